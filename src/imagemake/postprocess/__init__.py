@@ -1,0 +1,51 @@
+"""Steps that finish a picture: one file a step, found through the entry points `imagemake.steps`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from pydantic import BaseModel
+
+from imagemake.plugins import load_plugin
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+BUILT_IN = {
+    "crop": "imagemake.postprocess.crop:Crop",
+    "resize": "imagemake.postprocess.resize:Resize",
+    "pad": "imagemake.postprocess.pad:Pad",
+    "color": "imagemake.postprocess.color:Color",
+}
+
+
+class Step(Protocol):
+    """Changes a picture: RGB or RGBA, 8 bits a channel, in sRGB, both in and out.
+
+    Attributes:
+        version: Raised when the same picture and settings may give other pixels; pictures are then finished anew.
+        Settings: What a user can set under the step's name in ``postprocess.steps``.
+    """
+
+    version: ClassVar[int]
+    Settings: ClassVar[type[BaseModel]]
+
+    def __init__(self, settings: BaseModel) -> None:
+        """Take the settings, an instance of `Settings`; load models here, once a job."""
+
+    def apply(self, image: Image) -> Image:
+        """Return the changed picture; the same input gives the same bytes on every run.
+
+        Raises:
+            ValueError: If this picture cannot be treated so; the message is the reason that people read.
+        """
+
+
+def step_class(name: str) -> type[Step]:
+    """Load the class of a step.
+
+    Raises:
+        LookupError: If no step has that name.
+    """
+    loaded: type[Step] = load_plugin("imagemake.steps", name, BUILT_IN)
+    return loaded
