@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 SHOWN_AT_MOST = 50
@@ -43,3 +45,12 @@ class UserError(Exception):
         if hidden:
             shown.append(f"... and {hidden} more.")
         return "\n".join(shown)
+
+
+@contextmanager
+def exit_on_mistakes() -> Iterator[None]:
+    """End the program with the user's mistakes on standard error, without a traceback."""
+    try:
+        yield
+    except UserError as error:
+        sys.exit(str(error))

@@ -100,7 +100,7 @@ def canonical_json(value: Any) -> bytes:
 
 
 def _canonical_numbers(value: Any) -> Any:
-    # orjson writes what RFC 8785 asks for, but for floats outside of [1e-6, 1e16) and integral ones (1.0).
+    # orjson writes what RFC 8785 asks for, but for integral floats (1.0) and those outside of [1e-4, 1e16).
     if isinstance(value, bool | str) or value is None:
         return value
     if isinstance(value, Mapping):
@@ -113,8 +113,8 @@ def _canonical_numbers(value: Any) -> Any:
     if isinstance(value, float):
         if value.is_integer():
             value = int(value)
-        elif not 1e-6 <= abs(value) < 1e16:
-            raise ValueError(f"number {value!r} is outside of what a key can hold (1e-6 to 2**53)")
+        elif not 1e-4 <= abs(value) < 1e16:
+            raise ValueError(f"number {value!r} is outside of what a key can hold (0.0001 to 2**53)")
         else:
             return value
     if isinstance(value, int):
