@@ -1,0 +1,19 @@
+"""The models: what each one takes, what it costs, and when it goes away. The table itself is models.toml."""
+
+from imagemake.models.checks import Finding, Severity, problems_of
+from imagemake.models.costs import cost_usd, estimate_usd, worst_usd
+from imagemake.models.facts import ModelFacts
+from imagemake.models.table import Model, ModelTable, load_models
+
+__all__ = [
+    "Finding",
+    "Model",
+    "ModelFacts",
+    "ModelTable",
+    "Severity",
+    "cost_usd",
+    "estimate_usd",
+    "load_models",
+    "problems_of",
+    "worst_usd",
+]
