@@ -1,0 +1,198 @@
+"""The HTTP side: which URL leads where, and the answers that are neither pictures nor batches."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+from aiohttp import web
+from pydantic import ValidationError
+
+from fake_openai import errors
+from fake_openai.batches import Batches, as_dict
+from fake_openai.images import FILES, STAND, edits, generations
+from fake_openai.models import Model, served_models
+from fake_openai.settings import Settings
+from fake_openai.stand import Stand
+from fake_openai.stored import Files
+
+BATCHES = web.AppKey("batches", Batches)
+LARGEST_BODY_BYTES = 1024**3
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def build_app(settings: Settings, record: Path | None) -> web.Application:
+    """Return the application with all routes.
+
+    Args:
+        settings: How to behave.
+        record: File for the record of calls; None for memory only.
+    """
+    app = web.Application(client_max_size=LARGEST_BODY_BYTES, middlewares=[_errors_as_json])
+    app[STAND] = Stand(settings, record)
+    app[FILES] = Files()
+    app[BATCHES] = Batches(app[STAND], app[FILES])
+    app.add_routes(
+        [
+            web.post("/v1/images/generations", generations),
+            web.post("/v1/images/edits", edits),
+            web.get("/v1/models", _models),
+            web.get("/v1/models/{id}", _model),
+            web.post("/v1/files", _upload),
+            web.get("/v1/files", _files),
+            web.get("/v1/files/{id}", _file),
+            web.get("/v1/files/{id}/content", _file_content),
+            web.delete("/v1/files/{id}", _delete_file),
+            web.post("/v1/batches", _create_batch),
+            web.get("/v1/batches", _batches),
+            web.get("/v1/batches/{id}", _batch),
+            web.post("/v1/batches/{id}/cancel", _cancel_batch),
+            web.get("/_record", _record),
+            web.post("/_reset", _reset),
+            web.get("/_settings", _settings),
+            web.post("/_settings", _change_settings),
+        ]
+    )
+    return app
+
+
+def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json", headers=headers)
+
+
+@web.middleware
+async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    headers = {"x-request-id": f"req_{uuid.uuid4().hex}"}
+    try:
+        # The endpoints that make pictures check the key themselves: their record holds these calls too.
+        if request.path.startswith("/v1/") and handler not in (generations, edits):
+            request.app[STAND].check_key(request.headers.get("Authorization"))
+        response = await handler(request)
+        if not response.prepared:
+            response.headers.update(headers)
+        return response
+    except errors.ApiError as error:
+        return _json(error.body, error.status, headers | dict(error.headers))
+    except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as wrong:
+        unknown = errors.ApiError(wrong.status, f"Invalid URL ({request.method} {request.path})")
+        return _json(unknown.body, wrong.status, headers)
+    except web.HTTPRequestEntityTooLarge:
+        return _json(errors.ApiError(413, "Maximum content size limit exceeded.").body, 413, headers)
+
+
+def _model_fields(model: Model) -> dict[str, Any]:
+    shutdown = None if model.shutdown is None else model.shutdown.isoformat()
+    fields = {"id": model.name, "object": "model", "created": model.created, "owned_by": "system"}
+    return {**fields, "shutdown_date": shutdown}
+
+
+async def _models(request: web.Request) -> web.Response:
+    served = served_models(request.app[STAND].settings.today)
+    return _json({"object": "list", "data": [_model_fields(model) for model in served.values()]})
+
+
+async def _model(request: web.Request) -> web.Response:
+    name = request.match_info["id"]
+    served = served_models(request.app[STAND].settings.today)
+    if name not in served:
+        message = f"The model '{name}' does not exist"
+        raise errors.ApiError(404, message, code="model_not_found", param="model")
+    return _json(_model_fields(served[name]))
+
+
+async def _upload(request: web.Request) -> web.Response:
+    form = await request.post()
+    file = form.get("file")
+    if not isinstance(file, web.FileField):
+        raise errors.missing_parameter("file")
+    stored = request.app[FILES].upload(file.filename, str(form.get("purpose", "")), file.file.read())
+    return _json(stored.as_dict())
+
+
+async def _files(request: web.Request) -> web.Response:
+    found = request.app[FILES].newest_first(request.query.get("purpose"))
+    return _page(request, [file.as_dict() for file in found], 10_000, 10_000)
+
+
+async def _file(request: web.Request) -> web.Response:
+    return _json(request.app[FILES].get(request.match_info["id"]).as_dict())
+
+
+async def _file_content(request: web.Request) -> web.FileResponse:
+    return web.FileResponse(request.app[FILES].get(request.match_info["id"]).path)
+
+
+async def _delete_file(request: web.Request) -> web.Response:
+    identity = request.match_info["id"]
+    request.app[FILES].delete(identity)
+    return _json({"id": identity, "object": "file", "deleted": True})
+
+
+async def _create_batch(request: web.Request) -> web.Response:
+    return _json(as_dict(request.app[BATCHES].create(await _object(request))))
+
+
+async def _batches(request: web.Request) -> web.Response:
+    return _page(request, [as_dict(batch) for batch in request.app[BATCHES].newest_first()], 20, 100)
+
+
+async def _batch(request: web.Request) -> web.Response:
+    return _json(as_dict(request.app[BATCHES].get(request.match_info["id"])))
+
+
+async def _cancel_batch(request: web.Request) -> web.Response:
+    return _json(as_dict(request.app[BATCHES].cancel(request.match_info["id"])))
+
+
+def _page(request: web.Request, items: list[dict[str, Any]], usual: int, most: int) -> web.Response:
+    limit = request.query.get("limit", str(usual))
+    if not limit.isdecimal() or not 1 <= int(limit) <= most:
+        raise errors.invalid("limit", f"Invalid 'limit': expected an integer from 1 to {most}.")
+    after = request.query.get("after")
+    identities = [item["id"] for item in items]
+    start = identities.index(after) + 1 if after in identities else 0
+    page = items[start : start + int(limit)]
+    first, last = (page[0]["id"], page[-1]["id"]) if page else (None, None)
+    more = start + len(page) < len(items)
+    return _json({"object": "list", "data": page, "first_id": first, "last_id": last, "has_more": more})
+
+
+async def _object(request: web.Request) -> dict[str, Any]:
+    try:
+        body = orjson.loads(await request.read())
+    except orjson.JSONDecodeError as error:
+        raise errors.ApiError(400, "We could not parse the JSON body of your request.") from error
+    if not isinstance(body, dict):
+        raise errors.ApiError(400, "Invalid body: expected a JSON object.")
+    return body
+
+
+async def _record(request: web.Request) -> web.Response:
+    stand = request.app[STAND]
+    after = int(request.query.get("after", "0"))
+    calls = [asdict(call) for call in stand.record.calls if call.number > after]
+    return _json({"calls": calls, "totals": asdict(stand.record.totals(stand.settings.limits.minute_s))})
+
+
+async def _reset(request: web.Request) -> web.Response:
+    stand = request.app[STAND]
+    stand.record.reset()
+    stand.apply(stand.settings)
+    return _json({})
+
+
+async def _settings(request: web.Request) -> web.Response:
+    return _json(request.app[STAND].settings.model_dump(mode="json"))
+
+
+async def _change_settings(request: web.Request) -> web.Response:
+    stand = request.app[STAND]
+    try:
+        stand.apply(stand.settings.changed(await _object(request)))
+    except ValidationError as error:
+        raise errors.ApiError(400, f"These settings are not allowed: {error}") from error
+    return _json(stand.settings.model_dump(mode="json"))

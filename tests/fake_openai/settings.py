@@ -1,0 +1,128 @@
+"""How the stand-in behaves: everything that a test, a benchmark or a user can set, at the start or while it runs."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Behavior(StrEnum):
+    """What a rule makes of a call; a call without a rule gets its pictures."""
+
+    NORMAL = "normal"  # its pictures; for a rule that only changes the latency
+    # An answer with a special picture, billed.
+    BLANK = "blank"  # one color, nothing else
+    LOW_CONTRAST = "low_contrast"  # 6 gray levels around the middle
+    WRONG_SIZE = "wrong_size"  # `size`, or half of the edges that were asked for
+    WRONG_FORMAT = "wrong_format"  # a JPEG where a PNG was asked for, else a PNG
+    TRUNCATED = "truncated"  # the file's first 60 %
+    GARBAGE = "garbage"  # bytes that are no picture
+    EMPTY = "empty"  # no bytes at all
+    BOMB = "bomb"  # a PNG of 200 KB that says it is 40,000 x 40,000
+    SAME = "same"  # always the same pixels, in a file that differs
+    # An answer that is no picture, billed.
+    NO_PICTURES = "no_pictures"  # 200, with an empty list
+    NOT_JSON = "not_json"  # 200, with a page of HTML
+    # An error.
+    RATE_LIMITED = "rate_limited"  # 429 at once, `retry_hint`, `retry_after_s`
+    INSUFFICIENT_QUOTA = "insufficient_quota"  # 429 at once
+    BILLING_LIMIT = "billing_limit"  # 400 at once
+    MODERATION = "moderation"  # 400; at once for the stage input, after the latency for output; `categories`
+    SERVER_ERROR = "server_error"  # `status` after the latency
+    OVERLOADED = "overloaded"  # 503 after the latency, `retry_hint`, `retry_after_s`
+    # A connection in trouble.
+    CUT_BEFORE_ANSWER = "cut_before_answer"  # the picture is made, no byte of it is sent
+    CUT_MIDWAY = "cut_midway"  # half of the answer is sent
+    SLOW_BODY = "slow_body"  # the answer trickles at `bytes_per_s`
+
+
+SIZE_PATTERN = r"^[1-9]\d{0,3}x[1-9]\d{0,3}$"
+RetryHint = Literal["none", "retry-after", "retry-after-ms", "both"]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Rule(_Strict):
+    """What happens to the calls whose prompt matches; the first rule that applies to a call decides."""
+
+    behavior: Behavior
+    prompt: str = Field("", description="Regular expression, searched in the prompt; empty: every prompt.")
+    first: int | None = Field(None, ge=1, description="Only the first N matching calls of each distinct prompt.")
+    at_most: int | None = Field(None, ge=1, description="Only N calls over all prompts.")
+    share: float = Field(1.0, gt=0, le=1, description="Share of the matching calls, drawn with the settings' seed.")
+    latency_s: Seconds | None = Field(None, description="Instead of the settings' latency, in seconds.")
+    billed: bool | None = Field(None, description="Whether it costs; None: pictures and cut connections do.")
+    status: int = Field(500, ge=400, le=599, description="HTTP status of server_error: 500, 408, 409, 502, 504, ...")
+    retry_hint: RetryHint = Field("retry-after", description="Headers of rate_limited and overloaded.")
+    retry_after_s: Seconds = Field(1.0, description="What these headers say, in seconds.")
+    size: str | None = Field(None, pattern=SIZE_PATTERN, description="Size of wrong_size, WIDTHxHEIGHT in pixels.")
+    bytes_per_s: int = Field(20_000, ge=1, description="Speed of slow_body, in bytes a second.")
+    stage: Literal["input", "output"] = Field("input", description="moderation_stage of moderation.")
+    categories: tuple[str, ...] = Field(("violence",), description="categories of moderation.")
+
+    @model_validator(mode="after")
+    def _compiles(self) -> Rule:
+        try:
+            re.compile(self.prompt)
+        except re.error as error:
+            raise ValueError(f"prompt {self.prompt!r} is no regular expression: {error}") from error
+        return self
+
+
+class Limits(_Strict):
+    """Rate limits: token buckets that hold a minute's worth and refill evenly, as the API's own messages show."""
+
+    images_per_min: int | None = Field(None, ge=1, description="Pictures a minute (input-images); None: no limit.")
+    requests_per_min: int | None = Field(None, ge=1, description="Calls a minute; None: no limit.")
+    tokens_per_min: int | None = Field(None, ge=1, description="Tokens a minute, input and output; None: no limit.")
+    minute_s: float = Field(60.0, gt=0, description="Length of these minutes in seconds; shorter for quick tests.")
+    retry_hint: RetryHint = Field("both", description="Headers of a 429 by these limits.")
+
+
+class BatchSettings(_Strict):
+    """How batches are worked on."""
+
+    duration_s: Seconds = Field(1.0, description="From the end of validation to the last line, in seconds.")
+    expires_after_s: float = Field(86_400.0, gt=0, description="From creation to expiry, in seconds.")
+
+
+class Settings(_Strict):
+    """Everything that can be set; `POST /_settings` takes any part of it as JSON."""
+
+    latency_s: Seconds | tuple[Seconds, Seconds] = Field(
+        0.0, description="From arrival to answer, in seconds: fixed, or the ends of a range that is drawn from."
+    )
+    seed: int = Field(0, description="Of everything that is drawn: latencies and rules with a share.")
+    limits: Limits = Limits()
+    rules: tuple[Rule, ...] = Field((), description="The first that applies to a call decides.")
+    batches: BatchSettings = BatchSettings()
+    api_keys: tuple[str, ...] = Field((), description="Keys that are accepted; none: every key.")
+    unverified: bool = Field(False, description="Answer 403, as to an organization that is not verified.")
+    any_size: bool = Field(False, description="Take any size, even 64x64, which the API refuses.")
+    today: date = Field(date(2026, 11, 23), description="Decides which models are shut down; never the clock.")
+    retired_status: Literal[400, 404] = Field(400, description="HTTP status for a model that is shut down.")
+    pool_size: int = Field(256, ge=16, le=4096, description="Bands to choose from; a picture is a stack of eight.")
+    prepare: tuple[Annotated[str, Field(pattern=f"{SIZE_PATTERN[:-1]}:(png|jpeg)$")], ...] = Field(
+        (), description="Pictures to draw before the server says that it is ready, such as 1024x1024:png."
+    )
+
+    @model_validator(mode="after")
+    def _range_is_ordered(self) -> Settings:
+        if isinstance(self.latency_s, tuple) and self.latency_s[0] > self.latency_s[1]:
+            raise ValueError(f"latency_s {self.latency_s} ends before it starts")
+        return self
+
+    def changed(self, changes: dict[str, Any]) -> Settings:
+        """Return these settings with some of them replaced.
+
+        Raises:
+            pydantic.ValidationError: If a name or a value is not allowed.
+        """
+        return Settings.model_validate({**dict(self), **changes})
