@@ -1,0 +1,277 @@
+"""From a batch of requests to pictures in the store: the only stage that spends money.
+
+The order of things, for each picture, is what makes it safe: claim the key, look into the store, write the call down,
+send it, put the bytes into the store, close the call. Whatever kills the process between two of these loses at most the
+calls in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from imagemake.batch import Failure, Item
+from imagemake.journal import Journal, Outcome
+from imagemake.limits import Gate, Limits, SharedPace, backoff_s
+from imagemake.models import Model, cost_usd, load_models, worst_usd
+from imagemake.providers import Answer, Provider, ProviderError, provider_class
+from imagemake.providers import Failure as ProviderFailure
+from imagemake.sections import Sections
+from imagemake.store import Held, Store
+
+CLAIM_POLL_S = 0.2
+
+OUTCOMES = {
+    ProviderFailure.REFUSED: Outcome.REFUSED,
+    ProviderFailure.UNREADABLE: Outcome.UNREADABLE,
+    ProviderFailure.UNKNOWN: Outcome.UNKNOWN,
+    ProviderFailure.RATE_LIMITED: Outcome.FAILED,
+    ProviderFailure.UNAVAILABLE: Outcome.FAILED,
+    ProviderFailure.STOP: Outcome.FAILED,
+}
+STOPPED = Failure("stopped", "the run was stopped before this call")
+FINAL = (ProviderFailure.REFUSED, ProviderFailure.UNREADABLE)
+
+
+class StoppedError(Exception):
+    """No call can succeed until the user does something; the message says what."""
+
+
+@dataclass(slots=True)
+class Buyer:
+    """Makes the pictures of one batch.
+
+    Attributes:
+        provider: Who makes them.
+        store: Where they go.
+        journal: Where each call is written down.
+        limits: Tries and waits.
+        gate: Calls at once, and rates.
+        campaign: Name for the journal.
+        model_of: The model table's entry for a model name; None where it has none.
+        stopped_by: The error after which no call can succeed.
+    """
+
+    provider: Provider
+    store: Store
+    journal: Journal
+    limits: Limits
+    gate: Gate
+    campaign: str
+    model_of: Callable[[str], Model | None]
+    stopped_by: ProviderError | None = None
+
+    async def buy_all(self, items: Sequence[Item]) -> list[Item]:
+        """Make every picture that the store does not hold.
+
+        Returns:
+            The items in their order, each with its raw picture or its failure.
+
+        Raises:
+            StoppedError: If the provider says that nothing will work; everything that came is in the store.
+        """
+        made = await asyncio.gather(*(self._item(item) for item in items))
+        if self.stopped_by is not None:
+            raise StoppedError(f"{self.stopped_by}\n{self.stopped_by.remedy or ''}".strip())
+        return made
+
+    async def _item(self, item: Item) -> Item:
+        async with self.gate:
+            if not self.provider.paid:
+                return await self._adopt_or_buy(item)
+            claim = self.store.claim(item.key)
+            while not claim.acquire(wait=False):
+                await self.gate.pause(CLAIM_POLL_S)
+                if self.gate.stopping.is_set():
+                    return replace(item, failure=STOPPED)
+            try:
+                return await self._adopt_or_buy(item)
+            finally:
+                claim.release(remove=True)
+
+    async def _adopt_or_buy(self, item: Item) -> Item:
+        held = self.store.raw.find(item.key)
+        if held is not None:
+            return replace(item, raw=held)
+        failure = STOPPED
+        for tried in range(1, self.limits.tries + 1):
+            await self.gate.wait_for_start()
+            if self.gate.stopping.is_set():
+                break
+            try:
+                return replace(item, raw=await self._call(item, tried))
+            except ProviderError as error:
+                failure = Failure(OUTCOMES[error.failure].value, str(error))
+                if not self._may_try_again(error):
+                    break
+                if tried < self.limits.tries:
+                    await self.gate.pause(self._wait_s(error, tried))
+        return replace(item, failure=failure)
+
+    def _may_try_again(self, error: ProviderError) -> bool:
+        if error.failure is ProviderFailure.STOP:
+            self.stopped_by = self.stopped_by or error
+            self.gate.stopping.set()
+        hold = error.failure is ProviderFailure.UNKNOWN and self.limits.unknown == "hold"
+        return error.failure not in (*FINAL, ProviderFailure.STOP) and not hold
+
+    def _wait_s(self, error: ProviderError, tried: int) -> float:
+        wait_s = backoff_s(self.limits, tried, error.retry_after_s, random.random())  # noqa: S311  spreads load
+        if error.failure is ProviderFailure.RATE_LIMITED or error.status == 503:
+            self.gate.slow_down(wait_s)
+        return wait_s
+
+    async def _call(self, item: Item, tried: int) -> Held:
+        model = self.model_of(item.recipe.model)
+        call = await self._write(
+            self.journal.sent,
+            campaign=self.campaign,
+            name=item.name,
+            key=item.key,
+            attempt=item.attempt,
+            tried=tried,
+            recipe=item.recipe.as_dict(),
+            worst_usd=worst_usd(model, item.recipe) if model else None,
+        )
+        start = time.monotonic()
+        try:
+            answer = await self.provider.generate(item.recipe)
+        except ProviderError as error:
+            await self._close_failed(call, item, model, error, time.monotonic() - start)
+            raise
+        held = await self._keep(item.key, answer)
+        await self._write(
+            self.journal.closed,
+            call,
+            Outcome.MADE,
+            key=item.key,
+            status=200,
+            request_id=answer.request_id,
+            usage=answer.usage,
+            cost_usd=_cost(model, answer.usage, paid=self.provider.paid),
+            seconds=round(time.monotonic() - start, 3),
+            digest=held.digest,
+        )
+        self.gate.went_well()
+        return held
+
+    async def _keep(self, key: str, answer: Answer) -> Held:
+        held: Held = await self._write(self.store.raw.put, key, answer.picture, durable=self.provider.paid)
+        return held
+
+    async def _close_failed(
+        self, call: str, item: Item, model: Model | None, error: ProviderError, seconds: float
+    ) -> None:
+        if error.body is not None:
+            await self._write(self.store.keep_unreadable, call, error.body)
+        billed = error.failure is ProviderFailure.UNREADABLE
+        await self._write(
+            self.journal.closed,
+            call,
+            OUTCOMES[error.failure],
+            key=item.key,
+            status=error.status,
+            request_id=error.request_id,
+            code=error.code,
+            message=str(error)[:2000],
+            usage=error.usage,
+            cost_usd=_cost(model, error.usage, paid=self.provider.paid) if billed else None,
+            seconds=round(seconds, 3),
+        )
+
+    async def _write(self, write: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        # Forcing bytes to disk takes milliseconds: other calls go on meanwhile. Without it, a thread costs more.
+        if self.provider.paid:
+            return await asyncio.to_thread(write, *args, **kwargs)
+        return write(*args, **kwargs)
+
+
+def _cost(model: Model | None, usage: Mapping[str, Any] | None, *, paid: bool) -> float | None:
+    if not paid:
+        return 0.0
+    return cost_usd(model, usage) if model else None
+
+
+async def generate_batch(items: Sequence[Item], buyer: Buyer, grace_s: float) -> list[Item]:
+    """Make a batch's pictures, and end well when the process is told to end.
+
+    SIGINT and SIGTERM let calls in flight land, and start no others; what has not landed after a while is given up.
+
+    Args:
+        items: The batch.
+        buyer: Who makes them.
+        grace_s: How long calls in flight may take to land, in seconds.
+
+    Raises:
+        StoppedError: If no call can succeed until the user does something, or the process was told to end.
+    """
+    loop = asyncio.get_running_loop()
+    work = asyncio.ensure_future(buyer.buy_all(items))
+    told: list[str] = []
+
+    def stop(name: str) -> None:
+        told.append(name)
+        buyer.gate.stopping.set()
+        loop.call_later(grace_s, work.cancel)
+
+    for name in ("SIGINT", "SIGTERM"):
+        loop.add_signal_handler(getattr(signal, name), stop, name)
+    try:
+        made = await work
+    except asyncio.CancelledError:
+        raise StoppedError(f"calls in flight did not land within {grace_s:g} s; they may be billed") from None
+    finally:
+        await buyer.provider.close()
+    if told:
+        raise StoppedError(f"stopped by {told[0]}; every picture that came is in the store")
+    return made
+
+
+def generate_for_job(
+    items: Sequence[Item], sections: Sections, *, job: str, calls: int, store: Path, work: Path
+) -> list[Item]:
+    """Make a batch's pictures, as a job does; what the store holds is adopted without starting the provider.
+
+    Args:
+        items: The batch.
+        sections: The campaign's sections ``campaign``, ``model``, ``models`` and ``limits``.
+        job: Name for the journal file.
+        calls: Calls at once.
+        store: The store's folder.
+        work: Where the rates that jobs share are kept.
+
+    Returns:
+        The items in their order, each with its raw picture or its failure.
+
+    Raises:
+        StoppedError: If no call can succeed until the user does something.
+    """
+    shelf = Store(store)
+    held = {item.key: shelf.raw.find(item.key) for item in items}
+    if all(held.values()):
+        return [replace(item, raw=held[item.key]) for item in items]
+    settings, limits = sections.model, sections.limits
+    try:
+        provider = provider_class(settings.provider)(base_url=settings.base_url, timeout_s=limits.timeout_s)
+    except ProviderError as error:
+        raise StoppedError(f"{error}\n{error.remedy or ''}".strip()) from None
+    table = load_models(sections.models)
+    journal = Journal(shelf.journal_folder, job, durable=provider.paid)
+
+    async def run() -> list[Item]:
+        gate = Gate(calls, SharedPace(work / "pace.json", limits))
+        buyer = Buyer(
+            provider, shelf, journal, limits, gate, sections.campaign, lambda name: table.get(settings.provider, name)
+        )
+        return await generate_batch(items, buyer, limits.grace_s)
+
+    try:
+        return asyncio.run(run())
+    finally:
+        journal.close()

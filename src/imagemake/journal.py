@@ -1,0 +1,133 @@
+"""The append-only record of every call to a provider: JSON Lines, one file a job, so that writers never meet.
+
+A call is written down before it is sent and closed with its outcome. One that was never closed has an unknown outcome:
+the process died between, and it may have been billed.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from imagemake.files import sync_folder
+
+
+class Outcome(StrEnum):
+    """How a call ended."""
+
+    MADE = "made"  # the picture is in the store
+    REFUSED = "refused"  # final for its key
+    FAILED = "failed"  # nothing was made, nothing billed
+    UNREADABLE = "unreadable"  # billed, but no picture came
+    UNKNOWN = "unknown"  # sent, and no answer: possibly billed
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call, as the journal tells it.
+
+    Attributes:
+        sent: The record from before it was sent: call, at, campaign, name, key, attempt, try, recipe, worst_usd.
+        closed: The record of its end: at, outcome, status, request_id, code, message, usage, cost_usd, seconds, digest;
+            None where there is none.
+    """
+
+    sent: Mapping[str, Any]
+    closed: Mapping[str, Any] | None
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended, as far as is known."""
+        return Outcome.UNKNOWN if self.closed is None else Outcome(self.closed["outcome"])
+
+
+class Journal:
+    """Writes one job's records.
+
+    Args:
+        folder: Usually ``store/journal``.
+        job: Name of the job, such as its batch.
+        durable: Force each record to disk before going on; for calls that cost money.
+    """
+
+    def __init__(self, folder: Path, job: str, *, durable: bool) -> None:
+        now = datetime.now(UTC)
+        self.path = folder / f"{now:%Y-%m-%d}" / f"{now:%H%M%S}-{job}-{uuid.uuid4().hex[:8]}.jsonl"
+        self._durable = durable
+        self._lock = threading.Lock()
+        self._handle: int | None = None
+
+    def sent(self, **fields: Any) -> str:
+        """Write down a call that is about to be sent.
+
+        Returns:
+            The call's own name, for `closed`.
+        """
+        call = uuid.uuid4().hex
+        self._append({"event": "sent", "call": call, "at": _now(), **fields})
+        return call
+
+    def closed(self, call: str, outcome: Outcome, **fields: Any) -> None:
+        """Write down how a call ended; what is None is left out."""
+        known = {name: value for name, value in fields.items() if value is not None}
+        self._append({"event": "closed", "call": call, "at": _now(), "outcome": outcome.value, **known})
+
+    def _append(self, record: Mapping[str, Any]) -> None:
+        line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+        with self._lock:
+            if self._handle is None:
+                self._handle = self._open()
+            os.write(self._handle, line)
+        if self._durable:
+            os.fsync(self._handle)
+
+    def _open(self) -> int:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        if self._durable:
+            sync_folder(self.path.parent)
+        return handle
+
+    def close(self) -> None:
+        """Close the file; a job that made no call leaves none."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+def read_calls(folder: Path) -> Iterator[Call]:
+    """Read every call of every job, in the order of the days and files."""
+    for path in sorted(folder.glob("*/*.jsonl")):
+        yield from _calls_of(_records(path))
+
+
+def _records(path: Path) -> Iterator[dict[str, Any]]:
+    # A line that a crash tore is always the last one: the call that it would have told of is unknown, or not sent.
+    for line in path.read_bytes().split(b"\n"):
+        if not line:
+            continue
+        try:
+            yield orjson.loads(line)
+        except orjson.JSONDecodeError:
+            continue
+
+
+def _calls_of(records: Iterable[dict[str, Any]]) -> list[Call]:
+    sent: dict[str, dict[str, Any]] = {}
+    closed: dict[str, dict[str, Any]] = {}
+    for record in records:
+        (sent if record.get("event") == "sent" else closed)[record["call"]] = record
+    return [Call(record, closed.get(call)) for call, record in sent.items()]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

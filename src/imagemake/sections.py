@@ -1,0 +1,29 @@
+"""The sections of a campaign that a job needs, as its rule hands them over: JSON in a parameter, without secrets."""
+
+from __future__ import annotations
+
+from pydantic import ConfigDict, Field
+
+from imagemake.campaign import Campaign, Postprocess, Validation
+from imagemake.limits import Limits
+from imagemake.model_settings import ModelSettings
+from imagemake.models import ModelFacts
+from imagemake.settings import Section
+
+
+class Sections(Section):
+    """Some sections of a campaign; those that a job does not need are left out."""
+
+    model_config = ConfigDict(strict=False)
+
+    campaign: str = ""
+    model: ModelSettings = Field(default_factory=ModelSettings)
+    models: dict[str, dict[str, ModelFacts]] = Field(default_factory=dict)
+    limits: Limits = Field(default_factory=Limits)
+    validation: Validation = Field(default_factory=Validation)
+    postprocess: Postprocess = Field(default_factory=Postprocess)
+
+
+def sections_json(campaign: Campaign, *names: str) -> str:
+    """Write some sections of a campaign as a rule's parameter."""
+    return campaign.model_dump_json(include=set(names))

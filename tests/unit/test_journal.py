@@ -1,0 +1,53 @@
+"""The journal: every call is in it, whatever happened to the process."""
+
+import pytest
+
+from imagemake.journal import Journal, Outcome, read_calls
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return Journal(tmp_path, "generate-0123", durable=True)
+
+
+def sent(journal, key="k"):
+    return journal.sent(campaign="c", name="n", key=key, attempt=0, tried=1, recipe={}, worst_usd=None)
+
+
+def test_a_closed_call_has_its_outcome_and_what_came_with_it(journal, tmp_path):
+    journal.closed(sent(journal), Outcome.MADE, key="k", cost_usd=0.05, request_id=None)
+    (call,) = read_calls(tmp_path)
+    assert call.outcome is Outcome.MADE
+    assert call.closed["cost_usd"] == 0.05
+    assert "request_id" not in call.closed, "what is unknown is left out"
+
+
+def test_a_call_that_was_never_closed_is_unknown(journal, tmp_path):
+    sent(journal)
+    (call,) = read_calls(tmp_path)
+    assert call.outcome is Outcome.UNKNOWN
+
+
+def test_a_torn_last_line_loses_nothing_before_it(journal, tmp_path):
+    journal.closed(sent(journal, "one"), Outcome.MADE, key="one")
+    sent(journal, "two")
+    journal.close()
+    content = journal.path.read_bytes()
+    for end in range(len(content) - 1, content.rindex(b"\n", 0, len(content) - 1), -1):
+        journal.path.write_bytes(content[:end])
+        calls = list(read_calls(tmp_path))
+        assert calls[0].outcome is Outcome.MADE
+        assert len(calls) in (1, 2)
+
+
+def test_jobs_that_write_at_the_same_time_have_files_of_their_own(tmp_path):
+    journals = [Journal(tmp_path, "same-name", durable=False) for _ in range(5)]
+    for journal in journals:
+        sent(journal)
+    assert len(list(tmp_path.glob("*/*.jsonl"))) == 5
+    assert len(list(read_calls(tmp_path))) == 5
+
+
+def test_a_job_without_calls_leaves_no_file(journal, tmp_path):
+    journal.close()
+    assert list(tmp_path.iterdir()) == []
