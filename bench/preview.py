@@ -1,0 +1,66 @@
+"""How long the preview provider takes for a picture, by size: one core, drawing and encoding, meshes already cut.
+
+    python bench/preview.py [--pictures 40]
+
+Prints the median and the fastest, in milliseconds, and the mean size of the PNG. A first pass over the same pictures
+warms up; a picture of each product of the example catalog is in it. The drawings are thus those of a campaign.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import time
+from pathlib import Path
+
+from imagemake.catalog import read_catalog
+from imagemake.providers.preview import PreviewProvider
+from imagemake.recipe import Recipe
+
+CATALOG = Path(__file__).parent.parent / "config" / "catalog.csv"
+PROMPT = "Product photo of {product} on a white background, {angle}, {color}, high detail."
+SIZES = ("64x64", "256x256", "512x512", "1024x1024", "1536x1024", "2048x2048")
+
+
+def recipes(size: str, pictures: int) -> list[Recipe]:
+    """Take pictures evenly out of the example catalog."""
+    rows = read_catalog(CATALOG)
+    chosen = [rows[index * len(rows) // pictures] for index in range(pictures)]
+    return [
+        Recipe("preview", "preview-1", PROMPT.format(**row.values), seed, {"size": size})
+        for seed, row in enumerate(chosen)
+    ]
+
+
+async def milliseconds(wanted: list[Recipe]) -> tuple[list[float], list[int]]:
+    """Draw each, and return the time and the bytes it took."""
+    provider = PreviewProvider(base_url=None, timeout_s=60)
+    times_ms, sizes = [], []
+    for recipe in wanted:
+        start = time.perf_counter()
+        answer = await provider.generate(recipe)
+        times_ms.append((time.perf_counter() - start) * 1000)
+        sizes.append(len(answer.picture))
+    return times_ms, sizes
+
+
+def main() -> None:
+    """Measure every size and print a table."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    parser = argparse.ArgumentParser(description="Time the preview provider.")
+    parser.add_argument("--pictures", type=int, default=40, help="pictures a size")
+    pictures = parser.parse_args().pictures
+    print(f"{'size':>10} {'median ms':>10} {'fastest ms':>11} {'PNG kB':>8}")
+    for size in SIZES:
+        wanted = recipes(size, pictures)
+        asyncio.run(milliseconds(wanted))
+        times_ms, sizes = asyncio.run(milliseconds(wanted))
+        median_ms, mean_kb = statistics.median(times_ms), statistics.mean(sizes) / 1000
+        print(f"{size:>10} {median_ms:>10.1f} {min(times_ms):>11.1f} {mean_kb:>8.1f}")
+
+
+if __name__ == "__main__":
+    main()
