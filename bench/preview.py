@@ -14,9 +14,9 @@ import statistics
 import time
 from pathlib import Path
 
-from imagemake.catalog import read_catalog
 from imagemake.providers.preview import PreviewProvider
 from imagemake.recipe import Recipe
+from imagemake.wanted.catalog import read_catalog
 
 CATALOG = Path(__file__).parent.parent / "config" / "catalog.csv"
 PROMPT = "Product photo of {product} on a white background, {angle}, {color}, high detail."

@@ -22,8 +22,8 @@ from imagemake.limits import Gate, Limits, SharedPace, backoff_s
 from imagemake.models import Model, cost_usd, load_models, worst_usd
 from imagemake.providers import Answer, Provider, ProviderError, provider_class
 from imagemake.providers import Failure as ProviderFailure
-from imagemake.sections import Sections
 from imagemake.store import Held, Store
+from imagemake.wanted.sections import Sections
 
 CLAIM_POLL_S = 0.2
 

@@ -40,8 +40,8 @@ class Limits(BaseModel):
     timeout_s: float = Field(300.0, gt=0, description="Longest wait for one answer, in seconds.")
     unknown: Literal["retry", "hold"] = Field(
         "retry",
-        description="A call that was sent and not answered may have been billed: 'retry' asks again, and may pay twice; "
-        "'hold' leaves the picture out until you say 'retry'.",
+        description="A call that was sent and not answered may have been billed: 'retry' asks again, and may pay "
+        "twice; 'hold' leaves the picture out until you say 'retry'.",
     )
     grace_s: float = Field(
         60.0, ge=0, description="How long calls in flight may take to land after Ctrl-C or SIGTERM, in seconds."

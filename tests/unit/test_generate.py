@@ -10,8 +10,8 @@ from imagemake.journal import Journal, Outcome, read_calls
 from imagemake.limits import Gate, Limits, SharedPace
 from imagemake.providers import Answer, Failure, ProviderError
 from imagemake.recipe import Recipe
-from imagemake.sections import Sections
 from imagemake.store import Store
+from imagemake.wanted.sections import Sections
 
 QUICK = Limits(first_wait_s=0.001, longest_wait_s=0.002, tries=3)
 

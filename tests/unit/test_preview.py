@@ -13,8 +13,6 @@ import pytest
 import yaml
 from PIL import Image
 
-from imagemake.campaign import load_campaign
-from imagemake.catalog import read_catalog
 from imagemake.providers import Failure, ProviderError, provider_class
 from imagemake.providers.preview import PreviewProvider
 from imagemake.providers.preview.colors import colors_in
@@ -22,7 +20,9 @@ from imagemake.providers.preview.draw import draw
 from imagemake.providers.preview.scene import scene_of
 from imagemake.providers.preview.shapes import SHAPES
 from imagemake.recipe import Recipe
-from imagemake.requests import expand
+from imagemake.wanted.campaign import load_campaign
+from imagemake.wanted.catalog import read_catalog
+from imagemake.wanted.requests import expand
 
 PROJECT = Path(__file__).parents[2]
 SMALL = "128x128"

@@ -1,7 +1,6 @@
 """The store: what was paid for stays, and damage shows."""
 
 import hashlib
-import os
 import subprocess
 import sys
 
@@ -87,7 +86,7 @@ def test_a_claimed_key_is_free_again_when_its_process_is_killed(store):
 def test_a_claim_on_a_removed_file_does_not_count(store):
     first, second = store.claim(KEY), store.claim(KEY)
     assert first.acquire(wait=False)
-    os.unlink(first.path)
+    first.path.unlink()
     assert second.acquire(wait=False), "a new file is a new lock"
     first.release()
     third = store.claim(KEY)

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from imagemake.plugins import load_plugin
 
 if TYPE_CHECKING:
-    from imagemake.picture import Picture
+    from imagemake.pictures.picture import Picture
 
 BUILT_IN = {
     "file": "imagemake.measures.file:File",

@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from imagemake.config_problems import dotted, problems_of
 from imagemake.models.facts import ModelFacts
 from imagemake.problems import Problem, UserError
+from imagemake.wanted.config_problems import dotted, problems_of
 
 Name = tuple[str, str]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
-from imagemake.campaign import Campaign, Postprocess, Validation
 from imagemake.limits import Limits
-from imagemake.model_settings import ModelSettings
 from imagemake.models import ModelFacts
-from imagemake.settings import Section
+from imagemake.wanted.campaign import Campaign, Postprocess, Validation
+from imagemake.wanted.model_settings import ModelSettings
+from imagemake.wanted.settings import Section
 
 
 class Sections(Section):
@@ -26,4 +26,5 @@ class Sections(Section):
 
 def sections_json(campaign: Campaign, *names: str) -> str:
     """Write some sections of a campaign as a rule's parameter."""
-    return campaign.model_dump_json(include=set(names))
+    # Only what was set: a fact about a model that is not given is not one that is unknown.
+    return campaign.model_dump_json(include=set(names), exclude_unset=True)

@@ -1,0 +1,201 @@
+"""What each step on a picture of 1024x1024 costs on one core, beside the plain library call for the same.
+
+Run it with ``python bench/pixels.py``. The pictures are drawn here, so that everybody measures the same ones: a
+photograph-like one (smooth shapes and grain) and a flat product drawing on white.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from statistics import median
+from typing import Literal
+
+import imagehash
+import numpy as np
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
+
+from imagemake.measures import BUILT_IN, measure_class
+from imagemake.pictures.picture import Picture, open_picture
+from imagemake.pictures.thumbnail import thumbnail
+from imagemake.planning.duplicates import near_duplicates_of_earlier
+from imagemake.postprocess import step_class
+from imagemake.postprocess.encode import encode, finish
+
+SIDE_PX = 1024
+REPEATS = 7
+
+
+@dataclass(frozen=True)
+class Output:
+    """How to write a finished picture."""
+
+    format: Literal["jpeg", "png", "webp"]
+    quality: int = 90
+    background: str = "#ffffff"
+
+
+def photograph() -> Image.Image:
+    """Draw smooth colored shapes with some grain, which compress about as a photograph does."""
+    random = np.random.default_rng(7)
+    coarse = Image.fromarray(random.integers(0, 256, (24, 24, 3), dtype=np.uint8))
+    smooth = coarse.resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(3))
+    grain = random.normal(0, 4, (SIDE_PX, SIDE_PX, 3))
+    return Image.fromarray(np.clip(np.asarray(smooth) + grain, 0, 255).astype(np.uint8))
+
+
+def drawing() -> Image.Image:
+    """Draw a flat mug on white."""
+    image = Image.new("RGB", (SIDE_PX, SIDE_PX), "white")
+    draw = ImageDraw.Draw(image)
+    draw.rounded_rectangle((300, 250, 720, 800), 60, fill="#c83250")
+    draw.ellipse((650, 400, 850, 650), outline="#c83250", width=40)
+    return image
+
+
+def ms(call: Callable[[], object]) -> float:
+    """Return the median time of a call in milliseconds."""
+    call()
+    times = []
+    for _ in range(REPEATS):
+        start = time.process_time()
+        call()
+        times.append(time.process_time() - start)
+    return 1000 * median(times)
+
+
+def row(name: str, ours: Callable[[], object], plain: Callable[[], object] | None = None, what: str = "") -> float:
+    """Print one line and return our time."""
+    ours_ms = ms(ours)
+    beside = ""
+    if plain is not None:
+        plain_ms = ms(plain)
+        beside = f"{plain_ms:8.2f}  {ours_ms / plain_ms:6.2f}  {what}"
+    print(f"{name:26}{ours_ms:8.2f}{beside}")
+    return ours_ms
+
+
+def saved(image: Image.Image, name: str, quality: int | None = None) -> bytes:
+    """Encode as Pillow does by default."""
+    file = BytesIO()
+    if quality is None:
+        image.save(file, name)
+    else:
+        image.save(file, name, quality=quality)
+    return file.getvalue()
+
+
+def as_provided(image: Image.Image, name: str) -> bytes:
+    """Encode as providers do."""
+    return saved(image, name, None if name == "PNG" else 95)
+
+
+def decoded(data: bytes) -> None:
+    """Decode with Pillow alone."""
+    Image.open(BytesIO(data)).load()
+
+
+def fresh(picture: Picture) -> Picture:
+    """Return the picture with no view made yet."""
+    return Picture(picture.image, file_format="png", mode="RGB", frames=1, size_bytes=1, has_alpha=False)
+
+
+def bench_opening(image: Image.Image) -> float:
+    """Measure decoding; return the milliseconds for PNG."""
+    open_ms = 0.0
+    for name in ("WEBP", "JPEG", "PNG"):
+        data = as_provided(image, name)
+        title = f"open {name}, {len(data) // 1000} KB"
+        open_ms = row(title, partial(open_picture, data), partial(decoded, data), "Image.open().load()")
+    return open_ms
+
+
+def bench_measures(image: Image.Image, open_ms: float) -> None:
+    """Measure the measures, each alone with its views, and all on one picture."""
+    picture = open_picture(as_provided(image, "PNG"))
+    measures = {name: measure_class(name)(measure_class(name).Settings()) for name in BUILT_IN}
+    plain: dict[str, tuple[Callable[[], object], str]] = {
+        "phash": (partial(imagehash.phash, image), "imagehash.phash()"),
+        "sharpness": (lambda: image.convert("L").filter(ImageFilter.FIND_EDGES), "filter(FIND_EDGES)"),
+        "tone": (lambda: (image.entropy(), image.histogram()), "Image.entropy(), histogram()"),
+    }
+    for name, measure in measures.items():
+        call, what = plain.get(name, (None, ""))
+        row(f"measure {name}, alone", lambda measure=measure: measure.read(fresh(picture)), call, what)  # type: ignore[misc]
+
+    def all_measures() -> None:
+        shared = fresh(picture)
+        for measure in measures.values():
+            measure.read(shared)
+
+    measures_ms = row("all measures together", all_measures)
+    print(f"{'':26}{measures_ms / open_ms:8.0%} of opening the PNG")
+
+
+def bench_steps(image: Image.Image) -> None:
+    """Measure the post-processing steps."""
+    wide = Image.new("RGB", (1366, 1024), "white")
+    steps: dict[str, tuple[dict[str, object], Callable[[], object], str]] = {
+        "crop": ({"ratio": "4:5"}, lambda: image.crop((102, 0, 921, 1024)), "Image.crop()"),
+        "resize": (
+            {"width_px": 512},
+            lambda: image.resize((512, 512), Image.Resampling.LANCZOS),
+            "Image.resize(LANCZOS)",
+        ),
+        "pad": ({"ratio": "4:3"}, lambda: wide.copy().paste(image), "Image.copy(), paste()"),
+        "color": (
+            {"auto_levels_clip_percent": 0.5, "saturation": 1.1},
+            lambda: ImageEnhance.Color(ImageOps.autocontrast(image, 0.5)).enhance(1.1),
+            "ImageOps, ImageEnhance",
+        ),
+    }
+    for name, (settings, call, what) in steps.items():
+        step = step_class(name)(step_class(name).Settings(**settings))
+        row(f"step {name}", partial(step.apply, image), call, what)
+
+
+def bench_encoding(image: Image.Image) -> None:
+    """Measure writing: finished pictures, thumbnails, and the whole way."""
+    for output in (Output("jpeg"), Output("webp"), Output("png")):
+        plain = partial(saved, image, output.format.upper(), None if output.format == "png" else 90)
+        title = f"encode {output.format}, {len(encode(image, output)) // 1000} KB"
+        row(title, partial(encode, image, output), plain, f"Image.save(), {len(plain()) // 1000} KB")
+    row(
+        f"thumbnail, {len(thumbnail(image)) / 1000:.1f} KB",
+        partial(thumbnail, image),
+        lambda: saved(image.resize((192, 192), Image.Resampling.LANCZOS), "JPEG"),
+        "resize(LANCZOS), save()",
+    )
+    crop = step_class("crop")(step_class("crop").Settings(ratio="4:5"))
+    row("finish PNG: crop, JPEG", partial(finish, as_provided(image, "PNG"), [crop], Output("jpeg")))
+
+
+def bench_duplicates() -> None:
+    """Measure the search among 100,000 hashes, spread evenly and in clusters."""
+    random = np.random.default_rng(7)
+    spread = random.integers(0, 2**64, 100_000, dtype=np.uint64)
+    clustered = spread[random.integers(0, 1000, 100_000)]
+    for _ in range(3):
+        clustered = clustered ^ (np.uint64(1) << random.integers(0, 64, 100_000).astype(np.uint64))
+    for name, hashes in (("spread", spread), ("1,000 clusters", clustered), ("all equal", spread * np.uint64(0))):
+        start = time.perf_counter()
+        dropped = near_duplicates_of_earlier(hashes, 6)
+        print(f"{name:26}{time.perf_counter() - start:8.2f} s, {len(dropped):,} dropped")
+
+
+def main() -> None:
+    """Print the tables."""
+    for title, image in (("photograph", photograph()), ("drawing", drawing())):
+        print(f"\n{title:26}{'ms':>8}{'plain':>8}{'ratio':>8}")
+        bench_measures(image, bench_opening(image))
+        bench_steps(image)
+        bench_encoding(image)
+    print("\nnear-duplicates among 100,000, within 6 bits")
+    bench_duplicates()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""
+The plan, and the input functions that read it. Planning waits until a rule asks for it, so a job on a cluster node, which parses
+this file again, costs no plan.
+"""
+
+from snakemake.resources import Resource
+
+from imagemake.wanted.campaign import load_campaign
+from imagemake.jobs import package_folder, use_this_python
+from imagemake.planning.planner import Planner
+from imagemake.problems import exit_on_mistakes
+from imagemake.providers import provider_class
+from imagemake.wanted.sections import sections_json
+
+use_this_python()
+# In a conda environment of a stage, this package is not installed.
+shell.prefix(f"export PYTHONPATH={package_folder()}; ")
+
+with exit_on_mistakes():
+    CAMPAIGN = load_campaign(config)
+PLANNER = Planner(CAMPAIGN)
+
+# The campaign caps calls in flight; `--resources api_calls=N` on the command line or in a profile wins.
+if "api_calls" not in workflow.global_resources:
+    workflow.global_resources["api_calls"] = Resource(
+        "api_calls", CAMPAIGN.limits.in_flight
+    )
+
+
+wildcard_constraints:
+    batch=r"(generate|validate|finish)-[0-9a-f]{16}",
+    run=r"[0-9a-f]{16}",
+    round=r"[0-9]+",
+    picture=r"[^/]+",
+
+
+def hold_run_lock():
+    PLANNER.hold_run_lock()
+
+
+def sections(*names):
+    return sections_json(CAMPAIGN, *names)
+
+
+def api_calls_of(wildcards, input):
+    """Half of what is allowed, so that one job starts while another one still waits for its last answers."""
+    with open(input.batch, "rb") as batch:
+        items = sum(1 for line in batch)
+    return min(items, -(-CAMPAIGN.limits.in_flight // 2))
+
+
+def plan_of(scope):
+    """The plan's file for a scope; nothing where its release is up to date, so that nothing runs."""
+    return lambda wildcards: PLANNER.plan(scope.format(**wildcards)).inputs
+
+
+def finished_of(scope):
+    """The finished tables of a scope's first round, which are known at once."""
+
+    def tables(wildcards):
+        plan = PLANNER.plan(scope.format(**wildcards))
+        return expand("work/finished/{batch}.jsonl", batch=plan.batches)
+
+    return tables
+
+
+def finished_later_of(scope):
+    """The finished tables of the later rounds."""
+
+    def tables(wildcards):
+        plan = PLANNER.plan(scope.format(**wildcards))
+        return expand("work/finished/{batch}.jsonl", batch=list(later_batches(plan)))
+
+    return tables
+
+
+def later_batches(plan):
+    """The batches of later rounds: each round is known when the one before it is validated."""
+    round = 1
+    batches = [batch for batch in plan.batches if makes_verdicts(batch)]
+    while batches and round <= plan.last_round:
+        listing = checkpoints.next_round.get(run=plan.run, round=round).output.batches
+        batches = PLANNER.batches_in(listing)
+        yield from batches
+        round += 1
+
+
+def makes_verdicts(batch):
+    return not batch.startswith("finish-")
+
+
+def validated_before(wildcards):
+    """The validated tables of the round before this one."""
+    if wildcards.round == "1":
+        batches = PLANNER.batches_in(f"work/plans/{wildcards.run}.json")
+    else:
+        before = int(wildcards.round) - 1
+        batches = PLANNER.batches_in(
+            checkpoints.next_round.get(run=wildcards.run, round=before).output.batches
+        )
+    return expand(
+        "work/validated/{batch}.jsonl",
+        batch=[batch for batch in batches if makes_verdicts(batch)],
+    )
+
+
+def pictures_of(wildcards):
+    """The table that tells where a batch's raw pictures are: the batch itself where they are all in the store."""
+    folder = "generated" if wildcards.batch.startswith("generate-") else "batches"
+    return f"work/{folder}/{wildcards.batch}.jsonl"
+
+
+def verdicts_of(wildcards):
+    """The table that tells a batch's measures: the batch itself where they were read before."""
+    folder = "validated" if makes_verdicts(wildcards.batch) else "batches"
+    return f"work/{folder}/{wildcards.batch}.jsonl"

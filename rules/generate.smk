@@ -1,0 +1,29 @@
+"""
+From a batch of requests to pictures in the store. The only rule that spends money.
+
+NEEDS  work/batches/{batch}.jsonl     requests, one a line
+MAKES  work/generated/{batch}.jsonl   one outcome a request; the pictures themselves are in the store
+"""
+
+
+rule generate:
+    input:
+        batch="work/batches/{batch}.jsonl",
+    output:
+        outcomes="work/generated/{batch}.jsonl",
+    log:
+        "logs/generate/{batch}.log",
+    conda:
+        "../envs/generate.yaml"
+    # Waiting for answers is no work: such a job takes tokens, not a core. A cluster profile gives it one.
+    threads: 0 if provider_class(CAMPAIGN.model.provider).paid else 1
+    resources:
+        api_calls=api_calls_of,
+    params:
+        settings=sections("campaign", "model", "models", "limits"),
+    # shell, not script: a `script:` job starts four times slower, and reruns when the file's mtime moves.
+    shell:
+        r"""
+        python scripts/generate.py --calls {resources.api_calls} --settings {params.settings:q} \
+            --batch {input.batch:q} --outcomes {output.outcomes:q} 2>{log:q}
+        """

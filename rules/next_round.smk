@@ -1,0 +1,20 @@
+"""
+What failed in a round goes into the next one, as new attempts: other seeds, patched prompts.
+
+NEEDS  the plan, and every validated table of the round before
+MAKES  work/rounds/{run}-{round}.json   the batches of this round; none where nothing is left to try
+"""
+
+
+checkpoint next_round:
+    input:
+        plan="work/plans/{run}.json",
+        tables=validated_before,
+    output:
+        batches="work/rounds/{run}-{round}.json",
+    log:
+        "logs/next_round/{run}-{round}.log",
+    conda:
+        "../envs/next_round.yaml"
+    shell:
+        "python scripts/next_round.py --plan {input.plan:q} --batches {output.batches:q} 2>{log:q}"

@@ -1,0 +1,55 @@
+"""
+What is handed over: the finished pictures under their names, with manifest, metrics and contact sheet.
+
+NEEDS  the plan, and every finished table
+MAKES  results/, results/pilot/       results/images/ is filled too, but declared by nobody: its files come and go by name
+"""
+
+
+rule release:
+    input:
+        plan=plan_of("all"),
+        tables=finished_of("all"),
+        later=finished_later_of("all"),
+    output:
+        manifest="results/manifest.csv",
+        parquet="results/manifest.parquet",
+        metrics="results/metrics.json",
+        sheet="results/index.html",
+        review="results/review.csv",
+    log:
+        "logs/release/all.log",
+    conda:
+        "../envs/release.yaml"
+    shell:
+        "python scripts/release.py --plan {input.plan:q} 2>&1 | tee {log:q} >&2"
+
+
+use rule release as release_pilot with:
+    input:
+        plan=plan_of("pilot"),
+        tables=finished_of("pilot"),
+        later=finished_later_of("pilot"),
+    output:
+        manifest="results/pilot/manifest.csv",
+        parquet="results/pilot/manifest.parquet",
+        metrics="results/pilot/metrics.json",
+        sheet="results/pilot/index.html",
+        review="results/pilot/review.csv",
+    log:
+        "logs/release/pilot.log",
+
+
+rule image:
+    input:
+        plan=plan_of("image/{picture}"),
+        tables=finished_of("image/{picture}"),
+        later=finished_later_of("image/{picture}"),
+    output:
+        "results/images/{picture}",
+    log:
+        "logs/image/{picture}.log",
+    conda:
+        "../envs/release.yaml"
+    shell:
+        "python scripts/image.py --plan {input.plan:q} --picture {output:q} 2>&1 | tee {log:q} >&2"

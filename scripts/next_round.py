@@ -1,0 +1,23 @@
+"""Door to `imagemake.planning.next_round`: the batches of a run's next round."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from imagemake.planning.next_round import write_next_round
+from imagemake.store import Store
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plan", type=Path, required=True, help="what is wanted, JSON")
+    parser.add_argument("--batches", type=Path, required=True, help="where the listing of batches goes, JSON")
+    parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
+    parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
+    options = parser.parse_args()
+    n = write_next_round(options.plan, options.batches, Store(options.store), options.work)
+    print(f"{n} requests go into the next round", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

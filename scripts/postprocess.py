@@ -1,0 +1,29 @@
+"""Door to `imagemake.finish`: a batch's finished pictures, into the store."""
+
+import argparse
+from pathlib import Path
+
+from imagemake.batch import read_table, write_table
+from imagemake.finish import Finisher
+from imagemake.pictures.thumbnail_cache import ThumbnailCache
+from imagemake.store import Store
+from imagemake.wanted.sections import Sections
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--verdicts", type=Path, required=True, help="pictures with measures, JSON Lines")
+    parser.add_argument("--finished", type=Path, required=True, help="where the finished ones are told, JSON Lines")
+    parser.add_argument("--settings", required=True, help="the campaign's sections validation and postprocess")
+    parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
+    parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
+    options = parser.parse_args()
+    sections = Sections.model_validate_json(options.settings)
+    finisher = Finisher(
+        sections.postprocess, sections.validation, Store(options.store), ThumbnailCache(options.work / "thumbnails")
+    )
+    write_table(options.finished, finisher.finish_batch(read_table(options.verdicts)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""Door to `imagemake.release.writer`: pictures under their names, manifest, metrics and contact sheet."""
+
+import argparse
+from pathlib import Path
+
+from imagemake.planning.order import Order
+from imagemake.problems import exit_on_mistakes
+from imagemake.release.writer import Release
+from imagemake.store import Store
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plan", type=Path, required=True, help="what is wanted, JSON")
+    parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
+    parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
+    options = parser.parse_args()
+    with exit_on_mistakes():
+        print(Release(Order.read(options.plan), Store(options.store), options.work).write())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""Door to `imagemake.validate`: a batch's measures."""
+
+import argparse
+from pathlib import Path
+
+from imagemake.batch import read_table, write_table
+from imagemake.store import Store
+from imagemake.validate import load_measures, validate_batch
+from imagemake.wanted.sections import Sections
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=Path, required=True, help="where the pictures are, JSON Lines")
+    parser.add_argument("--measures", type=Path, required=True, help="where the measures go, JSON Lines")
+    parser.add_argument("--settings", required=True, help="the campaign's section validation")
+    parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
+    options = parser.parse_args()
+    validation = Sections.model_validate_json(options.settings).validation
+    measures = load_measures(validation.measures_needed())
+    write_table(options.measures, validate_batch(read_table(options.pictures), measures, Store(options.store)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""What jobs run in: the interpreter and the package that Snakemake itself uses."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+
+def use_this_python() -> None:
+    """Make `python` in a job the one that runs Snakemake, also where its environment was not activated."""
+    own = str(Path(sys.executable).parent)
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    if folders[0] != own:
+        os.environ["PATH"] = os.pathsep.join([own, *folders])
+
+
+def package_folder() -> str:
+    """Return the folder that this package is imported from, quoted for a shell."""
+    return shlex.quote(str(Path(__file__).resolve().parents[1]))

@@ -1,0 +1,1 @@
+"""Bytes that nobody vouches for, decoded under limits, and small pictures of them."""

@@ -1,0 +1,1 @@
+"""What is to be done: where each request stands, why, and which batches follow from it."""

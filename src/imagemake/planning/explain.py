@@ -1,0 +1,86 @@
+"""What a run would do, why, and for how much: the words before Snakemake's own listing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from imagemake.models import estimate_usd, load_models
+from imagemake.planning.plan import ALL, IMAGE, counts
+from imagemake.planning.settle import OPEN, Stage, State
+
+if TYPE_CHECKING:
+    from imagemake.planning.inventory import Inventory
+    from imagemake.planning.order import Order
+
+MOST_REASONS = 6
+
+ENDS = {
+    Stage.DONE: "up to date",
+    Stage.REVIEW: "waiting for a person",
+    Stage.REJECTED: "rejected",
+    Stage.REFUSED: "refused by the provider",
+    Stage.HELD: "held: a call may have been billed",
+}
+STARTS = {Stage.GENERATE: "to generate", Stage.VALIDATE: "to validate", Stage.FINISH: "to finish"}
+
+
+def summary(order: Order, states: Sequence[State], open_ones: Sequence[State], inventory: Inventory) -> str:
+    """Say in words where the requests stand and what will be done about them.
+
+    Args:
+        order: What is wanted.
+        states: Where each request stands.
+        open_ones: What this run will do something about.
+        inventory: What there is.
+    """
+    what = {ALL: ""}.get(order.scope, f" ({order.scope.removeprefix(IMAGE)})")
+    lines = [f"imagemake: {order.campaign.campaign}{what}: {_n(len(states), 'request')} from {order.campaign.catalog}"]
+    ended = counts(states)
+    lines += [f"  {ended[stage]:>7,} {words}" for stage, words in ENDS.items() if ended[stage] or stage is Stage.DONE]
+    for stage, words in STARTS.items():
+        why = Counter(state.why for state in open_ones if state.stage is stage)
+        if why:
+            lines.append(f"  {why.total():>7,} {words}: {_reasons(why)}")
+    skipped = sum(state.stage in OPEN and state.request.name not in order.names for state in states)
+    if skipped:
+        lines.append(f"  {skipped:>7,} not in this run: `only` leaves them as they are")
+    lines += _money([state for state in open_ones if state.stage is Stage.GENERATE], order, inventory)
+    if not open_ones:
+        lines.append("  Nothing to make.")
+    return "\n".join(lines)
+
+
+def _reasons(why: Counter[str]) -> str:
+    shown = [f"{words} ({n:,})" if len(why) > 1 else words for words, n in why.most_common(MOST_REASONS)]
+    rest = len(why) - len(shown)
+    return "; ".join([*shown, f"{rest} other reasons"] if rest > 0 else shown)
+
+
+def _money(to_generate: Sequence[State], order: Order, inventory: Inventory) -> Iterable[str]:
+    if not to_generate:
+        return
+    table = load_models(order.campaign.models)
+    estimates = []
+    for state in to_generate:
+        model = table.get(state.recipe.provider, state.recipe.model)
+        estimates.append(estimate_usd(model, state.recipe) if model else None)
+    known = [usd for usd in estimates if usd is not None]
+    unknown = len(estimates) - len(known)
+    if not any(known) and not unknown:
+        yield "  Cost: none."
+    else:
+        parts = [f"about ${sum(known):,.2f}"] if known else []
+        parts += [f"unknown for {_n(unknown, 'picture')}"] if unknown else []
+        again = order.campaign.attempts.most - 1
+        more = f"; up to {again} more each if they are rejected" if again else ""
+        yield f"  Cost: {' and '.join(parts)}{more}."
+    billed = [inventory.journal.keys.get(state.key) for state in to_generate]
+    in_doubt = sum(history.unknown for history in billed if history is not None)
+    if in_doubt:
+        yield f"  Beside that, {_n(in_doubt, 'earlier call')} had no answer and may have been billed."
+
+
+def _n(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,81 @@
+"""What was wanted when a plan was made: later rounds and the release keep to it, whatever is edited meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import orjson
+
+from imagemake.planning.inventory import Inventory
+from imagemake.planning.plan import policy_of, requests_of_scope
+from imagemake.planning.reviews import read_reviews
+from imagemake.planning.settle import State, settle
+from imagemake.wanted.campaign import Campaign, load_campaign
+from imagemake.wanted.catalog import Row
+from imagemake.wanted.requests import Request, expand, within
+
+REVIEWS = Path("config/reviews.csv")
+
+
+@dataclass(frozen=True)
+class Order:
+    """A target of a campaign, as it is wanted.
+
+    Attributes:
+        campaign: With what the command line changed.
+        rows: The catalog.
+        scope: The target: ``all``, ``pilot``, or ``image/`` and a file name.
+        made_at: When the plan was made, ISO 8601 in UTC; what was made later was made by its run.
+        batches: Of the first round.
+    """
+
+    campaign: Campaign
+    rows: Sequence[Row]
+    scope: str
+    made_at: str
+    batches: tuple[str, ...] = ()
+
+    @cached_property
+    def _everything(self) -> list[Request]:
+        return expand(self.campaign, self.rows)
+
+    @cached_property
+    def requests(self) -> list[Request]:
+        """The target's requests, in the order of the catalog."""
+        return requests_of_scope(self.campaign, self._everything, self.scope)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Names of the requests that a run may work on: ``only`` leaves the others as they are."""
+        return within(self.campaign, self._everything)
+
+    def states(self, inventory: Inventory) -> list[State]:
+        """Say where each of the target's requests stands."""
+        return settle(self.requests, inventory, policy_of(self.campaign), read_reviews(REVIEWS))
+
+    def to_json(self) -> bytes:
+        """Write it as the plan's file holds it."""
+        return orjson.dumps(
+            {
+                "scope": self.scope,
+                "made_at": self.made_at,
+                "batches": self.batches,
+                "campaign": self.campaign.model_dump(mode="json", exclude_unset=True),
+                "rows": [[row.number, row.values] for row in self.rows],
+            }
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> Order:
+        """Read a plan's file."""
+        data = orjson.loads(path.read_bytes())
+        return cls(
+            campaign=load_campaign(data["campaign"], where=str(path)),
+            rows=[Row(number, values) for number, values in data["rows"]],
+            scope=data["scope"],
+            made_at=data["made_at"],
+            batches=tuple(data["batches"]),
+        )

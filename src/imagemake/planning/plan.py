@@ -1,0 +1,175 @@
+"""What a run must do: which requests are open, and in which batches they go."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagemake.batch import Item, table_bytes, write_table
+from imagemake.fingerprint import fingerprint
+from imagemake.finish import finish_key, finishing_digest
+from imagemake.planning.inventory import Inventory
+from imagemake.planning.settle import OPEN, Policy, Stage, State
+from imagemake.problems import Problem, UserError
+from imagemake.wanted.campaign import Campaign
+from imagemake.wanted.requests import Request, pilot_sample, within
+
+ID_DIGITS = 16
+ALL = "all"
+PILOT = "pilot"
+IMAGE = "image/"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one job of each stage handles.
+
+    Attributes:
+        id: Names the stage that it starts at and the hash of what is in it: ``generate-3fa9c1d2e4b5a697``.
+        items: In the order of their names.
+    """
+
+    id: str
+    items: tuple[Item, ...]
+
+
+def policy_of(campaign: Campaign) -> Policy:
+    """Return what of a campaign decides where a request stands."""
+    finishing = finishing_digest(campaign.postprocess)
+    return Policy(
+        checks=campaign.validation.all_checks(),
+        formats=campaign.validation.formats,
+        size_as_requested=campaign.validation.size == "requested",
+        measures=[measure.identity for measure in campaign.validation.measures_needed()],
+        duplicates=campaign.validation.near_duplicates or None,
+        most_attempts=campaign.attempts.most,
+        patches=campaign.attempts.patches,
+        hold_unknown=campaign.limits.unknown == "hold",
+        finish_key=lambda raw_digest: finish_key(raw_digest, finishing),
+    )
+
+
+def requests_of_scope(campaign: Campaign, requests: Sequence[Request], scope: str) -> list[Request]:
+    """Return the requests that a target is about.
+
+    Args:
+        campaign: The campaign.
+        requests: All of its requests.
+        scope: ``all``, ``pilot``, or ``image/`` and a file name.
+
+    Raises:
+        UserError: If no request has that file name.
+    """
+    if scope == ALL:
+        return list(requests)
+    if scope == PILOT:
+        names = within(campaign, requests)
+        chosen_from = [request for request in requests if request.name in names]
+        return pilot_sample(chosen_from, campaign.pilot.size, campaign.variables)
+    file_name = scope.removeprefix(IMAGE)
+    found = [request for request in requests if file_name_of(campaign, request) == file_name]
+    if not found:
+        example = file_name_of(campaign, requests[0])
+        remedy = f"Names are made from {campaign.name!r} and the catalog, such as {example}."
+        raise UserError(Problem(f"results/images/{file_name}", "no request makes this file", remedy))
+    return found
+
+
+def file_name_of(campaign: Campaign, request: Request) -> str:
+    """Return the name of a request's file in a release."""
+    return f"{request.name}{campaign.postprocess.output.suffix}"
+
+
+def open_states(states: Sequence[State], names: Collection[str]) -> list[State]:
+    """Return what a run can do something about: of several requests with one key, one, because it serves them all."""
+    first: dict[tuple[Stage, str], State] = {}
+    for state in states:
+        if state.stage in OPEN and state.request.name in names:
+            first.setdefault((state.stage, state.key), state)
+    return list(first.values())
+
+
+def batches_of(states: Sequence[State], campaign: Campaign, tried: Callable[[str], int], size: int) -> list[Batch]:
+    """Divide open requests into batches, by the stage that they start at.
+
+    Args:
+        states: Open ones.
+        campaign: Part of each batch's name, so that a batch with other settings is another one.
+        tried: Calls made for a key so far: a batch that failed as a whole must have another name the next time.
+        size: Most items a batch.
+    """
+    settings = fingerprint(campaign.model_dump(mode="json"))
+    found = []
+    for stage in OPEN:
+        items = [item_of(state) for state in states if state.stage is stage]
+        for part in _parts(items, size):
+            calls = [tried(item.key) for item in part] if stage is Stage.GENERATE else []
+            content = hashlib.sha256(f"{settings} {calls} ".encode() + table_bytes(part))
+            found.append(Batch(f"{stage}-{content.hexdigest()[:ID_DIGITS]}", tuple(part)))
+    return found
+
+
+def batch_size(n_open: int, most: int, least: int = 20, parts: int = 8) -> int:
+    """Return how many items a batch has: enough batches for all cores, none so small that its start costs more.
+
+    Args:
+        n_open: Items in all.
+        most: The campaign's ``batch_size``.
+        least: Items that are worth a job.
+        parts: Batches to aim for.
+    """
+    return min(most, max(least, -(-n_open // parts)))
+
+
+def item_of(state: State) -> Item:
+    """Return a request as an item of a batch."""
+    return Item(
+        name=state.request.name,
+        attempt=state.attempt,
+        recipe=state.recipe,
+        key=state.key,
+        why=state.why,
+        raw=state.raw,
+        measures=state.measured,
+        finish_key=state.finish_key,
+    )
+
+
+def release_digest(states: Sequence[State], campaign: Campaign) -> str:
+    """Return a digest of all that a release shows: equal digests mean that it need not be written again."""
+    content = hashlib.sha256(fingerprint(campaign.model_dump(mode="json", exclude={"limits", "batch_size"})).encode())
+    for state in states:
+        finished = state.finished.digest if state.finished else ""
+        shown = (state.request.name, state.key, state.stage, finished, *map(str, state.reasons), state.request.row)
+        content.update(repr(shown).encode())
+    return content.hexdigest()
+
+
+def counts(states: Sequence[State]) -> Mapping[Stage, int]:
+    """Count requests by where they stand."""
+    found = dict.fromkeys(Stage, 0)
+    for state in states:
+        found[state.stage] += 1
+    return found
+
+
+def write_batches(states: Sequence[State], campaign: Campaign, inventory: Inventory, work: Path) -> list[Batch]:
+    """Divide open requests into batches and write those that are not there yet, under ``work/batches/``."""
+
+    def tried(key: str) -> int:
+        history = inventory.journal.keys.get(key)
+        return history.calls if history else 0
+
+    batches = batches_of(states, campaign, tried, batch_size(len(states), campaign.batch_size))
+    for batch in batches:
+        path = work / "batches" / f"{batch.id}.jsonl"
+        if not path.exists():
+            write_table(path, batch.items)
+    return batches
+
+
+def _parts(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

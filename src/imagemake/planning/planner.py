@@ -1,0 +1,122 @@
+"""Planning for Snakemake: reads what is wanted and what there is, writes the batches, and says what will be done."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+import orjson
+
+from imagemake.files import FileLock, write_whole
+from imagemake.planning.explain import summary
+from imagemake.planning.inventory import Inventory
+from imagemake.planning.model_check import check_models
+from imagemake.planning.order import Order
+from imagemake.planning.plan import ID_DIGITS, open_states, write_batches
+from imagemake.planning.settle import Stage, State
+from imagemake.problems import exit_on_mistakes
+from imagemake.release.record import is_current
+from imagemake.store import Store
+from imagemake.wanted.campaign import Campaign
+from imagemake.wanted.catalog import Row, read_catalog
+
+WORK = Path("work")
+STORE = Path("store")
+SPARE_ROUNDS = 2  # for pictures that are found damaged on the way
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a target needs done, as the rules see it.
+
+    Attributes:
+        run: Names the plan; 16 hexadecimal digits.
+        inputs: The plan's file, or nothing where the target is up to date.
+        batches: Of the first round.
+        last_round: Number of the last round that there can be, from 1; the first is not counted.
+    """
+
+    run: str
+    inputs: tuple[str, ...]
+    batches: tuple[str, ...]
+    last_round: int
+
+
+UP_TO_DATE = Plan("", (), (), 0)
+
+
+class Planner:
+    """Plans targets of one campaign, each when it is first asked for.
+
+    Args:
+        campaign: What is wanted.
+    """
+
+    def __init__(self, campaign: Campaign) -> None:
+        self.campaign = campaign
+        self._plans: dict[str, Plan] = {}
+        self._claimed: dict[tuple[str, str], str] = {}  # batch by stage and key, over all targets of this process
+        self._run_lock = FileLock(WORK / "run.lock")
+
+    def plan(self, scope: str) -> Plan:
+        """Plan a target, say so on standard error, and write its batches; the second time, only return it.
+
+        A user's mistakes end the program here, without a traceback.
+        """
+        if scope not in self._plans:
+            with exit_on_mistakes():
+                self._plans[scope] = self._make(scope)
+        return self._plans[scope]
+
+    def hold_run_lock(self) -> None:
+        """Hold the folder for this process; ends the program where another run holds it."""
+        if not self._run_lock.acquire(wait=False):
+            sys.exit(
+                f"Another run is at work in this folder ({self._run_lock.path} is locked). Wait for it, or stop it; "
+                "nothing is lost by that, and no file must be removed."
+            )
+
+    @staticmethod
+    def batches_in(path: str) -> list[str]:
+        """Read the batches of a plan or of a later round."""
+        batches: list[str] = orjson.loads(Path(path).read_bytes())["batches"]
+        return batches
+
+    @cached_property
+    def _rows(self) -> list[Row]:
+        return read_catalog(Path(self.campaign.catalog))
+
+    @cached_property
+    def _inventory(self) -> Inventory:
+        return Inventory(Store(STORE), WORK)
+
+    def _make(self, scope: str) -> Plan:
+        made_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        order = Order(self.campaign, self._rows, scope, made_at)
+        states = order.states(self._inventory)
+        open_ones = open_states(states, order.names)
+        to_generate = [state for state in open_ones if state.stage is Stage.GENERATE]
+        warnings = check_models(to_generate, self.campaign, datetime.now(UTC).date())
+        print(summary(order, states, open_ones, self._inventory), file=sys.stderr)
+        for warning in warnings:
+            print(f"  Warning: {warning}", file=sys.stderr)
+        if not open_ones and is_current(order, states):
+            return UP_TO_DATE
+        order = replace(order, batches=self._write_batches(open_ones))
+        content = order.to_json()
+        run = hashlib.sha256(content).hexdigest()[:ID_DIGITS]
+        path = WORK / "plans" / f"{run}.json"
+        write_whole(path, content)
+        return Plan(run, (str(path),), order.batches, self.campaign.attempts.most - 1 + SPARE_ROUNDS)
+
+    def _write_batches(self, open_ones: list[State]) -> tuple[str, ...]:
+        new = [state for state in open_ones if (state.stage, state.key) not in self._claimed]
+        for batch in write_batches(new, self.campaign, self._inventory, WORK):
+            for item in batch.items:
+                self._claimed[batch.id.partition("-")[0], item.key] = batch.id
+        # Sorted, each once: another target of this run may have claimed some.
+        return tuple(sorted({self._claimed[state.stage, state.key] for state in open_ones}))

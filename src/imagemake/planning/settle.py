@@ -1,0 +1,325 @@
+"""Where each request stands: one function over what there is, asked before a run, between its rounds and at its end.
+
+A request walks through its attempts: the first one whose picture is missing, unmeasured, good, doubtful or the last is
+where it stands. Near-duplicates are decided attempt by attempt over all requests: of a pair, what a person approved
+stays, then the earlier attempt, then the name that sorts first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from imagemake.batch import Measured
+from imagemake.journal import Outcome
+from imagemake.measures import Value
+from imagemake.planning.attempts import patches_for, recipe_of_attempt
+from imagemake.planning.verdict import (
+    ACCEPTED,
+    UNDECODABLE,
+    Check,
+    Reason,
+    Status,
+    Verdict,
+    flat,
+    judge,
+    still_to_measure,
+)
+from imagemake.recipe import Recipe
+from imagemake.store import Held
+from imagemake.wanted.settings import Section
+
+if TYPE_CHECKING:
+    from imagemake.planning.inventory import Inventory
+    from imagemake.planning.reviews import Review
+    from imagemake.wanted.requests import Request
+
+NEAR_DUPLICATE = "near_duplicate"
+
+
+class NearDuplicates(Section):
+    """When two pictures of a release count as one."""
+
+    max_distance_bits: int = Field(
+        4,
+        ge=0,
+        le=11,
+        description="Largest difference between the perceptual hashes of two pictures that still makes them "
+        "near-duplicates, in bits of 64. Re-encoding and resizing change at most 4 bits, a 2 % crop 4 to 8.",
+    )
+    max_color_levels: int = Field(
+        12,
+        ge=0,
+        le=255,
+        description="Largest difference of any mean color in a grid of 3 x 3 fields that still makes them "
+        "near-duplicates, in levels of 0 to 255: the perceptual hash sees no colors, and a red mug is no blue one.",
+    )
+
+
+class Stage(StrEnum):
+    """What must happen next for a request."""
+
+    GENERATE = "generate"
+    VALIDATE = "validate"
+    FINISH = "finish"
+    DONE = "done"
+    REVIEW = "review"  # a person decides
+    REJECTED = "rejected"  # every attempt was rejected
+    REFUSED = "refused"  # the provider will not make it
+    HELD = "held"  # a call may have been billed, and `limits.unknown` is 'hold'
+
+
+OPEN = (Stage.GENERATE, Stage.VALIDATE, Stage.FINISH)  # what a run can do something about
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What of the campaign decides where a request stands.
+
+    Attributes:
+        checks: Ranges by quantity.
+        formats: File formats that are accepted.
+        size_as_requested: Whether another size than the requested one is a fault.
+        measures: Identities of all measures that must have been read.
+        duplicates: What near-duplicates are; None where they are allowed.
+        most_attempts: Attempts a request, the first included.
+        patches: Text to append to the prompt, by reason.
+        hold_unknown: Whether a call with unknown outcome keeps its key from being asked for again.
+        finish_key: From a raw picture's digest to its finished picture's key.
+    """
+
+    checks: Mapping[str, Check]
+    formats: Sequence[str]
+    size_as_requested: bool
+    measures: Sequence[str]
+    duplicates: NearDuplicates | None
+    most_attempts: int
+    patches: Mapping[str, str]
+    hold_unknown: bool
+    finish_key: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An attempt that was not good enough."""
+
+    attempt: int
+    recipe: Recipe
+    key: str
+    raw: Held | None
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(slots=True)
+class State:
+    """Where a request stands.
+
+    Attributes:
+        request: The request.
+        recipe: The current attempt's.
+        key: Its key.
+        attempt: From 0.
+        stage: What must happen next.
+        why: Why, for what is open.
+        raw: The current attempt's picture.
+        measured: What was read from it.
+        reasons: Why it was not simply accepted.
+        finish_key: The finished picture's, for accepted ones.
+        finished: The finished picture.
+        past: Earlier attempts.
+    """
+
+    request: Request
+    recipe: Recipe
+    key: str
+    attempt: int = 0
+    stage: Stage = Stage.GENERATE
+    why: str = ""
+    raw: Held | None = None
+    measured: Measured = field(default_factory=dict)
+    reasons: tuple[Reason, ...] = ()
+    finish_key: str | None = None
+    finished: Held | None = None
+    past: list[Past] = field(default_factory=list)
+
+    @property
+    def failed_for(self) -> list[str]:
+        """Reason codes of all earlier attempts, in their order."""
+        return [reason.code for past in self.past for reason in past.reasons]
+
+
+def settle(
+    requests: Iterable[Request], inventory: Inventory, policy: Policy, reviews: Mapping[str, Review]
+) -> list[State]:
+    """Say where each request stands.
+
+    Args:
+        requests: With unique names.
+        inventory: What there is.
+        policy: What the campaign asks for.
+        reviews: What people decided, by key.
+
+    Returns:
+        One state a request, in their order.
+    """
+    states = [State(request, request.recipe, request.recipe.key()) for request in requests]
+    walking = states
+    kept: list[State] = []
+    while walking:
+        verdicts = [(state, _look(state, inventory, policy, reviews)) for state in walking]
+        good = [state for state, verdict in verdicts if verdict is not None and verdict.status is Status.ACCEPTED]
+        losers = _near_duplicates(kept, good, policy, reviews)
+        rejected = [state for state, verdict in verdicts if verdict is not None and verdict.status is Status.REJECTED]
+        for state in good:
+            if state.request.name in losers:
+                state.reasons = (Reason(NEAR_DUPLICATE, f"nearly the same picture as {losers[state.request.name]}"),)
+                rejected.append(state)
+            else:
+                kept.append(state)
+                _stand_accepted(state, inventory, policy)
+        walking = [state for state in rejected if _goes_on(state, policy)]
+    return states
+
+
+def _look(state: State, inventory: Inventory, policy: Policy, reviews: Mapping[str, Review]) -> Verdict | None:
+    """Look at the current attempt; None where no verdict can be given yet, and the stage says what is missing."""
+    state.raw = inventory.raw.get(state.key)
+    if state.raw is None:
+        return _look_missing(state, inventory, policy)
+    state.measured = inventory.measured(state.raw)
+    missing = still_to_measure(policy.measures, state.measured)
+    if missing:
+        state.stage, state.why = Stage.VALIDATE, _why_validate(missing, state.measured)
+        return None
+    verdict = judge(
+        flat(state.measured),
+        state.recipe.parameters,
+        policy.checks,
+        formats=policy.formats,
+        size_as_requested=policy.size_as_requested,
+    )
+    verdict = _with_review(verdict, reviews.get(state.key))
+    state.reasons = verdict.reasons
+    if verdict.status is Status.REVIEW:
+        state.stage = Stage.REVIEW
+    return verdict
+
+
+def _with_review(verdict: Verdict, review: Review | None) -> Verdict:
+    if review is None or (verdict.reasons and verdict.reasons[0].code == UNDECODABLE):
+        return verdict
+    if review.decision == "approve":
+        return ACCEPTED
+    return Verdict(Status.REJECTED, (Reason("review", review.note or "rejected by a person"),))
+
+
+def _look_missing(state: State, inventory: Inventory, policy: Policy) -> Verdict | None:
+    history = inventory.journal.keys.get(state.key)
+    if history is not None and history.last is Outcome.REFUSED:
+        state.stage, state.reasons = Stage.REFUSED, (Reason("refused", history.message),)
+        return Verdict(Status.REJECTED, state.reasons)
+    if history is not None and history.last is Outcome.UNREADABLE:
+        state.reasons = (Reason("unreadable", history.message),)
+        return Verdict(Status.REJECTED, state.reasons)
+    if history is not None and history.last is Outcome.UNKNOWN and policy.hold_unknown:
+        state.stage = Stage.HELD
+        state.reasons = (Reason("unknown", f"{history.unknown} calls without an answer, possibly billed"),)
+        return None
+    state.stage, state.why = Stage.GENERATE, _why_generate(state, inventory)
+    return None
+
+
+def _why_generate(state: State, inventory: Inventory) -> str:
+    if state.past:
+        return f"attempt {state.attempt + 1}: {', '.join(dict.fromkeys(state.failed_for))}"
+    if state.key in inventory.damaged:
+        return "damaged in the store"
+    history = inventory.journal.keys.get(state.key)
+    if history is not None:
+        if history.was_made:
+            return "missing from the store"
+        return "call without an answer" if history.last is Outcome.UNKNOWN else "failed before"
+    last = inventory.journal.last_recipe.get(state.request.name)
+    if last is None:
+        return "new"
+    now = state.recipe.as_dict()
+    changed = [name for name in sorted({*last, *now}) if last.get(name) != now.get(name)]
+    return f"key changed: {', '.join(changed)}"
+
+
+def _why_validate(missing: Sequence[str], measured: Measured) -> str:
+    if not measured:
+        return "never measured"
+    known = {identity.partition("@")[0] for identity in measured}
+    names = [identity.partition("@")[0] for identity in missing]
+    added = [name for name in names if name not in known]
+    return f"check added: {', '.join(added)}" if added else f"measure changed: {', '.join(names)}"
+
+
+def _near_duplicates(
+    kept: Sequence[State], good: Sequence[State], policy: Policy, reviews: Mapping[str, Review]
+) -> dict[str, str]:
+    """Find which of the good pictures are nearly another one: their names, each to the name that stays."""
+    if policy.duplicates is None or not good:
+        return {}
+    approved = [state for state in good if state.key in reviews]
+    others = sorted((state for state in good if state.key not in reviews), key=lambda state: state.request.name)
+    order = [state for state in (*kept, *approved, *others) if _phash(state)]
+    import numpy as np
+
+    from imagemake.planning.duplicates import near_duplicates_of_earlier
+
+    hashes = [int(str(_phash(state)["hash"]), 16) for state in order]
+    colors = [list(bytes.fromhex(str(_phash(state)["colors"]))) for state in order]
+    dropped = near_duplicates_of_earlier(
+        np.array(hashes, dtype=np.uint64),
+        policy.duplicates.max_distance_bits,
+        colors=np.array(colors, dtype=np.uint8).reshape(len(order), -1) if order else None,
+        max_color_levels=policy.duplicates.max_color_levels,
+    )
+    protected = {state.request.name for state in (*kept, *approved)}
+    return {
+        order[index].request.name: order[of].request.name
+        for index, of in dropped.items()
+        if order[index].request.name not in protected
+    }
+
+
+def _phash(state: State) -> Mapping[str, Value]:
+    return next((values for identity, values in state.measured.items() if identity.startswith("phash@")), {})
+
+
+def _stand_accepted(state: State, inventory: Inventory, policy: Policy) -> None:
+    assert state.raw is not None
+    state.finish_key = policy.finish_key(state.raw.digest)
+    state.finished = inventory.finished.get(state.finish_key)
+    if state.finished is not None:
+        state.stage = Stage.DONE
+    elif state.finish_key in inventory.unfinishable:
+        failure = inventory.unfinishable[state.finish_key]
+        state.stage, state.reasons = Stage.REJECTED, (Reason(failure.reason, failure.message),)
+    else:
+        state.stage = Stage.FINISH
+        again = state.raw.digest in inventory.once_finished
+        state.why = "post-processing changed" if again else "not finished yet"
+
+
+def _goes_on(state: State, policy: Policy) -> bool:
+    """Move a rejected request to its next attempt, if it has one; its last stage stands otherwise."""
+    last_one = state.attempt + 1 >= policy.most_attempts
+    refused = state.stage is Stage.REFUSED
+    # The same prompt would be refused again: only a patch can help.
+    if last_one or (refused and not patches_for(["refused"], policy.patches)):
+        if not refused:
+            state.stage = Stage.REJECTED
+        return False
+    state.past.append(Past(state.attempt, state.recipe, state.key, state.raw, state.reasons))
+    state.attempt += 1
+    state.recipe = recipe_of_attempt(state.request.recipe, state.attempt, state.failed_for, policy.patches)
+    state.key = state.recipe.key()
+    state.stage, state.raw, state.measured, state.reasons = Stage.GENERATE, None, {}, ()
+    return True

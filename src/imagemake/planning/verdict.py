@@ -1,0 +1,154 @@
+"""Is it good: from measures and thresholds to a verdict with reasons. Pure: a threshold can change in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from imagemake.batch import Measured
+from imagemake.measures import Value
+from imagemake.recipe import Scalar
+
+UNDECODABLE = "file.undecodable"  # the one quantity of a picture that could not be decoded: why not
+UNDECODABLE_MEASURE, _, UNDECODABLE_QUANTITY = UNDECODABLE.partition(".")
+
+
+class Status(StrEnum):
+    """What is to happen with a picture."""
+
+    ACCEPTED = "accepted"
+    REVIEW = "review"
+    REJECTED = "rejected"
+
+
+class Limit(BaseModel):
+    """The range of a quantity that is still good."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    min: float | None = Field(None, description="Smallest good value, in the quantity's unit.")
+    max: float | None = Field(None, description="Largest good value, in the quantity's unit.")
+
+    def broken_by(self, value: Value) -> str | None:
+        """Say in words which end of the range a value is beyond; None where it is within."""
+        if isinstance(value, str):
+            return None
+        if self.min is not None and value < self.min:
+            return f"at least {self.min:g}"
+        if self.max is not None and value > self.max:
+            return f"at most {self.max:g}"
+        return None
+
+
+class Check(BaseModel):
+    """What becomes of a picture whose quantity is out of range."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reject: Limit | None = Field(None, description="Outside of this range, the picture is rejected.")
+    review: Limit | None = Field(None, description="Outside of this range, a person decides.")
+
+
+# Made on every picture. Photographs and drawings on white are far inside; blank and washed-out pictures are outside.
+DEFAULT_CHECKS: Mapping[str, Check] = {
+    "tone.uniform_share": Check(reject=Limit(max=0.985)),
+    "tone.contrast": Check(reject=Limit(min=0.02), review=Limit(min=0.04)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a picture was not simply accepted.
+
+    Attributes:
+        code: The quantity or rule, such as ``tone.contrast``; a prompt patch can name it, or its first part.
+        text: For people, with the number and the limit.
+    """
+
+    code: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A status and the reasons for it; accepted pictures have none."""
+
+    status: Status
+    reasons: tuple[Reason, ...] = ()
+
+
+ACCEPTED = Verdict(Status.ACCEPTED)
+
+
+def still_to_measure(wanted: Sequence[str], measured: Measured) -> list[str]:
+    """Return the identities of measures that were not read yet; a picture that cannot be decoded has no others."""
+    if any(UNDECODABLE_QUANTITY in values for values in measured.values()):
+        return []
+    return [identity for identity in wanted if identity not in measured]
+
+
+def flat(measured: Measured) -> dict[str, Value]:
+    """Turn measures by identity (``tone@1``) into values by quantity (``tone.contrast``)."""
+    return {
+        f"{identity.partition('@')[0]}.{quantity}": value
+        for identity, values in measured.items()
+        for quantity, value in values.items()
+    }
+
+
+def judge(
+    values: Mapping[str, Value],
+    parameters: Mapping[str, Scalar],
+    checks: Mapping[str, Check],
+    *,
+    formats: Sequence[str],
+    size_as_requested: bool,
+) -> Verdict:
+    """Decide about one picture, by itself.
+
+    Args:
+        values: By quantity, from `flat`.
+        parameters: What was asked for: ``size``, ``output_format`` and ``background`` must have been obeyed.
+        checks: Ranges by quantity; one that was not measured on this picture does not apply.
+        formats: File formats that are accepted.
+        size_as_requested: Whether another size than the requested one is a fault.
+    """
+    if UNDECODABLE in values:
+        return Verdict(Status.REJECTED, (Reason(UNDECODABLE, str(values[UNDECODABLE])),))
+    rejections = _disobeyed(values, parameters, formats, size_as_requested)
+    doubts = []
+    for quantity, check in checks.items():
+        value = values.get(quantity)
+        if value is None:
+            continue
+        if check.reject and (limit := check.reject.broken_by(value)):
+            rejections.append(Reason(quantity, f"{value:.4g}, {limit}"))
+        elif check.review and (limit := check.review.broken_by(value)):
+            doubts.append(Reason(quantity, f"{value:.4g}, {limit}"))
+    if rejections:
+        return Verdict(Status.REJECTED, tuple(rejections + doubts))
+    return Verdict(Status.REVIEW, tuple(doubts)) if doubts else ACCEPTED
+
+
+def _disobeyed(
+    values: Mapping[str, Value], parameters: Mapping[str, Scalar], formats: Sequence[str], size_as_requested: bool
+) -> list[Reason]:
+    reasons = []
+    size = f"{values.get('file.width_px')}x{values.get('file.height_px')}"
+    wanted_size = parameters.get("size", "auto")
+    if size_as_requested and wanted_size not in ("auto", size):
+        reasons.append(Reason("file.size", f"{size} px, {wanted_size} was requested"))
+    found, wanted = values.get("file.format"), parameters.get("output_format")
+    if wanted is not None and found != wanted:
+        reasons.append(Reason("file.format", f"{found}, {wanted} was requested"))
+    elif found not in formats:
+        reasons.append(Reason("file.format", f"{found}, accepted are {', '.join(formats)}"))
+    if parameters.get("background") == "transparent" and not values.get("file.has_alpha"):
+        reasons.append(Reason("file.alpha", "no transparency, a transparent background was requested"))
+    return reasons

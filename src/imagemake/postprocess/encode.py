@@ -1,0 +1,113 @@
+"""Finished pictures as bytes: the whole way from a file through the steps to a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from imagemake.pictures.picture import Undecodable, open_picture
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from imagemake.postprocess import Step
+
+FULL_COLOR_FROM_QUALITY = 90
+Z_RLE = 3  # zlib.h; Python's zlib does not name it
+
+
+class Output(Protocol):
+    """How finished pictures are written."""
+
+    @property
+    def format(self) -> Literal["jpeg", "png", "webp"]:
+        """The file format."""
+
+    @property
+    def quality(self) -> int:
+        """For JPEG and WebP, 1 to 100; PNG has none."""
+
+    @property
+    def background(self) -> str:
+        """The color under transparent parts where the format has no transparency (JPEG), such as #ffffff."""
+
+
+class Unfinishable(Exception):  # noqa: N818 - the word that reports show
+    """A picture that cannot be finished as asked.
+
+    Attributes:
+        reason: Why, in words for people.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def finish(data: bytes, steps: Sequence[Step], output: Output) -> bytes:
+    """Decode a picture, take it through the steps, and encode it.
+
+    Args:
+        data: A picture file as a provider gave it.
+        steps: In the order in which they are applied.
+        output: How to write it.
+
+    Returns:
+        The file; equal inputs give equal bytes, and nothing of the input's metadata is left.
+
+    Raises:
+        Unfinishable: If the data holds no picture, a step cannot treat it, or the format cannot hold it.
+    """
+    try:
+        image = open_picture(data).image
+    except Undecodable as error:
+        raise Unfinishable(error.reason) from error
+    for step in steps:
+        try:
+            image = step.apply(image)
+        except ValueError as error:
+            raise Unfinishable(f"{type(step).__name__.lower()}: {error}") from error
+    try:
+        return encode(image, output)
+    except ValueError as error:
+        raise Unfinishable(str(error)) from error
+
+
+def encode(image: Image, output: Output) -> bytes:
+    """Write a picture as a file without metadata; its colors count as sRGB, as they do wherever a file does not say.
+
+    Args:
+        image: RGB or RGBA, 8 bits a channel, sRGB.
+        output: How to write it.
+
+    Raises:
+        ValueError: If the picture is too large for the format.
+    """
+    bare = _flattened(image, output.background) if output.format == "jpeg" else image.copy()
+    bare.info = {}  # Pillow writes some of what it finds here: color profile, comment, resolution
+    file = BytesIO()
+    try:
+        if output.format == "jpeg":
+            # 4:4:4 from 90 on, as ImageMagick does: halved color resolution shows on saturated edges.
+            subsampling = "4:4:4" if output.quality >= FULL_COLOR_FROM_QUALITY else "4:2:0"
+            bare.save(file, "JPEG", quality=output.quality, subsampling=subsampling)
+        elif output.format == "png":
+            # Runs only: 1.4 MB in 0.13 s for a photograph of 1024x1024, where level 6 needs 0.5 s for the same size.
+            bare.save(file, "PNG", compress_level=1, compress_type=Z_RLE)
+        else:
+            # Method 2 writes 2 % more than the default 4 in half of the time.
+            bare.save(file, "WEBP", quality=output.quality, method=2)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{image.width} x {image.height} px cannot be written as {output.format}: {error}") from error
+    return file.getvalue()
+
+
+def _flattened(image: Image, background: str) -> Image:
+    from PIL import Image as Pillow
+
+    if image.mode != "RGBA":
+        return image.copy()
+    flat = Pillow.new("RGB", image.size, background)
+    flat.paste(image, mask=image)
+    return flat

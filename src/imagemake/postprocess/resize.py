@@ -1,0 +1,86 @@
+"""Bringing pictures to a size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MOST_SIDE_PX = 10_000
+
+
+class ResizeSettings(BaseModel):
+    """The size, and what gives way where the picture has another shape."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width_px: int | None = Field(default=None, ge=1, le=MOST_SIDE_PX, description="Width in pixels.")
+    height_px: int | None = Field(default=None, ge=1, le=MOST_SIDE_PX, description="Height in pixels.")
+    fit: Literal["contain", "cover", "exact"] = Field(
+        default="contain",
+        description="contain: the whole picture, no side longer than given, one of them may be left out. "
+        "cover: exactly this size, what sticks out is cut off evenly. exact: exactly this size, distorted if need be.",
+    )
+    enlarge: bool = Field(
+        default=False,
+        description="Whether a picture may be made larger. If not, contain leaves small pictures as they are, and "
+        "cover and exact refuse them.",
+    )
+
+    @model_validator(mode="after")
+    def _enough_is_known(self) -> ResizeSettings:
+        if self.width_px is None and self.height_px is None:
+            raise ValueError("resize needs width_px, height_px, or both")
+        if self.fit != "contain" and (self.width_px is None or self.height_px is None):
+            raise ValueError(f"fit: {self.fit} needs both width_px and height_px")
+        return self
+
+
+class Resize:
+    """Resizes with a Lanczos filter (three lobes); transparent pixels do not bleed into their neighbors."""
+
+    version: ClassVar[int] = 1
+    Settings: ClassVar[type[BaseModel]] = ResizeSettings
+
+    def __init__(self, settings: BaseModel) -> None:
+        assert isinstance(settings, ResizeSettings)
+        self.settings = settings
+
+    def apply(self, image: Image) -> Image:
+        """Resize the picture.
+
+        Raises:
+            ValueError: If it is too small for the size, and may not be enlarged.
+        """
+        wanted = (self.settings.width_px or MOST_SIDE_PX, self.settings.height_px or MOST_SIDE_PX)
+        if self.settings.fit == "contain":
+            return self._contain(image, wanted)
+        if not self.settings.enlarge and (image.width < wanted[0] or image.height < wanted[1]):
+            raise ValueError(
+                f"the picture of {image.width} x {image.height} px is smaller than {wanted[0]} x {wanted[1]} px; "
+                "ask for larger pictures, or set enlarge: true"
+            )
+        if self.settings.fit == "exact":
+            return _resized(image, wanted)
+        scale = max(wanted[0] / image.width, wanted[1] / image.height)
+        # The part of the picture that will be seen, in its own pixels: filtering reads no more than that.
+        part = (min(image.width, wanted[0] / scale), min(image.height, wanted[1] / scale))
+        left, top = (image.width - part[0]) / 2, (image.height - part[1]) / 2
+        return _resized(image, wanted, (left, top, left + part[0], top + part[1]))
+
+    def _contain(self, image: Image, wanted: tuple[int, int]) -> Image:
+        scale = min(wanted[0] / image.width, wanted[1] / image.height)
+        if scale >= 1 and not self.settings.enlarge:
+            return image
+        return _resized(image, (max(1, round(image.width * scale)), max(1, round(image.height * scale))))
+
+
+def _resized(image: Image, size_px: tuple[int, int], box: tuple[float, float, float, float] | None = None) -> Image:
+    from PIL.Image import Resampling
+
+    if size_px == image.size and box is None:
+        return image
+    return image.resize(size_px, Resampling.LANCZOS, box=box)

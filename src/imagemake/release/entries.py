@@ -1,0 +1,125 @@
+"""What there is to know about each request: from where it stands and the journal to an entry of the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagemake.journal import Call, Outcome, read_calls
+from imagemake.planning.order import Order
+from imagemake.planning.plan import file_name_of
+from imagemake.planning.settle import Past, Stage, State
+from imagemake.planning.verdict import flat
+from imagemake.release.manifest import EarlierAttempt, Entry, Verdict
+from imagemake.store import Store
+
+VERDICTS: Mapping[Stage, Verdict] = {
+    Stage.DONE: "accepted",
+    Stage.REVIEW: "review",
+    Stage.REJECTED: "rejected",
+    Stage.REFUSED: "refused",
+    Stage.HELD: "failed",
+}
+
+
+@dataclass(slots=True)
+class Calls:
+    """The calls for one key: how many, and the one that made the picture, else the last."""
+
+    n: int = 0
+    told: Call | None = None
+
+
+class Entries:
+    """Makes the manifest's entries.
+
+    Args:
+        order: What is wanted.
+        store: Where finished pictures and the journal are; the whole journal is read.
+    """
+
+    def __init__(self, order: Order, store: Store) -> None:
+        self._order = order
+        self._store = store
+        self._calls: dict[str, Calls] = {}
+        for call in read_calls(store.journal_folder):
+            calls = self._calls.setdefault(call.sent["key"], Calls())
+            calls.n += 1
+            if call.outcome is Outcome.MADE or calls.told is None or calls.told.outcome is not Outcome.MADE:
+                calls.told = call
+
+    def entry(self, state: State) -> Entry:
+        """Tell all there is to know about one request."""
+        verdict, reasons = self._verdict(state)
+        calls = self._calls.get(state.key, Calls())
+        closed = calls.told.closed or {} if calls.told else {}
+        values = flat(state.measured)
+        released = state.finished if verdict == "accepted" else None
+        path = self._store.finished.path(released) if released else None
+        width_px, height_px = _size_px(path) if path else (None, None)
+        request, recipe = state.request, state.recipe
+        return Entry(
+            name=request.name,
+            verdict=verdict,
+            prompt=recipe.prompt,
+            negative_prompt=recipe.negative_prompt,
+            provider=recipe.provider,
+            model=recipe.model,
+            seed=recipe.seed,
+            parameters=recipe.parameters,
+            key=state.key,
+            catalog_row=request.row,
+            take=request.take,
+            variables=request.variables,
+            file=f"images/{file_name_of(self._order.campaign, request)}" if released else None,
+            reasons=reasons,
+            attempt=state.attempt,
+            attempts=len(state.past) + bool(calls.n or state.raw),
+            request_id=closed.get("request_id"),
+            generated_at=closed.get("at") if state.raw else None,
+            seconds=closed.get("seconds"),
+            cost_usd=closed.get("cost_usd"),
+            width_px=width_px,
+            height_px=height_px,
+            bytes=path.stat().st_size if path else None,
+            digest=released.digest if released else None,
+            raw_digest=state.raw.digest if state.raw else None,
+            measures=values,
+            cached=state.raw is not None and closed.get("at", "") < self._order.made_at,
+            tries=calls.n,
+            history=tuple(self._earlier(past) for past in state.past),
+        )
+
+    def _verdict(self, state: State) -> tuple[Verdict, tuple[str, ...]]:
+        reasons = tuple(map(str, state.reasons))
+        if state.stage in VERDICTS:
+            return VERDICTS[state.stage], reasons
+        calls = self._calls.get(state.key)
+        if calls is not None and calls.told is not None and state.stage is Stage.GENERATE:
+            outcome, closed = calls.told.outcome, calls.told.closed or {}
+            if outcome is not Outcome.MADE:
+                return "failed", (f"{outcome.value}: {closed.get('message', 'no answer came; possibly billed')}",)
+        return "pending", (f"{state.stage.value}: {state.why}",)
+
+    def _earlier(self, past: Past) -> EarlierAttempt:
+        calls = self._calls.get(past.key, Calls())
+        closed = calls.told.closed or {} if calls.told else {}
+        return EarlierAttempt(
+            attempt=past.attempt,
+            key=past.key,
+            prompt=past.recipe.prompt,
+            seed=past.recipe.seed,
+            reasons=[str(reason) for reason in past.reasons],
+            raw_digest=past.raw.digest if past.raw else None,
+            cost_usd=closed.get("cost_usd"),
+            seconds=closed.get("seconds"),
+            tries=calls.n,
+        )
+
+
+def _size_px(path: Path) -> tuple[int, int]:
+    from PIL import Image
+
+    with Image.open(path) as image:  # reads the header only; the file is our own
+        return image.size

@@ -1,0 +1,114 @@
+"""What a release came to, in numbers that `dvc metrics diff` compares."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import orjson
+
+from imagemake.files import write_whole
+from imagemake.release.manifest import Entry, Verdict
+
+DECIDED: tuple[Verdict, ...] = ("accepted", "rejected", "refused", "failed")
+_CODE_AT_MOST = 60
+
+
+class _Attempt(NamedTuple):
+    picture: bool
+    tries: int
+    cost_usd: float | None
+    seconds: float | None
+    failures: Sequence[str]
+
+
+def metrics_of(entries: Iterable[Entry]) -> dict[str, Any]:
+    """Sum up a release.
+
+    Costs, durations and calls are those of all attempts, whenever they were made: what the release cost, not the run.
+
+    Args:
+        entries: One entry a request.
+
+    Returns:
+        Counts by verdict, rates from 0 to 1, means, and failures by reason code, in an order that is always the same.
+        None stands for what cannot be said: a rate of nothing, or a cost where none is known. `cost_unknown` attempts
+        are left out of `cost_usd_total` and `mean_cost_usd_per_image`.
+    """
+    entries = list(entries)
+    verdicts = Counter[Verdict](entry.verdict for entry in entries)
+    at_once = [entry for entry in entries if entry.verdict == "accepted" and entry.attempts <= 1]
+    decided = sum(verdicts[verdict] for verdict in DECIDED)
+    with_picture = [entry for entry in entries if entry.raw_digest is not None]
+    return {
+        "requests": len(entries),
+        **{verdict: verdicts[verdict] for verdict in get_args(Verdict)},
+        "success_rate": _ratio(verdicts["accepted"], decided),
+        "first_attempt_success_rate": _ratio(len(at_once), decided),
+        "attempts_mean": _mean([entry.attempts for entry in entries if entry.attempts], 3),
+        "cached_share": _ratio(sum(entry.cached for entry in with_picture), len(with_picture)),
+        **_of_attempts(list(chain.from_iterable(map(_attempts, entries)))),
+        "failures_by_reason": _count_codes(entry.reasons for entry in entries if _failing(entry)),
+    }
+
+
+def write_metrics(metrics: dict[str, Any], path: Path) -> None:
+    """Write the numbers as JSON, in their order."""
+    write_whole(path, orjson.dumps(metrics, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
+def reason_code(reason: str) -> str:
+    """Return what reasons are counted by: the part before the first colon, at most 60 characters of it."""
+    code = " ".join(reason.partition(":")[0].split())
+    return code if len(code) <= _CODE_AT_MOST else code[: _CODE_AT_MOST - 1] + "…"
+
+
+def _attempts(entry: Entry) -> list[_Attempt]:
+    attempts = [
+        _Attempt(
+            picture=earlier["raw_digest"] is not None,
+            tries=earlier.get("tries", 1),
+            cost_usd=earlier.get("cost_usd"),
+            seconds=earlier.get("seconds"),
+            failures=earlier["reasons"],
+        )
+        for earlier in entry.history
+    ]
+    if entry.made:
+        picture = entry.raw_digest is not None
+        failures = entry.reasons if _failing(entry) else ()
+        attempts.append(_Attempt(picture, entry.tries, entry.cost_usd, entry.seconds, failures))
+    return attempts
+
+
+def _of_attempts(attempts: Sequence[_Attempt]) -> dict[str, Any]:
+    known = [attempt for attempt in attempts if attempt.cost_usd is not None]
+    pictures = [attempt for attempt in attempts if attempt.picture]
+    return {
+        "calls": sum(attempt.tries for attempt in attempts),
+        "mean_seconds_per_image": _mean([one.seconds for one in pictures if one.seconds is not None], 3),
+        "cost_usd_total": round(sum(one.cost_usd or 0.0 for one in known), 6) if known or not attempts else None,
+        "mean_cost_usd_per_image": _mean([one.cost_usd for one in pictures if one.cost_usd is not None], 6),
+        "cost_unknown": len(attempts) - len(known),
+        "failed_attempts_by_reason": _count_codes(attempt.failures for attempt in attempts),
+    }
+
+
+def _failing(entry: Entry) -> bool:
+    return entry.verdict not in ("accepted", "pending")
+
+
+def _count_codes(groups: Iterable[Sequence[str]]) -> dict[str, int]:
+    counts = Counter(chain.from_iterable({reason_code(reason) for reason in reasons} for reasons in groups))
+    return dict(sorted(counts.items()))
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None
+
+
+def _mean(values: Sequence[float], digits: int) -> float | None:
+    return round(sum(values) / len(values), digits) if values else None

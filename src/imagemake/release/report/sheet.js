@@ -1,0 +1,258 @@
+"use strict";
+(() => {
+  const CHUNK = 120; // cards added at a time, as the reader nears the end of what is there
+  const { entries, words } = JSON.parse(document.getElementById("data").textContent);
+  const byId = (id) => document.getElementById(id);
+  const [cards, more, dialog, query, reason, order] = ["cards", "more", "details", "query", "reason", "order"].map(byId);
+  const chips = [...document.querySelectorAll(".chip")];
+  const collator = new Intl.Collator("en", { numeric: true });
+  const worst = ["rejected", "failed", "refused", "review", "pending", "accepted"];
+  const orders = {
+    name: (a, b) => collator.compare(a.name, b.name),
+    verdict: (a, b) => worst.indexOf(a.verdict) - worst.indexOf(b.verdict) || orders.name(a, b),
+    cost: (a, b) => (b.spent_usd ?? -1) - (a.spent_usd ?? -1) || orders.name(a, b),
+  };
+  let shown = []; // the entries that match, in order
+  let drawn = 0; // how many of them have a card
+  let current = -1; // which of them the dialog shows
+
+  // Catalog text goes in as text only; the page's policy forbids everything else too.
+  const el = (tag, properties = {}, ...children) => {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(properties)) {
+      if (name in element) element[name] = value;
+      else element.setAttribute(name, value);
+    }
+    element.append(...children.filter((child) => child !== null && child !== undefined));
+    return element;
+  };
+  const count = (number) => number.toLocaleString("en-US");
+  const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
+  const usd = (cost) => {
+    if (cost > 0 && cost < 0.0001) return "under $0.0001";
+    return cost.toLocaleString("en-US", { style: "currency", currency: "USD", minimumFractionDigits: 2, maximumFractionDigits: cost < 1 ? 4 : 2 });
+  };
+  const duration = (seconds) => (seconds < 1 ? `${Math.round(1000 * seconds)} ms` : `${seconds.toFixed(1)} s`);
+  const costOf = (entry) => {
+    if (!entry.tries && !entry.raw_digest && !entry.history) return "";
+    return entry.spent_usd === undefined ? "cost unknown" : usd(entry.spent_usd);
+  };
+  const attemptOf = (entry) => (entry.attempts > 1 ? `attempt ${(entry.attempt ?? 0) + 1} of ${entry.attempts}` : "");
+  const badge = (entry) => el("span", { className: `badge ${entry.verdict}` }, words[entry.verdict]);
+  const list = (reasons, className) => (reasons?.length ? el("ul", { className }, ...reasons.map((text) => el("li", { dir: "auto" }, text))) : null);
+
+  // ---------------------------------------------------------------- cards
+  const absent = { refused: "The provider refused it", failed: "No picture came", pending: "Not made in this run" };
+  const picture = (entry) => {
+    const source = entry.thumbnail ?? entry.href;
+    if (!source) return el("span", { className: "picture none" }, absent[entry.verdict] ?? "No picture to show");
+    const image = el("img", { loading: "lazy", decoding: "async", alt: "", src: source });
+    image.addEventListener("error", () => image.replaceWith("The picture is not beside this page"));
+    return el("span", { className: "picture" }, image);
+  };
+  const fitting = matchMedia("(max-width: 760px)").matches ? 50 : 90; // characters that three lines surely hold
+  const prompt = (entry) => {
+    const text = el("p", { className: "prompt clamped", dir: "auto" }, entry.prompt);
+    if (entry.prompt.length < fitting) return [text];
+    const toggle = el("button", { type: "button", className: "plain toggle", "aria-expanded": "false" }, "Whole prompt");
+    toggle.addEventListener("click", () => {
+      const clamped = text.classList.toggle("clamped");
+      toggle.setAttribute("aria-expanded", String(!clamped));
+      toggle.textContent = clamped ? "Whole prompt" : "Less";
+    });
+    return [text, toggle];
+  };
+  const card = (entry, index) => {
+    const open = el("button", { type: "button", className: "open", "aria-haspopup": "dialog" }, picture(entry), el("span", { className: "name", dir: "auto" }, entry.name));
+    open.addEventListener("click", () => show(index));
+    const tried = [`seed ${entry.seed}`, attemptOf(entry)].filter(Boolean).join(" · ");
+    return el(
+      "article",
+      { className: `card ${entry.verdict}` },
+      open,
+      el(
+        "div",
+        { className: "about" },
+        el("div", { className: "line" }, badge(entry), el("span", {}, costOf(entry))),
+        list(entry.reasons, "reasons"),
+        ...prompt(entry),
+        el("p", { className: "facts" }, `${entry.model}\n${tried}`),
+      ),
+    );
+  };
+  const draw = (most) => {
+    const until = Math.min(shown.length, drawn + most);
+    const fragment = document.createDocumentFragment();
+    for (; drawn < until; drawn += 1) fragment.append(card(shown[drawn], drawn));
+    cards.append(fragment);
+  };
+
+  // ---------------------------------------------------------------- filters
+  const haystack = (entry) => (entry.haystack ??= [entry.name, entry.prompt, ...(entry.reasons ?? [])].join("\n").toLowerCase());
+  const verdict = () => chips.find((chip) => chip.getAttribute("aria-pressed") === "true").dataset.verdict;
+  const press = (wanted) => chips.forEach((chip) => chip.setAttribute("aria-pressed", String(chip.dataset.verdict === wanted)));
+  const update = () => {
+    const terms = query.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const [onlyVerdict, onlyReason] = [verdict(), reason.value];
+    shown = entries
+      .filter((entry) => !onlyVerdict || entry.verdict === onlyVerdict)
+      .filter((entry) => !onlyReason || entry.codes?.includes(onlyReason))
+      .filter((entry) => terms.every((term) => haystack(entry).includes(term)))
+      .sort(orders[order.value]);
+    cards.replaceChildren();
+    drawn = 0;
+    draw(CHUNK);
+    byId("count").textContent = shown.length === entries.length ? plural(entries.length, "request") : `${count(shown.length)} of ${plural(entries.length, "request")}`;
+    byId("empty").hidden = shown.length > 0 || entries.length === 0;
+    remember();
+  };
+
+  // The filters are in the address, so that a link can lead to what is to be reviewed.
+  const remember = (open) => {
+    const state = { verdict: verdict(), reason: reason.value, q: query.value, order: order.value === "name" ? "" : order.value, open: open ?? "" };
+    const text = new URLSearchParams(Object.entries(state).filter(([, value]) => value)).toString();
+    history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
+  };
+  const recall = () => {
+    const state = new URLSearchParams(location.hash.slice(1));
+    const pick = (select, value) => (select.value = [...select.options].some((option) => option.value === value) ? value : select.options[0].value);
+    press(chips.some((chip) => chip.dataset.verdict === state.get("verdict")) ? state.get("verdict") : "");
+    pick(reason, state.get("reason"));
+    pick(order, state.get("order"));
+    query.value = state.get("q") ?? "";
+    update();
+    const index = shown.findIndex((entry) => entry.name === state.get("open"));
+    if (index >= 0) show(index);
+  };
+
+  // ---------------------------------------------------------------- details
+  const icons = { previous: "M11 4 6 9l5 5", next: "m7 4 5 5-5 5", close: "m4.5 4.5 9 9m0-9-9 9" };
+  const step = (name, label, disabled, action) => {
+    const drawing = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    drawing.setAttribute("viewBox", "0 0 18 18");
+    drawing.setAttribute("aria-hidden", "true");
+    path.setAttribute("d", icons[name]);
+    drawing.append(path);
+    const button = el("button", { type: "button", className: "step", id: `step-${name}`, "aria-label": label, title: label, disabled }, drawing);
+    button.addEventListener("click", action);
+    return button;
+  };
+  const pairs = (rows) => {
+    const known = rows.filter(([, value]) => value !== undefined && value !== null && value !== "");
+    if (!known.length) return null;
+    return el("dl", { className: "pairs" }, ...known.flatMap(([name, value, className]) => [el("dt", {}, name), el("dd", { className: className ?? "", dir: "auto" }, String(value))]));
+  };
+  const section = (title, ...content) => (content.some(Boolean) ? el("section", {}, el("h3", {}, title), ...content) : null);
+  const stage = (entry) => {
+    const source = entry.href ?? entry.thumbnail;
+    if (!source) return el("div", { className: "stage" }, el("p", { className: "empty" }, absent[entry.verdict] ?? "No picture to show"));
+    const image = el("img", { alt: `Picture ${entry.name}`, src: source });
+    // The page may have been sent without its folder.
+    if (entry.thumbnail && entry.thumbnail !== source) image.addEventListener("error", () => (image.src = entry.thumbnail), { once: true });
+    return el("div", { className: "stage" }, image);
+  };
+  const past = (entry, earlier) =>
+    el(
+      "li",
+      {},
+      earlier.thumbnail ? el("img", { alt: `Attempt ${earlier.attempt + 1}`, src: earlier.thumbnail }) : el("span", { className: "blank" }),
+      el(
+        "div",
+        {},
+        el("p", {}, `Attempt ${earlier.attempt + 1} · seed ${earlier.seed}`),
+        list([...earlier.reasons], "reasons"),
+        earlier.prompt === entry.prompt ? null : el("p", { dir: "auto" }, earlier.prompt),
+        el("p", { className: "code" }, earlier.key),
+      ),
+    );
+  const grouped = (values) => pairs(Object.entries(values ?? {}));
+  const facts = (entry) => [
+    section("Prompt", el("p", { className: "prompt", dir: "auto" }, entry.prompt)),
+    entry.negative_prompt ? section("Negative prompt", el("p", { className: "prompt", dir: "auto" }, entry.negative_prompt)) : null,
+    section(
+      "How it was made",
+      pairs([
+        ["Model", entry.model],
+        ["Provider", entry.provider],
+        ["Seed", entry.seed],
+        ["Attempt", entry.attempts ? `${(entry.attempt ?? 0) + 1} of ${entry.attempts}` : ""],
+        ["Calls", (entry.history ?? []).reduce((sum, earlier) => sum + (earlier.tries ?? 1), entry.tries ?? 0)],
+        ["Made", entry.generated_at?.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, " UTC")],
+        ["Took", entry.seconds === undefined ? "" : duration(entry.seconds)],
+        ["Cost", costOf(entry).replace("cost ", "") + (entry.history && entry.spent_usd !== undefined ? " for all attempts" : "")],
+        ["From the cache", entry.raw_digest ? (entry.cached ? "yes" : "no") : ""],
+        ["Request ID", entry.request_id, "code"],
+      ]),
+    ),
+    section("Variables", grouped(entry.variables)),
+    section("Parameters", grouped(entry.parameters)),
+    section("Measures", grouped(entry.measures)),
+    section(
+      "Where it is",
+      pairs([
+        ["Catalog row", entry.catalog_row],
+        ["Take", (entry.take ?? 0) + 1],
+        ["Size", entry.width_px ? `${entry.width_px} × ${entry.height_px} px` : ""],
+        ["File", entry.bytes ? `${count(Math.max(1, Math.round(entry.bytes / 1000)))} kB` : ""],
+        ["Key", entry.key, "code"],
+        ["File digest", entry.digest, "code"],
+        ["Raw digest", entry.raw_digest, "code"],
+      ]),
+    ),
+    entry.history ? section("Earlier attempts", el("ol", { className: "past" }, ...entry.history.map((earlier) => past(entry, earlier)))) : null,
+  ];
+  const show = (index) => {
+    const focused = dialog.open ? document.activeElement?.id : "";
+    current = index;
+    const entry = shown[index];
+    const head = el("div", {}, el("h2", { id: "details-name", dir: "auto" }, entry.name), badge(entry));
+    const link = entry.href ? el("a", { className: "file", href: entry.href, target: "_blank", rel: "noopener" }, "Open full size") : null;
+    const top = el(
+      "div",
+      { className: "bar-top" },
+      el("span", {}, `${count(index + 1)} of ${count(shown.length)}`),
+      step("previous", "Previous", index === 0, () => show(index - 1)),
+      step("next", "Next", index === shown.length - 1, () => show(index + 1)),
+      step("close", "Close", false, () => dialog.close()),
+    );
+    const reasons = el("div", { className: entry.verdict }, list(entry.reasons, "reasons") ?? "");
+    const scroll = el("div", { className: "scroll", tabIndex: 0, "aria-label": "Details" }, head, entry.reasons ? reasons : "", link, ...facts(entry).filter(Boolean));
+    dialog.replaceChildren(el("div", { className: "sheet" }, stage(entry), el("div", { className: "side" }, top, scroll)));
+    if (!dialog.open) dialog.showModal();
+    (byId(focused)?.disabled === false ? byId(focused) : byId("step-close")).focus();
+    remember(entry.name);
+  };
+
+  // ---------------------------------------------------------------- wiring
+  const codes = new Map();
+  for (const entry of entries) for (const code of entry.codes ?? []) codes.set(code, (codes.get(code) ?? 0) + 1);
+  const sorted = [...codes].sort((a, b) => b[1] - a[1] || collator.compare(a[0], b[0]));
+  reason.append(...sorted.map(([code, number]) => el("option", { value: code }, `${code} (${count(number)})`)));
+
+  let waiting = 0;
+  query.addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(update, 120);
+  });
+  for (const select of [reason, order]) select.addEventListener("change", update);
+  for (const chip of chips) chip.addEventListener("click", () => (press(chip.dataset.verdict), update()));
+  byId("reset").addEventListener("click", () => {
+    history.replaceState(null, "", "#");
+    recall();
+    query.focus();
+  });
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  dialog.addEventListener("close", () => remember());
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest?.("input, select");
+    if (event.ctrlKey || event.metaKey || event.altKey || typing) return;
+    if (dialog.open && event.key === "ArrowRight" && current < shown.length - 1) show(current + 1);
+    else if (dialog.open && event.key === "ArrowLeft" && current > 0) show(current - 1);
+    else if (!dialog.open && event.key === "/") (event.preventDefault(), query.focus());
+  });
+  addEventListener("hashchange", recall);
+  addEventListener("beforeprint", () => draw(Infinity));
+  new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && draw(CHUNK), { rootMargin: "1600px" }).observe(more);
+  recall();
+})();

@@ -1,0 +1,181 @@
+"""The contact sheet: one HTML file that shows a release, searches it, and says why a picture is missing.
+
+Everything in it may come from a hostile catalog or provider. So the page's own code sees it only as JSON and puts it on
+the page only as text, and the content security policy allows no script or style but ours, and nothing from elsewhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from imagemake.files import write_whole
+from imagemake.release.manifest import Entry
+from imagemake.release.metrics import reason_code
+
+VERDICTS = {
+    "accepted": "Accepted",
+    "review": "To review",
+    "rejected": "Rejected",
+    "refused": "Refused",
+    "failed": "Failed",
+    "pending": "Not made",
+}
+_SIGNATURES = {b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
+# What ends a script element, begins a comment, or ends a line for JavaScript, in the escapes of JSON.
+_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_UNKNOWN = "\u2013"
+
+
+def write_contact_sheet(
+    path: Path,
+    entries: Iterable[Entry],
+    metrics: Mapping[str, Any],
+    *,
+    title: str,
+    thumbnails: Mapping[str, bytes],
+    most_thumbnails: int,
+) -> None:
+    """Write the page; equal arguments give equal bytes.
+
+    Args:
+        path: Where it goes: the release folder, because it links to `Entry.file` from there.
+        entries: The requests, in any order.
+        metrics: What `imagemake.release.metrics.metrics_of` said of them.
+        title: Name of the release.
+        thumbnails: JPEG or WebP by entry name; those of earlier attempts under ``name@attempt``. Asked only for those
+            that go into the page, so that a mapping may make them when they are asked for.
+        most_thumbnails: At most that many go into the page, those of pictures that were not accepted first. The others
+            load from their files.
+
+    Raises:
+        ValueError: If a thumbnail is neither JPEG nor WebP.
+    """
+    entries = sorted(entries, key=lambda entry: entry.name)
+    inlined = _inlined(entries, thumbnails, most_thumbnails)
+    shown = sum(entry.name in inlined for entry in entries)
+    pictures = sum(entry.file is not None or entry.name in inlined or entry.name in thumbnails for entry in entries)
+    page = _template().render(
+        title=title,
+        metrics=metrics,
+        models=sorted({entry.model for entry in entries}),
+        verdicts=[(verdict, word, metrics[verdict]) for verdict, word in VERDICTS.items() if metrics[verdict]],
+        bar=_bar([(verdict, metrics[verdict]) for verdict in VERDICTS]),
+        thumbnails_shown=shown,
+        pictures=pictures,
+        style=_own("sheet.css"),
+        script=_own("sheet.js"),
+        data=_embedded({"words": VERDICTS, "entries": [_card(entry, inlined) for entry in entries]}),
+    )
+    write_whole(path, page.encode())
+
+
+def _inlined(entries: Sequence[Entry], thumbnails: Mapping[str, bytes], most: int) -> dict[str, str]:
+    worst_first = sorted(entries, key=lambda entry: (entry.verdict == "accepted", entry.name))
+    names = [entry.name for entry in worst_first]
+    names += [f"{entry.name}@{earlier['attempt']}" for entry in worst_first for earlier in entry.history]
+    inlined: dict[str, str] = {}
+    for name in names:
+        if len(inlined) >= most:
+            break
+        if (picture := thumbnails.get(name)) is not None:
+            inlined[name] = _data_url(name, picture)
+    return inlined
+
+
+def _data_url(name: str, picture: bytes) -> str:
+    for signature, kind in _SIGNATURES.items():
+        if picture.startswith(signature):
+            return f"data:{kind};base64,{base64.b64encode(picture).decode()}"
+    raise ValueError(f"the thumbnail of {name!r} is neither JPEG nor WebP")
+
+
+def _card(entry: Entry, inlined: Mapping[str, str]) -> dict[str, Any]:
+    card = {field: getattr(entry, field) for field in Entry.__dataclass_fields__ if field != "file"}
+    card["href"] = href_of(entry.file) if entry.file else None
+    card["thumbnail"] = inlined.get(entry.name)
+    card["codes"] = sorted({reason_code(reason) for reason in entry.reasons})
+    card["spent_usd"] = entry.spent_usd
+    card["history"] = [
+        {**earlier, "thumbnail": inlined.get(f"{entry.name}@{earlier['attempt']}")} for earlier in entry.history
+    ]
+    # What is absent is left out: at 10,000 entries it is a fifth of the page.
+    return {field: value for field, value in card.items() if not _absent(value)}
+
+
+def _absent(value: Any) -> bool:
+    return value is None or value is False or (isinstance(value, tuple | list | dict) and not value)
+
+
+def href_of(file: str) -> str | None:
+    """Return a link that leads to a file of the release folder and nowhere else; None where its path leaves that."""
+    path = PurePosixPath(file)
+    if path.is_absolute() or ".." in path.parts:
+        return None
+    return "/".join(quote(part, safe="") for part in path.parts)
+
+
+def _bar(counts: Sequence[tuple[str, int]]) -> list[tuple[str, float, float]]:
+    total = sum(count for _, count in counts)
+    segments, start = [], 0.0
+    for verdict, count in counts:
+        if count:
+            width = 1000 * count / total
+            segments.append((verdict, round(start, 2), round(width, 2)))
+            start += width
+    return segments
+
+
+def _embedded(data: Any) -> str:
+    text = orjson.dumps(data).decode()
+    for character, escape in _ESCAPES.items():
+        text = text.replace(character, escape)
+    return text
+
+
+def _own(name: str) -> str:
+    return files("imagemake.release.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _template() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("imagemake.release", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(csp_hash=_csp_hash, percent=_percent, usd=_usd, duration=_duration)
+    return environment.get_template("sheet.html.j2")
+
+
+def _csp_hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _percent(rate: float | None) -> str:
+    return _UNKNOWN if rate is None else f"{100 * rate:.1f}".removesuffix(".0") + "%"
+
+
+def _usd(cost: float | None) -> str:
+    if cost is None:
+        return "unknown"
+    if cost == 0 or cost >= 1:
+        return f"${cost:,.2f}"
+    whole, _, decimals = f"{cost:.4f}".rstrip("0").partition(".")
+    return f"${whole}.{decimals:0<2}" if cost >= 0.0001 else "under $0.0001"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return _UNKNOWN
+    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

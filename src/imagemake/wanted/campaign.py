@@ -1,0 +1,295 @@
+"""What a campaign wants, as types: ``config/config.yaml`` is exactly this, and its reference page is made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Strict,
+    Tag,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+
+from imagemake.limits import Limits
+from imagemake.measures import BUILT_IN
+from imagemake.models import ModelFacts
+from imagemake.planning.settle import NearDuplicates
+from imagemake.planning.verdict import DEFAULT_CHECKS, Check
+from imagemake.problems import UserError
+from imagemake.recipe import LARGEST_EXACT_INTEGER, SEED_BITS
+from imagemake.wanted.chosen import Chosen, Measures, Quantity, ReasonCode, Step, chosen_measure
+from imagemake.wanted.config_problems import TAGS, mistake, problems_of
+from imagemake.wanted.model_settings import ModelSettings
+from imagemake.wanted.settings import Cell, ColumnName, Section, TemplateText, Text, Values
+
+CONFIG = "config/config.yaml"
+CATALOG_SUFFIXES = (".csv", ".json", ".jsonl")
+_SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
+
+Format = Literal["jpeg", "png", "webp"]
+Combination = Mapping[ColumnName, Values]
+
+
+def _catalog_path(path: str) -> str:
+    if PurePath(path).suffix.lower() not in CATALOG_SUFFIXES:
+        raise mistake(f"{path!r} is no catalog.", f"Give a file that ends in one of {', '.join(CATALOG_SUFFIXES)}.")
+    return path
+
+
+def _patterns(raw: Any) -> Any:
+    patterns = raw if isinstance(raw, list | tuple) else str(raw).split(",")
+    return tuple(stripped for pattern in patterns if (stripped := str(pattern).strip()))
+
+
+def _sensible(check: Check) -> Check:
+    if check.reject is None and check.review is None:
+        raise mistake("the check decides nothing.", "Give it reject, review, or both.")
+    for name, limit in (("reject", check.reject), ("review", check.review)):
+        if limit is None:
+            continue
+        if limit.min is None and limit.max is None:
+            raise mistake(f"{name} has no limit.", f"Give {name} a min, a max, or both.")
+        if limit.min is not None and limit.max is not None and limit.min > limit.max:
+            raise mistake(f"{name} has a min of {limit.min:g} above its max of {limit.max:g}.", "Exchange them.")
+    return check
+
+
+def _in_words(checks: Mapping[str, Check]) -> str:
+    return "; ".join(f"{name} {check.model_dump_json(exclude_none=True)}" for name, check in checks.items())
+
+
+class Seed(Section):
+    """Where seeds come from: give one of the two."""
+
+    fixed: Annotated[int, Field(ge=0, lt=2**SEED_BITS)] | None = Field(
+        None,
+        description="One seed for every picture, a whole number from 0 to 2^31 - 1. Take 1 has exactly this seed; "
+        "later takes have seeds that are derived from it.",
+    )
+    derived: Annotated[int, Field(ge=0, le=LARGEST_EXACT_INTEGER)] | None = Field(
+        None,
+        description="A seed of its own for every picture, derived from this whole number, the values of the columns "
+        "that name uses, and the take: neither the order of rows nor an edited prompt changes it. Another number "
+        "here gives other seeds everywhere.",
+    )
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> Seed:
+        if (self.fixed is None) == (self.derived is None):
+            raise mistake("a seed is either fixed or derived.", "Write seed: {fixed: 7} or seed: {derived: 0}.")
+        return self
+
+
+class Attempts(Section):
+    """What happens after a picture is rejected."""
+
+    most: int = Field(3, ge=1, description="Attempts a request gets, the first included; each one is paid for.")
+    patches: Mapping[ReasonCode, Text] = Field(
+        default_factory=dict,
+        description="Text appended to the prompt of the attempts that follow a rejection, by its reason: a check "
+        "(tone.contrast), a whole measure (tone), near_duplicate, refused (by the provider), or review (a person). A "
+        "check's own patch goes before its measure's.",
+        examples=[{"tone": "Bright, even studio light."}],
+    )
+
+
+class Validation(Section):
+    """Which pictures are good enough. Changing this costs no call to a provider."""
+
+    formats: Annotated[tuple[Format, ...], Strict(False)] = Field(
+        ("jpeg", "png", "webp"), min_length=1, description="File formats that are accepted from a provider."
+    )
+    size: Literal["requested", "any"] = Field(
+        "requested",
+        description="requested: the picture must have the width and height, in pixels, that parameters.size asks for; "
+        "any: whatever comes is fine.",
+    )
+    measures: Measures = Field(
+        default_factory=dict,
+        description="Settings of measures, by name. A measure that only checks name needs no entry here; "
+        "one that is here is read even if no check uses it.",
+    )
+    checks: Mapping[Quantity, Annotated[Check, AfterValidator(_sensible)]] = Field(
+        default_factory=dict,
+        description="Ranges of what is still good, in the unit of the quantity, by measure.quantity. Outside of "
+        "reject, the picture is rejected and tried again; outside of review, a person decides. These come on top of "
+        f"checks that are always made, unless one of the same name is given here: {_in_words(DEFAULT_CHECKS)}.",
+        examples=[{"tone.contrast": {"reject": {"min": 0.02}, "review": {"min": 0.05}}}],
+    )
+    near_duplicates: Annotated[
+        Annotated[NearDuplicates, Tag(TAGS[True])] | Annotated[Literal[False], Tag(TAGS[False])],
+        Discriminator(lambda value: TAGS[value is not False]),
+    ] = Field(
+        default_factory=NearDuplicates,
+        description="Compares all pictures of a release with each other, and rejects what looks like another; "
+        "false does not.",
+    )
+
+    def measures_needed(self) -> tuple[Chosen, ...]:
+        """Return the measures to read from every picture, by name: those listed, and those that a decision needs."""
+        # Ours are cheap and always read: a check on one of them can then be added without reading anything again.
+        names = {*BUILT_IN, *self.measures, *(check.partition(".")[0] for check in self.checks)}
+        return tuple(self.measures.get(name) or chosen_measure(name) for name in sorted(names))
+
+    def all_checks(self) -> Mapping[str, Check]:
+        """Return the checks to make, by quantity: those that are always made, and the campaign's own over them."""
+        return {**DEFAULT_CHECKS, **self.checks}
+
+
+class Output(Section):
+    """The files of a release."""
+
+    format: Format = Field("jpeg", description="File format of finished pictures: jpeg (.jpg), png, or webp.")
+    quality: int = Field(90, ge=1, le=100, description="Quality of JPEG and WebP, 1 to 100; PNG has none.")
+    background: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = Field(
+        "#ffffff", description="What transparency becomes in JPEG, which has none: a color as #rrggbb."
+    )
+
+    @property
+    def suffix(self) -> str:
+        """What the files' names end in, with its dot."""
+        return _SUFFIXES[self.format]
+
+
+class Postprocess(Section):
+    """How accepted pictures are finished. Changing this costs no call to a provider."""
+
+    steps: Annotated[tuple[Step, ...], Strict(False)] = Field(
+        (),
+        description="Steps in their order, each one a key with its settings.",
+        examples=[[{"resize": {"width_px": 800}}]],
+    )
+    output: Output = Field(default_factory=Output, description="The files of a release.")
+
+
+class Pilot(Section):
+    """The small run before the large one."""
+
+    size: int = Field(50, ge=1, description="Pictures of a pilot: it shows every value of every variable, if it can.")
+
+
+class Report(Section):
+    """The contact sheet of a release."""
+
+    title: Text | None = Field(None, description="Heading of the contact sheet; null is the campaign's name.")
+    most_thumbnails: int = Field(
+        2000, ge=0, description="Pictures the sheet shows at most, those that need attention first."
+    )
+
+
+class Campaign(Section):
+    """Everything that ``config/config.yaml`` can say."""
+
+    campaign: Text = Field(
+        description="Name of the campaign, for the report and the journal.", examples=["Autumn mugs"]
+    )
+    catalog: Annotated[Text, AfterValidator(_catalog_path)] = Field(
+        description="Path of the catalog, from the project's folder: .csv, .json, or .jsonl; one row a subject.",
+        examples=["config/catalog.csv"],
+    )
+    prompt: TemplateText = Field(
+        description="Prompt of every picture. {column} stands for the row's value in that column, or for a variable; "
+        "{{ and }} are braces. At most 32,000 characters once the values are in.",
+        examples=["Product photo of {product} on a white background, {angle}, {color}, high detail."],
+    )
+    negative_prompt: TemplateText | None = Field(
+        None, description="What pictures must not show, for models that take it; placeholders as in prompt."
+    )
+    name: TemplateText = Field(
+        description="File name of every picture, without extension; placeholders as in prompt, and {take}. What no "
+        "file system likes becomes a dash. No two pictures can share a name. The columns used here decide derived "
+        "seeds, so naming by other columns makes other pictures.",
+        examples=["{sku}_{color}"],
+    )
+    variables: Mapping[ColumnName, Values] = Field(
+        default_factory=dict,
+        description="Values that every row is crossed with: each row gets one picture for each combination of them. "
+        "A variable is used like a column.",
+        examples=[{"color": ["red", "teal"], "angle": ["front view", "side view"]}],
+    )
+    defaults: Mapping[ColumnName, Cell] = Field(
+        default_factory=dict,
+        description="What stands in for an empty cell, by column. An empty text says that the cell may stay empty.",
+        examples=[{"material": "ceramic"}],
+    )
+    exclude: Annotated[tuple[Combination, ...], Strict(False)] = Field(
+        (),
+        description="Combinations to leave out. Each item names values of variables, and of columns to mean only some "
+        "rows; a picture that has all of them is left out. A list means any of its values.",
+        examples=[[{"color": "red", "angle": ["back view", "top view"]}, {"sku": "M-7", "color": "teal"}]],
+    )
+    include: Annotated[tuple[Combination, ...], Strict(False)] = Field(
+        (),
+        description="Combinations to add after exclude, also with values that variables does not list. Each item gives "
+        "every variable a value, and can name values of columns to mean only some rows. A list means each of its "
+        "values. One that is there already is not added twice.",
+        examples=[[{"sku": "M-7", "color": "gold", "angle": "front view"}]],
+    )
+    takes: int = Field(
+        1,
+        ge=1,
+        description="Pictures of each combination, with seeds of their own. With more than one, _{take} is added to "
+        "names that do not use {take}; takes count from 1.",
+    )
+    seed: Seed = Field(Seed(derived=0), description="Where seeds come from.")
+    only: Annotated[
+        tuple[str, ...],
+        Strict(False),
+        BeforeValidator(_patterns),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+    ] = Field(
+        (),
+        description="Make only pictures whose names match one of these patterns, where * stands for anything and ? for "
+        "one character: a list, or a text with commas, as in snakemake --config only='M-7_*,M-8_*'.",
+        examples=[["M-7_*"]],
+    )
+    model: ModelSettings = Field(default_factory=ModelSettings, description="Who makes the pictures.")
+    limits: Limits = Field(default_factory=Limits, description="How fast, and how often again.")
+    attempts: Attempts = Field(default_factory=Attempts, description="What happens after a picture is rejected.")
+    validation: Validation = Field(default_factory=Validation, description="Which pictures are good enough.")
+    postprocess: Postprocess = Field(default_factory=Postprocess, description="How accepted pictures are finished.")
+    pilot: Pilot = Field(default_factory=Pilot, description="The small run before the large one.")
+    batch_size: int = Field(
+        500,
+        ge=1,
+        description="Pictures one job handles at most; small runs are divided evenly, into 8 jobs a stage where that "
+        "leaves 20 pictures or more to each. Starting a job costs about a second.",
+    )
+    report: Report = Field(default_factory=Report, description="The contact sheet of a release.")
+    models: Mapping[str, Mapping[str, ModelFacts]] = Field(
+        default_factory=dict,
+        description="What is known about models that this version does not know or knows wrongly, by provider and "
+        "then by model: prices in USD, sizes in pixels, and so on. Facts are never part of a key.",
+        examples=[{"openai": {"my-model": {"prices": {"as_of": "2026-11-01", "usd_per_picture": 0.02}}}}],
+    )
+
+
+def load_campaign(config: Mapping[str, Any], *, where: str = CONFIG) -> Campaign:
+    """Check a configuration as Snakemake or a YAML parser read it.
+
+    Args:
+        config: Plain data.
+        where: The file to name in problems.
+
+    Raises:
+        UserError: If anything is wrong: every mistake at once, each with its key, its value and a remedy.
+    """
+    try:
+        return Campaign.model_validate(_plain(config))
+    except ValidationError as error:
+        raise UserError(problems_of(error, Campaign, where)) from error
+
+
+def _plain(value: Any) -> Any:
+    # Snakemake hands out mappings of its own kinds.
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,170 @@
+"""The measures and steps that a campaign chooses: found by name, their settings checked by their own types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Protocol
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from imagemake.fingerprint import fingerprint
+from imagemake.measures import BUILT_IN as BUILT_IN_MEASURES
+from imagemake.measures import measure_class
+from imagemake.postprocess import BUILT_IN as BUILT_IN_STEPS
+from imagemake.postprocess import step_class
+from imagemake.wanted.config_problems import Mistake, mistake, mistakes, mistakes_of
+from imagemake.wanted.redaction import shown
+from imagemake.wanted.settings import Section
+from imagemake.wanted.text import did_you_mean
+
+# Codes of `imagemake.planning.verdict` that are rules and no quantities, and of failures that are no measure's.
+RULES = ("file.undecodable", "file.size", "file.format", "file.alpha")
+OTHER_REASONS = ("near_duplicate", "refused", "unreadable", "review", "postprocess")
+_DIGEST_DIGITS = 12
+
+
+class _PlugIn(Protocol):
+    version: ClassVar[int]
+    Settings: ClassVar[type[BaseModel]]
+
+
+class Chosen(Section):
+    """A measure or step as it will run: enough to compute keys without importing image libraries."""
+
+    name: str
+    version: int
+    settings: Mapping[str, Any]
+
+    @property
+    def identity(self) -> str:
+        """What kept values belong to: ``tone@1``, and a digest of the settings where there are any."""
+        settings = f"-{fingerprint(self.settings)[:_DIGEST_DIGITS]}" if self.settings else ""
+        return f"{self.name}@{self.version}{settings}"
+
+
+def chosen_measure(name: str, settings: Any = None) -> Chosen:
+    """Choose a measure.
+
+    Args:
+        name: Its registered name.
+        settings: What the user wrote, or a `Chosen` as it was dumped; None for the defaults.
+
+    Raises:
+        PydanticCustomError: If the name or a setting is wrong; mistakes are located from the name on.
+    """
+    return _choose(measure_class, BUILT_IN_MEASURES, "measure", name, settings)
+
+
+def chosen_step(name: str, settings: Any = None) -> Chosen:
+    """Choose a post-processing step; arguments and errors as in `chosen_measure`."""
+    return _choose(step_class, BUILT_IN_STEPS, "step", name, settings)
+
+
+def _choose(
+    load: Callable[[str], type[_PlugIn]], built_in: Mapping[str, str], kind: str, name: str, settings: Any
+) -> Chosen:
+    try:
+        plug_in = load(name)
+    except LookupError as error:
+        remedy = did_you_mean(name, built_in) or f"Use one of these {kind}s, or install the package that has it."
+        raise mistakes([Mistake((name,), f"{kind} {error}.", remedy)]) from error
+    version = plug_in.version
+    if isinstance(settings, Mapping) and set(settings) == set(Chosen.model_fields):  # as it was dumped
+        version, settings = settings["version"], settings["settings"]
+    if version != plug_in.version:
+        what = f"{kind} {name!r} was planned with version {version}, but version {plug_in.version} is installed."
+        raise mistakes([Mistake((name,), what, "Plan and run with one version of the package.")])
+    try:
+        valid = plug_in.Settings.model_validate({} if settings is None else settings)
+    except ValidationError as error:
+        found = mistakes_of(error, plug_in.Settings)
+        raise mistakes(one._replace(location=(name, *one.location)) for one in found) from error
+    return Chosen(name=name, version=plug_in.version, settings=valid.model_dump(mode="json"))
+
+
+def _measures(raw: Any) -> Any:
+    if not isinstance(raw, Mapping):
+        return raw
+    chosen, found = {}, list[Mistake]()
+    for name, settings in raw.items():
+        try:
+            chosen[name] = chosen_measure(str(name), settings)
+        except PydanticCustomError as error:
+            found += (error.context or {})["mistakes"]
+    if found:
+        raise mistakes(found)
+    return chosen
+
+
+def _step(raw: Any) -> Any:
+    if isinstance(raw, Chosen):
+        return raw
+    if isinstance(raw, Mapping) and set(raw) == set(Chosen.model_fields):  # as it was dumped
+        return chosen_step(raw["name"], raw)
+    if not isinstance(raw, Mapping) or len(raw) != 1:
+        raise mistake(f"{shown(raw)} is not one step.", "Write each step as an item of its own: `- crop: {...}`.")
+    ((name, settings),) = raw.items()
+    return chosen_step(str(name), settings)
+
+
+def quantity(check: str) -> str:
+    """Return the name of a check, which is that of a quantity: ``tone.contrast``.
+
+    Raises:
+        PydanticCustomError: If no measure has such a quantity.
+    """
+    measure, _, name = check.partition(".")
+    try:
+        known = [f"{measure}.{name}" for name in measure_class(measure).quantities]
+    except LookupError as error:
+        known = sorted(BUILT_IN_MEASURES)
+        remedy = f"{did_you_mean(measure, known)} Write measure.quantity, such as tone.contrast."
+        raise mistake(f"measure {error}.", remedy.strip()) from error
+    if check not in known:
+        raise mistake(
+            f"measure {measure!r} has no quantity {name!r}.",
+            f"{did_you_mean(check, known)} Known are {', '.join(known)}.".strip(),
+        )
+    return check
+
+
+def reason(code: str) -> str:
+    """Return the name of a reason that a prompt patch can be for.
+
+    Raises:
+        PydanticCustomError: If nothing is ever rejected for it.
+    """
+    known = [*BUILT_IN_MEASURES, *RULES, *OTHER_REASONS]
+    if code in known:
+        return code
+    if "." in code:
+        return quantity(code)
+    try:
+        measure_class(code)
+    except LookupError as error:
+        remedy = f"{did_you_mean(code, known)} Name a check, a measure, or one of {', '.join(OTHER_REASONS)}."
+        raise mistake(f"no picture is rejected for {code!r}.", remedy.strip()) from error
+    return code
+
+
+_SETTINGS_SCHEMA = {"title": "mapping of settings", "type": ["object", "null"]}
+Measures = Annotated[
+    Mapping[str, Chosen],
+    BeforeValidator(_measures),
+    WithJsonSchema({"type": "object", "additionalProperties": _SETTINGS_SCHEMA}),
+]
+Step = Annotated[
+    Chosen,
+    BeforeValidator(_step),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "additionalProperties": _SETTINGS_SCHEMA,
+            "minProperties": 1,
+            "maxProperties": 1,
+        }
+    ),
+]
+Quantity = Annotated[str, AfterValidator(quantity)]
+ReasonCode = Annotated[str, AfterValidator(reason)]

@@ -1,0 +1,164 @@
+"""A real Snakemake project in a folder of its own, built as a user would."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+from fake_openai import FakeOpenAI
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PARTS = ("Snakefile", "rules", "scripts", "profiles")
+PRODUCTS = ("mug", "bottle", "chair", "lamp", "book", "hat", "shoe", "clock")
+TIMEOUT_S = 300
+
+CAMPAIGN: Mapping[str, Any] = {
+    "campaign": "test shop",
+    "catalog": "config/catalog.csv",
+    "prompt": "Product photo of {product} on a white background, {color}.",
+    "name": "{sku}_{color}",
+    "model": {"provider": "preview", "name": "preview-1", "parameters": {"size": "96x96"}},
+    "postprocess": {"steps": [{"resize": {"width_px": 64, "height_px": 64}}], "output": {"format": "jpeg"}},
+}
+
+
+class Project:
+    """One project.
+
+    Args:
+        folder: Where it is made.
+        server: The stand-in that its pictures come from; None for the preview provider.
+        config: Sections that replace those of `CAMPAIGN`.
+        rows: How many rows its catalog has.
+    """
+
+    def __init__(self, folder: Path, server: FakeOpenAI | None = None, rows: int = 4, **config: Any) -> None:
+        self.folder = folder
+        self.server = server
+        for part in PARTS:
+            (folder / part).parent.mkdir(parents=True, exist_ok=True)
+            (folder / part).symlink_to(REPOSITORY / part)
+        (folder / "config").mkdir()
+        self.config = {**CAMPAIGN, **config}
+        if server is not None:
+            model = {"provider": "openai", "name": "gpt-image-2", "base_url": server.base_url, "identity": "stand-in"}
+            parameters = {"size": "96x96", "quality": "low"}
+            self.config["model"] = {**model, "parameters": parameters, **config.get("model", {})}
+            # Small pictures keep the tests quick; the real model refuses them.
+            self.config["models"] = {"openai": {"gpt-image-2": {"size_rule": {"least_edge_px": 16}}}}
+            self.config["limits"] = {"first_wait_s": 0.05, "in_flight": 4, **config.get("limits", {})}
+        self.write_config()
+        self.rows = [
+            {"sku": f"S{n:03}", "product": PRODUCTS[n % len(PRODUCTS)], "color": ("red", "teal", "gold")[n % 3]}
+            for n in range(rows)
+        ]
+        self.write_catalog()
+
+    def write_config(self, **changes: Any) -> None:
+        """Write the configuration, with some sections replaced."""
+        self.config |= changes
+        (self.folder / "config" / "config.yaml").write_text(yaml.safe_dump(self.config))
+
+    def write_catalog(self) -> None:
+        """Write `rows` as the catalog."""
+        with (self.folder / "config" / "catalog.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(self.rows[0]))
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+    def edit_row(self, index: int, **values: str) -> None:
+        """Change one row of the catalog."""
+        self.rows[index] |= values
+        self.write_catalog()
+
+    def snakemake(self, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake to its end.
+
+        Args:
+            arguments: Targets and options.
+            expect: The exit status it must have; None for any.
+        """
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        if expect is not None:
+            assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def imagemake(self, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run our own command."""
+        command = [sys.executable, "-c", "from imagemake.cli import main; main()", *arguments]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of a run on two cores."""
+        return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+
+    def environment(self) -> dict[str, str]:
+        """Variables of a run, with a key that is no secret."""
+        return {**os.environ, "OPENAI_API_KEY": "sk-stand-in"}
+
+    def calls(self) -> int:
+        """How many calls were made so far: by the server's record, or by the journal where there is no server."""
+        return len(self.server.calls()) if self.server else len(self.journal("sent"))
+
+    def journal(self, event: str) -> list[dict[str, Any]]:
+        """Records of one kind."""
+        files = sorted(self.folder.glob("store/journal/*/*.jsonl"))
+        records = (orjson.loads(line) for path in files for line in path.read_bytes().splitlines())
+        return [record for record in records if record["event"] == event]
+
+    def jobs(self, done: subprocess.CompletedProcess[str]) -> list[str]:
+        """Names of the rules that a run started, in their order."""
+        starts = ("rule ", "localrule ", "checkpoint ", "localcheckpoint ")
+        return [line.split()[1].rstrip(":") for line in done.stderr.splitlines() if line.startswith(starts)]
+
+    def images(self, folder: str = "results/images") -> dict[str, tuple[int, bytes]]:
+        """Released pictures by name: their times of change in ns, and their bytes."""
+        return {
+            path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in sorted((self.folder / folder).iterdir())
+        }
+
+    def manifest(self, folder: str = "results") -> dict[str, dict[str, Any]]:
+        """The manifest by name."""
+        from imagemake.release.manifest import read_manifest
+
+        return {row["name"]: row for row in read_manifest(self.folder / folder / "manifest.csv")}
+
+    def metrics(self, folder: str = "results") -> dict[str, Any]:
+        """The release's numbers."""
+        numbers: dict[str, Any] = orjson.loads((self.folder / folder / "metrics.json").read_bytes())
+        return numbers
+
+    def raw_files(self) -> Sequence[Path]:
+        """Every raw picture of the store."""
+        return sorted(self.folder.glob("store/raw/*/*.*"))
+
+    def delete(self, *parts: str) -> None:
+        """Delete folders or files of the project."""
+        for part in parts:
+            path = self.folder / part
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def kill_group(process: subprocess.Popen[Any]) -> None:
+    """Kill a process and all that it started, at once."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,192 @@
+"""What goes wrong on the way: retried, reported, never lost, never paid for twice."""
+
+from __future__ import annotations
+
+import pytest
+from fake_openai import Rule
+
+RETRY = {"tries": 4, "first_wait_s": 0.01}
+
+
+def rules(server, *given):
+    server.change(rules=[rule.model_dump() for rule in given])
+
+
+def test_rejected_pictures_get_another_seed_and_a_patched_prompt(project, server):
+    rules(server, Rule(prompt="mug", behavior="blank", at_most=1))
+    made = project(attempts={"patches": {"tone": "Bright studio light."}})
+    made.snakemake()
+    prompts = [call.prompt for call in server.calls() if "mug" in call.prompt]
+    assert len(prompts) == 2
+    assert prompts[1] == f"{prompts[0]} Bright studio light."
+    row = made.manifest()["S000_red"]
+    assert (row["verdict"], row["attempt"]) == ("accepted", "1")
+    assert len(made.images()) == 4
+    assert made.calls() == 5
+
+
+def test_what_is_bad_in_every_attempt_is_left_out_and_listed_for_review(project, server):
+    rules(server, Rule(prompt="mug", behavior="blank"))
+    made = project(attempts={"most": 2})
+    done = made.snakemake()
+    assert made.calls() == 5
+    assert "1 were rejected in every attempt" in done.stdout + done.stderr
+    assert "S000_red.jpg" not in made.images()
+    assert made.manifest()["S000_red"]["verdict"] == "rejected"
+    assert made.metrics()["rejected"] == 1
+    assert made.jobs(made.snakemake()) == [], "the run ended well: nothing is tried for ever"
+
+
+def test_a_person_can_approve_what_the_machine_rejected(project, server):
+    rules(server, Rule(prompt="mug", behavior="blank"))
+    made = project(attempts={"most": 1})
+    made.snakemake()
+    _, row = (made.folder / "results/review.csv").read_text().splitlines()
+    key = row.split(",")[0]
+    (made.folder / "config/reviews.csv").write_text(f"key,decision,note,reviewer,time\n{key},approve,art,kim,\n")
+    made.snakemake()
+    assert "S000_red.jpg" in made.images()
+    assert made.calls() == 4
+
+
+@pytest.mark.parametrize("behavior", ["truncated", "garbage", "bomb", "wrong_size", "empty"])
+def test_a_hostile_picture_is_rejected_with_a_reason_and_no_other_is_lost(project, server, behavior):
+    rules(server, Rule(prompt="mug", behavior=behavior))
+    made = project(attempts={"most": 1})
+    made.snakemake()
+    assert len(made.images()) == 3
+    row = made.manifest()["S000_red"]
+    assert row["verdict"] == "rejected"
+    assert row["reasons"].startswith("file.")
+
+
+def test_a_near_duplicate_is_made_anew(project, server):
+    rules(server, Rule(prompt="mug|bottle", behavior="same", at_most=2))
+    made = project()
+    made.snakemake()
+    assert made.calls() == 5
+    assert len(made.images()) == 4
+    later = [row for row in made.manifest().values() if row["attempt"] == "1"]
+    assert [row["name"] for row in later] == ["S001_teal"], "the name that sorts first stays"
+
+
+def test_a_refusal_is_final_and_told_with_its_reason(project, server):
+    rules(server, Rule(prompt="mug", behavior="moderation"))
+    made = project(limits=RETRY)
+    made.snakemake()
+    assert made.calls() == 4, "a refusal is not retried"
+    row = made.manifest()["S000_red"]
+    assert row["verdict"] == "refused"
+    made.snakemake()
+    assert made.calls() == 4, "nor by the next run"
+
+
+def test_calls_that_can_succeed_later_are_retried(project, server):
+    rules(server, Rule(behavior="rate_limited", first=2, retry_hint="retry-after-ms", retry_after_s=0.05))
+    made = project(limits=RETRY)
+    made.snakemake()
+    assert len(made.images()) == 4
+    assert made.calls() == 12
+    assert {record["outcome"] for record in made.journal("closed")} == {"failed", "made"}
+
+
+def test_what_failed_in_all_tries_is_left_to_the_next_run(project, server):
+    rules(server, Rule(prompt="mug", behavior="server_error"))
+    made = project(limits=RETRY)
+    done = made.snakemake()
+    assert made.calls() == 3 + 4
+    assert "1 failed: run again" in done.stdout + done.stderr
+    assert made.manifest()["S000_red"]["verdict"] == "failed"
+    rules(server)
+    assert "call without an answer" in made.snakemake().stderr
+    assert len(made.images()) == 4
+
+
+def test_a_call_without_an_answer_is_held_where_the_user_says_so(project, server):
+    rules(server, Rule(prompt="mug", behavior="cut_before_answer"))
+    made = project(limits={**RETRY, "unknown": "hold"})
+    made.snakemake()
+    assert made.calls() == 4
+    dry = made.snakemake("-n")
+    assert "1 held: a call may have been billed" in dry.stderr
+    rules(server)
+    made.write_config(limits={**made.config["limits"], "unknown": "retry"})
+    made.snakemake()
+    assert made.calls() == 5
+    assert len(made.images()) == 4
+
+
+@pytest.mark.parametrize(
+    ("behavior", "words"), [("insufficient_quota", "Raise the quota"), ("billing_limit", "Raise the quota")]
+)
+def test_an_exhausted_quota_stops_the_run_and_keeps_what_came(project, server, behavior, words):
+    rules(server, Rule(prompt="lamp", behavior=behavior))
+    made = project(limits={"in_flight": 2})
+    done = made.snakemake(expect=1)
+    assert words in done.stderr
+    before = len(made.raw_files())
+    rules(server)
+    made.snakemake()
+    assert len(made.images()) == 4
+    billed = [call for call in server.calls() if call.billed]
+    assert len(billed) == 4, f"{before} were there before, and none was bought again"
+
+
+def test_a_wrong_key_stops_the_run_and_says_where_the_right_one_goes(project, server):
+    server.change(api_keys=["another"])
+    done = project().snakemake(expect=1)
+    assert "OPENAI_API_KEY" in done.stderr
+    assert "sk-stand-in" not in done.stderr + done.stdout
+
+
+def test_no_secret_is_written_anywhere(project, server):
+    made = project()
+    made.snakemake()
+    for path in made.folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            assert b"sk-stand-in" not in path.read_bytes(), path
+
+
+def test_mistakes_are_told_all_at_once_without_a_traceback(project):
+    made = project()
+    made.edit_row(1, product="")
+    made.edit_row(2, color="red", sku="S000")
+    done = made.snakemake("-n", expect=1)
+    assert "row 3" in done.stderr and "product" in done.stderr
+    assert "S000_red" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert made.calls() == 0
+
+
+def test_a_mistake_in_the_configuration_names_its_key(project):
+    made = project()
+    made.write_config(takess=2)
+    done = made.snakemake("-n", expect=1)
+    assert "takess" in done.stderr and "takes" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_hostile_names_stay_in_the_folder(project):
+    made = project()
+    made.edit_row(0, sku="../../escape")
+    made.edit_row(1, product="$(touch hacked) `touch hacked`; touch hacked {0.__class__}")
+    made.snakemake(expect=None)
+    outside = {path.name for path in made.folder.parent.iterdir()}
+    assert outside == {"project"}
+    assert not list(made.folder.rglob("hacked"))
+
+
+def test_two_runs_in_one_folder_do_not_mix(project, server):
+    import subprocess
+
+    server.change(latency_s=3)
+    made = project()
+    with subprocess.Popen(made.command(), cwd=made.folder, env=made.environment(), stderr=subprocess.PIPE) as first:
+        for line in first.stderr:
+            if b"rule generate" in line:
+                break
+        second = made.snakemake(expect=1)
+        assert "Another run is at work in this folder" in second.stderr
+        first.stderr.read()
+    assert first.returncode == 0
+    assert made.calls() == 4
