@@ -146,7 +146,14 @@ def kills(n: int, times: int, seed: int) -> None:
     chance = random.Random(seed)
     in_flight = 16
     with FakeOpenAI(Settings(any_size=True, latency_s=(0.2, 1.0))) as server, tempfile.TemporaryDirectory() as root:
-        project = Project(Path(root) / "project", server, rows=n, limits={"in_flight": in_flight}, batch_size=50)
+        project = Project(
+            Path(root) / "project",
+            server,
+            rows=n,
+            prompt="Product photo of {product} number {sku}, {color}.",
+            limits={"in_flight": in_flight},
+            batch_size=50,
+        )
         for _ in range(times):
             process = subprocess.Popen(
                 project.command(),

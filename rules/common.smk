@@ -13,8 +13,8 @@ from imagemake.providers import provider_class
 from imagemake.wanted.sections import sections_json
 
 use_this_python()
-# In a conda environment of a stage, this package is not installed.
-shell.prefix(f"export PYTHONPATH={package_folder()}; ")
+# In a conda environment of a stage, this package is not installed. Strict mode is what a prefix of our own replaces.
+shell.prefix(f"set -euo pipefail; export PYTHONPATH={package_folder()}; ")
 
 with exit_on_mistakes():
     CAMPAIGN = load_campaign(config)

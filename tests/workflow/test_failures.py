@@ -139,6 +139,25 @@ def test_a_wrong_key_stops_the_run_and_says_where_the_right_one_goes(project, se
     assert "sk-stand-in" not in done.stderr + done.stdout
 
 
+def test_the_cost_that_is_told_is_what_the_server_billed(project, server):
+    rules(server, Rule(prompt="mug", behavior="blank", at_most=1))
+    made = project()
+    made.snakemake()
+    totals = server.totals()
+    assert made.metrics()["cost_usd_total"] == pytest.approx(totals.total_usd, abs=1e-6)
+    assert made.metrics()["calls"] == 5
+
+
+def test_a_model_that_cannot_do_it_is_told_before_anything_is_spent(project, server):
+    made = project(models={})
+    made.write_config(models={})
+    done = made.snakemake("-n", expect=1)
+    assert "96x96" in done.stderr and "row 2" in done.stderr
+    made.write_config(model={**made.config["model"], "name": "gpt-image-1", "parameters": {}})
+    assert "was shut down" in made.snakemake(expect=1).stderr
+    assert made.calls() == 0
+
+
 def test_no_secret_is_written_anywhere(project, server):
     made = project()
     made.snakemake()
@@ -164,6 +183,17 @@ def test_a_mistake_in_the_configuration_names_its_key(project):
     done = made.snakemake("-n", expect=1)
     assert "takess" in done.stderr and "takes" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_release_that_cannot_be_written_fails_the_run(project):
+    made = project()
+    (made.folder / "results").mkdir()
+    (made.folder / "results/images").write_text("a file where a folder must be")
+    done = made.snakemake(expect=1)
+    assert "Error in rule release" in done.stderr
+    made.delete("results/images")
+    made.snakemake()
+    assert made.calls() == 4
 
 
 def test_hostile_names_stay_in_the_folder(project):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -30,7 +31,6 @@ def test_sigkill_at_random_moments_loses_nothing_and_pays_for_no_key_twice_but_t
     chance = random.Random(20261123)
     server.change(latency_s=(0.1, 0.6))
     made = project(rows=24, batch_size=20, limits={"in_flight": IN_FLIGHT})
-    in_flight = 0
     for _ in range(KILLS):
         before = len(server.calls())
         run = started(made)
@@ -39,13 +39,10 @@ def test_sigkill_at_random_moments_loses_nothing_and_pays_for_no_key_twice_but_t
         time.sleep(chance.uniform(0, 1.5))
         kill_group(run)
         server.wait_until_idle()
-        in_flight += sum(1 for call in made.journal("sent")) - sum(1 for call in made.journal("closed"))
     made.snakemake()
     assert len(made.images()) == 24
     billed = Counter(call.prompt for call in server.calls() if call.billed)
     assert sum(billed.values()) - 24 <= KILLS * IN_FLIGHT
-    told = Counter(record["name"] for record in made.journal("sent"))
-    assert sum(told.values()) == len(server.calls()) or sum(told.values()) >= sum(billed.values())
     extra = sum(billed.values()) - len(billed)
     unclosed = len(made.journal("sent")) - len(made.journal("closed"))
     assert extra <= unclosed, "each key that was billed again has a call that the journal calls unknown"
@@ -60,8 +57,6 @@ def test_a_polite_stop_lets_calls_in_flight_land(project, server, name):
         time.sleep(0.02)
     time.sleep(0.3)
     # As a terminal does with Ctrl-C: the whole foreground group gets it.
-    import os
-
     os.killpg(run.pid, getattr(signal, name))
     run.wait(60)
     assert run.returncode != 0

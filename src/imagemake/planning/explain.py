@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from imagemake.models import estimate_usd, load_models
@@ -35,10 +35,7 @@ def summary(order: Order, states: Sequence[State], open_ones: Sequence[State], i
         open_ones: What this run will do something about.
         inventory: What there is.
     """
-    what = {ALL: ""}.get(order.scope, f" ({order.scope.removeprefix(IMAGE)})")
-    lines = [f"imagemake: {order.campaign.campaign}{what}: {_n(len(states), 'request')} from {order.campaign.catalog}"]
-    ended = counts(states)
-    lines += [f"  {ended[stage]:>7,} {words}" for stage, words in ENDS.items() if ended[stage] or stage is Stage.DONE]
+    lines = [standing(order, counts(states))]
     for stage, words in STARTS.items():
         why = Counter(state.why for state in open_ones if state.stage is stage)
         if why:
@@ -49,6 +46,20 @@ def summary(order: Order, states: Sequence[State], open_ones: Sequence[State], i
     lines += _money([state for state in open_ones if state.stage is Stage.GENERATE], order, inventory)
     if not open_ones:
         lines.append("  Nothing to make.")
+    return "\n".join(lines)
+
+
+def standing(order: Order, ended: Mapping[Stage, int]) -> str:
+    """Say in words what is wanted, and how much of it needs nothing more.
+
+    Args:
+        order: What is wanted.
+        ended: How many requests stand where.
+    """
+    what = {ALL: ""}.get(order.scope, f" ({order.scope.removeprefix(IMAGE)})")
+    requests = _n(sum(ended.values()), "request")
+    lines = [f"imagemake: {order.campaign.campaign}{what}: {requests} from {order.campaign.catalog}"]
+    lines += [f"  {ended[stage]:>7,} {words}" for stage, words in ENDS.items() if ended[stage] or stage is Stage.DONE]
     return "\n".join(lines)
 
 

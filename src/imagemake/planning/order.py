@@ -11,13 +11,11 @@ import orjson
 
 from imagemake.planning.inventory import Inventory
 from imagemake.planning.plan import policy_of, requests_of_scope
-from imagemake.planning.reviews import read_reviews
+from imagemake.planning.reviews import REVIEWS, read_reviews
 from imagemake.planning.settle import State, settle
 from imagemake.wanted.campaign import Campaign, load_campaign
 from imagemake.wanted.catalog import Row
 from imagemake.wanted.requests import Request, expand, within
-
-REVIEWS = Path("config/reviews.csv")
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ from pathlib import Path
 import orjson
 
 from imagemake.files import FileLock, write_whole
-from imagemake.planning.explain import summary
+from imagemake.planning.explain import standing, summary
 from imagemake.planning.inventory import Inventory
 from imagemake.planning.model_check import check_models
 from imagemake.planning.order import Order
 from imagemake.planning.plan import ID_DIGITS, open_states, write_batches
 from imagemake.planning.settle import Stage, State
 from imagemake.problems import exit_on_mistakes
-from imagemake.release.record import is_current
+from imagemake.release.record import is_current, known_counts
 from imagemake.store import Store
 from imagemake.wanted.campaign import Campaign
 from imagemake.wanted.catalog import Row, read_catalog
@@ -97,6 +97,10 @@ class Planner:
     def _make(self, scope: str) -> Plan:
         made_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         order = Order(self.campaign, self._rows, scope, made_at)
+        known = known_counts(order, Store(STORE), WORK)
+        if known is not None:
+            print(standing(order, known), "  Nothing to make.", sep="\n", file=sys.stderr)
+            return UP_TO_DATE
         states = order.states(self._inventory)
         open_ones = open_states(states, order.names)
         to_generate = [state for state in open_ones if state.stage is Stage.GENERATE]

@@ -11,6 +11,7 @@ from typing import Literal, cast
 from imagemake.problems import Problem, UserError
 from imagemake.release.spreadsheet import plain_cell
 
+REVIEWS = Path("config/reviews.csv")
 COLUMNS = ("key", "decision", "note", "reviewer", "time")
 DECISIONS = ("approve", "reject")
 KEY_DIGITS = 64

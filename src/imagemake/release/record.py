@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from imagemake.files import write_whole
-from imagemake.planning.plan import ALL, IMAGE, file_name_of, release_digest
-from imagemake.planning.settle import Stage, State
+from imagemake.fingerprint import fingerprint
+from imagemake.planning.plan import ALL, IMAGE, counts, file_name_of, release_digest
+from imagemake.planning.reviews import REVIEWS
+from imagemake.planning.settle import OPEN, Stage, State
 
 if TYPE_CHECKING:
     from imagemake.planning.order import Order
+    from imagemake.store import Store
 
 RESULTS = Path("results")
 FILES = ("manifest.csv", "manifest.parquet", "metrics.json", "index.html", "review.csv")
 RECORD = "release.json"
+RECORD_VERSION = 1  # raised when the same pictures, measures and campaign may stand otherwise
 
 
 def folder_of(scope: str) -> Path:
@@ -39,6 +43,42 @@ def is_current(order: Order, states: Sequence[State]) -> bool:
     return all((folder / name).exists() for name in FILES) and wanted == _names_in(folder / "images")
 
 
+def known_counts(order: Order, store: Store, work: Path) -> Mapping[Stage, int] | None:
+    """Look whether nothing at all has changed since a release that left nothing open.
+
+    This needs no keys and no measures, so it is what makes "nothing to do" quick.
+
+    Returns:
+        How many requests stood where then, which is where they stand now; None where that must be worked out.
+    """
+    folder = folder_of(order.scope)
+    record = {} if order.scope.startswith(IMAGE) else read_record(folder)
+    if record.get("open") != 0 or record.get("seen") != _seen(order, store, work):
+        return None
+    if not all((folder / name).exists() for name in FILES) or record["images"] != _digest(_names_in(folder / "images")):
+        return None
+    return {Stage(stage): count for stage, count in record["counts"].items()}
+
+
+def _seen(order: Order, store: Store, work: Path) -> str:
+    """Return a digest of all that decides where requests stand: what is wanted, and the names of what there is."""
+    tables = (_names_in(work / folder) for folder in ("validated", "finished"))
+    pictures = ((held.file_name for held in shelf.all()) for shelf in (store.raw, store.finished))
+    wanted = {
+        "record": RECORD_VERSION,
+        "campaign": order.campaign.model_dump(mode="json", exclude={"limits", "batch_size"}),
+        "unknown": order.campaign.limits.unknown,
+        "measures": [measure.identity for measure in order.campaign.validation.measures_needed()],
+        "rows": [[row.number, dict(row.values)] for row in order.rows],
+        "reviews": REVIEWS.read_text(errors="replace") if REVIEWS.is_file() else "",
+    }
+    return fingerprint([fingerprint(wanted), *map(_digest, (*tables, *pictures))])
+
+
+def _digest(names: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
+
+
 def read_record(folder: Path) -> Mapping[str, Any]:
     """Read what a release was made of; nothing where there is none."""
     try:
@@ -48,10 +88,18 @@ def read_record(folder: Path) -> Mapping[str, Any]:
     return record
 
 
-def write_record(order: Order, states: Sequence[State]) -> None:
+def write_record(order: Order, states: Sequence[State], store: Store, work: Path) -> None:
     """Write down what a release was made of, after all of its other files."""
-    record = {"campaign": order.campaign.campaign, "digest": release_digest(states, order.campaign)}
-    write_whole(folder_of(order.scope) / RECORD, orjson.dumps(record, option=orjson.OPT_INDENT_2))
+    folder = folder_of(order.scope)
+    record = {
+        "campaign": order.campaign.campaign,
+        "digest": release_digest(states, order.campaign),
+        "counts": {stage.value: count for stage, count in counts(states).items()},
+        "open": sum(state.stage in OPEN for state in states),
+        "images": _digest(_names_in(folder / "images")),
+        "seen": _seen(order, store, work),
+    }
+    write_whole(folder / RECORD, orjson.dumps(record, option=orjson.OPT_INDENT_2))
 
 
 def _is_there(order: Order, state: State) -> bool:

@@ -61,7 +61,7 @@ class Release:
         self._write_review(folder / "review.csv")
         write_metrics(metrics, folder / "metrics.json")
         write_manifest(entries, folder / "manifest.csv", folder / "manifest.parquet")
-        write_record(self.order, self.states)
+        write_record(self.order, self.states, self.store, self.work)
         return closing_words(entries, folder)
 
     def _link_pictures(self, folder: Path) -> None:
