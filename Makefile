@@ -9,6 +9,10 @@ BIN := $(VENV)/bin
 CORES ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())')
 STAGE ?= pilot
 
+# Behind a proxy that signs for itself, the system knows its certificate. uv has renamed the switch.
+export UV_NATIVE_TLS := 1
+export UV_SYSTEM_CERTS := 1
+
 .PHONY: run test lint lock bench clean
 
 run: $(VENV)/.installed

@@ -155,14 +155,7 @@ def kills(n: int, times: int, seed: int) -> None:
             batch_size=50,
         )
         for _ in range(times):
-            process = subprocess.Popen(
-                project.command(),
-                cwd=project.folder,
-                env=project.environment(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            process = project.start()
             time.sleep(chance.uniform(2, 8))
             kill_group(process)
             server.wait_until_idle()

@@ -25,5 +25,5 @@ rule generate:
     shell:
         r"""
         python scripts/generate.py --calls {resources.api_calls} --settings {params.settings:q} \
-            --batch {input.batch:q} --outcomes {output.outcomes:q} 2>{log:q}
+            --batch {input.batch:q} --outcomes {output.outcomes:q} 2>&1 | tee -i {log:q} >&2
         """

@@ -10,9 +10,12 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,8 @@ from imagemake.store import Held, Store
 from imagemake.wanted.sections import Sections
 
 CLAIM_POLL_S = 0.2
+TELL_EVERY_S = 10.0
+THERE = "there"
 
 OUTCOMES = {
     ProviderFailure.REFUSED: Outcome.REFUSED,
@@ -56,6 +61,7 @@ class Buyer:
         campaign: Name for the journal.
         model_of: The model table's entry for a model name; None where it has none.
         stopped_by: The error after which no call can succeed.
+        done: Pictures that are there, and failures by reason, so far.
     """
 
     provider: Provider
@@ -66,6 +72,7 @@ class Buyer:
     campaign: str
     model_of: Callable[[str], Model | None]
     stopped_by: ProviderError | None = None
+    done: Counter[str] = field(default_factory=Counter)
 
     async def buy_all(self, items: Sequence[Item]) -> list[Item]:
         """Make every picture that the store does not hold.
@@ -76,10 +83,31 @@ class Buyer:
         Raises:
             StoppedError: If the provider says that nothing will work; everything that came is in the store.
         """
-        made = await asyncio.gather(*(self._item(item) for item in items))
+        teller = asyncio.create_task(self._tell_progress(len(items)))
+        try:
+            made = await asyncio.gather(*(self._item_counted(item) for item in items))
+        finally:
+            teller.cancel()
+            self._tell(len(items))
         if self.stopped_by is not None:
             raise StoppedError(f"{self.stopped_by}\n{self.stopped_by.remedy or ''}".strip())
         return made
+
+    async def _item_counted(self, item: Item) -> Item:
+        done = await self._item(item)
+        self.done[done.failure.reason if done.failure else THERE] += 1
+        return done
+
+    async def _tell_progress(self, total: int) -> None:
+        while True:
+            await asyncio.sleep(TELL_EVERY_S)
+            self._tell(total)
+
+    def _tell(self, total: int) -> None:
+        failed = [f"{n} {reason}" for reason, n in sorted(self.done.items()) if reason != THERE]
+        told = ", ".join([f"{self.done[THERE]} of {total} pictures", *failed])
+        with suppress(OSError):  # whoever listens may be gone before the last calls have landed
+            print(f"{self.journal.job}: {told}", file=sys.stderr, flush=True)
 
     async def _item(self, item: Item) -> Item:
         async with self.gate:
@@ -189,6 +217,7 @@ class Buyer:
         # Forcing bytes to disk takes milliseconds: other calls go on meanwhile. Without it, a thread costs more.
         if self.provider.paid:
             return await asyncio.to_thread(write, *args, **kwargs)
+        await asyncio.sleep(0)  # so that the others, and whoever tells of progress, get their turn
         return write(*args, **kwargs)
 
 

@@ -60,6 +60,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path, job: str, *, durable: bool) -> None:
+        self.job = job
         now = datetime.now(UTC)
         self.path = folder / f"{now:%Y-%m-%d}" / f"{now:%H%M%S}-{job}-{uuid.uuid4().hex[:8]}.jsonl"
         self._durable = durable

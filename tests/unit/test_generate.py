@@ -160,3 +160,8 @@ def test_a_missing_key_stops_before_any_call_and_names_the_variable(tmp_path, mo
     sections = Sections.model_validate({"model": {"provider": "openai", "name": "m"}})
     with pytest.raises(StoppedError, match="OPENAI_API_KEY"):
         generate_for_job(items("a"), sections, job="j", calls=1, store=tmp_path / "store", work=tmp_path)
+
+
+def test_progress_is_told_with_failures_by_reason(buy, capfd):
+    buy(Scripted(b=[error(Failure.REFUSED)]), items("a", "b", "c"))
+    assert "job: 2 of 3 pictures, 1 refused" in capfd.readouterr().err

@@ -115,6 +115,17 @@ class Project:
         """Variables of a run, with a key that is no secret."""
         return {**os.environ, "OPENAI_API_KEY": "sk-stand-in"}
 
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start a run in a process group of its own, so that it can be killed with all that it starts."""
+        return subprocess.Popen(
+            self.command(),
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
     def calls(self) -> int:
         """How many calls were made so far: by the server's record, or by the journal where there is no server."""
         return len(self.server.calls()) if self.server else len(self.journal("sent"))

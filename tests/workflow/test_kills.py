@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import time
 from collections import Counter
 
@@ -16,24 +15,13 @@ KILLS = 4
 IN_FLIGHT = 4
 
 
-def started(made):
-    return subprocess.Popen(
-        made.command(),
-        cwd=made.folder,
-        env=made.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
 def test_sigkill_at_random_moments_loses_nothing_and_pays_for_no_key_twice_but_those_in_flight(project, server):
     chance = random.Random(20261123)
     server.change(latency_s=(0.1, 0.6))
     made = project(rows=24, batch_size=20, limits={"in_flight": IN_FLIGHT})
     for _ in range(KILLS):
         before = len(server.calls())
-        run = started(made)
+        run = made.start()
         while len(server.calls()) == before and run.poll() is None:
             time.sleep(0.02)
         time.sleep(chance.uniform(0, 1.5))
@@ -52,7 +40,7 @@ def test_sigkill_at_random_moments_loses_nothing_and_pays_for_no_key_twice_but_t
 def test_a_polite_stop_lets_calls_in_flight_land(project, server, name):
     server.change(latency_s=1.5)
     made = project(rows=12, limits={"in_flight": 8})
-    run = started(made)
+    run = made.start()
     while not server.calls():
         time.sleep(0.02)
     time.sleep(0.3)
