@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from imagemake.planning.next_round import write_next_round
+from imagemake.problems import exit_on_mistakes
 from imagemake.store import Store
 
 
@@ -15,7 +16,8 @@ def main() -> None:
     parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
     parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
     options = parser.parse_args()
-    n = write_next_round(options.plan, options.batches, Store(options.store), options.work)
+    with exit_on_mistakes():
+        n = write_next_round(options.plan, options.batches, Store(options.store), options.work)
     print(f"{n} requests go into the next round", file=sys.stderr)
 
 
