@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from io import TextIOWrapper
+from itertools import chain
 from pathlib import Path
 
 DESCRIPTION = """\
@@ -13,6 +16,23 @@ make for AI images. The builds themselves are Snakemake's:
   snakemake -n        what would be made, why, and for how much
   snakemake pilot     a sample of the campaign
   snakemake           the whole campaign
+"""
+
+LEDGER_DESCRIPTION = """\
+Reads store/journal, where every call to a provider is written down before it is sent, and sums it:
+
+  calls                       how many were sent
+  pictures made               how many of them brought a picture
+  billed USD                  the costs that are known; refused and failed calls cost nothing
+  cost unknown                calls that "billed USD" leaves out, because nobody said what they cost
+  outcome unknown, worst USD  what calls without an outcome can have cost at most; those in flight are among them
+"""
+LEDGER_EXAMPLES = """\
+examples:
+  what each model cost on each day of January
+    imagemake ledger --by day,model --since 2026-01-01 --until 2026-01-31
+  the calls that may have been billed without an answer, for a spreadsheet
+    imagemake ledger --calls --outcome unknown --format csv > unknown.csv
 """
 
 
@@ -43,7 +63,32 @@ def _parser() -> argparse.ArgumentParser:
     )
     reference.add_argument("--folder", type=Path, default=Path("config"), help="default: config")
     reference.set_defaults(run=_reference)
+    _add_ledger_options(
+        commands.add_parser(
+            "ledger",
+            help="show, filter and sum every call: by day, model, campaign, outcome, name",
+            description=LEDGER_DESCRIPTION,
+            epilog=LEDGER_EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
     return parser
+
+
+def _add_ledger_options(ledger: argparse.ArgumentParser) -> None:
+    ledger.add_argument("--store", type=Path, default=Path("store"), help="default: store")
+    shown = ledger.add_mutually_exclusive_group()
+    shown.add_argument(
+        "--by", metavar="COLUMNS", default="outcome", help="day, model, campaign, outcome, name; default: outcome"
+    )
+    shown.add_argument("--calls", action="store_true", help="list the single calls, in the order of days and jobs")
+    ledger.add_argument("--since", metavar="YYYY-MM-DD", help="calls sent on that day (UTC) or later")
+    ledger.add_argument("--until", metavar="YYYY-MM-DD", help="calls sent on that day (UTC) or earlier")
+    for column in ("model", "campaign", "name"):
+        ledger.add_argument(f"--{column}", metavar="GLOB", help=f"calls whose {column} matches, such as 'A*'")
+    ledger.add_argument("--outcome", metavar="NAME", help="made, refused, failed, unreadable or unknown")
+    ledger.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: table")
+    ledger.set_defaults(run=_ledger)
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -65,6 +110,48 @@ def _reference(options: argparse.Namespace) -> int:
 
     write_reference(options.folder)
     return 0
+
+
+def _ledger(options: argparse.Namespace) -> int:
+    from imagemake.journal import read_calls
+    from imagemake.ledger import read_question, sum_calls
+    from imagemake.ledger_lines import lines_of_calls, lines_of_sums
+    from imagemake.problems import UserError
+    from imagemake.store import Store
+
+    filters = {name: getattr(options, name) for name in ("since", "until", "outcome", "model", "campaign", "name")}
+    try:
+        by, selection = read_question(options.by, **filters)
+    except UserError as mistakes:
+        print(mistakes, file=sys.stderr)
+        return 2
+    folder = Store(options.store).journal_folder
+    if not folder.is_dir():
+        remedy = "Run this where the Snakefile is, or name the store with --store; the first call makes the journal."
+        print(f"{folder}: there is no journal.\n  {remedy}", file=sys.stderr)
+        return 1
+    selected = filter(selection.test(), read_calls(folder))
+    first = next(selected, None)
+    if first is None:
+        which = f"No call in {folder} matches {selection}." if str(selection) else f"{folder} holds no call yet."
+        print(which, file=sys.stderr)
+    calls = chain([] if first is None else [first], selected)
+    if options.calls:
+        _print_lines(lines_of_calls(calls, options.format))
+    else:
+        _print_lines(lines_of_sums(sum_calls(calls, by), options.format))
+    return 0
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that has no such letter
+    try:
+        for line in lines:
+            print(line)
+        sys.stdout.flush()
+    except BrokenPipeError:  # such as `| head`; the interpreter would complain again when it closes standard output
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell_progress(done: int, total: int) -> None:

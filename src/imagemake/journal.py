@@ -36,7 +36,7 @@ class Call:
     """One call, as the journal tells it.
 
     Attributes:
-        sent: The record from before it was sent: call, at, campaign, name, key, attempt, try, recipe, worst_usd.
+        sent: The record from before it was sent: call, at, campaign, name, key, attempt, tried, recipe, worst_usd.
         closed: The record of its end: at, outcome, status, request_id, code, message, usage, cost_usd, seconds, digest;
             None where there is none.
     """
@@ -66,6 +66,7 @@ class Journal:
         self._durable = durable
         self._lock = threading.Lock()
         self._handle: int | None = None
+        self._torn = False
 
     def sent(self, **fields: Any) -> str:
         """Write down a call that is about to be sent.
@@ -87,7 +88,12 @@ class Journal:
         with self._lock:
             if self._handle is None:
                 self._handle = self._open()
-            os.write(self._handle, line)
+            # A disk that was full may have left half a line: the next one starts afresh, and only that half is lost.
+            line = b"\n" + line if self._torn else line
+            self._torn = True
+            while line:
+                line = line[os.write(self._handle, line) :]
+            self._torn = False
         if self._durable:
             os.fsync(self._handle)
 

@@ -40,6 +40,25 @@ def test_a_torn_last_line_loses_nothing_before_it(journal, tmp_path):
         assert len(calls) in (1, 2)
 
 
+def test_a_full_disk_loses_the_line_that_did_not_fit_and_no_later_one(journal, tmp_path, monkeypatch):
+    import os
+
+    write, room = os.write, [5]
+
+    def half(handle, data):
+        if room:
+            write(handle, data[: room.pop()])
+            raise OSError("no space left on device")
+        return write(handle, data)
+
+    sent(journal, "before")
+    monkeypatch.setattr(os, "write", half)
+    with pytest.raises(OSError, match="no space"):
+        sent(journal, "lost")
+    sent(journal, "after")
+    assert [call.sent["key"] for call in read_calls(tmp_path)] == ["before", "after"]
+
+
 def test_jobs_that_write_at_the_same_time_have_files_of_their_own(tmp_path):
     journals = [Journal(tmp_path, "same-name", durable=False) for _ in range(5)]
     for journal in journals:
