@@ -37,4 +37,4 @@ rule pilot:
 
 
 onstart:
-    hold_run_lock()
+    PLANNER.begin_run()

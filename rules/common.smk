@@ -34,10 +34,6 @@ wildcard_constraints:
     picture=r"[^/]+",
 
 
-def hold_run_lock():
-    PLANNER.hold_run_lock()
-
-
 def sections(*names):
     return sections_json(CAMPAIGN, *names)
 

@@ -20,7 +20,7 @@ rule generate:
     resources:
         api_calls=api_calls_of,
     params:
-        settings=sections("campaign", "model", "models", "limits"),
+        settings=sections("campaign", "model", "models", "budget_usd", "limits"),
     # shell, not script: a `script:` job starts four times slower, and reruns when the file's mtime moves.
     shell:
         r"""

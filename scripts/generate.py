@@ -14,7 +14,9 @@ def main() -> None:
     parser.add_argument("--batch", type=Path, required=True, help="requests, JSON Lines")
     parser.add_argument("--outcomes", type=Path, required=True, help="where the outcomes go, JSON Lines")
     parser.add_argument("--calls", type=int, required=True, help="calls at once: the tokens that this job holds")
-    parser.add_argument("--settings", required=True, help="the campaign's sections campaign, model, models and limits")
+    parser.add_argument(
+        "--settings", required=True, help="the campaign's sections campaign, model, models, budget_usd, limits"
+    )
     parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
     parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
     options = parser.parse_args()

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from imagemake.batch import Failure, Item
+from imagemake.budget import Budget, OverBudgetError, Purse
 from imagemake.journal import Journal, Outcome
 from imagemake.limits import Gate, Limits, SharedPace, backoff_s
 from imagemake.models import Model, cost_usd, load_models, worst_usd
@@ -58,6 +59,7 @@ class Buyer:
         journal: Where each call is written down.
         limits: Tries and waits.
         gate: Calls at once, and rates.
+        purse: What may be spent.
         campaign: Name for the journal.
         model_of: The model table's entry for a model name; None where it has none.
         stopped_by: The error after which no call can succeed.
@@ -69,6 +71,7 @@ class Buyer:
     journal: Journal
     limits: Limits
     gate: Gate
+    purse: Purse
     campaign: str
     model_of: Callable[[str], Model | None]
     stopped_by: ProviderError | None = None
@@ -85,16 +88,23 @@ class Buyer:
         """
         teller = asyncio.create_task(self._tell_progress(len(items)))
         try:
-            made = await asyncio.gather(*(self._item_counted(item) for item in items))
+            made = await asyncio.gather(*(self._item_counted(item) for item in items), return_exceptions=True)
         finally:
             teller.cancel()
             self._tell(len(items))
+        for outcome in made:
+            if isinstance(outcome, BaseException):  # raised only now, when all that was in flight has landed
+                raise outcome
         if self.stopped_by is not None:
             raise StoppedError(f"{self.stopped_by}\n{self.stopped_by.remedy or ''}".strip())
-        return made
+        return [item for item in made if isinstance(item, Item)]
 
     async def _item_counted(self, item: Item) -> Item:
-        done = await self._item(item)
+        try:
+            done = await self._item(item)
+        except Exception:  # a full disk, a broken plug-in: no other call is started, and those in flight may land
+            self.gate.stopping.set()
+            raise
         self.done[done.failure.reason if done.failure else THERE] += 1
         return done
 
@@ -134,6 +144,9 @@ class Buyer:
                 break
             try:
                 return replace(item, raw=await self._call(item, tried))
+            except OverBudgetError as error:
+                failure = Failure("budget", str(error))
+                break
             except ProviderError as error:
                 failure = Failure(OUTCOMES[error.failure].value, str(error))
                 if not self._may_try_again(error):
@@ -157,6 +170,8 @@ class Buyer:
 
     async def _call(self, item: Item, tried: int) -> Held:
         model = self.model_of(item.recipe.model)
+        worst = worst_usd(model, item.recipe) if model else None
+        reserved = self.purse.reserve(item.key, worst)
         call = await self._write(
             self.journal.sent,
             campaign=self.campaign,
@@ -165,15 +180,19 @@ class Buyer:
             attempt=item.attempt,
             tried=tried,
             recipe=item.recipe.as_dict(),
-            worst_usd=worst_usd(model, item.recipe) if model else None,
+            worst_usd=worst,
         )
         start = time.monotonic()
         try:
             answer = await self.provider.generate(item.recipe)
         except ProviderError as error:
-            await self._close_failed(call, item, model, error, time.monotonic() - start)
+            cost = await self._close_failed(call, item, model, error, time.monotonic() - start)
+            self.purse.settle(reserved, cost)
+            self.gate.heed(error.headers, error.usage)
             raise
         held = await self._keep(item.key, answer)
+        cost = _cost(model, answer.usage, paid=self.provider.paid)
+        self.purse.settle(reserved, cost)
         await self._write(
             self.journal.closed,
             call,
@@ -182,10 +201,11 @@ class Buyer:
             status=200,
             request_id=answer.request_id,
             usage=answer.usage,
-            cost_usd=_cost(model, answer.usage, paid=self.provider.paid),
+            cost_usd=cost,
             seconds=round(time.monotonic() - start, 3),
             digest=held.digest,
         )
+        self.gate.heed(answer.headers, answer.usage)
         self.gate.went_well()
         return held
 
@@ -195,10 +215,14 @@ class Buyer:
 
     async def _close_failed(
         self, call: str, item: Item, model: Model | None, error: ProviderError, seconds: float
-    ) -> None:
+    ) -> float | None:
         if error.body is not None:
             await self._write(self.store.keep_unreadable, call, error.body)
-        billed = error.failure is ProviderFailure.UNREADABLE
+        cost: float | None = 0.0
+        if error.failure is ProviderFailure.UNREADABLE:
+            cost = _cost(model, error.usage, paid=self.provider.paid)
+        elif error.failure is ProviderFailure.UNKNOWN:
+            cost = None
         await self._write(
             self.journal.closed,
             call,
@@ -209,9 +233,10 @@ class Buyer:
             code=error.code,
             message=str(error)[:2000],
             usage=error.usage,
-            cost_usd=_cost(model, error.usage, paid=self.provider.paid) if billed else None,
+            cost_usd=cost or None,  # a call that made nothing has no cost to tell
             seconds=round(seconds, 3),
         )
+        return cost
 
     async def _write(self, write: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         # Forcing bytes to disk takes milliseconds: other calls go on meanwhile. Without it, a thread costs more.
@@ -269,7 +294,7 @@ def generate_for_job(
 
     Args:
         items: The batch.
-        sections: The campaign's sections ``campaign``, ``model``, ``models`` and ``limits``.
+        sections: The campaign's sections ``campaign``, ``model``, ``models``, ``budget_usd`` and ``limits``.
         job: Name for the journal file.
         calls: Calls at once.
         store: The store's folder.
@@ -293,11 +318,13 @@ def generate_for_job(
     table = load_models(sections.models)
     journal = Journal(shelf.journal_folder, job, durable=provider.paid)
 
+    def model_of(name: str) -> Model | None:
+        return table.get(settings.provider, name)
+
     async def run() -> list[Item]:
         gate = Gate(calls, SharedPace(work / "pace.json", limits))
-        buyer = Buyer(
-            provider, shelf, journal, limits, gate, sections.campaign, lambda name: table.get(settings.provider, name)
-        )
+        purse = Purse(work / "purse.json", sections.budget_usd if provider.paid else Budget())
+        buyer = Buyer(provider, shelf, journal, limits, gate, purse, sections.campaign, model_of)
         return await generate_batch(items, buyer, limits.grace_s)
 
     try:

@@ -7,13 +7,14 @@ together. Calls in flight are capped by Snakemake's resource tokens; a job uses 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
+import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,6 +23,14 @@ from imagemake.files import FileLock, write_whole
 
 MINUTE_S = 60.0
 GROW_AFTER_SUCCESSES = 4  # a job that was told to slow down tries one more call at once after so many good ones a call
+LONGEST_JITTER_S = 1.0  # spreads calls that were held back together, and costs little of a minute
+LONGEST_ASKED_S = 3600.0  # a server that asks to wait for longer is not believed
+MEAN_OVER_CALLS = 50  # the mean of tokens a call follows a campaign that changes its size or quality
+NUMBER = r"(\d{1,9}(?:\.\d{1,9})?)"
+RESET = re.compile(f"(?:{NUMBER}h)?(?:{NUMBER}m)?(?:{NUMBER}s)?(?:{NUMBER}ms)?", re.ASCII)
+RESET_UNITS_S = (3600.0, 60.0, 1.0, 0.001)
+MOST_TOKENS = 10**7  # no call takes as many; a larger count is a broken answer
+COUNT = re.compile(r"\d{1,15}", re.ASCII)
 
 
 class Limits(BaseModel):
@@ -32,6 +41,9 @@ class Limits(BaseModel):
     in_flight: int = Field(8, ge=1, description="Calls to the provider at once, over all jobs of a run together.")
     images_per_min: float | None = Field(None, gt=0, description="Pictures asked for a minute, over all jobs together.")
     requests_per_min: float | None = Field(None, gt=0, description="Calls sent a minute, over all jobs together.")
+    tokens_per_min: float | None = Field(
+        None, gt=0, description="Tokens a minute, over all jobs together; how many a call takes is learned."
+    )
     tries: int = Field(5, ge=1, description="Calls for one picture in one run, the first included.")
     first_wait_s: float = Field(
         1.0, gt=0, description="Longest wait before the second try, in seconds; it doubles from try to try."
@@ -60,49 +72,129 @@ def backoff_s(limits: Limits, tries: int, asked_s: float | None, draw: float) ->
     Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015 ("full jitter").
     """
     jittered: float = draw * min(limits.longest_wait_s, limits.first_wait_s * 2 ** (tries - 1))
-    return jittered if asked_s is None else asked_s + jittered
+    believed = asked_s is not None and 0 <= asked_s <= LONGEST_ASKED_S
+    return asked_s + jittered if asked_s is not None and believed else jittered
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """One rate: when its next call may start, as the generic cell rate algorithm keeps it."""
+def parse_reset_s(text: str) -> float | None:
+    """Read a time as the API writes it, such as ``120ms``, ``58.891s`` or ``6m0s``, in seconds; None if it is none."""
+    parts = RESET.fullmatch(text)
+    if not text or parts is None:
+        return None
+    return sum(float(part) * unit_s for part, unit_s in zip(parts.groups(), RESET_UNITS_S, strict=True) if part)
 
-    free_at: float
-    interval_s: float
 
-    def take(self, now: float) -> tuple[float, Slot]:
-        """Return the wait from now in seconds, and the slot after this call."""
-        start = max(now, self.free_at)
-        return start - now, Slot(start + self.interval_s, self.interval_s)
+def drained_s(headers: Mapping[str, str], longest_s: float, call_tokens: float = 1.0) -> float:
+    """Say for how long the next call is certain to be refused, by an answer's rate limit headers.
+
+    Args:
+        headers: Lower-case names; not trusted: what cannot be read counts as not there.
+        longest_s: Bound of the result, in seconds.
+        call_tokens: Tokens that the next call is expected to take.
+
+    Returns:
+        Seconds until the last drained limit is reset; 0 where none is drained.
+    """
+    waits = [0.0]
+    for name, needed in (("requests", 1.0), ("input-images", 1.0), ("tokens", max(1.0, call_tokens))):
+        remaining = str(headers.get(f"x-ratelimit-remaining-{name}", ""))
+        if COUNT.fullmatch(remaining) and int(remaining) < needed:
+            waits.append(parse_reset_s(str(headers.get(f"x-ratelimit-reset-{name}", ""))) or 0.0)
+    return min(max(waits), longest_s)
+
+
+def total_tokens(usage: object) -> int:
+    """Return the tokens that an answer reports, input and output; 0 where it does not say.
+
+    Args:
+        usage: The answer's ``usage`` as it came; not trusted to have any form.
+    """
+    total = usage.get("total_tokens") if isinstance(usage, Mapping) else None
+    return total if isinstance(total, int) and not isinstance(total, bool) and 0 < total <= MOST_TOKENS else 0
+
+
+def interval_s(rate_per_min: float, units: float) -> float:
+    """Return the time from the start of a call that takes some units to the next start, in seconds.
+
+    A minute holds a whole number of calls: spaced by a fraction, one more would start at its end.
+    """
+    if units <= 0:
+        return 0.0
+    calls = rate_per_min / units
+    return MINUTE_S / (math.floor(calls + 1e-9) if calls >= 1 else calls)
 
 
 class SharedPace:
-    """The rates that all jobs keep to together.
+    """The rates that all jobs keep to together, by the generic cell rate algorithm without bursts.
+
+    A call starts when every rate has a start free, and takes the next one of all of them. Calls that take the same
+    number of tokens never exceed a rate in any minute; of calls that differ, the last one in a minute may.
 
     Args:
         path: The shared file; losing it costs nothing but a minute's memory.
-        limits: Rates of requests and images a minute. Calls are spaced evenly: bursts are what servers refuse.
+        limits: Rates of requests, images and tokens a minute. Calls are spaced evenly: bursts are what servers refuse.
     """
 
     def __init__(self, path: Path, limits: Limits) -> None:
-        rates = {"requests": limits.requests_per_min, "images": limits.images_per_min}
-        self._intervals_s = {name: MINUTE_S / rate for name, rate in rates.items() if rate is not None}
+        rates = {
+            "requests": limits.requests_per_min,
+            "images": limits.images_per_min,
+            "tokens": limits.tokens_per_min,
+        }
+        self._rates = {name: rate for name, rate in rates.items() if rate is not None}
+        self.longest_wait_s = limits.longest_wait_s
         self._path = path
         self._lock = FileLock(path.with_suffix(".lock"))
 
-    def reserve(self, now: float) -> float:
-        """Take the next free start for one call and return how long to wait for it, in seconds."""
-        if not self._intervals_s:
+    def reserve(self, now: float, tokens: float | None = None) -> float:
+        """Take the next free start for one call, not before the end of a time that holds all jobs back.
+
+        Args:
+            now: Time, in seconds.
+            tokens: Tokens that the call is expected to take; None for the mean of earlier calls.
+
+        Returns:
+            How long to wait for the start, in seconds; always 0 where no rate is set.
+        """
+        if not self._rates:
             return 0.0
         with self._lock:
             state = self._read()
-            waits = []
-            for name, interval_s in self._intervals_s.items():
-                wait_s, slot = Slot(state.get(name, 0.0), interval_s).take(now)
-                state[name] = slot.free_at
-                waits.append(wait_s)
+            expected = state.get("call_tokens", 0.0) if tokens is None else tokens
+            units = {"requests": 1.0, "images": 1.0, "tokens": expected}
+            start = max(now, state.get("not_before", 0.0), *(state.get(name, 0.0) for name in self._rates))
+            for name, rate in self._rates.items():
+                state[name] = start + interval_s(rate, units[name])
+            if "tokens" in self._rates and expected <= 0:
+                state["uncounted"] = state.get("uncounted", 0.0) + 1
             self._write(state)
-        return max(waits)
+        return start - now
+
+    def count_tokens(self, now: float, tokens: float) -> None:
+        """Learn from an answer how many tokens a call takes; calls that started before anybody knew are counted now.
+
+        Args:
+            now: Time, in seconds.
+            tokens: Tokens that the call took.
+        """
+        if tokens <= 0:
+            return
+        rate = self._rates.get("tokens")
+        if rate is not None:
+            tokens = min(tokens, rate)  # a wrong count must not stop all jobs for longer than a minute
+        with self._lock:
+            state = self._read()
+            calls = min(state.get("calls", 0.0) + 1, MEAN_OVER_CALLS)
+            mean = state.get("call_tokens", 0.0)
+            state |= {"calls": calls, "call_tokens": mean + (tokens - mean) / calls}
+            if rate is not None and state.get("uncounted", 0.0) > 0:
+                state["uncounted"] -= 1
+                state["tokens"] = max(now, state.get("tokens", 0.0)) + interval_s(rate, tokens)
+            self._write(state)
+
+    def call_tokens(self) -> float:
+        """Return the mean of tokens a call; 0 while it is not known."""
+        return self._read().get("call_tokens", 0.0)
 
     def held_back_s(self, now: float) -> float:
         """Return how long every job is still held back, in seconds; 0 where none is."""
@@ -120,7 +212,7 @@ class SharedPace:
             state: dict[str, float] = orjson.loads(self._path.read_bytes())
         except (FileNotFoundError, orjson.JSONDecodeError):
             return {}
-        return state
+        return state if isinstance(state, dict) else {}
 
     def _write(self, state: Mapping[str, float]) -> None:
         write_whole(self._path, orjson.dumps(state))
@@ -144,6 +236,7 @@ class Gate:
         self.stopping = asyncio.Event()
         self._running = 0
         self._successes = 0
+        self._halved_until = 0.0
         self._changed = asyncio.Condition()
 
     async def __aenter__(self) -> None:
@@ -159,9 +252,10 @@ class Gate:
     async def wait_for_start(self) -> None:
         """Wait until the rates allow one more call."""
         await self.pause(self.pace.reserve(time.time()))
-        while (wait_s := self.pace.held_back_s(time.time())) > 0 and not self.stopping.is_set():
-            # Jitter, so that what was held back together does not start together.
-            await self.pause(wait_s * (1 + random.random() / 4))  # noqa: S311  spreads load, guards nothing
+        while (held_s := self.pace.held_back_s(time.time())) > 0 and not self.stopping.is_set():
+            # What was held back together must not start together: rates give each call a new start, else jitter does.
+            jittered_s = held_s + random.random() * min(held_s / 4, LONGEST_JITTER_S)  # noqa: S311  spreads load
+            await self.pause(self.pace.reserve(time.time()) or jittered_s)
 
     async def pause(self, wait_s: float) -> None:
         """Wait, in seconds, or until the job is to stop."""
@@ -177,7 +271,21 @@ class Gate:
             self.allowed = min(self.most, self.allowed + 1)
 
     def slow_down(self, wait_s: float) -> None:
-        """Halve the calls at once, and hold back all jobs for a while, in seconds."""
+        """Halve the calls at once, and hold back all jobs for a while, in seconds.
+
+        Calls that were in flight together are refused together: they halve once, not once each.
+        """
+        now = time.time()
         self._successes = 0
-        self.allowed = max(1, self.allowed // 2)
-        self.pace.hold_back(time.time() + wait_s)
+        if now >= self._halved_until:
+            self._halved_until = now + wait_s
+            self.allowed = max(1, self.allowed // 2)
+        self.pace.hold_back(now + wait_s)
+
+    def heed(self, headers: Mapping[str, str], usage: Mapping[str, Any] | None) -> None:
+        """Learn from any answer, good or bad: hold back all jobs while a limit is drained, and count its tokens."""
+        now = time.time()
+        self.pace.count_tokens(now, total_tokens(usage))
+        wait_s = drained_s(headers, self.pace.longest_wait_s, self.pace.call_tokens())
+        if wait_s > 0:
+            self.pace.hold_back(now + wait_s)

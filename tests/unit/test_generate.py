@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from imagemake.batch import Item
+from imagemake.budget import Budget, Purse
 from imagemake.generate import Buyer, StoppedError, generate_batch, generate_for_job
 from imagemake.journal import Journal, Outcome, read_calls
 from imagemake.limits import Gate, Limits, SharedPace
@@ -56,7 +57,9 @@ def buy(tmp_path):
             gate = Gate(calls, SharedPace(tmp_path / "pace.json", limits))
             journal = Journal(tmp_path / "store" / "journal", "job", durable=True)
             store = Store(tmp_path / "store")
-            return await generate_batch(given, Buyer(provider, store, journal, limits, gate, "c", lambda _: None), 5)
+            purse = Purse(tmp_path / "purse.json", Budget())
+            buyer = Buyer(provider, store, journal, limits, gate, purse, "c", lambda _: None)
+            return await generate_batch(given, buyer, 5)
 
         return asyncio.run(inside())
 
@@ -165,3 +168,19 @@ def test_a_missing_key_stops_before_any_call_and_names_the_variable(tmp_path, mo
 def test_progress_is_told_with_failures_by_reason(buy, capfd):
     buy(Scripted(b=[error(Failure.REFUSED)]), items("a", "b", "c"))
     assert "job: 2 of 3 pictures, 1 refused" in capfd.readouterr().err
+
+
+def test_a_full_disk_lets_what_is_in_flight_land_and_starts_no_other_call(buy, tmp_path):
+    class Broken(Scripted):
+        async def generate(self, recipe):
+            answer = await super().generate(recipe)
+            if recipe.prompt == "a":
+                raise OSError("no space left on device")
+            await asyncio.sleep(0.05)
+            return answer
+
+    provider = Broken()
+    with pytest.raises(OSError, match="no space"):
+        buy(provider, items(*"abcdefgh"), calls=3)
+    assert len(provider.calls) == 3
+    assert outcomes(tmp_path).count(Outcome.MADE) == 2

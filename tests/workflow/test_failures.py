@@ -220,3 +220,24 @@ def test_two_runs_in_one_folder_do_not_mix(project, server):
         first.stderr.read()
     assert first.returncode == 0
     assert made.calls() == 4
+
+
+def test_a_budget_is_never_exceeded_and_the_run_ends_well(project, server):
+    made = project()
+    made.snakemake("results/images/S000_red.jpg")
+    each = server.totals().total_usd
+    made.write_config(budget_usd={"run": round(each * 2.5, 6)})
+    done = made.snakemake()
+    assert "Budget of this run" in done.stderr
+    assert server.totals().total_usd <= each * 3.5
+    assert 1 < len(made.images()) < 4
+    left_out = [row for row in made.manifest().values() if row["verdict"] == "pending"]
+    assert left_out and all(row["reasons"].startswith("budget:") for row in left_out)
+    made.write_config(budget_usd={"campaign": round(each * 1.5, 6)})
+    calls = made.calls()
+    made.snakemake()
+    assert made.calls() == calls, "what earlier runs spent counts"
+    made.write_config(budget_usd={})
+    made.snakemake()
+    assert len(made.images()) == 4
+    assert made.calls() == 4

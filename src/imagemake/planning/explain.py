@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from imagemake.budget import spent_usd
+from imagemake.journal import read_calls
 from imagemake.models import estimate_usd, load_models
 from imagemake.planning.plan import ALL, IMAGE, counts
 from imagemake.planning.settle import OPEN, Stage, State
@@ -87,10 +89,20 @@ def _money(to_generate: Sequence[State], order: Order, inventory: Inventory) -> 
         again = order.campaign.attempts.most - 1
         more = f"; up to {again} more each if they are rejected" if again else ""
         yield f"  Cost: {' and '.join(parts)}{more}."
+    yield from _budget(order, inventory)
     billed = [inventory.journal.keys.get(state.key) for state in to_generate]
     in_doubt = sum(history.unknown for history in billed if history is not None)
     if in_doubt:
         yield f"  Beside that, {_n(in_doubt, 'earlier call')} had no answer and may have been billed."
+
+
+def _budget(order: Order, inventory: Inventory) -> Iterable[str]:
+    budget = order.campaign.budget_usd
+    if budget.run is not None:
+        yield f"  Budget of this run: ${budget.run:,.2f}; what does not fit is left out."
+    if budget.campaign is not None:
+        spent = spent_usd(read_calls(inventory.store.journal_folder), order.campaign.campaign)
+        yield f"  Budget of the campaign: ${budget.campaign:,.2f}, of which ${spent:,.2f} are spent."
 
 
 def _n(count: int, noun: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import orjson
 
+from imagemake.budget import Purse
 from imagemake.files import write_whole
 from imagemake.planning.inventory import Inventory
 from imagemake.planning.order import Order
@@ -29,7 +30,8 @@ def write_next_round(plan: Path, listing: Path, store: Store, work: Path) -> int
     order = Order.read(plan)
     inventory = Inventory(store, work)
     states = open_states(order.states(inventory), order.names)
-    chosen = [state for state in states if _goes_on(state, inventory, order.made_at)]
+    left_out = Purse(work / "purse.json", order.campaign.budget_usd).left_out()
+    chosen = [state for state in states if state.key not in left_out and _goes_on(state, inventory, order.made_at)]
     batches = write_batches(chosen, order.campaign, inventory, work)
     write_whole(listing, orjson.dumps({"batches": [batch.id for batch in batches]}))
     return len(chosen)

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import orjson
 
+from imagemake.budget import Purse, spent_usd
 from imagemake.files import FileLock, write_whole
+from imagemake.journal import read_calls
 from imagemake.planning.explain import standing, summary
 from imagemake.planning.inventory import Inventory
 from imagemake.planning.model_check import check_models
@@ -72,13 +74,16 @@ class Planner:
                 self._plans[scope] = self._make(scope)
         return self._plans[scope]
 
-    def hold_run_lock(self) -> None:
-        """Hold the folder for this process; ends the program where another run holds it."""
+    def begin_run(self) -> None:
+        """Hold the folder for this process and open the purse; ends the program where another run holds the folder."""
         if not self._run_lock.acquire(wait=False):
             sys.exit(
                 f"Another run is at work in this folder ({self._run_lock.path} is locked). Wait for it, or stop it; "
                 "nothing is lost by that, and no file must be removed."
             )
+        if self.campaign.budget_usd.is_limited:
+            spent = spent_usd(read_calls(Store(STORE).journal_folder), self.campaign.campaign)
+            Purse(WORK / "purse.json", self.campaign.budget_usd).open(spent)
 
     @staticmethod
     def batches_in(path: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,9 +37,11 @@ class Entries:
     Args:
         order: What is wanted.
         store: Where finished pictures and the journal are; the whole journal is read.
+        left_out: Keys that did not fit into the budget.
     """
 
-    def __init__(self, order: Order, store: Store) -> None:
+    def __init__(self, order: Order, store: Store, left_out: Collection[str]) -> None:
+        self._left_out = left_out
         self._order = order
         self._store = store
         self._calls: dict[str, Calls] = {}
@@ -100,6 +102,8 @@ class Entries:
             outcome, closed = calls.told.outcome, calls.told.closed or {}
             if outcome is not Outcome.MADE:
                 return "failed", (f"{outcome.value}: {closed.get('message', 'no answer came; possibly billed')}",)
+        if state.key in self._left_out:
+            return "pending", ("budget: it did not fit into what may be spent",)
         return "pending", (f"{state.stage.value}: {state.why}",)
 
     def _earlier(self, past: Past) -> EarlierAttempt:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from imagemake.budget import Purse
 from imagemake.files import link_or_copy, write_whole
 from imagemake.pictures.thumbnail_cache import ThumbnailCache, Thumbnails
 from imagemake.planning.inventory import Inventory
@@ -46,7 +47,8 @@ class Release:
         self.states = self.order.states(Inventory(self.store, self.work))
         folder = folder_of(self.order.scope)
         self._link_pictures(folder / "images")
-        of_state = Entries(self.order, self.store)
+        left_out = Purse(self.work / "purse.json", self.order.campaign.budget_usd).left_out()
+        of_state = Entries(self.order, self.store, left_out)
         entries = [of_state.entry(state) for state in self.states]
         metrics = metrics_of(entries)
         report = self.order.campaign.report
@@ -130,7 +132,7 @@ def closing_words(entries: Sequence[Entry], folder: Path) -> str:
         "rejected": f"were rejected in every attempt: see {folder}/review.csv; edit their prompts, or approve them",
         "refused": "were refused by the provider: edit their prompts, or give attempts.patches one for 'refused'",
         "failed": "failed: run again to try again",
-        "pending": "were left as they are",
+        "pending": "were left as they are; the manifest says why",
     }
     lines += [f"  {n[verdict]:>7,} {words}" for verdict, words in todo.items() if n[verdict]]
     return "\n".join(lines)

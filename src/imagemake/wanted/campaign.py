@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from imagemake.budget import Budget
 from imagemake.limits import Limits
 from imagemake.measures import BUILT_IN
 from imagemake.models import ModelFacts
@@ -252,6 +253,10 @@ class Campaign(Section):
         examples=[["M-7_*"]],
     )
     model: ModelSettings = Field(default_factory=ModelSettings, description="Who makes the pictures.")
+    budget_usd: Budget = Field(
+        default_factory=Budget,
+        description="What may be spent, calls in flight included; what does not fit is left out with that reason.",
+    )
     limits: Limits = Field(default_factory=Limits, description="How fast, and how often again.")
     attempts: Attempts = Field(default_factory=Attempts, description="What happens after a picture is rejected.")
     validation: Validation = Field(default_factory=Validation, description="Which pictures are good enough.")

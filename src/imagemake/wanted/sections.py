@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
+from imagemake.budget import Budget
 from imagemake.limits import Limits
 from imagemake.models import ModelFacts
 from imagemake.wanted.campaign import Campaign, Postprocess, Validation
@@ -19,6 +20,7 @@ class Sections(Section):
     campaign: str = ""
     model: ModelSettings = Field(default_factory=ModelSettings)
     models: dict[str, dict[str, ModelFacts]] = Field(default_factory=dict)
+    budget_usd: Budget = Field(default_factory=Budget)
     limits: Limits = Field(default_factory=Limits)
     validation: Validation = Field(default_factory=Validation)
     postprocess: Postprocess = Field(default_factory=Postprocess)

@@ -1,0 +1,145 @@
+"""How much: what all jobs of a run may spend together, calls in flight included.
+
+Before a call, its worst case is reserved; after it, its cost takes that place. Both happen in one small file under a
+kernel lock. The file is made anew when a run starts, from the journal, so no kill leaves a reservation behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+
+from imagemake.files import FileLock, write_whole
+from imagemake.journal import Call, Outcome
+
+Usd = Annotated[float, Field(gt=0)]
+
+
+class Budget(BaseModel):
+    """What may be spent. What does not fit is left out, and the run ends well."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run: Usd | None = Field(None, description="Most that one run may spend, in USD.")
+    campaign: Usd | None = Field(
+        None,
+        description="Most that the campaign may spend in all, in USD: with all runs that the journal knows.",
+    )
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is any limit."""
+        return self.run is not None or self.campaign is not None
+
+
+class OverBudgetError(Exception):
+    """A call does not fit into the budget; the message says which part of it is used up."""
+
+
+def spent_usd(calls: Iterable[Call], campaign: str) -> Decimal:
+    """Add up what a campaign has spent; a call that may have been billed counts with its worst case.
+
+    Args:
+        calls: The whole journal.
+        campaign: The campaign's name.
+    """
+    total = Decimal(0)
+    for call in calls:
+        if call.sent.get("campaign") != campaign:
+            continue
+        known = (call.closed or {}).get("cost_usd")
+        may_be_billed = call.outcome in (Outcome.MADE, Outcome.UNREADABLE, Outcome.UNKNOWN)
+        worst = call.sent.get("worst_usd") if may_be_billed else None
+        total += _usd(known if known is not None else worst)
+    return total
+
+
+class Purse:
+    """What is left of a budget, shared by the jobs of a run.
+
+    Args:
+        path: The shared file, usually ``work/purse.json``.
+        budget: The limits.
+    """
+
+    def __init__(self, path: Path, budget: Budget) -> None:
+        self._path = path
+        self._budget = budget
+        self._lock = FileLock(path.with_suffix(".lock"))
+
+    def open(self, spent_before: Decimal) -> None:
+        """Begin a run.
+
+        Args:
+            spent_before: What the campaign spent before it, in USD.
+        """
+        with self._lock:
+            self._write({"before": str(spent_before), "run": "0", "left_out": []})
+
+    def reserve(self, key: str, worst_usd: float | None) -> Decimal:
+        """Set the worst case of a call aside.
+
+        Args:
+            key: What is to be bought; remembered if it is left out.
+            worst_usd: The most it can cost; None where nobody knows.
+
+        Returns:
+            What was set aside, to give to `settle`.
+
+        Raises:
+            OverBudgetError: If it does not fit, or nobody knows.
+        """
+        if not self._budget.is_limited:
+            return Decimal(0)
+        with self._lock:
+            state = self._read()
+            try:
+                state["run"] = str(self._with(state, worst_usd))
+            except OverBudgetError:
+                state["left_out"] = sorted({*state["left_out"], key})
+                raise
+            finally:
+                self._write(state)
+        return _usd(worst_usd)
+
+    def settle(self, reserved: Decimal, cost_usd: float | None) -> None:
+        """Replace what was set aside by what it cost; None leaves the worst case standing."""
+        if self._budget.is_limited and cost_usd is not None:
+            with self._lock:
+                state = self._read()
+                state["run"] = str(Decimal(state["run"]) - reserved + _usd(cost_usd))
+                self._write(state)
+
+    def left_out(self) -> frozenset[str]:
+        """Return the keys that did not fit in this run."""
+        return frozenset(self._read()["left_out"]) if self._budget.is_limited else frozenset()
+
+    def _with(self, state: Mapping[str, Any], worst_usd: float | None) -> Decimal:
+        if worst_usd is None:
+            raise OverBudgetError("its cost is not known, so no budget can be kept: give its prices under models")
+        run = Decimal(state["run"]) + _usd(worst_usd)
+        in_all = Decimal(state["before"]) + run
+        if self._budget.run is not None and run > _usd(self._budget.run):
+            raise OverBudgetError(f"it does not fit into budget_usd.run, ${self._budget.run:,.2f}")
+        if self._budget.campaign is not None and in_all > _usd(self._budget.campaign):
+            raise OverBudgetError(f"it does not fit into budget_usd.campaign, ${self._budget.campaign:,.2f}")
+        return run
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            state: dict[str, Any] = orjson.loads(self._path.read_bytes())
+        except FileNotFoundError:
+            return {"before": "0", "run": "0", "left_out": []}
+        return state
+
+    def _write(self, state: Mapping[str, Any]) -> None:
+        write_whole(self._path, orjson.dumps(state))
+
+
+def _usd(amount: float | None) -> Decimal:
+    return Decimal(0) if amount is None else Decimal(str(amount))
