@@ -6,9 +6,11 @@ import pytest
 
 from imagemake.batch import Item
 from imagemake.budget import Budget, Purse
-from imagemake.generate import Buyer, StoppedError, generate_batch, generate_for_job
+from imagemake.buyer import Buyer, StoppedError
+from imagemake.generate import generate_batch, generate_for_job
 from imagemake.journal import Journal, Outcome, read_calls
-from imagemake.limits import Gate, Limits, SharedPace
+from imagemake.limits import Limits
+from imagemake.pace import Gate, SharedPace
 from imagemake.providers import Answer, Failure, ProviderError
 from imagemake.recipe import Recipe
 from imagemake.store import Store

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from imagemake.limits import Gate, Limits, SharedPace, backoff_s, drained_s, parse_reset_s, total_tokens
+from imagemake.headers import drained_s, parse_reset_s, total_tokens
+from imagemake.limits import Limits, backoff_s
+from imagemake.pace import Gate, SharedPace
 
 draws = st.floats(0, 1, exclude_max=True)
 
