@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,18 @@ class Project:
         for part in parts:
             path = self.folder / part
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def wait_for_group(process: subprocess.Popen[Any]) -> None:
+    """Wait until a process and all that it started have ended: jobs may outlive a Snakemake that was told to end."""
+    process.wait(TIMEOUT_S)
+    for _ in range(TIMEOUT_S * 20):
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"processes of group {process.pid} are still there")
 
 
 def kill_group(process: subprocess.Popen[Any]) -> None:

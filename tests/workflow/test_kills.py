@@ -9,7 +9,7 @@ import time
 from collections import Counter
 
 import pytest
-from workflow.project import kill_group
+from workflow.project import kill_group, wait_for_group
 
 KILLS = 4
 IN_FLIGHT = 4
@@ -46,7 +46,7 @@ def test_a_polite_stop_lets_calls_in_flight_land(project, server, name):
     time.sleep(0.3)
     # As a terminal does with Ctrl-C: the whole foreground group gets it.
     os.killpg(run.pid, getattr(signal, name))
-    run.wait(60)
+    wait_for_group(run)
     assert run.returncode != 0
     server.wait_until_idle()
     billed = sum(1 for call in server.calls() if call.billed)
