@@ -42,7 +42,6 @@ def _validate(item: Item, measures: Mapping[str, Measure], store: Store) -> Item
         return item
     try:
         picture = open_picture(store.raw.read(item.raw))
-        # Pixels are decoded when a measure first asks for them, so bytes that break then are caught here too.
         values = {identity: dict(measures[identity].read(picture)) for identity in missing}
     except DamagedError as error:
         return replace(item, raw=None, failure=Failure("damaged", str(error)))
