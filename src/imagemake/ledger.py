@@ -139,6 +139,7 @@ class Tally:
         made: How many of them made a picture.
         billed_usd: The known costs, exact.
         cost_unknown: Calls whose cost is not known; none of it is in `billed_usd`.
+        unknown: Calls of unknown outcome.
         worst_usd: What the calls of unknown outcome can have cost at most; None where one of them has no known bound.
     """
 
@@ -146,6 +147,7 @@ class Tally:
     made: int = 0
     billed_usd: Decimal = Decimal(0)
     cost_unknown: int = 0
+    unknown: int = 0
     worst_usd: Decimal | None = Decimal(0)
 
     def add(self, call: Call) -> None:
@@ -157,9 +159,13 @@ class Tally:
             self.cost_unknown += 1
         else:
             self.billed_usd += cost_usd
-        if outcome is Outcome.UNKNOWN and self.worst_usd is not None:
+        if outcome is Outcome.UNKNOWN:
             worst_usd = call.sent.get("worst_usd")
-            self.worst_usd = None if worst_usd is None else self.worst_usd + Decimal(str(worst_usd))
+            self.unknown += 1
+            if worst_usd is None or self.worst_usd is None:
+                self.worst_usd = None
+            else:
+                self.worst_usd += Decimal(str(worst_usd))
 
     def __add__(self, other: Tally) -> Tally:
         bounds = (self.worst_usd, other.worst_usd)
@@ -168,6 +174,7 @@ class Tally:
             made=self.made + other.made,
             billed_usd=self.billed_usd + other.billed_usd,
             cost_unknown=self.cost_unknown + other.cost_unknown,
+            unknown=self.unknown + other.unknown,
             worst_usd=None if None in bounds else sum(filter(None, bounds), Decimal(0)),
         )
 

@@ -110,7 +110,7 @@ def test_only_a_call_that_is_never_billed_costs_nothing_without_saying_so(one, c
 
 def test_a_call_that_was_never_closed_is_unknown_at_its_worst_case():
     total = sum_calls([call(closed=None, worst_usd=0.25), call(closed="unknown", worst_usd=0.5)], ["name"]).total
-    assert total == Tally(calls=2, made=0, billed_usd=Decimal(0), cost_unknown=2, worst_usd=Decimal("0.75"))
+    assert total == Tally(calls=2, made=0, billed_usd=Decimal(0), cost_unknown=2, unknown=2, worst_usd=Decimal("0.75"))
 
 
 def test_the_worst_case_is_unknown_as_soon_as_one_call_has_no_bound():

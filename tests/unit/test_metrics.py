@@ -39,6 +39,22 @@ def test_an_unknown_cost_is_counted_and_never_taken_for_nothing():
     assert (metrics["cost_usd_total"], metrics["mean_cost_usd_per_image"], metrics["cost_unknown"]) == (None, None, 1)
 
 
+def test_calls_without_an_answer_are_told_with_their_worst_case_beside_what_is_known():
+    metrics = metrics_of(
+        [
+            an_entry("a", cost_usd=0.04, unknown_calls=2, unknown_worst_usd=0.1),
+            an_entry("b", history=(an_attempt(0, unknown_calls=1, unknown_worst_usd=0.05),)),
+        ]
+    )
+    assert (metrics["unknown_calls"], metrics["unknown_worst_usd"]) == (3, 0.15)
+    assert metrics["mean_cost_usd_per_image"] == 0.04
+
+
+def test_one_call_without_a_known_bound_leaves_the_worst_case_unsaid():
+    calls = [an_entry("a", unknown_calls=1, unknown_worst_usd=0.1), an_entry("b", unknown_calls=1)]
+    assert metrics_of(calls)["unknown_worst_usd"] is None
+
+
 def test_a_free_provider_costs_nothing_and_that_is_known():
     metrics = metrics_of([an_entry(cost_usd=0.0)])
     assert (metrics["cost_usd_total"], metrics["mean_cost_usd_per_image"], metrics["cost_unknown"]) == (0.0, 0.0, 0)

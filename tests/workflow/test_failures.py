@@ -109,6 +109,9 @@ def test_a_call_without_an_answer_is_held_where_the_user_says_so(project, server
     assert made.calls() == 4
     dry = made.snakemake("-n")
     assert "1 held: a call may have been billed" in dry.stderr
+    assert "1 earlier call had no answer and may have been billed, at most $0." in dry.stderr
+    assert made.metrics()["unknown_calls"] == 1
+    assert made.metrics()["unknown_worst_usd"] > 0
     rules(server)
     made.write_config(limits={**made.config["limits"], "unknown": "retry"})
     made.snakemake()

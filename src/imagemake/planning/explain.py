@@ -45,7 +45,9 @@ def summary(order: Order, states: Sequence[State], open_ones: Sequence[State], i
     skipped = sum(state.stage in OPEN and state.request.name not in order.names for state in states)
     if skipped:
         lines.append(f"  {skipped:>7,} not in this run: `only` leaves them as they are")
-    lines += _money([state for state in open_ones if state.stage is Stage.GENERATE], order, inventory)
+    to_generate = [state for state in open_ones if state.stage is Stage.GENERATE]
+    lines += _money(to_generate, order, inventory)
+    lines += _in_doubt([*to_generate, *(state for state in states if state.stage is Stage.HELD)], inventory)
     if not open_ones:
         lines.append("  Nothing to make.")
     return "\n".join(lines)
@@ -90,10 +92,16 @@ def _money(to_generate: Sequence[State], order: Order, inventory: Inventory) -> 
         more = f"; up to {again} more each if they are rejected" if again else ""
         yield f"  Cost: {' and '.join(parts)}{more}."
     yield from _budget(order, inventory)
-    billed = [inventory.journal.keys.get(state.key) for state in to_generate]
-    in_doubt = sum(history.unknown for history in billed if history is not None)
-    if in_doubt:
-        yield f"  Beside that, {_n(in_doubt, 'earlier call')} had no answer and may have been billed."
+
+
+def _in_doubt(states: Sequence[State], inventory: Inventory) -> Iterable[str]:
+    histories = [inventory.journal.keys.get(state.key) for state in states]
+    doubtful = [one for one in histories if one is not None and one.unknown and one.unknown_usd != 0]
+    if doubtful:
+        known = [one.unknown_usd for one in doubtful if one.unknown_usd is not None]
+        most = f", at most ${sum(known):,.2f}" if len(known) == len(doubtful) else ""
+        calls = _n(sum(one.unknown for one in doubtful), "earlier call")
+        yield f"  {calls} had no answer and may have been billed{most}."
 
 
 def _budget(order: Order, inventory: Inventory) -> Iterable[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ class KeyHistory:
     Attributes:
         calls: Calls made for it.
         unknown: Calls whose outcome is unknown: each may have been billed.
+        unknown_usd: What these can have cost at most; None where nobody knows.
         last: How the last call ended.
         last_at: When it was sent, ISO 8601 in UTC.
         message: What the provider said at last.
@@ -32,6 +34,7 @@ class KeyHistory:
 
     calls: int = 0
     unknown: int = 0
+    unknown_usd: Decimal | None = Decimal(0)
     last: Outcome = Outcome.UNKNOWN
     last_at: str = ""
     message: str = ""
@@ -99,7 +102,9 @@ class Inventory:
         for call in read_calls(self.store.journal_folder):
             history = facts.keys.setdefault(call.sent["key"], KeyHistory())
             history.calls += 1
-            history.unknown += call.outcome is Outcome.UNKNOWN
+            if call.outcome is Outcome.UNKNOWN:
+                history.unknown += 1
+                history.unknown_usd = _added(history.unknown_usd, call.sent.get("worst_usd"))
             history.last, history.last_at = call.outcome, call.sent["at"]
             history.message = (call.closed or {}).get("message", "")
             history.was_made |= call.outcome is Outcome.MADE
@@ -115,3 +120,7 @@ class Inventory:
     def damaged(self) -> set[str]:
         """Keys of raw pictures that were found damaged and moved aside."""
         return {path.name.partition(".")[0] for path in (self.store.root / "damaged" / "raw").glob("*.*.*")}
+
+
+def _added(total_usd: Decimal | None, more_usd: float | None) -> Decimal | None:
+    return None if total_usd is None or more_usd is None else total_usd + Decimal(str(more_usd))

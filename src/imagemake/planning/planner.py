@@ -103,7 +103,7 @@ class Planner:
         made_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         order = Order(self.campaign, self._rows, scope, made_at)
         known = known_counts(order, Store(STORE), WORK)
-        if known is not None:
+        if known is not None and not known.get(Stage.HELD):  # what is held is told with what it may have cost
             print(standing(order, known), "  Nothing to make.", sep="\n", file=sys.stderr)
             return UP_TO_DATE
         states = order.states(self._inventory)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from imagemake.journal import Call, Outcome, read_calls
+from imagemake.ledger import Tally
 from imagemake.planning.order import Order
 from imagemake.planning.plan import file_name_of
 from imagemake.planning.settle import Past, Stage, State
@@ -25,10 +26,39 @@ VERDICTS: Mapping[Stage, Verdict] = {
 
 @dataclass(slots=True)
 class Calls:
-    """The calls for one key: how many, and the one that made the picture, else the last."""
+    """The calls for one key: what they came to, and the one that made the picture, else the last."""
 
-    n: int = 0
     told: Call | None = None
+    tally: Tally = field(default_factory=Tally)
+
+    def add(self, call: Call) -> None:
+        """Count one more call."""
+        self.tally.add(call)
+        if call.outcome is Outcome.MADE or self.told is None or self.told.outcome is not Outcome.MADE:
+            self.told = call
+
+    @property
+    def n(self) -> int:
+        """How many."""
+        return self.tally.calls
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What they were billed, beside those without an answer; None where nobody knows."""
+        tally = self.tally
+        if tally.calls == tally.unknown or tally.cost_unknown > tally.unknown:
+            return None
+        return float(tally.billed_usd)
+
+    @property
+    def unknown_calls(self) -> int:
+        """How many had no answer and may have been billed: those of a free provider never are."""
+        return self.tally.unknown if self.tally.worst_usd != 0 else 0
+
+    @property
+    def unknown_worst_usd(self) -> float | None:
+        """What those without an answer can have cost at most; None where there are none, or nobody knows."""
+        return float(self.tally.worst_usd) if self.tally.worst_usd else None
 
 
 class Entries:
@@ -46,10 +76,7 @@ class Entries:
         self._store = store
         self._calls: dict[str, Calls] = {}
         for call in read_calls(store.journal_folder):
-            calls = self._calls.setdefault(call.sent["key"], Calls())
-            calls.n += 1
-            if call.outcome is Outcome.MADE or calls.told is None or calls.told.outcome is not Outcome.MADE:
-                calls.told = call
+            self._calls.setdefault(call.sent["key"], Calls()).add(call)
 
     def entry(self, state: State) -> Entry:
         """Tell all there is to know about one request."""
@@ -81,7 +108,9 @@ class Entries:
             request_id=closed.get("request_id"),
             generated_at=closed.get("at") if state.raw else None,
             seconds=closed.get("seconds"),
-            cost_usd=closed.get("cost_usd"),
+            cost_usd=calls.cost_usd,
+            unknown_calls=calls.unknown_calls,
+            unknown_worst_usd=calls.unknown_worst_usd,
             width_px=width_px,
             height_px=height_px,
             bytes=path.stat().st_size if path else None,
@@ -116,9 +145,11 @@ class Entries:
             seed=past.recipe.seed,
             reasons=[str(reason) for reason in past.reasons],
             raw_digest=past.raw.digest if past.raw else None,
-            cost_usd=closed.get("cost_usd"),
+            cost_usd=calls.cost_usd,
             seconds=closed.get("seconds"),
             tries=calls.n,
+            unknown_calls=calls.unknown_calls,
+            unknown_worst_usd=calls.unknown_worst_usd,
         )
 
 

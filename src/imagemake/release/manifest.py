@@ -38,6 +38,8 @@ class EarlierAttempt(TypedDict):
     cost_usd: NotRequired[float | None]
     seconds: NotRequired[float | None]
     tries: NotRequired[int]
+    unknown_calls: NotRequired[int]
+    unknown_worst_usd: NotRequired[float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,9 @@ class Entry:
         request_id: The provider's own name of the call.
         generated_at: When the raw picture came, ISO 8601 in UTC.
         seconds: Duration of the call for the shown attempt.
-        cost_usd: Cost of the shown attempt; None where it is unknown.
+        cost_usd: Cost of the shown attempt, all its calls that were answered; None where it is unknown.
+        unknown_calls: Calls for it that nobody answered: each may have been billed beside that.
+        unknown_worst_usd: What these can have cost at most; None where there are none, or nobody knows.
         width_px: Width of the released picture.
         height_px: Height of the released picture.
         bytes: Size of the released file.
@@ -96,6 +100,8 @@ class Entry:
     generated_at: str | None = None
     seconds: float | None = None
     cost_usd: float | None = None
+    unknown_calls: int = 0
+    unknown_worst_usd: float | None = None
     width_px: int | None = None
     height_px: int | None = None
     bytes: int | None = None
@@ -142,6 +148,8 @@ _COLUMNS = {
     "seconds": "number",
     "cost_usd": "number",
     "spent_usd": "number",
+    "unknown_calls": "whole",
+    "unknown_worst_usd": "number",
     "width_px": "whole",
     "height_px": "whole",
     "bytes": "whole",

@@ -22,6 +22,8 @@ class _Attempt(NamedTuple):
     tries: int
     cost_usd: float | None
     seconds: float | None
+    unknown_calls: int
+    unknown_worst_usd: float | None
     failures: Sequence[str]
 
 
@@ -36,7 +38,8 @@ def metrics_of(entries: Iterable[Entry]) -> dict[str, Any]:
     Returns:
         Counts by verdict, rates from 0 to 1, means, and failures by reason code, in an order that is always the same.
         None stands for what cannot be said: a rate of nothing, or a cost where none is known. `cost_unknown` attempts
-        are left out of `cost_usd_total` and `mean_cost_usd_per_image`.
+        are left out of `cost_usd_total` and `mean_cost_usd_per_image`, and so are `unknown_calls`: nobody answered
+        these, and they may have cost `unknown_worst_usd` in all.
     """
     entries = list(entries)
     verdicts = Counter[Verdict](entry.verdict for entry in entries)
@@ -73,26 +76,39 @@ def _attempts(entry: Entry) -> list[_Attempt]:
             tries=earlier.get("tries", 1),
             cost_usd=earlier.get("cost_usd"),
             seconds=earlier.get("seconds"),
+            unknown_calls=earlier.get("unknown_calls", 0),
+            unknown_worst_usd=earlier.get("unknown_worst_usd"),
             failures=earlier["reasons"],
         )
         for earlier in entry.history
     ]
     if entry.made:
-        picture = entry.raw_digest is not None
-        failures = entry.reasons if _failing(entry) else ()
-        attempts.append(_Attempt(picture, entry.tries, entry.cost_usd, entry.seconds, failures))
+        shown = _Attempt(
+            picture=entry.raw_digest is not None,
+            tries=entry.tries,
+            cost_usd=entry.cost_usd,
+            seconds=entry.seconds,
+            unknown_calls=entry.unknown_calls,
+            unknown_worst_usd=entry.unknown_worst_usd,
+            failures=entry.reasons if _failing(entry) else (),
+        )
+        attempts.append(shown)
     return attempts
 
 
 def _of_attempts(attempts: Sequence[_Attempt]) -> dict[str, Any]:
     known = [attempt for attempt in attempts if attempt.cost_usd is not None]
     pictures = [attempt for attempt in attempts if attempt.picture]
+    unanswered = [attempt for attempt in attempts if attempt.unknown_calls]
+    worst = [attempt.unknown_worst_usd for attempt in unanswered if attempt.unknown_worst_usd is not None]
     return {
         "calls": sum(attempt.tries for attempt in attempts),
         "mean_seconds_per_image": _mean([one.seconds for one in pictures if one.seconds is not None], 3),
         "cost_usd_total": round(sum(one.cost_usd or 0.0 for one in known), 6) if known or not attempts else None,
         "mean_cost_usd_per_image": _mean([one.cost_usd for one in pictures if one.cost_usd is not None], 6),
         "cost_unknown": len(attempts) - len(known),
+        "unknown_calls": sum(attempt.unknown_calls for attempt in unanswered),
+        "unknown_worst_usd": round(sum(worst), 6) if len(worst) == len(unanswered) else None,
         "failed_attempts_by_reason": _count_codes(attempt.failures for attempt in attempts),
     }
 
