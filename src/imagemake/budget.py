@@ -53,7 +53,7 @@ def spent_usd(calls: Iterable[Call], campaign: str) -> Decimal:
         if call.sent.get("campaign") != campaign:
             continue
         known = (call.closed or {}).get("cost_usd")
-        may_be_billed = call.outcome in (Outcome.MADE, Outcome.UNREADABLE, Outcome.UNKNOWN)
+        may_be_billed = call.outcome in (Outcome.MADE, Outcome.UNREADABLE, Outcome.UNKNOWN, Outcome.WAITING)
         worst = call.sent.get("worst_usd") if may_be_billed else None
         total += _usd(known if known is not None else worst)
     return total

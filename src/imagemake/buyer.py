@@ -26,6 +26,7 @@ from imagemake.pace import Gate
 from imagemake.providers import Answer, Provider, ProviderError
 from imagemake.providers import Failure as ProviderFailure
 from imagemake.store import Held, Store
+from imagemake.submissions import Submissions
 
 CLAIM_POLL_S = 0.2
 TELL_EVERY_S = 10.0
@@ -40,6 +41,7 @@ OUTCOMES = {
     ProviderFailure.STOP: Outcome.FAILED,
 }
 STOPPED = Failure("stopped", "the run was stopped before this call")
+IN_A_BATCH = Failure("waiting", "waiting in a batch that another run submitted")
 FINAL = (ProviderFailure.REFUSED, ProviderFailure.UNREADABLE)
 
 
@@ -135,6 +137,8 @@ class Buyer:
         held = self.store.raw.find(item.key)
         if held is not None:
             return replace(item, raw=held)
+        if self.provider.paid and Submissions(self.store.root).holds(item.key):
+            return replace(item, failure=IN_A_BATCH)
         failure = STOPPED
         for tried in range(1, self.limits.tries + 1):
             await self.gate.wait_for_start()

@@ -86,7 +86,7 @@ def _add_ledger_options(ledger: argparse.ArgumentParser) -> None:
     ledger.add_argument("--until", metavar="YYYY-MM-DD", help="calls sent on that day (UTC) or earlier")
     for column in ("model", "campaign", "name"):
         ledger.add_argument(f"--{column}", metavar="GLOB", help=f"calls whose {column} matches, such as 'A*'")
-    ledger.add_argument("--outcome", metavar="NAME", help="made, refused, failed, unreadable or unknown")
+    ledger.add_argument("--outcome", metavar="NAME", help="made, refused, failed, unreadable, unknown or waiting")
     ledger.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: table")
     ledger.set_defaults(run=_ledger)
 

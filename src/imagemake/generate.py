@@ -7,15 +7,19 @@ import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from imagemake.batch import Item
+from imagemake.batch_buying import BatchBuyer
 from imagemake.budget import Budget, Purse
 from imagemake.buyer import Buyer, StoppedError
 from imagemake.journal import Journal
 from imagemake.models import Model, load_models
 from imagemake.pace import Gate, SharedPace
-from imagemake.providers import ProviderError, provider_class
+from imagemake.providers import Provider, ProviderError, provider_class
+from imagemake.providers.batches import BatchProvider
 from imagemake.store import Store
+from imagemake.submissions import Submissions
 from imagemake.wanted.sections import Sections
 
 
@@ -83,14 +87,23 @@ def generate_for_job(
     except ProviderError as error:
         raise StoppedError(f"{error}\n{error.remedy or ''}".strip()) from None
     table = load_models(sections.models)
-    journal = Journal(shelf.journal_folder, job, durable=provider.paid)
 
     def model_of(name: str) -> Model | None:
         return table.get(settings.provider, name)
 
+    purse = Purse(work / "purse.json", sections.budget_usd if provider.paid else Budget())
+    asked = list(items)
+    batches = Submissions(store)
+    if isinstance(provider, BatchProvider) and (settings.mode == "batch" or any(batches.all())):
+        by_batch = BatchBuyer(provider, settings.provider, shelf, limits, purse, sections.campaign, job, model_of)
+        made = asyncio.run(_by_batches(by_batch, asked, buys=settings.mode == "batch"))
+        if settings.mode == "batch":
+            return made
+        provider = provider_class(settings.provider)(base_url=settings.base_url, timeout_s=limits.timeout_s)
+    journal = Journal(shelf.journal_folder, job, durable=provider.paid)
+
     async def run() -> list[Item]:
         gate = Gate(calls, SharedPace(work / "pace.json", limits))
-        purse = Purse(work / "purse.json", sections.budget_usd if provider.paid else Budget())
         buyer = Buyer(provider, shelf, journal, limits, gate, purse, sections.campaign, model_of)
         return await generate_batch(items, buyer, limits.grace_s)
 
@@ -98,3 +111,28 @@ def generate_for_job(
         return asyncio.run(run())
     finally:
         journal.close()
+
+
+async def _by_batches(buyer: BatchBuyer, items: Sequence[Item], *, buys: bool) -> list[Item]:
+    """Collect open submissions, then buy in batches if asked to; SIGINT and SIGTERM end it at once, losing nothing."""
+    loop = asyncio.get_running_loop()
+
+    async def steps() -> list[Item]:
+        await buyer.collect_open(items)
+        return await buyer.buy_all(items) if buys else []
+
+    work = asyncio.ensure_future(steps())
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, work.cancel)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        raise StoppedError(
+            "stopped; a batch that was submitted goes on at the provider, and the next run picks its results up"
+        ) from None
+    except ProviderError as error:
+        raise StoppedError(f"{error}\n{error.remedy or ''}".strip()) from None
+    finally:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(name)
+        await cast("Provider", buyer.provider).close()

@@ -29,6 +29,7 @@ class Outcome(StrEnum):
     FAILED = "failed"  # nothing was made, nothing billed
     UNREADABLE = "unreadable"  # billed, but no picture came
     UNKNOWN = "unknown"  # sent, and no answer: possibly billed
+    WAITING = "waiting"  # in a batch of the provider, whose results were not collected yet; never written
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,9 @@ class Call:
     @property
     def outcome(self) -> Outcome:
         """How it ended, as far as is known."""
-        return Outcome.UNKNOWN if self.closed is None else Outcome(self.closed["outcome"])
+        if self.closed is None:
+            return Outcome.WAITING if "submission" in self.sent else Outcome.UNKNOWN
+        return Outcome(self.closed["outcome"])
 
 
 class Journal:
@@ -68,6 +71,21 @@ class Journal:
         self._handle: int | None = None
         self._torn = False
 
+    @classmethod
+    def reopened(cls, path: Path, job: str) -> Journal:
+        """Go on with a file that an earlier process wrote; a last line that a crash tore stays a line of its own."""
+        journal = cls(path.parent, job, durable=True)
+        journal.path = path
+        journal._torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
+        return journal
+
+    def sent_all(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Write down many calls that are about to be sent together, each with its own name, and force them to disk."""
+        option = orjson.OPT_APPEND_NEWLINE
+        now = _now()
+        lines = [orjson.dumps({"event": "sent", "at": now, **record}, option=option) for record in records]
+        self._append_bytes(b"".join(lines))
+
     def sent(self, **fields: Any) -> str:
         """Write down a call that is about to be sent.
 
@@ -84,7 +102,9 @@ class Journal:
         self._append({"event": "closed", "call": call, "at": _now(), "outcome": outcome.value, **known})
 
     def _append(self, record: Mapping[str, Any]) -> None:
-        line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+        self._append_bytes(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
+
+    def _append_bytes(self, line: bytes) -> None:
         with self._lock:
             if self._handle is None:
                 self._handle = self._open()
@@ -109,6 +129,11 @@ class Journal:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+
+def calls_in(path: Path) -> list[Call]:
+    """Read every call of one file; none where there is no file."""
+    return _calls_of(_records(path)) if path.exists() else []
 
 
 def read_calls(folder: Path) -> Iterator[Call]:

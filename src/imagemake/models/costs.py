@@ -19,7 +19,7 @@ BYTES_PER_TOKEN = 4
 MOST_TOKENS = 10**12  # no bill has as many; a larger count is a broken answer
 
 
-def estimate_usd(model: Model, recipe: Recipe) -> float | None:
+def estimate_usd(model: Model, recipe: Recipe, *, batch: bool = False) -> float | None:
     """Estimate what one picture costs.
 
     The prompt's tokens are approximate: its UTF-8 bytes divided by four, which for English is its characters.
@@ -27,10 +27,10 @@ def estimate_usd(model: Model, recipe: Recipe) -> float | None:
     Returns:
         USD, or None where that is not known: no price, no token count, or a size or quality that the model chooses.
     """
-    return _usd(model, recipe, _output_tokens(model, *_size_and_quality(recipe)), BYTES_PER_TOKEN)
+    return _usd(model, recipe, _output_tokens(model, *_size_and_quality(recipe)), BYTES_PER_TOKEN, batch=batch)
 
 
-def worst_usd(model: Model, recipe: Recipe) -> float | None:
+def worst_usd(model: Model, recipe: Recipe, *, batch: bool = False) -> float | None:
     """Bound what one picture can cost: what the model chooses counts as the most that it could, and a byte as a token.
 
     Tokens of text that a model makes beside the picture have no known bound and are left out (gpt-image-1.5 only).
@@ -38,7 +38,7 @@ def worst_usd(model: Model, recipe: Recipe) -> float | None:
     Returns:
         USD, never below `estimate_usd`; None where the price or the token count is not known.
     """
-    return _usd(model, recipe, _most_output_tokens(model, *_size_and_quality(recipe)), 1)
+    return _usd(model, recipe, _most_output_tokens(model, *_size_and_quality(recipe)), 1, batch=batch)
 
 
 def cost_usd(model: Model, usage: Mapping[str, Any] | None, *, batch: bool = False) -> float | None:
@@ -93,18 +93,21 @@ def _size_and_quality(recipe: Recipe) -> tuple[Any, Any]:
     return recipe.parameters.get("size", "auto"), recipe.parameters.get("quality", "auto")
 
 
-def _usd(model: Model, recipe: Recipe, output_tokens: int | None, bytes_per_token: int) -> float | None:
+def _usd(
+    model: Model, recipe: Recipe, output_tokens: int | None, bytes_per_token: int, *, batch: bool = False
+) -> float | None:
     prices = model.facts.prices
     if prices is None:
         return None
+    share = prices.batch_share if batch else Decimal(1)
     if prices.usd_per_picture is not None:
-        return _rounded(prices.usd_per_picture * 1_000_000)
+        return _rounded(prices.usd_per_picture * 1_000_000 * share)
     per_million: TokenPrices | None = prices.usd_per_million_tokens
     if per_million is None or output_tokens is None:
         return None
     prompt_bytes = len(recipe.prompt.encode("utf-8", "surrogatepass"))
     text_tokens = PROMPT_OVERHEAD_TOKENS - (-prompt_bytes // bytes_per_token)
-    return _rounded(text_tokens * per_million.text_in + output_tokens * per_million.image_out)
+    return _rounded((text_tokens * per_million.text_in + output_tokens * per_million.image_out) * share)
 
 
 def grid_tokens(patches: int, width: int, height: int) -> int:

@@ -76,11 +76,16 @@ def _reasons(why: Counter[str]) -> str:
 def _money(to_generate: Sequence[State], order: Order, inventory: Inventory) -> Iterable[str]:
     if not to_generate:
         return
+    waiting = [state for state in to_generate if state.why == "waiting in a batch"]
+    if waiting:
+        yield f"  {_n(len(waiting), 'picture')} of these in a batch of the provider: picking up costs nothing more."
+    to_generate = [state for state in to_generate if state.why != "waiting in a batch"]
+    in_batches = order.campaign.model.mode == "batch"
     table = load_models(order.campaign.models)
     estimates = []
     for state in to_generate:
         model = table.get(state.recipe.provider, state.recipe.model)
-        estimates.append(estimate_usd(model, state.recipe) if model else None)
+        estimates.append(estimate_usd(model, state.recipe, batch=in_batches) if model else None)
     known = [usd for usd in estimates if usd is not None]
     unknown = len(estimates) - len(known)
     if not any(known) and not unknown:

@@ -243,7 +243,8 @@ def _why_generate(state: State, inventory: Inventory) -> str:
     if history is not None:
         if history.was_made:
             return "missing from the store"
-        return "call without an answer" if history.last is Outcome.UNKNOWN else "failed before"
+        whys = {Outcome.UNKNOWN: "call without an answer", Outcome.WAITING: "waiting in a batch"}
+        return whys.get(history.last, "failed before")
     last = inventory.journal.last_recipe.get(state.request.name)
     if last is None:
         return "new"

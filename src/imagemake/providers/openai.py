@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import orjson
 
 from imagemake.providers import Answer, Failure, ProviderError
+from imagemake.providers.openai_batches import OpenAIBatches
 from imagemake.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ REMEDIES = {
 }
 
 
-class OpenAIProvider:
+class OpenAIProvider(OpenAIBatches):
     """Makes pictures with OpenAI's image models, and with servers that speak the same API.
 
     Args:
@@ -61,9 +62,7 @@ class OpenAIProvider:
         """Make one picture; the seed is not sent, because the API has none."""
         import openai
 
-        extra: dict[str, Any] = dict(recipe.parameters)
-        if recipe.negative_prompt is not None:
-            extra["negative_prompt"] = recipe.negative_prompt
+        extra = _extra(recipe)
         try:
             # The SDK's own time-out is for each read: an answer that trickles in would never reach it.
             async with asyncio.timeout(self._timeout_s):
@@ -74,14 +73,25 @@ class OpenAIProvider:
             message = f"no whole answer within {self._timeout_s:g} s"
             raise ProviderError(message, Failure.UNKNOWN, code="no_answer") from None
         except openai.APIStatusError as error:
-            raise _status_error(error) from None
+            raise status_error(error) from None
         except openai.APIConnectionError as error:  # time-outs are among them
-            raise _connection_error(error) from None
+            raise connection_error(error) from None
         return picture_in(response.content, response.headers)
+
+    def batch_request(self, recipe: Recipe) -> tuple[str, dict[str, Any]]:
+        """Return the endpoint and the body of a recipe's line in a batch: what `generate` sends."""
+        return "/v1/images/generations", {**_extra(recipe), "prompt": recipe.prompt, "model": recipe.model}
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
+
+
+def _extra(recipe: Recipe) -> dict[str, Any]:
+    extra: dict[str, Any] = dict(recipe.parameters)
+    if recipe.negative_prompt is not None:
+        extra["negative_prompt"] = recipe.negative_prompt
+    return extra
 
 
 def picture_in(body: bytes, headers: Mapping[str, str]) -> Answer:
@@ -133,7 +143,8 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-def _status_error(error: APIStatusError) -> ProviderError:
+def status_error(error: APIStatusError) -> ProviderError:
+    """Say what an answer with an error status means."""
     message = str(error.message)
     failure, remedy = failure_of(error.status_code, error.code, error.type, message)
     headers = error.response.headers
@@ -149,7 +160,8 @@ def _status_error(error: APIStatusError) -> ProviderError:
     )
 
 
-def _connection_error(error: Exception) -> ProviderError:
+def connection_error(error: Exception) -> ProviderError:
+    """Say what it means that no answer came."""
     cause = error.__cause__ or error
     name = type(cause).__name__
     unsent = name in UNSENT

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
@@ -79,6 +79,18 @@ class ModelSettings(Section):
         "Part of every key.",
         examples=[{"size": "1024x1024", "quality": "high"}],
     )
+
+    mode: Literal["sync", "batch"] = Field(
+        "sync",
+        description="How pictures are asked for: sync (one call each), or batch (many at once through the provider's "
+        "Batch API, at half the price and within 24 hours). Part of no key.",
+    )
+
+    @model_validator(mode="after")
+    def _batches_are_there(self) -> ModelSettings:
+        if self.mode == "batch" and not hasattr(provider_class(self.provider), "create_batch"):
+            raise mistake(f"provider {self.provider} has no batch mode.", "Write mode: sync, or take mode out.")
+        return self
 
     @model_validator(mode="after")
     def _identity_of_something(self) -> ModelSettings:

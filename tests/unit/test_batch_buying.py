@@ -1,0 +1,163 @@
+"""Half-price batches: what is submitted, what is paid, and what a crash leaves, against the stand-in."""
+
+import asyncio
+
+import orjson
+import pytest
+from fake_openai import BatchSettings, FakeOpenAI, Settings
+
+from imagemake.batch import Item
+from imagemake.buyer import StoppedError
+from imagemake.generate import generate_for_job
+from imagemake.journal import Journal, Outcome, calls_in, read_calls
+from imagemake.providers import Answer, ProviderError
+from imagemake.providers.openai import OpenAIProvider
+from imagemake.providers.openai_batches import lines_of, result_in
+from imagemake.recipe import Recipe
+from imagemake.submissions import Submissions
+from imagemake.wanted.sections import Sections
+
+
+@pytest.fixture
+def server():
+    with FakeOpenAI(Settings(any_size=True, batches=BatchSettings(duration_s=0.1))) as running:
+        yield running
+
+
+@pytest.fixture
+def buy(server, tmp_path):
+    def run(n=4, mode="batch", limits=None, **sections):
+        parameters = {"size": "64x64", "quality": "low"}
+        recipes = [Recipe("openai", "gpt-image-2", f"p{i}", 0, parameters, endpoint="here") for i in range(n)]
+        items = [Item(recipe.prompt, 0, recipe, recipe.key(), "new") for recipe in recipes]
+        model = {"provider": "openai", "name": "gpt-image-2", "base_url": server.base_url, "identity": "here"}
+        limits = {"first_wait_s": 0.02, "longest_wait_s": 0.1, **(limits or {})}
+        given = Sections.model_validate(
+            {"campaign": "c", "model": {**model, "mode": mode}, "limits": limits, **sections}
+        )
+        return generate_for_job(items, given, job="j", calls=2, store=tmp_path / "store", work=tmp_path)
+
+    return run
+
+
+def journal(tmp_path):
+    return list(read_calls(tmp_path / "store" / "journal"))
+
+
+def check_books(server, tmp_path, n=4):
+    told = sum(call.closed.get("cost_usd", 0) for call in journal(tmp_path) if call.closed)
+    assert told == pytest.approx(server.totals().total_usd, abs=1e-6 * n)
+    assert server.totals().billed_calls == n
+    assert not list(Submissions(tmp_path / "store").all())
+
+
+def test_a_batch_makes_every_picture_at_half_the_price(server, buy, tmp_path):
+    made = buy()
+    assert all(item.raw for item in made)
+    check_books(server, tmp_path)
+    assert {call.sent["submission"] for call in journal(tmp_path)} != {None}
+    assert all(call.closed["batch"].startswith("batch_") for call in journal(tmp_path))
+
+
+@pytest.mark.parametrize("step", ["upload_batch", "create_batch", "poll_batch", "batch_results"])
+@pytest.mark.parametrize("mode", ["batch", "sync"])
+def test_a_run_that_dies_at_any_step_is_taken_up_and_pays_once(server, buy, tmp_path, monkeypatch, step, mode):
+    whole = getattr(OpenAIProvider, step)
+
+    async def dies(*args, **kwargs):
+        await whole(*args, **kwargs)
+        raise RuntimeError("killed")
+
+    async def dies_in_the_middle(*args, **kwargs):
+        async for result in whole(*args, **kwargs):
+            yield result
+            raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OpenAIProvider, step, dies_in_the_middle if step == "batch_results" else dies)
+        with pytest.raises(RuntimeError, match="killed"):
+            buy()
+    waiting = [call.outcome for call in journal(tmp_path)].count(Outcome.WAITING)
+    assert waiting == (3 if step == "batch_results" else 4)
+    assert all(item.raw for item in buy(mode=mode))
+    assert server.totals().billed_calls == 4
+    assert not list(Submissions(tmp_path / "store").all())
+
+
+def test_what_an_expired_batch_made_is_kept_and_the_rest_is_submitted_again(server, buy, tmp_path):
+    server.change(batches={"duration_s": 1.5, "expires_after_s": 0.8})
+    made = buy(limits={"tries": 1})
+    assert 0 < sum(item.raw is not None for item in made) < 4
+    server.change(batches={"duration_s": 0.1, "expires_after_s": 60})
+    assert all(item.raw for item in buy())
+    assert Outcome.FAILED in {call.outcome for call in journal(tmp_path)}
+    check_books(server, tmp_path)
+
+
+def test_what_does_not_fit_into_the_budget_is_left_out_at_the_price_of_a_batch(server, buy, tmp_path):
+    buy(n=1)
+    worst = journal(tmp_path)[0].sent["worst_usd"]
+    made = buy(n=4, budget_usd={"run": worst * 2.2})
+    assert [item.failure.reason for item in made if item.failure] == ["budget"]
+    check_books(server, tmp_path, 3)
+
+
+def test_a_campaign_that_asks_a_provider_without_batches_is_told_so():
+    with pytest.raises(ValueError, match="provider preview has no batch mode"):
+        Sections.model_validate({"model": {"mode": "batch"}})
+
+
+@pytest.mark.parametrize("line", [b"no json", b"[]", b"7", b"{}", b'{"custom_id": 7}', b"null"])
+def test_a_line_that_is_no_result_is_a_warning(line):
+    assert isinstance(result_in(line), str)
+
+
+@pytest.mark.parametrize(
+    ("response", "error", "failure"),
+    [
+        ({"status_code": 400, "body": {"error": {"code": "moderation_blocked"}}}, None, "refused"),
+        ({"status_code": 500, "body": "?"}, None, "unavailable"),
+        ({"status_code": 429, "body": {"error": {"code": "insufficient_quota"}}}, None, "stop"),
+        (None, {"code": "batch_expired", "message": "late"}, "unavailable"),
+        (None, None, "unavailable"),
+        ({"status_code": 200, "body": {"data": []}}, None, "unreadable"),
+    ],
+)
+def test_a_line_without_a_picture_says_what_it_means(response, error, failure):
+    result = result_in(orjson.dumps({"custom_id": "a", "response": response, "error": error}))
+    assert isinstance(result.outcome, ProviderError)
+    assert not isinstance(result.outcome, Answer)
+    assert result.outcome.failure == failure
+
+
+def test_lines_are_split_wherever_the_chunks_end_and_one_that_is_too_long_is_left_out():
+    async def split():
+        async def chunks():
+            for chunk in (b"a", b"b\nc\n", b"\nlong", b"long\nd", b"e\nlonglong"):
+                yield chunk
+
+        return [line async for line in lines_of(chunks(), 5)]
+
+    assert asyncio.run(split()) == [b"ab", b"c", None, b"de", None]
+
+
+def test_a_torn_journal_is_gone_on_with_and_loses_no_other_line(tmp_path):
+    path = tmp_path / "j.jsonl"
+    path.write_bytes(b'{"event":"sent","call":"a","key":"k","submission":"s"}\n{"event":"clo')
+    assert calls_in(path)[0].outcome is Outcome.WAITING
+    again = Journal.reopened(path, "j")
+    again.closed("a", Outcome.MADE)
+    again.close()
+    assert calls_in(path)[0].outcome is Outcome.MADE
+
+
+def test_a_quota_that_is_used_up_stops_the_job_with_what_to_do(buy, tmp_path, monkeypatch):
+    from imagemake.providers import Failure
+
+    async def refuses(*_):
+        raise ProviderError("no money", Failure.STOP, remedy="Pay the bill.")
+
+    monkeypatch.setattr(OpenAIProvider, "create_batch", refuses)
+    with pytest.raises(StoppedError, match="Pay the bill"):
+        buy()
+    assert {call.outcome for call in journal(tmp_path)} == {Outcome.FAILED}
