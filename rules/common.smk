@@ -39,7 +39,10 @@ def sections(*names):
 
 
 def api_calls_of(wildcards, input):
-    """Half of what is allowed, so that one job starts while another one still waits for its last answers."""
+    """Half of what is allowed, so that one job starts while another one still waits for its last answers. A job in batch
+    mode makes one call at a time: it takes one."""
+    if CAMPAIGN.model.mode == "batch":
+        return 1
     with open(input.batch, "rb") as batch:
         items = sum(1 for line in batch)
     return min(items, -(-CAMPAIGN.limits.in_flight // 2))

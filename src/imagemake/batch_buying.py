@@ -38,6 +38,7 @@ T = TypeVar("T")
 MOST_LINES = 50_000  # of the Batch API, a file
 MOST_BYTES = 200 * 10**6
 FIND_TRIES = 3
+HTTP_NOT_FOUND = 404
 
 
 @dataclass(slots=True)
@@ -74,12 +75,15 @@ class BatchBuyer:
         return Submissions(self.store.root)
 
     async def collect_open(self, items: Sequence[Item]) -> None:
-        """Collect every open submission that has a key of the job, whoever submitted it."""
+        """Collect every open submission that has a key of the job, whoever submitted it.
+
+        Of the others, those that are over are collected too: what nobody asks for any more was paid for all the same.
+        """
         keys = {item.key for item in items}
         for submission in list(self.submissions.all()):
-            ours = (submission.provider, submission.endpoint) == (self.provider_name, items[0].recipe.endpoint)
-            if ours and not keys.isdisjoint(submission.calls.values()):
-                await self._attach(submission)
+            if (submission.provider, submission.endpoint) != (self.provider_name, items[0].recipe.endpoint):
+                continue
+            await self._attach(submission, waits=not keys.isdisjoint(submission.calls.values()))
 
     async def buy_all(self, items: Sequence[Item]) -> list[Item]:
         """Submit what the store does not hold, and collect it; what failed is submitted again within the limits.
@@ -232,12 +236,15 @@ class BatchBuyer:
         await self._collect(submission)
         return None
 
-    async def _attach(self, submission: Submission) -> None:
+    async def _attach(self, submission: Submission, *, waits: bool) -> None:
         lock = self.submissions.lock(submission.id)
-        await _acquire(lock)
+        if waits:
+            await _acquire(lock)
+        elif not lock.acquire(wait=False):  # somebody else works on it
+            return
         try:
             now = self.submissions.read(submission)
-            if now is not None:
+            if now is not None and (waits or await self._is_over(now)):
                 await self._work_on(now)
         finally:
             lock.release(remove=True)
@@ -256,6 +263,21 @@ class BatchBuyer:
         await self._collect(submission)
         return None
 
+    async def _is_over(self, submission: Submission) -> bool:
+        if submission.step is not Step.CREATED:
+            return True
+        state = await self._state(submission.batch or "")
+        return state is None or state.is_over
+
+    async def _state(self, batch: str) -> BatchState | None:
+        """Ask how far a batch is; None where the provider does not know it any more."""
+        try:
+            return await self._patiently(lambda: self.provider.poll_batch(batch))
+        except ProviderError as error:
+            if error.status == HTTP_NOT_FOUND:
+                return None
+            raise
+
     async def _find(self, submission: Submission) -> BatchState | None:
         for tried in range(FIND_TRIES):  # a list may lag behind what was made just now
             await asyncio.sleep(tried * self.limits.first_wait_s)
@@ -268,18 +290,30 @@ class BatchBuyer:
         collector = self._collector(submission)
         batch = submission.batch or ""
         wait_s = self.limits.first_wait_s
-        while not (state := await self._patiently(lambda: self.provider.poll_batch(batch))).is_over:
+        while (state := await self._state(batch)) is not None and not state.is_over:
             self._tell(f"{state.id}: {state.status}, {state.n_done:,} of {state.n_all:,}")
             await asyncio.sleep(wait_s * random.uniform(0.75, 1.25))  # noqa: S311  spreads load
             wait_s = min(2 * wait_s, self.limits.longest_wait_s)
-        await self._patiently(lambda: collector.take(self.provider, state))
+        if state is None:
+            gone = f"the provider does not know {batch} any more"
+            return collector.close_all(ProviderError(gone, ProviderFailure.UNKNOWN, status=HTTP_NOT_FOUND))
+        for file in state.files:
+            await self._take(collector, file)
         self._tell(f"{state.id}: {state.status}, {collector.told()}")
         missing = state.error or ProviderError("the batch ended without a line for it", ProviderFailure.UNKNOWN)
         collector.close_all(missing)
         for file in (*state.files, state.input_file):
             with suppress(ProviderError):
                 await self.provider.delete_batch_file(file)
-        self._stop_on(collector.stopped_by)
+        return self._stop_on(collector.stopped_by)
+
+    async def _take(self, collector: Collector, file: str) -> None:
+        try:
+            await self._patiently(lambda: collector.take(self.provider, file))
+        except ProviderError as error:
+            if error.status != HTTP_NOT_FOUND:
+                raise
+            self._tell(f"{file} is gone at the provider: {error}")  # its calls end as unknown
 
     async def _patiently(self, ask: Callable[[], Coroutine[None, None, T]]) -> T:
         """Ask again for as long as it takes: the batch goes on at the provider, and nothing is lost by waiting."""
@@ -290,7 +324,9 @@ class BatchBuyer:
             except ProviderError as error:
                 if error.failure in (ProviderFailure.STOP, ProviderFailure.REFUSED):
                     message = f"{error}; the batch stays open, and the next run asks for it again"
-                    raise ProviderError(message, ProviderFailure.STOP, remedy=error.remedy) from None
+                    raise ProviderError(
+                        message, ProviderFailure.STOP, status=error.status, remedy=error.remedy
+                    ) from None
                 self._tell(f"{error}; asking again")
             await asyncio.sleep(wait_s * random.uniform(0.75, 1.25))  # noqa: S311  spreads load
             wait_s = min(2 * wait_s, self.limits.longest_wait_s)

@@ -11,7 +11,7 @@ from imagemake.journal import Call, Journal, Outcome, calls_in
 from imagemake.models import Model, cost_usd
 from imagemake.providers import Answer, ProviderError
 from imagemake.providers import Failure as ProviderFailure
-from imagemake.providers.batches import BatchProvider, BatchState, Result
+from imagemake.providers.batches import BatchProvider, Result
 from imagemake.store import Store
 from imagemake.submissions import Submission, Submissions
 
@@ -50,16 +50,15 @@ class Collector:
         """Say what came, for people."""
         return ", ".join(f"{n:,} {word}" for word, n in sorted(self._counts.items())) or "nothing came"
 
-    async def take(self, provider: BatchProvider, state: BatchState) -> None:
-        """Close every call that has a line; lines of calls that are closed or not ours are passed over."""
-        for file in state.files:
-            async for result in provider.batch_results(file):
-                if isinstance(result, Result) and result.custom_id in self._open:
-                    self._close(result.custom_id, result.outcome)
-                elif not isinstance(result, Result):
-                    self._warn(result)
-                elif result.custom_id not in self._submission.calls:
-                    self._warn(f"a line of no call of ours, {result.custom_id[:40]!r}")
+    async def take(self, provider: BatchProvider, file: str) -> None:
+        """Close every call that has a line in a file; lines of calls that are closed or not ours are passed over."""
+        async for result in provider.batch_results(file):
+            if isinstance(result, Result) and result.custom_id in self._open:
+                self._close(result.custom_id, result.outcome)
+            elif not isinstance(result, Result):
+                self._warn(result)
+            elif result.custom_id not in self._submission.calls:
+                self._warn(f"a line of no call of ours, {result.custom_id[:40]!r}")
 
     def close_all(self, error: ProviderError) -> None:
         """Close what is open with one error, and forget the submission."""

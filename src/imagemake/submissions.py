@@ -63,19 +63,13 @@ class Submissions:
     def all(self) -> Iterator[Submission]:
         """Read every open submission, in the order of their names."""
         for path in sorted(self._folder.glob("*.json")):
-            try:
-                data = orjson.loads(path.read_bytes())
-            except FileNotFoundError:  # collected meanwhile
-                continue
-            yield Submission(**{**data, "step": Step(data["step"])})
-
-    def has(self, submission: Submission) -> bool:
-        """Say whether it is still open."""
-        return self._path(submission).exists()
+            submission = self._read(path)
+            if submission is not None:
+                yield submission
 
     def read(self, submission: Submission) -> Submission | None:
         """Read it again; None where it is closed."""
-        return next((other for other in self.all() if other.id == submission.id), None)
+        return self._read(self._path(submission))
 
     def holds(self, key: str) -> bool:
         """Say whether an open submission asks for a key."""
@@ -97,6 +91,14 @@ class Submissions:
     def submitting(self) -> FileLock:
         """Return the lock under which keys are chosen for a new submission."""
         return FileLock(self._folder / "submitting.lock")
+
+    @staticmethod
+    def _read(path: Path) -> Submission | None:
+        try:
+            data = orjson.loads(path.read_bytes())
+        except FileNotFoundError:  # collected meanwhile
+            return None
+        return Submission(**{**data, "step": Step(data["step"])})
 
     def _path(self, submission: Submission) -> Path:
         return self._folder / f"{submission.id}.json"

@@ -1,16 +1,18 @@
 """Half-price batches: what is submitted, what is paid, and what a crash leaves, against the stand-in."""
 
 import asyncio
+import time
 
 import orjson
 import pytest
 from fake_openai import BatchSettings, FakeOpenAI, Settings
 
 from imagemake.batch import Item
+from imagemake.batch_buying import BatchBuyer
 from imagemake.buyer import StoppedError
 from imagemake.generate import generate_for_job
 from imagemake.journal import Journal, Outcome, calls_in, read_calls
-from imagemake.providers import Answer, ProviderError
+from imagemake.providers import Answer, Failure, ProviderError
 from imagemake.providers.openai import OpenAIProvider
 from imagemake.providers.openai_batches import lines_of, result_in
 from imagemake.recipe import Recipe
@@ -26,9 +28,9 @@ def server():
 
 @pytest.fixture
 def buy(server, tmp_path):
-    def run(n=4, mode="batch", limits=None, **sections):
+    def run(n=4, mode="batch", limits=None, names="p", **sections):
         parameters = {"size": "64x64", "quality": "low"}
-        recipes = [Recipe("openai", "gpt-image-2", f"p{i}", 0, parameters, endpoint="here") for i in range(n)]
+        recipes = [Recipe("openai", "gpt-image-2", f"{names}{i}", 0, parameters, endpoint="here") for i in range(n)]
         items = [Item(recipe.prompt, 0, recipe, recipe.key(), "new") for recipe in recipes]
         model = {"provider": "openai", "name": "gpt-image-2", "base_url": server.base_url, "identity": "here"}
         limits = {"first_wait_s": 0.02, "longest_wait_s": 0.1, **(limits or {})}
@@ -152,8 +154,6 @@ def test_a_torn_journal_is_gone_on_with_and_loses_no_other_line(tmp_path):
 
 
 def test_a_quota_that_is_used_up_stops_the_job_with_what_to_do(buy, tmp_path, monkeypatch):
-    from imagemake.providers import Failure
-
     async def refuses(*_):
         raise ProviderError("no money", Failure.STOP, remedy="Pay the bill.")
 
@@ -161,3 +161,60 @@ def test_a_quota_that_is_used_up_stops_the_job_with_what_to_do(buy, tmp_path, mo
     with pytest.raises(StoppedError, match="Pay the bill"):
         buy()
     assert {call.outcome for call in journal(tmp_path)} == {Outcome.FAILED}
+
+
+def left_out(buy, monkeypatch, **changes):
+    """A batch that was submitted and polled once by a run that then died."""
+
+    async def dies(*_):
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OpenAIProvider, "poll_batch", dies)
+        with pytest.raises(RuntimeError, match="killed"):
+            buy(**changes)
+
+
+def test_a_batch_that_the_provider_has_forgotten_ends_as_unknown_and_stops_nobody(server, buy, tmp_path, monkeypatch):
+    left_out(buy, monkeypatch)
+
+    async def not_found(*_):
+        raise ProviderError("no such batch", Failure.REFUSED, status=404)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OpenAIProvider, "poll_batch", not_found)
+        made = buy(mode="sync")
+    assert all(item.raw for item in made)
+    outcomes = [call.outcome for call in journal(tmp_path)]
+    assert (outcomes.count(Outcome.UNKNOWN), outcomes.count(Outcome.MADE)) == (4, 4)
+    assert not list(Submissions(tmp_path / "store").all())
+
+
+def test_pictures_of_a_batch_that_nobody_asks_for_any_more_are_collected_too(server, buy, tmp_path, monkeypatch):
+    left_out(buy, monkeypatch)
+    server.wait_until_idle()
+    time.sleep(0.5)  # the stand-in works on it for a tenth of a second
+    made = buy(names="q", n=1)
+    assert made[0].raw
+    assert [call.outcome for call in journal(tmp_path)].count(Outcome.MADE) == 5
+    check_books(server, tmp_path, 5)
+
+
+def test_a_batch_that_nobody_asks_for_and_that_is_not_over_keeps_nobody_waiting(server, buy, tmp_path, monkeypatch):
+    server.change(batches={"duration_s": 30})
+    left_out(buy, monkeypatch)
+    assert buy(names="q", n=1, mode="sync")[0].raw
+    assert [call.outcome for call in journal(tmp_path)].count(Outcome.WAITING) == 4
+
+
+def test_a_sync_run_leaves_alone_what_another_folder_has_in_a_batch(server, buy, tmp_path, monkeypatch):
+    server.change(batches={"duration_s": 30})
+    left_out(buy, monkeypatch)
+    monkeypatch.setattr(BatchBuyer, "collect_open", nothing_to_collect)
+    made = buy(mode="sync")
+    assert {item.failure.reason for item in made} == {"waiting"}
+    assert not [call for call in server.calls() if call.batch_id is None]
+
+
+async def nothing_to_collect(*_):
+    """As if the submission had been made after this run looked."""
