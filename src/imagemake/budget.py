@@ -121,7 +121,10 @@ class Purse:
 
     def _with(self, state: Mapping[str, Any], worst_usd: float | None) -> Decimal:
         if worst_usd is None:
-            raise OverBudgetError("its cost is not known, so no budget can be kept: give its prices under models")
+            raise OverBudgetError(
+                "its cost is not known, so no budget can be kept: say under models what it costs at most "
+                "(most_usd_per_picture)"
+            )
         run = Decimal(state["run"]) + _usd(worst_usd)
         in_all = Decimal(state["before"]) + run
         if self._budget.run is not None and run > _usd(self._budget.run):

@@ -477,3 +477,10 @@ def test_the_cost_is_unknown_where_the_price_is():
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
 def test_a_cost_is_the_sum_of_its_tokens_to_the_millionth(text, image, made):
     assert cost_usd(model(), usage(text, image, made)) == (5 * text + 8 * image + 30 * made) / 1_000_000
+
+
+def test_a_bound_that_is_given_makes_a_budget_possible_where_the_tokens_are_not_known():
+    bounded = with_facts(like="gpt-image-2.6-flare", most_usd_per_picture=0.4)
+    assert (estimate_usd(bounded, recipe()), worst_usd(bounded, recipe())) == (None, 0.4)
+    known = with_facts(like="gpt-image-2", most_usd_per_picture=0.4)
+    assert worst_usd(known, recipe(size="1024x1024", quality="low")) < 0.01

@@ -244,3 +244,29 @@ def test_a_budget_is_never_exceeded_and_the_run_ends_well(project, server):
     made.snakemake()
     assert len(made.images()) == 4
     assert made.calls() == 4
+
+
+FLARE = {"name": "gpt-image-2.6-flare"}
+SMALL = {"openai": {FLARE["name"]: {"size_rule": {"least_edge_px": 16}}}}
+
+
+def test_a_cost_that_nobody_has_published_is_unknown_until_calls_have_taught_it(project):
+    made = project(model=FLARE)
+    made.write_config(models=SMALL)
+    assert "unknown for 4 pictures" in made.snakemake("-n").stderr
+    made.snakemake()
+    made.edit_row(0, product="teapot")
+    told = made.snakemake("-n").stderr
+    assert "Cost: about $0." in told
+    assert "For 1 picture that is what earlier calls of the same size and quality cost." in told
+
+
+def test_a_budget_needs_a_bound_for_such_a_model_and_says_which(project):
+    made = project(model=FLARE, budget_usd={"run": 1.0})
+    made.write_config(models=SMALL)
+    made.snakemake()
+    assert made.calls() == 0
+    facts = {**SMALL["openai"][FLARE["name"]], "most_usd_per_picture": 0.3}
+    made.write_config(models={"openai": {FLARE["name"]: facts}})
+    made.snakemake()
+    assert made.calls() == 4

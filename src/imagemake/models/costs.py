@@ -36,9 +36,11 @@ def worst_usd(model: Model, recipe: Recipe, *, batch: bool = False) -> float | N
     Tokens of text that a model makes beside the picture have no known bound and are left out (gpt-image-1.5 only).
 
     Returns:
-        USD, never below `estimate_usd`; None where the price or the token count is not known.
+        USD, never below `estimate_usd`; None where the price or the token count is not known, and no bound is given.
     """
-    return _usd(model, recipe, _most_output_tokens(model, *_size_and_quality(recipe)), 1, batch=batch)
+    known = _usd(model, recipe, _most_output_tokens(model, *_size_and_quality(recipe)), 1, batch=batch)
+    given = model.facts.most_usd_per_picture
+    return known if known is not None or given is None else _rounded(given * 1_000_000)
 
 
 def cost_usd(model: Model, usage: Mapping[str, Any] | None, *, batch: bool = False) -> float | None:

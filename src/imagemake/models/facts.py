@@ -99,5 +99,10 @@ class ModelFacts(_Facts):
     most_reference_pictures: int | None = Field(None, ge=0, description="Most reference pictures a request.")
     prices: Prices | None = Field(None, description="What it costs.")
     output_tokens: OutputTokens | None = Field(None, description="How many tokens a picture is.")
+    most_usd_per_picture: Usd | None = Field(
+        None,
+        description="Most that one picture can cost, in USD, where tokens or prices do not tell: what a budget sets "
+        "aside for each call in flight.",
+    )
     retires_on: date | None = Field(None, description="First day on which it does not answer any more.")
     use_instead: tuple[str, ...] = Field((), description="Models that its provider names as replacements.")

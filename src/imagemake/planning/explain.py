@@ -82,10 +82,15 @@ def _money(to_generate: Sequence[State], order: Order, inventory: Inventory) -> 
     to_generate = [state for state in to_generate if state.why != "waiting in a batch"]
     in_batches = order.campaign.model.mode == "batch"
     table = load_models(order.campaign.models)
-    estimates = []
+    learned = inventory.journal.costs
+    estimates, n_learned = [], 0
     for state in to_generate:
         model = table.get(state.recipe.provider, state.recipe.model)
-        estimates.append(estimate_usd(model, state.recipe, batch=in_batches) if model else None)
+        usd = estimate_usd(model, state.recipe, batch=in_batches) if model else None
+        if model and usd is None:
+            usd = learned.mean_usd(model, state.recipe, batch=in_batches)
+            n_learned += usd is not None
+        estimates.append(usd)
     known = [usd for usd in estimates if usd is not None]
     unknown = len(estimates) - len(known)
     if not any(known) and not unknown:
@@ -96,6 +101,8 @@ def _money(to_generate: Sequence[State], order: Order, inventory: Inventory) -> 
         again = order.campaign.attempts.most - 1
         more = f"; up to {again} more each if they are rejected" if again else ""
         yield f"  Cost: {' and '.join(parts)}{more}."
+        if n_learned:
+            yield f"  For {_n(n_learned, 'picture')} that is what earlier calls of the same size and quality cost."
     yield from _budget(order, inventory)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from imagemake.batch import Failure, Measured, read_rows
 from imagemake.journal import Outcome, read_calls
+from imagemake.planning.learned import LearnedCosts
 from imagemake.store import Held, Store
 
 
@@ -47,6 +48,7 @@ class JournalFacts:
 
     keys: dict[str, KeyHistory] = field(default_factory=dict)
     last_recipe: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # first attempts only, by request name
+    costs: LearnedCosts = field(default_factory=LearnedCosts)
 
 
 class Inventory:
@@ -107,6 +109,7 @@ class Inventory:
                 history.unknown_usd = _added(history.unknown_usd, call.sent.get("worst_usd"))
             history.last, history.last_at = call.outcome, call.sent["at"]
             history.message = (call.closed or {}).get("message", "")
+            facts.costs.add(call)
             history.was_made |= call.outcome is Outcome.MADE
             if call.sent["attempt"] == 0:
                 facts.last_recipe[call.sent["name"]] = call.sent["recipe"]
