@@ -229,3 +229,18 @@ def test_only_narrows_what_is_worked_on_and_leaves_the_rest(project):
     assert made.calls() == 5
     assert set(made.images()) == set(before) - {"S001_teal.jpg"}, "what is out of date is not released"
     assert made.manifest()["S001_teal"]["verdict"] == "pending"
+
+
+def test_comparing_with_a_second_model_calls_only_that_model(project, server):
+    made = project(name="{sku}")
+    made.snakemake()
+    assert made.calls() == 4
+    made.write_config(
+        name="{sku}_{model}",
+        variables={"model": ["gpt-image-2", "gpt-image-2-2026-04-21"]},
+        models={"openai": {name: {"size_rule": {"least_edge_px": 16}} for name in ("gpt-image-2", "mine")}},
+    )
+    made.snakemake()
+    assert made.calls() == 8
+    assert [call.model for call in server.calls()[4:]] == ["gpt-image-2-2026-04-21"] * 4
+    assert len(made.images()) == 8

@@ -78,8 +78,8 @@ class Seed(Section):
     derived: Annotated[int, Field(ge=0, le=LARGEST_EXACT_INTEGER)] | None = Field(
         None,
         description="A seed of its own for every picture, derived from this whole number, the values of the columns "
-        "that name uses, and the take: neither the order of rows nor an edited prompt changes it. Another number "
-        "here gives other seeds everywhere.",
+        "that name uses (but model), and the take: neither the order of rows nor an edited prompt changes it. Another "
+        "number here gives other seeds everywhere.",
     )
 
     @model_validator(mode="after")

@@ -94,7 +94,8 @@ class _Expansion:
             self.naming = Wording.read("name", f"{campaign.name}_{{{TAKE}}}", with_take)
         self._namer = Namer(self.naming.template)
         self._server = campaign.model.provider, campaign.model.endpoint
-        self._seed_columns = sorted({*self.naming.template.fields} - {TAKE})
+        # Not by the model: naming by it, to compare models, keeps the pictures of the one that was there before.
+        self._seed_columns = sorted({*self.naming.template.fields} - {TAKE, "model"})
         self._prompt = Prompts("prompt", campaign.prompt, vocabulary, can_be_empty=False)
         self._negative = Prompts("negative_prompt", campaign.negative_prompt, vocabulary, can_be_empty=True)
         self.combinations = Combinations(
