@@ -92,11 +92,9 @@ def generate_for_job(
         return table.get(settings.provider, name)
 
     purse = Purse(work / "purse.json", sections.budget_usd if provider.paid else Budget())
-    asked = list(items)
-    batches = Submissions(store)
-    if isinstance(provider, BatchProvider) and (settings.mode == "batch" or any(batches.all())):
+    if isinstance(provider, BatchProvider) and (settings.mode == "batch" or any(Submissions(store).all())):
         by_batch = BatchBuyer(provider, settings.provider, shelf, limits, purse, sections.campaign, job, model_of)
-        made = asyncio.run(_by_batches(by_batch, asked, buys=settings.mode == "batch"))
+        made = asyncio.run(_by_batches(by_batch, items, buys=settings.mode == "batch"))
         if settings.mode == "batch":
             return made
         provider = provider_class(settings.provider)(base_url=settings.base_url, timeout_s=limits.timeout_s)

@@ -1,9 +1,13 @@
 """What the calls for one key come to in a release."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from imagemake.journal import Call
-from imagemake.release.entries import Calls
+from imagemake.planning.settle import IN_A_BATCH, Stage
+from imagemake.release.entries import Calls, Entries
+from imagemake.store import Store
 
 
 def calls_of(*ended):
@@ -36,3 +40,10 @@ def test_every_call_for_a_key_counts_and_those_without_an_answer_apart(ended, co
 
 def test_the_call_that_made_the_picture_is_told_whatever_failed_after_it():
     assert calls_of(("made", 0.04, 0.1), ("failed", None, 0.1)).told.outcome == "made"
+
+
+def test_a_picture_that_waits_in_a_batch_has_not_failed(tmp_path):
+    entries = Entries(None, Store(tmp_path), ())
+    entries._calls["k"] = Calls(Call({"key": "k", "submission": "s"}, None))
+    state = SimpleNamespace(key="k", stage=Stage.GENERATE, reasons=(), why=IN_A_BATCH)
+    assert entries._verdict(state) == ("pending", ("generate: waiting in a batch",))

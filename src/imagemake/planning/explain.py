@@ -10,7 +10,7 @@ from imagemake.budget import spent_usd
 from imagemake.journal import read_calls
 from imagemake.models import estimate_usd, load_models
 from imagemake.planning.plan import ALL, IMAGE, counts
-from imagemake.planning.settle import OPEN, Stage, State
+from imagemake.planning.settle import IN_A_BATCH, OPEN, Stage, State
 
 if TYPE_CHECKING:
     from imagemake.planning.inventory import Inventory
@@ -76,10 +76,10 @@ def _reasons(why: Counter[str]) -> str:
 def _money(to_generate: Sequence[State], order: Order, inventory: Inventory) -> Iterable[str]:
     if not to_generate:
         return
-    waiting = [state for state in to_generate if state.why == "waiting in a batch"]
+    waiting = [state for state in to_generate if state.why == IN_A_BATCH]
     if waiting:
         yield f"  {_n(len(waiting), 'picture')} of these in a batch of the provider: picking up costs nothing more."
-    to_generate = [state for state in to_generate if state.why != "waiting in a batch"]
+    to_generate = [state for state in to_generate if state.why != IN_A_BATCH]
     in_batches = order.campaign.model.mode == "batch"
     table = load_models(order.campaign.models)
     learned = inventory.journal.costs

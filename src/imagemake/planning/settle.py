@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from imagemake.wanted.requests import Request
 
 NEAR_DUPLICATE = "near_duplicate"
+IN_A_BATCH = "waiting in a batch"
 
 
 class NearDuplicates(Section):
@@ -243,7 +244,7 @@ def _why_generate(state: State, inventory: Inventory) -> str:
     if history is not None:
         if history.was_made:
             return "missing from the store"
-        whys = {Outcome.UNKNOWN: "call without an answer", Outcome.WAITING: "waiting in a batch"}
+        whys = {Outcome.UNKNOWN: "call without an answer", Outcome.WAITING: IN_A_BATCH}
         return whys.get(history.last, "failed before")
     last = inventory.journal.last_recipe.get(state.request.name)
     if last is None:

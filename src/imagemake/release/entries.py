@@ -129,7 +129,7 @@ class Entries:
         calls = self._calls.get(state.key)
         if calls is not None and calls.told is not None and state.stage is Stage.GENERATE:
             outcome, closed = calls.told.outcome, calls.told.closed or {}
-            if outcome is not Outcome.MADE:
+            if outcome not in (Outcome.MADE, Outcome.WAITING):
                 return "failed", (f"{outcome.value}: {closed.get('message', 'no answer came; possibly billed')}",)
         if state.key in self._left_out:
             return "pending", ("budget: it did not fit into what may be spent",)
