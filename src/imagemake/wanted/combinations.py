@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 
 from imagemake.problems import Problem
-from imagemake.wanted.text import did_you_mean
+from imagemake.wanted.matching import Match, Values, read_match, values_missing
 
 Choice = Mapping[str, str]  # a value for every variable
-Values = Mapping[str, Sequence[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """One item of ``exclude`` or ``include``, split into what it says of variables and of the row."""
-
-    place: str
-    variables: Values
-    columns: Values
-
-    def holds_for_row(self, row: Mapping[str, str]) -> bool:
-        return all(row[column] in values for column, values in self.columns.items())
-
-    def holds_for(self, choice: Choice) -> bool:
-        return all(choice[name] in values for name, values in self.variables.items())
 
 
 class Combinations:
@@ -80,16 +63,9 @@ class Combinations:
 
     def never_used(self) -> list[Problem]:
         """Return a problem for each item that no row so far was meant by; ask after the last row."""
-        return [
-            Problem(
-                rule.place,
-                f"no row has {' and '.join(f'{column} {_any_of(values)}' for column, values in rule.columns.items())}.",
-                "Correct the value, or take the item out.",
-            )
-            for rule in self._unused.values()
-        ]
+        return [rule.never_used() for rule in self._unused.values()]
 
-    def _for_row(self, rules: Mapping[str, Mapping[str, list[_Rule]]], row: Mapping[str, str]) -> list[_Rule]:
+    def _for_row(self, rules: Mapping[str, Mapping[str, list[Match]]], row: Mapping[str, str]) -> list[Match]:
         found = [
             rule
             for column, by_value in rules.items()
@@ -100,25 +76,19 @@ class Combinations:
             self._unused.pop(rule.place, None)
         return found
 
-    def _rule(self, place: str, item: Values) -> _Rule | None:
-        known = [*self._variables, *self._columns]
-        unknown = [name for name in item if name not in known]
-        for name in unknown:
-            remedy = f"{did_you_mean(name, known)} There are {', '.join(known)}."
-            self.problems.append(Problem(place, f"{name!r} is neither a variable nor a column.", remedy.strip()))
-        if unknown:
-            return None
-        variables = {name: values for name, values in item.items() if name in self._variables}
-        return _Rule(place, variables, {name: values for name, values in item.items() if name not in variables})
+    def _rule(self, place: str, item: Values) -> Match | None:
+        read = read_match(place, item, self._variables, self._columns)
+        if isinstance(read, Match):
+            return read
+        self.problems += read
+        return None
 
-    def _excludes_something(self, rule: _Rule) -> bool:
-        missed = [(n, v) for n, values in rule.variables.items() for v in values if v not in self._variables[n]]
-        for name, value in missed:
-            remedy = did_you_mean(value, self._variables[name]) or f"It has {', '.join(self._variables[name])}."
-            self.problems.append(Problem(rule.place, f"variable {name!r} has no value {value!r}.", remedy))
-        return not missed
+    def _excludes_something(self, rule: Match) -> bool:
+        missing = values_missing(rule, self._variables)
+        self.problems += missing
+        return not missing
 
-    def _is_whole(self, rule: _Rule) -> bool:
+    def _is_whole(self, rule: Match) -> bool:
         missing = [name for name in self._variables if name not in rule.variables]
         if missing:
             what = f"no value is given for the variable {', '.join(map(repr, missing))}."
@@ -138,15 +108,11 @@ def _with(choices: list[Choice], more: Sequence[Choice]) -> list[Choice]:
     return found
 
 
-def _by_cell(rules: Iterable[_Rule]) -> dict[str, dict[str, list[_Rule]]]:
+def _by_cell(rules: Iterable[Match]) -> dict[str, dict[str, list[Match]]]:
     """Index rules by their first column and its values: thousands of them must not be tried on every row."""
-    index: dict[str, dict[str, list[_Rule]]] = {}
+    index: dict[str, dict[str, list[Match]]] = {}
     for rule in rules:
         column, values = next(iter(rule.columns.items()))
         for value in values:
             index.setdefault(column, {}).setdefault(value, []).append(rule)
     return index
-
-
-def _any_of(values: Sequence[str]) -> str:
-    return " or ".join(map(repr, values))
