@@ -3,13 +3,15 @@ The plan, and the input functions that read it. Planning waits until a rule asks
 this file again, costs no plan.
 """
 
+from pathlib import Path
+
 from snakemake.resources import Resource
 
 from imagemake.wanted.campaign import load_campaign
 from imagemake.jobs import package_folder, use_this_python
+from imagemake.planning.doors import door_of_batch
 from imagemake.planning.planner import Planner
 from imagemake.problems import exit_on_mistakes
-from imagemake.providers import provider_class
 from imagemake.wanted.sections import sections_json
 
 use_this_python()
@@ -41,11 +43,14 @@ def sections(*names):
 def api_calls_of(wildcards, input):
     """Half of what is allowed, so that one job starts while another one still waits for its last answers. A job in batch
     mode makes one call at a time: it takes one."""
-    if CAMPAIGN.model.mode == "batch":
-        return 1
-    with open(input.batch, "rb") as batch:
-        items = sum(1 for line in batch)
-    return min(items, -(-CAMPAIGN.limits.in_flight // 2))
+    door, n_items = door_of_batch(Path(input.batch), CAMPAIGN)
+    return 1 if door.in_batches else min(n_items, -(-CAMPAIGN.limits.in_flight // 2))
+
+
+def threads_of(wildcards, input):
+    """Waiting for answers is no work: such a job takes tokens, not a core. A cluster profile gives it one."""
+    door, n_items = door_of_batch(Path(input.batch), CAMPAIGN)
+    return 0 if door.paid else 1
 
 
 def plan_of(scope):

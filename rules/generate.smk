@@ -15,12 +15,13 @@ rule generate:
         "logs/generate/{batch}.log",
     conda:
         "../envs/generate.yaml"
-    # Waiting for answers is no work: such a job takes tokens, not a core. A cluster profile gives it one.
-    threads: 0 if provider_class(CAMPAIGN.model.provider).paid else 1
+    threads: threads_of
     resources:
         api_calls=api_calls_of,
     params:
-        settings=sections("campaign", "model", "models", "budget_usd", "limits"),
+        settings=sections(
+            "campaign", "model", "more_models", "models", "budget_usd", "limits"
+        ),
     # shell, not script: a `script:` job starts four times slower, and reruns when the file's mtime moves.
     shell:
         r"""

@@ -15,7 +15,9 @@ def main() -> None:
     parser.add_argument("--outcomes", type=Path, required=True, help="where the outcomes go, JSON Lines")
     parser.add_argument("--calls", type=int, required=True, help="calls at once: the tokens that this job holds")
     parser.add_argument(
-        "--settings", required=True, help="the campaign's sections campaign, model, models, budget_usd, limits"
+        "--settings",
+        required=True,
+        help="the campaign's sections campaign, model, more_models, models, budget_usd, limits",
     )
     parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
     parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")

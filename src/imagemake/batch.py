@@ -47,6 +47,7 @@ class Item:
         finish_key: What its finished picture is found by, once it was tried to finish it.
         finished: The finished picture.
         failure: Why there is no more than this.
+        model: Who makes it, as the user names it: a label of more_models; empty for a model by its own name.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Item:
     finish_key: str | None = None
     finished: Held | None = None
     failure: Failure | None = None
+    model: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data; what is absent is left out."""
@@ -69,6 +71,8 @@ class Item:
             "why": self.why,
             "recipe": self.recipe.as_dict(),
         }
+        if self.model:
+            data["model"] = self.model
         if self.raw:
             data["raw"] = {"digest": self.raw.digest, "extension": self.raw.extension}
         if self.measures:
@@ -95,6 +99,7 @@ class Item:
             finish_key=data.get("finish_key"),
             finished=Held(key=data["finish_key"], **data["finished"]) if "finished" in data else None,
             failure=Failure(**data["failure"]) if "failure" in data else None,
+            model=data.get("model", ""),
         )
 
 

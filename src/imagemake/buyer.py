@@ -62,6 +62,7 @@ class Buyer:
         purse: What may be spent.
         campaign: Name for the journal.
         model_of: The model table's entry for a model name; None where it has none.
+        title: Whose pictures these are, for messages; empty where a job has one model.
         stopped_by: The error after which no call can succeed.
         done: Pictures that are there, and failures by reason, so far.
     """
@@ -74,6 +75,7 @@ class Buyer:
     purse: Purse
     campaign: str
     model_of: Callable[[str], Model | None]
+    title: str = ""
     stopped_by: ProviderError | None = None
     done: Counter[str] = field(default_factory=Counter)
 
@@ -117,7 +119,7 @@ class Buyer:
         failed = [f"{n} {reason}" for reason, n in sorted(self.done.items()) if reason != THERE]
         told = ", ".join([f"{self.done[THERE]} of {total} pictures", *failed])
         with suppress(OSError):  # whoever listens may be gone before the last calls have landed
-            print(f"{self.journal.job}: {told}", file=sys.stderr, flush=True)
+            print(": ".join(filter(None, (self.journal.job, self.title, told))), file=sys.stderr, flush=True)
 
     async def _item(self, item: Item) -> Item:
         async with self.gate:

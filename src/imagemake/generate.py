@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -13,46 +13,51 @@ from imagemake.batch import Item
 from imagemake.batch_buying import BatchBuyer
 from imagemake.budget import Budget, Purse
 from imagemake.buyer import Buyer, StoppedError
+from imagemake.fingerprint import fingerprint
 from imagemake.journal import Journal
 from imagemake.models import Model, load_models
 from imagemake.pace import Gate, SharedPace
 from imagemake.providers import Provider, ProviderError, provider_class
 from imagemake.providers.batches import BatchProvider
+from imagemake.side_by_side import Work, buy_side_by_side
 from imagemake.store import Store
 from imagemake.submissions import Submissions
+from imagemake.wanted.model_settings import ModelSettings, Server, settings_of
 from imagemake.wanted.sections import Sections
 
 
-async def generate_batch(items: Sequence[Item], buyer: Buyer, grace_s: float) -> list[Item]:
+async def generate_batch(work: Sequence[Work], calls: int, grace_s: float) -> list[Item]:
     """Make a batch's pictures, and end well when the process is told to end.
 
     SIGINT and SIGTERM let calls in flight land, and start no others; what has not landed after a while is given up.
 
     Args:
-        items: The batch.
-        buyer: Who makes them.
+        work: Who makes what; the buyers' gates share one `stopping`.
+        calls: Calls at once.
         grace_s: How long calls in flight may take to land, in seconds.
 
     Raises:
         StoppedError: If no call can succeed until the user does something, or the process was told to end.
     """
     loop = asyncio.get_running_loop()
-    work = asyncio.ensure_future(buyer.buy_all(items))
+    buying = asyncio.ensure_future(buy_side_by_side(work, calls))
     told: list[str] = []
 
     def stop(name: str) -> None:
         told.append(name)
-        buyer.gate.stopping.set()
-        loop.call_later(grace_s, work.cancel)
+        for buyer, _ in work:
+            buyer.gate.stopping.set()
+        loop.call_later(grace_s, buying.cancel)
 
     for name in ("SIGINT", "SIGTERM"):
         loop.add_signal_handler(getattr(signal, name), stop, name)
     try:
-        made = await work
+        made = await buying
     except asyncio.CancelledError:
         raise StoppedError(f"calls in flight did not land within {grace_s:g} s; they may be billed") from None
     finally:
-        await buyer.provider.close()
+        for provider in {id(buyer.provider): buyer.provider for buyer, _ in work}.values():
+            await provider.close()
     if told:
         raise StoppedError(f"stopped by {told[0]}; every picture that came is in the store")
     return made
@@ -64,8 +69,9 @@ def generate_for_job(
     """Make a batch's pictures, as a job does; what the store holds is adopted without starting the provider.
 
     Args:
-        items: The batch.
-        sections: The campaign's sections ``campaign``, ``model``, ``models``, ``budget_usd`` and ``limits``.
+        items: The batch: of models that are called one by one, or of one that takes batches.
+        sections: The campaign's sections ``campaign``, ``model``, ``more_models``, ``models``, ``budget_usd`` and
+            ``limits``.
         job: Name for the journal file.
         calls: Calls at once.
         store: The store's folder.
@@ -81,34 +87,102 @@ def generate_for_job(
     held = {item.key: shelf.raw.find(item.key) for item in items}
     if all(held.values()):
         return [replace(item, raw=held[item.key]) for item in items]
-    settings, limits = sections.model, sections.limits
-    try:
-        provider = provider_class(settings.provider)(base_url=settings.base_url, timeout_s=limits.timeout_s)
-    except ProviderError as error:
-        raise StoppedError(f"{error}\n{error.remedy or ''}".strip()) from None
-    table = load_models(sections.models)
+    return _Job(sections, shelf, job, calls, work).make(items)
 
-    def model_of(name: str) -> Model | None:
-        return table.get(settings.provider, name)
 
-    purse = Purse(work / "purse.json", sections.budget_usd if provider.paid else Budget())
-    if isinstance(provider, BatchProvider) and (settings.mode == "batch" or any(Submissions(store).all())):
-        by_batch = BatchBuyer(provider, settings.provider, shelf, limits, purse, sections.campaign, job, model_of)
-        made = asyncio.run(_by_batches(by_batch, items, buys=settings.mode == "batch"))
-        if settings.mode == "batch":
-            return made
-        provider = provider_class(settings.provider)(base_url=settings.base_url, timeout_s=limits.timeout_s)
-    journal = Journal(shelf.journal_folder, job, durable=provider.paid)
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What all pictures of one job share."""
 
-    async def run() -> list[Item]:
-        gate = Gate(calls, SharedPace(work / "pace.json", limits))
-        buyer = Buyer(provider, shelf, journal, limits, gate, purse, sections.campaign, model_of)
-        return await generate_batch(items, buyer, limits.grace_s)
+    sections: Sections
+    store: Store
+    name: str
+    calls: int
+    work: Path
 
-    try:
-        return asyncio.run(run())
-    finally:
-        journal.close()
+    def make(self, items: Sequence[Item]) -> list[Item]:
+        by_server: dict[Server, list[Item]] = {}
+        for item in items:
+            by_server.setdefault(self._settings(item).server, []).append(item)
+        in_batches = self._settings(items[0]).mode == "batch"  # then all of them are, and of one server
+        for server, own in by_server.items():
+            if in_batches or (hasattr(_class(server), "create_batch") and any(Submissions(self.store.root).all())):
+                made = self._through_batches(server, own, buys=in_batches)
+                if in_batches:
+                    return made
+        return self._one_by_one(items, by_server)
+
+    def _through_batches(self, server: Server, items: Sequence[Item], *, buys: bool) -> list[Item]:
+        provider = cast("BatchProvider", self._start(server))
+        sections, purse = self.sections, self._purse(paid=_class(server).paid)
+        name, model_of = server[0], self._model_of(server)
+        buyer = BatchBuyer(provider, name, self.store, sections.limits, purse, sections.campaign, self.name, model_of)
+        return asyncio.run(_by_batches(buyer, items, buys=buys))
+
+    def _one_by_one(self, items: Sequence[Item], by_server: Mapping[Server, Sequence[Item]]) -> list[Item]:
+        paid = any(_class(server).paid for server in by_server)
+        journal = Journal(self.store.journal_folder, self.name, durable=paid)
+        providers = {server: self._start(server) for server in by_server}
+
+        async def run() -> list[Item]:
+            work = self._work(by_server, providers, journal, self._purse(paid=paid))
+            return await generate_batch(work, self.calls, self.sections.limits.grace_s)
+
+        try:
+            made = {item.key: item for item in asyncio.run(run())}
+        finally:
+            journal.close()
+        return [made[item.key] for item in items]
+
+    def _work(
+        self,
+        by_server: Mapping[Server, Sequence[Item]],
+        providers: Mapping[Server, Provider],
+        journal: Journal,
+        purse: Purse,
+    ) -> list[Work]:
+        stopping, sections = asyncio.Event(), self.sections
+        found: list[Work] = []
+        for server, of_server in by_server.items():
+            by_model: dict[str, list[Item]] = {}
+            for item in of_server:
+                by_model.setdefault(item.recipe.model, []).append(item)
+            for model, items in by_model.items():
+                gate = Gate(self.calls, self._pace(self._settings(items[0])), stopping)
+                provider, model_of = providers[server], self._model_of(server)
+                buyer = Buyer(
+                    provider, self.store, journal, sections.limits, gate, purse, sections.campaign, model_of, model
+                )
+                found.append((buyer, items))
+        return found
+
+    def _settings(self, item: Item) -> ModelSettings:
+        return settings_of(item.model or item.recipe.model, self.sections)
+
+    def _start(self, server: Server) -> Provider:
+        try:
+            return _class(server)(base_url=server[1], timeout_s=self.sections.limits.timeout_s)
+        except ProviderError as error:
+            raise StoppedError(f"{error}\n{error.remedy or ''}".strip()) from None
+
+    def _purse(self, *, paid: bool) -> Purse:
+        return Purse(self.work / "purse.json", self.sections.budget_usd if paid else Budget())
+
+    def _model_of(self, server: Server) -> Callable[[str], Model | None]:
+        table = load_models(self.sections.models)
+        return lambda name: table.get(server[0], name)
+
+    def _pace(self, settings: ModelSettings) -> SharedPace:
+        """Return the rates that a model keeps to: its own, or those that all others of its server keep to together."""
+        limits, lane = self.sections.limits, [*settings.server]
+        if settings.rates is not None:
+            limits = limits.model_copy(update=settings.rates.model_dump())
+            lane.append(settings.name)
+        return SharedPace(self.work / "pace" / f"{fingerprint(lane)}.json", limits, settings.name)
+
+
+def _class(server: Server) -> type[Provider]:
+    return provider_class(server[0])
 
 
 async def _by_batches(buyer: BatchBuyer, items: Sequence[Item], *, buys: bool) -> list[Item]:

@@ -44,12 +44,16 @@ class SharedPace:
     A call starts when every rate has a start free, and takes the next one of all of them. Calls that take the same
     number of tokens never exceed a rate in any minute; of calls that differ, the last one in a minute may.
 
+    What a server says of its limits, and how many tokens a call takes, is of one model: others go on.
+
     Args:
         path: The shared file; losing it costs nothing but a minute's memory.
         limits: Rates of requests, images and tokens a minute. Calls are spaced evenly: bursts are what servers refuse.
+        model: Whose calls these are, of those that keep to the rates together.
     """
 
-    def __init__(self, path: Path, limits: Limits) -> None:
+    def __init__(self, path: Path, limits: Limits, model: str = "") -> None:
+        self._model = model
         rates = {
             "requests": limits.requests_per_min,
             "images": limits.images_per_min,
@@ -74,15 +78,16 @@ class SharedPace:
             return 0.0
         with self._lock:
             state = self._read()
-            expected = state.get("call_tokens", 0.0) if tokens is None else tokens
+            mine = self._mine(state)
+            expected = mine.get("call_tokens", 0.0) if tokens is None else tokens
             units = {"requests": 1.0, "images": 1.0, "tokens": expected}
-            start = max(now, state.get("not_before", 0.0), *(state.get(name, 0.0) for name in self._rates))
+            start = max(now, mine.get("not_before", 0.0), *(state.get(name, 0.0) for name in self._rates))
             for name, rate in self._rates.items():
                 state[name] = start + interval_s(rate, units[name])
             if "tokens" in self._rates and expected <= 0:
-                state["uncounted"] = state.get("uncounted", 0.0) + 1
+                mine["uncounted"] = mine.get("uncounted", 0.0) + 1
             self._write(state)
-        return start - now
+        return float(start - now)
 
     def count_tokens(self, now: float, tokens: float) -> None:
         """Learn from an answer how many tokens a call takes; calls that started before anybody knew are counted now.
@@ -98,37 +103,44 @@ class SharedPace:
             tokens = min(tokens, rate)  # a wrong count must not stop all jobs for longer than a minute
         with self._lock:
             state = self._read()
-            calls = min(state.get("calls", 0.0) + 1, MEAN_OVER_CALLS)
-            mean = state.get("call_tokens", 0.0)
-            state |= {"calls": calls, "call_tokens": mean + (tokens - mean) / calls}
-            if rate is not None and state.get("uncounted", 0.0) > 0:
-                state["uncounted"] -= 1
+            mine = self._mine(state)
+            calls = min(mine.get("calls", 0.0) + 1, MEAN_OVER_CALLS)
+            mean = mine.get("call_tokens", 0.0)
+            mine |= {"calls": calls, "call_tokens": mean + (tokens - mean) / calls}
+            if rate is not None and mine.get("uncounted", 0.0) > 0:
+                mine["uncounted"] -= 1
                 state["tokens"] = max(now, state.get("tokens", 0.0)) + interval_s(rate, tokens)
             self._write(state)
 
     def call_tokens(self) -> float:
         """Return the mean of tokens a call; 0 while it is not known."""
-        return self._read().get("call_tokens", 0.0)
+        return self._mine(self._read()).get("call_tokens", 0.0)
 
     def held_back_s(self, now: float) -> float:
-        """Return how long every job is still held back, in seconds; 0 where none is."""
-        return max(0.0, self._read().get("not_before", 0.0) - now)
+        """Return how long every job is still held back from the model, in seconds; 0 where none is."""
+        return max(0.0, self._mine(self._read()).get("not_before", 0.0) - now)
 
     def hold_back(self, until: float) -> None:
-        """Let no job start a call before a time: one that was told to slow down slows all of them."""
+        """Let no job start a call of the model before a time: one that was told to slow down slows all of them."""
         with self._lock:
             state = self._read()
-            if until > state.get("not_before", 0.0):
-                self._write({**state, "not_before": until})
+            mine = self._mine(state)
+            if until > mine.get("not_before", 0.0):
+                mine["not_before"] = until
+                self._write(state)
 
-    def _read(self) -> dict[str, float]:
+    def _mine(self, state: dict[str, Any]) -> dict[str, float]:
+        mine: dict[str, float] = state.setdefault("models", {}).setdefault(self._model, {})
+        return mine
+
+    def _read(self) -> dict[str, Any]:
         try:
-            state: dict[str, float] = orjson.loads(self._path.read_bytes())
+            state: dict[str, Any] = orjson.loads(self._path.read_bytes())
         except (FileNotFoundError, orjson.JSONDecodeError):
             return {}
         return state if isinstance(state, dict) else {}
 
-    def _write(self, state: Mapping[str, float]) -> None:
+    def _write(self, state: Mapping[str, Any]) -> None:
         write_whole(self._path, orjson.dumps(state))
 
 
@@ -140,14 +152,14 @@ class Gate:
         pace: The rates of all jobs.
 
     Attributes:
-        stopping: Set when no new call may start; waits then end at once.
+        stopping: Set when no new call may start; waits then end at once. The gates of one job share it.
     """
 
-    def __init__(self, most: int, pace: SharedPace) -> None:
+    def __init__(self, most: int, pace: SharedPace, stopping: asyncio.Event | None = None) -> None:
         self.most = most
         self.allowed = most
         self.pace = pace
-        self.stopping = asyncio.Event()
+        self.stopping = stopping or asyncio.Event()
         self._running = 0
         self._successes = 0
         self._halved_until = 0.0
@@ -161,6 +173,13 @@ class Gate:
     async def __aexit__(self, *exception: object) -> None:
         async with self._changed:
             self._running -= 1
+            self._changed.notify_all()
+
+    async def grow(self, more: int) -> None:
+        """Have more calls at once: another model of the job does not need them any more."""
+        async with self._changed:
+            self.most += more
+            self.allowed += more
             self._changed.notify_all()
 
     async def wait_for_start(self) -> None:

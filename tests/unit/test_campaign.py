@@ -218,7 +218,7 @@ def test_what_is_no_address_is_refused(url):
 
 
 def test_providers_are_ours_or_installed():
-    assert load(model={"provider": "gloss"}).model.provider == "gloss"
+    assert load(model={"provider": "gloss", "name": "gloss-1"}).model.provider == "gloss"
     problem = the_problem(model={"provider": "opnai"})
     assert "known are gloss, openai, preview" in problem.what
     assert problem.remedy == "Did you mean 'openai'?"

@@ -61,7 +61,7 @@ def buy(tmp_path):
             store = Store(tmp_path / "store")
             purse = Purse(tmp_path / "purse.json", Budget())
             buyer = Buyer(provider, store, journal, limits, gate, purse, "c", lambda _: None)
-            return await generate_batch(given, buyer, 5)
+            return await generate_batch([(buyer, given)], calls, 5)
 
         return asyncio.run(inside())
 

@@ -60,7 +60,8 @@ gaps = st.lists(st.floats(0, 5), min_size=1, max_size=60)
 @given(st.floats(1, 600), gaps)
 def test_no_minute_holds_more_starts_than_the_rate(rate, gaps):
     starts = starts_of(Limits(images_per_min=rate), gaps)
-    assert all(len(within_a_minute(starts, start)) <= rate for start in starts)
+    # Just below a whole number is that number: 60 / 20.1 s must not lose a call to how floats are rounded.
+    assert all(len(within_a_minute(starts, start)) <= rate + 1e-6 for start in starts)
 
 
 @given(st.integers(1, 10_000), st.floats(1, 100), gaps)

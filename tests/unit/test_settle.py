@@ -37,6 +37,7 @@ class World:
             size_as_requested=True,
             measures=["file@1", "tone@1", "phash@1"],
             duplicates=NearDuplicates(max_distance_bits=4, max_color_levels=12),
+            compares_models=False,
             most_attempts=3,
             patches={"tone": "Bright light."},
             hold_unknown=False,
@@ -218,6 +219,16 @@ def test_near_duplicates_are_let_be_where_the_campaign_says_so():
         world.make(state, phash="00000000000000ff")
     world.policy = replace(world.policy, duplicates=None)
     assert [state.stage for state in world.settle()] == [Stage.FINISH, Stage.FINISH]
+
+
+@pytest.mark.parametrize(("compares", "stages"), [(True, ["finish"] * 2), (False, ["finish", "generate"])])
+def test_models_that_are_compared_may_give_nearly_the_same_picture(compares, stages):
+    world = World("a", "b")
+    world.requests = [replace(request, model=f"model of {request.name}") for request in world.requests]
+    world.policy = replace(world.policy, compares_models=compares)
+    for state in world.settle():
+        world.make(state, phash="00000000000000ff")
+    assert [state.stage.value for state in world.settle()] == stages
 
 
 def test_a_person_overrules_the_machine_both_ways(mug):

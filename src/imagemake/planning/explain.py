@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from imagemake.budget import spent_usd
 from imagemake.journal import read_calls
-from imagemake.models import estimate_usd, load_models
+from imagemake.models import load_models
+from imagemake.planning.estimate import Estimate
 from imagemake.planning.plan import ALL, IMAGE, counts
 from imagemake.planning.settle import IN_A_BATCH, OPEN, Stage, State
+from imagemake.wanted.model_settings import settings_of
 
 if TYPE_CHECKING:
     from imagemake.planning.inventory import Inventory
@@ -80,29 +82,23 @@ def _money(to_generate: Sequence[State], order: Order, inventory: Inventory) -> 
     if waiting:
         yield f"  {_n(len(waiting), 'picture')} of these in a batch of the provider: picking up costs nothing more."
     to_generate = [state for state in to_generate if state.why != IN_A_BATCH]
-    in_batches = order.campaign.model.mode == "batch"
+    by_model: dict[str, Estimate] = {}
     table = load_models(order.campaign.models)
-    learned = inventory.journal.costs
-    estimates, n_learned = [], 0
     for state in to_generate:
-        model = table.get(state.recipe.provider, state.recipe.model)
-        usd = estimate_usd(model, state.recipe, batch=in_batches) if model else None
-        if model and usd is None:
-            usd = learned.mean_usd(model, state.recipe, batch=in_batches)
-            n_learned += usd is not None
-        estimates.append(usd)
-    known = [usd for usd in estimates if usd is not None]
-    unknown = len(estimates) - len(known)
-    if not any(known) and not unknown:
-        yield "  Cost: none."
-    else:
-        parts = [f"about ${sum(known):,.2f}"] if known else []
-        parts += [f"unknown for {_n(unknown, 'picture')}"] if unknown else []
-        again = order.campaign.attempts.most - 1
-        more = f"; up to {again} more each if they are rejected" if again else ""
-        yield f"  Cost: {' and '.join(parts)}{more}."
-        if n_learned:
-            yield f"  For {_n(n_learned, 'picture')} that is what earlier calls of the same size and quality cost."
+        of_model = by_model.setdefault(state.request.model, Estimate())
+        in_batch = settings_of(state.request.model, order.campaign).mode == "batch"
+        of_model.add(
+            table.get(state.recipe.provider, state.recipe.model), state.recipe, inventory.journal.costs, batch=in_batch
+        )
+    total = sum(by_model.values(), start=Estimate())
+    again = order.campaign.attempts.most - 1
+    more = f"; up to {again} more each if they are rejected" if again and not total.is_free else ""
+    yield f"  Cost: {total}{more}."
+    if len(by_model) > 1:
+        for label, of_model in sorted(by_model.items()):
+            yield f"    {label}: {_n(of_model.pictures, 'picture')}, {of_model}"
+    if total.learned:
+        yield f"  For {_n(total.learned, 'picture')} that is what earlier calls of the same size and quality cost."
     yield from _budget(order, inventory)
 
 

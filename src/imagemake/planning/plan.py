@@ -10,10 +10,13 @@ from pathlib import Path
 from imagemake.batch import Item, table_bytes, write_table
 from imagemake.fingerprint import fingerprint
 from imagemake.finish import finish_key, finishing_digest
+from imagemake.planning.doors import Door, door_of
 from imagemake.planning.inventory import Inventory
 from imagemake.planning.settle import OPEN, Policy, Stage, State
 from imagemake.problems import Problem, UserError
 from imagemake.wanted.campaign import Campaign
+from imagemake.wanted.model_choice import MODEL
+from imagemake.wanted.model_settings import settings_of
 from imagemake.wanted.requests import Request, pilot_sample, within
 
 ID_DIGITS = 16
@@ -44,6 +47,7 @@ def policy_of(campaign: Campaign) -> Policy:
         size_as_requested=campaign.validation.size == "requested",
         measures=[measure.identity for measure in campaign.validation.measures_needed()],
         duplicates=campaign.validation.near_duplicates or None,
+        compares_models=MODEL in campaign.variables,
         most_attempts=campaign.attempts.most,
         patches=campaign.attempts.patches,
         hold_unknown=campaign.limits.unknown == "hold",
@@ -104,7 +108,8 @@ def batches_of(states: Sequence[State], campaign: Campaign, tried: Callable[[str
     found = []
     for stage in OPEN:
         items = [item_of(state) for state in states if state.stage is stage]
-        for part in _parts(items, size):
+        divided = _by_door(items, campaign) if stage is Stage.GENERATE else [items]
+        for part in (part for of_door in divided for part in _parts(of_door, size)):
             calls = [tried(item.key) for item in part] if stage is Stage.GENERATE else []
             content = hashlib.sha256(f"{settings} {calls} ".encode() + table_bytes(part))
             found.append(Batch(f"{stage}-{content.hexdigest()[:ID_DIGITS]}", tuple(part)))
@@ -134,6 +139,7 @@ def item_of(state: State) -> Item:
         raw=state.raw,
         measures=state.measured,
         finish_key=state.finish_key,
+        model="" if state.request.model == state.recipe.model else state.request.model,
     )
 
 
@@ -168,6 +174,15 @@ def write_batches(states: Sequence[State], campaign: Campaign, inventory: Invent
         if not path.exists():
             write_table(path, batch.items)
     return batches
+
+
+def _by_door(items: Sequence[Item], campaign: Campaign) -> list[list[Item]]:
+    """Divide what cannot share a job: what goes through one batch, and what needs another kind of job."""
+    found: dict[Door, list[Item]] = {}
+    for item in items:
+        settings = settings_of(item.model or item.recipe.model, campaign)
+        found.setdefault(door_of(settings), []).append(item)
+    return list(found.values())
 
 
 def _parts(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:

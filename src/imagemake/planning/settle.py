@@ -88,6 +88,8 @@ class Policy:
         size_as_requested: Whether another size than the requested one is a fault.
         measures: Identities of all measures that must have been read.
         duplicates: What near-duplicates are; None where they are allowed.
+        compares_models: Whether `model` is a variable: that two models make nearly the same picture of the same prompt
+            and seed is then a result, and no fault.
         most_attempts: Attempts a request, the first included.
         patches: Text to append to the prompt, by reason.
         hold_unknown: Whether a call with unknown outcome keeps its key from being asked for again.
@@ -99,6 +101,7 @@ class Policy:
     size_as_requested: bool
     measures: Sequence[str]
     duplicates: NearDuplicates | None
+    compares_models: bool
     most_attempts: int
     patches: Mapping[str, str]
     hold_unknown: bool
@@ -269,6 +272,19 @@ def _near_duplicates(
     """Find which of the good pictures are nearly another one: their names, each to the name that stays."""
     if policy.duplicates is None or not good:
         return {}
+    models = {state.request.model for state in good} if policy.compares_models else {None}
+    found: dict[str, str] = {}
+    for model in models:
+        of_model, good_of_model = (
+            [state for state in states if model in (None, state.request.model)] for states in (kept, good)
+        )
+        found |= _near_duplicates_among(of_model, good_of_model, policy.duplicates, reviews)
+    return found
+
+
+def _near_duplicates_among(
+    kept: Sequence[State], good: Sequence[State], limits: NearDuplicates, reviews: Mapping[str, Review]
+) -> dict[str, str]:
     approved = [state for state in good if state.key in reviews]
     others = sorted((state for state in good if state.key not in reviews), key=lambda state: state.request.name)
     order = [state for state in (*kept, *approved, *others) if _phash(state)]
@@ -280,9 +296,9 @@ def _near_duplicates(
     colors = [list(bytes.fromhex(str(_phash(state)["colors"]))) for state in order]
     dropped = near_duplicates_of_earlier(
         np.array(hashes, dtype=np.uint64),
-        policy.duplicates.max_distance_bits,
+        limits.max_distance_bits,
         colors=np.array(colors, dtype=np.uint8).reshape(len(order), -1) if order else None,
-        max_color_levels=policy.duplicates.max_color_levels,
+        max_color_levels=limits.max_color_levels,
     )
     protected = {state.request.name for state in (*kept, *approved)}
     return {

@@ -95,6 +95,7 @@ class Entries:
             negative_prompt=recipe.negative_prompt,
             provider=recipe.provider,
             model=recipe.model,
+            model_label=request.model or recipe.model,
             seed=recipe.seed,
             parameters=recipe.parameters,
             key=state.key,

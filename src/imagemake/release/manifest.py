@@ -55,6 +55,7 @@ class Entry:
         negative_prompt: What the picture must not show.
         provider: Registered name of the provider.
         model: Model name with its version.
+        model_label: What the campaign calls it: a label of more_models, or the same name.
         seed: Seed of the shown attempt.
         parameters: Parameters of the model.
         key: Key of the shown attempt, 64 hexadecimal digits.
@@ -91,6 +92,7 @@ class Entry:
     file: str | None = None
     reasons: tuple[str, ...] = ()
     negative_prompt: str | None = None
+    model_label: str | None = None
     parameters: Mapping[str, Value] = field(default_factory=dict)
     attempt: int = 0
     attempts: int = 0
@@ -137,6 +139,7 @@ _COLUMNS = {
     "negative_prompt": "text",
     "provider": "text",
     "model": "text",
+    "model_label": "text",
     "seed": "whole",
     "key": "text",
     "attempt": "whole",

@@ -39,9 +39,21 @@ def metrics_of(entries: Iterable[Entry]) -> dict[str, Any]:
         Counts by verdict, rates from 0 to 1, means, and failures by reason code, in an order that is always the same.
         None stands for what cannot be said: a rate of nothing, or a cost where none is known. `cost_unknown` attempts
         are left out of `cost_usd_total` and `mean_cost_usd_per_image`, and so are `unknown_calls`: nobody answered
-        these, and they may have cost `unknown_worst_usd` in all.
+        these, and they may have cost `unknown_worst_usd` in all. `by_model` has the same numbers for each model, by
+        what the campaign calls it.
     """
     entries = list(entries)
+    by_model: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_model.setdefault(entry.model_label or entry.model, []).append(entry)
+    return {
+        **_of_entries(entries),
+        "failures_by_reason": _count_codes(entry.reasons for entry in entries if _failing(entry)),
+        "by_model": {label: _of_entries(own) for label, own in sorted(by_model.items())},
+    }
+
+
+def _of_entries(entries: Sequence[Entry]) -> dict[str, Any]:
     verdicts = Counter[Verdict](entry.verdict for entry in entries)
     at_once = [entry for entry in entries if entry.verdict == "accepted" and entry.attempts <= 1]
     decided = sum(verdicts[verdict] for verdict in DECIDED)
@@ -54,7 +66,6 @@ def metrics_of(entries: Iterable[Entry]) -> dict[str, Any]:
         "attempts_mean": _mean([entry.attempts for entry in entries if entry.attempts], 3),
         "cached_share": _ratio(sum(entry.cached for entry in with_picture), len(with_picture)),
         **_of_attempts(list(chain.from_iterable(map(_attempts, entries)))),
-        "failures_by_reason": _count_codes(entry.reasons for entry in entries if _failing(entry)),
     }
 
 

@@ -27,8 +27,8 @@ from imagemake.planning.verdict import DEFAULT_CHECKS, Check
 from imagemake.problems import UserError
 from imagemake.recipe import LARGEST_EXACT_INTEGER, SEED_BITS
 from imagemake.wanted.chosen import Chosen, Measures, Quantity, ReasonCode, Step, chosen_measure
-from imagemake.wanted.config_problems import TAGS, mistake, problems_of
-from imagemake.wanted.model_settings import ModelSettings
+from imagemake.wanted.config_problems import TAGS, Mistake, mistake, mistakes, problems_of
+from imagemake.wanted.model_settings import ModelRule, ModelSettings, as_in_model
 from imagemake.wanted.settings import Cell, ColumnName, Section, TemplateText, Text, Values
 
 CONFIG = "config/config.yaml"
@@ -131,7 +131,7 @@ class Validation(Section):
     ] = Field(
         default_factory=NearDuplicates,
         description="Compares all pictures of a release with each other, and rejects what looks like another; "
-        "false does not.",
+        "false does not. Where `model` is a variable, those of each model are compared by themselves.",
     )
 
     def measures_needed(self) -> tuple[Chosen, ...]:
@@ -253,6 +253,23 @@ class Campaign(Section):
         examples=[["M-7_*"]],
     )
     model: ModelSettings = Field(default_factory=ModelSettings, description="Who makes the pictures.")
+    more_models: Mapping[Text, ModelSettings] = Field(
+        default_factory=dict,
+        description="Other models, by a label of your own that a column or variable `model`, or a rule of model_rules, "
+        "can name. What an entry leaves out is as in model; one that gives a provider takes nothing from there.",
+        examples=[
+            {
+                "fast": {"name": "gpt-image-1-mini"},
+                "flux": {"provider": "openai", "name": "flux-dev", "base_url": "http://localhost:8000/v1"},
+            }
+        ],
+    )
+    model_rules: Annotated[tuple[ModelRule, ...], Strict(False)] = Field(
+        (),
+        description="Which requests another model than model makes. The first rule that holds decides; a value in the "
+        "column or variable `model` comes before all of them.",
+        examples=[[{"when": {"category": "mugs"}, "model": "fast"}]],
+    )
     budget_usd: Budget = Field(
         default_factory=Budget,
         description="What may be spent, calls in flight included; what does not fit is left out with that reason.",
@@ -275,6 +292,20 @@ class Campaign(Section):
         "then by model: prices in USD, sizes in pixels, and so on. Facts are never part of a key.",
         examples=[{"openai": {"my-model": {"prices": {"as_of": "2026-11-01", "usd_per_picture": 0.02}}}}],
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _more_models_as_in_model(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and "more_models" in data:
+            return {**data, "more_models": as_in_model(data.get("model") or {}, data["more_models"])}
+        return data
+
+    @model_validator(mode="after")
+    def _labels_are_their_own(self) -> Campaign:
+        if self.model.name in self.more_models:
+            where = ("more_models", self.model.name)
+            raise mistakes([Mistake(where, "this is the name of model itself.", "Choose another label.")])
+        return self
 
 
 def load_campaign(config: Mapping[str, Any], *, where: str = CONFIG) -> Campaign:

@@ -63,7 +63,14 @@ class Combinations:
 
     def never_used(self) -> list[Problem]:
         """Return a problem for each item that no row so far was meant by; ask after the last row."""
-        return [rule.never_used() for rule in self._unused.values()]
+        return [
+            Problem(
+                rule.place,
+                f"no row has {' and '.join(f'{column} {_any_of(values)}' for column, values in rule.columns.items())}.",
+                "Correct the value, or take the item out.",
+            )
+            for rule in self._unused.values()
+        ]
 
     def _for_row(self, rules: Mapping[str, Mapping[str, list[Match]]], row: Mapping[str, str]) -> list[Match]:
         found = [
@@ -116,3 +123,7 @@ def _by_cell(rules: Iterable[Match]) -> dict[str, dict[str, list[Match]]]:
         for value in values:
             index.setdefault(column, {}).setdefault(value, []).append(rule)
     return index
+
+
+def _any_of(values: Sequence[str]) -> str:
+    return " or ".join(map(repr, values))

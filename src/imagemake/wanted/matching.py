@@ -1,4 +1,4 @@
-"""Which requests an item of the configuration is meant for: values of variables and of columns, all of which they have."""
+"""Which requests an item of the configuration is meant for: those that have all the values that it names."""
 
 from __future__ import annotations
 
@@ -32,11 +32,6 @@ class Match:
     def holds_for(self, choice: Mapping[str, str]) -> bool:
         """Say whether a choice of the variables has what is asked of them."""
         return all(choice[name] in values for name, values in self.variables.items())
-
-    def never_used(self) -> Problem:
-        """Return the problem that no row is meant by it."""
-        rows = " and ".join(f"{column} {' or '.join(map(repr, values))}" for column, values in self.columns.items())
-        return Problem(self.place, f"no row has {rows}.", "Correct the value, or take the item out.")
 
 
 def read_match(place: str, item: Values, variables: Collection[str], columns: Collection[str]) -> Match | list[Problem]:

@@ -1,9 +1,10 @@
-"""Who makes the pictures: the provider, the model, and what stands for them in keys."""
+"""Who makes the pictures: the provider, the model, what stands for them in keys, and which one a request gets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from functools import cached_property
+from typing import Annotated, Literal, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
@@ -11,9 +12,10 @@ from pydantic import AfterValidator, Field, model_validator
 from imagemake.providers import BUILT_IN, provider_class
 from imagemake.wanted.config_problems import mistake
 from imagemake.wanted.redaction import is_secret_name, is_secret_value
-from imagemake.wanted.settings import ParameterName, ParameterValue, Section, Text
+from imagemake.wanted.settings import ColumnName, ParameterName, ParameterValue, Section, Text, Values
 from imagemake.wanted.text import did_you_mean
 
+Server = tuple[str, str | None]  # the provider, and an address that is not its own
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -46,6 +48,14 @@ def _address(url: str) -> str:
     if not valid:
         raise mistake("this is no address of a server.", "Write it as https://host/path.")
     return url
+
+
+class Rates(Section):
+    """How fast one model may be asked."""
+
+    images_per_min: float | None = Field(None, gt=0, description="Pictures asked of it a minute.")
+    requests_per_min: float | None = Field(None, gt=0, description="Calls of it a minute.")
+    tokens_per_min: float | None = Field(None, gt=0, description="Tokens a minute that its calls may take.")
 
 
 class ModelSettings(Section):
@@ -86,6 +96,19 @@ class ModelSettings(Section):
         "Batch API, at half the price and within 24 hours). Part of no key.",
     )
 
+    rates: Rates | None = Field(
+        None,
+        description="How fast this model may be asked, over all jobs together, in place of the rates in limits: those "
+        "count the calls of all models of a server together.",
+        examples=[{"images_per_min": 5}],
+    )
+
+    @model_validator(mode="after")
+    def _has_a_name(self) -> ModelSettings:
+        if self.provider != "preview" and "name" not in self.model_fields_set:
+            raise mistake(f"no model of provider {self.provider} is named.", "Add name: the model's name.")
+        return self
+
     @model_validator(mode="after")
     def _batches_are_there(self) -> ModelSettings:
         if self.mode == "batch" and not hasattr(provider_class(self.provider), "create_batch"):
@@ -98,7 +121,7 @@ class ModelSettings(Section):
             raise mistake("identity is given, but base_url is not.", "Give a base_url, or take identity out.")
         return self
 
-    @property
+    @cached_property
     def endpoint(self) -> str | None:
         """What stands for the server in a recipe; None for the provider's own."""
         if self.base_url is None or self.identity == self.provider:
@@ -109,3 +132,60 @@ class ModelSettings(Section):
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
         port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
         return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
+
+    @property
+    def server(self) -> Server:
+        """What a connection leads to."""
+        return self.provider, self.base_url
+
+
+class ModelRule(Section):
+    """Which requests a model makes."""
+
+    when: Mapping[ColumnName, Values] = Field(
+        description="Values of columns and variables; a request that has all of them gets the model. A list means any "
+        "of its values.",
+        examples=[{"category": ["mugs", "plates"]}],
+    )
+    model: Text = Field(description="A label of more_models, or the name of a model of the same server as model.")
+
+    @model_validator(mode="after")
+    def _says_when(self) -> ModelRule:
+        if not self.when:
+            raise mistake("when is empty: the rule would hold for everything.", "Set model instead, or say when.")
+        return self
+
+
+class Models(Protocol):
+    """What has models: a campaign, and those of its sections that a job gets."""
+
+    @property
+    def model(self) -> ModelSettings:
+        """The model of what names no other."""
+
+    @property
+    def more_models(self) -> Mapping[str, ModelSettings]:
+        """Others, by label."""
+
+
+def settings_of(label: str, models: Models) -> ModelSettings:
+    """Return who makes the pictures of a label: an entry of more_models, or that model on the campaign's own server."""
+    if label in models.more_models:
+        return models.more_models[label]
+    own = models.model
+    return own if label == own.name else own.model_copy(update={"name": label})
+
+
+def as_in_model(model: object, more: object) -> object:
+    """Fill what an entry of more_models leaves out from model; one with a provider of its own stands alone.
+
+    Args:
+        model: The section as it was read, not checked yet.
+        more: The section more_models as it was read.
+    """
+    if not isinstance(model, Mapping) or not isinstance(more, Mapping):
+        return more
+    return {
+        label: {**model, **entry} if isinstance(entry, Mapping) and "provider" not in entry else entry
+        for label, entry in more.items()
+    }

@@ -15,6 +15,7 @@ from imagemake.recipe import SEED_BITS, Recipe, Scalar, derive_seed
 from imagemake.wanted.campaign import CONFIG, Campaign
 from imagemake.wanted.catalog import Row
 from imagemake.wanted.combinations import Combinations
+from imagemake.wanted.model_choice import MODEL, ModelChoice
 from imagemake.wanted.names import BadValueError, Namer, folded
 from imagemake.wanted.parameters import PREFIX, fault_of_name, fault_of_value, parameter_from
 from imagemake.wanted.redaction import shown
@@ -27,10 +28,12 @@ RESERVED_COLUMNS = {
     "then it is a value like any other.",
     "negative_prompt": "The same for the negative prompt.",
     "seed": "The seed of this row's pictures, as `seed.fixed`.",
-    "model": "The model of this row's pictures, in place of `model.name`.",
-    f"{PREFIX}*": "A parameter of the model, such as `parameters.size`, in place of the one in `model.parameters`. "
+    MODEL: "The model of this row's pictures, in place of `model` and of what model_rules say: a label of more_models, "
+    "or the name of a model of the same server as `model`.",
+    f"{PREFIX}*": "A parameter of the model, such as `parameters.size`, in place of its model's own. "
     "`true`, `false` and plain numbers are read as such.",
 }
+Parameters = Mapping[str, Scalar]
 _SEED = re.compile(r"0|[1-9][0-9]{0,9}")
 
 
@@ -44,6 +47,7 @@ class Request:
         row: Row of the catalog, as a user counts it in the file.
         variables: The row's values and those of the variables, by column.
         take: From 1.
+        model: Who makes it, as the user names it: a label of more_models or a model's name.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Request:
     row: int
     variables: Mapping[str, str]
     take: int
+    model: str = ""
 
 
 def expand(campaign: Campaign, rows: Sequence[Row], *, where: str = CONFIG) -> list[Request]:
@@ -69,7 +74,7 @@ def expand(campaign: Campaign, rows: Sequence[Row], *, where: str = CONFIG) -> l
     """
     expansion = _Expansion(campaign, list(rows[0].values) if rows else [], where)
     requests = [request for row in rows for request in expansion.of_row(row)]
-    problems = [*expansion.problems, *expansion.combinations.never_used()]
+    problems = [*expansion.problems, *expansion.combinations.never_used(), *expansion.models.never_used()]
     if not expansion.naming.unknown:
         problems += _shared_names(requests, campaign, expansion.naming.template.fields, where)
     if not requests and not problems:
@@ -93,9 +98,9 @@ class _Expansion:
         if campaign.takes > 1 and TAKE not in self.naming.template.fields:
             self.naming = Wording.read("name", f"{campaign.name}_{{{TAKE}}}", with_take)
         self._namer = Namer(self.naming.template)
-        self._server = campaign.model.provider, campaign.model.endpoint
+        self.models = ModelChoice(campaign, [name for name in known if name not in campaign.variables], where)
         # Not by the model: naming by it, to compare models, keeps the pictures of the one that was there before.
-        self._seed_columns = sorted({*self.naming.template.fields} - {TAKE, "model"})
+        self._seed_columns = sorted({*self.naming.template.fields} - {TAKE, MODEL})
         self._prompt = Prompts("prompt", campaign.prompt, vocabulary, can_be_empty=False)
         self._negative = Prompts("negative_prompt", campaign.negative_prompt, vocabulary, can_be_empty=True)
         self.combinations = Combinations(
@@ -109,7 +114,7 @@ class _Expansion:
         self._empty = dict.fromkeys([*campaign.defaults, *(name for w in wordings for name in w.unknown)], "")
         self._defaults = {name: text for name, text in campaign.defaults.items() if text}
         self._parameter_columns = [name for name in known if name.startswith(PREFIX)]
-        self._parameters: dict[tuple[str, ...], Mapping[str, Scalar]] = {}
+        self._parameters: dict[tuple[str, ...], Parameters] = {}
         self._check(columns, wordings)
 
     def of_row(self, row: Row) -> Iterator[Request]:
@@ -123,21 +128,23 @@ class _Expansion:
     def _takes(self, values: Mapping[str, str]) -> Iterator[Request]:
         prompt = self._prompt.render(values, self._tell)
         negative = self._negative.render(values, self._tell) or None
-        model = values.get("model") or self._campaign.model.name
-        parameters = self._parameters_for(values)
+        label = self.models.label(values)
+        model = self.models.settings(label)
+        if fault := self.models.misspelled(values.get(MODEL, "")):
+            self._tell(MODEL, *fault)
+        parameters = self._parameters_for(values, label, model.parameters)
         self.naming.tell_empty(values, self._columns, self._tell)
-        provider, endpoint = self._server
         for take in range(1, self._campaign.takes + 1):
             recipe = Recipe(
-                provider,
-                model,
+                model.provider,
+                model.name,
                 prompt,
                 self._seed(values, take),
                 parameters,
                 negative_prompt=negative,
-                endpoint=endpoint,
+                endpoint=model.endpoint,
             )
-            yield Request(self._name({**values, TAKE: str(take)}), recipe, self._row, values, take)
+            yield Request(self._name({**values, TAKE: str(take)}), recipe, self._row, values, take, label)
 
     def _name(self, values: Mapping[str, str]) -> str:
         try:
@@ -163,21 +170,21 @@ class _Expansion:
         named_by = [part for name in self._seed_columns for part in (name, values[name])]
         return derive_seed(self._campaign.seed.derived, take, *named_by)
 
-    def _parameters_for(self, values: Mapping[str, str]) -> Mapping[str, Scalar]:
+    def _parameters_for(self, values: Mapping[str, str], label: str, of_model: Parameters) -> Parameters:
         if not self._parameter_columns:
-            return self._campaign.model.parameters
+            return of_model
         cells = tuple(values[column] for column in self._parameter_columns)
-        if cells in self._parameters:
-            return self._parameters[cells]
+        if (label, *cells) in self._parameters:
+            return self._parameters[label, *cells]
         own = {
             c.removeprefix(PREFIX): parameter_from(t) for c, t in zip(self._parameter_columns, cells, strict=True) if t
         }
         faults = {name: fault for name, value in own.items() if (fault := fault_of_value(value))}
         for name, (what, remedy) in faults.items():
             self._tell(PREFIX + name, f"in column {PREFIX + name!r}, {what}", remedy)
-        parameters = {**self._campaign.model.parameters, **own}
+        parameters = {**of_model, **own}
         if not faults:
-            self._parameters[cells] = parameters
+            self._parameters[label, *cells] = parameters
         return parameters
 
     def _tell(self, column: str, what: str, remedy: str) -> None:
@@ -189,7 +196,7 @@ class _Expansion:
 
     def _check(self, columns: Sequence[str], wordings: Iterable[Wording]) -> None:
         """Find what is wrong whatever the rows hold."""
-        found = list(self.combinations.problems)
+        found = [*self.combinations.problems, *self.models.problems]
         used = {name for wording in wordings for name in wording.template.fields}
         for wording in wordings:
             place = f"{self._where}, {wording.use.replace(' ', '_')}"

@@ -19,6 +19,7 @@ class Sections(Section):
 
     campaign: str = ""
     model: ModelSettings = Field(default_factory=ModelSettings)
+    more_models: dict[str, ModelSettings] = Field(default_factory=dict)
     models: dict[str, dict[str, ModelFacts]] = Field(default_factory=dict)
     budget_usd: Budget = Field(default_factory=Budget)
     limits: Limits = Field(default_factory=Limits)

@@ -1,0 +1,77 @@
+"""Several models in one campaign: each by its own server, rates and way of asking."""
+
+from __future__ import annotations
+
+import pytest
+from fake_openai import FakeOpenAI, Settings
+
+
+@pytest.fixture
+def other_server():
+    with FakeOpenAI(Settings(any_size=True)) as running:
+        yield running
+
+
+def test_models_of_several_servers_are_compared_in_one_run(project, server, other_server):
+    own = {"provider": "openai", "base_url": other_server.base_url, "parameters": {"size": "96x96"}}
+    made = project(
+        rows=2,
+        more_models={
+            "own": {**own, "name": "gpt-image-2"},
+            "sketch": {"provider": "preview", "parameters": {"size": "96x96"}},
+            "fine": {"parameters": {"size": "96x96", "quality": "high"}},
+        },
+        variables={"model": ["gpt-image-2", "fine", "own", "sketch"]},
+        name="{sku}_{model}",
+    )
+    dry = made.snakemake("-n")
+    assert "8 to generate" in dry.stderr
+    made.snakemake()
+    assert sorted(made.images()) == sorted(
+        f"S00{n}_{model}.jpg" for n in (0, 1) for model in ("gpt-image-2", "fine", "own", "sketch")
+    )
+    assert (len(other_server.calls()), len(server.calls())) == (2, 4)
+    by_model = made.metrics()["by_model"]
+    assert {label: numbers["accepted"] for label, numbers in by_model.items()} == {
+        "fine": 2,
+        "gpt-image-2": 2,
+        "own": 2,
+        "sketch": 2,
+    }
+    assert made.jobs(made.snakemake()) == []
+
+    before = len(server.calls())
+    made.write_config(variables={"model": ["gpt-image-2", "fine", "own"]})
+    made.snakemake()
+    assert len(server.calls()) == before, "a model that is compared no longer costs nothing"
+    assert "S000_sketch.jpg" not in made.images()
+
+
+def test_a_rule_moves_just_its_requests_to_another_model(project, server):
+    made = project(rows=4)
+    made.snakemake()
+    assert made.calls() == 4
+    made.write_config(more_models={"fine": {"name": "gpt-image-9"}}, model_rules=[])
+    assert made.jobs(made.snakemake()) in ([], ["release", "all"])
+    made.write_config(
+        models={"openai": {"gpt-image-9": {"like": "gpt-image-2", "size_rule": {"least_edge_px": 16}}}},
+        model_rules=[{"when": {"product": "mug"}, "model": "fine"}],
+    )
+    dry = made.snakemake("-n")
+    assert "key changed: model" in dry.stderr
+    made.snakemake()
+    assert [call.model for call in server.calls()][4:] == ["gpt-image-9"]
+
+
+def test_one_model_in_batches_and_another_one_at_once(project, server):
+    made = project(
+        rows=2,
+        more_models={"cheap": {"mode": "batch", "parameters": {"size": "96x96", "quality": "high"}}},
+        variables={"model": ["gpt-image-2", "cheap"]},
+        name="{sku}_{model}",
+    )
+    made.snakemake()
+    assert len(made.images()) == 4
+    in_batches = {call["recipe"]["parameters"]["quality"] for call in made.journal("sent") if "submission" in call}
+    assert in_batches == {"high"}
+    assert made.calls() == 4
