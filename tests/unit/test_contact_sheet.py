@@ -68,9 +68,10 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def page_of(tmp_path):
-    def write(entries, title="Autumn", thumbnails=None, most_thumbnails=100):
+    def write(entries, title="Autumn", thumbnails=None, most_thumbnails=100, variables=()):
         path = tmp_path / "contact_sheet.html"
         arguments = {"title": title, "thumbnails": thumbnails or {}, "most_thumbnails": most_thumbnails}
+        arguments["variables"] = variables
         write_contact_sheet(path, entries, metrics_of(entries), **arguments)
         return Page(path.read_text(encoding="utf-8"))
 
@@ -261,3 +262,24 @@ def test_every_file_of_the_page_is_packaged():
     patterns = settings["tool"]["setuptools"]["package-data"]["imagemake"]
     files = [f"release/report/{file.name}" for file in folder.iterdir() if file.is_file() and file.suffix != ".py"]
     assert [file for file in files if not any(fnmatch(file, pattern) for pattern in patterns)] == []
+
+
+def options(page):
+    return [attrs["value"] for tag, attrs in page.tags if tag == "option"]
+
+
+def test_pictures_can_be_compared_by_what_has_several_values(page_of):
+    entries = [
+        an_entry(f"mug {model} {take}", variables={"model": model, "angle": "front"}, take=take)
+        for model in ("one", "other")
+        for take in (1, 2)
+    ]
+    page = page_of(entries, variables=["angle", "model"])
+    assert {"model", "take"} <= set(options(page))
+    assert "angle" not in options(page)
+    assert page.data["variables"] == ["angle", "model"]
+
+
+def test_where_nothing_varies_nothing_can_be_compared(page_of):
+    page = page_of([an_entry("a"), an_entry("b")], variables=["model"])
+    assert not [attrs for tag, attrs in page.tags if tag == "select" and attrs["id"] == "compare"]

@@ -59,6 +59,7 @@ class Release:
             title=report.title or self.order.campaign.campaign,
             thumbnails=self._thumbnails(),
             most_thumbnails=report.most_thumbnails,
+            variables=list(self.order.campaign.variables),
         )
         self._write_review(folder / "review.csv")
         write_metrics(metrics, folder / "metrics.json")

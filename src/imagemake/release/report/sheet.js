@@ -1,9 +1,9 @@
 "use strict";
 (() => {
   const CHUNK = 120; // cards added at a time, as the reader nears the end of what is there
-  const { entries, words } = JSON.parse(document.getElementById("data").textContent);
+  const { entries, variables, words } = JSON.parse(document.getElementById("data").textContent);
   const byId = (id) => document.getElementById(id);
-  const [cards, more, dialog, query, reason, order] = ["cards", "more", "details", "query", "reason", "order"].map(byId);
+  const [cards, more, dialog, query, reason, order, compare] = ["cards", "more", "details", "query", "reason", "order", "compare"].map(byId);
   const chips = [...document.querySelectorAll(".chip")];
   const collator = new Intl.Collator("en", { numeric: true });
   const worst = ["rejected", "failed", "refused", "review", "pending", "accepted"];
@@ -80,11 +80,53 @@
       ),
     );
   };
-  const draw = (most) => {
+  const drawCards = (most) => {
     const until = Math.min(shown.length, drawn + most);
     const fragment = document.createDocumentFragment();
     for (; drawn < until; drawn += 1) fragment.append(card(shown[drawn], drawn));
     cards.append(fragment);
+  };
+
+  // ---------------------------------------------------------------- side by side
+  let groups = []; // what differs in the compared variable only: indices into shown, by its values
+  const valueOf = (entry, name) => (name === "take" ? String(entry.take ?? 1) : (entry.variables?.[name] ?? ""));
+  const compared = () => compare?.value ?? "";
+  const others = (entry) => variables.filter((name) => name !== compared()).map((name) => valueOf(entry, name));
+  const groupOf = (entry) => JSON.stringify([entry.catalog_row, compared() === "take" ? 0 : (entry.take ?? 1), ...others(entry)]);
+  const columns = () => [...new Set(entries.map((entry) => valueOf(entry, compared())))].sort(collator.compare);
+  const mean = (values) => (values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : undefined);
+  const percent = (rate) => `${(100 * rate).toLocaleString("en-US", { maximumFractionDigits: 1 })}%`;
+  const heading = (value) => {
+    const own = entries.filter((entry) => valueOf(entry, compared()) === value);
+    const decided = own.filter((entry) => !["review", "pending"].includes(entry.verdict));
+    const accepted = own.filter((entry) => entry.verdict === "accepted").length;
+    const [cost, seconds] = ["spent_usd", "seconds"].map((field) => mean(own.map((entry) => entry[field]).filter((number) => number !== undefined)));
+    const facts = [decided.length ? `${percent(accepted / decided.length)} accepted` : "", cost === undefined ? "cost unknown" : `${usd(cost)} each`, seconds === undefined ? "" : duration(seconds)];
+    return el("div", { className: "column" }, el("h2", { dir: "auto" }, value || "(empty)"), el("p", {}, facts.filter(Boolean).join(" · ")));
+  };
+  const drawGroups = (most) => {
+    const values = columns();
+    if (!drawn) cards.append(el("div", { className: "heads" }, ...values.map(heading)));
+    const fragment = document.createDocumentFragment();
+    const until = Math.min(groups.length, drawn + Math.max(1, Math.ceil(most / values.length)));
+    for (; drawn < until; drawn += 1) {
+      const { first, byValue } = groups[drawn];
+      const label = [`Row ${first.catalog_row}`, ...others(first), compared() !== "take" && first.take > 1 ? `take ${first.take}` : ""].filter(Boolean).join(" · ");
+      const cells = values.map((value) => (byValue.has(value) ? card(shown[byValue.get(value)], byValue.get(value)) : el("div", { className: "gap" }, "Not wanted")));
+      fragment.append(el("section", { className: "group", "aria-label": label }, el("h3", { dir: "auto" }, label), el("div", { className: "cells" }, ...cells)));
+    }
+    cards.append(fragment);
+  };
+  const draw = (most) => (compared() ? drawGroups(most) : drawCards(most));
+  const sideBySide = (matching) => {
+    // A group is shown whole as soon as one of it matches: the others are what it is compared with.
+    const wanted = new Set(matching.map(groupOf));
+    const byGroup = new Map([...wanted].map((group) => [group, []]));
+    for (const entry of entries) byGroup.get(groupOf(entry))?.push(entry);
+    const members = [...byGroup.values()].map((group) => group.sort((a, b) => collator.compare(valueOf(a, compared()), valueOf(b, compared()))));
+    shown = members.flat();
+    let index = 0;
+    groups = members.map((group) => ({ first: group[0], byValue: new Map(group.map((entry) => [valueOf(entry, compared()), index++])) }));
   };
 
   // ---------------------------------------------------------------- filters
@@ -99,17 +141,21 @@
       .filter((entry) => !onlyReason || entry.codes?.includes(onlyReason))
       .filter((entry) => terms.every((term) => haystack(entry).includes(term)))
       .sort(orders[order.value]);
+    const found = shown.length;
+    if (compared()) sideBySide(shown);
+    cards.className = compared() ? "comparison" : "cards";
+    cards.style.setProperty("--columns", compared() ? columns().length : 1);
     cards.replaceChildren();
     drawn = 0;
-    draw(CHUNK);
-    byId("count").textContent = shown.length === entries.length ? plural(entries.length, "request") : `${count(shown.length)} of ${plural(entries.length, "request")}`;
+    if (shown.length) draw(CHUNK);
+    byId("count").textContent = found === entries.length ? plural(entries.length, "request") : `${count(found)} of ${plural(entries.length, "request")}`;
     byId("empty").hidden = shown.length > 0 || entries.length === 0;
     remember();
   };
 
   // The filters are in the address, so that a link can lead to what is to be reviewed.
   const remember = (open) => {
-    const state = { verdict: verdict(), reason: reason.value, q: query.value, order: order.value === "name" ? "" : order.value, open: open ?? "" };
+    const state = { verdict: verdict(), reason: reason.value, q: query.value, order: order.value === "name" ? "" : order.value, compare: compared(), open: open ?? "" };
     const text = new URLSearchParams(Object.entries(state).filter(([, value]) => value)).toString();
     history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
   };
@@ -119,6 +165,7 @@
     press(chips.some((chip) => chip.dataset.verdict === state.get("verdict")) ? state.get("verdict") : "");
     pick(reason, state.get("reason"));
     pick(order, state.get("order"));
+    if (compare) pick(compare, state.get("compare"));
     query.value = state.get("q") ?? "";
     update();
     const index = shown.findIndex((entry) => entry.name === state.get("open"));
@@ -192,7 +239,7 @@
       "Where it is",
       pairs([
         ["Catalog row", entry.catalog_row],
-        ["Take", (entry.take ?? 0) + 1],
+        ["Take", entry.take ?? 1],
         ["Size", entry.width_px ? `${entry.width_px} × ${entry.height_px} px` : ""],
         ["File", entry.bytes ? `${count(Math.max(1, Math.round(entry.bytes / 1000)))} kB` : ""],
         ["Key", entry.key, "code"],
@@ -235,7 +282,7 @@
     clearTimeout(waiting);
     waiting = setTimeout(update, 120);
   });
-  for (const select of [reason, order]) select.addEventListener("change", update);
+  for (const select of [reason, order, compare].filter(Boolean)) select.addEventListener("change", update);
   for (const chip of chips) chip.addEventListener("click", () => (press(chip.dataset.verdict), update()));
   byId("reset").addEventListener("click", () => {
     history.replaceState(null, "", "#");

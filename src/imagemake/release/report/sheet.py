@@ -42,6 +42,7 @@ def write_contact_sheet(
     title: str,
     thumbnails: Mapping[str, bytes],
     most_thumbnails: int,
+    variables: Sequence[str] = (),
 ) -> None:
     """Write the page; equal arguments give equal bytes.
 
@@ -54,6 +55,7 @@ def write_contact_sheet(
             that go into the page, so that a mapping may make them when they are asked for.
         most_thumbnails: At most that many go into the page, those of pictures that were not accepted first. The others
             load from their files.
+        variables: Columns by whose values pictures can be shown side by side, if there are several; ``take`` is one too.
 
     Raises:
         ValueError: If a thumbnail is neither JPEG nor WebP.
@@ -68,13 +70,21 @@ def write_contact_sheet(
         models=sorted({entry.model for entry in entries}),
         verdicts=[(verdict, word, metrics[verdict]) for verdict, word in VERDICTS.items() if metrics[verdict]],
         bar=_bar([(verdict, metrics[verdict]) for verdict in VERDICTS]),
+        compare=_comparable(entries, variables),
         thumbnails_shown=shown,
         pictures=pictures,
         style=_own("sheet.css"),
         script=_own("sheet.js"),
-        data=_embedded({"words": VERDICTS, "entries": [_card(entry, inlined) for entry in entries]}),
+        data=_embedded(
+            {"words": VERDICTS, "variables": list(variables), "entries": [_card(entry, inlined) for entry in entries]}
+        ),
     )
     write_whole(path, page.encode())
+
+
+def _comparable(entries: Sequence[Entry], variables: Sequence[str]) -> list[str]:
+    found = [name for name in variables if len({entry.variables.get(name) for entry in entries}) > 1]
+    return [*found, "take"] if any(entry.take > 1 for entry in entries) else found
 
 
 def _inlined(entries: Sequence[Entry], thumbnails: Mapping[str, bytes], most: int) -> dict[str, str]:
