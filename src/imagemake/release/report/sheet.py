@@ -55,7 +55,7 @@ def write_contact_sheet(
             that go into the page, so that a mapping may make them when they are asked for.
         most_thumbnails: At most that many go into the page, those of pictures that were not accepted first. The others
             load from their files.
-        variables: Columns by whose values pictures can be shown side by side, if there are several; ``take`` is one too.
+        variables: Columns by whose values, if there are several, pictures can be shown side by side; takes are too.
 
     Raises:
         ValueError: If a thumbnail is neither JPEG nor WebP.
