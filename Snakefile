@@ -3,6 +3,7 @@ imagemake: from config/ to results/, making only the pictures that are missing o
 
   snakemake -n             what would be made, why, and for how much
   snakemake pilot          a sample of the campaign, into results/pilot/
+  snakemake small          a larger one, the pilot's pictures among them, into results/small/
   snakemake                the whole campaign, into results/
   snakemake results/images/NAME.jpg    that picture and nothing else
 
@@ -34,6 +35,11 @@ rule all:
 rule pilot:
     input:
         "results/pilot/manifest.csv",
+
+
+rule small:
+    input:
+        "results/small/manifest.csv",
 
 
 onstart:

@@ -2,7 +2,7 @@
 What is handed over: the finished pictures under their names, with manifest, metrics and contact sheet.
 
 NEEDS  the plan, and every finished table
-MAKES  results/, results/pilot/       results/images/ is filled too, but declared by nobody: its files come and go by name
+MAKES  results/, results/pilot/, results/small/       results/images/ is filled too, but declared by nobody: its files come and go by name
 """
 
 
@@ -38,6 +38,21 @@ use rule release as release_pilot with:
         review="results/pilot/review.csv",
     log:
         "logs/release/pilot.log",
+
+
+use rule release as release_small with:
+    input:
+        plan=plan_of("small"),
+        tables=finished_of("small"),
+        later=finished_later_of("small"),
+    output:
+        manifest="results/small/manifest.csv",
+        parquet="results/small/manifest.parquet",
+        metrics="results/small/metrics.json",
+        sheet="results/small/index.html",
+        review="results/small/review.csv",
+    log:
+        "logs/release/small.log",
 
 
 rule image:

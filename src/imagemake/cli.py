@@ -15,6 +15,7 @@ make for AI images. The builds themselves are Snakemake's:
 
   snakemake -n        what would be made, why, and for how much
   snakemake pilot     a sample of the campaign
+  snakemake small     a larger one, the pilot's pictures among them
   snakemake           the whole campaign
 """
 

@@ -68,11 +68,11 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def page_of(tmp_path):
-    def write(entries, title="Autumn", thumbnails=None, most_thumbnails=100, variables=()):
+    def write(entries, title="Autumn", thumbnails=None, most_thumbnails=100, variables=(), **more):
         path = tmp_path / "contact_sheet.html"
         arguments = {"title": title, "thumbnails": thumbnails or {}, "most_thumbnails": most_thumbnails}
         arguments["variables"] = variables
-        write_contact_sheet(path, entries, metrics_of(entries), **arguments)
+        write_contact_sheet(path, entries, {**metrics_of(entries), **more}, **arguments)
         return Page(path.read_text(encoding="utf-8"))
 
     return write
@@ -283,3 +283,18 @@ def test_pictures_can_be_compared_by_what_has_several_values(page_of):
 def test_where_nothing_varies_nothing_can_be_compared(page_of):
     page = page_of([an_entry("a"), an_entry("b")], variables=["model"])
     assert not [attrs for tag, attrs in page.tags if tag == "select" and attrs["id"] == "compare"]
+
+
+def test_what_fails_more_than_the_rest_and_what_is_to_come_stands_at_the_top(page_of):
+    entries = [
+        an_entry(
+            f"{i}", variables={"color": "<b>red" if i < 5 else "teal"}, verdict="rejected" if i < 5 else "accepted"
+        )
+        for i in range(20)
+    ]
+    forecast = {"requests": 500, "to_make": 480, "cost_usd": 19.2, "seconds": 600.0}
+    page = page_of(entries, forecast={**forecast, "accepted": 375, "accepted_low": 260, "accepted_high": 440})
+    words = " ".join(page.words)
+    assert "<b>red" in page.texts["b"], "as text, not as an element"
+    assert "100% of 5" in words
+    assert "480 of 500 pictures are still to make: cost $19.20, time 10 minutes" in words

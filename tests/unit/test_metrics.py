@@ -5,7 +5,8 @@ import json
 import pytest
 from entries import an_attempt, an_entry, without_picture
 
-from imagemake.release.metrics import metrics_of, reason_code, write_metrics
+from imagemake.release.metrics import metrics_of, write_metrics
+from imagemake.release.reasons import reason_code
 
 
 def test_rates_leave_out_what_is_not_decided():

@@ -9,7 +9,7 @@ from imagemake.problems import UserError
 from imagemake.recipe import derive_seed
 from imagemake.wanted.campaign import load_campaign
 from imagemake.wanted.catalog import Row
-from imagemake.wanted.requests import expand, pilot_sample, within
+from imagemake.wanted.requests import expand, sample, within
 
 MUGS = [{"sku": "M-7", "product": "mug"}, {"sku": "V-1", "product": "vase"}]
 LEAST = {
@@ -335,14 +335,14 @@ COLORS = {"variables": {"color": [f"c{i}" for i in range(10)]}}
 
 
 def test_a_pilot_shows_every_value_of_every_variable():
-    found = pilot_sample(requests(*many(), **COLORS), 10, ["color"])
+    found = sample(requests(*many(), **COLORS), 10, ["color"])
     assert {request.variables["color"] for request in found} == {f"c{i}" for i in range(10)}
 
 
 @pytest.mark.parametrize(("size", "n"), [(3, 3), (25, 25), (1000, 400)])
 def test_a_pilot_has_its_size_and_the_catalogs_order(size, n):
     everything = requests(*many(), **COLORS)
-    found = pilot_sample(everything, size, ["color"])
+    found = sample(everything, size, ["color"])
     assert len(found) == n
     assert [everything.index(request) for request in found] == sorted(everything.index(request) for request in found)
 
@@ -350,7 +350,7 @@ def test_a_pilot_has_its_size_and_the_catalogs_order(size, n):
 def test_a_pilot_does_not_hang_on_the_order_of_rows():
     shuffled = many()
     random.Random(1).shuffle(shuffled)
-    one, other = (pilot_sample(requests(*values, **COLORS), 25, ["color"]) for values in (many(), shuffled))
+    one, other = (sample(requests(*values, **COLORS), 25, ["color"]) for values in (many(), shuffled))
     assert set(named(one)) == set(named(other))
 
 

@@ -25,7 +25,7 @@ class Order:
     Attributes:
         campaign: With what the command line changed.
         rows: The catalog.
-        scope: The target: ``all``, ``pilot``, or ``image/`` and a file name.
+        scope: The target: ``all``, ``pilot``, ``small``, or ``image/`` and a file name.
         made_at: When the plan was made, ISO 8601 in UTC; what was made later was made by its run.
         batches: Of the first round.
     """
@@ -37,18 +37,19 @@ class Order:
     batches: tuple[str, ...] = ()
 
     @cached_property
-    def _everything(self) -> list[Request]:
+    def everything(self) -> list[Request]:
+        """All requests of the campaign, whatever the target."""
         return expand(self.campaign, self.rows)
 
     @cached_property
     def requests(self) -> list[Request]:
         """The target's requests, in the order of the catalog."""
-        return requests_of_scope(self.campaign, self._everything, self.scope)
+        return requests_of_scope(self.campaign, self.everything, self.scope)
 
     @cached_property
     def names(self) -> frozenset[str]:
         """Names of the requests that a run may work on: ``only`` leaves the others as they are."""
-        return within(self.campaign, self._everything)
+        return within(self.campaign, self.everything)
 
     def states(self, inventory: Inventory) -> list[State]:
         """Say where each of the target's requests stands."""

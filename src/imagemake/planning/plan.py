@@ -17,11 +17,12 @@ from imagemake.problems import Problem, UserError
 from imagemake.wanted.campaign import Campaign
 from imagemake.wanted.model_choice import MODEL
 from imagemake.wanted.model_settings import settings_of
-from imagemake.wanted.requests import Request, pilot_sample, within
+from imagemake.wanted.requests import Request, sample, within
 
 ID_DIGITS = 16
 ALL = "all"
 PILOT = "pilot"
+SMALL = "small"
 IMAGE = "image/"
 
 
@@ -61,17 +62,18 @@ def requests_of_scope(campaign: Campaign, requests: Sequence[Request], scope: st
     Args:
         campaign: The campaign.
         requests: All of its requests.
-        scope: ``all``, ``pilot``, or ``image/`` and a file name.
+        scope: ``all``, ``pilot``, ``small``, or ``image/`` and a file name.
 
     Raises:
         UserError: If no request has that file name.
     """
     if scope == ALL:
         return list(requests)
-    if scope == PILOT:
+    if scope in (PILOT, SMALL):
         names = within(campaign, requests)
         chosen_from = [request for request in requests if request.name in names]
-        return pilot_sample(chosen_from, campaign.pilot.size, campaign.variables)
+        size = campaign.pilot.size if scope == PILOT else max(campaign.pilot.size, campaign.small.size)
+        return sample(chosen_from, size, campaign.variables)
     file_name = scope.removeprefix(IMAGE)
     found = [request for request in requests if file_name_of(campaign, request) == file_name]
     if not found:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -15,12 +17,15 @@ from imagemake.budget import Purse, spent_usd
 from imagemake.files import FileLock, write_whole
 from imagemake.journal import read_calls
 from imagemake.planning.explain import standing, summary
+from imagemake.planning.gates import check_gates
 from imagemake.planning.inventory import Inventory
 from imagemake.planning.model_check import check_models
 from imagemake.planning.order import Order
 from imagemake.planning.plan import ID_DIGITS, open_states, write_batches
 from imagemake.planning.settle import Stage, State
 from imagemake.problems import exit_on_mistakes
+from imagemake.release.entries import Entries
+from imagemake.release.metrics import metrics_of
 from imagemake.release.record import is_current, known_counts
 from imagemake.store import Store
 from imagemake.wanted.campaign import Campaign
@@ -110,6 +115,8 @@ class Planner:
         open_ones = open_states(states, order.names)
         to_generate = [state for state in open_ones if state.stage is Stage.GENERATE]
         warnings = check_models(to_generate, self.campaign, datetime.now(UTC).date())
+        if to_generate:
+            check_gates(self.campaign, scope, self._figures_of)
         print(summary(order, states, open_ones, self._inventory), file=sys.stderr)
         for warning in warnings:
             print(f"  Warning: {warning}", file=sys.stderr)
@@ -121,6 +128,12 @@ class Planner:
         path = WORK / "plans" / f"{run}.json"
         write_whole(path, content)
         return Plan(run, (str(path),), order.batches, self.campaign.attempts.most - 1 + SPARE_ROUNDS)
+
+    def _figures_of(self, stage: str) -> Mapping[str, Any]:
+        # Of the whole pilot: `only` narrows a run, not what was demanded before it.
+        order = Order(self.campaign.model_copy(update={"only": ()}), self._rows, stage, "")
+        of_state = Entries(order, self._inventory.store, ())
+        return metrics_of(of_state.entry(state) for state in order.states(self._inventory))
 
     def _write_batches(self, open_ones: list[State]) -> tuple[str, ...]:
         new = [state for state in open_ones if (state.stage, state.key) not in self._claimed]

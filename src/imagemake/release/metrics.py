@@ -12,9 +12,8 @@ import orjson
 
 from imagemake.files import write_whole
 from imagemake.release.manifest import Entry, Verdict
-
-DECIDED: tuple[Verdict, ...] = ("accepted", "rejected", "refused", "failed")
-_CODE_AT_MOST = 60
+from imagemake.release.reasons import DECIDED, reason_code
+from imagemake.release.success import failing_values, interval_95
 
 
 class _Attempt(NamedTuple):
@@ -40,7 +39,8 @@ def metrics_of(entries: Iterable[Entry]) -> dict[str, Any]:
         None stands for what cannot be said: a rate of nothing, or a cost where none is known. `cost_unknown` attempts
         are left out of `cost_usd_total` and `mean_cost_usd_per_image`, and so are `unknown_calls`: nobody answered
         these, and they may have cost `unknown_worst_usd` in all. `by_model` has the same numbers for each model, by
-        what the campaign calls it.
+        what the campaign calls it. `success_rate_low` and `success_rate_high` are the ends of its 95 % interval, and
+        `failing_values` are values of variables that fail more often than chance would have it.
     """
     entries = list(entries)
     by_model: dict[str, list[Entry]] = {}
@@ -49,6 +49,7 @@ def metrics_of(entries: Iterable[Entry]) -> dict[str, Any]:
     return {
         **_of_entries(entries),
         "failures_by_reason": _count_codes(entry.reasons for entry in entries if _failing(entry)),
+        "failing_values": [one.as_dict() for one in failing_values(entries)],
         "by_model": {label: _of_entries(own) for label, own in sorted(by_model.items())},
     }
 
@@ -57,11 +58,14 @@ def _of_entries(entries: Sequence[Entry]) -> dict[str, Any]:
     verdicts = Counter[Verdict](entry.verdict for entry in entries)
     at_once = [entry for entry in entries if entry.verdict == "accepted" and entry.attempts <= 1]
     decided = sum(verdicts[verdict] for verdict in DECIDED)
+    low, high = interval_95(verdicts["accepted"], decided) if decided else (0.0, 1.0)
     with_picture = [entry for entry in entries if entry.raw_digest is not None]
     return {
         "requests": len(entries),
         **{verdict: verdicts[verdict] for verdict in get_args(Verdict)},
         "success_rate": _ratio(verdicts["accepted"], decided),
+        "success_rate_low": round(low, 4) if decided else None,
+        "success_rate_high": round(high, 4) if decided else None,
         "first_attempt_success_rate": _ratio(len(at_once), decided),
         "attempts_mean": _mean([entry.attempts for entry in entries if entry.attempts], 3),
         "cached_share": _ratio(sum(entry.cached for entry in with_picture), len(with_picture)),
@@ -72,12 +76,6 @@ def _of_entries(entries: Sequence[Entry]) -> dict[str, Any]:
 def write_metrics(metrics: dict[str, Any], path: Path) -> None:
     """Write the numbers as JSON, in their order."""
     write_whole(path, orjson.dumps(metrics, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-
-
-def reason_code(reason: str) -> str:
-    """Return what reasons are counted by: the part before the first colon, at most 60 characters of it."""
-    code = " ".join(reason.partition(":")[0].split())
-    return code if len(code) <= _CODE_AT_MOST else code[: _CODE_AT_MOST - 1] + "…"
 
 
 def _attempts(entry: Entry) -> list[_Attempt]:

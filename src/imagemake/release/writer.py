@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from imagemake.budget import Purse
 from imagemake.files import link_or_copy, write_whole
 from imagemake.pictures.thumbnail_cache import ThumbnailCache, Thumbnails
 from imagemake.planning.inventory import Inventory
 from imagemake.planning.order import Order
-from imagemake.planning.plan import file_name_of
+from imagemake.planning.plan import PILOT, SMALL, file_name_of
 from imagemake.planning.reviews import COLUMNS
 from imagemake.planning.settle import Stage, State
 from imagemake.problems import Problem, UserError
+from imagemake.providers import provider_class
+from imagemake.release.closing import closing_words
 from imagemake.release.entries import VERDICTS, Entries
+from imagemake.release.forecast import Pace, forecast
 from imagemake.release.manifest import Entry, write_manifest
 from imagemake.release.metrics import metrics_of, write_metrics
 from imagemake.release.record import folder_of, write_record
 from imagemake.release.report.sheet import write_contact_sheet
 from imagemake.release.spreadsheet import safe_cell
 from imagemake.store import Held, Store
+from imagemake.wanted.campaign import Campaign
+from imagemake.wanted.model_settings import settings_of
 
 
 @dataclass(slots=True)
@@ -50,7 +58,7 @@ class Release:
         left_out = Purse(self.work / "purse.json", self.order.campaign.budget_usd).left_out()
         of_state = Entries(self.order, self.store, left_out)
         entries = [of_state.entry(state) for state in self.states]
-        metrics = metrics_of(entries)
+        metrics = {**metrics_of(entries), **self._forecast(entries)}
         report = self.order.campaign.report
         write_contact_sheet(
             folder / "index.html",
@@ -65,7 +73,18 @@ class Release:
         write_metrics(metrics, folder / "metrics.json")
         write_manifest(entries, folder / "manifest.csv", folder / "manifest.parquet")
         write_record(self.order, self.states, self.store, self.work)
-        return closing_words(entries, folder)
+        return closing_words(metrics, folder)
+
+    def _forecast(self, entries: Sequence[Entry]) -> dict[str, Any]:
+        """Say what the full run will come to, after a smaller one."""
+        if self.order.scope not in (PILOT, SMALL):
+            return {}
+        campaign, raw = self.order.campaign, self.store.raw
+        everything = self.order.everything
+        to_make = Counter(one.model or one.recipe.model for one in everything if raw.find(one.recipe.key()) is None)
+        paces = {label: pace for label in to_make if (pace := pace_of(label, campaign))}
+        found = forecast(entries, len(everything), to_make, paces)
+        return {"forecast": found.as_dict() if found else None}
 
     def _link_pictures(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -107,6 +126,18 @@ class Release:
         write_whole(path, text.getvalue().encode())
 
 
+def pace_of(label: str, campaign: Campaign) -> Pace | None:
+    """Return how fast pictures of a model can come; None for those that come in batches, when the provider likes."""
+    settings = settings_of(label, campaign)
+    if settings.mode == "batch":
+        return None
+    if not provider_class(settings.provider).paid:
+        return Pace(os.cpu_count() or 1)
+    rates = settings.rates or campaign.limits
+    per_min = [rate for rate in (rates.images_per_min, rates.requests_per_min) if rate is not None]
+    return Pace(campaign.limits.in_flight, min(per_min, default=None))
+
+
 def link_one(order: Order, target: Path, store: Store, work: Path) -> None:
     """Put one finished picture under its name.
 
@@ -119,24 +150,6 @@ def link_one(order: Order, target: Path, store: Store, work: Path) -> None:
         remedy = "Edit its row or the prompt, or decide about it in config/reviews.csv."
         raise UserError(Problem(str(target), f"there is no such picture ({state.stage.value}: {reasons})", remedy))
     link_or_copy(store.finished.path(state.finished), target)
-
-
-def closing_words(entries: Sequence[Entry], folder: Path) -> str:
-    """Say what is in a release, what is missing and why, and what to do about it."""
-    n = dict.fromkeys(("accepted", "review", "rejected", "refused", "failed", "pending"), 0)
-    for entry in entries:
-        n[entry.verdict] += 1
-    made = f"{n['accepted']:,} of {len(entries):,} pictures are in {folder}/images/"
-    lines = [f"imagemake: {made}; see {folder}/index.html"]
-    todo = {
-        "review": f"wait for a person: copy their rows from {folder}/review.csv to config/reviews.csv and decide",
-        "rejected": f"were rejected in every attempt: see {folder}/review.csv; edit their prompts, or approve them",
-        "refused": "were refused by the provider: edit their prompts, or give attempts.patches one for 'refused'",
-        "failed": "failed: run again to try again",
-        "pending": "were left as they are; the manifest says why",
-    }
-    lines += [f"  {n[verdict]:>7,} {words}" for verdict, words in todo.items() if n[verdict]]
-    return "\n".join(lines)
 
 
 def _is_same(target: Path, source: Path) -> bool:

@@ -30,6 +30,7 @@ from imagemake.wanted.chosen import Chosen, Measures, Quantity, ReasonCode, Step
 from imagemake.wanted.config_problems import TAGS, Mistake, mistake, mistakes, problems_of
 from imagemake.wanted.model_settings import ModelRule, ModelSettings, as_in_model
 from imagemake.wanted.settings import Cell, ColumnName, Section, TemplateText, Text, Values
+from imagemake.wanted.stages import Gates, Pilot, Small
 
 CONFIG = "config/config.yaml"
 CATALOG_SUFFIXES = (".csv", ".json", ".jsonl")
@@ -171,12 +172,6 @@ class Postprocess(Section):
     output: Output = Field(default_factory=Output, description="The files of a release.")
 
 
-class Pilot(Section):
-    """The small run before the large one."""
-
-    size: int = Field(50, ge=1, description="Pictures of a pilot: it shows every value of every variable, if it can.")
-
-
 class Report(Section):
     """The contact sheet of a release."""
 
@@ -279,6 +274,10 @@ class Campaign(Section):
     validation: Validation = Field(default_factory=Validation, description="Which pictures are good enough.")
     postprocess: Postprocess = Field(default_factory=Postprocess, description="How accepted pictures are finished.")
     pilot: Pilot = Field(default_factory=Pilot, description="The small run before the large one.")
+    small: Small = Field(default_factory=Small, description="The run between the pilot and the full one.")
+    gates: Gates = Field(
+        default_factory=Gates, description="What a stage must have come to before a later one may make pictures."
+    )
     batch_size: int = Field(
         500,
         ge=1,

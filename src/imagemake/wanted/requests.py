@@ -268,7 +268,7 @@ def within(campaign: Campaign, requests: Iterable[Request], *, where: str = CONF
     return frozenset(wanted)
 
 
-def pilot_sample(requests: Sequence[Request], size: int, variables: Collection[str]) -> list[Request]:
+def sample(requests: Sequence[Request], size: int, variables: Collection[str]) -> list[Request]:
     """Choose a small number of requests that shows as much as it can; the order of rows does not matter.
 
     Args:
@@ -278,7 +278,7 @@ def pilot_sample(requests: Sequence[Request], size: int, variables: Collection[s
 
     Returns:
         At most `size` requests, in the catalog's order: in an order that their names' digests decide, first those that
-        show a value not seen so far, then any.
+        show a value not seen so far, then any. A larger sample holds every smaller one.
     """
     shuffled = sorted(requests, key=lambda request: hashlib.sha256(request.name.encode()).digest())
     seen = set[tuple[str, str]]()

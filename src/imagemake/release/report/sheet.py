@@ -17,8 +17,9 @@ from urllib.parse import quote
 import orjson
 
 from imagemake.files import write_whole
+from imagemake.release.durations import duration_words
 from imagemake.release.manifest import Entry
-from imagemake.release.metrics import reason_code
+from imagemake.release.reasons import reason_code
 
 VERDICTS = {
     "accepted": "Accepted",
@@ -164,7 +165,9 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(csp_hash=_csp_hash, percent=_percent, usd=_usd, duration=_duration)
+    environment.filters.update(
+        csp_hash=_csp_hash, percent=_percent, usd=_usd, duration=_duration, long_duration=duration_words
+    )
     return environment.get_template("sheet.html.j2")
 
 

@@ -1,0 +1,106 @@
+"""What the full run will come to, by what a smaller one before it came to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from imagemake.release.manifest import Entry
+from imagemake.release.reasons import DECIDED
+from imagemake.release.success import interval_95
+
+MINUTE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast the pictures of a model can come.
+
+    Attributes:
+        at_once: Calls at once.
+        images_per_min: Most pictures a minute; None where nothing holds them back.
+    """
+
+    at_once: int
+    images_per_min: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The full run; what cannot be said is None.
+
+    Attributes:
+        requests: Of the whole campaign.
+        to_make: Those that have no picture yet.
+        cost_usd: What these will cost, with the attempts that they will need.
+        seconds: How long they will take.
+        accepted: Pictures that will be accepted, of all requests.
+        accepted_low: Low end of the 95 % interval.
+        accepted_high: Its high end.
+    """
+
+    requests: int
+    to_make: int
+    cost_usd: float | None
+    seconds: float | None
+    accepted: int
+    accepted_low: int
+    accepted_high: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+
+def forecast(
+    entries: Sequence[Entry], requests: int, to_make: Counter[str], paces: Mapping[str, Pace]
+) -> Forecast | None:
+    """Forecast the full run.
+
+    Args:
+        entries: Of the smaller run, which stand for all.
+        requests: Of the whole campaign.
+        to_make: Requests without a picture, by the model's label.
+        paces: By the model's label; a model without one comes when it comes.
+
+    Returns:
+        None where nothing is decided yet.
+    """
+    decided = [entry for entry in entries if entry.verdict in DECIDED]
+    if not decided:
+        return None
+    accepted = sum(entry.verdict == "accepted" for entry in decided)
+    low, high = interval_95(accepted, len(decided))
+    by_model: dict[str, list[Entry]] = {}
+    for entry in decided:
+        by_model.setdefault(entry.model_label or entry.model, []).append(entry)
+    costs = [_cost_usd(by_model.get(label, []), n) for label, n in to_make.items()]
+    times = [_seconds(by_model.get(label, []), n, paces.get(label)) for label, n in to_make.items()]
+    return Forecast(
+        requests,
+        to_make.total(),
+        None if None in costs else round(sum(cost for cost in costs if cost is not None), 6),
+        # Models are asked side by side: the slowest decides.
+        None if None in times else round(max((time for time in times if time is not None), default=0.0), 1),
+        round(requests * accepted / len(decided)),
+        round(requests * low),
+        round(requests * high),
+    )
+
+
+def _cost_usd(entries: Sequence[Entry], n: int) -> float | None:
+    costs = [entry.spent_usd for entry in entries]
+    known = [cost for cost in costs if cost is not None]
+    return n * sum(known) / len(known) if known and len(known) == len(costs) else None
+
+
+def _seconds(entries: Sequence[Entry], n: int, pace: Pace | None) -> float | None:
+    timed = [(entry.seconds, entry.attempts) for entry in entries if entry.seconds is not None]
+    if not timed or pace is None:
+        return None
+    attempts = sum(attempts for _, attempts in timed) / len(timed)
+    call_s = sum(seconds for seconds, _ in timed) / len(timed)
+    unhindered = n * attempts * call_s / pace.at_once
+    return max(unhindered, MINUTE_S * n * attempts / pace.images_per_min) if pace.images_per_min else unhindered
