@@ -44,3 +44,7 @@ rule small:
 
 onstart:
     PLANNER.begin_run()
+
+
+onerror:
+    PLANNER.tell_crash()

@@ -20,7 +20,13 @@ rule generate:
         api_calls=api_calls_of,
     params:
         settings=sections(
-            "campaign", "model", "more_models", "models", "budget_usd", "limits"
+            "campaign",
+            "model",
+            "more_models",
+            "models",
+            "budget_usd",
+            "limits",
+            "alerts",
         ),
     # shell, not script: a `script:` job starts four times slower, and reruns when the file's mtime moves.
     shell:

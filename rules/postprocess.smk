@@ -16,7 +16,7 @@ rule postprocess:
     conda:
         "../envs/postprocess.yaml"
     params:
-        settings=sections("validation", "postprocess"),
+        settings=sections("campaign", "validation", "postprocess", "alerts"),
     shell:
         r"""
         python scripts/postprocess.py --settings {params.settings:q} \

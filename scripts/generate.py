@@ -4,8 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from imagemake.alerts import Alarm
 from imagemake.batch import read_table, write_table
-from imagemake.generate import StoppedError, generate_for_job
+from imagemake.buyer import StoppedError, ToldToStopError
+from imagemake.generate import generate_for_job
 from imagemake.wanted.sections import Sections
 
 
@@ -15,25 +17,28 @@ def main() -> None:
     parser.add_argument("--outcomes", type=Path, required=True, help="where the outcomes go, JSON Lines")
     parser.add_argument("--calls", type=int, required=True, help="calls at once: the tokens that this job holds")
     parser.add_argument(
-        "--settings",
-        required=True,
-        help="the campaign's sections campaign, model, more_models, models, budget_usd, limits",
+        "--settings", required=True, help="sections campaign, model, more_models, models, budget_usd, limits, alerts"
     )
     parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
     parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
     options = parser.parse_args()
+    sections = Sections.model_validate_json(options.settings)
+    alarm = Alarm(sections.alerts, sections.campaign, options.work)
     try:
         items = generate_for_job(
             read_table(options.batch),
-            Sections.model_validate_json(options.settings),
+            sections,
             job=options.batch.stem,
             calls=options.calls,
             store=options.store,
             work=options.work,
         )
     except StoppedError as error:
+        if not isinstance(error, ToldToStopError):
+            alarm.tell("stopped", str(error))
         sys.exit(str(error))
     write_table(options.outcomes, items)
+    alarm.tell_left_out(items)
 
 
 if __name__ == "__main__":

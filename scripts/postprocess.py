@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from imagemake.alerts import Alarm
 from imagemake.batch import read_table, write_table
 from imagemake.finish import Finisher
 from imagemake.pictures.thumbnail_cache import ThumbnailCache
@@ -14,7 +15,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--verdicts", type=Path, required=True, help="pictures with measures, JSON Lines")
     parser.add_argument("--finished", type=Path, required=True, help="where the finished ones are told, JSON Lines")
-    parser.add_argument("--settings", required=True, help="the campaign's sections validation and postprocess")
+    parser.add_argument("--settings", required=True, help="sections campaign, validation, postprocess, alerts")
     parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
     parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
     options = parser.parse_args()
@@ -22,7 +23,9 @@ def main() -> None:
     finisher = Finisher(
         sections.postprocess, sections.validation, Store(options.store), ThumbnailCache(options.work / "thumbnails")
     )
-    write_table(options.finished, finisher.finish_batch(read_table(options.verdicts)))
+    items = finisher.finish_batch(read_table(options.verdicts))
+    write_table(options.finished, items)
+    Alarm(sections.alerts, sections.campaign, options.work).tell_failures(items)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from imagemake.alerts import Alarm
 from imagemake.planning.order import Order
 from imagemake.problems import exit_on_mistakes
 from imagemake.release.writer import Release
@@ -16,7 +17,10 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
     options = parser.parse_args()
     with exit_on_mistakes():
-        print(Release(Order.read(options.plan), Store(options.store), options.work).write())
+        order = Order.read(options.plan)
+        words = Release(order, Store(options.store), options.work).write()
+    print(words)
+    Alarm(order.campaign.alerts, order.campaign.campaign, options.work).tell("finished", words)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,10 @@ class StoppedError(Exception):
     """No call can succeed until the user does something; the message says what."""
 
 
+class ToldToStopError(StoppedError):
+    """The process was told to end, by Ctrl-C or a signal."""
+
+
 @dataclass(slots=True)
 class Buyer:
     """Makes the pictures of one batch.

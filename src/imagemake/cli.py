@@ -64,6 +64,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     reference.add_argument("--folder", type=Path, default=Path("config"), help="default: config")
     reference.set_defaults(run=_reference)
+    alerts = commands.add_parser(
+        "alerts",
+        help="send a test message to every address of IMAGEMAKE_ALERTS",
+        description="Sends a test message to every address in the environment variable IMAGEMAKE_ALERTS: addresses of "
+        "Apprise, with spaces between them, such as mailto://user:password@host. What is told of a run is set under "
+        "alerts in config.yaml.",
+    )
+    alerts.set_defaults(run=_alerts)
     _add_ledger_options(
         commands.add_parser(
             "ledger",
@@ -111,6 +119,19 @@ def _reference(options: argparse.Namespace) -> int:
 
     write_reference(options.folder)
     return 0
+
+
+def _alerts(_: argparse.Namespace) -> int:
+    from imagemake.alerts import ADDRESSES, addresses, send
+
+    if not addresses():
+        print(f"The environment variable {ADDRESSES} holds no address.", file=sys.stderr)
+        return 1
+    failures = send("imagemake: a test", "Messages about runs come here.")
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    print(f"{len(addresses()) - len(failures)} of {len(addresses())} addresses took the message.")
+    return 1 if failures else 0
 
 
 def _ledger(options: argparse.Namespace) -> int:

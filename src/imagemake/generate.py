@@ -12,7 +12,7 @@ from typing import cast
 from imagemake.batch import Item
 from imagemake.batch_buying import BatchBuyer
 from imagemake.budget import Budget, Purse
-from imagemake.buyer import Buyer, StoppedError
+from imagemake.buyer import Buyer, StoppedError, ToldToStopError
 from imagemake.fingerprint import fingerprint
 from imagemake.journal import Journal
 from imagemake.models import Model, load_models
@@ -54,12 +54,12 @@ async def generate_batch(work: Sequence[Work], calls: int, grace_s: float) -> li
     try:
         made = await buying
     except asyncio.CancelledError:
-        raise StoppedError(f"calls in flight did not land within {grace_s:g} s; they may be billed") from None
+        raise ToldToStopError(f"calls in flight did not land within {grace_s:g} s; they may be billed") from None
     finally:
         for provider in {id(buyer.provider): buyer.provider for buyer, _ in work}.values():
             await provider.close()
     if told:
-        raise StoppedError(f"stopped by {told[0]}; every picture that came is in the store")
+        raise ToldToStopError(f"stopped by {told[0]}; every picture that came is in the store")
     return made
 
 
@@ -199,7 +199,7 @@ async def _by_batches(buyer: BatchBuyer, items: Sequence[Item], *, buys: bool) -
     try:
         return await work
     except asyncio.CancelledError:
-        raise StoppedError(
+        raise ToldToStopError(
             "stopped; a batch that was submitted goes on at the provider, and the next run picks its results up"
         ) from None
     except ProviderError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fake_openai import Rule
+from webhook import a_webhook
 
 RETRY = {"tries": 4, "first_wait_s": 0.01}
 
@@ -270,3 +271,21 @@ def test_a_budget_needs_a_bound_for_such_a_model_and_says_which(project):
     made.write_config(models={"openai": {FLARE["name"]: facts}})
     made.snakemake()
     assert made.calls() == 4
+
+
+def test_a_run_tells_what_stopped_it_and_when_it_is_done(project, server, monkeypatch):
+    rules(server, Rule(behavior="insufficient_quota"))
+    made = project(alerts={"on": ["stopped", "finished", "crashed"]})
+    with a_webhook() as webhook:
+        monkeypatch.setenv("IMAGEMAKE_ALERTS", webhook.address)
+        made.snakemake(expect=1)
+        assert sorted(title for title, _ in webhook.told) == [
+            "imagemake: test shop: crashed",
+            "imagemake: test shop: stopped",
+        ]
+        assert "quota" in dict(webhook.told)["imagemake: test shop: stopped"]
+        webhook.taken.clear()
+        rules(server)
+        made.snakemake()
+        made.snakemake()
+        assert [title for title, _ in webhook.told] == ["imagemake: test shop: finished"]

@@ -24,6 +24,7 @@ ALL = "all"
 PILOT = "pilot"
 SMALL = "small"
 IMAGE = "image/"
+NOT_SHOWN = ("limits", "batch_size", "alerts", "gates")  # sections that change nothing of what a release shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ def item_of(state: State) -> Item:
 
 def release_digest(states: Sequence[State], campaign: Campaign) -> str:
     """Return a digest of all that a release shows: equal digests mean that it need not be written again."""
-    content = hashlib.sha256(fingerprint(campaign.model_dump(mode="json", exclude={"limits", "batch_size"})).encode())
+    content = hashlib.sha256(fingerprint(campaign.model_dump(mode="json", exclude=set(NOT_SHOWN))).encode())
     for state in states:
         finished = state.finished.digest if state.finished else ""
         shown = (state.request.name, state.key, state.stage, finished, *map(str, state.reasons), state.request.row)

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from imagemake.alerts import Alarm, check_alerts
 from imagemake.budget import Purse, spent_usd
 from imagemake.files import FileLock, write_whole
 from imagemake.journal import read_calls
@@ -68,6 +69,7 @@ class Planner:
         self._plans: dict[str, Plan] = {}
         self._claimed: dict[tuple[str, str], str] = {}  # batch by stage and key, over all targets of this process
         self._run_lock = FileLock(WORK / "run.lock")
+        self._alarm = Alarm(campaign.alerts, campaign.campaign, WORK)
 
     def plan(self, scope: str) -> Plan:
         """Plan a target, say so on standard error, and write its batches; the second time, only return it.
@@ -86,9 +88,14 @@ class Planner:
                 f"Another run is at work in this folder ({self._run_lock.path} is locked). Wait for it, or stop it; "
                 "nothing is lost by that, and no file must be removed."
             )
+        self._alarm.begin_run()
         if self.campaign.budget_usd.is_limited:
             spent = spent_usd(read_calls(Store(STORE).journal_folder), self.campaign.campaign)
             Purse(WORK / "purse.json", self.campaign.budget_usd).open(spent)
+
+    def tell_crash(self) -> None:
+        """Tell whoever is to be told that the run ended with an error."""
+        self._alarm.tell("crashed", "The run ended with an error. Its log tells which; run it again to go on.")
 
     @staticmethod
     def batches_in(path: str) -> list[str]:
@@ -117,6 +124,8 @@ class Planner:
         warnings = check_models(to_generate, self.campaign, datetime.now(UTC).date())
         if to_generate:
             check_gates(self.campaign, scope, self._figures_of)
+        if open_ones:
+            warnings += check_alerts(self.campaign.alerts)
         print(summary(order, states, open_ones, self._inventory), file=sys.stderr)
         for warning in warnings:
             print(f"  Warning: {warning}", file=sys.stderr)

@@ -12,7 +12,7 @@ import orjson
 
 from imagemake.files import write_whole
 from imagemake.fingerprint import fingerprint
-from imagemake.planning.plan import ALL, IMAGE, counts, file_name_of, release_digest
+from imagemake.planning.plan import ALL, IMAGE, NOT_SHOWN, counts, file_name_of, release_digest
 from imagemake.planning.reviews import REVIEWS
 from imagemake.planning.settle import OPEN, Stage, State
 
@@ -66,7 +66,7 @@ def _seen(order: Order, store: Store, work: Path) -> str:
     pictures = ((held.file_name for held in shelf.all()) for shelf in (store.raw, store.finished))
     wanted = {
         "record": RECORD_VERSION,
-        "campaign": order.campaign.model_dump(mode="json", exclude={"limits", "batch_size"}),
+        "campaign": order.campaign.model_dump(mode="json", exclude=set(NOT_SHOWN)),
         "unknown": order.campaign.limits.unknown,
         "measures": [measure.identity for measure in order.campaign.validation.measures_needed()],
         "rows": [[row.number, dict(row.values)] for row in order.rows],

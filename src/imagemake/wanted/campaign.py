@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from imagemake.alerts import Alerts
 from imagemake.budget import Budget
 from imagemake.limits import Limits
 from imagemake.measures import BUILT_IN
@@ -283,6 +284,9 @@ class Campaign(Section):
         ge=1,
         description="Pictures one job handles at most; small runs are divided evenly, into 8 jobs a stage where that "
         "leaves 20 pictures or more to each. Starting a job costs about a second.",
+    )
+    alerts: Alerts = Field(
+        default_factory=Alerts, description="Messages about a run, to mail, Slack, a webhook and so on."
     )
     report: Report = Field(default_factory=Report, description="The contact sheet of a release.")
     models: Mapping[str, Mapping[str, ModelFacts]] = Field(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
+from imagemake.alerts import Alerts
 from imagemake.budget import Budget
 from imagemake.limits import Limits
 from imagemake.models import ModelFacts
@@ -23,6 +24,7 @@ class Sections(Section):
     models: dict[str, dict[str, ModelFacts]] = Field(default_factory=dict)
     budget_usd: Budget = Field(default_factory=Budget)
     limits: Limits = Field(default_factory=Limits)
+    alerts: Alerts = Field(default_factory=Alerts)
     validation: Validation = Field(default_factory=Validation)
     postprocess: Postprocess = Field(default_factory=Postprocess)
 
