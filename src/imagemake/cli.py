@@ -37,6 +37,13 @@ examples:
 """
 
 
+REVIEW_DESCRIPTION = """\
+Opens a page on this machine with every picture that waits for a person: approve, reject, make again with another prompt.
+Decisions are added to config/reviews.csv at once; the next `snakemake` obeys them. Several reviewers may work at a time.
+Keys: A approve, R reject, G make again, N note, U undo, ? all of them. More: docs/review.md
+"""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; ends the process with 1 where it found something wrong."""
     options = _parser().parse_args(arguments)
@@ -72,6 +79,14 @@ def _parser() -> argparse.ArgumentParser:
         "alerts in config.yaml.",
     )
     alerts.set_defaults(run=_alerts)
+    _add_review_options(
+        commands.add_parser(
+            "review",
+            help="decide about doubtful pictures in the browser",
+            description=REVIEW_DESCRIPTION,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
     _add_ledger_options(
         commands.add_parser(
             "ledger",
@@ -98,6 +113,23 @@ def _add_ledger_options(ledger: argparse.ArgumentParser) -> None:
     ledger.add_argument("--outcome", metavar="NAME", help="made, refused, failed, unreadable, unknown or waiting")
     ledger.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: table")
     ledger.set_defaults(run=_ledger)
+
+
+def _add_review_options(review: argparse.ArgumentParser) -> None:
+    review.add_argument("--port", type=int, default=8765, help="default: 8765; 0 takes any that is free")
+    review.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen at; default: 127.0.0.1, which only this machine reaches. Any other asks for the token "
+        "that is printed; the connection is not encrypted",
+    )
+    review.add_argument("--token", action="store_true", help="ask for a token here too, where others have accounts")
+    review.add_argument(
+        "--allow-host", metavar="NAME", action="append", default=[], help="another name that this server goes by"
+    )
+    review.add_argument("--reviewer", metavar="NAME", help="who decides; default: the name that git knows")
+    review.add_argument("--no-browser", action="store_true", help="only print the address")
+    review.set_defaults(run=_review)
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -162,6 +194,23 @@ def _ledger(options: argparse.Namespace) -> int:
         _print_lines(lines_of_calls(calls, options.format))
     else:
         _print_lines(lines_of_sums(sum_calls(calls, by), options.format))
+    return 0
+
+
+def _review(options: argparse.Namespace) -> int:
+    from imagemake.problems import exit_on_mistakes
+    from imagemake.review.serve import Wish, serve
+
+    wish = Wish(
+        host=options.host,
+        port=options.port,
+        reviewer=options.reviewer,
+        browser=not options.no_browser,
+        ask_token=options.token,
+        allow_hosts=tuple(options.allow_host),
+    )
+    with exit_on_mistakes():
+        serve(Path(), wish)
     return 0
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from imagemake.recipe import Recipe, derive_seed
+
+if TYPE_CHECKING:
+    from imagemake.planning.reviews import Review
 
 
 def recipe_of_attempt(first: Recipe, attempt: int, failed_for: Sequence[str], patches: Mapping[str, str]) -> Recipe:
@@ -27,3 +31,8 @@ def patches_for(codes: Iterable[str], patches: Mapping[str, str]) -> list[str]:
     """Return the texts to append for some reasons, each once, in the order of the reasons."""
     found = (patches.get(code, patches.get(code.partition(".")[0])) for code in codes)
     return list(dict.fromkeys(text for text in found if text))
+
+
+def edited_prompt(prompt: str, review: Review) -> str:
+    """Return the prompt that a person asked for instead of the one whose picture they saw."""
+    return review.prompt.strip() or " ".join(part for part in (prompt, review.patch.strip()) if part)

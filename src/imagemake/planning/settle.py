@@ -8,7 +8,7 @@ stays, then the earlier attempt, then the name that sorts first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from pydantic import Field
 from imagemake.batch import Measured
 from imagemake.journal import Outcome
 from imagemake.measures import Value
-from imagemake.planning.attempts import patches_for, recipe_of_attempt
+from imagemake.planning.attempts import edited_prompt, patches_for, recipe_of_attempt
 from imagemake.planning.verdict import (
     ACCEPTED,
     UNDECODABLE,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from imagemake.wanted.requests import Request
 
 NEAR_DUPLICATE = "near_duplicate"
+REVIEW_CODES = {"reject": "review", "regenerate": "regenerate"}
 IN_A_BATCH = "waiting in a batch"
 
 
@@ -136,6 +137,8 @@ class State:
         finish_key: The finished picture's, for accepted ones.
         finished: The finished picture.
         past: Earlier attempts.
+        asked: What the next attempts derive from where a person wrote another prompt.
+        asked_at: The attempt that has that prompt.
     """
 
     request: Request
@@ -150,11 +153,18 @@ class State:
     finish_key: str | None = None
     finished: Held | None = None
     past: list[Past] = field(default_factory=list)
+    asked: Recipe | None = None
+    asked_at: int = 0
 
     @property
     def failed_for(self) -> list[str]:
         """Reason codes of all earlier attempts, in their order."""
         return [reason.code for past in self.past for reason in past.reasons]
+
+    @property
+    def patched_for(self) -> list[str]:
+        """The same, but of the attempts since a person wrote another prompt: it is meant as it was written."""
+        return [reason.code for past in self.past[self.asked_at :] for reason in past.reasons]
 
 
 def settle(
@@ -186,13 +196,18 @@ def settle(
             else:
                 kept.append(state)
                 _stand_accepted(state, inventory, policy)
-        walking = [state for state in rejected if _goes_on(state, policy)]
+        walking = [state for state in rejected if _goes_on(state, policy, reviews.get(state.key))]
     return states
 
 
 def _look(state: State, inventory: Inventory, policy: Policy, reviews: Mapping[str, Review]) -> Verdict | None:
     """Look at the current attempt; None where no verdict can be given yet, and the stage says what is missing."""
     state.raw = inventory.raw.get(state.key)
+    review = reviews.get(state.key)
+    if state.raw is None and review is not None and review.decision != "approve":
+        verdict = _with_review(ACCEPTED, review)  # what a person does not want is not bought again
+        state.reasons = verdict.reasons
+        return verdict
     if state.raw is None:
         return _look_missing(state, inventory, policy)
     state.measured = inventory.measured(state.raw)
@@ -207,7 +222,7 @@ def _look(state: State, inventory: Inventory, policy: Policy, reviews: Mapping[s
         formats=policy.formats,
         size_as_requested=policy.size_as_requested,
     )
-    verdict = _with_review(verdict, reviews.get(state.key))
+    verdict = _with_review(verdict, review)
     state.reasons = verdict.reasons
     if verdict.status is Status.REVIEW:
         state.stage = Stage.REVIEW
@@ -215,11 +230,13 @@ def _look(state: State, inventory: Inventory, policy: Policy, reviews: Mapping[s
 
 
 def _with_review(verdict: Verdict, review: Review | None) -> Verdict:
-    if review is None or (verdict.reasons and verdict.reasons[0].code == UNDECODABLE):
+    if review is None:
         return verdict
     if review.decision == "approve":
-        return ACCEPTED
-    return Verdict(Status.REJECTED, (Reason("review", review.note or "rejected by a person"),))
+        undecodable = verdict.reasons and verdict.reasons[0].code == UNDECODABLE
+        return verdict if undecodable else ACCEPTED
+    words = "rejected by a person" if review.decision == "reject" else "a person asked for another one"
+    return Verdict(Status.REJECTED, (Reason(REVIEW_CODES[review.decision], review.note or words),))
 
 
 def _look_missing(state: State, inventory: Inventory, policy: Policy) -> Verdict | None:
@@ -327,18 +344,26 @@ def _stand_accepted(state: State, inventory: Inventory, policy: Policy) -> None:
         state.why = "post-processing changed" if again else "not finished yet"
 
 
-def _goes_on(state: State, policy: Policy) -> bool:
+def _goes_on(state: State, policy: Policy, review: Review | None) -> bool:
     """Move a rejected request to its next attempt, if it has one; its last stage stands otherwise."""
+    asked = review is not None and review.decision == "regenerate"  # then there is one more, however many there were
     last_one = state.attempt + 1 >= policy.most_attempts
     refused = state.stage is Stage.REFUSED
     # The same prompt would be refused again: only a patch can help.
-    if last_one or (refused and not patches_for(["refused"], policy.patches)):
+    if not asked and (last_one or (refused and not patches_for(["refused"], policy.patches))):
         if not refused:
             state.stage = Stage.REJECTED
         return False
     state.past.append(Past(state.attempt, state.recipe, state.key, state.raw, state.reasons))
     state.attempt += 1
-    state.recipe = recipe_of_attempt(state.request.recipe, state.attempt, state.failed_for, policy.patches)
+    if review is not None and asked:
+        state.asked_at = state.attempt
+        state.asked = replace(state.request.recipe, prompt=edited_prompt(state.recipe.prompt, review))
+    first, patches = state.request.recipe, policy.patches
+    if state.asked is not None:
+        first = state.asked
+        patches = {code: text for code, text in patches.items() if text not in first.prompt}
+    state.recipe = recipe_of_attempt(first, state.attempt, state.patched_for, patches)
     state.key = state.recipe.key()
     state.stage, state.raw, state.measured, state.reasons = Stage.GENERATE, None, {}, ()
     return True

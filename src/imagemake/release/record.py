@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 RESULTS = Path("results")
 FILES = ("manifest.csv", "manifest.parquet", "metrics.json", "index.html", "review.csv")
 RECORD = "release.json"
-RECORD_VERSION = 1  # raised when the same pictures, measures and campaign may stand otherwise
+RECORD_VERSION = 2  # raised when the same pictures, measures and campaign may stand otherwise
 
 
 def folder_of(scope: str) -> Path:

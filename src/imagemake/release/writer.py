@@ -121,7 +121,7 @@ class Release:
         for state in self.states:
             if state.stage in (Stage.REVIEW, Stage.REJECTED):
                 reasons = "; ".join(map(str, state.reasons))
-                row = [state.key, "", "", "", "", state.request.name, VERDICTS[state.stage], reasons]
+                row = [state.key, *[""] * (len(COLUMNS) - 1), state.request.name, VERDICTS[state.stage], reasons]
                 writer.writerow([safe_cell(cell) for cell in row])
         write_whole(path, text.getvalue().encode())
 

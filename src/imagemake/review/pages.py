@@ -1,0 +1,210 @@
+"""The pages, rendered on the server. Templates escape everything that is put into them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from imagemake.planning.reviews import NOTE, UNDO, Review
+from imagemake.review.choices import DONE_WORDS, why_not
+from imagemake.review.decisions import Known, mark_of
+from imagemake.review.pictures import picture_url, thumbnail_url
+from imagemake.review.queue import ALL, DECIDED, TABS, Filter, Item, View, measures_of
+
+PAGE_SIZE = 60
+SIMILAR_SHOWN = 8
+SAMPLES_SHOWN = 24
+STATIC: Mapping[str, tuple[str, str, str]] = {
+    "sheet.css": ("imagemake.release.report", "sheet.css", "text/css"),
+    "review.css": ("imagemake.review", "static/review.css", "text/css"),
+    "review.js": ("imagemake.review", "static/review.js", "text/javascript"),
+}
+_WORD_OF_DECISION = {"approve": "accepted", "reject": "rejected", "regenerate": "pending"}
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What every page shows.
+
+    Attributes:
+        title: Of the campaign.
+        reviewer: Who decides.
+        form_token: What forms carry.
+        problem: A mistake in a file, which hides what changed since; empty for none.
+        said: What the last action did; empty for none.
+        error: What could not be done; empty for none.
+    """
+
+    title: str
+    reviewer: str
+    form_token: str
+    problem: str = ""
+    said: str = ""
+    error: str = ""
+
+
+def queue_page(frame: Frame, view: View, wanted: Filter, page: int) -> str:
+    """Return the list of a filter's pictures.
+
+    Args:
+        frame: What every page shows.
+        view: Where everything stands.
+        wanted: The filter.
+        page: From 1.
+    """
+    items = view.matching(wanted)
+    pages = max(1, -(-len(items) // PAGE_SIZE))
+    page = min(max(page, 1), pages)
+    counts = view.counts()
+    return _render(
+        "queue.html.j2",
+        frame,
+        wanted=wanted,
+        counts=counts,
+        n=len(items),
+        first=items[0] if items else None,
+        cards=[_card(item, view) for item in items[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]],
+        page=page,
+        pages=pages,
+        reasons=view.reasons(wanted.tab),
+        columns=view.queue.columns,
+        tabs=[(tab, word, counts[tab]) for tab, word in TABS.items() if counts[tab] or tab in ("review", wanted.tab)],
+    )
+
+
+def picture_page(frame: Frame, view: View, known: Known, item: Item, wanted: Filter, *, compare: bool = False) -> str:
+    """Return the page of one picture.
+
+    Args:
+        frame: What every page shows.
+        view: Where everything stands.
+        known: All rows of the log.
+        item: The picture.
+        wanted: The filter that the reviewer goes through.
+        compare: Whether attempts and near-duplicates are shown side by side.
+    """
+    before, after, others = view.around(item, wanted)
+    key, review = view.decided.get(item.index, (item.key, view.reviews.get(item.key)))
+    return _render(
+        "picture.html.j2",
+        frame,
+        item=item,
+        card=_card(item, view),
+        wanted=wanted,
+        before=before,
+        after=after,
+        preloads=[picture_url(after.shown)] if after and after.shown else [],
+        left=others + (view.tab_of(item) == wanted.tab or wanted.tab == ALL),
+        measures=measures_of(item, view.queue.policy),
+        similar=[_card(other, view) for other in view.queue.similar(item)[:SIMILAR_SHOWN]],
+        decided=(key, review) if review else None,
+        seen=mark_of(view.reviews.get(item.key)),
+        compare=compare,
+        rows=[row for one in (*(past.key for past in item.past), item.key) for row in known.rows_of.get(one, [])],
+        can={decision: why_not(item, item.key, decision) is None for decision in DONE_WORDS},
+    )
+
+
+def confirm_page(
+    frame: Frame,
+    view: View,
+    items: Sequence[Item],
+    review: Review,
+    wanted: Filter,
+    *,
+    digest: str,
+    skipped: Sequence[tuple[str, int]],
+    keys: Sequence[str],
+    changed: bool,
+) -> str:
+    """Return the page that asks before many pictures are decided at once.
+
+    Args:
+        frame: What every page shows.
+        view: Where everything stands.
+        items: The pictures.
+        review: What is to be decided.
+        wanted: The filter that they come from.
+        digest: Of just these pictures as they stand, which the answer must name.
+        skipped: Why some of them are left out, and how many.
+        keys: Those that were selected one by one.
+        changed: Whether it was asked before, for other pictures.
+    """
+    return _render(
+        "confirm.html.j2",
+        frame,
+        wanted=wanted,
+        review=review,
+        n=len(items),
+        cards=[_card(item, view) for item in items[:SAMPLES_SHOWN]],
+        digest=digest,
+        skipped=skipped,
+        keys=keys,
+        changed=changed,
+    )
+
+
+def message_page(frame: Frame, heading: str) -> str:
+    """Return a page that only says something."""
+    return _render("message.html.j2", frame, heading=heading)
+
+
+def static_file(name: str) -> tuple[bytes, str] | None:
+    """Return one of our own files and its type; None where we have no such file."""
+    if name not in STATIC:
+        return None
+    package, path, kind = STATIC[name]
+    return _own(package, path), kind
+
+
+def _card(item: Item, view: View) -> dict[str, Any]:
+    tab = view.tab_of(item)
+    badge, word = item.tab, TABS[item.tab]
+    if tab == DECIDED:
+        decision = view.decided[item.index][1].decision
+        badge, word = _WORD_OF_DECISION[decision], DONE_WORDS[decision]
+    return {"item": item, "badge": badge, "word": word, "reasons": item.state.reasons, "why": item.state.why}
+
+
+def _render(template: str, frame: Frame, **values: Any) -> str:
+    return str(_templates().get_template(template).render(frame=frame, **values))
+
+
+@cache
+def _own(package: str, path: str) -> bytes:
+    return files(package).joinpath(path).read_bytes()
+
+
+def _versioned(name: str) -> str:
+    package, path, _ = STATIC[name]
+    return f"/static/{name}?{hashlib.sha256(_own(package, path)).hexdigest()[:12]}"
+
+
+@cache
+def _templates() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("imagemake.review", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(count="{:,}".format, moment=_moment)
+    environment.globals.update(
+        picture_url=picture_url,
+        thumbnail_url=thumbnail_url,
+        static=_versioned,
+        done_words={**DONE_WORDS, UNDO: "Taken back"},
+        note=NOTE,
+    )
+    return environment
+
+
+def _moment(time: str) -> str:
+    return f"{time[:19].replace('T', ' ')} UTC" if time.endswith("Z") else time
