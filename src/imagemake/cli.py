@@ -38,8 +38,10 @@ examples:
 
 
 REVIEW_DESCRIPTION = """\
-Opens a page on this machine with every picture that waits for a person: approve, reject, make again with another prompt.
-Decisions are added to config/reviews.csv at once; the next `snakemake` obeys them. Several reviewers may work at a time.
+Opens a page on this machine with every picture that waits for a person: approve, reject, or make again with another
+prompt. Decisions are added to config/reviews.csv at once, and the next `snakemake` obeys them. Several reviewers may
+work at a time.
+
 Keys: A approve, R reject, G make again, N note, U undo, ? all of them. More: docs/review.md
 """
 

@@ -242,6 +242,84 @@ def test_a_person_overrules_the_machine_both_ways(mug):
     assert str(mug.one().past[0].reasons[0]) == "review: wrong handle"
 
 
+def again(note="", **words):
+    return Review("regenerate", note, "kim", "2026-11-01", **words)
+
+
+@pytest.mark.parametrize(
+    ("words", "prompt"),
+    [
+        ({}, "A mug"),
+        ({"patch": "From above."}, "A mug From above."),
+        ({"prompt": "A cup"}, "A cup"),
+    ],
+)
+def test_a_person_can_ask_for_another_one_with_another_prompt(mug, words, prompt):
+    first = mug.one()
+    mug.make(first)
+    mug.reviews[first.key] = again(**words)
+    state = mug.one()
+    assert (state.stage, state.attempt, state.recipe.prompt) == (Stage.GENERATE, 1, prompt)
+    assert state.recipe.seed != first.recipe.seed
+    assert str(state.past[0].reasons[0]) == "regenerate: a person asked for another one"
+
+
+def test_an_asked_for_attempt_comes_also_where_no_other_is_left_and_only_one(mug):
+    mug.policy = replace(mug.policy, most_attempts=1)
+    mug.make(mug.one(), BAD)
+    assert mug.one().stage is Stage.REJECTED
+    mug.reviews[mug.one().key] = again(patch="From above.")
+    assert mug.one().stage is Stage.GENERATE
+    mug.make(mug.one(), BAD)
+    assert (mug.one().stage, mug.one().attempt) == (Stage.REJECTED, 1)
+
+
+def test_attempts_after_an_edited_prompt_keep_it_and_get_their_patches_once(mug):
+    mug.make(mug.one(), BAD)
+    mug.make(mug.one(), {"contrast": 10.0})
+    assert mug.one().recipe.prompt == "A mug Bright light."
+    mug.reviews[mug.one().key] = again(patch="From above.")
+    assert mug.one().recipe.prompt == "A mug Bright light. From above."
+    mug.make(mug.one(), BAD)
+    mug.policy = replace(mug.policy, most_attempts=9)
+    assert mug.one().recipe.prompt == "A mug Bright light. From above."
+    mug.reviews[mug.one().past[1].key] = again(prompt="A cup")
+    assert mug.one().recipe.prompt == "A cup"
+    mug.make(mug.one(), BAD)
+    assert mug.one().recipe.prompt == "A cup Bright light."
+
+
+def test_an_edited_prompt_gets_past_a_refusal(mug):
+    key = mug.one().key
+    mug.journal.keys[key] = KeyHistory(calls=1, last=Outcome.REFUSED, message="no")
+    mug.reviews[key] = again(prompt="A friendly mug")
+    assert (mug.one().stage, mug.one().recipe.prompt) == (Stage.GENERATE, "A friendly mug")
+
+
+@pytest.mark.parametrize("decision", ["reject", "regenerate"])
+def test_what_a_person_did_not_want_is_not_bought_again_when_it_is_lost(mug, decision):
+    mug.reviews[mug.one().key] = Review(decision, "", "kim", "")
+    assert (mug.one().stage, mug.one().attempt) == (Stage.GENERATE, 1)
+
+
+def test_an_earlier_attempt_can_be_approved(mug):
+    first = mug.one()
+    mug.make(first, BAD)
+    mug.make(mug.one(), BAD)
+    mug.reviews[first.key] = Review("approve", "", "kim", "")
+    assert (mug.one().stage, mug.one().attempt) == (Stage.FINISH, 0)
+
+
+def test_nobody_can_approve_what_cannot_be_decoded_but_ask_for_another_one(mug):
+    held = mug.make(mug.one())
+    key = mug.one().key
+    mug.measures[held.digest] = {"file@1": {"undecodable": "it is cut off"}}
+    mug.reviews[key] = Review("approve", "", "kim", "")
+    assert mug.one().why == "attempt 2: file.undecodable"
+    mug.reviews[key] = again()
+    assert mug.one().why == "attempt 2: regenerate"
+
+
 def test_a_decision_about_one_prompt_says_nothing_about_the_next(mug):
     mug.make(mug.one(), {"contrast": 10.0})
     mug.reviews[mug.one().key] = Review("approve", "", "kim", "")

@@ -17,6 +17,7 @@ UNDO, NOTE = "undo", "note"
 KEY_DIGITS = 64
 MOST_PROMPT_CHARACTERS = 32_000
 
+
 @dataclass(frozen=True, slots=True)
 class Review:
     """One row.
@@ -114,7 +115,9 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
                 cells = {column: plain_cell(row.get(column) or "") for column in COLUMNS}
                 yield f"{path}, row {reader.line_num}", cells
     except csv.Error as error:
-        raise UserError(Problem(str(path), f"is no CSV: {error}", "Look at its quotes; each one needs its end.")) from None
+        raise UserError(
+            Problem(str(path), f"is no CSV: {error}", "Look at its quotes; each one needs its end.")
+        ) from None
     except UnicodeDecodeError as error:
         raise UserError(Problem(str(path), f"is not UTF-8 (byte {error.start})", "Save it as UTF-8.")) from None
 
@@ -127,7 +130,9 @@ def _problem(where: str, row: Mapping[str, str]) -> Problem | None:
     if len(key) != KEY_DIGITS or not set(key) <= set("0123456789abcdef"):
         return Problem(where, f"{row['key']!r} is not a key", "Copy the 64 digits from results/review.csv.")
     if decision != "regenerate" and (row["patch"] or row["prompt"]):
-        return Problem(where, f"a patch or a prompt means nothing with {decision!r}", "Write 'regenerate', or empty them.")
+        return Problem(
+            where, f"a patch or a prompt means nothing with {decision!r}", "Write 'regenerate', or empty them."
+        )
     if row["patch"] and row["prompt"]:
         return Problem(where, "has both a patch and a prompt", "Give the text to append, or the whole prompt.")
     if len(row["patch"] + row["prompt"]) > MOST_PROMPT_CHARACTERS:

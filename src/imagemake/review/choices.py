@@ -32,17 +32,14 @@ def why_not(item: Item, key: str, decision: str) -> str | None:
     """
     if decision not in DONE_WORDS:
         return f"{decision!r} is no decision."
-    if decision == NOTE:
+    if decision == NOTE or (decision == "regenerate" and key == item.key and item.tab == "refused"):
         return None
     if key != item.key:
         had_picture = any(past.key == key and past.raw for past in item.past)
         return None if decision == "approve" and had_picture else "An earlier attempt can only be approved."
-    if decision == "regenerate" and item.tab == "refused":
-        return None
-    if item.state.raw is None:
-        return "There is no picture of it yet."
-    if decision == "approve" and UNDECODABLE in item.codes:
-        return "The file holds no picture that could be released."
+    undecodable = decision == "approve" and UNDECODABLE in item.codes
+    if undecodable or item.state.raw is None:
+        return "The file holds no picture." if undecodable else "There is no picture of it yet."
     return None
 
 
@@ -57,7 +54,9 @@ def review_from(form: Mapping[str, str], reviewer: str, prompt_now: str | None) 
     Raises:
         WrongChoiceError: If it cannot be written down.
     """
-    texts = {name: form.get(name, "").replace("\r\n", "\n").replace("\0", "").strip() for name in ("note", "patch", "prompt")}
+    texts = {
+        name: form.get(name, "").replace("\r\n", "\n").replace("\0", "").strip() for name in ("note", "patch", "prompt")
+    }
     if form.get("decision") != "regenerate":
         texts["patch"] = texts["prompt"] = ""
     if prompt_now is not None and texts["prompt"] == prompt_now.strip():

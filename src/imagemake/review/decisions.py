@@ -1,7 +1,7 @@
-"""The log of decisions, ``config/reviews.csv``: rows are only ever added, by several processes at once, and none is lost.
+"""The log of decisions, ``config/reviews.csv``: rows are only ever added, by several processes, and none is lost.
 
-A writer holds a kernel lock, reads what is there at that moment, whoever wrote it, and puts the same with its rows at the
-end in the file's place. So a reader sees all of a decision or nothing of it, and what was edited by hand stays.
+A writer holds a kernel lock, reads what is there at that moment, whoever wrote it, and puts the same with its rows at
+the end in the file's place. So a reader sees all of a decision or nothing of it, and what was edited by hand stays.
 """
 
 from __future__ import annotations

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from imagemake.planning.reviews import NOTE, UNDO, Review
+from imagemake.planning.reviews import NOTE, UNDO
+from imagemake.review.actions import Question
 from imagemake.review.choices import DONE_WORDS, why_not
 from imagemake.review.decisions import Known, mark_of
+from imagemake.review.filters import ALL, DECIDED, TABS, Filter
 from imagemake.review.pictures import picture_url, thumbnail_url
-from imagemake.review.queue import ALL, DECIDED, TABS, Filter, Item, View, measures_of
+from imagemake.review.queue import Item, View
+from imagemake.review.readings import readings_of
 
 PAGE_SIZE = 60
 SIMILAR_SHOWN = 8
@@ -21,6 +24,7 @@ SAMPLES_SHOWN = 24
 STATIC: Mapping[str, tuple[str, str, str]] = {
     "sheet.css": ("imagemake.release.report", "sheet.css", "text/css"),
     "review.css": ("imagemake.review", "static/review.css", "text/css"),
+    "icon.svg": ("imagemake.review", "static/icon.svg", "image/svg+xml"),
     "review.js": ("imagemake.review", "static/review.js", "text/javascript"),
 }
 _WORD_OF_DECISION = {"approve": "accepted", "reject": "rejected", "regenerate": "pending"}
@@ -99,7 +103,7 @@ def picture_page(frame: Frame, view: View, known: Known, item: Item, wanted: Fil
         after=after,
         preloads=[picture_url(after.shown)] if after and after.shown else [],
         left=others + (view.tab_of(item) == wanted.tab or wanted.tab == ALL),
-        measures=measures_of(item, view.queue.policy),
+        readings=readings_of(item, view.queue.policy),
         similar=[_card(other, view) for other in view.queue.similar(item)[:SIMILAR_SHOWN]],
         decided=(key, review) if review else None,
         seen=mark_of(view.reviews.get(item.key)),
@@ -109,43 +113,10 @@ def picture_page(frame: Frame, view: View, known: Known, item: Item, wanted: Fil
     )
 
 
-def confirm_page(
-    frame: Frame,
-    view: View,
-    items: Sequence[Item],
-    review: Review,
-    wanted: Filter,
-    *,
-    digest: str,
-    skipped: Sequence[tuple[str, int]],
-    keys: Sequence[str],
-    changed: bool,
-) -> str:
-    """Return the page that asks before many pictures are decided at once.
-
-    Args:
-        frame: What every page shows.
-        view: Where everything stands.
-        items: The pictures.
-        review: What is to be decided.
-        wanted: The filter that they come from.
-        digest: Of just these pictures as they stand, which the answer must name.
-        skipped: Why some of them are left out, and how many.
-        keys: Those that were selected one by one.
-        changed: Whether it was asked before, for other pictures.
-    """
-    return _render(
-        "confirm.html.j2",
-        frame,
-        wanted=wanted,
-        review=review,
-        n=len(items),
-        cards=[_card(item, view) for item in items[:SAMPLES_SHOWN]],
-        digest=digest,
-        skipped=skipped,
-        keys=keys,
-        changed=changed,
-    )
+def confirm_page(frame: Frame, view: View, question: Question, wanted: Filter) -> str:
+    """Return the page that asks before many pictures are decided at once."""
+    cards = [_card(item, view) for item in question.items[:SAMPLES_SHOWN]]
+    return _render("confirm.html.j2", frame, wanted=wanted, question=question, n=len(question.items), cards=cards)
 
 
 def message_page(frame: Frame, heading: str) -> str:

@@ -1,4 +1,4 @@
-"""Pictures of the store for the browser: found by key, named by digest, so that a copy in its cache is good for ever."""
+"""Pictures of the store for the browser: found by key, named by digest, so that a cached copy is good for ever."""
 
 from __future__ import annotations
 

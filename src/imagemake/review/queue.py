@@ -1,57 +1,20 @@
-"""What people look at: where every request stands, divided by what is to be done about it, filtered and searched."""
+"""What people look at: every request, where it stands, and what was decided about it since."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from urllib.parse import urlencode
 
 from imagemake.planning.reviews import Review
-from imagemake.planning.settle import NearDuplicates, Past, Policy, Stage, State
+from imagemake.planning.settle import NearDuplicates, Past, Policy, State
 from imagemake.planning.verdict import flat
+from imagemake.review.alike import Fingerprints
+from imagemake.review.filters import ALL, DECIDED, TAB_OF, TABS, Filter
 from imagemake.store import Held
 
-DECIDED = "decided"
-ALL = "all"
-TABS: Mapping[str, str] = {
-    "review": "To review",
-    "rejected": "Rejected",
-    "refused": "Refused",
-    "accepted": "Accepted",
-    "pending": "Not made",
-    DECIDED: "Decided",
-    ALL: "All",
-}
-TAB_OF: Mapping[Stage, str] = {
-    Stage.REVIEW: "review",
-    Stage.REJECTED: "rejected",
-    Stage.REFUSED: "refused",
-    Stage.HELD: "refused",
-    Stage.DONE: "accepted",
-    Stage.FINISH: "accepted",
-    Stage.GENERATE: "pending",
-    Stage.VALIDATE: "pending",
-}
 MOST_VALUES = 60  # a column with more values than that is no filter
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """A quantity that a check looks at.
-
-    Attributes:
-        quantity: Such as ``tone.contrast``.
-        value: As it was read.
-        limits: In words; empty where no check looks at it.
-        verdict: ``accepted``, ``review`` or ``rejected``.
-    """
-
-    quantity: str
-    value: str
-    limits: str
-    verdict: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,54 +74,7 @@ class Item:
         return (width, height) if isinstance(width, int) and isinstance(height, int) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which items are wanted.
-
-    Attributes:
-        tab: One of `TABS`.
-        reason: A reason code; empty for any.
-        value: ``column=value``; empty for any.
-        text: Words that must all occur; empty for any.
-    """
-
-    tab: str = "review"
-    reason: str = ""
-    value: str = ""
-    text: str = ""
-
-    @classmethod
-    def read(cls, fields: Mapping[str, str]) -> Filter:
-        """Read what `query` wrote; a tab that is not known is the first one."""
-        tab = fields.get("tab", "review")
-        return cls(
-            tab if tab in TABS else "review",
-            fields.get("reason", "")[:200],
-            fields.get("value", "")[:500],
-            fields.get("q", "")[:500],
-        )
-
-    def fields(self) -> dict[str, str]:
-        """Return it as form fields; what is not set is left out."""
-        given = {"tab": self.tab, "reason": self.reason, "value": self.value, "q": self.text}
-        return {name: value for name, value in given.items() if value}
-
-    def query(self, **more: object) -> str:
-        """Return it as the query of an address, with other fields."""
-        return urlencode({**self.fields(), **{name: value for name, value in more.items() if value}})
-
-    def takes(self, item: Item, tab: str) -> bool:
-        """Say whether an item that is listed under `tab` is wanted."""
-        if self.tab not in (tab, ALL) or (self.reason and self.reason not in item.codes):
-            return False
-        if self.value:
-            column, _, value = self.value.partition("=")
-            if item.state.request.variables.get(column) != value:
-                return False
-        return all(word in item.text for word in self.text.casefold().split())
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Queue:
     """All requests at one moment.
 
@@ -175,7 +91,6 @@ class Queue:
     reviews: Mapping[str, Review]
     index_of: Mapping[str, int]
     columns: Mapping[str, Sequence[str]]
-    _fingerprints: list[object] = field(default_factory=list)
 
     @classmethod
     def of(cls, states: Sequence[State], policy: Policy, reviews: Mapping[str, Review]) -> Queue:
@@ -204,48 +119,14 @@ class Queue:
         """Say whether a decision that items stand by holds no longer: then the queue must be made again."""
         return any(reviews.get(key) != review for key, review in self.reviews.items())
 
+    @cached_property
+    def _fingerprints(self) -> Fingerprints:
+        return Fingerprints([item.state for item in self.items])
+
     def similar(self, item: Item) -> list[Item]:
         """Find the pictures that are nearly the same as an item's, nearest first."""
         limits = self.policy.duplicates or NearDuplicates()
-        if not self._fingerprints:
-            self._fingerprints.append(_Fingerprints(self.items))
-        fingerprints = self._fingerprints[0]
-        assert isinstance(fingerprints, _Fingerprints)
-        return [self.items[index] for index in fingerprints.near(item, limits)]
-
-
-class _Fingerprints:
-    """Perceptual hashes and colors of all current pictures, side by side."""
-
-    def __init__(self, items: Sequence[Item]) -> None:
-        import numpy as np
-
-        found = [(item.index, *_phash(item.state)) for item in items if _phash(item.state)]
-        self._places = {index: place for place, (index, _, _) in enumerate(found)}
-        self._indices = [index for index, _, _ in found]
-        self._hashes = np.array([int(digits, 16) for _, digits, _ in found], dtype=np.uint64)
-        colors = [list(bytes.fromhex(colors)) for _, _, colors in found]
-        self._colors = np.array(colors, dtype=np.int16).reshape(len(found), -1)
-
-    def near(self, item: Item, limits: NearDuplicates) -> Iterator[int]:
-        import numpy as np
-
-        place = self._places.get(item.index)
-        if place is None:
-            return
-        bits = np.bitwise_count(self._hashes ^ self._hashes[place])
-        levels = np.abs(self._colors - self._colors[place]).max(axis=1, initial=0)
-        alike = np.flatnonzero((bits <= limits.max_distance_bits) & (levels <= limits.max_color_levels))
-        for other in alike[np.argsort(bits[alike], kind="stable")]:
-            if other != place:
-                yield self._indices[other]
-
-
-def _phash(state: State) -> tuple[str, str] | tuple[()]:
-    for identity, values in state.measured.items():
-        if identity.startswith("phash@"):
-            return str(values["hash"]), str(values["colors"])
-    return ()
+        return [self.items[index] for index in self._fingerprints.near(item.index, limits)]
 
 
 def _columns(states: Sequence[State]) -> dict[str, list[str]]:
@@ -299,39 +180,5 @@ class View:
         others = [other for other in self.matching(wanted) if other is not item]
         after = [other for other in others if other.index > item.index]
         before = [other for other in others if other.index < item.index]
-        following = (after or before or [None])[0]
-        preceding = before[-1] if before else None
-        return preceding, following, len(others)
-
-
-def measures_of(item: Item, policy: Policy) -> list[Measure]:
-    """Return what was read from an item's picture, what is checked first."""
-    values = flat(item.state.measured)
-    found = []
-    for quantity, check in policy.checks.items():
-        if quantity in values:
-            broken = {
-                "rejected": check.reject and check.reject.broken_by(values[quantity]),
-                "review": check.review and check.review.broken_by(values[quantity]),
-            }
-            verdict = next((verdict for verdict, limit in broken.items() if limit), "accepted")
-            limits = [
-                f"{word} {_range(limit.min, limit.max)}"
-                for word, limit in (("good", check.review), ("rejected outside", check.reject))
-                if limit
-            ]
-            found.append(Measure(quantity, _number(values[quantity]), "; ".join(limits), verdict))
-    rest = sorted(quantity for quantity in values if quantity not in policy.checks and not quantity.startswith("phash."))
-    return found + [Measure(quantity, _number(values[quantity]), "", "") for quantity in rest]
-
-
-def _range(least: float | None, most: float | None) -> str:
-    if least is None:
-        return f"up to {most:g}"
-    return f"from {least:g}" if most is None else f"{least:g} to {most:g}"
-
-
-def _number(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+        onward = after or before
+        return before[-1] if before else None, onward[0] if onward else None, len(others)

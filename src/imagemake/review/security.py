@@ -4,7 +4,7 @@
 |---|---|
 | other machines | only this one is listened to, unless `--host` says otherwise; then a token is asked for |
 | DNS rebinding: a page of theirs under a name that leads here | the Host header must be a name of ours |
-| writes by pages of theirs | Origin and Sec-Fetch-Site must be ours, and each form carries a token that they cannot read |
+| writes by pages of theirs | Origin and Sec-Fetch-Site must be ours, and each form has a token that they cannot read |
 | script in prompts, notes and names | everything is escaped, and the policy allows no script but our file |
 | floods | a body has a limit, whatever it says about itself |
 """
@@ -40,11 +40,11 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-# A link from a mail or a chat is a cross-site navigation, and a redirect would still be one: the strict cookie would not
-# be sent. A page that goes on by itself is ours.
+# A link from a mail or a chat is a cross-site navigation, and a redirect would still be one: the strict cookie would
+# not be sent. A page that goes on by itself is ours.
 _WELCOME = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Review</title>
 <meta http-equiv="refresh" content="0;url=/"><p><a href="/">To the pictures</a></p></html>"""
-_NEEDS_TOKEN = "Open the address with the token that `imagemake review` printed when it started."
+_UNKNOWN_VISITOR = "Open the address with the token that `imagemake review` printed when it started."
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ class Guard:
             welcome = HTMLResponse(_WELCOME)
             welcome.set_cookie(access.cookie_name, access.cookie, httponly=True, samesite="strict", path="/")
             return welcome
-        return PlainTextResponse(_NEEDS_TOKEN, 401)
+        return PlainTextResponse(_UNKNOWN_VISITOR, 401)
 
 
 def _is_same_site(headers: Headers) -> bool:

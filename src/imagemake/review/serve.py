@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imagemake.planning.reviews import REVIEWS
 from imagemake.problems import Problem, UserError
 
 if TYPE_CHECKING:
@@ -62,16 +63,18 @@ def serve(folder: Path, wish: Wish) -> None:
     access = Access.at(wish.host, listening.getsockname()[1], ask=wish.ask_token, names=wish.allow_hosts)
     url = _url(wish.host, access)
     counts = desk.view().counts()
-    print(f"{desk.campaign.campaign}: {counts['review']:,} to review of {counts['all']:,}. Decisions go to config/reviews.csv.")
+    print(f"{desk.campaign.campaign}: {counts['review']:,} to review of {counts['all']:,}. Decisions go to {REVIEWS}.")
     print(f"Open {url}\nCtrl-C ends it; every decision is on disk as soon as the page says so.", flush=True)
     if wish.browser:
         threading.Timer(0.5, webbrowser.open, [url]).start()
     app = make_app(desk, access, wish.reviewer or _reviewer(folder))
     # The date and the server's name help nobody; forwarded headers are trusted from nobody.
-    config = uvicorn.Config(app, log_level="warning", server_header=False, proxy_headers=False, timeout_graceful_shutdown=5)
+    config = uvicorn.Config(
+        app, log_level="warning", server_header=False, proxy_headers=False, timeout_graceful_shutdown=5
+    )
     with listening, contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
-    print("Decisions are in config/reviews.csv; `snakemake -n` tells what follows from them.", file=sys.stderr)
+    print(f"Decisions are in {REVIEWS}; `snakemake -n` tells what follows from them.", file=sys.stderr)
 
 
 def _listen(wish: Wish) -> socket.socket:

@@ -18,6 +18,7 @@
 
   // ---------------------------------------------------------------- pages, fetched before they are needed
   const fetched = new Map(); // address to the promise of its desk; what is shown is taken out, so nothing old comes back
+  let left = null; // the last number that the server told, which a page that was fetched before does not know
   const load = (address) => {
     if (!fetched.has(address)) {
       const page = fetch(address).then(async (answer) => {
@@ -45,6 +46,7 @@
       if (mine !== shows) return;
       fetched.delete(address);
       byId("desk").replaceWith(document.adoptNode(desk));
+      showLeft();
     } catch {
       location.assign(address); // whatever it is, the browser shows it
       return;
@@ -54,6 +56,10 @@
     scrollTo(0, 0);
     byId("main").focus({ preventScroll: true });
     prepare();
+  };
+  const showLeft = () => {
+    const place = document.querySelector(".desk-bar .left strong");
+    if (place && left !== null) place.textContent = left.toLocaleString("en-US");
   };
   const isBusy = () => byId("desk")?.getAttribute("aria-busy") === "true";
 
@@ -87,13 +93,14 @@
     else byId("desk").setAttribute("aria-busy", "true");
     try {
       const data = await sent;
-      tell(`${data.said}. ${data.left.toLocaleString("en-US")} left.`);
-      const left = document.querySelector(".desk-bar .left strong");
-      if (left) left.textContent = data.left.toLocaleString("en-US");
+      left = data.left;
+      showLeft();
+      tell(`${data.said}. ${left.toLocaleString("en-US")} left.`);
       if (stays) show(here, false);
       else if (!next) location.assign(list);
     } catch (error) {
       fetched.clear();
+      left = null;
       await show(here);
       tell(error.message || "The server cannot be reached. Nothing was written.", true);
     }
@@ -103,6 +110,7 @@
     try {
       const data = await send("/undo", fieldsOf(form));
       fetched.clear();
+      left = data.left;
       if (byId("desk") && data.next.startsWith("/picture/")) await show(data.next);
       else return location.assign(data.next);
       tell(data.said);

@@ -1,0 +1,46 @@
+"""Which pictures look nearly the same as one: found when it is shown, whatever became of either."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from imagemake.planning.settle import NearDuplicates, State
+
+
+class Fingerprints:
+    """Perceptual hashes and colors of all current pictures, side by side.
+
+    Args:
+        states: Where requests stand; a picture is named by its place among them.
+    """
+
+    def __init__(self, states: Sequence[State]) -> None:
+        import numpy as np
+
+        found = [(index, *phash) for index, state in enumerate(states) if (phash := _phash(state))]
+        self._places = {index: place for place, (index, _, _) in enumerate(found)}
+        self._indices = [index for index, _, _ in found]
+        self._hashes = np.array([int(digits, 16) for _, digits, _ in found], dtype=np.uint64)
+        colors = [list(bytes.fromhex(colors)) for _, _, colors in found]
+        self._colors = np.array(colors, dtype=np.int16).reshape(len(found), -1)
+
+    def near(self, index: int, limits: NearDuplicates) -> Iterator[int]:
+        """Yield the places of pictures that are nearly the same as one, nearest first."""
+        import numpy as np
+
+        place = self._places.get(index)
+        if place is None:
+            return
+        bits = np.bitwise_count(self._hashes ^ self._hashes[place])
+        levels = np.abs(self._colors - self._colors[place]).max(axis=1, initial=0)
+        alike = np.flatnonzero((bits <= limits.max_distance_bits) & (levels <= limits.max_color_levels))
+        for other in alike[np.argsort(bits[alike], kind="stable")]:
+            if other != place:
+                yield self._indices[other]
+
+
+def _phash(state: State) -> tuple[str, str] | None:
+    for identity, values in state.measured.items():
+        if identity.startswith("phash@"):
+            return str(values["hash"]), str(values["colors"])
+    return None

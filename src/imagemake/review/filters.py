@@ -1,0 +1,82 @@
+"""Which pictures are wanted: the tabs of the list, and the filters that an address or a form carries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from imagemake.planning.settle import Stage
+
+if TYPE_CHECKING:
+    from imagemake.review.queue import Item
+
+DECIDED = "decided"
+ALL = "all"
+TABS: Mapping[str, str] = {
+    "review": "To review",
+    "rejected": "Rejected",
+    "refused": "Refused",
+    "accepted": "Accepted",
+    "pending": "Not made",
+    DECIDED: "Decided",
+    ALL: "All",
+}
+TAB_OF: Mapping[Stage, str] = {
+    Stage.REVIEW: "review",
+    Stage.REJECTED: "rejected",
+    Stage.REFUSED: "refused",
+    Stage.HELD: "refused",
+    Stage.DONE: "accepted",
+    Stage.FINISH: "accepted",
+    Stage.GENERATE: "pending",
+    Stage.VALIDATE: "pending",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which items are wanted.
+
+    Attributes:
+        tab: One of `TABS`.
+        reason: A reason code; empty for any.
+        value: ``column=value``; empty for any.
+        text: Words that must all occur; empty for any.
+    """
+
+    tab: str = "review"
+    reason: str = ""
+    value: str = ""
+    text: str = ""
+
+    @classmethod
+    def read(cls, fields: Mapping[str, str]) -> Filter:
+        """Read what `query` wrote; a tab that is not known is the first one."""
+        tab = fields.get("tab", "review")
+        return cls(
+            tab if tab in TABS else "review",
+            fields.get("reason", "")[:200],
+            fields.get("value", "")[:500],
+            fields.get("q", "")[:500],
+        )
+
+    def fields(self) -> dict[str, str]:
+        """Return it as form fields; what is not set is left out."""
+        given = {"tab": self.tab, "reason": self.reason, "value": self.value, "q": self.text}
+        return {name: value for name, value in given.items() if value}
+
+    def query(self, **more: object) -> str:
+        """Return it as the query of an address, with other fields."""
+        return urlencode({**self.fields(), **{name: value for name, value in more.items() if value}})
+
+    def takes(self, item: Item, tab: str) -> bool:
+        """Say whether an item that is listed under `tab` is wanted."""
+        if self.tab not in (tab, ALL) or (self.reason and self.reason not in item.codes):
+            return False
+        if self.value:
+            column, _, value = self.value.partition("=")
+            if item.state.request.variables.get(column) != value:
+                return False
+        return all(word in item.text for word in self.text.casefold().split())

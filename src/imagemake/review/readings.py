@@ -1,0 +1,60 @@
+"""What was read from a picture, as a reviewer sees it: each number beside its limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imagemake.planning.settle import Policy
+from imagemake.planning.verdict import Limit, flat
+from imagemake.review.queue import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A quantity that a check looks at.
+
+    Attributes:
+        quantity: Such as ``tone.contrast``.
+        value: As it was read.
+        limits: In words; empty where no check looks at it.
+        verdict: ``accepted``, ``review`` or ``rejected``.
+    """
+
+    quantity: str
+    value: str
+    limits: str
+    verdict: str
+
+
+def readings_of(item: Item, policy: Policy) -> list[Reading]:
+    """Return what was read from an item's picture, what is checked first."""
+    values = flat(item.state.measured)
+    found = []
+    for quantity, check in policy.checks.items():
+        if quantity in values:
+            broken = {
+                "rejected": check.reject and check.reject.broken_by(values[quantity]),
+                "review": check.review and check.review.broken_by(values[quantity]),
+            }
+            verdict = next((verdict for verdict, limit in broken.items() if limit), "accepted")
+            limits = [
+                f"{word} {_outside(limit)}"
+                for word, limit in (("review", check.review), ("reject", check.reject))
+                if limit
+            ]
+            found.append(Reading(quantity, _number(values[quantity]), "; ".join(limits), verdict))
+    rest = sorted(
+        quantity for quantity in values if quantity not in policy.checks and not quantity.startswith("phash.")
+    )
+    return found + [Reading(quantity, _number(values[quantity]), "", "") for quantity in rest]
+
+
+def _outside(limit: Limit) -> str:
+    ends = (("below", limit.min), ("above", limit.max))
+    return " or ".join(f"{word} {end:g}" for word, end in ends if end is not None)
+
+
+def _number(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
