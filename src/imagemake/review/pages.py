@@ -101,7 +101,7 @@ def picture_page(frame: Frame, view: View, known: Known, item: Item, wanted: Fil
         wanted=wanted,
         before=before,
         after=after,
-        preloads=[picture_url(after.shown)] if after and after.shown else [],
+        preload=picture_url(after.shown) if after and after.shown else "",
         left=others + (view.tab_of(item) == wanted.tab or wanted.tab == ALL),
         readings=readings_of(item, view.queue.policy),
         similar=[_card(other, view) for other in view.queue.similar(item)[:SIMILAR_SHOWN]],

@@ -1,0 +1,75 @@
+"""A project as a run leaves it, made without one: pictures in the store, measures in a table, to be reviewed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import yaml
+from PIL import Image
+
+from imagemake.batch import Item, write_table
+from imagemake.planning.order import Order
+from imagemake.planning.plan import ALL
+from imagemake.recipe import Recipe
+from imagemake.store import Store
+from imagemake.wanted.campaign import Campaign, load_campaign
+from imagemake.wanted.catalog import read_catalog
+
+GOOD, DOUBTFUL, BAD = 0.9, 0.3, 0.01
+CONFIG: Mapping[str, Any] = {
+    "campaign": "test shop",
+    "catalog": "config/catalog.csv",
+    "prompt": "Photo of {product}, {color}.",
+    "name": "{product}_{color}",
+    "attempts": {"most": 1},
+    "validation": {"checks": {"tone.contrast": {"reject": {"min": 0.1}, "review": {"min": 0.5}}}},
+}
+
+
+class ReviewProject:
+    """One project.
+
+    Args:
+        folder: Where it is made.
+        pictures: Contrast by product and color: `GOOD`, `DOUBTFUL` or `BAD`; None for no picture.
+        config: Sections that replace those of `CONFIG`.
+    """
+
+    def __init__(self, folder: Path, pictures: Mapping[tuple[str, str], float | None], **config: Any) -> None:
+        self.folder = folder
+        (folder / "config").mkdir(parents=True)
+        lines = [f'"{product}","{color}"' for product, color in pictures]
+        (folder / "config/catalog.csv").write_text("\n".join(["product,color", *lines, ""]))
+        (folder / "config/config.yaml").write_text(yaml.safe_dump({**CONFIG, **config}))
+        self.campaign: Campaign = load_campaign({**CONFIG, **config})
+        self.store = Store(folder / "store")
+        requests = Order(self.campaign, read_catalog(folder / "config/catalog.csv"), ALL, "").requests
+        self.keys = {request.name: request.recipe.key() for request in requests}
+        wanted = zip(requests, pictures.values(), strict=True)
+        items = [self.picture(r.name, r.recipe, contrast) for r, contrast in wanted if contrast is not None]
+        write_table(folder / "work/validated/test.jsonl", items)
+
+    def picture(self, name: str, recipe: Recipe, contrast: float, phash: str | None = None) -> Item:
+        """Put a picture into the store, and return it with measures."""
+        digest = hashlib.sha256(recipe.key().encode()).digest()
+        file = BytesIO()
+        Image.new("RGB", (64, 48), tuple(digest[:3])).save(file, "PNG")
+        held = self.store.raw.put(recipe.key(), file.getvalue(), durable=False)
+        values = {
+            "file": {"format": "png", "width_px": 64, "height_px": 48, "has_alpha": False},
+            "tone": {"contrast": contrast, "uniform_share": 0.5},
+            "phash": {"hash": phash or digest[:8].hex(), "colors": "80" * 27},
+        }
+        measures = {
+            one.identity: values.get(one.name, {"nothing": 1}) for one in self.campaign.validation.measures_needed()
+        }
+        return Item(name, 0, recipe, recipe.key(), "new", raw=held, measures=measures)
+
+    def reviews(self) -> str:
+        """The decisions as they stand in the file."""
+        path = self.folder / "config/reviews.csv"
+        return path.read_text() if path.exists() else ""
