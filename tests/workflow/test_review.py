@@ -1,0 +1,105 @@
+"""What people decide over HTTP is what the next run does, and nothing else is made."""
+
+from __future__ import annotations
+
+import pytest
+from fake_openai import Rule
+from starlette.testclient import TestClient
+
+from imagemake.review.app import make_app
+from imagemake.review.desk import Desk
+from imagemake.review.security import Access
+
+PORT = 8765
+DOUBT = {"validation": {"checks": {"tone.contrast": {"review": {"min": 200}}}}}
+
+
+class Reviewer:
+    """Decides over HTTP, as the forms of the pages do."""
+
+    def __init__(self, project):
+        self.project = project
+        self.access = Access.at("127.0.0.1", PORT)
+
+    def decide(self, name, decision, **fields):
+        desk = Desk(self.project.folder)
+        client = TestClient(make_app(desk, self.access, "kim"), base_url=f"http://127.0.0.1:{PORT}")
+        (item,) = [item for item in desk.view().queue.items if item.name == name]
+        form = {"form_token": self.access.form_token, "item": item.key, "decision": decision, **fields}
+        answer = client.post("/decide", data=form, headers={"accept": "application/json"})
+        assert answer.status_code == 200, answer.text
+
+    def undo(self):
+        client = TestClient(
+            make_app(Desk(self.project.folder), self.access, "kim"), base_url=f"http://127.0.0.1:{PORT}"
+        )
+        assert client.post("/undo", data={"form_token": self.access.form_token}).status_code == 200
+
+
+@pytest.fixture
+def doubtful(project):
+    """Four pictures, all of which wait for a person."""
+    made = project(**DOUBT, attempts={"most": 1})
+    made.snakemake()
+    assert (made.calls(), made.images()) == (4, {})
+    return made
+
+
+def test_the_next_run_obeys_each_decision_and_touches_nothing_else(doubtful, server):
+    reviewer = Reviewer(doubtful)
+    reviewer.decide("S000_red", "approve", note="meant so")
+    reviewer.decide("S001_teal", "reject", note="wrong neck")
+    reviewer.decide("S002_gold", "regenerate", patch="From above.")
+    dry = doubtful.snakemake("-n")
+    assert "1 to finish" in dry.stderr
+    assert "1 to generate: attempt 2: regenerate" in dry.stderr
+    doubtful.snakemake()
+    assert set(doubtful.images()) == {"S000_red.jpg"}
+    assert doubtful.calls() == 5
+    assert server.calls()[-1].prompt.endswith("gold. From above.")
+    verdicts = {name: (row["verdict"], row["attempt"]) for name, row in doubtful.manifest().items()}
+    assert verdicts == {
+        "S000_red": ("accepted", "0"),
+        "S001_teal": ("rejected", "0"),
+        "S002_gold": ("review", "1"),
+        "S003_red": ("review", "0"),
+    }
+    assert doubtful.manifest()["S001_teal"]["reasons"] == "review: wrong neck"
+    assert doubtful.jobs(doubtful.snakemake()) == []
+
+
+def test_what_is_taken_back_is_as_it_was_and_costs_nothing(doubtful):
+    reviewer = Reviewer(doubtful)
+    reviewer.decide("S000_red", "approve")
+    doubtful.snakemake()
+    assert set(doubtful.images()) == {"S000_red.jpg"}
+    reviewer.undo()
+    doubtful.snakemake()
+    assert doubtful.images() == {}
+    assert doubtful.calls() == 4
+
+
+def test_a_changed_prompt_asks_again(doubtful):
+    Reviewer(doubtful).decide("S000_red", "approve")
+    doubtful.edit_row(0, product="teapot")
+    doubtful.snakemake()
+    assert doubtful.manifest()["S000_red"]["verdict"] == "review"
+
+
+def test_what_a_person_asks_for_stays_within_the_budget(doubtful):
+    Reviewer(doubtful).decide("S000_red", "regenerate")
+    doubtful.write_config(budget_usd={"campaign": 0.000001})
+    doubtful.snakemake()
+    assert doubtful.calls() == 4
+    row = doubtful.manifest()["S000_red"]
+    assert (row["verdict"], row["reasons"].partition(":")[0]) == ("pending", "budget")
+
+
+def test_an_edited_prompt_makes_what_the_provider_refused(project, server):
+    server.change(rules=[Rule(prompt="mug", behavior="moderation").model_dump()])
+    made = project()
+    made.snakemake()
+    assert made.manifest()["S000_red"]["verdict"] == "refused"
+    Reviewer(made).decide("S000_red", "regenerate", prompt="A friendly cup")
+    made.snakemake()
+    assert (made.calls(), made.manifest()["S000_red"]["verdict"]) == (5, "accepted")
