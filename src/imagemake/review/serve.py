@@ -79,7 +79,8 @@ def serve(folder: Path, wish: Wish) -> None:
 
 def _listen(wish: Wish) -> socket.socket:
     family = socket.AF_INET6 if ":" in wish.host else socket.AF_INET
-    listening = socket.socket(family)
+    # Named as TCP, or asyncio does not switch Nagle's delay off, and each answer takes 40 ms more.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((wish.host, wish.port))
