@@ -133,7 +133,7 @@ def test_earlier_attempts_and_near_duplicates_are_beside_the_picture(tmp_path):
     page = visitor.get(f"/picture/{second.key}").text
     assert "tone.contrast: 0.01, at least 0.1" in html.unescape(page)
     assert "Approve this one" in page
-    assert re.search(r"Nearly the same</strong> <span[^>]*>vase_red<", page)
+    assert re.search(r"Nearly the same</strong><span[^>]*>vase_red<", page)
     visitor.post("/decide", item=second.key, key=visitor.keys["lamp_red"], decision="approve")
     assert visitor.decisions() == {"lamp_red": "approve"}
 
@@ -220,7 +220,7 @@ def test_a_prompt_that_was_sent_back_as_it_was_is_no_edit(visitor):
         ("mug_red", "reject", {"note": "x" * 2001}, "at most 2,000"),
         ("mug_red", "regenerate", {"prompt": "x" * 32001}, "at most 32,000"),
         ("mug_red", "delete", {}, "is no decision"),
-        ("lamp_teal", "approve", {}, "no picture of it yet"),
+        ("lamp_teal", "approve", {}, "no picture of it"),
         ("mug_red", "reject", {"key": "d" * 64}, "can only be approved"),
     ],
 )
@@ -275,7 +275,7 @@ def test_a_list_that_has_changed_since_the_question_is_asked_for_again(visitor):
 def test_of_many_those_that_cannot_be_decided_are_left_out_and_counted(visitor):
     asked = visitor.post("/bulk", which="all", tab="all", decision="approve")
     assert "Approve 4 pictures?" in asked.text
-    assert "1 left out: There is no picture of it yet." in asked.text
+    assert "1 left out: There is no picture of it." in asked.text
     assert visitor.post("/bulk", which="selected", decision="approve").status_code == 400
 
 

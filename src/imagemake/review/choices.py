@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from imagemake.planning.reviews import MOST_PROMPT_CHARACTERS, NOTE, Review
 from imagemake.planning.verdict import UNDECODABLE
-from imagemake.review.queue import Item
+from imagemake.review.queue import Item, can_be_seen
 
 MOST_NOTE_CHARACTERS = 2_000
 MOST_REVIEWER_CHARACTERS = 80
@@ -35,11 +35,11 @@ def why_not(item: Item, key: str, decision: str) -> str | None:
     if decision == NOTE or (decision == "regenerate" and key == item.key and item.tab == "refused"):
         return None
     if key != item.key:
-        had_picture = any(past.key == key and past.raw for past in item.past)
+        had_picture = any(past.key == key and can_be_seen(past.raw, past.reasons) for past in item.past)
         return None if decision == "approve" and had_picture else "An earlier attempt can only be approved."
     undecodable = decision == "approve" and UNDECODABLE in item.codes
     if undecodable or item.state.raw is None:
-        return "The file holds no picture." if undecodable else "There is no picture of it yet."
+        return "The file holds no picture." if undecodable else "There is no picture of it."
     return None
 
 

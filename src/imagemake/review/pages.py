@@ -15,7 +15,7 @@ from imagemake.review.choices import DONE_WORDS, why_not
 from imagemake.review.decisions import Known, mark_of
 from imagemake.review.filters import ALL, DECIDED, TABS, Filter
 from imagemake.review.pictures import picture_url, thumbnail_url
-from imagemake.review.queue import Item, View
+from imagemake.review.queue import Item, View, can_be_seen
 from imagemake.review.readings import readings_of
 
 PAGE_SIZE = 60
@@ -168,6 +168,7 @@ def _templates() -> Any:
     )
     environment.filters.update(count="{:,}".format, moment=_moment)
     environment.globals.update(
+        can_be_seen=can_be_seen,
         picture_url=picture_url,
         thumbnail_url=thumbnail_url,
         static=_versioned,

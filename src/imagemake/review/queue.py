@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from imagemake.planning.reviews import Review
 from imagemake.planning.settle import NearDuplicates, Past, Policy, State
-from imagemake.planning.verdict import flat
+from imagemake.planning.verdict import UNDECODABLE, Reason, flat
 from imagemake.review.alike import Fingerprints
 from imagemake.review.filters import ALL, DECIDED, TAB_OF, TABS, Filter
 from imagemake.store import Held
@@ -50,10 +50,15 @@ class Item:
         return self.state.past
 
     @cached_property
+    def raw(self) -> Held | None:
+        """The current attempt's picture; None where there is none that can be seen."""
+        return can_be_seen(self.state.raw, self.state.reasons)
+
+    @cached_property
     def shown(self) -> Held | None:
         """The picture to show: the current one, else that of the last attempt which has one."""
-        pictures = (self.state.raw, *(past.raw for past in reversed(self.past)))
-        return next((raw for raw in pictures if raw is not None), None)
+        earlier = (can_be_seen(past.raw, past.reasons) for past in reversed(self.past))
+        return next((raw for raw in (self.raw, *earlier) if raw is not None), None)
 
     @cached_property
     def codes(self) -> frozenset[str]:
@@ -127,6 +132,11 @@ class Queue:
         """Find the pictures that are nearly the same as an item's, nearest first."""
         limits = self.policy.duplicates or NearDuplicates()
         return [self.items[index] for index in self._fingerprints.near(item.index, limits)]
+
+
+def can_be_seen(raw: Held | None, reasons: Iterable[Reason]) -> Held | None:
+    """Return a raw picture, or None where its file holds none."""
+    return None if any(reason.code == UNDECODABLE for reason in reasons) else raw
 
 
 def _columns(states: Sequence[State]) -> dict[str, list[str]]:

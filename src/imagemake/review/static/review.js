@@ -133,7 +133,7 @@
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.("#next, #previous");
     if (event.target.closest?.("#open-help")) help.showModal();
-    else if (event.target.closest?.("#compare")) compare();
+    else if (event.target.closest?.("#larger")) compare();
     else if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
       event.preventDefault();
       if (!isBusy()) show(link.getAttribute("href"));
@@ -144,7 +144,7 @@
 
   // ---------------------------------------------------------------- looking
   const compare = () => {
-    const button = byId("compare");
+    const button = byId("larger");
     if (!button) return tell("There is nothing to compare it with.");
     const on = byId("desk").classList.toggle("comparing");
     button.setAttribute("aria-pressed", String(on));
@@ -173,6 +173,12 @@
     if (details) details.open = true;
     byId(field)?.focus();
   };
+  const leave = () => {
+    const again = byId("again");
+    if (!again?.open) return location.assign(byId("desk").dataset.list);
+    again.open = false;
+    byId("main").focus();
+  };
   const onPicture = {
     a: () => press("approve"),
     r: () => press("reject"),
@@ -185,7 +191,7 @@
     ArrowLeft: () => byId("previous")?.click(),
     c: compare,
     z: zoom,
-    Escape: () => location.assign(byId("desk").dataset.list),
+    Escape: leave,
   };
   const move = (step) => {
     const cards = [...document.querySelectorAll(".card .open")];
