@@ -31,5 +31,7 @@ def safe_cell(text: str) -> str:
 
 def plain_cell(cell: str) -> str:
     """Return the text that `safe_cell` was given."""
+    if "'" not in cell:
+        return cell
     inside = cell[1:] if cell.startswith("'") and _OPENING.match(cell) else cell
     return _RUN_BEFORE_FORMULA.sub(lambda run: re.sub(r"([;\r\n])'", r"\1", run[0]), inside)
