@@ -83,22 +83,26 @@
     if (decision) fields.set("decision", decision);
     return fields;
   };
+  const decided = new Set(); // pages; one that was fetched early may name one of these as its next
   const decide = async (form, decision) => {
     if (isBusy()) return;
-    const { here, next, list } = byId("desk").dataset;
+    const { here, next } = byId("desk").dataset;
     const fields = fieldsOf(form, decision);
-    const stays = decision === "note";
+    const early = decision !== "note" && next && !decided.has(next);
     const sent = send("/decide", fields);
-    if (!stays && next) show(next);
+    if (early) show(next);
     else byId("desk").setAttribute("aria-busy", "true");
+    if (decision !== "note") decided.add(here);
     try {
       const data = await sent;
       left = data.left;
       showLeft();
       tell(`${data.said}. ${left.toLocaleString("en-US")} left.`);
-      if (stays) show(here, false);
-      else if (!next) location.assign(list);
+      if (early) return;
+      if (data.next.startsWith("/picture/")) show(data.next, data.next !== here);
+      else location.assign(data.next);
     } catch (error) {
+      decided.delete(here);
       fetched.clear();
       left = null;
       await show(here);
@@ -110,6 +114,7 @@
     try {
       const data = await send("/undo", fieldsOf(form));
       fetched.clear();
+      decided.clear();
       left = data.left;
       if (byId("desk") && data.next.startsWith("/picture/")) await show(data.next);
       else return location.assign(data.next);
