@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import html
 import re
+import threading
 
 import pytest
 from review_project import BAD, DOUBTFUL, GOOD, ReviewProject
 from starlette.testclient import TestClient
 
-from imagemake.planning.reviews import read_reviews, read_rows
+from imagemake.planning.reviews import Review, read_reviews, read_rows
 from imagemake.review.app import make_app
 from imagemake.review.desk import Desk
-from imagemake.review.security import MOST_BODY_BYTES, Access
+from imagemake.review.security import MOST_BODY_BYTES, MOST_FIELDS, Access
 
 PORT = 8765
 HOME = f"http://127.0.0.1:{PORT}"
@@ -383,6 +384,36 @@ def test_a_body_that_no_form_has_is_refused(visitor):
     answer = visitor.decide("mug_red", "reject", note="x" * (MOST_BODY_BYTES + 1))
     assert answer.status_code == 413
     assert visitor.project.reviews() == ""
+
+
+def test_a_form_with_more_fields_than_any_of_ours_is_refused(visitor):
+    keys = [str(n) for n in range(MOST_FIELDS + 1)]
+    assert visitor.post("/bulk", which="selected", decision="reject", keys=keys).status_code == 413
+
+
+def test_a_refused_form_keeps_the_filter(visitor):
+    assert 'href="/?tab=all&amp;q=mug"' in visitor.decide("mug_red", "note", tab="all", q="mug").text
+
+
+def test_pages_and_decisions_at_once_disturb_each_other_nowhere(visitor):
+    faults = []
+
+    def look():
+        try:
+            for _ in range(30):
+                visitor.desk.view().counts()
+        except Exception as fault:  # whatever it is
+            faults.append(fault)
+
+    looking = [threading.Thread(target=look) for _ in range(3)]
+    for thread in looking:
+        thread.start()
+    for n in range(30):
+        visitor.desk.log.decide([f"{n:064x}"], Review("approve", "", "kim", ""))
+        visitor.desk.log.undo("kim")
+    for thread in looking:
+        thread.join()
+    assert faults == []
 
 
 def test_no_page_allows_script_or_frames_from_elsewhere(visitor):

@@ -62,6 +62,10 @@ class Decisions(Mapping[str, Review]):
             if not self._of_key[key]:
                 del self._of_key[key]
 
+    def as_dict(self) -> dict[str, Review]:
+        """Return a copy, which later rows do not change."""
+        return {key: reviews[-1] for key, reviews in self._of_key.items()}
+
     def __getitem__(self, key: str) -> Review:
         return self._of_key[key][-1]
 

@@ -71,10 +71,12 @@ class _Site:
         item = view.queue.find(request.path_params["key"])
         if item is None:
             return self.not_found(request, None)
-        return self._picture(request, view, item)
+        return self._picture(request, view, item, Filter.read(request.query_params))
 
-    def _picture(self, request: Request, view: View, item: Item, error: str = "", status: int = 200) -> Response:
-        wanted = Filter.read(request.query_params)
+    def _picture(
+        self, request: Request, view: View, item: Item, wanted: Filter, refused: RefusedError | None = None
+    ) -> Response:
+        error, status = (str(refused), refused.status) if refused else ("", 200)
         frame = self._frame(request, view, error)
         known = self._desk.log.last_good
         compare = "compare" in request.query_params
@@ -117,7 +119,7 @@ class _Site:
             self._check_form(single(form))
             done = action(self._desk, form, self._name(request))
         except RefusedError as refused:
-            return self._refuse(request, refused)
+            return self._refuse(request, refused, wanted)
         if isinstance(done, Question):
             view = self._desk.view()
             return HTMLResponse(pages.confirm_page(self._frame(request, view), view, done, wanted))
@@ -128,12 +130,12 @@ class _Site:
         answer.set_cookie(SAID_COOKIE, quote(done.said), httponly=True, samesite="strict", max_age=5)
         return answer
 
-    def _refuse(self, request: Request, refused: RefusedError) -> Response:
+    def _refuse(self, request: Request, refused: RefusedError, wanted: Filter) -> Response:
         if _wants_json(request):
             return JSONResponse({"error": str(refused)}, refused.status)
         view = self._desk.view()
         if refused.item is not None:
-            return self._picture(request, view, refused.item, str(refused), refused.status)
+            return self._picture(request, view, refused.item, wanted, refused)
         return HTMLResponse(pages.message_page(self._frame(request, view), str(refused)), refused.status)
 
     async def rename(self, request: Request) -> Response:
@@ -141,7 +143,7 @@ class _Site:
         try:
             self._check_form(one)
         except RefusedError as refused:
-            return self._refuse(request, refused)
+            return self._refuse(request, refused, Filter())
         answer = RedirectResponse("/", 303)
         name = " ".join(one.get("reviewer", "").split())[:MOST_REVIEWER_CHARACTERS]
         if name:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -64,11 +65,17 @@ class DecisionLog:
         self._path = path
         self._lock = lock
         self._read: tuple[Signature, Known] = None, Known()  # one value, so that threads see the two together
+        self._adding = threading.Lock()
 
     @property
     def last_good(self) -> Known:
         """What the file held when it could last be understood."""
         return self._read[1]
+
+    def held(self) -> dict[str, Review]:
+        """Return the decisions that hold, by key, as they were when the file could last be understood."""
+        with self._adding:
+            return self.last_good.decisions.as_dict()
 
     def known(self) -> Known:
         """Return what the file holds; it is read only where it has changed.
@@ -129,8 +136,9 @@ class DecisionLog:
             rows = make(known)
             if rows:
                 _write(self._path, rows)
-                known.add(rows)
-                self._read = _signature(self._path), known
+                with self._adding:
+                    known.add(rows)
+                    self._read = _signature(self._path), known
             return known
 
 
@@ -202,5 +210,7 @@ def _cells(key: str, review: Review, columns: Sequence[str]) -> list[str]:
 
 def _csv(rows: Iterable[Sequence[str]]) -> bytes:
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    # The csv module leaves a lone \r without quotes, and reads it as the end of a row.
+    plain = ([cell.replace("\r\n", "\n").replace("\r", "\n") for cell in row] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows(plain)
     return text.getvalue().encode()

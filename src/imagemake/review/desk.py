@@ -51,19 +51,18 @@ class Desk:
         A mistake that somebody makes in a file meanwhile is kept as `problem`, and the last good state is shown.
         """
         try:
-            reviews = self.log.known().decisions
+            self.log.known()
             signature = self._signature()
-            if signature != self._seen or self._queue.is_undone_by(reviews):
+            if signature != self._seen or self._queue.is_undone_by(self.log.held()):
                 self._renew(signature)
             self.problem = ""
         except UserError as mistakes:
             self.problem = str(mistakes)
-            reviews = self.log.last_good.decisions
-        return View(self._queue, reviews)
+        return View(self._queue, self.log.held())
 
     def _renew(self, signature: tuple[int, ...]) -> None:
         with self._making:
-            if signature == self._seen and not self._queue.is_undone_by(self.log.known().decisions):
+            if signature == self._seen and not self._queue.is_undone_by(self.log.held()):
                 return  # another thread was faster
             self.campaign = _read_campaign(self._folder)
             self._queue = self._make()
@@ -72,7 +71,8 @@ class Desk:
     def _make(self) -> Queue:
         rows = read_catalog(self._folder / self.campaign.catalog)
         requests = Order(self.campaign, rows, ALL, "").requests
-        policy, reviews = policy_of(self.campaign), dict(self.log.known().decisions)
+        self.log.known()
+        policy, reviews = policy_of(self.campaign), self.log.held()
         return Queue.of(settle(requests, Inventory(self.store, self.work), policy, reviews), policy, reviews)
 
     def _signature(self) -> tuple[int, ...]:

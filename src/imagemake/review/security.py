@@ -25,6 +25,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_BODY_BYTES = 1_000_000
+MOST_FIELDS = 10_000
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _SAFE_METHODS = ("GET", "HEAD")
 _POLICY = (
@@ -203,4 +204,7 @@ async def read_form(request: Request) -> dict[str, list[str]]:
         body += part
         if len(body) > MOST_BODY_BYTES:
             raise TooLargeError
-    return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10_000)
+    try:
+        return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:  # more fields than that
+        raise TooLargeError from None
