@@ -21,7 +21,7 @@ def closing_words(metrics: Mapping[str, Any], folder: Path) -> str:
     made = f"{metrics['accepted']:,} of {metrics['requests']:,} pictures are in {folder}/images/"
     lines = [f"imagemake: {made}; see {folder}/index.html"]
     todo = {
-        "review": f"wait for a person: run `imagemake review`, or copy rows of {folder}/review.csv to config/reviews.csv",
+        "review": f"wait for a person: run `imagemake review`, or edit config/reviews.csv by {folder}/review.csv",
         "rejected": f"were rejected in every attempt: see {folder}/review.csv; edit their prompts, or approve them",
         "refused": "were refused by the provider: edit their prompts, or give attempts.patches one for 'refused'",
         "failed": "failed: run again to try again",
