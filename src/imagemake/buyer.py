@@ -25,7 +25,9 @@ from imagemake.models import Model, cost_usd, worst_usd
 from imagemake.pace import Gate
 from imagemake.providers import Answer, Provider, ProviderError
 from imagemake.providers import Failure as ProviderFailure
-from imagemake.store import Held, Store
+from imagemake.providers.references import answer_to
+from imagemake.sent_pictures import SentPictures
+from imagemake.store import DamagedError, Held, Store
 from imagemake.submissions import Submissions
 
 CLAIM_POLL_S = 0.2
@@ -69,6 +71,7 @@ class Buyer:
         title: Whose pictures these are, for messages; empty where a job has one model.
         stopped_by: The error after which no call can succeed.
         done: Pictures that are there, and failures by reason, so far.
+        sent_pictures: Reads reference pictures.
     """
 
     provider: Provider
@@ -82,6 +85,10 @@ class Buyer:
     title: str = ""
     stopped_by: ProviderError | None = None
     done: Counter[str] = field(default_factory=Counter)
+    sent_pictures: SentPictures = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sent_pictures = SentPictures(self.store)
 
     async def buy_all(self, items: Sequence[Item]) -> list[Item]:
         """Make every picture that the store does not hold.
@@ -155,6 +162,9 @@ class Buyer:
             except OverBudgetError as error:
                 failure = Failure("budget", str(error))
                 break
+            except DamagedError as error:
+                failure = Failure("failed", f"{error}; the next run copies it again")
+                break
             except ProviderError as error:
                 failure = Failure(OUTCOMES[error.failure].value, str(error))
                 if not self._may_try_again(error):
@@ -179,6 +189,7 @@ class Buyer:
     async def _call(self, item: Item, tried: int) -> Held:
         model = self.model_of(item.recipe.model)
         worst = worst_usd(model, item.recipe) if model else None
+        pictures = await self._pictures_for(item)
         reserved = self.purse.reserve(item.key, worst)
         call = await self._write(
             self.journal.sent,
@@ -192,7 +203,7 @@ class Buyer:
         )
         start = time.monotonic()
         try:
-            answer = await self.provider.generate(item.recipe)
+            answer = await answer_to(self.provider, item.recipe, pictures)
         except ProviderError as error:
             cost = await self._close_failed(call, item, model, error, time.monotonic() - start)
             self.purse.settle(reserved, cost)
@@ -216,6 +227,9 @@ class Buyer:
         self.gate.heed(answer.headers, answer.usage)
         self.gate.went_well()
         return held
+
+    async def _pictures_for(self, item: Item) -> Mapping[str, bytes]:
+        return await asyncio.to_thread(self.sent_pictures.of, item.recipe) if item.recipe.references else {}
 
     async def _keep(self, key: str, answer: Answer) -> Held:
         held: Held = await self._write(self.store.raw.put, key, answer.picture, durable=self.provider.paid)

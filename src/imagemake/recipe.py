@@ -28,6 +28,8 @@ class Recipe:
     Attributes:
         provider: Registered name of the provider, such as ``openai``.
         endpoint: What stands for the server in the key where it is not the provider's own; None for its own.
+        references: SHA-256 of each reference picture's file, in the order in which they are sent.
+        mask: SHA-256 of the mask's file; None where there is none.
         model: Model name as the provider takes it, with its version.
         prompt: The rendered prompt.
         negative_prompt: What the picture must not show; None where there is none.
@@ -42,6 +44,8 @@ class Recipe:
     parameters: Mapping[str, Scalar] = field(default_factory=dict)
     negative_prompt: str | None = None
     endpoint: str | None = None
+    references: tuple[str, ...] = ()
+    mask: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the recipe as plain data; what is absent is left out, so that later fields move no key."""
@@ -58,6 +62,10 @@ class Recipe:
             data["negative_prompt"] = self.negative_prompt
         if self.endpoint is not None:
             data["endpoint"] = self.endpoint
+        if self.references:
+            data["references"] = list(self.references)
+        if self.mask is not None:
+            data["mask"] = self.mask
         return data
 
     @classmethod
@@ -77,7 +85,14 @@ class Recipe:
             parameters=data.get("parameters", {}),
             negative_prompt=data.get("negative_prompt"),
             endpoint=data.get("endpoint"),
+            references=tuple(data.get("references", ())),
+            mask=data.get("mask"),
         )
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """SHA-256 of every file that is sent, the mask last."""
+        return self.references if self.mask is None else (*self.references, self.mask)
 
     def key(self) -> str:
         """Return the SHA-256 of the canonical JSON, 64 hexadecimal digits."""

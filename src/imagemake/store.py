@@ -7,6 +7,7 @@ hashing a file against its own name, and there is no index that could be wrong.
 |---|---|
 | raw/ | pictures as the provider sent them, by the key of their recipe; written once, never changed |
 | finished/ | finished pictures, by the key of the raw picture and the steps |
+| references/ | reference pictures and masks that were sent with prompts, by their digest |
 | damaged/ | files whose bytes no longer fit their name, moved out of the way |
 | unreadable/ | answers that were paid for and hold no picture |
 """
@@ -134,6 +135,7 @@ class Store:
         self.root = root
         self.raw = Shelf(root / "raw", root / "damaged" / "raw")
         self.finished = Shelf(root / "finished", root / "damaged" / "finished")
+        self.references = Shelf(root / "references", root / "damaged" / "references")
 
     @property
     def journal_folder(self) -> Path:

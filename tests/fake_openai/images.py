@@ -80,6 +80,7 @@ def understand(
     files = {upload.name: True for upload in uploads}
     wanted = read_request(endpoint, {**body, **files}, stand.settings, [*references, *overlays])
     call.model, call.n = wanted.model.name, wanted.n
+    call.file_names = [upload.file_name for upload in uploads if upload.file_name]
     call.references = [reference.digest for reference in (*references, *overlays)]
     stand.record.count(call, wanted.fingerprint)
     return wanted
@@ -107,7 +108,7 @@ async def _read_form(request: web.Request) -> tuple[dict[str, Any], list[Upload]
     for field, value in form.items():
         name = field.removesuffix("[]")
         if isinstance(value, web.FileField):
-            uploads.append(Upload(name, value.content_type, value.file.read()))
+            uploads.append(Upload(name, value.content_type, value.file.read(), value.filename))
         else:
             body[name] = value
     return body, uploads

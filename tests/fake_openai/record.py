@@ -29,6 +29,7 @@ class Call:
         n: Pictures that were asked for.
         params: The other parameters as the caller wrote them.
         references: SHA-256 of the reference pictures and the mask.
+        file_names: What their files were called, where they came with a name.
         fingerprint: SHA-256 of endpoint, model, prompt, parameters and references; None for what could not be read.
         occurrence: 1 for the first call with this fingerprint.
         admitted: Whether it passed the rate limits; lines of a batch have none.
@@ -56,6 +57,7 @@ class Call:
     n: int = 0
     params: dict[str, Any] = field(default_factory=dict)
     references: list[str] = field(default_factory=list)
+    file_names: list[str] = field(default_factory=list)
     fingerprint: str | None = None
     occurrence: int = 0
     admitted: bool = False

@@ -28,11 +28,13 @@ class Upload:
         name: The field's name.
         mime_type: As the caller says.
         content: Its bytes.
+        file_name: As the caller says; nothing where it came without one.
     """
 
     name: str
     mime_type: str
     content: bytes
+    file_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

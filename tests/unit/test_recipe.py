@@ -71,6 +71,8 @@ def test_python_hash_seed_does_not_move_a_key():
         {"parameters": {"size": "1024x1024", "quality": "high"}},
         {"negative_prompt": "text"},
         {"endpoint": "http://localhost:1/v1"},
+        {"references": ("a" * 64,)},
+        {"references": ("a" * 64,), "mask": "b" * 64},
     ],
     ids=lambda change: next(iter(change)),
 )

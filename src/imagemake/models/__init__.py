@@ -3,6 +3,7 @@
 from imagemake.models.checks import Finding, Severity, problems_of
 from imagemake.models.costs import cost_usd, estimate_usd, worst_usd
 from imagemake.models.facts import ModelFacts
+from imagemake.models.reference_checks import problems_of_files
 from imagemake.models.table import Model, ModelTable, load_models
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "estimate_usd",
     "load_models",
     "problems_of",
+    "problems_of_files",
     "worst_usd",
 ]

@@ -57,7 +57,8 @@ def problems_of(model: Model, recipe: Recipe, today: date) -> list[Finding]:
     parameters = recipe.parameters
     # The types are part of it because 1 == True == 1.0, and they are not equally right.
     given = (tuple(parameters.items()), tuple(map(type, parameters.values())))
-    findings = list(_findings_but_prompt(model, given, recipe.negative_prompt is not None, today))
+    sent = len(recipe.references), recipe.mask is not None
+    findings = list(_findings_but_prompt(model, given, recipe.negative_prompt is not None, sent, today))
     most = model.facts.most_prompt_characters
     if most is not None and len(recipe.prompt) > most:
         what = f"the prompt has {len(recipe.prompt):,} characters; {model.name} takes at most {most:,}."
@@ -67,7 +68,11 @@ def problems_of(model: Model, recipe: Recipe, today: date) -> list[Finding]:
 
 @lru_cache(maxsize=4096)
 def _findings_but_prompt(
-    model: Model, given: tuple[tuple[tuple[str, Any], ...], tuple[type, ...]], negative_prompt: bool, today: date
+    model: Model,
+    given: tuple[tuple[tuple[str, Any], ...], tuple[type, ...]],
+    negative_prompt: bool,
+    sent: tuple[int, bool],
+    today: date,
 ) -> tuple[Finding, ...]:
     parameters = dict(given[0])
     found = [
@@ -75,6 +80,7 @@ def _findings_but_prompt(
         *_size(model, parameters),
         *_parameters(model, parameters),
         *_combinations(parameters),
+        *_sent(model, parameters, *sent),
     ]
     if negative_prompt and model.facts.negative_prompt is False:
         what = f"{model.name} takes no negative prompt."
@@ -175,6 +181,22 @@ def _right_values(rule: ParameterRule, value: Any) -> str | None:
         return None
     bounds = {"at least": rule.least, "at most": rule.most}
     return "a number of " + " and ".join(f"{text} {bound:g}" for text, bound in bounds.items() if bound is not None)
+
+
+def _sent(model: Model, parameters: Mapping[str, Any], references: int, mask: bool) -> Iterator[Finding]:
+    facts = model.facts
+    most = facts.most_reference_pictures
+    if most is not None and references > most:
+        what = f"{model.name} takes at most {most} reference pictures, and this request has {references}."
+        yield _error(what, "Name fewer." if most else "Name none, or choose another model.")
+    if mask and facts.mask is False:
+        yield _error(f"{model.name} takes no mask.", "Take the mask out, or choose another model.")
+    for name in parameters:
+        rule = (facts.parameters or {}).get(name)
+        if rule is None or rule.references is None or rule.references == (references > 0):
+            continue
+        when = "only with" if rule.references else "only without"
+        yield _error(f"{model.name} takes {name} {when} reference pictures.", f"Leave {name} out.")
 
 
 def _combinations(parameters: Mapping[str, Any]) -> Iterator[Finding]:

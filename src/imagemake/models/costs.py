@@ -22,6 +22,8 @@ MOST_TOKENS = 10**12  # no bill has as many; a larger count is a broken answer
 def estimate_usd(model: Model, recipe: Recipe, *, batch: bool = False) -> float | None:
     """Estimate what one picture costs.
 
+    Nobody has published how many tokens a reference picture is: with one, what is paid by tokens has no estimate.
+
     The prompt's tokens are approximate: its UTF-8 bytes divided by four, which for English is its characters.
 
     Returns:
@@ -105,7 +107,7 @@ def _usd(
     if prices.usd_per_picture is not None:
         return _rounded(prices.usd_per_picture * 1_000_000 * share)
     per_million: TokenPrices | None = prices.usd_per_million_tokens
-    if per_million is None or output_tokens is None:
+    if per_million is None or output_tokens is None or recipe.references:
         return None
     prompt_bytes = len(recipe.prompt.encode("utf-8", "surrogatepass"))
     text_tokens = PROMPT_OVERHEAD_TOKENS - (-prompt_bytes // bytes_per_token)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -34,6 +34,10 @@ class ParameterRule(_Facts):
     one_of: tuple[str, ...] | None = Field(None, description="The values there are.")
     least: float | None = Field(None, description="Smallest number.")
     most: float | None = Field(None, description="Largest number.")
+    references: bool | None = Field(
+        None,
+        description="true: taken only beside reference pictures; false: only without; not given: taken either way.",
+    )
 
 
 class TokenPrices(_Facts):
@@ -97,12 +101,21 @@ class ModelFacts(_Facts):
     honors_seed: bool | None = Field(None, description="Whether an equal seed gives an equal picture.")
     most_prompt_characters: int | None = Field(None, ge=1, description="Longest prompt, in characters.")
     most_reference_pictures: int | None = Field(None, ge=0, description="Most reference pictures a request.")
+    most_reference_bytes: int | None = Field(None, ge=1, description="Largest file of a reference picture, in bytes.")
+    reference_formats: tuple[Literal["png", "jpeg", "webp"], ...] | None = Field(
+        None, description="File formats of reference pictures: png, jpeg, webp."
+    )
+    mask: bool | None = Field(
+        None,
+        description="Whether it takes a mask: a PNG with transparency, as large as the first reference picture.",
+    )
+    most_mask_bytes: int | None = Field(None, ge=1, description="Largest file of a mask, in bytes.")
     prices: Prices | None = Field(None, description="What it costs.")
     output_tokens: OutputTokens | None = Field(None, description="How many tokens a picture is.")
     most_usd_per_picture: Usd | None = Field(
         None,
-        description="Most that one picture can cost, in USD, where tokens or prices do not tell: what a budget sets "
-        "aside for each call in flight.",
+        description="Most that one picture can cost, in USD, where tokens or prices do not tell, as with reference "
+        "pictures: what a budget sets aside for each call in flight.",
     )
     retires_on: date | None = Field(None, description="First day on which it does not answer any more.")
     use_instead: tuple[str, ...] = Field((), description="Models that its provider names as replacements.")

@@ -13,7 +13,7 @@ from imagemake.recipe import Recipe
 
 LEAST_CALLS = 3  # fewer say little: the tokens of one picture vary
 
-Kind = tuple[str, str, str, str, bool]  # provider, model, size, quality, in a batch
+Kind = tuple[str, str, str, str, int, bool]  # provider, model, size, quality, pictures sent, in a batch
 
 
 @dataclass(slots=True)
@@ -31,7 +31,9 @@ class LearnedCosts:
             self._sums[kind] = n + 1, total_usd + cost_usd
 
     def mean_usd(self, model: Model, recipe: Recipe, *, batch: bool) -> float | None:
-        """Return what a picture cost on average, in USD; None after fewer than three of its size and quality.
+        """Return what a picture cost on average, in USD; None after fewer than three of its kind.
+
+        A kind is a size, a quality, and how many pictures are sent with the prompt.
 
         Args:
             model: What is known of the model; its share of the price in batches is used where only the other way of
@@ -53,4 +55,5 @@ class LearnedCosts:
 def _kind(recipe: Mapping[str, Any], *, batch: bool) -> Kind:
     parameters = recipe.get("parameters", {})
     size, quality = (str(parameters.get(name, "auto")) for name in ("size", "quality"))
-    return recipe["provider"], recipe["model"], size, quality, batch
+    sent = len(recipe.get("references", ())) + ("mask" in recipe)
+    return recipe["provider"], recipe["model"], size, quality, sent, batch

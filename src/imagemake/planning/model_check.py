@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-from imagemake.models import Finding, Severity, load_models, problems_of
+from imagemake.models import Finding, ModelTable, Severity, load_models, problems_of, problems_of_files
 from imagemake.problems import Problem, UserError
+from imagemake.providers import provider_class
+from imagemake.providers.references import takes_references
+from imagemake.wanted.model_settings import settings_of
 
 if TYPE_CHECKING:
     from imagemake.planning.settle import State
     from imagemake.wanted.campaign import Campaign
+    from imagemake.wanted.picture_files import PictureFile
+    from imagemake.wanted.references import Attached
 
 
-def check_models(to_generate: Sequence[State], campaign: Campaign, today: date) -> list[str]:
+def check_models(
+    to_generate: Sequence[State], campaign: Campaign, files: Mapping[str, PictureFile], today: date
+) -> list[str]:
     """Check every picture that is to be generated against the model table.
 
     Args:
         to_generate: What will be asked for; pictures that are there already may be of models that are gone.
         campaign: With its own facts about models.
+        files: Reference pictures and masks by path.
         today: Decides which models are retired.
 
     Returns:
@@ -29,11 +37,14 @@ def check_models(to_generate: Sequence[State], campaign: Campaign, today: date) 
         UserError: If the provider would refuse some: one problem a kind, with the first row that has it.
     """
     table = load_models(campaign.models)
+    sent = _SentFiles(table, files, campaign)
     found: dict[Finding, list[State]] = {}
     for state in to_generate:
         recipe = state.recipe
         model = table.get(recipe.provider, recipe.model)
         for finding in problems_of(model, recipe, today) if model else ():
+            found.setdefault(finding, []).append(state)
+        for finding in sent.findings(state):
             found.setdefault(finding, []).append(state)
     problems = [
         Problem(_place(states, campaign), finding.what, finding.remedy)
@@ -43,6 +54,38 @@ def check_models(to_generate: Sequence[State], campaign: Campaign, today: date) 
     if problems:
         raise UserError(problems)
     return [f"{finding.what} {finding.remedy}" for finding in found]
+
+
+class _SentFiles:
+    """Checks what goes with prompts, once for all requests that send the same."""
+
+    def __init__(self, table: ModelTable, files: Mapping[str, PictureFile], campaign: Campaign) -> None:
+        self._table, self._files, self._campaign = table, files, campaign
+        self._known: dict[tuple[str, Attached], list[Finding]] = {}
+
+    def findings(self, state: State) -> list[Finding]:
+        """Return what speaks against sending a request's files to its model."""
+        attached = state.request.attached
+        if not attached.references:
+            return []
+        asked = state.request.model, attached
+        if asked not in self._known:
+            self._known[asked] = self._look(state.recipe.provider, state.recipe.model, *asked)
+        return self._known[asked]
+
+    def _look(self, provider: str, name: str, label: str, attached: Attached) -> list[Finding]:
+        if not takes_references(provider_class(provider)):
+            what = f"provider {provider} takes no reference pictures."
+            return [Finding(Severity.ERROR, what, "Take them out, or choose another provider.")]
+        if settings_of(label, self._campaign).mode == "batch":
+            what = "batches send no reference pictures."
+            return [Finding(Severity.ERROR, what, "Write mode: sync under model, or take them out.")]
+        model = self._table.get(provider, name)
+        if model is None:
+            return []
+        references = [(path, self._files[path]) for path in attached.references]
+        mask = (attached.mask, self._files[attached.mask]) if attached.mask else None
+        return problems_of_files(model, references, mask)
 
 
 def _place(states: Sequence[State], campaign: Campaign) -> str:

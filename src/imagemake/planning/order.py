@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from imagemake.planning.reviews import REVIEWS, read_reviews
 from imagemake.planning.settle import State, settle
 from imagemake.wanted.campaign import Campaign, load_campaign
 from imagemake.wanted.catalog import Row
+from imagemake.wanted.picture_files import PictureFiles
 from imagemake.wanted.requests import Request, expand, within
 
 
@@ -28,6 +29,7 @@ class Order:
         scope: The target: ``all``, ``pilot``, ``small``, or ``image/`` and a file name.
         made_at: When the plan was made, ISO 8601 in UTC; what was made later was made by its run.
         batches: Of the first round.
+        files: Reference pictures and masks; those of a plan are what they were when it was made.
     """
 
     campaign: Campaign
@@ -35,11 +37,12 @@ class Order:
     scope: str
     made_at: str
     batches: tuple[str, ...] = ()
+    files: PictureFiles = field(default_factory=PictureFiles, compare=False)
 
     @cached_property
     def everything(self) -> list[Request]:
         """All requests of the campaign, whatever the target."""
-        return expand(self.campaign, self.rows)
+        return expand(self.campaign, self.rows, files=self.files)
 
     @cached_property
     def requests(self) -> list[Request]:
@@ -64,6 +67,7 @@ class Order:
                 "batches": self.batches,
                 "campaign": self.campaign.model_dump(mode="json", exclude_unset=True),
                 "rows": [[row.number, row.values] for row in self.rows],
+                "pictures": {path: list(picture) for path, picture in self.files.by_path.items()},
             }
         )
 
@@ -77,4 +81,5 @@ class Order:
             scope=data["scope"],
             made_at=data["made_at"],
             batches=tuple(data["batches"]),
+            files=PictureFiles(planned=data["pictures"]),
         )

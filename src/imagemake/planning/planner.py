@@ -28,9 +28,11 @@ from imagemake.problems import exit_on_mistakes
 from imagemake.release.entries import Entries
 from imagemake.release.metrics import metrics_of
 from imagemake.release.record import is_current, known_counts
+from imagemake.sent_pictures import keep_sent_pictures
 from imagemake.store import Store
 from imagemake.wanted.campaign import Campaign
 from imagemake.wanted.catalog import Row, read_catalog
+from imagemake.wanted.picture_files import PictureFiles
 
 WORK = Path("work")
 STORE = Path("store")
@@ -68,6 +70,7 @@ class Planner:
         self.campaign = campaign
         self._plans: dict[str, Plan] = {}
         self._claimed: dict[tuple[str, str], str] = {}  # batch by stage and key, over all targets of this process
+        self._open: list[State] = []  # of all targets of this process
         self._run_lock = FileLock(WORK / "run.lock")
         self._alarm = Alarm(campaign.alerts, campaign.campaign, WORK)
 
@@ -79,10 +82,14 @@ class Planner:
         if scope not in self._plans:
             with exit_on_mistakes():
                 self._plans[scope] = self._make(scope)
+            self._files.save()
         return self._plans[scope]
 
     def begin_run(self) -> None:
-        """Hold the folder for this process and open the purse; ends the program where another run holds the folder."""
+        """Hold the folder for this process, open the purse, and keep what will be sent; a dry run does none of it.
+
+        Ends the program where another run holds the folder, or a reference picture changed since it was planned.
+        """
         if not self._run_lock.acquire(wait=False):
             sys.exit(
                 f"Another run is at work in this folder ({self._run_lock.path} is locked). Wait for it, or stop it; "
@@ -92,6 +99,8 @@ class Planner:
         if self.campaign.budget_usd.is_limited:
             spent = spent_usd(read_calls(Store(STORE).journal_folder), self.campaign.campaign)
             Purse(WORK / "purse.json", self.campaign.budget_usd).open(spent)
+        with exit_on_mistakes():
+            keep_sent_pictures((state.recipe for state in self._open), self._files, Store(STORE))
 
     def tell_crash(self) -> None:
         """Tell whoever is to be told that the run ended with an error."""
@@ -108,12 +117,16 @@ class Planner:
         return read_catalog(Path(self.campaign.catalog))
 
     @cached_property
+    def _files(self) -> PictureFiles:
+        return PictureFiles(cache=WORK / "pictures.json")
+
+    @cached_property
     def _inventory(self) -> Inventory:
         return Inventory(Store(STORE), WORK)
 
     def _make(self, scope: str) -> Plan:
         made_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        order = Order(self.campaign, self._rows, scope, made_at)
+        order = Order(self.campaign, self._rows, scope, made_at, files=self._files)
         known = known_counts(order, Store(STORE), WORK)
         if known is not None and not known.get(Stage.HELD):  # what is held is told with what it may have cost
             print(standing(order, known), "  Nothing to make.", sep="\n", file=sys.stderr)
@@ -121,7 +134,7 @@ class Planner:
         states = order.states(self._inventory)
         open_ones = open_states(states, order.names)
         to_generate = [state for state in open_ones if state.stage is Stage.GENERATE]
-        warnings = check_models(to_generate, self.campaign, datetime.now(UTC).date())
+        warnings = check_models(to_generate, self.campaign, order.files.by_path, datetime.now(UTC).date())
         if to_generate:
             check_gates(self.campaign, scope, self._figures_of)
         if open_ones:
@@ -131,6 +144,7 @@ class Planner:
             print(f"  Warning: {warning}", file=sys.stderr)
         if not open_ones and is_current(order, states):
             return UP_TO_DATE
+        self._open += open_ones
         order = replace(order, batches=self._write_batches(open_ones))
         content = order.to_json()
         run = hashlib.sha256(content).hexdigest()[:ID_DIGITS]
@@ -140,7 +154,7 @@ class Planner:
 
     def _figures_of(self, stage: str) -> Mapping[str, Any]:
         # Of the whole pilot: `only` narrows a run, not what was demanded before it.
-        order = Order(self.campaign.model_copy(update={"only": ()}), self._rows, stage, "")
+        order = Order(self.campaign.model_copy(update={"only": ()}), self._rows, stage, "", files=self._files)
         of_state = Entries(order, self._inventory.store, ())
         return metrics_of(of_state.entry(state) for state in order.states(self._inventory))
 

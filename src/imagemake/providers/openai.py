@@ -10,7 +10,7 @@ import asyncio
 import base64
 import binascii
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
@@ -21,6 +21,8 @@ from imagemake.recipe import Recipe
 
 if TYPE_CHECKING:
     from openai import APIStatusError
+    from openai._legacy_response import LegacyAPIResponse
+    from openai.types import ImagesResponse
 
 OWN_BASE_URL = "https://api.openai.com/v1"
 KEY_VARIABLE = "OPENAI_API_KEY"
@@ -60,15 +62,31 @@ class OpenAIProvider(OpenAIBatches):
 
     async def generate(self, recipe: Recipe) -> Answer:
         """Make one picture; the seed is not sent, because the API has none."""
+        images = self._client.images.with_raw_response
+        return await self._answer(
+            lambda: images.generate(prompt=recipe.prompt, model=recipe.model, extra_body=_extra(recipe))
+        )
+
+    async def generate_from(self, recipe: Recipe, pictures: Mapping[str, bytes]) -> Answer:
+        """Make one picture from reference pictures; their files' own names are not sent."""
+        from openai import omit
+
+        images = self._client.images.with_raw_response
+        references = [_file(f"reference-{n}", pictures[name]) for n, name in enumerate(recipe.references, 1)]
+        mask = omit if recipe.mask is None else _file("mask", pictures[recipe.mask])
+        return await self._answer(
+            lambda: images.edit(
+                image=references, mask=mask, prompt=recipe.prompt, model=recipe.model, extra_body=_extra(recipe)
+            )
+        )
+
+    async def _answer(self, ask: Callable[[], Awaitable[LegacyAPIResponse[ImagesResponse]]]) -> Answer:
         import openai
 
-        extra = _extra(recipe)
         try:
             # The SDK's own time-out is for each read: an answer that trickles in would never reach it.
             async with asyncio.timeout(self._timeout_s):
-                response = await self._client.images.with_raw_response.generate(
-                    prompt=recipe.prompt, model=recipe.model, extra_body=extra
-                )
+                response = await ask()
         except TimeoutError:
             message = f"no whole answer within {self._timeout_s:g} s"
             raise ProviderError(message, Failure.UNKNOWN, code="no_answer") from None
@@ -92,6 +110,13 @@ def _extra(recipe: Recipe) -> dict[str, Any]:
     if recipe.negative_prompt is not None:
         extra["negative_prompt"] = recipe.negative_prompt
     return extra
+
+
+def _file(name: str, content: bytes) -> tuple[str, bytes, str]:
+    from imagemake.pictures.picture_file import format_of
+
+    kind = format_of(content)  # the API goes by the type that is said, not by the bytes
+    return f"{name}.{kind}", content, f"image/{kind}"
 
 
 def picture_in(body: bytes, headers: Mapping[str, str]) -> Answer:

@@ -64,6 +64,10 @@ class Entry:
         catalog_row: Row of the catalog.
         take: Number of the take, from 1.
         variables: What the prompt's placeholders stood for.
+        references: Paths of the reference pictures that were sent, in their order.
+        reference_digests: SHA-256 of each one's content.
+        mask: Path of the mask that was sent.
+        mask_digest: SHA-256 of its content.
         request_id: The provider's own name of the call.
         generated_at: When the raw picture came, ISO 8601 in UTC.
         seconds: Duration of the call for the shown attempt.
@@ -98,6 +102,10 @@ class Entry:
     attempts: int = 0
     take: int = 1
     variables: Mapping[str, str] = field(default_factory=dict)
+    references: tuple[str, ...] = ()
+    reference_digests: tuple[str, ...] = ()
+    mask: str | None = None
+    mask_digest: str | None = None
     request_id: str | None = None
     generated_at: str | None = None
     seconds: float | None = None
@@ -146,6 +154,10 @@ _COLUMNS = {
     "attempts": "whole",
     "catalog_row": "whole",
     "take": "whole",
+    "references": "texts",
+    "reference_digests": "texts",
+    "mask": "text",
+    "mask_digest": "text",
     "request_id": "text",
     "generated_at": "time",
     "seconds": "number",
@@ -189,7 +201,7 @@ def read_manifest(csv_path: Path) -> list[dict[str, str]]:
 
 def _row(entry: Entry) -> dict[str, Any]:
     row = {column: getattr(entry, column) for column in _COLUMNS}
-    row["reasons"] = list(entry.reasons)
+    row.update({column: list(row[column]) for column, kind in _COLUMNS.items() if kind == "texts"})
     row["history"] = orjson.dumps(entry.history, option=orjson.OPT_SORT_KEYS).decode() if entry.history else None
     for prefix, group in _GROUPS.items():
         row.update({f"{prefix}.{name}": value for name, value in getattr(entry, group).items()})

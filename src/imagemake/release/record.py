@@ -55,6 +55,8 @@ def known_counts(order: Order, store: Store, work: Path) -> Mapping[Stage, int] 
     record = {} if order.scope.startswith(IMAGE) else read_record(folder)
     if record.get("open") != 0 or record.get("seen") != _seen(order, store, work):
         return None
+    if not order.files.hold(record.get("pictures", {})):
+        return None
     if not all((folder / name).exists() for name in FILES) or record["images"] != _digest(_names_in(folder / "images")):
         return None
     return {Stage(stage): count for stage, count in record["counts"].items()}
@@ -98,6 +100,7 @@ def write_record(order: Order, states: Sequence[State], store: Store, work: Path
         "open": sum(state.stage in OPEN for state in states),
         "images": _digest(_names_in(folder / "images")),
         "seen": _seen(order, store, work),
+        "pictures": {path: picture.digest for path, picture in order.files.by_path.items()},
     }
     write_whole(folder / RECORD, orjson.dumps(record, option=orjson.OPT_INDENT_2))
 

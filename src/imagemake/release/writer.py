@@ -27,7 +27,7 @@ from imagemake.release.forecast import Pace, forecast
 from imagemake.release.manifest import Entry, write_manifest
 from imagemake.release.metrics import metrics_of, write_metrics
 from imagemake.release.record import folder_of, write_record
-from imagemake.release.report.sheet import write_contact_sheet
+from imagemake.release.report.sheet import reference_name, write_contact_sheet
 from imagemake.release.spreadsheet import safe_cell
 from imagemake.store import Held, Store
 from imagemake.wanted.campaign import Campaign
@@ -111,6 +111,10 @@ class Release:
             for past in state.past:
                 if past.raw:
                     shown[f"{name}@{past.attempt}"] = past.raw, self.store.raw.path(past.raw)
+        sent = {digest for state in self.states for digest in state.recipe.files}
+        kept = self.store.references.index() if sent else {}
+        for digest in sent & kept.keys():
+            shown[reference_name(digest)] = kept[digest], self.store.references.path(kept[digest])
         return Thumbnails(ThumbnailCache(self.work / "thumbnails"), shown)
 
     def _write_review(self, path: Path) -> None:

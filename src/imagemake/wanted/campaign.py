@@ -200,6 +200,19 @@ class Campaign(Section):
     negative_prompt: TemplateText | None = Field(
         None, description="What pictures must not show, for models that take it; placeholders as in prompt."
     )
+    references: Annotated[tuple[TemplateText, ...], Strict(False)] = Field(
+        (),
+        description="Paths of the reference pictures that every request sends with its prompt, in their order, from "
+        "the project's folder; placeholders as in prompt. PNG, JPEG or WebP. Their content is part of every key: a "
+        "changed picture makes its users anew, a renamed one nothing.",
+        examples=[["config/references/style.png", "config/references/{sku}.png"]],
+    )
+    mask: TemplateText | None = Field(
+        None,
+        description="Path of a mask, as in references: a PNG as large as the first reference picture, and transparent "
+        "where that may be changed. Its content is part of every key.",
+        examples=["config/references/{sku}-mask.png"],
+    )
     name: TemplateText = Field(
         description="File name of every picture, without extension; placeholders as in prompt, and {take}. What no "
         "file system likes becomes a dash. No two pictures can share a name. The columns used here decide derived "

@@ -18,7 +18,9 @@ from imagemake.wanted.combinations import Combinations
 from imagemake.wanted.model_choice import MODEL, ModelChoice
 from imagemake.wanted.names import BadValueError, Namer, folded
 from imagemake.wanted.parameters import PREFIX, fault_of_name, fault_of_value, parameter_from
+from imagemake.wanted.picture_files import PictureFiles
 from imagemake.wanted.redaction import shown
+from imagemake.wanted.references import NOTHING, Attached, References
 from imagemake.wanted.settings import TAKE
 from imagemake.wanted.text import did_you_mean
 from imagemake.wanted.wording import Columns, Prompts, Wording
@@ -30,6 +32,9 @@ RESERVED_COLUMNS = {
     "seed": "The seed of this row's pictures, as `seed.fixed`.",
     MODEL: "The model of this row's pictures, in place of `model` and of what model_rules say: a label of more_models, "
     "or the name of a model of the same server as `model`.",
+    "references": "Paths of this row's reference pictures, with `;` between them, in place of the campaign's "
+    "`references`, unless these use `{references}`; then it is a value like any other.",
+    "mask": "The same for the path of the mask.",
     f"{PREFIX}*": "A parameter of the model, such as `parameters.size`, in place of its model's own. "
     "`true`, `false` and plain numbers are read as such.",
 }
@@ -48,6 +53,7 @@ class Request:
         variables: The row's values and those of the variables, by column.
         take: From 1.
         model: Who makes it, as the user names it: a label of more_models or a model's name.
+        attached: Reference pictures and mask, with their paths.
     """
 
     name: str
@@ -56,15 +62,19 @@ class Request:
     variables: Mapping[str, str]
     take: int
     model: str = ""
+    attached: Attached = NOTHING
 
 
-def expand(campaign: Campaign, rows: Sequence[Row], *, where: str = CONFIG) -> list[Request]:
+def expand(
+    campaign: Campaign, rows: Sequence[Row], *, where: str = CONFIG, files: PictureFiles | None = None
+) -> list[Request]:
     """Work out every request.
 
     Args:
         campaign: What is wanted.
         rows: The catalog's; all with the same columns.
         where: The campaign's file, to name in problems.
+        files: Where reference pictures and masks are looked up; by default in the current folder.
 
     Returns:
         In the order of the rows, the variables' values, and the takes.
@@ -72,7 +82,7 @@ def expand(campaign: Campaign, rows: Sequence[Row], *, where: str = CONFIG) -> l
     Raises:
         UserError: If anything is wrong: every mistake at once.
     """
-    expansion = _Expansion(campaign, list(rows[0].values) if rows else [], where)
+    expansion = _Expansion(campaign, list(rows[0].values) if rows else [], where, files or PictureFiles())
     requests = [request for row in rows for request in expansion.of_row(row)]
     problems = [*expansion.problems, *expansion.combinations.never_used(), *expansion.models.never_used()]
     if not expansion.naming.unknown:
@@ -87,7 +97,7 @@ def expand(campaign: Campaign, rows: Sequence[Row], *, where: str = CONFIG) -> l
 class _Expansion:
     """A campaign's templates and rules, read once. Problems are collected, each once, in their order."""
 
-    def __init__(self, campaign: Campaign, columns: Sequence[str], where: str) -> None:
+    def __init__(self, campaign: Campaign, columns: Sequence[str], where: str, files: PictureFiles) -> None:
         self.problems: dict[Problem, None] = {}
         self._campaign, self._where, self._row = campaign, where, 0
         known = dict.fromkeys([*columns, *campaign.variables, *campaign.defaults])
@@ -110,7 +120,8 @@ class _Expansion:
             columns=[name for name in known if name not in campaign.variables],
             where=where,
         )
-        wordings = (self._prompt.common, self._negative.common, self.naming)
+        self._references = References(campaign.references, campaign.mask, vocabulary, files, self._tell_key)
+        wordings = (self._prompt.common, self._negative.common, self.naming, *self._references.wordings)
         self._empty = dict.fromkeys([*campaign.defaults, *(name for w in wordings for name in w.unknown)], "")
         self._defaults = {name: text for name, text in campaign.defaults.items() if text}
         self._parameter_columns = [name for name in known if name.startswith(PREFIX)]
@@ -133,6 +144,7 @@ class _Expansion:
         if fault := self.models.misspelled(values.get(MODEL, "")):
             self._tell(MODEL, *fault)
         parameters = self._parameters_for(values, label, model.parameters)
+        attached = self._references.of(values, self._tell)
         self.naming.tell_empty(values, self._columns, self._tell)
         for take in range(1, self._campaign.takes + 1):
             recipe = Recipe(
@@ -143,8 +155,10 @@ class _Expansion:
                 parameters,
                 negative_prompt=negative,
                 endpoint=model.endpoint,
+                references=attached.digests,
+                mask=attached.mask_digest,
             )
-            yield Request(self._name({**values, TAKE: str(take)}), recipe, self._row, values, take, label)
+            yield Request(self._name({**values, TAKE: str(take)}), recipe, self._row, values, take, label, attached)
 
     def _name(self, values: Mapping[str, str]) -> str:
         try:
@@ -193,6 +207,9 @@ class _Expansion:
         else:
             place = f"{self._campaign.catalog}, row {self._row}"
         self.problems[Problem(place, what, remedy)] = None
+
+    def _tell_key(self, key: str, what: str, remedy: str) -> None:
+        self.problems[Problem(f"{self._where}, {key}", what, remedy)] = None
 
     def _check(self, columns: Sequence[str], wordings: Iterable[Wording]) -> None:
         """Find what is wrong whatever the rows hold."""

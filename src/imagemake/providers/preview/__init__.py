@@ -15,6 +15,9 @@ A negative prompt takes out what these drawings have: "shadow", "text" or "water
 says what the picture is), "logo" or "label" (the badge), "pattern" or "stripes". What else it names is in no drawing
 anyway, and is passed over.
 
+Reference pictures, and the mask after them, are small insets at the top: they show what a request sends, and change
+nothing else of the drawing.
+
 To try out what happens to bad pictures, a prompt can hold:
 
 =====================  =============================================
@@ -29,6 +32,7 @@ A picture too small for the mark, below some 40 pixels, has none; a blank one ha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from imagemake.providers import Answer, Failure, ProviderError
@@ -69,6 +73,20 @@ class PreviewProvider:
         from imagemake.providers.preview.encode import encode
 
         return Answer(encode(draw(scene_of(recipe)), options_of(recipe)))
+
+    async def generate_from(self, recipe: Recipe, pictures: Mapping[str, bytes]) -> Answer:
+        """Draw one picture with its reference pictures as insets.
+
+        Raises:
+            ProviderError: `Failure.REFUSED`, if the recipe asks for what this model does not know, or a reference
+                picture cannot be decoded.
+        """
+        from imagemake.providers.preview.draw import draw
+        from imagemake.providers.preview.encode import encode
+        from imagemake.providers.preview.insets import with_insets
+
+        drawing = with_insets(draw(scene_of(recipe)), recipe, pictures)
+        return Answer(encode(drawing, options_of(recipe)))
 
     async def close(self) -> None:
         """Do nothing: there is no connection."""

@@ -1,7 +1,7 @@
 "use strict";
 (() => {
   const CHUNK = 120; // cards added at a time, as the reader nears the end of what is there
-  const { entries, variables, words } = JSON.parse(document.getElementById("data").textContent);
+  const { entries, variables, words, references } = JSON.parse(document.getElementById("data").textContent);
   const byId = (id) => document.getElementById(id);
   const [cards, more, dialog, query, reason, order, compare] = ["cards", "more", "details", "query", "reason", "order", "compare"].map(byId);
   const chips = [...document.querySelectorAll(".chip")];
@@ -214,9 +214,22 @@
       ),
     );
   const grouped = (values) => pairs(Object.entries(values ?? {}));
+  const sent = (path, digest, what) =>
+    el(
+      "li",
+      {},
+      references?.[digest] ? el("img", { alt: what, src: references[digest] }) : el("span", { className: "blank" }),
+      el("div", {}, el("p", { dir: "auto" }, path), el("p", {}, what), el("p", { className: "code" }, digest)),
+    );
+  const sentWith = (entry) => {
+    const items = (entry.references ?? []).map((path, index) => sent(path, entry.reference_digests[index], `Reference picture ${index + 1}`));
+    if (entry.mask) items.push(sent(entry.mask, entry.mask_digest, "Mask"));
+    return items.length ? section("Sent with the prompt", el("ol", { className: "past" }, ...items)) : null;
+  };
   const facts = (entry) => [
     section("Prompt", el("p", { className: "prompt", dir: "auto" }, entry.prompt)),
     entry.negative_prompt ? section("Negative prompt", el("p", { className: "prompt", dir: "auto" }, entry.negative_prompt)) : null,
+    sentWith(entry),
     section(
       "How it was made",
       pairs([

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
@@ -52,8 +53,9 @@ def write_contact_sheet(
         entries: The requests, in any order.
         metrics: What `imagemake.release.metrics.metrics_of` said of them.
         title: Name of the release.
-        thumbnails: JPEG or WebP by entry name; those of earlier attempts under ``name@attempt``. Asked only for those
-            that go into the page, so that a mapping may make them when they are asked for.
+        thumbnails: JPEG or WebP by entry name; those of earlier attempts under ``name@attempt``, those of reference
+            pictures under `reference_name` of their digests. Asked only for those that go into the page, so that a
+            mapping may make them when they are asked for.
         most_thumbnails: At most that many go into the page, those of pictures that were not accepted first. The others
             load from their files.
         variables: Columns by whose values, if there are several, pictures can be shown side by side; takes are too.
@@ -77,7 +79,16 @@ def write_contact_sheet(
         style=_own("sheet.css"),
         script=_own("sheet.js"),
         data=_embedded(
-            {"words": VERDICTS, "variables": list(variables), "entries": [_card(entry, inlined) for entry in entries]}
+            {
+                "words": VERDICTS,
+                "variables": list(variables),
+                "references": {
+                    digest: inlined[name]
+                    for digest in _reference_users(entries)
+                    if (name := reference_name(digest)) in inlined
+                },
+                "entries": [_card(entry, inlined) for entry in entries],
+            }
         ),
     )
     write_whole(path, page.encode())
@@ -88,9 +99,22 @@ def _comparable(entries: Sequence[Entry], variables: Sequence[str]) -> list[str]
     return [*found, "take"] if any(entry.take > 1 for entry in entries) else found
 
 
+def reference_name(digest: str) -> str:
+    """Return what a reference picture's thumbnail is found by; no entry's name holds a colon."""
+    return f"reference:{digest}"
+
+
+def _reference_users(entries: Sequence[Entry]) -> Counter[str]:
+    return Counter(digest for entry in entries for digest in (*entry.reference_digests, entry.mask_digest) if digest)
+
+
 def _inlined(entries: Sequence[Entry], thumbnails: Mapping[str, bytes], most: int) -> dict[str, str]:
     worst_first = sorted(entries, key=lambda entry: (entry.verdict == "accepted", entry.name))
-    names = [entry.name for entry in worst_first]
+    users = _reference_users(entries)
+    # What many pictures share comes first, and what only one was made from after the pictures themselves.
+    names = [reference_name(digest) for digest, n in users.items() if n > 1]
+    names += [entry.name for entry in worst_first]
+    names += [reference_name(digest) for digest, n in users.items() if n == 1]
     names += [f"{entry.name}@{earlier['attempt']}" for entry in worst_first for earlier in entry.history]
     inlined: dict[str, str] = {}
     for name in names:
