@@ -31,6 +31,7 @@ from imagemake.models import Model, worst_usd
 from imagemake.providers import Failure as ProviderFailure
 from imagemake.providers import ProviderError
 from imagemake.providers.batches import BatchProvider, BatchState
+from imagemake.sent_pictures import upload_for_batch
 from imagemake.store import Store
 from imagemake.submissions import Step, Submission, Submissions
 
@@ -217,6 +218,7 @@ class BatchBuyer:
     async def _send_and_collect(self, submission: Submission, calls: dict[str, Item]) -> None:
         collector = self._collector(submission)
         try:
+            await upload_for_batch(self.provider, (item.recipe for item in calls.values()), self.store)
             file = await self.provider.upload_batch(b"".join(self._line(call, item) for call, item in calls.items()))
         except ProviderError as error:
             collector.close_all(_nothing_sent(error))

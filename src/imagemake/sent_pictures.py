@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
 from imagemake.problems import Problem, UserError
+from imagemake.providers import Failure, ProviderError
+from imagemake.providers.references import ReferenceBatchProvider
 from imagemake.recipe import Recipe
 from imagemake.store import DamagedError, Store
 from imagemake.wanted.picture_files import PictureFiles
 
 KEPT_BYTES = 64_000_000  # what a job holds in memory for later calls; what calls in flight use comes on top
+UPLOADS_AT_ONCE = 8
 
 
 def keep_sent_pictures(recipes: Iterable[Recipe], files: PictureFiles, store: Store) -> None:
@@ -61,8 +65,16 @@ class SentPictures:
         Raises:
             DamagedError: If one is not there, or its bytes have changed; it was then moved away.
         """
+        return {digest: self.read(digest) for digest in recipe.files}
+
+    def read(self, digest: str) -> bytes:
+        """Return one file.
+
+        Raises:
+            DamagedError: If it is not there, or its bytes have changed; it was then moved away.
+        """
         with self._lock:
-            return {digest: self._read(digest) for digest in recipe.files}
+            return self._read(digest)
 
     def _read(self, digest: str) -> bytes:
         # Many calls of a job send the same picture: it is read, checked and held once for all of them.
@@ -77,3 +89,33 @@ class SentPictures:
         while len(self._held) > 1 and sum(map(len, self._held.values())) > KEPT_BYTES:
             self._held.popitem(last=False)
         return data
+
+
+async def upload_for_batch(provider: object, recipes: Iterable[Recipe], store: Store) -> None:
+    """Hand a provider every picture that some lines of a batch will name, each once.
+
+    Raises:
+        ProviderError: If one was not taken, or the store has lost it; those that were taken stay known.
+    """
+    digests = list(dict.fromkeys(digest for recipe in recipes for digest in recipe.files))
+    if not digests:
+        return
+    if not isinstance(provider, ReferenceBatchProvider):  # the plan tells so before; a plug-in may have changed since
+        raise ProviderError("this provider's batches take no reference pictures", Failure.STOP, code="no_references")
+    sent, room, failed = SentPictures(store), asyncio.Semaphore(UPLOADS_AT_ONCE), list[ProviderError]()
+
+    async def upload(digest: str) -> None:
+        async with room:
+            if failed:  # the others would most likely fail, too
+                return
+            try:
+                await provider.upload_picture(digest, await asyncio.to_thread(sent.read, digest))
+            except ProviderError as error:
+                failed.append(error)
+            except DamagedError as error:
+                message = f"{error}; the next run copies it again"
+                failed.append(ProviderError(message, Failure.UNAVAILABLE, code="no_reference"))
+
+    await asyncio.gather(*map(upload, digests))
+    if failed:
+        raise failed[0]

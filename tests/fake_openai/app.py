@@ -109,7 +109,12 @@ async def _upload(request: web.Request) -> web.Response:
     file = form.get("file")
     if not isinstance(file, web.FileField):
         raise errors.missing_parameter("file")
-    stored = request.app[FILES].upload(file.filename, str(form.get("purpose", "")), file.file.read())
+    expires_after = {
+        name.removeprefix("expires_after[").removesuffix("]"): str(value)
+        for name, value in form.items()
+        if name.startswith("expires_after[")
+    }
+    stored = request.app[FILES].upload(file.filename, str(form.get("purpose", "")), file.file.read(), expires_after)
     return _json(stored.as_dict())
 
 

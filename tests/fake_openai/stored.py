@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from fake_openai import errors
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 BATCH_FILE_LIMIT_BYTES = 200 * 1024**2
 FILE_LIMIT_BYTES = 512 * 1024**2
-BATCH_FILE_LIFE_S = 30 * 86_400
+BATCH_FILE_LIFE_S = 30 * 86_400  # and the longest life that a caller can ask for
+SHORTEST_LIFE_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +51,18 @@ class Files:
         self._folder = tempfile.TemporaryDirectory(prefix="fake-openai-")
         self._files: dict[str, StoredFile] = {}
 
-    def create(self, filename: str, purpose: str) -> StoredFile:
-        """Make an empty file."""
+    def create(self, filename: str, purpose: str, life_s: int | None = None) -> StoredFile:
+        """Make an empty file; without a life of its own, it lives as long as its purpose says."""
         identity = f"file-{uuid.uuid4().hex[:24]}"
         now = int(time.time())
-        expires_at = now + BATCH_FILE_LIFE_S if purpose.startswith("batch") else None
+        life_s = life_s or (BATCH_FILE_LIFE_S if purpose.startswith("batch") else None)
+        expires_at = now + life_s if life_s else None
         path = Path(self._folder.name) / identity
         path.touch()
         self._files[identity] = StoredFile(identity, path, filename, purpose, now, expires_at)
         return self._files[identity]
 
-    def upload(self, filename: str, purpose: str, content: bytes) -> StoredFile:
+    def upload(self, filename: str, purpose: str, content: bytes, expires_after: Mapping[str, str]) -> StoredFile:
         """Take a file as it was uploaded.
 
         Raises:
@@ -74,7 +77,12 @@ class Files:
             # ASSUME: the rule is documented, the wording of its error is not.
             message = f"File is too large for purpose '{purpose}'. Maximum size is {limit_bytes // 1024**2}MB."
             raise errors.invalid("file", message, "file_too_large")
-        stored = self.create(filename, purpose)
+        life = expires_after.get("seconds", "")
+        if expires_after and not (expires_after.get("anchor") == "created_at" and life.isdecimal()):
+            raise errors.invalid("expires_after", "Invalid 'expires_after': expected an anchor and seconds.")
+        if life and not SHORTEST_LIFE_S <= int(life) <= BATCH_FILE_LIFE_S:
+            raise errors.invalid("expires_after", "Invalid 'expires_after.seconds': expected 3600 to 2592000.")
+        stored = self.create(filename, purpose, int(life) if life else None)
         stored.path.write_bytes(content)
         return stored
 

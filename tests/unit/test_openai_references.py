@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 
+import orjson
 import pytest
 from fake_openai import FakeOpenAI, Settings
 from picture_files import saved
@@ -92,3 +93,68 @@ def test_a_provider_that_takes_none_says_so_before_anything_is_sent():
     with pytest.raises(ProviderError, match="takes no reference pictures") as caught:
         asyncio.run(answer_to(Plain(), Recipe("plain", "m", "p", 1, references=("a" * 64,)), {}))
     assert caught.value.failure is Failure.STOP
+
+
+def in_batches(server, work):
+    async def inside():
+        provider = OpenAIProvider(base_url=server.base_url, timeout_s=20)
+        try:
+            return await work(provider)
+        finally:
+            await provider.close()
+
+    return asyncio.run(inside())
+
+
+def stored(server):
+    import urllib.request
+
+    request = urllib.request.Request(
+        f"{server.base_url}/files?purpose=vision", headers={"Authorization": "Bearer sk-x"}
+    )
+    with urllib.request.urlopen(request) as answer:
+        return orjson.loads(answer.read())["data"]
+
+
+def test_a_batchs_picture_is_uploaded_once_and_deletes_itself_after_three_days(server):
+    before = len(stored(server))
+    digest = hashlib.sha256(PNG).hexdigest()
+    recipe = Recipe("openai", "gpt-image-2", "A mug", 7, references=(digest, digest), mask=digest)
+
+    async def work(provider):
+        for _ in range(3):
+            await provider.upload_picture(digest, PNG)
+        return provider.batch_request(recipe)
+
+    endpoint, body = in_batches(server, work)
+    file, *others = stored(server)
+    assert len(others) == before
+    assert file["expires_at"] - file["created_at"] == 3 * 24 * 3600
+    assert file["filename"] == "reference.png"
+    assert endpoint == "/v1/images/edits"
+    assert body["images"] == [{"file_id": file["id"]}] * 2
+    assert body["mask"] == {"file_id": file["id"]}
+
+
+def test_an_upload_of_yesterday_is_not_named_by_a_batch_of_today(server, monkeypatch):
+    monkeypatch.setattr("imagemake.providers.openai_pictures.REUSED_FOR_S", 0)
+    before = len(stored(server))
+
+    async def work(provider):
+        for _ in range(2):
+            await provider.upload_picture("a" * 64, PNG)
+
+    in_batches(server, work)
+    assert len(stored(server)) == before + 2
+
+
+def test_a_line_is_never_longer_than_it_was_counted(server):
+    recipe = Recipe("openai", "gpt-image-2", "A mug", 7, references=("a" * 64,))
+
+    async def work(provider):
+        counted = provider.batch_request(recipe)
+        await provider.upload_picture("a" * 64, PNG)
+        return counted, provider.batch_request(recipe)
+
+    counted, written = in_batches(server, work)
+    assert len(orjson.dumps(written)) <= len(orjson.dumps(counted))

@@ -1,12 +1,14 @@
 """What is sent is what was planned: kept by content, checked when it is read."""
 
+import asyncio
 import hashlib
 
 import pytest
 
 from imagemake.problems import UserError
+from imagemake.providers import Failure, ProviderError
 from imagemake.recipe import Recipe
-from imagemake.sent_pictures import SentPictures, keep_sent_pictures
+from imagemake.sent_pictures import UPLOADS_AT_ONCE, SentPictures, keep_sent_pictures, upload_for_batch
 from imagemake.store import DamagedError, Store
 from imagemake.wanted.picture_files import PictureFiles
 
@@ -96,3 +98,56 @@ def test_what_is_held_in_memory_is_bounded_and_never_wrong(made, monkeypatch):
     for _ in range(3):
         assert sent.of(recipe) == {digest(data): data for data in content.values()}
     assert len(sent._held) == 1
+
+
+class Taker:
+    """A provider whose batches take pictures, or refuse them."""
+
+    def __init__(self, error=None):
+        self.taken, self.asked, self.error = {}, 0, error
+
+    async def upload_picture(self, digest, content):
+        self.asked += 1
+        await asyncio.sleep(0)
+        if self.error:
+            raise self.error
+        assert digest not in self.taken
+        self.taken[digest] = content
+
+
+def test_a_batch_hands_every_picture_over_once(made):
+    folder, files, recipe, content = made
+    store = Store(folder / "store")
+    keep_sent_pictures([recipe], files, store)
+    provider = Taker()
+    asyncio.run(upload_for_batch(provider, [recipe] * 50, store))
+    assert provider.taken == {digest(data): data for data in content.values()}
+
+
+def test_a_batch_without_reference_pictures_asks_for_nothing(made):
+    asyncio.run(upload_for_batch(object(), [Recipe("openai", "m", "p", 1)] * 3, Store(made[0] / "store")))
+
+
+def test_after_one_picture_is_not_taken_no_other_is_started(made):
+    folder = made[0]
+    store = Store(folder / "store")
+    recipes = [Recipe("openai", "m", "p", 1, references=(f"{n:064x}",)) for n in range(100)]
+    for n, recipe in enumerate(recipes):
+        store.references.put(recipe.references[0], b"%d" % n, durable=False)
+    provider = Taker(ProviderError("no such key", Failure.STOP))
+    with pytest.raises(ProviderError, match="no such key"):
+        asyncio.run(upload_for_batch(provider, recipes, store))
+    assert 1 <= provider.asked <= UPLOADS_AT_ONCE
+
+
+def test_a_picture_that_the_store_has_lost_is_an_outcome_of_the_batch(made):
+    folder, _, recipe, _ = made
+    with pytest.raises(ProviderError, match="does not hold the reference picture") as caught:
+        asyncio.run(upload_for_batch(Taker(), [recipe], Store(folder / "store")))
+    assert caught.value.failure is Failure.UNAVAILABLE
+
+
+def test_a_provider_whose_batches_take_none_stops_the_run(made):
+    with pytest.raises(ProviderError, match="take no reference pictures") as caught:
+        asyncio.run(upload_for_batch(object(), [made[2]], Store(made[0] / "store")))
+    assert caught.value.failure is Failure.STOP

@@ -127,6 +127,26 @@ def test_a_catalog_can_name_them_and_a_mask(project, server):
     assert "1 to generate: key changed: mask" in made.snakemake("-n").stderr
 
 
+def test_batches_send_reference_pictures_and_masks(project, server):
+    made = project(
+        references=["config/references/style.png", "config/references/{color}.jpg"],
+        mask="config/references/mask.png",
+        model={"mode": "batch"},
+    )
+    paint(made, "style.png", "white")
+    paint(made, "mask.png", "#0000")
+    for color in ("red", "teal", "gold"):
+        paint(made, f"{color}.jpg", color)
+    made.snakemake()
+    assert len(made.images()) == 4
+    assert [call.endpoint for call in server.calls()] == ["/v1/images/edits"] * 4
+    assert all(call.batch_id for call in server.calls())
+    sent = {record["recipe"]["prompt"]: record["recipe"] for record in made.journal("sent")}
+    for call in server.calls():
+        recipe = sent[call.prompt]
+        assert call.references == [*recipe["references"], recipe["mask"]]
+
+
 def test_what_the_model_would_refuse_is_told_before_anything_is_spent(project, server):
     made = project(rows=2, references=["config/references/a.png"], mask="config/references/mask.png")
     paint(made, "a.png", "white")

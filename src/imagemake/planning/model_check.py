@@ -77,9 +77,10 @@ class _SentFiles:
         if not takes_references(provider_class(provider)):
             what = f"provider {provider} takes no reference pictures."
             return [Finding(Severity.ERROR, what, "Take them out, or choose another provider.")]
-        if settings_of(label, self._campaign).mode == "batch":
-            what = "batches send no reference pictures."
-            return [Finding(Severity.ERROR, what, "Write mode: sync under model, or take them out.")]
+        in_batch = settings_of(label, self._campaign).mode == "batch"
+        if in_batch and not takes_references(provider_class(provider), batch=True):
+            what = f"provider {provider} takes no reference pictures in batches."
+            return [Finding(Severity.ERROR, what, "Write mode: sync for its models, or take them out.")]
         model = self._table.get(provider, name)
         if model is None:
             return []

@@ -17,6 +17,7 @@ import orjson
 
 from imagemake.providers import Answer, Failure, ProviderError
 from imagemake.providers.openai_batches import OpenAIBatches
+from imagemake.providers.openai_pictures import UploadedPictures, file_tuple
 from imagemake.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class OpenAIProvider(OpenAIBatches):
         from openai import AsyncOpenAI
 
         self._timeout_s = timeout_s
+        self._pictures = UploadedPictures()
         key = os.environ.get(KEY_VARIABLE)
         if not key and base_url is None:
             raise ProviderError(f"{KEY_VARIABLE} is not set", Failure.STOP, code="no_key", remedy=REMEDIES["key"])
@@ -72,8 +74,8 @@ class OpenAIProvider(OpenAIBatches):
         from openai import omit
 
         images = self._client.images.with_raw_response
-        references = [_file(f"reference-{n}", pictures[name]) for n, name in enumerate(recipe.references, 1)]
-        mask = omit if recipe.mask is None else _file("mask", pictures[recipe.mask])
+        references = [file_tuple(f"reference-{n}", pictures[name]) for n, name in enumerate(recipe.references, 1)]
+        mask = omit if recipe.mask is None else file_tuple("mask", pictures[recipe.mask])
         return await self._answer(
             lambda: images.edit(
                 image=references, mask=mask, prompt=recipe.prompt, model=recipe.model, extra_body=_extra(recipe)
@@ -98,7 +100,10 @@ class OpenAIProvider(OpenAIBatches):
 
     def batch_request(self, recipe: Recipe) -> tuple[str, dict[str, Any]]:
         """Return the endpoint and the body of a recipe's line in a batch: what `generate` sends."""
-        return "/v1/images/generations", {**_extra(recipe), "prompt": recipe.prompt, "model": recipe.model}
+        body = {**_extra(recipe), "prompt": recipe.prompt, "model": recipe.model}
+        if recipe.references:
+            return "/v1/images/edits", {**body, **self._pictures.fields(recipe)}
+        return "/v1/images/generations", body
 
     async def close(self) -> None:
         """Close the connections."""
@@ -110,13 +115,6 @@ def _extra(recipe: Recipe) -> dict[str, Any]:
     if recipe.negative_prompt is not None:
         extra["negative_prompt"] = recipe.negative_prompt
     return extra
-
-
-def _file(name: str, content: bytes) -> tuple[str, bytes, str]:
-    from imagemake.pictures.picture_file import format_of
-
-    kind = format_of(content)  # the API goes by the type that is said, not by the bytes
-    return f"{name}.{kind}", content, f"image/{kind}"
 
 
 def picture_in(body: bytes, headers: Mapping[str, str]) -> Answer:

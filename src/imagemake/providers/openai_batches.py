@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from openai import AsyncOpenAI
 
+    from imagemake.providers.openai_pictures import UploadedPictures
+
 OVER = ("completed", "failed", "expired", "cancelled")
 # ASSUME: a picture has at most 8.3 million pixels (3P), so PNG in base64 stays below this.
 MOST_LINE_BYTES = 128 * 1024**2
@@ -39,6 +41,12 @@ class OpenAIBatches:
     """The batch half of the `openai` provider."""
 
     _client: AsyncOpenAI
+    _pictures: UploadedPictures
+
+    async def upload_picture(self, digest: str, content: bytes) -> None:
+        """Upload a picture that lines of batches will name."""
+        with _told():
+            await self._pictures.upload(self._client, digest, content)
 
     async def upload_batch(self, lines: bytes) -> str:
         """Upload a file of requests and return its name."""

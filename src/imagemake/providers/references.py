@@ -25,9 +25,21 @@ class ReferenceProvider(Protocol):
         """
 
 
-def takes_references(provider: type[Provider] | Provider) -> bool:
-    """Say whether a provider, or a class of them, takes reference pictures."""
-    return hasattr(provider, "generate_from")
+@runtime_checkable
+class ReferenceBatchProvider(Protocol):
+    """A provider whose batches take reference pictures: each is handed over before the lines that name it."""
+
+    async def upload_picture(self, digest: str, content: bytes) -> None:
+        """Hand a picture over, unless it is there already.
+
+        Raises:
+            ProviderError: If it was not taken.
+        """
+
+
+def takes_references(provider: type[Provider], *, batch: bool = False) -> bool:
+    """Say whether a class of providers takes reference pictures, one by one or in its batches."""
+    return hasattr(provider, "upload_picture" if batch else "generate_from")
 
 
 async def answer_to(provider: Provider, recipe: Recipe, pictures: Mapping[str, bytes]) -> Answer:
