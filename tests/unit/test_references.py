@@ -128,6 +128,12 @@ def test_an_empty_or_unknown_placeholder_is_told_as_in_a_prompt():
     ]
 
 
+def test_every_row_with_an_empty_cell_is_told():
+    rows = [{"sku": name, "style": ""} for name in ("mug", "vase")]
+    told = problems(*rows, references=["a.png", "{style}.png"])
+    assert [line.partition(":")[0] for line in told] == ["config/catalog.csv, row 2", "config/catalog.csv, row 3"]
+
+
 def test_a_mask_without_a_reference_picture_is_a_mistake():
     assert "no reference picture that it is for" in problems(MUG, mask="mask.png")[0]
     assert problems({**MUG, "mask": "mask.png"})[0].startswith("config/catalog.csv, row 2: in column 'mask'")

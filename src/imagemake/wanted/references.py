@@ -64,36 +64,43 @@ class References:
         # Like a prompt: a column that a template uses is a value like any other.
         self._own = {name: name in columns.known and name not in used for name in (REFERENCES, MASK)}
         self._is_absent = not self.wordings and not any(self._own.values())
-        self._known: dict[tuple[tuple[_Named, ...], _Named | None], Attached] = {}
+        decide = used & set(columns.known) | {name for name, is_own in self._own.items() if is_own}
+        self._decide = tuple(name for name in columns.known if name in decide)
+        self._known: dict[tuple[str, ...], Attached] = {}
 
     def of(self, values: Mapping[str, str], tell: Tell) -> Attached:
         """Return what goes with a row; what is wrong is told, and the files are then of no use."""
         if self._is_absent:
             return NOTHING
-        named = self._named(REFERENCES, self._references, values, tell)
-        masks = self._named(MASK, self._mask, values, tell)
-        chosen = tuple(named), masks[0] if masks else None
-        if chosen not in self._known:
-            attached = self._look_up(named, masks, tell)
+        chosen = tuple([values[name] for name in self._decide])
+        attached = self._known.get(chosen)  # thousands of rows can share their files
+        if attached is None:
+            attached = self._look_up(values, tell)
             if attached is None:
                 return NOTHING
-            self._known[chosen] = attached  # thousands of rows can share their files
-        return self._known[chosen]
+            self._known[chosen] = attached
+        return attached
 
-    def _named(self, column: str, wordings: Sequence[Wording], values: Mapping[str, str], tell: Tell) -> list[_Named]:
+    def _named(
+        self, column: str, wordings: Sequence[Wording], values: Mapping[str, str], tell: Tell
+    ) -> list[_Named] | None:
         if self._own[column] and (cell := values[column]):
             parts = [cell] if column == MASK else [part.strip() for part in cell.split(SEPARATOR)]
             return [_Named(part, column) for part in parts if part]
         named = []
         for wording in wordings:
             if wording.unknown or wording.tell_empty(values, self._columns, tell):
-                continue
+                return None
             fields = wording.template.fields
             decides = next((name for name in fields if name not in self._columns.may_be_empty), next(iter(fields), ""))
             named.append(_Named(wording.template.render(values).strip(), decides, wording.use))
         return named
 
-    def _look_up(self, named: Sequence[_Named], masks: Sequence[_Named], tell: Tell) -> Attached | None:
+    def _look_up(self, values: Mapping[str, str], tell: Tell) -> Attached | None:
+        named = self._named(REFERENCES, self._references, values, tell)
+        masks = self._named(MASK, self._mask, values, tell)
+        if named is None or masks is None:
+            return None
         digests = [self._digest(one, tell) for one in named]
         mask_digests = [self._digest(one, tell) for one in masks]
         if masks and not named and None not in mask_digests:
