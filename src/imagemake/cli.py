@@ -60,8 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser(
         "verify",
         help="check every file of the store against the digest in its name",
-        description="Reads every raw and finished picture and compares its SHA-256 with its name. Damaged files are "
-        "moved to store/damaged/, so that the next run makes them again; --dry-run only tells them.",
+        description="Reads every raw, finished and reference picture and compares its SHA-256 with its name. Damaged "
+        "files are moved to store/damaged/, so that the next run makes or copies them again; --dry-run tells only.",
     )
     verify.add_argument("--store", type=Path, default=Path("store"), help="default: store")
     verify.add_argument("--dry-run", action="store_true", help="tell the damaged files, and leave them where they are")

@@ -60,6 +60,11 @@ def test_parameters_can_be_an_object_of_their_own(catalog):
     assert row.values == {"sku": "A", "parameters.size": "1x1", "parameters.n_steps": "3"}
 
 
+def test_reference_pictures_can_be_a_list_in_json(catalog):
+    (row,) = read_catalog(catalog('[{"sku": "a", "references": ["a.png", "b.png"]}]', "c.json"))
+    assert row.values["references"] == "a.png;b.png"
+
+
 def test_a_wrong_encoding_is_told_with_its_line_and_offset_and_so_are_other_mistakes(catalog):
     path = catalog("sku,name\nA,Café\nB\nC,Brûlée\n".encode("latin-1"))
     assert problems(path) == [
@@ -138,6 +143,9 @@ def test_broken_json_is_told_with_line_and_column(catalog):
         ("3", "the file holds no list."),
         ('[{"a": [1]}]', "column 'a' holds a list."),
         ('[{"a": {"b": 1}}]', "column 'a' holds an object."),
+        ('[{"references": ["a.png", 1]}]', "column 'references' holds a list."),
+        ('[{"references": ["a.png;b.png"]}]', "column 'references' holds a list."),
+        ('[{"references": {"a": "b"}}]', "column 'references' holds an object."),
         ('[{"parameters": {"size": [1]}}]', "column 'parameters.size' holds a list."),
         ('[{"a": NaN}]', "column 'a': nan is no number that can be written."),
         ('[{"a": 1e999}]', "column 'a': inf is no number that can be written."),

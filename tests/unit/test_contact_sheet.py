@@ -14,7 +14,7 @@ from entries import an_attempt, an_entry, without_picture
 
 import imagemake.release.report
 from imagemake.release.metrics import metrics_of
-from imagemake.release.report.sheet import href_of, write_contact_sheet
+from imagemake.release.report.sheet import href_of, reference_name, write_contact_sheet
 
 JPEG = b"\xff\xd8\xff\xe0 and so on"
 WEBP = b"RIFF\x00\x00\x00\x00WEBP"
@@ -298,3 +298,25 @@ def test_what_fails_more_than_the_rest_and_what_is_to_come_stands_at_the_top(pag
     assert "<b>red" in page.texts["b"], "as text, not as an element"
     assert "100% of 5" in words
     assert "480 of 500 pictures are still to make: cost $19.20, time 10 minutes" in words
+
+
+def sent(name, *digests, **changes):
+    return an_entry(name, references=tuple(f"{d}.png" for d in digests), reference_digests=digests, **changes)
+
+
+def test_reference_pictures_are_in_the_page_once_the_shared_ones_first(page_of):
+    entries = [sent("a", "one", "style"), sent("b", "two", "style", mask="m.png", mask_digest="mask")]
+    names = ["a", "b", *map(reference_name, ("one", "two", "style", "mask"))]
+    thumbnails = dict.fromkeys(names, b"\xff\xd8\xff")
+    assert set(page_of(entries, "t", thumbnails, 6).data["references"]) == {"one", "two", "style", "mask"}
+    narrow = page_of(entries, "t", thumbnails, 3).data
+    assert set(narrow["references"]) == {"style"}
+    assert all("thumbnail" in entry for entry in narrow["entries"])
+    assert narrow["entries"][1]["references"] == ["two.png", "style.png"]
+    assert narrow["entries"][1]["mask_digest"] == "mask"
+
+
+def test_a_page_without_reference_pictures_says_nothing_of_them(page_of):
+    data = page_of([an_entry()]).data
+    assert data["references"] == {}
+    assert not {"references", "reference_digests", "mask"} & data["entries"][0].keys()

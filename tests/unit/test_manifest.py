@@ -110,3 +110,20 @@ def test_what_was_spent_counts_all_attempts_and_is_unknown_where_one_is(costs, m
 
 def test_nothing_was_spent_on_what_was_never_asked_for():
     assert without_picture("a", "pending", tries=0).spent_usd == 0
+
+
+def test_reference_pictures_are_told_with_path_and_content(written):
+    sent = an_entry(
+        references=("=refs/a.png", "refs/b.png"),
+        reference_digests=("a" * 64, "b" * 64),
+        mask="m.png",
+        mask_digest="c" * 64,
+    )
+    csv_path, parquet_path = written(sent, an_entry("none"))
+    cells, plain = read_manifest(csv_path)
+    assert cells["references"] == "=refs/a.png; refs/b.png"
+    assert cells["reference_digests"] == f"{'a' * 64}; {'b' * 64}"
+    assert (cells["mask"], cells["mask_digest"]) == ("m.png", "c" * 64)
+    assert {plain[name] for name in ("references", "reference_digests", "mask", "mask_digest")} == {""}
+    row, without = pq.read_table(parquet_path).to_pylist()
+    assert (row["references"], without["references"], without["mask"]) == (["=refs/a.png", "refs/b.png"], [], None)

@@ -1,10 +1,13 @@
 """Reference pictures in whole builds: content decides, names and times do not."""
 
+import hashlib
 import os
+import time
 
 import orjson
 import pytest
 from PIL import Image
+from workflow.project import wait_for_group
 
 SIZE = (64, 48)
 
@@ -145,6 +148,20 @@ def test_batches_send_reference_pictures_and_masks(project, server):
     for call in server.calls():
         recipe = sent[call.prompt]
         assert call.references == [*recipe["references"], recipe["mask"]]
+
+
+def test_an_edit_in_the_middle_of_a_run_is_for_the_next_run(project, server):
+    made = project(rows=3, references=["config/references/a.png"], limits={"in_flight": 1})
+    path = paint(made, "a.png", "white")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    server.change(latency_s=1)
+    run = made.start()
+    while not server.calls():
+        time.sleep(0.05)
+    paint(made, "a.png", "black")
+    wait_for_group(run)
+    assert [call.references for call in server.calls()] == [[digest]] * 3
+    assert "3 to generate: key changed: references" in made.snakemake("-n").stderr
 
 
 def test_what_the_model_would_refuse_is_told_before_anything_is_spent(project, server):

@@ -14,6 +14,7 @@ from typing import Any
 from imagemake.problems import Problem, UserError
 from imagemake.wanted.parameters import PREFIX
 from imagemake.wanted.redaction import shown
+from imagemake.wanted.references import REFERENCES, SEPARATOR
 from imagemake.wanted.settings import TAKE, normal
 from imagemake.wanted.text import forbidden_character, scalar_text, with_plain_line_ends
 
@@ -182,6 +183,8 @@ class _Reader:
             column = normal(key)
             if column in values:
                 self.tell(number, f"column {column!r} is there twice.", "Remove one.")
+            elif column == REFERENCES and _is_paths(value):
+                values[column] = SEPARATOR.join(value)
             elif isinstance(value, list):
                 kind = "an object" if isinstance(value, _Pairs) else "a list"
                 self.tell(number, f"column {column!r} holds {kind}.", "Write text, a number, true, false, or null.")
@@ -235,6 +238,12 @@ def _with_nested_parameters(item: _Pairs) -> Iterator[tuple[str, Any]]:
             yield from ((PREFIX + normal(inner), nested) for inner, nested in value)
         else:
             yield key, value
+
+
+def _is_paths(value: object) -> bool:
+    if not isinstance(value, list) or isinstance(value, _Pairs):
+        return False
+    return all(isinstance(path, str) and SEPARATOR not in path for path in value)
 
 
 def _clean(cell: str) -> str:

@@ -33,7 +33,7 @@ RESERVED_COLUMNS = {
     MODEL: "The model of this row's pictures, in place of `model` and of what model_rules say: a label of more_models, "
     "or the name of a model of the same server as `model`.",
     "references": "Paths of this row's reference pictures, with `;` between them, in place of the campaign's "
-    "`references`, unless these use `{references}`; then it is a value like any other.",
+    "`references`, unless these use `{references}`; then it is a value like any other. In JSON, a list, too.",
     "mask": "The same for the path of the mask.",
     f"{PREFIX}*": "A parameter of the model, such as `parameters.size`, in place of its model's own. "
     "`true`, `false` and plain numbers are read as such.",
