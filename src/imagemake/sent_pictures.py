@@ -31,19 +31,19 @@ def keep_sent_pictures(recipes: Iterable[Recipe], files: PictureFiles, store: St
     """
     wanted = {digest for recipe in recipes for digest in recipe.files}
     missing = wanted - store.references.index().keys() if wanted else wanted
-    changed = []
+    changed: dict[str, str] = {}
     for path, picture in files.by_path.items():
         if picture.digest not in missing:
             continue
         data = files.read(path, picture.digest)
         if data is None:
-            changed.append(path)
+            changed[path] = picture.digest
             continue
         store.references.put(picture.digest, data, durable=True)
         missing.discard(picture.digest)
     if missing:
         remedy = "Start the run again: what has changed is then planned anew."
-        places = [path for path in changed if files.by_path[path].digest in missing]
+        places = [path for path, digest in changed.items() if digest in missing]
         raise UserError(Problem(path, "this picture has changed while the run was planned.", remedy) for path in places)
 
 
