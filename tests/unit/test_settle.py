@@ -335,3 +335,14 @@ def test_the_order_of_requests_changes_nothing():
     before = {state.request.name: (state.stage, state.key, state.attempt) for state in world.settle()}
     world.requests.reverse()
     assert {state.request.name: (state.stage, state.key, state.attempt) for state in world.settle()} == before
+
+
+def test_a_picture_that_the_hash_failed_on_waits_for_a_person_and_is_no_duplicate():
+    world = World("cup", "mug")
+    for state in world.settle():
+        world.make(state)
+        world.measures[world.raw[state.key].digest]["phash@1"] = {"failed": "odd"}
+    states = world.settle()
+    assert [state.stage for state in states] == [Stage.REVIEW] * 2
+    world.reviews = {state.key: Review("approve", "", "ann", "now") for state in states}
+    assert [state.stage for state in world.settle()] == [Stage.FINISH] * 2

@@ -2,7 +2,7 @@
 
 import pytest
 
-from imagemake.planning.verdict import Check, Limit, Status, flat, judge, still_to_measure
+from imagemake.planning.verdict import Check, Limit, Status, flat, judge, of_measures, still_to_measure
 
 VALUES = {
     "file.format": "png",
@@ -77,3 +77,9 @@ def test_what_does_not_apply_to_a_picture_is_not_checked():
 
 def test_values_are_named_by_measure_whatever_its_version():
     assert flat({"tone@3-abcd": {"contrast": 1.0}}) == {"tone.contrast": 1.0}
+
+
+def test_what_older_versions_and_other_settings_read_does_not_count():
+    measured = {"tone@1-aa": {"contrast": 1.0}, "tone@1-bb": {"contrast": 2.0}, "tone@2-aa": {"contrast": 3.0}}
+    for identity, values in measured.items():
+        assert of_measures([identity, "phash@1"], measured) == {identity: values}

@@ -27,6 +27,7 @@ from imagemake.planning.verdict import (
     Verdict,
     flat,
     judge,
+    of_measures,
     still_to_measure,
 )
 from imagemake.recipe import Recipe
@@ -210,10 +211,11 @@ def _look(state: State, inventory: Inventory, policy: Policy, reviews: Mapping[s
         return verdict
     if state.raw is None:
         return _look_missing(state, inventory, policy)
-    state.measured = inventory.measured(state.raw)
+    known = inventory.measured(state.raw)
+    state.measured = of_measures(policy.measures, known)
     missing = still_to_measure(policy.measures, state.measured)
     if missing:
-        state.stage, state.why = Stage.VALIDATE, _why_validate(missing, state.measured)
+        state.stage, state.why = Stage.VALIDATE, _why_validate(missing, known)
         return None
     verdict = judge(
         flat(state.measured),
@@ -326,7 +328,8 @@ def _near_duplicates_among(
 
 
 def _phash(state: State) -> Mapping[str, Value]:
-    return next((values for identity, values in state.measured.items() if identity.startswith("phash@")), {})
+    found = next((values for identity, values in state.measured.items() if identity.startswith("phash@")), {})
+    return found if "hash" in found else {}  # without one, it failed on this picture, and a person approved it
 
 
 def _stand_accepted(state: State, inventory: Inventory, policy: Policy) -> None:

@@ -13,7 +13,10 @@ from imagemake.measures import Value
 from imagemake.recipe import Scalar
 
 UNDECODABLE = "file.undecodable"  # the one quantity of a picture that could not be decoded: why not
+FAILED_QUANTITY = "failed"  # the one quantity of a measure that failed on a picture: why
 UNDECODABLE_MEASURE, _, UNDECODABLE_QUANTITY = UNDECODABLE.partition(".")
+
+UNMEASURED = "unmeasured"  # the reason where a measure failed; no prompt can be patched for it
 
 
 class Status(StrEnum):
@@ -87,6 +90,11 @@ class Verdict:
 ACCEPTED = Verdict(Status.ACCEPTED)
 
 
+def of_measures(wanted: Sequence[str], measured: Measured) -> Measured:
+    """Return what was read by these measures, by identity: what older versions and other settings read is no more."""
+    return {identity: measured[identity] for identity in wanted if identity in measured}
+
+
 def still_to_measure(wanted: Sequence[str], measured: Measured) -> list[str]:
     """Return the identities of measures that were not read yet; a picture that cannot be decoded has no others."""
     if any(UNDECODABLE_QUANTITY in values for values in measured.values()):
@@ -116,14 +124,15 @@ def judge(
     Args:
         values: By quantity, from `flat`.
         parameters: What was asked for: ``size``, ``output_format`` and ``background`` must have been obeyed.
-        checks: Ranges by quantity; one that was not measured on this picture does not apply.
+        checks: Ranges by quantity; one that was not measured on this picture does not apply. Where a measure failed,
+            nobody knows what it would have found: a person decides.
         formats: File formats that are accepted.
         size_as_requested: Whether another size than the requested one is a fault.
     """
     if UNDECODABLE in values:
         return Verdict(Status.REJECTED, (Reason(UNDECODABLE, str(values[UNDECODABLE])),))
     rejections = _disobeyed(values, parameters, formats, size_as_requested)
-    doubts = []
+    doubts = _failures(values)
     for quantity, check in checks.items():
         value = values.get(quantity)
         if value is None:
@@ -135,6 +144,11 @@ def judge(
     if rejections:
         return Verdict(Status.REJECTED, tuple(rejections + doubts))
     return Verdict(Status.REVIEW, tuple(doubts)) if doubts else ACCEPTED
+
+
+def _failures(values: Mapping[str, Value]) -> list[Reason]:
+    failed = [(name, values[name]) for name in values if name.endswith(f".{FAILED_QUANTITY}")]
+    return [Reason(UNMEASURED, f"{name.partition('.')[0]} failed on this picture: {why}") for name, why in failed]
 
 
 def _disobeyed(

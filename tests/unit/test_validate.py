@@ -1,0 +1,192 @@
+"""What one picture or one measure does wrong stays with that picture: no other one of the batch is lost."""
+
+import hashlib
+import struct
+import zlib
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from picture_files import GRAY, PNG_SIGNATURE, RGB, chunk, png, saved
+from PIL import Image
+from pydantic import BaseModel
+
+from imagemake.batch import Item, read_table, write_table
+from imagemake.measures.file import File, FileSettings
+from imagemake.planning.verdict import Status, flat, judge
+from imagemake.recipe import Recipe
+from imagemake.store import Store
+from imagemake.validate import load_measures, validate_batch
+from imagemake.wanted.campaign import Validation
+
+GOOD = Image.linear_gradient("L").resize((64, 64)).convert("RGB")
+
+
+class Odd:
+    """A measure that does to a picture of a given width what a test wants."""
+
+    version: ClassVar[int] = 1
+    quantities: ClassVar[dict[str, str]] = {"value": "a number"}
+    Settings: ClassVar[type[BaseModel]] = FileSettings
+
+    def __init__(self, act, width_px=65):
+        self.act, self.width_px = act, width_px
+
+    def read(self, picture):
+        return self.act() if picture.width_px == self.width_px else {"value": 1}
+
+
+def raises(error):
+    raise error
+
+
+def batch(store, *files):
+    items = []
+    for number, data in enumerate(files):
+        recipe = Recipe("preview", "preview-1", "a mug", number)
+        held = store.raw.put(recipe.key(), data, durable=False)
+        items.append(Item(str(number), 0, recipe, recipe.key(), "new", raw=held))
+    return items
+
+
+def verdict(item):
+    options = {"formats": ["png", "jpeg", "webp"], "size_as_requested": True}
+    return judge(flat(item.measures), {}, Validation().all_checks(), **options)
+
+
+def in_a_table(items, tmp_path):
+    """Write and read the table as the jobs do."""
+    write_table(tmp_path / "table.jsonl", items)
+    return read_table(tmp_path / "table.jsonl")
+
+
+def bomb():
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, GRAY, 0, 0, 0)
+    return PNG_SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(10_000))) + chunk(b"IEND", b"")
+
+
+def text_bomb():
+    text = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(200_000_000)))
+    return png(1, 1, 8, GRAY, [b"\0"], before_pixels=text)
+
+
+def animation(file_format):
+    return saved(GOOD, file_format, save_all=True, append_images=[Image.new("RGB", GOOD.size, "red")])
+
+
+HOSTILE = {
+    "nothing": b"",
+    "text": b"<html>502 Bad Gateway</html>",
+    "another format": saved(GOOD, "GIF"),
+    "a bomb of pixels": bomb(),
+    "a bomb of text": text_bomb(),
+    "cut off in the header": saved(GOOD, "PNG")[:20],
+    "a JPEG cut off": saved(GOOD, "JPEG")[:-200],
+    "a WebP cut off": saved(GOOD, "WEBP")[:-20],
+    "a page behind the start of a PNG": PNG_SIGNATURE + b"<script>alert(1)</script>" * 9,
+    "a side above the limit": png(70_000, 1, 8, GRAY, [bytes(70_000)]),
+}
+ODD = {
+    "a ZIP behind the end": saved(GOOD, "PNG") + b"PK\3\4" + bytes(100),
+    "a strip": png(1, 60_000, 8, GRAY, [b"\0"] * 60_000),
+    "16 bits a channel": png(64, 64, 16, RGB, [bytes(range(192)) * 2] * 64),
+    "an animated PNG": animation("PNG"),
+    "an animated WebP": animation("WEBP"),
+    "CMYK": saved(GOOD.convert("CMYK"), "JPEG"),
+}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def ours():
+    return load_measures(Validation().measures_needed())
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_bytes_end_as_a_rejection_with_a_reason_and_lose_no_other_picture(name, store, ours, tmp_path):
+    files = (saved(GOOD, "PNG"), HOSTILE[name], saved(GOOD.rotate(90), "PNG"))
+    first, hostile, last = in_a_table(validate_batch(batch(store, *files), ours, store), tmp_path)
+    assert verdict(hostile).status is Status.REJECTED
+    assert len(verdict(hostile).reasons[0].text) > 10
+    assert [set(item.measures) for item in (first, last)] == [set(ours)] * 2
+    assert "file.failed" not in flat(first.measures)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_pictures_are_measured_as_far_as_they_can_be(name, store, ours, tmp_path):
+    (item,) = in_a_table(validate_batch(batch(store, ODD[name]), ours, store), tmp_path)
+    assert not [quantity for quantity in flat(item.measures) if quantity.endswith("failed")]
+    assert flat(item.measures)["file.width_px"] in (1, 64)
+
+
+def test_all_hostile_bytes_in_one_batch_leave_the_good_one_good(store, ours):
+    items = validate_batch(batch(store, *HOSTILE.values(), saved(GOOD, "PNG")), ours, store)
+    assert {verdict(item).status for item in items[:-1]} == {Status.REJECTED}
+    assert set(items[-1].measures) == set(ours)
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (lambda: raises(RuntimeError("no kernel\nfor  this")), "RuntimeError: no kernel for this"),
+        (lambda: raises(MemoryError()), "MemoryError"),
+        (lambda: raises(ValueError("x" * 5000)), f"ValueError: {'x' * 200}"),
+        (lambda: None, "AttributeError: 'NoneType' object has no attribute 'items'"),
+        (lambda: {"value": float("nan")}, "ValueError: value is nan, which is no number"),
+        (lambda: {"value": np.float32(1)}, "ValueError: value is a float32, not text, a number, true or false"),
+        (lambda: {"value": 2**70}, "TypeError: Integer exceeds 64-bit range"),
+        (lambda: {"value": "\ud800"}, "TypeError: str is not valid UTF-8: surrogates not allowed"),
+    ],
+)
+def test_a_measure_that_fails_on_a_picture_says_why_and_loses_nothing_else(act, said, store, tmp_path):
+    measures = {"file@1": File(FileSettings()), "odd@1": Odd(act)}
+    items = batch(store, *(saved(GOOD.resize((width_px, 64)), "PNG") for width_px in (64, 65, 66)))
+    before, failed, after = in_a_table(validate_batch(items, measures, store), tmp_path)
+    assert failed.measures["odd@1"] == {"failed": said}
+    assert failed.measures["file@1"]["width_px"] == 65
+    assert [item.measures["odd@1"] for item in (before, after)] == [{"value": 1}] * 2
+
+
+def test_a_person_decides_about_a_picture_that_a_measure_failed_on(store):
+    measures = {"file@1": File(FileSettings()), "odd@1": Odd(lambda: raises(ValueError("too odd")), 64)}
+    (item,) = validate_batch(batch(store, saved(GOOD, "PNG")), measures, store)
+    assert verdict(item).status is Status.REVIEW
+    assert [str(reason) for reason in verdict(item).reasons] == [
+        "unmeasured: odd failed on this picture: ValueError: too odd"
+    ]
+
+
+def test_numbers_of_numpy_that_are_floats_are_kept_as_floats(store, tmp_path):
+    measures = {"file@1": File(FileSettings()), "odd@1": Odd(lambda: {"value": np.float64(0.5)}, 64)}
+    (item,) = in_a_table(validate_batch(batch(store, saved(GOOD, "PNG")), measures, store), tmp_path)
+    assert item.measures["odd@1"] == {"value": 0.5}
+
+
+def test_stopping_stops(store):
+    measures = {"odd@1": Odd(lambda: raises(KeyboardInterrupt()), 64)}
+    with pytest.raises(KeyboardInterrupt):
+        validate_batch(batch(store, saved(GOOD, "PNG")), measures, store)
+
+
+def test_only_what_was_not_read_before_is_read(store):
+    measures = {"file@1": File(FileSettings()), "odd@1": Odd(lambda: {"value": 2}, 64)}
+    (item,) = validate_batch(batch(store, saved(GOOD, "PNG")), measures, store)
+    measures["odd@1"] = Odd(lambda: {"value": 3}, 64)
+    (again,) = validate_batch([item], measures, store)
+    assert again.measures == item.measures
+
+
+def test_a_picture_that_is_gone_or_was_changed_is_damaged_and_the_others_are_measured(store, ours):
+    items = batch(store, saved(GOOD, "PNG"), saved(GOOD.rotate(90), "PNG"), saved(GOOD.rotate(180), "PNG"))
+    store.raw.path(items[0].raw).unlink()
+    changed = store.raw.path(items[1].raw)
+    changed.chmod(0o600)
+    changed.write_bytes(b"changed")
+    gone, damaged, good = validate_batch(items, ours, store)
+    assert [item.failure.reason for item in (gone, damaged)] == ["damaged"] * 2
+    assert set(good.measures) == set(ours)
+    assert hashlib.sha256(saved(GOOD.rotate(180), "PNG")).hexdigest() == good.raw.digest
