@@ -344,6 +344,16 @@ def test_views_show_transparent_parts_on_middle_gray():
     assert picture.transparent_share == 0.5
 
 
+def test_a_picture_is_shrunk_once_to_the_mean_of_areas_and_never_enlarged():
+    picture = open_picture(saved(Image.linear_gradient("L").resize((400, 200)).convert("RGB"), "PNG"))
+    for long_edge_px in (100, 200, 399):
+        view, luma = picture.shrunk(long_edge_px), picture.luma_shrunk(long_edge_px)
+        assert view.size == luma.size == (long_edge_px, round(long_edge_px / 2))
+        assert view is picture.shrunk(long_edge_px)
+        assert np.abs(np.asarray(view.convert("L")).astype(int) - np.asarray(luma)).max() <= 1
+    assert picture.shrunk(512).size == (400, 200)
+
+
 def test_views_are_made_once():
     picture = open_picture(saved(colorful(), "PNG"))
     assert picture.small is picture.small

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from PIL.Image import Image
 
     from imagemake.measures import Value
     from imagemake.pictures.picture import Picture
@@ -55,7 +54,7 @@ class Sharpness:
         """Read both; a picture under 3 px in width or height has neither."""
         import numpy as np
 
-        gray = np.asarray(_shrunk(picture.luma, self.long_edge_px))
+        gray = np.asarray(picture.luma_shrunk(self.long_edge_px))
         if min(gray.shape) < 3:
             return {}
         sharpness = _laplacian_variance(gray)
@@ -64,17 +63,6 @@ class Sharpness:
         if variance >= LEAST_VARIANCE:
             values["relative_sharpness"] = round(sharpness / variance, 6)
         return values
-
-
-def _shrunk(luma: Image, long_edge_px: int) -> Image:
-    from PIL.Image import Resampling
-
-    scale = long_edge_px / max(luma.size)
-    if scale >= 1:
-        return luma
-    width_px, height_px = (max(1, round(side * scale)) for side in luma.size)
-    # The mean of an area, as a coarser sensor would see it; with this gap, whole factors take the fast way.
-    return luma.resize((width_px, height_px), Resampling.BOX, reducing_gap=1.0)
 
 
 def _laplacian_variance(gray: NDArray[np.uint8]) -> float:

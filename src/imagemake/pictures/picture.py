@@ -40,7 +40,7 @@ class Undecodable(Exception):  # noqa: N818 - the word that reports show
 class Picture:
     """A decoded picture. Each view is made when it is first asked for, and kept; nobody may change one.
 
-    Where a picture is transparent, `luma`, `gray` and `small` show it on a middle gray: on white a white mug would be
+    Where a picture is transparent, all views but `image` show it on a middle gray: on white a white mug would be
     gone, and what hides under transparent pixels is arbitrary.
 
     Attributes:
@@ -71,6 +71,7 @@ class Picture:
         self.size_bytes = size_bytes
         self.has_alpha = has_alpha
         self.notes = notes
+        self._shrunk: dict[tuple[str, int], Image] = {}
 
     @property
     def width_px(self) -> int:
@@ -102,6 +103,19 @@ class Picture:
             return _on_gray(self.image)
         return _on_gray(self.image.reduce((min(factor, self.width_px), min(factor, self.height_px))))
 
+    def shrunk(self, long_edge_px: int) -> Image:
+        """RGB, shrunk until no side is longer; each pixel is the mean of an area. Smaller pictures stay as they are."""
+        return self._shrunk_once("RGB", long_edge_px, self.small if long_edge_px <= SMALL_PX // 2 else None)
+
+    def luma_shrunk(self, long_edge_px: int) -> Image:
+        """`luma`, shrunk in the same way."""
+        return self._shrunk_once("L", long_edge_px, self.luma)
+
+    def _shrunk_once(self, mode: str, long_edge_px: int, source: Image | None) -> Image:
+        if (mode, long_edge_px) not in self._shrunk:
+            self._shrunk[mode, long_edge_px] = _shrunk(source or _on_gray(self.image), long_edge_px)
+        return self._shrunk[mode, long_edge_px]
+
     @cached_property
     def transparent_share(self) -> float:
         """Share of the pixels that are more than half transparent, 0 to 1."""
@@ -118,6 +132,17 @@ def _on_gray(image: Image) -> Image:
     canvas = Pillow.new("RGB", image.size, (MIDDLE_GRAY,) * 3)
     canvas.paste(image, mask=image)
     return canvas
+
+
+def _shrunk(image: Image, long_edge_px: int) -> Image:
+    from PIL.Image import Resampling
+
+    scale = long_edge_px / max(image.size)
+    if scale >= 1:
+        return image
+    width_px, height_px = (max(1, round(side * scale)) for side in image.size)
+    # The mean of an area, as a coarser sensor would see it; with this gap, whole factors take the fast way.
+    return image.resize((width_px, height_px), Resampling.BOX, reducing_gap=1.0)
 
 
 def open_picture(data: bytes, *, most_pixels: int = MOST_PIXELS, most_bytes: int = MOST_BYTES) -> Picture:
