@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from imagemake.batch import read_table, write_table
+from imagemake.problems import exit_on_mistakes
 from imagemake.store import Store
 from imagemake.validate import load_measures, validate_batch
 from imagemake.wanted.sections import Sections
@@ -17,7 +18,8 @@ def main() -> None:
     parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
     options = parser.parse_args()
     validation = Sections.model_validate_json(options.settings).validation
-    measures = load_measures(validation.measures_needed())
+    with exit_on_mistakes():
+        measures = load_measures(validation.measures_needed())
     write_table(options.measures, validate_batch(read_table(options.pictures), measures, Store(options.store)))
 
 

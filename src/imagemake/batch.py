@@ -42,6 +42,7 @@ class Item:
         recipe: This attempt's.
         key: The recipe's.
         why: Why something must be done, in the words of the plan.
+        variables: The request's values that a check compares a picture with, by column.
         raw: The picture as the provider sent it.
         measures: What was read from it.
         finish_key: What its finished picture is found by, once it was tried to finish it.
@@ -55,6 +56,7 @@ class Item:
     recipe: Recipe
     key: str
     why: str
+    variables: Mapping[str, str] = field(default_factory=dict)
     raw: Held | None = None
     measures: Measured = field(default_factory=dict)
     finish_key: str | None = None
@@ -73,6 +75,8 @@ class Item:
         }
         if self.model:
             data["model"] = self.model
+        if self.variables:
+            data["variables"] = self.variables
         if self.raw:
             data["raw"] = {"digest": self.raw.digest, "extension": self.raw.extension}
         if self.measures:
@@ -94,6 +98,7 @@ class Item:
             recipe=Recipe.from_dict(data["recipe"]),
             key=data["key"],
             why=data["why"],
+            variables=data.get("variables", {}),
             raw=Held(key=data["key"], **data["raw"]) if "raw" in data else None,
             measures=data.get("measures", {}),
             finish_key=data.get("finish_key"),

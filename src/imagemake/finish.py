@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from imagemake.batch import Failure, Item
 from imagemake.fingerprint import fingerprint
-from imagemake.planning.verdict import Status, flat, judge
+from imagemake.planning.compared import Wanted, values_of
+from imagemake.planning.verdict import Status, judge
 from imagemake.postprocess import Step, step_class
 from imagemake.store import DamagedError, Store
 from imagemake.wanted.campaign import Postprocess, Validation
@@ -73,10 +74,11 @@ class Finisher:
             return False
         if item.finish_key is not None:  # the plan knew its verdict, perhaps a person's
             return True
+        checks = self._validation.all_checks()
         verdict = judge(
-            flat(item.measures),
+            values_of(item.measures, checks, Wanted(item.recipe.prompt, item.variables)),
             item.recipe.parameters,
-            self._validation.all_checks(),
+            checks,
             formats=self._validation.formats,
             size_as_requested=self._validation.size == "requested",
         )

@@ -9,9 +9,10 @@ from math import isfinite
 import orjson
 
 from imagemake.batch import Failure, Item
-from imagemake.measures import Measure, Value, measure_class
+from imagemake.measures import Measure, Value, measure_class, packages_missing
 from imagemake.pictures.picture import Picture, Undecodable, open_picture
 from imagemake.planning.verdict import FAILED_QUANTITY, UNDECODABLE_MEASURE, UNDECODABLE_QUANTITY, still_to_measure
+from imagemake.problems import Problem, UserError
 from imagemake.store import DamagedError, Store
 from imagemake.wanted.chosen import Chosen
 
@@ -19,9 +20,16 @@ MOST_SAID = 200  # letters of an exception's message that are kept
 
 
 def load_measures(chosen: Iterable[Chosen]) -> dict[str, Measure]:
-    """Make the measures of a campaign, by identity."""
+    """Make the measures of a campaign, by identity.
+
+    Raises:
+        UserError: If a package that one of them needs is not installed where this job runs.
+    """
     loaded = {}
     for measure in chosen:
+        if missing := ", ".join(packages_missing(measure.name)):
+            what = f"measure {measure.name!r} needs packages that are not installed here: {missing}."
+            raise UserError(Problem("validation", what, f"Install them: pip install 'imagemake[{measure.name}]'."))
         kind = measure_class(measure.name)
         loaded[measure.identity] = kind(kind.Settings.model_validate(measure.settings))
     return loaded

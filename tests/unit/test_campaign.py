@@ -275,7 +275,7 @@ def test_a_check_that_decides_nothing_is_refused(check):
 
 
 def test_our_measures_and_those_that_a_check_or_an_entry_names_are_needed():
-    ours = ["file", "phash", "sharpness", "tone"]
+    ours = ["background", "colors", "file", "noise", "phash", "sharpness", "tone"]
     assert [measure.name for measure in load().validation.measures_needed()] == ours
     for validation in ({"checks": {"gloss.shine": {"reject": {"min": 1}}}}, {"measures": {"gloss": None}}):
         names = [measure.name for measure in load(validation=validation).validation.measures_needed()]

@@ -8,7 +8,7 @@ import pytest
 from picture_files import saved
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
-from imagemake.measures import BUILT_IN, measure_class
+from imagemake.measures import ALWAYS_READ, BUILT_IN, measure_class
 from imagemake.pictures.picture import open_picture
 
 WHITE = (255, 255, 255)
@@ -44,12 +44,15 @@ def mug(color):
     return image
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+ALWAYS = [name for name in BUILT_IN if name in ALWAYS_READ]
+
+
+@pytest.mark.parametrize("name", ALWAYS)
 def test_a_measure_reads_exactly_the_quantities_that_it_declares(name):
     assert set(read(name, scene())) == set(measure_class(name).quantities)
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", ALWAYS)
 @pytest.mark.parametrize("size", [(1, 1), (2, 700), (700, 1)])
 def test_tiny_pictures_and_strips_can_be_measured(name, size):
     assert set(read(name, Image.new("RGB", size))) <= set(measure_class(name).quantities)
@@ -189,3 +192,26 @@ def test_colors_are_the_means_of_nine_fields_row_by_row():
     image.paste((16, 32, 48), (6, 0, 9, 3))
     fields = bytes.fromhex(read("phash", image)["colors"])
     assert [tuple(fields[at : at + 3]) for at in range(0, 27, 3)] == [WHITE, WHITE, (16, 32, 48), *[WHITE] * 6]
+
+
+def grainy(deviation_levels, background=200):
+    random = np.random.default_rng(2)
+    image = Image.new("L", (512, 512), background)
+    ImageDraw.Draw(image).ellipse((100, 100, 400, 400), fill=80)
+    return Image.fromarray(
+        np.clip(np.asarray(image) + random.normal(0, deviation_levels, (512, 512)), 0, 255).astype("uint8")
+    )
+
+
+@pytest.mark.parametrize("deviation_levels", [1, 2, 5, 10])
+def test_noise_is_told_in_levels_whatever_is_shown(deviation_levels):
+    assert read("noise", grainy(deviation_levels))["deviation_levels"] == pytest.approx(deviation_levels, rel=0.2)
+
+
+def test_a_drawing_has_no_noise_and_a_blank_white_picture_nothing_to_read_it_from():
+    assert read("noise", mug("#c83250"))["deviation_levels"] == 0
+    assert read("noise", Image.new("RGB", (64, 64), "white")) == {}
+
+
+def test_noise_on_the_subject_is_seen_though_the_white_around_it_is_clipped():
+    assert read("noise", grainy(5, background=255))["deviation_levels"] > 3

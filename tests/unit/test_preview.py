@@ -13,9 +13,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from imagemake.pictures.color_words import colors_in
 from imagemake.providers import Failure, ProviderError, provider_class
 from imagemake.providers.preview import PreviewProvider
-from imagemake.providers.preview.colors import colors_in
 from imagemake.providers.preview.draw import draw
 from imagemake.providers.preview.scene import scene_of
 from imagemake.providers.preview.shapes import SHAPES

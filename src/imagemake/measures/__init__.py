@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from pydantic import BaseModel
@@ -12,8 +14,13 @@ from imagemake.plugins import load_plugin
 if TYPE_CHECKING:
     from imagemake.pictures.picture import Picture
 
+# These are cheap, and read from every picture: a check on one of them can then be added without reading anything again.
+ALWAYS_READ = ("background", "colors", "file", "noise", "phash", "sharpness", "tone")
 BUILT_IN = {
+    "background": "imagemake.measures.background:Background",
+    "colors": "imagemake.measures.colors:Colors",
     "file": "imagemake.measures.file:File",
+    "noise": "imagemake.measures.noise:Noise",
     "tone": "imagemake.measures.tone:Tone",
     "sharpness": "imagemake.measures.sharpness:Sharpness",
     "phash": "imagemake.measures.phash:PHash",
@@ -42,6 +49,35 @@ class Measure(Protocol):
         """Read every quantity that this picture has; one that does not apply is left out."""
 
 
+class Comparing(Measure, Protocol):
+    """A measure with quantities that depend on what was asked for as well: on a color, or on words of the prompt.
+
+    What `read` returns belongs to the picture alone, and is kept. These quantities are worked out from it whenever a
+    verdict is given, so a change of what is asked for, or of a threshold, reads no picture again.
+
+    Attributes:
+        compared: Each such quantity's name and what it is, as in `quantities`.
+        compares_with_prompt: Whether the prompt is what counts where a check names neither a variable nor a value;
+            otherwise a check must name one of the two.
+    """
+
+    compared: ClassVar[Mapping[str, str]]
+    compares_with_prompt: ClassVar[bool]
+
+    @staticmethod
+    def complaint(wanted: str) -> str | None:
+        """Say in words why nothing can be compared with such a text; None where all is well. Asked before a run."""
+
+    @staticmethod
+    def compare(values: Mapping[str, Value], wanted: str) -> Mapping[str, Value]:
+        """Work the quantities out: pure and within microseconds; one that does not apply is left out.
+
+        Args:
+            values: What was read from the picture, by quantity.
+            wanted: The value or prompt to compare with.
+        """
+
+
 def measure_class(name: str) -> type[Measure]:
     """Load the class of a measure.
 
@@ -50,3 +86,38 @@ def measure_class(name: str) -> type[Measure]:
     """
     loaded: type[Measure] = load_plugin("imagemake.measures", name, BUILT_IN)
     return loaded
+
+
+@cache
+def comparing_class(name: str) -> type[Comparing] | None:
+    """Load the class of a measure that compares; None for one that does not."""
+    kind = measure_class(name)
+    return kind if hasattr(kind, "compared") else None  # type: ignore[return-value]
+
+
+def quantities_of(kind: type[Measure]) -> dict[str, str]:
+    """Return what a check can name, with its meaning: what is read, and what is compared."""
+    return {**kind.quantities, **getattr(kind, "compared", {})}
+
+
+def packages_missing(name: str) -> Iterator[str]:
+    """Name the packages that a measure needs and that are not installed, without importing any.
+
+    A measure lists them in an attribute ``packages``: by the name that is imported, the one that is installed.
+    """
+    packages: Mapping[str, str] = getattr(measure_class(name), "packages", {})
+    return (package for module, package in packages.items() if find_spec(module) is None)
+
+
+@cache
+def phrase_of(name: str, quantity: str) -> str | None:
+    """Return the words in which a reason tells a quantity; None where the number says it all.
+
+    A measure has them in an attribute ``phrases``, by quantity: a format string over its own quantities and ``this``,
+    the quantity in words, such as ``{regions} regions, {this} of the area``.
+    """
+    try:
+        phrases: Mapping[str, str] = getattr(measure_class(name), "phrases", {})
+    except LookupError:  # of a measure that is not installed any more
+        return None
+    return phrases.get(quantity)

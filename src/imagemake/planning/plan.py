@@ -108,9 +108,10 @@ def batches_of(states: Sequence[State], campaign: Campaign, tried: Callable[[str
         size: Most items a batch.
     """
     settings = fingerprint(campaign.model_dump(mode="json"))
+    columns = campaign.validation.columns_compared()
     found = []
     for stage in OPEN:
-        items = [item_of(state) for state in states if state.stage is stage]
+        items = [item_of(state, columns) for state in states if state.stage is stage]
         divided = _by_door(items, campaign) if stage is Stage.GENERATE else [items]
         for part in (part for of_door in divided for part in _parts(of_door, size)):
             calls = [tried(item.key) for item in part] if stage is Stage.GENERATE else []
@@ -131,14 +132,21 @@ def batch_size(n_open: int, most: int, least: int = 20, parts: int = 8) -> int:
     return min(most, max(least, -(-n_open // parts)))
 
 
-def item_of(state: State) -> Item:
-    """Return a request as an item of a batch."""
+def item_of(state: State, columns: Collection[str] = ()) -> Item:
+    """Return a request as an item of a batch.
+
+    Args:
+        state: Where it stands.
+        columns: Whose values go along, for checks that compare with them.
+    """
+    variables = state.request.variables
     return Item(
         name=state.request.name,
         attempt=state.attempt,
         recipe=state.recipe,
         key=state.key,
         why=state.why,
+        variables={column: variables[column] for column in columns if column in variables},
         raw=state.raw,
         measures=state.measured,
         finish_key=state.finish_key,

@@ -18,6 +18,7 @@ from imagemake.batch import Measured
 from imagemake.journal import Outcome
 from imagemake.measures import Value
 from imagemake.planning.attempts import edited_prompt, patches_for, recipe_of_attempt
+from imagemake.planning.compared import Wanted, values_of
 from imagemake.planning.verdict import (
     ACCEPTED,
     UNDECODABLE,
@@ -25,7 +26,6 @@ from imagemake.planning.verdict import (
     Reason,
     Status,
     Verdict,
-    flat,
     judge,
     of_measures,
     still_to_measure,
@@ -218,7 +218,7 @@ def _look(state: State, inventory: Inventory, policy: Policy, reviews: Mapping[s
         state.stage, state.why = Stage.VALIDATE, _why_validate(missing, known)
         return None
     verdict = judge(
-        flat(state.measured),
+        values_of(state.measured, policy.checks, Wanted(state.recipe.prompt, state.request.variables)),
         state.recipe.parameters,
         policy.checks,
         formats=policy.formats,

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 from imagemake.batch import Measured
-from imagemake.measures import Value
+from imagemake.measures import Value, phrase_of
 from imagemake.recipe import Scalar
 
 UNDECODABLE = "file.undecodable"  # the one quantity of a picture that could not be decoded: why not
@@ -35,14 +35,14 @@ class Limit(BaseModel):
     min: float | None = Field(None, description="Smallest good value, in the quantity's unit.")
     max: float | None = Field(None, description="Largest good value, in the quantity's unit.")
 
-    def broken_by(self, value: Value) -> str | None:
+    def broken_by(self, quantity: str, value: Value) -> str | None:
         """Say in words which end of the range a value is beyond; None where it is within."""
         if isinstance(value, str):
             return None
         if self.min is not None and value < self.min:
-            return f"at least {self.min:g}"
+            return f"at least {in_words(quantity, self.min)}"
         if self.max is not None and value > self.max:
-            return f"at most {self.max:g}"
+            return f"at most {in_words(quantity, self.max)}"
         return None
 
 
@@ -53,6 +53,17 @@ class Check(BaseModel):
 
     reject: Limit | None = Field(None, description="Outside of this range, the picture is rejected.")
     review: Limit | None = Field(None, description="Outside of this range, a person decides.")
+    variable: str | None = Field(
+        None,
+        description="For quantities that are compared: the variable or column whose value the picture is compared "
+        "with. Where a request's value is empty, the check is not made.",
+        examples=["color"],
+    )
+    value: str | None = Field(
+        None,
+        description="For quantities that are compared: one value to compare every picture with.",
+        examples=["white"],
+    )
 
 
 # Made on every picture. Photographs and drawings on white are far inside; blank and washed-out pictures are outside.
@@ -137,13 +148,30 @@ def judge(
         value = values.get(quantity)
         if value is None:
             continue
-        if check.reject and (limit := check.reject.broken_by(value)):
-            rejections.append(Reason(quantity, f"{value:.4g}, {limit}"))
-        elif check.review and (limit := check.review.broken_by(value)):
-            doubts.append(Reason(quantity, f"{value:.4g}, {limit}"))
+        if check.reject and (limit := check.reject.broken_by(quantity, value)):
+            rejections.append(Reason(quantity, f"{_phrase(quantity, value, values)}, {limit}"))
+        elif check.review and (limit := check.review.broken_by(quantity, value)):
+            doubts.append(Reason(quantity, f"{_phrase(quantity, value, values)}, {limit}"))
     if rejections:
         return Verdict(Status.REJECTED, tuple(rejections + doubts))
     return Verdict(Status.REVIEW, tuple(doubts)) if doubts else ACCEPTED
+
+
+def in_words(quantity: str, value: Value) -> str:
+    """Write a number as people read it: shares in percent."""
+    if isinstance(value, str):
+        return value
+    return f"{100 * value:.4g} %" if quantity.endswith("share") else f"{value:.4g}"
+
+
+def _phrase(quantity: str, value: Value, values: Mapping[str, Value]) -> str:
+    measure, _, name = quantity.partition(".")
+    told = in_words(quantity, value)
+    template = phrase_of(measure, name)
+    if template is None:
+        return told
+    own = {known.partition(".")[2]: found for known, found in values.items() if known.startswith(f"{measure}.")}
+    return template.format_map({**own, "this": told})
 
 
 def _failures(values: Mapping[str, Value]) -> list[Reason]:

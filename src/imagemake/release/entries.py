@@ -8,10 +8,10 @@ from pathlib import Path
 
 from imagemake.journal import Call, Outcome, read_calls
 from imagemake.ledger import Tally
+from imagemake.planning.compared import Wanted, values_of
 from imagemake.planning.order import Order
 from imagemake.planning.plan import file_name_of
 from imagemake.planning.settle import Past, Stage, State
-from imagemake.planning.verdict import flat
 from imagemake.release.manifest import EarlierAttempt, Entry, Verdict
 from imagemake.store import Store
 
@@ -73,6 +73,7 @@ class Entries:
     def __init__(self, order: Order, store: Store, left_out: Collection[str]) -> None:
         self._left_out = left_out
         self._order = order
+        self._checks = order.campaign.validation.all_checks()
         self._store = store
         self._calls: dict[str, Calls] = {}
         for call in read_calls(store.journal_folder):
@@ -83,7 +84,6 @@ class Entries:
         verdict, reasons = self._verdict(state)
         calls = self._calls.get(state.key, Calls())
         closed = calls.told.closed or {} if calls.told else {}
-        values = flat(state.measured)
         released = state.finished if verdict == "accepted" else None
         path = self._store.finished.path(released) if released else None
         width_px, height_px = _size_px(path) if path else (None, None)
@@ -121,7 +121,7 @@ class Entries:
             bytes=path.stat().st_size if path else None,
             digest=released.digest if released else None,
             raw_digest=state.raw.digest if state.raw else None,
-            measures=values,
+            measures=values_of(state.measured, self._checks, Wanted(recipe.prompt, request.variables)),
             cached=state.raw is not None and closed.get("at", "") < self._order.made_at,
             tries=calls.n,
             history=tuple(self._earlier(past) for past in state.past),

@@ -21,13 +21,14 @@ from pydantic import (
 from imagemake.alerts import Alerts
 from imagemake.budget import Budget
 from imagemake.limits import Limits
-from imagemake.measures import BUILT_IN
+from imagemake.measures import ALWAYS_READ
 from imagemake.models import ModelFacts
 from imagemake.planning.settle import NearDuplicates
 from imagemake.planning.verdict import DEFAULT_CHECKS, Check
 from imagemake.problems import UserError
 from imagemake.recipe import LARGEST_EXACT_INTEGER, SEED_BITS
 from imagemake.wanted.chosen import Chosen, Measures, Quantity, ReasonCode, Step, chosen_measure
+from imagemake.wanted.comparisons import comparable
 from imagemake.wanted.config_problems import TAGS, Mistake, mistake, mistakes, problems_of
 from imagemake.wanted.model_settings import ModelRule, ModelSettings, as_in_model
 from imagemake.wanted.settings import Cell, ColumnName, Section, TemplateText, Text, Values
@@ -120,12 +121,14 @@ class Validation(Section):
         description="Settings of measures, by name. A measure that only checks name needs no entry here; "
         "one that is here is read even if no check uses it.",
     )
-    checks: Mapping[Quantity, Annotated[Check, AfterValidator(_sensible)]] = Field(
-        default_factory=dict,
-        description="Ranges of what is still good, in the unit of the quantity, by measure.quantity. Outside of "
-        "reject, the picture is rejected and tried again; outside of review, a person decides. These come on top of "
-        f"checks that are always made, unless one of the same name is given here: {_in_words(DEFAULT_CHECKS)}.",
-        examples=[{"tone.contrast": {"reject": {"min": 0.02}, "review": {"min": 0.05}}}],
+    checks: Annotated[Mapping[Quantity, Annotated[Check, AfterValidator(_sensible)]], AfterValidator(comparable)] = (
+        Field(
+            default_factory=dict,
+            description="Ranges of what is still good, in the unit of the quantity, by measure.quantity. Outside of "
+            "reject, the picture is rejected and tried again; outside of review, a person decides. These come on top "
+            f"of checks that are always made, unless one of the same name is given here: {_in_words(DEFAULT_CHECKS)}.",
+            examples=[{"tone.contrast": {"reject": {"min": 0.02}, "review": {"min": 0.05}}}],
+        )
     )
     near_duplicates: Annotated[
         Annotated[NearDuplicates, Tag(TAGS[True])] | Annotated[Literal[False], Tag(TAGS[False])],
@@ -138,13 +141,16 @@ class Validation(Section):
 
     def measures_needed(self) -> tuple[Chosen, ...]:
         """Return the measures to read from every picture, by name: those listed, and those that a decision needs."""
-        # Ours are cheap and always read: a check on one of them can then be added without reading anything again.
-        names = {*BUILT_IN, *self.measures, *(check.partition(".")[0] for check in self.checks)}
+        names = {*ALWAYS_READ, *self.measures, *(check.partition(".")[0] for check in self.checks)}
         return tuple(self.measures.get(name) or chosen_measure(name) for name in sorted(names))
 
     def all_checks(self) -> Mapping[str, Check]:
         """Return the checks to make, by quantity: those that are always made, and the campaign's own over them."""
         return {**DEFAULT_CHECKS, **self.checks}
+
+    def columns_compared(self) -> tuple[str, ...]:
+        """Return the columns whose values pictures are compared with."""
+        return tuple(sorted({check.variable for check in self.checks.values() if check.variable is not None}))
 
 
 class Output(Section):

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from imagemake.fingerprint import fingerprint
 from imagemake.measures import BUILT_IN as BUILT_IN_MEASURES
-from imagemake.measures import measure_class
+from imagemake.measures import measure_class, quantities_of
 from imagemake.postprocess import BUILT_IN as BUILT_IN_STEPS
 from imagemake.postprocess import step_class
 from imagemake.wanted.config_problems import Mistake, mistake, mistakes, mistakes_of
@@ -116,7 +116,7 @@ def quantity(check: str) -> str:
     """
     measure, _, name = check.partition(".")
     try:
-        known = [f"{measure}.{name}" for name in measure_class(measure).quantities]
+        known = [f"{measure}.{name}" for name in quantities_of(measure_class(measure))]
     except LookupError as error:
         known = sorted(BUILT_IN_MEASURES)
         remedy = f"{did_you_mean(measure, known)} Write measure.quantity, such as tone.contrast."

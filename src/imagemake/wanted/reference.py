@@ -148,6 +148,9 @@ def _plug_ins(title: str, key: str, plug_ins: Iterator[tuple[str, Any]]) -> Iter
         if quantities := getattr(plug_in, "quantities", None):
             rows = "".join(f"| `{name}.{quantity}` | {_escaped(text)} |\n" for quantity, text in quantities.items())
             yield f"| Quantity | What is read |\n|---|---|\n{rows}"
+        if compared := getattr(plug_in, "compared", None):
+            rows = "".join(f"| `{name}.{quantity}` | {_escaped(text)} |\n" for quantity, text in compared.items())
+            yield f"| Quantity | What is compared with what was asked for |\n|---|---|\n{rows}"
 
 
 class _Page:

@@ -6,8 +6,8 @@ from functools import lru_cache
 from math import cos, radians, sin
 from typing import TYPE_CHECKING
 
+from imagemake.pictures.color_words import BLACK, RGB, WHITE, luminance, mixed
 from imagemake.providers.preview.camera import Camera
-from imagemake.providers.preview.colors import BLACK, RGB, WHITE, luminance, mixed
 from imagemake.providers.preview.lettering import letter
 from imagemake.providers.preview.mesh import Mesh, mesh_of, with_pattern
 from imagemake.providers.preview.render import Frame, Painted, paint, projected

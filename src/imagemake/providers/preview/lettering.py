@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from imagemake.providers.preview.colors import RGB, WHITE, luminance, mixed
+from imagemake.pictures.color_words import RGB, WHITE, luminance, mixed
 from imagemake.providers.preview.scene import Scene
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imagemake.pictures.color_words import RGB, luminance
 from imagemake.providers.preview.camera import Camera
-from imagemake.providers.preview.colors import RGB, luminance
 from imagemake.providers.preview.mesh import ACCENTED, Mesh
 
 if TYPE_CHECKING:

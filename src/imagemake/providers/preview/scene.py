@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from random import Random
 
-from imagemake.providers.preview.colors import BLACK, RGB, WHITE, colors_in, luminance, mixed
+from imagemake.pictures.color_words import BLACK, RGB, WHITE, colors_in, luminance, mixed
 from imagemake.providers.preview.options import Options, options_of, refused
 from imagemake.providers.preview.words import View, background_in, caption_in, is_close_up, shape_in, view_in
 from imagemake.recipe import Recipe

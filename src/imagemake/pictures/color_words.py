@@ -68,6 +68,12 @@ def colors_in(text: str) -> list[NamedColor]:
     return [*strong, *weak]
 
 
+def named_colors(text: str) -> list[NamedColor]:
+    """Find the colors that a value names: as `colors_in`, and those written as #rrggbb."""
+    digits = re.findall(r"#([0-9a-fA-F]{6})\b", text)
+    return [*(NamedColor(f"#{color}", _rgb(color)) for color in digits), *colors_in(re.sub(r"#\w*", " ", text))]
+
+
 def _color_at(words: list[str], start: int) -> tuple[int, NamedColor | None]:
     table = _table()
     for length in (3, 2, 1):

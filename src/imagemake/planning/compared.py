@@ -1,0 +1,56 @@
+"""What was read from a picture, beside what was asked for: the quantities that depend on both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from imagemake.batch import Measured
+from imagemake.measures import Value
+from imagemake.planning.verdict import FAILED_QUANTITY, Check, flat
+from imagemake.wanted.comparisons import compared_by
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a request asks for, as far as a quantity can depend on it.
+
+    Attributes:
+        prompt: This attempt's.
+        variables: Values by column.
+    """
+
+    prompt: str
+    variables: Mapping[str, str]
+
+    def text_for(self, check: Check) -> str:
+        """Return what a check compares with; empty where the request has no such value."""
+        if check.value is not None:
+            return check.value
+        return self.prompt if check.variable is None else self.variables.get(check.variable, "")
+
+
+def values_of(measured: Measured, checks: Mapping[str, Check], wanted: Wanted) -> dict[str, Value]:
+    """Return all values of a picture by quantity: what was read, and what the checks compare with the request.
+
+    Args:
+        measured: What was read.
+        checks: By quantity. Other compared quantities of the same measure come with the checked one.
+        wanted: What was asked for.
+    """
+    values = flat(measured)
+    for name, check in checks.items():
+        kind = compared_by(name)
+        if kind is None:
+            continue
+        measure, _, quantity = name.partition(".")
+        own = next((found for identity, found in measured.items() if identity.partition("@")[0] == measure), None)
+        text = wanted.text_for(check)
+        if not own or not text or FAILED_QUANTITY in own:
+            continue
+        for other, value in kind.compare(own, text).items():
+            if other == quantity:
+                values[name] = value
+            else:
+                values.setdefault(f"{measure}.{other}", value)
+    return values
