@@ -84,6 +84,12 @@ def test_a_hundred_thousand_pictures_can_be_compared_in_seconds():
     assert done.stdout.split("\n")[:2] == ["0.0", "[]"]
 
 
+def test_what_must_be_in_a_picture_is_never_the_whole_prompt():
+    (problem,) = problems_of(text__missing_words={"reject": {"max": 0}})
+    assert "Name the column in variable" in problem.remedy
+    campaign(text__unwanted_regions={"reject": {"max": 0}})
+
+
 @pytest.mark.parametrize(
     ("check", "where", "what"),
     [

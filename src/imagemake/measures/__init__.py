@@ -23,6 +23,7 @@ BUILT_IN = {
     "noise": "imagemake.measures.noise:Noise",
     "tone": "imagemake.measures.tone:Tone",
     "sharpness": "imagemake.measures.sharpness:Sharpness",
+    "text": "imagemake.measures.text:Text",
     "phash": "imagemake.measures.phash:PHash",
 }
 
@@ -57,12 +58,12 @@ class Comparing(Measure, Protocol):
 
     Attributes:
         compared: Each such quantity's name and what it is, as in `quantities`.
-        compares_with_prompt: Whether the prompt is what counts where a check names neither a variable nor a value;
-            otherwise a check must name one of the two.
+        compares_with_prompt: The quantities that are compared with the prompt where a check names neither a variable
+            nor a value; for the others, it must name one of the two.
     """
 
     compared: ClassVar[Mapping[str, str]]
-    compares_with_prompt: ClassVar[bool]
+    compares_with_prompt: ClassVar[frozenset[str]]
 
     @staticmethod
     def complaint(wanted: str) -> str | None:

@@ -54,7 +54,7 @@ class Background:
         "color_distance": "CIE 1976 difference between the border's color and the one that was asked for; below 5 it "
         "is that color, above 15 another one; of several that were asked for, the nearest",
     }
-    compares_with_prompt: ClassVar[bool] = False
+    compares_with_prompt: ClassVar[frozenset[str]] = frozenset()
     Settings: ClassVar[type[BaseModel]] = BackgroundSettings
 
     def __init__(self, settings: BaseModel) -> None:

@@ -54,7 +54,7 @@ class Colors:
         "named_distance": "CIE 1976 difference between the color that was asked for and the nearest one that has at "
         "least 1 % of the picture; below 10 the very color, 25 the same family; of several, the farthest",
     }
-    compares_with_prompt: ClassVar[bool] = False
+    compares_with_prompt: ClassVar[frozenset[str]] = frozenset()
     Settings: ClassVar[type[BaseModel]] = ColorsSettings
 
     def __init__(self, settings: BaseModel) -> None:

@@ -42,7 +42,7 @@ def _mistakes(name: str, check: Check) -> Iterator[tuple[tuple[str, ...], str, s
             yield (key,), f"{name} is compared with nothing.", "Leave it out: the quantity is the picture's alone."
     elif len(given) > 1:
         yield (), "a check compares with a variable or with a value, not with both.", "Leave one of the two out."
-    elif not given and not kind.compares_with_prompt:
+    elif not given and name.partition(".")[2] not in kind.compares_with_prompt:
         remedy = "Name the column in variable, or one value for all pictures in value."
         yield (), f"{name} is compared with what was asked for, and nothing says where that stands.", remedy
     elif check.value is not None and (complaint := kind.complaint(check.value)):
