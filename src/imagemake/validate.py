@@ -25,6 +25,9 @@ def load_measures(chosen: Iterable[Chosen]) -> dict[str, Measure]:
     Raises:
         UserError: If a package that one of them needs is not installed where this job runs.
     """
+    import cv2
+
+    cv2.setNumThreads(1)  # jobs run side by side, each on a core of its own
     loaded = {}
     for measure in chosen:
         if missing := ", ".join(packages_missing(measure.name)):

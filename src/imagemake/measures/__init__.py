@@ -19,10 +19,13 @@ ALWAYS_READ = ("background", "colors", "file", "noise", "phash", "sharpness", "t
 BUILT_IN = {
     "background": "imagemake.measures.background:Background",
     "colors": "imagemake.measures.colors:Colors",
+    "faces": "imagemake.measures.faces:Faces",
     "file": "imagemake.measures.file:File",
     "noise": "imagemake.measures.noise:Noise",
     "tone": "imagemake.measures.tone:Tone",
     "sharpness": "imagemake.measures.sharpness:Sharpness",
+    "nsfw": "imagemake.measures.nsfw:NSFW",
+    "subject": "imagemake.measures.subject:Subject",
     "text": "imagemake.measures.text:Text",
     "phash": "imagemake.measures.phash:PHash",
 }
