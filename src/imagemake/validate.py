@@ -9,7 +9,7 @@ from math import isfinite
 import orjson
 
 from imagemake.batch import Failure, Item
-from imagemake.measures import Measure, Value, measure_class, packages_missing
+from imagemake.measures import Measure, Value, install_command, measure_class, packages_missing
 from imagemake.pictures.picture import Picture, Undecodable, open_picture
 from imagemake.planning.verdict import FAILED_QUANTITY, UNDECODABLE_MEASURE, UNDECODABLE_QUANTITY, still_to_measure
 from imagemake.problems import Problem, UserError
@@ -32,7 +32,7 @@ def load_measures(chosen: Iterable[Chosen]) -> dict[str, Measure]:
     for measure in chosen:
         if missing := ", ".join(packages_missing(measure.name)):
             what = f"measure {measure.name!r} needs packages that are not installed here: {missing}."
-            raise UserError(Problem("validation", what, f"Install them: pip install 'imagemake[{measure.name}]'."))
+            raise UserError(Problem("validation", what, f"Install them: {install_command(measure.name)}"))
         kind = measure_class(measure.name)
         loaded[measure.identity] = kind(kind.Settings.model_validate(measure.settings))
     return loaded

@@ -7,7 +7,7 @@ import pytest
 
 from imagemake import measures
 from imagemake.planning.compared import Wanted, values_of
-from imagemake.planning.measure_check import check_measures
+from imagemake.planning.measure_check import check_comparisons, check_packages
 from imagemake.planning.verdict import Check, Limit, Status, judge
 from imagemake.problems import UserError
 from imagemake.recipe import Recipe
@@ -112,9 +112,9 @@ def test_what_is_the_pictures_alone_is_compared_with_nothing():
 
 def test_a_color_that_nobody_knows_is_told_before_the_run_with_its_row():
     wanted = campaign(colors__named_share={"review": {"min": 0.05}, "variable": "color"})
-    check_measures([request(2, color="red"), request(3, color="")], wanted)
+    check_comparisons([request(2, color="red"), request(3, color="")], wanted)
     with pytest.raises(UserError) as caught:
-        check_measures([request(row, color="sunset dreams") for row in (4, 5)], wanted)
+        check_comparisons([request(row, color="sunset dreams") for row in (4, 5)], wanted)
     (problem,) = caught.value.problems
     assert problem.where == "config/catalog.csv, row 4 (M-4), column 'color'"
 
@@ -122,7 +122,7 @@ def test_a_color_that_nobody_knows_is_told_before_the_run_with_its_row():
 def test_a_column_that_is_not_there_is_told_before_the_run():
     wanted = campaign(colors__named_share={"review": {"min": 0.05}, "variable": "colour"})
     with pytest.raises(UserError, match=r"Did you mean 'color'\?"):
-        check_measures([request(2, color="red")], wanted)
+        check_comparisons([request(2, color="red")], wanted)
 
 
 def test_a_missing_package_is_told_before_the_run_with_the_command_to_install_it(monkeypatch):
@@ -132,4 +132,4 @@ def test_a_missing_package_is_told_before_the_run_with_the_command_to_install_it
     with pytest.raises(
         UserError, match=r"not installed: no-such-package.\n  Install them: pip install 'imagemake\[tone\]'"
     ):
-        check_measures([], campaign())
+        check_packages(campaign())

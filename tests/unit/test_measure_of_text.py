@@ -121,3 +121,5 @@ def test_words_in_the_prompt_and_in_a_column_can_be_asked_for():
     wanted = Wanted("a mug that says sale", {"slogan": "Summer"})
     assert values_of(measured, by_prompt, wanted)["text.unwanted_regions"] == 0
     assert values_of(measured, by_column, wanted)["text.unwanted_regions"] == 1
+    assert values_of(measured, by_column, wanted)["text.missing_words"] == 1
+    assert "text.missing_words" not in values_of(measured, by_prompt, wanted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -104,13 +104,18 @@ def quantities_of(kind: type[Measure]) -> dict[str, str]:
     return {**kind.quantities, **getattr(kind, "compared", {})}
 
 
-def packages_missing(name: str) -> Iterator[str]:
+def packages_missing(name: str) -> list[str]:
     """Name the packages that a measure needs and that are not installed, without importing any.
 
     A measure lists them in an attribute ``packages``: by the name that is imported, the one that is installed.
     """
     packages: Mapping[str, str] = getattr(measure_class(name), "packages", {})
-    return (package for module, package in packages.items() if find_spec(module) is None)
+    return [package for module, package in packages.items() if find_spec(module) is None]
+
+
+def install_command(name: str) -> str:
+    """Return what a user types to install what a measure needs: ours are extras."""
+    return f"pip install 'imagemake[{name}]'" if name in BUILT_IN else f"pip install {' '.join(packages_missing(name))}"
 
 
 @cache

@@ -72,7 +72,7 @@ class Text:
         "unwanted_place": "where most of it is, such as bottom right",
         "missing_words": "number of words that were asked for and not found in the picture",
     }
-    compares_with_prompt: ClassVar[frozenset[str]] = frozenset({"unwanted_regions", "unwanted_share"})
+    compares_with_prompt: ClassVar[frozenset[str]] = frozenset({"unwanted_regions", "unwanted_share", "unwanted_place"})
     phrases: ClassVar[Mapping[str, str]] = {
         "share": "{regions} region(s), {this} of the area",
         "unwanted_share": "{unwanted_regions} region(s), {this} of the area, mostly {unwanted_place}",

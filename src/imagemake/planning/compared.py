@@ -48,9 +48,10 @@ def values_of(measured: Measured, checks: Mapping[str, Check], wanted: Wanted) -
         text = wanted.text_for(check)
         if not own or not text or FAILED_QUANTITY in own:
             continue
+        with_prompt = check.variable is None and check.value is None
         for other, value in kind.compare(own, text).items():
             if other == quantity:
                 values[name] = value
-            else:
+            elif not with_prompt or other in kind.compares_with_prompt:
                 values.setdefault(f"{measure}.{other}", value)
     return values

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from imagemake.measures import packages_missing
+from imagemake.measures import install_command, packages_missing
 from imagemake.problems import Problem, UserError
 from imagemake.wanted.campaign import CONFIG, Campaign
 from imagemake.wanted.comparisons import compared_by
@@ -16,33 +16,36 @@ if TYPE_CHECKING:
     from imagemake.wanted.requests import Request
 
 
-def check_measures(requests: Sequence[Request], campaign: Campaign) -> None:
-    """Check what measures need: their packages, and values that pictures can be compared with.
-
-    Args:
-        requests: Those that a run works on.
-        campaign: With its measures and checks.
+def check_packages(campaign: Campaign) -> None:
+    """Check that what the campaign's measures need is installed.
 
     Raises:
-        UserError: If something is missing: one problem a measure, and one a column and value.
+        UserError: One problem a measure that lacks something.
     """
-    problems = [*_not_installed(campaign)]
-    for name, check in campaign.validation.checks.items():
-        if check.variable is not None:
-            problems += _not_comparable(name, check, requests, campaign)
+    problems = [
+        Problem(
+            f"{CONFIG}, validation",
+            f"measure {name!r} needs packages that are not installed: {', '.join(missing)}.",
+            f"Install them: {install_command(name)}; or take its checks and its entry out.",
+        )
+        for name in (measure.name for measure in campaign.validation.measures_needed())
+        if (missing := packages_missing(name))
+    ]
     if problems:
         raise UserError(problems)
 
 
-def _not_installed(campaign: Campaign) -> Iterator[Problem]:
-    for measure in campaign.validation.measures_needed():
-        missing = list(packages_missing(measure.name))
-        if missing:
-            yield Problem(
-                f"{CONFIG}, validation",
-                f"measure {measure.name!r} needs packages that are not installed: {', '.join(missing)}.",
-                f"Install them: pip install 'imagemake[{measure.name}]'; or take its checks and its entry out.",
-            )
+def check_comparisons(requests: Sequence[Request], campaign: Campaign) -> None:
+    """Check that pictures can be compared with what the requests' columns say.
+
+    Raises:
+        UserError: One problem a column that is not there, and one a value that cannot be compared, at its first row.
+    """
+    checks = campaign.validation.checks.items()
+    compared = [(name, check) for name, check in checks if check.variable is not None]
+    problems = [problem for name, check in compared for problem in _not_comparable(name, check, requests, campaign)]
+    if problems:
+        raise UserError(problems)
 
 
 def _not_comparable(name: str, check: Check, requests: Sequence[Request], campaign: Campaign) -> Iterator[Problem]:

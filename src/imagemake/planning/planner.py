@@ -20,7 +20,7 @@ from imagemake.journal import read_calls
 from imagemake.planning.explain import standing, summary
 from imagemake.planning.gates import check_gates
 from imagemake.planning.inventory import Inventory
-from imagemake.planning.measure_check import check_measures
+from imagemake.planning.measure_check import check_comparisons, check_packages
 from imagemake.planning.model_check import check_models
 from imagemake.planning.order import Order
 from imagemake.planning.plan import ID_DIGITS, open_states, write_batches
@@ -132,10 +132,12 @@ class Planner:
         if known is not None and not known.get(Stage.HELD):  # what is held is told with what it may have cost
             print(standing(order, known), "  Nothing to make.", sep="\n", file=sys.stderr)
             return UP_TO_DATE
+        check_comparisons(order.requests, self.campaign)
         states = order.states(self._inventory)
         open_ones = open_states(states, order.names)
         to_generate = [state for state in open_ones if state.stage is Stage.GENERATE]
-        check_measures([state.request for state in open_ones], self.campaign)
+        if open_ones:
+            check_packages(self.campaign)
         warnings = check_models(to_generate, self.campaign, order.files.by_path, datetime.now(UTC).date())
         if to_generate:
             check_gates(self.campaign, scope, self._figures_of)

@@ -1,0 +1,40 @@
+"""Measures in a real build: read once, and compared with what was asked for whenever that changes."""
+
+from project import Project
+
+COLOR = {"variable": "color", "review": {"min": 0.03}}
+WHITE = {"value": "white", "reject": {"max": 12}}
+CHECKS = {"colors.named_share": COLOR, "background.color_distance": WHITE}
+
+
+def test_another_wanted_color_measures_nothing_and_another_measure_reads_only_itself(tmp_path):
+    model = {"provider": "preview", "name": "preview-1", "parameters": {"size": "256x256"}}
+    project = Project(tmp_path, model=model, validation={"checks": CHECKS}, attempts={"most": 1})
+    project.snakemake()
+    before = project.manifest()
+    assert {row["verdict"] for row in before.values()} == {"accepted"}
+
+    teal = {**WHITE, "value": "teal"}
+    project.write_config(validation={"checks": {**CHECKS, "background.color_distance": teal}})
+    assert project.jobs(project.snakemake()) == ["release", "all"]
+    reasons = [row["reasons"] for row in project.manifest().values()]
+    assert all("background.color_distance: " in str(reason) for reason in reasons)
+
+    project.write_config(validation={"checks": {**CHECKS, "faces.count": {"reject": {"max": 0}}}})
+    done = project.snakemake()
+    assert "check added: faces" in done.stderr
+    after = project.manifest()
+    assert {(row["verdict"], row["measure.faces.count"]) for row in after.values()} == {("accepted", "0")}
+    assert [row["measure.colors.palette"] for row in after.values()] == [
+        row["measure.colors.palette"] for row in before.values()
+    ]
+    assert project.calls() == len(before)
+
+
+def test_a_color_that_nobody_knows_ends_the_dry_run_with_its_row(tmp_path):
+    project = Project(tmp_path, validation={"checks": CHECKS})
+    project.edit_row(1, color="sunset dreams")
+    done = project.snakemake("-n", expect=1)
+    assert "config/catalog.csv, row 3" in done.stderr + done.stdout
+    assert "'sunset dreams' names no color that is known" in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
