@@ -35,7 +35,7 @@ class Limit(BaseModel):
     min: float | None = Field(None, description="Smallest good value, in the quantity's unit.")
     max: float | None = Field(None, description="Largest good value, in the quantity's unit.")
 
-    def broken_by(self, quantity: str, value: Value) -> str | None:
+    def broken_by(self, value: Value, quantity: str = "") -> str | None:
         """Say in words which end of the range a value is beyond; None where it is within."""
         if isinstance(value, str):
             return None
@@ -148,9 +148,9 @@ def judge(
         value = values.get(quantity)
         if value is None:
             continue
-        if check.reject and (limit := check.reject.broken_by(quantity, value)):
+        if check.reject and (limit := check.reject.broken_by(value, quantity)):
             rejections.append(Reason(quantity, f"{_phrase(quantity, value, values)}, {limit}"))
-        elif check.review and (limit := check.review.broken_by(quantity, value)):
+        elif check.review and (limit := check.review.broken_by(value, quantity)):
             doubts.append(Reason(quantity, f"{_phrase(quantity, value, values)}, {limit}"))
     if rejections:
         return Verdict(Status.REJECTED, tuple(rejections + doubts))
