@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from imagemake.journal import Call, Outcome, read_calls
@@ -12,6 +13,7 @@ from imagemake.planning.compared import Wanted, values_of
 from imagemake.planning.order import Order
 from imagemake.planning.plan import file_name_of
 from imagemake.planning.settle import Past, Stage, State
+from imagemake.planning.verdict import Check
 from imagemake.release.manifest import EarlierAttempt, Entry, Verdict
 from imagemake.store import Store
 
@@ -73,11 +75,14 @@ class Entries:
     def __init__(self, order: Order, store: Store, left_out: Collection[str]) -> None:
         self._left_out = left_out
         self._order = order
-        self._checks = order.campaign.validation.all_checks()
         self._store = store
         self._calls: dict[str, Calls] = {}
         for call in read_calls(store.journal_folder):
             self._calls.setdefault(call.sent["key"], Calls()).add(call)
+
+    @cached_property
+    def _checks(self) -> Mapping[str, Check]:
+        return self._order.campaign.validation.all_checks()
 
     def entry(self, state: State) -> Entry:
         """Tell all there is to know about one request."""
