@@ -190,7 +190,7 @@ async def _by_batches(buyer: BatchBuyer, items: Sequence[Item], *, buys: bool) -
     loop = asyncio.get_running_loop()
 
     async def steps() -> list[Item]:
-        await buyer.collect_open(items)
+        await buyer.follower.collect_open(items)
         return await buyer.buy_all(items) if buys else []
 
     work = asyncio.ensure_future(steps())

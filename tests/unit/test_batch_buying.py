@@ -8,7 +8,7 @@ import pytest
 from fake_openai import BatchSettings, FakeOpenAI, Settings
 
 from imagemake.batch import Item
-from imagemake.batch_buying import BatchBuyer
+from imagemake.batch_following import Follower
 from imagemake.buyer import StoppedError
 from imagemake.generate import generate_for_job
 from imagemake.journal import Journal, Outcome, calls_in, read_calls
@@ -210,7 +210,7 @@ def test_a_batch_that_nobody_asks_for_and_that_is_not_over_keeps_nobody_waiting(
 def test_a_sync_run_leaves_alone_what_another_folder_has_in_a_batch(server, buy, tmp_path, monkeypatch):
     server.change(batches={"duration_s": 30})
     left_out(buy, monkeypatch)
-    monkeypatch.setattr(BatchBuyer, "collect_open", nothing_to_collect)
+    monkeypatch.setattr(Follower, "collect_open", nothing_to_collect)
     made = buy(mode="sync")
     assert {item.failure.reason for item in made} == {"waiting"}
     assert not [call for call in server.calls() if call.batch_id is None]

@@ -1,0 +1,187 @@
+"""Following batches at a provider until they are over, and collecting what they brought, whoever submitted them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from imagemake.batch import Item
+from imagemake.collecting import Collector
+from imagemake.files import FileLock
+from imagemake.limits import Limits
+from imagemake.models import Model
+from imagemake.providers import Failure as ProviderFailure
+from imagemake.providers import ProviderError
+from imagemake.providers.batches import BatchProvider, BatchState
+from imagemake.store import Store
+from imagemake.submissions import Step, Submission, Submissions
+
+T = TypeVar("T")
+FIND_TRIES = 3
+HTTP_NOT_FOUND = 404
+
+
+@dataclass(slots=True)
+class Follower:
+    """Follows the submissions of a store.
+
+    Attributes:
+        provider: Who works on them.
+        provider_name: Its registered name.
+        store: Where the pictures go.
+        limits: Waits.
+        job: Name to tell with.
+        model_of: The model table's entry for a model name; None where it has none.
+        closed: Called for each call that is closed: its key, its error, its cost (None: the worst case may be billed).
+    """
+
+    provider: BatchProvider
+    provider_name: str
+    store: Store
+    limits: Limits
+    job: str
+    model_of: Callable[[str], Model | None]
+    closed: Callable[[str, ProviderError | None, float | None], None]
+
+    @property
+    def submissions(self) -> Submissions:
+        """The open submissions of the store."""
+        return Submissions(self.store.root)
+
+    async def collect_open(self, items: Sequence[Item]) -> None:
+        """Collect every open submission that has a key of the job, whoever submitted it.
+
+        Of the others, those that are over are collected too: what nobody asks for any more was paid for all the same.
+        """
+        keys = {item.key for item in items}
+        for submission in list(self.submissions.all()):
+            if (submission.provider, submission.endpoint) != (self.provider_name, items[0].recipe.endpoint):
+                continue
+            await self._attach(submission, waits=not keys.isdisjoint(submission.calls.values()))
+
+    async def _attach(self, submission: Submission, *, waits: bool) -> None:
+        lock = self.submissions.lock(submission.id)
+        if waits:
+            await acquire(lock)
+        elif not lock.acquire(wait=False):  # somebody else works on it
+            return
+        try:
+            now = self.submissions.read(submission)
+            if now is not None and (waits or await self._is_over(now)):
+                await self.work_on(now)
+        finally:
+            lock.release(remove=True)
+
+    async def work_on(self, submission: Submission) -> None:
+        """Bring a submission, whose lock is held, to its end from wherever it is."""
+        if submission.step is Step.PREPARED:
+            error = ProviderError("the run ended before this was sent", ProviderFailure.UNAVAILABLE)
+            return self.collector(submission).close_all(error)
+        if submission.step is Step.CREATING:
+            found = await self._find(submission)
+            if found is None:
+                error = ProviderError("no batch of this submission is listed", ProviderFailure.UNKNOWN)
+                return self.collector(submission).close_all(error)
+            submission = replace(submission, step=Step.CREATED, batch=found.id)
+            self.submissions.save(submission)
+        await self.collect(submission)
+        return None
+
+    async def _is_over(self, submission: Submission) -> bool:
+        if submission.step is not Step.CREATED:
+            return True
+        state = await self._state(submission.batch or "")
+        return state is None or state.is_over
+
+    async def _state(self, batch: str) -> BatchState | None:
+        """Ask how far a batch is; None where the provider does not know it any more."""
+        try:
+            return await self._patiently(lambda: self.provider.poll_batch(batch))
+        except ProviderError as error:
+            if error.status == HTTP_NOT_FOUND:
+                return None
+            raise
+
+    async def _find(self, submission: Submission) -> BatchState | None:
+        for tried in range(FIND_TRIES):  # a list may lag behind what was made just now
+            await asyncio.sleep(tried * self.limits.first_wait_s)
+            found = await self._patiently(lambda: self.provider.find_batch(metadata_of(submission)))
+            if found is not None:
+                return found
+        return None
+
+    async def collect(self, submission: Submission) -> None:
+        """Wait for a batch that was created, and close all of its calls."""
+        collector = self.collector(submission)
+        batch = submission.batch or ""
+        wait_s = self.limits.first_wait_s
+        while (state := await self._state(batch)) is not None and not state.is_over:
+            self._tell(f"{state.id}: {state.status}, {state.n_done:,} of {state.n_all:,}")
+            await asyncio.sleep(wait_s * random.uniform(0.75, 1.25))  # noqa: S311  spreads load
+            wait_s = min(2 * wait_s, self.limits.longest_wait_s)
+        if state is None:
+            gone = f"the provider does not know {batch} any more"
+            return collector.close_all(ProviderError(gone, ProviderFailure.UNKNOWN, status=HTTP_NOT_FOUND))
+        for file in state.files:
+            await self._take(collector, file)
+        self._tell(f"{state.id}: {state.status}, {collector.told()}")
+        missing = state.error or ProviderError("the batch ended without a line for it", ProviderFailure.UNKNOWN)
+        collector.close_all(missing)
+        for file in (*state.files, state.input_file):
+            with suppress(ProviderError):
+                await self.provider.delete_batch_file(file)
+        return stop_on(collector.stopped_by)
+
+    async def _take(self, collector: Collector, file: str) -> None:
+        try:
+            await self._patiently(lambda: collector.take(self.provider, file))
+        except ProviderError as error:
+            if error.status != HTTP_NOT_FOUND:
+                raise
+            self._tell(f"{file} is gone at the provider: {error}")  # its calls end as unknown
+
+    async def _patiently(self, ask: Callable[[], Coroutine[None, None, T]]) -> T:
+        """Ask again for as long as it takes: the batch goes on at the provider, and nothing is lost by waiting."""
+        wait_s = self.limits.first_wait_s
+        while True:
+            try:
+                return await ask()
+            except ProviderError as error:
+                if error.failure in (ProviderFailure.STOP, ProviderFailure.REFUSED):
+                    message = f"{error}; the batch stays open, and the next run asks for it again"
+                    raise ProviderError(
+                        message, ProviderFailure.STOP, status=error.status, remedy=error.remedy
+                    ) from None
+                self._tell(f"{error}; asking again")
+            await asyncio.sleep(wait_s * random.uniform(0.75, 1.25))  # noqa: S311  spreads load
+            wait_s = min(2 * wait_s, self.limits.longest_wait_s)
+
+    def collector(self, submission: Submission) -> Collector:
+        """Return what closes the calls of a submission."""
+        return Collector(submission, self.store, self.job, self.model_of, self.closed)
+
+    def _tell(self, what: str) -> None:
+        with suppress(OSError):
+            print(f"{self.job}: {what}", file=sys.stderr, flush=True)
+
+
+def metadata_of(submission: Submission) -> dict[str, str]:
+    """Return what a batch carries, so that it can be found again."""
+    return {"imagemake_submission": submission.id}
+
+
+def stop_on(error: ProviderError | None) -> None:
+    """Raise an error after which nothing will work until the user does something."""
+    if error is not None and error.failure is ProviderFailure.STOP:
+        raise error
+
+
+async def acquire(lock: FileLock) -> None:
+    """Wait for a lock, and let others go on meanwhile."""
+    while not lock.acquire(wait=False):
+        await asyncio.sleep(0.2)
