@@ -7,16 +7,15 @@ file goes when each call is closed. So a killed run leaves a submission that the
 from __future__ import annotations
 
 import uuid
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-import orjson
-
 from imagemake.batch import Failure, Item
 from imagemake.batch_following import Follower, acquire, metadata_of, stop_on
+from imagemake.batch_lines import OF_A_FILE, FileLimits, groups_of, write_lines
 from imagemake.budget import OverBudgetError, Purse
 from imagemake.buyer import IN_A_BATCH, OUTCOMES
 from imagemake.journal import Journal
@@ -28,9 +27,6 @@ from imagemake.providers.batches import BatchProvider
 from imagemake.sent_pictures import upload_for_batch
 from imagemake.store import Store
 from imagemake.submissions import Step, Submission, Submissions
-
-MOST_LINES = 50_000  # of the Batch API, a file
-MOST_BYTES = 200 * 10**6
 
 
 @dataclass(slots=True)
@@ -46,6 +42,7 @@ class BatchBuyer:
         campaign: Name for the journal.
         job: Name for the journal file.
         model_of: The model table's entry for a model name; None where it has none.
+        file_limits: What one file of requests may hold.
         failures: Why a key has no picture, as far as this job knows.
         follower: Waits for what was submitted, by this job or another, and collects it.
     """
@@ -58,6 +55,7 @@ class BatchBuyer:
     campaign: str
     job: str
     model_of: Callable[[str], Model | None]
+    file_limits: FileLimits = OF_A_FILE
     failures: dict[str, Failure] = field(default_factory=dict)
     follower: Follower = field(init=False)
     _reserved: dict[str, Decimal] = field(default_factory=dict)
@@ -86,7 +84,7 @@ class BatchBuyer:
         while chosen := [item for item in wanted.values() if self._may_ask(item)]:
             for item in chosen:
                 self.failures.pop(item.key, None)
-            for group in self._groups(chosen):
+            for group in groups_of(chosen, self.provider.batch_request, self.file_limits):
                 await self._submit(group)
         return [self.with_raw(item) for item in items]
 
@@ -102,25 +100,6 @@ class BatchBuyer:
         failure = self.failures.get(item.key)
         again = ("failed", "unknown") if self.limits.unknown == "retry" else ("failed",)
         return failure is None or failure.reason in again
-
-    def _groups(self, items: Sequence[Item]) -> list[list[Item]]:
-        groups: dict[tuple[str, str], list[list[Item]]] = defaultdict(list)
-        sizes: dict[tuple[str, str], int] = {}
-        for item in items:
-            endpoint, _ = self.provider.batch_request(item.recipe)
-            kind = (endpoint, item.recipe.model)
-            size = len(self._line("0" * 32, item))
-            if not groups[kind] or len(groups[kind][-1]) >= MOST_LINES or sizes[kind] + size > MOST_BYTES:
-                groups[kind].append([])
-                sizes[kind] = 0
-            groups[kind][-1].append(item)
-            sizes[kind] += size
-        return [group for of_kind in groups.values() for group in of_kind]
-
-    def _line(self, call: str, item: Item) -> bytes:
-        endpoint, body = self.provider.batch_request(item.recipe)
-        line = {"custom_id": call, "method": "POST", "url": endpoint, "body": body}
-        return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
     async def _submit(self, group: Sequence[Item]) -> None:
         identity = uuid.uuid4().hex
@@ -206,7 +185,7 @@ class BatchBuyer:
         collector = self.follower.collector(submission)
         try:
             await upload_for_batch(self.provider, (item.recipe for item in calls.values()), self.store)
-            file = await self.provider.upload_batch(b"".join(self._line(call, item) for call, item in calls.items()))
+            file = await self._upload(submission, calls)
         except ProviderError as error:
             collector.close_all(_nothing_sent(error))
             return stop_on(error)
@@ -224,6 +203,14 @@ class BatchBuyer:
         self.submissions.save(submission)
         await self.follower.collect(submission)
         return None
+
+    async def _upload(self, submission: Submission, calls: dict[str, Item]) -> str:
+        path = self.submissions.requests_file(submission)
+        try:
+            write_lines(path, calls, self.provider.batch_request)
+            return await self.provider.upload_batch(path)
+        finally:
+            path.unlink(missing_ok=True)
 
     def _closed(self, key: str, error: ProviderError | None, cost_usd: float | None) -> None:
         if error is not None:

@@ -81,8 +81,13 @@ class Submissions:
 
     def remove(self, submission: Submission) -> None:
         """Forget it: all of its calls are closed."""
+        self.requests_file(submission).unlink(missing_ok=True)  # where a process died while it uploaded
         self._path(submission).unlink(missing_ok=True)
         sync_folder(self._folder)
+
+    def requests_file(self, submission: Submission) -> Path:
+        """Return where the file of its requests is while it is uploaded."""
+        return self._folder / f"{submission.id}.requests.jsonl"
 
     def lock(self, submission_id: str) -> FileLock:
         """Return the lock that whoever works on a submission holds."""

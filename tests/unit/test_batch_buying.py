@@ -2,13 +2,17 @@
 
 import asyncio
 import time
+from functools import partial
 
 import orjson
 import pytest
 from fake_openai import BatchSettings, FakeOpenAI, Settings
 
+from imagemake import generate
 from imagemake.batch import Item
+from imagemake.batch_buying import BatchBuyer
 from imagemake.batch_following import Follower
+from imagemake.batch_lines import FileLimits
 from imagemake.buyer import StoppedError
 from imagemake.generate import generate_for_job
 from imagemake.journal import Journal, Outcome, calls_in, read_calls
@@ -218,3 +222,22 @@ def test_a_sync_run_leaves_alone_what_another_folder_has_in_a_batch(server, buy,
 
 async def nothing_to_collect(*_):
     """As if the submission had been made after this run looked."""
+
+
+@pytest.mark.parametrize("limits", [FileLimits(lines=3), FileLimits(size_bytes=660)])
+def test_what_does_not_fit_into_one_file_goes_into_several(server, buy, tmp_path, monkeypatch, limits):
+    sizes = []
+    whole = OpenAIProvider.upload_batch
+
+    async def measured(self, path):
+        sizes.append((len(path.read_bytes().splitlines()), path.stat().st_size))
+        return await whole(self, path)
+
+    monkeypatch.setattr(OpenAIProvider, "upload_batch", measured)
+    monkeypatch.setattr(generate, "BatchBuyer", partial(BatchBuyer, file_limits=limits))
+    assert all(item.raw for item in buy(n=7))
+    assert len(sizes) == 3
+    assert max(n for n, _ in sizes) <= limits.lines
+    assert max(size for _, size in sizes) <= limits.size_bytes
+    check_books(server, tmp_path, 7)
+    assert not list(tmp_path.glob("store/submissions/*.jsonl"))

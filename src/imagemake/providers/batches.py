@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from imagemake.providers import Answer, ProviderError
@@ -50,8 +51,8 @@ class BatchProvider(Protocol):
     def batch_request(self, recipe: Recipe) -> tuple[str, dict[str, Any]]:
         """Return the endpoint and the body of a recipe's line."""
 
-    async def upload_batch(self, lines: bytes) -> str:
-        """Upload a file of requests and return its name."""
+    async def upload_batch(self, path: Path) -> str:
+        """Upload a file of requests and return its name there."""
 
     async def create_batch(self, file: str, endpoint: str, metadata: Mapping[str, str]) -> BatchState:
         """Start a batch."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -48,10 +49,10 @@ class OpenAIBatches:
         with _told():
             await self._pictures.upload(self._client, digest, content)
 
-    async def upload_batch(self, lines: bytes) -> str:
-        """Upload a file of requests and return its name."""
-        with _told():
-            return (await self._client.files.create(file=("requests.jsonl", lines), purpose="batch")).id
+    async def upload_batch(self, path: Path) -> str:
+        """Upload a file of requests and return its name there; it is read while it is sent, not before."""
+        with path.open("rb") as file, _told():
+            return (await self._client.files.create(file=("requests.jsonl", file), purpose="batch")).id
 
     async def create_batch(self, file: str, endpoint: str, metadata: Mapping[str, str]) -> BatchState:
         """Start a batch with the window of 24 hours, the only one that there is."""
