@@ -127,8 +127,19 @@ async def _file(request: web.Request) -> web.Response:
     return _json(request.app[FILES].get(request.match_info["id"]).as_dict())
 
 
-async def _file_content(request: web.Request) -> web.FileResponse:
-    return web.FileResponse(request.app[FILES].get(request.match_info["id"]).path)
+async def _file_content(request: web.Request) -> web.StreamResponse:
+    path, stand = request.app[FILES].get(request.match_info["id"]).path, request.app[STAND]
+    if stand.downloads_cut >= stand.settings.batches.cut_downloads:
+        return web.FileResponse(path)
+    stand.downloads_cut += 1
+    content = path.read_bytes()
+    response = web.StreamResponse()
+    response.content_length = len(content)
+    await response.prepare(request)
+    await response.write(content[: len(content) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return response
 
 
 async def _delete_file(request: web.Request) -> web.Response:
@@ -142,7 +153,8 @@ async def _create_batch(request: web.Request) -> web.Response:
 
 
 async def _batches(request: web.Request) -> web.Response:
-    return _page(request, [as_dict(batch) for batch in request.app[BATCHES].newest_first()], 20, 100)
+    shown, most = request.app[BATCHES].newest_first(), request.app[STAND].settings.batches.page_size
+    return _page(request, [as_dict(batch) for batch in shown], 20, 100, most)
 
 
 async def _batch(request: web.Request) -> web.Response:
@@ -153,14 +165,16 @@ async def _cancel_batch(request: web.Request) -> web.Response:
     return _json(as_dict(request.app[BATCHES].cancel(request.match_info["id"])))
 
 
-def _page(request: web.Request, items: list[dict[str, Any]], usual: int, most: int) -> web.Response:
+def _page(
+    request: web.Request, items: list[dict[str, Any]], usual: int, most: int, given: int = 10_000
+) -> web.Response:
     limit = request.query.get("limit", str(usual))
     if not limit.isdecimal() or not 1 <= int(limit) <= most:
         raise errors.invalid("limit", f"Invalid 'limit': expected an integer from 1 to {most}.")
     after = request.query.get("after")
     identities = [item["id"] for item in items]
     start = identities.index(after) + 1 if after in identities else 0
-    page = items[start : start + int(limit)]
+    page = items[start : start + min(int(limit), given)]
     first, last = (page[0]["id"], page[-1]["id"]) if page else (None, None)
     more = start + len(page) < len(items)
     return _json({"object": "list", "data": page, "first_id": first, "last_id": last, "has_more": more})

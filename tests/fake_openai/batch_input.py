@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,12 +38,13 @@ class InputFile:
     problems: list[dict[str, Any]] = field(default_factory=list)
 
 
-async def read_lines(content: bytes, endpoint: str) -> InputFile:
+async def read_lines(content: bytes, endpoint: str, invalid_prompt: str | None = None) -> InputFile:
     """Read an input file, and let others work in between: it can have 50,000 lines.
 
     Args:
         content: The file.
         endpoint: The batch's, which every line must name.
+        invalid_prompt: Regular expression of prompts that count as a mistake.
     """
     found = InputFile()
     seen: set[str] = set()
@@ -52,6 +54,11 @@ async def read_lines(content: bytes, endpoint: str) -> InputFile:
             found.problems.append({"line": number, "param": None, **problem})
         if len(found.problems) == before:
             line = orjson.loads(raw)
+            if invalid_prompt is not None and re.search(invalid_prompt, str(line["body"].get("prompt"))):
+                # ASSUME: which mistakes in a body are found before a batch starts is not documented.
+                wrong = {"code": "invalid_request", "message": "This line's body is not valid.", "param": "body.prompt"}
+                found.problems.append({"line": number, **wrong})
+                continue
             found.lines.append(Line(line["custom_id"], line["body"]))
         if number % LINES_BETWEEN_YIELDS == 0:
             await asyncio.sleep(0)

@@ -30,6 +30,7 @@ class Batch:
     metadata: dict[str, str] | None
     created_at: int
     expires_at: int
+    made_at_s: float = field(default_factory=time.time)  # the list's lag is shorter than a second
     id: str = field(default_factory=lambda: f"batch_{uuid.uuid4().hex[:24]}")
     object: str = "batch"
     completion_window: str = "24h"
@@ -107,8 +108,9 @@ class Batches:
         return self._batches[identity]
 
     def newest_first(self) -> list[Batch]:
-        """Return all batches, the newest first."""
-        return list(reversed(self._batches.values()))
+        """Return all batches that the list shows, the newest first."""
+        latest_s = time.time() - self._stand.settings.batches.list_lag_s
+        return [batch for batch in reversed(self._batches.values()) if batch.made_at_s <= latest_s]
 
     def cancel(self, identity: str) -> Batch:
         """Stop working on a batch; what is done stays.
@@ -125,8 +127,10 @@ class Batches:
         return batch
 
     async def _work(self, batch: Batch, expires_at_s: float) -> None:
-        read = await read_lines(self._files.content(batch.input_file_id) or b"", batch.endpoint)
+        invalid_prompt = self._stand.settings.batches.invalid_prompt
+        read = await read_lines(self._files.content(batch.input_file_id) or b"", batch.endpoint, invalid_prompt)
         batch.model = read.model
+        read.problems += self._over_the_queue(batch, len(read.lines))
         if read.problems:
             batch.errors = {"object": "list", "data": read.problems[:SHOWN_ERRORS]}
             batch.enter("failed")
@@ -144,6 +148,18 @@ class Batches:
         if end == "completed":
             batch.enter("finalizing")
         batch.enter(end)
+
+    def _over_the_queue(self, batch: Batch, n_lines: int) -> list[dict[str, Any]]:
+        most = self._stand.settings.batches.most_enqueued
+        others = [other for other in self._batches.values() if other.status in ("in_progress", "cancelling")]
+        if most is None or n_lines + sum(other.request_counts["total"] for other in others) <= most:
+            return []
+        # ASSUME: the limit counts tokens; requests do the same here.
+        message = (
+            f"Enqueued token limit reached for {batch.model} in organization org-stand-in. Limit: {most} enqueued "
+            "tokens. Please try again once some in_progress batches have been completed."
+        )
+        return [{"line": None, "param": None, "code": "token_limit_exceeded", "message": message}]
 
     async def _work_through(
         self, batch: Batch, lines: list[Line], expires_at_s: float, output: BinaryIO, failures: BinaryIO
@@ -165,7 +181,7 @@ class Batches:
                 message = "This request could not be executed before the completion window expired."
             if end == "completed":
                 await self._work_on(batch, line, output, failures)
-            else:
+            elif end == "expired" or self._stand.settings.batches.tells_cancelled:
                 _write_line(failures, line.custom_id, None, {"code": code, "message": message})
                 batch.request_counts["failed"] += 1
             if number % LINES_BETWEEN_YIELDS == 0:
@@ -206,7 +222,7 @@ class Batches:
 
 def as_dict(batch: Batch) -> dict[str, Any]:
     """Return the API's `Batch` object."""
-    return asdict(batch)
+    return {name: value for name, value in asdict(batch).items() if name != "made_at_s"}
 
 
 def _write_line(file: BinaryIO, custom_id: str, response: dict[str, Any] | None, error: dict[str, Any] | None) -> None:

@@ -91,6 +91,16 @@ class BatchSettings(_Strict):
 
     duration_s: Seconds = Field(1.0, description="From the end of validation to the last line, in seconds.")
     expires_after_s: float = Field(86_400.0, gt=0, description="From creation to expiry, in seconds.")
+    page_size: int = Field(100, ge=1, le=100, description="Most batches on a page of the list, whatever is asked for.")
+    list_lag_s: Seconds = Field(
+        0.0, description="From a batch's creation to its first showing in the list, in seconds."
+    )
+    cut_downloads: int = Field(0, ge=0, description="So many downloads of files are cut in the middle.")
+    most_enqueued: int | None = Field(None, ge=1, description="Requests in all batches at once; a batch over it fails.")
+    invalid_prompt: str | None = Field(
+        None, description="Regular expression; a file with such a line fails as a whole."
+    )
+    tells_cancelled: bool = Field(True, description="Give lines that were cancelled an error of their own.")
 
 
 class Settings(_Strict):

@@ -61,6 +61,7 @@ class Stand:
         self.settings = settings
         self.limiter = Limiter(settings.limits, time.monotonic())
         self.rulebook = Rulebook(settings.rules, settings.seed)
+        self.downloads_cut = 0
 
     def check_key(self, authorization: str | None) -> None:
         """Check the header.
