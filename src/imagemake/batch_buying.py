@@ -6,9 +6,11 @@ file goes when each call is closed. So a killed run leaves a submission that the
 
 from __future__ import annotations
 
+import asyncio
+import random
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,7 +21,7 @@ from imagemake.batch_lines import OF_A_FILE, FileLimits, groups_of, write_lines
 from imagemake.budget import OverBudgetError, Purse
 from imagemake.buyer import IN_A_BATCH, OUTCOMES
 from imagemake.journal import Journal
-from imagemake.limits import Limits
+from imagemake.limits import Limits, backoff_s
 from imagemake.models import Model, worst_usd
 from imagemake.providers import Failure as ProviderFailure
 from imagemake.providers import ProviderError
@@ -27,6 +29,8 @@ from imagemake.providers.batches import BatchProvider
 from imagemake.sent_pictures import upload_for_batch
 from imagemake.store import Store
 from imagemake.submissions import Step, Submission, Submissions
+
+ASKED_FOR = Failure("waiting", "another run is asking for it at this moment")
 
 
 @dataclass(slots=True)
@@ -60,6 +64,8 @@ class BatchBuyer:
     follower: Follower = field(init=False)
     _reserved: dict[str, Decimal] = field(default_factory=dict)
     _tried: Counter[str] = field(default_factory=Counter)
+    _costs: list[tuple[Decimal, float | None]] = field(default_factory=list)
+    _no_room: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.follower = Follower(
@@ -82,10 +88,11 @@ class BatchBuyer:
         """
         wanted = {item.key: item for item in items}
         while chosen := [item for item in wanted.values() if self._may_ask(item)]:
-            for item in chosen:
-                self.failures.pop(item.key, None)
+            await self._pause_before([item for item in chosen if self.failures.pop(item.key, None)])
             for group in groups_of(chosen, self.provider.batch_request, self.file_limits):
                 await self._submit(group)
+            self._excuse()
+            await self._follow_others(chosen)
         return [self.with_raw(item) for item in items]
 
     def with_raw(self, item: Item) -> Item:
@@ -101,6 +108,33 @@ class BatchBuyer:
         again = ("failed", "unknown") if self.limits.unknown == "retry" else ("failed",)
         return failure is None or failure.reason in again
 
+    async def _pause_before(self, again: Sequence[Item]) -> None:
+        """Wait before something is submitted again: for room in the provider's queue, else as before any other try."""
+        others = self._others()
+        if self._no_room and others:
+            self.follower.tell("the provider's queue is full; waiting until another batch of this store is over")
+            wait_s = self.limits.first_wait_s
+            while others <= self._others():
+                wait_s = await self.follower.wait(wait_s)
+                await self.follower.collect_open(again)  # nobody may be at work on one that is over
+        elif again:
+            tries = max(1, *(self._tried[item.key] for item in again))
+            await asyncio.sleep(backoff_s(self.limits, tries, None, random.random()))  # noqa: S311  spreads load
+        self._no_room.clear()
+
+    def _others(self) -> set[str]:
+        return {submission.id for submission in self.submissions.all() if submission.provider == self.provider_name}
+
+    async def _follow_others(self, items: Sequence[Item]) -> None:
+        """Wait for what another run submitted meanwhile; what it did not bring may be asked for after that."""
+        waiting = [item for item in items if self.failures.get(item.key) is IN_A_BATCH]
+        if waiting:
+            await self.follower.collect_open(waiting)
+        for item in waiting:
+            if not self.submissions.holds(item.key):
+                del self.failures[item.key]
+                self._tried[item.key] += 1
+
     async def _submit(self, group: Sequence[Item]) -> None:
         identity = uuid.uuid4().hex
         lock = self.submissions.lock(identity)
@@ -111,7 +145,14 @@ class BatchBuyer:
                 submission, calls = prepared
                 await self._send_and_collect(submission, calls)
         finally:
+            self.purse.settle_all(self._costs)
+            self._costs.clear()
             lock.release(remove=True)
+
+    def _excuse(self) -> None:
+        """Take back the tries for which the provider's queue had no room, if it is ours that fills it."""
+        if self._others():
+            self._tried.subtract(self._no_room)
 
     async def _prepare(self, identity: str, group: Sequence[Item]) -> tuple[Submission, dict[str, Item]] | None:
         journal = Journal(self.store.journal_folder, self.job, durable=True)
@@ -134,7 +175,8 @@ class BatchBuyer:
             # Our keys are on disk before their claims are tried: a sync buyer sees them, or we see its claim.
             submission = replace(submission, calls={call: item.key for call, item in calls.items()})
             self.submissions.save(submission)
-            calls = {call: item for call, item in calls.items() if self._is_free(item, elsewhere) and self._fits(item)}
+            free = {call: item for call, item in calls.items() if self._is_free(item, elsewhere)}
+            calls = self._that_fit(free)
             submission = replace(submission, calls={call: item.key for call, item in calls.items()})
             if not calls:
                 self.submissions.remove(submission)
@@ -147,22 +189,28 @@ class BatchBuyer:
         return submission, calls
 
     def _is_free(self, item: Item, elsewhere: set[str]) -> bool:
-        claim = self.store.claim(item.key)
-        free = item.key not in elsewhere and claim.acquire(wait=False)
-        if free:
-            claim.release(remove=True)
-        else:
+        if item.key in elsewhere:
             self.failures[item.key] = IN_A_BATCH
-        return free and self.store.raw.find(item.key) is None
-
-    def _fits(self, item: Item) -> bool:
-        try:
-            self._reserved[item.key] = self.purse.reserve(item.key, self._worst_usd(item))
-        except OverBudgetError as error:
-            self.failures[item.key] = Failure("budget", str(error))
             return False
-        self._tried[item.key] += 1
-        return True
+        claim = self.store.claim(item.key)
+        if not claim.acquire(wait=False):
+            self.failures[item.key] = ASKED_FOR
+            return False
+        claim.release(remove=True)
+        return self.store.raw.find(item.key) is None
+
+    def _that_fit(self, calls: Mapping[str, Item]) -> dict[str, Item]:
+        reserved = self.purse.reserve_all({item.key: self._worst_usd(item) for item in calls.values()})
+        fit = {}
+        for call, item in calls.items():
+            outcome = reserved[item.key]
+            if isinstance(outcome, OverBudgetError):
+                self.failures[item.key] = Failure("budget", str(outcome))
+                continue
+            self._reserved[item.key] = outcome
+            self._tried[item.key] += 1
+            fit[call] = item
+        return fit
 
     def _worst_usd(self, item: Item) -> float | None:
         model = self.model_of(item.recipe.model)
@@ -215,9 +263,13 @@ class BatchBuyer:
     def _closed(self, key: str, error: ProviderError | None, cost_usd: float | None) -> None:
         if error is not None:
             self.failures[key] = Failure(OUTCOMES[error.failure].value, str(error))
+            if error.failure is ProviderFailure.RATE_LIMITED:
+                self._no_room.add(key)
+            if error.failure is ProviderFailure.IN_VAIN:
+                self._tried[key] = self.limits.tries
         reserved = self._reserved.pop(key, None)
         if reserved is not None:
-            self.purse.settle(reserved, cost_usd)
+            self._costs.append((reserved, cost_usd))
 
 
 def _nothing_sent(error: ProviderError) -> ProviderError:

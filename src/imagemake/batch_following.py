@@ -22,7 +22,6 @@ from imagemake.store import Store
 from imagemake.submissions import Step, Submission, Submissions
 
 T = TypeVar("T")
-FIND_TRIES = 3
 HTTP_NOT_FOUND = 404
 
 
@@ -108,42 +107,57 @@ class Follower:
             raise
 
     async def _find(self, submission: Submission) -> BatchState | None:
-        for tried in range(FIND_TRIES):  # a list may lag behind what was made just now
-            await asyncio.sleep(tried * self.limits.first_wait_s)
+        """Look for a batch that may have been created; the list may lag behind what was made just now."""
+        longest_lag_s = 2 * self.limits.longest_wait_s
+        wait_s = self.limits.first_wait_s
+        while True:
+            age_s = self.submissions.age_s(submission)
             found = await self._patiently(lambda: self.provider.find_batch(metadata_of(submission)))
-            if found is not None:
+            if found is not None or age_s >= longest_lag_s:
                 return found
-        return None
+            self.tell(f"submission {submission.id} is not listed yet; asking again")
+            wait_s = await self.wait(wait_s)
 
     async def collect(self, submission: Submission) -> None:
         """Wait for a batch that was created, and close all of its calls."""
         collector = self.collector(submission)
-        batch = submission.batch or ""
-        wait_s = self.limits.first_wait_s
-        while (state := await self._state(batch)) is not None and not state.is_over:
-            self._tell(f"{state.id}: {state.status}, {state.n_done:,} of {state.n_all:,}")
-            await asyncio.sleep(wait_s * random.uniform(0.75, 1.25))  # noqa: S311  spreads load
-            wait_s = min(2 * wait_s, self.limits.longest_wait_s)
+        state = await self._end_of(submission.batch or "")
         if state is None:
-            gone = f"the provider does not know {batch} any more"
+            gone = f"the provider does not know {submission.batch} any more"
             return collector.close_all(ProviderError(gone, ProviderFailure.UNKNOWN, status=HTTP_NOT_FOUND))
-        for file in state.files:
-            await self._take(collector, file)
-        self._tell(f"{state.id}: {state.status}, {collector.told()}")
-        missing = state.error or ProviderError("the batch ended without a line for it", ProviderFailure.UNKNOWN)
-        collector.close_all(missing)
-        for file in (*state.files, state.input_file):
-            with suppress(ProviderError):
-                await self.provider.delete_batch_file(file)
+        came = [await self._take(collector, file) for file in state.files]
+        for number, wrong in state.bad_lines.items():
+            collector.close_line(number, ProviderError(wrong, ProviderFailure.IN_VAIN))
+        collector.close_all(_missing(state, knows_all=all(came) and collector.has_read_all))
+        self.tell(f"{state.id}: {state.status}, {collector.told()}")
+        if collector.has_all:
+            await self._delete((*state.files, state.input_file))
+        else:
+            self.tell(f"{state.id}: its files stay at the provider: {', '.join(state.files) or 'none'}")
         return stop_on(collector.stopped_by)
 
-    async def _take(self, collector: Collector, file: str) -> None:
+    async def _end_of(self, batch: str) -> BatchState | None:
+        wait_s = self.limits.first_wait_s
+        while (state := await self._state(batch)) is not None and not state.is_over:
+            self.tell(f"{state.id}: {state.status}, {state.n_done:,} of {state.n_all:,}")
+            wait_s = await self.wait(wait_s)
+        return state
+
+    async def _delete(self, files: Sequence[str]) -> None:
+        for file in files:
+            with suppress(ProviderError):
+                await self.provider.delete_batch_file(file)
+
+    async def _take(self, collector: Collector, file: str) -> bool:
+        """Take what a file holds, and say whether the file was there."""
         try:
             await self._patiently(lambda: collector.take(self.provider, file))
         except ProviderError as error:
             if error.status != HTTP_NOT_FOUND:
                 raise
-            self._tell(f"{file} is gone at the provider: {error}")  # its calls end as unknown
+            self.tell(f"{file} is gone at the provider: {error}")  # its calls end as unknown
+            return False
+        return True
 
     async def _patiently(self, ask: Callable[[], Coroutine[None, None, T]]) -> T:
         """Ask again for as long as it takes: the batch goes on at the provider, and nothing is lost by waiting."""
@@ -157,17 +171,33 @@ class Follower:
                     raise ProviderError(
                         message, ProviderFailure.STOP, status=error.status, remedy=error.remedy
                     ) from None
-                self._tell(f"{error}; asking again")
-            await asyncio.sleep(wait_s * random.uniform(0.75, 1.25))  # noqa: S311  spreads load
-            wait_s = min(2 * wait_s, self.limits.longest_wait_s)
+                self.tell(f"{error}; asking again")
+            wait_s = await self.wait(wait_s)
+
+    async def wait(self, wait_s: float) -> float:
+        """Wait, in seconds, and return how long the next wait is."""
+        await asyncio.sleep(wait_s * random.uniform(0.75, 1.25))  # noqa: S311  spreads load
+        return min(2 * wait_s, self.limits.longest_wait_s)
 
     def collector(self, submission: Submission) -> Collector:
         """Return what closes the calls of a submission."""
         return Collector(submission, self.store, self.job, self.model_of, self.closed)
 
-    def _tell(self, what: str) -> None:
+    def tell(self, what: str) -> None:
+        """Say something to whoever watches the job."""
         with suppress(OSError):
             print(f"{self.job}: {what}", file=sys.stderr, flush=True)
+
+
+def _missing(state: BatchState, *, knows_all: bool) -> ProviderError:
+    """Say how calls end for which a batch that is over brought no line."""
+    if state.error is not None and state.bad_lines and state.error.failure is ProviderFailure.IN_VAIN:
+        return ProviderError("another line of its file was wrong", ProviderFailure.UNAVAILABLE, code=state.error.code)
+    if state.error is not None:
+        return state.error
+    if state.was_cancelled and knows_all:
+        return ProviderError("the batch was cancelled before this was made", ProviderFailure.IN_VAIN)
+    return ProviderError("the batch ended without a line for it", ProviderFailure.UNKNOWN)
 
 
 def metadata_of(submission: Submission) -> dict[str, str]:

@@ -94,25 +94,48 @@ class Purse:
         Raises:
             OverBudgetError: If it does not fit, or nobody knows.
         """
+        reserved = self.reserve_all({key: worst_usd})[key]
+        if isinstance(reserved, OverBudgetError):
+            raise reserved
+        return reserved
+
+    def reserve_all(self, worst_usd: Mapping[str, float | None]) -> dict[str, Decimal | OverBudgetError]:
+        """Set the worst cases of many calls aside, in their order, as `reserve` does for one.
+
+        Args:
+            worst_usd: The most that each can cost, by what is to be bought.
+
+        Returns:
+            By what is to be bought: what was set aside, or why it is left out.
+        """
         if not self._budget.is_limited:
-            return Decimal(0)
+            return dict.fromkeys(worst_usd, Decimal(0))
+        found: dict[str, Decimal | OverBudgetError] = {}
         with self._lock:
             state = self._read()
-            try:
-                state["run"] = str(self._with(state, worst_usd))
-            except OverBudgetError:
-                state["left_out"] = sorted({*state["left_out"], key})
-                raise
-            finally:
-                self._write(state)
-        return _usd(worst_usd)
+            for key, worst in worst_usd.items():
+                try:
+                    state["run"] = str(self._with(state, worst))
+                    found[key] = _usd(worst)
+                except OverBudgetError as error:
+                    found[key] = error
+            left_out = (key for key, outcome in found.items() if isinstance(outcome, OverBudgetError))
+            state["left_out"] = sorted({*state["left_out"], *left_out})
+            self._write(state)
+        return found
 
     def settle(self, reserved: Decimal, cost_usd: float | None) -> None:
         """Replace what was set aside by what it cost; None leaves the worst case standing."""
-        if self._budget.is_limited and cost_usd is not None:
+        self.settle_all([(reserved, cost_usd)])
+
+    def settle_all(self, costs: Iterable[tuple[Decimal, float | None]]) -> None:
+        """Do what `settle` does for many calls: what was set aside, and what it cost in USD."""
+        known = [(reserved, cost_usd) for reserved, cost_usd in costs if cost_usd is not None]
+        if self._budget.is_limited and known:
             with self._lock:
                 state = self._read()
-                state["run"] = str(Decimal(state["run"]) - reserved + _usd(cost_usd))
+                change = sum((_usd(cost_usd) - reserved for reserved, cost_usd in known), Decimal(0))
+                state["run"] = str(Decimal(state["run"]) + change)
                 self._write(state)
 
     def left_out(self) -> frozenset[str]:

@@ -40,11 +40,12 @@ OUTCOMES = {
     ProviderFailure.UNKNOWN: Outcome.UNKNOWN,
     ProviderFailure.RATE_LIMITED: Outcome.FAILED,
     ProviderFailure.UNAVAILABLE: Outcome.FAILED,
+    ProviderFailure.IN_VAIN: Outcome.FAILED,
     ProviderFailure.STOP: Outcome.FAILED,
 }
 STOPPED = Failure("stopped", "the run was stopped before this call")
 IN_A_BATCH = Failure("waiting", "waiting in a batch that another run submitted")
-FINAL = (ProviderFailure.REFUSED, ProviderFailure.UNREADABLE)
+FINAL = (ProviderFailure.REFUSED, ProviderFailure.UNREADABLE, ProviderFailure.IN_VAIN)
 
 
 class StoppedError(Exception):
@@ -86,9 +87,11 @@ class Buyer:
     stopped_by: ProviderError | None = None
     done: Counter[str] = field(default_factory=Counter)
     sent_pictures: SentPictures = field(init=False)
+    _submissions: Submissions = field(init=False)
 
     def __post_init__(self) -> None:
         self.sent_pictures = SentPictures(self.store)
+        self._submissions = Submissions(self.store.root)
 
     async def buy_all(self, items: Sequence[Item]) -> list[Item]:
         """Make every picture that the store does not hold.
@@ -150,7 +153,7 @@ class Buyer:
         held = self.store.raw.find(item.key)
         if held is not None:
             return replace(item, raw=held)
-        if self.provider.paid and Submissions(self.store.root).holds(item.key):
+        if self.provider.paid and self._submissions.holds(item.key):
             return replace(item, failure=IN_A_BATCH)
         failure = STOPPED
         for tried in range(1, self.limits.tries + 1):

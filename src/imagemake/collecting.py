@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable
+from itertools import islice
 
 from imagemake.buyer import OUTCOMES
 from imagemake.journal import Call, Journal, Outcome, calls_in
@@ -44,7 +45,18 @@ class Collector:
         }
         self._journal = Journal.reopened(path, job)
         self._counts: Counter[str] = Counter()
+        self._unread = 0
         self.stopped_by: ProviderError | None = None
+
+    @property
+    def has_all(self) -> bool:
+        """Whether every call has an end that the provider told, and every line could be read."""
+        return not self._open and not self._unread and not self._counts[Outcome.UNKNOWN.value]
+
+    @property
+    def has_read_all(self) -> bool:
+        """Whether every line that came could be read."""
+        return not self._unread
 
     def told(self) -> str:
         """Say what came, for people."""
@@ -56,9 +68,16 @@ class Collector:
             if isinstance(result, Result) and result.custom_id in self._open:
                 self._close(result.custom_id, result.outcome)
             elif not isinstance(result, Result):
+                self._unread += 1
                 self._warn(result)
             elif result.custom_id not in self._submission.calls:
                 self._warn(f"a line of no call of ours, {result.custom_id[:40]!r}")
+
+    def close_line(self, number: int, error: ProviderError) -> None:
+        """Close the call of one line of the file that was uploaded, by its number from 1."""
+        call = next(islice(self._submission.calls, number - 1, None), None) if number > 0 else None
+        if call in self._open:
+            self._close(call, error)
 
     def close_all(self, error: ProviderError) -> None:
         """Close what is open with one error, and forget the submission."""

@@ -7,7 +7,6 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 from imagemake.batch import Item
 from imagemake.batch_buying import BatchBuyer
@@ -55,9 +54,6 @@ async def generate_batch(work: Sequence[Work], calls: int, grace_s: float) -> li
         made = await buying
     except asyncio.CancelledError:
         raise ToldToStopError(f"calls in flight did not land within {grace_s:g} s; they may be billed") from None
-    finally:
-        for provider in {id(buyer.provider): buyer.provider for buyer, _ in work}.values():
-            await provider.close()
     if told:
         raise ToldToStopError(f"stopped by {told[0]}; every picture that came is in the store")
     return made
@@ -104,34 +100,45 @@ class _Job:
         by_server: dict[Server, list[Item]] = {}
         for item in items:
             by_server.setdefault(self._settings(item).server, []).append(item)
-        in_batches = self._settings(items[0]).mode == "batch"  # then all of them are, and of one server
-        for server, own in by_server.items():
-            if in_batches or (hasattr(_class(server), "create_batch") and any(Submissions(self.store.root).all())):
-                made = self._through_batches(server, own, buys=in_batches)
-                if in_batches:
-                    return made
-        return self._one_by_one(items, by_server)
+        return asyncio.run(
+            self._with_providers({server: self._start(server) for server in by_server}, items, by_server)
+        )
 
-    def _through_batches(self, server: Server, items: Sequence[Item], *, buys: bool) -> list[Item]:
-        provider = cast("BatchProvider", self._start(server))
+    async def _with_providers(
+        self, providers: Mapping[Server, Provider], items: Sequence[Item], by_server: Mapping[Server, Sequence[Item]]
+    ) -> list[Item]:
+        in_batches = self._settings(items[0]).mode == "batch"  # then all of them are, and of one server
+        try:
+            for server, own in by_server.items():
+                provider = providers[server]
+                if isinstance(provider, BatchProvider) and (in_batches or any(Submissions(self.store.root).all())):
+                    made = await self._through_batches(server, provider, own, buys=in_batches)
+                    if in_batches:
+                        return made
+            return await self._one_by_one(items, by_server, providers)
+        finally:
+            for provider in providers.values():
+                await provider.close()
+
+    async def _through_batches(
+        self, server: Server, provider: BatchProvider, items: Sequence[Item], *, buys: bool
+    ) -> list[Item]:
         sections, purse = self.sections, self._purse(paid=_class(server).paid)
         name, model_of = server[0], self._model_of(server)
         buyer = BatchBuyer(provider, name, self.store, sections.limits, purse, sections.campaign, self.name, model_of)
-        return asyncio.run(_by_batches(buyer, items, buys=buys))
+        return await _by_batches(buyer, items, buys=buys)
 
-    def _one_by_one(self, items: Sequence[Item], by_server: Mapping[Server, Sequence[Item]]) -> list[Item]:
+    async def _one_by_one(
+        self, items: Sequence[Item], by_server: Mapping[Server, Sequence[Item]], providers: Mapping[Server, Provider]
+    ) -> list[Item]:
         paid = any(_class(server).paid for server in by_server)
         journal = Journal(self.store.journal_folder, self.name, durable=paid)
-        providers = {server: self._start(server) for server in by_server}
-
-        async def run() -> list[Item]:
-            work = self._work(by_server, providers, journal, self._purse(paid=paid))
-            return await generate_batch(work, self.calls, self.sections.limits.grace_s)
-
         try:
-            made = {item.key: item for item in asyncio.run(run())}
+            work = self._work(by_server, providers, journal, self._purse(paid=paid))
+            bought = await generate_batch(work, self.calls, self.sections.limits.grace_s)
         finally:
             journal.close()
+        made = {item.key: item for item in bought}
         return [made[item.key] for item in items]
 
     def _work(
@@ -207,4 +214,3 @@ async def _by_batches(buyer: BatchBuyer, items: Sequence[Item], *, buys: bool) -
     finally:
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(name)
-        await cast("Provider", buyer.provider).close()

@@ -76,7 +76,7 @@ class Journal:
         """Go on with a file that an earlier process wrote; a last line that a crash tore stays a line of its own."""
         journal = cls(path.parent, job, durable=True)
         journal.path = path
-        journal._torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
+        journal._torn = _ends_torn(path)
         return journal
 
     def sent_all(self, records: Iterable[Mapping[str, Any]]) -> None:
@@ -159,6 +159,14 @@ def _calls_of(records: Iterable[dict[str, Any]]) -> list[Call]:
     for record in records:
         (sent if record.get("event") == "sent" else closed)[record["call"]] = record
     return [Call(record, closed.get(call)) for call, record in sent.items()]
+
+
+def _ends_torn(path: Path) -> bool:
+    if not path.exists() or path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"
 
 
 def _now() -> str:

@@ -5,7 +5,10 @@ A submission holds its lock for as long as a process works on it; the kernel let
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -59,6 +62,7 @@ class Submissions:
 
     def __init__(self, store: Path) -> None:
         self._folder = store / "submissions"
+        self._keys: dict[tuple[str, int, int], frozenset[str]] = {}
 
     def all(self) -> Iterator[Submission]:
         """Read every open submission, in the order of their names."""
@@ -72,8 +76,22 @@ class Submissions:
         return self._read(self._path(submission))
 
     def holds(self, key: str) -> bool:
-        """Say whether an open submission asks for a key."""
-        return any(key in submission.calls.values() for submission in self.all())
+        """Say whether an open submission asks for a key; a file that was read and has not changed is not read again."""
+        found: dict[tuple[str, int, int], frozenset[str]] = {}
+        for path in self._folder.glob("*.json"):
+            with suppress(FileNotFoundError):  # collected meanwhile
+                stat = path.stat()
+                state = (path.name, stat.st_ino, stat.st_mtime_ns)
+                found[state] = self._keys.get(state) or self._keys_in(path)
+        self._keys = found
+        return any(key in keys for keys in found.values())
+
+    def age_s(self, submission: Submission) -> float:
+        """Return how long ago it came as far as it has come, in seconds; infinite where it is closed."""
+        try:
+            return max(0.0, time.time() - self._path(submission).stat().st_mtime)
+        except FileNotFoundError:
+            return math.inf
 
     def save(self, submission: Submission) -> None:
         """Write it whole, and force it to disk."""
@@ -96,6 +114,10 @@ class Submissions:
     def submitting(self) -> FileLock:
         """Return the lock under which keys are chosen for a new submission."""
         return FileLock(self._folder / "submitting.lock")
+
+    def _keys_in(self, path: Path) -> frozenset[str]:
+        submission = self._read(path)
+        return frozenset(submission.calls.values()) if submission else frozenset()
 
     @staticmethod
     def _read(path: Path) -> Submission | None:

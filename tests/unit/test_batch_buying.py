@@ -1,14 +1,17 @@
 """Half-price batches: what is submitted, what is paid, and what a crash leaves, against the stand-in."""
 
 import asyncio
+import os
 import time
+from dataclasses import replace
 from functools import partial
+from multiprocessing import get_context
 
 import orjson
 import pytest
 from fake_openai import BatchSettings, FakeOpenAI, Settings
 
-from imagemake import generate
+from imagemake import batch_lines, generate
 from imagemake.batch import Item
 from imagemake.batch_buying import BatchBuyer
 from imagemake.batch_following import Follower
@@ -20,7 +23,7 @@ from imagemake.providers import Answer, Failure, ProviderError
 from imagemake.providers.openai import OpenAIProvider
 from imagemake.providers.openai_batches import lines_of, result_in
 from imagemake.recipe import Recipe
-from imagemake.submissions import Submissions
+from imagemake.submissions import Step, Submission, Submissions
 from imagemake.wanted.sections import Sections
 
 
@@ -32,7 +35,7 @@ def server():
 
 @pytest.fixture
 def buy(server, tmp_path):
-    def run(n=4, mode="batch", limits=None, names="p", **sections):
+    def run(n=4, mode="batch", limits=None, names="p", store="store", work=".", **sections):
         parameters = {"size": "64x64", "quality": "low"}
         recipes = [Recipe("openai", "gpt-image-2", f"{names}{i}", 0, parameters, endpoint="here") for i in range(n)]
         items = [Item(recipe.prompt, 0, recipe, recipe.key(), "new") for recipe in recipes]
@@ -41,9 +44,23 @@ def buy(server, tmp_path):
         given = Sections.model_validate(
             {"campaign": "c", "model": {**model, "mode": mode}, "limits": limits, **sections}
         )
-        return generate_for_job(items, given, job="j", calls=2, store=tmp_path / "store", work=tmp_path)
+        return generate_for_job(items, given, job="j", calls=2, store=tmp_path / store, work=tmp_path / work)
 
     return run
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """How often a provider was started."""
+    starts = []
+    start = OpenAIProvider.__init__
+
+    def counted(self, **kwargs):
+        starts.append(kwargs)
+        start(self, **kwargs)
+
+    monkeypatch.setattr(OpenAIProvider, "__init__", counted)
+    return starts
 
 
 def journal(tmp_path):
@@ -241,3 +258,139 @@ def test_what_does_not_fit_into_one_file_goes_into_several(server, buy, tmp_path
     assert max(size for _, size in sizes) <= limits.size_bytes
     check_books(server, tmp_path, 7)
     assert not list(tmp_path.glob("store/submissions/*.jsonl"))
+
+
+def dies_after(step):
+    """A provider's step that a run does not survive."""
+    whole = getattr(OpenAIProvider, step)
+
+    async def dies(*args, **kwargs):
+        await whole(*args, **kwargs)
+        raise RuntimeError("killed")
+
+    return dies
+
+
+def test_a_batch_that_nobody_noted_is_found_on_a_later_page_of_a_list_that_lags(server, buy, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(OpenAIProvider, "create_batch", dies_after("create_batch"))
+        with pytest.raises(RuntimeError, match="killed"):
+            buy()
+    for n in range(3):  # newer than ours: the list shows them first
+        buy(n=1, names=f"other{n}", store="another")
+    server.change(batches={"page_size": 1, "list_lag_s": 3, "duration_s": 0.1})
+    assert all(item.raw for item in buy(limits={"longest_wait_s": 5}))
+    assert server.totals().billed_calls == 4 + 3
+    assert not list(Submissions(tmp_path / "store").all())
+
+
+def test_a_batch_that_was_never_created_ends_as_unknown_within_a_bound(server, buy, tmp_path, monkeypatch):
+    async def lost(*_):
+        raise ProviderError("cut", Failure.UNKNOWN)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OpenAIProvider, "create_batch", lost)
+        made = buy(limits={"unknown": "hold"})
+    assert {item.failure.reason for item in made} == {"unknown"}
+    assert {call.outcome for call in journal(tmp_path)} == {Outcome.UNKNOWN}
+    assert not list(Submissions(tmp_path / "store").all())
+
+
+def test_a_download_that_breaks_is_asked_for_again_and_loses_nothing(server, buy, tmp_path):
+    server.change(batches={"cut_downloads": 3, "duration_s": 0.1})
+    assert all(item.raw for item in buy())
+    check_books(server, tmp_path)
+    assert len(journal(tmp_path)) == 4
+
+
+def test_a_line_that_is_not_taken_holds_back_no_other_and_is_refused_for_this_run_only(server, buy, tmp_path):
+    server.change(batches={"invalid_prompt": "^p2$", "duration_s": 0.1})
+    made = buy()
+    assert [item.failure.reason if item.failure else "made" for item in made] == ["made", "made", "failed", "made"]
+    assert "body is not valid" in made[2].failure.message
+    assert [call.sent["name"] for call in journal(tmp_path)].count("p2") == 1
+    server.change(batches={"duration_s": 0.1})
+    assert all(item.raw for item in buy())
+    check_books(server, tmp_path)
+
+
+def test_a_file_that_is_refused_as_a_whole_is_not_submitted_again_in_this_run(server, buy, tmp_path, monkeypatch):
+    whole = OpenAIProvider.batch_request
+    monkeypatch.setattr(OpenAIProvider, "batch_request", lambda *args: ("/v1/images/edits", whole(*args)[1]))
+    monkeypatch.setattr(batch_lines, "_line", lambda *_: b"no json\n")
+    assert {item.failure.reason for item in buy(n=2)} == {"failed"}
+    assert len(journal(tmp_path)) == 2
+
+
+def test_a_full_queue_is_waited_for_and_counts_as_no_try(server, buy, tmp_path, monkeypatch):
+    server.change(batches={"most_enqueued": 4, "duration_s": 2})
+    left_out(buy, monkeypatch)
+    made = buy(names="q", n=2, limits={"tries": 1})
+    assert all(item.raw for item in made)
+    check_books(server, tmp_path, 6)
+
+
+def test_a_full_queue_that_nothing_of_ours_fills_ends_with_what_the_provider_says(server, buy, tmp_path):
+    server.change(batches={"most_enqueued": 2})
+    made = buy(limits={"tries": 2})
+    assert {item.failure.message.partition(" reached")[0] for item in made} == {"Enqueued token limit"}
+    assert len(journal(tmp_path)) == 8
+
+
+@pytest.mark.parametrize("tells_cancelled", [True, False])
+def test_what_a_cancelled_batch_did_not_make_is_free_and_not_asked_for_again_by_the_same_run(
+    server, buy, tmp_path, monkeypatch, tells_cancelled
+):
+    server.change(batches={"duration_s": 2, "tells_cancelled": tells_cancelled})
+    whole = OpenAIProvider.poll_batch
+
+    async def polled(self, batch):
+        state = await whole(self, batch)
+        return await self.cancel_batch(batch) if state.n_done and not state.is_over else state
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OpenAIProvider, "poll_batch", polled)
+        made = buy()
+    assert {item.failure.reason for item in made if item.failure} == {"failed"}
+    assert {call.outcome for call in journal(tmp_path)} == {Outcome.MADE, Outcome.FAILED}
+    assert len(journal(tmp_path)) == 4
+    server.change(batches={"duration_s": 0.1})
+    assert all(item.raw for item in buy())
+    check_books(server, tmp_path)
+
+
+def test_two_folders_that_share_a_store_pay_once_and_both_get_every_picture(server, buy, tmp_path):
+    server.change(batches={"duration_s": 1})
+
+    def run(folder):
+        os._exit(sum(item.raw is not None for item in buy(work=folder)))
+
+    both = [get_context("fork").Process(target=run, args=(folder,)) for folder in ("a", "b")]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(30)
+    assert [process.exitcode for process in both] == [4, 4]
+    check_books(server, tmp_path)
+
+
+def test_a_provider_is_started_once_also_where_a_sync_run_collects_first(buy, tmp_path, monkeypatch, started):
+    left_out(buy, monkeypatch)
+    started.clear()
+    assert all(item.raw for item in buy(mode="sync", n=6))
+    assert len(started) == 1
+
+
+def test_a_state_file_that_has_not_changed_is_read_once_for_all_items(tmp_path, monkeypatch):
+    submissions = Submissions(tmp_path)
+    submission = Submission("s", Step.CREATED, "openai", None, "m", "j", {"c": "k"}, "2026-11-24T00:00:00Z")
+    submissions.save(submission)
+    reads = []
+    whole = Submissions._read
+    monkeypatch.setattr(Submissions, "_read", staticmethod(lambda path: reads.append(path) or whole(path)))
+    assert [submissions.holds(key) for key in ("k", "l", "k")] == [True, False, True]
+    assert len(reads) == 1
+    submissions.save(replace(submission, calls={"c": "l"}))
+    assert [submissions.holds(key) for key in ("k", "l")] == [False, True]
+    submissions.remove(submission)
+    assert not submissions.holds("l")

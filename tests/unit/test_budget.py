@@ -97,3 +97,22 @@ def test_what_may_have_been_billed_counts_with_its_worst_case():
         Call({"campaign": "another", "worst_usd": 9.0}, None),
     ]
     assert spent_usd(calls, "c") == Decimal("0.75")
+
+
+@given(st.lists(cents, min_size=1, max_size=20), cents.map(lambda usd: 4 * usd))
+def test_many_calls_at_once_are_let_through_as_they_are_one_by_one(costs, limit):
+    import tempfile
+    from pathlib import Path
+
+    wanted = {str(number): cost_usd for number, cost_usd in enumerate(costs)}
+    with tempfile.TemporaryDirectory() as folder:
+        one_by_one, at_once = (Purse(Path(folder) / name, Budget(run=limit)) for name in ("a.json", "b.json"))
+        found = at_once.reserve_all(wanted)
+        for key, worst_usd in wanted.items():
+            try:
+                assert one_by_one.reserve(key, worst_usd) == found[key]
+            except OverBudgetError as error:
+                assert str(found[key]) == str(error)
+        at_once.settle_all((reserved, 0.0) for reserved in found.values() if isinstance(reserved, Decimal))
+        assert at_once.left_out() == one_by_one.left_out()
+        assert isinstance(at_once.reserve("again", limit), Decimal), "what cost nothing leaves the budget whole"

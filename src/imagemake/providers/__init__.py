@@ -22,6 +22,7 @@ class Failure(StrEnum):
     REFUSED = "refused"  # this recipe will never be made (moderation, bad request): final for its key
     RATE_LIMITED = "rate_limited"  # nothing was made; wait, then try again
     UNAVAILABLE = "unavailable"  # nothing was made; the same try can succeed later
+    IN_VAIN = "in_vain"  # nothing was made, and the same try would not succeed in this run
     UNKNOWN = "unknown"  # the request was sent and no answer came: it may have been billed
     UNREADABLE = "unreadable"  # an answer came, was billed, and holds no picture that could be read
     STOP = "stop"  # nothing will work until the user does something: key, quota, organization

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -23,7 +23,10 @@ class BatchState:
         n_all: Requests in all.
         files: Files with results.
         input_file: The file that was uploaded.
-        error: Why the whole batch failed.
+        was_cancelled: Whether somebody stopped it.
+        expires_at: When the provider gives up on it, in seconds of Unix time.
+        error: Why the whole batch failed: `Failure.RATE_LIMITED` where the provider's queue is full.
+        bad_lines: What is wrong with single lines of a file that was not taken, by their number from 1.
     """
 
     id: str
@@ -33,7 +36,10 @@ class BatchState:
     n_all: int
     files: tuple[str, ...]
     input_file: str
+    was_cancelled: bool = False
+    expires_at: float | None = None
     error: ProviderError | None = None
+    bad_lines: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,9 @@ class BatchProvider(Protocol):
 
     async def poll_batch(self, batch: str) -> BatchState:
         """Ask how far a batch is."""
+
+    async def cancel_batch(self, batch: str) -> BatchState:
+        """Stop a batch; what is made by then is still brought."""
 
     def batch_results(self, file: str) -> AsyncIterator[Result | str]:
         """Yield the results in a file, one in memory at a time; a line that is none gives a warning instead."""

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
     from imagemake.providers.openai_pictures import UploadedPictures
 
+# ASSUME: of these codes, only token_limit_exceeded was seen in the wild (3P).
+FULL = ("token_limit_exceeded", "rate_limit_exceeded", "request_limit_exceeded")
+PASSING = ("server_error", "internal_error")
+CANCELLED = "batch_cancelled"
 OVER = ("completed", "failed", "expired", "cancelled")
 # ASSUME: a picture has at most 8.3 million pixels (3P), so PNG in base64 stays below this.
 MOST_LINE_BYTES = 128 * 1024**2
@@ -75,6 +79,11 @@ class OpenAIBatches:
         """Ask how far a batch is."""
         with _told():
             return _state(await self._client.batches.retrieve(batch))
+
+    async def cancel_batch(self, batch: str) -> BatchState:
+        """Stop a batch; what is made by then is still brought."""
+        with _told():
+            return _state(await self._client.batches.cancel(batch))
 
     async def batch_results(self, file: str) -> AsyncIterator[Result | str]:
         """Yield the results in a file; a line that is none gives a warning instead."""
@@ -149,17 +158,13 @@ def _line_error(error: Any, status: int | None, request_id: str | None) -> Provi
     code = code if isinstance(code, str) else None
     failure, remedy = failure_of(status or 500, code, None, message)
     if failure is Failure.UNKNOWN:  # what failed inside a batch is not billed
-        failure = Failure.UNAVAILABLE
+        failure = Failure.IN_VAIN if code == CANCELLED else Failure.UNAVAILABLE
     return ProviderError(message, failure, code=code, status=status, request_id=request_id, remedy=remedy)
 
 
 def _state(batch: Any) -> BatchState:
     counts = batch.request_counts
-    error = None
-    if batch.status == "failed":
-        told = (batch.errors.data if batch.errors else None) or []
-        message = "; ".join(str(one.message) for one in told) or "the batch failed and does not say why"
-        error = _line_error({"message": message, "code": told[0].code if told else None}, None, None)
+    error, bad_lines = _refusal(batch) if batch.status == "failed" else (None, {})
     return BatchState(
         id=batch.id,
         status=batch.status,
@@ -168,5 +173,29 @@ def _state(batch: Any) -> BatchState:
         n_all=counts.total if counts else 0,
         files=tuple(name for name in (batch.output_file_id, batch.error_file_id) if name),
         input_file=batch.input_file_id,
+        was_cancelled=batch.status == "cancelled",
+        expires_at=batch.expires_at,
         error=error,
+        bad_lines=bad_lines,
     )
+
+
+def _refusal(batch: Any) -> tuple[ProviderError, dict[int, str]]:
+    """Say why a file was not taken, as a whole and line by line; nothing of it was made."""
+    told = (batch.errors.data if batch.errors else None) or []
+    message = "; ".join(str(one.message) for one in told) or "the batch failed and does not say why"
+    code = told[0].code if told else None
+    failure, remedy = _meaning_of(code)
+    lines = {one.line: str(one.message) for one in told if isinstance(one.line, int)}
+    return ProviderError(message[:2000], failure, code=code, remedy=remedy), lines
+
+
+def _meaning_of(code: str | None) -> tuple[Failure, str | None]:
+    """Say what a failed batch's code means, and what the user can do where nothing else will help."""
+    from imagemake.providers.openai import QUOTA_CODES, REMEDIES
+
+    if code in QUOTA_CODES:
+        return Failure.STOP, REMEDIES["quota"]
+    if code in FULL:
+        return Failure.RATE_LIMITED, None
+    return (Failure.UNAVAILABLE if code is None or code in PASSING else Failure.IN_VAIN), None
