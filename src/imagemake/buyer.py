@@ -19,6 +19,7 @@ from typing import Any
 
 from imagemake.batch import Failure, Item
 from imagemake.budget import OverBudgetError, Purse
+from imagemake.headers import has_room
 from imagemake.journal import Journal, Outcome
 from imagemake.limits import Limits, backoff_s
 from imagemake.models import Model, cost_usd, worst_usd
@@ -32,6 +33,7 @@ from imagemake.submissions import Submissions
 
 CLAIM_POLL_S = 0.2
 TELL_EVERY_S = 10.0
+HTTP_OVERLOADED = 503
 THERE = "there"
 
 OUTCOMES = {
@@ -160,6 +162,7 @@ class Buyer:
             await self.gate.wait_for_start()
             if self.gate.stopping.is_set():
                 break
+            started = time.time()
             try:
                 return replace(item, raw=await self._call(item, tried))
             except OverBudgetError as error:
@@ -173,7 +176,7 @@ class Buyer:
                 if not self._may_try_again(error):
                     break
                 if tried < self.limits.tries:
-                    await self.gate.pause(self._wait_s(error, tried))
+                    await self.gate.pause(self._wait_s(error, tried, started))
         return replace(item, failure=failure)
 
     def _may_try_again(self, error: ProviderError) -> bool:
@@ -183,10 +186,12 @@ class Buyer:
         hold = error.failure is ProviderFailure.UNKNOWN and self.limits.unknown == "hold"
         return error.failure not in (*FINAL, ProviderFailure.STOP) and not hold
 
-    def _wait_s(self, error: ProviderError, tried: int) -> float:
+    def _wait_s(self, error: ProviderError, tried: int, started: float) -> float:
         wait_s = backoff_s(self.limits, tried, error.retry_after_s, random.random())  # noqa: S311  spreads load
-        if error.failure is ProviderFailure.RATE_LIMITED or error.status == 503:
-            self.gate.slow_down(wait_s)
+        is_limit = error.failure is ProviderFailure.RATE_LIMITED
+        is_limit = is_limit and not has_room(error.headers, error.limit, self.gate.pace.call_tokens())
+        if is_limit or error.status == HTTP_OVERLOADED:
+            self.gate.slow_down(started, wait_s, asked=error.retry_after_s is not None)
         return wait_s
 
     async def _call(self, item: Item, tried: int) -> Held:

@@ -39,6 +39,21 @@ def drained_s(headers: Mapping[str, str], longest_s: float, call_tokens: float =
     return min(max(waits), longest_s)
 
 
+def has_room(headers: Mapping[str, str], limit: str | None, call_tokens: float = 1.0) -> bool:
+    """Say whether an answer's headers tell that a limit has room for a call, though the answer is a 429 by that limit.
+
+    Such a refusal is a single one: the next call is no likelier to be refused than any other.
+
+    Args:
+        headers: Lower-case names; not trusted: what cannot be read counts as no room.
+        limit: The limit's name in headers; None where the answer names none.
+        call_tokens: Tokens that a call is expected to take.
+    """
+    remaining = str(headers.get(f"x-ratelimit-remaining-{limit}", ""))
+    needed = max(1.0, call_tokens) if limit == "tokens" else 1.0
+    return bool(COUNT.fullmatch(remaining)) and int(remaining) >= needed
+
+
 def total_tokens(usage: object) -> int:
     """Return the tokens that an answer reports, input and output; 0 where it does not say.
 

@@ -162,7 +162,7 @@ class Gate:
         self.stopping = stopping or asyncio.Event()
         self._running = 0
         self._successes = 0
-        self._halved_until = 0.0
+        self._halved_at = 0.0
         self._changed = asyncio.Condition()
 
     async def __aenter__(self) -> None:
@@ -203,17 +203,24 @@ class Gate:
             self._successes = 0
             self.allowed = min(self.most, self.allowed + 1)
 
-    def slow_down(self, wait_s: float) -> None:
-        """Halve the calls at once, and hold back all jobs for a while, in seconds.
+    def slow_down(self, started: float, wait_s: float, *, asked: bool) -> None:
+        """Halve the calls at once; hold back all jobs too, where the server asked for it or there is nothing to halve.
 
-        Calls that were in flight together are refused together: they halve once, not once each.
+        Calls that were in flight together are refused together: those that had started before the last halving do not
+        halve again.
+
+        Args:
+            started: When the refused call was started, in seconds of Unix time.
+            wait_s: How long it waits before its next try, in seconds.
+            asked: Whether the server said how long to wait.
         """
         now = time.time()
         self._successes = 0
-        if now >= self._halved_until:
-            self._halved_until = now + wait_s
+        if asked or self.allowed == 1:
+            self.pace.hold_back(now + wait_s)
+        if started >= self._halved_at:
+            self._halved_at = now
             self.allowed = max(1, self.allowed // 2)
-        self.pace.hold_back(now + wait_s)
 
     def heed(self, headers: Mapping[str, str], usage: Mapping[str, Any] | None) -> None:
         """Learn from any answer, good or bad: hold back all jobs while a limit is drained, and count its tokens."""

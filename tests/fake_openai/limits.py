@@ -53,6 +53,7 @@ class Limiter:
             "tokens": limits.tokens_per_min,
         }
         self._hint = limits.retry_hint
+        self._tells = limits.headers
         self._buckets = {
             name: Bucket(limit, limits.minute_s, limit, now_s) for name, limit in wanted.items() if limit is not None
         }
@@ -79,7 +80,9 @@ class Limiter:
 
     def headers(self, now_s: float) -> dict[str, str]:
         """Return the `x-ratelimit-*` headers of the limits that are set."""
-        headers = {}
+        headers: dict[str, str] = {}
+        if not self._tells:
+            return headers
         for name, bucket in self._buckets.items():
             bucket.refill(now_s)
             headers[f"x-ratelimit-limit-{name}"] = str(bucket.capacity)

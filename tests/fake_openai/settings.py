@@ -84,6 +84,7 @@ class Limits(_Strict):
     tokens_per_min: int | None = Field(None, ge=1, description="Tokens a minute, input and output; None: no limit.")
     minute_s: float = Field(60.0, gt=0, description="Length of these minutes in seconds; shorter for quick tests.")
     retry_hint: RetryHint = Field("both", description="Headers of a 429 by these limits.")
+    headers: bool = Field(True, description="Tell limits and what remains of them in x-ratelimit-* headers.")
 
 
 class BatchSettings(_Strict):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from imagemake.headers import drained_s, parse_reset_s, total_tokens
+from imagemake.headers import drained_s, has_room, parse_reset_s, total_tokens
 from imagemake.limits import Limits, backoff_s
 from imagemake.pace import Gate, SharedPace
 
@@ -231,8 +231,8 @@ def test_a_broken_pace_file_only_costs_its_memory(tmp_path, content):
 def test_a_gate_halves_when_told_to_slow_down_and_grows_back_to_its_tokens(tmp_path):
     async def run():
         gate = Gate(8, SharedPace(tmp_path / "pace.json", Limits()))
-        gate.slow_down(0.0)
-        gate.slow_down(0.0)
+        gate.slow_down(time.time(), 0.0, asked=True)
+        gate.slow_down(time.time(), 0.0, asked=True)
         assert gate.allowed == 2
         for _ in range(200):
             gate.went_well()
@@ -244,11 +244,39 @@ def test_a_gate_halves_when_told_to_slow_down_and_grows_back_to_its_tokens(tmp_p
 def test_calls_that_are_refused_together_halve_a_gate_once(tmp_path):
     async def run():
         gate = Gate(8, SharedPace(tmp_path / "pace.json", Limits()))
+        started = time.time()
         for _ in range(8):
-            gate.slow_down(30.0)
+            gate.slow_down(started, 0.0, asked=False)
         assert gate.allowed == 4
 
     asyncio.run(run())
+
+
+def test_a_refusal_without_a_wait_halves_and_stops_nobody_until_there_is_nothing_to_halve(tmp_path):
+    async def run():
+        gate = Gate(4, SharedPace(tmp_path / "pace.json", Limits()))
+        for held_back_s in (0, 0, 30):
+            gate.slow_down(time.time(), 30.0, asked=False)
+            assert gate.pace.held_back_s(time.time()) == pytest.approx(held_back_s, abs=5)
+        assert gate.allowed == 1
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("headers", "limit", "room"),
+    [
+        (rate_headers("requests", "7", "1s"), "requests", True),
+        (rate_headers("requests", "0", "1s"), "requests", False),
+        (rate_headers("requests", "7", "1s"), "input-images", False),
+        (rate_headers("requests", "many", "1s"), "requests", False),
+        (rate_headers("tokens", "1000", "1s"), "tokens", False),
+        (rate_headers("tokens", "2000", "1s"), "tokens", True),
+        ({}, None, False),
+    ],
+)
+def test_a_limit_has_room_only_where_the_headers_say_so(headers, limit, room):
+    assert has_room(headers, limit, call_tokens=1756) is room
 
 
 def test_calls_that_have_their_starts_when_all_are_held_back_start_apart_after_it(tmp_path):

@@ -55,6 +55,7 @@ class ProviderError(Exception):
         retry_after_s: How long the provider asks to wait, in seconds.
         body: What came, where it could not be read; it was paid for, so it is kept.
         remedy: What the user can do, for `Failure.STOP`.
+        limit: Which limit was reached, for `Failure.RATE_LIMITED`, as the headers ``x-ratelimit-remaining-*`` name it.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class ProviderError(Exception):
         body: bytes | None = None,
         remedy: str | None = None,
         headers: Mapping[str, str] | None = None,
+        limit: str | None = None,
     ) -> None:
         super().__init__(message)
         self.failure = failure
@@ -81,6 +83,7 @@ class ProviderError(Exception):
         self.body = body
         self.remedy = remedy
         self.headers = headers or {}
+        self.limit = limit
 
 
 class Provider(Protocol):

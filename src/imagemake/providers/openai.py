@@ -180,6 +180,7 @@ def status_error(error: APIStatusError) -> ProviderError:
         retry_after_s=retry_after_s(headers),
         remedy=remedy,
         headers=dict(headers),
+        limit=error.type,
     )
 
 
