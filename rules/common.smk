@@ -22,11 +22,13 @@ with exit_on_mistakes():
     CAMPAIGN = load_campaign(config)
 PLANNER = Planner(CAMPAIGN)
 
-# The campaign caps calls in flight; `--resources api_calls=N` on the command line or in a profile wins.
-if "api_calls" not in workflow.global_resources:
-    workflow.global_resources["api_calls"] = Resource(
-        "api_calls", CAMPAIGN.limits.in_flight
-    )
+# The campaign caps calls and batches in flight; `--resources api_calls=N` on the command line or in a profile wins.
+for name, most in (
+    ("api_calls", CAMPAIGN.limits.in_flight),
+    ("batches", CAMPAIGN.limits.batches_in_flight),
+):
+    if name not in workflow.global_resources:
+        workflow.global_resources[name] = Resource(name, most)
 
 
 wildcard_constraints:
@@ -41,10 +43,15 @@ def sections(*names):
 
 
 def api_calls_of(wildcards, input):
-    """Half of what is allowed, so that one job starts while another one still waits for its last answers. A job in batch
-    mode makes one call at a time: it takes one."""
+    """Half of what is allowed, so that one job starts while another one still waits for its last answers; none for a job
+    that buys or collects a batch, which makes no picture by a call of its own."""
     door, n_items = door_of_batch(Path(input.batch), CAMPAIGN)
-    return 1 if door.in_batches else min(n_items, -(-CAMPAIGN.limits.in_flight // 2))
+    return 0 if door.in_batches else min(n_items, -(-CAMPAIGN.limits.in_flight // 2))
+
+
+def batches_of(wildcards, input):
+    door, n_items = door_of_batch(Path(input.batch), CAMPAIGN)
+    return 1 if door.in_batches else 0
 
 
 def threads_of(wildcards, input):

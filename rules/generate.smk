@@ -18,6 +18,7 @@ rule generate:
     threads: threads_of
     resources:
         api_calls=api_calls_of,
+        batches=batches_of,
     params:
         settings=sections(
             "campaign",

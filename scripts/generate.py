@@ -15,7 +15,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batch", type=Path, required=True, help="requests, JSON Lines")
     parser.add_argument("--outcomes", type=Path, required=True, help="where the outcomes go, JSON Lines")
-    parser.add_argument("--calls", type=int, required=True, help="calls at once: the tokens that this job holds")
+    parser.add_argument("--calls", type=int, required=True, help="calls at once; 0: only collect batches")
     parser.add_argument(
         "--settings", required=True, help="sections campaign, model, more_models, models, budget_usd, limits, alerts"
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from imagemake.batch import Item
+from imagemake.batch import Failure, Item
 from imagemake.batch_buying import BatchBuyer
 from imagemake.budget import Budget, Purse
 from imagemake.buyer import Buyer, StoppedError, ToldToStopError
@@ -69,7 +69,7 @@ def generate_for_job(
         sections: The campaign's sections ``campaign``, ``model``, ``more_models``, ``models``, ``budget_usd`` and
             ``limits``.
         job: Name for the journal file.
-        calls: Calls at once.
+        calls: Calls at once; with 0, what waits in a batch is collected, and nothing is asked for one by one.
         store: The store's folder.
         work: Where the rates that jobs share are kept.
 
@@ -115,10 +115,17 @@ class _Job:
                     made = await self._through_batches(server, provider, own, buys=in_batches)
                     if in_batches:
                         return made
+            if not self.calls:
+                return [self._collected(item) for item in items]
             return await self._one_by_one(items, by_server, providers)
         finally:
             for provider in providers.values():
                 await provider.close()
+
+    def _collected(self, item: Item) -> Item:
+        held = self.store.raw.find(item.key)
+        lost = Failure("failed", "the batch that it waited in brought no picture; the next round asks for it")
+        return replace(item, raw=held) if held else replace(item, failure=lost)
 
     async def _through_batches(
         self, server: Server, provider: BatchProvider, items: Sequence[Item], *, buys: bool

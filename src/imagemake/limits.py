@@ -15,6 +15,12 @@ class Limits(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     in_flight: int = Field(8, ge=1, description="Calls to the provider at once, over all jobs of a run together.")
+    batches_in_flight: int = Field(
+        8,
+        ge=1,
+        description="Batches at the provider at once, over all jobs of a run together (mode: batch). What the "
+        "provider's queue has no room for waits until another one is over.",
+    )
     images_per_min: float | None = Field(None, gt=0, description="Pictures asked for a minute, over all jobs together.")
     requests_per_min: float | None = Field(None, gt=0, description="Calls sent a minute, over all jobs together.")
     tokens_per_min: float | None = Field(

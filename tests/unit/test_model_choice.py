@@ -153,7 +153,7 @@ def jobs_of(**models):
     campaign = load_campaign({**LEAST, **by_model, "more_models": models})
     order = Order(campaign, [Row(2, MUGS[0])], "all", "")
     states = [State(request, request.recipe, request.recipe.key(), why="new") for request in order.requests]
-    batches = batches_of(states, campaign, lambda _: 0, 500)
+    batches = batches_of(states, campaign, lambda _: 0, 500, {})
     return sorted(sorted(item.model or item.recipe.model for item in batch.items) for batch in batches)
 
 
@@ -161,6 +161,24 @@ def test_models_that_are_called_one_by_one_share_a_job_and_each_batch_has_its_ow
     shared, mini = {"provider": "openai", "name": "a"}, {"provider": "openai", "name": "b", "mode": "batch"}
     found = jobs_of(a1=shared, a2=FLUX, b1=mini, b2={**mini, "name": "c"}, drawn={"provider": "preview"})
     assert found == [["a1", "a2"], ["b1"], ["b2"], ["drawn"]]
+
+
+def jobs_in_batches(n, submission_of=(), **config):
+    campaign = load_campaign({**LEAST, "variables": {"color": ["red"]}, "model": {**OPENAI, "mode": "batch"}, **config})
+    order = Order(campaign, [Row(i, {**MUGS[0], "sku": f"s{i}"}) for i in range(n)], "all", "")
+    states = [State(request, request.recipe, request.recipe.key(), why="new") for request in order.requests]
+    waiting = {states[i].key: submission for i, submission in submission_of}
+    return sorted(len(batch.items) for batch in batches_of(states, campaign, lambda _: 0, 20, waiting))
+
+
+def test_a_batch_of_the_provider_takes_as_much_as_the_batches_in_flight_leave_to_it():
+    assert jobs_in_batches(90) == [90]
+    assert jobs_in_batches(90, batch_size=10, limits={"batches_in_flight": 3}) == [30, 30, 30]
+    assert jobs_in_batches(90, batch_size=40, limits={"batches_in_flight": 3}) == [10, 40, 40]
+
+
+def test_what_waits_in_one_submission_is_one_job_and_joins_no_other():
+    assert jobs_in_batches(90, [(i, "a" if i < 50 else "b") for i in range(70)]) == [20, 20, 50]
 
 
 def test_a_job_that_draws_needs_a_core():

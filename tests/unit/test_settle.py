@@ -28,7 +28,7 @@ class World:
         ]
         self.raw, self.finished, self.unfinishable = {}, {}, {}
         self.once_finished, self.damaged = set(), set()
-        self.measures = {}
+        self.measures, self.submission_of = {}, {}
         self.journal = JournalFacts()
         self.reviews = {}
         self.policy = Policy(

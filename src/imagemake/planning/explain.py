@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from imagemake.budget import spent_usd
@@ -12,6 +12,7 @@ from imagemake.models import load_models
 from imagemake.planning.estimate import Estimate
 from imagemake.planning.plan import ALL, IMAGE, counts
 from imagemake.planning.settle import IN_A_BATCH, OPEN, Stage, State
+from imagemake.submissions import Submission
 from imagemake.wanted.model_settings import settings_of
 
 if TYPE_CHECKING:
@@ -50,9 +51,34 @@ def summary(order: Order, states: Sequence[State], open_ones: Sequence[State], i
     to_generate = [state for state in open_ones if state.stage is Stage.GENERATE]
     lines += _money(to_generate, order, inventory)
     lines += _in_doubt([*to_generate, *(state for state in states if state.stage is Stage.HELD)], inventory)
+    lines += open_batches(order, inventory.submissions, {state.key for state in states})
     if not open_ones:
         lines.append("  Nothing to make.")
     return "\n".join(lines)
+
+
+def open_batches(order: Order, submissions: Sequence[Submission], wanted: Collection[str]) -> Iterable[str]:
+    """Say what is at a provider as a batch, and what of it no request wants any more.
+
+    Args:
+        order: What is wanted; only of the whole campaign can be said what nobody wants.
+        submissions: The open ones.
+        wanted: Keys that requests stand at.
+    """
+    waiting = {key for submission in submissions for key in submission.calls.values()}
+    if not submissions:
+        return
+    yield f"  Open at the provider: {_batches(len(submissions))} with {_n(len(waiting), 'picture')}."
+    orphans = len(waiting.difference(wanted)) if order.scope == ALL else 0
+    if orphans:
+        yield (
+            f"  {_n(orphans, 'picture')} of these no request wants any more: paid for all the same, unless "
+            "`imagemake batches --cancel ID` stops them."
+        )
+
+
+def _batches(count: int) -> str:
+    return f"{count:,} batch{'' if count == 1 else 'es'}"
 
 
 def standing(order: Order, ended: Mapping[Stage, int]) -> str:

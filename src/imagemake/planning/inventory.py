@@ -17,6 +17,7 @@ from imagemake.batch import Failure, Measured, read_rows
 from imagemake.journal import Outcome, read_calls
 from imagemake.planning.learned import LearnedCosts
 from imagemake.store import Held, Store
+from imagemake.submissions import Submission, Submissions
 
 
 @dataclass(slots=True)
@@ -64,6 +65,16 @@ class Inventory:
         self.raw: dict[str, Held] = store.raw.index()
         self.finished: dict[str, Held] = store.finished.index()
         self._work = work
+
+    @cached_property
+    def submissions(self) -> tuple[Submission, ...]:
+        """What was handed to a provider as a batch and not yet collected."""
+        return tuple(Submissions(self.store.root).all())
+
+    @cached_property
+    def submission_of(self) -> Mapping[str, str]:
+        """Which submission a key waits in."""
+        return {key: submission.id for submission in self.submissions for key in submission.calls.values()}
 
     @cached_property
     def measures(self) -> dict[str, dict[str, Any]]:

@@ -10,13 +10,12 @@ from pathlib import Path
 from imagemake.batch import Item, table_bytes, write_table
 from imagemake.fingerprint import fingerprint
 from imagemake.finish import finish_key, finishing_digest
-from imagemake.planning.doors import Door, door_of
+from imagemake.planning.doors import divide, job_size
 from imagemake.planning.inventory import Inventory
 from imagemake.planning.settle import OPEN, Policy, Stage, State
 from imagemake.problems import Problem, UserError
 from imagemake.wanted.campaign import Campaign
 from imagemake.wanted.model_choice import MODEL
-from imagemake.wanted.model_settings import settings_of
 from imagemake.wanted.requests import Request, sample, within
 
 ID_DIGITS = 16
@@ -98,22 +97,29 @@ def open_states(states: Sequence[State], names: Collection[str]) -> list[State]:
     return list(first.values())
 
 
-def batches_of(states: Sequence[State], campaign: Campaign, tried: Callable[[str], int], size: int) -> list[Batch]:
+def batches_of(
+    states: Sequence[State],
+    campaign: Campaign,
+    tried: Callable[[str], int],
+    size: int,
+    submission_of: Mapping[str, str],
+) -> list[Batch]:
     """Divide open requests into batches, by the stage that they start at.
 
     Args:
         states: Open ones.
         campaign: Part of each batch's name, so that a batch with other settings is another one.
         tried: Calls made for a key so far: a batch that failed as a whole must have another name the next time.
-        size: Most items a batch.
+        size: Most items a batch, where each is asked for by itself.
+        submission_of: The open submission that a key waits in.
     """
     settings = fingerprint(campaign.model_dump(mode="json"))
     columns = campaign.validation.columns_compared()
     found = []
     for stage in OPEN:
         items = [item_of(state, columns) for state in states if state.stage is stage]
-        divided = _by_door(items, campaign) if stage is Stage.GENERATE else [items]
-        for part in (part for of_door in divided for part in _parts(of_door, size)):
+        is_first = stage is Stage.GENERATE
+        for part in _generated(items, campaign, size, submission_of) if is_first else _parts(items, size):
             calls = [tried(item.key) for item in part] if stage is Stage.GENERATE else []
             content = hashlib.sha256(f"{settings} {calls} ".encode() + table_bytes(part))
             found.append(Batch(f"{stage}-{content.hexdigest()[:ID_DIGITS]}", tuple(part)))
@@ -181,7 +187,8 @@ def write_batches(states: Sequence[State], campaign: Campaign, inventory: Invent
         history = inventory.journal.keys.get(key)
         return history.calls if history else 0
 
-    batches = batches_of(states, campaign, tried, batch_size(len(states), campaign.batch_size))
+    size = batch_size(len(states), campaign.batch_size)
+    batches = batches_of(states, campaign, tried, size, inventory.submission_of)
     for batch in batches:
         path = work / "batches" / f"{batch.id}.jsonl"
         if not path.exists():
@@ -189,13 +196,11 @@ def write_batches(states: Sequence[State], campaign: Campaign, inventory: Invent
     return batches
 
 
-def _by_door(items: Sequence[Item], campaign: Campaign) -> list[list[Item]]:
-    """Divide what cannot share a job: what goes through one batch, and what needs another kind of job."""
-    found: dict[Door, list[Item]] = {}
-    for item in items:
-        settings = settings_of(item.model or item.recipe.model, campaign)
-        found.setdefault(door_of(settings), []).append(item)
-    return list(found.values())
+def _generated(
+    items: Sequence[Item], campaign: Campaign, size: int, submission_of: Mapping[str, str]
+) -> Iterator[Sequence[Item]]:
+    for together in divide(items, campaign, submission_of):
+        yield from _parts(together, job_size(together, campaign, size, submission_of))
 
 
 def _parts(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:

@@ -17,7 +17,7 @@ from imagemake.alerts import Alarm, check_alerts
 from imagemake.budget import Purse, spent_usd
 from imagemake.files import FileLock, write_whole
 from imagemake.journal import read_calls
-from imagemake.planning.explain import standing, summary
+from imagemake.planning.explain import open_batches, standing, summary
 from imagemake.planning.gates import check_gates
 from imagemake.planning.inventory import Inventory
 from imagemake.planning.measure_check import check_comparisons, check_packages
@@ -31,6 +31,7 @@ from imagemake.release.metrics import metrics_of
 from imagemake.release.record import is_current, known_counts
 from imagemake.sent_pictures import keep_sent_pictures
 from imagemake.store import Store
+from imagemake.submissions import Submissions
 from imagemake.wanted.campaign import Campaign
 from imagemake.wanted.catalog import Row, read_catalog
 from imagemake.wanted.picture_files import PictureFiles
@@ -130,7 +131,8 @@ class Planner:
         order = Order(self.campaign, self._rows, scope, made_at, files=self._files)
         known = known_counts(order, Store(STORE), WORK)
         if known is not None and not known.get(Stage.HELD):  # what is held is told with what it may have cost
-            print(standing(order, known), "  Nothing to make.", sep="\n", file=sys.stderr)
+            still_open = open_batches(order, tuple(Submissions(STORE).all()), ())
+            print(standing(order, known), *still_open, "  Nothing to make.", sep="\n", file=sys.stderr)
             return UP_TO_DATE
         check_comparisons(order.requests, self.campaign)
         states = order.states(self._inventory)

@@ -253,7 +253,8 @@ def _look_missing(state: State, inventory: Inventory, policy: Policy) -> Verdict
         state.stage = Stage.HELD
         state.reasons = (Reason("unknown", f"{history.unknown} calls without an answer, possibly billed"),)
         return None
-    state.stage, state.why = Stage.GENERATE, _why_generate(state, inventory)
+    waits = state.key in inventory.submission_of
+    state.stage, state.why = Stage.GENERATE, IN_A_BATCH if waits else _why_generate(state, inventory)
     return None
 
 
@@ -266,8 +267,8 @@ def _why_generate(state: State, inventory: Inventory) -> str:
     if history is not None:
         if history.was_made:
             return "missing from the store"
-        whys = {Outcome.UNKNOWN: "call without an answer", Outcome.WAITING: IN_A_BATCH}
-        return whys.get(history.last, "failed before")
+        lost = history.last in (Outcome.UNKNOWN, Outcome.WAITING)  # its submission's file was taken away by somebody
+        return "call without an answer" if lost else "failed before"
     last = inventory.journal.last_recipe.get(state.request.name)
     if last is None:
         return "new"
