@@ -63,6 +63,23 @@ class Follower:
                 continue
             await self._attach(submission, waits=not keys.isdisjoint(submission.calls.values()))
 
+    async def collect_if_over(self, submission: Submission) -> None:
+        """Collect a submission if the provider is done with it, unless somebody else works on it."""
+        await self._attach(submission, waits=False)
+
+    async def collect_at_end(self, submission: Submission) -> bool:
+        """Wait for the end of a submission and collect it; False at once where somebody else works on it."""
+        lock = self.submissions.lock(submission.id)
+        if not lock.acquire(wait=False):
+            return False
+        try:
+            now = self.submissions.read(submission)
+            if now is not None:
+                await self.work_on(now)
+        finally:
+            lock.release(remove=True)
+        return True
+
     async def _attach(self, submission: Submission, *, waits: bool) -> None:
         lock = self.submissions.lock(submission.id)
         if waits:

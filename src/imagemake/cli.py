@@ -10,6 +10,9 @@ from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
 
+from imagemake import batches_command
+from imagemake.batches_command import add_batches_options
+
 DESCRIPTION = """\
 make for AI images. The builds themselves are Snakemake's:
 
@@ -95,6 +98,15 @@ def _parser() -> argparse.ArgumentParser:
             help="show, filter and sum every call: by day, model, campaign, outcome, name",
             description=LEDGER_DESCRIPTION,
             epilog=LEDGER_EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
+    add_batches_options(
+        commands.add_parser(
+            "batches",
+            help="list, collect and cancel what is at a provider as a half-price batch",
+            description=batches_command.DESCRIPTION,
+            epilog=batches_command.EXAMPLES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )
