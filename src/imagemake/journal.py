@@ -7,12 +7,15 @@ the process died between, and it may have been billed.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,10 @@ class Outcome(StrEnum):
     UNREADABLE = "unreadable"  # billed, but no picture came
     UNKNOWN = "unknown"  # sent, and no answer: possibly billed
     WAITING = "waiting"  # in a batch of the provider, whose results were not collected yet; never written
+
+
+KNOWN_OUTCOMES = frozenset(outcome.value for outcome in Outcome if outcome is not Outcome.WAITING)
+NEEDED = ("at", "key", "name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,33 +139,60 @@ class Journal:
 
 
 def calls_in(path: Path) -> list[Call]:
-    """Read every call of one file; none where there is no file."""
-    return _calls_of(_records(path)) if path.exists() else []
+    """Read every call of one file; none where there is no file.
+
+    A record that cannot be one of ours is left out, with a warning on standard error that names file and line.
+    """
+    if not path.exists():
+        return []
+    sent: dict[str, dict[str, Any]] = {}
+    closed: dict[str, dict[str, Any]] = {}
+    for number, record in _records(path):
+        fault = _fault(record, sent)
+        if fault:
+            _warn(f"{path}, line {number}: {fault}; the line is left out")
+        else:
+            (sent if record["event"] == "sent" else closed)[record["call"]] = record
+    return [Call(record, closed.get(call)) for call, record in sent.items()]
 
 
 def read_calls(folder: Path) -> Iterator[Call]:
     """Read every call of every job, in the order of the days and files."""
     for path in sorted(folder.glob("*/*.jsonl")):
-        yield from _calls_of(_records(path))
+        yield from calls_in(path)
 
 
-def _records(path: Path) -> Iterator[dict[str, Any]]:
-    # A line that a crash tore is always the last one: the call that it would have told of is unknown, or not sent.
-    for line in path.read_bytes().split(b"\n"):
-        if not line:
-            continue
-        try:
-            yield orjson.loads(line)
-        except orjson.JSONDecodeError:
-            continue
+def _records(path: Path) -> Iterator[tuple[int, Any]]:
+    # A line that a crash tore is no fault: the call that it would have told of is unknown, or not sent.
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+        if line:
+            with suppress(orjson.JSONDecodeError):
+                yield number, orjson.loads(line)
 
 
-def _calls_of(records: Iterable[dict[str, Any]]) -> list[Call]:
-    sent: dict[str, dict[str, Any]] = {}
-    closed: dict[str, dict[str, Any]] = {}
-    for record in records:
-        (sent if record.get("event") == "sent" else closed)[record["call"]] = record
-    return [Call(record, closed.get(call)) for call, record in sent.items()]
+def _fault(record: Any, sent: Mapping[str, Any]) -> str | None:
+    """Say what keeps a record from being one of ours."""
+    if not isinstance(record, dict) or not isinstance(record.get("call"), str):
+        return "it names no call"
+    match record.get("event"):
+        case "sent":
+            missing = [name for name in NEEDED if not isinstance(record.get(name), str)]
+            recipe = record.get("recipe")
+            if not isinstance(recipe, dict) or not isinstance(recipe.get("model"), str):
+                missing.append("recipe.model")
+            return f"a call without {', '.join(missing)}" if missing else None
+        case "closed" if record["call"] not in sent:
+            return "the end of a call that was never sent"
+        case "closed":
+            known = record.get("outcome") in KNOWN_OUTCOMES
+            return None if known else f"{str(record.get('outcome'))[:40]!r} is no outcome of a call"
+        case event:
+            return f"{str(event)[:40]!r} is no event"
+
+
+@cache
+def _warn(what: str) -> None:
+    print(f"Warning: {what}", file=sys.stderr)  # once, however often a plan reads the journal
 
 
 def _ends_torn(path: Path) -> bool:

@@ -166,7 +166,8 @@ def test_lines_are_split_wherever_the_chunks_end_and_one_that_is_too_long_is_lef
 
 def test_a_torn_journal_is_gone_on_with_and_loses_no_other_line(tmp_path):
     path = tmp_path / "j.jsonl"
-    path.write_bytes(b'{"event":"sent","call":"a","key":"k","submission":"s"}\n{"event":"clo')
+    sent = {"event": "sent", "call": "a", "at": "2026-11-24T", "name": "n", "key": "k", "recipe": {"model": "m"}}
+    path.write_bytes(orjson.dumps({**sent, "submission": "s"}) + b'\n{"event":"clo')
     assert calls_in(path)[0].outcome is Outcome.WAITING
     again = Journal.reopened(path, "j")
     again.closed("a", Outcome.MADE)

@@ -11,7 +11,7 @@ def journal(tmp_path):
 
 
 def sent(journal, key="k"):
-    return journal.sent(campaign="c", name="n", key=key, attempt=0, tried=1, recipe={}, worst_usd=None)
+    return journal.sent(campaign="c", name="n", key=key, attempt=0, tried=1, recipe={"model": "m"}, worst_usd=None)
 
 
 def test_a_closed_call_has_its_outcome_and_what_came_with_it(journal, tmp_path):
@@ -70,3 +70,25 @@ def test_jobs_that_write_at_the_same_time_have_files_of_their_own(tmp_path):
 def test_a_job_without_calls_leaves_no_file(journal, tmp_path):
     journal.close()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (b'{"event":"closed","call":"x","outcome":"made"}', "the end of a call that was never sent"),
+        (b'{"event":"closed","call":"%s","outcome":"lovely"}', "'lovely' is no outcome of a call"),
+        (b'{"event":"sent","call":"x","at":"a","key":"k","name":"n","recipe":{}}', "a call without recipe.model"),
+        (b'{"event":"begun","call":"x"}', "'begun' is no event"),
+        (b"[]", "it names no call"),
+    ],
+)
+def test_a_record_that_is_none_is_a_warning_that_names_its_line_and_hides_no_other(
+    journal, tmp_path, capsys, line, told
+):
+    call = sent(journal)
+    journal.close()
+    with journal.path.open("ab") as file:
+        file.write((line % call.encode() if b"%s" in line else line) + b"\n")
+    (read,) = read_calls(tmp_path)
+    assert read.outcome is Outcome.UNKNOWN
+    assert f"{journal.path}, line 2: {told}; the line is left out" in capsys.readouterr().err

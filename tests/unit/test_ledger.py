@@ -291,7 +291,7 @@ def test_mistakes_end_with_2(capsys, store):
 def test_a_reader_that_goes_away_is_no_error(store):
     journal = Journal(store / "journal", "generate-4567", durable=False)
     for _ in range(3_000):
-        journal.sent(campaign="c", name="n" * 50, attempt=0, tried=1, recipe={"model": "m"}, worst_usd=None)
+        journal.sent(campaign="c", name="n" * 50, key="k", attempt=0, tried=1, recipe={"model": "m"}, worst_usd=None)
     journal.close()
     assert len(list(read_calls(store / "journal"))) == 3_003
     program = "from imagemake.cli import main; main()"

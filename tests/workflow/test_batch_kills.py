@@ -1,35 +1,13 @@
-"""Killed while a batch is out, the next run picks it up: nothing is submitted twice."""
+"""Half-price batches over whole builds: stopped, collected by others, and what they cost."""
 
 from __future__ import annotations
 
 import os
-import random
 import signal
 import time
 
 import pytest
-from workflow.project import kill_group, wait_for_group
-
-KILLS = 3
-
-
-def test_sigkill_while_a_batch_is_out_submits_nothing_twice(project, server):
-    chance = random.Random(20261124)
-    server.change(batches={"duration_s": 4.0})
-    made = project(rows=6, model={"mode": "batch"})
-    for _ in range(KILLS):
-        run = made.start()
-        while not list(made.folder.glob("store/submissions/*.lock")) and run.poll() is None:
-            time.sleep(0.02)
-        # From before the upload to the collecting, once a later run is up again.
-        time.sleep(chance.uniform(0, 4))
-        kill_group(run)
-    made.snakemake()
-    assert len(made.images()) == 6
-    assert server.totals().billed_calls == 6
-    told = sum(record.get("cost_usd", 0) for record in made.journal("closed"))
-    assert told == pytest.approx(server.totals().total_usd, abs=1e-5)
-    assert not list(made.folder.glob("store/submissions/*.json"))
+from workflow.project import wait_for_group
 
 
 def test_a_polite_stop_leaves_the_batch_at_the_provider_and_says_so(project, server):
@@ -60,3 +38,43 @@ def test_a_batch_costs_half_of_what_single_calls_cost(project, server):
     made.write_config(model={**made.config["model"], "mode": "sync"})
     made.snakemake()
     assert made.metrics()["cost_usd_total"] == pytest.approx(2 * in_batch_usd, rel=0.01)
+
+
+def test_a_dry_run_tells_what_of_a_batch_nobody_wants_any_more_and_cancel_frees_it(project, server):
+    server.change(batches={"duration_s": 60})
+    made = project(rows=4, model={"mode": "batch"})
+    run = made.start()
+    while not server.totals().calls and run.poll() is None:
+        time.sleep(0.02)
+    os.killpg(run.pid, signal.SIGINT)
+    wait_for_group(run)
+    made.edit_row(0, product="spoon")
+    dry = made.snakemake("-n").stderr
+    assert "Open at the provider: 1 batch with 4 pictures." in dry
+    assert "1 picture of these no request wants any more" in dry
+    assert "waiting in a batch (3)" in dry
+    assert dry.count("rule generate:") == 2, "what waits is one job, what is new another"
+    done = made.imagemake("batches", "--cancel", "all")
+    assert "No batch is open." in done.stdout
+    server.change(batches={"duration_s": 0.1})
+    made.snakemake()
+    assert len(made.images()) == 4
+    assert server.totals().billed_calls == len(made.raw_files())
+
+
+def test_what_waits_in_a_batch_holds_no_call_of_a_run_that_asks_one_by_one(project, server):
+    server.change(batches={"duration_s": 8})
+    made = project(rows=4, model={"mode": "batch"})
+    run = made.start()
+    while not server.totals().calls and run.poll() is None:
+        time.sleep(0.02)
+    os.killpg(run.pid, signal.SIGINT)
+    wait_for_group(run)
+    made.rows.append({"sku": "S004", "product": "spoon", "color": "red"})
+    made.write_catalog()
+    made.write_config(model={**made.config["model"], "mode": "sync"}, limits={**made.config["limits"], "in_flight": 1})
+    made.snakemake()
+    calls = server.calls()
+    assert len(made.images()) == 5
+    assert [call.batch_id is None for call in calls].count(True) == 1
+    assert len([call for call in calls if call.billed]) == 5

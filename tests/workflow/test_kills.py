@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import time
-from collections import Counter
 
 import pytest
-from workflow.project import kill_group, wait_for_group
-
-KILLS = 4
-IN_FLIGHT = 4
+from workflow.killing import kill_and_finish
+from workflow.project import wait_for_group
 
 
-def test_sigkill_at_random_moments_loses_nothing_and_pays_for_no_key_twice_but_those_in_flight(project, server):
-    chance = random.Random(20261123)
-    server.change(latency_s=(0.1, 0.6))
-    made = project(rows=24, batch_size=20, limits={"in_flight": IN_FLIGHT})
-    for _ in range(KILLS):
-        before = len(server.calls())
-        run = made.start()
-        while len(server.calls()) == before and run.poll() is None:
-            time.sleep(0.02)
-        time.sleep(chance.uniform(0, 1.5))
-        kill_group(run)
-        server.wait_until_idle()
-    made.snakemake()
-    assert len(made.images()) == 24
-    billed = Counter(call.prompt for call in server.calls() if call.billed)
-    assert sum(billed.values()) - 24 <= KILLS * IN_FLIGHT
-    extra = sum(billed.values()) - len(billed)
-    unclosed = len(made.journal("sent")) - len(made.journal("closed"))
-    assert extra <= unclosed, "each key that was billed again has a call that the journal calls unknown"
+@pytest.mark.parametrize(("mode", "kills"), [("sync", 3), ("batch", 3)])
+def test_sigkill_at_random_moments_loses_nothing_and_pays_for_no_key_twice_but_those_in_flight(tmp_path, mode, kills):
+    books = kill_and_finish(tmp_path / "project", mode, kills, seed=20261123)
+    assert all(books.claims.values()), books
+    if mode == "batch":
+        assert books.again == 0, "a batch is taken up, never submitted again"
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])

@@ -137,6 +137,7 @@ def picture_in(body: bytes, headers: Mapping[str, str]) -> Answer:
             request_id=request_id,
             usage=usage,
             body=body,
+            headers=dict(headers),
         ) from None
     return Answer(picture=picture, request_id=request_id, usage=usage, headers=dict(headers))
 
