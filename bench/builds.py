@@ -1,4 +1,4 @@
-"""Whole builds, measured: against a hand-written script, at 10,000 pictures, and under SIGKILL.
+"""Whole builds, measured: against a hand-written script, and at 10,000 pictures.
 
 Run from the repository: `.venv/bin/python bench/builds.py --help`. Each part makes its projects in a temporary folder.
 """
@@ -9,8 +9,6 @@ import argparse
 import asyncio
 import base64
 import os
-import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -22,7 +20,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
 from fake_openai import FakeOpenAI, Settings  # noqa: E402
-from workflow.project import Project, kill_group  # noqa: E402
+from workflow.project import Project  # noqa: E402
 
 LARGE = {"size": "1024x1024", "quality": "low"}
 
@@ -141,51 +139,19 @@ def ten_thousand(n: int) -> None:
         print(f"one row edited               {wall_s:7.2f} s wall, {cpu_s:.1f} s CPU, {peak_mb:.0f} MB")
 
 
-def kills(n: int, times: int, seed: int) -> None:
-    """Kill a build again and again, finish it, and compare what was billed with what is there."""
-    chance = random.Random(seed)
-    in_flight = 16
-    with FakeOpenAI(Settings(any_size=True, latency_s=(0.2, 1.0))) as server, tempfile.TemporaryDirectory() as root:
-        project = Project(
-            Path(root) / "project",
-            server,
-            rows=n,
-            prompt="Product photo of {product} number {sku}, {color}.",
-            limits={"in_flight": in_flight},
-            batch_size=50,
-        )
-        for _ in range(times):
-            process = project.start()
-            time.sleep(chance.uniform(2, 8))
-            kill_group(process)
-            server.wait_until_idle()
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        project.snakemake()
-        billed = Counter(call.prompt for call in server.calls() if call.billed)
-        again = sum(billed.values()) - len(billed)
-        unknown = len(project.journal("sent")) - len(project.journal("closed"))
-        missing = n - len(project.images())
-        print(f"{times} kills: {missing} pictures missing, {len(billed)} keys billed, {again} of them again;")
-        print(f"  the journal calls {unknown} calls unknown, at most {times * in_flight} were in flight")
-
-
 def main() -> None:
     """Run the parts that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", nargs="*", choices=["script", "many", "kills", []], help="default: all")
-    parser.add_argument("--pictures", type=int, help="default: 1000 for script, 10000 for many, 200 for kills")
+    parser.add_argument("part", nargs="*", choices=["script", "many", []], help="default: all")
+    parser.add_argument("--pictures", type=int, help="default: 1000 for script, 10000 for many")
     parser.add_argument("--in-flight", type=int, default=50, help="calls at once, for script; default: 50")
     parser.add_argument("--batch-size", type=int, default=100, help="pictures a job, for script; default: 100")
-    parser.add_argument("--kills", type=int, default=10, help="default: 10")
-    parser.add_argument("--seed", type=int, default=20261123, help="of the moments of the kills; default: 20261123")
     options = parser.parse_args()
-    parts = options.part or ["script", "many", "kills"]
+    parts = options.part or ["script", "many"]
     if "script" in parts:
         against_script(options.pictures or 1000, options.in_flight, options.batch_size)
     if "many" in parts:
         ten_thousand(options.pictures or 10_000)
-    if "kills" in parts:
-        kills(options.pictures or 200, options.kills, options.seed)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ class Limits(BaseModel):
     batches_in_flight: int = Field(
         8,
         ge=1,
-        description="Batches at the provider at once, over all jobs of a run together (mode: batch). What the "
+        description="Batches of calls at the provider at once, over all jobs of a run together (mode: batch). What the "
         "provider's queue has no room for waits until another one is over.",
     )
     images_per_min: float | None = Field(None, gt=0, description="Pictures asked for a minute, over all jobs together.")
