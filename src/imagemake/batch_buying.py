@@ -88,10 +88,11 @@ class BatchBuyer:
         """
         wanted = {item.key: item for item in items}
         while chosen := [item for item in wanted.values() if self._may_ask(item)]:
-            await self._pause_before([item for item in chosen if self.failures.pop(item.key, None)])
+            endpoint = chosen[0].recipe.endpoint
+            await self._pause_before([item for item in chosen if self.failures.pop(item.key, None)], endpoint)
             for group in groups_of(chosen, self.provider.batch_request, self.file_limits):
                 await self._submit(group)
-            self._excuse()
+            self._excuse(endpoint)
             await self._follow_others(chosen)
         return [self.with_raw(item) for item in items]
 
@@ -108,13 +109,13 @@ class BatchBuyer:
         again = ("failed", "unknown") if self.limits.unknown == "retry" else ("failed",)
         return failure is None or failure.reason in again
 
-    async def _pause_before(self, again: Sequence[Item]) -> None:
+    async def _pause_before(self, again: Sequence[Item], endpoint: str | None) -> None:
         """Wait before something is submitted again: for room in the provider's queue, else as before any other try."""
-        others = self._others()
+        others = self._others(endpoint)
         if self._no_room and others:
             self.follower.tell("the provider's queue is full; waiting until another batch of this store is over")
             wait_s = self.limits.first_wait_s
-            while others <= self._others():
+            while others <= self._others(endpoint):
                 wait_s = await self.follower.wait(wait_s)
                 await self.follower.collect_open(again)  # nobody may be at work on one that is over
         elif again:
@@ -122,8 +123,9 @@ class BatchBuyer:
             await asyncio.sleep(backoff_s(self.limits, tries, None, random.random()))  # noqa: S311  spreads load
         self._no_room.clear()
 
-    def _others(self) -> set[str]:
-        return {submission.id for submission in self.submissions.all() if submission.provider == self.provider_name}
+    def _others(self, endpoint: str | None) -> set[str]:
+        own = (self.provider_name, endpoint)
+        return {one.id for one in self.submissions.all() if (one.provider, one.endpoint) == own}
 
     async def _follow_others(self, items: Sequence[Item]) -> None:
         """Wait for what another run submitted meanwhile; what it did not bring may be asked for after that."""
@@ -149,9 +151,9 @@ class BatchBuyer:
             self._costs.clear()
             lock.release(remove=True)
 
-    def _excuse(self) -> None:
+    def _excuse(self, endpoint: str | None) -> None:
         """Take back the tries for which the provider's queue had no room, if it is ours that fills it."""
-        if self._others():
+        if self._others(endpoint):
             self._tried.subtract(self._no_room)
 
     async def _prepare(self, identity: str, group: Sequence[Item]) -> tuple[Submission, dict[str, Item]] | None:
