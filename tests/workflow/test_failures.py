@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 from fake_openai import Rule
 from webhook import a_webhook
@@ -289,3 +290,22 @@ def test_a_run_tells_what_stopped_it_and_when_it_is_done(project, server, monkey
         made.snakemake()
         made.snakemake()
         assert [title for title, _ in webhook.told] == ["imagemake: test shop: finished"]
+
+
+def test_the_best_of_several_candidates_is_released_and_each_is_bought_once(project):
+    made = project(rows=3, candidates={"n": 3, "best": {"tone.contrast": 1.0}})
+    assert "9 to generate: new" in made.snakemake("-n").stderr
+    made.snakemake()
+    assert made.calls() == 9
+    assert len(made.images()) == 3
+    for row in made.manifest().values():
+        history = orjson.loads(row["history"])
+        assert [earlier["reasons"][0].partition(":")[0] for earlier in history] == ["not_best"] * 2
+        assert row["attempts"] == "1"
+    assert made.metrics()["first_attempt_success_rate"] == 1
+    assert made.metrics()["failed_attempts_by_reason"] == {}
+    assert made.jobs(made.snakemake()) == []
+    made.write_config(candidates={"n": 4, "best": {"tone.contrast": -1.0}})
+    assert "3 to generate: candidate added" in made.snakemake("-n").stderr
+    made.snakemake()
+    assert made.calls() == 12

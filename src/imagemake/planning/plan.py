@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from imagemake.batch import Item, table_bytes, write_table
 from imagemake.fingerprint import fingerprint
 from imagemake.finish import finish_key, finishing_digest
+from imagemake.planning.candidates import Rivalry
 from imagemake.planning.doors import divide, job_size
 from imagemake.planning.inventory import Inventory
 from imagemake.planning.settle import OPEN, Policy, Stage, State
@@ -53,6 +55,7 @@ def policy_of(campaign: Campaign) -> Policy:
         patches=campaign.attempts.patches,
         hold_unknown=campaign.limits.unknown == "hold",
         finish_key=lambda raw_digest: finish_key(raw_digest, finishing),
+        rivalry=Rivalry(campaign.candidates.n, campaign.candidates.best),
     )
 
 
@@ -91,9 +94,9 @@ def file_name_of(campaign: Campaign, request: Request) -> str:
 def open_states(states: Sequence[State], names: Collection[str]) -> list[State]:
     """Return what a run can do something about: of several requests with one key, one, because it serves them all."""
     first: dict[tuple[Stage, str], State] = {}
-    for state in states:
-        if state.stage in OPEN and state.request.name in names:
-            first.setdefault((state.stage, state.key), state)
+    wanted = (state for state in states if state.request.name in names)
+    for one in chain.from_iterable(state.to_do for state in wanted):
+        first.setdefault((one.stage, one.key), one)
     return list(first.values())
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -18,6 +18,7 @@ from imagemake.batch import Measured
 from imagemake.journal import Outcome
 from imagemake.measures import Value
 from imagemake.planning.attempts import edited_prompt, patches_for, recipe_of_attempt
+from imagemake.planning.candidates import NOT_BEST, Rivalry, ranked
 from imagemake.planning.compared import Wanted, values_of
 from imagemake.planning.verdict import (
     ACCEPTED,
@@ -26,6 +27,7 @@ from imagemake.planning.verdict import (
     Reason,
     Status,
     Verdict,
+    flat,
     judge,
     of_measures,
     still_to_measure,
@@ -96,6 +98,7 @@ class Policy:
         patches: Text to append to the prompt, by reason.
         hold_unknown: Whether a call with unknown outcome keeps its key from being asked for again.
         finish_key: From a raw picture's digest to its finished picture's key.
+        rivalry: How many candidates each attempt has, and which is the best.
     """
 
     checks: Mapping[str, Check]
@@ -108,6 +111,7 @@ class Policy:
     patches: Mapping[str, str]
     hold_unknown: bool
     finish_key: Callable[[str], str]
+    rivalry: Rivalry = field(default_factory=Rivalry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,11 @@ class State:
         finished: The finished picture.
         past: Earlier attempts.
         asked: What the next attempts derive from where a person wrote another prompt.
-        asked_at: The attempt that has that prompt.
+        asked_at: How many of `past` were there before that.
+        candidate: Which of the attempt's candidates this is, from 0.
+        open_candidates: Those about which something must be done before the best one is known.
+        next_best: Other good candidates, the best first.
+        is_chosen: Whether the best of the attempt's candidates is known.
     """
 
     request: Request
@@ -156,6 +164,15 @@ class State:
     past: list[Past] = field(default_factory=list)
     asked: Recipe | None = None
     asked_at: int = 0
+    candidate: int = 0
+    open_candidates: list[State] = field(default_factory=list)
+    next_best: list[State] = field(default_factory=list)
+    is_chosen: bool = False
+
+    @property
+    def to_do(self) -> list[State]:
+        """What a run can do something about: the current attempt, or those of its candidates that are not judged."""
+        return self.open_candidates or ([self] if self.stage in OPEN else [])
 
     @property
     def failed_for(self) -> list[str]:
@@ -186,7 +203,7 @@ def settle(
     walking = states
     kept: list[State] = []
     while walking:
-        verdicts = [(state, _look(state, inventory, policy, reviews)) for state in walking]
+        verdicts = [(state, _look_at_all(state, inventory, policy, reviews)) for state in walking]
         good = [state for state, verdict in verdicts if verdict is not None and verdict.status is Status.ACCEPTED]
         losers = _near_duplicates(kept, good, policy, reviews)
         rejected = [state for state, verdict in verdicts if verdict is not None and verdict.status is Status.REJECTED]
@@ -197,8 +214,68 @@ def settle(
             else:
                 kept.append(state)
                 _stand_accepted(state, inventory, policy)
-        walking = [state for state in rejected if _goes_on(state, policy, reviews.get(state.key))]
+        walking = [state for state in rejected if _is_replaced(state) or _goes_on(state, policy, reviews)]
     return states
+
+
+def _look_at_all(state: State, inventory: Inventory, policy: Policy, reviews: Mapping[str, Review]) -> Verdict | None:
+    """Look at the current attempt's candidates, and go on with the best one; see `_look`."""
+    if policy.rivalry.n == 1:
+        return _look(state, inventory, policy, reviews)
+    if state.is_chosen:  # in the place of one that is nearly another request's picture
+        return ACCEPTED
+    rivals = [
+        replace(state, recipe=recipe, key=recipe.key(), candidate=place)
+        for place, recipe in enumerate(policy.rivalry.recipes(state.recipe))
+    ]
+    verdicts = [_look(rival, inventory, policy, reviews) for rival in rivals]
+    open_ones = [rival for rival, verdict in zip(rivals, verdicts, strict=True) if verdict is None]
+    if open_ones:
+        _become(state, open_ones[0])
+        state.open_candidates = [rival for rival in open_ones if rival.stage in OPEN]
+        return None
+    judged = [(rival, verdict) for rival, verdict in zip(rivals, verdicts, strict=True) if verdict is not None]
+    return _go_on_with_best(state, judged, policy.rivalry, reviews)
+
+
+def _go_on_with_best(
+    state: State, judged: Sequence[tuple[State, Verdict]], rivalry: Rivalry, reviews: Mapping[str, Review]
+) -> Verdict:
+    for wanted in (Status.ACCEPTED, Status.REVIEW, Status.REJECTED):
+        group = [rival for rival, verdict in judged if verdict.status is wanted]
+        if group:
+            break
+    scores = [rivalry.score(flat(rival.measured)) for rival in group]
+    approved = [(review := reviews.get(rival.key)) is not None and review.decision == "approve" for rival in group]
+    # Of rejected ones, the first stands for all: what a person asked for may be about any of them.
+    order = range(len(group)) if wanted is Status.REJECTED else ranked(zip(approved, scores, strict=True))
+    best, *others = [group[place] for place in order]
+    told = {group[place].key: f"scores {scores[place]:.4g}, the best one {scores[order[0]]:.4g}" for place in order}
+    for rival, _ in judged:
+        if rival is not best:
+            lost = (Reason(NOT_BEST, told[rival.key]),) if rival in others and wanted is Status.ACCEPTED else ()
+            state.past.append(Past(rival.attempt, rival.recipe, rival.key, rival.raw, lost or rival.reasons))
+    _become(state, best)
+    state.next_best = others if wanted is Status.ACCEPTED else []
+    return next(verdict for rival, verdict in judged if rival is best)
+
+
+def _become(state: State, rival: State) -> None:
+    """Let a request stand where one of its candidates stands."""
+    for name in ("recipe", "key", "stage", "why", "raw", "measured", "reasons", "candidate"):
+        setattr(state, name, getattr(rival, name))
+
+
+def _is_replaced(state: State) -> bool:
+    """Put the next best candidate in the place of one that is nearly another request's picture, if there is one."""
+    if not state.next_best:
+        return False
+    state.past = [past for past in state.past if past.key != state.next_best[0].key]
+    state.past.append(Past(state.attempt, state.recipe, state.key, state.raw, state.reasons))
+    best, *state.next_best = state.next_best
+    _become(state, best)
+    state.is_chosen = True
+    return True
 
 
 def _look(state: State, inventory: Inventory, policy: Policy, reviews: Mapping[str, Review]) -> Verdict | None:
@@ -253,12 +330,12 @@ def _look_missing(state: State, inventory: Inventory, policy: Policy) -> Verdict
         state.stage = Stage.HELD
         state.reasons = (Reason("unknown", f"{history.unknown} calls without an answer, possibly billed"),)
         return None
-    waits = state.key in inventory.submission_of
-    state.stage, state.why = Stage.GENERATE, IN_A_BATCH if waits else _why_generate(state, inventory)
+    why = IN_A_BATCH if state.key in inventory.submission_of else _why_generate(state, inventory, policy.rivalry)
+    state.stage, state.why = Stage.GENERATE, why
     return None
 
 
-def _why_generate(state: State, inventory: Inventory) -> str:
+def _why_generate(state: State, inventory: Inventory, rivalry: Rivalry) -> str:
     if state.past:
         return f"attempt {state.attempt + 1}: {', '.join(dict.fromkeys(state.failed_for))}"
     if state.key in inventory.damaged:
@@ -269,12 +346,17 @@ def _why_generate(state: State, inventory: Inventory) -> str:
             return "missing from the store"
         lost = history.last in (Outcome.UNKNOWN, Outcome.WAITING)  # its submission's file was taken away by somebody
         return "call without an answer" if lost else "failed before"
-    last = inventory.journal.last_recipe.get(state.request.name)
+    return _why_changed(state.recipe, inventory.journal.last_recipe.get(state.request.name), rivalry)
+
+
+def _why_changed(recipe: Recipe, last: Mapping[str, Any] | None, rivalry: Rivalry) -> str:
     if last is None:
         return "new"
-    now = state.recipe.as_dict()
+    now = recipe.as_dict()
     changed = [name for name in sorted({*last, *now}) if last.get(name) != now.get(name)]
-    return f"key changed: {', '.join(changed)}"
+    if rivalry.n > 1 and "seed" in changed:  # the last one sent was another candidate
+        changed.remove("seed")
+    return f"key changed: {', '.join(changed)}" if changed else "candidate added"
 
 
 def _why_validate(missing: Sequence[str], measured: Measured) -> str:
@@ -348,8 +430,11 @@ def _stand_accepted(state: State, inventory: Inventory, policy: Policy) -> None:
         state.why = "post-processing changed" if again else "not finished yet"
 
 
-def _goes_on(state: State, policy: Policy, review: Review | None) -> bool:
+def _goes_on(state: State, policy: Policy, reviews: Mapping[str, Review]) -> bool:
     """Move a rejected request to its next attempt, if it has one; its last stage stands otherwise."""
+    keys = [state.key, *(past.key for past in state.past if past.attempt == state.attempt)]
+    decisions = [review for key in keys if (review := reviews.get(key)) is not None]
+    review = next((review for review in decisions if review.decision == "regenerate"), None)
     asked = review is not None and review.decision == "regenerate"  # then there is one more, however many there were
     last_one = state.attempt + 1 >= policy.most_attempts
     refused = state.stage is Stage.REFUSED
@@ -361,7 +446,7 @@ def _goes_on(state: State, policy: Policy, review: Review | None) -> bool:
     state.past.append(Past(state.attempt, state.recipe, state.key, state.raw, state.reasons))
     state.attempt += 1
     if review is not None and asked:
-        state.asked_at = state.attempt
+        state.asked_at = len(state.past)
         state.asked = replace(state.request.recipe, prompt=edited_prompt(state.recipe.prompt, review))
     first, patches = state.request.recipe, policy.patches
     if state.asked is not None:
@@ -370,4 +455,5 @@ def _goes_on(state: State, policy: Policy, review: Review | None) -> bool:
     state.recipe = recipe_of_attempt(first, state.attempt, state.patched_for, patches)
     state.key = state.recipe.key()
     state.stage, state.raw, state.measured, state.reasons = Stage.GENERATE, None, {}, ()
+    state.candidate, state.is_chosen = 0, False
     return True

@@ -114,7 +114,7 @@ class Entries:
             file=f"images/{file_name_of(self._order.campaign, request)}" if released else None,
             reasons=reasons,
             attempt=state.attempt,
-            attempts=len(state.past) + bool(calls.n or state.raw),
+            attempts=state.attempt + bool(calls.n or state.raw),
             request_id=closed.get("request_id"),
             generated_at=closed.get("at") if state.raw else None,
             seconds=closed.get("seconds"),

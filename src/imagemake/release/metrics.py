@@ -12,7 +12,7 @@ import orjson
 
 from imagemake.files import write_whole
 from imagemake.release.manifest import Entry, Verdict
-from imagemake.release.reasons import DECIDED, reason_code
+from imagemake.release.reasons import DECIDED, failures_of, reason_code
 from imagemake.release.success import failing_values, interval_95
 
 
@@ -87,7 +87,7 @@ def _attempts(entry: Entry) -> list[_Attempt]:
             seconds=earlier.get("seconds"),
             unknown_calls=earlier.get("unknown_calls", 0),
             unknown_worst_usd=earlier.get("unknown_worst_usd"),
-            failures=earlier["reasons"],
+            failures=failures_of(earlier),
         )
         for earlier in entry.history
     ]

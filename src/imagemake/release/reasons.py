@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from imagemake.release.manifest import Entry, Verdict
+from imagemake.planning.candidates import NOT_BEST
+from imagemake.release.manifest import EarlierAttempt, Entry, Verdict
 
 DECIDED: tuple[Verdict, ...] = ("accepted", "rejected", "refused", "failed")
 _CODE_AT_MOST = 60
 
 
 def failed(entry: Entry) -> bool:
-    """Say whether any attempt at a request failed: a good one after it was paid for twice."""
-    return entry.verdict != "accepted" or bool(entry.history)
+    """Say whether any picture of a request was not good enough: a good one after it was paid for twice."""
+    return entry.verdict != "accepted" or any(failures_of(earlier) for earlier in entry.history)
+
+
+def failures_of(earlier: EarlierAttempt) -> list[str]:
+    """Return what was wrong with an earlier picture: that another candidate was better is no fault."""
+    return [reason for reason in earlier["reasons"] if reason_code(reason) != NOT_BEST]
 
 
 def reason_code(reason: str) -> str:

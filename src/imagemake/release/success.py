@@ -9,7 +9,7 @@ from math import sqrt
 from typing import Any
 
 from imagemake.release.manifest import Entry
-from imagemake.release.reasons import DECIDED, failed, reason_code
+from imagemake.release.reasons import DECIDED, failed, failures_of, reason_code
 
 Z_95 = 1.959964  # standard normal deviate of a two-sided 95 % interval
 MOST_VALUES = 50  # a column with more is a name, not a kind
@@ -93,5 +93,5 @@ def _failing(variable: str, value: str, entries: Sequence[Entry]) -> FailingValu
 
 
 def _codes(entry: Entry) -> set[str]:
-    told = [reason for earlier in entry.history for reason in earlier["reasons"]]
+    told = [reason for earlier in entry.history for reason in failures_of(earlier)]
     return {reason_code(reason) for reason in (*told, *(entry.reasons if entry.verdict != "accepted" else ()))}

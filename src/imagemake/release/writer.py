@@ -108,9 +108,9 @@ class Release:
                 shown[name] = state.finished, self.store.finished.path(state.finished)
             elif state.raw:
                 shown[name] = state.raw, self.store.raw.path(state.raw)
-            for past in state.past:
+            for place, past in enumerate(state.past):
                 if past.raw:
-                    shown[f"{name}@{past.attempt}"] = past.raw, self.store.raw.path(past.raw)
+                    shown[f"{name}@{place}"] = past.raw, self.store.raw.path(past.raw)
         sent = {digest for state in self.states for digest in state.recipe.files}
         kept = self.store.references.index() if sent else {}
         for digest in sent & kept.keys():

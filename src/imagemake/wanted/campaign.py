@@ -105,6 +105,24 @@ class Attempts(Section):
     )
 
 
+class Candidates(Section):
+    """Several pictures of each attempt, of which the best one goes on."""
+
+    n: int = Field(1, ge=1, le=16, description="Pictures of each attempt, with seeds of their own; each is paid for.")
+    best: Mapping[Quantity, float] = Field(
+        default_factory=dict,
+        description="What makes a good picture the best one: weights by measure.quantity, in the unit of the quantity; "
+        "a negative one counts against it. One that a person approved comes before all others.",
+        examples=[{"sharpness.relative_sharpness": 1.0, "tone.contrast": 0.5}],
+    )
+
+    @model_validator(mode="after")
+    def _says_what_is_best(self) -> Candidates:
+        if self.n > 1 and not self.best:
+            raise mistake(f"n is {self.n}, but best says nothing.", "Say by which quantities the best one is chosen.")
+        return self
+
+
 class Validation(Section):
     """Which pictures are good enough. Changing this costs no call to a provider."""
 
@@ -291,6 +309,11 @@ class Campaign(Section):
     )
     limits: Limits = Field(default_factory=Limits, description="How fast, and how often again.")
     attempts: Attempts = Field(default_factory=Attempts, description="What happens after a picture is rejected.")
+    candidates: Candidates = Field(
+        default_factory=Candidates,
+        description="Several pictures of each attempt, of which the best one goes on. A request waits until all of "
+        "them are there.",
+    )
     validation: Validation = Field(default_factory=Validation, description="Which pictures are good enough.")
     postprocess: Postprocess = Field(default_factory=Postprocess, description="How accepted pictures are finished.")
     pilot: Pilot = Field(default_factory=Pilot, description="The small run before the large one.")
@@ -321,6 +344,16 @@ class Campaign(Section):
         if isinstance(data, Mapping) and "more_models" in data:
             return {**data, "more_models": as_in_model(data.get("model") or {}, data["more_models"])}
         return data
+
+    @model_validator(mode="after")
+    def _best_is_read(self) -> Campaign:
+        read = [measure.name for measure in self.validation.measures_needed()]
+        unread = [name for name in self.candidates.best if name.partition(".")[0] not in read]
+        if unread:
+            what = f"{', '.join(unread)} is not read from every picture."
+            remedy = "Name its measure under validation.measures: {" + unread[0].partition(".")[0] + ": {}}."
+            raise mistakes([Mistake(("candidates", "best"), what, remedy)])
+        return self
 
     @model_validator(mode="after")
     def _labels_are_their_own(self) -> Campaign:

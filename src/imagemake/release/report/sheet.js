@@ -260,7 +260,7 @@
         ["Raw digest", entry.raw_digest, "code"],
       ]),
     ),
-    entry.history ? section("Earlier attempts", el("ol", { className: "past" }, ...entry.history.map((earlier) => past(entry, earlier)))) : null,
+    entry.history ? section("Other attempts and candidates", el("ol", { className: "past" }, ...entry.history.map((earlier) => past(entry, earlier)))) : null,
   ];
   const show = (index) => {
     const focused = dialog.open ? document.activeElement?.id : "";

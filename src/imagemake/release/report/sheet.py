@@ -53,7 +53,7 @@ def write_contact_sheet(
         entries: The requests, in any order.
         metrics: What `imagemake.release.metrics.metrics_of` said of them.
         title: Name of the release.
-        thumbnails: JPEG or WebP by entry name; those of earlier attempts under ``name@attempt``, those of reference
+        thumbnails: JPEG or WebP by entry name; those of its history under ``name@place``, those of reference
             pictures under `reference_name` of their digests. Asked only for those that go into the page, so that a
             mapping may make them when they are asked for.
         most_thumbnails: At most that many go into the page, those of pictures that were not accepted first. The others
@@ -115,7 +115,7 @@ def _inlined(entries: Sequence[Entry], thumbnails: Mapping[str, bytes], most: in
     names = [reference_name(digest) for digest, n in users.items() if n > 1]
     names += [entry.name for entry in worst_first]
     names += [reference_name(digest) for digest, n in users.items() if n == 1]
-    names += [f"{entry.name}@{earlier['attempt']}" for entry in worst_first for earlier in entry.history]
+    names += [f"{entry.name}@{place}" for entry in worst_first for place in range(len(entry.history))]
     inlined: dict[str, str] = {}
     for name in names:
         if len(inlined) >= most:
@@ -139,7 +139,7 @@ def _card(entry: Entry, inlined: Mapping[str, str]) -> dict[str, Any]:
     card["codes"] = sorted({reason_code(reason) for reason in entry.reasons})
     card["spent_usd"] = entry.spent_usd
     card["history"] = [
-        {**earlier, "thumbnail": inlined.get(f"{entry.name}@{earlier['attempt']}")} for earlier in entry.history
+        {**earlier, "thumbnail": inlined.get(f"{entry.name}@{place}")} for place, earlier in enumerate(entry.history)
     ]
     # What is absent is left out: at 10,000 entries it is a fifth of the page.
     return {field: value for field, value in card.items() if not _absent(value)}
