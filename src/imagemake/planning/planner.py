@@ -16,6 +16,7 @@ import orjson
 from imagemake.alerts import Alarm, check_alerts
 from imagemake.budget import Purse, spent_usd
 from imagemake.files import FileLock, write_whole
+from imagemake.jobs import let_sigterm_wait
 from imagemake.journal import read_calls
 from imagemake.planning.explain import open_batches, standing, summary
 from imagemake.planning.gates import check_gates
@@ -97,6 +98,7 @@ class Planner:
                 f"Another run is at work in this folder ({self._run_lock.path} is locked). Wait for it, or stop it; "
                 "nothing is lost by that, and no file must be removed."
             )
+        let_sigterm_wait()
         self._alarm.begin_run()
         if self.campaign.budget_usd.is_limited:
             spent = spent_usd(read_calls(Store(STORE).journal_folder), self.campaign.campaign)
