@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from imagemake.measures import measure_class
 from imagemake.measures.faces import Faces
-from imagemake.measures.network import WEIGHTS
+from imagemake.networks import WEIGHTS
 from imagemake.pictures.picture import open_picture
 from imagemake.planning.verdict import Check, Limit, judge
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from imagemake.measures.network import Network
+from imagemake.networks import Network
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from imagemake.measures.network import Network
+from imagemake.networks.subject_mask import SubjectMask, box_of, without_specks
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from PIL.Image import Image
-
     from imagemake.measures import Value
     from imagemake.pictures.picture import Picture
 
-LEAST_PART = 0.05  # of the subject: smaller pieces of the mask are specks
 LEAST_CUT = 0.02  # of an edge: as much of it the subject must touch to be cut off there
-# Means and deviations of ImageNet, with which U²-Net was trained.
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class SubjectSettings(BaseModel):
@@ -67,17 +60,17 @@ class Subject:
     def __init__(self, settings: BaseModel) -> None:
         assert isinstance(settings, SubjectSettings)
         self.side_px = settings.side_px
-        self._network = Network("u2netp.onnx")
+        self._mask = SubjectMask(self.side_px)
 
     def read(self, picture: Picture) -> Mapping[str, Value]:
         """Read every quantity."""
-        mask = self._mask(picture)
-        is_subject, parts = _without_specks(mask > 0.5)
+        mask = self._mask.of(picture.shrunk(2 * self.side_px))
+        is_subject, parts = without_specks(mask > 0.5)
         share = float(is_subject.mean())
         values: dict[str, Value] = {"share": round(share, 4), "cut_edges": 0, "parts": parts}
         if not parts:
             return values
-        (top, bottom), (left, right) = (_extent(is_subject.max(axis=axis)) for axis in (1, 0))
+        left, top, right, bottom = box_of(is_subject)
         touched = [float(edge.mean()) for edge in (is_subject[0], is_subject[-1], is_subject[:, 0], is_subject[:, -1])]
         values |= {"left": round(left, 4), "top": round(top, 4), "right": round(right, 4), "bottom": round(bottom, 4)}
         values["off_center"] = round(max(abs(left + right - 1), abs(top + bottom - 1)), 4)
@@ -85,34 +78,3 @@ class Subject:
         values["cut_edges"] = sum(edge > LEAST_CUT for edge in touched)
         values["certainty"] = round(float(mask[is_subject].mean()), 4)
         return values
-
-    def _mask(self, picture: Picture) -> NDArray[np.float32]:
-        mask: NDArray[np.float32] = self._network.run(_blob(picture.shrunk(2 * self.side_px), self.side_px))[0][0, 0]
-        return mask
-
-
-def _blob(image: Image, side_px: int) -> Any:
-    import numpy as np
-    from PIL.Image import Resampling
-
-    rgb = np.asarray(image.resize((side_px, side_px), Resampling.BILINEAR), dtype=np.float32)
-    scaled = (rgb / max(float(rgb.max()), 1.0) - np.array(MEAN)) / np.array(DEVIATION)
-    return np.ascontiguousarray(scaled.transpose(2, 0, 1)[None], dtype=np.float32)
-
-
-def _without_specks(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], int]:
-    """Return the mask with its larger pieces only, and how many these are."""
-    import cv2
-    import numpy as np
-
-    _, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    areas = stats[:, cv2.CC_STAT_AREA].copy()
-    areas[0] = 0  # what is no subject
-    is_part = areas > max(LEAST_PART * areas.sum(), 4)
-    return np.asarray(is_part[pieces], dtype=np.bool_), int(is_part.sum())
-
-
-def _extent(is_filled: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return where the filled ones begin and end, as shares of all."""
-    filled = is_filled.nonzero()[0]
-    return float(filled[0]) / len(is_filled), float(filled[-1] + 1) / len(is_filled)
