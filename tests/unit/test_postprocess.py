@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from picture_files import GRAY, PALETTE, RGB, chunk, png, profile, saved
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageDraw, PngImagePlugin
 
 from imagemake.postprocess import BUILT_IN, step_class
+from imagemake.postprocess.crop import around
 from imagemake.postprocess.encode import Unfinishable, encode, finish
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
@@ -26,6 +27,7 @@ class Output:
     format: str = "png"
     quality: int = 90
     background: str = "#ffffff"
+    most_kb: int | None = None
 
 
 def step(name, **settings_of_step):
@@ -365,6 +367,7 @@ class Output:
     format: str
     quality: int = 90
     background: str = "#ffffff"
+    most_kb: int | None = None
 
 data = open(sys.argv[1], "rb").read()
 steps = [step_class(name)(step_class(name).Settings(**how)) for name, how in json.loads(sys.argv[2])]
@@ -459,3 +462,107 @@ def test_hostile_bytes_end_in_a_picture_or_in_a_reason(name, file_format):
             "truncated JPEG",
             "truncated WEBP",
         }
+
+
+# Subject, background, sharpness, size of files
+
+
+def a_ball(size_px=(400, 300), at=(250, 120), radius_px=60, background="#e8e8e8"):
+    image = Image.new("RGB", size_px, background)
+    x, y = at
+    draw = ImageDraw.Draw(image)
+    for i in range(radius_px):  # shaded, as a ball is: a flat disk is a sign
+        box = (x - radius_px + i, y - radius_px + i, x + radius_px - i * 0.8, y + radius_px - i * 0.8)
+        draw.ellipse(box, fill=(90 + round(120 * i / radius_px), 30, 30))
+    return image
+
+
+def test_a_subject_is_cut_out_of_its_background():
+    cut = apply("remove_background", a_ball())
+    assert cut.mode == "RGBA"
+    alpha = np.asarray(cut.getchannel("A"))
+    assert alpha[120, 250] == 255, "the ball stays"
+    assert alpha[:40, :100].max() == 0
+    inside = alpha[60:180, 190:310].mean() / 255
+    assert 0.6 < inside < 0.95, "a disk covers 79 % of its box"
+
+
+def test_behind_a_subject_comes_the_color_that_was_asked_for():
+    image = apply("remove_background", a_ball(), color="#00ff00")
+    assert image.mode == "RGB"
+    assert image.getpixel((20, 20)) == (0, 255, 0)
+    assert image.getpixel((250, 120))[1] < 60
+
+
+def test_a_shadow_lies_below_the_subject_and_nowhere_else():
+    plain = np.asarray(apply("remove_background", a_ball(), color="#ffffff"), dtype=int)
+    shaded = np.asarray(apply("remove_background", a_ball(), color="#ffffff", shadow=0.5), dtype=int)
+    darker = (plain - shaded).max(axis=2)
+    assert darker.max() > 20
+    rows = np.nonzero(darker.max(axis=1) > 5)[0]
+    assert 150 < rows.min() < rows.max() < 220, "the ball ends at 180"
+
+
+@pytest.mark.parametrize(("name", "settings_of_step"), [("remove_background", {}), ("crop", {"subject": {}})])
+def test_where_nothing_stands_out_there_is_no_subject_to_keep(name, settings_of_step):
+    with pytest.raises(ValueError, match="nothing stands out"):
+        apply(name, Image.new("RGB", (200, 200), "white"), **settings_of_step)
+
+
+def test_what_was_transparent_stays_so():
+    image = a_ball().convert("RGBA")
+    image.paste((0, 0, 0, 0), (190, 60, 250, 180))
+    alpha = np.asarray(apply("remove_background", image).getchannel("A"))
+    assert alpha[60:180, 190:245].max() == 0
+
+
+def test_a_cut_goes_around_the_subject_with_its_margin():
+    width_px, height_px = apply("crop", a_ball(), subject={"margin_percent": 10}).size
+    assert 120 < width_px < 175
+    assert 120 < height_px < 175
+
+
+def test_a_cut_around_the_subject_keeps_a_ratio():
+    cut = apply("crop", a_ball(), subject={}, ratio="16:9")
+    assert cut.width / cut.height == pytest.approx(16 / 9, rel=0.02)
+
+
+@given(
+    size_px=st.tuples(st.integers(1, 4000), st.integers(1, 4000)),
+    ends=st.tuples(*[st.floats(0, 1)] * 4),
+    margin=st.floats(0, 100),
+    ratio=st.sampled_from([None, "1:1", "16:9", "4:5", "9999:1"]),
+)
+def test_a_cut_around_a_box_lies_within_the_picture(size_px, ends, margin, ratio):
+    width_px, height_px = size_px
+    (left, right), (top, bottom) = sorted(ends[:2]), sorted(ends[2:])
+    found = around((left * width_px, top * height_px, right * width_px, bottom * height_px), size_px, margin, ratio)
+    assert 0 <= found[0] < found[2] <= width_px
+    assert 0 <= found[1] < found[3] <= height_px
+
+
+def test_sharpening_steepens_an_edge_and_leaves_transparency_alone():
+    image = Image.new("RGB", (40, 40), (100, 100, 100))
+    image.paste((150, 150, 150), (20, 0, 40, 40))
+    image = image.convert("RGBA")
+    image.putalpha(Image.linear_gradient("L").resize((40, 40)))
+    sharp = apply("sharpen", image, percent=100, radius_px=2)
+    assert sharp.getpixel((19, 20))[0] < 100
+    assert sharp.getpixel((20, 20))[0] > 150
+    assert sharp.getchannel("A").tobytes() == image.getchannel("A").tobytes()
+
+
+@pytest.mark.parametrize("file_format", ["jpeg", "webp"])
+def test_a_file_is_as_large_as_it_may_be_and_no_larger(file_format):
+    image = noise(300, 200)
+    free = len(encode(image, Output(file_format)))
+    most_kb = free // 2000
+    data = encode(image, Output(file_format, most_kb=most_kb))
+    assert 500 * most_kb < len(data) <= 1000 * most_kb
+    assert encode(image, Output(file_format, most_kb=most_kb)) == data
+    assert len(encode(image, Output(file_format, most_kb=10_000))) == free, "what fits keeps its quality"
+
+
+def test_a_file_that_cannot_be_small_enough_is_told():
+    with pytest.raises(ValueError, match="more than 1,000 bytes even at quality 20: resize it"):
+        encode(noise(300, 200), Output("jpeg", most_kb=1))

@@ -16,6 +16,8 @@ BUILT_IN = {
     "resize": "imagemake.postprocess.resize:Resize",
     "pad": "imagemake.postprocess.pad:Pad",
     "color": "imagemake.postprocess.color:Color",
+    "sharpen": "imagemake.postprocess.sharpen:Sharpen",
+    "remove_background": "imagemake.postprocess.remove_background:RemoveBackground",
 }
 
 

@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from imagemake.networks.subject_mask import SubjectMask, box_of, without_specks
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PIL.Image import Image
 
+SUBJECT_SIDE_PX = 320  # what the network was made for
 Ratio = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}:[1-9][0-9]{0,3}$")]
 Gravity = Literal["center", "top", "bottom", "left", "right", "top_left", "top_right", "bottom_left", "bottom_right"]
 
@@ -24,8 +29,18 @@ class Box(BaseModel):
     height_px: int = Field(ge=1, description="Height that stays, in pixels.")
 
 
+class Around(BaseModel):
+    """What stands out in the picture, with some room around it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    margin_percent: float = Field(
+        default=5.0, ge=0, le=100, description="Room on each side, in percent of the longer edge of the subject's box."
+    )
+
+
 class CropSettings(BaseModel):
-    """Either a shape or a box."""
+    """A shape, a box, or what is around the subject."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,18 +49,25 @@ class CropSettings(BaseModel):
     )
     gravity: Gravity = Field(default="center", description="Which part stays, where a ratio leaves a choice.")
     box: Box | None = Field(default=None, description="A fixed part instead of a ratio.")
+    subject: Around | None = Field(
+        default=None,
+        description="The part around what stands out in the picture; with a ratio, the smallest such part that the "
+        "picture holds. The room ends at the picture's edges: pad makes more.",
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> CropSettings:
-        if (self.ratio is None) == (self.box is None):
+        if self.subject is not None and self.box is not None:
+            raise ValueError("crop goes to a box or to the subject, and not both")
+        if self.subject is None and (self.ratio is None) == (self.box is None):
             raise ValueError("crop needs a ratio or a box, and not both")
-        if self.box is not None and self.gravity != "center":
-            raise ValueError("gravity goes with a ratio; a box says itself where it is")
+        if (self.box is not None or self.subject is not None) and self.gravity != "center":
+            raise ValueError("gravity goes with a ratio alone; a box and a subject are where they are")
         return self
 
 
 class Crop:
-    """Cuts to a ratio or to a box; never makes a picture larger."""
+    """Cuts to a ratio, to a box, or to the subject; never makes a picture larger."""
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = CropSettings
@@ -53,13 +75,16 @@ class Crop:
     def __init__(self, settings: BaseModel) -> None:
         assert isinstance(settings, CropSettings)
         self.settings = settings
+        self._mask = SubjectMask(SUBJECT_SIDE_PX) if settings.subject is not None else None
 
     def apply(self, image: Image) -> Image:
         """Cut the picture.
 
         Raises:
-            ValueError: If the box does not lie within the picture.
+            ValueError: If the box does not lie within the picture, or nothing stands out in it.
         """
+        if self._mask is not None:
+            return image.crop(self._around_subject(image, self._mask))
         box = self.settings.box
         if box is None:
             assert self.settings.ratio is not None
@@ -73,6 +98,45 @@ class Crop:
                     f"{image.width} x {image.height} px"
                 )
         return image.crop((left_px, top_px, left_px + width_px, top_px + height_px))
+
+    def _around_subject(self, image: Image, mask: SubjectMask) -> tuple[int, int, int, int]:
+        assert self.settings.subject is not None
+        is_subject, parts = without_specks(mask.of(image.convert("RGB")) > 0.5)
+        if not parts:
+            raise ValueError("nothing stands out in the picture, so it cannot be cut to it")
+        box_px = [share * side for share, side in zip(box_of(is_subject), 2 * image.size, strict=True)]
+        return around(box_px, image.size, self.settings.subject.margin_percent, self.settings.ratio)
+
+
+def around(
+    box_px: Sequence[float], size_px: tuple[int, int], margin_percent: float, ratio: str | None
+) -> tuple[int, int, int, int]:
+    """Return left, top, right and bottom of the part around a box, within the picture.
+
+    Args:
+        box_px: Left, top, right and bottom of the subject, in pixels.
+        size_px: Of the picture.
+        margin_percent: Room on each side, in percent of the box's longer edge.
+        ratio: Width to height of the part; None for that of the box with its room. A picture that is too small for it
+            gives the largest part of that ratio that it has.
+    """
+    left, top, right, bottom = box_px
+    room = margin_percent / 100 * max(right - left, bottom - top)
+    width, height = right - left + 2 * room, bottom - top + 2 * room
+    if ratio is not None:
+        wide, high = (int(side) for side in ratio.split(":"))
+        width, height = max(width, height * wide / high), max(height, width * high / wide)
+        most = largest_of_ratio(size_px, ratio)
+        if width > most[0] or height > most[1]:
+            width, height = most
+    spans = ((left, right, width, size_px[0]), (top, bottom, height, size_px[1]))
+    if ratio is None:
+        ends = [(max(0.0, start - room), min(float(side), end + room)) for start, end, _, side in spans]
+    else:
+        starts = [min(max(0.0, (start + end - length) / 2), side - length) for start, end, length, side in spans]
+        ends = [(start, start + length) for start, (*_, length, _) in zip(starts, spans, strict=True)]
+    (left, right), (top, bottom) = ends
+    return round(left), round(top), max(round(left) + 1, round(right)), max(round(top) + 1, round(bottom))
 
 
 def largest_of_ratio(size_px: tuple[int, int], ratio: str) -> tuple[int, int]:

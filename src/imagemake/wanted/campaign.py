@@ -176,9 +176,21 @@ class Output(Section):
 
     format: Format = Field("jpeg", description="File format of finished pictures: jpeg (.jpg), png, or webp.")
     quality: int = Field(90, ge=1, le=100, description="Quality of JPEG and WebP, 1 to 100; PNG has none.")
+    most_kb: int | None = Field(
+        None,
+        ge=1,
+        description="Largest file, in units of 1,000 bytes, for JPEG and WebP: the quality is lowered from `quality` "
+        "as far as it takes, and a picture that is still too large is not released.",
+    )
     background: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = Field(
         "#ffffff", description="What transparency becomes in JPEG, which has none: a color as #rrggbb."
     )
+
+    @model_validator(mode="after")
+    def _can_be_smaller(self) -> Output:
+        if self.most_kb is not None and self.format == "png":
+            raise mistake("PNG has no quality that could be lowered.", "Take most_kb out, or choose jpeg or webp.")
+        return self
 
     @property
     def suffix(self) -> str:

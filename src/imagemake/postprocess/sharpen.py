@@ -1,0 +1,47 @@
+"""Making edges crisper, as the last step after a resize."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class SharpenSettings(BaseModel):
+    """How much, how wide, and from which difference on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    percent: int = Field(
+        default=60, ge=1, le=500, description="Strength in percent of the difference to a blurred copy."
+    )
+    radius_px: float = Field(default=1.0, gt=0, le=20, description="Radius of the blur in pixels.")
+    threshold: int = Field(
+        default=2, ge=0, le=255, description="Differences up to this many levels of 0 to 255 are left alone: noise."
+    )
+
+
+class Sharpen:
+    """Unsharp masking of the colors; transparency is left alone."""
+
+    version: ClassVar[int] = 1
+    Settings: ClassVar[type[BaseModel]] = SharpenSettings
+
+    def __init__(self, settings: BaseModel) -> None:
+        assert isinstance(settings, SharpenSettings)
+        self.settings = settings
+
+    def apply(self, image: Image) -> Image:
+        """Sharpen the picture."""
+        from PIL import ImageFilter
+
+        settings = self.settings
+        mask = ImageFilter.UnsharpMask(settings.radius_px, settings.percent, settings.threshold)
+        if image.mode != "RGBA":
+            return image.filter(mask)
+        sharp = image.convert("RGB").filter(mask)
+        sharp.putalpha(image.getchannel("A"))
+        return sharp
