@@ -18,6 +18,7 @@ class Network:
     def __init__(self, file: str) -> None:
         import cv2
 
+        cv2.setNumThreads(1)  # jobs run side by side, each on a core of its own
         self._net = cv2.dnn.readNetFromONNX(str(WEIGHTS / file))
         self._outputs = self._net.getUnconnectedOutLayersNames()  # OpenCV 5 takes all of them or one
 

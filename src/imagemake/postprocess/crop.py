@@ -136,7 +136,8 @@ def around(
         starts = [min(max(0.0, (start + end - length) / 2), side - length) for start, end, length, side in spans]
         ends = [(start, start + length) for start, (*_, length, _) in zip(starts, spans, strict=True)]
     (left, right), (top, bottom) = ends
-    return round(left), round(top), max(round(left) + 1, round(right)), max(round(top) + 1, round(bottom))
+    left_px, top_px = min(round(left), size_px[0] - 1), min(round(top), size_px[1] - 1)
+    return left_px, top_px, max(left_px + 1, round(right)), max(top_px + 1, round(bottom))
 
 
 def largest_of_ratio(size_px: tuple[int, int], ratio: str) -> tuple[int, int]:
