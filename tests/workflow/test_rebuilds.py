@@ -62,7 +62,9 @@ def test_editing_a_threshold_calls_nobody_and_measures_nothing(built):
     assert "4 wait for a person" in done.stdout + done.stderr
     built.write_config(validation={})
     assert built.jobs(built.snakemake()) == ["release", "all"]
-    assert same(before, built.images(), *before)
+    assert {name: data for name, (_, data) in built.images().items()} == {
+        name: data for name, (_, data) in before.items()
+    }
 
 
 def test_editing_post_processing_finishes_anew_and_calls_nobody(built):

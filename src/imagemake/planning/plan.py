@@ -170,6 +170,8 @@ def release_digest(states: Sequence[State], campaign: Campaign) -> str:
         finished = state.finished.digest if state.finished else ""
         shown = (state.request.name, state.key, state.stage, finished, *map(str, state.reasons), state.request.row)
         content.update(repr(shown).encode())
+        if state.review:  # the file itself tells it
+            content.update(repr((state.review.decision, state.review.note)).encode())
         if state.request.attached.references:
             content.update(repr((state.request.attached.references, state.request.attached.mask)).encode())
     return content.hexdigest()

@@ -148,6 +148,7 @@ class State:
         open_candidates: Those about which something must be done before the best one is known.
         next_best: Other good candidates, the best first.
         is_chosen: Whether the best of the attempt's candidates is known.
+        review: What a person decided about the current attempt's picture.
     """
 
     request: Request
@@ -168,6 +169,7 @@ class State:
     open_candidates: list[State] = field(default_factory=list)
     next_best: list[State] = field(default_factory=list)
     is_chosen: bool = False
+    review: Review | None = None
 
     @property
     def to_do(self) -> list[State]:
@@ -262,7 +264,7 @@ def _go_on_with_best(
 
 def _become(state: State, rival: State) -> None:
     """Let a request stand where one of its candidates stands."""
-    for name in ("recipe", "key", "stage", "why", "raw", "measured", "reasons", "candidate"):
+    for name in ("recipe", "key", "stage", "why", "raw", "measured", "reasons", "candidate", "review"):
         setattr(state, name, getattr(rival, name))
 
 
@@ -281,7 +283,7 @@ def _is_replaced(state: State) -> bool:
 def _look(state: State, inventory: Inventory, policy: Policy, reviews: Mapping[str, Review]) -> Verdict | None:
     """Look at the current attempt; None where no verdict can be given yet, and the stage says what is missing."""
     state.raw = inventory.raw.get(state.key)
-    review = reviews.get(state.key)
+    state.review = review = reviews.get(state.key)
     if state.raw is None and review is not None and review.decision != "approve":
         verdict = _with_review(ACCEPTED, review)  # what a person does not want is not bought again
         state.reasons = verdict.reasons

@@ -91,6 +91,7 @@ class Provider(Protocol):
 
     Attributes:
         paid: Whether a call costs money: its bytes are then forced to disk before anything else happens.
+        trained: Optional; False where no trained model makes the pictures: released files then do not say that AI did.
     """
 
     paid: ClassVar[bool]

@@ -15,6 +15,7 @@ from imagemake.planning.plan import file_name_of
 from imagemake.planning.settle import Past, Stage, State
 from imagemake.planning.verdict import Check
 from imagemake.release.manifest import EarlierAttempt, Entry, Verdict
+from imagemake.release.pictures import Released
 from imagemake.store import Store
 
 VERDICTS: Mapping[Stage, Verdict] = {
@@ -84,8 +85,18 @@ class Entries:
     def _checks(self) -> Mapping[str, Check]:
         return self._order.campaign.validation.all_checks()
 
-    def entry(self, state: State) -> Entry:
-        """Tell all there is to know about one request."""
+    def generated_at(self, state: State) -> str | None:
+        """Return when the raw picture of the shown attempt came; None where the journal does not tell."""
+        calls = self._calls.get(state.key)
+        return (calls.told.closed or {}).get("at") if calls and calls.told and state.raw else None
+
+    def entry(self, state: State, as_file: Released | None = None) -> Entry:
+        """Tell all there is to know about one request.
+
+        Args:
+            state: Where it stands.
+            as_file: The file that was released; by default the finished picture as the store has it.
+        """
         verdict, reasons = self._verdict(state)
         calls = self._calls.get(state.key, Calls())
         closed = calls.told.closed or {} if calls.told else {}
@@ -116,15 +127,16 @@ class Entries:
             attempt=state.attempt,
             attempts=state.attempt + bool(calls.n or state.raw),
             request_id=closed.get("request_id"),
-            generated_at=closed.get("at") if state.raw else None,
+            generated_at=self.generated_at(state),
             seconds=closed.get("seconds"),
             cost_usd=calls.cost_usd,
             unknown_calls=calls.unknown_calls,
             unknown_worst_usd=calls.unknown_worst_usd,
             width_px=width_px,
             height_px=height_px,
-            bytes=path.stat().st_size if path else None,
-            digest=released.digest if released else None,
+            bytes=as_file.bytes if as_file else path.stat().st_size if path else None,
+            digest=as_file.digest if as_file else released.digest if released else None,
+            finished_digest=released.digest if released else None,
             raw_digest=state.raw.digest if state.raw else None,
             measures=values_of(state.measured, self._checks, Wanted(recipe.prompt, request.variables)),
             cached=state.raw is not None and closed.get("at", "") < self._order.made_at,

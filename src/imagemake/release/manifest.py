@@ -78,6 +78,7 @@ class Entry:
         height_px: Height of the released picture.
         bytes: Size of the released file.
         digest: SHA-256 of the released file.
+        finished_digest: SHA-256 of the same picture in the store, without XMP.
         raw_digest: SHA-256 of the raw picture of the shown attempt; None where none came.
         measures: Quantities that were read from the picture.
         cached: Whether the raw picture was there before this run.
@@ -116,6 +117,7 @@ class Entry:
     height_px: int | None = None
     bytes: int | None = None
     digest: str | None = None
+    finished_digest: str | None = None
     raw_digest: str | None = None
     measures: Mapping[str, Value] = field(default_factory=dict)
     cached: bool = False
@@ -169,6 +171,7 @@ _COLUMNS = {
     "height_px": "whole",
     "bytes": "whole",
     "digest": "text",
+    "finished_digest": "text",
     "raw_digest": "text",
     "cached": "flag",
     "tries": "whole",

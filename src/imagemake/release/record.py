@@ -15,6 +15,7 @@ from imagemake.fingerprint import fingerprint
 from imagemake.planning.plan import ALL, IMAGE, NOT_SHOWN, counts, file_name_of, release_digest
 from imagemake.planning.reviews import REVIEWS
 from imagemake.planning.settle import OPEN, Stage, State
+from imagemake.release.pictures import is_as_released
 
 if TYPE_CHECKING:
     from imagemake.planning.order import Order
@@ -109,7 +110,7 @@ def _is_there(order: Order, state: State) -> bool:
     path = RESULTS / "images" / file_name_of(order.campaign, state.request)
     if state.finished is None or not path.is_file():
         return False
-    return hashlib.sha256(path.read_bytes()).hexdigest() == state.finished.digest
+    return is_as_released(path, state, order.campaign.metadata)
 
 
 def _names_in(folder: Path) -> set[str]:

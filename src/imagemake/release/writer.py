@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import os
+import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from imagemake.budget import Purse
-from imagemake.files import link_or_copy, write_whole
+from imagemake.files import write_whole
 from imagemake.pictures.thumbnail_cache import ThumbnailCache, Thumbnails
 from imagemake.planning.inventory import Inventory
 from imagemake.planning.order import Order
@@ -26,10 +27,11 @@ from imagemake.release.entries import VERDICTS, Entries
 from imagemake.release.forecast import Pace, forecast
 from imagemake.release.manifest import Entry, write_manifest
 from imagemake.release.metrics import metrics_of, write_metrics
+from imagemake.release.pictures import Placing, Released, ReleasedBefore
 from imagemake.release.record import folder_of, write_record
 from imagemake.release.report.sheet import reference_name, write_contact_sheet
 from imagemake.release.spreadsheet import safe_cell
-from imagemake.store import Held, Store
+from imagemake.store import DamagedError, Held, Store
 from imagemake.wanted.campaign import Campaign
 from imagemake.wanted.model_settings import settings_of
 
@@ -54,10 +56,10 @@ class Release:
         """Write it all, the record of what it was made of last, and return what to tell the user."""
         self.states = self.order.states(Inventory(self.store, self.work))
         folder = folder_of(self.order.scope)
-        self._link_pictures(folder / "images")
         left_out = Purse(self.work / "purse.json", self.order.campaign.budget_usd).left_out()
         of_state = Entries(self.order, self.store, left_out)
-        entries = [of_state.entry(state) for state in self.states]
+        released = self._release_pictures(folder, of_state)
+        entries = [of_state.entry(state, released.get(state.request.name)) for state in self.states]
         metrics = {**metrics_of(entries), **self._forecast(entries)}
         report = self.order.campaign.report
         write_contact_sheet(
@@ -86,19 +88,30 @@ class Release:
         found = forecast(entries, len(everything), to_make, paces)
         return {"forecast": found.as_dict() if found else None}
 
-    def _link_pictures(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        wanted = {}
-        for state in self.states:
-            if state.stage is Stage.DONE and state.finished is not None:
-                wanted[file_name_of(self.order.campaign, state.request)] = self.store.finished.path(state.finished)
-        for path in folder.iterdir():
-            if path.name not in wanted:
+    def _release_pictures(self, folder: Path, of_state: Entries) -> Mapping[str, Released]:
+        """Put every finished picture under its name, and take all others away; those found damaged are open again."""
+        images = folder / "images"
+        images.mkdir(parents=True, exist_ok=True)
+        wanted = {
+            images / file_name_of(self.order.campaign, state.request): state
+            for state in self.states
+            if state.stage is Stage.DONE and state.finished is not None
+        }
+        for path in images.iterdir():
+            if path not in wanted:
                 path.unlink()
-        for name, source in wanted.items():
-            target = folder / name
-            if not (target.exists() and _is_same(target, source)):
-                link_or_copy(source, target)
+        memory = ReleasedBefore(self.work / "released" / f"{self.order.scope}.json")
+        placing = Placing(self.store.finished, self.order.campaign.metadata, memory)
+        released = {}
+        for state, path, result in placing.place_all(wanted, of_state.generated_at):
+            if isinstance(result, Released):
+                released[state.request.name] = result
+            else:
+                print(f"imagemake: {result}; run again to finish it anew", file=sys.stderr)
+                path.unlink(missing_ok=True)
+                state.stage, state.finished, state.why = Stage.FINISH, None, "damaged in the store"
+        memory.save()
+        return released
 
     def _thumbnails(self) -> Thumbnails:
         shown: dict[str, tuple[Held, Path]] = {}
@@ -153,11 +166,8 @@ def link_one(order: Order, target: Path, store: Store, work: Path) -> None:
         reasons = "; ".join(map(str, state.reasons)) or state.why
         remedy = "Edit its row or the prompt, or decide about it in config/reviews.csv."
         raise UserError(Problem(str(target), f"there is no such picture ({state.stage.value}: {reasons})", remedy))
-    link_or_copy(store.finished.path(state.finished), target)
-
-
-def _is_same(target: Path, source: Path) -> bool:
-    one, other = target.stat(), source.stat()
-    if (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino):
-        return True
-    return one.st_size == other.st_size and target.read_bytes() == source.read_bytes()
+    placing = Placing(store.finished, order.campaign.metadata, ReleasedBefore(None))
+    try:
+        placing.place(state, target, Entries(order, store, ()).generated_at(state))
+    except DamagedError as error:
+        raise UserError(Problem(str(target), str(error), "Run again: it is then finished anew.")) from error

@@ -53,6 +53,7 @@ class PreviewProvider:
     """
 
     paid: ClassVar[bool] = False
+    trained: ClassVar[bool] = False
 
     def __init__(self, *, base_url: str | None, timeout_s: float) -> None:
         if base_url is not None:

@@ -1,0 +1,83 @@
+"""What it costs to release pictures that say where they came from, against hard links to the store.
+
+``python bench/provenance.py [PICTURES] [EDGE_PX]``: each way runs in a folder of its own, in one process. The page
+cache is warm: what is read was written just before.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from imagemake.planning.reviews import Review
+from imagemake.planning.settle import Stage, State
+from imagemake.postprocess.encode import encode
+from imagemake.recipe import Recipe
+from imagemake.release.pictures import Placing, Released, ReleasedBefore
+from imagemake.store import Store
+from imagemake.wanted.campaign import Output
+from imagemake.wanted.metadata import Metadata
+from imagemake.wanted.requests import Request
+
+AT = "2026-05-04T09:00:04.120Z"
+
+
+def states_in(folder: Path, n_pictures: int, edge_px: int) -> list[State]:
+    """Fill a store's shelf with pictures that all differ."""
+    noise = np.random.default_rng(7).integers(0, 255, (edge_px // 32, edge_px // 32, 3), dtype=np.uint8)
+    image = Image.fromarray(noise).resize((edge_px, edge_px), Image.Resampling.BICUBIC)
+    data = encode(image, Output(format="jpeg"))
+    shelf, states = Store(folder / "store").finished, []
+    for number in range(n_pictures):
+        recipe = Recipe("openai", "gpt-image-2", f"mug {number}", number)
+        key = recipe.key()
+        state = State(Request(f"mug-{number:05}", recipe, number + 2, {}, 1), recipe, key, stage=Stage.DONE)
+        state.finished = shelf.put(key, data + number.to_bytes(4), durable=False, extension="jpg")
+        states.append(state)
+    print(f"{n_pictures:,} pictures of {len(data) / 1e3:.0f} KB")
+    return states
+
+
+def release(folder: Path, states: list[State], metadata: Metadata) -> float:
+    """Place all pictures, and return the wall time in seconds."""
+    began = time.perf_counter()
+    memory = ReleasedBefore(folder / "released.json")
+    placing = Placing(Store(folder / "store").finished, metadata, memory)
+    (folder / "images").mkdir(exist_ok=True)
+    wanted = {folder / "images" / f"{state.request.name}.jpg": state for state in states}
+    assert all(isinstance(result, Released) for _, _, result in placing.place_all(wanted, lambda _: AT))
+    memory.save()
+    return time.perf_counter() - began
+
+
+def blocks(folder: Path) -> float:
+    """Return the room that files take which are not in the store too, in MB."""
+    files = (path.stat() for path in (folder / "images").iterdir())
+    return sum(stat.st_blocks * 512 for stat in files if stat.st_nlink == 1) / 1e6
+
+
+def main() -> None:
+    """Measure both ways."""
+    n_pictures, edge_px = (int(number) for number in (*sys.argv[1:], "10000", "800")[:2])
+    for xmp in (False, True):
+        folder = Path(tempfile.mkdtemp(dir="."))
+        try:
+            states, metadata = states_in(folder, n_pictures, edge_px), Metadata(xmp=xmp)
+            print(f"xmp: {xmp}; first {release(folder, states, metadata):.2f} s, {blocks(folder):.0f} MB more", end="")
+            print(f"; again {release(folder, states, metadata):.2f} s", end="")
+            (folder / "released.json").unlink(missing_ok=True)
+            print(f"; again, work/ lost {release(folder, states, metadata):.2f} s", end="")
+            states[0].review = Review("approve", "fine", "", "")
+            print(f"; one note {release(folder, states, metadata):.2f} s")
+        finally:
+            shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()

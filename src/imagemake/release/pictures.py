@@ -1,0 +1,174 @@
+"""Finished pictures under their names: hard links to the store, or files of their own that say where they came from.
+
+The store keeps pixels without metadata, since a note of a reviewer must not finish a picture anew. A file with XMP is
+made from them by inserting it, when the picture is released, and only where the one that is there differs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+
+from imagemake.files import link_or_copy, write_whole
+from imagemake.pictures.embedded import packet_of, with_packet, without_packet
+from imagemake.release.provenance import created_in, provenance_of
+from imagemake.store import DamagedError
+
+if TYPE_CHECKING:
+    from imagemake.planning.settle import State
+    from imagemake.store import Shelf
+    from imagemake.wanted.metadata import Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A released file.
+
+    Attributes:
+        digest: SHA-256 of its bytes.
+        bytes: How many there are.
+    """
+
+    digest: str
+    bytes: int
+
+
+class ReleasedBefore:
+    """Which files were written from what, so that one that needs no change is not even read.
+
+    Args:
+        path: Usually under ``work/``: losing it costs reading every file once. None remembers nothing.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._before: dict[str, list[object]] = {}
+        self._now: dict[str, list[object]] = {}
+        try:
+            if path is not None:
+                self._before = orjson.loads(path.read_bytes())
+        except (FileNotFoundError, orjson.JSONDecodeError):
+            pass
+
+    def find(self, target: Path, made_of: str) -> Released | None:
+        """Return what is under a name, if it was made of just this and has not been touched since."""
+        known = self._before.get(target.name)
+        if known is None or known[:2] != [made_of, _look_of(target)]:
+            return None
+        self._now[target.name] = known
+        return Released(str(known[2]), target.stat().st_size)
+
+    def add(self, target: Path, made_of: str, released: Released) -> None:
+        """Remember a file that was written or compared."""
+        self._now[target.name] = [made_of, _look_of(target), released.digest]
+
+    def save(self) -> None:
+        """Write down what was found or added, and forget the rest."""
+        if self._path is not None and self._now != self._before:
+            write_whole(self._path, orjson.dumps(self._now))
+
+
+class Placing:
+    """Puts finished pictures under their names.
+
+    Args:
+        finished: The shelf that they are on.
+        metadata: What the campaign asks for.
+        memory: What was placed before.
+    """
+
+    def __init__(self, finished: Shelf, metadata: Metadata, memory: ReleasedBefore) -> None:
+        self._finished, self._metadata, self._memory = finished, metadata, memory
+
+    def place_all(
+        self, wanted: Mapping[Path, State], generated_at: Callable[[State], str | None]
+    ) -> Iterator[tuple[State, Path, Released | DamagedError]]:
+        """Put many pictures under their names, on all cores; see `place`, whose error is returned here."""
+
+        def placed(target: Path) -> Released | DamagedError:
+            try:
+                return self.place(wanted[target], target, generated_at(wanted[target]))
+            except DamagedError as error:
+                return error
+
+        with ThreadPoolExecutor() as pool:  # hashing, reading and writing let go of the interpreter's lock
+            for (target, state), result in zip(wanted.items(), pool.map(placed, wanted), strict=True):
+                yield state, target, result
+
+    def place(self, state: State, target: Path, generated_at: str | None) -> Released:
+        """Put one finished picture under its name; a file that is right already keeps its time.
+
+        Args:
+            state: A request whose picture is finished.
+            target: The name.
+            generated_at: When its raw picture came.
+
+        Raises:
+            DamagedError: If the store's file is damaged or gone.
+        """
+        assert state.finished is not None
+        if not self._metadata.xmp:
+            return self._link(state, target)
+        packet = provenance_of(state, self._metadata, generated_at).packet()
+        made_of = hashlib.sha256(packet).hexdigest()  # the digest of the pixels is in it
+        known = self._memory.find(target, made_of)
+        if known is not None:
+            return known
+        bare = self._finished.read(state.finished)
+        try:
+            data = with_packet(bare, packet)
+        except ValueError as error:
+            print(f"imagemake: {target} is released without XMP: {error}", file=sys.stderr)
+            return self._link(state, target)
+        if not (target.exists() and target.stat().st_size == len(data) and target.read_bytes() == data):
+            write_whole(target, data)
+        released = Released(hashlib.sha256(data).hexdigest(), len(data))
+        self._memory.add(target, made_of, released)
+        return released
+
+    def _link(self, state: State, target: Path) -> Released:
+        assert state.finished is not None
+        source = self._finished.path(state.finished)
+        if not (target.exists() and _is_same(target, source)):
+            link_or_copy(source, target)
+        return Released(state.finished.digest, source.stat().st_size)
+
+
+def is_as_released(path: Path, state: State, metadata: Metadata) -> bool:
+    """Say whether a file is just what releasing a request's picture would write, without asking the journal."""
+    assert state.finished is not None
+    data = path.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    if not metadata.xmp:
+        return digest == state.finished.digest
+    try:
+        packet, bare = packet_of(data), without_packet(data)
+    except ValueError:  # either no picture any more, or one that cannot hold XMP
+        return digest == state.finished.digest
+    if packet is None or hashlib.sha256(bare).hexdigest() != state.finished.digest:
+        return False
+    # Only the journal knows the time; it never changes, so that of the file itself will do.
+    return packet == provenance_of(state, metadata, created_in(packet)).packet() and with_packet(bare, packet) == data
+
+
+def _look_of(path: Path) -> list[int]:
+    # What changes when somebody writes the file; nobody can set back the time of the inode's last change.
+    try:
+        now = path.stat()
+    except FileNotFoundError:
+        return []
+    return [now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino]
+
+
+def _is_same(target: Path, source: Path) -> bool:
+    one, other = target.stat(), source.stat()
+    if (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino):
+        return True
+    return one.st_size == other.st_size and target.read_bytes() == source.read_bytes()

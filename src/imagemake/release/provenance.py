@@ -1,0 +1,189 @@
+"""Where a released picture came from, as the XMP packet that travels in its file.
+
+Whoever gets the file alone can read from it that a machine made it, which one, and by which key to ask for the rest.
+Properties are those of the IPTC Photo Metadata Standard 2025.1 and of XMP where they have one, and ours for the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as Xml
+from xml.sax.saxutils import escape
+
+from imagemake import __version__
+from imagemake.providers import provider_class
+
+if TYPE_CHECKING:
+    from imagemake.planning.settle import State
+    from imagemake.wanted.metadata import Metadata
+
+NAMESPACES = {
+    "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
+    "xmp": "http://ns.adobe.com/xap/1.0/",
+    "imagemake": "urn:imagemake:provenance:1#",
+}
+AI_SOURCE_TYPES = ("trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia")
+SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+
+# In bytes of escaped UTF-8: all together stay below what a JPEG segment holds.
+MOST_TEXT_BYTES, MOST_PROMPT_BYTES = 2_000, 40_000
+_CUT = " […]"
+_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_REPLACED = "\ufffd"
+_CREATED = "xmp:CreateDate"
+_PROMPT = "Iptc4xmpExt:AIPromptInformation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What a released file says about itself.
+
+    Attributes:
+        source_type: A code of IPTC's digital source types: `trainedAlgorithmicMedia` and so on.
+        provider: Registered name of the provider.
+        model: Model name with its version.
+        name: The request's name.
+        key: Its key, 64 hexadecimal digits.
+        seed: Its seed.
+        content_digest: SHA-256 of the file without this packet.
+        status: ``accepted``, or ``approved`` where a person decided.
+        note: What the reviewer wrote to that decision.
+        generated_at: When the raw picture came, ISO 8601 in UTC.
+        prompt: As it was sent; None where it is kept out of files.
+    """
+
+    source_type: str
+    provider: str
+    model: str
+    name: str
+    key: str
+    seed: int
+    content_digest: str
+    status: str
+    note: str = ""
+    generated_at: str | None = None
+    prompt: str | None = None
+
+    def packet(self) -> bytes:
+        """Return the XMP packet; equal facts give equal bytes, of at most `MOST_PACKET_BYTES`."""
+        is_ai = self.source_type in AI_SOURCE_TYPES  # readers take the mere presence of these for AI
+        properties = {
+            "Iptc4xmpExt:DigitalSourceType": SOURCE_TYPES + self.source_type,
+            "Iptc4xmpExt:AISystemUsed": self.provider if is_ai else None,
+            "Iptc4xmpExt:AISystemVersionUsed": self.model if is_ai else None,
+            _PROMPT: self.prompt,
+            "xmp:CreatorTool": f"imagemake {__version__}",
+            _CREATED: self.generated_at,
+            "imagemake:Name": self.name,
+            "imagemake:Key": self.key,
+            "imagemake:Provider": self.provider,
+            "imagemake:Model": self.model,
+            "imagemake:Seed": str(self.seed),
+            "imagemake:ContentDigest": self.content_digest,
+            "imagemake:Status": self.status,
+            "imagemake:ReviewNote": self.note,
+        }
+        lines = [
+            f"   <{name}>{_bounded(value, MOST_PROMPT_BYTES if name == _PROMPT else MOST_TEXT_BYTES)}</{name}>\n"
+            for name, value in properties.items()
+            if value
+        ]
+        spaces = "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in NAMESPACES.items())
+        return (
+            '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
+            f'<x:xmpmeta xmlns:x="adobe:ns:meta/">\n <rdf:RDF xmlns:rdf="{_RDF}">\n'
+            f'  <rdf:Description rdf:about=""{spaces}>\n{"".join(lines)}  </rdf:Description>\n'
+            ' </rdf:RDF>\n</x:xmpmeta>\n<?xpacket end="r"?>'
+        ).encode()
+
+
+def provenance_of(state: State, metadata: Metadata, generated_at: str | None) -> Provenance:
+    """Return what the released file of a request says about itself.
+
+    Args:
+        state: Where the request stands; its picture is finished.
+        metadata: What the campaign asks for.
+        generated_at: When the raw picture came, as the journal tells it.
+    """
+    assert state.finished is not None
+    recipe, review = state.recipe, state.review
+    return Provenance(
+        source_type=source_type_of(recipe.provider, with_files=bool(recipe.files)),
+        provider=recipe.provider,
+        model=recipe.model,
+        name=state.request.name,
+        key=state.key,
+        seed=recipe.seed,
+        content_digest=state.finished.digest,
+        status="accepted" if review is None else "approved",
+        note=review.note if review else "",
+        generated_at=generated_at,
+        prompt=recipe.prompt if metadata.prompt == "embed" else None,
+    )
+
+
+@lru_cache
+def source_type_of(provider: str, *, with_files: bool) -> str:
+    """Return IPTC's code for how pictures of a provider come about.
+
+    Args:
+        provider: Registered name. One that sets ``trained = False`` draws by rules, without a trained model.
+        with_files: Whether reference pictures went in.
+    """
+    if not getattr(provider_class(provider), "trained", True):
+        return "compositeSynthetic" if with_files else "algorithmicMedia"
+    return AI_SOURCE_TYPES[with_files]
+
+
+def properties_in(packet: bytes) -> Mapping[str, str]:
+    """Read the plain properties of an XMP packet, by names such as ``imagemake:Key``; only the namespaces that we use.
+
+    Args:
+        packet: From any file, so hostile; entities and document types are not read.
+
+    Raises:
+        ValueError: If it is no XMP packet in UTF-8.
+    """
+    text = packet.decode("utf-8").strip("\ufeff\0 \t\r\n")
+    if "<!" in text:  # what our packets never hold, and entities need
+        raise ValueError("the XMP packet holds declarations, which are not read")
+    try:
+        root = Xml.fromstring(text)  # noqa: S314 - without declarations there is nothing to expand
+    except Xml.ParseError as error:
+        raise ValueError(f"the XMP packet cannot be read: {error}") from error
+    prefixes = {uri: prefix for prefix, uri in NAMESPACES.items()}
+    found: dict[str, str] = {}
+    for description in root.iter(f"{{{_RDF}}}Description"):
+        pairs = [*description.attrib.items(), *((child.tag, child.text or "") for child in description)]
+        for tag, value in pairs:
+            uri, _, name = tag.removeprefix("{").partition("}")
+            if uri in prefixes:
+                found.setdefault(f"{prefixes[uri]}:{name}", value)
+    return found
+
+
+def created_in(packet: bytes) -> str | None:
+    """Return the time of generation that one of our own packets tells."""
+    try:
+        return properties_in(packet).get(_CREATED)
+    except ValueError:
+        return None
+
+
+def _bounded(text: str, most_bytes: int) -> str:
+    """Escape text for XML, without what XML cannot hold, and cut it to a number of bytes."""
+    safe = _NO_XML.sub(_REPLACED, text[:most_bytes])  # a character is a byte or more, so the rest is cut anyway
+    escaped = escape(safe, {"\r": "&#13;"})
+    if len(safe) == len(text) and len(escaped.encode()) <= most_bytes:
+        return escaped
+    least, most = 0, len(safe)
+    while least < most:
+        middle = (least + most + 1) // 2
+        fits = len(escape(safe[:middle], {"\r": "&#13;"}).encode()) + len(_CUT.encode()) <= most_bytes
+        least, most = (middle, most) if fits else (least, middle - 1)
+    return escape(safe[:least], {"\r": "&#13;"}) + _CUT
