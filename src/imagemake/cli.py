@@ -49,6 +49,26 @@ Keys: A approve, R reject, G make again, N note, U undo, ? all of them. More: do
 """
 
 
+INSPECT_DESCRIPTION = """\
+Tells where one picture came from: its row of the manifest and the catalog, prompt, model, seed and key, every call for
+it with time, cost and the provider's own request id, earlier attempts, what was measured, and what people decided.
+
+PICTURE is a file (released, of the store, or a copy that came back from somewhere: its XMP has the key), a key, or a
+name of the manifest. Run it in the project that made the picture.
+
+Says what does not match, such as a file that was changed after its release, and ends with 1 then; with 2 where nothing
+here knows the picture.
+"""
+INSPECT_EXAMPLES = """\
+examples:
+  a released picture, and a copy from a mail
+    imagemake inspect results/images/MUG-1_red.jpg
+    imagemake inspect ~/Downloads/mug.jpg
+  the request id of each call, for the provider's support
+    imagemake inspect MUG-1_red --json | jq -r .calls[].request_id
+"""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; ends the process with 1 where it found something wrong."""
     options = _parser().parse_args(arguments)
@@ -92,6 +112,16 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )
+    inspect = commands.add_parser(
+        "inspect",
+        help="tell where one picture came from, and whether it is what was released",
+        description=INSPECT_DESCRIPTION,
+        epilog=INSPECT_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    inspect.add_argument("picture", metavar="PICTURE", help="a file, a key of 64 digits, or a name")
+    inspect.add_argument("--json", action="store_true", help="all of it for programs")
+    inspect.set_defaults(run=_inspect)
     _add_ledger_options(
         commands.add_parser(
             "ledger",
@@ -209,6 +239,20 @@ def _ledger(options: argparse.Namespace) -> int:
     else:
         _print_lines(lines_of_sums(sum_calls(calls, by), options.format))
     return 0
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from imagemake.inspecting import Inspector
+    from imagemake.inspecting_lines import json_of, lines_of
+    from imagemake.problems import UserError
+
+    try:
+        found = Inspector(Path()).inspect(options.picture)
+    except UserError as mistakes:
+        print(mistakes, file=sys.stderr)
+        return 2
+    _print_lines([json_of(found)] if options.json else lines_of(found))
+    return 1 if found.mismatches else 0
 
 
 def _review(options: argparse.Namespace) -> int:

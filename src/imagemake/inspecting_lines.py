@@ -1,0 +1,81 @@
+"""What `imagemake inspect` prints about one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from imagemake.inspecting import Inspection, history_of
+
+_WIDTH = 14
+_MOST_CHARACTERS = 2_000
+_DETAILS = ("measure.", "variable.", "parameter.")
+
+
+def json_of(found: Inspection) -> str:
+    """Write it for programs."""
+    return orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
+
+
+def lines_of(found: Inspection) -> Iterator[str]:
+    """Write it for people; what comes from files is made printable and cut."""
+    row, recipe = found.row or {}, found.recipe or {}
+    if found.file:
+        yield _line("file", found.file.path)
+        yield _line("digest", found.file.digest)
+    yield _line("key", found.key)
+    if row:
+        yield _line("name", row["name"])
+        yield _line("release", f"{found.release}/{row['file']}" if row["file"] else f"{found.release}, without a file")
+        yield _line("verdict", ": ".join(filter(None, (row["verdict"], row["reasons"]))))
+        yield _line("catalog row", row["catalog_row"])
+    is_shown = row.get("key") == found.key  # else it is an earlier attempt, and the row tells of another one
+    for column in ("prompt", "negative_prompt", "provider", "model", "seed"):
+        value = recipe.get(column, row.get(column, "") if is_shown else "")
+        if value != "":
+            yield _line(column.replace("_", " "), value)
+    yield _line("raw picture", found.raw or "not in the store")
+    for column, value in row.items():
+        if column.startswith(_DETAILS) and value and (is_shown or column.startswith("variable.")):
+            yield _line("", f"{column} = {value}")
+    if found.file and not row:
+        yield from (_line("its XMP says", f"{name} = {value}") for name, value in found.file.xmp.items())
+    for past in history_of(found.row):
+        why = "; ".join(past["reasons"])
+        yield _line("earlier", f"attempt {past['attempt'] + 1}, seed {past['seed']}: {why}; key {past['key']}")
+    yield from _calls(found)
+    for review in found.reviews:
+        words = f"{review['decision']} by {review['reviewer'] or 'nobody named'} {review['time']} {review['note']}"
+        yield _line("review", words)
+    yield from (_line("DOES NOT MATCH", mismatch) for mismatch in found.mismatches)
+    if not found.mismatches:
+        yield _line("matches", "file, manifest, store and journal agree, as far as they are here")
+
+
+def _calls(found: Inspection) -> Iterator[str]:
+    if not found.calls:
+        yield _line("calls", "none in the journal")
+    for call in found.calls:
+        yield _line("call", _call_words(call) + ("" if call["key"] == found.key else f"; key {call['key']}"))
+
+
+def _call_words(call: Mapping[str, Any]) -> str:
+    cost = "cost unknown" if call["cost_usd"] is None else f"${call['cost_usd']:.4f}"
+    seconds = "" if call["seconds"] is None else f", {call['seconds']:.1f} s"
+    why = "".join(f", {call[name]}" for name in ("code", "message") if call[name])
+    request = f", request {call['request_id']}" if call["request_id"] else ""
+    return f"{call['at']} attempt {call['attempt'] + 1}: {call['outcome']}{why}, {cost}{seconds}{request}"
+
+
+def _line(heading: str, value: object) -> str:
+    return f"{heading:<{_WIDTH}}  {_shown(value)}"
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    text = text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
+    # A terminal obeys what it is told in escape sequences.
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
