@@ -6,6 +6,7 @@ import pytest
 
 from imagemake.batch import Failure
 from imagemake.journal import Outcome
+from imagemake.planning.earlier import EarlierPictures, Shown
 from imagemake.planning.inventory import JournalFacts, KeyHistory
 from imagemake.planning.reviews import Review
 from imagemake.planning.settle import NearDuplicates, Policy, Stage, settle
@@ -211,6 +212,27 @@ def test_the_same_shape_in_another_color_is_no_near_duplicate():
     for state, color in zip(world.settle(), ("80", "a0"), strict=True):
         world.make(state, phash="00000000000000ff", color=color)
     assert [state.stage for state in world.settle()] == [Stage.FINISH, Stage.FINISH]
+
+
+def test_a_picture_that_repeats_an_earlier_release_is_rejected_with_its_name_unless_a_person_approved_it(mug):
+    mug.make(mug.one(), phash="00000000000000ff")
+    earlier = Shown(name="cup", key="c" * 64, model="preview-1", hash="00000000000000fe", colors="80" * 27)
+    mug.policy = replace(mug.policy, earlier=EarlierPictures([earlier], ["spring.parquet"]))
+    state = mug.one()
+    assert (state.why, state.attempt) == ("attempt 2: near_duplicate", 1)
+    assert str(state.past[0].reasons[0]) == "near_duplicate: nearly the same picture as cup of spring.parquet"
+    mug.reviews[state.past[0].key] = Review("approve", "", "kim", "2026-11-01")
+    assert (mug.one().stage, mug.one().attempt) == (Stage.FINISH, 0)
+
+
+def test_what_repeats_an_earlier_release_takes_no_other_picture_of_this_one_along():
+    world = World("a", "b")
+    for state, shown in zip(world.settle(), ("00000000000000ff", "00000000000000f0"), strict=True):
+        world.make(state, phash=shown)
+    earlier = Shown(name="cup", key="c" * 64, model="preview-1", hash="0000000000000fff", colors="80" * 27)
+    world.policy = replace(world.policy, earlier=EarlierPictures([earlier], ["spring.parquet"]))
+    a, b = world.settle()
+    assert (a.attempt, b.attempt, b.stage) == (1, 0, Stage.FINISH)
 
 
 def test_near_duplicates_are_let_be_where_the_campaign_says_so():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Rows = NDArray[np.intp]
+    Pairs = Callable[[Rows, Rows], NDArray[np.bool_]]
 
 HASH_BITS = 64
 
@@ -72,6 +74,47 @@ def near_duplicates_of_earlier(
     return dict(zip(dropped.tolist(), owner[dropped].tolist(), strict=True))
 
 
+@dataclass(frozen=True, slots=True)
+class Prints:
+    """What pictures are compared by.
+
+    Attributes:
+        hashes: Shape (n_pictures,); one 64-bit perceptual hash a picture.
+        colors: Shape (n_pictures, n_values), 0 to 255.
+    """
+
+    hashes: NDArray[np.uint64]
+    colors: NDArray[np.uint8]
+
+
+def first_near(
+    new: Prints, known: Prints, max_distance_bits: int, max_color_levels: int, may_be: Pairs
+) -> dict[int, int]:
+    """Find for each new picture the first known one that it is near to.
+
+    Args:
+        new: Pictures that may be near a known one, or each other, which is nothing.
+        known: With as many colors a picture.
+        max_distance_bits: Largest Hamming distance that counts as near.
+        max_color_levels: Largest difference of any one color value that counts as near.
+        may_be: Says which pairs count, from their rows in `new` and their rows in `known`.
+
+    Returns:
+        Rows of `known` by rows of `new`, those that are near one only.
+    """
+    import numpy as np
+
+    hashes, colors = np.concatenate([new.hashes, known.hashes]), np.concatenate([new.colors, known.colors])
+    search = _Search(hashes, colors, max_distance_bits, max_color_levels)
+    n_new, n_known = len(new.hashes), len(known.hashes)
+    first = np.full(n_new, n_known)
+    for row, position in search.near_pairs(np.arange(n_new), np.arange(n_new, n_new + n_known)):
+        counts = may_be(row, position)
+        np.minimum.at(first, row[counts], position[counts])
+    is_near = np.flatnonzero(first < n_known)
+    return dict(zip(is_near.tolist(), first[is_near].tolist(), strict=True))
+
+
 def _as_scalars(rows: NDArray[np.uint8]) -> NDArray[np.void]:
     # One opaque value a row: np.unique sorts these much faster than rows with axis=0.
     import numpy as np
@@ -103,7 +146,7 @@ class _Search:
         # looks like. The others only have each other left to compare with.
         later = rows[middle:]
         earliest = np.full(len(later), len(kept_before))
-        for row, position in self._near_pairs(later, kept_before):
+        for row, position in self.near_pairs(later, kept_before):
             np.minimum.at(earliest, row, position)
         is_near = earliest < len(kept_before)
         self.owner[later[is_near]] = kept_before[earliest[is_near]]
@@ -121,7 +164,7 @@ class _Search:
                     self.owner[rows[j]] = rows[i]
         return rows[~is_dropped]
 
-    def _near_pairs(self, rows: Rows, kept: Rows) -> Iterator[tuple[Rows, Rows]]:
+    def near_pairs(self, rows: Rows, kept: Rows) -> Iterator[tuple[Rows, Rows]]:
         """Yield all near pairs as positions in `rows` and in `kept`, some at once."""
         import numpy as np
 

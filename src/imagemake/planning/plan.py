@@ -13,6 +13,7 @@ from imagemake.fingerprint import fingerprint
 from imagemake.finish import finish_key, finishing_digest
 from imagemake.planning.candidates import Rivalry
 from imagemake.planning.doors import divide, job_size
+from imagemake.planning.earlier import earlier_pictures
 from imagemake.planning.inventory import Inventory
 from imagemake.planning.settle import OPEN, Policy, Stage, State
 from imagemake.problems import Problem, UserError
@@ -42,14 +43,20 @@ class Batch:
 
 
 def policy_of(campaign: Campaign) -> Policy:
-    """Return what of a campaign decides where a request stands."""
+    """Return what of a campaign decides where a request stands.
+
+    Raises:
+        UserError: If the manifest of an earlier release is missing or cannot be read.
+    """
     finishing = finishing_digest(campaign.postprocess)
+    duplicates = campaign.validation.near_duplicates or None
     return Policy(
         checks=campaign.validation.all_checks(),
         formats=campaign.validation.formats,
         size_as_requested=campaign.validation.size == "requested",
         measures=[measure.identity for measure in campaign.validation.measures_needed()],
-        duplicates=campaign.validation.near_duplicates or None,
+        duplicates=duplicates,
+        earlier=earlier_pictures(duplicates.earlier) if duplicates and duplicates.earlier else None,
         compares_models=MODEL in campaign.variables,
         most_attempts=campaign.attempts.most,
         patches=campaign.attempts.patches,

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, Strict
 
 from imagemake.batch import Measured
 from imagemake.journal import Outcome
@@ -20,6 +20,7 @@ from imagemake.measures import Value
 from imagemake.planning.attempts import edited_prompt, patches_for, recipe_of_attempt
 from imagemake.planning.candidates import NOT_BEST, Rivalry, ranked
 from imagemake.planning.compared import Wanted, values_of
+from imagemake.planning.earlier import EarlierPictures, Shown
 from imagemake.planning.verdict import (
     ACCEPTED,
     UNDECODABLE,
@@ -34,7 +35,7 @@ from imagemake.planning.verdict import (
 )
 from imagemake.recipe import Recipe
 from imagemake.store import Held
-from imagemake.wanted.settings import Section
+from imagemake.wanted.settings import Section, Text
 
 if TYPE_CHECKING:
     from imagemake.planning.inventory import Inventory
@@ -63,6 +64,13 @@ class NearDuplicates(Section):
         description="Largest difference of any mean color in a grid of 3 x 3 fields that still makes them "
         "near-duplicates, in levels of 0 to 255: the perceptual hash sees no colors, and a red mug is no blue one. "
         "Re-encoding changes 1 level, a 2 % crop 4 to 7, white to ivory 7.",
+    )
+    earlier: Annotated[tuple[Text, ...], Strict(False)] = Field(
+        (),
+        description="Manifests (manifest.parquet) of earlier releases, from the project's folder; * and ? stand for "
+        "what they do in a shell. A new picture that is nearly an accepted one of them is rejected. The same "
+        "request's own picture (the same name, or the same key) is none. Nothing under results/: that is written anew.",
+        examples=[["releases/*/manifest.parquet"]],
     )
 
 
@@ -99,6 +107,7 @@ class Policy:
         hold_unknown: Whether a call with unknown outcome keeps its key from being asked for again.
         finish_key: From a raw picture's digest to its finished picture's key.
         rivalry: How many candidates each attempt has, and which is the best.
+        earlier: Pictures of earlier releases, which must not be made again; None where there are none.
     """
 
     checks: Mapping[str, Check]
@@ -112,6 +121,7 @@ class Policy:
     hold_unknown: bool
     finish_key: Callable[[str], str]
     rivalry: Rivalry = field(default_factory=Rivalry)
+    earlier: EarlierPictures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +217,9 @@ def settle(
     while walking:
         verdicts = [(state, _look_at_all(state, inventory, policy, reviews)) for state in walking]
         good = [state for state, verdict in verdicts if verdict is not None and verdict.status is Status.ACCEPTED]
-        losers = _near_duplicates(kept, good, policy, reviews)
+        losers = _repeats(good, policy, reviews)
+        new = [state for state in good if state.request.name not in losers]
+        losers |= _near_duplicates(kept, new, policy, reviews)
         rejected = [state for state, verdict in verdicts if verdict is not None and verdict.status is Status.REJECTED]
         for state in good:
             if state.request.name in losers:
@@ -368,6 +380,28 @@ def _why_validate(missing: Sequence[str], measured: Measured) -> str:
     names = [identity.partition("@")[0] for identity in missing]
     added = [name for name in names if name not in known]
     return f"check added: {', '.join(added)}" if added else f"measure changed: {', '.join(names)}"
+
+
+def _repeats(good: Sequence[State], policy: Policy, reviews: Mapping[str, Review]) -> dict[str, str]:
+    """Find which of the good pictures are nearly one of an earlier release: their names, each to what it repeats."""
+    if policy.duplicates is None or policy.earlier is None:
+        return {}
+    pictures = {state.request.name: _phash(state) for state in good if state.key not in reviews}
+    new = [
+        Shown(
+            name=state.request.name,
+            key=state.key,
+            model=state.request.model or state.recipe.model,
+            hash=str(found["hash"]),
+            colors=str(found["colors"]),
+        )
+        for state in good
+        if (found := pictures.get(state.request.name))
+    ]
+    limits = policy.duplicates
+    return policy.earlier.repeated_by(
+        new, limits.max_distance_bits, limits.max_color_levels, within_models=policy.compares_models
+    )
 
 
 def _near_duplicates(

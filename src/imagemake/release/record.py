@@ -12,6 +12,7 @@ import orjson
 
 from imagemake.files import write_whole
 from imagemake.fingerprint import fingerprint
+from imagemake.planning.earlier import digests
 from imagemake.planning.plan import ALL, IMAGE, NOT_SHOWN, counts, file_name_of, release_digest
 from imagemake.planning.reviews import REVIEWS
 from imagemake.planning.settle import OPEN, Stage, State
@@ -67,7 +68,9 @@ def _seen(order: Order, store: Store, work: Path) -> str:
     """Return a digest of all that decides where requests stand: what is wanted, and the names of what there is."""
     tables = (_names_in(work / folder) for folder in ("validated", "finished"))
     pictures = ((held.file_name for held in shelf.all()) for shelf in (store.raw, store.finished))
+    duplicates = order.campaign.validation.near_duplicates
     wanted = {
+        "earlier": digests(duplicates.earlier) if duplicates else {},
         "record": RECORD_VERSION,
         "campaign": order.campaign.model_dump(mode="json", exclude=set(NOT_SHOWN)),
         "unknown": order.campaign.limits.unknown,
