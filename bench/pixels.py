@@ -21,7 +21,6 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 from imagemake.measures import BUILT_IN, measure_class
 from imagemake.pictures.picture import Picture, open_picture
 from imagemake.pictures.thumbnail import thumbnail
-from imagemake.planning.duplicates import near_duplicates_of_earlier
 from imagemake.postprocess import step_class
 from imagemake.postprocess.encode import encode, finish
 
@@ -173,19 +172,6 @@ def bench_encoding(image: Image.Image) -> None:
     row("finish PNG: crop, JPEG", partial(finish, as_provided(image, "PNG"), [crop], Output("jpeg")))
 
 
-def bench_duplicates() -> None:
-    """Measure the search among 100,000 hashes, spread evenly and in clusters."""
-    random = np.random.default_rng(7)
-    spread = random.integers(0, 2**64, 100_000, dtype=np.uint64)
-    clustered = spread[random.integers(0, 1000, 100_000)]
-    for _ in range(3):
-        clustered = clustered ^ (np.uint64(1) << random.integers(0, 64, 100_000).astype(np.uint64))
-    for name, hashes in (("spread", spread), ("1,000 clusters", clustered), ("all equal", spread * np.uint64(0))):
-        start = time.perf_counter()
-        dropped = near_duplicates_of_earlier(hashes, 6)
-        print(f"{name:26}{time.perf_counter() - start:8.2f} s, {len(dropped):,} dropped")
-
-
 def main() -> None:
     """Print the tables."""
     for title, image in (("photograph", photograph()), ("drawing", drawing())):
@@ -193,8 +179,6 @@ def main() -> None:
         bench_measures(image, bench_opening(image))
         bench_steps(image)
         bench_encoding(image)
-    print("\nnear-duplicates among 100,000, within 6 bits")
-    bench_duplicates()
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagemake.planning import duplicates
+from imagemake.planning import duplicates, sorted_pairs
 from imagemake.planning.duplicates import near_duplicates_of_earlier
+from imagemake.planning.sorted_pairs import NotFasterError, near_pairs_by_sorting
 
 
 def one_by_one(hashes, max_distance_bits, colors=None, max_color_levels=0):
@@ -40,12 +41,15 @@ def clustered_hashes(draw):
     return np.array(values, dtype=np.uint64)
 
 
-@pytest.fixture(params=["looking up", "comparing all"])
+@pytest.fixture(params=["looking up", "comparing all", "sorting", "sorting what has few pairs"])
 def way(request, monkeypatch):
     """Split down to a few rows, and find pairs one way or the other, whatever would be faster."""
     monkeypatch.setattr(duplicates, "_SMALLEST_SPLIT", 12)
     monkeypatch.setattr(duplicates, "_PAIRS_AT_ONCE", 16)
-    monkeypatch.setattr(duplicates, "_PAIR_NS", 1e12 if request.param == "looking up" else 0)
+    monkeypatch.setattr(duplicates, "_PAIR_NS", 0 if request.param == "comparing all" else 1e12)
+    monkeypatch.setattr(duplicates, "_MOST_PAIRS_A_ROW", 2 if request.param == "sorting what has few pairs" else 1e9)
+    if request.param == "looking up":
+        monkeypatch.setattr(sorted_pairs, "_SORT_NS", 1e99)
 
 
 @pytest.mark.usefixtures("way")
@@ -104,6 +108,27 @@ def test_twenty_thousand_hashes_in_one_cluster_stay_below_forty_megabytes():
     tracemalloc.stop()
     assert len(dropped) > 19_000
     assert peak_bytes < 40_000_000  # all of their pairs would be 3 GB
+
+
+@pytest.mark.parametrize("max_distance_bits", [0, 1, 4, 7, 11])
+def test_sorting_finds_every_near_pair_once(max_distance_bits):
+    random = np.random.default_rng(max_distance_bits)
+    hashes = random.integers(0, 2**64, 50, dtype=np.uint64)[random.integers(0, 50, 500)]
+    for _ in range(max_distance_bits):
+        hashes = hashes ^ (np.uint64(1) << random.integers(0, 64, 500).astype(np.uint64))
+    found = [
+        tuple(sorted(pair))
+        for rows, others in near_pairs_by_sorting(hashes, max_distance_bits, most_ns=1e18)
+        for pair in zip(rows.tolist(), others.tolist(), strict=True)
+    ]
+    bits = np.bitwise_count(hashes[:, np.newaxis] ^ hashes)
+    expected = zip(*np.nonzero(np.triu(bits <= max_distance_bits, k=1)), strict=True)
+    assert sorted(found) == [(int(one), int(other)) for one, other in expected]
+
+
+def test_sorting_gives_up_where_one_shape_has_many_colors():
+    with pytest.raises(NotFasterError):
+        list(near_pairs_by_sorting(np.zeros(5000, dtype=np.uint64), 4, most_ns=1e7))
 
 
 def test_nothing_in_nothing_out():

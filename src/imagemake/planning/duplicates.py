@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
+
+from imagemake.planning.sorted_pairs import NotFasterError, near_pairs_by_sorting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +27,7 @@ _PAIRS_AT_ONCE = 1 << 17  # what stays in a core's own cache
 _PAIR_NS = 1.3  # to compare one pair
 _TABLES_NS, _LOOKUP_ALL_NS, _LOOKUP_NS = 2e6, 3e4, 2.0  # to set up, to look up with one flip, each key of that
 _CANDIDATE_NS = 30.0  # to compare one pair that was looked up
+_MOST_PAIRS_A_ROW = 4  # near pairs to hold at once; clusters have more, and are halved first
 
 
 def near_duplicates_of_earlier(
@@ -139,7 +142,9 @@ class _Search:
         import numpy as np
 
         if len(rows) <= _SMALLEST_SPLIT:
-            return self._keep_few(rows)
+            return self._keep_by(rows, self._near_pairs_of_all(rows, rows))
+        if (pairs := self._pairs_by_sorting(rows)) is not None:
+            return self._keep_by(rows, [pairs])
         middle = len(rows) // 2
         kept_before = self.keep(rows[:middle])
         # Whoever is near a row kept in the first half is dropped by the earliest such row, whatever the second half
@@ -152,17 +157,37 @@ class _Search:
         self.owner[later[is_near]] = kept_before[earliest[is_near]]
         return np.concatenate([kept_before, self.keep(later[~is_near])])
 
-    def _keep_few(self, rows: Rows) -> Rows:
+    def _keep_by(self, rows: Rows, near_pairs: Iterable[tuple[Rows, Rows]]) -> Rows:
+        """Drop rows by all of their near pairs, sorted by the first of each."""
         import numpy as np
 
         is_dropped = np.zeros(len(rows), dtype=bool)
-        for first, second in self._near_pairs_of_all(rows, rows):
+        for first, second in near_pairs:
             ahead = first < second
             for i, j in zip(first[ahead].tolist(), second[ahead].tolist(), strict=True):
                 if not is_dropped[i] and not is_dropped[j]:
                     is_dropped[j] = True
                     self.owner[rows[j]] = rows[i]
         return rows[~is_dropped]
+
+    def _pairs_by_sorting(self, rows: Rows) -> tuple[Rows, Rows] | None:
+        """Find all near pairs among rows; None where there are very many, or where sorting is not faster."""
+        import numpy as np
+
+        found, n_found = [np.zeros((2, 0), dtype=np.intp)], 0
+        most_ns = len(rows) ** 2 / 2 * _PAIR_NS
+        try:
+            for one, other in near_pairs_by_sorting(self.hashes[rows], self.max_distance_bits, most_ns):
+                first, second = self._of_near_color(rows, rows, np.minimum(one, other), np.maximum(one, other))
+                found.append(np.stack([first, second]))
+                n_found += len(first)
+                if n_found > _MOST_PAIRS_A_ROW * len(rows):
+                    return None
+        except NotFasterError:
+            return None
+        first, second = np.concatenate(found, axis=1)
+        order = np.argsort(first * len(rows) + second)
+        return first[order], second[order]
 
     def near_pairs(self, rows: Rows, kept: Rows) -> Iterator[tuple[Rows, Rows]]:
         """Yield all near pairs as positions in `rows` and in `kept`, some at once."""

@@ -1,0 +1,93 @@
+"""Near-duplicates among 10,000, 100,000 and a million hashes: seconds, memory, and whether the answer is exact.
+
+Run it with ``python bench/near_duplicates.py``; each figure is a process of its own. Hashes are made here: spread
+evenly; with one picture in ten a near copy of another; and in clusters of about 100 around one hash, as the pictures of
+one product are. The answer is compared with that of comparing one by one: wholly at 10,000, and for 300 pictures, drawn
+by chance, above that.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imagemake.planning.duplicates import near_duplicates_of_earlier
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SIZES = (10_000, 100_000, 1_000_000)
+KINDS = ("spread", "copies", "clusters")
+SAMPLE = 300
+
+
+def hashes_of(kind: str, n: int) -> NDArray[np.uint64]:
+    """Make hashes."""
+    random = np.random.default_rng(7)
+    hashes = random.integers(0, 2**64, n, dtype=np.uint64)
+    if kind == "copies":
+        chosen = random.permutation(n)
+        copies, originals = chosen[: n // 10], chosen[n // 10 : n // 10 * 2]
+        hashes[copies] = flipped(hashes[originals], 2, random)
+    if kind == "clusters":
+        hashes = flipped(hashes[random.integers(0, n // 100, n)], 3, random)
+    return hashes
+
+
+def flipped(hashes: NDArray[np.uint64], bits: int, random: np.random.Generator) -> NDArray[np.uint64]:
+    """Flip some bits of each, drawn by chance."""
+    for _ in range(bits):
+        hashes = hashes ^ (np.uint64(1) << random.integers(0, 64, len(hashes)).astype(np.uint64))
+    return hashes
+
+
+def is_exact(hashes: NDArray[np.uint64], max_distance_bits: int, dropped: dict[int, int]) -> bool:
+    """Compare rows with all kept ones before them: a dropped one with the first near one, a kept one with none."""
+    kept = np.ones(len(hashes), dtype=bool)
+    kept[list(dropped)] = False
+    rows = range(len(hashes))
+    if len(hashes) > SIZES[0]:
+        random = np.random.default_rng(8)
+        rows = [*random.choice(len(hashes), SAMPLE).tolist(), *random.permutation(list(dropped))[:SAMPLE].tolist()]
+    for row in rows:
+        near = kept[:row] & (np.bitwise_count(hashes[:row] ^ hashes[row]) <= max_distance_bits)
+        if dropped.get(row) != (int(near.argmax()) if near.any() else None):
+            return False
+    return True
+
+
+def measure(kind: str, n: int, max_distance_bits: int) -> None:
+    """Print one line of the table."""
+    hashes = hashes_of(kind, n)
+    near_duplicates_of_earlier(hashes[:10], max_distance_bits)  # so that imports are not measured
+    start, start_cpu = time.perf_counter(), time.process_time()
+    dropped = near_duplicates_of_earlier(hashes, max_distance_bits)
+    wall_s, cpu_s = time.perf_counter() - start, time.process_time() - start_cpu
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # numpy and the hashes included
+    exact = "yes" if is_exact(hashes, max_distance_bits, dropped) else "NO"
+    figures = f"{n:,} | {wall_s:.2f} | {cpu_s:.2f} | {peak_mb:.0f} | {len(dropped):,} | {exact}"
+    print(f"| {kind} | {max_distance_bits} | {figures} |", flush=True)
+
+
+def main() -> None:
+    """Print the table; with arguments, one line of it."""
+    if len(sys.argv) > 1:
+        kind, n, bits = sys.argv[1:]
+        measure(kind, int(n), int(bits))
+        return
+    print(
+        "| hashes | bits | n | wall, s | CPU, s | peak, MB | dropped | exact |", "|---" * 8 + "|", sep="\n", flush=True
+    )
+    for bits in (4, 6):
+        for kind in KINDS:
+            for n in SIZES:
+                subprocess.run([sys.executable, __file__, kind, str(n), str(bits)], check=True)
+
+
+if __name__ == "__main__":
+    main()
