@@ -40,6 +40,7 @@ from imagemake.measures.colors import Colors
 from imagemake.measures.text import Text
 from imagemake.pictures.color_words import named_colors
 from imagemake.pictures.picture import open_picture
+from imagemake.planning.consistency import Colored, Consistency, mean_color, odd_ones
 from imagemake.recipe import Recipe
 from imagemake.store import Store
 from imagemake.validate import load_measures, validate_batch
@@ -48,6 +49,7 @@ from imagemake.wanted.chosen import chosen_measure
 Values = Mapping[str, Any]
 COLORS = ("red", "orange", "mustard", "green", "teal", "navy", "purple", "pink", "black", "beige")
 SIDE_PX = 1024
+DISTANCES = (5, 10)  # of colors that are odd in their group
 
 
 @cache
@@ -157,6 +159,43 @@ def _print_subjects(on_white: list[Image.Image]) -> None:
     row("subject", "nothing there: `share` below 2 %", _blank(), on_white, lambda v: v["share"] < 0.02)
 
 
+def print_consistency() -> None:
+    """Print which odd pictures are found among eight of the same thing, and how many of the eight are blamed."""
+    limits = " | ".join(f"`max_distance: {most:g}`: found | of the others, blamed" for most in DISTANCES)
+    print(f"\n| odd one of nine pictures of a thing | {limits} |\n{'|---' * (1 + 2 * len(DISTANCES))}|")
+    casts = {
+        "a yellow cast: blue at 90 %": (1.0, 1.0, 0.9),
+        "a yellow cast: blue at 80 %": (1.0, 1.0, 0.8),
+        "a third of a stop darker (80 % of each level)": (0.8, 0.8, 0.8),
+    }
+    for title, factors in casts.items():
+        _print_odd_ones(title, lambda thing, factors=factors: _cast(studio(thing), factors))  # type: ignore[misc]
+    _print_odd_ones("the thing dyed teal", lambda thing: studio(tinted(thing, (0, 128, 128))))
+    _print_odd_ones("#f5efe0 where the others are white", lambda thing: studio(thing, "#f5efe0"))
+
+
+def _cast(image: Image.Image, factors: Sequence[float]) -> Image.Image:
+    table = [round(level * factor) for factor in factors for level in range(256)]
+    return image.point(table)
+
+
+def _print_odd_ones(title: str, odd: Callable[[Image.Image], Image.Image]) -> None:
+    pictures = []
+    for number, thing in enumerate(things()):
+        shown = [*(studio(thing, left=0.36 + 0.04 * place) for place in range(8)), odd(thing)]
+        for place, image in enumerate(shown):
+            color = mean_color(str(read("colors", image)["palette"]))
+            name = f"{'odd' if place == 8 else 'good'} {number} {place}"
+            pictures.append(Colored(name, (str(number),), color))
+    cells = []
+    for most in DISTANCES:
+        odd_names = set(odd_ones(pictures, Consistency(by=("thing",), max_distance=most)))
+        for kind in ("odd", "good"):
+            of_kind = [one.name in odd_names for one in pictures if one.name.startswith(kind)]
+            cells += [_of(of_kind)]
+    print(f"| {title} | {' | '.join(cells)} |")
+
+
 def print_costs() -> None:
     """Print what each measure takes, beside decoding."""
     files = [as_provided(ImageOps.fit(image, (SIDE_PX, SIDE_PX)), "PNG") for image in list(photographs().values())[::3]]
@@ -219,6 +258,7 @@ def _loaded(names: tuple[str, ...]) -> dict[str, Measure]:
 def main() -> None:
     """Print the tables."""
     print_findings()
+    print_consistency()
     print_costs()
     print("\n| measures | pictures a second, two jobs | ms of processor a picture | sum of its parts, ms |")
     print("|---|---|---|---|")

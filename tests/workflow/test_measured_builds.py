@@ -38,3 +38,22 @@ def test_a_color_that_nobody_knows_ends_the_dry_run_with_its_row(tmp_path):
     assert "config/catalog.csv, row 3" in done.stderr + done.stdout
     assert "'sunset dreams' names no color that is known" in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_one_color_among_five_of_another_waits_for_a_person_and_nothing_is_measured_for_it(preview):
+    project = preview(rows=6, attempts={"most": 1}, validation={"near_duplicates": False})
+    for row in range(6):
+        project.edit_row(row, product="coffee mug", color="black" if row == 5 else "white")
+    project.snakemake()
+    calls = project.calls()
+    project.write_config(validation={"near_duplicates": False, "consistency": {"by": ["product"], "max_distance": 5}})
+    assert project.jobs(project.snakemake()) == ["release", "all"]
+    odd = {name: row["reasons"] for name, row in project.manifest().items() if row["verdict"] == "review"}
+    assert list(odd) == ["S005_black"]
+    assert "consistency: darker than the 6 pictures of coffee mug: a color difference of " in odd["S005_black"]
+    assert project.calls() == calls
+
+    project.write_config(validation={"consistency": {"by": ["produkt"]}})
+    done = project.snakemake("-n", expect=1)
+    assert "validation.consistency.by: 'produkt' is neither a column of the catalog nor a variable." in done.stderr
+    assert "Did you mean" in done.stderr

@@ -57,6 +57,7 @@ def policy_of(campaign: Campaign) -> Policy:
         measures=[measure.identity for measure in campaign.validation.measures_needed()],
         duplicates=duplicates,
         earlier=earlier_pictures(duplicates.earlier) if duplicates and duplicates.earlier else None,
+        consistency=campaign.validation.consistency,
         compares_models=MODEL in campaign.variables,
         most_attempts=campaign.attempts.most,
         patches=campaign.attempts.patches,

@@ -2,7 +2,8 @@
 
 A request walks through its attempts: the first one whose picture is missing, unmeasured, good, doubtful or the last is
 where it stands. Near-duplicates are decided attempt by attempt over all requests: of a pair, what a person approved
-stays, then the earlier attempt, then the name that sorts first.
+stays, then the earlier attempt, then the name that sorts first. Colors are compared with the pictures of the group that
+are good so far.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from imagemake.measures import Value
 from imagemake.planning.attempts import edited_prompt, patches_for, recipe_of_attempt
 from imagemake.planning.candidates import NOT_BEST, Rivalry, ranked
 from imagemake.planning.compared import Wanted, values_of
+from imagemake.planning.consistency import CONSISTENCY, Consistency, colored, odd_ones
 from imagemake.planning.earlier import EarlierPictures, Shown
 from imagemake.planning.verdict import (
     ACCEPTED,
@@ -108,6 +110,7 @@ class Policy:
         finish_key: From a raw picture's digest to its finished picture's key.
         rivalry: How many candidates each attempt has, and which is the best.
         earlier: Pictures of earlier releases, which must not be made again; None where there are none.
+        consistency: How far colors may be from those of a group; None where that is not asked.
     """
 
     checks: Mapping[str, Check]
@@ -122,6 +125,7 @@ class Policy:
     finish_key: Callable[[str], str]
     rivalry: Rivalry = field(default_factory=Rivalry)
     earlier: EarlierPictures | None = None
+    consistency: Consistency | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,11 +224,19 @@ def settle(
         losers = _repeats(good, policy, reviews)
         new = [state for state in good if state.request.name not in losers]
         losers |= _near_duplicates(kept, new, policy, reviews)
+        odd = _odd_ones(kept, [state for state in new if state.request.name not in losers], policy, reviews)
         rejected = [state for state, verdict in verdicts if verdict is not None and verdict.status is Status.REJECTED]
         for state in good:
-            if state.request.name in losers:
-                state.reasons = (Reason(NEAR_DUPLICATE, f"nearly the same picture as {losers[state.request.name]}"),)
+            name = state.request.name
+            if name in losers:
+                state.reasons = (Reason(NEAR_DUPLICATE, f"nearly the same picture as {losers[name]}"),)
                 rejected.append(state)
+            elif name in odd:
+                state.reasons = (Reason(CONSISTENCY, odd[name]),)
+                if policy.consistency is not None and policy.consistency.outcome == "reject":
+                    rejected.append(state)
+                else:
+                    state.stage = Stage.REVIEW
             else:
                 kept.append(state)
                 _stand_accepted(state, inventory, policy)
@@ -444,6 +456,19 @@ def _near_duplicates_among(
         for index, of in dropped.items()
         if order[index].request.name not in protected
     }
+
+
+def _odd_ones(
+    kept: Sequence[State], good: Sequence[State], policy: Policy, reviews: Mapping[str, Review]
+) -> dict[str, str]:
+    """Find which of the good pictures have other colors than their groups: their names, each with the words for it."""
+    if policy.consistency is None or not good:
+        return {}
+    by = policy.consistency.by
+    seen = [colored(state.request.name, state.request.variables, state.measured, by) for state in (*kept, *good)]
+    found = odd_ones([picture for picture in seen if picture is not None], policy.consistency)
+    doubtful = {state.request.name for state in good if state.key not in reviews}
+    return {name: words for name, words in found.items() if name in doubtful}
 
 
 def _phash(state: State) -> Mapping[str, Value]:

@@ -23,6 +23,7 @@ from imagemake.budget import Budget
 from imagemake.limits import Limits
 from imagemake.measures import ALWAYS_READ
 from imagemake.models import ModelFacts
+from imagemake.planning.consistency import Consistency
 from imagemake.planning.settle import NearDuplicates
 from imagemake.planning.verdict import DEFAULT_CHECKS, Check
 from imagemake.problems import UserError
@@ -100,8 +101,8 @@ class Attempts(Section):
     patches: Mapping[ReasonCode, Text] = Field(
         default_factory=dict,
         description="Text appended to the prompt of the attempts that follow a rejection, by its reason: a check "
-        "(tone.contrast), a whole measure (tone), near_duplicate, refused (by the provider), or review (a person). A "
-        "check's own patch goes before its measure's.",
+        "(tone.contrast), a whole measure (tone), near_duplicate, consistency, refused (by the provider), or review "
+        "(a person). A check's own patch goes before its measure's.",
         examples=[{"tone": "Bright, even studio light."}],
     )
 
@@ -156,6 +157,13 @@ class Validation(Section):
         default_factory=NearDuplicates,
         description="Compares all pictures of a release with each other, and rejects what looks like another; "
         "false does not. Where `model` is a variable, those of each model are compared by themselves.",
+    )
+
+    consistency: Consistency | None = Field(
+        None,
+        description="Compares the colors of each picture with those of its group, at no cost: nothing is read again. "
+        "Null does not.",
+        examples=[{"by": ["product"], "max_distance": 8}],
     )
 
     def measures_needed(self) -> tuple[Chosen, ...]:

@@ -20,7 +20,7 @@ from imagemake.wanted.text import did_you_mean
 
 # Codes of `imagemake.planning.verdict` that are rules and no quantities, and of failures that are no measure's.
 RULES = ("file.undecodable", "file.size", "file.format", "file.alpha")
-OTHER_REASONS = ("near_duplicate", "refused", "unreadable", "review", "postprocess")
+OTHER_REASONS = ("near_duplicate", "consistency", "refused", "unreadable", "review", "postprocess")
 _DIGEST_DIGITS = 12
 
 
