@@ -118,6 +118,7 @@ def test_a_manifest_that_changes_is_read_again(folder):
     ("pattern", "what", "remedy"),
     [
         ("releases/*/manifest.parquet", "there is no file 'releases/*/manifest.parquet'", "dvc pull"),
+        ("releases/**x", "there is no file 'releases/**x'", "dvc pull"),
         ("results/manifest.parquet", "belongs to this campaign's own release", "Copy the release"),
         ("res*/manifest.parquet", "belongs to this campaign's own release", "Copy the release"),
         ("torn.parquet", "cannot be read as Parquet", "fetch it again"),

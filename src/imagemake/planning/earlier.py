@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,11 +167,10 @@ def digests(patterns: Sequence[str]) -> dict[str, str]:
 
 
 def _matches(pattern: str) -> list[Path]:
-    path = Path(pattern)
-    if not any(character in pattern for character in "*?["):
-        return [path] if path.is_file() else []
-    base = Path(path.anchor) if path.is_absolute() else Path()
-    return sorted(one for one in base.glob(str(path.relative_to(path.anchor))) if one.is_file())
+    if Path(pattern).is_file():  # whatever brackets its name has
+        return [Path(pattern)]
+    # Not Path.glob: it raises where ** is only a part of a name.
+    return sorted(Path(path) for path in glob(pattern, recursive=True) if Path(path).is_file())  # noqa: PTH207
 
 
 def _read(path: Path) -> list[Shown]:
