@@ -96,6 +96,7 @@ def test_what_a_person_approved_comes_before_every_score():
     make(world, BAD, tone(70), tone(80))
     world.reviews[first] = Review("approve", "", "kim", "")
     assert world.one().key == first
+    assert world.one().review == world.reviews[first], "the released file tells it"
 
 
 def test_a_person_can_ask_for_another_attempt_after_all_candidates_are_rejected():
