@@ -21,6 +21,7 @@ from imagemake.problems import Problem, UserError
 
 ADDRESSES = "IMAGEMAKE_ALERTS"
 LONGEST_TEXT = 2000  # characters; some services refuse more
+NOT_TRIED = ("budget", "stopped", "waiting")  # reasons of pictures that nobody asked a provider for in this run
 INSTALL = "Install it: pip install 'imagemake[alerts]', or take alerts out."
 
 Event = Literal["finished", "stopped", "budget", "failures", "crashed"]
@@ -95,9 +96,10 @@ class Alarm:
 
     def tell_failures(self, items: Sequence[Item]) -> None:
         """Tell if more of a job's pictures than the limit were not good enough."""
-        bad = sum(item.finished is None for item in items)
-        if len(items) >= self._settings.least and bad > self._settings.failure_rate * len(items):
-            what = f"{bad:,} of {len(items):,} pictures of one job failed or were rejected"
+        tried = [item for item in items if item.failure is None or item.failure.reason not in NOT_TRIED]
+        bad = sum(item.finished is None for item in tried)
+        if len(tried) >= self._settings.least and bad > self._settings.failure_rate * len(tried):
+            what = f"{bad:,} of {len(tried):,} pictures of one job failed or were rejected"
             self.tell("failures", f"{what}, limit {100 * self._settings.failure_rate:g} %.")
 
     def tell_left_out(self, items: Sequence[Item]) -> None:

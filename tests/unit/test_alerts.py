@@ -49,6 +49,12 @@ def test_failures_are_told_above_the_limit_in_jobs_that_are_large_enough(webhook
     )
 
 
+@pytest.mark.parametrize("reason", ["budget", "stopped", "waiting"])
+def test_what_was_not_tried_is_no_failure(webhook, tmp_path, reason):
+    Alarm(EVERYTHING, "Shop", tmp_path).tell_failures(items(0, 9, Failure(reason, "later")))
+    assert webhook.told == []
+
+
 def test_what_the_budget_left_out_is_told(webhook, tmp_path):
     alarm = Alarm(EVERYTHING, "Shop", tmp_path)
     alarm.tell_left_out(items(3, 0))

@@ -152,6 +152,12 @@ def test_the_full_run_costs_what_the_sample_did_with_its_attempts():
     assert (found.requests, found.to_make, found.accepted) == (1002, 1000, 1002)
 
 
+def test_candidates_take_their_time_too():
+    others = tuple(an_attempt(0, reasons=["not_best: scores 1"]) for _ in range(2))
+    found = forecast([an_entry("a", history=others)], 101, Counter({"gpt-image-1": 100}), {"gpt-image-1": Pace(10)})
+    assert found.seconds == pytest.approx(100 * 3 * 10.0 / 10)
+
+
 def test_a_rate_of_images_bounds_how_soon_it_ends():
     found = forecast([an_entry("a")], 600, Counter({"gpt-image-1": 600}), {"gpt-image-1": Pace(100, 60)})
     assert found.seconds == 600

@@ -257,8 +257,8 @@ def _look_at_all(state: State, inventory: Inventory, policy: Policy, reviews: Ma
     verdicts = [_look(rival, inventory, policy, reviews) for rival in rivals]
     open_ones = [rival for rival, verdict in zip(rivals, verdicts, strict=True) if verdict is None]
     if open_ones:
-        _become(state, open_ones[0])
         state.open_candidates = [rival for rival in open_ones if rival.stage in OPEN]
+        _become(state, (state.open_candidates or open_ones)[0])
         return None
     judged = [(rival, verdict) for rival, verdict in zip(rivals, verdicts, strict=True) if verdict is not None]
     return _go_on_with_best(state, judged, policy.rivalry, reviews)
@@ -495,20 +495,19 @@ def _goes_on(state: State, policy: Policy, reviews: Mapping[str, Review]) -> boo
     """Move a rejected request to its next attempt, if it has one; its last stage stands otherwise."""
     keys = [state.key, *(past.key for past in state.past if past.attempt == state.attempt)]
     decisions = [review for key in keys if (review := reviews.get(key)) is not None]
-    review = next((review for review in decisions if review.decision == "regenerate"), None)
-    asked = review is not None and review.decision == "regenerate"  # then there is one more, however many there were
+    asked = next((review for review in decisions if review.decision == "regenerate"), None)
     last_one = state.attempt + 1 >= policy.most_attempts
     refused = state.stage is Stage.REFUSED
-    # The same prompt would be refused again: only a patch can help.
-    if not asked and (last_one or (refused and not patches_for(["refused"], policy.patches))):
+    # The same prompt would be refused again: only a patch can help. Who asks gets one more, however many there were.
+    if asked is None and (last_one or (refused and not patches_for(["refused"], policy.patches))):
         if not refused:
             state.stage = Stage.REJECTED
         return False
     state.past.append(Past(state.attempt, state.recipe, state.key, state.raw, state.reasons))
     state.attempt += 1
-    if review is not None and asked:
+    if asked is not None:
         state.asked_at = len(state.past)
-        state.asked = replace(state.request.recipe, prompt=edited_prompt(state.recipe.prompt, review))
+        state.asked = replace(state.request.recipe, prompt=edited_prompt(state.recipe.prompt, asked))
     first, patches = state.request.recipe, policy.patches
     if state.asked is not None:
         first = state.asked

@@ -97,10 +97,11 @@ def _cost_usd(entries: Sequence[Entry], n: int) -> float | None:
 
 
 def _seconds(entries: Sequence[Entry], n: int, pace: Pace | None) -> float | None:
-    timed = [(entry.seconds, entry.attempts) for entry in entries if entry.seconds is not None]
+    # Candidates and earlier attempts are calls too.
+    timed = [(entry.seconds, 1 + len(entry.history)) for entry in entries if entry.seconds is not None]
     if not timed or pace is None:
         return None
-    attempts = sum(attempts for _, attempts in timed) / len(timed)
+    calls = sum(calls for _, calls in timed) / len(timed)
     call_s = sum(seconds for seconds, _ in timed) / len(timed)
-    unhindered = n * attempts * call_s / pace.at_once
-    return max(unhindered, MINUTE_S * n * attempts / pace.images_per_min) if pace.images_per_min else unhindered
+    unhindered = n * calls * call_s / pace.at_once
+    return max(unhindered, MINUTE_S * n * calls / pace.images_per_min) if pace.images_per_min else unhindered
