@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from imagemake.planning.reviews import Review
-from imagemake.planning.settle import Stage, State
+from imagemake.planning.state import Stage, State
 from imagemake.postprocess.encode import encode
 from imagemake.recipe import Recipe
 from imagemake.release.pictures import Placing, Released, ReleasedBefore

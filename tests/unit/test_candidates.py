@@ -10,7 +10,7 @@ from unit.test_settle import BAD, GOOD, World
 from imagemake.planning.candidates import NOT_BEST, Rivalry, ranked
 from imagemake.planning.plan import open_states
 from imagemake.planning.reviews import Review
-from imagemake.planning.settle import Stage
+from imagemake.planning.state import Stage
 from imagemake.problems import UserError
 from imagemake.recipe import Recipe
 from imagemake.wanted.campaign import load_campaign

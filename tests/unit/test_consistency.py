@@ -8,7 +8,7 @@ from unit.test_settle import World
 from imagemake.pictures.lab import lab_of
 from imagemake.planning.consistency import Colored, Consistency, colored, mean_color, odd_ones
 from imagemake.planning.reviews import Review
-from imagemake.planning.settle import Stage
+from imagemake.planning.state import Stage
 
 LIMITS = Consistency(by=("product",), max_distance=10, max_spread=3)
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from imagemake.journal import Call
-from imagemake.planning.settle import IN_A_BATCH, Stage
+from imagemake.planning.state import IN_A_BATCH, Stage
 from imagemake.release.entries import Calls, Entries
 from imagemake.store import Store
 

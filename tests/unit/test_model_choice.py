@@ -8,7 +8,7 @@ from imagemake.batch import Item
 from imagemake.planning.doors import Door, door_of
 from imagemake.planning.order import Order
 from imagemake.planning.plan import batches_of, item_of
-from imagemake.planning.settle import State
+from imagemake.planning.state import State
 from imagemake.problems import UserError
 from imagemake.recipe import Recipe
 from imagemake.wanted.campaign import load_campaign

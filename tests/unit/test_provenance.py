@@ -10,7 +10,7 @@ from PIL import Image
 
 from imagemake.pictures.embedded import MOST_PACKET_BYTES, with_packet, without_packet
 from imagemake.planning.reviews import Review
-from imagemake.planning.settle import Stage, State
+from imagemake.planning.state import Stage, State
 from imagemake.postprocess.encode import encode
 from imagemake.recipe import Recipe
 from imagemake.release.pictures import Placing, ReleasedBefore, is_as_released

@@ -9,7 +9,8 @@ from imagemake.journal import Outcome
 from imagemake.planning.earlier import EarlierPictures, Shown
 from imagemake.planning.inventory import JournalFacts, KeyHistory
 from imagemake.planning.reviews import Review
-from imagemake.planning.settle import NearDuplicates, Policy, Stage, settle
+from imagemake.planning.settle import settle
+from imagemake.planning.state import NearDuplicates, Policy, Stage
 from imagemake.planning.verdict import Check, Limit
 from imagemake.recipe import Recipe
 from imagemake.store import Held

@@ -14,7 +14,7 @@ import orjson
 
 from imagemake.batch import Item
 from imagemake.batch_lines import OF_A_FILE
-from imagemake.planning.settle import IN_A_BATCH
+from imagemake.planning.state import IN_A_BATCH
 from imagemake.providers import provider_class
 from imagemake.wanted.model_settings import ModelSettings, settings_of
 

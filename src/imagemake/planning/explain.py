@@ -11,7 +11,7 @@ from imagemake.journal import read_calls
 from imagemake.models import load_models
 from imagemake.planning.estimate import Estimate
 from imagemake.planning.plan import ALL, IMAGE, counts
-from imagemake.planning.settle import IN_A_BATCH, OPEN, Stage, State
+from imagemake.planning.state import IN_A_BATCH, OPEN, Stage, State
 from imagemake.submissions import Submission
 from imagemake.wanted.model_settings import settings_of
 

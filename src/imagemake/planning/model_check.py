@@ -13,7 +13,7 @@ from imagemake.providers.references import takes_references
 from imagemake.wanted.model_settings import settings_of
 
 if TYPE_CHECKING:
-    from imagemake.planning.settle import State
+    from imagemake.planning.state import State
     from imagemake.wanted.campaign import Campaign
     from imagemake.wanted.picture_files import PictureFile
     from imagemake.wanted.references import Attached

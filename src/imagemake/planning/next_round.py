@@ -11,7 +11,7 @@ from imagemake.files import write_whole
 from imagemake.planning.inventory import Inventory
 from imagemake.planning.order import Order
 from imagemake.planning.plan import open_states, write_batches
-from imagemake.planning.settle import Stage, State
+from imagemake.planning.state import Stage, State
 from imagemake.store import Store
 
 

@@ -12,7 +12,8 @@ import orjson
 from imagemake.planning.inventory import Inventory
 from imagemake.planning.plan import policy_of, requests_of_scope
 from imagemake.planning.reviews import REVIEWS, read_reviews
-from imagemake.planning.settle import State, settle
+from imagemake.planning.settle import settle
+from imagemake.planning.state import State
 from imagemake.wanted.campaign import Campaign, load_campaign
 from imagemake.wanted.catalog import Row
 from imagemake.wanted.picture_files import PictureFiles

@@ -15,7 +15,7 @@ from imagemake.planning.candidates import Rivalry
 from imagemake.planning.doors import divide, job_size
 from imagemake.planning.earlier import earlier_pictures
 from imagemake.planning.inventory import Inventory
-from imagemake.planning.settle import OPEN, Policy, Stage, State
+from imagemake.planning.state import OPEN, Policy, Stage, State
 from imagemake.problems import Problem, UserError
 from imagemake.wanted.campaign import Campaign
 from imagemake.wanted.model_choice import MODEL

@@ -25,7 +25,7 @@ from imagemake.planning.measure_check import check_comparisons, check_packages
 from imagemake.planning.model_check import check_models
 from imagemake.planning.order import Order
 from imagemake.planning.plan import ID_DIGITS, open_states, write_batches
-from imagemake.planning.settle import Stage, State
+from imagemake.planning.state import Stage, State
 from imagemake.problems import exit_on_mistakes
 from imagemake.release.entries import Entries
 from imagemake.release.metrics import metrics_of

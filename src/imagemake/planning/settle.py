@@ -8,25 +8,21 @@ are good so far.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
-
-from pydantic import Field, Strict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from imagemake.batch import Measured
 from imagemake.journal import Outcome
-from imagemake.measures import Value
+from imagemake.planning.among import near_duplicates, odd_colors, repeats
 from imagemake.planning.attempts import edited_prompt, patches_for, recipe_of_attempt
 from imagemake.planning.candidates import NOT_BEST, Rivalry, ranked
 from imagemake.planning.compared import Wanted, values_of
-from imagemake.planning.consistency import CONSISTENCY, Consistency, colored, odd_ones
-from imagemake.planning.earlier import EarlierPictures, Shown
+from imagemake.planning.consistency import CONSISTENCY
+from imagemake.planning.state import IN_A_BATCH, OPEN, Past, Policy, Stage, State
 from imagemake.planning.verdict import (
     ACCEPTED,
     UNDECODABLE,
-    Check,
     Reason,
     Status,
     Verdict,
@@ -36,8 +32,6 @@ from imagemake.planning.verdict import (
     still_to_measure,
 )
 from imagemake.recipe import Recipe
-from imagemake.store import Held
-from imagemake.wanted.settings import Section, Text
 
 if TYPE_CHECKING:
     from imagemake.planning.inventory import Inventory
@@ -46,159 +40,6 @@ if TYPE_CHECKING:
 
 NEAR_DUPLICATE = "near_duplicate"
 REVIEW_CODES = {"reject": "review", "regenerate": "regenerate"}
-IN_A_BATCH = "waiting in a batch"
-
-
-class NearDuplicates(Section):
-    """When two pictures of a release count as one."""
-
-    max_distance_bits: int = Field(
-        4,
-        ge=0,
-        le=11,
-        description="Largest difference between the perceptual hashes of two pictures that still makes them "
-        "near-duplicates, in bits of 64. Re-encoding and resizing change at most 4 bits, a 2 % crop 4 to 8.",
-    )
-    max_color_levels: int = Field(
-        6,
-        ge=0,
-        le=255,
-        description="Largest difference of any mean color in a grid of 3 x 3 fields that still makes them "
-        "near-duplicates, in levels of 0 to 255: the perceptual hash sees no colors, and a red mug is no blue one. "
-        "Re-encoding changes 1 level, a 2 % crop 4 to 7, white to ivory 7.",
-    )
-    earlier: Annotated[tuple[Text, ...], Strict(False)] = Field(
-        (),
-        description="Manifests (manifest.parquet) of earlier releases, from the project's folder; * and ? stand for "
-        "what they do in a shell. A new picture that is nearly an accepted one of them is rejected. The same "
-        "request's own picture (the same name, or the same key) is none. Nothing under results/: that is written anew.",
-        examples=[["releases/*/manifest.parquet"]],
-    )
-
-
-class Stage(StrEnum):
-    """What must happen next for a request."""
-
-    GENERATE = "generate"
-    VALIDATE = "validate"
-    FINISH = "finish"
-    DONE = "done"
-    REVIEW = "review"  # a person decides
-    REJECTED = "rejected"  # every attempt was rejected
-    REFUSED = "refused"  # the provider will not make it
-    HELD = "held"  # a call may have been billed, and `limits.unknown` is 'hold'
-
-
-OPEN = (Stage.GENERATE, Stage.VALIDATE, Stage.FINISH)  # what a run can do something about
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What of the campaign decides where a request stands.
-
-    Attributes:
-        checks: Ranges by quantity.
-        formats: File formats that are accepted.
-        size_as_requested: Whether another size than the requested one is a fault.
-        measures: Identities of all measures that must have been read.
-        duplicates: What near-duplicates are; None where they are allowed.
-        compares_models: Whether `model` is a variable: that two models make nearly the same picture of the same prompt
-            and seed is then a result, and no fault.
-        most_attempts: Attempts a request, the first included.
-        patches: Text to append to the prompt, by reason.
-        hold_unknown: Whether a call with unknown outcome keeps its key from being asked for again.
-        finish_key: From a raw picture's digest to its finished picture's key.
-        rivalry: How many candidates each attempt has, and which is the best.
-        earlier: Pictures of earlier releases, which must not be made again; None where there are none.
-        consistency: How far colors may be from those of a group; None where that is not asked.
-    """
-
-    checks: Mapping[str, Check]
-    formats: Sequence[str]
-    size_as_requested: bool
-    measures: Sequence[str]
-    duplicates: NearDuplicates | None
-    compares_models: bool
-    most_attempts: int
-    patches: Mapping[str, str]
-    hold_unknown: bool
-    finish_key: Callable[[str], str]
-    rivalry: Rivalry = field(default_factory=Rivalry)
-    earlier: EarlierPictures | None = None
-    consistency: Consistency | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """An attempt that was not good enough."""
-
-    attempt: int
-    recipe: Recipe
-    key: str
-    raw: Held | None
-    reasons: tuple[Reason, ...]
-
-
-@dataclass(slots=True)
-class State:
-    """Where a request stands.
-
-    Attributes:
-        request: The request.
-        recipe: The current attempt's.
-        key: Its key.
-        attempt: From 0.
-        stage: What must happen next.
-        why: Why, for what is open.
-        raw: The current attempt's picture.
-        measured: What was read from it.
-        reasons: Why it was not simply accepted.
-        finish_key: The finished picture's, for accepted ones.
-        finished: The finished picture.
-        past: Earlier attempts.
-        asked: What the next attempts derive from where a person wrote another prompt.
-        asked_at: How many of `past` were there before that.
-        candidate: Which of the attempt's candidates this is, from 0.
-        open_candidates: Those about which something must be done before the best one is known.
-        next_best: Other good candidates, the best first.
-        is_chosen: Whether the best of the attempt's candidates is known.
-        review: What a person decided about the current attempt's picture.
-    """
-
-    request: Request
-    recipe: Recipe
-    key: str
-    attempt: int = 0
-    stage: Stage = Stage.GENERATE
-    why: str = ""
-    raw: Held | None = None
-    measured: Measured = field(default_factory=dict)
-    reasons: tuple[Reason, ...] = ()
-    finish_key: str | None = None
-    finished: Held | None = None
-    past: list[Past] = field(default_factory=list)
-    asked: Recipe | None = None
-    asked_at: int = 0
-    candidate: int = 0
-    open_candidates: list[State] = field(default_factory=list)
-    next_best: list[State] = field(default_factory=list)
-    is_chosen: bool = False
-    review: Review | None = None
-
-    @property
-    def to_do(self) -> list[State]:
-        """What a run can do something about: the current attempt, or those of its candidates that are not judged."""
-        return self.open_candidates or ([self] if self.stage in OPEN else [])
-
-    @property
-    def failed_for(self) -> list[str]:
-        """Reason codes of all earlier attempts, in their order."""
-        return [reason.code for past in self.past for reason in past.reasons]
-
-    @property
-    def patched_for(self) -> list[str]:
-        """The same, but of the attempts since a person wrote another prompt: it is meant as it was written."""
-        return [reason.code for past in self.past[self.asked_at :] for reason in past.reasons]
 
 
 def settle(
@@ -221,10 +62,10 @@ def settle(
     while walking:
         verdicts = [(state, _look_at_all(state, inventory, policy, reviews)) for state in walking]
         good = [state for state, verdict in verdicts if verdict is not None and verdict.status is Status.ACCEPTED]
-        losers = _repeats(good, policy, reviews)
+        losers = repeats(good, policy, reviews)
         new = [state for state in good if state.request.name not in losers]
-        losers |= _near_duplicates(kept, new, policy, reviews)
-        odd = _odd_ones(kept, [state for state in new if state.request.name not in losers], policy, reviews)
+        losers |= near_duplicates(kept, new, policy, reviews)
+        odd = odd_colors(kept, [state for state in new if state.request.name not in losers], policy, reviews)
         rejected = [state for state, verdict in verdicts if verdict is not None and verdict.status is Status.REJECTED]
         for state in good:
             name = state.request.name
@@ -392,88 +233,6 @@ def _why_validate(missing: Sequence[str], measured: Measured) -> str:
     names = [identity.partition("@")[0] for identity in missing]
     added = [name for name in names if name not in known]
     return f"check added: {', '.join(added)}" if added else f"measure changed: {', '.join(names)}"
-
-
-def _repeats(good: Sequence[State], policy: Policy, reviews: Mapping[str, Review]) -> dict[str, str]:
-    """Find which of the good pictures are nearly one of an earlier release: their names, each to what it repeats."""
-    if policy.duplicates is None or policy.earlier is None:
-        return {}
-    pictures = {state.request.name: _phash(state) for state in good if state.key not in reviews}
-    new = [
-        Shown(
-            name=state.request.name,
-            key=state.key,
-            model=state.request.model or state.recipe.model,
-            hash=str(found["hash"]),
-            colors=str(found["colors"]),
-        )
-        for state in good
-        if (found := pictures.get(state.request.name))
-    ]
-    limits = policy.duplicates
-    return policy.earlier.repeated_by(
-        new, limits.max_distance_bits, limits.max_color_levels, within_models=policy.compares_models
-    )
-
-
-def _near_duplicates(
-    kept: Sequence[State], good: Sequence[State], policy: Policy, reviews: Mapping[str, Review]
-) -> dict[str, str]:
-    """Find which of the good pictures are nearly another one: their names, each to the name that stays."""
-    if policy.duplicates is None or not good:
-        return {}
-    models = {state.request.model for state in good} if policy.compares_models else {None}
-    found: dict[str, str] = {}
-    for model in models:
-        of_model, good_of_model = (
-            [state for state in states if model in (None, state.request.model)] for states in (kept, good)
-        )
-        found |= _near_duplicates_among(of_model, good_of_model, policy.duplicates, reviews)
-    return found
-
-
-def _near_duplicates_among(
-    kept: Sequence[State], good: Sequence[State], limits: NearDuplicates, reviews: Mapping[str, Review]
-) -> dict[str, str]:
-    approved = [state for state in good if state.key in reviews]
-    others = sorted((state for state in good if state.key not in reviews), key=lambda state: state.request.name)
-    order = [state for state in (*kept, *approved, *others) if _phash(state)]
-    import numpy as np
-
-    from imagemake.planning.duplicates import near_duplicates_of_earlier
-
-    hashes = [int(str(_phash(state)["hash"]), 16) for state in order]
-    colors = [list(bytes.fromhex(str(_phash(state)["colors"]))) for state in order]
-    dropped = near_duplicates_of_earlier(
-        np.array(hashes, dtype=np.uint64),
-        limits.max_distance_bits,
-        colors=np.array(colors, dtype=np.uint8).reshape(len(order), -1) if order else None,
-        max_color_levels=limits.max_color_levels,
-    )
-    protected = {state.request.name for state in (*kept, *approved)}
-    return {
-        order[index].request.name: order[of].request.name
-        for index, of in dropped.items()
-        if order[index].request.name not in protected
-    }
-
-
-def _odd_ones(
-    kept: Sequence[State], good: Sequence[State], policy: Policy, reviews: Mapping[str, Review]
-) -> dict[str, str]:
-    """Find which of the good pictures have other colors than their groups: their names, each with the words for it."""
-    if policy.consistency is None or not good:
-        return {}
-    by = policy.consistency.by
-    seen = [colored(state.request.name, state.request.variables, state.measured, by) for state in (*kept, *good)]
-    found = odd_ones([picture for picture in seen if picture is not None], policy.consistency)
-    doubtful = {state.request.name for state in good if state.key not in reviews}
-    return {name: words for name, words in found.items() if name in doubtful}
-
-
-def _phash(state: State) -> Mapping[str, Value]:
-    found = next((values for identity, values in state.measured.items() if identity.startswith("phash@")), {})
-    return found if "hash" in found else {}  # without one, it failed on this picture, and a person approved it
 
 
 def _stand_accepted(state: State, inventory: Inventory, policy: Policy) -> None:

@@ -12,7 +12,7 @@ from imagemake.ledger import Tally
 from imagemake.planning.compared import Wanted, values_of
 from imagemake.planning.order import Order
 from imagemake.planning.plan import file_name_of
-from imagemake.planning.settle import Past, Stage, State
+from imagemake.planning.state import Past, Stage, State
 from imagemake.planning.verdict import Check
 from imagemake.release.manifest import EarlierAttempt, Entry, Verdict
 from imagemake.release.pictures import Released

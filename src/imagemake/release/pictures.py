@@ -22,7 +22,7 @@ from imagemake.release.provenance import created_in, provenance_of
 from imagemake.store import DamagedError
 
 if TYPE_CHECKING:
-    from imagemake.planning.settle import State
+    from imagemake.planning.state import State
     from imagemake.store import Shelf
     from imagemake.wanted.metadata import Metadata
 

@@ -18,7 +18,7 @@ from imagemake import __version__
 from imagemake.providers import provider_class
 
 if TYPE_CHECKING:
-    from imagemake.planning.settle import State
+    from imagemake.planning.state import State
     from imagemake.wanted.metadata import Metadata
 
 NAMESPACES = {

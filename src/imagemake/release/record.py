@@ -15,7 +15,7 @@ from imagemake.fingerprint import fingerprint
 from imagemake.planning.earlier import digests
 from imagemake.planning.plan import ALL, IMAGE, NOT_SHOWN, counts, file_name_of, release_digest
 from imagemake.planning.reviews import REVIEWS
-from imagemake.planning.settle import OPEN, Stage, State
+from imagemake.planning.state import OPEN, Stage, State
 from imagemake.release.pictures import is_as_released
 
 if TYPE_CHECKING:

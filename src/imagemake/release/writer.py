@@ -19,7 +19,7 @@ from imagemake.planning.inventory import Inventory
 from imagemake.planning.order import Order
 from imagemake.planning.plan import PILOT, SMALL, file_name_of
 from imagemake.planning.reviews import COLUMNS
-from imagemake.planning.settle import Stage, State
+from imagemake.planning.state import Stage, State
 from imagemake.problems import Problem, UserError
 from imagemake.providers import provider_class
 from imagemake.release.closing import closing_words

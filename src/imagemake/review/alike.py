@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from imagemake.planning.settle import NearDuplicates, State
+from imagemake.planning.state import NearDuplicates, State
 
 
 class Fingerprints:

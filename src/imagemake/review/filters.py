@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from imagemake.planning.settle import Stage
+from imagemake.planning.state import Stage
 
 if TYPE_CHECKING:
     from imagemake.review.queue import Item

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from imagemake.planning.reviews import Review
-from imagemake.planning.settle import NearDuplicates, Past, Policy, State
+from imagemake.planning.state import NearDuplicates, Past, Policy, State
 from imagemake.planning.verdict import UNDECODABLE, Reason, flat
 from imagemake.review.alike import Fingerprints
 from imagemake.review.filters import ALL, DECIDED, TAB_OF, TABS, Filter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from imagemake.planning.settle import Policy
+from imagemake.planning.state import Policy
 from imagemake.planning.verdict import Limit, flat
 from imagemake.review.queue import Item
 

@@ -24,7 +24,7 @@ from imagemake.limits import Limits
 from imagemake.measures import ALWAYS_READ
 from imagemake.models import ModelFacts
 from imagemake.planning.consistency import Consistency
-from imagemake.planning.settle import NearDuplicates
+from imagemake.planning.state import NearDuplicates
 from imagemake.planning.verdict import DEFAULT_CHECKS, Check
 from imagemake.problems import UserError
 from imagemake.recipe import LARGEST_EXACT_INTEGER, SEED_BITS
