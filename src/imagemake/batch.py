@@ -42,7 +42,8 @@ class Item:
         recipe: This attempt's.
         key: The recipe's.
         why: Why something must be done, in the words of the plan.
-        variables: The request's values that a check compares a picture with, by column.
+        variables: The request's values by column, as far as a check compares the picture with them or has other ranges
+            for them.
         raw: The picture as the provider sent it.
         measures: What was read from it.
         finish_key: What its finished picture is found by, once it was tried to finish it.

@@ -57,6 +57,7 @@ class Finisher:
         self._output = postprocess.output
         self._finishing = finishing_digest(postprocess)
         self._validation = validation
+        self._checks = validation.all_checks()
         self._store = store
         self._thumbnails = thumbnails
 
@@ -74,7 +75,7 @@ class Finisher:
             return False
         if item.finish_key is not None:  # the plan knew its verdict, perhaps a person's
             return True
-        checks = self._validation.all_checks()
+        checks = self._checks.of(item.variables, item.model or item.recipe.model)
         verdict = judge(
             values_of(item.measures, checks, Wanted(item.recipe.prompt, item.variables)),
             item.recipe.parameters,

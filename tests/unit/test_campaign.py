@@ -288,8 +288,8 @@ def test_our_measures_and_those_that_a_check_or_an_entry_names_are_needed():
 def test_a_campaigns_check_goes_before_the_one_that_is_always_made():
     checks = {"tone.contrast": {"reject": {"min": 0.3}}}
     validation = load(validation={"checks": checks}).validation
-    assert validation.all_checks()["tone.contrast"].reject.min == 0.3
-    assert "tone.uniform_share" in validation.all_checks()
+    assert validation.all_checks().of({}, "")["tone.contrast"].reject.min == 0.3
+    assert "tone.uniform_share" in validation.all_checks().of({}, "")
 
 
 def test_the_settings_of_a_measure_belong_to_what_it_reads():

@@ -6,9 +6,10 @@ import sys
 import pytest
 
 from imagemake import measures
+from imagemake.planning.checks import Check, Limit
 from imagemake.planning.compared import Wanted, values_of
 from imagemake.planning.measure_check import check_comparisons, check_packages
-from imagemake.planning.verdict import Check, Limit, Status, judge
+from imagemake.planning.verdict import Status, judge
 from imagemake.problems import UserError
 from imagemake.recipe import Recipe
 from imagemake.wanted.campaign import load_campaign
@@ -73,7 +74,7 @@ def test_a_hundred_thousand_pictures_can_be_compared_in_seconds():
     program = (
         "import sys\n"
         "from imagemake.planning.compared import Wanted, values_of\n"
-        "from imagemake.planning.verdict import Check, Limit\n"
+        "from imagemake.planning.checks import Check, Limit\n"
         "checks = {'colors.named_share': Check(reject=Limit(min=0.05), value='#ff0000'),\n"
         "          'background.color_distance': Check(reject=Limit(max=5), value='#ffffff')}\n"
         "measured = {'colors@1': {'palette': 'ffffff:1.0'}, 'background@1': {'color': 'ffffff'}}\n"

@@ -11,8 +11,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from imagemake.measures.text import Text, TextSettings
 from imagemake.pictures.picture import open_picture
+from imagemake.planning.checks import Check, Limit
 from imagemake.planning.compared import Wanted, values_of
-from imagemake.planning.verdict import Check, Limit, judge
+from imagemake.planning.verdict import judge
 
 
 @pytest.fixture(scope="module")

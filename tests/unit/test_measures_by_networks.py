@@ -16,7 +16,8 @@ from imagemake.measures import measure_class
 from imagemake.measures.faces import Faces
 from imagemake.networks import WEIGHTS
 from imagemake.pictures.picture import open_picture
-from imagemake.planning.verdict import Check, Limit, judge
+from imagemake.planning.checks import Check, Limit
+from imagemake.planning.verdict import judge
 
 ASTRONAUT = Path(__file__).parent.parent / "pictures" / "astronaut.jpg"
 NETWORKS = ["faces", "nsfw", "subject"]

@@ -6,12 +6,12 @@ import pytest
 
 from imagemake.batch import Failure
 from imagemake.journal import Outcome
+from imagemake.planning.checks import Check, Checks, Limit
 from imagemake.planning.earlier import EarlierPictures, Shown
 from imagemake.planning.inventory import JournalFacts, KeyHistory
 from imagemake.planning.reviews import Review
 from imagemake.planning.settle import settle
 from imagemake.planning.state import NearDuplicates, Policy, Stage
-from imagemake.planning.verdict import Check, Limit
 from imagemake.recipe import Recipe
 from imagemake.store import Held
 from imagemake.wanted.requests import Request
@@ -34,7 +34,7 @@ class World:
         self.journal = JournalFacts()
         self.reviews = {}
         self.policy = Policy(
-            checks={"tone.contrast": Check(reject=Limit(min=5), review=Limit(min=20))},
+            checks=Checks({"tone.contrast": Check(reject=Limit(min=5), review=Limit(min=20))}),
             formats=["png"],
             size_as_requested=True,
             measures=["file@1", "tone@1", "phash@1"],
@@ -117,7 +117,7 @@ def test_changed_steps_ask_for_finishing_only(mug):
 def test_a_changed_threshold_needs_no_measuring(mug):
     mug.make(mug.one(), tone={"contrast": 10.0})
     assert mug.one().stage is Stage.REVIEW
-    mug.policy = replace(mug.policy, checks={"tone.contrast": Check(reject=Limit(min=5))})
+    mug.policy = replace(mug.policy, checks=Checks({"tone.contrast": Check(reject=Limit(min=5))}))
     assert mug.one().stage is Stage.FINISH
 
 

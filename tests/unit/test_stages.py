@@ -7,9 +7,9 @@ from entries import an_attempt, an_entry, without_picture
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imagemake.planning.checks import Limit
 from imagemake.planning.figures import FIGURES
 from imagemake.planning.gates import check_gates, unmet
-from imagemake.planning.verdict import Limit
 from imagemake.problems import UserError
 from imagemake.release.closing import closing_words
 from imagemake.release.forecast import Pace, forecast

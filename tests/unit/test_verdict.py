@@ -2,7 +2,8 @@
 
 import pytest
 
-from imagemake.planning.verdict import Check, Limit, Status, flat, judge, of_measures, still_to_measure
+from imagemake.planning.checks import Check, Limit
+from imagemake.planning.verdict import Status, flat, judge, of_measures, still_to_measure
 
 VALUES = {
     "file.format": "png",

@@ -31,6 +31,33 @@ def test_another_wanted_color_measures_nothing_and_another_measure_reads_only_it
     assert project.calls() == len(before)
 
 
+def test_a_range_of_one_group_holds_in_the_job_and_in_the_next_plan_and_moves_without_a_reading(preview):
+    def validation(**override):
+        contrast = {"reject": {"min": 0.49}, "overrides": [override]}  # which no drawing reaches
+        return {"near_duplicates": False, "checks": {"tone.contrast": contrast}}
+
+    def accepted():
+        return [name for name, row in project.manifest().items() if row["verdict"] == "accepted"]
+
+    mugs = validation(when={"product": ["mug", "hat"]}, reject=False, review={"min": 0.01})
+    project = preview(attempts={"most": 1}, validation=mugs)
+    project.edit_row(1, product="hat")
+    project.snakemake()  # one run: the job that finishes pictures must know whose range holds
+    assert accepted() == ["S000_red", "S001_teal"]
+    calls = project.calls()
+
+    project.write_config(validation=validation(when={"model": "preview-1"}, reject={"min": 0.48}))
+    assert project.jobs(project.snakemake()) == ["release", "all"]
+    assert accepted() == []
+    assert "at least 0.48 for model preview-1" in str(project.manifest()["S000_red"]["reasons"])
+    assert project.calls() == calls
+
+    project.write_config(validation=validation(when={"product": "hats"}, reject=False))
+    done = project.snakemake("-n", expect=1)
+    assert "overrides[0].when: no request has 'hats' as its product." in done.stderr
+    assert "Did you mean 'hat'?" in done.stderr
+
+
 def test_a_color_that_nobody_knows_ends_the_dry_run_with_its_row(tmp_path):
     project = Project(tmp_path, validation={"checks": CHECKS})
     project.edit_row(1, color="sunset dreams")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from imagemake.batch import Measured
 from imagemake.measures import Value
-from imagemake.planning.verdict import FAILED_QUANTITY, Check, flat
+from imagemake.planning.checks import Check
+from imagemake.planning.verdict import FAILED_QUANTITY, flat
 from imagemake.wanted.comparisons import compared_by
 
 

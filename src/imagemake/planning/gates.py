@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from imagemake.planning.checks import Limit
 from imagemake.planning.plan import ALL, PILOT, SMALL
-from imagemake.planning.verdict import Limit
 from imagemake.problems import Problem, UserError
 from imagemake.wanted.campaign import CONFIG, Campaign
 

@@ -6,14 +6,17 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from imagemake.measures import install_command, packages_missing
+from imagemake.planning.checks import MODEL
 from imagemake.problems import Problem, UserError
 from imagemake.wanted.campaign import CONFIG, Campaign
 from imagemake.wanted.comparisons import compared_by
 from imagemake.wanted.text import did_you_mean
 
 if TYPE_CHECKING:
-    from imagemake.planning.verdict import Check
+    from imagemake.planning.checks import Check, Override
     from imagemake.wanted.requests import Request
+
+MOST_LISTED = 10  # values of a column, where one of them was meant
 
 
 def check_packages(campaign: Campaign) -> None:
@@ -66,6 +69,59 @@ def _not_comparable(name: str, check: Check, requests: Sequence[Request], campai
         if value and (complaint := kind.complaint(value)):
             place = f"{campaign.catalog}, row {request.row} ({request.name}), column {column!r}"
             yield Problem(place, f"{value!r} {complaint}.", f"Write it in other words, or drop the check {name}.")
+
+
+def check_overrides(requests: Sequence[Request], campaign: Campaign) -> None:
+    """Check that every override of a check's ranges is some request's.
+
+    Args:
+        requests: All of the campaign's, whatever the target: a sample need not have every value.
+        campaign: With its checks.
+
+    Raises:
+        UserError: One problem a column that is not there, a value that no request has, and an override that never is
+            the first one to hold.
+    """
+    checks = campaign.validation.checks.items()
+    problems: list[Problem] = []
+    for name, check in checks:
+        places = [f"{CONFIG}, validation.checks.{name}.overrides[{place}]" for place in range(len(check.overrides))]
+        wrong = [
+            problem
+            for place, override in zip(places, check.overrides, strict=True)
+            for problem in _nobodys(override, f"{place}.when", requests)
+        ]
+        problems += wrong or _never_first(check, places, requests)
+    if problems:
+        raise UserError(problems)
+
+
+def _nobodys(override: Override, place: str, requests: Sequence[Request]) -> Iterator[Problem]:
+    for column, wanted in override.when.items():
+        missing = [] if column == MODEL else list(_not_there(column, place, requests))
+        yield from missing
+        known = {} if missing else dict.fromkeys(_value(request, column) for request in requests)
+        for value in () if missing else wanted:
+            if value not in known:
+                near = did_you_mean(value, known) or f"It has {', '.join(list(known)[:MOST_LISTED])}."
+                yield Problem(place, f"no request has {value!r} as its {column}.", near)
+
+
+def _never_first(check: Check, places: Sequence[str], requests: Sequence[Request]) -> Iterator[Problem]:
+    columns = list(dict.fromkeys(name for override in check.overrides for name in override.when))
+    first = set()
+    for values in {tuple(_value(request, column) for column in columns) for request in requests}:
+        by_name = dict(zip(columns, values, strict=True))
+        holding = (place for place, override in enumerate(check.overrides) if override.holds_for(by_name))
+        first.add(next(holding, None))
+    remedy = "Correct the values, put it before one that holds for the same requests, or take it out."
+    for number, place in enumerate(places):
+        if number not in first:
+            yield Problem(place, "no request has its ranges from here.", remedy)
+
+
+def _value(request: Request, column: str) -> str:
+    return (request.model or request.recipe.model) if column == MODEL else request.variables[column]
 
 
 def _not_there(column: str, place: str, requests: Sequence[Request]) -> Iterator[Problem]:

@@ -125,7 +125,7 @@ def batches_of(
         submission_of: The open submission that a key waits in.
     """
     settings = fingerprint(campaign.model_dump(mode="json"))
-    columns = campaign.validation.columns_compared()
+    columns = campaign.validation.columns_needed()
     found = []
     for stage in OPEN:
         items = [item_of(state, columns) for state in states if state.stage is stage]

@@ -21,7 +21,7 @@ from imagemake.journal import read_calls
 from imagemake.planning.explain import open_batches, standing, summary
 from imagemake.planning.gates import check_gates
 from imagemake.planning.inventory import Inventory
-from imagemake.planning.measure_check import check_comparisons, check_packages
+from imagemake.planning.measure_check import check_comparisons, check_overrides, check_packages
 from imagemake.planning.model_check import check_models
 from imagemake.planning.order import Order
 from imagemake.planning.plan import ID_DIGITS, open_states, write_batches
@@ -137,6 +137,7 @@ class Planner:
             print(standing(order, known), *still_open, "  Nothing to make.", sep="\n", file=sys.stderr)
             return UP_TO_DATE
         check_comparisons(order.requests, self.campaign)
+        check_overrides(order.everything, self.campaign)
         states = order.states(self._inventory)
         open_ones = open_states(states, order.names)
         to_generate = [state for state in open_ones if state.stage is Stage.GENERATE]

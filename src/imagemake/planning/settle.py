@@ -161,10 +161,12 @@ def _look(state: State, inventory: Inventory, policy: Policy, reviews: Mapping[s
     if missing:
         state.stage, state.why = Stage.VALIDATE, _why_validate(missing, known)
         return None
+    request = state.request
+    checks = policy.checks.of(request.variables, request.model or state.recipe.model)
     verdict = judge(
-        values_of(state.measured, policy.checks, Wanted(state.recipe.prompt, state.request.variables)),
+        values_of(state.measured, checks, Wanted(state.recipe.prompt, request.variables)),
         state.recipe.parameters,
-        policy.checks,
+        checks,
         formats=policy.formats,
         size_as_requested=policy.size_as_requested,
     )

@@ -11,9 +11,10 @@ from pydantic import Field, Strict
 
 from imagemake.batch import Measured
 from imagemake.planning.candidates import Rivalry
+from imagemake.planning.checks import Checks
 from imagemake.planning.consistency import Consistency
 from imagemake.planning.earlier import EarlierPictures
-from imagemake.planning.verdict import Check, Reason
+from imagemake.planning.verdict import Reason
 from imagemake.recipe import Recipe
 from imagemake.store import Held
 from imagemake.wanted.settings import Section, Text
@@ -73,7 +74,7 @@ class Policy:
     """What of the campaign decides where a request stands.
 
     Attributes:
-        checks: Ranges by quantity.
+        checks: Ranges by quantity, for each request.
         formats: File formats that are accepted.
         size_as_requested: Whether another size than the requested one is a fault.
         measures: Identities of all measures that must have been read.
@@ -89,7 +90,7 @@ class Policy:
         consistency: How far colors may be from those of a group; None where that is not asked.
     """
 
-    checks: Mapping[str, Check]
+    checks: Checks
     formats: Sequence[str]
     size_as_requested: bool
     measures: Sequence[str]

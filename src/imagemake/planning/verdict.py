@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from imagemake.batch import Measured
 from imagemake.measures import Value, phrase_of
+from imagemake.planning.checks import Check, in_words
 from imagemake.recipe import Scalar
 
 UNDECODABLE = "file.undecodable"  # the one quantity of a picture that could not be decoded: why not
@@ -25,53 +24,6 @@ class Status(StrEnum):
     ACCEPTED = "accepted"
     REVIEW = "review"
     REJECTED = "rejected"
-
-
-class Limit(BaseModel):
-    """The range of a quantity that is still good."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    min: float | None = Field(None, description="Smallest good value, in the quantity's unit.")
-    max: float | None = Field(None, description="Largest good value, in the quantity's unit.")
-
-    def broken_by(self, value: Value, quantity: str = "") -> str | None:
-        """Say in words which end of the range a value is beyond; None where it is within."""
-        if isinstance(value, str):
-            return None
-        if self.min is not None and value < self.min:
-            return f"at least {in_words(quantity, self.min)}"
-        if self.max is not None and value > self.max:
-            return f"at most {in_words(quantity, self.max)}"
-        return None
-
-
-class Check(BaseModel):
-    """What becomes of a picture whose quantity is out of range."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    reject: Limit | None = Field(None, description="Outside of this range, the picture is rejected.")
-    review: Limit | None = Field(None, description="Outside of this range, a person decides.")
-    variable: str | None = Field(
-        None,
-        description="For quantities that are compared: the variable or column whose value the picture is compared "
-        "with. Where a request's value is empty, the check is not made.",
-        examples=["color"],
-    )
-    value: str | None = Field(
-        None,
-        description="For quantities that are compared: one value to compare every picture with.",
-        examples=["white"],
-    )
-
-
-# Made on every picture. Photographs and drawings on white are far inside; blank and washed-out pictures are outside.
-DEFAULT_CHECKS: Mapping[str, Check] = {
-    "tone.uniform_share": Check(reject=Limit(max=0.995), review=Limit(max=0.98)),
-    "tone.contrast": Check(reject=Limit(min=0.02), review=Limit(min=0.035)),
-    "sharpness.relative_sharpness": Check(review=Limit(min=0.002)),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +87,8 @@ def judge(
     Args:
         values: By quantity, from `flat`.
         parameters: What was asked for: ``size``, ``output_format`` and ``background`` must have been obeyed.
-        checks: Ranges by quantity; one that was not measured on this picture does not apply. Where a measure failed,
-            nobody knows what it would have found: a person decides.
+        checks: Ranges by quantity, as they are for its request; one that was not measured on this picture does not
+            apply. Where a measure failed, nobody knows what it would have found: a person decides.
         formats: File formats that are accepted.
         size_as_requested: Whether another size than the requested one is a fault.
     """
@@ -149,19 +101,12 @@ def judge(
         if value is None:
             continue
         if check.reject and (limit := check.reject.broken_by(value, quantity)):
-            rejections.append(Reason(quantity, f"{_phrase(quantity, value, values)}, {limit}"))
+            rejections.append(Reason(quantity, f"{_phrase(quantity, value, values)}, {limit}{check.of_whom}"))
         elif check.review and (limit := check.review.broken_by(value, quantity)):
-            doubts.append(Reason(quantity, f"{_phrase(quantity, value, values)}, {limit}"))
+            doubts.append(Reason(quantity, f"{_phrase(quantity, value, values)}, {limit}{check.of_whom}"))
     if rejections:
         return Verdict(Status.REJECTED, tuple(rejections + doubts))
     return Verdict(Status.REVIEW, tuple(doubts)) if doubts else ACCEPTED
-
-
-def in_words(quantity: str, value: Value) -> str:
-    """Write a number as people read it: shares in percent."""
-    if isinstance(value, str):
-        return value
-    return f"{100 * value:.4g} %" if quantity.endswith("share") else f"{value:.4g}"
 
 
 def _phrase(quantity: str, value: Value, values: Mapping[str, Value]) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from imagemake.journal import Call, Outcome, read_calls
 from imagemake.ledger import Tally
+from imagemake.planning.checks import Checks
 from imagemake.planning.compared import Wanted, values_of
 from imagemake.planning.order import Order
 from imagemake.planning.plan import file_name_of
 from imagemake.planning.state import Past, Stage, State
-from imagemake.planning.verdict import Check
 from imagemake.release.manifest import EarlierAttempt, Entry, Verdict
 from imagemake.release.pictures import Released
 from imagemake.store import Store
@@ -82,7 +82,7 @@ class Entries:
             self._calls.setdefault(call.sent["key"], Calls()).add(call)
 
     @cached_property
-    def _checks(self) -> Mapping[str, Check]:
+    def _checks(self) -> Checks:
         return self._order.campaign.validation.all_checks()
 
     def generated_at(self, state: State) -> str | None:
@@ -104,6 +104,8 @@ class Entries:
         path = self._store.finished.path(released) if released else None
         width_px, height_px = _size_px(path) if path else (None, None)
         request, recipe = state.request, state.recipe
+        label = request.model or recipe.model
+        checks = self._checks.of(request.variables, label)
         return Entry(
             name=request.name,
             verdict=verdict,
@@ -111,7 +113,7 @@ class Entries:
             negative_prompt=recipe.negative_prompt,
             provider=recipe.provider,
             model=recipe.model,
-            model_label=request.model or recipe.model,
+            model_label=label,
             seed=recipe.seed,
             parameters=recipe.parameters,
             key=state.key,
@@ -138,7 +140,7 @@ class Entries:
             digest=as_file.digest if as_file else released.digest if released else None,
             finished_digest=released.digest if released else None,
             raw_digest=state.raw.digest if state.raw else None,
-            measures=values_of(state.measured, self._checks, Wanted(recipe.prompt, request.variables)),
+            measures=values_of(state.measured, checks, Wanted(recipe.prompt, request.variables)),
             cached=state.raw is not None and closed.get("at", "") < self._order.made_at,
             tries=calls.n,
             history=tuple(self._earlier(past) for past in state.past),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from imagemake.planning.checks import Limit
 from imagemake.planning.state import Policy
-from imagemake.planning.verdict import Limit, flat
+from imagemake.planning.verdict import flat
 from imagemake.review.queue import Item
 
 
@@ -28,9 +29,10 @@ class Reading:
 
 def readings_of(item: Item, policy: Policy) -> list[Reading]:
     """Return what was read from an item's picture, what is checked first."""
-    values = flat(item.state.measured)
+    values, request = flat(item.state.measured), item.state.request
+    checks = policy.checks.of(request.variables, request.model or item.state.recipe.model)
     found = []
-    for quantity, check in policy.checks.items():
+    for quantity, check in checks.items():
         if quantity in values:
             broken = {
                 "rejected": check.reject and check.reject.broken_by(values[quantity]),
@@ -43,9 +45,7 @@ def readings_of(item: Item, policy: Policy) -> list[Reading]:
                 if limit
             ]
             found.append(Reading(quantity, _number(values[quantity]), "; ".join(limits), verdict))
-    rest = sorted(
-        quantity for quantity in values if quantity not in policy.checks and not quantity.startswith("phash.")
-    )
+    rest = sorted(quantity for quantity in values if quantity not in checks and not quantity.startswith("phash."))
     return found + [Reading(quantity, _number(values[quantity]), "", "") for quantity in rest]
 
 

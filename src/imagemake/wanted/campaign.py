@@ -23,14 +23,14 @@ from imagemake.budget import Budget
 from imagemake.limits import Limits
 from imagemake.measures import ALWAYS_READ
 from imagemake.models import ModelFacts
+from imagemake.planning.checks import DEFAULT_CHECKS, Check, Checks, limits_of, over_defaults
 from imagemake.planning.consistency import Consistency
 from imagemake.planning.state import NearDuplicates
-from imagemake.planning.verdict import DEFAULT_CHECKS, Check
 from imagemake.problems import UserError
 from imagemake.recipe import LARGEST_EXACT_INTEGER, SEED_BITS
 from imagemake.wanted.chosen import Chosen, Measures, Quantity, ReasonCode, Step, chosen_measure
 from imagemake.wanted.comparisons import comparable
-from imagemake.wanted.config_problems import TAGS, Mistake, mistake, mistakes, problems_of
+from imagemake.wanted.config_problems import TAGS, Mistake, dotted, mistake, mistakes, problems_of
 from imagemake.wanted.metadata import Metadata
 from imagemake.wanted.model_settings import ModelRule, ModelSettings, as_in_model
 from imagemake.wanted.settings import Cell, ColumnName, Section, TemplateText, Text, Values
@@ -56,20 +56,26 @@ def _patterns(raw: Any) -> Any:
 
 
 def _sensible(check: Check) -> Check:
-    if check.reject is None and check.review is None:
+    limits = list(limits_of(check))
+    if not limits:
         raise mistake("the check decides nothing.", "Give it reject, review, or both.")
-    for name, limit in (("reject", check.reject), ("review", check.review)):
-        if limit is None:
-            continue
+    for keys, limit in limits:
+        name = dotted(keys)
         if limit.min is None and limit.max is None:
             raise mistake(f"{name} has no limit.", f"Give {name} a min, a max, or both.")
         if limit.min is not None and limit.max is not None and limit.min > limit.max:
             raise mistake(f"{name} has a min of {limit.min:g} above its max of {limit.max:g}.", "Exchange them.")
+    for place, override in enumerate(check.overrides):
+        if not override.when:
+            what = f"overrides[{place}].when is empty: these ranges would be those of every picture."
+            raise mistake(what, "Write them as the check's own, or say when.")
+        if override.reject is None and override.review is None:
+            raise mistake(f"overrides[{place}] changes nothing.", "Give it reject, review, or both.")
     return check
 
 
 def _in_words(checks: Mapping[str, Check]) -> str:
-    return "; ".join(f"{name} {check.model_dump_json(exclude_none=True)}" for name, check in checks.items())
+    return "; ".join(f"{name} {check.model_dump_json(exclude_defaults=True)}" for name, check in checks.items())
 
 
 class Seed(Section):
@@ -171,13 +177,14 @@ class Validation(Section):
         names = {*ALWAYS_READ, *self.measures, *(check.partition(".")[0] for check in self.checks)}
         return tuple(self.measures.get(name) or chosen_measure(name) for name in sorted(names))
 
-    def all_checks(self) -> Mapping[str, Check]:
-        """Return the checks to make, by quantity: those that are always made, and the campaign's own over them."""
-        return {**DEFAULT_CHECKS, **self.checks}
+    def all_checks(self) -> Checks:
+        """Return the checks to make: those that are always made, and the campaign's own over them."""
+        return Checks(over_defaults(self.checks))
 
-    def columns_compared(self) -> tuple[str, ...]:
-        """Return the columns whose values pictures are compared with."""
-        return tuple(sorted({check.variable for check in self.checks.values() if check.variable is not None}))
+    def columns_needed(self) -> tuple[str, ...]:
+        """Return the columns whose values a verdict needs: compared ones, and those that override ranges."""
+        compared = {check.variable for check in self.checks.values() if check.variable is not None}
+        return tuple(sorted(compared.union(self.all_checks().columns)))
 
 
 class Output(Section):

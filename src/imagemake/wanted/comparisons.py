@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 
 from imagemake.measures import Comparing, comparing_class
-from imagemake.planning.verdict import Check
+from imagemake.planning.checks import Check
 from imagemake.wanted.config_problems import Mistake, mistakes
 
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from imagemake.planning.checks import Limit
 from imagemake.planning.figures import FIGURES
-from imagemake.planning.verdict import Limit
 from imagemake.wanted.config_problems import mistake
 from imagemake.wanted.settings import Section
 from imagemake.wanted.text import did_you_mean
