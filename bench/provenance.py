@@ -19,7 +19,7 @@ from imagemake.planning.reviews import Review
 from imagemake.planning.state import Stage, State
 from imagemake.postprocess.encode import encode
 from imagemake.recipe import Recipe
-from imagemake.release.pictures import Placing, Released, ReleasedBefore
+from imagemake.release.pictures import Placing, Released, ReleasedBefore, Wanted
 from imagemake.store import Store
 from imagemake.wanted.campaign import Output
 from imagemake.wanted.metadata import Metadata
@@ -50,7 +50,7 @@ def release(folder: Path, states: list[State], metadata: Metadata) -> float:
     memory = ReleasedBefore(folder / "released.json")
     placing = Placing(Store(folder / "store").finished, metadata, memory)
     (folder / "images").mkdir(exist_ok=True)
-    wanted = {folder / "images" / f"{state.request.name}.jpg": state for state in states}
+    wanted = {folder / "images" / f"{state.request.name}.jpg": Wanted(state) for state in states}
     assert all(isinstance(result, Released) for _, _, result in placing.place_all(wanted, lambda _: AT))
     memory.save()
     return time.perf_counter() - began

@@ -39,7 +39,9 @@ wildcard_constraints:
 
 
 def sections(*names):
-    return sections_json(CAMPAIGN, *names)
+    """Some sections of the campaign as a parameter: by a function, since in a text Snakemake would read `{name}` as a wildcard."""
+    text = sections_json(CAMPAIGN, *names)
+    return lambda wildcards: text
 
 
 def api_calls_of(wildcards, input):

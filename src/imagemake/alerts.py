@@ -97,7 +97,7 @@ class Alarm:
     def tell_failures(self, items: Sequence[Item]) -> None:
         """Tell if more of a job's pictures than the limit were not good enough."""
         tried = [item for item in items if item.failure is None or item.failure.reason not in NOT_TRIED]
-        bad = sum(item.finished is None for item in tried)
+        bad = sum(item.finished is None or item.failure is not None for item in tried)
         if len(tried) >= self._settings.least and bad > self._settings.failure_rate * len(tried):
             what = f"{bad:,} of {len(tried):,} pictures of one job failed or were rejected"
             self.tell("failures", f"{what}, limit {100 * self._settings.failure_rate:g} %.")

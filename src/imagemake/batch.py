@@ -33,6 +33,39 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class FurtherFile:
+    """What became of a further output of a picture.
+
+    Attributes:
+        key: What its file is found by.
+        held: The file; None where it could not be made.
+        failure: Why there is none.
+    """
+
+    key: str
+    held: Held | None = None
+    failure: Failure | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data; what is absent is left out."""
+        data: dict[str, Any] = {"key": self.key}
+        if self.held:
+            data["finished"] = {"digest": self.held.digest, "extension": self.held.extension}
+        if self.failure:
+            data["failure"] = {"reason": self.failure.reason, "message": self.failure.message}
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> FurtherFile:
+        """Read back what `as_dict` wrote."""
+        return cls(
+            key=data["key"],
+            held=Held(key=data["key"], **data["finished"]) if "finished" in data else None,
+            failure=Failure(**data["failure"]) if "failure" in data else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One attempt at a request, on its way through the stages.
 
@@ -48,6 +81,7 @@ class Item:
         measures: What was read from it.
         finish_key: What its finished picture is found by, once it was tried to finish it.
         finished: The finished picture.
+        further: The same picture in further outputs, by their labels.
         failure: Why there is no more than this.
         model: Who makes it, as the user names it: a label of more_models; empty for a model by its own name.
     """
@@ -64,6 +98,7 @@ class Item:
     finished: Held | None = None
     failure: Failure | None = None
     model: str = ""
+    further: Mapping[str, FurtherFile] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data; what is absent is left out."""
@@ -86,6 +121,8 @@ class Item:
             data["finish_key"] = self.finish_key
         if self.finished:
             data["finished"] = {"digest": self.finished.digest, "extension": self.finished.extension}
+        if self.further:
+            data["further"] = {label: one.as_dict() for label, one in self.further.items()}
         if self.failure:
             data["failure"] = {"reason": self.failure.reason, "message": self.failure.message}
         return data
@@ -106,6 +143,7 @@ class Item:
             finished=Held(key=data["finish_key"], **data["finished"]) if "finished" in data else None,
             failure=Failure(**data["failure"]) if "failure" in data else None,
             model=data.get("model", ""),
+            further={label: FurtherFile.from_dict(one) for label, one in data.get("further", {}).items()},
         )
 
 

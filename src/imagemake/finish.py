@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from imagemake.batch import Failure, Item
+from imagemake.batch import Failure, FurtherFile, Item
 from imagemake.fingerprint import fingerprint
 from imagemake.planning.compared import Wanted, values_of
 from imagemake.planning.verdict import Status, judge
 from imagemake.postprocess import Step, step_class
+from imagemake.postprocess.branches import Branch, finish_all
+from imagemake.postprocess.encode import Unfinishable
 from imagemake.store import DamagedError, Store
 from imagemake.wanted.campaign import Postprocess, Validation
+from imagemake.wanted.chosen import Chosen
+from imagemake.wanted.settings import MAIN
 
 if TYPE_CHECKING:
     from imagemake.pictures.thumbnail_cache import ThumbnailCache
@@ -22,26 +26,38 @@ FINISH_VERSION = 1  # raised when the same picture and steps may give other byte
 EXTENSIONS = {"jpeg": "jpg", "png": "png", "webp": "webp"}
 
 
-def finishing_digest(postprocess: Postprocess) -> str:
-    """Return the digest of everything that turns a raw picture into a finished one."""
-    return fingerprint({"finish": FINISH_VERSION, **postprocess.model_dump(mode="json")})
+def finishing_digests(postprocess: Postprocess) -> dict[str, str]:
+    """Return, by output, the digest of everything that turns a raw picture into that output's file.
+
+    Where a step is written, among the common ones or the output's own, makes no difference.
+    """
+    return {
+        label: fingerprint(
+            {
+                "finish": FINISH_VERSION,
+                "steps": [step.model_dump(mode="json") for step in postprocess.steps_of(label)],
+                "output": output.encoding,
+            }
+        )
+        for label, output in postprocess.outputs().items()
+    }
 
 
-def finish_key(raw_digest: str, finishing: str) -> str:
-    """Return what a finished picture is found by.
+def finish_keys(raw_digest: str, finishing: Mapping[str, str]) -> dict[str, str]:
+    """Return what the finished pictures of a raw one are found by, by output.
 
     Args:
         raw_digest: SHA-256 of the raw picture.
-        finishing: From `finishing_digest`.
+        finishing: From `finishing_digests`.
     """
-    return hashlib.sha256(f"{finishing} {raw_digest}".encode()).hexdigest()
+    return {label: hashlib.sha256(f"{digest} {raw_digest}".encode()).hexdigest() for label, digest in finishing.items()}
 
 
 class Finisher:
     """Finishes the good pictures of a batch.
 
     Args:
-        postprocess: Steps and output format.
+        postprocess: Steps and outputs.
         validation: What is good, for pictures whose verdict the plan did not know yet.
         store: Where raw pictures are, and finished ones go.
         thumbnails: Gets a small picture of each.
@@ -50,12 +66,19 @@ class Finisher:
     def __init__(
         self, postprocess: Postprocess, validation: Validation, store: Store, thumbnails: ThumbnailCache
     ) -> None:
-        self._steps: list[Step] = []
-        for step in postprocess.steps:
-            kind = step_class(step.name)
-            self._steps.append(kind(kind.Settings.model_validate(step.settings)))
-        self._output = postprocess.output
-        self._finishing = finishing_digest(postprocess)
+        steps: dict[str, Step] = {}  # one of each kind, so that outputs share its work and its models
+
+        def made(chosen: Chosen) -> Step:
+            if chosen.identity not in steps:
+                kind = step_class(chosen.name)
+                steps[chosen.identity] = kind(kind.Settings.model_validate(chosen.settings))
+            return steps[chosen.identity]
+
+        self._branches = {
+            label: Branch([made(chosen) for chosen in postprocess.steps_of(label)], output)
+            for label, output in postprocess.outputs().items()
+        }
+        self._finishing = finishing_digests(postprocess)
         self._validation = validation
         self._checks = validation.all_checks()
         self._store = store
@@ -86,23 +109,32 @@ class Finisher:
         return verdict.status is Status.ACCEPTED
 
     def _finish(self, item: Item) -> Item:
-        from imagemake.pictures.thumbnail import thumbnail_of
-        from imagemake.postprocess.encode import Unfinishable, finish
+        assert item.raw is not None
+        keys = finish_keys(item.raw.digest, self._finishing)
+        found = {label: FurtherFile(key, self._store.finished.find(key)) for label, key in keys.items()}
+        missing = {label: self._branches[label] for label, one in found.items() if one.held is None}
+        if missing:
+            try:
+                data = self._store.raw.read(item.raw)
+            except DamagedError as error:
+                # Not this picture's fault: without a finish key, the next plan looks at it again.
+                return replace(item, raw=None, finish_key=None, failure=Failure("damaged", str(error)))
+            for label, made in finish_all(data, missing).items():
+                found[label] = self._kept(label, keys[label], made)
+        main = found.pop(MAIN)
+        failures = [one.failure for one in (main, *found.values()) if one.failure]
+        return replace(
+            item, finish_key=main.key, finished=main.held, further=found, failure=failures[0] if failures else None
+        )
 
-        raw = item.raw
-        assert raw is not None
-        key = finish_key(raw.digest, self._finishing)
-        item = replace(item, finish_key=key)
-        held = self._store.finished.find(key)
-        if held is not None:
-            return replace(item, finished=held)
-        try:
-            data = finish(self._store.raw.read(raw), self._steps, self._output)
-        except DamagedError as error:
-            # Not this picture's fault: without a finish key, the next plan looks at it again.
-            return replace(item, raw=None, finish_key=None, failure=Failure("damaged", str(error)))
-        except Unfinishable as error:
-            return replace(item, failure=Failure("postprocess", str(error)))
-        finished = self._store.finished.put(key, data, durable=False, extension=EXTENSIONS[self._output.format])
-        self._thumbnails.put(finished.digest, thumbnail_of(data))
-        return replace(item, finished=finished)
+    def _kept(self, label: str, key: str, made: bytes | Unfinishable) -> FurtherFile:
+        from imagemake.pictures.thumbnail import thumbnail_of
+
+        if isinstance(made, Unfinishable):
+            where = "" if label == MAIN else f"output {label}: "
+            return FurtherFile(key, failure=Failure("postprocess", f"{where}{made}"))
+        extension = EXTENSIONS[self._branches[label].output.format]
+        held = self._store.finished.put(key, made, durable=False, extension=extension)
+        if label == MAIN:
+            self._thumbnails.put(held.digest, thumbnail_of(made))
+        return FurtherFile(key, held)

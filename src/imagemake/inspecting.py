@@ -17,7 +17,7 @@ from imagemake.pictures.embedded import packet_of, without_packet
 from imagemake.planning.reviews import read_rows
 from imagemake.problems import Problem, UserError
 from imagemake.recipe import Recipe
-from imagemake.release.manifest import read_manifest
+from imagemake.release.manifest import files_in, read_manifest
 from imagemake.release.provenance import properties_in
 from imagemake.store import Held, Store
 
@@ -132,9 +132,8 @@ class Inspector:
         for folder, row in self._rows():
             past = history_of(row)
             by_key = {row["key"], *(one["key"] for one in past)}
-            by_digest = {row[name] for name in ("digest", "finished_digest", "raw_digest") if row.get(name)}
-            by_digest |= {one["raw_digest"] for one in past if one["raw_digest"]}
-            names = {row["name"], Path(row["file"]).name} - {""}
+            by_digest = _digests_of(row)
+            names = {row["name"], *(Path(one["file"]).name for one in files_in(row).values())}
             ranks = (key in by_key, bool(stored and stored[1] in by_key), bool(digests & by_digest))
             rank = ranks.index(True) if True in ranks else 3 if Path(asked).name in names else None
             if rank is not None:
@@ -179,6 +178,13 @@ def history_of(row: Row | None) -> list[Mapping[str, Any]]:
     return orjson.loads(row["history"]) if row and row["history"] else []
 
 
+def _digests_of(row: Row) -> set[str]:
+    """Return the digests of every file that a row tells of."""
+    digests = {one[name] for one in files_in(row).values() for name in ("digest", "finished_digest")}
+    digests |= {row["raw_digest"], *(past["raw_digest"] or "" for past in history_of(row))}
+    return digests - {""}
+
+
 def _told(call: Call) -> Mapping[str, Any]:
     cost_usd = listed(call)["cost_usd"]
     told = {**listed(call), "cost_usd": None if cost_usd is None else float(cost_usd), "key": call.sent["key"]}
@@ -196,8 +202,7 @@ def _in_file(file: FileFacts | None, row: Row | None) -> Iterator[str]:
         yield "the file was changed after its release: its content is not what its own XMP says"
     if row is None:
         return
-    known = {row.get(name) for name in ("digest", "finished_digest", "raw_digest")}
-    known |= {past["raw_digest"] for past in history_of(row)}
+    known = _digests_of(row)
     if file.digest not in known:
         same = file.content_digest in known
         yield "the manifest has another file: " + ("only its metadata differs" if same else "its content differs")

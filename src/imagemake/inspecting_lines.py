@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 
 from imagemake.inspecting import Inspection, history_of
+from imagemake.release.manifest import files_in
+from imagemake.wanted.settings import MAIN
 
 _WIDTH = 14
 _MOST_CHARACTERS = 2_000
@@ -30,6 +32,9 @@ def lines_of(found: Inspection) -> Iterator[str]:
     if row:
         yield _line("name", row["name"])
         yield _line("release", f"{found.release}/{row['file']}" if row["file"] else f"{found.release}, without a file")
+        for output, file in files_in(row).items():
+            if output != MAIN:
+                yield _line("", f"{found.release}/{file['file']} (output {output})")
         yield _line("verdict", ": ".join(filter(None, (row["verdict"], row["reasons"]))))
         yield _line("catalog row", row["catalog_row"])
     is_shown = row.get("key") == found.key  # else it is an earlier attempt, and the row tells of another one

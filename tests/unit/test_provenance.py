@@ -13,7 +13,7 @@ from imagemake.planning.reviews import Review
 from imagemake.planning.state import Stage, State
 from imagemake.postprocess.encode import encode
 from imagemake.recipe import Recipe
-from imagemake.release.pictures import Placing, ReleasedBefore, is_as_released
+from imagemake.release.pictures import Placing, ReleasedBefore, Wanted, is_as_released
 from imagemake.release.provenance import Provenance, properties_in, provenance_of, source_type_of
 from imagemake.store import DamagedError, Store
 from imagemake.wanted.campaign import Output
@@ -137,7 +137,7 @@ def place(tmp_path, state):
     def placed(at=AT, **metadata):
         memory = ReleasedBefore(tmp_path / "work.json")
         placing = Placing(Store(tmp_path / "store").finished, Metadata(**metadata), memory)
-        released = placing.place(state, tmp_path / "mug.jpg", at)
+        released = placing.place(Wanted(state), tmp_path / "mug.jpg", at)
         memory.save()
         return released
 
@@ -218,11 +218,11 @@ def test_a_file_that_can_hold_no_xmp_is_released_as_it_is(place, state, tmp_path
 def test_whether_a_file_is_right_is_known_without_the_journal(place, state, tmp_path):
     path, metadata = tmp_path / "mug.jpg", Metadata()
     place()
-    assert is_as_released(path, state, metadata)
-    assert not is_as_released(path, state, Metadata(xmp=False))
-    assert not is_as_released(path, state, Metadata(prompt="embed"))
+    assert is_as_released(path, Wanted(state), metadata)
+    assert not is_as_released(path, Wanted(state), Metadata(xmp=False))
+    assert not is_as_released(path, Wanted(state), Metadata(prompt="embed"))
     other = replace(provenance_of(state, metadata, AT), seed=8)
     path.write_bytes(with_packet(BARE, other.packet()))
-    assert not is_as_released(path, state, metadata)
+    assert not is_as_released(path, Wanted(state), metadata)
     path.write_bytes(BARE)
-    assert not is_as_released(path, state, metadata)
+    assert not is_as_released(path, Wanted(state), metadata)

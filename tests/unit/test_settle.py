@@ -29,7 +29,7 @@ class World:
             for n, name in enumerate(names)
         ]
         self.raw, self.finished, self.unfinishable = {}, {}, {}
-        self.once_finished, self.damaged = set(), set()
+        self.once_finished, self.damaged = {}, set()
         self.measures, self.submission_of = {}, {}
         self.journal = JournalFacts()
         self.reviews = {}
@@ -43,7 +43,7 @@ class World:
             most_attempts=3,
             patches={"tone": "Bright light."},
             hold_unknown=False,
-            finish_key=lambda digest: f"finished-{digest}",
+            finish_keys=lambda digest: {"main": f"finished-{digest}"},
         )
 
     def measured(self, held):
@@ -61,7 +61,7 @@ class World:
         return self.raw[state.key]
 
     def finish(self, state):
-        key = self.policy.finish_key(state.raw.digest)
+        key = self.policy.finish_keys(state.raw.digest)["main"]
         self.finished[key] = Held(key, "f" * 64, "jpg")
 
     def settle(self):
@@ -109,8 +109,8 @@ def test_an_added_measure_asks_for_measuring_only(mug):
 def test_changed_steps_ask_for_finishing_only(mug):
     mug.make(mug.one())
     mug.finish(mug.one())
-    mug.once_finished.add(mug.one().raw.digest)
-    mug.policy = replace(mug.policy, finish_key=lambda digest: f"other-{digest}")
+    mug.once_finished[mug.one().raw.digest] = {"main"}
+    mug.policy = replace(mug.policy, finish_keys=lambda digest: {"main": f"other-{digest}"})
     assert (mug.one().stage, mug.one().why) == (Stage.FINISH, "post-processing changed")
 
 

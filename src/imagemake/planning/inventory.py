@@ -18,6 +18,7 @@ from imagemake.journal import Outcome, read_calls
 from imagemake.planning.learned import LearnedCosts
 from imagemake.store import Held, Store
 from imagemake.submissions import Submission, Submissions
+from imagemake.wanted.settings import MAIN
 
 
 @dataclass(slots=True)
@@ -92,21 +93,26 @@ class Inventory:
         return self._finishings[0]
 
     @cached_property
-    def once_finished(self) -> set[str]:
-        """Digests of raw pictures that were finished before, with whatever steps."""
+    def once_finished(self) -> dict[str, set[str]]:
+        """Outputs that raw pictures were finished for before, with whatever steps, by the raw picture's digest."""
         return self._finishings[1]
 
     @cached_property
-    def _finishings(self) -> tuple[dict[str, Failure], set[str]]:
+    def _finishings(self) -> tuple[dict[str, Failure], dict[str, set[str]]]:
         failures: dict[str, Failure] = {}
-        digests: set[str] = set()
+        outputs: dict[str, set[str]] = {}
         for path in sorted((self._work / "finished").glob("*.jsonl")):
             for row in read_rows(path):
                 if "finished" in row:
-                    digests.add(row["raw"]["digest"])
+                    outputs.setdefault(row["raw"]["digest"], set()).add(MAIN)
                 elif "finish_key" in row:
                     failures[row["finish_key"]] = Failure(**row["failure"])
-        return failures, digests
+                for label, one in row.get("further", {}).items():
+                    if "finished" in one:
+                        outputs.setdefault(row["raw"]["digest"], set()).add(label)
+                    else:
+                        failures[one["key"]] = Failure(**one["failure"])
+        return failures, outputs
 
     @cached_property
     def journal(self) -> JournalFacts:

@@ -16,6 +16,7 @@ from imagemake.planning.settle import settle
 from imagemake.planning.state import State
 from imagemake.wanted.campaign import Campaign, load_campaign
 from imagemake.wanted.catalog import Row
+from imagemake.wanted.file_names import FileNames
 from imagemake.wanted.picture_files import PictureFiles
 from imagemake.wanted.requests import Request, expand, within
 
@@ -54,6 +55,11 @@ class Order:
     def names(self) -> frozenset[str]:
         """Names of the requests that a run may work on: ``only`` leaves the others as they are."""
         return within(self.campaign, self.everything)
+
+    @cached_property
+    def file_names(self) -> FileNames:
+        """Names of the released files."""
+        return FileNames(self.campaign)
 
     def states(self, inventory: Inventory) -> list[State]:
         """Say where each of the target's requests stands."""

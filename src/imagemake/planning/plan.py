@@ -10,7 +10,7 @@ from pathlib import Path
 
 from imagemake.batch import Item, table_bytes, write_table
 from imagemake.fingerprint import fingerprint
-from imagemake.finish import finish_key, finishing_digest
+from imagemake.finish import finish_keys, finishing_digests
 from imagemake.planning.candidates import Rivalry
 from imagemake.planning.doors import divide, job_size
 from imagemake.planning.earlier import earlier_pictures
@@ -18,6 +18,7 @@ from imagemake.planning.inventory import Inventory
 from imagemake.planning.state import OPEN, Policy, Stage, State
 from imagemake.problems import Problem, UserError
 from imagemake.wanted.campaign import Campaign
+from imagemake.wanted.file_names import FileNames
 from imagemake.wanted.model_choice import MODEL
 from imagemake.wanted.requests import Request, sample, within
 
@@ -48,7 +49,7 @@ def policy_of(campaign: Campaign) -> Policy:
     Raises:
         UserError: If the manifest of an earlier release is missing or cannot be read.
     """
-    finishing = finishing_digest(campaign.postprocess)
+    finishing = finishing_digests(campaign.postprocess)
     duplicates = campaign.validation.near_duplicates or None
     return Policy(
         checks=campaign.validation.all_checks(),
@@ -62,7 +63,7 @@ def policy_of(campaign: Campaign) -> Policy:
         most_attempts=campaign.attempts.most,
         patches=campaign.attempts.patches,
         hold_unknown=campaign.limits.unknown == "hold",
-        finish_key=lambda raw_digest: finish_key(raw_digest, finishing),
+        finish_keys=lambda raw_digest: finish_keys(raw_digest, finishing),
         rivalry=Rivalry(campaign.candidates.n, campaign.candidates.best),
     )
 
@@ -86,17 +87,13 @@ def requests_of_scope(campaign: Campaign, requests: Sequence[Request], scope: st
         size = campaign.pilot.size if scope == PILOT else max(campaign.pilot.size, campaign.small.size)
         return sample(chosen_from, size, campaign.variables)
     file_name = scope.removeprefix(IMAGE)
-    found = [request for request in requests if file_name_of(campaign, request) == file_name]
+    file_names = FileNames(campaign)
+    found = [request for request in requests if file_name in file_names.of(request).values()]
     if not found:
-        example = file_name_of(campaign, requests[0])
+        example = ", ".join(file_names.of(requests[0]).values())
         remedy = f"Names are made from {campaign.name!r} and the catalog, such as {example}."
         raise UserError(Problem(f"results/images/{file_name}", "no request makes this file", remedy))
     return found
-
-
-def file_name_of(campaign: Campaign, request: Request) -> str:
-    """Return the name of a request's file in a release."""
-    return f"{request.name}{campaign.postprocess.output.suffix}"
 
 
 def open_states(states: Sequence[State], names: Collection[str]) -> list[State]:
@@ -178,6 +175,8 @@ def release_digest(states: Sequence[State], campaign: Campaign) -> str:
         finished = state.finished.digest if state.finished else ""
         shown = (state.request.name, state.key, state.stage, finished, *map(str, state.reasons), state.request.row)
         content.update(repr(shown).encode())
+        if state.further:
+            content.update(repr([(label, held.digest) for label, held in state.further.items()]).encode())
         if state.review:  # the file itself tells it
             content.update(repr((state.review.decision, state.review.note)).encode())
         if state.request.attached.references:

@@ -8,7 +8,7 @@ are good so far.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ from imagemake.planning.verdict import (
     still_to_measure,
 )
 from imagemake.recipe import Recipe
+from imagemake.wanted.settings import MAIN
 
 if TYPE_CHECKING:
     from imagemake.planning.inventory import Inventory
@@ -239,17 +240,36 @@ def _why_validate(missing: Sequence[str], measured: Measured) -> str:
 
 def _stand_accepted(state: State, inventory: Inventory, policy: Policy) -> None:
     assert state.raw is not None
-    state.finish_key = policy.finish_key(state.raw.digest)
-    state.finished = inventory.finished.get(state.finish_key)
-    if state.finished is not None:
-        state.stage = Stage.DONE
-    elif state.finish_key in inventory.unfinishable:
-        failure = inventory.unfinishable[state.finish_key]
+    keys = policy.finish_keys(state.raw.digest)
+    state.finish_key = keys[MAIN]
+    files = {output: held for output, key in keys.items() if (held := inventory.finished.get(key)) is not None}
+    missing = [output for output in keys if output not in files]
+    failure = next((inventory.unfinishable[keys[one]] for one in missing if keys[one] in inventory.unfinishable), None)
+    if not missing:
+        state.stage, state.finished = Stage.DONE, files.pop(MAIN)
+        state.further = files
+    elif failure is not None:
         state.stage, state.reasons = Stage.REJECTED, (Reason(failure.reason, failure.message),)
     else:
         state.stage = Stage.FINISH
-        again = state.raw.digest in inventory.once_finished
-        state.why = "post-processing changed" if again else "not finished yet"
+        state.why = _why_finish(missing, inventory.once_finished.get(state.raw.digest, set()), some=bool(files))
+
+
+def _why_finish(missing: Sequence[str], known: Collection[str], *, some: bool) -> str:
+    """Say why outputs are missing.
+
+    Args:
+        missing: Their labels.
+        known: Those that the picture was finished for before.
+        some: Whether others are there.
+    """
+    if not some:
+        return "post-processing changed" if known else "not finished yet"
+    if not known:
+        return f"not finished yet: {', '.join(missing)}"
+    changed, added = [one for one in missing if one in known], [one for one in missing if one not in known]
+    words = (("post-processing changed", changed), ("output added", added))
+    return ", ".join(f"{what}: {', '.join(labels)}" for what, labels in words if labels)
 
 
 def _goes_on(state: State, policy: Policy, reviews: Mapping[str, Review]) -> bool:

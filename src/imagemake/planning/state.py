@@ -17,7 +17,7 @@ from imagemake.planning.earlier import EarlierPictures
 from imagemake.planning.verdict import Reason
 from imagemake.recipe import Recipe
 from imagemake.store import Held
-from imagemake.wanted.settings import Section, Text
+from imagemake.wanted.settings import MAIN, Section, Text
 
 if TYPE_CHECKING:
     from imagemake.planning.reviews import Review
@@ -84,7 +84,7 @@ class Policy:
         most_attempts: Attempts a request, the first included.
         patches: Text to append to the prompt, by reason.
         hold_unknown: Whether a call with unknown outcome keeps its key from being asked for again.
-        finish_key: From a raw picture's digest to its finished picture's key.
+        finish_keys: From a raw picture's digest to its finished pictures' keys, by output, the main one first.
         rivalry: How many candidates each attempt has, and which is the best.
         earlier: Pictures of earlier releases, which must not be made again; None where there are none.
         consistency: How far colors may be from those of a group; None where that is not asked.
@@ -99,7 +99,7 @@ class Policy:
     most_attempts: int
     patches: Mapping[str, str]
     hold_unknown: bool
-    finish_key: Callable[[str], str]
+    finish_keys: Callable[[str], Mapping[str, str]]
     rivalry: Rivalry = field(default_factory=Rivalry)
     earlier: EarlierPictures | None = None
     consistency: Consistency | None = None
@@ -131,7 +131,8 @@ class State:
         measured: What was read from it.
         reasons: Why it was not simply accepted.
         finish_key: The finished picture's, for accepted ones.
-        finished: The finished picture.
+        finished: The finished picture, where those of all outputs are there.
+        further: Those of the further outputs, by label.
         past: Earlier attempts.
         asked: What the next attempts derive from where a person wrote another prompt.
         asked_at: How many of `past` were there before that.
@@ -153,6 +154,7 @@ class State:
     reasons: tuple[Reason, ...] = ()
     finish_key: str | None = None
     finished: Held | None = None
+    further: Mapping[str, Held] = field(default_factory=dict)
     past: list[Past] = field(default_factory=list)
     asked: Recipe | None = None
     asked_at: int = 0
@@ -161,6 +163,11 @@ class State:
     next_best: list[State] = field(default_factory=list)
     is_chosen: bool = False
     review: Review | None = None
+
+    @property
+    def files(self) -> dict[str, Held]:
+        """The finished pictures by output, the main one first; nothing where one of them is missing."""
+        return {MAIN: self.finished, **self.further} if self.finished else {}
 
     @property
     def to_do(self) -> list[State]:

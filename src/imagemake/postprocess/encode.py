@@ -64,15 +64,30 @@ def finish(data: bytes, steps: Sequence[Step], output: Output) -> bytes:
     Raises:
         Unfinishable: If the data holds no picture, a step cannot treat it, or the format cannot hold it.
     """
+    image = opened(data)
+    for step in steps:
+        image = applied(step, image)
+    return encoded(image, output)
+
+
+def opened(data: bytes) -> Image:
+    """Decode a picture; errors as in `finish`."""
     try:
-        image = open_picture(data).image
+        return open_picture(data).image
     except Undecodable as error:
         raise Unfinishable(error.reason) from error
-    for step in steps:
-        try:
-            image = step.apply(image)
-        except ValueError as error:
-            raise Unfinishable(f"{type(step).__name__.lower()}: {error}") from error
+
+
+def applied(step: Step, image: Image) -> Image:
+    """Take a picture through a step; errors as in `finish`."""
+    try:
+        return step.apply(image)
+    except ValueError as error:
+        raise Unfinishable(f"{type(step).__name__.lower()}: {error}") from error
+
+
+def encoded(image: Image, output: Output) -> bytes:
+    """Encode a picture; errors as in `finish`."""
     try:
         return encode(image, output)
     except ValueError as error:

@@ -12,11 +12,11 @@ from imagemake.ledger import Tally
 from imagemake.planning.checks import Checks
 from imagemake.planning.compared import Wanted, values_of
 from imagemake.planning.order import Order
-from imagemake.planning.plan import file_name_of
 from imagemake.planning.state import Past, Stage, State
-from imagemake.release.manifest import EarlierAttempt, Entry, Verdict
+from imagemake.release.manifest import EarlierAttempt, Entry, OutputFile, Verdict
 from imagemake.release.pictures import Released
-from imagemake.store import Store
+from imagemake.store import Held, Store
+from imagemake.wanted.settings import MAIN
 
 VERDICTS: Mapping[Stage, Verdict] = {
     Stage.DONE: "accepted",
@@ -90,19 +90,18 @@ class Entries:
         calls = self._calls.get(state.key)
         return (calls.told.closed or {}).get("at") if calls and calls.told and state.raw else None
 
-    def entry(self, state: State, as_file: Released | None = None) -> Entry:
+    def entry(self, state: State, released: Mapping[str, Released] | None = None) -> Entry:
         """Tell all there is to know about one request.
 
         Args:
             state: Where it stands.
-            as_file: The file that was released; by default the finished picture as the store has it.
+            released: Its files that were released, by output; by default its pictures as the store has them.
         """
         verdict, reasons = self._verdict(state)
         calls = self._calls.get(state.key, Calls())
         closed = calls.told.closed or {} if calls.told else {}
-        released = state.finished if verdict == "accepted" else None
-        path = self._store.finished.path(released) if released else None
-        width_px, height_px = _size_px(path) if path else (None, None)
+        files = self._files(state, released or {}) if verdict == "accepted" else {}
+        main = files.pop(MAIN, None)
         request, recipe = state.request, state.recipe
         label = request.model or recipe.model
         checks = self._checks.of(request.variables, label)
@@ -124,7 +123,7 @@ class Entries:
             reference_digests=request.attached.digests,
             mask=request.attached.mask,
             mask_digest=request.attached.mask_digest,
-            file=f"images/{file_name_of(self._order.campaign, request)}" if released else None,
+            file=main.file if main else None,
             reasons=reasons,
             attempt=state.attempt,
             attempts=state.attempt + bool(calls.n or state.raw),
@@ -134,16 +133,33 @@ class Entries:
             cost_usd=calls.cost_usd,
             unknown_calls=calls.unknown_calls,
             unknown_worst_usd=calls.unknown_worst_usd,
-            width_px=width_px,
-            height_px=height_px,
-            bytes=as_file.bytes if as_file else path.stat().st_size if path else None,
-            digest=as_file.digest if as_file else released.digest if released else None,
-            finished_digest=released.digest if released else None,
+            width_px=main.width_px if main else None,
+            height_px=main.height_px if main else None,
+            bytes=main.bytes if main else None,
+            digest=main.digest if main else None,
+            finished_digest=main.finished_digest if main else None,
+            outputs=files,
             raw_digest=state.raw.digest if state.raw else None,
             measures=values_of(state.measured, checks, Wanted(recipe.prompt, request.variables)),
             cached=state.raw is not None and closed.get("at", "") < self._order.made_at,
             tries=calls.n,
             history=tuple(self._earlier(past) for past in state.past),
+        )
+
+    def _files(self, state: State, released: Mapping[str, Released]) -> dict[str, OutputFile]:
+        names = self._order.file_names.of(state.request)
+        return {output: self._file(names[output], held, released.get(output)) for output, held in state.files.items()}
+
+    def _file(self, name: str, held: Held, released: Released | None) -> OutputFile:
+        path = self._store.finished.path(held)
+        width_px, height_px = _size_px(path)
+        return OutputFile(
+            file=f"images/{name}",
+            width_px=width_px,
+            height_px=height_px,
+            bytes=released.bytes if released else path.stat().st_size,
+            digest=released.digest if released else held.digest,
+            finished_digest=held.digest,
         )
 
     def _verdict(self, state: State) -> tuple[Verdict, tuple[str, ...]]:

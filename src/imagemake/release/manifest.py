@@ -3,8 +3,8 @@
 ``manifest.csv`` opens in a spreadsheet: UTF-8 with a byte order mark, reasons joined by ``; ``, and text that begins
 like a formula behind an apostrophe, which `read_manifest` takes away again. ``manifest.parquet`` holds the same columns
 as they are, typed: ``pandas.read_parquet`` gives whole numbers that may be missing, times in UTC, and reasons as lists.
-Variables, parameters and measures are columns of their own, such as ``variable.color`` and ``measure.tone.contrast``;
-earlier attempts are one column of JSON.
+Variables, parameters, measures and further outputs are columns of their own, such as ``variable.color``,
+``measure.tone.contrast`` and ``output.web.file``; earlier attempts are one column of JSON.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import orjson
 
 from imagemake.files import write_whole
 from imagemake.release.spreadsheet import plain_cell, safe_cell
+from imagemake.wanted.settings import MAIN
 
 Verdict = Literal["accepted", "rejected", "review", "refused", "failed", "pending"]
 Value = str | int | float | bool
@@ -40,6 +41,27 @@ class EarlierAttempt(TypedDict):
     tries: NotRequired[int]
     unknown_calls: NotRequired[int]
     unknown_worst_usd: NotRequired[float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputFile:
+    """A released file; its attributes are those of an `Entry`.
+
+    Attributes:
+        file: Where it is, relative to the release folder.
+        width_px: Its width.
+        height_px: Its height.
+        bytes: Its size.
+        digest: SHA-256 of it.
+        finished_digest: SHA-256 of the same picture in the store, without XMP.
+    """
+
+    file: str
+    width_px: int
+    height_px: int
+    bytes: int
+    digest: str
+    finished_digest: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +101,7 @@ class Entry:
         bytes: Size of the released file.
         digest: SHA-256 of the released file.
         finished_digest: SHA-256 of the same picture in the store, without XMP.
+        outputs: The same picture in further outputs, by their labels.
         raw_digest: SHA-256 of the raw picture of the shown attempt; None where none came.
         measures: Quantities that were read from the picture.
         cached: Whether the raw picture was there before this run.
@@ -118,6 +141,7 @@ class Entry:
     bytes: int | None = None
     digest: str | None = None
     finished_digest: str | None = None
+    outputs: Mapping[str, OutputFile] = field(default_factory=dict)
     raw_digest: str | None = None
     measures: Mapping[str, Value] = field(default_factory=dict)
     cached: bool = False
@@ -179,18 +203,21 @@ _COLUMNS = {
 }
 _LONGEST_CELL = 2**31 - 1
 _GROUPS = {"variable": "variables", "parameter": "parameters", "measure": "measures"}
+_OF_OUTPUT = tuple(OutputFile.__dataclass_fields__)
 
 
-def write_manifest(entries: Iterable[Entry], csv_path: Path, parquet_path: Path) -> None:
+def write_manifest(entries: Iterable[Entry], csv_path: Path, parquet_path: Path, outputs: Iterable[str] = ()) -> None:
     """Write both tables, one row a request, sorted by name; equal entries give equal bytes.
 
     Args:
         entries: The requests, in any order.
         csv_path: Table for people.
         parquet_path: Table for programs.
+        outputs: Labels of further outputs, which have their columns also where no picture has a file.
     """
     rows = [_row(entry) for entry in sorted(entries, key=lambda entry: entry.name)]
-    kinds = {**_COLUMNS, **_kinds_of_groups(rows)}
+    of_outputs = {f"output.{label}.{name}": _COLUMNS[name] for label in outputs for name in _OF_OUTPUT}
+    kinds = {**_COLUMNS, **of_outputs, **_kinds_of_groups(rows)}
     write_whole(csv_path, _csv(rows, kinds))
     write_whole(parquet_path, _parquet(rows, kinds))
 
@@ -202,19 +229,29 @@ def read_manifest(csv_path: Path) -> list[dict[str, str]]:
         return [{plain_cell(key): plain_cell(cell) for key, cell in row.items()} for row in csv.DictReader(file)]
 
 
+def files_in(row: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return the released files that a row of the CSV tells of: by output, with the main one as ``main``, by column."""
+    labels = [column.split(".")[1] for column in row if column.startswith("output.") and column.endswith(".file")]
+    found = {MAIN: {name: row.get(name, "") for name in _OF_OUTPUT}}
+    found |= {label: {name: row[f"output.{label}.{name}"] for name in _OF_OUTPUT} for label in labels}
+    return {label: file for label, file in found.items() if file["file"]}
+
+
 def _row(entry: Entry) -> dict[str, Any]:
     row = {column: getattr(entry, column) for column in _COLUMNS}
     row.update({column: list(row[column]) for column, kind in _COLUMNS.items() if kind == "texts"})
     row["history"] = orjson.dumps(entry.history, option=orjson.OPT_SORT_KEYS).decode() if entry.history else None
     for prefix, group in _GROUPS.items():
         row.update({f"{prefix}.{name}": value for name, value in getattr(entry, group).items()})
+    for label, file in entry.outputs.items():
+        row.update({f"output.{label}.{name}": getattr(file, name) for name in _OF_OUTPUT})
     return row
 
 
 def _kinds_of_groups(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     found: dict[str, set[type]] = {}
     for column, value in chain.from_iterable(row.items() for row in rows):
-        if column not in _COLUMNS:
+        if column.partition(".")[0] in _GROUPS:
             found.setdefault(column, set()).add(type(value))
     order = list(_GROUPS)
     columns = sorted(found, key=lambda column: (order.index(column.partition(".")[0]), column))

@@ -20,10 +20,11 @@ from imagemake.files import link_or_copy, write_whole
 from imagemake.pictures.embedded import packet_of, with_packet, without_packet
 from imagemake.release.provenance import created_in, provenance_of
 from imagemake.store import DamagedError
+from imagemake.wanted.settings import MAIN
 
 if TYPE_CHECKING:
     from imagemake.planning.state import State
-    from imagemake.store import Shelf
+    from imagemake.store import Held, Shelf
     from imagemake.wanted.metadata import Metadata
 
 
@@ -38,6 +39,24 @@ class Released:
 
     digest: str
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A file that is to be released.
+
+    Attributes:
+        state: A request whose pictures are finished.
+        output: Which of them.
+    """
+
+    state: State
+    output: str = MAIN
+
+    @property
+    def held(self) -> Held:
+        """The finished picture in the store."""
+        return self.state.files[self.output]
 
 
 class ReleasedBefore:
@@ -88,74 +107,73 @@ class Placing:
         self._finished, self._metadata, self._memory = finished, metadata, memory
 
     def place_all(
-        self, wanted: Mapping[Path, State], generated_at: Callable[[State], str | None]
-    ) -> Iterator[tuple[State, Path, Released | DamagedError]]:
+        self, wanted: Mapping[Path, Wanted], generated_at: Callable[[State], str | None]
+    ) -> Iterator[tuple[Path, Wanted, Released | DamagedError]]:
         """Put many pictures under their names, on all cores; see `place`, whose error is returned here."""
 
         def placed(target: Path) -> Released | DamagedError:
             try:
-                return self.place(wanted[target], target, generated_at(wanted[target]))
+                return self.place(wanted[target], target, generated_at(wanted[target].state))
             except DamagedError as error:
                 return error
 
         with ThreadPoolExecutor() as pool:  # hashing, reading and writing let go of the interpreter's lock
-            for (target, state), result in zip(wanted.items(), pool.map(placed, wanted), strict=True):
-                yield state, target, result
+            for (target, one), result in zip(wanted.items(), pool.map(placed, wanted), strict=True):
+                yield target, one, result
 
-    def place(self, state: State, target: Path, generated_at: str | None) -> Released:
+    def place(self, wanted: Wanted, target: Path, generated_at: str | None) -> Released:
         """Put one finished picture under its name; a file that is right already keeps its time.
 
         Args:
-            state: A request whose picture is finished.
+            wanted: What is to be there.
             target: The name.
             generated_at: When its raw picture came.
 
         Raises:
             DamagedError: If the store's file is damaged or gone.
         """
-        assert state.finished is not None
         if not self._metadata.xmp:
-            return self._link(state, target)
-        packet = provenance_of(state, self._metadata, generated_at).packet()
+            return self._link(wanted.held, target)
+        packet = provenance_of(wanted.state, self._metadata, generated_at, wanted.output).packet()
         made_of = hashlib.sha256(packet).hexdigest()  # the digest of the pixels is in it
         known = self._memory.find(target, made_of)
         if known is not None:
             return known
-        bare = self._finished.read(state.finished)
+        bare = self._finished.read(wanted.held)
         try:
             data = with_packet(bare, packet)
         except ValueError as error:
             print(f"imagemake: {target} is released without XMP: {error}", file=sys.stderr)
-            return self._link(state, target)
+            return self._link(wanted.held, target)
         if not (target.exists() and target.stat().st_size == len(data) and target.read_bytes() == data):
             write_whole(target, data)
         released = Released(hashlib.sha256(data).hexdigest(), len(data))
         self._memory.add(target, made_of, released)
         return released
 
-    def _link(self, state: State, target: Path) -> Released:
-        assert state.finished is not None
-        source = self._finished.path(state.finished)
+    def _link(self, held: Held, target: Path) -> Released:
+        source = self._finished.path(held)
         if not (target.exists() and _is_same(target, source)):
             link_or_copy(source, target)
-        return Released(state.finished.digest, source.stat().st_size)
+        return Released(held.digest, source.stat().st_size)
 
 
-def is_as_released(path: Path, state: State, metadata: Metadata) -> bool:
-    """Say whether a file is just what releasing a request's picture would write, without asking the journal."""
-    assert state.finished is not None
+def is_as_released(path: Path, wanted: Wanted, metadata: Metadata) -> bool:
+    """Say whether a file is just what releasing a picture would write, without asking the journal."""
+    finished_digest = wanted.held.digest
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     if not metadata.xmp:
-        return digest == state.finished.digest
+        return digest == finished_digest
     try:
         packet, bare = packet_of(data), without_packet(data)
     except ValueError:  # either no picture any more, or one that cannot hold XMP
-        return digest == state.finished.digest
-    if packet is None or hashlib.sha256(bare).hexdigest() != state.finished.digest:
+        return digest == finished_digest
+    if packet is None or hashlib.sha256(bare).hexdigest() != finished_digest:
         return False
     # Only the journal knows the time; it never changes, so that of the file itself will do.
-    return packet == provenance_of(state, metadata, created_in(packet)).packet() and with_packet(bare, packet) == data
+    expected = provenance_of(wanted.state, metadata, created_in(packet), wanted.output).packet()
+    return packet == expected and with_packet(bare, packet) == data
 
 
 def _look_of(path: Path) -> list[int]:

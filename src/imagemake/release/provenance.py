@@ -16,6 +16,7 @@ from xml.sax.saxutils import escape
 
 from imagemake import __version__
 from imagemake.providers import provider_class
+from imagemake.wanted.settings import MAIN
 
 if TYPE_CHECKING:
     from imagemake.planning.state import State
@@ -55,6 +56,7 @@ class Provenance:
         note: What the reviewer wrote to that decision.
         generated_at: When the raw picture came, ISO 8601 in UTC.
         prompt: As it was sent; None where it is kept out of files.
+        output: Label of a further output; empty for the main one.
     """
 
     source_type: str
@@ -68,6 +70,7 @@ class Provenance:
     note: str = ""
     generated_at: str | None = None
     prompt: str | None = None
+    output: str = ""
 
     def packet(self) -> bytes:
         """Return the XMP packet; equal facts give equal bytes, of at most `MOST_PACKET_BYTES`."""
@@ -80,6 +83,7 @@ class Provenance:
             "xmp:CreatorTool": f"imagemake {__version__}",
             _CREATED: self.generated_at,
             "imagemake:Name": self.name,
+            "imagemake:Output": self.output,
             "imagemake:Key": self.key,
             "imagemake:Provider": self.provider,
             "imagemake:Model": self.model,
@@ -102,15 +106,15 @@ class Provenance:
         ).encode()
 
 
-def provenance_of(state: State, metadata: Metadata, generated_at: str | None) -> Provenance:
-    """Return what the released file of a request says about itself.
+def provenance_of(state: State, metadata: Metadata, generated_at: str | None, output: str = MAIN) -> Provenance:
+    """Return what a released file of a request says about itself.
 
     Args:
         state: Where the request stands; its picture is finished.
         metadata: What the campaign asks for.
         generated_at: When the raw picture came, as the journal tells it.
+        output: Which of its files.
     """
-    assert state.finished is not None
     recipe, review = state.recipe, state.review
     return Provenance(
         source_type=source_type_of(recipe.provider, with_files=bool(recipe.files)),
@@ -119,11 +123,12 @@ def provenance_of(state: State, metadata: Metadata, generated_at: str | None) ->
         name=state.request.name,
         key=state.key,
         seed=recipe.seed,
-        content_digest=state.finished.digest,
+        content_digest=state.files[output].digest,
         status="accepted" if review is None else "approved",
         note=review.note if review else "",
         generated_at=generated_at,
         prompt=recipe.prompt if metadata.prompt == "embed" else None,
+        output="" if output == MAIN else output,
     )
 
 

@@ -13,10 +13,10 @@ import orjson
 from imagemake.files import write_whole
 from imagemake.fingerprint import fingerprint
 from imagemake.planning.earlier import digests
-from imagemake.planning.plan import ALL, IMAGE, NOT_SHOWN, counts, file_name_of, release_digest
+from imagemake.planning.plan import ALL, IMAGE, NOT_SHOWN, counts, release_digest
 from imagemake.planning.reviews import REVIEWS
 from imagemake.planning.state import OPEN, Stage, State
-from imagemake.release.pictures import is_as_released
+from imagemake.release.pictures import Wanted, is_as_released
 
 if TYPE_CHECKING:
     from imagemake.planning.order import Order
@@ -41,7 +41,8 @@ def is_current(order: Order, states: Sequence[State]) -> bool:
     record = read_record(folder)
     if record.get("digest") != release_digest(states, order.campaign):
         return False
-    wanted = {file_name_of(order.campaign, state.request) for state in states if state.stage is Stage.DONE}
+    done = (state.request for state in states if state.stage is Stage.DONE)
+    wanted = {name for request in done for name in order.file_names.of(request).values()}
     return all((folder / name).exists() for name in FILES) and wanted == _names_in(folder / "images")
 
 
@@ -110,10 +111,11 @@ def write_record(order: Order, states: Sequence[State], store: Store, work: Path
 
 
 def _is_there(order: Order, state: State) -> bool:
-    path = RESULTS / "images" / file_name_of(order.campaign, state.request)
+    path = RESULTS / "images" / order.scope.removeprefix(IMAGE)
     if state.finished is None or not path.is_file():
         return False
-    return is_as_released(path, state, order.campaign.metadata)
+    wanted = Wanted(state, order.file_names.output_of(state.request, path.name))
+    return is_as_released(path, wanted, order.campaign.metadata)
 
 
 def _names_in(folder: Path) -> set[str]:

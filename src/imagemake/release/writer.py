@@ -17,7 +17,7 @@ from imagemake.files import write_whole
 from imagemake.pictures.thumbnail_cache import ThumbnailCache, Thumbnails
 from imagemake.planning.inventory import Inventory
 from imagemake.planning.order import Order
-from imagemake.planning.plan import PILOT, SMALL, file_name_of
+from imagemake.planning.plan import PILOT, SMALL
 from imagemake.planning.reviews import COLUMNS
 from imagemake.planning.state import Stage, State
 from imagemake.problems import Problem, UserError
@@ -27,7 +27,7 @@ from imagemake.release.entries import VERDICTS, Entries
 from imagemake.release.forecast import Pace, forecast
 from imagemake.release.manifest import Entry, write_manifest
 from imagemake.release.metrics import metrics_of, write_metrics
-from imagemake.release.pictures import Placing, Released, ReleasedBefore
+from imagemake.release.pictures import Placing, Released, ReleasedBefore, Wanted
 from imagemake.release.record import folder_of, write_record
 from imagemake.release.report.sheet import reference_name, write_contact_sheet
 from imagemake.release.spreadsheet import safe_cell
@@ -59,7 +59,7 @@ class Release:
         left_out = Purse(self.work / "purse.json", self.order.campaign.budget_usd).left_out()
         of_state = Entries(self.order, self.store, left_out)
         released = self._release_pictures(folder, of_state)
-        entries = [of_state.entry(state, released.get(state.request.name)) for state in self.states]
+        entries = [of_state.entry(state, released.get(state.request.name, {})) for state in self.states]
         metrics = {**metrics_of(entries), **self._forecast(entries)}
         report = self.order.campaign.report
         write_contact_sheet(
@@ -73,7 +73,8 @@ class Release:
         )
         self._write_review(folder / "review.csv")
         write_metrics(metrics, folder / "metrics.json")
-        write_manifest(entries, folder / "manifest.csv", folder / "manifest.parquet")
+        outputs = list(self.order.campaign.postprocess.more_outputs)
+        write_manifest(entries, folder / "manifest.csv", folder / "manifest.parquet", outputs)
         write_record(self.order, self.states, self.store, self.work)
         return closing_words(metrics, folder)
 
@@ -88,28 +89,37 @@ class Release:
         found = forecast(entries, len(everything), to_make, paces)
         return {"forecast": found.as_dict() if found else None}
 
-    def _release_pictures(self, folder: Path, of_state: Entries) -> Mapping[str, Released]:
-        """Put every finished picture under its name, and take all others away; those found damaged are open again."""
+    def _release_pictures(self, folder: Path, of_state: Entries) -> Mapping[str, Mapping[str, Released]]:
+        """Put every finished picture under its names, and take all others away; those found damaged are open again.
+
+        Returns:
+            The files by the request's name and then by output.
+        """
         images = folder / "images"
         images.mkdir(parents=True, exist_ok=True)
         wanted = {
-            images / file_name_of(self.order.campaign, state.request): state
+            images / name: Wanted(state, output)
             for state in self.states
-            if state.stage is Stage.DONE and state.finished is not None
+            if state.stage is Stage.DONE
+            for output, name in self.order.file_names.of(state.request).items()
         }
         for path in images.iterdir():
             if path not in wanted:
                 path.unlink()
         memory = ReleasedBefore(self.work / "released" / f"{self.order.scope}.json")
         placing = Placing(self.store.finished, self.order.campaign.metadata, memory)
-        released = {}
-        for state, path, result in placing.place_all(wanted, of_state.generated_at):
+        released: dict[str, dict[str, Released]] = {}
+        damaged: dict[str, State] = {}
+        for _, one, result in placing.place_all(wanted, of_state.generated_at):
             if isinstance(result, Released):
-                released[state.request.name] = result
+                released.setdefault(one.state.request.name, {})[one.output] = result
             else:
                 print(f"imagemake: {result}; run again to finish it anew", file=sys.stderr)
-                path.unlink(missing_ok=True)
-                state.stage, state.finished, state.why = Stage.FINISH, None, "damaged in the store"
+                damaged[one.state.request.name] = one.state
+        for state in damaged.values():  # all of its files or none
+            for name in self.order.file_names.of(state.request).values():
+                (images / name).unlink(missing_ok=True)
+            state.stage, state.finished, state.why = Stage.FINISH, None, "damaged in the store"
         memory.save()
         return released
 
@@ -167,7 +177,8 @@ def link_one(order: Order, target: Path, store: Store, work: Path) -> None:
         remedy = "Edit its row or the prompt, or decide about it in config/reviews.csv."
         raise UserError(Problem(str(target), f"there is no such picture ({state.stage.value}: {reasons})", remedy))
     placing = Placing(store.finished, order.campaign.metadata, ReleasedBefore(None))
+    wanted = Wanted(state, order.file_names.output_of(state.request, target.name))
     try:
-        placing.place(state, target, Entries(order, store, ()).generated_at(state))
+        placing.place(wanted, target, Entries(order, store, ()).generated_at(state))
     except DamagedError as error:
         raise UserError(Problem(str(target), str(error), "Run again: it is then finished anew.")) from error

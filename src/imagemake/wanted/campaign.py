@@ -33,12 +33,13 @@ from imagemake.wanted.comparisons import comparable
 from imagemake.wanted.config_problems import TAGS, Mistake, dotted, mistake, mistakes, problems_of
 from imagemake.wanted.metadata import Metadata
 from imagemake.wanted.model_settings import ModelRule, ModelSettings, as_in_model
-from imagemake.wanted.settings import Cell, ColumnName, Section, TemplateText, Text, Values
+from imagemake.wanted.settings import MAIN, Cell, ColumnName, Section, TemplateText, Text, Values
 from imagemake.wanted.stages import Gates, Pilot, Small
 
 CONFIG = "config/config.yaml"
 CATALOG_SUFFIXES = (".csv", ".json", ".jsonl")
 _SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
+_FIRST_OF_ENCODING = ("format", "quality", "most_kb", "background")  # part of every finished picture's key
 
 Format = Literal["jpeg", "png", "webp"]
 Combination = Mapping[ColumnName, Values]
@@ -187,9 +188,21 @@ class Validation(Section):
         return tuple(sorted(compared.union(self.all_checks().columns)))
 
 
+def _output_label(label: str) -> str:
+    if label == MAIN:
+        raise mistake(f"{MAIN!r} is the output that postprocess.output describes.", "Choose another label.")
+    return label
+
+
+OutputLabel = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$"), AfterValidator(_output_label)]
+
+
 class Output(Section):
     """The files of a release."""
 
+    steps: Annotated[tuple[Step, ...], Strict(False)] = Field(
+        (), description="Further steps for this output alone, after those of `postprocess.steps`."
+    )
     format: Format = Field("jpeg", description="File format of finished pictures: jpeg (.jpg), png, or webp.")
     quality: int = Field(90, ge=1, le=100, description="Quality of JPEG and WebP, 1 to 100; PNG has none.")
     most_kb: int | None = Field(
@@ -200,6 +213,13 @@ class Output(Section):
     )
     background: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = Field(
         "#ffffff", description="What transparency becomes in JPEG, which has none: a color as #rrggbb."
+    )
+    name: TemplateText = Field(
+        "{name}",
+        description="File name, without extension. {name} is the picture's own name, {output} the label of the output "
+        "(main for this one), {take} the take; columns and variables as in prompt. What no file system likes becomes a "
+        "dash. No two files can share a name.",
+        examples=["{name}-1600"],
     )
 
     @model_validator(mode="after")
@@ -213,16 +233,58 @@ class Output(Section):
         """What the files' names end in, with its dot."""
         return _SUFFIXES[self.format]
 
+    @property
+    def encoding(self) -> dict[str, Any]:
+        """How files are written, as plain data; a later version's fields are left out where they are not used."""
+        used = {
+            field
+            for field, about in Output.model_fields.items()
+            if field in _FIRST_OF_ENCODING or getattr(self, field) != about.default
+        }
+        return self.model_dump(mode="json", include=used - {"steps", "name"})
+
+
+class FurtherOutput(Output):
+    """One more file of each picture."""
+
+    name: TemplateText = Field(
+        "{name}-{output}",
+        description="File name, without extension, as in `postprocess.output.name`.",
+        examples=["{name}-400"],
+    )
+    from_raw: bool = Field(
+        False,
+        description="true: the steps here begin with the picture as the provider made it, and not with what "
+        "`postprocess.steps` made of it.",
+    )
+
 
 class Postprocess(Section):
     """How accepted pictures are finished. Changing this costs no call to a provider."""
 
     steps: Annotated[tuple[Step, ...], Strict(False)] = Field(
         (),
-        description="Steps in their order, each one a key with its settings.",
+        description="Steps in their order, each one a key with its settings. They are made once a picture, whatever "
+        "the number of outputs.",
         examples=[[{"resize": {"width_px": 800}}]],
     )
     output: Output = Field(default_factory=Output, description="The files of a release.")
+    more_outputs: Mapping[OutputLabel, FurtherOutput] = Field(
+        default_factory=dict,
+        description="Further files of each picture, by a label of your own, such as a thumbnail beside the large one. "
+        "Changing one finishes only its files anew. A picture is released once all of its files are there.",
+        examples=[{"web": {"steps": [{"resize": {"width_px": 400}}], "format": "webp", "quality": 80}}],
+    )
+
+    def outputs(self) -> dict[str, Output]:
+        """Return all outputs by their labels, the main one first."""
+        return {MAIN: self.output, **self.more_outputs}
+
+    def steps_of(self, label: str) -> tuple[Chosen, ...]:
+        """Return the steps from the raw picture to the files of an output."""
+        output = self.outputs()[label]
+        is_apart = isinstance(output, FurtherOutput) and output.from_raw
+        return output.steps if is_apart else (*self.steps, *output.steps)
 
 
 class Report(Section):

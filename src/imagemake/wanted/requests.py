@@ -15,6 +15,7 @@ from imagemake.recipe import SEED_BITS, Recipe, Scalar, derive_seed
 from imagemake.wanted.campaign import CONFIG, Campaign
 from imagemake.wanted.catalog import Row
 from imagemake.wanted.combinations import Combinations
+from imagemake.wanted.file_names import FileNames
 from imagemake.wanted.model_choice import MODEL, ModelChoice
 from imagemake.wanted.names import BadValueError, Namer, folded
 from imagemake.wanted.parameters import PREFIX, fault_of_name, fault_of_value, parameter_from
@@ -89,6 +90,8 @@ def expand(
         problems += _shared_names(requests, campaign, expansion.naming.template.fields, where)
     if not requests and not problems:
         problems.append(Problem(where, "no picture is wanted.", "Let exclude leave some combinations."))
+    if not problems:
+        problems += FileNames(campaign).problems(requests, campaign, where)
     if problems:
         raise UserError(problems)
     return requests

@@ -16,6 +16,7 @@ from imagemake.wanted.template import parse_template
 from imagemake.wanted.text import forbidden_character, scalar_text, with_plain_line_ends
 
 TAKE = "take"  # the one placeholder that is no column
+MAIN = "main"  # the output that is there without being named
 
 
 class Section(BaseModel):

@@ -226,7 +226,16 @@
     if (entry.mask) items.push(sent(entry.mask, entry.mask_digest, "Mask"));
     return items.length ? section("Sent with the prompt", el("ol", { className: "past" }, ...items)) : null;
   };
+  const kilobytes = (bytes) => `${count(Math.max(1, Math.round(bytes / 1000)))} kB`;
+  const further = (output) =>
+    el(
+      "p",
+      {},
+      el("a", { className: "file", href: output.href, target: "_blank", rel: "noopener" }, output.label),
+      ` ${output.size_px.join(" × ")} px, ${kilobytes(output.bytes)}`,
+    );
   const facts = (entry) => [
+    entry.outputs ? section("Further files", ...entry.outputs.map(further)) : null,
     section("Prompt", el("p", { className: "prompt", dir: "auto" }, entry.prompt)),
     entry.negative_prompt ? section("Negative prompt", el("p", { className: "prompt", dir: "auto" }, entry.negative_prompt)) : null,
     sentWith(entry),
@@ -254,7 +263,7 @@
         ["Catalog row", entry.catalog_row],
         ["Take", entry.take ?? 1],
         ["Size", entry.width_px ? `${entry.width_px} × ${entry.height_px} px` : ""],
-        ["File", entry.bytes ? `${count(Math.max(1, Math.round(entry.bytes / 1000)))} kB` : ""],
+        ["File", entry.bytes ? kilobytes(entry.bytes) : ""],
         ["Key", entry.key, "code"],
         ["File digest", entry.digest, "code"],
         ["Raw digest", entry.raw_digest, "code"],

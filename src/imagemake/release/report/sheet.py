@@ -135,6 +135,10 @@ def _data_url(name: str, picture: bytes) -> str:
 def _card(entry: Entry, inlined: Mapping[str, str]) -> dict[str, Any]:
     card = {field: getattr(entry, field) for field in Entry.__dataclass_fields__ if field != "file"}
     card["href"] = href_of(entry.file) if entry.file else None
+    card["outputs"] = [
+        {"label": label, "href": href_of(one.file), "size_px": [one.width_px, one.height_px], "bytes": one.bytes}
+        for label, one in entry.outputs.items()
+    ]
     card["thumbnail"] = inlined.get(entry.name)
     card["codes"] = sorted({reason_code(reason) for reason in entry.reasons})
     card["spent_usd"] = entry.spent_usd

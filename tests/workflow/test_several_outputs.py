@@ -1,0 +1,74 @@
+"""Several files a picture, after whole builds: only what changed is finished, and a dry run tells it."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+
+import pyexiv2
+from PIL import Image
+
+WEB = {"steps": [{"resize": {"width_px": 32}}], "format": "webp", "name": "{name}-32"}
+CUT = {"from_raw": True, "format": "png", "name": "{color}_{sku}"}
+
+
+def size_of(data):
+    with Image.open(BytesIO(data)) as image:
+        return image.format, image.size
+
+
+def told_by(data):
+    with pyexiv2.ImageData(data) as read:
+        return {name.rpartition(".")[2]: value for name, value in read.read_xmp().items()}
+
+
+def test_outputs_come_and_go_and_only_they_are_finished(project):
+    made = project(rows=2)
+    made.snakemake()
+    one = made.images()
+    common = made.config["postprocess"]
+
+    made.write_config(postprocess={**common, "more_outputs": {"web": WEB, "cut": CUT}})
+    assert "2 to finish: output added: cut, web" in made.snakemake("-n").stderr
+    assert made.images() == one
+    done = made.snakemake()
+    assert set(made.jobs(done)) == {"postprocess", "release", "all"}
+    three = made.images()
+    assert {name: three[name] for name in one} == one, "what was there is not even written again"
+    assert set(three) == {*one, "S000_red-32.webp", "S001_teal-32.webp", "red_S000.png", "teal_S001.png"}
+    found = {name: size_of(three[name][1]) for name in three}
+    assert found["S000_red.jpg"] == ("JPEG", (64, 64))
+    assert found["S000_red-32.webp"] == ("WEBP", (32, 32))
+    assert found["red_S000.png"] == ("PNG", (96, 96)), "the picture as it came, before the common steps"
+    row = made.manifest()["S000_red"]
+    assert (row["output.web.file"], row["output.web.width_px"]) == ("images/S000_red-32.webp", "32")
+    told = told_by(three["S000_red-32.webp"][1])
+    assert (told["Key"], told["Output"], told["ContentDigest"]) == (
+        row["key"],
+        "web",
+        row["output.web.finished_digest"],
+    )
+    assert made.jobs(made.snakemake()) == []
+
+    inspected = json.loads(made.imagemake("inspect", "results/images/red_S000.png", "--json").stdout)
+    assert (inspected["row"]["name"], inspected["mismatches"]) == ("S000_red", [])
+    assert "images/S000_red-32.webp (output web)" in made.imagemake("inspect", "S000_red").stdout
+
+    made.write_config(postprocess={**common, "more_outputs": {"web": {**WEB, "quality": 50}, "cut": CUT}})
+    done = made.snakemake()
+    assert "2 to finish: post-processing changed: web" in done.stderr
+    after = made.images()
+    assert {name for name in after if after[name] != three[name]} == {"S000_red-32.webp", "S001_teal-32.webp"}
+
+    # One file by its name, and a name that is none.
+    target = "results/images/S001_teal-32.webp"
+    (made.folder / target).unlink()
+    assert made.jobs(made.snakemake(target)) == ["image"]
+    assert made.images()["S001_teal-32.webp"][1] == after["S001_teal-32.webp"][1]
+    assert made.jobs(made.snakemake(target)) == []
+    assert "S000_red-32.webp" in made.snakemake("results/images/S001_teal-33.webp", expect=1).stderr
+
+    made.write_config(postprocess={**common, "more_outputs": {"cut": {**CUT, "name": "{name}"}}})
+    assert made.jobs(made.snakemake()) == ["release", "all"], "a name and a removed output finish nothing"
+    assert set(made.images()) == {*one, "S000_red.png", "S001_teal.png"}
+    assert made.calls() == 2
