@@ -14,6 +14,7 @@ rule release:
     output:
         manifest="results/manifest.csv",
         parquet="results/manifest.parquet",
+        schema="results/manifest.schema.json",
         metrics="results/metrics.json",
         sheet="results/index.html",
         review="results/review.csv",
@@ -33,6 +34,7 @@ use rule release as release_pilot with:
     output:
         manifest="results/pilot/manifest.csv",
         parquet="results/pilot/manifest.parquet",
+        schema="results/pilot/manifest.schema.json",
         metrics="results/pilot/metrics.json",
         sheet="results/pilot/index.html",
         review="results/pilot/review.csv",
@@ -48,6 +50,7 @@ use rule release as release_small with:
     output:
         manifest="results/small/manifest.csv",
         parquet="results/small/manifest.parquet",
+        schema="results/small/manifest.schema.json",
         metrics="results/small/metrics.json",
         sheet="results/small/index.html",
         review="results/small/review.csv",

@@ -10,8 +10,9 @@ from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
 
-from imagemake import batches_command
+from imagemake import batches_command, schema_command
 from imagemake.batches_command import add_batches_options
+from imagemake.schema_command import add_schema_options
 
 DESCRIPTION = """\
 make for AI images. The builds themselves are Snakemake's:
@@ -96,6 +97,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     reference.add_argument("--folder", type=Path, default=Path("config"), help="default: config")
     reference.set_defaults(run=_reference)
+    add_schema_options(
+        commands.add_parser(
+            "schema",
+            help="print the JSON schema of the manifest or of sidecars",
+            description=schema_command.DESCRIPTION,
+            epilog=schema_command.EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
     alerts = commands.add_parser(
         "alerts",
         help="send a test message to every address of IMAGEMAKE_ALERTS",

@@ -1,13 +1,22 @@
 """The manifest: one row a request, safe to open, typed, and the same bytes for the same entries."""
 
+import csv
 import json
+import re
+from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from entries import an_attempt, an_entry, without_picture
+from jsonschema import Draft202012Validator
 
-from imagemake.release.manifest import read_manifest, write_manifest
+from imagemake.fingerprint import fingerprint
+from imagemake.release.columns import COLUMNS, GROUPS, MANIFEST_VERSION, OF_OUTPUT
+from imagemake.release.manifest import Entry, OutputFile, files_in, read_manifest, write_manifest
+from imagemake.release.manifest_schema import columns_markdown, manifest_schema
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d")
 
 
 @pytest.fixture
@@ -127,3 +136,84 @@ def test_reference_pictures_are_told_with_path_and_content(written):
     assert {plain[name] for name in ("references", "reference_digests", "mask", "mask_digest")} == {""}
     row, without = pq.read_table(parquet_path).to_pylist()
     assert (row["references"], without["references"], without["mask"]) == (["=refs/a.png", "refs/b.png"], [], None)
+
+
+PNG = OutputFile(file="images/a.png", width_px=8, height_px=8, bytes=99, digest="d" * 64, finished_digest="e" * 64)
+HOSTILE = ("=1+1", "@x", "+1", "-1", "\t=1", "a;=1", "a\n=1", "'=1", "\uff1d1", "a,b", 'a"b')
+
+
+def rows_of(parquet_path):
+    rows = pq.read_table(parquet_path).to_pylist()
+    return json.loads(json.dumps(rows, default=lambda time: time.isoformat()))
+
+
+def test_every_row_fits_the_schema_that_is_written_beside_it_and_the_general_one(tmp_path):
+    entries = [
+        an_entry("a", outputs={"web": PNG}, history=(an_attempt(0),), measures={"m": 1, "t": "x", "b": True}),
+        without_picture("b", "refused", variables={}, parameters={}, reasons=("refused: no",)),
+    ]
+    paths = [tmp_path / name for name in ("m.csv", "m.parquet", "m.json")]
+    write_manifest(entries, *paths[:2], outputs=["web", "cut"], schema_path=paths[2])
+    own, rows = json.loads(paths[2].read_bytes()), rows_of(paths[1])
+    for schema in (own, manifest_schema()):
+        Draft202012Validator.check_schema(schema)
+        validator = Draft202012Validator(schema)
+        assert [error.message for row in rows for error in validator.iter_errors(row)] == []
+        for wrong in ({"verdict": "fine"}, {"width_px": "8"}, {"digest": "d"}, {"name": None}, {"other": 1}):
+            assert list(validator.iter_errors({**rows[0], **wrong})), wrong
+    assert list(own["properties"]) == list(read_manifest(paths[0])[0]) == list(rows[0])
+    assert own["properties"]["output.web.width_px"]["unit"] == "px"
+    assert own["version"] == MANIFEST_VERSION
+
+
+def test_every_output_has_typed_columns_whether_or_not_a_picture_has_it(tmp_path):
+    paths = (tmp_path / "m.csv", tmp_path / "m.parquet")
+    write_manifest([an_entry("a", outputs={"web": PNG}), an_entry("b")], *paths, outputs=["web", "cut"])
+    schema = pq.read_schema(paths[1])
+    for label in ("web", "cut"):
+        assert [str(schema.field(f"output.{label}.{name}").type) for name in ("file", "width_px")] == [
+            "string",
+            "int64",
+        ]
+    first, second = read_manifest(paths[0])
+    assert files_in(first)["web"]["file"] == "images/a.png"
+    assert list(files_in(first)) == ["main", "web"]
+    assert list(files_in(second)) == ["main"]
+
+
+def test_the_parquet_file_says_which_schema_it_follows_and_what_its_columns_mean(written):
+    _, path = written(an_entry())
+    schema = pq.read_schema(path)
+    assert schema.metadata[b"imagemake.manifest_schema"].decode() == MANIFEST_VERSION
+    assert schema.field("width_px").metadata[b"unit"] == b"px"
+    assert all(b"description" in field.metadata for field in schema)
+
+
+def test_every_fact_of_an_entry_has_its_column():
+    groups = {group.field for group in GROUPS.values()} | {"outputs"}
+    assert set(COLUMNS) - {"spent_usd"} == set(Entry.__dataclass_fields__) - groups
+    assert set(OF_OUTPUT) == set(OutputFile.__dataclass_fields__)
+
+
+def test_a_changed_column_needs_another_version():
+    # A change here: raise MANIFEST_VERSION, as said there, and write the new digest down.
+    known = {"1.0": "b5cf86aa3e6711e885c6fa95e0282a524d30adc30e3fc91b8c750566f3d175bc"}
+    facts = {name: [column.kind, column.unit, column.may_be_empty] for name, column in COLUMNS.items()}
+    assert known[MANIFEST_VERSION] == fingerprint([facts, sorted(GROUPS), OF_OUTPUT])
+
+
+def test_the_documentation_lists_the_columns_as_they_are():
+    text = Path("docs/manifest.md").read_text(encoding="utf-8")
+    assert columns_markdown() in text, "run `imagemake schema manifest --markdown` and put it into docs/manifest.md"
+    assert f"`{MANIFEST_VERSION}`" in text
+
+
+def test_no_name_of_a_column_runs_in_a_spreadsheet_and_all_are_read_back(written):
+    entry = an_entry(variables=dict.fromkeys(HOSTILE, "x"), parameters={"=p": 1}, measures={"@m": 1.5})
+    csv_path, parquet_path = written(entry)
+    header = next(csv.reader(csv_path.read_text(encoding="utf-8-sig").splitlines(keepends=True)))
+    for cell in header:  # Excel can end a cell at these, also inside of quotes
+        assert not any(part.lstrip(" ").startswith(FORMULA) for part in re.split(r"[;\r\n]", cell)), cell
+    names = [f"variable.{name}" for name in HOSTILE]
+    assert set(names) <= set(read_manifest(csv_path)[0])
+    assert set(names) <= set(pq.read_schema(parquet_path).names)

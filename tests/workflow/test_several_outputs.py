@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from io import BytesIO
 
+import pyarrow.parquet as pq
 import pyexiv2
+from jsonschema import Draft202012Validator
 from PIL import Image
 
 WEB = {"steps": [{"resize": {"width_px": 32}}], "format": "webp", "name": "{name}-32"}
@@ -20,6 +22,19 @@ def size_of(data):
 def told_by(data):
     with pyexiv2.ImageData(data) as read:
         return {name.rpartition(".")[2]: value for name, value in read.read_xmp().items()}
+
+
+def fits_its_schemas(results):
+    rows = pq.read_table(results / "manifest.parquet").to_pylist()
+    rows = json.loads(json.dumps(rows, default=lambda time: time.isoformat()))
+    schema = json.loads((results / "manifest.schema.json").read_bytes())
+    sidecars = [json.loads(path.read_bytes()) for path in (results / "images").glob("*.json")]
+    of_sidecars = json.loads((results / "sidecar.schema.json").read_bytes())
+    for validator, told in ((Draft202012Validator(schema), rows), (Draft202012Validator(of_sidecars), sidecars)):
+        assert told
+        assert [error.message for one in told for error in validator.iter_errors(one)] == []
+    assert json.loads((results / "release.json").read_bytes())["manifest_schema"] == schema["version"]
+    assert all(sidecar["key"] in {row["key"] for row in rows} for sidecar in sidecars)
 
 
 def test_outputs_come_and_go_and_only_they_are_finished(project):
@@ -68,7 +83,11 @@ def test_outputs_come_and_go_and_only_they_are_finished(project):
     assert made.jobs(made.snakemake(target)) == []
     assert "S000_red-32.webp" in made.snakemake("results/images/S001_teal-33.webp", expect=1).stderr
 
-    made.write_config(postprocess={**common, "more_outputs": {"cut": {**CUT, "name": "{name}"}}})
-    assert made.jobs(made.snakemake()) == ["release", "all"], "a name and a removed output finish nothing"
-    assert set(made.images()) == {*one, "S000_red.png", "S001_teal.png"}
+    changed = {**common, "more_outputs": {"cut": {**CUT, "name": "{name}"}}}
+    made.write_config(postprocess=changed, metadata={"sidecar": "json"})
+    assert made.jobs(made.snakemake()) == ["release", "all"], "names, sidecars and a removed output finish nothing"
+    files = {*one, "S000_red.png", "S001_teal.png"}
+    assert set(made.images()) == files | {f"{name}.json" for name in files}
+    assert made.jobs(made.snakemake()) == []
+    fits_its_schemas(made.folder / "results")
     assert made.calls() == 2

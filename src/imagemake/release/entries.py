@@ -13,7 +13,8 @@ from imagemake.planning.checks import Checks
 from imagemake.planning.compared import Wanted, values_of
 from imagemake.planning.order import Order
 from imagemake.planning.state import Past, Stage, State
-from imagemake.release.manifest import EarlierAttempt, Entry, OutputFile, Verdict
+from imagemake.release.columns import Verdict
+from imagemake.release.manifest import EarlierAttempt, Entry, OutputFile
 from imagemake.release.pictures import Released
 from imagemake.store import Held, Store
 from imagemake.wanted.settings import MAIN

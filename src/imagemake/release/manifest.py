@@ -15,15 +15,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import orjson
 
 from imagemake.files import write_whole
+from imagemake.release.columns import COLUMNS, GROUPS, MANIFEST_VERSION, OF_OUTPUT, Kind, Verdict, output_column
+from imagemake.release.manifest_schema import about, manifest_schema, schema_bytes
 from imagemake.release.spreadsheet import plain_cell, safe_cell
 from imagemake.wanted.settings import MAIN
 
-Verdict = Literal["accepted", "rejected", "review", "refused", "failed", "pending"]
 Value = str | int | float | bool
 
 
@@ -45,16 +46,7 @@ class EarlierAttempt(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputFile:
-    """A released file; its attributes are those of an `Entry`.
-
-    Attributes:
-        file: Where it is, relative to the release folder.
-        width_px: Its width.
-        height_px: Its height.
-        bytes: Its size.
-        digest: SHA-256 of it.
-        finished_digest: SHA-256 of the same picture in the store, without XMP.
-    """
+    """A released file; its attributes are those of an `Entry`."""
 
     file: str
     width_px: int
@@ -69,44 +61,13 @@ class Entry:
     """One request, and what became of it.
 
     Attributes:
-        name: The request's name, unique in a release.
-        file: The released picture, relative to the release folder; None where there is none.
-        verdict: `refused` by the provider, `failed` on the way, `pending` where this run did not make it.
-        reasons: Why it is not accepted, for people. What stands before the first colon is the reason's code.
-        prompt: As it was sent for the shown attempt.
-        negative_prompt: What the picture must not show.
-        provider: Registered name of the provider.
-        model: Model name with its version.
-        model_label: What the campaign calls it: a label of more_models, or the same name.
-        seed: Seed of the shown attempt.
-        parameters: Parameters of the model.
-        key: Key of the shown attempt, 64 hexadecimal digits.
-        attempt: Number of the shown attempt, from 0.
-        attempts: How many attempts were made.
-        catalog_row: Row of the catalog.
-        take: Number of the take, from 1.
         variables: What the prompt's placeholders stood for.
-        references: Paths of the reference pictures that were sent, in their order.
-        reference_digests: SHA-256 of each one's content.
-        mask: Path of the mask that was sent.
-        mask_digest: SHA-256 of its content.
-        request_id: The provider's own name of the call.
-        generated_at: When the raw picture came, ISO 8601 in UTC.
-        seconds: Duration of the call for the shown attempt.
-        cost_usd: Cost of the shown attempt, all its calls that were answered; None where it is unknown.
-        unknown_calls: Calls for it that nobody answered: each may have been billed beside that.
-        unknown_worst_usd: What these can have cost at most; None where there are none, or nobody knows.
-        width_px: Width of the released picture.
-        height_px: Height of the released picture.
-        bytes: Size of the released file.
-        digest: SHA-256 of the released file.
-        finished_digest: SHA-256 of the same picture in the store, without XMP.
-        outputs: The same picture in further outputs, by their labels.
-        raw_digest: SHA-256 of the raw picture of the shown attempt; None where none came.
+        parameters: Parameters of the model.
         measures: Quantities that were read from the picture.
-        cached: Whether the raw picture was there before this run.
-        tries: Calls made for the shown attempt's key, ever.
+        outputs: The same picture in further outputs, by their labels.
         history: Earlier attempts, oldest first.
+
+    All others are columns: `imagemake.release.columns.COLUMNS` says what each one means.
     """
 
     name: str
@@ -163,50 +124,18 @@ class Entry:
         return round(sum(known), 9) if len(known) == len(costs) else None
 
 
-# Column, and its kind: what it is in Parquet and, after reading, in pandas.
-_COLUMNS = {
-    "name": "text",
-    "file": "text",
-    "verdict": "text",
-    "reasons": "texts",
-    "prompt": "text",
-    "negative_prompt": "text",
-    "provider": "text",
-    "model": "text",
-    "model_label": "text",
-    "seed": "whole",
-    "key": "text",
-    "attempt": "whole",
-    "attempts": "whole",
-    "catalog_row": "whole",
-    "take": "whole",
-    "references": "texts",
-    "reference_digests": "texts",
-    "mask": "text",
-    "mask_digest": "text",
-    "request_id": "text",
-    "generated_at": "time",
-    "seconds": "number",
-    "cost_usd": "number",
-    "spent_usd": "number",
-    "unknown_calls": "whole",
-    "unknown_worst_usd": "number",
-    "width_px": "whole",
-    "height_px": "whole",
-    "bytes": "whole",
-    "digest": "text",
-    "finished_digest": "text",
-    "raw_digest": "text",
-    "cached": "flag",
-    "tries": "whole",
-    "history": "json",
-}
 _LONGEST_CELL = 2**31 - 1
-_GROUPS = {"variable": "variables", "parameter": "parameters", "measure": "measures"}
-_OF_OUTPUT = tuple(OutputFile.__dataclass_fields__)
+VERSION_KEY = "imagemake.manifest_schema"  # in the metadata of the Parquet file
 
 
-def write_manifest(entries: Iterable[Entry], csv_path: Path, parquet_path: Path, outputs: Iterable[str] = ()) -> None:
+def write_manifest(
+    entries: Iterable[Entry],
+    csv_path: Path,
+    parquet_path: Path,
+    *,
+    outputs: Iterable[str] = (),
+    schema_path: Path | None = None,
+) -> None:
     """Write both tables, one row a request, sorted by name; equal entries give equal bytes.
 
     Args:
@@ -214,12 +143,16 @@ def write_manifest(entries: Iterable[Entry], csv_path: Path, parquet_path: Path,
         csv_path: Table for people.
         parquet_path: Table for programs.
         outputs: Labels of further outputs, which have their columns also where no picture has a file.
+        schema_path: Where the JSON schema of the rows goes, if anywhere.
     """
     rows = [_row(entry) for entry in sorted(entries, key=lambda entry: entry.name)]
-    of_outputs = {f"output.{label}.{name}": _COLUMNS[name] for label in outputs for name in _OF_OUTPUT}
-    kinds = {**_COLUMNS, **of_outputs, **_kinds_of_groups(rows)}
+    kinds: dict[str, Kind] = {name: column.kind for name, column in COLUMNS.items()}
+    kinds |= {output_column(label, name): COLUMNS[name].kind for label in outputs for name in OF_OUTPUT}
+    kinds |= _kinds_of_groups(rows)
     write_whole(csv_path, _csv(rows, kinds))
     write_whole(parquet_path, _parquet(rows, kinds))
+    if schema_path is not None:
+        write_whole(schema_path, schema_bytes(manifest_schema(kinds)))
 
 
 def read_manifest(csv_path: Path) -> list[dict[str, str]]:
@@ -232,40 +165,40 @@ def read_manifest(csv_path: Path) -> list[dict[str, str]]:
 def files_in(row: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Return the released files that a row of the CSV tells of: by output, with the main one as ``main``, by column."""
     labels = [column.split(".")[1] for column in row if column.startswith("output.") and column.endswith(".file")]
-    found = {MAIN: {name: row.get(name, "") for name in _OF_OUTPUT}}
-    found |= {label: {name: row[f"output.{label}.{name}"] for name in _OF_OUTPUT} for label in labels}
+    found = {MAIN: {name: row.get(name, "") for name in OF_OUTPUT}}
+    found |= {label: {name: row[output_column(label, name)] for name in OF_OUTPUT} for label in labels}
     return {label: file for label, file in found.items() if file["file"]}
 
 
 def _row(entry: Entry) -> dict[str, Any]:
-    row = {column: getattr(entry, column) for column in _COLUMNS}
-    row.update({column: list(row[column]) for column, kind in _COLUMNS.items() if kind == "texts"})
+    row = {column: getattr(entry, column) for column in COLUMNS}
+    row.update({name: list(row[name]) for name, column in COLUMNS.items() if column.kind == "texts"})
     row["history"] = orjson.dumps(entry.history, option=orjson.OPT_SORT_KEYS).decode() if entry.history else None
-    for prefix, group in _GROUPS.items():
-        row.update({f"{prefix}.{name}": value for name, value in getattr(entry, group).items()})
+    for prefix, group in GROUPS.items():
+        row.update({f"{prefix}.{name}": value for name, value in getattr(entry, group.field).items()})
     for label, file in entry.outputs.items():
-        row.update({f"output.{label}.{name}": getattr(file, name) for name in _OF_OUTPUT})
+        row.update({output_column(label, name): getattr(file, name) for name in OF_OUTPUT})
     return row
 
 
-def _kinds_of_groups(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _kinds_of_groups(rows: Sequence[Mapping[str, Any]]) -> dict[str, Kind]:
     found: dict[str, set[type]] = {}
     for column, value in chain.from_iterable(row.items() for row in rows):
-        if column.partition(".")[0] in _GROUPS:
+        if column.partition(".")[0] in GROUPS:
             found.setdefault(column, set()).add(type(value))
-    order = list(_GROUPS)
+    order = list(GROUPS)
     columns = sorted(found, key=lambda column: (order.index(column.partition(".")[0]), column))
     return {column: _kind_of(found[column]) for column in columns}
 
 
-def _kind_of(types: set[type]) -> str:
+def _kind_of(types: set[type]) -> Kind:
     # Whole numbers count as numbers, so that a measure of exactly 1 does not change a column's type between releases.
     if types <= {int, float}:
         return "number"
     return "flag" if types == {bool} else "text"
 
 
-def _csv(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, str]) -> bytes:
+def _csv(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, Kind]) -> bytes:
     buffer = io.StringIO()
     # All text in quotes: Python 3.11 would leave a lone carriage return without.
     writer = csv.writer(buffer, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
@@ -285,7 +218,7 @@ def _cell(value: Any) -> str | int | float:
     return safe_cell("; ".join(value) if isinstance(value, list) else str(value))
 
 
-def _parquet(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, str]) -> bytes:
+def _parquet(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, Kind]) -> bytes:
     import pandas as pd
     import pyarrow as pa
 
@@ -314,10 +247,16 @@ def _parquet(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, str]) -> byt
         if kind == "text":
             values = [None if value is None else _text(value) for value in values]
         columns[column] = pd.Series(values, dtype=shown[kind])
-    schema = pa.schema([(column, stored[kind]) for column, kind in kinds.items()])
+    fields = [pa.field(column, stored[kind], metadata=_told(column, kind)) for column, kind in kinds.items()]
+    schema = pa.schema(fields, metadata={VERSION_KEY: MANIFEST_VERSION})
     buffer = io.BytesIO()
     pd.DataFrame(columns).to_parquet(buffer, engine="pyarrow", index=False, schema=schema, compression="zstd")
     return buffer.getvalue()
+
+
+def _told(column: str, kind: Kind) -> dict[str, str]:
+    of_column = about(column, kind)
+    return {"description": of_column.meaning, **({"unit": of_column.unit} if of_column.unit else {})}
 
 
 def _text(value: Any) -> str:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, get_args
 import orjson
 
 from imagemake.files import write_whole
-from imagemake.release.manifest import Entry, Verdict
+from imagemake.release.columns import Verdict
+from imagemake.release.manifest import Entry
 from imagemake.release.reasons import DECIDED, failures_of, reason_code
 from imagemake.release.success import failing_values, interval_95
 

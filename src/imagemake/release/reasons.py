@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from imagemake.planning.candidates import NOT_BEST
-from imagemake.release.manifest import EarlierAttempt, Entry, Verdict
+from imagemake.release.columns import Verdict
+from imagemake.release.manifest import EarlierAttempt, Entry
 
 DECIDED: tuple[Verdict, ...] = ("accepted", "rejected", "refused", "failed")
 _CODE_AT_MOST = 60

@@ -16,14 +16,16 @@ from imagemake.planning.earlier import digests
 from imagemake.planning.plan import ALL, IMAGE, NOT_SHOWN, counts, release_digest
 from imagemake.planning.reviews import REVIEWS
 from imagemake.planning.state import OPEN, Stage, State
+from imagemake.release.columns import MANIFEST_VERSION
 from imagemake.release.pictures import Wanted, is_as_released
+from imagemake.release.sidecars import SUFFIX
 
 if TYPE_CHECKING:
     from imagemake.planning.order import Order
     from imagemake.store import Store
 
 RESULTS = Path("results")
-FILES = ("manifest.csv", "manifest.parquet", "metrics.json", "index.html", "review.csv")
+FILES = ("manifest.csv", "manifest.parquet", "manifest.schema.json", "metrics.json", "index.html", "review.csv")
 RECORD = "release.json"
 RECORD_VERSION = 2  # raised when the same pictures, measures and campaign may stand otherwise
 
@@ -41,9 +43,17 @@ def is_current(order: Order, states: Sequence[State]) -> bool:
     record = read_record(folder)
     if record.get("digest") != release_digest(states, order.campaign):
         return False
-    done = (state.request for state in states if state.stage is Stage.DONE)
-    wanted = {name for request in done for name in order.file_names.of(request).values()}
+    if record.get("manifest_schema") != MANIFEST_VERSION:
+        return False
+    wanted = names_in_images(order, states)
     return all((folder / name).exists() for name in FILES) and wanted == _names_in(folder / "images")
+
+
+def names_in_images(order: Order, states: Sequence[State]) -> set[str]:
+    """Return the names of all that ``images/`` must hold: the files of pictures that are done, and their sidecars."""
+    done = (state.request for state in states if state.stage is Stage.DONE)
+    names = {name for request in done for name in order.file_names.of(request).values()}
+    return names | {f"{name}{SUFFIX}" for name in names} if order.campaign.metadata.sidecar else names
 
 
 def known_counts(order: Order, store: Store, work: Path) -> Mapping[Stage, int] | None:
@@ -72,7 +82,7 @@ def _seen(order: Order, store: Store, work: Path) -> str:
     duplicates = order.campaign.validation.near_duplicates
     wanted = {
         "earlier": digests(duplicates.earlier) if duplicates else {},
-        "record": RECORD_VERSION,
+        "record": [RECORD_VERSION, MANIFEST_VERSION],
         "campaign": order.campaign.model_dump(mode="json", exclude=set(NOT_SHOWN)),
         "unknown": order.campaign.limits.unknown,
         "measures": [measure.identity for measure in order.campaign.validation.measures_needed()],
@@ -100,6 +110,7 @@ def write_record(order: Order, states: Sequence[State], store: Store, work: Path
     folder = folder_of(order.scope)
     record = {
         "campaign": order.campaign.campaign,
+        "manifest_schema": MANIFEST_VERSION,
         "digest": release_digest(states, order.campaign),
         "counts": {stage.value: count for stage, count in counts(states).items()},
         "open": sum(state.stage in OPEN for state in states),

@@ -28,8 +28,9 @@ from imagemake.release.forecast import Pace, forecast
 from imagemake.release.manifest import Entry, write_manifest
 from imagemake.release.metrics import metrics_of, write_metrics
 from imagemake.release.pictures import Placing, Released, ReleasedBefore, Wanted
-from imagemake.release.record import folder_of, write_record
+from imagemake.release.record import folder_of, names_in_images, write_record
 from imagemake.release.report.sheet import reference_name, write_contact_sheet
+from imagemake.release.sidecars import SCHEMA, write_sidecars
 from imagemake.release.spreadsheet import safe_cell
 from imagemake.store import DamagedError, Held, Store
 from imagemake.wanted.campaign import Campaign
@@ -73,10 +74,23 @@ class Release:
         )
         self._write_review(folder / "review.csv")
         write_metrics(metrics, folder / "metrics.json")
-        outputs = list(self.order.campaign.postprocess.more_outputs)
-        write_manifest(entries, folder / "manifest.csv", folder / "manifest.parquet", outputs)
+        self._write_sidecars(entries, folder)
+        write_manifest(
+            entries,
+            folder / "manifest.csv",
+            folder / "manifest.parquet",
+            outputs=self.order.campaign.postprocess.more_outputs,
+            schema_path=folder / "manifest.schema.json",
+        )
         write_record(self.order, self.states, self.store, self.work)
         return closing_words(metrics, folder)
+
+    def _write_sidecars(self, entries: Sequence[Entry], folder: Path) -> None:
+        metadata = self.order.campaign.metadata
+        if metadata.sidecar == "json":
+            write_sidecars(entries, folder, with_prompt=metadata.prompt == "embed")
+        else:
+            (folder / SCHEMA).unlink(missing_ok=True)
 
     def _forecast(self, entries: Sequence[Entry]) -> dict[str, Any]:
         """Say what the full run will come to, after a smaller one."""
@@ -103,8 +117,9 @@ class Release:
             if state.stage is Stage.DONE
             for output, name in self.order.file_names.of(state.request).items()
         }
+        expected = names_in_images(self.order, self.states)
         for path in images.iterdir():
-            if path not in wanted:
+            if path.name not in expected:
                 path.unlink()
         memory = ReleasedBefore(self.work / "released" / f"{self.order.scope}.json")
         placing = Placing(self.store.finished, self.order.campaign.metadata, memory)
@@ -117,7 +132,7 @@ class Release:
                 print(f"imagemake: {result}; run again to finish it anew", file=sys.stderr)
                 damaged[one.state.request.name] = one.state
         for state in damaged.values():  # all of its files or none
-            for name in self.order.file_names.of(state.request).values():
+            for name in names_in_images(self.order, [state]):
                 (images / name).unlink(missing_ok=True)
             state.stage, state.finished, state.why = Stage.FINISH, None, "damaged in the store"
         memory.save()

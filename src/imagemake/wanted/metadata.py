@@ -22,3 +22,8 @@ class Metadata(Section):
         description="manifest: prompts stay in the manifest; embed: they are in the XMP of each file too, for whoever "
         "gets it, at most 40,000 bytes of each.",
     )
+    sidecar: Literal["json"] | None = Field(
+        None,
+        description="json: beside each file of a release stands what the manifest tells of it, as NAME.jpg.json; with "
+        "the prompt only where `prompt` is embed. Null: the manifest is all there is.",
+    )
