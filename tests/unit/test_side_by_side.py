@@ -22,11 +22,15 @@ QUICK = Limits(first_wait_s=0.001, longest_wait_s=0.002, tries=3)
 
 
 class Server:
-    """Counts calls in flight; its `drained` models are told to wait once."""
+    """Counts calls in flight; its `drained` models are told to wait once.
+
+    Calls of a model in `meet` are answered once so many of them were in flight together.
+    """
 
     paid = True
 
-    def __init__(self, *drained, wait_s=0.0):
+    def __init__(self, *drained, wait_s=0.0, **meet):
+        self.meet = meet
         self.drained, self.wait_s = set(drained), wait_s
         self.in_flight = self.most_in_flight = 0
         self.of_model, self.most_of_model = Counter(), Counter()
@@ -38,6 +42,9 @@ class Server:
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         self.of_model[recipe.model] += 1
         self.most_of_model[recipe.model] = max(self.most_of_model[recipe.model], self.of_model[recipe.model])
+        async with asyncio.timeout(20):
+            while self.most_of_model[recipe.model] < self.meet.get(recipe.model, 0):
+                await asyncio.sleep(0.001)
         await asyncio.sleep(0.002)
         self.in_flight -= 1
         self.of_model[recipe.model] -= 1
@@ -88,7 +95,7 @@ def test_more_models_than_calls_wait_for_each_other_and_all_come(buy):
 
 
 def test_what_one_model_needs_no_more_goes_to_the_others(buy):
-    server = Server()
+    server = Server(a=2, b=4)
     buy(server, 4, a=2, b=40)
     assert server.most_of_model == {"a": 2, "b": 4}, "b had 2 calls at once beside a, and 4 after it"
 
