@@ -34,3 +34,20 @@ def project(tmp_path: Any, server: FakeOpenAI) -> Callable[..., Project]:
 def preview(tmp_path: Any) -> Callable[..., Project]:
     """Makes a project whose pictures the preview provider draws."""
     return lambda **config: Project(tmp_path / "project", **config)
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """Four pictures, built once, and the server that they came from."""
+    with FakeOpenAI(Settings(any_size=True)) as running:
+        made = Project(tmp_path_factory.mktemp("shop") / "project", running)
+        made.snakemake()
+        assert made.calls() == 4
+        assert len(made.images()) == 4
+        yield made
+
+
+@pytest.fixture
+def built(shop: Project, tmp_path: Any) -> Project:
+    """A copy of that project to do anything with: four calls were made for it."""
+    return shop.copied(tmp_path / "project")

@@ -45,6 +45,7 @@ class Project:
     def __init__(self, folder: Path, server: FakeOpenAI | None = None, rows: int = 4, **config: Any) -> None:
         self.folder = folder
         self.server = server
+        self.calls_before = 0
         for part in PARTS:
             (folder / part).parent.mkdir(parents=True, exist_ok=True)
             (folder / part).symlink_to(REPOSITORY / part)
@@ -64,6 +65,17 @@ class Project:
         ]
         self.write_catalog()
 
+    def copied(self, folder: Path) -> Project:
+        """Copy the project as it is, times included, in front of the same server, whose record starts anew."""
+        copy = Project.__new__(Project)
+        copy.folder, copy.server = folder, self.server
+        copy.config, copy.rows = dict(self.config), list(self.rows)
+        copy.calls_before = len(self.journal("sent"))
+        shutil.copytree(self.folder, folder, symlinks=True)
+        if self.server is not None:
+            self.server.reset()
+        return copy
+
     def write_config(self, **changes: Any) -> None:
         """Write the configuration, with some sections replaced."""
         self.config |= changes
@@ -78,7 +90,7 @@ class Project:
 
     def edit_row(self, index: int, **values: str) -> None:
         """Change one row of the catalog."""
-        self.rows[index] |= values
+        self.rows[index] = {**self.rows[index], **values}
         self.write_catalog()
 
     def snakemake(self, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
@@ -129,7 +141,7 @@ class Project:
 
     def calls(self) -> int:
         """How many calls were made so far: by the server's record, or by the journal where there is no server."""
-        return len(self.server.calls()) if self.server else len(self.journal("sent"))
+        return self.calls_before + len(self.server.calls()) if self.server else len(self.journal("sent"))
 
     def journal(self, event: str) -> list[dict[str, Any]]:
         """Records of one kind."""

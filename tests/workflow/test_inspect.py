@@ -5,17 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 
-import pytest
 from PIL import Image
 
 from imagemake.pictures.embedded import packet_of, with_packet
-
-
-@pytest.fixture
-def built(project):
-    made = project()
-    made.snakemake()
-    return made
 
 
 def test_file_copy_key_name_and_store_lead_to_the_same_picture(built, tmp_path):

@@ -3,14 +3,6 @@
 from __future__ import annotations
 
 import pyexiv2
-import pytest
-
-
-@pytest.fixture
-def built(project):
-    made = project()
-    made.snakemake()
-    return made
 
 
 def told_by(data):

@@ -2,19 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
 NO_JOBS: list[str] = []
-
-
-@pytest.fixture
-def built(project):
-    """Four pictures, built."""
-    made = project()
-    made.snakemake()
-    assert made.calls() == 4
-    assert len(made.images()) == 4
-    return made
 
 
 def same(before, after, *names):
