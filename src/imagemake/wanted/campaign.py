@@ -34,6 +34,7 @@ from imagemake.wanted.config_problems import TAGS, Mistake, dotted, mistake, mis
 from imagemake.wanted.metadata import Metadata
 from imagemake.wanted.model_settings import ModelRule, ModelSettings, as_in_model
 from imagemake.wanted.settings import MAIN, Cell, ColumnName, Section, TemplateText, Text, Values
+from imagemake.wanted.sheets import Sheet
 from imagemake.wanted.stages import Gates, Pilot, Small
 
 CONFIG = "config/config.yaml"
@@ -194,7 +195,8 @@ def _output_label(label: str) -> str:
     return label
 
 
-OutputLabel = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$"), AfterValidator(_output_label)]
+Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
+OutputLabel = Annotated[Label, AfterValidator(_output_label)]
 
 
 class Output(Section):
@@ -274,6 +276,14 @@ class Postprocess(Section):
         description="Further files of each picture, by a label of your own, such as a thumbnail beside the large one. "
         "Changing one finishes only its files anew. A picture is released once all of its files are there.",
         examples=[{"web": {"steps": [{"resize": {"width_px": 400}}], "format": "webp", "quality": 80}}],
+    )
+
+    sheets: Mapping[Label, Sheet] = Field(
+        default_factory=dict,
+        description="Sprite sheets or contact sheets, by a label of your own: one picture a group, in `sheets/` of the "
+        "release, with a JSON that says where each picture is on it. One is drawn again when a picture on it changed; "
+        "this finishes no picture anew.",
+        examples=[{"sprites": {"by": ["product"], "cell_width_px": 128, "cell_height_px": 128}}],
     )
 
     def outputs(self) -> dict[str, Output]:
