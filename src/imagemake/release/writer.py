@@ -61,7 +61,7 @@ class Release:
         left_out = Purse(self.work / "purse.json", self.order.campaign.budget_usd).left_out()
         of_state = Entries(self.order, self.store, left_out)
         released = self._release_pictures(folder, of_state)
-        n_sheets = self._write_sheets(folder)
+        sheets = self._write_sheets(folder)
         entries = [of_state.entry(state, released.get(state.request.name, {})) for state in self.states]
         metrics = {**metrics_of(entries), **self._forecast(entries)}
         report = self.order.campaign.report
@@ -73,6 +73,7 @@ class Release:
             thumbnails=self._thumbnails(),
             most_thumbnails=report.most_thumbnails,
             variables=list(self.order.campaign.variables),
+            sheets=sheets,
         )
         self._write_review(folder / "review.csv")
         write_metrics(metrics, folder / "metrics.json")
@@ -85,7 +86,7 @@ class Release:
             schema_path=folder / "manifest.schema.json",
         )
         write_record(self.order, self.states, self.store, self.work)
-        return closing_words(metrics, folder, n_sheets)
+        return closing_words(metrics, folder, len(sheets))
 
     def _write_sidecars(self, entries: Sequence[Entry], folder: Path) -> None:
         metadata = self.order.campaign.metadata
@@ -144,14 +145,18 @@ class Release:
                 (images / name).unlink(missing_ok=True)
             state.stage, state.finished, state.why = Stage.FINISH, None, "damaged in the store"
 
-    def _write_sheets(self, folder: Path) -> int:
-        """Write the sheets of what is released, and return how many there are."""
+    def _write_sheets(self, folder: Path) -> list[str]:
+        """Write the sheets of what is released, and return where they are, from the release folder."""
         wanted = sheets_of(self.order, self.states)
         memory = ReleasedBefore(self.work / "released" / f"{self.order.scope}-sheets.json")
         sheets = Sheets(self.store.finished, folder / SHEETS, memory, xmp=self.order.campaign.metadata.xmp)
         damaged = sheets.write_all(wanted)
         self._reopen(damaged, folder / "images")
-        return sum(damaged.keys().isdisjoint(one.request.name for one in states) for _, states in wanted.values())
+        return [
+            f"{SHEETS}/{name}"
+            for name, (_, states) in wanted.items()
+            if damaged.keys().isdisjoint(one.request.name for one in states)
+        ]
 
     def _thumbnails(self) -> Thumbnails:
         shown: dict[str, tuple[Held, Path]] = {}

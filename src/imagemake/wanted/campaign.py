@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
@@ -40,6 +41,7 @@ from imagemake.wanted.stages import Gates, Pilot, Small
 CONFIG = "config/config.yaml"
 CATALOG_SUFFIXES = (".csv", ".json", ".jsonl")
 _SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
+_LABEL = r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
 _FIRST_OF_ENCODING = ("format", "quality", "most_kb", "background")  # part of every finished picture's key
 
 Format = Literal["jpeg", "png", "webp"]
@@ -189,13 +191,21 @@ class Validation(Section):
         return tuple(sorted(compared.union(self.all_checks().columns)))
 
 
+def _label(label: str) -> str:
+    if not re.fullmatch(_LABEL, label):
+        raise mistake(
+            f"{label[:80]!r} is no label.", "Take at most 40 letters a to z, digits, _ and -, a letter or digit first."
+        )
+    return label
+
+
 def _output_label(label: str) -> str:
     if label == MAIN:
         raise mistake(f"{MAIN!r} is the output that postprocess.output describes.", "Choose another label.")
     return label
 
 
-Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
+Label = Annotated[str, AfterValidator(_label), WithJsonSchema({"type": "string", "pattern": f"^{_LABEL}$"})]
 OutputLabel = Annotated[Label, AfterValidator(_output_label)]
 
 

@@ -26,7 +26,7 @@ class Sheet(Section):
         MAIN, description="Which files of the pictures are shown: main, or a label of postprocess.more_outputs."
     )
     columns: int | None = Field(
-        None, ge=1, le=1000, description="Cells in a row; null is what makes the sheet about square."
+        None, ge=1, le=1000, description="Cells in a row, a whole number; null is what makes the sheet about square."
     )
     cell_width_px: int = Field(
         256, ge=8, le=8192, description="Width of a cell, in pixels. Pictures are shrunk to fit, and never enlarged."
