@@ -2,7 +2,7 @@
 What is handed over: the finished pictures under their names, with manifest, metrics and contact sheet.
 
 NEEDS  the plan, and every finished table
-MAKES  results/, results/pilot/, results/small/       results/images/ is filled too, but declared by nobody: its files come and go by name
+MAKES  results/, results/pilot/, results/small/       images/ and sheets/ are filled too, but declared by nobody: their files come and go by name
 """
 
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import tomllib
+from dataclasses import replace
 from fnmatch import fnmatch
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from entries import an_attempt, an_entry, without_picture
 
 import imagemake.release.report
+from imagemake.release.manifest import OutputFile
 from imagemake.release.metrics import metrics_of
 from imagemake.release.report.sheet import href_of, reference_name, write_contact_sheet
 
@@ -320,3 +322,28 @@ def test_a_page_without_reference_pictures_says_nothing_of_them(page_of):
     data = page_of([an_entry()]).data
     assert data["references"] == {}
     assert not {"references", "reference_digests", "mask"} & data["entries"][0].keys()
+
+
+def test_further_files_and_sheets_are_linked_within_the_release_folder_only(tmp_path):
+    file = OutputFile(
+        file="images/a b.webp", width_px=4, height_px=3, bytes=9, digest="d" * 64, finished_digest="e" * 64
+    )
+    outside = replace(file, file="../../secret")
+    page = tmp_path / "index.html"
+    entries = [an_entry("a", outputs={"web": file, "odd": outside})]
+    write_contact_sheet(
+        page,
+        entries,
+        metrics_of(entries),
+        title="t",
+        thumbnails={},
+        most_thumbnails=0,
+        sheets=["sheets/a&b.png", "../x.png", *(f"sheets/{n}.png" for n in range(6))],
+    )
+    text = page.read_text()
+    assert '"href":"images/a%20b.webp","size_px":[4,3]' in text
+    assert '"label":"odd"' not in text
+    assert 'href="sheets/a%26b.png"' in text
+    assert "and 2 more in sheets/" in text
+    assert "secret" not in text
+    assert "../x.png" not in text

@@ -253,8 +253,10 @@ def test_files_that_would_share_a_name_are_told_with_their_rows():
     assert "that of 'M-1' (row 2) as output 'web'" in str(told.value)
     with pytest.raises(UserError, match="many disks ignore case"):
         files("M-1", "m-1-WEB", more_outputs={"web": {}})
-    with pytest.raises(UserError, match="as output 'main'"):
-        files("M-1", more_outputs={"web": {"name": "{name}"}})
+    with pytest.raises(UserError, match="both this output and") as told:
+        files("M-1", "M-2", more_outputs={"web": {"name": "{name}"}})
+    assert len(told.value.problems) == 1
+    assert "postprocess.output would make 'M-1.jpg'" in str(told.value)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +293,7 @@ def test_no_text_leads_out_of_the_folder(value, literal):
 
 @pytest.mark.parametrize("label", ["main", "a.b", "", "a/b", "=x", "-x", "x" * 41])
 def test_a_label_is_plain_and_not_that_of_the_main_output(label):
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match=r"Choose another label|Take at most 40 letters"):
         files("M-1", more_outputs={label: {}})
 
 

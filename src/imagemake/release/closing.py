@@ -11,12 +11,13 @@ from imagemake.release.durations import duration_words
 MOST_VALUES = 3
 
 
-def closing_words(metrics: Mapping[str, Any], folder: Path) -> str:
+def closing_words(metrics: Mapping[str, Any], folder: Path, n_sheets: int = 0) -> str:
     """Say what is in a release, what is missing and why, and what to do about it.
 
     Args:
         metrics: What `imagemake.release.metrics` said of it, and the forecast of a smaller run.
         folder: Where it is.
+        n_sheets: Sheets that are in it.
     """
     made = f"{metrics['accepted']:,} of {metrics['requests']:,} pictures are in {folder}/images/"
     lines = [f"imagemake: {made}; see {folder}/index.html"]
@@ -28,6 +29,8 @@ def closing_words(metrics: Mapping[str, Any], folder: Path) -> str:
         "pending": "were left as they are; the manifest says why",
     }
     lines += [f"  {metrics[verdict]:>7,} {words}" for verdict, words in todo.items() if metrics[verdict]]
+    if n_sheets:
+        lines.append(f"  {n_sheets:>7,} sheet{'' if n_sheets == 1 else 's'} in {folder}/sheets/")
     return "\n".join([*lines, *_came_to(metrics), *_will_come_to(metrics.get("forecast"))])
 
 

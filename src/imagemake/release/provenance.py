@@ -6,8 +6,9 @@ Properties are those of the IPTC Photo Metadata Standard 2025.1 and of XMP where
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from xml.etree import ElementTree as Xml
 from xml.sax.saxutils import escape
 
 from imagemake import __version__
+from imagemake.pictures.embedded import with_packet
 from imagemake.providers import provider_class
 from imagemake.wanted.settings import MAIN
 
@@ -92,18 +94,44 @@ class Provenance:
             "imagemake:Status": self.status,
             "imagemake:ReviewNote": self.note,
         }
-        lines = [
-            f"   <{name}>{_bounded(value, MOST_PROMPT_BYTES if name == _PROMPT else MOST_TEXT_BYTES)}</{name}>\n"
-            for name, value in properties.items()
-            if value
-        ]
-        spaces = "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in NAMESPACES.items())
-        return (
-            '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
-            f'<x:xmpmeta xmlns:x="adobe:ns:meta/">\n <rdf:RDF xmlns:rdf="{_RDF}">\n'
-            f'  <rdf:Description rdf:about=""{spaces}>\n{"".join(lines)}  </rdf:Description>\n'
-            ' </rdf:RDF>\n</x:xmpmeta>\n<?xpacket end="r"?>'
-        ).encode()
+        return _packet(properties)
+
+
+def marked_sheet(data: bytes, name: str, source_types: Collection[str]) -> bytes:
+    """Return a sheet's file with a packet that says how the pictures on it came about.
+
+    Args:
+        data: The file.
+        name: The sheet's name.
+        source_types: Codes of IPTC's digital source types, of all that it shows.
+    """
+    if len(source_types) == 1:
+        (source_type,) = source_types
+    else:
+        has_ai = not set(AI_SOURCE_TYPES).isdisjoint(source_types)
+        source_type = AI_SOURCE_TYPES[1] if has_ai else "compositeSynthetic"
+    properties = {
+        "Iptc4xmpExt:DigitalSourceType": SOURCE_TYPES + source_type,
+        "xmp:CreatorTool": f"imagemake {__version__}",
+        "imagemake:Name": name,
+        "imagemake:ContentDigest": hashlib.sha256(data).hexdigest(),
+    }
+    return with_packet(data, _packet(properties))
+
+
+def _packet(properties: Mapping[str, str | None]) -> bytes:
+    lines = [
+        f"   <{name}>{_bounded(value, MOST_PROMPT_BYTES if name == _PROMPT else MOST_TEXT_BYTES)}</{name}>\n"
+        for name, value in properties.items()
+        if value
+    ]
+    spaces = "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in NAMESPACES.items())
+    return (
+        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
+        f'<x:xmpmeta xmlns:x="adobe:ns:meta/">\n <rdf:RDF xmlns:rdf="{_RDF}">\n'
+        f'  <rdf:Description rdf:about=""{spaces}>\n{"".join(lines)}  </rdf:Description>\n'
+        ' </rdf:RDF>\n</x:xmpmeta>\n<?xpacket end="r"?>'
+    ).encode()
 
 
 def provenance_of(state: State, metadata: Metadata, generated_at: str | None, output: str = MAIN) -> Provenance:

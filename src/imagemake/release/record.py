@@ -19,6 +19,7 @@ from imagemake.planning.state import OPEN, Stage, State
 from imagemake.release.columns import MANIFEST_VERSION
 from imagemake.release.pictures import Wanted, is_as_released
 from imagemake.release.sidecars import SUFFIX
+from imagemake.wanted.sheet_groups import SheetGroup, sheet_groups
 
 if TYPE_CHECKING:
     from imagemake.planning.order import Order
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 RESULTS = Path("results")
 FILES = ("manifest.csv", "manifest.parquet", "manifest.schema.json", "metrics.json", "index.html", "review.csv")
+SHEETS = "sheets"
 RECORD = "release.json"
 RECORD_VERSION = 2  # raised when the same pictures, measures and campaign may stand otherwise
 
@@ -45,8 +47,23 @@ def is_current(order: Order, states: Sequence[State]) -> bool:
         return False
     if record.get("manifest_schema") != MANIFEST_VERSION:
         return False
+    if names_in_sheets(order, states) != _names_in(folder / SHEETS):
+        return False
     wanted = names_in_images(order, states)
     return all((folder / name).exists() for name in FILES) and wanted == _names_in(folder / "images")
+
+
+def sheets_of(order: Order, states: Sequence[State]) -> dict[str, tuple[SheetGroup, list[State]]]:
+    """Return the sheets of a release by file name, with the states of the pictures on it, which are done."""
+    done = {state.request.name: state for state in states if state.stage is Stage.DONE}
+    groups = sheet_groups(order.campaign, (state.request for state in done.values()))
+    return {group.file_name: (group, [done[request.name] for request in group.requests]) for group in groups}
+
+
+def names_in_sheets(order: Order, states: Sequence[State]) -> set[str]:
+    """Return the names of all that ``sheets/`` must hold."""
+    groups = (group for group, _ in sheets_of(order, states).values())
+    return {name for group in groups for name in (group.file_name, group.boxes_name)}
 
 
 def names_in_images(order: Order, states: Sequence[State]) -> set[str]:
@@ -71,6 +88,8 @@ def known_counts(order: Order, store: Store, work: Path) -> Mapping[Stage, int] 
     if not order.files.hold(record.get("pictures", {})):
         return None
     if not all((folder / name).exists() for name in FILES) or record["images"] != _digest(_names_in(folder / "images")):
+        return None
+    if record.get("sheets") != _digest(_names_in(folder / SHEETS)):
         return None
     return {Stage(stage): count for stage, count in record["counts"].items()}
 
@@ -115,6 +134,7 @@ def write_record(order: Order, states: Sequence[State], store: Store, work: Path
         "counts": {stage.value: count for stage, count in counts(states).items()},
         "open": sum(state.stage in OPEN for state in states),
         "images": _digest(_names_in(folder / "images")),
+        "sheets": _digest(_names_in(folder / SHEETS)),
         "seen": _seen(order, store, work),
         "pictures": {path: picture.digest for path, picture in order.files.by_path.items()},
     }

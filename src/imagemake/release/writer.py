@@ -28,8 +28,9 @@ from imagemake.release.forecast import Pace, forecast
 from imagemake.release.manifest import Entry, write_manifest
 from imagemake.release.metrics import metrics_of, write_metrics
 from imagemake.release.pictures import Placing, Released, ReleasedBefore, Wanted
-from imagemake.release.record import folder_of, names_in_images, write_record
+from imagemake.release.record import SHEETS, folder_of, names_in_images, sheets_of, write_record
 from imagemake.release.report.sheet import reference_name, write_contact_sheet
+from imagemake.release.sheets import Sheets
 from imagemake.release.sidecars import SCHEMA, write_sidecars
 from imagemake.release.spreadsheet import safe_cell
 from imagemake.store import DamagedError, Held, Store
@@ -60,6 +61,7 @@ class Release:
         left_out = Purse(self.work / "purse.json", self.order.campaign.budget_usd).left_out()
         of_state = Entries(self.order, self.store, left_out)
         released = self._release_pictures(folder, of_state)
+        sheets = self._write_sheets(folder)
         entries = [of_state.entry(state, released.get(state.request.name, {})) for state in self.states]
         metrics = {**metrics_of(entries), **self._forecast(entries)}
         report = self.order.campaign.report
@@ -71,6 +73,7 @@ class Release:
             thumbnails=self._thumbnails(),
             most_thumbnails=report.most_thumbnails,
             variables=list(self.order.campaign.variables),
+            sheets=sheets,
         )
         self._write_review(folder / "review.csv")
         write_metrics(metrics, folder / "metrics.json")
@@ -83,7 +86,7 @@ class Release:
             schema_path=folder / "manifest.schema.json",
         )
         write_record(self.order, self.states, self.store, self.work)
-        return closing_words(metrics, folder)
+        return closing_words(metrics, folder, len(sheets))
 
     def _write_sidecars(self, entries: Sequence[Entry], folder: Path) -> None:
         metadata = self.order.campaign.metadata
@@ -131,12 +134,29 @@ class Release:
             else:
                 print(f"imagemake: {result}; run again to finish it anew", file=sys.stderr)
                 damaged[one.state.request.name] = one.state
-        for state in damaged.values():  # all of its files or none
+        self._reopen(damaged, images)
+        memory.save()
+        return released
+
+    def _reopen(self, damaged: Mapping[str, State], images: Path) -> None:
+        """Take requests out of the release whose finished pictures are damaged: all of their files."""
+        for state in damaged.values():
             for name in names_in_images(self.order, [state]):
                 (images / name).unlink(missing_ok=True)
             state.stage, state.finished, state.why = Stage.FINISH, None, "damaged in the store"
-        memory.save()
-        return released
+
+    def _write_sheets(self, folder: Path) -> list[str]:
+        """Write the sheets of what is released, and return where they are, from the release folder."""
+        wanted = sheets_of(self.order, self.states)
+        memory = ReleasedBefore(self.work / "released" / f"{self.order.scope}-sheets.json")
+        sheets = Sheets(self.store.finished, folder / SHEETS, memory, xmp=self.order.campaign.metadata.xmp)
+        damaged = sheets.write_all(wanted)
+        self._reopen(damaged, folder / "images")
+        return [
+            f"{SHEETS}/{name}"
+            for name, (_, states) in wanted.items()
+            if damaged.keys().isdisjoint(one.request.name for one in states)
+        ]
 
     def _thumbnails(self) -> Thumbnails:
         shown: dict[str, tuple[Held, Path]] = {}

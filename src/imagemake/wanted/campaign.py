@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
@@ -34,11 +35,13 @@ from imagemake.wanted.config_problems import TAGS, Mistake, dotted, mistake, mis
 from imagemake.wanted.metadata import Metadata
 from imagemake.wanted.model_settings import ModelRule, ModelSettings, as_in_model
 from imagemake.wanted.settings import MAIN, Cell, ColumnName, Section, TemplateText, Text, Values
+from imagemake.wanted.sheets import Sheet
 from imagemake.wanted.stages import Gates, Pilot, Small
 
 CONFIG = "config/config.yaml"
 CATALOG_SUFFIXES = (".csv", ".json", ".jsonl")
 _SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
+_LABEL = r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
 _FIRST_OF_ENCODING = ("format", "quality", "most_kb", "background")  # part of every finished picture's key
 
 Format = Literal["jpeg", "png", "webp"]
@@ -188,13 +191,22 @@ class Validation(Section):
         return tuple(sorted(compared.union(self.all_checks().columns)))
 
 
+def _label(label: str) -> str:
+    if not re.fullmatch(_LABEL, label):
+        raise mistake(
+            f"{label[:80]!r} is no label.", "Take at most 40 letters a to z, digits, _ and -, a letter or digit first."
+        )
+    return label
+
+
 def _output_label(label: str) -> str:
     if label == MAIN:
         raise mistake(f"{MAIN!r} is the output that postprocess.output describes.", "Choose another label.")
     return label
 
 
-OutputLabel = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$"), AfterValidator(_output_label)]
+Label = Annotated[str, AfterValidator(_label), WithJsonSchema({"type": "string", "pattern": f"^{_LABEL}$"})]
+OutputLabel = Annotated[Label, AfterValidator(_output_label)]
 
 
 class Output(Section):
@@ -274,6 +286,14 @@ class Postprocess(Section):
         description="Further files of each picture, by a label of your own, such as a thumbnail beside the large one. "
         "Changing one finishes only its files anew. A picture is released once all of its files are there.",
         examples=[{"web": {"steps": [{"resize": {"width_px": 400}}], "format": "webp", "quality": 80}}],
+    )
+
+    sheets: Mapping[Label, Sheet] = Field(
+        default_factory=dict,
+        description="Sprite sheets or contact sheets, by a label of your own: one picture a group, in `sheets/` of the "
+        "release, with a JSON that says where each picture is on it. One is drawn again when a picture on it changed; "
+        "this finishes no picture anew.",
+        examples=[{"sprites": {"by": ["product"], "cell_width_px": 128, "cell_height_px": 128}}],
     )
 
     def outputs(self) -> dict[str, Output]:

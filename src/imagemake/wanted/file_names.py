@@ -103,16 +103,23 @@ class FileNames:
 
     def _shared(self, requests: Sequence[Request], campaign: Campaign, where: str) -> Iterator[Problem]:
         first: dict[str, tuple[Request, str, str]] = {}
+        alike: set[tuple[str, str]] = set()
         for request in requests:
             for label, name in self.of(request).items():
                 other, other_label, other_name = first.setdefault(folded(name), (request, label, name))
                 if (other, other_label) == (request, label):
                     continue
+                remedy = f"Let {key_of(label)}.name in {where} tell them apart: {_OWN_NAME} is a picture's own name, "
+                remedy += f"{{{OUTPUT}}} the output's label."
+                if other is request:  # most likely so for every picture: once is enough
+                    if (other_label, label) not in alike:
+                        alike.add((other_label, label))
+                        what = f"both this output and {key_of(other_label)} would make {name!r}, as for other pictures."
+                        yield Problem(f"{where}, {key_of(label)}.name", what, remedy)
+                    continue
                 what = f"{request.name!r} would have the file {name!r} as its output {label!r}, which is "
                 what += f"that of {other.name!r} (row {other.row}) as output {other_label!r}"
                 what += "." if name == other_name else f", {other_name!r}: many disks ignore case."
-                remedy = f"Let {key_of(label)}.name in {where} tell them apart: {_OWN_NAME} is a picture's own name, "
-                remedy += f"{{{OUTPUT}}} the output's label."
                 yield Problem(f"{campaign.catalog}, row {request.row}", what, remedy)
 
 

@@ -23,6 +23,7 @@ from imagemake.wanted.picture_files import PictureFiles
 from imagemake.wanted.redaction import shown
 from imagemake.wanted.references import NOTHING, Attached, References
 from imagemake.wanted.settings import TAKE
+from imagemake.wanted.sheet_groups import sheet_problems
 from imagemake.wanted.text import did_you_mean
 from imagemake.wanted.wording import Columns, Prompts, Wording
 
@@ -92,6 +93,7 @@ def expand(
         problems.append(Problem(where, "no picture is wanted.", "Let exclude leave some combinations."))
     if not problems:
         problems += FileNames(campaign).problems(requests, campaign, where)
+        problems += sheet_problems(campaign, requests, where)
     if problems:
         raise UserError(problems)
     return requests

@@ -231,7 +231,7 @@
     el(
       "p",
       {},
-      el("a", { className: "file", href: output.href, target: "_blank", rel: "noopener" }, output.label),
+      el("a", { className: "further", href: output.href, target: "_blank", rel: "noopener" }, output.label),
       ` ${output.size_px.join(" × ")} px, ${kilobytes(output.bytes)}`,
     );
   const facts = (entry) => [

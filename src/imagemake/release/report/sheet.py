@@ -45,6 +45,7 @@ def write_contact_sheet(
     thumbnails: Mapping[str, bytes],
     most_thumbnails: int,
     variables: Sequence[str] = (),
+    sheets: Sequence[str] = (),
 ) -> None:
     """Write the page; equal arguments give equal bytes.
 
@@ -59,6 +60,7 @@ def write_contact_sheet(
         most_thumbnails: At most that many go into the page, those of pictures that were not accepted first. The others
             load from their files.
         variables: Columns by whose values, if there are several, pictures can be shown side by side; takes are too.
+        sheets: Sheets of the release, as paths from its folder.
 
     Raises:
         ValueError: If a thumbnail is neither JPEG nor WebP.
@@ -74,6 +76,7 @@ def write_contact_sheet(
         verdicts=[(verdict, word, metrics[verdict]) for verdict, word in VERDICTS.items() if metrics[verdict]],
         bar=_bar([(verdict, metrics[verdict]) for verdict in VERDICTS]),
         compare=_comparable(entries, variables),
+        sheets=[(PurePosixPath(sheet).stem, href) for sheet in sheets if (href := href_of(sheet))],
         thumbnails_shown=shown,
         pictures=pictures,
         style=_own("sheet.css"),
@@ -136,8 +139,9 @@ def _card(entry: Entry, inlined: Mapping[str, str]) -> dict[str, Any]:
     card = {field: getattr(entry, field) for field in Entry.__dataclass_fields__ if field != "file"}
     card["href"] = href_of(entry.file) if entry.file else None
     card["outputs"] = [
-        {"label": label, "href": href_of(one.file), "size_px": [one.width_px, one.height_px], "bytes": one.bytes}
+        {"label": label, "href": href, "size_px": [one.width_px, one.height_px], "bytes": one.bytes}
         for label, one in entry.outputs.items()
+        if (href := href_of(one.file))
     ]
     card["thumbnail"] = inlined.get(entry.name)
     card["codes"] = sorted({reason_code(reason) for reason in entry.reasons})
