@@ -23,6 +23,7 @@ KEY = "config/config.yaml, validation.near_duplicates.earlier"
 OWN_RELEASE = Path("results")  # written anew by the run that would read it
 HASH, COLORS = "measure.phash.hash", "measure.phash.colors"
 COLUMNS = ("name", "key", "verdict", "model_label", HASH, COLORS)
+OF_THE_FILE = ("file", "digest")  # to show it to people; nothing is decided by them
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Shown:
         model: What the campaign calls the model.
         hash: 64-bit perceptual hash, as hexadecimal digits.
         colors: Coarse colors, as hexadecimal digits; as long for every picture.
+        file: Its path, from its manifest's folder, as the manifest says; empty where that says none. Not to be trusted.
+        digest: SHA-256 of that file; the same.
     """
 
     name: str
@@ -42,6 +45,8 @@ class Shown:
     model: str
     hash: str
     colors: str
+    file: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -175,8 +180,8 @@ def _matches(pattern: str) -> list[Path]:
 
 def _read(path: Path) -> list[Shown]:
     table = _table(path)
-    columns = [table[column].to_pylist() for column in COLUMNS]
-    rows = (dict(zip(COLUMNS, cells, strict=True)) for cells in zip(*columns, strict=True))
+    columns = [table[column].to_pylist() for column in table.column_names]
+    rows = (dict(zip(table.column_names, cells, strict=True)) for cells in zip(*columns, strict=True))
     try:
         return [_shown(row) for row in rows if row["verdict"] == "accepted" and row[HASH]]
     except ValueError as error:
@@ -190,7 +195,8 @@ def _shown(row: dict[str, Any]) -> Shown:
     digits, colors = str(row[HASH]), str(row[COLORS])
     if len(digits) != 16 or len(colors) != 54 or not set(digits + colors) <= set("0123456789abcdef"):
         raise ValueError(f"picture {row['name']!r} has no readable perceptual hash and colors")
-    return Shown(str(row["name"]), str(row["key"]), str(row["model_label"]), digits, colors)
+    file, digest = (str(row.get(column) or "") for column in OF_THE_FILE)
+    return Shown(str(row["name"]), str(row["key"]), str(row["model_label"]), digits, colors, file, digest)
 
 
 def _table(path: Path) -> Table:
@@ -201,7 +207,8 @@ def _table(path: Path) -> Table:
         known = parquet.read_schema(path).names
         missing = [column for column in COLUMNS if column not in known]
         if not missing:
-            return parquet.read_table(path, columns=list(COLUMNS))
+            there = [column for column in OF_THE_FILE if column in known]
+            return parquet.read_table(path, columns=[*COLUMNS, *there])
     except (pa.ArrowException, OSError) as error:
         what = f"it cannot be read as Parquet: {str(error).splitlines()[0]}"
         remedy = "Give the manifest.parquet of an earlier release, not its CSV; if it is damaged, fetch it again."

@@ -11,6 +11,7 @@ from typing import Any
 
 from imagemake.planning.reviews import NOTE, UNDO
 from imagemake.review.actions import Question
+from imagemake.review.before import near_before
 from imagemake.review.choices import DONE_WORDS, why_not
 from imagemake.review.decisions import Known, mark_of
 from imagemake.review.filters import ALL, DECIDED, TABS, Filter
@@ -105,6 +106,7 @@ def picture_page(frame: Frame, view: View, known: Known, item: Item, wanted: Fil
         left=others + (view.tab_of(item) == wanted.tab or wanted.tab == ALL),
         readings=readings_of(item, view.queue.policy),
         similar=[_card(other, view) for other in view.queue.similar(item)[:SIMILAR_SHOWN]],
+        released=near_before(item.state, view.queue.policy, SIMILAR_SHOWN),
         decided=(key, review) if review else None,
         seen=mark_of(view.reviews.get(item.key)),
         compare=compare,
