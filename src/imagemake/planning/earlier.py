@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from imagemake.problems import Problem, UserError
+from imagemake.release.manifest import MEASURES_FIELD
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 KEY = "config/config.yaml, validation.near_duplicates.earlier"
 OWN_RELEASE = Path("results")  # written anew by the run that would read it
+FIRST_PHASH = "phash@1"
 HASH, COLORS = "measure.phash.hash", "measure.phash.colors"
 COLUMNS = ("name", "key", "verdict", "model_label", HASH, COLORS)
 OF_THE_FILE = ("file", "digest")  # to show it to people; nothing is decided by them
@@ -204,7 +208,11 @@ def _table(path: Path) -> Table:
     from pyarrow import parquet
 
     try:
-        known = parquet.read_schema(path).names
+        schema = parquet.read_schema(path)
+        known = schema.names
+        if other := _other_version(schema.metadata or {}):
+            what = f"its perceptual hashes were read by {other}, and {_phash()} reads other ones: they do not compare."
+            raise UserError(Problem(f"{path} ({KEY})", what, _REMEDY))
         missing = [column for column in COLUMNS if column not in known]
         if not missing:
             there = [column for column in OF_THE_FILE if column in known]
@@ -214,6 +222,26 @@ def _table(path: Path) -> Table:
         remedy = "Give the manifest.parquet of an earlier release, not its CSV; if it is damaged, fetch it again."
         raise UserError(Problem(f"{path} ({KEY})", what, remedy)) from error
     raise UserError(Problem(f"{path} ({KEY})", f"it has no column {', '.join(missing)}.", _REMEDY))
+
+
+def _phash() -> str:
+    from imagemake.measures import measure_class
+
+    return f"phash@{measure_class('phash').version}"
+
+
+def _other_version(metadata: Mapping[bytes, bytes]) -> str | None:
+    """Return the measure that hashes were read by where it is not the one that is installed.
+
+    Args:
+        metadata: Of the Parquet file. Manifests from before versions were written down have hashes of version 1.
+    """
+    try:
+        measures = orjson.loads(metadata.get(MEASURES_FIELD.encode(), b"[]"))
+        found = [str(one) for one in measures if str(one).partition("@")[0] == "phash"] or [FIRST_PHASH]
+    except (orjson.JSONDecodeError, TypeError):
+        return "a measure that it does not name"
+    return None if found == [_phash()] else found[0]
 
 
 def _prints(pictures: Sequence[Shown]) -> Prints:

@@ -177,22 +177,27 @@ _COLUMNS = {
     "tries": "whole",
     "history": "json",
 }
+MEASURES_FIELD = "imagemake.measures"  # of the Parquet file's own metadata: a list in JSON
 _LONGEST_CELL = 2**31 - 1
 _GROUPS = {"variable": "variables", "parameter": "parameters", "measure": "measures"}
 
 
-def write_manifest(entries: Iterable[Entry], csv_path: Path, parquet_path: Path) -> None:
+def write_manifest(
+    entries: Iterable[Entry], csv_path: Path, parquet_path: Path, *, measures: Sequence[str] = ()
+) -> None:
     """Write both tables, one row a request, sorted by name; equal entries give equal bytes.
 
     Args:
         entries: The requests, in any order.
         csv_path: Table for people.
         parquet_path: Table for programs.
+        measures: Identities of the measures that the quantities come from, such as ``phash@1``: kept beside the
+            Parquet's columns, so that a later release knows what it can be compared with.
     """
     rows = [_row(entry) for entry in sorted(entries, key=lambda entry: entry.name)]
     kinds = {**_COLUMNS, **_kinds_of_groups(rows)}
     write_whole(csv_path, _csv(rows, kinds))
-    write_whole(parquet_path, _parquet(rows, kinds))
+    write_whole(parquet_path, _parquet(rows, kinds, measures))
 
 
 def read_manifest(csv_path: Path) -> list[dict[str, str]]:
@@ -248,7 +253,7 @@ def _cell(value: Any) -> str | int | float:
     return safe_cell("; ".join(value) if isinstance(value, list) else str(value))
 
 
-def _parquet(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, str]) -> bytes:
+def _parquet(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, str], measures: Sequence[str]) -> bytes:
     import pandas as pd
     import pyarrow as pa
 
@@ -277,7 +282,8 @@ def _parquet(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, str]) -> byt
         if kind == "text":
             values = [None if value is None else _text(value) for value in values]
         columns[column] = pd.Series(values, dtype=shown[kind])
-    schema = pa.schema([(column, stored[kind]) for column, kind in kinds.items()])
+    metadata = {MEASURES_FIELD: orjson.dumps(list(measures))} if measures else None
+    schema = pa.schema([(column, stored[kind]) for column, kind in kinds.items()], metadata=metadata)
     buffer = io.BytesIO()
     pd.DataFrame(columns).to_parquet(buffer, engine="pyarrow", index=False, schema=schema, compression="zstd")
     return buffer.getvalue()

@@ -73,7 +73,8 @@ class Release:
         )
         self._write_review(folder / "review.csv")
         write_metrics(metrics, folder / "metrics.json")
-        write_manifest(entries, folder / "manifest.csv", folder / "manifest.parquet")
+        measures = [measure.identity for measure in self.order.campaign.validation.measures_needed()]
+        write_manifest(entries, folder / "manifest.csv", folder / "manifest.parquet", measures=measures)
         write_record(self.order, self.states, self.store, self.work)
         return closing_words(metrics, folder)
 
