@@ -102,6 +102,20 @@ def blurred(image: Image.Image, share: float) -> Image.Image:
     return image.filter(ImageFilter.GaussianBlur(share * max(image.size)))
 
 
+def soft_around(image: Image.Image) -> Image.Image:
+    """Leave a third of each side in focus, in the middle, and blur the rest by 2 % of the long edge."""
+    mask = Image.new("L", image.size)
+    left, top = image.width // 3, image.height // 3
+    mask.paste(255, (left, top, image.width - left, image.height - top))
+    mask = mask.filter(ImageFilter.GaussianBlur(0.02 * max(image.size)))
+    return Image.composite(image, blurred(image, 0.02), mask)
+
+
+def paler(image: Image.Image, share: float) -> Image.Image:
+    """Leave a share of the contrast, next to white."""
+    return image.point([round(225 + share * (level - 225)) for _ in image.getbands() for level in range(256)])
+
+
 def grainy(image: Image.Image, deviation_levels: float) -> Image.Image:
     """Add grain to the luma."""
     grain = np.random.default_rng(4).normal(0, deviation_levels, (image.height, image.width, 1))

@@ -21,11 +21,14 @@ from labeled import (
     FACES,
     LETTERED,
     STUDIO_PX,
+    THINGS,
     UNLETTERED,
     blurred,
     grainy,
     lettered,
+    paler,
     photographs,
+    soft_around,
     studio,
     things,
     tinted,
@@ -87,15 +90,7 @@ def print_findings() -> None:
     on_white = [studio(thing) for thing in things()]
     print("| measure | defect, and the limit | found | good pictures blamed |\n|---|---|---|---|")
     row("tone", "blank, one color: `uniform_share` above 98 %", _blank(), sharp, lambda v: v["uniform_share"] > 0.98)
-    for share in (0.005, 0.01, 0.02):
-        blur = f"blur of {share:.1%} of the long edge: `relative_sharpness` below 0.002"
-        row(
-            "sharpness",
-            blur,
-            (blurred(i, share) for i in sharp),
-            sharp,
-            lambda v: v.get("relative_sharpness", 0) < 0.002,
-        )
+    _print_blurs(photos)
     for levels in (8, 16):
         grain = f"grain of {levels} levels: `deviation_levels` above 5"
         row("noise", grain, (grainy(i, levels) for i in sharp), sharp, lambda v: v.get("deviation_levels", 0) > 5)
@@ -112,6 +107,33 @@ def print_findings() -> None:
     row("nsfw", "nudity: `score` above 0.2", (), photos.values(), lambda v: v["score"] > 0.2)
     counted = sum(min(read("faces", photos[name])["count"], faces) for name, faces in FACES.items())
     print(f"\nFaces, one by one: {counted} of {sum(FACES.values())} are found.")
+
+
+def _print_blurs(photos: Mapping[str, Image.Image]) -> None:
+    sharp = [image for name, image in photos.items() if name not in BLURRED]
+    sharp += [studio(photos[name]) for name in THINGS if name not in BLURRED]
+    for share in (0.005, 0.01, 0.02):
+        blur = f"blur of {share:.1%} of the long edge: `focus` below 0.5"
+        row("sharpness", blur, (blurred(image, share) for image in sharp), sharp, _is_blurred)
+    for levels in (3, 8):
+        grain = f"blur of 1.0 % under grain of {levels} levels: `focus` below 0.5"
+        bad = (grainy(blurred(image, 0.01), levels) for image in sharp)
+        row("sharpness", grain, bad, (grainy(image, levels) for image in sharp), _is_blurred)
+    pale = "blur of 1.0 %, at 15 % of the contrast: `focus` below 0.5"
+    row(
+        "sharpness",
+        pale,
+        (paler(blurred(image, 0.01), 0.15) for image in sharp),
+        (paler(i, 0.15) for i in sharp),
+        _is_blurred,
+    )
+    row("sharpness", "in focus in the middle only: `focus` below 0.5", (), map(soft_around, sharp), _is_blurred)
+    soft = "soft as they are (motion, microscope, telescope): `focus` below 0.5"
+    row("sharpness", soft, (photos[name] for name in BLURRED), (), _is_blurred)
+
+
+def _is_blurred(values: Values) -> bool:
+    return float(values.get("focus", 0)) < 0.5
 
 
 def _blank() -> list[Image.Image]:

@@ -17,7 +17,7 @@ CATEGORIES, MODELS = [f"category {number}" for number in range(50)], ["flux", "g
 MEASURED: Measured = {
     "file@1": {"format": "png", "width_px": 1024, "height_px": 1024, "has_alpha": False},
     "tone@1": {"contrast": 0.2, "uniform_share": 0.4, "mean_luma": 180.0},
-    "sharpness@1": {"relative_sharpness": 0.1, "laplacian_variance": 120.0},
+    "sharpness@2": {"focus": 0.8, "relative_sharpness": 0.1, "laplacian_variance": 120.0},
 }
 
 

@@ -4,9 +4,8 @@ import argparse
 from pathlib import Path
 
 from imagemake.batch import read_table, write_table
-from imagemake.problems import exit_on_mistakes
 from imagemake.store import Store
-from imagemake.validate import load_measures, validate_batch
+from imagemake.validate import validate_apart
 from imagemake.wanted.sections import Sections
 
 
@@ -18,9 +17,8 @@ def main() -> None:
     parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
     options = parser.parse_args()
     validation = Sections.model_validate_json(options.settings).validation
-    with exit_on_mistakes():
-        measures = load_measures(validation.measures_needed())
-    write_table(options.measures, validate_batch(read_table(options.pictures), measures, Store(options.store)))
+    items = validate_apart(read_table(options.pictures), validation.measures_needed(), Store(options.store))
+    write_table(options.measures, items)
 
 
 if __name__ == "__main__":

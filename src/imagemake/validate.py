@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
+from types import MappingProxyType
 
 import orjson
 
-from imagemake.batch import Failure, Item
+from imagemake.batch import Failure, Item, table_bytes
 from imagemake.measures import Measure, Value, install_command, measure_class, packages_missing
 from imagemake.pictures.picture import Picture, Undecodable, open_picture
 from imagemake.planning.verdict import FAILED_QUANTITY, UNDECODABLE_MEASURE, UNDECODABLE_QUANTITY, still_to_measure
-from imagemake.problems import Problem, UserError
+from imagemake.problems import Problem, UserError, exit_on_mistakes
 from imagemake.store import DamagedError, Store
+from imagemake.surviving import Fatal, Work, do_all
 from imagemake.wanted.chosen import Chosen
 
+OPENING = 0  # the step before the first measure's
 MOST_SAID = 200  # letters of an exception's message that are kept
 
 
@@ -53,18 +56,57 @@ def validate_batch(items: Sequence[Item], measures: Mapping[str, Measure], store
     return [_validate(item, measures, store) for item in items]
 
 
-def _validate(item: Item, measures: Mapping[str, Measure], store: Store) -> Item:
+def validate_apart(items: Sequence[Item], chosen: Sequence[Chosen], store: Store) -> list[Item]:
+    """Measure a batch's pictures in a process of its own, so that a crash in a library costs only what crashes.
+
+    Args:
+        items: As for `validate_batch`.
+        chosen: The measures.
+        store: Where the pictures are.
+
+    Returns:
+        As `validate_batch`; what ends the process twice is undecodable, or a measure that failed.
+
+    Raises:
+        SystemExit: If a measure's package is not installed here, or the process cannot go on; said on standard error.
+    """
+    identities = [measure.identity for measure in chosen]
+    todo = [item for item in items if item.raw is not None and still_to_measure(identities, item.measures)]
+
+    def make_work() -> Work:
+        with exit_on_mistakes():
+            measures = load_measures(chosen)
+        return lambda number, fatal, at: table_bytes([_validate(todo[number], measures, store, fatal, at)])[:-1]
+
+    done = dict(zip(map(id, todo), do_all(len(todo), make_work), strict=True))
+    return [Item.from_dict(orjson.loads(done[id(item)])) if id(item) in done else item for item in items]
+
+
+def _validate(
+    item: Item,
+    measures: Mapping[str, Measure],
+    store: Store,
+    fatal: Fatal = MappingProxyType({}),
+    at: Callable[[int], None] = lambda step: None,
+) -> Item:
     missing = still_to_measure(list(measures), item.measures)
     if item.raw is None or not missing:
         return item
     try:
+        at(OPENING)
+        if OPENING in fatal:
+            raise Undecodable(f"decoding it ended the process, twice ({fatal[OPENING]})")
         picture = open_picture(store.raw.read(item.raw))
     except DamagedError as error:
         return replace(item, raw=None, failure=Failure("damaged", str(error)))
     except Undecodable as error:
         identity = next(name for name in measures if name.partition("@")[0] == UNDECODABLE_MEASURE)
         return replace(item, measures={identity: {UNDECODABLE_QUANTITY: str(error)}})
-    values = {identity: _read(measures[identity], picture) for identity in missing}
+    values = {}
+    for step, identity in enumerate(missing, start=OPENING + 1):
+        at(step)
+        ended = f"it ended the process, twice ({fatal[step]})" if step in fatal else None
+        values[identity] = {FAILED_QUANTITY: ended} if ended else _read(measures[identity], picture)
     return replace(item, measures={**item.measures, **values})
 
 

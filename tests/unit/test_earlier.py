@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from entries import an_entry
+from pyarrow import parquet
 
+from imagemake.measures import measure_class
 from imagemake.planning.duplicates import Prints, first_near
 from imagemake.planning.earlier import EarlierPictures, Shown, digests, earlier_pictures
 from imagemake.problems import UserError
@@ -103,6 +105,41 @@ def test_accepted_pictures_of_all_manifests_that_a_pattern_means_are_read_in_ord
     assert [one.name for one in found.pictures] == ["mug", "pot"]
     assert found.releases == ["releases/a/manifest.parquet", "releases/b/manifest.parquet"]
     assert [one.name for one in earlier_pictures([str(folder / "releases/b/*.parquet")]).pictures] == ["pot"]
+
+
+def test_hashes_of_another_version_of_the_measure_are_not_compared(folder, monkeypatch):
+    at = folder / "old"
+    at.mkdir()
+    paths = at / "manifest.csv", at / "manifest.parquet"
+
+    def read(*measures):
+        write_manifest([released("pot")], *paths, measures=measures)
+        return earlier_pictures(["old/manifest.parquet"]).pictures
+
+    assert len(read("file@1", "phash@1")) == len(read()) == 1  # without a word, they are of the first version
+    with pytest.raises(UserError) as caught:
+        read("phash@2")
+    (problem,) = caught.value.problems
+    assert problem.what == (
+        "its perceptual hashes were read by phash@2, and phash@1 reads other ones: they do not compare."
+    )
+    assert "Write that release's manifest again" in problem.remedy
+    monkeypatch.setattr(measure_class("phash"), "version", 2)
+    assert len(read("phash@2")) == 1
+    with pytest.raises(UserError, match="were read by phash@1, and phash@2 reads other ones"):
+        read()
+
+
+@pytest.mark.parametrize("measures", [b"{", b"5", b"null", b'["phash"]', b"[1, {}, null]"])
+def test_a_manifest_with_odd_metadata_ends_in_an_answer(folder, measures):
+    write(folder, "old", released("pot"))
+    path = folder / "old/manifest.parquet"
+    table = parquet.read_table(path)
+    parquet.write_table(table.replace_schema_metadata({"imagemake.measures": measures}), path)
+    try:
+        earlier_pictures(["old/manifest.parquet"])
+    except UserError as error:
+        assert "they do not compare" in str(error)
 
 
 def test_a_manifest_that_changes_is_read_again(folder):

@@ -131,6 +131,52 @@ def test_blur_takes_sharpness_away():
     assert values[0] > 0.02 > 0.002 > values[-1]
 
 
+def focus(image):
+    return read("sharpness", image)["focus"]
+
+
+def test_a_blur_of_one_percent_takes_focus_below_what_is_sharp():
+    values = [focus(scene().filter(ImageFilter.GaussianBlur(radius_px))) for radius_px in (0, 2.5, 5, 10)]
+    assert values == sorted(values, reverse=True)
+    assert values[0] > 0.65 > 0.5 > values[2]
+
+
+def test_focus_does_not_depend_on_contrast():
+    pale = ImageEnhance.Contrast(scene()).enhance(0.25)
+    assert focus(pale) == pytest.approx(focus(scene()), abs=0.05)
+
+
+def test_what_is_in_focus_before_a_soft_background_is_sharp():
+    soft, middle = scene().filter(ImageFilter.GaussianBlur(10)), (192, 192, 320, 320)
+    assert focus(soft) < 0.5
+    soft.paste(scene().crop(middle), middle)
+    assert focus(soft) > 0.65
+
+
+def test_grain_over_a_blur_is_no_focus():
+    soft = np.asarray(scene().filter(ImageFilter.GaussianBlur(6)), dtype=float)
+    grain = np.random.default_rng(1).normal(0, 4, (*soft.shape[:2], 1))
+    assert focus(Image.fromarray(np.clip(soft + grain, 0, 255).astype(np.uint8))) < 0.5
+
+
+@pytest.mark.parametrize("field_px", [16, 64])
+def test_a_pattern_without_a_calm_place_is_as_sharp_as_it_is(field_px):
+    rows, columns = np.mgrid[:512, :512] // field_px
+    pattern = Image.fromarray(((rows + columns) % 2 * 120 + 60).astype(np.uint8))
+    assert focus(pattern) > 0.65
+    assert focus(pattern.filter(ImageFilter.GaussianBlur(5))) < 0.5
+
+
+def test_a_gradient_has_nothing_in_focus():
+    assert focus(Image.linear_gradient("L")) < 0.1
+
+
+@pytest.mark.parametrize("size", [(3, 3), (5, 300), (500, 4)])
+def test_the_smallest_pictures_and_strips_have_a_focus(size):
+    noise = np.random.default_rng(2).integers(0, 256, size, dtype=np.uint8)
+    assert 0 <= focus(Image.fromarray(noise)) <= 1
+
+
 def test_sharpness_compares_between_sizes():
     large, small = (read("sharpness", scene(side_px))["laplacian_variance"] for side_px in (1536, 512))
     assert small / large == pytest.approx(1, abs=0.35)

@@ -15,6 +15,7 @@ from imagemake.release.closing import closing_words
 from imagemake.release.forecast import Pace, forecast
 from imagemake.release.metrics import metrics_of
 from imagemake.release.success import failing_values, interval_95
+from imagemake.release.writer import pace_of
 from imagemake.wanted.campaign import load_campaign
 
 CAMPAIGN = {"campaign": "Shop", "catalog": "config/catalog.csv", "prompt": "A {product}", "name": "{product}"}
@@ -161,6 +162,41 @@ def test_candidates_take_their_time_too():
 def test_a_rate_of_images_bounds_how_soon_it_ends():
     found = forecast([an_entry("a")], 600, Counter({"gpt-image-1": 600}), {"gpt-image-1": Pace(100, 60)})
     assert found.seconds == 600
+
+
+def two_models(first, second):
+    """Forecast 100 calls of 10 s of each of two models."""
+    entries = [an_entry("a", model_label="one"), an_entry("b", model_label="two")]
+    return forecast(entries, 200, Counter({"one": 100, "two": 100}), {"one": first, "two": second}).seconds
+
+
+def test_models_share_what_is_in_flight_and_the_rate_of_their_server():
+    assert two_models(Pace(10, pool="run"), Pace(10, pool="run")) == 200
+    assert two_models(Pace(10, pool="run"), Pace(2, pool="cores")) == 500
+    assert two_models(Pace(100, 10, lane="server"), Pace(100, 10, lane="server")) == 1200
+    assert two_models(Pace(100, 10, lane="one"), Pace(100, 20, lane="two")) == 600
+
+
+def test_the_paces_of_a_campaign_say_what_its_models_share():
+    campaign = load_campaign(
+        {
+            **CAMPAIGN,
+            "model": {"provider": "openai", "name": "gpt-image-1"},
+            "more_models": {
+                "mini": {"name": "gpt-image-1-mini"},
+                "slow": {"name": "gpt-image-2", "rates": {"images_per_min": 5}},
+                "own": {"provider": "openai", "name": "flux", "base_url": "http://localhost:8000/v1"},
+                "drawn": {"provider": "preview", "name": "preview-1"},
+            },
+            "limits": {"in_flight": 6, "images_per_min": 60},
+        }
+    )
+    first, mini, slow, own, drawn = (pace_of(n, campaign) for n in ("gpt-image-1", "mini", "slow", "own", "drawn"))
+    assert {first.pool, mini.pool, slow.pool, own.pool} == {"in_flight"}
+    assert drawn.pool == "cores"
+    assert first.lane == mini.lane
+    assert len({first.lane, slow.lane, own.lane}) == 3
+    assert [pace.images_per_min for pace in (first, slow, own)] == [60, 5, 60]
 
 
 @pytest.mark.parametrize("to_make", [{"gpt-image-1": 5, "never tried": 5}, {"never tried": 1}])

@@ -1,8 +1,15 @@
 """What one picture or one measure does wrong stays with that picture: no other one of the batch is lost."""
 
 import hashlib
+import json
+import os
+import signal
 import struct
+import subprocess
+import sys
 import zlib
+from itertools import zip_longest
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -11,15 +18,20 @@ from picture_files import GRAY, PNG_SIGNATURE, RGB, chunk, png, saved
 from PIL import Image
 from pydantic import BaseModel
 
+from imagemake import validate
 from imagemake.batch import Item, read_table, write_table
+from imagemake.finish import Finisher
 from imagemake.measures.file import File, FileSettings
+from imagemake.pictures.picture import open_picture
+from imagemake.pictures.thumbnail_cache import ThumbnailCache
 from imagemake.planning.verdict import Status, flat, judge
 from imagemake.recipe import Recipe
 from imagemake.store import Store
-from imagemake.validate import load_measures, validate_batch
-from imagemake.wanted.campaign import Validation
+from imagemake.validate import load_measures, validate_apart, validate_batch
+from imagemake.wanted.campaign import Postprocess, Validation
 
 GOOD = Image.linear_gradient("L").resize((64, 64)).convert("RGB")
+GOOD.paste("navy", (16, 20, 40, 50))
 
 
 class Odd:
@@ -84,10 +96,14 @@ HOSTILE = {
     "a JPEG cut off": saved(GOOD, "JPEG")[:-200],
     "a WebP cut off": saved(GOOD, "WEBP")[:-20],
     "a page behind the start of a PNG": PNG_SIGNATURE + b"<script>alert(1)</script>" * 9,
-    "a side above the limit": png(70_000, 1, 8, GRAY, [bytes(70_000)]),
+    "a side above the limit": png(100_000, 1, 8, GRAY, [bytes(100_000)]),
+    "a side above the limit, upright": png(1, 100_000, 8, GRAY, [b"\0"] * 100_000),
+    "a page that ends in a picture": b"<script>alert(1)</script>" + saved(GOOD, "PNG"),
+    "a picture of no width": png(0, 64, 8, GRAY, [b""] * 64),
 }
 ODD = {
     "a ZIP behind the end": saved(GOOD, "PNG") + b"PK\3\4" + bytes(100),
+    "a JPEG that is a page, too": saved(GOOD, "JPEG", comment=b"<script>alert(1)</script>") + b"<script>",
     "a strip": png(1, 60_000, 8, GRAY, [b"\0"] * 60_000),
     "16 bits a channel": png(64, 64, 16, RGB, [bytes(range(192)) * 2] * 64),
     "an animated PNG": animation("PNG"),
@@ -123,10 +139,91 @@ def test_odd_pictures_are_measured_as_far_as_they_can_be(name, store, ours, tmp_
     assert flat(item.measures)["file.width_px"] in (1, 64)
 
 
-def test_all_hostile_bytes_in_one_batch_leave_the_good_one_good(store, ours):
-    items = validate_batch(batch(store, *HOSTILE.values(), saved(GOOD, "PNG")), ours, store)
-    assert {verdict(item).status for item in items[:-1]} == {Status.REJECTED}
-    assert set(items[-1].measures) == set(ours)
+def test_all_hostile_and_odd_bytes_in_one_batch_end_with_a_verdict_and_only_pictures_are_released(store, tmp_path):
+    good = saved(GOOD, "PNG")
+    files = [data for pair in zip_longest(HOSTILE.values(), ODD.values(), fillvalue=good) for data in pair]
+    chosen = Validation().measures_needed()
+    items = in_a_table(validate_apart(batch(store, *files, good), chosen, store), tmp_path)
+    statuses = [verdict(item).status for item in items]
+    undecodable = {data for data, item in zip(files, items, strict=False) if "file.undecodable" in flat(item.measures)}
+    assert undecodable == set(HOSTILE.values())
+    assert statuses[-1] is Status.ACCEPTED
+
+    finisher = Finisher(Postprocess(), Validation(), store, ThumbnailCache(tmp_path / "thumbnails"))
+    finished = in_a_table(finisher.finish_batch(items), tmp_path)
+    for item, status in zip(finished, statuses, strict=True):
+        assert (item.finished is not None) == (status is Status.ACCEPTED), item
+        if item.finished:  # encoded anew: nothing that hid in the file is left
+            assert b"script" not in store.finished.read(item.finished)
+
+
+DEADLY = """
+import os, signal, sys
+from imagemake import measures
+from imagemake.measures.file import File, FileSettings
+
+class Deadly(File):
+    \"\"\"Reads the width, and kills its process where that is 65 px.\"\"\"
+
+    quantities = {"width": "px"}
+
+    def read(self, picture):
+        if picture.width_px == 65:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return {"width": picture.width_px}
+
+sys.modules["deadly"] = sys.modules[__name__]
+measures.BUILT_IN["deadly"] = "deadly:Deadly"
+sys.argv[0] = "validate.py"
+exec(open(os.environ["DOOR"]).read())
+"""
+
+
+def test_a_measure_that_ends_the_process_on_one_picture_fails_on_that_one_and_all_others_are_measured(store, tmp_path):
+    items = batch(store, *(saved(GOOD.resize((width_px, 64)), "PNG") for width_px in (64, 65, 66)))
+    write_table(tmp_path / "pictures.jsonl", items)
+    settings = {"validation": {"measures": {"deadly": {}}}}
+    (tmp_path / "program.py").write_text(DEADLY)
+    options = {"pictures": "pictures.jsonl", "measures": "measures.jsonl", "store": "store"}
+    command = [sys.executable, "program.py", "--settings", json.dumps(settings)]
+    command += [part for name, value in options.items() for part in (f"--{name}", value)]
+    door = Path(__file__).parents[2] / "scripts" / "validate.py"
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "DOOR": str(door)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    before, failed, after = read_table(tmp_path / "measures.jsonl")
+    assert [flat(item.measures)["deadly.width"] for item in (before, after)] == [64, 66]
+    assert flat(failed.measures)["deadly.failed"] == "it ended the process, twice (SIGSEGV)"
+    assert flat(failed.measures)["tone.contrast"] > 0
+    assert str(verdict(failed).reasons[0]) == (
+        "unmeasured: deadly failed on this picture: it ended the process, twice (SIGSEGV)"
+    )
+    assert done.stderr.count("Fatal Python error: Segmentation fault") == 2  # and where, in the job's log
+
+
+def test_a_decoder_that_ends_the_process_on_one_picture_makes_it_undecodable(store, monkeypatch):
+    deadly, good = saved(GOOD.resize((65, 64)), "PNG"), saved(GOOD, "PNG")
+
+    def decode(data):
+        if data == deadly:
+            os.kill(os.getpid(), signal.SIGBUS)
+        return open_picture(data)
+
+    monkeypatch.setattr(validate, "open_picture", decode)
+    chosen = Validation().measures_needed()
+    dead, alive = validate_apart(batch(store, deadly, good), chosen, store)
+    assert [str(reason) for reason in verdict(dead).reasons] == [
+        "file.undecodable: decoding it ended the process, twice (SIGBUS)"
+    ]
+    assert set(alive.measures) == {measure.identity for measure in chosen}
+
+
+def test_a_package_that_is_missing_where_the_job_runs_ends_it_with_the_command(store, monkeypatch, capfd):
+    monkeypatch.setattr(File, "packages", {"no_such_module": "no-such-package"}, raising=False)
+    with pytest.raises(SystemExit):
+        validate_apart(batch(store, saved(GOOD, "PNG")), Validation().measures_needed(), store)
+    assert "not installed here: no-such-package" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import shutil
 
+import orjson
+from pyarrow import parquet
 from workflow.project import Project
 
 
@@ -31,6 +33,9 @@ def test_a_picture_of_an_earlier_release_is_not_handed_over_again_under_another_
     for row in after.values():
         assert "near_duplicate: nearly the same picture as new-S00" in row["reasons"]
         assert "of releases/spring/manifest.parquet" in row["reasons"]
+
+    metadata = parquet.read_schema(spring / "manifest.parquet").metadata
+    assert "phash@1" in orjson.loads(metadata[b"imagemake.measures"])
 
     calls = project.calls()
     (spring / "manifest.parquet").unlink()

@@ -98,11 +98,11 @@ class OverriddenCheck(Check):
         return f" for {' and '.join(told)}"
 
 
-# Made on every picture. Photographs and drawings on white are far inside; blank and washed-out pictures are outside.
+# Made on every picture. Photographs and drawings on white are far inside; blank, washed-out and blurred ones outside.
 DEFAULT_CHECKS: Mapping[str, Check] = {
     "tone.uniform_share": Check(reject=Limit(max=0.995), review=Limit(max=0.98)),
     "tone.contrast": Check(reject=Limit(min=0.02), review=Limit(min=0.035)),
-    "sharpness.relative_sharpness": Check(review=Limit(min=0.002)),
+    "sharpness.focus": Check(review=Limit(min=0.5)),
 }
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from imagemake.problems import Problem, UserError
+from imagemake.release.manifest import MEASURES_FIELD
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,8 +24,10 @@ if TYPE_CHECKING:
 
 KEY = "config/config.yaml, validation.near_duplicates.earlier"
 OWN_RELEASE = Path("results")  # written anew by the run that would read it
+FIRST_PHASH = "phash@1"
 HASH, COLORS = "measure.phash.hash", "measure.phash.colors"
 COLUMNS = ("name", "key", "verdict", "model_label", HASH, COLORS)
+OF_THE_FILE = ("file", "digest")  # to show it to people; nothing is decided by them
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,8 @@ class Shown:
         model: What the campaign calls the model.
         hash: 64-bit perceptual hash, as hexadecimal digits.
         colors: Coarse colors, as hexadecimal digits; as long for every picture.
+        file: Its path, from its manifest's folder, as the manifest says; empty where that says none. Not to be trusted.
+        digest: SHA-256 of that file; the same.
     """
 
     name: str
@@ -42,6 +49,8 @@ class Shown:
     model: str
     hash: str
     colors: str
+    file: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -175,8 +184,8 @@ def _matches(pattern: str) -> list[Path]:
 
 def _read(path: Path) -> list[Shown]:
     table = _table(path)
-    columns = [table[column].to_pylist() for column in COLUMNS]
-    rows = (dict(zip(COLUMNS, cells, strict=True)) for cells in zip(*columns, strict=True))
+    columns = [table[column].to_pylist() for column in table.column_names]
+    rows = (dict(zip(table.column_names, cells, strict=True)) for cells in zip(*columns, strict=True))
     try:
         return [_shown(row) for row in rows if row["verdict"] == "accepted" and row[HASH]]
     except ValueError as error:
@@ -190,7 +199,8 @@ def _shown(row: dict[str, Any]) -> Shown:
     digits, colors = str(row[HASH]), str(row[COLORS])
     if len(digits) != 16 or len(colors) != 54 or not set(digits + colors) <= set("0123456789abcdef"):
         raise ValueError(f"picture {row['name']!r} has no readable perceptual hash and colors")
-    return Shown(str(row["name"]), str(row["key"]), str(row["model_label"]), digits, colors)
+    file, digest = (str(row.get(column) or "") for column in OF_THE_FILE)
+    return Shown(str(row["name"]), str(row["key"]), str(row["model_label"]), digits, colors, file, digest)
 
 
 def _table(path: Path) -> Table:
@@ -198,15 +208,40 @@ def _table(path: Path) -> Table:
     from pyarrow import parquet
 
     try:
-        known = parquet.read_schema(path).names
+        schema = parquet.read_schema(path)
+        known = schema.names
+        if other := _other_version(schema.metadata or {}):
+            what = f"its perceptual hashes were read by {other}, and {_phash()} reads other ones: they do not compare."
+            raise UserError(Problem(f"{path} ({KEY})", what, _REMEDY))
         missing = [column for column in COLUMNS if column not in known]
         if not missing:
-            return parquet.read_table(path, columns=list(COLUMNS))
+            there = [column for column in OF_THE_FILE if column in known]
+            return parquet.read_table(path, columns=[*COLUMNS, *there])
     except (pa.ArrowException, OSError) as error:
         what = f"it cannot be read as Parquet: {str(error).splitlines()[0]}"
         remedy = "Give the manifest.parquet of an earlier release, not its CSV; if it is damaged, fetch it again."
         raise UserError(Problem(f"{path} ({KEY})", what, remedy)) from error
     raise UserError(Problem(f"{path} ({KEY})", f"it has no column {', '.join(missing)}.", _REMEDY))
+
+
+def _phash() -> str:
+    from imagemake.measures import measure_class
+
+    return f"phash@{measure_class('phash').version}"
+
+
+def _other_version(metadata: Mapping[bytes, bytes]) -> str | None:
+    """Return the measure that hashes were read by where it is not the one that is installed.
+
+    Args:
+        metadata: Of the Parquet file. Manifests from before versions were written down have hashes of version 1.
+    """
+    try:
+        measures = orjson.loads(metadata.get(MEASURES_FIELD.encode(), b"[]"))
+        found = [str(one) for one in measures if str(one).partition("@")[0] == "phash"] or [FIRST_PHASH]
+    except (orjson.JSONDecodeError, TypeError):
+        return "a measure that it does not name"
+    return None if found == [_phash()] else found[0]
 
 
 def _prints(pictures: Sequence[Shown]) -> Prints:

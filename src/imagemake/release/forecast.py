@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,12 +19,31 @@ class Pace:
     """How fast the pictures of a model can come.
 
     Attributes:
-        at_once: Calls at once.
-        images_per_min: Most pictures a minute; None where nothing holds them back.
+        at_once: Calls at once, of all models that share them.
+        images_per_min: Most pictures a minute, of all models that share the rate; None where nothing holds them back.
+        pool: Names what `at_once` is shared in.
+        lane: Names what `images_per_min` is shared in.
     """
 
     at_once: int
     images_per_min: float | None = None
+    pool: Hashable = None
+    lane: Hashable = None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a model has to do.
+
+    Attributes:
+        calls: Pictures to ask for, candidates and further attempts among them.
+        call_s: Seconds that one takes.
+        pace: How fast they can come.
+    """
+
+    calls: float
+    call_s: float
+    pace: Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +96,12 @@ def forecast(
     for entry in decided:
         by_model.setdefault(entry.model_label or entry.model, []).append(entry)
     costs = [_cost_usd(by_model.get(label, []), n) for label, n in to_make.items()]
-    times = [_seconds(by_model.get(label, []), n, paces.get(label)) for label, n in to_make.items()]
+    loads = [_load(by_model.get(label, []), n, paces.get(label)) for label, n in to_make.items()]
     return Forecast(
         requests,
         to_make.total(),
         None if None in costs else round(sum(cost for cost in costs if cost is not None), 6),
-        # Models are asked side by side: the slowest decides.
-        None if None in times else round(max((time for time in times if time is not None), default=0.0), 1),
+        None if None in loads else round(_seconds([load for load in loads if load is not None]), 1),
         round(requests * accepted / len(decided)),
         round(requests * low),
         round(requests * high),
@@ -96,12 +114,21 @@ def _cost_usd(entries: Sequence[Entry], n: int) -> float | None:
     return n * sum(known) / len(known) if known and len(known) == len(costs) else None
 
 
-def _seconds(entries: Sequence[Entry], n: int, pace: Pace | None) -> float | None:
+def _load(entries: Sequence[Entry], n: int, pace: Pace | None) -> Load | None:
     # Candidates and earlier attempts are calls too.
     timed = [(entry.seconds, 1 + len(entry.history)) for entry in entries if entry.seconds is not None]
     if not timed or pace is None:
         return None
     calls = sum(calls for _, calls in timed) / len(timed)
-    call_s = sum(seconds for seconds, _ in timed) / len(timed)
-    unhindered = n * calls * call_s / pace.at_once
-    return max(unhindered, MINUTE_S * n * calls / pace.images_per_min) if pace.images_per_min else unhindered
+    return Load(n * calls, sum(seconds for seconds, _ in timed) / len(timed), pace)
+
+
+def _seconds(loads: Sequence[Load]) -> float:
+    """Say how long models take that are asked side by side: as long as what they share the longest."""
+    shared: dict[tuple[str, Hashable], float] = {}
+    for load in loads:
+        pool, lane = ("pool", load.pace.pool), ("lane", load.pace.lane)
+        shared[pool] = shared.get(pool, 0.0) + load.calls * load.call_s / load.pace.at_once
+        if load.pace.images_per_min:
+            shared[lane] = shared.get(lane, 0.0) + MINUTE_S * load.calls / load.pace.images_per_min
+    return max(shared.values(), default=0.0)

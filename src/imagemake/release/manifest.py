@@ -124,6 +124,7 @@ class Entry:
         return round(sum(known), 9) if len(known) == len(costs) else None
 
 
+MEASURES_FIELD = "imagemake.measures"  # of the Parquet file's own metadata: a list in JSON
 _LONGEST_CELL = 2**31 - 1
 VERSION_KEY = "imagemake.manifest_schema"  # in the metadata of the Parquet file
 
@@ -135,6 +136,7 @@ def write_manifest(
     *,
     outputs: Iterable[str] = (),
     schema_path: Path | None = None,
+    measures: Sequence[str] = (),
 ) -> None:
     """Write both tables, one row a request, sorted by name; equal entries give equal bytes.
 
@@ -144,13 +146,15 @@ def write_manifest(
         parquet_path: Table for programs.
         outputs: Labels of further outputs, which have their columns also where no picture has a file.
         schema_path: Where the JSON schema of the rows goes, if anywhere.
+        measures: Identities of the measures that the quantities come from, such as ``phash@1``: kept beside the
+            Parquet's columns, so that a later release knows what it can be compared with.
     """
     rows = [_row(entry) for entry in sorted(entries, key=lambda entry: entry.name)]
     kinds: dict[str, Kind] = {name: column.kind for name, column in COLUMNS.items()}
     kinds |= {output_column(label, name): COLUMNS[name].kind for label in outputs for name in OF_OUTPUT}
     kinds |= _kinds_of_groups(rows)
     write_whole(csv_path, _csv(rows, kinds))
-    write_whole(parquet_path, _parquet(rows, kinds))
+    write_whole(parquet_path, _parquet(rows, kinds, measures))
     if schema_path is not None:
         write_whole(schema_path, schema_bytes(manifest_schema(kinds)))
 
@@ -218,7 +222,7 @@ def _cell(value: Any) -> str | int | float:
     return safe_cell("; ".join(value) if isinstance(value, list) else str(value))
 
 
-def _parquet(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, Kind]) -> bytes:
+def _parquet(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, Kind], measures: Sequence[str]) -> bytes:
     import pandas as pd
     import pyarrow as pa
 
@@ -248,7 +252,8 @@ def _parquet(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, Kind]) -> by
             values = [None if value is None else _text(value) for value in values]
         columns[column] = pd.Series(values, dtype=shown[kind])
     fields = [pa.field(column, stored[kind], metadata=_told(column, kind)) for column, kind in kinds.items()]
-    schema = pa.schema(fields, metadata={VERSION_KEY: MANIFEST_VERSION})
+    read_by = {MEASURES_FIELD: orjson.dumps(list(measures)).decode()} if measures else {}
+    schema = pa.schema(fields, metadata={VERSION_KEY: MANIFEST_VERSION, **read_by})
     buffer = io.BytesIO()
     pd.DataFrame(columns).to_parquet(buffer, engine="pyarrow", index=False, schema=schema, compression="zstd")
     return buffer.getvalue()

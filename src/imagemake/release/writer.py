@@ -84,6 +84,7 @@ class Release:
             folder / "manifest.parquet",
             outputs=self.order.campaign.postprocess.more_outputs,
             schema_path=folder / "manifest.schema.json",
+            measures=[measure.identity for measure in self.order.campaign.validation.measures_needed()],
         )
         write_record(self.order, self.states, self.store, self.work)
         return closing_words(metrics, folder, len(sheets))
@@ -194,10 +195,12 @@ def pace_of(label: str, campaign: Campaign) -> Pace | None:
     if settings.mode == "batch":
         return None
     if not provider_class(settings.provider).paid:
-        return Pace(os.cpu_count() or 1)
+        return Pace(os.cpu_count() or 1, pool="cores")
     rates = settings.rates or campaign.limits
     per_min = [rate for rate in (rates.images_per_min, rates.requests_per_min) if rate is not None]
-    return Pace(campaign.limits.in_flight, min(per_min, default=None))
+    # Calls in flight are those of a run; rates are those of a server, or of a model that has its own.
+    lane = (settings.server, settings.name if settings.rates else None)
+    return Pace(campaign.limits.in_flight, min(per_min, default=None), pool="in_flight", lane=lane)
 
 
 def link_one(order: Order, target: Path, store: Store, work: Path) -> None:

@@ -17,7 +17,7 @@ class Fingerprints:
     def __init__(self, states: Sequence[State]) -> None:
         import numpy as np
 
-        found = [(index, *phash) for index, state in enumerate(states) if (phash := _phash(state))]
+        found = [(index, *phash) for index, state in enumerate(states) if (phash := phash_of(state))]
         self._places = {index: place for place, (index, _, _) in enumerate(found)}
         self._indices = [index for index, _, _ in found]
         self._hashes = np.array([int(digits, 16) for _, digits, _ in found], dtype=np.uint64)
@@ -39,8 +39,9 @@ class Fingerprints:
                 yield self._indices[other]
 
 
-def _phash(state: State) -> tuple[str, str] | None:
+def phash_of(state: State) -> tuple[str, str] | None:
+    """Return hash and colors of a request's current picture, as hexadecimal digits; None where nobody read them."""
     for identity, values in state.measured.items():
-        if identity.startswith("phash@"):
+        if identity.startswith("phash@") and "hash" in values:  # without one, it failed on this picture
             return str(values["hash"]), str(values["colors"])
     return None

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from imagemake.review import actions, pages
 from imagemake.review.actions import Done, Form, Question, RefusedError, single
+from imagemake.review.before import file_response
 from imagemake.review.choices import MOST_REVIEWER_CHARACTERS
 from imagemake.review.desk import Desk
 from imagemake.review.filters import Filter
@@ -42,6 +43,7 @@ def make_app(desk: Desk, access: Access, reviewer: str) -> Starlette:
             Route("/picture/{key}", site.picture),
             Route("/pictures/{key}/{digest}", site.raw),
             Route("/thumbnails/{key}/{digest}", site.thumbnail),
+            Route("/earlier/{place}/{digest}", site.earlier),
             Route("/static/{name}", site.static),
             Route("/decide", site.decide, methods=["POST"]),
             Route("/undo", site.undo, methods=["POST"]),
@@ -88,6 +90,10 @@ class _Site:
     def thumbnail(self, request: Request) -> Response:
         key, digest = request.path_params["key"], request.path_params["digest"]
         return thumbnail_response(self._desk.store, self._desk.work, key, digest)
+
+    def earlier(self, request: Request) -> Response:
+        known = self._desk.view().queue.policy.earlier
+        return file_response(known, request.path_params["place"], request.path_params["digest"])
 
     def static(self, request: Request) -> Response:
         found = pages.static_file(request.path_params["name"])

@@ -7,16 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagemake.planning.reviews import NOTE, UNDO
 from imagemake.review.actions import Question
+from imagemake.review.before import near_before
 from imagemake.review.choices import DONE_WORDS, why_not
 from imagemake.review.decisions import Known, mark_of
 from imagemake.review.filters import ALL, DECIDED, TABS, Filter
 from imagemake.review.pictures import picture_url, thumbnail_url
 from imagemake.review.queue import Item, View, can_be_seen
 from imagemake.review.readings import readings_of
+from imagemake.templates import environment_of
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 PAGE_SIZE = 60
 SIMILAR_SHOWN = 8
@@ -105,6 +110,7 @@ def picture_page(frame: Frame, view: View, known: Known, item: Item, wanted: Fil
         left=others + (view.tab_of(item) == wanted.tab or wanted.tab == ALL),
         readings=readings_of(item, view.queue.policy),
         similar=[_card(other, view) for other in view.queue.similar(item)[:SIMILAR_SHOWN]],
+        released=near_before(item.state, view.queue.policy, SIMILAR_SHOWN),
         decided=(key, review) if review else None,
         seen=mark_of(view.reviews.get(item.key)),
         compare=compare,
@@ -156,16 +162,8 @@ def _versioned(name: str) -> str:
 
 
 @cache
-def _templates() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("imagemake.review", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+def _templates() -> Environment:
+    environment = environment_of("imagemake.review", "templates")
     environment.filters.update(count="{:,}".format, moment=_moment)
     environment.globals.update(
         can_be_seen=can_be_seen,

@@ -20,7 +20,7 @@ KINDS: Mapping[str, str] = {
 }
 _DIGITS = re.compile(r"[0-9a-f]{64}")
 # A picture is bytes from a provider: opened by itself, it may do nothing.
-_HEADERS = {
+HEADERS = {
     "cache-control": "private, max-age=31536000, immutable",
     "content-security-policy": "default-src 'none'; sandbox",
 }
@@ -50,7 +50,7 @@ def picture_response(store: Store, key: str, digest: str) -> Response:
     kind = KINDS.get(held.extension) if held else None
     if held is None or kind is None:
         return PlainTextResponse("There is no such picture.", 404)
-    return FileResponse(store.raw.path(held), media_type=kind, headers=_HEADERS)
+    return FileResponse(store.raw.path(held), media_type=kind, headers=HEADERS)
 
 
 def thumbnail_response(store: Store, work: Path, key: str, digest: str) -> Response:
@@ -62,4 +62,4 @@ def thumbnail_response(store: Store, work: Path, key: str, digest: str) -> Respo
     small = thumbnails.get(digest)
     if small is None:
         return PlainTextResponse("There is no such picture.", 404)
-    return Response(small, media_type="image/jpeg", headers=_HEADERS)
+    return Response(small, media_type="image/jpeg", headers=HEADERS)

@@ -125,7 +125,7 @@ class Candidates(Section):
         default_factory=dict,
         description="What makes a good picture the best one: weights by measure.quantity, in the unit of the quantity; "
         "a negative one counts against it. One that a person approved comes before all others.",
-        examples=[{"sharpness.relative_sharpness": 1.0, "tone.contrast": 0.5}],
+        examples=[{"sharpness.focus": 1.0, "tone.contrast": 0.5}],
     )
 
     @model_validator(mode="after")

@@ -21,6 +21,7 @@ from imagemake.files import write_whole
 from imagemake.release.durations import duration_words
 from imagemake.release.manifest import Entry
 from imagemake.release.reasons import reason_code
+from imagemake.templates import environment_of
 
 VERDICTS = {
     "accepted": "Accepted",
@@ -188,15 +189,7 @@ def _own(name: str) -> str:
 
 
 def _template() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("imagemake.release", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = environment_of("imagemake.release", "report")
     environment.filters.update(
         csp_hash=_csp_hash, percent=_percent, usd=_usd, duration=_duration, long_duration=duration_words
     )

@@ -1,0 +1,156 @@
+"""Pictures of earlier releases that look nearly the same as one, and their files where they lie beside their manifests.
+
+A manifest may come from anybody. A file that it names is shown only if it is in the folder `images` beside it, and not
+through a link that leads elsewhere, has the digest that the manifest says, and begins like a picture.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from stat import S_ISREG
+
+from starlette.responses import PlainTextResponse, Response
+
+from imagemake.pictures.picture_file import format_of
+from imagemake.planning.earlier import EarlierPictures, Shown
+from imagemake.planning.state import Policy, State
+from imagemake.review.alike import phash_of
+from imagemake.review.pictures import HEADERS
+
+FOLDER = "images"
+MOST_BYTES = 20_000_000  # of a file that is shown: several are held in memory
+_DIGITS = re.compile(r"[0-9a-f]{64}")
+
+
+class NotThereError(Exception):
+    """There is no file to show; the message says why, in words for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """A picture of an earlier release.
+
+    Attributes:
+        name: Its request's.
+        release: Its manifest.
+        url: Where its file is served; empty where there is none to show.
+        why_not: Why not, then.
+    """
+
+    name: str
+    release: str
+    url: str
+    why_not: str
+
+
+def near_before(state: State, policy: Policy, most: int) -> list[Before]:
+    """Find pictures of earlier releases that are nearly the same as a request's, nearest first.
+
+    Args:
+        state: Where the request stands.
+        policy: Its limits, and the earlier pictures.
+        most: How many at most.
+    """
+    earlier = policy.earlier
+    if earlier is None:
+        return []
+    return [_before(earlier, place) for place in _places(state, policy, earlier)[:most]]
+
+
+def file_response(earlier: EarlierPictures | None, place: str, digest: str) -> Response:
+    """Answer with an earlier picture's file, as it was released.
+
+    Args:
+        earlier: Those that are known now.
+        place: Of the picture, in decimal digits.
+        digest: SHA-256 of the file.
+    """
+    try:
+        if earlier is None or not place.isdecimal() or len(place) > 9 or int(place) >= len(earlier.pictures):
+            raise NotThereError
+        picture = earlier.pictures[int(place)]
+        if picture.digest != digest:  # the manifests were read again since
+            raise NotThereError
+        data, kind = _read(picture, earlier.releases[int(place)])
+    except NotThereError:
+        return PlainTextResponse("There is no such picture.", 404)
+    return Response(data, media_type=f"image/{kind}", headers=HEADERS)
+
+
+def _places(state: State, policy: Policy, earlier: EarlierPictures) -> list[int]:
+    found, limits = phash_of(state), policy.duplicates
+    if found is None or limits is None or state.key in earlier.keys or not earlier.pictures:
+        return []
+    import numpy as np
+
+    prints = earlier.prints
+    bits = np.bitwise_count(prints.hashes ^ np.uint64(int(found[0], 16)))
+    near = np.flatnonzero(bits <= limits.max_distance_bits)
+    colors = np.frombuffer(bytes.fromhex(found[1]), dtype=np.uint8).astype(np.int16)
+    near = near[np.abs(prints.colors[near] - colors).max(axis=1, initial=0) <= limits.max_color_levels]
+    model = state.request.model or state.recipe.model
+    return [
+        int(place)
+        for place in near[np.argsort(bits[near], kind="stable")]
+        if earlier.pictures[place].name != state.request.name
+        and (not policy.compares_models or earlier.pictures[place].model == model)
+    ]
+
+
+def _before(earlier: EarlierPictures, place: int) -> Before:
+    picture, release = earlier.pictures[place], earlier.releases[place]
+    try:
+        _read(picture, release)
+    except NotThereError as error:
+        return Before(picture.name, release, "", str(error))
+    return Before(picture.name, release, f"/earlier/{place}/{picture.digest}", "")
+
+
+def _read(picture: Shown, release: str) -> tuple[bytes, str]:
+    """Read an earlier picture's file.
+
+    Args:
+        picture: As its manifest says.
+        release: The manifest.
+
+    Returns:
+        The file, and its format.
+
+    Raises:
+        NotThereError: If there is none that can be shown.
+    """
+    if not picture.file or not _DIGITS.fullmatch(picture.digest):
+        raise NotThereError("its manifest names no file")
+    parts = PurePosixPath(picture.file).parts
+    if len(parts) != 2 or parts[0] != FOLDER or parts[1] in (".", "..") or "\0" in picture.file or "\\" in picture.file:
+        raise NotThereError(f"its manifest names a file that is not in the folder {FOLDER} beside it")
+    try:
+        folder = (Path(release).parent / FOLDER).resolve()
+        path = (folder / parts[1]).resolve()
+        stat = path.stat()
+    except OSError:
+        raise NotThereError("its file is not beside its manifest") from None
+    if path.parent != folder or folder.parent != Path(release).parent.resolve():
+        raise NotThereError("its file is a link that leads out of its release")
+    if not S_ISREG(stat.st_mode) or stat.st_size > MOST_BYTES:
+        raise NotThereError("its file is no picture")
+    return _checked(path, picture.digest, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=8)
+def _checked(path: Path, digest: str, mtime_ns: int, size_bytes: int) -> tuple[bytes, str]:
+    """Read a file and check it; what the file system says of it tells whether it is still the same."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        raise NotThereError("its file cannot be read") from None
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise NotThereError("its file was changed since it was released")
+    try:
+        return data, format_of(data)
+    except ValueError:
+        raise NotThereError("its file is no picture") from None
