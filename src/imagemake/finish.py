@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imagemake.batch import Failure, Item
 from imagemake.fingerprint import fingerprint
 from imagemake.planning.compared import Wanted, values_of
+from imagemake.planning.step_check import check_steps
 from imagemake.planning.verdict import Status, judge
 from imagemake.postprocess import Step, step_class
 from imagemake.store import DamagedError, Store
 from imagemake.wanted.campaign import Postprocess, Validation
+from imagemake.wanted.chosen import Chosen
 
 if TYPE_CHECKING:
     from imagemake.pictures.thumbnail_cache import ThumbnailCache
 
+MOST_FINISHED_PIXELS = 150_000_000  # steps make larger pictures than those that are taken from a provider
 FINISH_VERSION = 1  # raised when the same picture and steps may give other bytes
 EXTENSIONS = {"jpeg": "jpg", "png": "png", "webp": "webp"}
 
@@ -37,6 +40,18 @@ def finish_key(raw_digest: str, finishing: str) -> str:
     return hashlib.sha256(f"{finishing} {raw_digest}".encode()).hexdigest()
 
 
+def load_steps(chosen: Iterable[Chosen]) -> list[Step]:
+    """Make the steps of a campaign.
+
+    Raises:
+        UserError: If something that one of them needs is not where this job runs.
+    """
+    chosen = tuple(chosen)
+    check_steps(chosen)
+    kinds = [(step_class(step.name), step.settings) for step in chosen]
+    return [kind(kind.Settings.model_validate(settings)) for kind, settings in kinds]
+
+
 class Finisher:
     """Finishes the good pictures of a batch.
 
@@ -45,15 +60,15 @@ class Finisher:
         validation: What is good, for pictures whose verdict the plan did not know yet.
         store: Where raw pictures are, and finished ones go.
         thumbnails: Gets a small picture of each.
+
+    Raises:
+        UserError: If something that a step needs is not where this job runs.
     """
 
     def __init__(
         self, postprocess: Postprocess, validation: Validation, store: Store, thumbnails: ThumbnailCache
     ) -> None:
-        self._steps: list[Step] = []
-        for step in postprocess.steps:
-            kind = step_class(step.name)
-            self._steps.append(kind(kind.Settings.model_validate(step.settings)))
+        self._steps = load_steps(postprocess.steps)
         self._output = postprocess.output
         self._finishing = finishing_digest(postprocess)
         self._validation = validation
@@ -103,5 +118,5 @@ class Finisher:
         except Unfinishable as error:
             return replace(item, failure=Failure("postprocess", str(error)))
         finished = self._store.finished.put(key, data, durable=False, extension=EXTENSIONS[self._output.format])
-        self._thumbnails.put(finished.digest, thumbnail_of(data))
+        self._thumbnails.put(finished.digest, thumbnail_of(data, most_pixels=MOST_FINISHED_PIXELS))
         return replace(item, finished=finished)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -383,11 +384,14 @@ def test_equal_inputs_give_equal_bytes_in_another_process(tmp_path):
         ("crop", {"ratio": "4:5"}),
         ("color", {"auto_levels_clip_percent": 0.5, "gamma": 1.1, "saturation": 1.2}),
         ("resize", {"width_px": 100}),
+        ("upscale", {"factor": 2}),
         ("pad", {"ratio": "1:1", "color": "transparent"}),
     ]
     command = [sys.executable, "-c", PROGRAM, str(picture), json.dumps(steps)]
     runs = [
-        subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}).stdout
+        subprocess.run(
+            command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONHASHSEED": seed}
+        ).stdout
         for seed in ("1", "2")
     ]
     assert runs[0] == runs[1]

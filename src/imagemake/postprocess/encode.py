@@ -116,8 +116,10 @@ def _within(image: Image, output: Output, most_bytes: int) -> bytes:
 
 
 def _encoded(image: Image, output: Output, quality: int) -> bytes:
-    bare = _flattened(image, output.background) if output.format == "jpeg" else image.copy()
-    bare.info = {}  # Pillow writes some of what it finds here: color profile, comment, resolution
+    bare = _flattened(image, output.background) if output.format == "jpeg" else image
+    if bare.info:  # Pillow writes some of what it finds here: color profile, comment, resolution
+        bare = bare.copy()
+        bare.info = {}
     file = BytesIO()
     try:
         if output.format == "jpeg":
@@ -139,7 +141,7 @@ def _flattened(image: Image, background: str) -> Image:
     from PIL import Image as Pillow
 
     if image.mode != "RGBA":
-        return image.copy()
+        return image
     flat = Pillow.new("RGB", image.size, background)
     flat.paste(image, mask=image)
     return flat
