@@ -27,7 +27,11 @@ EXTENSIONS = {"jpeg": "jpg", "png": "png", "webp": "webp"}
 
 def finishing_digest(postprocess: Postprocess) -> str:
     """Return the digest of everything that turns a raw picture into a finished one."""
-    return fingerprint({"finish": FINISH_VERSION, **postprocess.model_dump(mode="json")})
+    content = {"finish": FINISH_VERSION, **postprocess.model_dump(mode="json")}
+    for step in content["steps"]:
+        for setting in getattr(step_class(step["name"]), "names_only", ()):
+            del step["settings"][setting]
+    return fingerprint(content)
 
 
 def finish_key(raw_digest: str, finishing: str) -> str:

@@ -1,6 +1,8 @@
 """Steps that finish a picture: one file a step, found through the entry points `imagemake.steps`.
 
 A step whose packages may be missing lists them in ``packages``, as a measure does; it is then told before the run.
+One whose settings name files lists those settings in ``names_only``, and has the digest of the content in another
+setting: what a file is called then finishes no picture anew.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ BUILT_IN = {
     "color": "imagemake.postprocess.color:Color",
     "sharpen": "imagemake.postprocess.sharpen:Sharpen",
     "upscale": "imagemake.postprocess.upscale:Upscale",
+    "frame": "imagemake.postprocess.frame:Frame",
+    "overlay": "imagemake.postprocess.overlay:Overlay",
     "remove_background": "imagemake.postprocess.remove_background:RemoveBackground",
 }
 
