@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -104,6 +105,7 @@ class Finisher:
         return verdict.status is Status.ACCEPTED
 
     def _finish(self, item: Item) -> Item:
+        from imagemake.pictures.picture import Undecodable
         from imagemake.pictures.thumbnail import thumbnail_of
         from imagemake.postprocess.encode import Unfinishable, finish
 
@@ -122,5 +124,7 @@ class Finisher:
         except Unfinishable as error:
             return replace(item, failure=Failure("postprocess", str(error)))
         finished = self._store.finished.put(key, data, durable=False, extension=EXTENSIONS[self._output.format])
-        self._thumbnails.put(finished.digest, thumbnail_of(data, most_pixels=MOST_FINISHED_PIXELS))
+        # Without a thumbnail, the report makes its own, or shows none.
+        with suppress(Undecodable):
+            self._thumbnails.put(finished.digest, thumbnail_of(data, most_pixels=MOST_FINISHED_PIXELS))
         return replace(item, finished=finished)
