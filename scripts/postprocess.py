@@ -7,6 +7,7 @@ from imagemake.alerts import Alarm
 from imagemake.batch import read_table, write_table
 from imagemake.finish import Finisher
 from imagemake.pictures.thumbnail_cache import ThumbnailCache
+from imagemake.problems import exit_on_mistakes
 from imagemake.store import Store
 from imagemake.wanted.sections import Sections
 
@@ -20,9 +21,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
     options = parser.parse_args()
     sections = Sections.model_validate_json(options.settings)
-    finisher = Finisher(
-        sections.postprocess, sections.validation, Store(options.store), ThumbnailCache(options.work / "thumbnails")
-    )
+    thumbnails = ThumbnailCache(options.work / "thumbnails")
+    with exit_on_mistakes():
+        finisher = Finisher(sections.postprocess, sections.validation, Store(options.store), thumbnails)
     items = finisher.finish_batch(read_table(options.verdicts))
     write_table(options.finished, items)
     Alarm(sections.alerts, sections.campaign, options.work).tell_failures(items)

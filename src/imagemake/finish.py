@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imagemake.batch import Failure, FurtherFile, Item
 from imagemake.fingerprint import fingerprint
 from imagemake.planning.compared import Wanted, values_of
+from imagemake.planning.step_check import check_steps
 from imagemake.planning.verdict import Status, judge
 from imagemake.postprocess import Step, step_class
 from imagemake.postprocess.branches import Branch, finish_all
@@ -22,6 +24,7 @@ from imagemake.wanted.settings import MAIN
 if TYPE_CHECKING:
     from imagemake.pictures.thumbnail_cache import ThumbnailCache
 
+MOST_FINISHED_PIXELS = 150_000_000  # steps make larger pictures than those that are taken from a provider
 FINISH_VERSION = 1  # raised when the same picture and steps may give other bytes
 EXTENSIONS = {"jpeg": "jpg", "png": "png", "webp": "webp"}
 
@@ -35,12 +38,20 @@ def finishing_digests(postprocess: Postprocess) -> dict[str, str]:
         label: fingerprint(
             {
                 "finish": FINISH_VERSION,
-                "steps": [step.model_dump(mode="json") for step in postprocess.steps_of(label)],
+                "steps": [_decisive(step) for step in postprocess.steps_of(label)],
                 "output": output.encoding,
             }
         )
         for label, output in postprocess.outputs().items()
     }
+
+
+def _decisive(step: Chosen) -> dict[str, Any]:
+    """Return what of a step decides pixels: what its files are called does not."""
+    content = step.model_dump(mode="json")
+    for setting in getattr(step_class(step.name), "names_only", ()):
+        del content["settings"][setting]
+    return content
 
 
 def finish_keys(raw_digest: str, finishing: Mapping[str, str]) -> dict[str, str]:
@@ -53,6 +64,21 @@ def finish_keys(raw_digest: str, finishing: Mapping[str, str]) -> dict[str, str]
     return {label: hashlib.sha256(f"{digest} {raw_digest}".encode()).hexdigest() for label, digest in finishing.items()}
 
 
+def load_steps(postprocess: Postprocess) -> dict[str, Step]:
+    """Make the steps of a campaign, by `_identity`: one of each kind, so that outputs share its work and its models.
+
+    Raises:
+        UserError: If something that one of them needs is not where this job runs.
+    """
+    check_steps(postprocess)
+    kinds = {_identity(step): (step_class(step.name), step.settings) for step in postprocess.steps_by_place().values()}
+    return {identity: kind(kind.Settings.model_validate(settings)) for identity, (kind, settings) in kinds.items()}
+
+
+def _identity(step: Chosen) -> str:
+    return fingerprint(step.model_dump(mode="json"))
+
+
 class Finisher:
     """Finishes the good pictures of a batch.
 
@@ -61,21 +87,17 @@ class Finisher:
         validation: What is good, for pictures whose verdict the plan did not know yet.
         store: Where raw pictures are, and finished ones go.
         thumbnails: Gets a small picture of each.
+
+    Raises:
+        UserError: If something that a step needs is not where this job runs.
     """
 
     def __init__(
         self, postprocess: Postprocess, validation: Validation, store: Store, thumbnails: ThumbnailCache
     ) -> None:
-        steps: dict[str, Step] = {}  # one of each kind, so that outputs share its work and its models
-
-        def made(chosen: Chosen) -> Step:
-            if chosen.identity not in steps:
-                kind = step_class(chosen.name)
-                steps[chosen.identity] = kind(kind.Settings.model_validate(chosen.settings))
-            return steps[chosen.identity]
-
+        steps = load_steps(postprocess)
         self._branches = {
-            label: Branch([made(chosen) for chosen in postprocess.steps_of(label)], output)
+            label: Branch([steps[_identity(chosen)] for chosen in postprocess.steps_of(label)], output)
             for label, output in postprocess.outputs().items()
         }
         self._finishing = finishing_digests(postprocess)
@@ -128,6 +150,7 @@ class Finisher:
         )
 
     def _kept(self, label: str, key: str, made: bytes | Unfinishable) -> FurtherFile:
+        from imagemake.pictures.picture import Undecodable
         from imagemake.pictures.thumbnail import thumbnail_of
 
         if isinstance(made, Unfinishable):
@@ -136,5 +159,7 @@ class Finisher:
         extension = EXTENSIONS[self._branches[label].output.format]
         held = self._store.finished.put(key, made, durable=False, extension=extension)
         if label == MAIN:
-            self._thumbnails.put(held.digest, thumbnail_of(made))
+            # Without a thumbnail, the report makes its own, or shows none.
+            with suppress(Undecodable):
+                self._thumbnails.put(held.digest, thumbnail_of(made, most_pixels=MOST_FINISHED_PIXELS))
         return FurtherFile(key, held)

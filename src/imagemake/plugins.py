@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 
@@ -35,3 +36,14 @@ def load_plugin(group: str, name: str, built_in: Mapping[str, str]) -> Any:
         return others[name].load()
     known = ", ".join(sorted({*built_in, *others}))
     raise LookupError(f"{name!r} is not known; known are {known}")
+
+
+def packages_missing(plug_in: Any) -> list[str]:
+    """Name the packages that a plug-in needs and that are not installed, without importing any.
+
+    Args:
+        plug_in: Its class; it lists them in an attribute ``packages``: by the name that is imported, the one that is
+            installed.
+    """
+    packages: Mapping[str, str] = getattr(plug_in, "packages", {})
+    return [package for module, package in packages.items() if find_spec(module) is None]

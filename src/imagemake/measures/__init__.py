@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from pydantic import BaseModel
 
+from imagemake import plugins
 from imagemake.plugins import load_plugin
 
 if TYPE_CHECKING:
@@ -105,12 +105,8 @@ def quantities_of(kind: type[Measure]) -> dict[str, str]:
 
 
 def packages_missing(name: str) -> list[str]:
-    """Name the packages that a measure needs and that are not installed, without importing any.
-
-    A measure lists them in an attribute ``packages``: by the name that is imported, the one that is installed.
-    """
-    packages: Mapping[str, str] = getattr(measure_class(name), "packages", {})
-    return [package for module, package in packages.items() if find_spec(module) is None]
+    """Name the packages that a measure needs and that are not installed; see `imagemake.plugins.packages_missing`."""
+    return plugins.packages_missing(measure_class(name))
 
 
 def install_command(name: str) -> str:

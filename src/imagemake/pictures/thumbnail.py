@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from imagemake.pictures.picture import open_picture
+from imagemake.pictures.picture import MOST_PIXELS, open_picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,13 +39,17 @@ def thumbnail(image: Image) -> bytes:
     return data
 
 
-def thumbnail_of(data: bytes) -> bytes:
+def thumbnail_of(data: bytes, *, most_pixels: int = MOST_PIXELS) -> bytes:
     """Shrink a picture file; see `thumbnail`.
+
+    Args:
+        data: The file.
+        most_pixels: Largest number of pixels that is decoded; the default is for files from elsewhere.
 
     Raises:
         Undecodable: If the data holds no picture.
     """
-    return thumbnail(open_picture(data).image)
+    return thumbnail(open_picture(data, most_pixels=most_pixels).image)
 
 
 def _shrunk(image: Image) -> Image:

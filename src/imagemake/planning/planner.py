@@ -26,6 +26,7 @@ from imagemake.planning.model_check import check_models
 from imagemake.planning.order import Order
 from imagemake.planning.plan import ID_DIGITS, open_states, write_batches
 from imagemake.planning.state import Stage, State
+from imagemake.planning.step_check import check_steps
 from imagemake.problems import exit_on_mistakes
 from imagemake.release.entries import Entries
 from imagemake.release.metrics import metrics_of
@@ -143,6 +144,7 @@ class Planner:
         to_generate = [state for state in open_ones if state.stage is Stage.GENERATE]
         if open_ones:
             check_packages(self.campaign)
+            check_steps(self.campaign.postprocess)
         warnings = check_models(to_generate, self.campaign, order.files.by_path, datetime.now(UTC).date())
         if to_generate:
             check_gates(self.campaign, scope, self._figures_of)

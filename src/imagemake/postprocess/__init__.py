@@ -1,4 +1,9 @@
-"""Steps that finish a picture: one file a step, found through the entry points `imagemake.steps`."""
+"""Steps that finish a picture: one file a step, found through the entry points `imagemake.steps`.
+
+A step whose packages may be missing lists them in ``packages``, as a measure does; it is then told before the run.
+One whose settings name files lists those settings in ``names_only``, and has the digest of the content in another
+setting: what a file is called then finishes no picture anew.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from pydantic import BaseModel
 
-from imagemake.plugins import load_plugin
+from imagemake.plugins import load_plugin, packages_missing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -17,6 +22,9 @@ BUILT_IN = {
     "pad": "imagemake.postprocess.pad:Pad",
     "color": "imagemake.postprocess.color:Color",
     "sharpen": "imagemake.postprocess.sharpen:Sharpen",
+    "upscale": "imagemake.postprocess.upscale:Upscale",
+    "frame": "imagemake.postprocess.frame:Frame",
+    "overlay": "imagemake.postprocess.overlay:Overlay",
     "remove_background": "imagemake.postprocess.remove_background:RemoveBackground",
 }
 
@@ -51,3 +59,10 @@ def step_class(name: str) -> type[Step]:
     """
     loaded: type[Step] = load_plugin("imagemake.steps", name, BUILT_IN)
     return loaded
+
+
+def install_command(name: str) -> str:
+    """Return what a user types to install what a step needs: ours are extras of the step's name."""
+    if name in BUILT_IN:
+        return f"pip install 'imagemake[{name}]'"
+    return f"pip install {' '.join(packages_missing(step_class(name)))}"

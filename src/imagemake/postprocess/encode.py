@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 FULL_COLOR_FROM_QUALITY = 90
 LEAST_QUALITY = 20  # below, blocks are seen at a glance
+MOST_SAID = 200  # letters of an unexpected exception's message that are kept
 Z_RLE = 3  # zlib.h; Python's zlib does not name it
 
 
@@ -80,18 +82,32 @@ def opened(data: bytes) -> Image:
 
 def applied(step: Step, image: Image) -> Image:
     """Take a picture through a step; errors as in `finish`."""
-    try:
+    with _reason_of(_name_of(step)):
         return step.apply(image)
-    except ValueError as error:
-        raise Unfinishable(f"{type(step).__name__.lower()}: {error}") from error
 
 
 def encoded(image: Image, output: Output) -> bytes:
     """Encode a picture; errors as in `finish`."""
-    try:
+    with _reason_of():
         return encode(image, output)
-    except ValueError as error:
-        raise Unfinishable(str(error)) from error
+
+
+@contextmanager
+def _reason_of(step: str = "") -> Iterator[None]:
+    # Steps are plug-ins and run on what nobody vouches for. Whatever one of them raises is about this one picture: the
+    # others of the batch must not be lost with it.
+    try:
+        yield
+    except Exception as error:
+        said = " ".join(str(error).split())
+        if not isinstance(error, ValueError):
+            said = f"{type(error).__name__}: {said[:MOST_SAID]}" if said else type(error).__name__
+        raise Unfinishable(f"{step}: {said}" if step else said) from error
+
+
+def _name_of(step: Step) -> str:
+    """Return what a step is called in the configuration: ``remove_background``."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in type(step).__name__).lstrip("_")
 
 
 def encode(image: Image, output: Output) -> bytes:
@@ -131,8 +147,10 @@ def _within(image: Image, output: Output, most_bytes: int) -> bytes:
 
 
 def _encoded(image: Image, output: Output, quality: int) -> bytes:
-    bare = _flattened(image, output.background) if output.format == "jpeg" else image.copy()
-    bare.info = {}  # Pillow writes some of what it finds here: color profile, comment, resolution
+    bare = _flattened(image, output.background) if output.format == "jpeg" else image
+    if bare.info:  # Pillow writes some of what it finds here: color profile, comment, resolution
+        bare = bare.copy()
+        bare.info = {}
     file = BytesIO()
     try:
         if output.format == "jpeg":
@@ -154,7 +172,7 @@ def _flattened(image: Image, background: str) -> Image:
     from PIL import Image as Pillow
 
     if image.mode != "RGBA":
-        return image.copy()
+        return image
     flat = Pillow.new("RGB", image.size, background)
     flat.paste(image, mask=image)
     return flat

@@ -300,6 +300,14 @@ class Postprocess(Section):
         """Return all outputs by their labels, the main one first."""
         return {MAIN: self.output, **self.more_outputs}
 
+    def steps_by_place(self) -> dict[str, Chosen]:
+        """Return every step by where the configuration has it: ``postprocess.output.steps[0]``."""
+        lists = {"steps": self.steps, "output.steps": self.output.steps}
+        lists |= {f"more_outputs.{label}.steps": output.steps for label, output in self.more_outputs.items()}
+        return {
+            f"postprocess.{keys}[{place}]": step for keys, steps in lists.items() for place, step in enumerate(steps)
+        }
+
     def steps_of(self, label: str) -> tuple[Chosen, ...]:
         """Return the steps from the raw picture to the files of an output."""
         output = self.outputs()[label]

@@ -155,7 +155,7 @@ class PictureFiles:
             picture = picture_file_of(data)
         except ValueError as error:
             remedy = "Give a whole PNG, JPEG or WebP file."
-            raise BadPictureFileError(f"{path!r} is no picture that can be sent: {error}.", remedy) from error
+            raise BadPictureFileError(f"{path!r} is no picture that can be used: {error}.", remedy) from error
         self._remembered.pop(path, None)
         self._is_new = True
         # A change within one step of the clock keeps the times: a file as young as that is read again, as git does.

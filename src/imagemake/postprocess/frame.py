@@ -1,0 +1,123 @@
+"""A border around the picture, or over its edge, and round corners."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MOST_PIXELS = 100_000_000  # as for pad
+FINER = 4  # corners are drawn that many times larger, so that their edges are smooth
+
+
+class FrameSettings(BaseModel):
+    """How wide, in which color, and how round."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width_px: int = Field(default=0, ge=0, le=5_000, description="Width of the border, in pixels.")
+    width_percent: float = Field(
+        default=0.0,
+        ge=0,
+        le=50,
+        description="Width of the border in percent of the picture's longer edge, instead of width_px.",
+    )
+    color: str = Field(
+        default="#ffffff",
+        pattern=r"^(#[0-9a-fA-F]{6}|transparent)$",
+        description="Color of the border and behind round corners, such as #ffffff; or transparent.",
+    )
+    radius_percent: float = Field(
+        default=0.0,
+        ge=0,
+        le=50,
+        description="Radius of the picture's round corners, in percent of its shorter edge; 50 makes a square a disk.",
+    )
+    inside: bool = Field(
+        default=False,
+        description="Whether the border lies over the picture's edge, which keeps the size, instead of around it.",
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> FrameSettings:
+        if self.width_px and self.width_percent:
+            raise ValueError("a frame has width_px or width_percent, and not both")
+        if not self.width_px and not self.width_percent and not self.radius_percent:
+            raise ValueError("frame needs width_px, width_percent or radius_percent")
+        return self
+
+
+class Frame:
+    """Puts a border of one color around a picture; under transparent parts, the picture stays transparent."""
+
+    version: ClassVar[int] = 1
+    Settings: ClassVar[type[BaseModel]] = FrameSettings
+
+    def __init__(self, settings: BaseModel) -> None:
+        assert isinstance(settings, FrameSettings)
+        self.settings = settings
+
+    def apply(self, image: Image) -> Image:
+        """Frame the picture.
+
+        Raises:
+            ValueError: If a border over the edge leaves nothing of it, or the framed picture would be enormous.
+        """
+        from PIL import Image as Pillow
+
+        width_px = self.settings.width_px or round(self.settings.width_percent / 100 * max(image.size))
+        shown = image
+        if self.settings.inside:
+            if 2 * width_px >= min(image.size):
+                raise ValueError(f"a border of {width_px} px covers all of {image.width} x {image.height} px")
+            shown = image.crop((width_px, width_px, image.width - width_px, image.height - width_px))
+        size_px = shown.width + 2 * width_px, shown.height + 2 * width_px
+        if size_px[0] * size_px[1] > MOST_PIXELS:
+            raise ValueError(f"{size_px[0]} x {size_px[1]} px are more than {MOST_PIXELS:,} pixels")
+        radius_px = round(self.settings.radius_percent / 100 * min(shown.size))
+        is_clear = self.settings.color == "transparent"
+        if not is_clear and shown.mode == "RGB":
+            framed = Pillow.new("RGB", size_px, self.settings.color)
+            framed.paste(shown, (width_px, width_px), _rounded(shown.size, radius_px) if radius_px else None)
+            return framed
+        # The picture's own transparency stays, so it replaces what is below; only its round corners let the border in.
+        framed = Pillow.new("RGBA", size_px, (0, 0, 0, 0) if is_clear else self.settings.color)
+        if radius_px:
+            behind = framed.crop((width_px, width_px, width_px + shown.width, width_px + shown.height))
+            shown = _over_corners(shown.convert("RGBA"), behind, _rounded(shown.size, radius_px))
+        framed.paste(shown, (width_px, width_px))
+        return framed
+
+
+def _rounded(size_px: tuple[int, int], radius_px: int) -> Image:
+    """Draw what is within round corners: 255, smoothly down to 0 outside."""
+    from PIL import Image as Pillow
+    from PIL import ImageDraw
+
+    flip_x, flip_y = Pillow.Transpose.FLIP_LEFT_RIGHT, Pillow.Transpose.FLIP_TOP_BOTTOM
+    corner = Pillow.new("L", (radius_px * FINER,) * 2, 0)
+    ImageDraw.Draw(corner).ellipse((0, 0, 2 * corner.width - 1, 2 * corner.height - 1), fill=255)
+    top_left = corner.reduce(FINER)
+    top_right, bottom_left = top_left.transpose(flip_x), top_left.transpose(flip_y)
+    right_px, bottom_px = size_px[0] - radius_px, size_px[1] - radius_px
+    mask = Pillow.new("L", size_px, 255)
+    mask.paste(top_left, (0, 0))
+    mask.paste(top_right, (right_px, 0))
+    mask.paste(bottom_left, (0, bottom_px))
+    mask.paste(bottom_left.transpose(flip_x), (right_px, bottom_px))
+    return mask
+
+
+def _over_corners(image: Image, behind: Image, mask: Image) -> Image:
+    """Lay a picture over what is behind it, through a mask of its corners; in between, both as in the mask."""
+    from PIL import Image as Pillow
+    from PIL import ImageChops
+
+    if behind.getpixel((0, 0)) == (0, 0, 0, 0):
+        rounded = image.copy()
+        rounded.putalpha(ImageChops.multiply(image.getchannel("A"), mask))
+        return rounded
+    return Pillow.composite(image, behind, mask)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from hostile_files import UNREADABLE, hostile_files
+from picture_files import saved
+from PIL import Image
+
+from imagemake.batch import Item
+from imagemake.finish import Finisher
+from imagemake.pictures.thumbnail_cache import ThumbnailCache
+from imagemake.recipe import Recipe
+from imagemake.store import Store
+from imagemake.wanted.campaign import Output, Postprocess, Validation
+from imagemake.wanted.chosen import chosen_step
+
+
+class Fragile:
+    """Goes wrong on wide pictures, as other people's steps do, and in no way that a step should."""
+
+    def apply(self, image):
+        if image.width == 333:
+            raise KeyError("a mistake of mine")
+        return None if image.width == 334 else image
+
+
+@pytest.fixture
+def finished_of(tmp_path):
+    """Finish files as one batch; return the items by name, and the store."""
+
+    def finished_of(files, *steps, also=(), **output):
+        store, items = Store(tmp_path / "store"), []
+        for seed, (name, data) in enumerate(files.items()):
+            recipe = Recipe("preview", "preview-1", "a mug", seed)
+            held = store.raw.put(recipe.key(), data, durable=False, extension="png")  # whatever it really is
+            items.append(Item(name, 0, recipe, recipe.key(), "new", raw=held, finish_key="planned"))
+        postprocess = Postprocess(steps=[chosen_step(*step) for step in steps], output=Output(**output))
+        finisher = Finisher(postprocess, Validation(), store, ThumbnailCache(tmp_path / "thumbnails"))
+        (main,) = finisher._branches.values()
+        finisher._branches = {"main": replace(main, steps=[*main.steps, *also])}
+        return {item.name: item for item in finisher.finish_batch(items)}, store
+
+    return finished_of
+
+
+@pytest.mark.parametrize("file_format", ["jpeg", "png", "webp"])
+def test_each_hostile_file_of_a_batch_gets_a_picture_or_a_reason_and_none_is_lost(finished_of, file_format):
+    files = hostile_files()
+    steps = [
+        ("crop", {"ratio": "3:2"}),
+        ("color", {"auto_levels_clip_percent": 1}),
+        ("resize", {"width_px": 64, "height_px": 64, "enlarge": True}),
+        ("frame", {"width_px": 2, "radius_percent": 10}),
+    ]
+    items, store = finished_of(files, *steps, format=file_format)
+    assert list(items) == list(files)
+    assert {name for name, item in items.items() if item.finished is None} == UNREADABLE
+    for name, item in items.items():
+        if name in UNREADABLE:
+            assert item.failure.reason == "postprocess"
+            assert 10 < len(item.failure.message) < 250, name
+        else:
+            with Image.open(BytesIO(store.finished.read(item.finished))) as picture:
+                picture.load()
+                assert picture.format == file_format.upper()
+
+
+def test_reasons_say_what_is_wrong_with_a_file(finished_of):
+    items, _ = finished_of(hostile_files())
+    said = {name: items[name].failure.message for name in UNREADABLE}
+    assert said["larger bomb"] == "the picture is 50000 x 1000 px, more than 40,000,000 pixels"
+    assert said["GIF animation"].startswith("it is a GIF file")
+    assert said["truncated PNG"] == "the PNG file is cut off before the end of the picture"
+
+
+def test_a_step_that_goes_wrong_in_any_way_loses_one_picture(finished_of):
+    files = {f"{width_px} px": saved(Image.new("RGB", (width_px, 10)), "PNG") for width_px in (332, 333, 334, 335)}
+    items, _ = finished_of(files, also=[Fragile()])
+    assert [name for name, item in items.items() if item.finished] == ["332 px", "335 px"]
+    assert items["333 px"].failure.message == "fragile: KeyError: 'a mistake of mine'"
+    assert "AttributeError" in items["334 px"].failure.message
+
+
+def test_a_finished_picture_may_be_larger_than_one_from_a_provider(finished_of, tmp_path):
+    dot = {"dot": saved(Image.new("L", (1, 1)), "PNG")}
+    items, _ = finished_of(dot, ("pad", {"width_px": 6_500, "height_px": 6_500}), format="png")
+    (item,) = items.values()
+    assert item.finished
+    assert list(Path(tmp_path / "thumbnails").glob("*/*.jpg"))
+
+
+def test_a_step_is_named_as_in_the_configuration(finished_of):
+    items, _ = finished_of({"blank": saved(Image.new("RGB", (64, 64), "white"), "PNG")}, ("remove_background", {}))
+    assert items["blank"].failure.message.startswith("remove_background: nothing stands out")
