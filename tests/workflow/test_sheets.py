@@ -11,9 +11,8 @@ SHEETS = {
 }
 
 
-def test_a_sheet_follows_its_pictures_and_nothing_else(project):
-    made = project()
-    made.snakemake()
+def test_a_sheet_follows_its_pictures_and_nothing_else(built):
+    made = built
     finished = {path: path.stat().st_mtime_ns for path in made.folder.glob("store/finished/*/*")}
     common, before = made.config["postprocess"], made.images()
     made.write_config(postprocess={**common, "sheets": SHEETS})
