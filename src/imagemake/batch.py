@@ -12,6 +12,7 @@ import orjson
 from imagemake.files import write_whole
 from imagemake.recipe import Recipe
 from imagemake.store import Held
+from imagemake.wanted.settings import MAIN
 
 Measured = Mapping[str, Mapping[str, Any]]  # by measure identity, then by quantity
 
@@ -30,6 +31,11 @@ class Failure:
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}"
+
+
+def of_output(label: str, failure: Failure) -> Failure:
+    """Say which output a failure is about, where it is not the main one."""
+    return failure if label == MAIN else Failure(failure.reason, f"output {label}: {failure.message}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from imagemake.batch import Failure, FurtherFile, Item
+from imagemake.batch import Failure, FurtherFile, Item, of_output
 from imagemake.fingerprint import fingerprint
 from imagemake.planning.compared import Wanted, values_of
 from imagemake.planning.step_check import check_steps
@@ -143,19 +143,16 @@ class Finisher:
                 return replace(item, raw=None, finish_key=None, failure=Failure("damaged", str(error)))
             for label, made in finish_all(data, missing).items():
                 found[label] = self._kept(label, keys[label], made)
+        failure = next((of_output(label, one.failure) for label, one in found.items() if one.failure), None)
         main = found.pop(MAIN)
-        failures = [one.failure for one in (main, *found.values()) if one.failure]
-        return replace(
-            item, finish_key=main.key, finished=main.held, further=found, failure=failures[0] if failures else None
-        )
+        return replace(item, finish_key=main.key, finished=main.held, further=found, failure=failure)
 
     def _kept(self, label: str, key: str, made: bytes | Unfinishable) -> FurtherFile:
         from imagemake.pictures.picture import Undecodable
         from imagemake.pictures.thumbnail import thumbnail_of
 
         if isinstance(made, Unfinishable):
-            where = "" if label == MAIN else f"output {label}: "
-            return FurtherFile(key, failure=Failure("postprocess", f"{where}{made}"))
+            return FurtherFile(key, failure=Failure("postprocess", str(made)))
         extension = EXTENSIONS[self._branches[label].output.format]
         held = self._store.finished.put(key, made, durable=False, extension=extension)
         if label == MAIN:

@@ -153,6 +153,9 @@ class Inspector:
         what = (
             "says no key, and no release here has such a file" if file else "is no file, and no release has that name"
         )
+        if file and "imagemake:Name" in file.xmp:
+            what, remedy = "is a sheet", "The JSON beside it names the pictures on it: inspect one of them."
+            raise UserError(Problem(asked, what, remedy))
         remedy = "Run this in the project that made it; give a picture, a key of 64 digits, or a name of the manifest."
         raise UserError(Problem(asked, what, remedy))
 

@@ -218,7 +218,7 @@ def test_the_plan_says_which_output_is_missing_and_why(mug, there, known, why):
 
 def test_an_output_that_could_not_be_made_rejects_the_picture(mug):
     mug.have("main", "web")
-    mug.unfinishable["c"] = Failure("postprocess", "output cut: too narrow")
+    mug.unfinishable["c"] = Failure("postprocess", "too narrow")
     assert (mug.one().stage, str(mug.one().reasons[0])) == (Stage.REJECTED, "postprocess: output cut: too narrow")
 
 

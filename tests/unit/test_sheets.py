@@ -182,6 +182,27 @@ def test_a_damaged_picture_leaves_its_sheet_out_and_no_other(world, capsys):
     assert "run again" in capsys.readouterr().err
 
 
+def test_all_sheets_with_a_damaged_picture_are_left_out_also_those_that_show_another_file_of_it(world):
+    states = list(world.states.values())
+    for state in states:
+        state.further = {"web": world.store.finished.put("e" * 64, png("gray"), durable=False, extension="png")}
+    path = world.store.finished.path(states[0].finished)
+    path.chmod(0o644)
+    path.write_bytes(b"broken")
+    groups = {}
+    for label, output, members in (
+        ("1", "web", states),
+        ("2", "main", states),
+        ("3", "main", states),
+        ("4", "main", states[1:]),
+    ):
+        group = SheetGroup(label, a_sheet(output=output), label, [state.request for state in members])
+        groups[group.file_name] = (group, members)
+    sheets = Sheets(world.store.finished, world.folder / "sheets", ReleasedBefore(None), xmp=True)
+    assert list(sheets.write_all(groups)) == ["mug-0"]
+    assert sorted(world.looks()) == ["4.json", "4.png"]
+
+
 def test_a_picture_that_cannot_be_decoded_leaves_its_cell_empty(world, capsys):
     state = world.states["mug-2"]
     state.finished = world.store.finished.put("f" * 64, b"no picture", durable=False, extension="png")

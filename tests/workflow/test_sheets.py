@@ -11,9 +11,8 @@ SHEETS = {
 }
 
 
-def test_a_sheet_follows_its_pictures_and_nothing_else(project):
-    made = project()
-    made.snakemake()
+def test_a_sheet_follows_its_pictures_and_nothing_else(built):
+    made = built
     finished = {path: path.stat().st_mtime_ns for path in made.folder.glob("store/finished/*/*")}
     common, before = made.config["postprocess"], made.images()
     made.write_config(postprocess={**common, "sheets": SHEETS})
@@ -26,6 +25,8 @@ def test_a_sheet_follows_its_pictures_and_nothing_else(project):
     assert sorted(sheets) == [f"by-{color}.{kind}" for color in ("gold", "red", "teal") for kind in ("json", "png")]
     assert list(json.loads(sheets["by-red.json"][1])["frames"]) == ["S000_red", "S003_red"]
     assert Image.open(made.folder / "results/sheets/by-red.png").size == (64, 55)
+    told = made.imagemake("inspect", "results/sheets/by-red.png", expect=2).stderr
+    assert "is a sheet" in told
 
     made.edit_row(1, product="teapot")
     made.edit_row(2, color="red")

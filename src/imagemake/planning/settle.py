@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from imagemake.batch import Measured
+from imagemake.batch import Measured, of_output
 from imagemake.journal import Outcome
 from imagemake.planning.among import near_duplicates, odd_colors, repeats
 from imagemake.planning.attempts import edited_prompt, patches_for, recipe_of_attempt
@@ -244,11 +244,12 @@ def _stand_accepted(state: State, inventory: Inventory, policy: Policy) -> None:
     state.finish_key = keys[MAIN]
     files = {output: held for output, key in keys.items() if (held := inventory.finished.get(key)) is not None}
     missing = [output for output in keys if output not in files]
-    failure = next((inventory.unfinishable[keys[one]] for one in missing if keys[one] in inventory.unfinishable), None)
+    failed = next((output for output in missing if keys[output] in inventory.unfinishable), None)
     if not missing:
         state.stage, state.finished = Stage.DONE, files.pop(MAIN)
         state.further = files
-    elif failure is not None:
+    elif failed is not None:
+        failure = of_output(failed, inventory.unfinishable[keys[failed]])
         state.stage, state.reasons = Stage.REJECTED, (Reason(failure.reason, failure.message),)
     else:
         state.stage = Stage.FINISH

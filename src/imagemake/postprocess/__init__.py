@@ -44,7 +44,7 @@ class Step(Protocol):
         """Take the settings, an instance of `Settings`; load models here, once a job."""
 
     def apply(self, image: Image) -> Image:
-        """Return the changed picture; the same input gives the same bytes on every run.
+        """Return the changed picture; the same input gives the same bytes on every run, and is left as it is.
 
         Raises:
             ValueError: If this picture cannot be treated so; the message is the reason that people read.

@@ -52,7 +52,7 @@ class Sheets:
             groups: By file name, with the states of what is on it, which are done.
 
         Returns:
-            Requests whose picture was found damaged, by name; a sheet that needs one of them is left out.
+            Requests a picture of which was found damaged, by name; every sheet that would show one of them is left out.
         """
         expected = {name for group, _ in groups.values() for name in (group.file_name, group.boxes_name)}
         if self._folder.is_dir():
@@ -69,6 +69,10 @@ class Sheets:
             if time.monotonic() - began > TELL_EVERY_S:
                 began = time.monotonic()
                 print(f"imagemake: {done:,} of {len(groups):,} sheets, {n_pictures:,} pictures drawn", file=sys.stderr)
+        for group, states in groups.values():
+            if not damaged.keys().isdisjoint(state.request.name for state in states):
+                for path in self._paths(group):
+                    path.unlink(missing_ok=True)
         self._memory.save()
         return damaged
 
@@ -89,17 +93,14 @@ class Sheets:
         return fingerprint([SHEET_VERSION, __version__, self._xmp, group.file_name, settings, members])
 
     def _write(self, group: SheetGroup, states: list[State], damaged: dict[str, State]) -> bool:
-        """Draw a sheet and write it with its boxes; False where a picture of the store is damaged."""
+        """Draw a sheet and write it with its boxes; False where a picture on it was found damaged."""
         from imagemake.postprocess.encode import encode
 
         paths = self._paths(group)
-        hurt = len(damaged)
         with ThreadPoolExecutor() as pool:  # decoding and resizing let go of the interpreter's lock
             members = pool.map(lambda state: self._member(group, state, damaged), states)
             image, boxes = draw_sheet(members, len(states), group.sheet)
-        if len(damaged) > hurt:
-            for path in paths:
-                path.unlink(missing_ok=True)
+        if not damaged.keys().isdisjoint(state.request.name for state in states):
             return False
         data = encode(image, Output(format=group.sheet.format, quality=group.sheet.quality))
         if self._xmp:
