@@ -25,6 +25,7 @@ BUILT_IN = {
     "tone": "imagemake.measures.tone:Tone",
     "sharpness": "imagemake.measures.sharpness:Sharpness",
     "nsfw": "imagemake.measures.nsfw:NSFW",
+    "objects": "imagemake.measures.objects:Objects",
     "subject": "imagemake.measures.subject:Subject",
     "text": "imagemake.measures.text:Text",
     "phash": "imagemake.measures.phash:PHash",
