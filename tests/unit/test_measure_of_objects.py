@@ -18,7 +18,8 @@ from imagemake.networks import WEIGHTS, Network
 from imagemake.networks.object_finder import LABELS, LEAST_PX
 from imagemake.pictures.object_words import NUMBERS, Asked, counted, plural, things_in
 from imagemake.pictures.picture import open_picture
-from imagemake.planning.verdict import Check, Limit, Status, judge
+from imagemake.planning.checks import Check, Limit
+from imagemake.planning.verdict import Status, judge
 
 ASTRONAUT = Path(__file__).parent.parent / "pictures" / "astronaut.jpg"
 NUMBER_WORDS = {word: number for word, number in NUMBERS.items() if number > 1}

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from imagemake.batch import Measured
-from imagemake.measures import Value
+from imagemake.measures import Comparing, Value, is_matching
 from imagemake.planning.checks import Check
+from imagemake.planning.matched import matched_identity, measure_of
 from imagemake.planning.verdict import FAILED_QUANTITY, flat
 from imagemake.wanted.comparisons import compared_by
 
@@ -45,14 +46,21 @@ def values_of(measured: Measured, checks: Mapping[str, Check], wanted: Wanted) -
         if kind is None:
             continue
         measure, _, quantity = name.partition(".")
-        own = next((found for identity, found in measured.items() if identity.partition("@")[0] == measure), None)
         text = wanted.text_for(check)
-        if not own or not text or FAILED_QUANTITY in own:
-            continue
         with_prompt = check.variable is None and check.value is None
-        for other, value in kind.compare(own, text).items():
+        for other, value in _compared(kind, measure, measured, text).items():
             if other == quantity:
                 values[name] = value
             elif not with_prompt or other in kind.compares_with_prompt:
                 values.setdefault(f"{measure}.{other}", value)
     return values
+
+
+def _compared(kind: type[Comparing], measure: str, measured: Measured, text: str) -> Mapping[str, Value]:
+    identity = next((identity for identity in measured if identity.partition("@")[0] == measure), "")
+    if is_matching(measure):  # by a network, in a job
+        identity = matched_identity(measure_of(identity), text)
+    own = measured.get(identity)
+    if not own or not text or FAILED_QUANTITY in own:
+        return {}
+    return own if is_matching(measure) else kind.compare(own, text)
