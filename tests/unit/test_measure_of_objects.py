@@ -19,6 +19,7 @@ from imagemake.networks.object_finder import LABELS, LEAST_PX
 from imagemake.pictures.object_words import NUMBERS, Asked, counted, plural, things_in
 from imagemake.pictures.picture import open_picture
 from imagemake.planning.checks import Check, Limit
+from imagemake.planning.compared import Wanted, values_of
 from imagemake.planning.verdict import Status, judge
 
 ASTRONAUT = Path(__file__).parent.parent / "pictures" / "astronaut.jpg"
@@ -164,6 +165,20 @@ def test_reasons_say_what_was_asked_for_and_what_was_found():
     assert [str(reason) for reason in verdict.reasons] == [
         "objects.count_difference: asked for 3 cups, found 2, at least 0",
         "objects.missing_objects: 1 not found: cat, at most 0",
+    ]
+
+
+def test_each_reason_tells_what_its_own_text_asks_for():
+    checks = {
+        "objects.count_difference": Check(review=Limit(min=0, max=0)),
+        "objects.missing_objects": Check(review=Limit(max=0), variable="product"),
+    }
+    wanted = Wanted("3 mugs and a dog", {"product": "a cat and 2 umbrellas"})
+    values = values_of({"objects@1": found(cup=2, dog=1)}, checks, wanted)
+    verdict = judge({"file.format": "png", **values}, {}, checks, formats=["png"], size_as_requested=False)
+    assert [reason.text for reason in verdict.reasons] == [
+        "asked for 3 cups, found 2, at least 0",
+        "2 not found: cat, umbrella, at most 0",
     ]
 
 

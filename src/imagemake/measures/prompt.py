@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, Strict
 
-from imagemake.networks.image_text import ImageText, Pixels, Tokens, Weights, weights_in
+from imagemake.networks.image_text import ImageText
+from imagemake.networks.image_text_files import Weights, weights_in
+from imagemake.networks.image_text_inputs import Pixels, Tokens
 
 if TYPE_CHECKING:
     import numpy as np
