@@ -59,6 +59,7 @@ def with_weights(name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
 class _Remembered:
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._is_new = False
         self._files: dict[str, tuple[tuple[int, ...], str]] = {}
         self.last: dict[str, str] = {}
         try:
@@ -76,9 +77,9 @@ class _Remembered:
 
     def keep(self, key: str, digest: str) -> None:
         """Remember what was found, where that is new."""
-        if self.last.get(key) == digest:
+        if self.last.get(key) == digest and not self._is_new:
             return
-        self.last[key] = digest
+        self.last[key], self._is_new = digest, False
         data = {"version": _CACHE_VERSION, "files": self._files, "last": self.last}
         write_whole(self._path, orjson.dumps(data, option=orjson.OPT_SORT_KEYS))
 
@@ -92,7 +93,7 @@ class _Remembered:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         self._files.pop(name, None)
         if _stamp(path) == before and max(before[1:3]) < now_ns - _RACY_NS:
-            self._files[name] = before, digest
+            self._files[name], self._is_new = (before, digest), True
         return digest
 
 

@@ -214,6 +214,9 @@ def test_files_are_hashed_once_as_long_as_nothing_changes(project, monkeypatch):
     monkeypatch.setattr(weights, "_RACY_NS", -(10**12))  # as if the files had been there for long
     before = identity()
     assert json.loads(weights.CACHE.read_bytes())["files"]
+    (project / "tokenizer.json").touch()  # read again once, and then remembered again
+    weights._remembered.cache_clear()
+    assert identity() == before
     weights._remembered.cache_clear()
     monkeypatch.setattr(weights.hashlib, "file_digest", lambda *_: pytest.fail("hashed again"))
     assert identity() == before
