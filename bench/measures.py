@@ -17,9 +17,12 @@ from typing import Any
 
 import cv2
 from labeled import (
+    ABSENT,
     BLURRED,
+    COUNTED,
     FACES,
     LETTERED,
+    OBJECTS,
     STUDIO_PX,
     THINGS,
     UNLETTERED,
@@ -28,6 +31,7 @@ from labeled import (
     lettered,
     paler,
     photographs,
+    several,
     soft_around,
     studio,
     things,
@@ -40,8 +44,10 @@ from imagemake.batch import Item
 from imagemake.measures import ALWAYS_READ, BUILT_IN, Measure, measure_class
 from imagemake.measures.background import Background
 from imagemake.measures.colors import Colors
+from imagemake.measures.objects import Objects
 from imagemake.measures.text import Text
 from imagemake.pictures.color_words import named_colors
+from imagemake.pictures.object_words import counted, things_in
 from imagemake.pictures.picture import open_picture
 from imagemake.planning.consistency import Colored, Consistency, mean_color, odd_ones
 from imagemake.recipe import Recipe
@@ -52,6 +58,7 @@ from imagemake.wanted.chosen import chosen_measure
 Values = Mapping[str, Any]
 COLORS = ("red", "orange", "mustard", "green", "teal", "navy", "purple", "pink", "black", "beige")
 SIDE_PX = 1024
+WITH_WEIGHTS = [name for name in BUILT_IN if name != "prompt"]  # no package ships what that one reads by
 DISTANCES = (5, 10)  # of colors that are odd in their group
 
 
@@ -104,6 +111,7 @@ def print_findings() -> None:
     with_faces, without = ([i for n, i in photos.items() if (n in FACES) is has] for has in (True, False))
     row("faces", "a photograph with faces: `count` above 0", with_faces, without, lambda v: v["count"] > 0)
     _print_subjects(on_white)
+    _print_objects()
     row("nsfw", "nudity: `score` above 0.2", (), photos.values(), lambda v: v["score"] > 0.2)
     counted = sum(min(read("faces", photos[name])["count"], faces) for name, faces in FACES.items())
     print(f"\nFaces, one by one: {counted} of {sum(FACES.values())} are found.")
@@ -181,6 +189,46 @@ def _print_subjects(on_white: list[Image.Image]) -> None:
     row("subject", "nothing there: `share` below 2 %", _blank(), on_white, lambda v: v["share"] < 0.02)
 
 
+def _print_objects() -> None:
+    """Ask photographs for what is there and for what is not, and ask groups of things for their number and others."""
+    photos = photographs()
+    kept = {name: read("objects", image) for name, image in photos.items()}
+
+    def of(quantity: str, values: Values, text: str) -> Any:
+        return Objects.compare(values, text).get(quantity, 0)
+
+    absent = [of("missing_objects", kept[name], text) > 0 for name in OBJECTS for text in ABSENT]
+    there = [of("missing_objects", kept[name], text) > 0 for name, text in OBJECTS.items()]
+    asked = "something that is not there was asked for: `missing_objects` above 0"
+    print(f"| `objects` | {asked} | {_of(absent)} | {_of(there)} |")
+    people = [name for name, text in OBJECTS.items() if "person" in text or "people" in text]
+    seen, unseen = (
+        [of("count_difference", kept[name], "no people") > 0 for name in photos if (name in people) is has]
+        for has in (True, False)
+    )
+    unwanted = "people where none were asked for: `count_difference` above 0"
+    print(f"| `objects` | {unwanted} | {_of(seen)} | {_of(unseen)} |")
+    groups = {
+        f"{least} or {least + 1} cut-outs": [
+            (read("objects", several(name, number)), label, number)
+            for name, label in COUNTED.items()
+            for number in (least, least + 1)
+        ]
+        for least in (1, 3, 5)
+    }
+    groups["a photograph"] = [
+        (kept[name], one.label, one.number) for name, text in OBJECTS.items() for one in things_in(text)
+    ]
+    for title, group in groups.items():
+        wrong, right = [], []
+        for values, label, number in group:
+            for other in {number - 1, number, number + 1} - {0}:
+                is_blamed = of("count_difference", values, counted(other, label)) != 0
+                (right if other == number else wrong).append(is_blamed)
+        print(f"| `objects` | {title}, one thing more or less asked for: `count_difference` other than 0 | ", end="")
+        print(f"{_of(wrong)} | {_of(right)} |")
+
+
 def print_consistency() -> None:
     """Print which odd pictures are found among eight of the same thing, and how many of the eight are blamed."""
     limits = " | ".join(f"`max_distance: {most:g}`: found | of the others, blamed" for most in DISTANCES)
@@ -225,7 +273,7 @@ def print_costs() -> None:
     open_ms = median(ms(partial(open_picture, data)) for data in files)
     print(f"\nDecoding a PNG of {SIDE_PX} x {SIDE_PX} px takes {open_ms:.0f} ms.\n")
     print("| measure | ms a picture, alone | share of decoding |\n|---|---|---|")
-    for name in BUILT_IN:
+    for name in WITH_WEIGHTS:
         alone_ms = median(ms(lambda one=one, name=name: measure(name).read(fresh(one))) for one in pictures)  # type: ignore[misc]
         print(f"| `{name}` | {alone_ms:.1f} | {alone_ms / open_ms:.0%} |")
 
@@ -286,7 +334,7 @@ def main() -> None:
     print("|---|---|---|---|")
     print_throughput(ALWAYS_READ, "those that are always read", copies=4)
     print_throughput([*ALWAYS_READ, "nsfw", "faces"], "and `nsfw`, `faces`", copies=2)
-    print_throughput(list(BUILT_IN), "all", copies=1)
+    print_throughput(WITH_WEIGHTS, "all", copies=1)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ def main() -> None:
     parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
     options = parser.parse_args()
     validation = Sections.model_validate_json(options.settings).validation
-    items = validate_apart(read_table(options.pictures), validation.measures_needed(), Store(options.store))
-    write_table(options.measures, items)
+    items, store = read_table(options.pictures), Store(options.store)
+    measured = validate_apart(items, validation.measures_needed(), store, validation.checks)
+    write_table(options.measures, measured)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,20 @@ class UserError(Exception):
         return "\n".join(shown)
 
 
+class NotReadyError(Exception):
+    """Something outside of the configuration that must be there, and is not, or cannot be used.
+
+    Attributes:
+        what: What is wrong, a sentence.
+        remedy: What to do about it, a sentence.
+    """
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.remedy = remedy
+
+
 @contextmanager
 def exit_on_mistakes() -> Iterator[None]:
     """End the program with the user's mistakes on standard error, without a traceback."""

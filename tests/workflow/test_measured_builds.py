@@ -1,6 +1,7 @@
 """Measures in a real build: read once, and compared with what was asked for whenever that changes."""
 
 from project import Project
+from tiny_clip import tiny_clip
 
 COLOR = {"variable": "color", "review": {"min": 0.03}}
 WHITE = {"value": "white", "reject": {"max": 12}}
@@ -84,3 +85,44 @@ def test_one_color_among_five_of_another_waits_for_a_person_and_nothing_is_measu
     done = project.snakemake("-n", expect=1)
     assert "validation.consistency.by: 'produkt' is neither a column of the catalog nor a variable." in done.stderr
     assert "Did you mean" in done.stderr
+
+
+def test_pictures_are_matched_with_texts_by_a_model_of_the_users_without_a_call(preview):
+    project = preview(rows=3, attempts={"most": 1}, validation={"near_duplicates": False})
+    project.snakemake()
+    calls = project.calls()
+
+    def with_text(**text):
+        check = {"prompt.similarity": {**text, "review": {"min": -1}}}
+        project.write_config(validation={"near_duplicates": False, "checks": check})
+
+    def similarities():
+        return [float(row["measure.prompt.similarity"]) for row in project.manifest().values()]
+
+    with_text(variable="color")
+    told = project.snakemake("-n", expect=1).stderr
+    assert "config/config.yaml, validation.measures.prompt: there is no folder 'models/clip'." in told
+    assert "Traceback" not in told
+
+    model = tiny_clip(project.folder / "models" / "clip")
+    done = project.snakemake()
+    assert "3 to validate: check added: prompt" in done.stderr
+    assert project.jobs(done).count("generate") == 0
+    by_color = similarities()
+    assert not any("vector" in column for column in next(iter(project.manifest().values())))
+    assert project.jobs(project.snakemake()) == []
+
+    with_text(value="blue")
+    done = project.snakemake()
+    assert "3 to validate: text changed: prompt" in done.stderr
+    assert similarities() != by_color
+    with_text(variable="color")  # that was read before
+    assert project.jobs(project.snakemake()) == ["release", "all"]
+    assert similarities() == by_color
+
+    tiny_clip(model, gain=(1, 3, 1))
+    assert "3 to validate: measure changed: prompt" in project.snakemake().stderr
+    assert similarities() != by_color
+    model.rename(project.folder / "elsewhere")  # whoever only looks needs no weights
+    assert "Nothing to make." in project.snakemake().stderr
+    assert project.calls() == calls

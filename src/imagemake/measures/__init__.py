@@ -25,9 +25,11 @@ BUILT_IN = {
     "tone": "imagemake.measures.tone:Tone",
     "sharpness": "imagemake.measures.sharpness:Sharpness",
     "nsfw": "imagemake.measures.nsfw:NSFW",
+    "objects": "imagemake.measures.objects:Objects",
     "subject": "imagemake.measures.subject:Subject",
     "text": "imagemake.measures.text:Text",
     "phash": "imagemake.measures.phash:PHash",
+    "prompt": "imagemake.measures.prompt:Prompt",
 }
 
 Value = str | int | float | bool
@@ -82,6 +84,22 @@ class Comparing(Measure, Protocol):
         """
 
 
+class Matching(Protocol):
+    """A comparing measure that takes a network for the text as well, so that it compares in the job that validates.
+
+    Instead of `compare` it has `match`. What that returns is kept like what is read, but by picture and text: where a
+    text changes, only it is read again, without decoding a picture.
+    """
+
+    def match(self, values: Mapping[str, Value], wanted: str) -> Mapping[str, Value]:
+        """Work the quantities out.
+
+        Args:
+            values: What `read` returned. Names that begin with _ are kept, and shown nowhere.
+            wanted: The value or prompt to compare with.
+        """
+
+
 def measure_class(name: str) -> type[Measure]:
     """Load the class of a measure.
 
@@ -97,6 +115,26 @@ def comparing_class(name: str) -> type[Comparing] | None:
     """Load the class of a measure that compares; None for one that does not."""
     kind = measure_class(name)
     return kind if hasattr(kind, "compared") else None  # type: ignore[return-value]
+
+
+@cache
+def is_matching(name: str) -> bool:
+    """Whether a measure compares by a network, so that what it compares is kept by picture and text."""
+    try:
+        return hasattr(measure_class(name), "match")
+    except LookupError:  # of a measure that is not installed any more
+        return False
+
+
+def check_ready(name: str, settings: BaseModel) -> None:
+    """Look whether what a measure needs besides packages is there: it can have a static ``check`` for that.
+
+    Raises:
+        NotReadyError: If not.
+    """
+    check = getattr(measure_class(name), "check", None)
+    if check is not None:
+        check(settings)
 
 
 def quantities_of(kind: type[Measure]) -> dict[str, str]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from string import Formatter
 
 from imagemake.batch import Measured
-from imagemake.measures import Value
+from imagemake.measures import Comparing, Value, is_matching, phrase_of
 from imagemake.planning.checks import Check
+from imagemake.planning.matched import matched_identity, measure_of
 from imagemake.planning.verdict import FAILED_QUANTITY, flat
 from imagemake.wanted.comparisons import compared_by
 
@@ -36,23 +39,42 @@ def values_of(measured: Measured, checks: Mapping[str, Check], wanted: Wanted) -
 
     Args:
         measured: What was read.
-        checks: By quantity. Other compared quantities of the same measure come with the checked one.
+        checks: By quantity. Other compared quantities of the same measure come with the checked one; those that its
+            reason tells are of the same text, whatever other checks of the measure compare with.
         wanted: What was asked for.
     """
-    values = flat(measured)
+    checked: dict[str, Value] = {}
+    told: dict[str, Value] = {}
+    others: dict[str, Value] = {}
     for name, check in checks.items():
         kind = compared_by(name)
         if kind is None:
             continue
         measure, _, quantity = name.partition(".")
-        own = next((found for identity, found in measured.items() if identity.partition("@")[0] == measure), None)
         text = wanted.text_for(check)
-        if not own or not text or FAILED_QUANTITY in own:
-            continue
         with_prompt = check.variable is None and check.value is None
-        for other, value in kind.compare(own, text).items():
+        for other, value in _compared(kind, measure, measured, text).items():
             if other == quantity:
-                values[name] = value
+                checked[name] = value
+            elif other in _told_with(measure, quantity):
+                told[f"{measure}.{other}"] = value
             elif not with_prompt or other in kind.compares_with_prompt:
-                values.setdefault(f"{measure}.{other}", value)
-    return values
+                others.setdefault(f"{measure}.{other}", value)
+    return {**flat(measured), **others, **told, **checked}
+
+
+@cache
+def _told_with(measure: str, quantity: str) -> frozenset[str]:
+    """Return the quantities that a reason tells beside its own."""
+    parts = Formatter().parse(phrase_of(measure, quantity) or "")
+    return frozenset(name for _, name, _, _ in parts if name)
+
+
+def _compared(kind: type[Comparing], measure: str, measured: Measured, text: str) -> Mapping[str, Value]:
+    identity = next((identity for identity in measured if identity.partition("@")[0] == measure), "")
+    if is_matching(measure):  # by a network, in a job
+        identity = matched_identity(measure_of(identity), text)
+    own = measured.get(identity)
+    if not own or not text or FAILED_QUANTITY in own:
+        return {}
+    return own if is_matching(measure) else kind.compare(own, text)

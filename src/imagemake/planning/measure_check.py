@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from imagemake.measures import install_command, packages_missing
+from imagemake.measures import check_ready, install_command, measure_class, packages_missing
 from imagemake.planning.checks import MODEL
-from imagemake.problems import Problem, UserError
+from imagemake.problems import NotReadyError, Problem, UserError
 from imagemake.wanted.campaign import CONFIG, Campaign
 from imagemake.wanted.comparisons import compared_by
 from imagemake.wanted.text import did_you_mean
@@ -20,20 +20,23 @@ MOST_LISTED = 10  # values of a column, where one of them was meant
 
 
 def check_packages(campaign: Campaign) -> None:
-    """Check that what the campaign's measures need is installed.
+    """Check that what the campaign's measures need is there: packages, and files that the user has.
 
     Raises:
         UserError: One problem a measure that lacks something.
     """
-    problems = [
-        Problem(
-            f"{CONFIG}, validation",
-            f"measure {name!r} needs packages that are not installed: {', '.join(missing)}.",
-            f"Install them: {install_command(name)}; or take its checks and its entry out.",
-        )
-        for name in (measure.name for measure in campaign.validation.measures_needed())
-        if (missing := packages_missing(name))
-    ]
+    problems = []
+    for measure in campaign.validation.measures_needed():
+        name = measure.name
+        if missing := packages_missing(name):
+            what = f"measure {name!r} needs packages that are not installed: {', '.join(missing)}."
+            remedy = f"Install them: {install_command(name)}; or take its checks and its entry out."
+            problems.append(Problem(f"{CONFIG}, validation", what, remedy))
+            continue
+        try:
+            check_ready(name, measure_class(name).Settings.model_validate(measure.settings))
+        except NotReadyError as error:
+            problems.append(Problem(f"{CONFIG}, validation.measures.{name}", error.what, error.remedy))
     if problems:
         raise UserError(problems)
 

@@ -121,7 +121,9 @@ def batches_of(
         size: Most items a batch, where each is asked for by itself.
         submission_of: The open submission that a key waits in.
     """
-    settings = fingerprint(campaign.model_dump(mode="json"))
+    # Measures of another version, or by other weights, make other tables of the same pictures.
+    measures = [measure.identity for measure in campaign.validation.measures_needed()]
+    settings = fingerprint([campaign.model_dump(mode="json"), measures])
     columns = campaign.validation.columns_needed()
     found = []
     for stage in OPEN:

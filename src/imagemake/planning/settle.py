@@ -19,6 +19,7 @@ from imagemake.planning.attempts import edited_prompt, patches_for, recipe_of_at
 from imagemake.planning.candidates import NOT_BEST, Rivalry, ranked
 from imagemake.planning.compared import Wanted, values_of
 from imagemake.planning.consistency import CONSISTENCY
+from imagemake.planning.matched import measure_of, texts_to_match
 from imagemake.planning.state import IN_A_BATCH, OPEN, Past, Policy, Stage, State
 from imagemake.planning.verdict import (
     ACCEPTED,
@@ -157,15 +158,17 @@ def _look(state: State, inventory: Inventory, policy: Policy, reviews: Mapping[s
     if state.raw is None:
         return _look_missing(state, inventory, policy)
     known = inventory.measured(state.raw)
-    state.measured = of_measures(policy.measures, known)
-    missing = still_to_measure(policy.measures, state.measured)
+    request = state.request
+    checks = policy.checks.of(request.variables, request.model or state.recipe.model)
+    wanted = Wanted(state.recipe.prompt, request.variables)
+    needed = [*policy.measures, *texts_to_match(policy.measures, checks, wanted)]
+    state.measured = of_measures(needed, known)
+    missing = still_to_measure(needed, state.measured)
     if missing:
         state.stage, state.why = Stage.VALIDATE, _why_validate(missing, known)
         return None
-    request = state.request
-    checks = policy.checks.of(request.variables, request.model or state.recipe.model)
     verdict = judge(
-        values_of(state.measured, checks, Wanted(state.recipe.prompt, request.variables)),
+        values_of(state.measured, checks, wanted),
         state.recipe.parameters,
         checks,
         formats=policy.formats,
@@ -233,9 +236,12 @@ def _why_validate(missing: Sequence[str], measured: Measured) -> str:
     if not measured:
         return "never measured"
     known = {identity.partition("@")[0] for identity in measured}
-    names = [identity.partition("@")[0] for identity in missing]
+    names = dict.fromkeys(identity.partition("@")[0] for identity in missing)
     added = [name for name in names if name not in known]
-    return f"check added: {', '.join(added)}" if added else f"measure changed: {', '.join(names)}"
+    if added:
+        return f"check added: {', '.join(added)}"
+    is_text = all(measure_of(identity) in measured for identity in missing)
+    return f"{'text' if is_text else 'measure'} changed: {', '.join(names)}"
 
 
 def _stand_accepted(state: State, inventory: Inventory, policy: Policy) -> None:

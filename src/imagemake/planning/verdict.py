@@ -71,6 +71,7 @@ def flat(measured: Measured) -> dict[str, Value]:
         f"{identity.partition('@')[0]}.{quantity}": value
         for identity, values in measured.items()
         for quantity, value in values.items()
+        if not quantity.startswith("_")  # what only the measure itself can read, such as a vector
     }
 
 

@@ -17,6 +17,7 @@ from imagemake.wanted.config_problems import Mistake, mistake, mistakes, mistake
 from imagemake.wanted.redaction import shown
 from imagemake.wanted.settings import Section
 from imagemake.wanted.text import did_you_mean
+from imagemake.weights import with_weights
 
 # Codes of `imagemake.planning.verdict` that are rules and no quantities, and of failures that are no measure's.
 RULES = ("file.undecodable", "file.size", "file.format", "file.alpha")
@@ -38,12 +39,25 @@ class Chosen(Section):
 
     @property
     def identity(self) -> str:
-        """What kept values belong to: ``tone@1``, and a digest of the settings where there are any."""
-        settings = f"-{fingerprint(self.settings)[:_DIGEST_DIGITS]}" if self.settings else ""
+        """What kept values belong to: ``tone@1``, and a digest of what decides them where there is anything."""
+        decisive = self._decisive
+        settings = f"-{fingerprint(decisive)[:_DIGEST_DIGITS]}" if decisive else ""
         return f"{self.name}@{self.version}{settings}"
 
+    @property
+    def _decisive(self) -> Mapping[str, Any]:
+        return self.settings
 
-def chosen_measure(name: str, settings: Any = None) -> Chosen:
+
+class ChosenMeasure(Chosen):
+    """A measure, which may read by weights that the user has: what they are is part of its identity."""
+
+    @property
+    def _decisive(self) -> Mapping[str, Any]:
+        return with_weights(self.name, self.settings)
+
+
+def chosen_measure(name: str, settings: Any = None) -> ChosenMeasure:
     """Choose a measure.
 
     Args:
@@ -53,7 +67,8 @@ def chosen_measure(name: str, settings: Any = None) -> Chosen:
     Raises:
         PydanticCustomError: If the name or a setting is wrong; mistakes are located from the name on.
     """
-    return _choose(measure_class, BUILT_IN_MEASURES, "measure", name, settings)
+    chosen = _choose(measure_class, BUILT_IN_MEASURES, "measure", name, settings)
+    return ChosenMeasure(name=chosen.name, version=chosen.version, settings=chosen.settings)
 
 
 def chosen_step(name: str, settings: Any = None) -> Chosen:

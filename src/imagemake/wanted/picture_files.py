@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from imagemake.files import write_whole
+from imagemake.problems import NotReadyError
 from imagemake.wanted.text import forbidden_character
 
 MOST_BYTES = 100_000_000  # as `imagemake.pictures` reads at most
@@ -27,18 +28,8 @@ _ROTATED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 _ORIENTATION_TAG = 0x0112  # EXIF 2.3, section 4.6.4
 
 
-class BadPictureFileError(Exception):
-    """A path that leads to no picture.
-
-    Attributes:
-        what: What is wrong, a sentence.
-        remedy: What to do about it, a sentence.
-    """
-
-    def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(what)
-        self.what = what
-        self.remedy = remedy
+class BadPictureFileError(NotReadyError):
+    """A path that leads to no picture."""
 
 
 class PictureFile(NamedTuple):
