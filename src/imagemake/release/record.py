@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from imagemake.credentials.certificate import file_digest
 from imagemake.files import write_whole
 from imagemake.fingerprint import fingerprint
 from imagemake.planning.earlier import digests
 from imagemake.planning.plan import ALL, IMAGE, NOT_SHOWN, counts, file_name_of, release_digest
 from imagemake.planning.reviews import REVIEWS
 from imagemake.planning.state import OPEN, Stage, State
+from imagemake.problems import UserError
+from imagemake.release.credentials import Seal, seal_of
 from imagemake.release.pictures import is_as_released
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 RESULTS = Path("results")
 FILES = ("manifest.csv", "manifest.parquet", "metrics.json", "index.html", "review.csv")
 RECORD = "release.json"
+NOBODY: Mapping[str, str] = {}
 RECORD_VERSION = 2  # raised when the same pictures, measures and campaign may stand otherwise
 
 
@@ -36,10 +40,16 @@ def folder_of(scope: str) -> Path:
 def is_current(order: Order, states: Sequence[State]) -> bool:
     """Say whether a target has nothing open and shows just what it would show if it were made now."""
     if order.scope.startswith(IMAGE):
-        return all(_is_there(order, state) for state in states)
+        try:
+            seal = seal_of(order.campaign) if order.campaign.c2pa else None
+        except UserError:  # told before the file is made again
+            return False
+        return all(_is_there(order, state, seal) for state in states)
     folder = folder_of(order.scope)
     record = read_record(folder)
-    if record.get("digest") != release_digest(states, order.campaign):
+    if record.get("digest") != release_digest(states, order.campaign) or record.get("unsigned"):
+        return False
+    if record.get("certificate", "") != file_digest(order.campaign.c2pa):
         return False
     wanted = {file_name_of(order.campaign, state.request) for state in states if state.stage is Stage.DONE}
     return all((folder / name).exists() for name in FILES) and wanted == _names_in(folder / "images")
@@ -55,7 +65,7 @@ def known_counts(order: Order, store: Store, work: Path) -> Mapping[Stage, int] 
     """
     folder = folder_of(order.scope)
     record = {} if order.scope.startswith(IMAGE) else read_record(folder)
-    if record.get("open") != 0 or record.get("seen") != _seen(order, store, work):
+    if record.get("open") != 0 or record.get("unsigned") or record.get("seen") != _seen(order, store, work):
         return None
     if not order.files.hold(record.get("pictures", {})):
         return None
@@ -75,6 +85,7 @@ def _seen(order: Order, store: Store, work: Path) -> str:
         "campaign": order.campaign.model_dump(mode="json", exclude=set(NOT_SHOWN)),
         "unknown": order.campaign.limits.unknown,
         "measures": [measure.identity for measure in order.campaign.validation.measures_needed()],
+        "certificate": file_digest(order.campaign.c2pa),
         "rows": [[row.number, dict(row.values)] for row in order.rows],
         "reviews": REVIEWS.read_text(errors="replace") if REVIEWS.is_file() else "",
     }
@@ -94,8 +105,18 @@ def read_record(folder: Path) -> Mapping[str, Any]:
     return record
 
 
-def write_record(order: Order, states: Sequence[State], store: Store, work: Path) -> None:
-    """Write down what a release was made of, after all of its other files."""
+def write_record(
+    order: Order, states: Sequence[State], store: Store, work: Path, unsigned: Mapping[str, str] = NOBODY
+) -> None:
+    """Write down what a release was made of, after all of its other files.
+
+    Args:
+        order: What was wanted.
+        states: Where the requests stand.
+        store: What there is.
+        work: The folder of tables.
+        unsigned: Why pictures have no content credentials that were to have some, by request; tried again next time.
+    """
     folder = folder_of(order.scope)
     record = {
         "campaign": order.campaign.campaign,
@@ -104,16 +125,18 @@ def write_record(order: Order, states: Sequence[State], store: Store, work: Path
         "open": sum(state.stage in OPEN for state in states),
         "images": _digest(_names_in(folder / "images")),
         "seen": _seen(order, store, work),
+        "certificate": file_digest(order.campaign.c2pa),
+        "unsigned": dict(unsigned),
         "pictures": {path: picture.digest for path, picture in order.files.by_path.items()},
     }
     write_whole(folder / RECORD, orjson.dumps(record, option=orjson.OPT_INDENT_2))
 
 
-def _is_there(order: Order, state: State) -> bool:
+def _is_there(order: Order, state: State, seal: Seal | None) -> bool:
     path = RESULTS / "images" / file_name_of(order.campaign, state.request)
     if state.finished is None or not path.is_file():
         return False
-    return is_as_released(path, state, order.campaign.metadata)
+    return is_as_released(path, state, order.campaign.metadata, seal)
 
 
 def _names_in(folder: Path) -> set[str]:

@@ -22,7 +22,8 @@ from imagemake.planning.reviews import COLUMNS
 from imagemake.planning.state import Stage, State
 from imagemake.problems import Problem, UserError
 from imagemake.providers import provider_class
-from imagemake.release.closing import closing_words
+from imagemake.release.closing import closing_words, unsigned_words
+from imagemake.release.credentials import signing_of
 from imagemake.release.entries import VERDICTS, Entries
 from imagemake.release.forecast import Pace, forecast
 from imagemake.release.manifest import Entry, write_manifest
@@ -74,8 +75,9 @@ class Release:
         self._write_review(folder / "review.csv")
         write_metrics(metrics, folder / "metrics.json")
         write_manifest(entries, folder / "manifest.csv", folder / "manifest.parquet")
-        write_record(self.order, self.states, self.store, self.work)
-        return closing_words(metrics, folder)
+        unsigned = {name: one.unsigned for name, one in released.items() if one.unsigned is not None}
+        write_record(self.order, self.states, self.store, self.work, unsigned)
+        return "\n".join([closing_words(metrics, folder), *unsigned_words(unsigned)])
 
     def _forecast(self, entries: Sequence[Entry]) -> dict[str, Any]:
         """Say what the full run will come to, after a smaller one."""
@@ -101,7 +103,9 @@ class Release:
             if path not in wanted:
                 path.unlink()
         memory = ReleasedBefore(self.work / "released" / f"{self.order.scope}.json")
-        placing = Placing(self.store.finished, self.order.campaign.metadata, memory)
+        campaign = self.order.campaign
+        signing = signing_of(campaign, self.store.raw)
+        placing = Placing(self.store.finished, campaign.metadata, memory, signing)
         released = {}
         for state, path, result in placing.place_all(wanted, of_state.generated_at):
             if isinstance(result, Released):
@@ -166,8 +170,11 @@ def link_one(order: Order, target: Path, store: Store, work: Path) -> None:
         reasons = "; ".join(map(str, state.reasons)) or state.why
         remedy = "Edit its row or the prompt, or decide about it in config/reviews.csv."
         raise UserError(Problem(str(target), f"there is no such picture ({state.stage.value}: {reasons})", remedy))
-    placing = Placing(store.finished, order.campaign.metadata, ReleasedBefore(None))
+    signing = signing_of(order.campaign, store.raw)
+    placing = Placing(store.finished, order.campaign.metadata, ReleasedBefore(None), signing)
     try:
-        placing.place(state, target, Entries(order, store, ()).generated_at(state))
+        released = placing.place(state, target, Entries(order, store, ()).generated_at(state))
     except DamagedError as error:
         raise UserError(Problem(str(target), str(error), "Run again: it is then finished anew.")) from error
+    if released.unsigned is not None:
+        print(*unsigned_words({state.request.name: released.unsigned}), sep="\n", file=sys.stderr)
