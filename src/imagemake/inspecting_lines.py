@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import orjson
 
+from imagemake.credentials.report import Credentials, credentials_of
 from imagemake.inspecting import Inspection, history_of
 
 _WIDTH = 14
 _MOST_CHARACTERS = 2_000
+_NOT_SIGNED = "which has no content credentials of its own"
+_STATES = {
+    "trusted": "valid, signed by {signer}, for whom a root that you trust vouches",
+    "valid": "valid, signed by {signer}, an untrusted signer: no root that you trust vouches for it",
+    "expired": "unchanged since {signer} signed, but no valid signature any more: {failures}",
+    "tampered": "TAMPERED with after {signer} signed: {failures}",
+    "unreadable": "there are some, which CANNOT BE READ: {failures}",
+    "unread": "there are some; {failures}",
+}
 _DETAILS = ("measure.", "variable.", "parameter.")
 
 
@@ -26,6 +37,7 @@ def lines_of(found: Inspection) -> Iterator[str]:
     if found.file:
         yield _line("file", found.file.path)
         yield _line("digest", found.file.digest)
+        yield from credentials_lines(found.file.credentials)
     yield _line("key", found.key)
     if row:
         yield _line("name", row["name"])
@@ -38,6 +50,8 @@ def lines_of(found: Inspection) -> Iterator[str]:
         if value != "":
             yield _line(column.replace("_", " "), value)
     yield _line("raw picture", found.raw or "not in the store")
+    if found.raw_credentials:
+        yield _line("", f"its provider's content credentials: {_state_words(found.raw_credentials)}")
     for column, value in row.items():
         if column.startswith(_DETAILS) and value and (is_shown or column.startswith("variable.")):
             yield _line("", f"{column} = {value}")
@@ -53,6 +67,40 @@ def lines_of(found: Inspection) -> Iterator[str]:
     yield from (_line("DOES NOT MATCH", mismatch) for mismatch in found.mismatches)
     if not found.mismatches:
         yield _line("matches", "file, manifest, store and journal agree, as far as they are here")
+
+
+def lines_of_stranger(path: Path, anchors: str) -> Iterator[str]:
+    """Write what a picture that nothing here knows says by its content credentials; nothing where it has none.
+
+    Args:
+        path: A file, or what is none.
+        anchors: PEM: roots that are trusted.
+    """
+    credentials = credentials_of(path.read_bytes(), anchors) if path.is_file() else None
+    if credentials is not None:
+        yield from credentials_lines(credentials)
+
+
+def credentials_lines(credentials: Credentials | None) -> Iterator[str]:
+    """Write what a file's content credentials come to, for people."""
+    if credentials is None:
+        yield _line("credentials", "none")
+        return
+    yield _line("credentials", _state_words(credentials))
+    if credentials.generator:
+        stamp = f"time stamp {credentials.signed_at}" if credentials.signed_at else "no time stamp"
+        yield _line("", f"claim made by {credentials.generator}; {stamp}")
+    yield from (_line("action", action) for action in credentials.actions)
+    for one in credentials.ingredients:
+        title = f" {one.title}" if one.title else ""
+        own = f"signed by {one.signer} ({one.generator}): {', '.join(one.actions)}" if one.signer else _NOT_SIGNED
+        failed = f"; when it was taken over, this did not hold: {', '.join(one.failures)}" if one.failures else ""
+        yield _line("made from", f"{one.relationship}{title}, {own}{failed}")
+
+
+def _state_words(credentials: Credentials) -> str:
+    failures = "; ".join(credentials.failures)
+    return _STATES[credentials.state].format(signer=credentials.signer or "nobody named", failures=failures)
 
 
 def _calls(found: Inspection) -> Iterator[str]:
