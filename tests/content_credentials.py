@@ -22,9 +22,11 @@ CLAIM = {
 }
 
 
-def signed_by_provider(data: bytes, mime: str, chain: str, key: str, claim: dict[str, Any] | None = None) -> bytes:
-    """Sign a picture as a provider does that makes content credentials."""
-    info, signed = C2paSignerInfo("es256", chain.encode(), key.encode(), None), io.BytesIO()
+def signed_by_provider(
+    data: bytes, mime: str, chain: str, key: str, claim: dict[str, Any] | None = None, stamp: str | None = None
+) -> bytes:
+    """Sign a picture as a provider does that makes content credentials; `stamp` is whom to ask for a time stamp."""
+    info, signed = C2paSignerInfo("es256", chain.encode(), key.encode(), stamp), io.BytesIO()
     with (
         Context.from_dict(OFFLINE) as context,
         Signer.from_info(info) as signer,

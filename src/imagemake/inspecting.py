@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -175,12 +176,11 @@ def _read_file(path: Path, anchors: str) -> FileFacts:
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     facts = FileFacts(str(path), digest, digest, credentials=credentials_of(data, anchors))
-    try:
+    with suppress(ValueError):  # no picture, or another's XMP
         packet = packet_of(data)
-        facts.content_digest = hashlib.sha256(without_packet(without_manifest(data))).hexdigest()
         facts.xmp = properties_in(packet) if packet is not None else {}
-    except ValueError:  # no picture, a damaged one, or another's XMP
-        pass
+    with suppress(ValueError):  # a damaged one
+        facts.content_digest = hashlib.sha256(without_packet(without_manifest(data))).hexdigest()
     return facts
 
 

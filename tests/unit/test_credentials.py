@@ -10,7 +10,9 @@ import pytest
 from certificates import a_chain
 from content_credentials import CREATED, actions_in, read, signed_by_provider
 from PIL import Image
+from pydantic import BaseModel
 
+from imagemake.credentials import claim as claim_module
 from imagemake.credentials.certificate import read_certificate
 from imagemake.credentials.library import CredentialsError, write_credentials
 from imagemake.pictures.embedded import packet_of, without_packet
@@ -332,3 +334,39 @@ def test_what_is_no_picture_cannot_be_signed(desk, data):
     claim = desk.seal.claim(desk.state, b"").definition("x", with_parent=False)
     with pytest.raises(CredentialsError):
         write_credentials(data, claim, desk.seal.certificate, STUDIO.key.encode())
+
+
+class Plugged:
+    """A step of somebody else, which names what it does."""
+
+    version = 1
+    Settings = type("Nothing", (BaseModel,), {})
+
+    def __init__(self, settings):
+        pass
+
+    def apply(self, image):
+        return image
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (None, ["c2pa.edited"]),
+        (("c2pa.filtered", "org.example.glow"), ["c2pa.filtered", "org.example.glow"]),
+        (("glow", "", "c2pa.x y"), ["c2pa.edited"] * 3),
+        (("c2pa.placed",), ["c2pa.placed"]),
+        (staticmethod(lambda settings: ("c2pa.filtered",)), ["c2pa.filtered"]),
+    ],
+)
+def test_a_plug_in_step_says_what_it_does_and_edits_where_it_does_not(desk, monkeypatch, names, told):
+    kind = type("Theirs", (Plugged,), {} if names is None else {"actions": names})
+    monkeypatch.setattr(claim_module, "step_class", lambda _: kind)
+    desk.release()
+    state, manifest, _ = desk.read()
+    actions = actions_in(manifest)
+    assert state == "Trusted"
+    assert [one["action"] for one in actions][1:-2] == told * len(STEPS)
+    assert actions[1]["description"] == "step crop"
+    placed = [one for one in manifest.get("ingredients", []) if one["relationship"] == "componentOf"]
+    assert len(placed) == (len(STEPS) if told == ["c2pa.placed"] else 0)
