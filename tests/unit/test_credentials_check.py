@@ -1,6 +1,7 @@
 """What a plan says of a certificate or key that could not sign, with a remedy and without the key itself."""
 
 import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
@@ -158,3 +159,17 @@ def test_a_key_in_the_configuration_is_refused_and_not_repeated():
     with pytest.raises(UserError) as caught:
         load_campaign({**CAMPAIGN, "c2pa": {"certificate": "c.pem", "private_key": STUDIO.key}})
     assert STUDIO.key.splitlines()[1] not in str(caught.value)
+
+
+def test_a_campaign_that_signs_nothing_imports_nothing_for_it():
+    program = (
+        "import sys, imagemake.planning.planner, imagemake.release.writer\n"
+        "from imagemake.planning.credentials_check import check_credentials\n"
+        "from imagemake.release.credentials import signing_of\n"
+        "from imagemake.wanted.campaign import load_campaign\n"
+        f"campaign = load_campaign({CAMPAIGN!r})\n"
+        "assert check_credentials(campaign) == [] and signing_of(campaign, None) is None\n"
+        "sys.exit(' '.join({'c2pa', 'cryptography', 'PIL'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
