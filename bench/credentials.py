@@ -63,7 +63,7 @@ class Way:
             (folder / "chain.pem").write_text(STUDIO.chain)
             settings = C2pa(certificate=str(folder / "chain.pem"), time_stamp_url=url)
             seal = Seal(read_certificate(settings, datetime.now(UTC)), self.campaign)
-            self.signing = Signing(seal, STUDIO.key.encode(), store.raw)
+            self.signing = Signing(seal, STUDIO.key.encode(), store)
 
     def release(self) -> float:
         """Place all pictures, and return the CPU time a picture in ms."""

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 import pytest
 from certificates import a_chain
 from content_credentials import CREATED, actions_in, read, signed_by_provider
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from pydantic import BaseModel
 
@@ -23,6 +25,7 @@ from imagemake.postprocess.encode import encode
 from imagemake.recipe import Recipe
 from imagemake.release.credentials import Seal, Signing
 from imagemake.release.pictures import Placing, ReleasedBefore, is_as_released
+from imagemake.release.signatures import applied, difference
 from imagemake.store import Store
 from imagemake.wanted.campaign import Output, load_campaign
 from imagemake.wanted.credentials import C2pa
@@ -79,7 +82,7 @@ class Desk:
 
     def release(self, signs=True, at=AT):
         memory = ReleasedBefore(self.folder / "memory.json")
-        signing = Signing(self.seal, self.chain.key.encode(), self.store.raw) if signs else None
+        signing = Signing(self.seal, self.chain.key.encode(), self.store) if signs else None
         placing = Placing(self.store.finished, self.campaign.metadata, memory, signing)
         released = placing.place(self.state, self.target, at)
         memory.save()
@@ -236,6 +239,37 @@ def other_pixels(desk):
     desk.state.finished = desk.store.finished.put("e" * 64, data, durable=False, extension="jpg")
 
 
+@pytest.mark.parametrize("output", FORMATS)
+def test_a_release_that_was_deleted_gets_the_same_bytes_again(tmp_path, output):
+    desk = Desk(tmp_path, signed_by_provider(a_png(), "image/png", PROVIDER.chain, PROVIDER.key), output=output)
+    first, before = desk.release(), desk.target.read_bytes()
+    desk.target.unlink()
+    assert desk.release() == first
+    assert desk.target.read_bytes() == before
+    (kept,) = desk.store.signatures.all()
+    assert desk.store.signatures.path(kept).stat().st_size < 12_000
+
+
+@pytest.mark.parametrize("kept", [b"", b"x" * 40, b"\xff" * 60])
+def test_a_kept_signature_that_is_worth_nothing_is_made_again(desk, kept):
+    desk.release()
+    (held,) = desk.store.signatures.all()
+    path = desk.store.signatures.path(held)
+    path.unlink()
+    desk.store.signatures.put(held.key, kept, durable=False, extension="c2pa")
+    desk.target.unlink()
+    assert desk.release().unsigned is None
+    assert desk.read()[0] == "Trusted"
+
+
+@given(data=st.binary(min_size=12, max_size=60), signed=st.binary(min_size=12, max_size=80))
+def test_what_signing_changed_gives_back_the_signed_file(data, signed):
+    assert applied(difference(data, signed), data) == signed
+    inserted = data[:12] + data[12:20] + b"credentials" + data[20:]
+    assert applied(difference(data, inserted), data) == inserted
+    assert len(difference(data, inserted)) <= 28 + 11
+
+
 @pytest.mark.parametrize("forget", [False, True])
 @pytest.mark.parametrize("change", [a_note, another_certificate, embedded_prompt, other_pixels])
 def test_a_picture_is_signed_again_where_what_it_says_or_who_says_it_changed(desk, change, forget):
@@ -304,7 +338,7 @@ def test_a_damaged_raw_picture_is_left_where_it_is_and_its_release_not_signed(de
 
 def test_a_hundred_pictures_are_signed_at_once_and_each_is_valid(tmp_path):
     desk = Desk(tmp_path, signed_by_provider(a_png(), "image/png", PROVIDER.chain, PROVIDER.key))
-    signing = Signing(desk.seal, desk.chain.key.encode(), desk.store.raw)
+    signing = Signing(desk.seal, desk.chain.key.encode(), desk.store)
     placing = Placing(desk.store.finished, desk.campaign.metadata, ReleasedBefore(None), signing)
     states = {}
     for number in range(100):

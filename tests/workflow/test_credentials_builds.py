@@ -52,13 +52,15 @@ def test_pictures_are_signed_once_and_told_from_those_that_were_changed(signed, 
     assert {name for name in after if after[name] != before[name]} == {"S000_red.jpg"}
     assert signed.calls() == 4
 
-    # A note signs one picture again, another certificate all; neither finishes or buys one.
+    # A note signs one picture again, another certificate all; neither finishes or buys one. One that was deleted gets the
+    # signature that it had.
+    (signed.folder / "results" / "images" / "S002_gold.jpg").unlink()
     finished = {path: path.stat().st_mtime_ns for path in signed.folder.glob("store/finished/*/*")}
     key = signed.manifest()["S001_teal"]["key"]
     (signed.folder / "config" / "reviews.csv").write_text(f"key,decision,note,reviewer,time\n{key},approve,fine,Ann,\n")
     assert signed.jobs(signed.snakemake()) == ["release", "all"]
     noted = signed.images()
-    assert {name for name in noted if noted[name] != after[name]} == {"S001_teal.jpg"}
+    assert {name for name in noted if noted[name][1] != after[name][1]} == {"S001_teal.jpg"}
     other = a_chain("Other studio")
     (signed.folder / "config" / "chain.pem").write_text(other.chain)
     (signed.folder / "config" / "roots.pem").write_text(other.root)

@@ -110,7 +110,8 @@ def _told(report: Mapping[str, Any]) -> Credentials:
 
 def _signer(manifest: Mapping[str, Any]) -> str | None:
     info = manifest.get("signature_info") or {}
-    return ", ".join(str(info[name]) for name in ("issuer", "common_name") if info.get(name)) or None
+    names = [str(info[name]) for name in ("issuer", "common_name") if info.get(name)]  # its organization, and its own
+    return ", ".join(dict.fromkeys(names)) or None
 
 
 def _generator(manifest: Mapping[str, Any]) -> str | None:

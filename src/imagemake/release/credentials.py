@@ -1,7 +1,8 @@
 """Content credentials of released pictures: signed last, over XMP and all, and known again where they are right.
 
 No two signatures have the same bytes. So a file that is signed already over the same content, by the same certificate,
-and says the same must stay as it is: it is read back, and its own assertion tells what it was made of.
+and says the same must stay as it is: it is read back, and its own assertion tells what it was made of. Where the file
+is gone, the signature that the store kept is put in again.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from imagemake.credentials.library import (
 from imagemake.credentials.private_key import read_private_key
 from imagemake.fingerprint import fingerprint
 from imagemake.pictures.jumbf import has_manifest
+from imagemake.release.signatures import Signatures
 
 if TYPE_CHECKING:
     from imagemake.planning.state import State
-    from imagemake.store import Shelf
+    from imagemake.store import Store
     from imagemake.wanted.campaign import Campaign
 
 
@@ -88,12 +90,12 @@ class Signing:
     Args:
         seal: What a signature must be over.
         key: The private key, PEM.
-        raw: The shelf of the pictures as providers made them.
+        store: Where the pictures are as providers made them, and where signatures are kept.
     """
 
-    def __init__(self, seal: Seal, key: bytes, raw: Shelf) -> None:
+    def __init__(self, seal: Seal, key: bytes, store: Store) -> None:
         self.seal = seal
-        self._key, self._raw = key, raw
+        self._key, self._raw, self._kept = key, store.raw, Signatures(store.signatures)
 
     def over(self, data: bytes, state: State, packet: bytes, target: Path) -> tuple[bytes, str | None]:
         """Return a request's released file, and why it is not signed where it cannot be.
@@ -108,10 +110,15 @@ class Signing:
         there = target.read_bytes() if target.exists() else b""
         if self.seal.is_over(there, made_of):
             return there, None
+        before = self._kept.over(data, made_of)
+        if before is not None and self.seal.is_over(before, made_of):
+            return before, None
         try:
-            return self._signed(data, state, self.seal.claim(state, packet), made_of), None
+            signed = self._signed(data, state, self.seal.claim(state, packet), made_of)
         except CredentialsError as error:
             return data, str(error)
+        self._kept.keep(data, signed, made_of)
+        return signed, None
 
     def _signed(self, data: bytes, state: State, claim: Claim, made_of: str) -> bytes:
         raw = self._raw_bytes(state)
@@ -163,7 +170,7 @@ def seal_of(campaign: Campaign) -> Seal | None:
     return Seal(read_certificate(campaign.c2pa, datetime.now(UTC)), campaign)
 
 
-def signing_of(campaign: Campaign, raw: Shelf) -> Signing | None:
+def signing_of(campaign: Campaign, store: Store) -> Signing | None:
     """Return what signs released pictures; None where no certificate is named.
 
     Raises:
@@ -172,4 +179,4 @@ def signing_of(campaign: Campaign, raw: Shelf) -> Signing | None:
     seal = seal_of(campaign)
     if seal is None:
         return None
-    return Signing(seal, read_private_key(seal.certificate, os.environ, Path()), raw)
+    return Signing(seal, read_private_key(seal.certificate, os.environ, Path()), store)

@@ -104,7 +104,7 @@ class Release:
                 path.unlink()
         memory = ReleasedBefore(self.work / "released" / f"{self.order.scope}.json")
         campaign = self.order.campaign
-        signing = signing_of(campaign, self.store.raw)
+        signing = signing_of(campaign, self.store)
         placing = Placing(self.store.finished, campaign.metadata, memory, signing)
         released = {}
         for state, path, result in placing.place_all(wanted, of_state.generated_at):
@@ -170,7 +170,7 @@ def link_one(order: Order, target: Path, store: Store, work: Path) -> None:
         reasons = "; ".join(map(str, state.reasons)) or state.why
         remedy = "Edit its row or the prompt, or decide about it in config/reviews.csv."
         raise UserError(Problem(str(target), f"there is no such picture ({state.stage.value}: {reasons})", remedy))
-    signing = signing_of(order.campaign, store.raw)
+    signing = signing_of(order.campaign, store)
     placing = Placing(store.finished, order.campaign.metadata, ReleasedBefore(None), signing)
     try:
         released = placing.place(state, target, Entries(order, store, ()).generated_at(state))
