@@ -53,18 +53,21 @@ Keys: A approve, R reject, G make again, N note, U undo, ? all of them. More: do
 INSPECT_DESCRIPTION = """\
 Tells where one picture came from: its row of the manifest and the catalog, prompt, model, seed and key, every call for
 it with time, cost and the provider's own request id, earlier attempts, what was measured, and what people decided.
+For a file, also its content credentials: who signed, whether they hold, what was done, and what it was made from.
 
 PICTURE is a file (released, of the store, or a copy that came back from somewhere: its XMP has the key), a key, or a
 name of the manifest. Run it in the project that made the picture.
 
-Says what does not match, such as a file that was changed after its release, and ends with 1 then; with 2 where nothing
-here knows the picture.
+Says what does not match, such as a file or credentials that were changed, and ends with 1 then; with 2 where nothing
+here knows the picture: of such a file, only the content credentials are told.
 """
 INSPECT_EXAMPLES = """\
 examples:
   a released picture, and a copy from a mail
     imagemake inspect results/images/MUG-1_red.jpg
     imagemake inspect ~/Downloads/mug.jpg
+  whether the signer of a picture is one of those that you trust
+    imagemake inspect ~/Downloads/mug.jpg --trust roots.pem
   the request id of each call, for the provider's support
     imagemake inspect MUG-1_red --json | jq -r .calls[].request_id
 """
@@ -131,6 +134,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     inspect.add_argument("picture", metavar="PICTURE", help="a file, a key of 64 digits, or a name")
     inspect.add_argument("--json", action="store_true", help="all of it for programs")
+    inspect.add_argument(
+        "--trust", type=Path, metavar="PEM", help="root certificates to trust; default: c2pa.trust of config.yaml"
+    )
     inspect.set_defaults(run=_inspect)
     _add_ledger_options(
         commands.add_parser(
@@ -252,13 +258,18 @@ def _ledger(options: argparse.Namespace) -> int:
 
 
 def _inspect(options: argparse.Namespace) -> int:
+    from imagemake.credentials.trust import trust_anchors
     from imagemake.inspecting import Inspector
-    from imagemake.inspecting_lines import json_of, lines_of
+    from imagemake.inspecting_lines import json_of, lines_of, lines_of_stranger
     from imagemake.problems import UserError
 
+    anchors = None
     try:
-        found = Inspector(Path()).inspect(options.picture)
+        anchors = trust_anchors(Path(), options.trust)
+        found = Inspector(Path(), anchors).inspect(options.picture)
     except UserError as mistakes:
+        if anchors is not None and not options.json:
+            _print_lines(lines_of_stranger(Path(options.picture), anchors))
         print(mistakes, file=sys.stderr)
         return 2
     _print_lines([json_of(found)] if options.json else lines_of(found))

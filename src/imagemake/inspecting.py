@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from imagemake.credentials.report import Credentials, credentials_of
 from imagemake.journal import Call, read_calls
 from imagemake.ledger import listed
 from imagemake.pictures.embedded import packet_of, without_packet
+from imagemake.pictures.jumbf import without_manifest
 from imagemake.planning.reviews import read_rows
 from imagemake.problems import Problem, UserError
 from imagemake.recipe import Recipe
@@ -35,14 +38,16 @@ class FileFacts:
     Attributes:
         path: Where it is.
         digest: SHA-256 of its bytes.
-        content_digest: SHA-256 of it without XMP.
+        content_digest: SHA-256 of it without XMP and content credentials.
         xmp: Properties of its XMP, such as ``imagemake:Key``.
+        credentials: What its content credentials come to; None where it has none.
     """
 
     path: str
     digest: str
     content_digest: str
     xmp: Mapping[str, str] = field(default_factory=dict)
+    credentials: Credentials | None = None
 
     def ours(self, name: str) -> str | None:
         """Return one of our own properties."""
@@ -61,6 +66,7 @@ class Inspection:
         recipe: What decided its pixels.
         calls: Every call for it and for the other attempts at the same request, oldest first.
         raw: Its raw picture in the store.
+        raw_credentials: What content credentials its provider gave that one; None where there are none.
         reviews: Every row of the reviews about it.
         mismatches: What does not fit together, a sentence each.
     """
@@ -72,6 +78,7 @@ class Inspection:
     recipe: Mapping[str, Any] | None = None
     calls: list[Mapping[str, Any]] = field(default_factory=list)
     raw: str | None = None
+    raw_credentials: Credentials | None = None
     reviews: list[Mapping[str, str]] = field(default_factory=list)
     mismatches: list[str] = field(default_factory=list)
 
@@ -81,10 +88,11 @@ class Inspector:
 
     Args:
         root: The project's folder.
+        anchors: PEM: the root certificates whose signers are trusted.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, anchors: str = "") -> None:
+        self._root, self._anchors = root, anchors
         self._store = Store(root / "store")
 
     def inspect(self, asked: str) -> Inspection:
@@ -94,7 +102,7 @@ class Inspector:
             UserError: If nothing here knows it.
         """
         path = Path(asked)
-        file = _read_file(path) if path.is_file() else None
+        file = _read_file(path, self._anchors) if path.is_file() else None
         release, row = self._row_of(asked, file)
         key = self._key_of(asked, file, row)
         found = Inspection(key, file, row, release)
@@ -111,7 +119,8 @@ class Inspector:
         ]
         held = self._store.raw.find(key)
         if held is not None:
-            found.raw = str(self._store.raw.path(held))
+            path = self._store.raw.path(held)
+            found.raw, found.raw_credentials = str(path), credentials_of(path.read_bytes(), self._anchors)
         found.mismatches = [*self._in_store(held), *_in_file(file, row), *_in_journal(own, key)]
         if row is None and not calls and found.raw is None:
             found.mismatches.append("neither manifest, journal nor store of this project knows this key")
@@ -165,15 +174,16 @@ class Inspector:
             yield f"{path} is damaged: its bytes do not fit its name; run `imagemake verify`"
 
 
-def _read_file(path: Path) -> FileFacts:
+def _read_file(path: Path, anchors: str) -> FileFacts:
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
-    try:
+    facts = FileFacts(str(path), digest, digest, credentials=credentials_of(data, anchors))
+    with suppress(ValueError):  # no picture, or another's XMP
         packet = packet_of(data)
-        xmp = properties_in(packet) if packet is not None else {}
-        return FileFacts(str(path), digest, hashlib.sha256(without_packet(data)).hexdigest(), xmp)
-    except ValueError:  # no picture, a damaged one, or another's XMP
-        return FileFacts(str(path), digest, digest)
+        facts.xmp = properties_in(packet) if packet is not None else {}
+    with suppress(ValueError):  # a damaged one
+        facts.content_digest = hashlib.sha256(without_packet(without_manifest(data))).hexdigest()
+    return facts
 
 
 def history_of(row: Row | None) -> list[Mapping[str, Any]]:
@@ -200,6 +210,8 @@ def _in_file(file: FileFacts | None, row: Row | None) -> Iterator[str]:
     stored = _STORED.fullmatch(Path(file.path).name)
     if stored and stored[2] != file.digest:
         yield f"{file.path} is damaged: its bytes do not fit its name; run `imagemake verify`"
+    if file.credentials and file.credentials.state in ("tampered", "unreadable"):
+        yield f"its content credentials do not hold ({file.credentials.state}): {'; '.join(file.credentials.failures)}"
     content = file.ours("ContentDigest")
     if content is not None and content != file.content_digest:
         yield "the file was changed after its release: its content is not what its own XMP says"

@@ -8,6 +8,7 @@ hashing a file against its own name, and there is no index that could be wrong.
 | raw/ | pictures as the provider sent them, by the key of their recipe; written once, never changed |
 | finished/ | finished pictures, by the key of the raw picture and the steps |
 | references/ | reference pictures and masks that were sent with prompts, by their digest |
+| signatures/ | content credentials of released pictures, by what each was made of |
 | damaged/ | files whose bytes no longer fit their name, moved out of the way |
 | unreadable/ | answers that were paid for and hold no picture |
 """
@@ -136,6 +137,7 @@ class Store:
         self.raw = Shelf(root / "raw", root / "damaged" / "raw")
         self.finished = Shelf(root / "finished", root / "damaged" / "finished")
         self.references = Shelf(root / "references", root / "damaged" / "references")
+        self.signatures = Shelf(root / "signatures", root / "damaged" / "signatures")
 
     @property
     def journal_folder(self) -> Path:

@@ -24,7 +24,8 @@ def verify_store(root: Path, *, move: bool, tell: Callable[[int, int], None]) ->
         How many files there are, and which of them are damaged.
     """
     store = Store(root)
-    files = [(shelf, held) for shelf in (store.raw, store.finished, store.references) for held in shelf.all()]
+    shelves = (store.raw, store.finished, store.references, store.signatures)
+    files = [(shelf, held) for shelf in shelves for held in shelf.all()]
     damaged: list[Path] = []
     with ThreadPoolExecutor() as pool:  # hashing lets go of the interpreter's lock
         for done, ((shelf, held), is_sound) in enumerate(zip(files, pool.map(_is_sound, files), strict=True), 1):

@@ -104,6 +104,13 @@ class BatchSettings(_Strict):
     tells_cancelled: bool = Field(True, description="Give lines that were cancelled an error of their own.")
 
 
+class Signer(_Strict):
+    """Who signs each picture with content credentials, as the API's own pictures are."""
+
+    chain: str = Field(description="The signer's certificate and those of its issuers, PEM.")
+    key: str = Field(description="The signer's private key, PEM, on P-256.")
+
+
 class Settings(_Strict):
     """Everything that can be set; `POST /_settings` takes any part of it as JSON."""
 
@@ -114,6 +121,7 @@ class Settings(_Strict):
     limits: Limits = Limits()
     rules: tuple[Rule, ...] = Field((), description="The first that applies to a call decides.")
     batches: BatchSettings = BatchSettings()
+    signer: Signer | None = Field(None, description="Who signs ordinary pictures; None: nobody.")
     api_keys: tuple[str, ...] = Field((), description="Keys that are accepted; none: every key.")
     unverified: bool = Field(False, description="Answer 403, as to an organization that is not verified.")
     any_size: bool = Field(False, description="Take any size, even 64x64, which the API refuses.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from fake_openai.chance import Rulebook, digest, latency_s
 from fake_openai.limits import Limiter
 from fake_openai.models import cost_usd
 from fake_openai.record import Call, Record
-from fake_openai.settings import Behavior, Rule, Settings
+from fake_openai.settings import Behavior, Rule, Settings, Signer
 from fake_openai.studio import Spec, Studio
 from fake_openai.validate import ImageRequest
 
@@ -178,8 +179,16 @@ class Stand:
         identity = digest("picture", request.fingerprint, call.occurrence, index)
         comment = f"{call.request_id}-{index}"
         if rule is None:
-            return b"".join(self.studio.picture(spec, identity, comment))
+            picture = b"".join(self.studio.picture(spec, identity, comment))
+            return picture if self.settings.signer is None else self._signed(picture, spec, self.settings.signer)
         return b"".join(self.studio.special_picture(rule.behavior, spec, identity, comment, rule.size))
+
+    @staticmethod
+    def _signed(picture: bytes, spec: Spec, signer: Signer) -> bytes:
+        from content_credentials import signed_by_provider
+
+        mime = f"image/{spec.output_format}"
+        return base64.b64encode(signed_by_provider(base64.b64decode(picture), mime, signer.chain, signer.key))
 
 
 def described(request: ImageRequest) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def with_packet(data: bytes, packet: bytes) -> bytes:
         content = _APP1 + packet
         segment = b"\xff\xe1" + (len(content) + 2).to_bytes(2) + content
         # JFIF asks to stand first.
-        at = next(end for marker, _, end in _segments(bare) if marker == _JFIF) if bare[3] == _JFIF else len(_SOI)
+        at = next(end for marker, _, end in jpeg_segments(bare) if marker == _JFIF) if bare[3] == _JFIF else len(_SOI)
         return bare[:at] + segment + bare[at:]
     if file_format == "png":
         return bare[:_PNG_HEADER_BYTES] + _png_chunk(b"iTXt", _ITXT + packet) + bare[_PNG_HEADER_BYTES:]
@@ -58,11 +58,11 @@ def packet_of(data: bytes) -> bytes | None:
     file_format = format_of(data)
     if file_format == "jpeg":
         start = 4 + len(_APP1)
-        return next((data[at + start : end] for _, at, end in _segments(data) if _is_xmp_segment(data, at)), None)
+        return next((data[at + start : end] for _, at, end in jpeg_segments(data) if _is_xmp_segment(data, at)), None)
     if file_format == "png":
         start = 8 + len(_ITXT)
-        return next((data[at + start : end - 4] for at, end in _png_chunks(data) if _is_xmp_chunk(data, at)), None)
-    found = next((part for name, part in _webp_parts(data) if name == b"XMP "), None)
+        return next((data[at + start : end - 4] for at, end in png_chunks(data) if _is_xmp_chunk(data, at)), None)
+    found = next((part for name, part in webp_parts(data) if name == b"XMP "), None)
     return None if found is None else found[8 : 8 + int.from_bytes(found[4:8], "little")]
 
 
@@ -74,14 +74,15 @@ def without_packet(data: bytes) -> bytes:
     """
     file_format = format_of(data)
     if file_format == "jpeg":
-        return _cut(data, [(at, end) for _, at, end in _segments(data) if _is_xmp_segment(data, at)])
+        return without_spans(data, [(at, end) for _, at, end in jpeg_segments(data) if _is_xmp_segment(data, at)])
     if file_format == "png":
-        return _cut(data, [(at, end) for at, end in _png_chunks(data) if _is_xmp_chunk(data, at)])
-    parts = _webp_parts(data)
+        return without_spans(data, [(at, end) for at, end in png_chunks(data) if _is_xmp_chunk(data, at)])
+    parts = webp_parts(data)
     return _webp_without(parts) if any(name == b"XMP " for name, _ in parts) else data
 
 
-def _cut(data: bytes, spans: list[tuple[int, int]]) -> bytes:
+def without_spans(data: bytes, spans: list[tuple[int, int]]) -> bytes:
+    """Cut parts out of a file, each given by its start and end, in their order."""
     if not spans:
         return data
     kept, at = [], 0
@@ -91,8 +92,8 @@ def _cut(data: bytes, spans: list[tuple[int, int]]) -> bytes:
     return b"".join([*kept, data[at:]])
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield marker, start and end of each segment before the first scan."""
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield marker, start and end of each segment of a JPEG before its first scan; ValueError where it is damaged."""
     at = len(_SOI)
     for _ in range(MOST_PARTS):
         if at + 4 > len(data) or data[at] != 0xFF:
@@ -115,7 +116,8 @@ def _png_chunk(name: bytes, content: bytes) -> bytes:
     return len(content).to_bytes(4) + name + content + zlib.crc32(name + content).to_bytes(4)
 
 
-def _png_chunks(data: bytes) -> Iterator[tuple[int, int]]:
+def png_chunks(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield start and end of each chunk of a PNG; ValueError where the file is damaged."""
     at = 8
     for _ in range(MOST_PARTS):
         end = at + 12 + int.from_bytes(data[at : at + 4])
@@ -132,7 +134,8 @@ def _is_xmp_chunk(data: bytes, at: int) -> bool:
     return data[at + 4 : at + 8] == b"iTXt" and data.startswith(_ITXT, at + 8)
 
 
-def _webp_parts(data: bytes) -> list[Part]:
+def webp_parts(data: bytes) -> list[Part]:
+    """Return the chunks of a WebP file; ValueError where it is damaged."""
     at, parts = _RIFF_HEADER_BYTES, list[Part]()
     end = 8 + int.from_bytes(data[4:8], "little")
     if end > len(data):
@@ -150,14 +153,14 @@ def _webp_parts(data: bytes) -> list[Part]:
 
 
 def _webp_with(bare: bytes, packet: bytes) -> bytes:
-    parts = _webp_parts(bare)
+    parts = webp_parts(bare)
     name, first = parts[0]
     if name == b"VP8X":
         header, rest = first[:8] + bytes([first[8] | _HAS_XMP]) + first[9:], parts[1:]
     else:
         header, rest = _webp_header(name, first), parts
     xmp = b"XMP " + len(packet).to_bytes(4, "little") + packet + b"\0" * (len(packet) % 2)
-    return _riff([header, *(part for _, part in rest), xmp])
+    return riff([header, *(part for _, part in rest), xmp])
 
 
 def _webp_header(name: bytes, part: bytes) -> bytes:
@@ -185,9 +188,10 @@ def _webp_without(parts: list[Part]) -> bytes:
             kept[0] = (b"VP8X", header[:8] + bytes([header[8] & ~_HAS_XMP]) + header[9:])
         else:
             kept = kept[1:]
-    return _riff([part for _, part in kept])
+    return riff([part for _, part in kept])
 
 
-def _riff(parts: list[bytes]) -> bytes:
+def riff(parts: list[bytes]) -> bytes:
+    """Put the chunks of a WebP file together."""
     content = b"WEBP" + b"".join(parts)
     return b"RIFF" + len(content).to_bytes(4, "little") + content

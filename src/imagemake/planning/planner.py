@@ -18,6 +18,7 @@ from imagemake.budget import Purse, spent_usd
 from imagemake.files import FileLock, write_whole
 from imagemake.jobs import let_sigterm_wait
 from imagemake.journal import read_calls
+from imagemake.planning.credentials_check import check_credentials
 from imagemake.planning.explain import open_batches, standing, summary
 from imagemake.planning.gates import check_gates
 from imagemake.planning.inventory import Inventory
@@ -150,10 +151,13 @@ class Planner:
             check_gates(self.campaign, scope, self._figures_of)
         if open_ones:
             warnings += check_alerts(self.campaign.alerts)
+        current = not open_ones and is_current(order, states)
+        if not current:
+            warnings += check_credentials(self.campaign)
         print(summary(order, states, open_ones, self._inventory), file=sys.stderr)
         for warning in warnings:
             print(f"  Warning: {warning}", file=sys.stderr)
-        if not open_ones and is_current(order, states):
+        if current:
             return UP_TO_DATE
         self._open += open_ones
         order = replace(order, batches=self._write_batches(open_ones))

@@ -35,6 +35,10 @@ class Step(Protocol):
     Attributes:
         version: Raised when the same picture and settings may give other pixels; pictures are then finished anew.
         Settings: What a user can set under the step's name in ``postprocess.steps``.
+
+    A step may say what it does in the words of C2PA, for content credentials, by an attribute ``actions``: a tuple of
+    names such as ``("c2pa.cropped",)``, or a static method that gives one for an instance of `Settings`. One without it
+    counts as ``c2pa.edited``.
     """
 
     version: ClassVar[int]

@@ -47,6 +47,7 @@ class Color:
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = ColorSettings
+    actions: ClassVar[tuple[str, ...]] = ("c2pa.adjustedColor",)
 
     def __init__(self, settings: BaseModel) -> None:
         assert isinstance(settings, ColorSettings)

@@ -71,6 +71,7 @@ class Crop:
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = CropSettings
+    actions: ClassVar[tuple[str, ...]] = ("c2pa.cropped",)
 
     def __init__(self, settings: BaseModel) -> None:
         assert isinstance(settings, CropSettings)

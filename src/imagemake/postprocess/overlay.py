@@ -73,6 +73,7 @@ class Overlay:
 
     version: ClassVar[int] = 1
     names_only: ClassVar[frozenset[str]] = frozenset({"file"})
+    actions: ClassVar[tuple[str, ...]] = ("c2pa.placed",)
     Settings: ClassVar[type[BaseModel]] = OverlaySettings
 
     def __init__(self, settings: BaseModel) -> None:

@@ -49,6 +49,11 @@ class Resize:
         assert isinstance(settings, ResizeSettings)
         self.settings = settings
 
+    @staticmethod
+    def actions(settings: ResizeSettings) -> tuple[str, ...]:
+        """Return what this does in C2PA's words: covering an area cuts off what sticks out."""
+        return ("c2pa.cropped", "c2pa.resized") if settings.fit == "cover" else ("c2pa.resized",)
+
     def apply(self, image: Image) -> Image:
         """Resize the picture.
 

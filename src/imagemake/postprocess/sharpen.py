@@ -29,6 +29,7 @@ class Sharpen:
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = SharpenSettings
+    actions: ClassVar[tuple[str, ...]] = ("c2pa.enhanced",)
 
     def __init__(self, settings: BaseModel) -> None:
         assert isinstance(settings, SharpenSettings)

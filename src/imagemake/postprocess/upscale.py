@@ -37,6 +37,7 @@ class Upscale:
 
     version: ClassVar[int] = 1
     packages: ClassVar[Mapping[str, str]] = {"onnxruntime": "onnxruntime"}
+    actions: ClassVar[tuple[str, ...]] = ("c2pa.resized", "c2pa.enhanced")
     Settings: ClassVar[type[BaseModel]] = UpscaleSettings
 
     def __init__(self, settings: BaseModel) -> None:

@@ -34,6 +34,17 @@ def closing_words(metrics: Mapping[str, Any], folder: Path, n_sheets: int = 0) -
     return "\n".join([*lines, *_came_to(metrics), *_will_come_to(metrics.get("forecast"))])
 
 
+def unsigned_words(unsigned: Mapping[str, str]) -> Iterator[str]:
+    """Say which pictures have no content credentials that were to have some.
+
+    Args:
+        unsigned: Why, by file name.
+    """
+    if unsigned:
+        yield f"  {len(unsigned):>7,} have NO content credentials: signing failed; run again to try again:"
+        yield from (f"          {name}: {why}" for name, why in list(unsigned.items())[:MOST_VALUES])
+
+
 def _came_to(metrics: Mapping[str, Any]) -> Iterator[str]:
     if metrics["success_rate"] is None:
         return

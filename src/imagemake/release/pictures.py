@@ -1,7 +1,8 @@
 """Finished pictures under their names: hard links to the store, or files of their own that say where they came from.
 
 The store keeps pixels without metadata, since a note of a reviewer must not finish a picture anew. A file with XMP is
-made from them by inserting it, when the picture is released, and only where the one that is there differs.
+made from them by inserting it, when the picture is released, and only where the one that is there differs. Content
+credentials come last, over all of it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from imagemake.wanted.settings import MAIN
 
 if TYPE_CHECKING:
     from imagemake.planning.state import State
+    from imagemake.release.credentials import Seal, Signing
     from imagemake.store import Held, Shelf
     from imagemake.wanted.metadata import Metadata
 
@@ -35,10 +37,12 @@ class Released:
     Attributes:
         digest: SHA-256 of its bytes.
         bytes: How many there are.
+        unsigned: Why it has no content credentials, where it was to have some.
     """
 
     digest: str
     bytes: int
+    unsigned: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +105,13 @@ class Placing:
         finished: The shelf that they are on.
         metadata: What the campaign asks for.
         memory: What was placed before.
+        signing: What signs them; None where nothing is signed.
     """
 
-    def __init__(self, finished: Shelf, metadata: Metadata, memory: ReleasedBefore) -> None:
-        self._finished, self._metadata, self._memory = finished, metadata, memory
+    def __init__(
+        self, finished: Shelf, metadata: Metadata, memory: ReleasedBefore, signing: Signing | None = None
+    ) -> None:
+        self._finished, self._metadata, self._memory, self._signing = finished, metadata, memory, signing
 
     def place_all(
         self, wanted: Mapping[Path, Wanted], generated_at: Callable[[State], str | None]
@@ -132,23 +139,32 @@ class Placing:
         Raises:
             DamagedError: If the store's file is damaged or gone.
         """
-        if not self._metadata.xmp:
+        if not self._metadata.xmp and self._signing is None:
             return self._link(wanted.held, target)
-        packet = provenance_of(wanted.state, self._metadata, generated_at, wanted.output).packet()
-        made_of = hashlib.sha256(packet).hexdigest()  # the digest of the pixels is in it
+        packet = b""
+        if self._metadata.xmp:
+            packet = provenance_of(wanted.state, self._metadata, generated_at, wanted.output).packet()
+        # The digest of the pixels is in both.
+        made_of = self._signing.seal.made_of(wanted, packet) if self._signing else hashlib.sha256(packet).hexdigest()
         known = self._memory.find(target, made_of)
         if known is not None:
             return known
         bare = self._finished.read(wanted.held)
         try:
-            data = with_packet(bare, packet)
+            data = with_packet(bare, packet) if packet else bare
         except ValueError as error:
             print(f"imagemake: {target} is released without XMP: {error}", file=sys.stderr)
-            return self._link(wanted.held, target)
+            if self._signing is None:
+                return self._link(wanted.held, target)
+            data, packet = bare, b""
+        unsigned = None
+        if self._signing is not None:
+            data, unsigned = self._signing.over(data, wanted, packet, target)
         if not (target.exists() and target.stat().st_size == len(data) and target.read_bytes() == data):
             write_whole(target, data)
-        released = Released(hashlib.sha256(data).hexdigest(), len(data))
-        self._memory.add(target, made_of, released)
+        released = Released(hashlib.sha256(data).hexdigest(), len(data), unsigned)
+        if unsigned is None:  # else it is tried again the next time
+            self._memory.add(target, made_of, released)
         return released
 
     def _link(self, held: Held, target: Path) -> Released:
@@ -158,10 +174,19 @@ class Placing:
         return Released(held.digest, source.stat().st_size)
 
 
-def is_as_released(path: Path, wanted: Wanted, metadata: Metadata) -> bool:
-    """Say whether a file is just what releasing a picture would write, without asking the journal."""
+def is_as_released(path: Path, wanted: Wanted, metadata: Metadata, seal: Seal | None = None) -> bool:
+    """Say whether a file is just what releasing a picture would write, without asking the journal.
+
+    Args:
+        path: The file.
+        wanted: Which picture it must be.
+        metadata: What the campaign asks for.
+        seal: What it must be signed with; None where nothing is signed.
+    """
     finished_digest = wanted.held.digest
     data = path.read_bytes()
+    if seal is not None:
+        return _is_signed_as_released(data, wanted, metadata, seal)
     digest = hashlib.sha256(data).hexdigest()
     if not metadata.xmp:
         return digest == finished_digest
@@ -174,6 +199,17 @@ def is_as_released(path: Path, wanted: Wanted, metadata: Metadata) -> bool:
     # Only the journal knows the time; it never changes, so that of the file itself will do.
     expected = provenance_of(wanted.state, metadata, created_in(packet), wanted.output).packet()
     return packet == expected and with_packet(bare, packet) == data
+
+
+def _is_signed_as_released(data: bytes, wanted: Wanted, metadata: Metadata, seal: Seal) -> bool:
+    packet = b""
+    if metadata.xmp:
+        try:
+            packet = packet_of(data) or b""
+        except ValueError:
+            return False
+        packet = provenance_of(wanted.state, metadata, created_in(packet), wanted.output).packet()
+    return seal.is_over(data, seal.made_of(wanted, packet))
 
 
 def _look_of(path: Path) -> list[int]:

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from imagemake.credentials.certificate import file_digest
 from imagemake.files import write_whole
 from imagemake.fingerprint import fingerprint
 from imagemake.planning.earlier import digests
 from imagemake.planning.plan import ALL, IMAGE, NOT_SHOWN, counts, release_digest
 from imagemake.planning.reviews import REVIEWS
 from imagemake.planning.state import OPEN, Stage, State
+from imagemake.problems import UserError
 from imagemake.release.columns import MANIFEST_VERSION
+from imagemake.release.credentials import Seal, seal_of
 from imagemake.release.pictures import Wanted, is_as_released
 from imagemake.release.sidecars import SUFFIX
 from imagemake.wanted.sheet_groups import SheetGroup, sheet_groups
@@ -29,6 +32,7 @@ RESULTS = Path("results")
 FILES = ("manifest.csv", "manifest.parquet", "manifest.schema.json", "metrics.json", "index.html", "review.csv")
 SHEETS = "sheets"
 RECORD = "release.json"
+NOBODY: Mapping[str, str] = {}
 RECORD_VERSION = 2  # raised when the same pictures, measures and campaign may stand otherwise
 
 
@@ -40,17 +44,23 @@ def folder_of(scope: str) -> Path:
 def is_current(order: Order, states: Sequence[State]) -> bool:
     """Say whether a target has nothing open and shows just what it would show if it were made now."""
     if order.scope.startswith(IMAGE):
-        return all(_is_there(order, state) for state in states)
+        try:
+            seal = seal_of(order.campaign) if order.campaign.c2pa else None
+        except UserError:  # told before the file is made again
+            return False
+        return all(_is_there(order, state, seal) for state in states)
     folder = folder_of(order.scope)
     record = read_record(folder)
-    if record.get("digest") != release_digest(states, order.campaign):
+    expected = {
+        "digest": release_digest(states, order.campaign),
+        "certificate": file_digest(order.campaign.c2pa),
+        "manifest_schema": MANIFEST_VERSION,
+    }
+    if record.get("unsigned") or any(record.get(name, "") != value for name, value in expected.items()):
         return False
-    if record.get("manifest_schema") != MANIFEST_VERSION:
-        return False
-    if names_in_sheets(order, states) != _names_in(folder / SHEETS):
-        return False
-    wanted = names_in_images(order, states)
-    return all((folder / name).exists() for name in FILES) and wanted == _names_in(folder / "images")
+    names = {"images": names_in_images(order, states), SHEETS: names_in_sheets(order, states)}
+    is_whole = all((folder / name).exists() for name in FILES)
+    return is_whole and all(_names_in(folder / part) == wanted for part, wanted in names.items())
 
 
 def sheets_of(order: Order, states: Sequence[State]) -> dict[str, tuple[SheetGroup, list[State]]]:
@@ -83,7 +93,7 @@ def known_counts(order: Order, store: Store, work: Path) -> Mapping[Stage, int] 
     """
     folder = folder_of(order.scope)
     record = {} if order.scope.startswith(IMAGE) else read_record(folder)
-    if record.get("open") != 0 or record.get("seen") != _seen(order, store, work):
+    if record.get("open") != 0 or record.get("unsigned") or record.get("seen") != _seen(order, store, work):
         return None
     if not order.files.hold(record.get("pictures", {})):
         return None
@@ -105,6 +115,7 @@ def _seen(order: Order, store: Store, work: Path) -> str:
         "campaign": order.campaign.model_dump(mode="json", exclude=set(NOT_SHOWN)),
         "unknown": order.campaign.limits.unknown,
         "measures": [measure.identity for measure in order.campaign.validation.measures_needed()],
+        "certificate": file_digest(order.campaign.c2pa),
         "rows": [[row.number, dict(row.values)] for row in order.rows],
         "reviews": REVIEWS.read_text(errors="replace") if REVIEWS.is_file() else "",
     }
@@ -124,8 +135,18 @@ def read_record(folder: Path) -> Mapping[str, Any]:
     return record
 
 
-def write_record(order: Order, states: Sequence[State], store: Store, work: Path) -> None:
-    """Write down what a release was made of, after all of its other files."""
+def write_record(
+    order: Order, states: Sequence[State], store: Store, work: Path, unsigned: Mapping[str, str] = NOBODY
+) -> None:
+    """Write down what a release was made of, after all of its other files.
+
+    Args:
+        order: What was wanted.
+        states: Where the requests stand.
+        store: What there is.
+        work: The folder of tables.
+        unsigned: Why pictures have no content credentials that were to have some, by file name; tried again next time.
+    """
     folder = folder_of(order.scope)
     record = {
         "campaign": order.campaign.campaign,
@@ -136,17 +157,19 @@ def write_record(order: Order, states: Sequence[State], store: Store, work: Path
         "images": _digest(_names_in(folder / "images")),
         "sheets": _digest(_names_in(folder / SHEETS)),
         "seen": _seen(order, store, work),
+        "certificate": file_digest(order.campaign.c2pa),
+        "unsigned": dict(unsigned),
         "pictures": {path: picture.digest for path, picture in order.files.by_path.items()},
     }
     write_whole(folder / RECORD, orjson.dumps(record, option=orjson.OPT_INDENT_2))
 
 
-def _is_there(order: Order, state: State) -> bool:
+def _is_there(order: Order, state: State, seal: Seal | None) -> bool:
     path = RESULTS / "images" / order.scope.removeprefix(IMAGE)
     if state.finished is None or not path.is_file():
         return False
     wanted = Wanted(state, order.file_names.output_of(state.request, path.name))
-    return is_as_released(path, wanted, order.campaign.metadata)
+    return is_as_released(path, wanted, order.campaign.metadata, seal)
 
 
 def _names_in(folder: Path) -> set[str]:

@@ -22,7 +22,8 @@ from imagemake.planning.reviews import COLUMNS
 from imagemake.planning.state import Stage, State
 from imagemake.problems import Problem, UserError
 from imagemake.providers import provider_class
-from imagemake.release.closing import closing_words
+from imagemake.release.closing import closing_words, unsigned_words
+from imagemake.release.credentials import signing_of
 from imagemake.release.entries import VERDICTS, Entries
 from imagemake.release.forecast import Pace, forecast
 from imagemake.release.manifest import Entry, write_manifest
@@ -47,12 +48,14 @@ class Release:
         store: Where finished pictures are.
         work: The folder of tables and thumbnails.
         states: Where each request stands; looked up when it is written.
+        unsigned: Why files have no content credentials that were to have some, by file name.
     """
 
     order: Order
     store: Store
     work: Path
     states: list[State] = field(default_factory=list)
+    unsigned: dict[str, str] = field(default_factory=dict)
 
     def write(self) -> str:
         """Write it all, the record of what it was made of last, and return what to tell the user."""
@@ -86,8 +89,8 @@ class Release:
             schema_path=folder / "manifest.schema.json",
             measures=[measure.identity for measure in self.order.campaign.validation.measures_needed()],
         )
-        write_record(self.order, self.states, self.store, self.work)
-        return closing_words(metrics, folder, len(sheets))
+        write_record(self.order, self.states, self.store, self.work, self.unsigned)
+        return "\n".join([closing_words(metrics, folder, len(sheets)), *unsigned_words(self.unsigned)])
 
     def _write_sidecars(self, entries: Sequence[Entry], folder: Path) -> None:
         metadata = self.order.campaign.metadata
@@ -126,11 +129,14 @@ class Release:
             if path.name not in expected:
                 path.unlink()
         memory = ReleasedBefore(self.work / "released" / f"{self.order.scope}.json")
-        placing = Placing(self.store.finished, self.order.campaign.metadata, memory)
+        campaign = self.order.campaign
+        placing = Placing(self.store.finished, campaign.metadata, memory, signing_of(campaign, self.store))
         released: dict[str, dict[str, Released]] = {}
         damaged: dict[str, State] = {}
-        for _, one, result in placing.place_all(wanted, of_state.generated_at):
+        for path, one, result in placing.place_all(wanted, of_state.generated_at):
             if isinstance(result, Released):
+                if result.unsigned is not None:
+                    self.unsigned[path.name] = result.unsigned
                 released.setdefault(one.state.request.name, {})[one.output] = result
             else:
                 print(f"imagemake: {result}; run again to finish it anew", file=sys.stderr)
@@ -214,9 +220,12 @@ def link_one(order: Order, target: Path, store: Store, work: Path) -> None:
         reasons = "; ".join(map(str, state.reasons)) or state.why
         remedy = "Edit its row or the prompt, or decide about it in config/reviews.csv."
         raise UserError(Problem(str(target), f"there is no such picture ({state.stage.value}: {reasons})", remedy))
-    placing = Placing(store.finished, order.campaign.metadata, ReleasedBefore(None))
+    signing = signing_of(order.campaign, store)
+    placing = Placing(store.finished, order.campaign.metadata, ReleasedBefore(None), signing)
     wanted = Wanted(state, order.file_names.output_of(state.request, target.name))
     try:
-        placing.place(wanted, target, Entries(order, store, ()).generated_at(state))
+        released = placing.place(wanted, target, Entries(order, store, ()).generated_at(state))
     except DamagedError as error:
         raise UserError(Problem(str(target), str(error), "Run again: it is then finished anew.")) from error
+    if released.unsigned is not None:
+        print(*unsigned_words({target.name: released.unsigned}), sep="\n", file=sys.stderr)

@@ -32,6 +32,7 @@ from imagemake.recipe import LARGEST_EXACT_INTEGER, SEED_BITS
 from imagemake.wanted.chosen import Chosen, Measures, Quantity, ReasonCode, Step, chosen_measure
 from imagemake.wanted.comparisons import comparable
 from imagemake.wanted.config_problems import TAGS, Mistake, dotted, mistake, mistakes, problems_of
+from imagemake.wanted.credentials import C2pa
 from imagemake.wanted.metadata import Metadata
 from imagemake.wanted.model_settings import ModelRule, ModelSettings, as_in_model
 from imagemake.wanted.settings import MAIN, Cell, ColumnName, Section, TemplateText, Text, Values
@@ -436,6 +437,11 @@ class Campaign(Section):
     postprocess: Postprocess = Field(default_factory=Postprocess, description="How accepted pictures are finished.")
     metadata: Metadata = Field(
         default_factory=Metadata, description="What goes with each released picture, to say where it came from."
+    )
+    c2pa: C2pa | None = Field(
+        None,
+        description="Content credentials (C2PA): the certificate that released pictures are signed with. Without this "
+        "section nothing is signed and nothing claimed. `pip install 'imagemake[c2pa]'`.",
     )
     pilot: Pilot = Field(default_factory=Pilot, description="The small run before the large one.")
     small: Small = Field(default_factory=Small, description="The run between the pilot and the full one.")

@@ -1,0 +1,50 @@
+"""Content credentials: with which certificate released pictures are signed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from imagemake.wanted.config_problems import mistake
+from imagemake.wanted.settings import Section, Text
+
+Algorithm = Literal["es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519"]
+
+
+def _address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise mistake("this is no address of a time stamping authority.", "Give one that begins with https://.")
+    if parts.username is not None or parts.password is not None:
+        raise mistake("the address holds a user or a password.", "Use an authority that asks for none.")
+    return url
+
+
+class C2pa(Section):
+    """Content credentials (C2PA): a signed record in each released picture of who released it and what was done to it.
+
+    The private key comes from the environment only: IMAGEMAKE_C2PA_KEY holds it as PEM text, or IMAGEMAKE_C2PA_KEY_FILE
+    names a file outside of the project. Changing this section makes and finishes no picture anew.
+    """
+
+    certificate: Text = Field(
+        description="Path of the certificate in PEM form, from the project's folder, or absolute: the signer's own "
+        "first, then those of its issuers. No key is in it.",
+        examples=["config/c2pa.pem"],
+    )
+    algorithm: Algorithm | None = Field(
+        None, description="How it is signed; null takes what fits the certificate's key, ps256 for RSA."
+    )
+    time_stamp_url: Annotated[Text, AfterValidator(_address)] | None = Field(
+        None,
+        description="Address of an RFC 3161 time stamping authority, which is asked once a signature. Without one "
+        "nothing is asked over the network, and a signature counts only until the certificate expires.",
+        examples=["https://tsa.example.com"],
+    )
+    trust: Text | None = Field(
+        None,
+        description="Path of a PEM file with the root certificates whose signers `imagemake inspect` calls trusted.",
+        examples=["config/trusted-roots.pem"],
+    )
