@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SHEET_VERSION = 1  # raised when the same pictures and settings may give another sheet
 TELL_EVERY_S = 10.0
+MOST_AT_ONCE = 4  # pictures in memory: an upscaled one has up to 600 MB
 
 
 class Sheets:
@@ -97,7 +98,7 @@ class Sheets:
         from imagemake.postprocess.encode import encode
 
         paths = self._paths(group)
-        with ThreadPoolExecutor() as pool:  # decoding and resizing let go of the interpreter's lock
+        with ThreadPoolExecutor(MOST_AT_ONCE) as pool:  # decoding and resizing let go of the interpreter's lock
             members = pool.map(lambda state: self._member(group, state, damaged), states)
             image, boxes = draw_sheet(members, len(states), group.sheet)
         if not damaged.keys().isdisjoint(state.request.name for state in states):
