@@ -33,6 +33,7 @@ from imagemake.wanted.comparisons import comparable
 from imagemake.wanted.config_problems import TAGS, Mistake, mistake, mistakes, problems_of
 from imagemake.wanted.metadata import Metadata
 from imagemake.wanted.model_settings import ModelRule, ModelSettings, as_in_model
+from imagemake.wanted.places import Publish, SharedStore
 from imagemake.wanted.settings import Cell, ColumnName, Section, TemplateText, Text, Values
 from imagemake.wanted.stages import Gates, Pilot, Small
 
@@ -355,6 +356,10 @@ class Campaign(Section):
         default_factory=Alerts, description="Messages about a run, to mail, Slack, a webhook and so on."
     )
     report: Report = Field(default_factory=Report, description="The contact sheet of a release.")
+    store: SharedStore = Field(
+        default_factory=SharedStore, description="Pictures that a team shares, so that nobody pays for them twice."
+    )
+    publish: Publish = Field(default_factory=Publish, description="Where `imagemake publish` puts a release, and how.")
     models: Mapping[str, Mapping[str, ModelFacts]] = Field(
         default_factory=dict,
         description="What is known about models that this version does not know or knows wrongly, by provider and "
