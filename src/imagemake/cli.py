@@ -10,8 +10,9 @@ from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
 
-from imagemake import batches_command
+from imagemake import batches_command, publish_command
 from imagemake.batches_command import add_batches_options
+from imagemake.publish_command import add_publish_options
 
 DESCRIPTION = """\
 make for AI images. The builds themselves are Snakemake's:
@@ -137,6 +138,15 @@ def _parser() -> argparse.ArgumentParser:
             help="list, collect and cancel what is at a provider as a half-price batch",
             description=batches_command.DESCRIPTION,
             epilog=batches_command.EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
+    add_publish_options(
+        commands.add_parser(
+            "publish",
+            help="put a release on S3 or elsewhere: what changed, the manifest last",
+            description=publish_command.DESCRIPTION,
+            epilog=publish_command.EXAMPLES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )

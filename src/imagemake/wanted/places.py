@@ -62,7 +62,7 @@ class Publish(Section):
         "so that readers see all of one release or all of the next. plain: the names of results/, one after the other "
         "replaced in place; addresses stay the same, and readers can see a mixture for as long as it takes.",
     )
-    parallel: int = Field(16, ge=1, le=256, description="Files sent at once.")
+    parallel: int = Field(16, ge=1, le=256, description="Most files that are sent at once, a whole number to 256.")
     timeout_s: float = Field(
         60.0,
         gt=0,
