@@ -79,8 +79,9 @@ def _publish(options: argparse.Namespace) -> int:
     from imagemake.publishing.publisher import Publisher
     from imagemake.release.manifest import read_manifest
     from imagemake.remote.storage import Storage
+    from imagemake.wanted.config_file import read_campaign
 
-    settings = _settings(options.config)
+    settings = read_campaign(options.config).publish
     address = _address(options, settings)
     folder = options.folder or RESULTS[options.scope]
     rows = read_manifest(_manifest_of(folder))
@@ -144,21 +145,6 @@ class _Progress:
             self._told_at = now
             sizes = f"{_size(self._bytes)} of {_size(self.all_bytes)}"
             print(f"imagemake: {self._done:,} of {_files(self._n_files)}, {sizes}", file=sys.stderr, flush=True)
-
-
-def _settings(config: Path) -> Publish:
-    import yaml
-
-    from imagemake.problems import Problem, UserError
-    from imagemake.wanted.campaign import load_campaign
-
-    try:
-        return load_campaign(yaml.safe_load(config.read_bytes()), where=str(config)).publish
-    except OSError as error:
-        remedy = "Run this where the Snakefile is, or name the configuration with --config."
-        raise UserError(Problem(str(config), f"{error.strerror}", remedy)) from None
-    except yaml.YAMLError as error:
-        raise UserError(Problem(str(config), f"it is no YAML: {error}", "Correct it.")) from None
 
 
 def _address(options: argparse.Namespace, settings: Publish) -> str:

@@ -83,6 +83,7 @@ class Entry:
         measures: Quantities that were read from the picture.
         cached: Whether the raw picture was there before this run.
         tries: Calls made for the shown attempt's key, ever.
+        shared: Whether the raw picture came from the team's store, so that somebody else paid for it.
         history: Earlier attempts, oldest first.
     """
 
@@ -122,6 +123,7 @@ class Entry:
     measures: Mapping[str, Value] = field(default_factory=dict)
     cached: bool = False
     tries: int = 0
+    shared: bool = False
     history: tuple[EarlierAttempt, ...] = ()
 
     @property
@@ -175,6 +177,7 @@ _COLUMNS = {
     "raw_digest": "text",
     "cached": "flag",
     "tries": "whole",
+    "shared": "flag",
     "history": "json",
 }
 _LONGEST_CELL = 2**31 - 1

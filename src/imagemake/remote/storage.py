@@ -68,8 +68,12 @@ class Storage:
     def get(self, name: str, most_bytes: int) -> bytes | None:
         """Fetch a file; None where there is none.
 
+        Args:
+            name: Below the address.
+            most_bytes: As many are fetched; one more tells that the file is larger.
+
         Raises:
-            PlaceError: If it cannot be fetched, or is larger than it may be.
+            PlaceError: If it cannot be fetched.
         """
 
         def ask() -> bytes | None:
@@ -85,10 +89,7 @@ class Storage:
                     return b""
                 raise
 
-        data = self._ask(ask)
-        if data is not None and len(data) > most_bytes:
-            raise in_words(ValueError(f"{name} is larger than {most_bytes:,} bytes"), self.address)
-        return data
+        return self._ask(ask)
 
     def put(self, name: str, data: bytes, content_type: str, cache_control: str | None = None) -> str | None:
         """Write a file, whole.
