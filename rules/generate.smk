@@ -27,6 +27,7 @@ rule generate:
             "models",
             "budget_usd",
             "limits",
+            "store",
             "alerts",
         ),
     # shell, not script: a `script:` job starts four times slower, and reruns when the file's mtime moves.

@@ -17,7 +17,9 @@ def main() -> None:
     parser.add_argument("--outcomes", type=Path, required=True, help="where the outcomes go, JSON Lines")
     parser.add_argument("--calls", type=int, required=True, help="calls at once; 0: only collect batches")
     parser.add_argument(
-        "--settings", required=True, help="sections campaign, model, more_models, models, budget_usd, limits, alerts"
+        "--settings",
+        required=True,
+        help="sections campaign, model, more_models, models, budget_usd, limits, store, alerts",
     )
     parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
     parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")

@@ -1,7 +1,8 @@
 """A real S3 server on this machine: rclone, which keeps objects as plain files and refuses wrong secrets.
 
 It answers with the MD5 of an object as its ETag, keeps content type and cache headers for as long as it runs, and does
-not enforce ``If-None-Match``.
+not enforce ``If-None-Match``. What is changed in its folder behind its back it may see only minutes later (with a
+``--dir-cache-time`` of 0 it would see that at once, and hang for ever in the third request).
 """
 
 from __future__ import annotations
@@ -74,8 +75,7 @@ def an_s3_server(folder: Path, *buckets: str) -> Iterator[S3Server]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     where = ("--addr", "127.0.0.1:0", "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}", "--config", "/dev/null")
-    caches = ("--dir-cache-time", "0", "--vfs-cache-mode", "off")
-    command = [rclone(), "serve", "s3", str(folder), *where, *caches]
+    command = [rclone(), "serve", "s3", str(folder), *where]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         server = S3Server(folder, _address(process))

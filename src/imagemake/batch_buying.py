@@ -27,6 +27,7 @@ from imagemake.providers import Failure as ProviderFailure
 from imagemake.providers import ProviderError
 from imagemake.providers.batches import BatchProvider
 from imagemake.sent_pictures import upload_for_batch
+from imagemake.sharing.exchange import Exchange
 from imagemake.store import Store
 from imagemake.submissions import Step, Submission, Submissions
 
@@ -48,6 +49,7 @@ class BatchBuyer:
         model_of: The model table's entry for a model name; None where it has none.
         file_limits: What one file of requests may hold.
         failures: Why a key has no picture, as far as this job knows.
+        exchange: Takes from the team before something is submitted; None where there is no team.
         follower: Waits for what was submitted, by this job or another, and collects it.
     """
 
@@ -61,6 +63,7 @@ class BatchBuyer:
     model_of: Callable[[str], Model | None]
     file_limits: FileLimits = OF_A_FILE
     failures: dict[str, Failure] = field(default_factory=dict)
+    exchange: Exchange | None = None
     follower: Follower = field(init=False)
     _reserved: dict[str, Decimal] = field(default_factory=dict)
     _tried: Counter[str] = field(default_factory=Counter)
@@ -90,6 +93,9 @@ class BatchBuyer:
         while chosen := [item for item in wanted.values() if self._may_ask(item)]:
             endpoint = chosen[0].recipe.endpoint
             await self._pause_before([item for item in chosen if self.failures.pop(item.key, None)], endpoint)
+            if self.exchange is not None:
+                await asyncio.to_thread(self.exchange.take_all, chosen)
+                chosen = [item for item in chosen if self.store.raw.find(item.key) is None]
             for group in groups_of(chosen, self.provider.batch_request, self.file_limits):
                 await self._submit(group)
             self._excuse(endpoint)

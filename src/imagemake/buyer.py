@@ -28,6 +28,7 @@ from imagemake.providers import Answer, Provider, ProviderError
 from imagemake.providers import Failure as ProviderFailure
 from imagemake.providers.references import answer_to
 from imagemake.sent_pictures import SentPictures
+from imagemake.sharing.exchange import Exchange
 from imagemake.store import DamagedError, Held, Store
 from imagemake.submissions import Submissions
 
@@ -74,6 +75,7 @@ class Buyer:
         title: Whose pictures these are, for messages; empty where a job has one model.
         stopped_by: The error after which no call can succeed.
         done: Pictures that are there, and failures by reason, so far.
+        exchange: Takes from the team before a call, and gives after it; None where there is no team.
         sent_pictures: Reads reference pictures.
     """
 
@@ -88,6 +90,7 @@ class Buyer:
     title: str = ""
     stopped_by: ProviderError | None = None
     done: Counter[str] = field(default_factory=Counter)
+    exchange: Exchange | None = None
     sent_pictures: SentPictures = field(init=False)
     _submissions: Submissions = field(init=False)
 
@@ -157,6 +160,10 @@ class Buyer:
             return replace(item, raw=held)
         if self.provider.paid and self._submissions.holds(item.key):
             return replace(item, failure=IN_A_BATCH)
+        if self.exchange is not None and self.provider.paid:
+            held = await asyncio.to_thread(self.exchange.take, item)
+            if held is not None:
+                return replace(item, raw=held)
         failure = STOPPED
         for tried in range(1, self.limits.tries + 1):
             await self.gate.wait_for_start()
@@ -220,7 +227,7 @@ class Buyer:
         held = await self._keep(item.key, answer)
         cost = _cost(model, answer.usage, paid=self.provider.paid)
         self.purse.settle(reserved, cost)
-        await self._write(
+        end = await self._write(
             self.journal.closed,
             call,
             Outcome.MADE,
@@ -232,6 +239,8 @@ class Buyer:
             seconds=round(time.monotonic() - start, 3),
             digest=held.digest,
         )
+        if self.exchange is not None and self.provider.paid:
+            self.exchange.give(held, item.recipe.as_dict(), end)
         self.gate.heed(answer.headers, answer.usage)
         self.gate.went_well()
         return held

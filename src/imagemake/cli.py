@@ -10,9 +10,11 @@ from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
 
-from imagemake import batches_command, schema_command
+from imagemake import batches_command, publish_command, schema_command, share_command
 from imagemake.batches_command import add_batches_options
+from imagemake.publish_command import add_publish_options
 from imagemake.schema_command import add_schema_options
+from imagemake.share_command import add_share_options
 
 DESCRIPTION = """\
 make for AI images. The builds themselves are Snakemake's:
@@ -30,6 +32,7 @@ Reads store/journal, where every call to a provider is written down before it is
   pictures made               how many of them brought a picture
   billed USD                  the costs that are known; refused and failed calls cost nothing
   cost unknown                calls that "billed USD" leaves out, because nobody said what they cost
+  from the team               pictures that came from the team's store (store.remote): no call, no cost
   outcome unknown, worst USD  what calls without an outcome can have cost at most; those in flight are among them
 """
 LEDGER_EXAMPLES = """\
@@ -156,6 +159,23 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )
+    add_publish_options(
+        commands.add_parser(
+            "publish",
+            help="put a release on S3 or elsewhere: what changed, the manifest last",
+            description=publish_command.DESCRIPTION,
+            epilog=publish_command.EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
+    add_share_options(
+        commands.add_parser(
+            "share",
+            help="put what was paid for here into the team's store, as far as it lacks it",
+            description=share_command.DESCRIPTION,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
     return parser
 
 
@@ -170,7 +190,9 @@ def _add_ledger_options(ledger: argparse.ArgumentParser) -> None:
     ledger.add_argument("--until", metavar="YYYY-MM-DD", help="calls sent on that day (UTC) or earlier")
     for column in ("model", "campaign", "name"):
         ledger.add_argument(f"--{column}", metavar="GLOB", help=f"calls whose {column} matches, such as 'A*'")
-    ledger.add_argument("--outcome", metavar="NAME", help="made, refused, failed, unreadable, unknown or waiting")
+    ledger.add_argument(
+        "--outcome", metavar="NAME", help="made, refused, failed, unreadable, unknown, waiting or shared"
+    )
     ledger.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: table")
     ledger.set_defaults(run=_ledger)
 

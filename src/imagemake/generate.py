@@ -18,6 +18,7 @@ from imagemake.models import Model, load_models
 from imagemake.pace import Gate, SharedPace
 from imagemake.providers import Provider, ProviderError, provider_class
 from imagemake.providers.batches import BatchProvider
+from imagemake.sharing.exchange import Exchange, exchange_of
 from imagemake.side_by_side import Work, buy_side_by_side
 from imagemake.store import Store
 from imagemake.submissions import Submissions
@@ -66,8 +67,8 @@ def generate_for_job(
 
     Args:
         items: The batch: of models that are called one by one, or of one that takes batches.
-        sections: The campaign's sections ``campaign``, ``model``, ``more_models``, ``models``, ``budget_usd`` and
-            ``limits``.
+        sections: The campaign's sections ``campaign``, ``model``, ``more_models``, ``models``, ``budget_usd``,
+            ``limits`` and ``store``.
         job: Name for the journal file.
         calls: Calls at once; with 0, what waits in a batch is collected, and nothing is asked for one by one.
         store: The store's folder.
@@ -79,11 +80,27 @@ def generate_for_job(
     Raises:
         StoppedError: If no call can succeed until the user does something.
     """
-    shelf = Store(store)
-    held = {item.key: shelf.raw.find(item.key) for item in items}
-    if all(held.values()):
-        return [replace(item, raw=held[item.key]) for item in items]
-    return _Job(sections, shelf, job, calls, work).make(items)
+    shelf = Store(store, shares=sections.store.remote is not None)
+    made = _held(shelf, items)
+    if made is not None:
+        return made
+    try:
+        with exchange_of(sections.store, shelf, sections.campaign, job, items) as exchange:
+            if exchange is not None:
+                exchange.take_all(items)
+                made = _held(shelf, items)
+            made = made or _Job(sections, shelf, job, calls, work, exchange).make(items)
+            if exchange is not None:
+                exchange.give_marked({item.key for item in items})
+            return made
+    except KeyboardInterrupt:
+        raise ToldToStopError("stopped; what was not shared yet is shared later") from None
+
+
+def _held(store: Store, items: Sequence[Item]) -> list[Item] | None:
+    """Return the items with their pictures, if the store holds all of them."""
+    held = {item.key: store.raw.find(item.key) for item in items}
+    return [replace(item, raw=held[item.key]) for item in items] if all(held.values()) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +112,7 @@ class _Job:
     name: str
     calls: int
     work: Path
+    exchange: Exchange | None = None
 
     def make(self, items: Sequence[Item]) -> list[Item]:
         by_server: dict[Server, list[Item]] = {}
@@ -133,6 +151,7 @@ class _Job:
         sections, purse = self.sections, self._purse(paid=_class(server).paid)
         name, model_of = server[0], self._model_of(server)
         buyer = BatchBuyer(provider, name, self.store, sections.limits, purse, sections.campaign, self.name, model_of)
+        buyer.exchange = self.exchange
         return await _by_batches(buyer, items, buys=buys)
 
     async def _one_by_one(
@@ -167,6 +186,7 @@ class _Job:
                 buyer = Buyer(
                     provider, self.store, journal, sections.limits, gate, purse, sections.campaign, model_of, model
                 )
+                buyer.exchange = self.exchange
                 found.append((buyer, items))
         return found
 

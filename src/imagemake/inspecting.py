@@ -201,7 +201,8 @@ def _digests_of(row: Row) -> set[str]:
 def _told(call: Call) -> Mapping[str, Any]:
     cost_usd = listed(call)["cost_usd"]
     told = {**listed(call), "cost_usd": None if cost_usd is None else float(cost_usd), "key": call.sent["key"]}
-    return {**told, "message": (call.closed or {}).get("message")}
+    closed = call.closed or {}
+    return {**told, "message": closed.get("message"), "origin": closed.get("origin")}
 
 
 def _in_file(file: FileFacts | None, row: Row | None) -> Iterator[str]:

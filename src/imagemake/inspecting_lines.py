@@ -125,6 +125,11 @@ def _call_words(call: Mapping[str, Any]) -> str:
     seconds = "" if call["seconds"] is None else f", {call['seconds']:.1f} s"
     why = "".join(f", {call[name]}" for name in ("code", "message") if call[name])
     request = f", request {call['request_id']}" if call["request_id"] else ""
+    if call.get("origin"):
+        origin = call["origin"]
+        paid = "an unknown cost" if origin["cost_usd"] is None else f"${origin['cost_usd']:.4f}"
+        made = origin["generated_at"] or "an unknown time"
+        return f"{call['at']} came from {origin['store']}, made there for {paid} at {made}{request}"
     return f"{call['at']} attempt {call['attempt'] + 1}: {call['outcome']}{why}, {cost}{seconds}{request}"
 
 

@@ -32,6 +32,7 @@ class Outcome(StrEnum):
     FAILED = "failed"  # nothing was made, nothing billed
     UNREADABLE = "unreadable"  # billed, but no picture came
     UNKNOWN = "unknown"  # sent, and no answer: possibly billed
+    SHARED = "shared"  # no call: the picture came from the team's store, and somebody else paid
     WAITING = "waiting"  # in a batch of the provider, whose results were not collected yet; never written
 
 
@@ -103,10 +104,38 @@ class Journal:
         self._append({"event": "sent", "call": call, "at": _now(), **fields})
         return call
 
-    def closed(self, call: str, outcome: Outcome, **fields: Any) -> None:
-        """Write down how a call ended; what is None is left out."""
+    def arrived(self, **fields: Any) -> None:
+        """Write down a picture that came from the team's store; for it, nobody was asked, and nothing was paid.
+
+        Args:
+            fields: As for `sent`; and ``digest``, ``request_id`` and ``origin``, which tell who made it.
+        """
+        call, now = uuid.uuid4().hex, _now()
+        of_end = {name: fields.pop(name, None) for name in ("digest", "request_id", "origin")}
+        known: dict[str, Any] = {name: value for name, value in of_end.items() if value is not None}
+        sent: dict[str, Any] = {"event": "sent", "call": call, "at": now, "tried": 0, "worst_usd": 0.0, **fields}
+        end: dict[str, Any] = {
+            "event": "closed",
+            "call": call,
+            "at": now,
+            "outcome": Outcome.SHARED.value,
+            "cost_usd": 0.0,
+            **known,
+        }
+        end["key"] = fields["key"]
+        lines = [orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in (sent, end)]
+        self._append_bytes(b"".join(lines))
+
+    def closed(self, call: str, outcome: Outcome, **fields: Any) -> Mapping[str, Any]:
+        """Write down how a call ended; what is None is left out.
+
+        Returns:
+            The record.
+        """
         known = {name: value for name, value in fields.items() if value is not None}
-        self._append({"event": "closed", "call": call, "at": _now(), "outcome": outcome.value, **known})
+        record = {"event": "closed", "call": call, "at": _now(), "outcome": outcome.value, **known}
+        self._append(record)
+        return record
 
     def _append(self, record: Mapping[str, Any]) -> None:
         self._append_bytes(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))

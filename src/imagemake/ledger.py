@@ -141,6 +141,7 @@ class Tally:
         cost_unknown: Calls whose cost is not known; none of it is in `billed_usd`.
         unknown: Calls of unknown outcome.
         worst_usd: What the calls of unknown outcome can have cost at most; None where one of them has no known bound.
+        shared: Pictures that came from the team's store, for which there was no call.
     """
 
     calls: int = 0
@@ -149,10 +150,14 @@ class Tally:
     cost_unknown: int = 0
     unknown: int = 0
     worst_usd: Decimal | None = Decimal(0)
+    shared: int = 0
 
     def add(self, call: Call) -> None:
         """Count one more call."""
         outcome, cost_usd = call.outcome, cost_of(call)
+        if outcome is Outcome.SHARED:
+            self.shared += 1
+            return
         self.calls += 1
         self.made += outcome is Outcome.MADE
         if cost_usd is None:
@@ -176,6 +181,7 @@ class Tally:
             cost_unknown=self.cost_unknown + other.cost_unknown,
             unknown=self.unknown + other.unknown,
             worst_usd=None if None in bounds else sum(filter(None, bounds), Decimal(0)),
+            shared=self.shared + other.shared,
         )
 
 

@@ -25,12 +25,14 @@ BLOCK_ROWS = 500  # rows that are aligned at a time, so that the first of many c
 CENT = ",.2f"
 EXACT = ".6f"  # what the journal holds
 
+SHARED = "shared"  # a column only where there is a team's store
 TALLY = ("calls", "made", "billed_usd", "cost_unknown", "worst_usd")
 LISTED = ("at", "name", "attempt", "try", "model", "outcome", "code", "seconds", "cost_usd", "request_id")
-NUMBERS = {*TALLY, "attempt", "try", "seconds", "cost_usd"}
+NUMBERS = {*TALLY, SHARED, "attempt", "try", "seconds", "cost_usd"}
 OFTEN_NONE = {"code", "request_id"}  # most calls have no error code: that is not unknown
 
 HEADINGS = {
+    SHARED: "from the team",
     "made": "pictures made",
     "billed_usd": "billed USD",
     "cost_unknown": "cost unknown",
@@ -50,14 +52,17 @@ def lines_of_sums(sums: Sums, form: str) -> Iterator[str]:
         sums: What to write.
         form: One of `FORMATS`.
     """
-    columns = (*sums.by, *TALLY)
-    groups = ({**dict(zip(sums.by, group, strict=True)), **_fields(tally)} for group, tally in sums.groups.items())
+    told = (*TALLY, SHARED) if sums.total.shared else TALLY
+    columns = (*sums.by, *told)
+    groups = (
+        {**dict(zip(sums.by, group, strict=True)), **_fields(tally, told)} for group, tally in sums.groups.items()
+    )
     if form == "json":
         yield '{"groups": ['
         yield from _separated(groups)
-        yield f'], "total": {_json(_fields(sums.total))}}}'
+        yield f'], "total": {_json(_fields(sums.total, told))}}}'
         return
-    total = {**dict.fromkeys(sums.by, ""), sums.by[0]: TOTAL, **_fields(sums.total)}
+    total = {**dict.fromkeys(sums.by, ""), sums.by[0]: TOTAL, **_fields(sums.total, told)}
     rows = chain(groups, [total])
     yield from _table(columns, rows, CENT) if form == "table" else _csv(columns, rows)
 
@@ -78,8 +83,8 @@ def lines_of_calls(calls: Iterable[Call], form: str) -> Iterator[str]:
     yield from _table(LISTED, rows, EXACT) if form == "table" else _csv(LISTED, rows)
 
 
-def _fields(tally: Tally) -> Row:
-    return {name: getattr(tally, name) for name in TALLY}
+def _fields(tally: Tally, names: Sequence[str]) -> Row:
+    return {name: getattr(tally, name) for name in names}
 
 
 def _table(columns: Sequence[str], rows: Iterable[Row], usd_form: str) -> Iterator[str]:

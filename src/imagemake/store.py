@@ -9,6 +9,7 @@ hashing a file against its own name, and there is no index that could be wrong.
 | finished/ | finished pictures, by the key of the raw picture and the steps |
 | references/ | reference pictures and masks that were sent with prompts, by their digest |
 | signatures/ | content credentials of released pictures, by what each was made of |
+| unshared/ | an empty file for each picture that the team's store does not have yet, where there is one |
 | damaged/ | files whose bytes no longer fit their name, moved out of the way |
 | unreadable/ | answers that were paid for and hold no picture |
 """
@@ -125,16 +126,33 @@ class Shelf:
         return aside
 
 
+class _MarkingShelf(Shelf):
+    """Leaves a mark for each picture that is paid for, before its bytes: it is to be shared."""
+
+    def __init__(self, folder: Path, damaged: Path, unshared: Path) -> None:
+        super().__init__(folder, damaged)
+        self._unshared = unshared
+
+    def put(self, key: str, data: bytes, *, durable: bool, extension: str | None = None) -> Held:
+        if durable:
+            self._unshared.mkdir(parents=True, exist_ok=True)
+            (self._unshared / key).touch()
+        return super().put(key, data, durable=durable, extension=extension)
+
+
 class Store:
     """The folder of everything that was paid for.
 
     Args:
         root: Usually ``store/``.
+        shares: Whether what is paid for is marked as something that a team is to get.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, shares: bool = False) -> None:
         self.root = root
-        self.raw = Shelf(root / "raw", root / "damaged" / "raw")
+        self.unshared = root / "unshared"
+        raw, damaged = root / "raw", root / "damaged" / "raw"
+        self.raw = _MarkingShelf(raw, damaged, self.unshared) if shares else Shelf(raw, damaged)
         self.finished = Shelf(root / "finished", root / "damaged" / "finished")
         self.references = Shelf(root / "references", root / "damaged" / "references")
         self.signatures = Shelf(root / "signatures", root / "damaged" / "signatures")

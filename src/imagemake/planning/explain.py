@@ -31,7 +31,13 @@ ENDS = {
 STARTS = {Stage.GENERATE: "to generate", Stage.VALIDATE: "to validate", Stage.FINISH: "to finish"}
 
 
-def summary(order: Order, states: Sequence[State], open_ones: Sequence[State], inventory: Inventory) -> str:
+def summary(
+    order: Order,
+    states: Sequence[State],
+    open_ones: Sequence[State],
+    inventory: Inventory,
+    shared: Collection[str] = (),
+) -> str:
     """Say in words where the requests stand and what will be done about them.
 
     Args:
@@ -39,6 +45,7 @@ def summary(order: Order, states: Sequence[State], open_ones: Sequence[State], i
         states: Where each request stands.
         open_ones: What this run will do something about.
         inventory: What there is.
+        shared: Keys that the team's store has.
     """
     lines = [standing(order, counts(states))]
     for stage, words in STARTS.items():
@@ -49,7 +56,8 @@ def summary(order: Order, states: Sequence[State], open_ones: Sequence[State], i
     if skipped:
         lines.append(f"  {skipped:>7,} not in this run: `only` leaves them as they are")
     to_generate = [state for state in open_ones if state.stage is Stage.GENERATE]
-    lines += _money(to_generate, order, inventory)
+    lines += _from_team(to_generate, shared)
+    lines += _money([state for state in to_generate if state.key not in shared], order, inventory)
     lines += _in_doubt([*to_generate, *(state for state in states if state.stage is Stage.HELD)], inventory)
     lines += open_batches(order, inventory.submissions, {state.key for state in states})
     if not open_ones:
@@ -99,6 +107,13 @@ def _reasons(why: Counter[str]) -> str:
     shown = [f"{words} ({n:,})" if len(why) > 1 else words for words, n in why.most_common(MOST_REASONS)]
     rest = len(why) - len(shown)
     return "; ".join([*shown, f"{rest} other reasons"] if rest > 0 else shown)
+
+
+def _from_team(to_generate: Sequence[State], shared: Collection[str]) -> Iterable[str]:
+    found = sum(state.key in shared for state in to_generate)
+    if found:
+        rest = "" if found < len(to_generate) else "; nothing is paid for"
+        yield f"  {_n(found, 'picture')} of these from the team's store{rest}."
 
 
 def _money(to_generate: Sequence[State], order: Order, inventory: Inventory) -> Iterable[str]:

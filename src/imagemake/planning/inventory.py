@@ -127,7 +127,7 @@ class Inventory:
             history.last, history.last_at = call.outcome, call.sent["at"]
             history.message = (call.closed or {}).get("message", "")
             facts.costs.add(call)
-            history.was_made |= call.outcome is Outcome.MADE
+            history.was_made |= call.outcome in (Outcome.MADE, Outcome.SHARED)
             if call.sent["attempt"] == 0:
                 facts.last_recipe[call.sent["name"]] = call.sent["recipe"]
         return facts

@@ -27,7 +27,8 @@ ALL = "all"
 PILOT = "pilot"
 SMALL = "small"
 IMAGE = "image/"
-NOT_SHOWN = ("limits", "batch_size", "alerts", "gates")  # sections that change nothing of what a release shows
+# Sections that change nothing of what a release shows.
+NOT_SHOWN = ("limits", "batch_size", "alerts", "gates", "store", "publish")
 
 
 @dataclass(frozen=True, slots=True)

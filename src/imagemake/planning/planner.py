@@ -33,6 +33,7 @@ from imagemake.release.entries import Entries
 from imagemake.release.metrics import metrics_of
 from imagemake.release.record import is_current, known_counts
 from imagemake.sent_pictures import keep_sent_pictures
+from imagemake.sharing.asking import keys_of_team, unshared_words
 from imagemake.store import Store
 from imagemake.submissions import Submissions
 from imagemake.wanted.campaign import Campaign
@@ -154,7 +155,9 @@ class Planner:
         current = not open_ones and is_current(order, states)
         if not current:
             warnings += check_credentials(self.campaign)
-        print(summary(order, states, open_ones, self._inventory), file=sys.stderr)
+        shared = keys_of_team(self.campaign.store, (state.recipe for state in to_generate), warnings.append)
+        print(summary(order, states, open_ones, self._inventory, shared), file=sys.stderr)
+        warnings += unshared_words(self.campaign.store, self._inventory.store)
         for warning in warnings:
             print(f"  Warning: {warning}", file=sys.stderr)
         if current:

@@ -92,6 +92,7 @@ COLUMNS: Mapping[str, Column] = {
     "raw_digest": _some("text", "SHA-256 of the shown attempt's raw picture; empty where none came", pattern=DIGEST),
     "cached": Column("flag", "Whether the raw picture was there before this run"),
     "tries": Column("whole", "Calls made for the shown attempt's key, ever"),
+    "shared": Column("flag", "Whether the raw picture came from the team's store, so that somebody else paid for it"),
     "history": _some("json", "Earlier attempts, oldest first: a list of objects"),
 }
 GROUPS: Mapping[str, Group] = {

@@ -28,6 +28,9 @@ VERDICTS: Mapping[Stage, Verdict] = {
 }
 
 
+BROUGHT = (Outcome.MADE, Outcome.SHARED)
+
+
 @dataclass(slots=True)
 class Calls:
     """The calls for one key: what they came to, and the one that made the picture, else the last."""
@@ -38,7 +41,7 @@ class Calls:
     def add(self, call: Call) -> None:
         """Count one more call."""
         self.tally.add(call)
-        if call.outcome is Outcome.MADE or self.told is None or self.told.outcome is not Outcome.MADE:
+        if call.outcome in BROUGHT or self.told is None or self.told.outcome not in BROUGHT:
             self.told = call
 
     @property
@@ -47,9 +50,16 @@ class Calls:
         return self.tally.calls
 
     @property
+    def is_shared(self) -> bool:
+        """Whether the picture came from the team's store."""
+        return self.told is not None and self.told.outcome is Outcome.SHARED
+
+    @property
     def cost_usd(self) -> float | None:
         """What they were billed, beside those without an answer; None where nobody knows."""
         tally = self.tally
+        if tally.shared and not tally.calls:
+            return 0.0  # somebody else paid
         if tally.calls == tally.unknown or tally.cost_unknown > tally.unknown:
             return None
         return float(tally.billed_usd)
@@ -89,7 +99,10 @@ class Entries:
     def generated_at(self, state: State) -> str | None:
         """Return when the raw picture of the shown attempt came; None where the journal does not tell."""
         calls = self._calls.get(state.key)
-        return (calls.told.closed or {}).get("at") if calls and calls.told and state.raw else None
+        if not (calls and calls.told and calls.told.closed and state.raw):
+            return None
+        closed = calls.told.closed
+        return (closed.get("origin") or {}).get("generated_at") if calls.is_shared else closed.get("at")
 
     def entry(self, state: State, released: Mapping[str, Released] | None = None) -> Entry:
         """Tell all there is to know about one request.
@@ -144,6 +157,7 @@ class Entries:
             measures=values_of(state.measured, checks, Wanted(recipe.prompt, request.variables)),
             cached=state.raw is not None and closed.get("at", "") < self._order.made_at,
             tries=calls.n,
+            shared=calls.is_shared and state.raw is not None,
             history=tuple(self._earlier(past) for past in state.past),
         )
 
@@ -170,7 +184,7 @@ class Entries:
         calls = self._calls.get(state.key)
         if calls is not None and calls.told is not None and state.stage is Stage.GENERATE:
             outcome, closed = calls.told.outcome, calls.told.closed or {}
-            if outcome not in (Outcome.MADE, Outcome.WAITING):
+            if outcome not in (*BROUGHT, Outcome.WAITING):
                 return "failed", (f"{outcome.value}: {closed.get('message', 'no answer came; possibly billed')}",)
         if state.key in self._left_out:
             return "pending", ("budget: it did not fit into what may be spent",)

@@ -109,7 +109,7 @@ def forecast(
 
 
 def _cost_usd(entries: Sequence[Entry], n: int) -> float | None:
-    costs = [entry.spent_usd for entry in entries]
+    costs = [entry.spent_usd for entry in entries if not entry.shared]  # what the team paid says nothing here
     known = [cost for cost in costs if cost is not None]
     return n * sum(known) / len(known) if known and len(known) == len(costs) else None
 

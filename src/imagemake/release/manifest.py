@@ -107,6 +107,7 @@ class Entry:
     measures: Mapping[str, Value] = field(default_factory=dict)
     cached: bool = False
     tries: int = 0
+    shared: bool = False
     history: tuple[EarlierAttempt, ...] = ()
 
     @property

@@ -25,6 +25,7 @@ class _Attempt(NamedTuple):
     unknown_calls: int
     unknown_worst_usd: float | None
     failures: Sequence[str]
+    shared: bool = False
 
 
 def metrics_of(entries: Iterable[Entry]) -> dict[str, Any]:
@@ -101,6 +102,7 @@ def _attempts(entry: Entry) -> list[_Attempt]:
             unknown_calls=entry.unknown_calls,
             unknown_worst_usd=entry.unknown_worst_usd,
             failures=entry.reasons if _failing(entry) else (),
+            shared=entry.shared,
         )
         attempts.append(shown)
     return attempts
@@ -109,13 +111,15 @@ def _attempts(entry: Entry) -> list[_Attempt]:
 def _of_attempts(attempts: Sequence[_Attempt]) -> dict[str, Any]:
     known = [attempt for attempt in attempts if attempt.cost_usd is not None]
     pictures = [attempt for attempt in attempts if attempt.picture]
+    bought = [attempt for attempt in pictures if not attempt.shared]  # else a release would look cheaper than it is
     unanswered = [attempt for attempt in attempts if attempt.unknown_calls]
     worst = [attempt.unknown_worst_usd for attempt in unanswered if attempt.unknown_worst_usd is not None]
     return {
         "calls": sum(attempt.tries for attempt in attempts),
         "mean_seconds_per_image": _mean([one.seconds for one in pictures if one.seconds is not None], 3),
         "cost_usd_total": round(sum(one.cost_usd or 0.0 for one in known), 6) if known or not attempts else None,
-        "mean_cost_usd_per_image": _mean([one.cost_usd for one in pictures if one.cost_usd is not None], 6),
+        "mean_cost_usd_per_image": _mean([one.cost_usd for one in bought if one.cost_usd is not None], 6),
+        "shared": len(pictures) - len(bought),
         "cost_unknown": len(attempts) - len(known),
         "unknown_calls": sum(attempt.unknown_calls for attempt in unanswered),
         "unknown_worst_usd": round(sum(worst), 6) if len(worst) == len(unanswered) else None,

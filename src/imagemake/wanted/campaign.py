@@ -35,6 +35,7 @@ from imagemake.wanted.config_problems import TAGS, Mistake, dotted, mistake, mis
 from imagemake.wanted.credentials import C2pa
 from imagemake.wanted.metadata import Metadata
 from imagemake.wanted.model_settings import ModelRule, ModelSettings, as_in_model
+from imagemake.wanted.places import Publish, SharedStore
 from imagemake.wanted.settings import MAIN, Cell, ColumnName, Section, TemplateText, Text, Values
 from imagemake.wanted.sheets import Sheet
 from imagemake.wanted.stages import Gates, Pilot, Small
@@ -458,6 +459,10 @@ class Campaign(Section):
         default_factory=Alerts, description="Messages about a run, to mail, Slack, a webhook and so on."
     )
     report: Report = Field(default_factory=Report, description="The contact sheet of a release.")
+    store: SharedStore = Field(
+        default_factory=SharedStore, description="Pictures that a team shares, so that nobody pays for them twice."
+    )
+    publish: Publish = Field(default_factory=Publish, description="Where `imagemake publish` puts a release, and how.")
     models: Mapping[str, Mapping[str, ModelFacts]] = Field(
         default_factory=dict,
         description="What is known about models that this version does not know or knows wrongly, by provider and "

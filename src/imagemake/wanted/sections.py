@@ -10,6 +10,7 @@ from imagemake.limits import Limits
 from imagemake.models import ModelFacts
 from imagemake.wanted.campaign import Campaign, Postprocess, Validation
 from imagemake.wanted.model_settings import ModelSettings
+from imagemake.wanted.places import SharedStore
 from imagemake.wanted.settings import Section
 
 
@@ -24,6 +25,7 @@ class Sections(Section):
     models: dict[str, dict[str, ModelFacts]] = Field(default_factory=dict)
     budget_usd: Budget = Field(default_factory=Budget)
     limits: Limits = Field(default_factory=Limits)
+    store: SharedStore = Field(default_factory=SharedStore)
     alerts: Alerts = Field(default_factory=Alerts)
     validation: Validation = Field(default_factory=Validation)
     postprocess: Postprocess = Field(default_factory=Postprocess)

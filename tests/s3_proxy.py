@@ -1,0 +1,133 @@
+"""A proxy in front of an S3 server that counts what passes, and is slow, full or lying on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-encoding", "expect"}
+
+
+class Passed(NamedTuple):
+    """One request: its method, its path, and the bytes of its body and of the answer's."""
+
+    method: str
+    path: str
+    sent_bytes: int
+    came_bytes: int
+
+
+class S3Proxy:
+    """Passes requests on, with their signatures.
+
+    Attributes:
+        passed: What passed since the last `reset`.
+        in_flight: Requests that are passing now.
+        delay_s: How long every write waits.
+        status: What every write is answered with instead of being passed on; 0 passes it on.
+        spoil: Changes the body of an answer to GET.
+        on_put: Called before each write is passed on.
+        faults: What `on_put` raised.
+    """
+
+    def __init__(self, behind: str) -> None:
+        self.behind = behind
+        self.endpoint = ""
+        self.passed: list[Passed] = []
+        self.in_flight = 0
+        self.delay_s = 0.0
+        self.status = 0
+        self.spoil: Callable[[bytes], bytes] = lambda body: body
+        self.on_put: Callable[[], object] = lambda: None
+        self.faults: list[BaseException] = []
+
+    def reset(self) -> None:
+        """Forget what passed."""
+        self.passed = []
+
+    def count(self, method: str) -> int:
+        """How many requests of a method passed."""
+        return len(self.paths(method))
+
+    def paths(self, method: str) -> list[str]:
+        """Their paths, in their order."""
+        return [one.path for one in self.passed if one.method == method]
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.in_flight += 1
+        try:
+            return await self._pass_on(request)
+        finally:
+            self.in_flight -= 1
+
+    async def _pass_on(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        if request.method == "PUT":
+            await asyncio.sleep(self.delay_s)
+            try:
+                await asyncio.to_thread(self.on_put)
+            except BaseException as error:
+                self.faults.append(error)
+            if self.status:
+                return web.Response(status=self.status, text="<Error><Code>QuotaExceeded</Code></Error>")
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
+        url = URL(self.behind + request.raw_path, encoded=True)
+        async with (
+            aiohttp.ClientSession(auto_decompress=False, skip_auto_headers=["Content-Type"]) as session,
+            session.request(request.method, url, headers=headers, data=body or None) as answer,
+        ):
+            came = await answer.read()
+            if request.method == "GET" and answer.status in (200, 206):
+                came = self.spoil(came)
+            self.passed.append(Passed(request.method, request.path, len(body), len(came)))
+            kept = {
+                name: value
+                for name, value in answer.headers.items()
+                if name.lower() not in {*HOP_BY_HOP, "content-length", "content-range"}
+            }
+            if request.method == "HEAD":
+                kept["Content-Length"] = answer.headers.get("Content-Length", "0")
+            return web.Response(status=answer.status, body=came or None, headers=kept)
+
+
+@contextmanager
+def an_s3_proxy(behind: str) -> Iterator[S3Proxy]:
+    """Serve one for a while.
+
+    Args:
+        behind: The server's address.
+    """
+    proxy, loop, started = S3Proxy(behind), asyncio.new_event_loop(), threading.Event()
+
+    async def serve() -> web.AppRunner:
+        app = web.Application(client_max_size=2**30)
+        app.router.add_route("*", "/{path:.*}", proxy.handle)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        proxy.endpoint = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        return runner
+
+    def run() -> None:
+        runner = loop.run_until_complete(serve())
+        started.set()
+        loop.run_forever()
+        loop.run_until_complete(runner.cleanup())
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    started.wait()
+    try:
+        yield proxy
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
