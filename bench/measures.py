@@ -8,6 +8,7 @@ MB) to work/bench once.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import subprocess
@@ -17,12 +18,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
+from io import BytesIO
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean, median
 from typing import Any, NamedTuple
 
 import cv2
+import numpy as np
 from labeled import (
     ABSENT,
     BLURRED,
@@ -57,6 +60,7 @@ from imagemake.pictures.color_words import named_colors
 from imagemake.pictures.object_words import counted, things_in
 from imagemake.pictures.picture import open_picture
 from imagemake.planning.consistency import Colored, Consistency, mean_color, odd_ones
+from imagemake.providers.preview import PreviewProvider
 from imagemake.recipe import Recipe
 from imagemake.store import Store
 from imagemake.validate import load_measures, validate_batch
@@ -64,6 +68,7 @@ from imagemake.wanted.chosen import chosen_measure
 
 Values = Mapping[str, Any]
 COLORS = ("red", "orange", "mustard", "green", "teal", "navy", "purple", "pink", "black", "beige")
+PRODUCTS = ("mug", "bottle", "chair", "lamp", "book", "hat", "shoe", "clock")
 SIDE_PX = 1024
 WITH_WEIGHTS = [name for name in BUILT_IN if name != "prompt"]  # no package ships what that one reads by
 DISTANCES = (5, 10)  # of colors that are odd in their group
@@ -251,6 +256,58 @@ def print_consistency() -> None:
     _print_odd_ones("#f5efe0 where the others are white", lambda thing: studio(thing, "#f5efe0"))
 
 
+def print_groups() -> None:
+    """Print how many good pictures are blamed in groups that differ as pictures of one thing do."""
+    sharp = [image for name, image in photographs().items() if name not in BLURRED]
+    groups = {
+        "crops of a photograph: 60 to 90 % of each side, at random places": [_crops(image) for image in sharp],
+        "exposures of a photograph: 80 to 120 % of each level": [_exposures(image, 0.2) for image in sharp],
+        "exposures of a photograph: 93 to 107 % of each level": [_exposures(image, 0.07) for image in sharp],
+        "preview renders of a product in one color, other seeds": [_renders(product, "red") for product in PRODUCTS],
+        "preview renders of a product, eight colors": [_renders(product, None) for product in PRODUCTS],
+    }
+    limits = " | ".join(f"blamed at `max_distance: {most:g}`" for most in DISTANCES)
+    print(f"\n| groups of eight good pictures | {limits} |\n{'|---' * (1 + len(DISTANCES))}|")
+    for title, of_title in groups.items():
+        pictures = [
+            Colored(f"{number} {place}", (str(number),), mean_color(str(read("colors", image)["palette"])))
+            for number, group in enumerate(of_title)
+            for place, image in enumerate(group)
+        ]
+        blamed = [odd_ones(pictures, Consistency(by=("thing",), max_distance=most)) for most in DISTANCES]
+        print(f"| {title} | {' | '.join(f'{len(found)} of {len(pictures)}' for found in blamed)} |")
+
+
+def _crops(image: Image.Image) -> list[Image.Image]:
+    random, crops = np.random.default_rng(6), []
+    for _ in range(8):
+        width, height = (round(side * random.uniform(0.6, 0.9)) for side in image.size)
+        left, top = (int(random.integers(0, most + 1)) for most in (image.width - width, image.height - height))
+        crops.append(image.crop((left, top, left + width, top + height)))
+    return crops
+
+
+def _exposures(image: Image.Image, spread: float) -> list[Image.Image]:
+    random = np.random.default_rng(6)
+    return [_cast(image, [1 + random.uniform(-spread, spread)] * 3) for _ in range(8)]
+
+
+def _renders(product: str, color: str | None) -> list[Image.Image]:
+    prompt = "Product photo of {} on a white background, {}."
+    colors = [color] * 8 if color else COLORS[:8]
+    recipes = [
+        Recipe("preview", "preview-1", prompt.format(product, one), seed, {"size": "512x512"})
+        for seed, one in enumerate(colors)
+    ]
+    return asyncio.run(_drawn(recipes))
+
+
+async def _drawn(recipes: Sequence[Recipe]) -> list[Image.Image]:
+    provider = PreviewProvider(base_url=None, timeout_s=60)
+    answers = [await provider.generate(recipe) for recipe in recipes]
+    return [Image.open(BytesIO(answer.picture)).convert("RGB") for answer in answers]
+
+
 def _cast(image: Image.Image, factors: Sequence[float]) -> Image.Image:
     table = [round(level * factor) for factor in factors for level in range(256)]
     return image.point(table)
@@ -380,7 +437,7 @@ def _parts_of(folder: Path, table: Path, names: Sequence[str]) -> float:
     return (time.process_time() - cpu_s) / len(items)
 
 
-PARTS = ("findings", "consistency", "costs", "throughput")
+PARTS = ("findings", "consistency", "groups", "costs", "throughput")
 
 
 def main() -> None:
