@@ -1,21 +1,31 @@
 """What each measure finds and misses on a small labeled set, and what it costs; prints the tables of docs/measures.md.
 
-Run it with ``python bench/measures.py``. It downloads four wheels with photographs (34 MB) to work/bench once.
+Run it with ``python bench/measures.py``, or with the names of some tables: ``python bench/measures.py throughput``
+tells pictures a second, and so needs a machine that does nothing else. It downloads four wheels with photographs (34
+MB) to work/bench once.
 """
 
 from __future__ import annotations
 
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
+from io import BytesIO
 from multiprocessing import get_context
 from pathlib import Path
-from statistics import median
-from typing import Any
+from statistics import mean, median
+from typing import Any, NamedTuple
 
 import cv2
+import numpy as np
 from labeled import (
     ABSENT,
     BLURRED,
@@ -40,8 +50,8 @@ from labeled import (
 from PIL import Image, ImageOps
 from pixels import as_provided, fresh, ms
 
-from imagemake.batch import Item
-from imagemake.measures import ALWAYS_READ, BUILT_IN, Measure, measure_class
+from imagemake.batch import Item, read_table, write_table
+from imagemake.measures import ALWAYS_READ, BUILT_IN, measure_class
 from imagemake.measures.background import Background
 from imagemake.measures.colors import Colors
 from imagemake.measures.objects import Objects
@@ -50,6 +60,7 @@ from imagemake.pictures.color_words import named_colors
 from imagemake.pictures.object_words import counted, things_in
 from imagemake.pictures.picture import open_picture
 from imagemake.planning.consistency import Colored, Consistency, mean_color, odd_ones
+from imagemake.providers.preview import PreviewProvider
 from imagemake.recipe import Recipe
 from imagemake.store import Store
 from imagemake.validate import load_measures, validate_batch
@@ -57,6 +68,7 @@ from imagemake.wanted.chosen import chosen_measure
 
 Values = Mapping[str, Any]
 COLORS = ("red", "orange", "mustard", "green", "teal", "navy", "purple", "pink", "black", "beige")
+PRODUCTS = ("mug", "bottle", "chair", "lamp", "book", "hat", "shoe", "clock")
 SIDE_PX = 1024
 WITH_WEIGHTS = [name for name in BUILT_IN if name != "prompt"]  # no package ships what that one reads by
 DISTANCES = (5, 10)  # of colors that are odd in their group
@@ -244,6 +256,58 @@ def print_consistency() -> None:
     _print_odd_ones("#f5efe0 where the others are white", lambda thing: studio(thing, "#f5efe0"))
 
 
+def print_groups() -> None:
+    """Print how many good pictures are blamed in groups that differ as pictures of one thing do."""
+    sharp = [image for name, image in photographs().items() if name not in BLURRED]
+    groups = {
+        "crops of a photograph: 60 to 90 % of each side, at random places": [_crops(image) for image in sharp],
+        "exposures of a photograph: 80 to 120 % of each level": [_exposures(image, 0.2) for image in sharp],
+        "exposures of a photograph: 93 to 107 % of each level": [_exposures(image, 0.07) for image in sharp],
+        "preview renders of a product in one color, other seeds": [_renders(product, "red") for product in PRODUCTS],
+        "preview renders of a product, eight colors": [_renders(product, None) for product in PRODUCTS],
+    }
+    limits = " | ".join(f"blamed at `max_distance: {most:g}`" for most in DISTANCES)
+    print(f"\n| groups of eight good pictures | {limits} |\n{'|---' * (1 + len(DISTANCES))}|")
+    for title, of_title in groups.items():
+        pictures = [
+            Colored(f"{number} {place}", (str(number),), mean_color(str(read("colors", image)["palette"])))
+            for number, group in enumerate(of_title)
+            for place, image in enumerate(group)
+        ]
+        blamed = [odd_ones(pictures, Consistency(by=("thing",), max_distance=most)) for most in DISTANCES]
+        print(f"| {title} | {' | '.join(f'{len(found)} of {len(pictures)}' for found in blamed)} |")
+
+
+def _crops(image: Image.Image) -> list[Image.Image]:
+    random, crops = np.random.default_rng(6), []
+    for _ in range(8):
+        width, height = (round(side * random.uniform(0.6, 0.9)) for side in image.size)
+        left, top = (int(random.integers(0, most + 1)) for most in (image.width - width, image.height - height))
+        crops.append(image.crop((left, top, left + width, top + height)))
+    return crops
+
+
+def _exposures(image: Image.Image, spread: float) -> list[Image.Image]:
+    random = np.random.default_rng(6)
+    return [_cast(image, [1 + random.uniform(-spread, spread)] * 3) for _ in range(8)]
+
+
+def _renders(product: str, color: str | None) -> list[Image.Image]:
+    prompt = "Product photo of {} on a white background, {}."
+    colors = [color] * 8 if color else COLORS[:8]
+    recipes = [
+        Recipe("preview", "preview-1", prompt.format(product, one), seed, {"size": "512x512"})
+        for seed, one in enumerate(colors)
+    ]
+    return asyncio.run(_drawn(recipes))
+
+
+async def _drawn(recipes: Sequence[Recipe]) -> list[Image.Image]:
+    provider = PreviewProvider(base_url=None, timeout_s=60)
+    answers = [await provider.generate(recipe) for recipe in recipes]
+    return [Image.open(BytesIO(answer.picture)).convert("RGB") for answer in answers]
+
+
 def _cast(image: Image.Image, factors: Sequence[float]) -> Image.Image:
     table = [round(level * factor) for factor in factors for level in range(256)]
     return image.point(table)
@@ -278,40 +342,92 @@ def print_costs() -> None:
         print(f"| `{name}` | {alone_ms:.1f} | {alone_ms / open_ms:.0%} |")
 
 
-def print_throughput(names: Sequence[str], title: str, copies: int) -> None:
-    """Print how many pictures a second two jobs validate, and how many the sum of the parts would give."""
+def print_throughput() -> None:
+    """Print how many pictures a second two jobs validate, and their processor time beside the sum of its parts."""
+    load = os.getloadavg()[0]
+    print(f"\nTwo jobs at once, as Snakemake starts them; load before: {load:.1f} on {os.cpu_count()} cores.\n")
+    heads = ("pictures a job", "pictures a second", "ms of processor a picture", "sum of its parts, ms", "ratio")
+    print(f"| measures | {' | '.join(heads)} |\n{'|---' * (1 + len(heads))}|")
+    _print_throughput(list(ALWAYS_READ), "those that are always read", n_pictures=200)
+    _print_throughput([*ALWAYS_READ, "nsfw", "faces"], "and `nsfw`, `faces`", n_pictures=60)
+    _print_throughput(list(WITH_WEIGHTS), "all", n_pictures=20)
+
+
+def _print_throughput(names: list[str], title: str, n_pictures: int) -> None:
+    """Validate in two jobs, three times; the median of each figure is printed."""
     with tempfile.TemporaryDirectory() as folder:
-        files = [as_provided(ImageOps.fit(image, (SIDE_PX, SIDE_PX)), "PNG") for image in photographs().values()]
-        store, items = Store(Path(folder)), []
-        for number in range(copies * len(files)):
-            recipe = Recipe("preview", "preview-1", "a mug", number)
-            held = store.raw.put(recipe.key(), files[number % len(files)], durable=False)
-            items.append(Item(str(number), 0, recipe, recipe.key(), "new", raw=held))
-        # Processes of their own, as jobs are: a fork would share what the libraries of this one hold.
-        with ProcessPoolExecutor(2, get_context("spawn")) as jobs:
-            both = [jobs.submit(_job, folder, items[at::2], tuple(names)) for at in (0, 1)]
-            done = [job.result() for job in both]
-            parts_s = jobs.submit(_parts_s, folder, items[: len(files)], tuple(names)).result()
-    wall_s = max(end for _, end, _ in done) - min(start for start, _, _ in done)
-    cpu_s = sum(cpu_s for _, _, cpu_s in done) / len(items)
-    print(f"| {title} | {len(items) / wall_s:.1f} | {1000 * cpu_s:.0f} | {1000 * parts_s:.0f} |")
+        at = Path(folder)
+        tables = _write_tables(at, n_pictures)
+        rounds = []
+        for _ in range(3):
+            starts = _run_jobs(
+                at, tables["start"], names
+            )  # one picture each: imports, and networks that are made ready
+            whole = _run_jobs(at, tables["whole"], names)
+            cpu_ms = 1000 * (whole.cpu_s - starts.cpu_s) / (2 * (n_pictures - 1))
+            rounds.append((2 * n_pictures / whole.wall_s, cpu_ms, _parts_ms(at, names)))
+    per_s, cpu_ms, parts_ms = (median(figures) for figures in zip(*rounds, strict=True))
+    ratio = median(cpu / parts for _, cpu, parts in rounds)
+    print(f"| {title} | {n_pictures} | {per_s:.1f} | {cpu_ms:.0f} | {parts_ms:.0f} | {ratio:.2f} |")
 
 
-def _job(folder: str, items: Sequence[Item], names: tuple[str, ...]) -> tuple[float, float, float]:
-    """Validate; return start and end, and the seconds of processor time."""
-    measures = _loaded(names)
-    validate_batch(items[:1], measures, Store(Path(folder)))  # imports, and networks that are made ready
-    time.sleep(5)  # until the other job has done so, too
-    start, cpu_s = time.time(), time.process_time()
-    measured = validate_batch(items, measures, Store(Path(folder)))
-    assert not any("failed" in values for item in measured for values in item.measures.values())
-    return start, time.time(), time.process_time() - cpu_s
+def _write_tables(folder: Path, n_pictures: int) -> Mapping[str, list[Path]]:
+    """Put pictures into a store, and write the tables of two jobs: whole ones, and ones with one picture."""
+    files = [as_provided(ImageOps.fit(image, (SIDE_PX, SIDE_PX)), "PNG") for image in photographs().values()]
+    store, items = Store(folder / "store"), []
+    for number in range(2 * n_pictures):
+        recipe = Recipe("preview", "preview-1", "a mug", number)
+        held = store.raw.put(recipe.key(), files[number // 2 % len(files)], durable=False)
+        items.append(Item(str(number), 0, recipe, recipe.key(), "new", raw=held))
+    tables: dict[str, list[Path]] = {}
+    for kind, n in (("whole", n_pictures), ("start", 1)):
+        for job in (0, 1):
+            path = folder / f"{kind}-{job}.jsonl"
+            write_table(path, items[job::2][:n])
+            tables.setdefault(kind, []).append(path)
+    return tables
 
 
-def _parts_s(folder: str, items: Sequence[Item], names: tuple[str, ...]) -> float:
-    """Return the mean processor time of decoding, and of every measure by itself on a picture without views."""
-    store, measures = Store(Path(folder)), _loaded(names)
-    validate_batch(items[:1], measures, store)
+class Ran(NamedTuple):
+    """What jobs took together, from the start of the first one to the end of the last one."""
+
+    wall_s: float
+    cpu_s: float
+
+
+def _run_jobs(folder: Path, tables: Sequence[Path], names: Sequence[str]) -> Ran:
+    """Run the door that Snakemake's rule calls, once for each table, all at once."""
+    settings = json.dumps({"validation": {"measures": {name: {} for name in names}}})
+    root = Path(__file__).resolve().parents[1]
+    start, jobs = time.perf_counter(), []
+    for table in tables:
+        command = [sys.executable, str(root / "scripts" / "validate.py"), "--settings", settings]
+        command += ["--pictures", str(table), "--measures", f"{table}.done", "--store", str(folder / "store")]
+        jobs.append(subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(root / "src")}))
+    cpu_s = 0.0
+    for job in jobs:
+        _, status, used = os.wait4(job.pid, 0)  # its own, and that of the process in which it measures
+        job.returncode = os.waitstatus_to_exitcode(status)
+        assert job.returncode == 0
+        cpu_s += used.ru_utime + used.ru_stime
+    wall_s = time.perf_counter() - start
+    done = [item for table in tables for item in read_table(Path(f"{table}.done"))]
+    assert not any("failed" in values for item in done for values in item.measures.values())
+    return Ran(wall_s, cpu_s)
+
+
+def _parts_ms(folder: Path, names: list[str]) -> float:
+    """Return the mean processor time of the parts of a picture, in two processes at once, as the jobs run."""
+    with ProcessPoolExecutor(2, get_context("spawn")) as processes:
+        done = [processes.submit(_parts_of, folder, table, names) for table in folder.glob("whole-?.jsonl")]
+        return 1000 * mean(one.result() for one in done)
+
+
+def _parts_of(folder: Path, table: Path, names: Sequence[str]) -> float:
+    """Return the seconds of reading and decoding, and of every measure by itself on a picture without views."""
+    store, measures = Store(folder / "store"), load_measures(chosen_measure(name) for name in names)
+    items = read_table(table)[: len(photographs())]
+    validate_batch(items[:1], measures, store)  # imports, and networks that are made ready
     cpu_s = time.process_time()
     for item in items:
         assert item.raw is not None
@@ -321,20 +437,15 @@ def _parts_s(folder: str, items: Sequence[Item], names: tuple[str, ...]) -> floa
     return (time.process_time() - cpu_s) / len(items)
 
 
-def _loaded(names: tuple[str, ...]) -> dict[str, Measure]:
-    return load_measures(chosen_measure(name) for name in names)
+PARTS = ("findings", "consistency", "groups", "costs", "throughput")
 
 
 def main() -> None:
-    """Print the tables."""
-    print_findings()
-    print_consistency()
-    print_costs()
-    print("\n| measures | pictures a second, two jobs | ms of processor a picture | sum of its parts, ms |")
-    print("|---|---|---|---|")
-    print_throughput(ALWAYS_READ, "those that are always read", copies=4)
-    print_throughput([*ALWAYS_READ, "nsfw", "faces"], "and `nsfw`, `faces`", copies=2)
-    print_throughput(WITH_WEIGHTS, "all", copies=1)
+    """Print the tables that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="which tables; by default all of them")
+    for part in parser.parse_args().parts or PARTS:
+        globals()[f"print_{part}"]()
 
 
 if __name__ == "__main__":

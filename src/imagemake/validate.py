@@ -12,6 +12,7 @@ from typing import cast
 import orjson
 
 from imagemake.batch import Failure, Item, table_bytes
+from imagemake.jobs import keep_memory
 from imagemake.measures import Matching, Measure, Value, install_command, measure_class, packages_missing
 from imagemake.pictures.picture import Picture, Undecodable, open_picture
 from imagemake.planning.checks import Check
@@ -36,6 +37,7 @@ def load_measures(chosen: Iterable[Chosen]) -> dict[str, Measure]:
     import cv2
 
     cv2.setNumThreads(1)  # jobs run side by side, each on a core of its own
+    keep_memory()
     loaded = {}
     for measure in chosen:
         if missing := ", ".join(packages_missing(measure.name)):

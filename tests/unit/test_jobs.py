@@ -4,9 +4,11 @@ import os
 import signal
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from imagemake import jobs
 from imagemake.jobs import let_sigterm_wait
 
 
@@ -37,3 +39,12 @@ def test_the_default_answer_is_left_alone(sigterm):
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     let_sigterm_wait()
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_freed_memory_is_kept_where_the_c_library_can_and_nothing_happens_elsewhere(monkeypatch):
+    asked = []
+    monkeypatch.setattr(jobs.ctypes, "CDLL", lambda name: SimpleNamespace(mallopt=lambda *pair: asked.append(pair)))
+    jobs.keep_memory()
+    assert asked == [(-1, 256 << 20), (-3, 32 << 20)]
+    monkeypatch.setattr(jobs.ctypes, "CDLL", lambda name: SimpleNamespace())
+    jobs.keep_memory()

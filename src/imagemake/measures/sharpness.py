@@ -77,7 +77,7 @@ class Sharpness:
             return {}
         sharpness = _laplacian_variance(gray)
         values: dict[str, Value] = {"laplacian_variance": round(sharpness, 3)}
-        variance = float(gray.var(dtype="float64"))
+        variance = _variance(gray)
         if variance >= LEAST_VARIANCE:
             values["relative_sharpness"] = round(sharpness / variance, 6)
             values["focus"] = round(_focus(gray), 4)
@@ -129,6 +129,15 @@ def _edges(side_px: int) -> list[tuple[int, int]]:
 
 
 def _laplacian_variance(gray: NDArray[np.uint8]) -> float:
-    g = gray.astype("int16")
-    laplacian = g[:-2, 1:-1] + g[2:, 1:-1] + g[1:-1, :-2] + g[1:-1, 2:] - 4 * g[1:-1, 1:-1]
-    return float(laplacian.var(dtype="float64"))
+    import cv2
+    import numpy as np
+
+    # A border pixel has neighbors that are none.
+    return _variance(np.ascontiguousarray(cv2.Laplacian(gray, cv2.CV_16S, ksize=1)[1:-1, 1:-1]))
+
+
+def _variance(values: NDArray[np.integer]) -> float:
+    import cv2
+
+    _, deviation = cv2.meanStdDev(values)  # sums in doubles, in a tenth of numpy's time
+    return float(deviation[0, 0]) ** 2
