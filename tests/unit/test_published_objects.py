@@ -137,7 +137,7 @@ def test_an_incomplete_release_is_refused_and_told_why_unless_it_is_meant(projec
 @pytest.mark.parametrize("fault", ["is not the picture that the manifest says", "and it is not there"])
 def test_a_release_that_is_not_what_its_manifest_says_is_refused(project, capsys, fault):
     path = project / "results" / "images" / "a.jpg"
-    path.write_bytes(b"another") if "not the" in fault else path.unlink()
+    path.write_bytes(b"another") if "picture" in fault else path.unlink()
     assert fault in publish(capsys, expect=2)
     assert not (project / "there").exists()
 
@@ -304,7 +304,7 @@ def test_a_record_is_read_as_it_was_written(files):
 @given(
     st.binary(max_size=50)
     | st.recursive(
-        st.none() | st.text() | st.integers(),
+        st.none() | st.text() | st.integers(-(2**63), 2**63 - 1),
         lambda inner: st.dictionaries(st.sampled_from(["version", "files", "a"]), inner),
     ).map(orjson.dumps)
 )
