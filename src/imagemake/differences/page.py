@@ -102,7 +102,7 @@ def _values(change: Change) -> Iterable[tuple[str, tuple[str, str]]]:
 
 def _side(side: Side, pictures: _Pictures) -> Mapping[str, Any]:
     place = None if side.webp is None else pictures.place(side.webp)
-    return {"picture": place, "note": side.note, "size_px": side.size_px}
+    return {"picture": place, "note": side.note, "size_px": side.size_px, "clear": side.is_clear}
 
 
 def _cut(text: str) -> str:

@@ -146,7 +146,7 @@ class _Table:
         yield from self._numbers()
         yield ""
         counts, reasons = report.comparison.counts(), report.comparison.reasons()
-        yield ", ".join(f"{number:,} {kind}" for kind, number in counts.items())
+        yield ", ".join(f"{number:,} {kind}" for kind, number in counts.items() if number) or "no picture"
         if reasons:
             yield "reasons: " + ", ".join(f"{reason} {number:,}" for reason, number in reasons.items())
         for kind in KINDS:
@@ -217,8 +217,9 @@ def step(name: str, before: Number, after: Number) -> str:
     """Write how much more a number is now; empty where it is the same, or one of them is unknown."""
     if before is None or after is None or before == after:
         return ""
-    sign, size = "+" if after > before else "-", abs(after - before)
-    return f"{sign}{100 * size:.1f} points" if name == "success_rate" else f"{sign}{number_words(name, size)}"
+    size = abs(after - before)
+    words = f"{100 * size:.1f} points" if name == "success_rate" else number_words(name, size)
+    return ("+" if after > before else "-") + words if words.strip("0.") else ""
 
 
 def new_words(new: New) -> str:

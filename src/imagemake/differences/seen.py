@@ -35,11 +35,13 @@ class Side:
         webp: At most 640 px; None where there is none to show.
         note: Why there is none, or what is special about it; in words for people.
         size_px: Width and height of the picture itself.
+        is_clear: Whether anything in it is transparent.
     """
 
     webp: bytes | None
     note: str = ""
     size_px: tuple[int, int] | None = None
+    is_clear: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,8 @@ def _opened(shown: Shown | None) -> tuple[Side, Picture | None]:
     except Undecodable as error:
         return Side(None, f"it cannot be shown: {error.reason}"), None
     note = "as the provider sent it: it was not released" if shown.is_raw else ""
-    return Side(_webp(picture.image), note, (picture.width_px, picture.height_px)), picture
+    size_px, is_clear = (picture.width_px, picture.height_px), picture.image.mode == "RGBA"
+    return Side(_webp(picture.image), note, size_px, is_clear), picture
 
 
 def _webp(image: Image) -> bytes:

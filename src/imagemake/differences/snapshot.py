@@ -149,7 +149,7 @@ class Opener:
         Raises:
             UserError: If it is none of these, is two of them, or holds no manifest that can be read.
         """
-        path = Path(name)
+        path = self._place.project / name
         folder = path.parent if path.is_file() and path.name in MANIFESTS else path
         is_folder = any((folder / manifest).is_file() for manifest in MANIFESTS)
         commit = self._repository.commit_of(name)

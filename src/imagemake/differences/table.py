@@ -54,6 +54,7 @@ def read_table(data: bytes, where: str) -> Any:
         missing = [column for column in NEEDED if column not in columns]
         if missing:
             raise ValueError(f"it has no column {', '.join(missing)}")
+        columns = {name: _as_whole(column) if _may_be_number(name) else column for name, column in columns.items()}
         table = pa.table(columns).sort_by("name").combine_chunks()
     except (pa.ArrowException, ValueError, OSError, MemoryError, OverflowError, csv.Error) as error:
         what = (str(error).splitlines() or [type(error).__name__])[0][:300]
@@ -119,7 +120,6 @@ def _as_text(name: str, column: Any) -> Any:
         column = _plain(name, column)
     elif pa.types.is_null(column.type):
         return pa.array([""] * len(column), pa.string())
-    # 1024.0 becomes "1024" here, as it is in the CSV.
     return pc.fill_null(pc.cast(column, pa.string()), "")
 
 
@@ -163,8 +163,7 @@ def _of_csv(data: bytes) -> dict[str, Any]:
             raise ValueError(f"line {reader.line_num} has {len(row)} cells, and the first line {len(heading)}")
         for column, place in zip(columns, places, strict=True):
             column.append(plain_cell(row[place]))
-    texts = {heading[place]: pa.array(column, pa.string()) for place, column in zip(places, columns, strict=True)}
-    return {name: _as_whole(column) if _may_be_number(name) else column for name, column in texts.items()}
+    return {heading[place]: pa.array(column, pa.string()) for place, column in zip(places, columns, strict=True)}
 
 
 def _may_be_number(column: str) -> bool:
@@ -174,5 +173,5 @@ def _may_be_number(column: str) -> bool:
 def _as_whole(column: Any) -> Any:
     import pyarrow.compute as pc
 
-    # Python writes 1024.0 into the CSV where Parquet has a number.
+    # In the CSV, and where a column also holds words, 1024.0 is written out; pyarrow writes 1024.
     return pc.replace_substring_regex(column, r"^(-?[0-9]+)\.0$", r"\1")

@@ -32,7 +32,7 @@
 
   // ---------------------------------------------------------------- pictures
   const lacking = (side, place) => el("p", { className: `lacking ${place}` }, side ? `No picture: ${side.note}` : "Not in this page: only the most different pictures are.");
-  const image = (card, side, className, what) => el("img", { className, alt: `${card.name}, ${what}`, decoding: "async", draggable: false, src: pictures[side.picture] });
+  const image = (card, side, className, what) => el("img", { className: side.clear ? `${className} clear` : className, alt: `${card.name}, ${what}`, decoding: "async", draggable: false, src: pictures[side.picture] });
   const has = (side) => side !== undefined && side.picture !== null;
   const single = (card, side, what) => el("div", { className: "compare single" }, has(side) ? image(card, side, "only", what) : lacking(side, ""));
   const both = (card) => {
@@ -61,9 +61,10 @@
     return input;
   };
   const stageOf = (card) => {
-    if (card.kind === "added") return single(card, card.after, "added");
-    if (card.kind === "removed") return single(card, card.before, "removed");
-    return both(card);
+    const stage = card.kind === "added" ? single(card, card.after, "added") : card.kind === "removed" ? single(card, card.before, "removed") : both(card);
+    const [width, height] = card.after?.size_px ?? card.before?.size_px ?? [1, 1];
+    stage.style.setProperty("--shape", String(Math.min(2, Math.max(0.6, width / height))));
+    return stage;
   };
 
   // ---------------------------------------------------------------- cards
