@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from collections.abc import Iterable, Sequence
-from io import TextIOWrapper
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
-from imagemake import batches_command, publish_command, schema_command, share_command
+from imagemake import batches_command, diff_command, publish_command, schema_command, share_command
 from imagemake.batches_command import add_batches_options
+from imagemake.diff_command import add_diff_options
 from imagemake.publish_command import add_publish_options
 from imagemake.schema_command import add_schema_options
 from imagemake.share_command import add_share_options
+from imagemake.terminal import print_lines
 
 DESCRIPTION = """\
 make for AI images. The builds themselves are Snakemake's:
@@ -125,6 +125,15 @@ def _parser() -> argparse.ArgumentParser:
             "review",
             help="decide about doubtful pictures in the browser",
             description=REVIEW_DESCRIPTION,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
+    add_diff_options(
+        commands.add_parser(
+            "diff",
+            help="tell what changed between two releases, with both pictures side by side",
+            description=diff_command.DESCRIPTION,
+            epilog=diff_command.EXAMPLES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )
@@ -273,9 +282,9 @@ def _ledger(options: argparse.Namespace) -> int:
         print(which, file=sys.stderr)
     calls = chain([] if first is None else [first], selected)
     if options.calls:
-        _print_lines(lines_of_calls(calls, options.format))
+        print_lines(lines_of_calls(calls, options.format))
     else:
-        _print_lines(lines_of_sums(sum_calls(calls, by), options.format))
+        print_lines(lines_of_sums(sum_calls(calls, by), options.format))
     return 0
 
 
@@ -291,10 +300,10 @@ def _inspect(options: argparse.Namespace) -> int:
         found = Inspector(Path(), anchors).inspect(options.picture)
     except UserError as mistakes:
         if anchors is not None and not options.json:
-            _print_lines(lines_of_stranger(Path(options.picture), anchors))
+            print_lines(lines_of_stranger(Path(options.picture), anchors))
         print(mistakes, file=sys.stderr)
         return 2
-    _print_lines([json_of(found)] if options.json else lines_of(found))
+    print_lines([json_of(found)] if options.json else lines_of(found))
     return 1 if found.mismatches else 0
 
 
@@ -313,17 +322,6 @@ def _review(options: argparse.Namespace) -> int:
     with exit_on_mistakes():
         serve(Path(), wish)
     return 0
-
-
-def _print_lines(lines: Iterable[str]) -> None:
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that has no such letter
-    try:
-        for line in lines:
-            print(line)
-        sys.stdout.flush()
-    except BrokenPipeError:  # such as `| head`; the interpreter would complain again when it closes standard output
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell_progress(done: int, total: int) -> None:

@@ -6,22 +6,17 @@ the page only as text, and the content security policy allows no script or style
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
-
-import orjson
 
 from imagemake.files import write_whole
 from imagemake.release.durations import duration_words
 from imagemake.release.manifest import Entry
 from imagemake.release.reasons import reason_code
-from imagemake.templates import environment_of
+from imagemake.release.report.one_file import data_url, embedded, own_text, template
 
 VERDICTS = {
     "accepted": "Accepted",
@@ -31,9 +26,6 @@ VERDICTS = {
     "failed": "Failed",
     "pending": "Not made",
 }
-_SIGNATURES = {b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
-# What ends a script element, begins a comment, or ends a line for JavaScript, in the escapes of JSON.
-_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _UNKNOWN = "\u2013"
 
 
@@ -70,7 +62,7 @@ def write_contact_sheet(
     inlined = _inlined(entries, thumbnails, most_thumbnails)
     shown = sum(entry.name in inlined for entry in entries)
     pictures = sum(entry.file is not None or entry.name in inlined or entry.name in thumbnails for entry in entries)
-    page = _template().render(
+    page = template("imagemake.release", "report", "sheet.html.j2", _FILTERS).render(
         title=title,
         metrics=metrics,
         models=sorted({entry.model for entry in entries}),
@@ -80,9 +72,9 @@ def write_contact_sheet(
         sheets=[(PurePosixPath(sheet).stem, href) for sheet in sheets if (href := href_of(sheet))],
         thumbnails_shown=shown,
         pictures=pictures,
-        style=_own("sheet.css"),
-        script=_own("sheet.js"),
-        data=_embedded(
+        style=own_text("sheet.css"),
+        script=own_text("sheet.js"),
+        data=embedded(
             {
                 "words": VERDICTS,
                 "variables": list(variables),
@@ -125,15 +117,8 @@ def _inlined(entries: Sequence[Entry], thumbnails: Mapping[str, bytes], most: in
         if len(inlined) >= most:
             break
         if (picture := thumbnails.get(name)) is not None:
-            inlined[name] = _data_url(name, picture)
+            inlined[name] = data_url(name, picture)
     return inlined
-
-
-def _data_url(name: str, picture: bytes) -> str:
-    for signature, kind in _SIGNATURES.items():
-        if picture.startswith(signature):
-            return f"data:{kind};base64,{base64.b64encode(picture).decode()}"
-    raise ValueError(f"the thumbnail of {name!r} is neither JPEG nor WebP")
 
 
 def _card(entry: Entry, inlined: Mapping[str, str]) -> dict[str, Any]:
@@ -177,29 +162,6 @@ def _bar(counts: Sequence[tuple[str, int]]) -> list[tuple[str, float, float]]:
     return segments
 
 
-def _embedded(data: Any) -> str:
-    text = orjson.dumps(data).decode()
-    for character, escape in _ESCAPES.items():
-        text = text.replace(character, escape)
-    return text
-
-
-def _own(name: str) -> str:
-    return files("imagemake.release.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def _template() -> Any:
-    environment = environment_of("imagemake.release", "report")
-    environment.filters.update(
-        csp_hash=_csp_hash, percent=_percent, usd=_usd, duration=_duration, long_duration=duration_words
-    )
-    return environment.get_template("sheet.html.j2")
-
-
-def _csp_hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
 def _percent(rate: float | None) -> str:
     return _UNKNOWN if rate is None else f"{100 * rate:.1f}".removesuffix(".0") + "%"
 
@@ -217,3 +179,6 @@ def _duration(seconds: float | None) -> str:
     if seconds is None:
         return _UNKNOWN
     return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+_FILTERS = {"percent": _percent, "usd": _usd, "duration": _duration, "long_duration": duration_words}

@@ -1,0 +1,181 @@
+"""The pictures of changes: opened, compared and made small, on all cores; and what their XMP packets say otherwise."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from imagemake.differences.compare import REASONS, Change
+from imagemake.differences.distance import Distance, distance_between
+from imagemake.differences.snapshot import Shown, Snapshot
+from imagemake.pictures.embedded import packet_of
+from imagemake.pictures.picture import Picture, Undecodable, open_picture
+from imagemake.release.provenance import properties_in
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+LONG_EDGE_PX = 640
+QUALITY, METHOD = 75, 2  # of WebP; a higher method takes twice the time for a tenth less
+MOST_PACKETS = 1_000
+GONE = "neither its release nor the store has it any more"
+_REVIEWED = {"imagemake:Status", "imagemake:ReviewNote"}
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One picture of a change.
+
+    Attributes:
+        webp: At most 640 px; None where there is none to show.
+        note: Why there is none, or what is special about it; in words for people.
+        size_px: Width and height of the picture itself.
+        is_clear: Whether anything in it is transparent.
+    """
+
+    webp: bytes | None
+    note: str = ""
+    size_px: tuple[int, int] | None = None
+    is_clear: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Both pictures of a change.
+
+    Attributes:
+        before: None where it was added.
+        after: None where it was removed.
+        distance: How far apart they look; None where one is missing.
+    """
+
+    before: Side | None
+    after: Side | None
+    distance: Distance | None
+
+
+def most_visible(changes: Iterable[Change], before: Snapshot, after: Snapshot, most: int) -> list[Change]:
+    """Choose the changes whose pictures are opened.
+
+    Those with other pixels come first, the most different ones by the perceptual hash of the manifest before the
+    others; then what was added or removed, and last what was renamed or changed without touching a pixel.
+    """
+
+    def rank(change: Change) -> tuple[int, int, str]:
+        if change.before is None or change.after is None:
+            return 1, 0, change.name
+        is_same = _finished(before, change.before) == _finished(after, change.after)
+        bits = 64 if change.hash_bits is None else change.hash_bits
+        return 2 if is_same else 0, -bits, change.name
+
+    return sorted(changes, key=rank)[:most]
+
+
+def see(
+    changes: Sequence[Change],
+    before: Snapshot,
+    after: Snapshot,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Seen]:
+    """Open the pictures of changes.
+
+    Args:
+        changes: Which ones.
+        before: Where the earlier pictures are.
+        after: Where the later ones are.
+        tell: Called with how many are done, and of how many.
+
+    Returns:
+        By name of the change.
+    """
+    found: dict[str, Seen] = {}
+    workers = os.cpu_count() or 1
+    pool = ThreadPoolExecutor(workers)  # decoding, shrinking and encoding let go of the interpreter's lock
+    waiting: deque[tuple[Change, Future[Seen]]] = deque()
+    try:
+        for change in [*changes, *[None] * (2 * workers)]:
+            # Files are read here, one after the other: git and DVC are no good for several threads.
+            if change is not None:
+                waiting.append((change, pool.submit(_seen, change, *_shown(change, before, after))))
+            if waiting and (change is None or len(waiting) > 2 * workers):
+                done, future = waiting.popleft()
+                found[done.name] = future.result()
+                tell(len(found), len(changes))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return found
+
+
+def with_packets(changes: Iterable[Change], before: Snapshot, after: Snapshot) -> Iterator[Change]:
+    """Tell what the XMP of files says otherwise where nothing but their metadata differs: the first 1,000 of them."""
+    left = MOST_PACKETS
+    for change in changes:
+        if "metadata" in change.reasons and left > 0:
+            left -= 1
+            yield _with_packet(change, before, after)
+        else:
+            yield change
+
+
+def _with_packet(change: Change, before: Snapshot, after: Snapshot) -> Change:
+    one, other = (_properties(shown) for shown in _shown(change, before, after))
+    if one is None or other is None:
+        return change
+    names = [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
+    said = {f"xmp.{name.partition(':')[2]}": (one.get(name, ""), other.get(name, "")) for name in names}
+    reasons = set(change.reasons)
+    if names and set(names) <= _REVIEWED | {"imagemake:ContentDigest"}:
+        reasons = reasons - {"metadata"} | {"review"}
+    ordered = tuple(reason for reason in REASONS if reason in reasons)
+    return replace(change, reasons=ordered, differences={**change.differences, **said})
+
+
+def _properties(shown: Shown | None) -> Mapping[str, str] | None:
+    try:
+        packet = packet_of(shown.data) if shown else None
+        return properties_in(packet) if packet is not None else {}
+    except ValueError:
+        return None
+
+
+def _finished(snapshot: Snapshot, row: int) -> str:
+    names = [name for name in ("finished_digest", "digest") if name in snapshot.table.column_names]
+    return str(snapshot.table[names[0]][row].as_py()) if names else ""
+
+
+def _shown(change: Change, before: Snapshot, after: Snapshot) -> tuple[Shown | None, Shown | None]:
+    pairs = ((before, change.before), (after, change.after))
+    one, other = (None if row is None else snapshot.picture(snapshot.row(row)) for snapshot, row in pairs)
+    return one, other
+
+
+def _seen(change: Change, before: Shown | None, after: Shown | None) -> Seen:
+    one = _opened(before)
+    other = one if before is not None and after is not None and before.data == after.data else _opened(after)
+    distance = distance_between(one[1], other[1]) if one[1] and other[1] else None
+    return Seen(one[0] if change.before is not None else None, other[0] if change.after is not None else None, distance)
+
+
+def _opened(shown: Shown | None) -> tuple[Side, Picture | None]:
+    if shown is None:
+        return Side(None, GONE), None
+    try:
+        picture = open_picture(shown.data)
+    except Undecodable as error:
+        return Side(None, f"it cannot be shown: {error.reason}"), None
+    note = "as the provider sent it: it was not released" if shown.is_raw else ""
+    size_px, is_clear = (picture.width_px, picture.height_px), picture.image.mode == "RGBA"
+    return Side(_webp(picture.image), note, size_px, is_clear), picture
+
+
+def _webp(image: Image) -> bytes:
+    small = image.copy()
+    small.thumbnail((LONG_EDGE_PX, LONG_EDGE_PX), reducing_gap=2.0)
+    file = BytesIO()
+    small.save(file, "WEBP", quality=QUALITY, method=METHOD)
+    return file.getvalue()

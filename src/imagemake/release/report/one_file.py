@@ -1,0 +1,58 @@
+"""A page in one file, which may hold what anybody wrote: text as JSON, pictures as data, own code by its digest."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from typing import Any
+
+import orjson
+
+from imagemake.templates import environment_of
+
+_SIGNATURES = {b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
+# What ends a script element, begins a comment, or ends a line for JavaScript, in the escapes of JSON.
+_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
+
+def data_url(name: str, picture: bytes) -> str:
+    """Return a picture as the address of an image.
+
+    Args:
+        name: What it is called in messages.
+        picture: JPEG or WebP.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    for signature, kind in _SIGNATURES.items():
+        if picture.startswith(signature):
+            return f"data:{kind};base64,{base64.b64encode(picture).decode()}"
+    raise ValueError(f"the thumbnail of {name!r} is neither JPEG nor WebP")
+
+
+def embedded(data: Any) -> str:
+    """Return JSON that can stand in a script element, whatever its texts hold."""
+    text = orjson.dumps(data).decode()
+    for character, escape in _ESCAPES.items():
+        text = text.replace(character, escape)
+    return text
+
+
+def own_text(name: str, package: str = "imagemake.release.report") -> str:
+    """Return one of the files that lie beside a module."""
+    return files(package).joinpath(name).read_text(encoding="utf-8")
+
+
+def template(package: str, folder: str, name: str, filters: Mapping[str, Callable[..., str]]) -> Any:
+    """Return a template that escapes what is put into it; ``csp_hash`` is a filter of it too."""
+    environment = environment_of(package, folder)
+    environment.filters.update(csp_hash=csp_hash, **filters)
+    return environment.get_template(name)
+
+
+def csp_hash(text: str) -> str:
+    """Return how a content security policy names a script or style."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
