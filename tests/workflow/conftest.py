@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from fake_openai import FakeOpenAI, Settings
 from workflow.project import Project
+
+CHROMIUM = shutil.which("chromium")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,3 +54,15 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 def built(shop: Project, tmp_path: Any) -> Project:
     """A copy of that project to do anything with: four calls were made for it."""
     return shop.copied(tmp_path / "project")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """The Chromium that is installed. Not for a whole session: its event loop would be in the way of other tests."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    with playwright.sync_playwright() as started:
+        running = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import contextmanager
 from io import BytesIO
 
@@ -13,7 +12,6 @@ from release_folders import a_picture, opener, with_picture, write_release
 from imagemake.diff_command import _report
 from imagemake.differences.page import write_page
 
-CHROMIUM = shutil.which("chromium")
 HOSTILE = "</script><script>window.hacked = 1</script><img src=http://192.0.2.1/x onerror='window.hacked = 1'>{{ 7 }}"
 RED, TEAL, PINK = (a_picture(color, (320, 240)) for color in ("red", "teal", "#ff8888"))
 
@@ -47,17 +45,6 @@ def page_file(tmp_path_factory):
     with opener(folder) as opening:
         write_page(folder / "page.html", _report(opening, str(folder / "a"), str(folder / "b"), 100))
     return folder / "page.html"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 @contextmanager

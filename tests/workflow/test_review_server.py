@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,7 +16,6 @@ from review_project import DOUBTFUL, ReviewProject
 from imagemake.planning.reviews import read_reviews
 
 COMMAND = [sys.executable, "-c", "from imagemake.cli import main; main()", "review", "--no-browser"]
-CHROMIUM = shutil.which("chromium")
 
 
 @pytest.fixture
@@ -91,17 +89,6 @@ def test_outside_of_a_project_it_says_where_to_run_it(tmp_path):
     assert done.returncode == 1
     assert "Run this where the Snakefile is." in done.stderr
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.fixture
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 @contextmanager
