@@ -12,7 +12,8 @@ SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmic
 OFFLINE = {
     "version": 1,
     "builder": {"thumbnail": {"enabled": False}},
-    "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
+    # Certificates that must not sign are for tests to find out about.
+    "verify": {"verify_after_sign": False, "remote_manifest_fetch": False, "ocsp_fetch": False},
 }
 CREATED = {"action": "c2pa.created", "digitalSourceType": SOURCE_TYPE, "softwareAgent": {"name": "a-model"}}
 CLAIM = {
@@ -23,12 +24,29 @@ CLAIM = {
 
 
 def signed_by_provider(
-    data: bytes, mime: str, chain: str, key: str, claim: dict[str, Any] | None = None, stamp: str | None = None
+    data: bytes,
+    mime: str,
+    chain: str,
+    key: str,
+    claim: dict[str, Any] | None = None,
+    stamp: str | None = None,
+    purpose: str | None = None,
 ) -> bytes:
-    """Sign a picture as a provider does that makes content credentials; `stamp` is whom to ask for a time stamp."""
+    """Sign a picture as a provider does that makes content credentials.
+
+    Args:
+        data: The picture.
+        mime: Its type.
+        chain: PEM: the signer's certificate and its issuers'.
+        key: The signer's private key, PEM, on P-256.
+        claim: What is claimed.
+        stamp: Whom to ask for a time stamp.
+        purpose: What the signer takes its certificate to be for, where that is none of the standard's.
+    """
+    settings = {**OFFLINE, "trust": {"trust_config": purpose}} if purpose else OFFLINE
     info, signed = C2paSignerInfo("es256", chain.encode(), key.encode(), stamp), io.BytesIO()
     with (
-        Context.from_dict(OFFLINE) as context,
+        Context.from_dict(settings) as context,
         Signer.from_info(info) as signer,
         Builder(claim or CLAIM, context=context) as builder,
     ):

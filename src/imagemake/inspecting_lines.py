@@ -21,6 +21,7 @@ _STATES = {
     "trusted": "valid, signed by {signer}, for whom a root that you trust vouches",
     "valid": "valid, signed by {signer}, an untrusted signer: no root that you trust vouches for it",
     "expired": "unchanged since {signer} signed, but no valid signature any more: {failures}",
+    "misused": "unchanged since {signer} signed, but with a certificate that must not sign pictures: {failures}",
     "tampered": "TAMPERED with after {signer} signed: {failures}",
     "unreadable": "there are some, which CANNOT BE READ: {failures}",
     "unread": "there are some; {failures}",

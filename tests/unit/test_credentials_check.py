@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from certificates import DAY, a_chain
 from cryptography.hazmat.primitives import serialization
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
 from imagemake.credentials import certificate as certificate_module
 from imagemake.planning.credentials_check import check_credentials
@@ -78,6 +78,16 @@ def test_a_certificate_that_cannot_sign_is_told(check, chain, words):
     with pytest.raises(UserError, match=words):
         check(chain)
     refused(check, chain)
+
+
+@pytest.mark.parametrize(
+    "purpose",
+    ["1.3.6.1.5.5.7.3.36", "1.3.6.1.4.1.62558.2.1", "1.3.6.1.4.1.311.76.59.1.9"],
+    ids=["documents", "C2PA claims", "Microsoft's"],
+)
+def test_a_certificate_for_each_purpose_of_the_standard_can_sign(check, purpose):
+    chain = a_chain("Studio", usage=ObjectIdentifier(purpose))
+    assert check(chain.chain, {KEY: chain.key}) == []
 
 
 def test_a_certificate_for_another_purpose_is_found_by_signing_a_trial(check):

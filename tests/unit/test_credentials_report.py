@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 from certificates import a_chain
 from content_credentials import CLAIM, signed_by_provider
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -49,6 +49,19 @@ def test_who_signed_and_what_was_done_is_told(file_format):
     assert credentials_of(SIGNED[file_format], PROVIDER.root).state == "trusted"
     assert credentials_of(SIGNED[file_format], a_chain("Other").root).state == "valid"
     assert credentials_of(PLAIN[file_format]) is None
+
+
+def test_the_certificates_of_the_standard_are_valid_and_others_are_called_misused():
+    for purpose in ("1.3.6.1.5.5.7.3.36", "1.3.6.1.4.1.62558.2.1", "1.3.6.1.4.1.311.76.59.1.9"):
+        theirs = a_chain("Theirs", usage=ObjectIdentifier(purpose))
+        signed = signed_by_provider(PLAIN["png"], "image/png", theirs.chain, theirs.key)
+        assert (credentials_of(signed).state, credentials_of(signed).failures) == ("valid", ())
+        assert credentials_of(signed, theirs.root).state == "trusted"
+    theirs = a_chain("Theirs", usage=ObjectIdentifier("1.2.3.4.5"))
+    signed = signed_by_provider(PLAIN["png"], "image/png", theirs.chain, theirs.key, purpose="1.2.3.4.5")
+    told = credentials_of(signed, theirs.root)
+    assert told.state == "misused"
+    assert "must not sign pictures" in "\n".join(inspecting_lines.credentials_lines(told))
 
 
 @pytest.mark.parametrize("file_format", FORMATS)

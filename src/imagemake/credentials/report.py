@@ -10,11 +10,12 @@ from imagemake.credentials.certificate import INSTALL, packages_missing
 from imagemake.credentials.library import INVALID, TRUSTED, CredentialsError, active_manifest, read_credentials
 from imagemake.pictures.jumbf import has_manifest
 
-State = Literal["trusted", "valid", "expired", "tampered", "unreadable", "unread"]
+State = Literal["trusted", "valid", "expired", "misused", "tampered", "unreadable", "unread"]
 
 # Failures that say something about the signer, and nothing about what was signed.
 _OF_THE_SIGNER = ("signingCredential.", "timeStamp.", "claimSignature.outsideValidity")
 _UNTRUSTED = "signingCredential.untrusted"
+_EXPIRED = ("signingCredential.expired", "claimSignature.outsideValidity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ class Credentials:
     Attributes:
         state: trusted: they hold, and one of the roots that you trust vouches for the signer; valid: they hold, but
             nobody vouches for the signer; expired: they hold, but the signer's certificate does not now, and no time
-            stamp says that it did; tampered: file or credentials were changed after they were signed; unreadable;
-            unread: the library is not installed.
+            stamp says that it did; misused: they hold, but that certificate must not sign pictures; tampered: file or
+            credentials were changed after they were signed; unreadable; unread: the library is not installed.
         signer: Organization and name that the certificate gives.
         generator: The program that made the claim.
         signed_at: By the time stamp; None without one.
@@ -96,7 +97,7 @@ def _told(report: Mapping[str, Any]) -> Credentials:
     if of_content or (report.get("validation_state") == INVALID and not failures):
         state = "tampered"
     elif report.get("validation_state") == INVALID:
-        state = "expired"
+        state = "expired" if any(code in _EXPIRED for code in failures) else "misused"
     return Credentials(
         state,
         signer=_signer(manifest),
