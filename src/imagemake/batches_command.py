@@ -76,6 +76,7 @@ def run_batches(options: argparse.Namespace) -> int:
     from imagemake.problems import exit_on_mistakes
     from imagemake.store import Store
     from imagemake.submissions import Submissions
+    from imagemake.wanted.config_file import read_campaign
 
     store = Store(options.store)
     if not store.root.is_dir():
@@ -88,7 +89,7 @@ def run_batches(options: argparse.Namespace) -> int:
     states: dict[str, BatchState] = {}
     if chosen and not options.offline:
         with exit_on_mistakes():
-            campaign = _campaign(options.config)
+            campaign = read_campaign(options.config)
         act = _canceled if options.cancel else _collected if options.collect else _asked
         try:
             states, errors = asyncio.run(_at_providers(chosen, campaign, store, act))
@@ -114,21 +115,6 @@ def _chosen(submissions: list[Submission], cancel: str | None) -> list[Submissio
         known = ", ".join(one.id for one in submissions) or "none"
         raise UserError(Problem(f"--cancel {cancel}", f"{what} this id", f"Open are: {known}."))
     return found
-
-
-def _campaign(path: Path) -> Campaign:
-    import yaml
-
-    from imagemake.problems import Problem, UserError
-    from imagemake.wanted.campaign import load_campaign
-
-    try:
-        return load_campaign(yaml.safe_load(path.read_bytes()), where=str(path))
-    except OSError as error:
-        remedy = "It says which server to ask: name it with --config, or list with --offline."
-        raise UserError(Problem(str(path), f"{error.strerror}", remedy)) from None
-    except yaml.YAMLError as error:
-        raise UserError(Problem(str(path), f"it is no YAML: {error}", "Correct it, or use --offline.")) from None
 
 
 Act = Callable[["Follower", "Submission"], "Any"]

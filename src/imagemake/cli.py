@@ -8,13 +8,27 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
-from imagemake import batches_command, diff_command, publish_command, schema_command, share_command
+from imagemake import (
+    audit_command,
+    batches_command,
+    diff_command,
+    publish_command,
+    release_command,
+    schema_command,
+    share_command,
+    track_command,
+    verify_command,
+)
+from imagemake.audit_command import add_audit_options
 from imagemake.batches_command import add_batches_options
 from imagemake.diff_command import add_diff_options
 from imagemake.publish_command import add_publish_options
+from imagemake.release_command import add_release_options
 from imagemake.schema_command import add_schema_options
 from imagemake.share_command import add_share_options
 from imagemake.terminal import print_lines
+from imagemake.track_command import add_track_options
+from imagemake.verify_command import add_verify_options
 
 DESCRIPTION = """\
 make for AI images. The builds themselves are Snakemake's:
@@ -87,15 +101,14 @@ def _parser() -> argparse.ArgumentParser:
         prog="imagemake", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    verify = commands.add_parser(
-        "verify",
-        help="check every file of the store against the digest in its name",
-        description="Reads every raw, finished and reference picture and compares its SHA-256 with its name. Damaged "
-        "files are moved to store/damaged/, so that the next run makes or copies them again; --dry-run tells only.",
+    add_verify_options(
+        commands.add_parser(
+            "verify",
+            help="check the store against its names, and releases against their records",
+            description=verify_command.DESCRIPTION,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
     )
-    verify.add_argument("--store", type=Path, default=Path("store"), help="default: store")
-    verify.add_argument("--dry-run", action="store_true", help="tell the damaged files, and leave them where they are")
-    verify.set_defaults(run=_verify)
     reference = commands.add_parser(
         "reference",
         help="write config/README.md and config/schema.json from the types of the configuration",
@@ -185,6 +198,33 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )
+    add_audit_options(
+        commands.add_parser(
+            "audit",
+            help="write who approved each picture of a release, its prompt, calls, cost and checks",
+            description=audit_command.DESCRIPTION,
+            epilog=audit_command.EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
+    add_release_options(
+        commands.add_parser(
+            "release",
+            help="make a release of what is built: checks, record, DVC, changelog, git tag",
+            description=release_command.DESCRIPTION,
+            epilog=release_command.EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
+    add_track_options(
+        commands.add_parser(
+            "track",
+            help="put store, pictures and tables under DVC's care",
+            description=track_command.DESCRIPTION,
+            epilog=track_command.EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
     return parser
 
 
@@ -221,20 +261,6 @@ def _add_review_options(review: argparse.ArgumentParser) -> None:
     review.add_argument("--reviewer", metavar="NAME", help="who decides; default: the name that git knows")
     review.add_argument("--no-browser", action="store_true", help="only print the address")
     review.set_defaults(run=_review)
-
-
-def _verify(options: argparse.Namespace) -> int:
-    from imagemake.verify import verify_store
-
-    if not options.store.is_dir():
-        print(f"{options.store} is no folder: run this where the Snakefile is, or name the store with --store.")
-        return 1
-    n_files, damaged = verify_store(options.store, move=not options.dry_run, tell=_tell_progress)
-    for path in damaged:
-        print(f"damaged: {path}")
-    left = "left in place" if options.dry_run else "moved to store/damaged/; `snakemake -n` tells what they cost"
-    print(f"{n_files:,} files, {len(damaged):,} damaged ({left})" if damaged else f"{n_files:,} files, no damage")
-    return 1 if damaged else 0
 
 
 def _reference(options: argparse.Namespace) -> int:
@@ -322,8 +348,3 @@ def _review(options: argparse.Namespace) -> int:
     with exit_on_mistakes():
         serve(Path(), wish)
     return 0
-
-
-def _tell_progress(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{done:,} of {total:,} files", end="" if done < total else "\n", file=sys.stderr, flush=True)

@@ -59,6 +59,22 @@ def link_or_copy(source: Path, target: Path) -> None:
     temporary.unlink(missing_ok=True)
 
 
+def make_own(path: Path) -> None:
+    """Give a file bytes of its own where another name shares them, or where it may not be written.
+
+    DVC's cache, for one, links what it tracks: what is written through one name is then written through all. The file's
+    time of change stays. Nothing happens where there is no file.
+    """
+    try:
+        now = path.stat()
+    except FileNotFoundError:
+        return
+    if now.st_nlink == 1 and os.access(path, os.W_OK):
+        return
+    write_whole(path, path.read_bytes())
+    os.utime(path, ns=(now.st_atime_ns, now.st_mtime_ns))
+
+
 class FileLock:
     """A lock that the kernel lets go of when the process ends, however it ends.
 

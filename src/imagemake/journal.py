@@ -21,7 +21,7 @@ from typing import Any
 
 import orjson
 
-from imagemake.files import sync_folder
+from imagemake.files import make_own, sync_folder, write_whole
 
 
 class Outcome(StrEnum):
@@ -142,8 +142,7 @@ class Journal:
 
     def _append_bytes(self, line: bytes) -> None:
         with self._lock:
-            if self._handle is None:
-                self._handle = self._open()
+            self._handle = self._open() if self._handle is None else self._own(self._handle)
             # A disk that was full may have left half a line: the next one starts afresh, and only that half is lost.
             line = b"\n" + line if self._torn else line
             self._torn = True
@@ -155,10 +154,25 @@ class Journal:
 
     def _open(self) -> int:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        make_own(self.path)
+        # Read as well as written: see `_own`.
+        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         if self._durable:
             sync_folder(self.path.parent)
         return handle
+
+    def _own(self, handle: int) -> int:
+        """Return the handle, or a new one where the file got another name meanwhile, as by `dvc add`, or lost its own.
+
+        What is written in place through a hard link changes DVC's cache, which takes it for what it was.
+        """
+        now = os.fstat(handle)
+        with suppress(FileNotFoundError):
+            if now.st_nlink == 1 and os.path.samestat(now, self.path.stat()):
+                return handle
+        write_whole(self.path, os.pread(handle, now.st_size, 0), durable=self._durable)
+        os.close(handle)
+        return self._open()
 
     def close(self) -> None:
         """Close the file; a job that made no call leaves none."""
@@ -172,11 +186,14 @@ def calls_in(path: Path) -> list[Call]:
 
     A record that cannot be one of ours is left out, with a warning on standard error that names file and line.
     """
-    if not path.exists():
-        return []
+    return calls_of(path, None) if path.exists() else []
+
+
+def calls_of(path: Path, n_bytes: int | None) -> list[Call]:
+    """Read the calls of the first bytes of a file, or of all of it: a journal only grows."""
     sent: dict[str, dict[str, Any]] = {}
     closed: dict[str, dict[str, Any]] = {}
-    for number, record in _records(path):
+    for number, record in _records(path.read_bytes()[:n_bytes]):
         fault = _fault(record, sent)
         if fault:
             _warn(f"{path}, line {number}: {fault}; the line is left out")
@@ -191,9 +208,9 @@ def read_calls(folder: Path) -> Iterator[Call]:
         yield from calls_in(path)
 
 
-def _records(path: Path) -> Iterator[tuple[int, Any]]:
+def _records(content: bytes) -> Iterator[tuple[int, Any]]:
     # A line that a crash tore is no fault: the call that it would have told of is unknown, or not sent.
-    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+    for number, line in enumerate(content.split(b"\n"), 1):
         if line:
             with suppress(orjson.JSONDecodeError):
                 yield number, orjson.loads(line)

@@ -9,6 +9,8 @@ hashing a file against its own name, and there is no index that could be wrong.
 | finished/ | finished pictures, by the key of the raw picture and the steps |
 | references/ | reference pictures and masks that were sent with prompts, by their digest |
 | signatures/ | content credentials of released pictures, by what each was made of |
+| reproduced/ | pictures that were made again to compare them, by keys of their own |
+| measures/ | what was read from raw pictures, in few files, so that it travels with them |
 | unshared/ | an empty file for each picture that the team's store does not have yet, where there is one |
 | damaged/ | files whose bytes no longer fit their name, moved out of the way |
 | unreadable/ | answers that were paid for and hold no picture |
@@ -155,12 +157,18 @@ class Store:
         self.raw = _MarkingShelf(raw, damaged, self.unshared) if shares else Shelf(raw, damaged)
         self.finished = Shelf(root / "finished", root / "damaged" / "finished")
         self.references = Shelf(root / "references", root / "damaged" / "references")
+        self.reproduced = Shelf(root / "reproduced", root / "damaged" / "reproduced")
         self.signatures = Shelf(root / "signatures", root / "damaged" / "signatures")
 
     @property
     def journal_folder(self) -> Path:
         """Where the record of calls is."""
         return self.root / "journal"
+
+    @property
+    def measures_folder(self) -> Path:
+        """Where measures are that travel with the pictures."""
+        return self.root / "measures"
 
     def keep_unreadable(self, call: str, body: bytes) -> Path:
         """Keep an answer that was paid for and holds no picture."""

@@ -24,7 +24,7 @@ def verify_store(root: Path, *, move: bool, tell: Callable[[int, int], None]) ->
         How many files there are, and which of them are damaged.
     """
     store = Store(root)
-    shelves = (store.raw, store.finished, store.references, store.signatures)
+    shelves = (store.raw, store.finished, store.references, store.reproduced, store.signatures)
     files = [(shelf, held) for shelf in shelves for held in shelf.all()]
     damaged: list[Path] = []
     with ThreadPoolExecutor() as pool:  # hashing lets go of the interpreter's lock

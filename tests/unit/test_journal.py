@@ -92,3 +92,43 @@ def test_a_record_that_is_none_is_a_warning_that_names_its_line_and_hides_no_oth
     (read,) = read_calls(tmp_path)
     assert read.outcome is Outcome.UNKNOWN
     assert f"{journal.path}, line 2: {told}; the line is left out" in capsys.readouterr().err
+
+
+def test_what_is_written_after_dvc_has_linked_a_file_stays_out_of_its_cache(journal, tmp_path):
+    one = sent(journal, "one")
+    cached = tmp_path / "cached"
+    cached.hardlink_to(journal.path)
+    before = cached.read_bytes()
+    journal.closed(one, Outcome.MADE, key="one")
+    assert cached.read_bytes() == before
+    (call,) = read_calls(tmp_path)
+    assert call.outcome is Outcome.MADE, "and the journal has both"
+
+
+@pytest.mark.parametrize("happens", ["moved", "replaced", "deleted"])
+def test_a_file_that_loses_its_name_while_it_is_written_loses_no_record(journal, tmp_path, happens):
+    one, aside = sent(journal, "one"), tmp_path / "aside"
+    content = journal.path.read_bytes()
+    journal.path.rename(aside)
+    if happens == "replaced":
+        journal.path.write_bytes(content)
+    if happens == "deleted":
+        aside.unlink()
+    journal.closed(one, Outcome.MADE, key="one")
+    (call,) = read_calls(tmp_path)
+    assert call.outcome is Outcome.MADE
+    assert happens == "deleted" or aside.read_bytes() == content
+
+
+def test_a_linked_file_that_may_not_be_written_can_be_gone_on_with(journal, tmp_path):
+    one = sent(journal, "one")
+    journal.close()
+    cached = tmp_path / "cached"
+    cached.hardlink_to(journal.path)
+    cached.chmod(0o444)
+    before = cached.read_bytes()
+    again = Journal.reopened(journal.path, "generate-0123")
+    again.closed(one, Outcome.MADE, key="one")
+    assert cached.read_bytes() == before
+    (call,) = read_calls(tmp_path)
+    assert call.outcome is Outcome.MADE

@@ -1,37 +1,147 @@
-"""The build as a DVC stage."""
+"""Two people, one store: what DVC moves between them, what they pay for, and what stays one copy on a disk."""
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from s3_server import an_s3_server
 from workflow.project import REPOSITORY
 
+SETTINGS = (
+    "[core]\nremote = team\nanalytics = false\n[cache]\ntype = hardlink,copy\n"
+    "['remote \"team\"']\nurl = s3://team/shop\n"
+)
+BUCKET = "team"
 
-def test_dvc_runs_the_build_records_its_metrics_and_never_touches_the_store(project):
+
+class Person:
+    """Somebody with a clone."""
+
+    def __init__(self, name, project, s3, places):
+        self.project = project
+        self.folder = project.folder
+        self.environment = {
+            **project.environment(),
+            **s3.environment(AWS_CONFIG_FILE=str(places / "none")),  # DVC wants a real file or none
+            **{f"GIT_{role}_{what}": name for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": str(places / name),  # nothing of this machine's own settings
+        }
+
+    def run(self, *command, expect=0):
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == expect, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+    def save(self, what):
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "-q", "-m", what)
+
+    def files(self, *patterns):
+        return {
+            path.relative_to(self.folder): path for one in patterns for path in self.folder.glob(one) if path.is_file()
+        }
+
+    def tracked(self):
+        return self.files("store/**/*", "results/images/*", *(f"results/{name}" for name in TABLES))
+
+
+TABLES = ("index.html", "manifest.csv", "manifest.parquet", "manifest.schema.json", "release.json", "review.csv")
+
+
+def contents(objects):
+    """Objects that are files, by the MD5 that DVC names them by; listings of folders end in .dir."""
+    return {"".join(key.split("/")[-2:]): data for key, data in objects.items() if not key.endswith(".dir")}
+
+
+def md5s(paths):
+    return {hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() for path in paths}
+
+
+def names_that_lie(cache):
+    return [
+        path
+        for path in cache.rglob("*/*")
+        if path.is_file() and len(path.name) == 30 and md5s([path]) != {path.parent.name + path.name}
+    ]
+
+
+def test_a_clone_has_nothing_to_make_and_an_edit_costs_one_call_and_moves_one_picture(project, tmp_path):
     made = project()
-    shutil.copy(REPOSITORY / "dvc.yaml", made.folder)
-    shutil.copy(REPOSITORY / ".gitignore", made.folder)
+    for name in ("dvc.yaml", ".gitignore", ".dvcignore"):
+        shutil.copy(REPOSITORY / name, made.folder)
     (made.folder / "src").mkdir()
-    environment = made.environment()
-    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    (made.folder / "src" / "empty").touch()
+    with an_s3_server(tmp_path / "s3", BUCKET) as s3:
+        ann = Person("ann", made, s3, tmp_path)
+        ann.run("git", "init", "-q", "--bare", "-b", "main", str(tmp_path / "origin.git"))
+        ann.run("git", "init", "-q", "-b", "main")
+        ann.run("git", "remote", "add", "origin", str(tmp_path / "origin.git"))
+        ann.run("dvc", "init", "-q")
+        (made.folder / ".dvc" / "config").write_text(SETTINGS)
 
-    def run(*command):
-        done = subprocess.run(command, cwd=made.folder, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        # Ann builds and sends: everything goes over the wire once, and stays on her disk once.
+        ann.run("dvc", "repro", "-q")
+        assert made.calls() == 4
+        ann.save("the first four")
+        ann.run("dvc", "push", "-q")
+        ann.run("git", "push", "-q", "-u", "origin", "main")
+        first = contents(s3.objects(BUCKET))
+        assert first.keys() == md5s(ann.tracked().values()), "what is there is just what was sent"
+        assert all(path.stat().st_nlink > 1 for path in ann.tracked().values()), "one copy on disk, not two"
+        assert not ann.files("store/claims/*"), "nor are locks left, which are of one machine"
 
-    run("git", "init", "-q")
-    run("dvc", "init", "-q")
-    run("dvc", "repro", "-q")
-    raw = made.raw_files()
-    assert (
-        json.loads(run("dvc", "metrics", "show", "--json"))[""]["data"]["results/metrics.json"]["data"]["accepted"] == 4
-    )
-    made.edit_row(1, product="teapot")
-    run("dvc", "repro", "-q")
-    assert made.calls() == 5
-    assert set(raw) < set(made.raw_files())
+        # Ben has everything that Ann paid for, and nothing to do.
+        ann.run("git", "clone", "-q", str(tmp_path / "origin.git"), str(tmp_path / "ben"))
+        theirs = copy.copy(made)
+        theirs.folder = tmp_path / "ben"
+        ben = Person("ben", theirs, s3, tmp_path)
+        ben.run("dvc", "pull", "-q")
+        assert {name: path.read_bytes() for name, path in ben.tracked().items()} == {
+            name: path.read_bytes() for name, path in ann.tracked().items()
+        }
+        told = ben.run("snakemake", "-n", "--cores", "1")
+        assert "4 up to date" in told
+        assert "Nothing to be done" in told
+        assert not (ben.folder / "work" / "validated").exists(), "and not by way of tables of his own"
+
+        # Ben edits a prompt: one call, and one picture on the wire.
+        before = ben.files("store/**/*")
+        theirs.edit_row(1, product="teapot")
+        ben.run("snakemake", "--cores", "2")
+        assert made.calls() == 5
+        ben.save("a teapot")
+        released = ben.run("imagemake", "release", "v1", "--note", "Teapots", "--push")
+        assert "v1 is released: 4 pictures: 4 new" in released
+        assert before.keys() < ben.files("store/**/*").keys()
+        second = contents(s3.objects(BUCKET))
+        assert first.items() <= second.items(), "nothing in the storage is ever another thing"
+        sent = {md5 for md5 in second if md5 not in first}
+        raw, pictures = md5s(ben.files("store/raw/**/*").values()), md5s(ben.files("results/images/*").values())
+        assert len(sent & raw) == 1
+        assert len(sent & pictures) == 1
+        assert len(sent) == len(
+            {"raw", "finished", "released", "journal", "measures", *TABLES} - {"review.csv", "manifest.schema.json"}
+        )
+
+        # Ann fetches it, and pays nothing.
+        ann.run("git", "pull", "-q")
+        ann.run("dvc", "pull", "-q")
+        assert "Nothing to be done" in ann.run("snakemake", "-n", "--cores", "1")
+        assert made.calls() == 5
+        assert "1 release, no change" in ann.run("imagemake", "verify")
+        assert not names_that_lie(ann.folder / ".dvc" / "cache") + names_that_lie(ben.folder / ".dvc" / "cache")
+        numbers = json.loads(ann.run("dvc", "metrics", "diff", "--json", "HEAD~2"))["results/metrics.json"]
+        assert numbers["cached_share"] == {"old": 0.0, "new": 0.75, "diff": 0.75}
+        plots = json.loads(ann.run("dvc", "plots", "show", "--json"))["data"]
+        assert {"success rate", "failures", "cost a picture", "seconds a picture"} == set(plots)
+        assert all("v1" in json.dumps(plot) for plot in plots.values())

@@ -1,7 +1,8 @@
 """What there is already: pictures, measures, finished pictures, and what the journal says about keys that have none.
 
 Listings tell what the store holds; measures and failed finishings are remembered in the tables under ``work/``, which
-may be deleted at any time; the journal is only read when a picture is missing.
+may be deleted at any time, and in those of ``store/measures``, which a clone brings along; the journal is only read
+when a picture is missing.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class Inventory:
     def measures(self) -> dict[str, dict[str, Any]]:
         """What was read from each raw picture: by its digest, then by measure identity."""
         found: dict[str, dict[str, Any]] = {}
-        for path in sorted((self._work / "validated").glob("*.jsonl")):
+        for path in self._tables("validated"):
             for row in read_rows(path):
                 if "raw" in row and "measures" in row:
                     found.setdefault(row["raw"]["digest"], {}).update(row["measures"])
@@ -101,7 +102,7 @@ class Inventory:
     def _finishings(self) -> tuple[dict[str, Failure], dict[str, set[str]]]:
         failures: dict[str, Failure] = {}
         outputs: dict[str, set[str]] = {}
-        for path in sorted((self._work / "finished").glob("*.jsonl")):
+        for path in self._tables("finished"):
             for row in read_rows(path):
                 if "finished" in row:
                     outputs.setdefault(row["raw"]["digest"], set()).add(MAIN)
@@ -113,6 +114,9 @@ class Inventory:
                     else:
                         failures[one["key"]] = Failure(**one["failure"])
         return failures, outputs
+
+    def _tables(self, stage: str) -> list[Path]:
+        return [*sorted(self.store.measures_folder.glob("*.jsonl")), *sorted((self._work / stage).glob("*.jsonl"))]
 
     @cached_property
     def journal(self) -> JournalFacts:

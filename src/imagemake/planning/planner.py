@@ -15,7 +15,7 @@ import orjson
 
 from imagemake.alerts import Alarm, check_alerts
 from imagemake.budget import Purse, spent_usd
-from imagemake.files import FileLock, write_whole
+from imagemake.files import FileLock, make_own, write_whole
 from imagemake.jobs import let_sigterm_wait
 from imagemake.journal import read_calls
 from imagemake.planning.credentials_check import check_credentials
@@ -31,7 +31,7 @@ from imagemake.planning.step_check import check_steps
 from imagemake.problems import exit_on_mistakes
 from imagemake.release.entries import Entries
 from imagemake.release.metrics import metrics_of
-from imagemake.release.record import is_current, known_counts
+from imagemake.release.record import is_current, known_counts, outputs_of
 from imagemake.sent_pictures import keep_sent_pictures
 from imagemake.sharing.asking import keys_of_team, unshared_words
 from imagemake.store import Store
@@ -149,7 +149,7 @@ class Planner:
             check_steps(self.campaign.postprocess)
         warnings = check_models(to_generate, self.campaign, order.files.by_path, datetime.now(UTC).date())
         if to_generate:
-            check_gates(self.campaign, scope, self._figures_of)
+            check_gates(self.campaign, scope, self.figures_of)
         if open_ones:
             warnings += check_alerts(self.campaign.alerts)
         current = not open_ones and is_current(order, states)
@@ -163,6 +163,8 @@ class Planner:
         if current:
             return UP_TO_DATE
         self._open += open_ones
+        for output in outputs_of(scope):
+            make_own(output)  # Snakemake refuses to replace what may not be written, as DVC's hard links may not
         order = replace(order, batches=self._write_batches(open_ones))
         content = order.to_json()
         run = hashlib.sha256(content).hexdigest()[:ID_DIGITS]
@@ -170,7 +172,8 @@ class Planner:
         write_whole(path, content)
         return Plan(run, (str(path),), order.batches, self.campaign.attempts.most - 1 + SPARE_ROUNDS)
 
-    def _figures_of(self, stage: str) -> Mapping[str, Any]:
+    def figures_of(self, stage: str) -> Mapping[str, Any]:
+        """Return what a stage came to, by what is there now."""
         # Of the whole pilot: `only` narrows a run, not what was demanded before it.
         order = Order(self.campaign.model_copy(update={"only": ()}), self._rows, stage, "", files=self._files)
         of_state = Entries(order, self._inventory.store, ())

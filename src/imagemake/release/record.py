@@ -41,6 +41,13 @@ def folder_of(scope: str) -> Path:
     return RESULTS if scope == ALL or scope.startswith(IMAGE) else RESULTS / scope
 
 
+def outputs_of(scope: str) -> list[Path]:
+    """Return the files that Snakemake's rule for a target declares."""
+    if scope.startswith(IMAGE):
+        return [RESULTS / "images" / scope.removeprefix(IMAGE)]
+    return [folder_of(scope) / name for name in FILES]
+
+
 def is_current(order: Order, states: Sequence[State]) -> bool:
     """Say whether a target has nothing open and shows just what it would show if it were made now."""
     if order.scope.startswith(IMAGE):

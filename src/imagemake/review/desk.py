@@ -5,19 +5,17 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-import yaml
-
 from imagemake.planning.inventory import Inventory
 from imagemake.planning.order import Order
 from imagemake.planning.plan import ALL, policy_of
 from imagemake.planning.reviews import REVIEWS
 from imagemake.planning.settle import settle
-from imagemake.problems import Problem, UserError
+from imagemake.problems import UserError
 from imagemake.review.decisions import DecisionLog
 from imagemake.review.queue import Queue, View
 from imagemake.store import Store
-from imagemake.wanted.campaign import Campaign, load_campaign
 from imagemake.wanted.catalog import read_catalog
+from imagemake.wanted.config_file import read_campaign
 
 CONFIG = Path("config/config.yaml")
 TABLES = ("validated", "finished")
@@ -41,7 +39,7 @@ class Desk:
         self.log = DecisionLog(folder / REVIEWS, self.work / LOCK)
         self.problem = ""
         self._making = threading.Lock()
-        self.campaign = _read_campaign(folder)
+        self.campaign = read_campaign(folder / CONFIG)
         self._seen = self._signature()
         self._queue = self._make()
 
@@ -64,7 +62,7 @@ class Desk:
         with self._making:
             if signature == self._seen and not self._queue.is_undone_by(self.log.held()):
                 return  # another thread was faster
-            self.campaign = _read_campaign(self._folder)
+            self.campaign = read_campaign(self._folder / CONFIG)
             self._queue = self._make()
             self._seen = signature
 
@@ -78,14 +76,3 @@ class Desk:
     def _signature(self) -> tuple[int, ...]:
         paths = [self._folder / CONFIG, self._folder / self.campaign.catalog, *(self.work / name for name in TABLES)]
         return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
-
-
-def _read_campaign(folder: Path) -> Campaign:
-    path = folder / CONFIG
-    try:
-        config = yaml.safe_load(path.read_bytes())
-    except FileNotFoundError:
-        raise UserError(Problem(str(path), "is not there", "Run this where the Snakefile is.")) from None
-    except yaml.YAMLError as error:
-        raise UserError(Problem(str(path), f"is no YAML: {error}", "Correct it.")) from None
-    return load_campaign(config or {}, where=str(path))

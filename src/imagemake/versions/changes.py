@@ -1,0 +1,54 @@
+"""What became of pictures from one release to the next, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from imagemake.versions.records import Changes
+
+Row = Mapping[str, Any]
+COLUMNS = ("name", "file", "digest", "finished_digest")
+
+
+def read_rows(manifest: Path, columns: Sequence[str] | None = COLUMNS) -> list[Row]:
+    """Read some columns of a manifest's Parquet file, or all; ones that it does not have are None."""
+    from pyarrow import parquet
+
+    if columns is None:
+        everything: list[Row] = parquet.read_table(manifest).to_pylist()
+        return everything
+    known = parquet.read_schema(manifest).names
+    table = parquet.read_table(manifest, columns=[column for column in columns if column in known])
+    return [{**dict.fromkeys(columns), **row} for row in table.to_pylist()]
+
+
+def changes_between(before: Iterable[Path], rows: Iterable[Row]) -> Changes:
+    """Count what changed.
+
+    Args:
+        before: Manifests of the releases before; of a name that several have, any may be the same. One that is not
+            here, because nobody fetched it, counts as empty.
+        rows: The release's own.
+    """
+    known: dict[str, list[Row]] = {}
+    for path in before:
+        for row in read_rows(path) if path.is_file() else ():
+            if row["file"]:
+                known.setdefault(row["name"], []).append(row)
+    counts = dict.fromkeys(Changes.model_fields, 0)
+    now = [row for row in rows if row["file"]]
+    for row in now:
+        counts[_kind(row, known.get(row["name"], ()))] += 1
+    counts["removed"] = len(known.keys() - {row["name"] for row in now})
+    return Changes(**counts)
+
+
+def _kind(row: Row, before: Sequence[Row]) -> str:
+    if not before:
+        return "new"
+    if any(row["digest"] == other["digest"] for other in before):
+        return "unchanged"
+    same_pixels = any(row["finished_digest"] == other["finished_digest"] for other in before)
+    return "metadata" if same_pixels else "changed"

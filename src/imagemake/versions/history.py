@@ -1,0 +1,88 @@
+"""All releases in one place: a changelog for people, a table for `dvc plots`; both follow from the records."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from imagemake.versions.records import Kept, Record
+
+CHANGES_FILE, HISTORY_FILE = "CHANGES.md", "history.csv"
+COLUMNS = {
+    "success_rate": "success_rate",
+    "first_attempt_success_rate": "first_attempt_success_rate",
+    "cost_usd_total": "cost_usd",
+    "mean_cost_usd_per_image": "cost_usd_per_image",
+    "mean_seconds_per_image": "seconds_per_image",
+}
+FAILED = ("review", "rejected", "refused", "failed")
+
+
+def changes_of(records: Mapping[str, Kept]) -> bytes:
+    """Write the changelog, newest first, from records in their order."""
+    entries = [_entry(kept.record) for kept in reversed(list(records.values()))]
+    return "\n".join(["# Releases\n", *entries]).encode()
+
+
+def history_of(records: Mapping[str, Kept]) -> bytes:
+    """Write the table, a row a release, oldest first."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    counts = ("requests", "accepted")
+    changes = ("new", "changed", "removed")
+    writer.writerow(["release", "date", *counts, "failures", *COLUMNS.values(), *changes, "spent_since_usd"])
+    for kept in records.values():
+        record, metrics = kept.record, kept.record.metrics
+        writer.writerow(
+            [
+                record.release,
+                record.at[:10],
+                *(metrics[name] for name in counts),
+                failures(metrics),
+                *(metrics[name] for name in COLUMNS),
+                *(getattr(record.changes, name) for name in changes),
+                record.spent_since_usd,
+            ]
+        )
+    return text.getvalue().encode()
+
+
+def failures(metrics: Mapping[str, Any]) -> int:
+    """Count the requests without a released picture."""
+    return sum(int(metrics[name]) for name in FAILED)
+
+
+def in_words(record: Record) -> str:
+    """Say what a release came to, in one line."""
+    changes = record.changes
+    parts = [f"{changes.new:,} new", f"{changes.changed:,} changed", f"{changes.removed:,} removed"]
+    if changes.metadata:
+        parts.append(f"{changes.metadata:,} with other metadata only")
+    missing = failures(record.metrics)
+    made = f"{record.metrics['accepted']:,} pictures: {', '.join(parts)}"
+    return f"{made}; {missing:,} of {record.metrics['requests']:,} without one" if missing else made
+
+
+def cost_in_words(record: Record) -> str:
+    """Say what it cost."""
+    since = f"${Decimal(record.spent_since_usd):,.2f} since the release before"
+    unknown = f", and {record.cost_unknown:,} calls whose cost nobody knows" if record.cost_unknown else ""
+    total = record.metrics["cost_usd_total"]
+    whole = "not known" if total is None else f"${total:,.2f}"
+    return f"{since}{unknown}; all pictures of this release together: {whole}"
+
+
+def _entry(record: Record) -> str:
+    before = ", ".join(previous.release for previous in record.previous)
+    lines = [f"## {record.release} ({record.at[:10]})\n"]
+    if record.note:
+        lines.append(f"{record.note}\n")
+    lines.append(f"- {in_words(record)}{f' (since {before})' if before else ''}.")
+    lines.append(f"- Cost: {cost_in_words(record)}.")
+    rate = record.metrics["success_rate"]
+    if rate is not None:
+        lines.append(f"- Success rate {100 * rate:.1f} %.")
+    return "\n".join(lines) + "\n"
