@@ -14,6 +14,7 @@ from imagemake import (
     diff_command,
     publish_command,
     release_command,
+    reproduce_command,
     schema_command,
     share_command,
     track_command,
@@ -24,6 +25,7 @@ from imagemake.batches_command import add_batches_options
 from imagemake.diff_command import add_diff_options
 from imagemake.publish_command import add_publish_options
 from imagemake.release_command import add_release_options
+from imagemake.reproduce_command import add_reproduce_options
 from imagemake.schema_command import add_schema_options
 from imagemake.share_command import add_share_options
 from imagemake.terminal import print_lines
@@ -213,6 +215,15 @@ def _parser() -> argparse.ArgumentParser:
             help="make a release of what is built: checks, record, DVC, changelog, git tag",
             description=release_command.DESCRIPTION,
             epilog=release_command.EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
+    add_reproduce_options(
+        commands.add_parser(
+            "reproduce",
+            help="make a picture again from its recipe, and tell how near it comes",
+            description=reproduce_command.DESCRIPTION,
+            epilog=reproduce_command.EXAMPLES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )

@@ -97,6 +97,25 @@ def generate_for_job(
         raise ToldToStopError("stopped; what was not shared yet is shared later") from None
 
 
+def generate_again(item: Item, sections: Sections, store: Store, work: Path) -> Item:
+    """Make one picture, whatever the team's store or a batch has of it.
+
+    Args:
+        item: With a key that nothing else has.
+        sections: As for `generate_for_job`.
+        store: Where the picture goes.
+        work: Where the rates that jobs share are kept.
+
+    Returns:
+        The item with its raw picture or its failure.
+
+    Raises:
+        StoppedError: If no call can succeed until the user does something.
+    """
+    (made,) = _Job(sections, store, "reproduce", 1, work).make([item], in_batches=False)
+    return made
+
+
 def _held(store: Store, items: Sequence[Item]) -> list[Item] | None:
     """Return the items with their pictures, if the store holds all of them."""
     held = {item.key: store.raw.find(item.key) for item in items}
@@ -114,18 +133,26 @@ class _Job:
     work: Path
     exchange: Exchange | None = None
 
-    def make(self, items: Sequence[Item]) -> list[Item]:
+    def make(self, items: Sequence[Item], *, in_batches: bool | None = None) -> list[Item]:
+        """Make them: through batches where their model says so, and nothing else is said."""
+        in_batches = self._settings(items[0]).mode == "batch" if in_batches is None else in_batches
         by_server: dict[Server, list[Item]] = {}
         for item in items:
             by_server.setdefault(self._settings(item).server, []).append(item)
         return asyncio.run(
-            self._with_providers({server: self._start(server) for server in by_server}, items, by_server)
+            self._with_providers(
+                {server: self._start(server) for server in by_server}, items, by_server, in_batches=in_batches
+            )
         )
 
     async def _with_providers(
-        self, providers: Mapping[Server, Provider], items: Sequence[Item], by_server: Mapping[Server, Sequence[Item]]
+        self,
+        providers: Mapping[Server, Provider],
+        items: Sequence[Item],
+        by_server: Mapping[Server, Sequence[Item]],
+        *,
+        in_batches: bool,  # then all of them are, and of one server
     ) -> list[Item]:
-        in_batches = self._settings(items[0]).mode == "batch"  # then all of them are, and of one server
         try:
             for server, own in by_server.items():
                 provider = providers[server]
