@@ -61,9 +61,8 @@ def _releases(root: Path) -> int:
     missing = len(found) - changed
     if names:
         told = "no change" if not changed else f"{changed:,} changed"
-        print(
-            f"{len(names):,} release{'' if len(names) == 1 else 's'}, {told}{f', {missing:,} not here' if missing else ''}"
-        )
+        releases = "1 release" if len(names) == 1 else f"{len(names):,} releases"
+        print(f"{releases}, {told}{f', {missing:,} not here' if missing else ''}")
         last = read_kept(root / RELEASES / names[-1] / RECORD_FILE)
         print(f"last record: {names[-1]} {last.digest}")
     return 1 if changed else 0
