@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,7 @@ def test_one_failure_ends_what_was_not_begun():
             first.set()
             raise PlaceError(Trouble.FULL, "x", "full")
         first.wait(5)
+        time.sleep(0.01)  # a thousand of these take longer than whoever ends it needs to look
 
     with pytest.raises(PlaceError):
         place.each(do, range(1000))
