@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MOST_FINISHED_PIXELS = 150_000_000  # steps make larger pictures than those that are taken from a provider
 FINISH_VERSION = 1  # raised when the same picture and steps may give other bytes
-EXTENSIONS = {"jpeg": "jpg", "png": "png", "webp": "webp"}
+EXTENSIONS = {"jpeg": "jpg", "png": "png", "webp": "webp", "avif": "avif"}
 
 
 def finishing_digests(postprocess: Postprocess) -> dict[str, str]:

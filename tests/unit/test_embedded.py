@@ -41,6 +41,8 @@ FILES = {
     "jpeg": a_file("jpeg"),
     "png": a_file("png"),
     "png with alpha": a_file("png", "RGBA"),
+    "avif": a_file("avif"),
+    "avif with alpha": a_file("avif", "RGBA"),
     "webp": a_file("webp"),
     "webp with alpha": a_file("webp", "RGBA"),
     "lossless webp": lossless_webp("RGB"),

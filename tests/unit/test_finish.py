@@ -46,7 +46,7 @@ def finished_of(tmp_path):
     return finished_of
 
 
-@pytest.mark.parametrize("file_format", ["jpeg", "png", "webp"])
+@pytest.mark.parametrize("file_format", ["jpeg", "png", "webp", "avif"])
 def test_each_hostile_file_of_a_batch_gets_a_picture_or_a_reason_and_none_is_lost(finished_of, file_format):
     files = hostile_files()
     steps = [

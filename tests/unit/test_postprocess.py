@@ -307,7 +307,7 @@ def test_a_step_leaves_the_picture_that_it_was_given_alone(name, how, mode):
 # Encode and finish
 
 
-@pytest.mark.parametrize("file_format", ["png", "jpeg", "webp"])
+@pytest.mark.parametrize("file_format", ["png", "jpeg", "webp", "avif"])
 def test_a_file_of_each_format_holds_the_picture_and_no_metadata(file_format):
     image = Image.linear_gradient("L").convert("RGB")
     image.info = {"comment": b"x", "icc_profile": profile("RGB", 1.0), "dpi": (300, 300), "exif": b"Exif\0\0x"}
@@ -322,7 +322,7 @@ def test_the_metadata_of_a_providers_file_does_not_reach_the_finished_one():
     text = PngImagePlugin.PngInfo()
     text.add_text("prompt", "a secret product")
     data = saved(noise(), "PNG", pnginfo=text, icc_profile=profile("RGB", 2.2))
-    for file_format in ("png", "jpeg", "webp"):
+    for file_format in ("png", "jpeg", "webp", "avif"):
         finished = finish(data, [], Output(file_format))
         assert b"secret" not in finished
         assert b"acsp" not in finished  # every color profile has these bytes
@@ -332,7 +332,7 @@ def test_transparency_is_laid_on_the_background_for_jpeg_and_kept_elsewhere():
     data = saved(Image.new("RGBA", (16, 16), (255, 0, 0, 0)), "PNG")
     flat = decoded(finish(data, [], Output("jpeg", background="#0000ff")))
     assert np.abs(np.asarray(flat, dtype=int) - BLUE).max() <= 3
-    for file_format in ("png", "webp"):
+    for file_format in ("png", "webp", "avif"):
         assert decoded(finish(data, [], Output(file_format))).convert("RGBA").getextrema()[3] == (0, 0)
 
 
@@ -372,7 +372,7 @@ class Output:
 
 data = open(sys.argv[1], "rb").read()
 steps = [step_class(name)(step_class(name).Settings(**how)) for name, how in json.loads(sys.argv[2])]
-finished = [finish(data, steps, Output(name)) for name in ("png", "jpeg", "webp")]
+finished = [finish(data, steps, Output(name)) for name in ("png", "jpeg", "webp", "avif")]
 print(json.dumps([hashlib.sha256(each).hexdigest() for each in [*finished, thumbnail_of(data)]]))
 """
 
@@ -396,8 +396,8 @@ def test_equal_inputs_give_equal_bytes_in_another_process(tmp_path):
     ]
     assert runs[0] == runs[1]
     loaded = [step(name, **how) for name, how in steps]
-    here = [finish(picture.read_bytes(), loaded, Output(name)) for name in ("png", "jpeg", "webp")]
-    assert json.loads(runs[0])[:3] == [hashlib.sha256(data).hexdigest() for data in here]
+    here = [finish(picture.read_bytes(), loaded, Output(name)) for name in ("png", "jpeg", "webp", "avif")]
+    assert json.loads(runs[0])[:4] == [hashlib.sha256(data).hexdigest() for data in here]
 
 
 def test_steps_are_applied_in_their_order():
@@ -421,7 +421,7 @@ def test_a_picture_that_is_too_long_for_the_format_has_a_reason():
 
 
 @pytest.mark.parametrize("name", hostile_files())
-@pytest.mark.parametrize("file_format", ["png", "jpeg", "webp"])
+@pytest.mark.parametrize("file_format", ["png", "jpeg", "webp", "avif"])
 def test_hostile_bytes_end_in_a_picture_or_in_a_reason(name, file_format):
     steps = [
         step("crop", ratio="3:2"),
@@ -524,7 +524,7 @@ def test_sharpening_steepens_an_edge_and_leaves_transparency_alone():
     assert sharp.getchannel("A").tobytes() == image.getchannel("A").tobytes()
 
 
-@pytest.mark.parametrize("file_format", ["jpeg", "webp"])
+@pytest.mark.parametrize("file_format", ["jpeg", "webp", "avif"])
 def test_a_file_is_as_large_as_it_may_be_and_no_larger(file_format):
     image = noise(300, 200)
     free = len(encode(image, Output(file_format)))

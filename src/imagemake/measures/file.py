@@ -23,7 +23,7 @@ class File:
 
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {
-        "format": "png, jpeg or webp",
+        "format": "png, jpeg, webp or avif",
         "width_px": "width in pixels, after the turn that EXIF asks for",
         "height_px": "height in pixels, after the turn that EXIF asks for",
         "bytes": "length of the file in bytes",

@@ -1,7 +1,8 @@
 """XMP in picture files: put in and taken out of the container as it is, so that no pixel is encoded again.
 
 Each format has one place for it: JPEG an APP1 segment, PNG an ``iTXt`` chunk, WebP an ``XMP `` chunk (XMP Specification
-part 3, 2020; WebP Container Specification). Taking out what was put in gives back the very same bytes.
+part 3, 2020; WebP Container Specification), AVIF an item (`imagemake.pictures.embedded_avif`). Taking out what was put
+in gives back the very same bytes.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
+from imagemake.pictures import embedded_avif
 from imagemake.pictures.picture_file import MOST_PARTS, format_of
 
 MOST_PACKET_BYTES = 65_502  # what one APP1 segment of a JPEG holds beside its own name; kept to in every format
@@ -28,7 +30,7 @@ def with_packet(data: bytes, packet: bytes) -> bytes:
     """Put an XMP packet into a picture file, in place of one that is there.
 
     Args:
-        data: A JPEG, PNG or WebP file.
+        data: A JPEG, PNG, WebP or AVIF file.
         packet: At most `MOST_PACKET_BYTES`.
 
     Raises:
@@ -46,7 +48,7 @@ def with_packet(data: bytes, packet: bytes) -> bytes:
         return bare[:at] + segment + bare[at:]
     if file_format == "png":
         return bare[:_PNG_HEADER_BYTES] + _png_chunk(b"iTXt", _ITXT + packet) + bare[_PNG_HEADER_BYTES:]
-    return _webp_with(bare, packet)
+    return embedded_avif.with_packet(bare, packet) if file_format == "avif" else _webp_with(bare, packet)
 
 
 def packet_of(data: bytes) -> bytes | None:
@@ -62,6 +64,8 @@ def packet_of(data: bytes) -> bytes | None:
     if file_format == "png":
         start = 8 + len(_ITXT)
         return next((data[at + start : end - 4] for at, end in png_chunks(data) if _is_xmp_chunk(data, at)), None)
+    if file_format == "avif":
+        return embedded_avif.packet_of(data)
     found = next((part for name, part in webp_parts(data) if name == b"XMP "), None)
     return None if found is None else found[8 : 8 + int.from_bytes(found[4:8], "little")]
 
@@ -77,6 +81,8 @@ def without_packet(data: bytes) -> bytes:
         return without_spans(data, [(at, end) for _, at, end in jpeg_segments(data) if _is_xmp_segment(data, at)])
     if file_format == "png":
         return without_spans(data, [(at, end) for at, end in png_chunks(data) if _is_xmp_chunk(data, at)])
+    if file_format == "avif":
+        return embedded_avif.without_packet(data)
     parts = webp_parts(data)
     return _webp_without(parts) if any(name == b"XMP " for name, _ in parts) else data
 

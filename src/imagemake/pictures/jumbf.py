@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from imagemake.pictures.embedded import jpeg_segments, png_chunks, riff, webp_parts, without_spans
 from imagemake.pictures.picture_file import MOST_PARTS, format_of
 
-_MIME = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
-_AVIF = b"ftypavif"
+_MIME = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "avif": "image/avif"}
 _AVIF_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 _WEBP_BOX = b"C2PA"
 _APP11 = 0xEB
@@ -27,7 +26,7 @@ def mime_of(data: bytes) -> str:
     Raises:
         ValueError: If it is none; the message says what it is.
     """
-    return "image/avif" if data[4:12] == _AVIF else _MIME[format_of(data)]
+    return _MIME[format_of(data)]
 
 
 def has_manifest(data: bytes) -> bool:
@@ -42,9 +41,15 @@ def without_manifest(data: bytes) -> bytes:
     """Return a JPEG, PNG or WebP file without content credentials: byte for byte what was signed.
 
     Raises:
-        ValueError: If the file is damaged or of another format.
+        ValueError: If the file is damaged or of another format, or an AVIF file with credentials: signing it moved what
+            is behind them, and every place that the file tells.
     """
-    if format_of(data) != "webp":
+    file_format = format_of(data)
+    if file_format == "avif":
+        if has_manifest(data):
+            raise ValueError("content credentials of an AVIF file cannot be taken out")
+        return data
+    if file_format != "webp":
         return without_spans(data, _spans(data))
     parts = webp_parts(data)
     kept = [part for name, part in parts if name != _WEBP_BOX]

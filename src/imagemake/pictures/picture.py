@@ -45,7 +45,7 @@ class Picture:
 
     Attributes:
         image: RGB, or RGBA where at least one pixel is not opaque; 8 bits a channel, sRGB, upright, no metadata.
-        format: What the file is: ``png``, ``jpeg`` or ``webp``.
+        format: What the file is: ``png``, ``jpeg``, ``webp`` or ``avif``.
         mode: Pillow's name of the file's own pixels, such as ``CMYK`` or ``P``.
         frames: Number of pictures in the file; only the first one is read.
         size_bytes: Length of the file.
@@ -149,7 +149,7 @@ def open_picture(data: bytes, *, most_pixels: int = MOST_PIXELS, most_bytes: int
     """Decode a picture file, trusting nothing in it.
 
     Args:
-        data: The whole file: PNG, JPEG or WebP, whatever its name says.
+        data: The whole file: PNG, JPEG, WebP or AVIF, whatever its name says.
         most_pixels: Largest number of pixels that is decoded, up to 178 million, which Pillow never exceeds.
         most_bytes: Largest file that is looked at.
 
@@ -250,7 +250,7 @@ def _reason(error: Exception, file_format: str, *, is_whole: bool) -> str:
     from PIL import UnidentifiedImageError
     from PIL.Image import DecompressionBombError
 
-    name = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP"}[file_format]
+    name = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP", "avif": "AVIF"}[file_format]
     message = str(error).lower()
     if isinstance(error, DecompressionBombError):
         return f"the {name} file would unpack to more pixels than Pillow allows"

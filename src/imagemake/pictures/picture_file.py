@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import zlib
 
-FORMATS = ("png", "jpeg", "webp")
+FORMATS = ("png", "jpeg", "webp", "avif")
 
 MOST_PARTS = 100_000  # a PNG of 100 MB in the usual chunks of 8 KB has 12,000
 MOST_SCANS = 100  # encoders write 1, progressive ones 6 to 12; each is a pass over all pixels
@@ -24,7 +24,7 @@ _MARKERS_WITHOUT_LENGTH = (0x01, 0xD8)
 # Formats that come up by mistake, so that the reason can name them: (bytes, at which place, name).
 _OTHERS = (
     (b"GIF8", 0, "a GIF"),
-    (b"ftypavif", 4, "an AVIF"),
+    (b"ftypavis", 4, "an AVIF animation"),
     (b"ftyphei", 4, "a HEIC"),
     (b"BM", 0, "a BMP"),
     (b"II*\0", 0, "a TIFF"),
@@ -53,12 +53,14 @@ def format_of(data: bytes) -> str:
         return "jpeg"
     if data.startswith(b"RIFF") and data[8:_RIFF_HEADER_BYTES] == b"WEBP":
         return "webp"
+    if data[4:12] == b"ftypavif":
+        return "avif"
     for signature, place, name in _OTHERS:
         if data.startswith(signature, place):
-            raise ValueError(f"it is {name} file, and only PNG, JPEG and WebP are read")
+            raise ValueError(f"it is {name} file, and only PNG, JPEG, WebP and AVIF are read")
     if data.lstrip()[:1] in (b"<", b"{", b"["):
-        raise ValueError("it is text such as HTML, SVG or JSON, not a PNG, JPEG or WebP file")
-    raise ValueError("it does not begin like a PNG, JPEG or WebP file")
+        raise ValueError("it is text such as HTML, SVG or JSON, not a PNG, JPEG, WebP or AVIF file")
+    raise ValueError("it does not begin like a PNG, JPEG, WebP or AVIF file")
 
 
 def end_of_picture(data: bytes, file_format: str) -> int | None:
@@ -74,7 +76,7 @@ def end_of_picture(data: bytes, file_format: str) -> int | None:
     Raises:
         ValueError: If a part is damaged, or there are so many that decoding would take forever.
     """
-    walk = {"png": _end_of_png, "jpeg": _end_of_jpeg, "webp": _end_of_webp}[file_format]
+    walk = {"png": _end_of_png, "jpeg": _end_of_jpeg, "webp": _end_of_webp, "avif": _end_of_avif}[file_format]
     return walk(data)
 
 
@@ -119,3 +121,17 @@ def _end_of_jpeg(data: bytes) -> int | None:
 def _end_of_webp(data: bytes) -> int | None:
     end = int.from_bytes(data[4:8], "little") + 8
     return end if end <= len(data) else None
+
+
+def _end_of_avif(data: bytes) -> int | None:
+    # Boxes: length, name, content. What lies behind the picture begins like no box, or like one that leaves the file.
+    at, names = 0, set[bytes]()
+    for _ in range(MOST_PARTS):
+        length = int.from_bytes(data[at : at + 4])
+        if length == 1:
+            length = int.from_bytes(data[at + 8 : at + 16])
+        if length < 8 or at + length > len(data):
+            return at if {b"meta", b"mdat"} <= names else None
+        names.add(data[at + 4 : at + 8])
+        at += length
+    raise ValueError(f"the AVIF file has more than {MOST_PARTS:,} boxes")

@@ -25,7 +25,7 @@ def to_srgb(image: Image, profile: bytes | None) -> Image:
     """Convert to 8 bits a channel in sRGB.
 
     Args:
-        image: Decoded by Pillow from PNG, JPEG or WebP: of mode 1, L, LA, I;16, P, RGB, RGBA or CMYK.
+        image: Decoded by Pillow from PNG, JPEG, WebP or AVIF: of mode 1, L, LA, I;16, P, RGB, RGBA or CMYK.
         profile: The embedded ICC profile; None where the pixels count as sRGB already. CMYK without a profile is
             converted by the plain formula, 255 - ink - black.
 

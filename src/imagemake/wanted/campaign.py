@@ -42,11 +42,11 @@ from imagemake.wanted.stages import Gates, Pilot, Small
 
 CONFIG = "config/config.yaml"
 CATALOG_SUFFIXES = (".csv", ".json", ".jsonl")
-_SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
+_SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif"}
 _LABEL = r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
 _FIRST_OF_ENCODING = ("format", "quality", "most_kb", "background")  # part of every finished picture's key
 
-Format = Literal["jpeg", "png", "webp"]
+Format = Literal["jpeg", "png", "webp", "avif"]
 Combination = Mapping[ColumnName, Values]
 
 
@@ -217,13 +217,13 @@ class Output(Section):
     steps: Annotated[tuple[Step, ...], Strict(False)] = Field(
         (), description="Further steps for this output alone, after those of `postprocess.steps`."
     )
-    format: Format = Field("jpeg", description="File format of finished pictures: jpeg (.jpg), png, or webp.")
-    quality: int = Field(90, ge=1, le=100, description="Quality of JPEG and WebP, 1 to 100; PNG has none.")
+    format: Format = Field("jpeg", description="File format of finished pictures: jpeg (.jpg), png, webp, or avif.")
+    quality: int = Field(90, ge=1, le=100, description="Quality of JPEG, WebP and AVIF, 1 to 100; PNG has none.")
     most_kb: int | None = Field(
         None,
         ge=1,
-        description="Largest file, in units of 1,000 bytes, for JPEG and WebP: the quality is lowered from `quality` "
-        "as far as it takes, and a picture that is still too large is not released.",
+        description="Largest file, in units of 1,000 bytes, for JPEG, WebP and AVIF: the quality is lowered from "
+        "`quality` as far as it takes, and a picture that is still too large is not released.",
     )
     background: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = Field(
         "#ffffff", description="What transparency becomes in JPEG, which has none: a color as #rrggbb."
@@ -239,7 +239,9 @@ class Output(Section):
     @model_validator(mode="after")
     def _can_be_smaller(self) -> Output:
         if self.most_kb is not None and self.format == "png":
-            raise mistake("PNG has no quality that could be lowered.", "Take most_kb out, or choose jpeg or webp.")
+            raise mistake(
+                "PNG has no quality that could be lowered.", "Take most_kb out, or choose jpeg, webp or avif."
+            )
         return self
 
     @property

@@ -206,6 +206,8 @@ def picture_file_of(data: bytes) -> PictureFile:
     if len(data) > MOST_BYTES:
         raise ValueError(f"the file has more than {MOST_BYTES // 1_000_000} MB")
     file_format = format_of(data)
+    if file_format == "avif":  # no provider takes it
+        raise ValueError("it is an AVIF file, and only PNG, JPEG and WebP are taken")
     if end_of_picture(data, file_format) is None:
         raise ValueError("the file is cut off before the end of the picture")
     width_px, height_px, has_alpha = _header(data, file_format)
