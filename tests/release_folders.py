@@ -41,7 +41,9 @@ def write_release(folder: Path, shown: Iterable[tuple[Entry, bytes]]) -> Path:
 
 
 def table_of(entries: Iterable[Entry], folder: Path, form: str = "parquet") -> Any:
-    write_manifest(entries, folder / "manifest.csv", folder / "manifest.parquet")
+    entries = list(entries)
+    labels = sorted({label for entry in entries for label in entry.outputs})
+    write_manifest(entries, folder / "manifest.csv", folder / "manifest.parquet", outputs=labels)
     return read_table((folder / f"manifest.{form}").read_bytes(), "the manifest")
 
 

@@ -16,6 +16,8 @@ from release_folders import table_of
 
 from imagemake.differences.compare import KINDS, REASONS, compare
 from imagemake.differences.numbers import attempts_of, new_in, numbers_of
+from imagemake.differences.report import told_values
+from imagemake.release.manifest import OutputFile
 from imagemake.release.metrics import metrics_of
 
 ONE, OTHER = "1" * 64, "2" * 64
@@ -58,7 +60,7 @@ def changes(before, after, **options):
     return {change.name: change for change in found.changes}, found.unchanged
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(releases)
 def test_a_release_does_not_differ_from_itself_nor_its_csv_from_its_parquet(release):
     parquet, again = tables(release, release)
@@ -69,10 +71,11 @@ def test_a_release_does_not_differ_from_itself_nor_its_csv_from_its_parquet(rele
         assert found.unchanged == len(release)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(releases, releases)
 def test_looked_at_from_the_other_side_only_added_and_removed_change_places(before, after):
-    there, back = (compare(*pair) for pair in (tables(before, after), tables(after, before)))
+    one, other = tables(before, after)
+    there, back = compare(one, other), compare(other, one)
     assert there.unchanged == back.unchanged
     counts, mirrored = there.counts(), back.counts()
     assert (counts["added"], counts["removed"]) == (mirrored["removed"], mirrored["added"])
@@ -95,7 +98,7 @@ def test_looked_at_from_the_other_side_only_added_and_removed_change_places(befo
     assert sum(counts[kind] for kind in KINDS) + there.unchanged + counts["renamed"] == len(names)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(releases)
 def test_the_numbers_are_those_of_the_metrics(release):
     (table,) = tables(release)
@@ -162,6 +165,20 @@ def test_values_of_both_sides_are_told_and_digests_are_not():
     told, _ = changes([ALIKE], [replace(ALIKE, **WHY["catalog"], **WHY["post-processing"])])
     assert told["mug"].reasons == ("post-processing", "catalog")
     assert told["mug"].differences == {"variable.size": ("", "L")}
+
+
+def test_a_further_output_that_is_another_file_is_told_by_its_label():
+    def outputs(digest):
+        digests = {"digest": digest, "finished_digest": digest}
+        return {"web": OutputFile(file="mug.webp", width_px=1, height_px=1, bytes=1, **digests)}
+
+    before, after = replace(ALIKE, outputs=outputs(ONE)), replace(ALIKE, outputs=outputs(OTHER))
+    told, _ = changes([before], [after])
+    assert told["mug"].reasons == ("post-processing",)
+    assert list(told_values(told["mug"])) == [("output.web", (ONE[:12], OTHER[:12]))]
+    assert changes([ALIKE], [before])[0]["mug"].reasons == ("post-processing",), "an output that was not there"
+    told, _ = changes([before], [replace(after, prompt="other", key=OTHER, raw_digest="c" * 64)])
+    assert told["mug"].reasons == ("prompt",), "another raw picture has other files anyway"
 
 
 def test_another_name_for_the_same_key_is_no_new_picture():

@@ -41,4 +41,4 @@ def test_hostile_texts_are_cut_and_take_a_moment_only():
     began = process_time()
     for one, other in (("a " * 10**6, "a b " * 10**6), ("ab" * 10**6, "ba" * 10**6), ("a b" * 3000, "b a" * 3000)):
         assert len(text_of(word_diff(one, other), "+")) <= MOST_CHARACTERS + 1
-    assert process_time() - began < 20  # unbounded, it would be hours
+    assert process_time() - began < 20

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
-from imagemake.differences.table import GROUPS
+from imagemake.differences.table import GROUPS, is_output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,7 @@ REASONS: Mapping[str, str] = {
     "mask": "the content of the mask",
     "recipe": "another key by what no column tells, such as the server",
     "made again": "the same key and another raw picture: it was lost, or a provider without seeds was asked again",
-    "post-processing": "the same raw picture and another finished one",
+    "post-processing": "the same raw picture and another finished one, of the main output or a further one",
     "review": "a person's decision about it or the note to that, as its XMP packet says",
     "metadata": "the same finished picture in another file: its XMP packet or another mark",
     "verdict": "verdict or the reasons for it",
@@ -67,7 +67,8 @@ class Change:
         reasons: Words of `REASONS`, in that order; none where it was added or removed.
         before: Its row of the table before; None where it was added.
         after: Its row of the table after; None where it was removed.
-        differences: Values before and after by column; keys and digests are left out.
+        differences: Values before and after by column. Keys and digests are left out, but for those of reference
+            pictures and further outputs.
         hash_bits: How many of the 64 bits of the raw pictures' perceptual hashes differ; None where one has none.
     """
 
@@ -183,6 +184,9 @@ def _compared(one: Any, other: Any) -> _Marks:
     reasons["recipe"] = ~same_key & ~known
     reasons["made again"] = same_key & (raw == _OTHER)
     reasons["post-processing"] = (raw == _SAME) & (finished == _OTHER)
+    for column in sorted(filter(is_output, {*one.column_names, *other.column_names})):
+        columns[column] = (raw == _SAME) & _differs(one, other, column)
+        reasons["post-processing"] |= columns[column]
     reasons["metadata"] = (finished == _SAME) & (file == _OTHER)
     return _Marks(reasons, columns)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from imagemake.differences.compare import KINDS, REASONS, Change
-from imagemake.differences.report import NUMBER_NAMES, Report, new_words, number_words, step
+from imagemake.differences.report import NUMBER_NAMES, Report, new_words, number_words, step, told_values
 from imagemake.differences.seen import Side
 from imagemake.differences.words import word_diff
 from imagemake.files import write_whole
@@ -20,7 +20,6 @@ from imagemake.release.report.one_file import data_url, embedded, own_text, temp
 MOST_LISTED = 10_000  # cards; more would make the page a slow one
 KIND_WORDS = {"changed": "Changed", "added": "Added", "removed": "Removed", "renamed": "Renamed"}
 _TEXTS = ("prompt", "negative_prompt")
-_DIGESTS = ("reference_digests", "mask_digest")
 _LONGEST = 2_000  # characters of a value
 
 
@@ -87,17 +86,13 @@ def _card(report: Report, change: Change, pictures: _Pictures) -> dict[str, Any]
         "reasons": list(change.reasons),
         "verdicts": [before, after],
         "texts": [[column, word_diff(*pair)] for column, pair in change.differences.items() if column in _TEXTS],
-        "values": [[column, *map(_cut, pair)] for column, pair in _values(change)],
+        "values": [[column, *map(_cut, pair)] for column, pair in told_values(change) if column not in _TEXTS],
         **report.distance(change),
     }
     if seen:
         sides = {"before": seen.before, "after": seen.after}
         card.update({side: _side(picture, pictures) for side, picture in sides.items() if picture is not None})
     return {name: value for name, value in card.items() if value not in (None, [])}
-
-
-def _values(change: Change) -> Iterable[tuple[str, tuple[str, str]]]:
-    return ((column, pair) for column, pair in change.differences.items() if column not in (*_TEXTS, *_DIGESTS))
 
 
 def _side(side: Side, pictures: _Pictures) -> Mapping[str, Any]:

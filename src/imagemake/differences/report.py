@@ -11,6 +11,7 @@ from io import StringIO
 from imagemake.differences.compare import KINDS, Change, Comparison
 from imagemake.differences.numbers import New, Number
 from imagemake.differences.seen import Seen
+from imagemake.differences.table import OF_OUTPUT, is_output
 from imagemake.differences.words import word_diff
 from imagemake.release.spreadsheet import safe_cell
 
@@ -33,6 +34,7 @@ NUMBER_NAMES = {
 _ALWAYS = {"requests", "accepted", "success_rate", "cost_usd_total"}
 _TEXTS = ("prompt", "negative_prompt")
 _LONGEST = 160  # characters of a value in the table
+_DIGITS = 12  # of a digest
 _CONTEXT = 24  # characters kept on each side of a change of a long text
 _COLORS = {"-": "\x1b[31m", "+": "\x1b[32m", "bold": "\x1b[1m", "end": "\x1b[0m"}
 _CSV = ("name", "change", "reasons", "name_before", "verdict_before", "verdict_after", "hash_bits", "delta_e", "ssim")
@@ -181,9 +183,7 @@ class _Table:
         before, after = self._report.verdicts.get(change.name, ("", ""))
         about = ", ".join(change.reasons) or after or before
         yield f"  {printable(change.name)}: {about}{f'  [{far}]' if far else ''}"
-        for column, (old, new) in change.differences.items():
-            if column in ("reference_digests", "mask_digest"):
-                continue  # the reason says it, and nobody reads digests
+        for column, (old, new) in told_values(change):
             yield f"      {printable(column)}: {self._difference(column, old, new)}"
 
     def _difference(self, column: str, old: str, new: str) -> str:
@@ -200,6 +200,15 @@ class _Table:
 
     def _bold(self, text: str) -> str:
         return f"{_COLORS['bold']}{text}{_COLORS['end']}" if self._color else text
+
+
+def told_values(change: Change) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Return what people are told of the values of a change: of digests, only which output another file is of."""
+    for column, (old, new) in change.differences.items():
+        if is_output(column):
+            yield column.removesuffix(OF_OUTPUT), (old[:_DIGITS], new[:_DIGITS])
+        elif column not in ("reference_digests", "mask_digest"):
+            yield column, (old, new)
 
 
 def number_words(name: str, value: Number) -> str:

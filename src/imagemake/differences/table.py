@@ -29,6 +29,7 @@ FIXED = (
     *("seconds", "cost_usd", "tries", "width_px", "height_px", "bytes", "history", "measure.phash.hash"),
 )
 GROUPS = ("variable.", "parameter.")
+OUTPUT, OF_OUTPUT = "output.", ".finished_digest"  # what is compared of further outputs
 
 _LIST = ".list.element"
 
@@ -80,7 +81,12 @@ def with_names(table: Any, globs: Sequence[str]) -> Any:
 
 
 def _is_compared(column: str) -> bool:
-    return column in FIXED or column.startswith(GROUPS)
+    return column in FIXED or column.startswith(GROUPS) or is_output(column)
+
+
+def is_output(column: str) -> bool:
+    """Say whether a column holds the digest of a further output."""
+    return column.startswith(OUTPUT) and column.endswith(OF_OUTPUT)
 
 
 def _of_parquet(data: bytes) -> dict[str, Any]:
