@@ -1,8 +1,9 @@
 """Steps that finish a picture: one file a step, found through the entry points `imagemake.steps`.
 
 A step whose packages may be missing lists them in ``packages``, as a measure does; it is then told before the run.
-One whose settings name files lists those settings in ``names_only``, and has the digest of the content in another
-setting: what a file is called then finishes no picture anew.
+A setting that came to a step later is listed in ``came_later``: where it is None it is in no key, so that an upgrade
+finishes nobody's pictures anew. One whose settings name files lists those settings in ``names_only``, and has the
+digest of the content in another setting: what a file is called then finishes no picture anew.
 """
 
 from __future__ import annotations

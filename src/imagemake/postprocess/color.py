@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+BORDER_SHARE = 0.02  # of the longer edge
 LEAST_SPAN_LEVELS = 16  # a picture with fewer levels is blank or fog: stretching it would show nothing but noise
+
+
+class WhiteBalance(BaseModel):
+    """Taking a cast away: a factor on each of red, green and blue."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    by: Literal["border", "gray_world"] = Field(
+        default="border",
+        description="What is meant to be without color. border: the background at the picture's edges, 2 % of the "
+        "longer edge wide; gray_world: the mean of the whole picture, for scenes of many colors.",
+    )
+    strength: float = Field(default=1.0, gt=0, le=1, description="How much of the cast is taken away, 0 to 1.")
+    most_percent: float = Field(
+        default=25.0,
+        gt=0,
+        le=100,
+        description="Largest change of a channel's light, in percent: a picture that would need more has that color, "
+        "and no cast, and is left as it is.",
+    )
 
 
 class ColorSettings(BaseModel):
@@ -18,6 +39,9 @@ class ColorSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    white_balance: WhiteBalance | None = Field(
+        default=None, description="Takes a color cast away, before everything else.", examples=[{"by": "border"}]
+    )
     auto_levels_clip_percent: float | None = Field(
         default=None,
         ge=0,
@@ -47,6 +71,7 @@ class Color:
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = ColorSettings
+    came_later: ClassVar[tuple[str, ...]] = ("white_balance",)
     actions: ClassVar[tuple[str, ...]] = ("c2pa.adjustedColor",)
 
     def __init__(self, settings: BaseModel) -> None:
@@ -57,6 +82,8 @@ class Color:
         """Correct the picture."""
         from PIL import ImageEnhance
 
+        if self.settings.white_balance is not None:
+            image = _balanced(image, self.settings.white_balance)
         alpha = image.getchannel("A") if image.mode == "RGBA" else None
         black, white = self._ends(image, alpha)
         table = [self._level(level, black, white) for level in range(256)]
@@ -84,6 +111,54 @@ class Color:
         value = 0.5 + self.settings.contrast * (value - 0.5)
         value = math.pow(max(0.0, value), 1 / self.settings.gamma)
         return round(255 * min(1.0, value))
+
+
+def _balanced(image: Image, settings: WhiteBalance) -> Image:
+    """Multiply the light of each channel so that the mean of what is meant to be gray is gray, as bright as before."""
+    from PIL import ImageStat
+
+    meant_gray = _meant_gray(image, settings.by)
+    if meant_gray.getbbox() is None:  # all of it is transparent
+        return image
+    means = ImageStat.Stat(image.convert("RGB"), mask=meant_gray).mean
+    if min(means) < LEAST_SPAN_LEVELS:  # too dark to tell a cast
+        return image
+    light = [_linear(mean) for mean in means]
+    target = 0.2126 * light[0] + 0.7152 * light[1] + 0.0722 * light[2]  # luminance of linear sRGB, IEC 61966-2-1
+    factors = [target / one for one in light]
+    if max(*factors, 1 / min(factors)) > 1 + settings.most_percent / 100:
+        return image
+    tables = [
+        [round(_coded(min(1.0, _linear(level) * (1 + settings.strength * (factor - 1))))) for level in range(256)]
+        for factor in factors
+    ]
+    own = list(range(256)) if image.mode == "RGBA" else []
+    return image.point([level for table in tables for level in table] + own)
+
+
+def _meant_gray(image: Image, by: str) -> Image:
+    from PIL import Image as Pillow
+
+    meant = Pillow.new("L", image.size, 255)
+    if by == "border":
+        width_px = max(1, round(BORDER_SHARE * max(image.size)))
+        inside = (width_px, width_px, max(width_px, image.width - width_px), max(width_px, image.height - width_px))
+        meant.paste(0, inside)
+    if image.mode == "RGBA":
+        seen = image.getchannel("A").point([0] * 128 + [255] * 128)
+        meant = Pillow.composite(meant, Pillow.new("L", image.size, 0), seen)
+    return meant
+
+
+def _linear(level: float) -> float:
+    """Return the light of a level of 0 to 255, 0 to 1; IEC 61966-2-1."""
+    value = level / 255
+    return value / 12.92 if value <= 0.04045 else math.pow((value + 0.055) / 1.055, 2.4)
+
+
+def _coded(light: float) -> float:
+    """Return the level of an amount of light."""
+    return 255 * (12.92 * light if light <= 0.0031308 else 1.055 * math.pow(light, 1 / 2.4) - 0.055)
 
 
 def _first_above(counts: list[int], clipped: float) -> int:

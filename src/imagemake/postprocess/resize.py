@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -19,6 +20,12 @@ class ResizeSettings(BaseModel):
 
     width_px: int | None = Field(default=None, ge=1, le=MOST_SIDE_PX, description="Width in pixels.")
     height_px: int | None = Field(default=None, ge=1, le=MOST_SIDE_PX, description="Height in pixels.")
+    megapixels: float | None = Field(
+        default=None,
+        gt=0,
+        le=100,
+        description="Area to bring pictures to, in millions of pixels, in their own shape; no width and height then.",
+    )
     fit: Literal["contain", "cover", "exact"] = Field(
         default="contain",
         description="contain: the whole picture, no side longer than given, one of them may be left out. "
@@ -32,8 +39,10 @@ class ResizeSettings(BaseModel):
 
     @model_validator(mode="after")
     def _enough_is_known(self) -> ResizeSettings:
-        if self.width_px is None and self.height_px is None:
-            raise ValueError("resize needs width_px, height_px, or both")
+        if self.megapixels is not None and (self.width_px, self.height_px, self.fit) != (None, None, "contain"):
+            raise ValueError("megapixels keep the shape: leave width_px, height_px and fit out")
+        if self.megapixels is None and self.width_px is None and self.height_px is None:
+            raise ValueError("resize needs width_px, height_px, or both; or megapixels")
         if self.fit != "contain" and (self.width_px is None or self.height_px is None):
             raise ValueError(f"fit: {self.fit} needs both width_px and height_px")
         return self
@@ -44,6 +53,7 @@ class Resize:
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = ResizeSettings
+    came_later: ClassVar[tuple[str, ...]] = ("megapixels",)
 
     def __init__(self, settings: BaseModel) -> None:
         assert isinstance(settings, ResizeSettings)
@@ -60,6 +70,9 @@ class Resize:
         Raises:
             ValueError: If it is too small for the size, and may not be enlarged.
         """
+        if self.settings.megapixels is not None:
+            scale = math.sqrt(1_000_000 * self.settings.megapixels / (image.width * image.height))
+            return self._scaled(image, scale)
         wanted = (self.settings.width_px or MOST_SIDE_PX, self.settings.height_px or MOST_SIDE_PX)
         if self.settings.fit == "contain":
             return self._contain(image, wanted)
@@ -77,7 +90,9 @@ class Resize:
         return _resized(image, wanted, (left, top, left + part[0], top + part[1]))
 
     def _contain(self, image: Image, wanted: tuple[int, int]) -> Image:
-        scale = min(wanted[0] / image.width, wanted[1] / image.height)
+        return self._scaled(image, min(wanted[0] / image.width, wanted[1] / image.height))
+
+    def _scaled(self, image: Image, scale: float) -> Image:
         if scale >= 1 and not self.settings.enlarge:
             return image
         return _resized(image, (max(1, round(image.width * scale)), max(1, round(image.height * scale))))

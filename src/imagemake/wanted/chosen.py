@@ -95,7 +95,10 @@ def _choose(
     except ValidationError as error:
         found = mistakes_of(error, plug_in.Settings)
         raise mistakes(one._replace(location=(name, *one.location)) for one in found) from error
-    return Chosen(name=name, version=plug_in.version, settings=valid.model_dump(mode="json"))
+    came_later = getattr(plug_in, "came_later", ())
+    dumped = valid.model_dump(mode="json")
+    decisive = {name: value for name, value in dumped.items() if value is not None or name not in came_later}
+    return Chosen(name=name, version=plug_in.version, settings=decisive)
 
 
 def _measures(raw: Any) -> Any:
