@@ -26,6 +26,7 @@ from imagemake.sharing.asking import keys_of_team, unshared_words
 from imagemake.sharing.note import Note, note_bytes, note_name, picture_name, read_note
 from imagemake.sharing.team_store import TeamStore
 from imagemake.store import Held, Store
+from imagemake.versions import audit
 from imagemake.wanted.places import SharedStore
 from imagemake.wanted.sections import Sections
 
@@ -114,6 +115,8 @@ def test_the_journal_says_where_a_picture_came_from_and_that_nothing_was_paid(bu
         assert call.closed["origin"]["generated_at"] == theirs["at"]
         assert call.closed["origin"]["cost_usd"] == theirs["cost_usd"] > 0
         assert call.closed["origin"]["store"].startswith("memory://team-")
+    assert audit._cost(got) == 0, "not unknown"
+    assert all(audit._told(call)["origin"]["cost_usd"] > 0 for call in got)
     history = Inventory(store_of(tmp_path, "bob"), tmp_path / "bob" / "work").journal.keys[items()[0].key]
     assert history.was_made
     assert history.unknown == 0
