@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,27 @@ from imagemake.wanted.places import SharedStore
 from imagemake.wanted.sections import Sections
 
 
-@pytest.fixture
-def server():
+@pytest.fixture(scope="module")
+def stand_in():
     with FakeOpenAI(Settings(any_size=True, batches=BatchSettings(duration_s=0.1))) as running:
         yield running
+
+
+@dataclass
+class Till:
+    """What a test's calls were billed for."""
+
+    server: FakeOpenAI
+    before: int
+
+    @property
+    def billed_calls(self) -> int:
+        return self.server.totals().billed_calls - self.before
+
+
+@pytest.fixture
+def till(stand_in: FakeOpenAI) -> Till:
+    return Till(stand_in, stand_in.totals().billed_calls)
 
 
 @pytest.fixture
@@ -44,7 +62,7 @@ def team(tmp_path: Path) -> Storage:
 
 
 @pytest.fixture
-def build(server: FakeOpenAI, team: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def build(stand_in: FakeOpenAI, team: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Builds in a project of its own name, as a job does."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-stand-in")
 
@@ -52,7 +70,12 @@ def build(server: FakeOpenAI, team: Storage, tmp_path: Path, monkeypatch: pytest
         given = Sections.model_validate(
             {
                 "campaign": "c",
-                "model": {"provider": "openai", "name": "gpt-image-2", "base_url": server.base_url, "identity": "here"}
+                "model": {
+                    "provider": "openai",
+                    "name": "gpt-image-2",
+                    "base_url": stand_in.base_url,
+                    "identity": "here",
+                }
                 | {"mode": mode},
                 "limits": {"first_wait_s": 0.02, "longest_wait_s": 0.1},
                 "store": {"remote": team.address, **store},
@@ -89,13 +112,13 @@ def unshared(tmp_path: Path, project: str) -> set[str]:
 
 @pytest.mark.parametrize("second", ["sync", "batch"])
 @pytest.mark.parametrize("first", ["sync", "batch"])
-def test_what_one_paid_for_nobody_else_in_the_team_pays_for(build, server, team, tmp_path, first, second):
+def test_what_one_paid_for_nobody_else_in_the_team_pays_for(build, till, team, tmp_path, first, second):
     made = build("ann", mode=first)
     assert all(item.raw for item in made)
-    paid = server.totals().billed_calls
+    paid = till.billed_calls
     assert paid == 3
     got = build("bob", mode=second)
-    assert server.totals().billed_calls == paid
+    assert till.billed_calls == paid
     assert [item.raw for item in got] == [item.raw for item in made]
     assert unshared(tmp_path, "ann") == unshared(tmp_path, "bob") == set()
     assert len(team.list()) == 6, "a note and a picture each, put there once"
@@ -128,12 +151,12 @@ def test_a_member_without_a_key_of_the_provider_builds_what_the_team_has(build, 
     assert all(item.raw for item in build("bob"))
 
 
-def test_only_what_the_team_lacks_is_paid_for(build, server):
+def test_only_what_the_team_lacks_is_paid_for(build, till):
     build("ann", n=2)
     build("bob", n=5)
-    assert server.totals().billed_calls == 5
+    assert till.billed_calls == 5
     build("ann", n=5)
-    assert server.totals().billed_calls == 5
+    assert till.billed_calls == 5
 
 
 def spoil(team: Storage, how: str) -> None:
@@ -192,17 +215,17 @@ def spoil(team: Storage, how: str) -> None:
         "no note",
     ],
 )
-def test_a_store_that_lies_costs_a_warning_and_a_call_and_is_put_right(build, server, team, tmp_path, capfd, how):
+def test_a_store_that_lies_costs_a_warning_and_a_call_and_is_put_right(build, till, team, tmp_path, capfd, how):
     build("ann")
     spoil(team, how)
     made = build("bob")
-    assert server.totals().billed_calls == 6
+    assert till.billed_calls == 6
     shelf = store_of(tmp_path, "bob").raw
     assert all(shelf.read(item.raw).startswith(b"\x89PNG") for item in made)
     assert len(list(shelf.all())) == 3, "nothing of what came from there was kept"
     assert "is not used" in capfd.readouterr().err
     build("cid")
-    assert server.totals().billed_calls == 6, "who was lied to puts right what is there"
+    assert till.billed_calls == 6, "who was lied to puts right what is there"
 
 
 class Troubled(Storage):
@@ -238,19 +261,17 @@ def troubled(monkeypatch: pytest.MonkeyPatch) -> type[Troubled]:
 
 
 @pytest.mark.parametrize("trouble", [Trouble.DENIED, Trouble.MISSING, Trouble.UNREACHABLE, Trouble.SLOW, Trouble.FULL])
-def test_a_store_in_trouble_costs_a_warning_and_is_not_asked_for_ever(build, server, troubled, capfd, trouble):
+def test_a_store_in_trouble_costs_a_warning_and_is_not_asked_for_ever(build, till, troubled, capfd, trouble):
     troubled.trouble = trouble
     made = build("ann", n=40)
     assert all(item.raw for item in made)
-    assert server.totals().billed_calls == 40
+    assert till.billed_calls == 40
     told = capfd.readouterr().err
     assert told.count("Warning") == 2, "one for reading, one for writing"
     assert troubled.asked <= 2 * 16 + 4, "no more than were under way when it was given up"
 
 
-def test_what_could_not_be_put_there_is_made_up_for_by_the_next_job(
-    build, server, troubled, team, tmp_path, monkeypatch
-):
+def test_what_could_not_be_put_there_is_made_up_for_by_the_next_job(build, till, troubled, team, tmp_path, monkeypatch):
     troubled.trouble, troubled.reads = Trouble.FULL, False
     build("ann")
     keys = {item.key for item in items()}
@@ -263,17 +284,17 @@ def test_what_could_not_be_put_there_is_made_up_for_by_the_next_job(
     assert unshared(tmp_path, "ann") == set()
     assert unshared_words(settings, store_of(tmp_path, "ann")) == []
     build("bob", n=4)
-    assert server.totals().billed_calls == 4
+    assert till.billed_calls == 4
 
 
-def test_who_may_only_read_saves_money_all_the_same(build, server, troubled):
+def test_who_may_only_read_saves_money_all_the_same(build, till, troubled):
     build("ann")
     troubled.trouble, troubled.reads = Trouble.DENIED, False
     assert all(item.raw for item in build("bob"))
-    assert server.totals().billed_calls == 3
+    assert till.billed_calls == 3
 
 
-def test_a_kill_between_the_picture_and_the_team_loses_neither(build, server, tmp_path, monkeypatch):
+def test_a_kill_between_the_picture_and_the_team_loses_neither(build, till, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(TeamStore, "put", lambda *args: False)  # as if the process had died before
         build("ann")
@@ -281,10 +302,10 @@ def test_a_kill_between_the_picture_and_the_team_loses_neither(build, server, tm
     monkeypatch.setattr(exchange_module, "YOUNG_S", -1.0)
     build("ann", n=4)
     build("bob", n=4)
-    assert server.totals().billed_calls == 4
+    assert till.billed_calls == 4
 
 
-def test_prompts_stay_out_of_the_teams_store_where_they_are_to(build, server, team):
+def test_prompts_stay_out_of_the_teams_store_where_they_are_to(build, till, team):
     build("ann", remote_recipes=False)
     notes = [team.get(name, 10**6) or b"" for name in team.list() if name.endswith(".json")]
     assert len(notes) == 3
@@ -294,7 +315,7 @@ def test_prompts_stay_out_of_the_teams_store_where_they_are_to(build, server, te
             *("generated_at", "request_id", "cost_usd"),
         }
     build("bob")
-    assert server.totals().billed_calls == 3, "a picture without a recipe beside it is used by its digest"
+    assert till.billed_calls == 3, "a picture without a recipe beside it is used by its digest"
 
 
 def test_a_note_holds_nothing_of_campaign_catalog_or_machine(build, team):
