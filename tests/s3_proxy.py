@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -47,6 +48,7 @@ class S3Proxy:
         self.spoil: Callable[[bytes], bytes] = lambda body: body
         self.on_put: Callable[[], object] = lambda: None
         self.faults: list[BaseException] = []
+        self.thread = 0
 
     def reset(self) -> None:
         """Forget what passed."""
@@ -59,6 +61,10 @@ class S3Proxy:
     def paths(self, method: str) -> list[str]:
         """Their paths, in their order."""
         return [one.path for one in self.passed if one.method == method]
+
+    def cpu_s(self) -> float:
+        """CPU time that the proxy itself has taken, in seconds."""
+        return time.clock_gettime(time.pthread_getcpuclockid(self.thread))
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.in_flight += 1
@@ -125,6 +131,8 @@ def an_s3_proxy(behind: str) -> Iterator[S3Proxy]:
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     started.wait()
+    assert thread.ident is not None
+    proxy.thread = thread.ident
     try:
         yield proxy
     finally:

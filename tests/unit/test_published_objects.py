@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from imagemake.cli import main
 from imagemake.publishing.comparing import compare
-from imagemake.publishing.names import digest_name, with_published_names
+from imagemake.publishing.names import PublishedNames, digest_name
 from imagemake.publishing.objects import Object, Turn, content_type_of, objects_of
 from imagemake.publishing.publisher import Publisher
 from imagemake.publishing.record import NAME, Sent, is_safe, read_record, record_bytes
@@ -52,6 +52,7 @@ def release(project: Path, *, missing: tuple[str, ...] = (), **pictures: bytes) 
     links = {name: f"images/{name}.jpg" for name in pictures}
     (project / "results" / "index.html").write_bytes(b"<script>" + orjson.dumps(links) + b"</script>")
     (project / "results" / "review.csv").write_text("for us\n")
+    (project / "results" / "images.dvc").write_text("for DVC\n")
 
 
 def publish(capsys: pytest.CaptureFixture[str], *arguments: str, expect: int = 0) -> str:
@@ -98,7 +99,7 @@ def test_plain_names_are_those_of_the_release_byte_for_byte(project, capsys):
     own = {str(path.relative_to("results")): path.read_bytes() for path in Path("results").rglob("*") if path.is_file()}
     found = there(project)
     assert {name: data for name, data in found.items() if name != NAME} == {
-        name: data for name, data in own.items() if name != "review.csv"
+        name: data for name, data in own.items() if name not in ("review.csv", "images.dvc")
     }
 
 
@@ -322,8 +323,15 @@ NAMES = st.text("aZ09_-.é", min_size=1, max_size=12).filter(lambda name: name.s
 def test_only_whole_names_between_quotes_are_replaced(names, text):
     published = {f"images/{name}.jpg": digest_name(f"images/{name}.jpg", "0" * 64) for name in names}
     data = orjson.dumps([text, {"file": list(published), "told": f"see images/{names[0]}.jpg"}])
-    told = orjson.loads(with_published_names("x.json", data, published))
+    told = orjson.loads(PublishedNames(published).table("x.json", data))
     assert told == [published.get(text, text), {"file": list(published.values()), "told": f"see images/{names[0]}.jpg"}]
+
+
+def test_a_table_beside_pictures_may_leave_their_folder_out():
+    published = PublishedNames({"sheets/a.png": "sheets/a.0.png", "images/b.jpg": "images/b.1.jpg"})
+    data = b'{"image":"a.png","other":"b.jpg","main":"images/b.jpg"}'
+    assert published.table("sheets/a.json", data) == b'{"image":"a.0.png","other":"b.jpg","main":"images/b.1.jpg"}'
+    assert published.table("images/b.jpg.json", data) == b'{"image":"a.png","other":"b.1.jpg","main":"images/b.1.jpg"}'
 
 
 def test_cache_headers_are_long_only_where_a_name_says_its_content():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
@@ -24,33 +24,49 @@ def digest_name(name: str, digest: str) -> str:
     return str(path.with_name(f"{path.stem}.{digest[:DIGITS]}{path.suffix}"))
 
 
-def with_published_names(table: str, data: bytes, published: Mapping[str, str]) -> bytes:
-    """Let a table lead to pictures where they are published.
+class PublishedNames:
+    """Lets tables lead to pictures where they are published.
 
     Args:
-        table: Its name, which tells its format.
-        data: Its content.
-        published: Names as published, by name in the release's folder; with none, nothing changes.
-
-    Returns:
-        Its content, in which every text that is just the name of a picture is its published name.
+        published: Names as published, by name in the release's folder; with none, no table changes.
     """
-    suffix = PurePosixPath(table).suffix.lower()
-    if not published:
-        return data
-    if suffix == ".parquet":
-        return _parquet(data, published)
-    return _text(data, published) if suffix in _TEXT else data
+
+    def __init__(self, published: Mapping[str, str]) -> None:
+        self._published = published
+        self._in_text = _in_text(published.items())
+        self._beside: dict[str, dict[bytes, bytes]] = {}
+        for name, new in published.items():
+            folder, _, own = name.rpartition("/")
+            self._beside.setdefault(folder, {}).update(_in_text([(own, new.rpartition("/")[2])]))
+
+    def of(self, name: str) -> str:
+        """Return the name that a picture is published under."""
+        return self._published.get(name, name)
+
+    def table(self, name: str, data: bytes) -> bytes:
+        """Return a table in which every text that is just the name of a picture is its published name.
+
+        A name in a table that lies beside pictures, such as a sheet's JSON, may leave their folder out.
+
+        Args:
+            name: The table's own name, which tells its format.
+            data: Its content.
+        """
+        suffix = PurePosixPath(name).suffix.lower()
+        if not self._published or suffix not in (*_TEXT, ".parquet"):
+            return data
+        if suffix == ".parquet":
+            return _parquet(data, self._published)
+        beside = self._beside.get(name.rpartition("/")[0], {})
+        return _QUOTED.sub(lambda found: self._in_text.get(found[0]) or beside.get(found[0], found[0]), data)
 
 
-def _text(data: bytes, published: Mapping[str, str]) -> bytes:
-    by_bytes = {name.encode(): new.encode() for name, new in published.items()}
-    by_bytes |= {quote(name).encode(): quote(new).encode() for name, new in published.items()}  # links
-
-    def replaced(found: re.Match[bytes]) -> bytes:
-        return by_bytes.get(found[0], found[0])
-
-    return _QUOTED.sub(replaced, data)
+def _in_text(names: Iterable[tuple[str, str]]) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = {}
+    for name, new in names:
+        found[name.encode()] = new.encode()
+        found[quote(name).encode()] = quote(new).encode()  # in links
+    return found
 
 
 def _parquet(data: bytes, published: Mapping[str, str]) -> bytes:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagemake.problems import Problem, UserError
-from imagemake.publishing.names import digest_name, with_published_names
+from imagemake.publishing.names import PublishedNames, digest_name
 from imagemake.wanted.places import LONG_LIVED, SHORT_LIVED
 
 if TYPE_CHECKING:
@@ -116,14 +116,14 @@ def objects_of(folder: Path, settings: Publish, digests: Mapping[str, str]) -> l
     pictures = [name for name in names if _is_picture(name)]
     read = dict(zip(pictures, _on_all_cores(lambda name: _digest_of(folder / name), pictures), strict=True))
     _check(folder, read, digests, settings)
-    published = {name: digest_name(name, read[name][0]) for name in pictures} if settings.names == "digest" else {}
+    is_named = settings.names == "digest"
+    published = PublishedNames({name: digest_name(name, read[name][0]) for name in pictures} if is_named else {})
     found = [
-        Object(published.get(name, name), *read[name], content_type_of(name), True, path=folder / name)
-        for name in pictures
+        Object(published.of(name), *read[name], content_type_of(name), True, path=folder / name) for name in pictures
     ]
     for name in names:
         if name not in read:
-            data = with_published_names(name, (folder / name).read_bytes(), published)
+            data = published.table(name, (folder / name).read_bytes())
             digest = hashlib.sha256(data).hexdigest()
             found.append(Object(name, digest, len(data), content_type_of(name), False, data=data))
     return sorted(found, key=lambda one: one.name)

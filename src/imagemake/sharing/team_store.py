@@ -50,11 +50,17 @@ class TeamStore:
         self._lock = threading.Lock()
         self._in_a_row: Counter[str] = Counter()
         self._given_up: set[str] = set()
+        self._unusable: set[str] = set()
 
     @property
     def parallel(self) -> int:
         """Requests at once."""
         return self._storage.parallel
+
+    @property
+    def takes(self) -> bool:
+        """Whether it is still written to."""
+        return "write" not in self._given_up
 
     def fetch(self, key: str) -> tuple[bytes, Note] | None:
         """Fetch the picture of a key, checked against its digest; None where there is none that can be used."""
@@ -69,16 +75,20 @@ class TeamStore:
         data, note = found
         fault = _fault_of(data, note)
         if fault:
+            self._unusable.add(key)
             self._warn(f"{self.address}: the picture of key {key} is not used: {fault}")
             return None
         assert data is not None
         return data, note
 
     def put(self, data: bytes, note: Note, recipe: Mapping[str, Any]) -> bool:
-        """Put a picture there, unless there is one of its key; say whether there is one now."""
+        """Put a picture there, unless there is one of its key; say whether there is one now.
+
+        Where the one that is there was found to be of no use, the note leads to this one from then on.
+        """
 
         def ask() -> bool:
-            if self._note(note.held.key) is not None:
+            if note.held.key not in self._unusable and self._note(note.held.key) is not None:
                 return True
             media_type = MEDIA_TYPES.get(note.held.extension, "application/octet-stream")
             self._storage.put(picture_name(note.held), data, media_type)

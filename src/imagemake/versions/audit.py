@@ -157,13 +157,17 @@ def _told(call: Call) -> dict[str, Any]:
     told = listed(call)
     cost = told["cost_usd"]
     names = ("at", "attempt", "outcome", "request_id")
-    return {**{name: told[name] for name in names}, "cost_usd": None if cost is None else float(cost)}
+    origin = (call.closed or {}).get("origin")  # of a picture from the team's store: who paid, and how much
+    of_team = {} if origin is None else {"origin": origin}
+    return {**{name: told[name] for name in names}, "cost_usd": None if cost is None else float(cost), **of_team}
 
 
 def _cost(calls: Iterable[Call]) -> float | None:
     tally = Tally()
     for call in calls:
         tally.add(call)
+    if tally.shared and not tally.calls:
+        return 0.0
     return None if tally.cost_unknown or not tally.calls else float(tally.billed_usd)
 
 

@@ -72,7 +72,7 @@ class Publish(Section):
         default_factory=CacheControl, description="Cache-Control headers of what is published; only S3 takes them."
     )
     leave_out: Annotated[tuple[Text, ...], Strict(False)] = Field(
-        ("release.json", "review.csv"),
+        ("release.json", "review.csv", "*.dvc"),
         description="Files of the release's folder that are not published: patterns, where * stands for anything.",
-        examples=[["release.json", "review.csv", "*.parquet"]],
+        examples=[["release.json", "review.csv", "*.dvc", "*.parquet"]],
     )
