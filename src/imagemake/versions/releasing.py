@@ -100,7 +100,7 @@ class Releasing:
                 what = "the manifest of the release before is not here, so nobody can say what changed."
                 found.append(Problem(str(_manifest_of(one.release)), what, "Fetch it: dvc pull releases"))
         if not any(problem.where == "the build" for problem in found):
-            found += result_problems(self._order, self._states, self._rows if MANIFEST.exists() else ())
+            found += result_problems(self._order, self._states, MANIFEST)
         return found
 
     @cached_property
