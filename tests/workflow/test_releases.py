@@ -89,7 +89,8 @@ def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop
     assert git("status", "--porcelain") == ""
     assert git("tag").split() == ["v1"]
     commits = git("rev-list", "--count", "HEAD")
-    assert "released already" in imagemake("release", "v1")
+    assert "released already, just as the project is now" in imagemake("release", "v1", "--note", "Another note")
+    assert b"The first four" in RECORD.read_bytes(), "a release does not change, nor does its note"
     assert git("rev-list", "--count", "HEAD") == commits
 
     # A changed project is another release; killed before the tag, it is none until the same command ends it.

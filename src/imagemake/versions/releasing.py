@@ -106,10 +106,12 @@ class Releasing:
     @cached_property
     def record(self) -> Record:
         """What the release is: the record that is there already where it tells the same, else a new one."""
-        draft = self._draft()
-        kept = self._own_kept
-        is_told_anew = kept is None or self.wish.note not in ("", kept.record.note)
-        return draft if kept is None or is_told_anew or not kept.record.is_same_as(draft) else kept.record
+        draft, kept = self._draft(), self._own_kept
+        if kept is None or not kept.record.is_same_as(draft):
+            return draft
+        is_over = self.git.has_tag(self.wish.name) if self.wish.git else True
+        has_same_note = is_over or self.wish.note in ("", kept.record.note)  # a release keeps the note that it has
+        return kept.record if has_same_note else draft
 
     def is_there(self) -> bool:
         """Say whether just this is released already.
