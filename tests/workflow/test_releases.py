@@ -19,7 +19,11 @@ NOTE = "Dark, but that is the lamp."
 @pytest.fixture
 def shop(preview, monkeypatch):
     """A project whose darkest pictures wait for a person; tests are in its folder."""
-    made = preview(validation={"checks": {"tone.contrast": {"review": {"min": 0.2}}}})
+    web = {"steps": [{"resize": {"width_px": 32}}], "format": "webp"}
+    made = preview(
+        validation={"checks": {"tone.contrast": {"review": {"min": 0.2}}}},
+        postprocess={"output": {"format": "jpeg"}, "more_outputs": {"web": web}},
+    )
     monkeypatch.chdir(made.folder)
     for name in ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"):
         monkeypatch.setenv(name, "ann")
@@ -85,7 +89,8 @@ def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop
     assert git("status", "--porcelain") == ""
     assert git("tag").split() == ["v1"]
     commits = git("rev-list", "--count", "HEAD")
-    assert "released already" in imagemake("release", "v1")
+    assert "released already, just as the project is now" in imagemake("release", "v1", "--note", "Another note")
+    assert b"The first four" in RECORD.read_bytes(), "a release does not change, nor does its note"
     assert git("rev-list", "--count", "HEAD") == commits
 
     # A changed project is another release; killed before the tag, it is none until the same command ends it.
@@ -123,7 +128,7 @@ def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop
     # Nothing was changed; and what is changed is named.
     assert "2 releases, no change" in imagemake("verify")
     journal = sorted(Path("store/journal").glob("*/*.jsonl"))[0]
-    released = Path("results/images/S003_red.jpg")
+    released, web = Path("results/images/S003_red.jpg"), Path("results/images/S003_red-web.webp")
     raw = next(Path("store/raw").glob(f"*/{looked_at['key']}.*"))
     parquet = Path("releases/v1/manifest.parquet")
     reviews = Path("config/reviews.csv")
@@ -136,6 +141,7 @@ def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop
         (RECORD, lambda data: data.replace(b"first", b"other"), "it is not the file that the git tag holds"),
         (RECORD, lambda _: b"{}", f"CHANGED: v1, {RECORD}: it is no record any more"),
         (released, lambda data: data + b" ", f"CHANGED: v2, {released}: its content is not what was released"),
+        (web, lambda data: data + b" ", f"CHANGED: v2, {web}: its content is not what was released"),
         (raw, lambda _: None, "not here: v1, store/raw: 1 of 4 raw pictures"),
         (RECORD, lambda _: None, f"CHANGED: v1, {RECORD}: the record is gone, and v2 follows it"),
     ):

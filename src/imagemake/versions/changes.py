@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,19 @@ def read_rows(manifest: Path, columns: Sequence[str] | None = COLUMNS) -> list[R
     known = parquet.read_schema(manifest).names
     table = parquet.read_table(manifest, columns=[column for column in columns if column in known])
     return [{**dict.fromkeys(columns), **row} for row in table.to_pylist()]
+
+
+def released_files(manifest: Path) -> Iterator[tuple[str, str]]:
+    """Yield every released file with its SHA-256, those of further outputs too; paths are from the release's folder."""
+    from pyarrow import parquet
+
+    labels = [name.removesuffix("file") for name in parquet.read_schema(manifest).names if name.endswith(".file")]
+    outputs = ["", *(label for label in labels if label.startswith("output."))]
+    columns = [f"{label}{name}" for label in outputs for name in ("file", "digest")]
+    for row in read_rows(manifest, columns):
+        for label in outputs:
+            if row[f"{label}file"]:
+                yield row[f"{label}file"], row[f"{label}digest"]
 
 
 def changes_between(before: Iterable[Path], rows: Iterable[Row]) -> Changes:

@@ -56,10 +56,14 @@ class Dvc:
         Raises:
             UserError: If DVC does not take them; its own words are on standard error.
         """
-        wanted = [Path("store"), RESULTS / "images", RESULTS / SHEETS, *more]
+        folders = [RESULTS / name for name in ("images", SHEETS)]
+        wanted = [Path("store"), *folders, *more]
         stage = self.build_stage()
         if stage is None:  # nobody else tracks the tables
             wanted += [RESULTS / name for name in (*FILES, RECORD) if name != "metrics.json"]
+        for folder in folders:  # one that is gone must not come back with the next pull
+            if not (self._root / folder).exists():
+                (self._root / folder.with_name(f"{folder.name}.dvc")).unlink(missing_ok=True)
         there = [path for path in wanted if (self._root / path).exists()]
         self.run("add", *map(str, there))
         if stage is not None and STAGE_AT_WORK not in os.environ:  # `dvc repro` has just done it

@@ -184,11 +184,11 @@ class _Proof:
         manifest = self._root / RESULTS / MANIFEST_FILE
         if not manifest.is_file() or _digest(manifest) != self._records[name].record.manifest:
             return
-        for row in changes.read_rows(manifest):
-            path = RESULTS / row["file"] if row["file"] else None
-            if path and not (self._root / path).is_file():
+        for file, digest in changes.released_files(manifest):
+            path = RESULTS / file
+            if not (self._root / path).is_file():
                 yield Finding(f"{name}, {path}", "the released file", is_missing=True)
-            elif path and _digest(self._root / path) != row["digest"]:
+            elif _digest(self._root / path) != digest:
                 yield Finding(f"{name}, {path}", "its content is not what was released")
 
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagemake.planning.gates import check_gates
 from imagemake.planning.plan import ALL
 from imagemake.planning.state import OPEN, Stage, State
 from imagemake.problems import Problem, UserError
 from imagemake.release.record import RESULTS, is_current
+from imagemake.versions.changes import released_files
 from imagemake.versions.git import Git
 from imagemake.versions.records import RECORD_FILE, RELEASES, names_in
+
+if TYPE_CHECKING:
+    from imagemake.planning.order import Order
+    from imagemake.wanted.campaign import Campaign
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 SHOWN = 5
@@ -102,18 +107,18 @@ def build_problems(states: Sequence[State], wish: Wish) -> Iterator[Problem]:
         yield Problem("the build", what, remedy)
 
 
-def result_problems(order: Any, states: Sequence[State], rows: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+def result_problems(order: Order, states: Sequence[State], manifest: Path) -> Iterator[Problem]:
     """Say where ``results/`` is not what the store and the configuration would give.
 
     Args:
         order: What is wanted.
         states: Where each request stands.
-        rows: Columns ``file`` and ``digest`` of the manifest.
+        manifest: The release's, as Parquet.
     """
     if not is_current(order, states):
         yield Problem(str(RESULTS), "it does not show what is wanted now.", "Run `snakemake`; it costs no call.")
         return
-    released = [(RESULTS / row["file"], row["digest"]) for row in rows if row["file"]]
+    released = [(RESULTS / file, digest) for file, digest in released_files(manifest)]
     with ThreadPoolExecutor() as pool:
         digests = pool.map(_digest, (path for path, _ in released))
         changed = [path.name for (path, digest), now in zip(released, digests, strict=True) if now != digest]
@@ -122,7 +127,7 @@ def result_problems(order: Any, states: Sequence[State], rows: Sequence[Mapping[
         yield Problem(str(RESULTS / "images"), what, "Delete these files, and run `snakemake`; it costs no call.")
 
 
-def gate_problems(campaign: Any, figures_of: Any) -> Iterator[Problem]:
+def gate_problems(campaign: Campaign, figures_of: Callable[[str], Mapping[str, Any]]) -> Iterator[Problem]:
     """Say which gates the stages before do not pass."""
     try:
         check_gates(campaign, ALL, figures_of)

@@ -100,16 +100,18 @@ class Releasing:
                 what = "the manifest of the release before is not here, so nobody can say what changed."
                 found.append(Problem(str(_manifest_of(one.release)), what, "Fetch it: dvc pull releases"))
         if not any(problem.where == "the build" for problem in found):
-            found += result_problems(self._order, self._states, self._rows if MANIFEST.exists() else ())
+            found += result_problems(self._order, self._states, MANIFEST)
         return found
 
     @cached_property
     def record(self) -> Record:
         """What the release is: the record that is there already where it tells the same, else a new one."""
-        draft = self._draft()
-        kept = self._own_kept
-        is_told_anew = kept is None or self.wish.note not in ("", kept.record.note)
-        return draft if kept is None or is_told_anew or not kept.record.is_same_as(draft) else kept.record
+        draft, kept = self._draft(), self._own_kept
+        if kept is None or not kept.record.is_same_as(draft):
+            return draft
+        is_over = self.git.has_tag(self.wish.name) if self.wish.git else True
+        has_same_note = is_over or self.wish.note in ("", kept.record.note)  # a release keeps the note that it has
+        return kept.record if has_same_note else draft
 
     def is_there(self) -> bool:
         """Say whether just this is released already.

@@ -1,0 +1,121 @@
+"""What DVC takes for a store: first time, nothing changed, one picture more, push, pull; in time and in room on disk.
+
+    PYTHONPATH=tests python bench/versions.py --pictures 10000 --kb 100
+    PYTHONPATH=tests python bench/versions.py --pictures 100000 --kb 2 --link hardlink
+
+The store is tracked as `imagemake track` does it: one folder, by its own .dvc file, hard links where `--link` says so.
+The server is rclone on the same machine and disk. `one more` adds one picture; `push one more` and `pull one more` then
+move it. Random bytes stand for pictures: nothing here looks into them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from s3_server import an_s3_server
+
+CONFIG = """\
+[core]
+    remote = team
+    analytics = false
+[cache]
+    type = {link}
+['remote "team"']
+    url = s3://team/shop
+"""
+LINKS = {"hardlink": "hardlink,copy", "copy": "copy"}
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=10_000)
+    parser.add_argument("--kb", type=int, default=100, help="size of each, in 1,000 bytes")
+    parser.add_argument("--link", choices=LINKS, default="hardlink")
+    parser.add_argument("--no-push", action="store_true", help="only what happens on this disk")
+    options = parser.parse_args()
+    print(f"{options.pictures:,} pictures of {options.kb} KB, cache.type {LINKS[options.link]}", flush=True)
+    with tempfile.TemporaryDirectory() as folder, an_s3_server(Path(folder) / "s3", "team") as s3:
+        root = Path(folder) / "ann"
+        environment = {**os.environ, **s3.environment(AWS_CONFIG_FILE=f"{folder}/none"), **_person()}
+        _begin(root, options.link, environment)
+        for number in range(options.pictures):
+            _write(root, number, options.kb)
+        print(f"{'store alone':<14} {'':>8} {'':>8} {_mb(root):>9,.0f} MB on disk", flush=True)
+        _timed("first add", root, environment, "dvc", "add", "-q", "store")
+        print(f"{'':<14} {'':>8} {'':>8} {_mb(root):>9,.0f} MB on disk", flush=True)
+        listing = max((path.stat().st_size for path in (root / ".dvc/cache").rglob("*.dir")), default=0)
+        print(f"{'its listing':<14} {'':>8} {'':>8} {listing / 1e6:>9.1f} MB a version", flush=True)
+        _commit(root, environment)
+        _timed("nothing changed", root, environment, "dvc", "add", "-q", "store")
+        if not options.no_push:
+            _timed("push", root, environment, "dvc", "push", "-q")
+            _run(Path(folder), environment, "git", "clone", "-q", "ann", "ben")
+            _timed("pull", root.with_name("ben"), environment, "dvc", "pull", "-q")
+        _write(root, options.pictures, options.kb)
+        _timed("one more", root, environment, "dvc", "add", "-q", "store")
+        _commit(root, environment)
+        if not options.no_push:
+            _timed("push one more", root, environment, "dvc", "push", "-q")
+            _run(root.with_name("ben"), environment, "git", "pull", "-q")
+            _timed("pull one more", root.with_name("ben"), environment, "dvc", "pull", "-q")
+
+
+def _begin(root: Path, link: str, environment: Mapping[str, str]) -> None:
+    root.mkdir()
+    _run(root, environment, "git", "init", "-q")
+    _run(root, environment, "dvc", "init", "-q")
+    (root / ".dvc/config").write_text(CONFIG.format(link=LINKS[link]))
+
+
+def _write(root: Path, number: int, kb: int) -> None:
+    data = os.urandom(1000 * kb)
+    key, digest = hashlib.sha256(str(number).encode()).hexdigest(), hashlib.sha256(data).hexdigest()
+    path = root / "store/raw" / key[:2] / f"{key}.{digest}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    path.chmod(0o444)
+
+
+def _timed(what: str, folder: Path, environment: Mapping[str, str], *command: str) -> None:
+    before, start = _cpu_s(), time.monotonic()
+    _run(folder, environment, *command)
+    print(f"{what:<14} {time.monotonic() - start:>6.1f} s {_cpu_s() - before:>6.1f} s CPU", flush=True)
+
+
+def _cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _mb(root: Path) -> float:
+    # Each inode once, whatever names it has; in blocks, as the disk counts.
+    sizes = {path.stat().st_ino: path.stat().st_blocks * 512 for path in root.rglob("*") if path.is_file()}
+    return sum(sizes.values()) / 1e6
+
+
+def _commit(root: Path, environment: Mapping[str, str]) -> None:
+    _run(root, environment, "git", "add", "-A")
+    _run(root, environment, "git", "commit", "-q", "-m", "more")
+
+
+def _person() -> dict[str, str]:
+    return {f"GIT_{role}_{what}": "bench" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+
+def _run(folder: Path, environment: Mapping[str, str], *command: str) -> None:
+    path = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    subprocess.run(command, cwd=folder, env={**environment, "PATH": path}, check=True)
+
+
+if __name__ == "__main__":
+    main()
