@@ -27,7 +27,7 @@ from imagemake.postprocess.branches import Branch, finish_all
 from imagemake.postprocess.encode import encode, finish, opened
 from imagemake.release.manifest import Entry, OutputFile, write_manifest
 from imagemake.release.sidecars import write_sidecars
-from imagemake.wanted.campaign import Output, Postprocess
+from imagemake.wanted.outputs import Output, Postprocess
 from imagemake.wanted.sheets import Sheet
 
 COMMON: list[dict[str, Any]] = [{"crop": {"ratio": "1:1"}}, {"color": {"auto_levels_clip_percent": 0.5}}]

@@ -21,8 +21,8 @@ from imagemake.postprocess.encode import encode
 from imagemake.recipe import Recipe
 from imagemake.release.pictures import Placing, Released, ReleasedBefore, Wanted
 from imagemake.store import Store
-from imagemake.wanted.campaign import Output
 from imagemake.wanted.metadata import Metadata
+from imagemake.wanted.outputs import Output
 from imagemake.wanted.requests import Request
 
 AT = "2026-05-04T09:00:04.120Z"

@@ -25,7 +25,7 @@ from PIL import Image, ImageFilter, ImageOps
 from imagemake.pictures.picture import open_picture
 from imagemake.postprocess import step_class
 from imagemake.postprocess.encode import encode
-from imagemake.wanted.campaign import Output
+from imagemake.wanted.outputs import Output
 
 ROOT = Path(__file__).resolve().parents[1]
 PHOTOGRAPH = ROOT / "tests" / "pictures" / "astronaut.jpg"

@@ -17,9 +17,10 @@ from imagemake.postprocess import Step, step_class
 from imagemake.postprocess.branches import Branch, finish_all
 from imagemake.postprocess.encode import Unfinishable
 from imagemake.store import DamagedError, Store
-from imagemake.wanted.campaign import Postprocess, Validation
 from imagemake.wanted.chosen import Chosen
+from imagemake.wanted.outputs import Postprocess
 from imagemake.wanted.settings import MAIN
+from imagemake.wanted.validation import Validation
 
 if TYPE_CHECKING:
     from imagemake.pictures.thumbnail_cache import ThumbnailCache

@@ -27,8 +27,9 @@ from imagemake.release.credentials import Seal, Signing
 from imagemake.release.pictures import Placing, ReleasedBefore, Wanted, is_as_released
 from imagemake.release.signatures import applied, difference
 from imagemake.store import Store
-from imagemake.wanted.campaign import Output, load_campaign
+from imagemake.wanted.campaign import load_campaign
 from imagemake.wanted.credentials import C2pa
+from imagemake.wanted.outputs import Output
 from imagemake.wanted.requests import Request
 
 AT = "2026-05-04T09:00:04.120Z"

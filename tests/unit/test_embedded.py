@@ -11,7 +11,7 @@ from PIL import Image
 
 from imagemake.pictures.embedded import MOST_PACKET_BYTES, packet_of, with_packet, without_packet
 from imagemake.postprocess.encode import encode
-from imagemake.wanted.campaign import Output
+from imagemake.wanted.outputs import Output
 
 PACKET = (
     b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '

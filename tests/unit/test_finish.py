@@ -14,8 +14,9 @@ from imagemake.finish import Finisher
 from imagemake.pictures.thumbnail_cache import ThumbnailCache
 from imagemake.recipe import Recipe
 from imagemake.store import Store
-from imagemake.wanted.campaign import Output, Postprocess, Validation
 from imagemake.wanted.chosen import chosen_step
+from imagemake.wanted.outputs import Output, Postprocess
+from imagemake.wanted.validation import Validation
 
 
 class Fragile:

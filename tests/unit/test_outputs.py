@@ -20,10 +20,12 @@ from imagemake.postprocess.encode import Unfinishable, encode, finish
 from imagemake.problems import UserError
 from imagemake.recipe import Recipe
 from imagemake.store import Store
-from imagemake.wanted.campaign import Output, Postprocess, Validation, load_campaign
+from imagemake.wanted.campaign import load_campaign
 from imagemake.wanted.catalog import Row
 from imagemake.wanted.file_names import FileNames
+from imagemake.wanted.outputs import Output, Postprocess
 from imagemake.wanted.requests import expand
+from imagemake.wanted.validation import Validation
 
 RAW = encode(Image.radial_gradient("L").convert("RGB"), Output(format="png"))
 SMALL = {"resize": {"width_px": 32}}

@@ -10,7 +10,9 @@ from PIL import Image, ImageDraw
 from imagemake.finish import Finisher, finishing_digests
 from imagemake.postprocess.overlay import Overlay, OverlaySettings
 from imagemake.problems import UserError
-from imagemake.wanted.campaign import Postprocess, Validation, load_campaign
+from imagemake.wanted.campaign import load_campaign
+from imagemake.wanted.outputs import Postprocess
+from imagemake.wanted.validation import Validation
 
 RED, BLUE, CLEAR = (255, 0, 0), (0, 0, 255), (0, 0, 0, 0)
 

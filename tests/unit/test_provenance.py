@@ -16,8 +16,8 @@ from imagemake.recipe import Recipe
 from imagemake.release.pictures import Placing, ReleasedBefore, Wanted, is_as_released
 from imagemake.release.provenance import Provenance, properties_in, provenance_of, source_type_of
 from imagemake.store import DamagedError, Store
-from imagemake.wanted.campaign import Output
 from imagemake.wanted.metadata import Metadata
+from imagemake.wanted.outputs import Output
 from imagemake.wanted.requests import Request
 
 AT = "2026-05-04T09:00:04.120Z"

@@ -19,8 +19,9 @@ from imagemake.recipe import Recipe
 from imagemake.release.pictures import ReleasedBefore
 from imagemake.release.sheets import Sheets
 from imagemake.store import Store
-from imagemake.wanted.campaign import Output, Postprocess, load_campaign
+from imagemake.wanted.campaign import load_campaign
 from imagemake.wanted.catalog import Row
+from imagemake.wanted.outputs import Output, Postprocess
 from imagemake.wanted.requests import Request, expand
 from imagemake.wanted.sheet_groups import SheetGroup, sheet_groups
 from imagemake.wanted.sheet_layout import caption_height_px, cell_px, size_px

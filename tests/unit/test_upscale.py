@@ -13,8 +13,9 @@ from imagemake.planning.step_check import check_steps
 from imagemake.postprocess import step_class
 from imagemake.postprocess.upscale import Upscale, UpscaleSettings
 from imagemake.problems import UserError
-from imagemake.wanted.campaign import Postprocess, Validation
 from imagemake.wanted.chosen import chosen_step
+from imagemake.wanted.outputs import Postprocess
+from imagemake.wanted.validation import Validation
 
 LANCZOS = Image.Resampling.LANCZOS
 

@@ -28,7 +28,8 @@ from imagemake.planning.verdict import Status, flat, judge
 from imagemake.recipe import Recipe
 from imagemake.store import Store
 from imagemake.validate import load_measures, validate_apart, validate_batch
-from imagemake.wanted.campaign import Postprocess, Validation
+from imagemake.wanted.outputs import Postprocess
+from imagemake.wanted.validation import Validation
 
 GOOD = Image.linear_gradient("L").resize((64, 64)).convert("RGB")
 GOOD.paste("navy", (16, 20, 40, 50))

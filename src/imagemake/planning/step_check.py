@@ -5,7 +5,8 @@ from __future__ import annotations
 from imagemake.plugins import packages_missing
 from imagemake.postprocess import install_command, step_class
 from imagemake.problems import Problem, UserError
-from imagemake.wanted.campaign import CONFIG, Postprocess
+from imagemake.wanted.campaign import CONFIG
+from imagemake.wanted.outputs import Postprocess
 
 
 def check_steps(postprocess: Postprocess) -> None:

@@ -19,8 +19,8 @@ from imagemake.pictures.sheet import Box, Member, draw_sheet, fitted
 from imagemake.release.pictures import Released, ReleasedBefore
 from imagemake.release.provenance import marked_sheet, source_type_of
 from imagemake.store import DamagedError
-from imagemake.wanted.campaign import Output
 from imagemake.wanted.file_names import NAME
+from imagemake.wanted.outputs import Output
 from imagemake.wanted.template import parse_template
 
 if TYPE_CHECKING:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
-    Discriminator,
     Field,
     Strict,
-    Tag,
     ValidationError,
     WithJsonSchema,
     model_validator,
@@ -22,31 +19,22 @@ from pydantic import (
 from imagemake.alerts import Alerts
 from imagemake.budget import Budget
 from imagemake.limits import Limits
-from imagemake.measures import ALWAYS_READ
 from imagemake.models import ModelFacts
-from imagemake.planning.checks import DEFAULT_CHECKS, Check, Checks, limits_of, over_defaults
-from imagemake.planning.consistency import Consistency
-from imagemake.planning.state import NearDuplicates
 from imagemake.problems import UserError
-from imagemake.recipe import LARGEST_EXACT_INTEGER, SEED_BITS
-from imagemake.wanted.chosen import Chosen, Measures, Quantity, ReasonCode, Step, chosen_measure
-from imagemake.wanted.comparisons import comparable
-from imagemake.wanted.config_problems import TAGS, Mistake, dotted, mistake, mistakes, problems_of
+from imagemake.wanted.attempts import Attempts, Candidates, Seed
+from imagemake.wanted.config_problems import Mistake, mistake, mistakes, problems_of
 from imagemake.wanted.credentials import C2pa
 from imagemake.wanted.metadata import Metadata
 from imagemake.wanted.model_settings import ModelRule, ModelSettings, as_in_model
+from imagemake.wanted.outputs import Postprocess
 from imagemake.wanted.places import Publish, SharedStore
-from imagemake.wanted.settings import MAIN, Cell, ColumnName, Section, TemplateText, Text, Values
-from imagemake.wanted.sheets import Sheet
+from imagemake.wanted.settings import Cell, ColumnName, Section, TemplateText, Text, Values
 from imagemake.wanted.stages import Gates, Pilot, Small
+from imagemake.wanted.validation import Validation
 
 CONFIG = "config/config.yaml"
 CATALOG_SUFFIXES = (".csv", ".json", ".jsonl")
-_SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif"}
-_LABEL = r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
-_FIRST_OF_ENCODING = ("format", "quality", "most_kb", "background")  # part of every finished picture's key
 
-Format = Literal["jpeg", "png", "webp", "avif"]
 Combination = Mapping[ColumnName, Values]
 
 
@@ -59,264 +47,6 @@ def _catalog_path(path: str) -> str:
 def _patterns(raw: Any) -> Any:
     patterns = raw if isinstance(raw, list | tuple) else str(raw).split(",")
     return tuple(stripped for pattern in patterns if (stripped := str(pattern).strip()))
-
-
-def _sensible(check: Check) -> Check:
-    limits = list(limits_of(check))
-    if not limits:
-        raise mistake("the check decides nothing.", "Give it reject, review, or both.")
-    for keys, limit in limits:
-        name = dotted(keys)
-        if limit.min is None and limit.max is None:
-            raise mistake(f"{name} has no limit.", f"Give {name} a min, a max, or both.")
-        if limit.min is not None and limit.max is not None and limit.min > limit.max:
-            raise mistake(f"{name} has a min of {limit.min:g} above its max of {limit.max:g}.", "Exchange them.")
-    for place, override in enumerate(check.overrides):
-        if not override.when:
-            what = f"overrides[{place}].when is empty: these ranges would be those of every picture."
-            raise mistake(what, "Write them as the check's own, or say when.")
-        if override.reject is None and override.review is None:
-            raise mistake(f"overrides[{place}] changes nothing.", "Give it reject, review, or both.")
-    return check
-
-
-def _in_words(checks: Mapping[str, Check]) -> str:
-    return "; ".join(f"{name} {check.model_dump_json(exclude_defaults=True)}" for name, check in checks.items())
-
-
-class Seed(Section):
-    """Where seeds come from: give one of the two."""
-
-    fixed: Annotated[int, Field(ge=0, lt=2**SEED_BITS)] | None = Field(
-        None,
-        description="One seed for every picture, a whole number from 0 to 2^31 - 1. Take 1 has exactly this seed; "
-        "later takes have seeds that are derived from it.",
-    )
-    derived: Annotated[int, Field(ge=0, le=LARGEST_EXACT_INTEGER)] | None = Field(
-        None,
-        description="A seed of its own for every picture, derived from this whole number, the values of the columns "
-        "that name uses (but model), and the take: neither the order of rows nor an edited prompt changes it. Another "
-        "number here gives other seeds everywhere.",
-    )
-
-    @model_validator(mode="after")
-    def _one_of_the_two(self) -> Seed:
-        if (self.fixed is None) == (self.derived is None):
-            raise mistake("a seed is either fixed or derived.", "Write seed: {fixed: 7} or seed: {derived: 0}.")
-        return self
-
-
-class Attempts(Section):
-    """What happens after a picture is rejected."""
-
-    most: int = Field(3, ge=1, description="Attempts a request gets, the first included; each one is paid for.")
-    patches: Mapping[ReasonCode, Text] = Field(
-        default_factory=dict,
-        description="Text appended to the prompt of the attempts that follow a rejection, by its reason: a check "
-        "(tone.contrast), a whole measure (tone), near_duplicate, consistency, refused (by the provider), or review "
-        "(a person). A check's own patch goes before its measure's.",
-        examples=[{"tone": "Bright, even studio light."}],
-    )
-
-
-class Candidates(Section):
-    """Several pictures of each attempt, of which the best one goes on."""
-
-    n: int = Field(1, ge=1, le=16, description="Pictures of each attempt, with seeds of their own; each is paid for.")
-    best: Mapping[Quantity, float] = Field(
-        default_factory=dict,
-        description="What makes a good picture the best one: weights by measure.quantity, in the unit of the quantity; "
-        "a negative one counts against it. One that a person approved comes before all others.",
-        examples=[{"sharpness.focus": 1.0, "tone.contrast": 0.5}],
-    )
-
-    @model_validator(mode="after")
-    def _says_what_is_best(self) -> Candidates:
-        if self.n > 1 and not self.best:
-            raise mistake(f"n is {self.n}, but best says nothing.", "Say by which quantities the best one is chosen.")
-        return self
-
-
-class Validation(Section):
-    """Which pictures are good enough. Changing this costs no call to a provider."""
-
-    formats: Annotated[tuple[Format, ...], Strict(False)] = Field(
-        ("jpeg", "png", "webp"), min_length=1, description="File formats that are accepted from a provider."
-    )
-    size: Literal["requested", "any"] = Field(
-        "requested",
-        description="requested: the picture must have the width and height, in pixels, that parameters.size asks for; "
-        "any: whatever comes is fine.",
-    )
-    measures: Measures = Field(
-        default_factory=dict,
-        description="Settings of measures, by name. A measure that only checks name needs no entry here; "
-        "one that is here is read even if no check uses it.",
-    )
-    checks: Annotated[Mapping[Quantity, Annotated[Check, AfterValidator(_sensible)]], AfterValidator(comparable)] = (
-        Field(
-            default_factory=dict,
-            description="Ranges of what is still good, in the unit of the quantity, by measure.quantity. Outside of "
-            "reject, the picture is rejected and tried again; outside of review, a person decides. These come on top "
-            f"of checks that are always made, unless one of the same name is given here: {_in_words(DEFAULT_CHECKS)}.",
-            examples=[{"tone.contrast": {"reject": {"min": 0.02}, "review": {"min": 0.05}}}],
-        )
-    )
-    near_duplicates: Annotated[
-        Annotated[NearDuplicates, Tag(TAGS[True])] | Annotated[Literal[False], Tag(TAGS[False])],
-        Discriminator(lambda value: TAGS[value is not False]),
-    ] = Field(
-        default_factory=NearDuplicates,
-        description="Compares all pictures of a release with each other, and rejects what looks like another; "
-        "false does not. Where `model` is a variable, those of each model are compared by themselves.",
-    )
-
-    consistency: Consistency | None = Field(
-        None,
-        description="Compares the colors of each picture with those of its group, at no cost: nothing is read again. "
-        "Null does not.",
-        examples=[{"by": ["product"], "max_distance": 8}],
-    )
-
-    def measures_needed(self) -> tuple[Chosen, ...]:
-        """Return the measures to read from every picture, by name: those listed, and those that a decision needs."""
-        names = {*ALWAYS_READ, *self.measures, *(check.partition(".")[0] for check in self.checks)}
-        return tuple(self.measures.get(name) or chosen_measure(name) for name in sorted(names))
-
-    def all_checks(self) -> Checks:
-        """Return the checks to make: those that are always made, and the campaign's own over them."""
-        return Checks(over_defaults(self.checks))
-
-    def columns_needed(self) -> tuple[str, ...]:
-        """Return the columns whose values a verdict needs: compared ones, and those that override ranges."""
-        compared = {check.variable for check in self.checks.values() if check.variable is not None}
-        return tuple(sorted(compared.union(self.all_checks().columns)))
-
-
-def _label(label: str) -> str:
-    if not re.fullmatch(_LABEL, label):
-        raise mistake(
-            f"{label[:80]!r} is no label.", "Take at most 40 letters a to z, digits, _ and -, a letter or digit first."
-        )
-    return label
-
-
-def _output_label(label: str) -> str:
-    if label == MAIN:
-        raise mistake(f"{MAIN!r} is the output that postprocess.output describes.", "Choose another label.")
-    return label
-
-
-Label = Annotated[str, AfterValidator(_label), WithJsonSchema({"type": "string", "pattern": f"^{_LABEL}$"})]
-OutputLabel = Annotated[Label, AfterValidator(_output_label)]
-
-
-class Output(Section):
-    """The files of a release."""
-
-    steps: Annotated[tuple[Step, ...], Strict(False)] = Field(
-        (), description="Further steps for this output alone, after those of `postprocess.steps`."
-    )
-    format: Format = Field("jpeg", description="File format of finished pictures: jpeg (.jpg), png, webp, or avif.")
-    quality: int = Field(90, ge=1, le=100, description="Quality of JPEG, WebP and AVIF, 1 to 100; PNG has none.")
-    most_kb: int | None = Field(
-        None,
-        ge=1,
-        description="Largest file, in units of 1,000 bytes, for JPEG, WebP and AVIF: the quality is lowered from "
-        "`quality` as far as it takes, and a picture that is still too large is not released.",
-    )
-    background: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = Field(
-        "#ffffff", description="What transparency becomes in JPEG, which has none: a color as #rrggbb."
-    )
-    name: TemplateText = Field(
-        "{name}",
-        description="File name, without extension. {name} is the picture's own name, {output} the label of the output "
-        "(main for this one), {take} the take; columns and variables as in prompt. What no file system likes becomes a "
-        "dash. No two files can share a name.",
-        examples=["{name}-1600"],
-    )
-
-    @model_validator(mode="after")
-    def _can_be_smaller(self) -> Output:
-        if self.most_kb is not None and self.format == "png":
-            raise mistake(
-                "PNG has no quality that could be lowered.", "Take most_kb out, or choose jpeg, webp or avif."
-            )
-        return self
-
-    @property
-    def suffix(self) -> str:
-        """What the files' names end in, with its dot."""
-        return _SUFFIXES[self.format]
-
-    @property
-    def encoding(self) -> dict[str, Any]:
-        """How files are written, as plain data; a later version's fields are left out where they are not used."""
-        used = {
-            field
-            for field, about in Output.model_fields.items()
-            if field in _FIRST_OF_ENCODING or getattr(self, field) != about.default
-        }
-        return self.model_dump(mode="json", include=used - {"steps", "name"})
-
-
-class FurtherOutput(Output):
-    """One more file of each picture."""
-
-    name: TemplateText = Field(
-        "{name}-{output}",
-        description="File name, without extension, as in `postprocess.output.name`.",
-        examples=["{name}-400"],
-    )
-    from_raw: bool = Field(
-        False,
-        description="true: the steps here begin with the picture as the provider made it, and not with what "
-        "`postprocess.steps` made of it.",
-    )
-
-
-class Postprocess(Section):
-    """How accepted pictures are finished. Changing this costs no call to a provider."""
-
-    steps: Annotated[tuple[Step, ...], Strict(False)] = Field(
-        (),
-        description="Steps in their order, each one a key with its settings. They are made once a picture, whatever "
-        "the number of outputs.",
-        examples=[[{"resize": {"width_px": 800}}]],
-    )
-    output: Output = Field(default_factory=Output, description="The files of a release.")
-    more_outputs: Mapping[OutputLabel, FurtherOutput] = Field(
-        default_factory=dict,
-        description="Further files of each picture, by a label of your own, such as a thumbnail beside the large one. "
-        "Changing one finishes only its files anew. A picture is released once all of its files are there.",
-        examples=[{"web": {"steps": [{"resize": {"width_px": 400}}], "format": "webp", "quality": 80}}],
-    )
-
-    sheets: Mapping[Label, Sheet] = Field(
-        default_factory=dict,
-        description="Sprite sheets or contact sheets, by a label of your own: one picture a group, in `sheets/` of the "
-        "release, with a JSON that says where each picture is on it. One is drawn again when a picture on it changed; "
-        "this finishes no picture anew.",
-        examples=[{"sprites": {"by": ["product"], "cell_width_px": 128, "cell_height_px": 128}}],
-    )
-
-    def outputs(self) -> dict[str, Output]:
-        """Return all outputs by their labels, the main one first."""
-        return {MAIN: self.output, **self.more_outputs}
-
-    def steps_by_place(self) -> dict[str, Chosen]:
-        """Return every step by where the configuration has it: ``postprocess.output.steps[0]``."""
-        lists = {"steps": self.steps, "output.steps": self.output.steps}
-        lists |= {f"more_outputs.{label}.steps": output.steps for label, output in self.more_outputs.items()}
-        return {
-            f"postprocess.{keys}[{place}]": step for keys, steps in lists.items() for place, step in enumerate(steps)
-        }
-
-    def steps_of(self, label: str) -> tuple[Chosen, ...]:
-        """Return the steps from the raw picture to the files of an output."""
-        output = self.outputs()[label]
-        is_apart = isinstance(output, FurtherOutput) and output.from_raw
-        return output.steps if is_apart else (*self.steps, *output.steps)
 
 
 class Report(Section):

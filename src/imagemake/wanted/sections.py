@@ -8,10 +8,12 @@ from imagemake.alerts import Alerts
 from imagemake.budget import Budget
 from imagemake.limits import Limits
 from imagemake.models import ModelFacts
-from imagemake.wanted.campaign import Campaign, Postprocess, Validation
+from imagemake.wanted.campaign import Campaign
 from imagemake.wanted.model_settings import ModelSettings
+from imagemake.wanted.outputs import Postprocess
 from imagemake.wanted.places import SharedStore
 from imagemake.wanted.settings import Section
+from imagemake.wanted.validation import Validation
 
 
 class Sections(Section):
