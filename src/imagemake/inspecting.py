@@ -19,7 +19,7 @@ from imagemake.pictures.embedded import packet_of, without_packet
 from imagemake.pictures.jumbf import without_manifest
 from imagemake.planning.reviews import read_rows
 from imagemake.problems import Problem, UserError
-from imagemake.recipe import Recipe
+from imagemake.recipe import Recipe, reproduction_key
 from imagemake.release.manifest import files_in, read_manifest
 from imagemake.release.provenance import properties_in
 from imagemake.store import Held, Store
@@ -28,6 +28,7 @@ Row = Mapping[str, str]
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 _STORED = re.compile(r"([0-9a-f]{64})\.([0-9a-f]{64})\.\w+")
+MOST_AGAIN = 100  # times that somebody makes a picture again
 _IN_XMP = {"Key": "key", "Name": "name", "Provider": "provider", "Model": "model", "Seed": "seed"}
 
 
@@ -231,7 +232,8 @@ def _in_file(file: FileFacts | None, row: Row | None) -> Iterator[str]:
 def _in_journal(calls: list[Call], key: str) -> Iterator[str]:
     for call in calls:
         try:
-            is_own = Recipe.from_dict(call.sent["recipe"]).key() == key
+            of_recipe = Recipe.from_dict(call.sent["recipe"]).key()
+            is_own = key in (of_recipe, *(reproduction_key(of_recipe, number) for number in range(1, MOST_AGAIN)))
         except (ValueError, KeyError):
             is_own = False
         if not is_own:

@@ -152,3 +152,13 @@ def derive_seed(*parts: Any) -> int:
         0 to 2**31 - 1.
     """
     return int(digest_of(["seed", *parts])[:8], 16) >> (32 - SEED_BITS)
+
+
+def reproduction_key(key: str, number: int) -> str:
+    """Return the key of a picture that is made again: it is another call, and no release may take it for the first one.
+
+    Args:
+        key: The recipe's.
+        number: Which time it is, from 1.
+    """
+    return hashlib.sha256(f"reproduction {number} of {key}".encode()).hexdigest()

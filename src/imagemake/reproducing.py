@@ -6,7 +6,6 @@ was paid for, but under a key and on a shelf of its own, so that it never stands
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,7 +21,7 @@ from imagemake.journal import read_calls
 from imagemake.models import Model, load_models, worst_usd
 from imagemake.problems import Problem, UserError
 from imagemake.providers import provider_class
-from imagemake.recipe import Recipe
+from imagemake.recipe import Recipe, reproduction_key
 from imagemake.store import Held, Store
 from imagemake.wanted.model_settings import settings_of
 from imagemake.wanted.sections import Sections, sections_json
@@ -152,7 +151,7 @@ def _honors(model: Model | None) -> bool | None:
 
 
 def _free_key(key: str, second: SecondStore) -> str:
-    keys = (hashlib.sha256(f"reproduction {number} of {key}".encode()).hexdigest() for number in count(1))
+    keys = (reproduction_key(key, number) for number in count(1))
     return next(one for one in keys if second.raw.find(one) is None)
 
 

@@ -82,7 +82,7 @@ def test_a_second_packet_takes_the_place_of_the_first(data):
     width=st.integers(1, 300),
     height=st.integers(1, 300),
     mode=st.sampled_from(["RGB", "RGBA"]),
-    file_format=st.sampled_from(["jpeg", "png", "webp"]),
+    file_format=st.sampled_from(["jpeg", "png", "webp", "avif"]),
 )
 @settings(max_examples=40, deadline=None)
 def test_any_size_is_told_right(width, height, mode, file_format):

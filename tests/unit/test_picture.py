@@ -55,6 +55,7 @@ def test_a_picture_of_each_format_is_decoded_as_pillow_decodes_it(file_format):
         (b"\n <html>", "text such as HTML"),
         (b"GIF89a" + bytes(20), "a GIF file"),
         (b"\0\0\0\x1cftypavis", "an AVIF animation"),
+        (b"\0\0\0\x1cftypavif", "AVIF file is"),
         (b"PK\3\4" + bytes(20), "a ZIP file"),
         (PNG_SIGNATURE, "PNG file is"),
         (b"\xff\xd8\xff\xe0", "JPEG file is"),
