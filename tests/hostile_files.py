@@ -9,7 +9,7 @@ import numpy as np
 from picture_files import GRAY, PALETTE, RGB, chunk, png, profile, saved
 from PIL import Image
 
-FORMATS = ("PNG", "JPEG", "WEBP")
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF")
 # What of them holds no picture that can be read; from all others, one comes out.
 UNREADABLE = {
     "nothing",

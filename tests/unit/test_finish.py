@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 from hostile_files import UNREADABLE, hostile_files
-from picture_files import saved
+from picture_files import GRAY, RGB, png, profile, saved
 from PIL import Image
 
 from imagemake.batch import Item
@@ -96,3 +97,52 @@ def test_a_finished_picture_may_be_larger_than_one_from_a_provider(finished_of, 
 def test_a_step_is_named_as_in_the_configuration(finished_of):
     items, _ = finished_of({"blank": saved(Image.new("RGB", (64, 64), "white"), "PNG")}, ("remove_background", {}))
     assert items["blank"].failure.message.startswith("remove_background: nothing stands out")
+
+
+def quarters(mode, *colors):
+    """Four colors, one a quarter, from the top left to the bottom right."""
+    image = Image.new(mode, (64, 48))
+    for place, color in enumerate(colors):
+        left_px, top_px = 32 * (place % 2), 24 * (place // 2)
+        image.paste(color, (left_px, top_px, left_px + 32, top_px + 24))
+    return image
+
+
+def turned(image):
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    return saved(image, "JPEG", quality=100, subsampling=0, exif=exif)
+
+
+COLORS = [(200, 30, 30), (30, 160, 60), (40, 60, 200), (128, 128, 128)]
+INKS = [(0, 255, 255, 0), (255, 0, 0, 0), (0, 0, 0, 255), (0, 0, 0, 0)]
+SIXTEEN_BITS = [struct.pack(">6H", *(257 * level for color in COLORS[:2] for level in color))]
+# What comes in, and the colors that must come out at the same places.
+ODD_ONES = {
+    "palette": (saved(quarters("RGB", *COLORS).quantize(8), "PNG"), COLORS),
+    "inks": (saved(quarters("CMYK", *INKS), "JPEG", quality=100), [(255, 0, 0), (0, 255, 255), (0,) * 3, (255,) * 3]),
+    "upside down by EXIF": (turned(quarters("RGB", *COLORS)), COLORS[::-1]),
+    "linear light": (
+        saved(quarters("RGB", *[(55, 55, 55)] * 4), "PNG", icc_profile=profile("RGB", 1.0)),
+        [(128,) * 3] * 4,
+    ),
+    "transparent": (saved(quarters("RGBA", *[(*COLORS[0], 0)] * 4), "PNG"), [(255, 255, 255)] * 4),
+    "half transparent": (saved(quarters("RGBA", *[(0, 0, 0, 128)] * 4), "PNG"), [(127,) * 3] * 4),
+    "16 bits": (png(2, 1, 16, RGB, SIXTEEN_BITS), [COLORS[0], COLORS[1]] * 2),
+    "16 bits of gray": (png(2, 1, 16, GRAY, [struct.pack(">2H", 0x8000, 0xFFFF)]), [(128,) * 3, (255,) * 3] * 2),
+}
+
+
+@pytest.mark.parametrize("name", ODD_ONES)
+@pytest.mark.parametrize("file_format", ["jpeg", "png", "webp", "avif"])
+def test_colors_come_out_right_of_whatever_a_picture_was(finished_of, name, file_format):
+    data, colors = ODD_ONES[name]
+    resize = ("resize", {"width_px": 64, "height_px": 48, "fit": "exact", "enlarge": True})
+    white = ("pad", {"width_px": 64, "height_px": 48, "color": "#ffffff"})  # under what is transparent
+    items, store = finished_of({name: data}, resize, white, format=file_format, quality=95)
+    with Image.open(BytesIO(store.finished.read(items[name].finished))) as picture:
+        found = [picture.convert("RGB").getpixel((32 * (n % 2) + 16, 24 * (n // 2) + 12)) for n in range(4)]
+    off = [abs(a - b) for seen, wanted in zip(found, colors, strict=True) for a, b in zip(seen, wanted, strict=True)]
+    if "16 bits" in name:  # two pixels, enlarged: the places are between them
+        off = off[:1]
+    assert max(off) <= 6

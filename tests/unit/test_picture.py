@@ -17,7 +17,7 @@ from imagemake.pictures.picture import MOST_SIDE_PX, Undecodable, open_picture
 from imagemake.pictures.picture_file import MOST_PARTS, MOST_SCANS
 from imagemake.pictures.srgb import MOST_PROFILE_BYTES
 
-FORMATS = ("PNG", "JPEG", "WEBP")
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF")
 
 
 def colorful(width_px: int = 24, height_px: int = 16) -> Image.Image:
@@ -120,7 +120,13 @@ def test_damage_ends_in_a_picture_or_in_a_reason_and_in_nothing_else(file_format
 @settings(max_examples=150, deadline=None)
 @given(
     start=st.sampled_from(
-        [PNG_SIGNATURE, PNG_SIGNATURE + b"\0\0\0\x0dIHDR", b"\xff\xd8\xff", b"RIFF\x20\0\0\0WEBPVP8 "]
+        [
+            PNG_SIGNATURE,
+            PNG_SIGNATURE + b"\0\0\0\x0dIHDR",
+            b"\xff\xd8\xff",
+            b"RIFF\x20\0\0\0WEBPVP8 ",
+            b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miafMA1A",
+        ]
     ),
     rest=st.binary(max_size=200),
 )
@@ -312,7 +318,7 @@ def test_a_picture_is_turned_as_exif_asks(file_format, orientation):
 @pytest.mark.parametrize(
     "exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"]
 )
-@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize("file_format", FORMATS[:3])  # Pillow writes no broken EXIF into AVIF
 def test_broken_exif_does_not_keep_a_picture_from_being_read(file_format, exif):
     data = saved(colorful(), file_format, exif=exif)
     assert open_picture(data).image.size == (24, 16)
