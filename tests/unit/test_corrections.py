@@ -39,7 +39,7 @@ def spread(colors):
 
 
 @pytest.mark.parametrize("by", ["border", "gray_world"])
-@pytest.mark.parametrize("cast", [(1.0, 0.92, 0.8), (0.85, 0.95, 1.0)])
+@pytest.mark.parametrize("cast", [(1.0, 0.92, 0.8), (0.85, 0.95, 1.0), (1.0, 0.9, 0.7)])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_a_cast_is_taken_away_and_grays_are_gray_again(by, cast, mode):
     lit = chart(cast, mode)

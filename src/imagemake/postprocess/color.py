@@ -26,7 +26,7 @@ class WhiteBalance(BaseModel):
     )
     strength: float = Field(default=1.0, gt=0, le=1, description="How much of the cast is taken away, 0 to 1.")
     most_percent: float = Field(
-        default=25.0,
+        default=60.0,
         gt=0,
         le=100,
         description="Largest change of a channel's light, in percent: a picture that would need more has that color, "
