@@ -7,22 +7,22 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from imagemake import (
-    alerts_command,
-    audit_command,
-    batches_command,
-    diff_command,
-    inspect_command,
-    ledger_command,
-    publish_command,
-    reference_command,
-    release_command,
-    reproduce_command,
-    review_command,
-    schema_command,
-    share_command,
-    track_command,
-    verify_command,
+from imagemake.commands import (
+    alerts,
+    audit,
+    batches,
+    diff,
+    inspect,
+    ledger,
+    publish,
+    reference,
+    release,
+    reproduce,
+    review,
+    schema,
+    share,
+    track,
+    verify,
 )
 
 DESCRIPTION = """\
@@ -37,22 +37,22 @@ make for AI images. The builds themselves are Snakemake's:
 # In the order in which they are told: what became of pictures, releases, other places, the project itself. Each module
 # has DESCRIPTION, perhaps EXAMPLES, and a function that adds its options; it imports what it needs when it runs.
 COMMANDS: dict[str, tuple[ModuleType, str]] = {
-    "inspect": (inspect_command, "tell where one picture came from, and whether it is what was released"),
-    "review": (review_command, "decide about doubtful pictures in the browser"),
-    "ledger": (ledger_command, "show, filter and sum every call: by day, model, campaign, outcome, name"),
-    "batches": (batches_command, "list, collect and cancel what is at a provider as a half-price batch"),
-    "diff": (diff_command, "tell what changed between two releases, with both pictures side by side"),
-    "release": (release_command, "make a release of what is built: checks, record, DVC, changelog, git tag"),
-    "audit": (audit_command, "write who approved each picture of a release, its prompt, calls, cost and checks"),
-    "verify": (verify_command, "check the store against its names, and releases against their records"),
-    "reproduce": (reproduce_command, "make a picture again from its recipe, and tell how near it comes"),
-    "track": (track_command, "put store, pictures and tables under DVC's care"),
-    "publish": (publish_command, "put a release on S3 or elsewhere: what changed, the manifest last"),
-    "share": (share_command, "put what was paid for here into the team's store, as far as it lacks it"),
-    "alerts": (alerts_command, "send a test message to every address of IMAGEMAKE_ALERTS"),
-    "schema": (schema_command, "print the JSON schema of the manifest or of sidecars"),
+    "inspect": (inspect, "tell where one picture came from, and whether it is what was released"),
+    "review": (review, "decide about doubtful pictures in the browser"),
+    "ledger": (ledger, "show, filter and sum every call: by day, model, campaign, outcome, name"),
+    "batches": (batches, "list, collect and cancel what is at a provider as a half-price batch"),
+    "diff": (diff, "tell what changed between two releases, with both pictures side by side"),
+    "release": (release, "make a release of what is built: checks, record, DVC, changelog, git tag"),
+    "audit": (audit, "write who approved each picture of a release, its prompt, calls, cost and checks"),
+    "verify": (verify, "check the store against its names, and releases against their records"),
+    "reproduce": (reproduce, "make a picture again from its recipe, and tell how near it comes"),
+    "track": (track, "put store, pictures and tables under DVC's care"),
+    "publish": (publish, "put a release on S3 or elsewhere: what changed, the manifest last"),
+    "share": (share, "put what was paid for here into the team's store, as far as it lacks it"),
+    "alerts": (alerts, "send a test message to every address of IMAGEMAKE_ALERTS"),
+    "schema": (schema, "print the JSON schema of the manifest or of sidecars"),
     "reference": (
-        reference_command,
+        reference,
         "write config/README.md and config/schema.json from the configuration's types",
     ),
 }

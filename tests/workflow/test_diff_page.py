@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from release_folders import a_picture, opener, with_picture, write_release
 
-from imagemake.diff_command import _report
+from imagemake.commands.diff import _report
 from imagemake.differences.page import write_page
 
 HOSTILE = "</script><script>window.hacked = 1</script><img src=http://192.0.2.1/x onerror='window.hacked = 1'>{{ 7 }}"
