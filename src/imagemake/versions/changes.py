@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from imagemake.release.manifest import files_in
 from imagemake.versions.records import Changes
 
 Row = Mapping[str, Any]
@@ -22,6 +23,14 @@ def read_rows(manifest: Path, columns: Sequence[str] | None = COLUMNS) -> list[R
     known = parquet.read_schema(manifest).names
     table = parquet.read_table(manifest, columns=[column for column in columns if column in known])
     return [{**dict.fromkeys(columns), **row} for row in table.to_pylist()]
+
+
+def read_files(manifest: Path) -> list[Row]:
+    """Read `COLUMNS`, and all columns of further outputs."""
+    from pyarrow import parquet
+
+    further = (name for name in parquet.read_schema(manifest).names if name.startswith("output."))
+    return read_rows(manifest, (*COLUMNS, *further))
 
 
 def released_files(manifest: Path) -> Iterator[tuple[str, str]]:
@@ -43,11 +52,11 @@ def changes_between(before: Iterable[Path], rows: Iterable[Row]) -> Changes:
     Args:
         before: Manifests of the releases before; of a name that several have, any may be the same. One that is not
             here, because nobody fetched it, counts as empty.
-        rows: The release's own.
+        rows: The release's own, from `read_files`.
     """
     known: dict[str, list[Row]] = {}
     for path in before:
-        for row in read_rows(path) if path.is_file() else ():
+        for row in read_files(path) if path.is_file() else ():
             if row["file"]:
                 known.setdefault(row["name"], []).append(row)
     counts = dict.fromkeys(Changes.model_fields, 0)
@@ -61,7 +70,12 @@ def changes_between(before: Iterable[Path], rows: Iterable[Row]) -> Changes:
 def _kind(row: Row, before: Sequence[Row]) -> str:
     if not before:
         return "new"
-    if any(row["digest"] == other["digest"] for other in before):
+    if any(_of_files(row, "digest") == _of_files(other, "digest") for other in before):
         return "unchanged"
-    same_pixels = any(row["finished_digest"] == other["finished_digest"] for other in before)
+    same_pixels = any(_of_files(row, "finished_digest") == _of_files(other, "finished_digest") for other in before)
     return "metadata" if same_pixels else "changed"
+
+
+def _of_files(row: Row, column: str) -> dict[str, str]:
+    """Return a column of each of a picture's files, by output."""
+    return {output: file[column] for output, file in files_in(row).items()}

@@ -53,10 +53,10 @@ class Changes(_Plain):
 
     Attributes:
         new: Not there before.
-        changed: Other pixels.
+        changed: Other pixels in any of its files, or other files.
         metadata: The same pixels in another file, such as with another note.
         removed: Not there any more.
-        unchanged: The same file.
+        unchanged: The same files.
     """
 
     new: int = 0

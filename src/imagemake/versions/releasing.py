@@ -34,7 +34,7 @@ from imagemake.release.record import RESULTS
 from imagemake.store import Store
 from imagemake.submissions import Submissions
 from imagemake.versions import history
-from imagemake.versions.changes import Row, changes_between, read_rows
+from imagemake.versions.changes import Row, changes_between, read_files
 from imagemake.versions.dvc import Dvc
 from imagemake.versions.git import Git
 from imagemake.versions.measures import keep_measures
@@ -184,7 +184,7 @@ class Releasing:
 
     @cached_property
     def _rows(self) -> list[Row]:
-        return read_rows(MANIFEST)
+        return read_files(MANIFEST)
 
     @cached_property
     def _others(self) -> Mapping[str, Kept]:
