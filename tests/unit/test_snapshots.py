@@ -7,6 +7,7 @@ import io
 import os
 import subprocess
 import sys
+import threading
 import zlib
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from release_folders import a_picture, opener, with_picture, write_release
 
 from imagemake.differences import table as reading
 from imagemake.differences.compare import compare
+from imagemake.differences.revision import Repository, Revision
 from imagemake.differences.seen import most_visible, see, with_packets
 from imagemake.differences.snapshot import Shown
 from imagemake.differences.table import read_table
@@ -75,6 +77,23 @@ def test_pictures_that_git_tracks_are_those_of_the_revision(project):
             assert seen["mug"].distance.delta_e > 10
             assert (seen["cup"].after, seen["vase"].before) == (None, None)
             assert seen["cup"].before.webp == seen["vase"].after.webp  # both are red
+
+
+def test_a_file_of_a_revision_that_is_too_large_is_left_and_the_next_one_is_read(project):
+    (project / "large").write_bytes(os.urandom(1_000_000))  # more than a pipe holds
+    commit(project, "v1")
+    repository = Repository(project)
+    found = []
+
+    def read():
+        revision = Revision(repository, repository.commit_of("v1"))
+        found.append((revision.read("large", 1_000), revision.read("results/images/mug.png", 1_000)))
+        revision.close()
+
+    reading_it = threading.Thread(target=read, daemon=True)  # so that one that never ends fails, and no more than that
+    reading_it.start()
+    reading_it.join(30)
+    assert found == [(None, RED)]
 
 
 def test_pictures_that_dvc_tracks_come_from_its_cache_or_its_remote_and_else_from_the_store(project, tmp_path):

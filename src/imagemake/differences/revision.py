@@ -89,8 +89,8 @@ class Revision:
         """End the git process."""
         if self._git is not None:
             self._pipe(self._git.stdin).close()
+            self._pipe(self._git.stdout).close()  # first: git would wait for ever for who reads on in a large file
             self._git.wait()
-            self._pipe(self._git.stdout).close()
             self._git = None
 
     def _from_git(self, path: str, most_bytes: int) -> bytes | None:
