@@ -120,3 +120,12 @@ def test_the_longest_packet_fits_everywhere_and_a_longer_one_nowhere():
         assert packet_of(with_packet(data, longest)) == longest
         with pytest.raises(ValueError, match="more than 65,502"):
             with_packet(data, longest + b" ")
+
+
+def test_xmp_that_another_program_put_into_an_avif_file_is_read_and_left_alone():
+    file = BytesIO()
+    a_picture("RGBA").save(file, "AVIF", xmp=PACKET)
+    assert packet_of(file.getvalue()) == PACKET
+    for change in (without_packet, lambda data: with_packet(data, PACKET)):
+        with pytest.raises(ValueError, match="another program"):
+            change(file.getvalue())
