@@ -19,7 +19,7 @@ def read_campaign(path: Path) -> Campaign:
     try:
         return load_campaign(yaml.safe_load(path.read_bytes()) or {}, where=str(path))
     except OSError as error:
-        remedy = "Run this where the Snakefile is, or name the configuration with --config."
+        remedy = "Run this where the Snakefile is."
         raise UserError(Problem(str(path), f"{error.strerror}", remedy)) from None
     except yaml.YAMLError as error:
         raise UserError(Problem(str(path), f"it is no YAML: {error}", "Correct it.")) from None
