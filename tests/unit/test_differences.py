@@ -123,6 +123,7 @@ WHY = {
     "made again": {"raw_digest": "c" * 64, "finished_digest": "d" * 64},
     "post-processing": {"finished_digest": "d" * 64, "digest": "d" * 64},
     "metadata": {"digest": "d" * 64},
+    "file": {"file": "images/mug-1600.jpg"},
     "attempt": {"attempt": 1},
     "catalog": {"variables": {"color": "red", "size": "L"}},
 }
@@ -181,6 +182,16 @@ def test_a_further_output_that_is_another_file_is_told_by_its_label():
     assert told["mug"].reasons == ("prompt",), "another raw picture has other files anyway"
 
 
+def test_another_name_of_a_file_of_a_further_output_is_told_with_both():
+    def output(file):
+        digests = {"digest": ONE, "finished_digest": ONE}
+        return {"web": OutputFile(file=file, width_px=1, height_px=1, bytes=1, **digests)}
+
+    told, _ = changes([replace(ALIKE, outputs=output("mug.webp"))], [replace(ALIKE, outputs=output("mug-400.webp"))])
+    assert told["mug"].reasons == ("file",)
+    assert told["mug"].differences == {"output.web.file": ("mug.webp", "mug-400.webp")}
+
+
 def test_another_name_for_the_same_key_is_no_new_picture():
     keys = [hashlib.sha256(name.encode()).hexdigest() for name in "abc"]
     before = [an_entry("a", key=keys[0]), an_entry("b", key=keys[1])]
@@ -189,6 +200,7 @@ def test_another_name_for_the_same_key_is_no_new_picture():
     assert {name: change.kind for name, change in told.items()} == {"A": "renamed", "b": "removed", "c": "added"}
     assert told["A"].reasons == ("prompt", "name")
     assert told["A"].differences["name"] == ("a", "A")
+    assert "file" not in told["A"].differences
 
 
 def test_hashes_of_the_manifest_tell_how_far_apart_raw_pictures_are():

@@ -271,6 +271,22 @@ def test_a_store_in_trouble_costs_a_warning_and_is_not_asked_for_ever(build, til
     assert troubled.asked <= 2 * 16 + 4, "no more than were under way when it was given up"
 
 
+def test_a_folder_that_is_not_mounted_is_told_and_not_made(build, till, tmp_path, capfd, monkeypatch):
+    place = {"remote": f"file://{tmp_path}/mounted/team"}
+    settings, told = SharedStore(**place), []
+    assert keys_of_team(settings, [item.recipe for item in items()], told.append) == set()
+    assert "there is no such folder. Mount it" in told[0]
+    build("ann", **place)
+    assert "Warning: the team's store is not used" in capfd.readouterr().err
+    assert not (tmp_path / "mounted").exists()
+    assert len(unshared(tmp_path, "ann")) == 3, "they are shared once it is there"
+    (tmp_path / "mounted" / "team").mkdir(parents=True)
+    monkeypatch.setattr(exchange_module, "YOUNG_S", -1.0)
+    build("ann", n=4, **place)
+    build("bob", n=4, **place)
+    assert till.billed_calls == 4
+
+
 def test_what_could_not_be_put_there_is_made_up_for_by_the_next_job(build, till, troubled, team, tmp_path, monkeypatch):
     troubled.trouble, troubled.reads = Trouble.FULL, False
     build("ann")

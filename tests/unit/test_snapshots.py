@@ -25,6 +25,7 @@ from imagemake.differences.snapshot import Shown
 from imagemake.differences.table import read_table
 from imagemake.pictures.embedded import with_packet
 from imagemake.problems import UserError
+from imagemake.release.manifest import OutputFile, write_manifest
 from imagemake.release.provenance import Provenance
 from imagemake.store import Store
 
@@ -314,6 +315,36 @@ def test_attempts_that_are_none_are_told_in_words(changes):
 
     with pytest.raises(UserError, match="the attempts of 'a' cannot be read"):
         attempts_of(read_table(a_parquet(**changes), "it"), "it")
+
+
+def test_pictures_of_a_further_output_are_shown_where_the_main_one_is_as_it_was(tmp_path):
+    def release(folder, **files):
+        outputs = {}
+        for label, data in files.items():
+            digest = hashlib.sha256(data).hexdigest()
+            facts = {"width_px": 64, "height_px": 48, "bytes": len(data), "digest": digest, "finished_digest": digest}
+            outputs[label] = OutputFile(file=f"images/mug-{label}.png", **facts)
+        entry, _ = with_picture("mug", RED, outputs=outputs)
+        written = write_release(tmp_path / folder, [(entry, RED)])
+        for label, data in files.items():
+            (written / f"images/mug-{label}.png").write_bytes(data)
+        write_manifest([entry], written / "manifest.csv", written / "manifest.parquet", outputs=sorted(files))
+        return str(written)
+
+    def seen(one, other):
+        with opener(tmp_path) as opening:
+            before, after = opening.open(one), opening.open(other)
+            return see(compare(before.table, after.table).changes, before, after)["mug"]
+
+    one, other = release("a", web=RED, same=RED), release("b", web=TEAL, same=RED, above=TEAL)
+    found = seen(one, other)
+    assert found.output == "web", "rather than one that only one of them has"
+    assert found.distance.delta_e > 10
+    found = seen(release("c"), one)
+    assert (found.output, found.before.note, found.distance) == ("same", "its release has no such output", None)
+    assert found.after.webp is not None
+    Path(one, "images/mug-web.png").unlink()
+    assert "neither its release nor the store" in seen(one, other).before.note, "the raw one does not stand for it"
 
 
 def test_the_most_different_pictures_are_opened_first_and_unchanged_pixels_last(tmp_path):

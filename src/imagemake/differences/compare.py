@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
-from imagemake.differences.table import GROUPS, is_output
+from imagemake.differences.table import GROUPS, is_file, is_output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +36,7 @@ REASONS: Mapping[str, str] = {
     "post-processing": "the same raw picture and another finished one, of the main output or a further one",
     "review": "a person's decision about it or the note to that, as its XMP packet says",
     "metadata": "the same finished picture in another file: its XMP packet or another mark",
+    "file": "another name of the file, of the main output or a further one",
     "verdict": "verdict or the reasons for it",
     "catalog": "a value of the catalog or of a variable",
     "name": "another name for the same key",
@@ -118,6 +119,8 @@ def compare(before: Any, after: Any) -> Comparison:
     both = np.concatenate([pairs, renamed])
     marks = _compared(before.take(both[:, 0]), after.take(both[:, 1]))
     marks.reasons["name"][len(pairs) :] = True
+    for of_file in (marks.reasons["file"], *(marks.columns[name] for name in marks.columns if is_file(name))):
+        of_file[len(pairs) :] = False  # another name has other files anyway
     changed = np.flatnonzero(np.logical_or.reduce([marks.reasons[reason] for reason in REASONS]))
     changes = [*_changed(before, after, both[changed], marks.of(changed))]
     changes += [Change(name, "added", after=row) for name, row in _names(after, added)]
@@ -188,6 +191,10 @@ def _compared(one: Any, other: Any) -> _Marks:
         columns[column] = (raw == _SAME) & _differs(one, other, column)
         reasons["post-processing"] |= columns[column]
     reasons["metadata"] = (finished == _SAME) & (file == _OTHER)
+    for column in sorted(filter(is_file, {*one.column_names, *other.column_names})):
+        there = _numpy(_not_equal(_column(one, column), "")) & _numpy(_not_equal(_column(other, column), ""))
+        columns[column] = there & _differs(one, other, column)
+        reasons["file"] |= columns[column]
     return _Marks(reasons, columns)
 
 

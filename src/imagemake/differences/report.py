@@ -14,6 +14,7 @@ from imagemake.differences.seen import Seen
 from imagemake.differences.table import OF_OUTPUT, is_output
 from imagemake.differences.words import word_diff
 from imagemake.release.spreadsheet import safe_cell
+from imagemake.wanted.settings import MAIN
 
 FORMATS = ("table", "json", "csv")
 NUMBER_NAMES = {
@@ -108,6 +109,7 @@ class Report:
                 "verdict_after": after or None,
                 "differences": change.differences,
                 "distance": self.distance(change),
+                "output_shown": self._output_shown(change),
             }
             yield f"  {json.dumps(told)}{'' if place == last else ','}"  # escapes all but ASCII
         yield " ]\n}"
@@ -129,6 +131,11 @@ class Report:
             for column in columns:
                 cells += change.differences.get(column, ("", ""))
             yield _csv_line(cells)
+
+    def _output_shown(self, change: Change) -> str | None:
+        """Return the label of the output that distances were measured on; None where no picture was opened."""
+        seen = self.seen.get(change.name)
+        return None if seen is None else seen.output or MAIN
 
     def _name_before(self, change: Change) -> str | None:
         return change.differences["name"][0] if "name" in change.differences else None
@@ -182,7 +189,9 @@ class _Table:
         far = ", ".join(words[name].format(value) for name, value in known.items())
         before, after = self._report.verdicts.get(change.name, ("", ""))
         about = ", ".join(change.reasons) or after or before
-        yield f"  {printable(change.name)}: {about}{f'  [{far}]' if far else ''}"
+        seen = self._report.seen.get(change.name)
+        of = f"{printable(seen.output)}: " if seen and seen.output else ""
+        yield f"  {printable(change.name)}: {about}{f'  [{of}{far}]' if far else ''}"
         for column, (old, new) in told_values(change):
             yield f"      {printable(column)}: {self._difference(column, old, new)}"
 

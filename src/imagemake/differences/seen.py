@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from imagemake.differences.compare import REASONS, Change
 from imagemake.differences.distance import Distance, distance_between
 from imagemake.differences.snapshot import Shown, Snapshot
+from imagemake.differences.table import OF_OUTPUT, OUTPUT, is_output, output_of
 from imagemake.pictures.embedded import packet_of
 from imagemake.pictures.picture import Picture, Undecodable, open_picture
 from imagemake.release.provenance import properties_in
@@ -24,6 +25,7 @@ LONG_EDGE_PX = 640
 QUALITY, METHOD = 75, 2  # of WebP; a higher method takes twice the time for a tenth less
 MOST_PACKETS = 1_000
 GONE = "neither its release nor the store has it any more"
+NOT_ASKED = "its release has no such output"
 _REVIEWED = {"imagemake:Status", "imagemake:ReviewNote"}
 
 
@@ -52,11 +54,13 @@ class Seen:
         before: None where it was added.
         after: None where it was removed.
         distance: How far apart they look; None where one is missing.
+        output: Label of the further output that they are files of; empty for the main one.
     """
 
     before: Side | None
     after: Side | None
     distance: Distance | None
+    output: str = ""
 
 
 def most_visible(changes: Iterable[Change], before: Snapshot, after: Snapshot, most: int) -> list[Change]:
@@ -69,7 +73,8 @@ def most_visible(changes: Iterable[Change], before: Snapshot, after: Snapshot, m
     def rank(change: Change) -> tuple[int, int, str]:
         if change.before is None or change.after is None:
             return 1, 0, change.name
-        is_same = _finished(before, change.before) == _finished(after, change.after)
+        is_main_same = _finished(before, change.before) == _finished(after, change.after)
+        is_same = is_main_same and not _output_shown(change, before, after)
         bits = 64 if change.hash_bits is None else change.hash_bits
         return 2 if is_same else 0, -bits, change.name
 
@@ -101,7 +106,9 @@ def see(
         for change in [*changes, *[None] * (2 * workers)]:
             # Files are read here, one after the other: git and DVC are no good for several threads.
             if change is not None:
-                waiting.append((change, pool.submit(_seen, change, *_shown(change, before, after))))
+                output = _output_shown(change, before, after)
+                shown = _shown(change, before, after, output)
+                waiting.append((change, pool.submit(_seen, change, output, *shown)))
             if waiting and (change is None or len(waiting) > 2 * workers):
                 done, future = waiting.popleft()
                 found[done.name] = future.result()
@@ -148,22 +155,35 @@ def _finished(snapshot: Snapshot, row: int) -> str:
     return str(snapshot.table[names[0]][row].as_py()) if names else ""
 
 
-def _shown(change: Change, before: Snapshot, after: Snapshot) -> tuple[Shown | None, Shown | None]:
+def _output_shown(change: Change, before: Snapshot, after: Snapshot) -> str:
+    """Return the further output that shows a change which the main one does not: one that both have, else any."""
+    outputs = {output_of(column): all(pair) for column, pair in change.differences.items() if is_output(column)}
+    if not outputs or change.before is None or change.after is None:
+        return ""
+    if _finished(before, change.before) != _finished(after, change.after):
+        return ""
+    return min(outputs, key=lambda output: (not outputs[output], output))
+
+
+def _shown(change: Change, before: Snapshot, after: Snapshot, output: str = "") -> tuple[Shown | None, Shown | None]:
     pairs = ((before, change.before), (after, change.after))
-    one, other = (None if row is None else snapshot.picture(snapshot.row(row)) for snapshot, row in pairs)
+    one, other = (None if row is None else snapshot.picture(snapshot.row(row), output) for snapshot, row in pairs)
     return one, other
 
 
-def _seen(change: Change, before: Shown | None, after: Shown | None) -> Seen:
-    one = _opened(before)
-    other = one if before is not None and after is not None and before.data == after.data else _opened(after)
+def _seen(change: Change, output: str, before: Shown | None, after: Shown | None) -> Seen:
+    was, now = change.differences.get(f"{OUTPUT}{output}{OF_OUTPUT}", ("it", "it"))
+    one = _opened(before, GONE if was else NOT_ASKED)
+    is_same = before is not None and after is not None and before.data == after.data
+    other = one if is_same else _opened(after, GONE if now else NOT_ASKED)
     distance = distance_between(one[1], other[1]) if one[1] and other[1] else None
-    return Seen(one[0] if change.before is not None else None, other[0] if change.after is not None else None, distance)
+    sides = (one[0] if change.before is not None else None, other[0] if change.after is not None else None)
+    return Seen(*sides, distance, output)
 
 
-def _opened(shown: Shown | None) -> tuple[Side, Picture | None]:
+def _opened(shown: Shown | None, gone: str) -> tuple[Side, Picture | None]:
     if shown is None:
-        return Side(None, GONE), None
+        return Side(None, gone), None
     try:
         picture = open_picture(shown.data)
     except Undecodable as error:

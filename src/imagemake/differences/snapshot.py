@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from imagemake.differences.revision import Repository, Revision
-from imagemake.differences.table import MOST_BYTES, read_table, with_names
+from imagemake.differences.table import MOST_BYTES, OUTPUT, read_table, with_names
 from imagemake.differences.trees import Folder, Tree
 from imagemake.pictures.picture import MOST_BYTES as MOST_PICTURE_BYTES
 from imagemake.problems import Problem, UserError
@@ -76,19 +76,26 @@ class Snapshot:
         """Return one row of the manifest."""
         return {name: self.table[name][number].as_py() for name in self.table.column_names}
 
-    def picture(self, row: Mapping[str, str]) -> Shown | None:
+    def picture(self, row: Mapping[str, str], output: str = "") -> Shown | None:
         """Find what a row shows: its released file, else the finished picture, else the raw one; None if all are gone.
 
         A file is not shown where its digest is not the one that the row names: it is another picture.
+
+        Args:
+            row: Of the manifest.
+            output: Label of the further output that is wanted; the raw picture does not stand for one.
         """
-        if row.get("file"):
-            path = f"{self._folder}/{row['file']}" if self._folder else row["file"]
-            data = self._tree.read(path, MOST_PICTURE_BYTES)
-            if data is not None and row.get("digest", "") in ("", hashlib.sha256(data).hexdigest()):
+        prefix = f"{OUTPUT}{output}." if output else ""
+        file, digest, finished = (row.get(prefix + column, "") for column in ("file", "digest", "finished_digest"))
+        if file:
+            data = self._tree.read(f"{self._folder}/{file}" if self._folder else file, MOST_PICTURE_BYTES)
+            if data is not None and digest in ("", hashlib.sha256(data).hexdigest()):
                 return Shown(data, is_raw=False)
-        finished = self._pictures.finished(row.get("finished_digest") or row.get("digest", ""))
-        if finished is not None:
-            return Shown(finished, is_raw=False)
+        held = self._pictures.finished(finished or digest)
+        if held is not None:
+            return Shown(held, is_raw=False)
+        if output:
+            return None
         raw = self._pictures.raw(row["key"], row.get("raw_digest", ""))
         return None if raw is None else Shown(raw, is_raw=True)
 

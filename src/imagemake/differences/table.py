@@ -30,6 +30,8 @@ FIXED = (
 )
 GROUPS = ("variable.", "parameter.")
 OUTPUT, OF_OUTPUT = "output.", ".finished_digest"  # what is compared of further outputs
+FILE_OF_OUTPUT = ".file"
+_SHOWN_OF_OUTPUT = (FILE_OF_OUTPUT, ".digest")
 
 _LIST = ".list.element"
 
@@ -81,12 +83,23 @@ def with_names(table: Any, globs: Sequence[str]) -> Any:
 
 
 def _is_compared(column: str) -> bool:
-    return column in FIXED or column.startswith(GROUPS) or is_output(column)
+    is_shown = column.startswith(OUTPUT) and column.endswith(_SHOWN_OF_OUTPUT)
+    return column in FIXED or column.startswith(GROUPS) or is_output(column) or is_shown
 
 
 def is_output(column: str) -> bool:
     """Say whether a column holds the digest of a further output."""
     return column.startswith(OUTPUT) and column.endswith(OF_OUTPUT)
+
+
+def is_file(column: str) -> bool:
+    """Say whether a column holds the name of a released file."""
+    return column == "file" or (column.startswith(OUTPUT) and column.endswith(FILE_OF_OUTPUT))
+
+
+def output_of(column: str) -> str:
+    """Return the label of the output that a column of digests is of."""
+    return column.removeprefix(OUTPUT).removesuffix(OF_OUTPUT)
 
 
 def _of_parquet(data: bytes) -> dict[str, Any]:

@@ -65,6 +65,11 @@ class Storage:
         """Whether a file is given its content type and cache header."""
         return self._is_s3
 
+    @property
+    def is_absent(self) -> bool:
+        """Whether it is a folder that is not there, such as one that is not mounted; others say so when asked."""
+        return _is_folder(self._fs) and not Path(self._root).is_dir()
+
     def get(self, name: str, most_bytes: int) -> bytes | None:
         """Fetch a file; None where there is none.
 

@@ -29,6 +29,7 @@ TRIES = 2
 PARALLEL = 16
 MOST_IN_A_ROW = 3  # failures after which it is not asked any more
 HOPELESS = (Trouble.DENIED, Trouble.MISSING, Trouble.UNREACHABLE, Trouble.UNKNOWN_KIND, Trouble.FULL)
+ABSENT = "Mount it, or make the folder where this is the first use; nothing here makes it."
 FEW_KEYS = 200  # that are asked for one by one; a listing brings 1,000 names with each request
 MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp", "avif": "image/avif", "gif": "image/gif"}
 
@@ -150,10 +151,12 @@ class TeamStore:
 
 
 def open_team_store(settings: SharedStore, warn: Callable[[str], None]) -> TeamStore | None:
-    """Open the campaign's store of the team; None, with a warning, where nothing here speaks to such a place."""
+    """Open the campaign's store of the team; None, with a warning, where it cannot be used."""
     assert settings.remote is not None
     try:
         storage = Storage(settings.remote, timeout_s=settings.timeout_s, tries=TRIES, parallel=PARALLEL)
+        if storage.is_absent:  # else a folder that is not mounted would be made beside it, and everything paid for
+            raise PlaceError(Trouble.MISSING, storage.address, "there is no such folder", ABSENT)
     except PlaceError as error:
         warn(f"the team's store is not used: {error}. {error.remedy}")
         return None

@@ -84,6 +84,7 @@
     if (!old || !now || String(old) === String(now)) return null;
     return el("p", { className: "note" }, `${old.join(" × ")} px → ${now.join(" × ")} px`);
   };
+  const ofOutput = (card) => (card.output ? el("p", { className: "note" }, `The files of ${card.output} are shown: the main picture is as it was.`) : null);
   const notes = (card) => ["before", "after"].filter((side) => has(card[side]) && card[side].note).map((side) => el("p", { className: "note" }, `The picture ${side}: ${card[side].note}.`));
   const draw = (card) => {
     const verdict = card.kind === "added" ? card.verdicts[1] : card.kind === "removed" ? card.verdicts[0] : "";
@@ -92,7 +93,7 @@
     const far = distance(card);
     if (far) line.append(el("span", { className: "far" }, far));
     const values = card.values ? valued(card.values) : null;
-    const about = el("div", { className: "about" }, line, ...(card.texts ?? []).map(text), values, sizes(card), ...notes(card));
+    const about = el("div", { className: "about" }, line, ...(card.texts ?? []).map(text), values, sizes(card), ofOutput(card), ...notes(card));
     return el("article", { className: "card", "aria-label": card.name }, stageOf(card), el("h2", { className: "name", dir: "auto" }, card.name), about);
   };
   const drawMore = (most) => {
