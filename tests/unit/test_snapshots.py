@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -17,8 +18,10 @@ import pytest
 from entries import an_entry
 from release_folders import a_picture, opener, with_picture, write_release
 
+from imagemake.commands.diff import _report
 from imagemake.differences import table as reading
 from imagemake.differences.compare import compare
+from imagemake.differences.page import write_page
 from imagemake.differences.revision import Repository, Revision
 from imagemake.differences.seen import most_visible, see, with_packets
 from imagemake.differences.snapshot import Shown
@@ -340,6 +343,12 @@ def test_pictures_of_a_further_output_are_shown_where_the_main_one_is_as_it_was(
     found = seen(one, other)
     assert found.output == "web", "rather than one that only one of them has"
     assert found.distance.delta_e > 10
+    with opener(tmp_path) as opening:
+        report = _report(opening, one, other, 9)
+    assert any("mug: post-processing  [web: hash " in line for line in report.lines("table", most=9))
+    assert json.loads("\n".join(report.lines("json", most=9)))["changes"][0]["output_shown"] == "web"
+    write_page(tmp_path / "page.html", report)
+    assert b'"output":"web"' in (tmp_path / "page.html").read_bytes().replace(b" ", b"")
     found = seen(release("c"), one)
     assert (found.output, found.before.note, found.distance) == ("same", "its release has no such output", None)
     assert found.after.webp is not None

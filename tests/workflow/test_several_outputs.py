@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from io import BytesIO
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pyexiv2
 from jsonschema import Draft202012Validator
 from PIL import Image
+
+from imagemake.release.manifest import files_in, read_manifest
 
 WEB = {"steps": [{"resize": {"width_px": 32}}], "format": "webp", "name": "{name}-32"}
 CUT = {"from_raw": True, "format": "png", "name": "{color}_{sku}"}
@@ -35,6 +40,23 @@ def fits_its_schemas(results):
         assert [error.message for one in told for error in validator.iter_errors(one)] == []
     assert json.loads((results / "release.json").read_bytes())["manifest_schema"] == schema["version"]
     assert all(sidecar["key"] in {row["key"] for row in rows} for sidecar in sidecars)
+
+
+def leads_to_what_it_says(folder):
+    """Follow each name of a picture in what is published; return which are led to, by their names before."""
+    found = set()
+    for path in folder.glob("[!.]*/*.json"):
+        told = json.loads(path.read_bytes())
+        if "meta" in told:  # of a sheet, whose name leaves its folder out
+            assert (path.parent / told["meta"]["image"]).is_file()
+            found.add(told["meta"]["image"])
+        for file in [told, *told["files"].values()] if "files" in told else []:
+            assert hashlib.sha256((folder / file["file"]).read_bytes()).hexdigest() == file["digest"]
+            found.add(Path(file["file"]).name)
+    rows = read_manifest(folder / "manifest.csv")
+    assert {Path(file["file"]).name for row in rows for file in files_in(row).values()} <= found
+    assert {path.name for path in folder.glob("[!.]*/*") if path.suffix != ".json"} == found, "nothing is left unnamed"
+    return {re.sub(r"\.[0-9a-f]{12}(?=\.)", "", name) for name in found}
 
 
 def test_outputs_come_and_go_and_only_they_are_finished(built):
@@ -89,4 +111,9 @@ def test_outputs_come_and_go_and_only_they_are_finished(built):
     assert set(made.images()) == files | {f"{name}.json" for name in files}
     assert made.jobs(made.snakemake()) == []
     fits_its_schemas(made.folder / "results")
+
+    made.write_config(postprocess={**changed, "sheets": {"by": {"by": ["color"], "output": "cut"}}})
+    assert made.jobs(made.snakemake()) == ["release", "all"]
+    made.imagemake("publish", f"file://{made.folder}/there")
+    assert leads_to_what_it_says(made.folder / "there") == {*files, *(f"by-{row['color']}.png" for row in made.rows)}
     assert made.calls() == 4

@@ -92,8 +92,8 @@ def _card(report: Report, change: Change, pictures: _Pictures) -> dict[str, Any]
     if seen:
         sides = {"before": seen.before, "after": seen.after}
         card.update({side: _side(picture, pictures) for side, picture in sides.items() if picture is not None})
-        card["output"] = seen.output
-    return {name: value for name, value in card.items() if value not in (None, [], "")}
+        card["output"] = seen.output or None
+    return {name: value for name, value in card.items() if value not in (None, [])}
 
 
 def _side(side: Side, pictures: _Pictures) -> Mapping[str, Any]:
