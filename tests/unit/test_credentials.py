@@ -415,3 +415,17 @@ def test_a_plug_in_step_says_what_it_does_and_edits_where_it_does_not(desk, monk
     assert actions[1]["description"] == "step crop"
     placed = [one for one in manifest.get("ingredients", []) if one["relationship"] == "componentOf"]
     assert len(placed) == (len(STEPS) if told == ["c2pa.placed"] else 0)
+
+
+@pytest.mark.parametrize("xmp", [True, False])
+def test_a_signed_avif_stays_as_it_is_and_comes_back_with_the_same_bytes(tmp_path, xmp):
+    desk = Desk(tmp_path, output="avif", xmp=xmp)
+    desk.release()
+    before = desk.look
+    assert is_as_released(desk.target, desk.wanted, desk.campaign.metadata, desk.seal)
+    (desk.folder / "memory.json").unlink()
+    desk.release()
+    assert desk.look == before
+    desk.target.unlink()
+    desk.release()
+    assert desk.target.read_bytes() == before[2]
