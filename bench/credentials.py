@@ -27,14 +27,14 @@ from content_credentials import signed_by_provider
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from time_stamps import time_stamping
 
-from imagemake.credentials.certificate import read_certificate
-from imagemake.planning.reviews import Review
-from imagemake.planning.state import State
-from imagemake.release.credentials import Seal, Signing
-from imagemake.release.pictures import Placing, Released, ReleasedBefore
-from imagemake.store import Store
-from imagemake.wanted.campaign import load_campaign
-from imagemake.wanted.credentials import C2pa
+from imagemake.config.campaign import load_campaign
+from imagemake.config.provenance import C2pa
+from imagemake.plan.reviews import Review
+from imagemake.plan.state import State
+from imagemake.release.credentials.certificate import read_certificate
+from imagemake.release.credentials.signing import Seal, Signing
+from imagemake.release.place import Placing, Released, ReleasedBefore
+from imagemake.store.store import Store
 
 STUDIO, PROVIDER = a_chain("Studio"), a_chain("Provider")
 CAMPAIGN = {"campaign": "c", "catalog": "c.csv", "prompt": "a {sku}", "name": "{sku}"}

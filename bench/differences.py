@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from imagemake.release.manifest import Entry, write_manifest
+from imagemake.release.manifest.tables import Entry, write_manifest
 
 # VmHWM, because ru_maxrss of a child begins with what its parent had.
 CODE = """

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
-from imagemake.networks.subject_mask import SubjectMask
+from imagemake.images.networks.subject_mask import SubjectMask
 
 WHEELS = Path("work/bench")
 # The versions that the table in docs/measures.md was made with.

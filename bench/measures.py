@@ -50,21 +50,22 @@ from labeled import (
 from PIL import Image, ImageOps
 from pixels import as_provided, fresh, ms
 
-from imagemake.batch import Item, read_table, write_table
-from imagemake.measures import ALWAYS_READ, BUILT_IN, measure_class
-from imagemake.measures.background import Background
-from imagemake.measures.colors import Colors
-from imagemake.measures.objects import Objects
-from imagemake.measures.text import Text
-from imagemake.pictures.color_words import named_colors
-from imagemake.pictures.object_words import counted, things_in
-from imagemake.pictures.picture import open_picture
-from imagemake.planning.consistency import Colored, Consistency, mean_color, odd_ones
-from imagemake.providers.preview import PreviewProvider
-from imagemake.recipe import Recipe
-from imagemake.store import Store
-from imagemake.validate import load_measures, validate_batch
-from imagemake.wanted.chosen import chosen_measure
+from imagemake.config.chosen_plugins import chosen_measure
+from imagemake.config.similarity import Consistency
+from imagemake.core.recipe import Recipe
+from imagemake.images.color_words import named_colors
+from imagemake.images.object_words import counted, things_in
+from imagemake.images.picture import open_picture
+from imagemake.plugins.measures import ALWAYS_READ, BUILT_IN, measure_class
+from imagemake.plugins.measures.background import Background
+from imagemake.plugins.measures.colors import Colors
+from imagemake.plugins.measures.objects import Objects
+from imagemake.plugins.measures.text import Text
+from imagemake.plugins.providers.preview import PreviewProvider
+from imagemake.stages.validate.consistency import Colored, mean_color, odd_ones
+from imagemake.stages.validate.job import load_measures, validate_batch
+from imagemake.store.items import Item, read_table, write_table
+from imagemake.store.store import Store
 
 Values = Mapping[str, Any]
 COLORS = ("red", "orange", "mustard", "green", "teal", "navy", "purple", "pink", "black", "beige")

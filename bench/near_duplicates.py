@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imagemake.planning.duplicates import near_duplicates_of_earlier
+from imagemake.stages.validate.near_duplicates import near_duplicates_of_earlier
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -74,11 +74,11 @@ def sharing(n: int, proxy: S3Proxy) -> None:
     import numpy as np
     from PIL import Image
 
-    from imagemake.recipe import Recipe
-    from imagemake.sharing.note import Note
-    from imagemake.sharing.team_store import open_team_store
-    from imagemake.store import Held
-    from imagemake.wanted.places import SharedStore
+    from imagemake.config.remotes import SharedStore
+    from imagemake.core.recipe import Recipe
+    from imagemake.store.store import Held
+    from imagemake.store.team.note import Note
+    from imagemake.store.team.remote_store import open_team_store
 
     noise = np.random.default_rng(1)
     pictures = []

@@ -21,14 +21,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from imagemake.pictures.sheet import Member, draw_sheet, fitted
-from imagemake.postprocess import step_class
-from imagemake.postprocess.branches import Branch, finish_all
-from imagemake.postprocess.encode import encode, finish, opened
-from imagemake.release.manifest import Entry, OutputFile, write_manifest
-from imagemake.release.sidecars import write_sidecars
-from imagemake.wanted.outputs import Output, Postprocess
-from imagemake.wanted.sheets import Sheet
+from imagemake.config.outputs import Output, Postprocess, Sheet
+from imagemake.plugins.steps import step_class
+from imagemake.release.manifest.sidecars import write_sidecars
+from imagemake.release.manifest.tables import Entry, OutputFile, write_manifest
+from imagemake.release.sheets.draw import Member, draw_sheet, fitted
+from imagemake.stages.postprocess.branches import Branch, finish_all
+from imagemake.stages.postprocess.encode import encode, finish, opened
 
 COMMON: list[dict[str, Any]] = [{"crop": {"ratio": "1:1"}}, {"color": {"auto_levels_clip_percent": 0.5}}]
 THREE = {

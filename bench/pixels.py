@@ -18,11 +18,11 @@ import imagehash
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from imagemake.measures import BUILT_IN, measure_class
-from imagemake.pictures.picture import Picture, open_picture
-from imagemake.pictures.thumbnail import thumbnail
-from imagemake.postprocess import step_class
-from imagemake.postprocess.encode import encode, finish
+from imagemake.images.picture import Picture, open_picture
+from imagemake.images.thumbnail import thumbnail
+from imagemake.plugins.measures import BUILT_IN, measure_class
+from imagemake.plugins.steps import step_class
+from imagemake.stages.postprocess.encode import encode, finish
 
 SIDE_PX = 1024
 REPEATS = 7

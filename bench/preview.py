@@ -14,9 +14,9 @@ import statistics
 import time
 from pathlib import Path
 
-from imagemake.providers.preview import PreviewProvider
-from imagemake.recipe import Recipe
-from imagemake.wanted.catalog import read_catalog
+from imagemake.core.recipe import Recipe
+from imagemake.plan.requests.catalog import read_catalog
+from imagemake.plugins.providers.preview import PreviewProvider
 
 CATALOG = Path(__file__).parent.parent / "config" / "catalog.csv"
 PROMPT = "Product photo of {product} on a white background, {angle}, {color}, high detail."

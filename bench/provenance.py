@@ -15,15 +15,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from imagemake.planning.reviews import Review
-from imagemake.planning.state import Stage, State
-from imagemake.postprocess.encode import encode
-from imagemake.recipe import Recipe
-from imagemake.release.pictures import Placing, Released, ReleasedBefore, Wanted
-from imagemake.store import Store
-from imagemake.wanted.metadata import Metadata
-from imagemake.wanted.outputs import Output
-from imagemake.wanted.requests import Request
+from imagemake.config.outputs import Output
+from imagemake.config.provenance import Metadata
+from imagemake.core.recipe import Recipe
+from imagemake.plan.requests.request import Request
+from imagemake.plan.reviews import Review
+from imagemake.plan.state import Stage, State
+from imagemake.release.output_file import Wanted
+from imagemake.release.place import Placing, Released, ReleasedBefore
+from imagemake.stages.postprocess.encode import encode
+from imagemake.store.store import Store
 
 AT = "2026-05-04T09:00:04.120Z"
 

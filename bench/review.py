@@ -36,7 +36,7 @@ def main() -> None:
         made = {(f"product {n:06}", COLORS[n % 4]): DOUBTFUL for n in range(options.pictures)}
         keys = list(ReviewProject(Path(folder) / "project", made).keys.values())
         start = time.perf_counter()
-        command = [sys.executable, "-c", "from imagemake.cli import main; main()", "review", "--no-browser"]
+        command = [sys.executable, "-c", "from imagemake.cli.main import main; main()", "review", "--no-browser"]
         server = subprocess.Popen(
             [*command, "--port", str(PORT)], cwd=Path(folder) / "project", stdout=subprocess.DEVNULL
         )

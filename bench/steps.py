@@ -22,10 +22,10 @@ import cv2
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
-from imagemake.pictures.picture import open_picture
-from imagemake.postprocess import step_class
-from imagemake.postprocess.encode import encode
-from imagemake.wanted.outputs import Output
+from imagemake.config.outputs import Output
+from imagemake.images.picture import open_picture
+from imagemake.plugins.steps import step_class
+from imagemake.stages.postprocess.encode import encode
 
 ROOT = Path(__file__).resolve().parents[1]
 PHOTOGRAPH = ROOT / "tests" / "pictures" / "astronaut.jpg"

@@ -14,7 +14,7 @@ import numpy as np
 from labeled import photographs
 from PIL import Image
 
-from imagemake.networks.super_resolution import SuperResolution
+from imagemake.images.networks.super_resolution import SuperResolution
 
 SIDE_PX = 512
 

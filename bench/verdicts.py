@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import time
 
-from imagemake.batch import Measured
-from imagemake.planning.checks import Check, Checks, Limit, Override, over_defaults
-from imagemake.planning.compared import Wanted, values_of
-from imagemake.planning.verdict import judge
+from imagemake.config.checks import Check, Checks, Limit, Override, over_defaults
+from imagemake.stages.validate.compare import values_of
+from imagemake.stages.validate.expected import Wanted
+from imagemake.stages.validate.verdict import judge
+from imagemake.store.items import Measured
 
 PICTURES = 100_000
 CATEGORIES, MODELS = [f"category {number}" for number in range(50)], ["flux", "gpt-image-2"]

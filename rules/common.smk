@@ -7,12 +7,12 @@ from pathlib import Path
 
 from snakemake.resources import Resource
 
-from imagemake.wanted.campaign import load_campaign
-from imagemake.jobs import package_folder, use_this_python
-from imagemake.planning.doors import door_of_batch
-from imagemake.planning.planner import Planner
-from imagemake.problems import exit_on_mistakes
-from imagemake.wanted.sections import sections_json
+from imagemake.config.campaign import load_campaign
+from imagemake.workflow.process import package_folder, use_this_python
+from imagemake.plan.call_modes import door_of_batch
+from imagemake.workflow.planner import Planner
+from imagemake.core.problems import exit_on_mistakes
+from imagemake.config.job_settings import sections_json
 
 use_this_python()
 # In a conda environment of a stage, this package is not installed. Strict mode is what a prefix of our own replaces.

@@ -1,14 +1,14 @@
-"""Door to `imagemake.generate`: a batch's pictures, into the store."""
+"""Door to `imagemake.stages.generate.job`: a batch's pictures, into the store."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from imagemake.alerts import Alarm
-from imagemake.batch import read_table, write_table
-from imagemake.buyer import StoppedError, ToldToStopError
-from imagemake.generate import generate_for_job
-from imagemake.wanted.sections import Sections
+from imagemake.config.job_settings import Sections
+from imagemake.stages.generate.calls import StoppedError, ToldToStopError
+from imagemake.stages.generate.job import generate_for_job
+from imagemake.store.items import read_table, write_table
+from imagemake.workflow.alerts import Alarm
 
 
 def main() -> None:

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from imagemake.planning.order import Order
-from imagemake.problems import exit_on_mistakes
+from imagemake.core.problems import exit_on_mistakes
+from imagemake.plan.target import Order
 from imagemake.release.writer import link_one
-from imagemake.store import Store
+from imagemake.store.store import Store
 
 
 def main() -> None:

@@ -1,12 +1,12 @@
-"""Door to `imagemake.planning.next_round`: the batches of a run's next round."""
+"""Door to `imagemake.workflow.next_round`: the batches of a run's next round."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from imagemake.planning.next_round import write_next_round
-from imagemake.problems import exit_on_mistakes
-from imagemake.store import Store
+from imagemake.core.problems import exit_on_mistakes
+from imagemake.store.store import Store
+from imagemake.workflow.next_round import write_next_round
 
 
 def main() -> None:

@@ -1,15 +1,15 @@
-"""Door to `imagemake.finish`: a batch's finished pictures, into the store."""
+"""Door to `imagemake.stages.postprocess.job`: a batch's finished pictures, into the store."""
 
 import argparse
 from pathlib import Path
 
-from imagemake.alerts import Alarm
-from imagemake.batch import read_table, write_table
-from imagemake.finish import Finisher
-from imagemake.pictures.thumbnail_cache import ThumbnailCache
-from imagemake.problems import exit_on_mistakes
-from imagemake.store import Store
-from imagemake.wanted.sections import Sections
+from imagemake.config.job_settings import Sections
+from imagemake.core.problems import exit_on_mistakes
+from imagemake.stages.postprocess.job import Finisher
+from imagemake.store.items import read_table, write_table
+from imagemake.store.store import Store
+from imagemake.store.thumbnails import ThumbnailCache
+from imagemake.workflow.alerts import Alarm
 
 
 def main() -> None:

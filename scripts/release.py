@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from imagemake.alerts import Alarm
-from imagemake.planning.order import Order
-from imagemake.problems import exit_on_mistakes
+from imagemake.core.problems import exit_on_mistakes
+from imagemake.plan.target import Order
 from imagemake.release.writer import Release
-from imagemake.store import Store
+from imagemake.store.store import Store
+from imagemake.workflow.alerts import Alarm
 
 
 def main() -> None:

@@ -1,12 +1,12 @@
-"""Door to `imagemake.validate`: a batch's measures."""
+"""Door to `imagemake.stages.validate.job`: a batch's measures."""
 
 import argparse
 from pathlib import Path
 
-from imagemake.batch import read_table, write_table
-from imagemake.store import Store
-from imagemake.validate import validate_apart
-from imagemake.wanted.sections import Sections
+from imagemake.config.job_settings import Sections
+from imagemake.stages.validate.job import validate_apart
+from imagemake.store.items import read_table, write_table
+from imagemake.store.store import Store
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from imagemake.release.manifest import EarlierAttempt, Entry
+from imagemake.release.manifest.tables import EarlierAttempt, Entry
 
 
 def an_entry(name: str = "MUG-001_red", **changes: Any) -> Entry:

@@ -11,9 +11,9 @@ from typing import Any
 from entries import an_entry
 from PIL import Image
 
-from imagemake.differences.snapshot import Opener, Place
-from imagemake.differences.table import read_table
-from imagemake.release.manifest import Entry, write_manifest
+from imagemake.release.manifest.tables import Entry, write_manifest
+from imagemake.versions.diff.snapshot import Opener, Place
+from imagemake.versions.diff.table import read_table
 
 
 def a_picture(color: Any = "red", size: tuple[int, int] = (64, 48), form: str = "PNG", mode: str = "RGB") -> bytes:

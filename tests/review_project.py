@@ -11,13 +11,13 @@ from typing import Any
 import yaml
 from PIL import Image
 
-from imagemake.batch import Item, write_table
-from imagemake.planning.order import Order
-from imagemake.planning.plan import ALL
-from imagemake.recipe import Recipe
-from imagemake.store import Store
-from imagemake.wanted.campaign import Campaign, load_campaign
-from imagemake.wanted.catalog import read_catalog
+from imagemake.config.campaign import Campaign, load_campaign
+from imagemake.core.recipe import Recipe
+from imagemake.plan.batches import ALL
+from imagemake.plan.requests.catalog import read_catalog
+from imagemake.plan.target import Order
+from imagemake.store.items import Item, write_table
+from imagemake.store.store import Store
 
 GOOD, DOUBTFUL, BAD = 0.9, 0.3, 0.01
 CONFIG: Mapping[str, Any] = {

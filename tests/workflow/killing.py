@@ -13,7 +13,7 @@ from pathlib import Path
 from fake_openai import BatchSettings, FakeOpenAI, Settings
 from workflow.project import PRODUCTS, Project, kill_group
 
-from imagemake.journal import Outcome, read_calls
+from imagemake.store.journal import Outcome, read_calls
 
 CENT_TENTHS = 1e-6  # what the journal rounds a cost to, in USD
 ROWS_A_RUN = {"sync": 8, "batch": 3}

@@ -16,8 +16,8 @@ from typing import Any
 import orjson
 import yaml
 from fake_openai import FakeOpenAI
+from folders import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "rules", "scripts", "profiles")
 PRODUCTS = ("mug", "bottle", "chair", "lamp", "book", "hat", "shoe", "clock")
 TIMEOUT_S = 300
@@ -115,7 +115,7 @@ class Project:
 
     def imagemake(self, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
         """Run our own command."""
-        command = [sys.executable, "-c", "from imagemake.cli import main; main()", *arguments]
+        command = [sys.executable, "-c", "from imagemake.cli.main import main; main()", *arguments]
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
         assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
@@ -162,7 +162,7 @@ class Project:
 
     def manifest(self, folder: str = "results") -> dict[str, dict[str, Any]]:
         """The manifest by name."""
-        from imagemake.release.manifest import read_manifest
+        from imagemake.release.manifest.tables import read_manifest
 
         return {row["name"]: row for row in read_manifest(self.folder / folder / "manifest.csv")}
 

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from release_folders import a_picture, opener, with_picture, write_release
 
-from imagemake.commands.diff import _report
-from imagemake.differences.page import write_page
+from imagemake.cli.diff import _report
+from imagemake.versions.diff.page import write_page
 
 HOSTILE = "</script><script>window.hacked = 1</script><img src=http://192.0.2.1/x onerror='window.hacked = 1'>{{ 7 }}"
 RED, TEAL, PINK = (a_picture(color, (320, 240)) for color in ("red", "teal", "#ff8888"))

@@ -7,7 +7,7 @@ import shutil
 
 from PIL import Image
 
-from imagemake.pictures.embedded import packet_of, with_packet
+from imagemake.images.metadata.xmp import packet_of, with_packet
 
 
 def test_file_copy_key_name_and_store_lead_to_the_same_picture(built, tmp_path):

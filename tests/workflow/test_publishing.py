@@ -16,9 +16,9 @@ import pytest
 from s3_proxy import an_s3_proxy
 from s3_server import S3Server, an_s3_server
 
-from imagemake.remote.storage import Storage
+from imagemake.store.remote.storage import Storage
 
-PUBLISH = [sys.executable, "-c", "from imagemake.cli import main; main()", "publish", "s3://shop/catalog"]
+PUBLISH = [sys.executable, "-c", "from imagemake.cli.main import main; main()", "publish", "s3://shop/catalog"]
 
 
 @pytest.fixture

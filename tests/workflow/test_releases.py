@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from imagemake.cli import main
+from imagemake.cli.main import main
 from imagemake.versions.git import Git
 
 RECORD = Path("releases/v1/release.json")

@@ -13,9 +13,9 @@ import httpx2
 import pytest
 from review_project import DOUBTFUL, ReviewProject
 
-from imagemake.planning.reviews import read_reviews
+from imagemake.plan.reviews import read_reviews
 
-COMMAND = [sys.executable, "-c", "from imagemake.cli import main; main()", "review", "--no-browser"]
+COMMAND = [sys.executable, "-c", "from imagemake.cli.main import main; main()", "review", "--no-browser"]
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_port_that_is_taken_is_told_with_a_remedy(project):
 
 @pytest.mark.parametrize("module", ["starlette", "uvicorn"])
 def test_without_the_extra_it_tells_how_to_install_it(project, module):
-    hidden = f"import sys; sys.modules[{module!r}] = None; from imagemake.cli import main; main(['review'])"
+    hidden = f"import sys; sys.modules[{module!r}] = None; from imagemake.cli.main import main; main(['review'])"
     command = [sys.executable, "-c", hidden]
     done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False)
     assert done.returncode == 1

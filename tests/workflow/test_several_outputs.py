@@ -13,7 +13,7 @@ import pyexiv2
 from jsonschema import Draft202012Validator
 from PIL import Image
 
-from imagemake.release.manifest import files_in, read_manifest
+from imagemake.release.manifest.tables import files_in, read_manifest
 
 WEB = {"steps": [{"resize": {"width_px": 32}}], "format": "webp", "name": "{name}-32"}
 CUT = {"from_raw": True, "format": "png", "name": "{color}_{sku}"}

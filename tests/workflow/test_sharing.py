@@ -8,7 +8,7 @@ import pytest
 from s3_server import an_s3_server
 from workflow.project import Project
 
-from imagemake.remote.storage import Storage
+from imagemake.store.remote.storage import Storage
 
 SHARED = {"store": {"remote": "s3://team/pictures", "timeout_s": 20}}
 

@@ -16,13 +16,13 @@ from xml.etree import ElementTree as Xml
 from xml.sax.saxutils import escape
 
 from imagemake import __version__
-from imagemake.pictures.embedded import with_packet
-from imagemake.providers import provider_class
-from imagemake.wanted.settings import MAIN
+from imagemake.config.fields import MAIN
+from imagemake.images.metadata.xmp import with_packet
+from imagemake.plugins.providers import provider_class
 
 if TYPE_CHECKING:
-    from imagemake.planning.state import State
-    from imagemake.wanted.metadata import Metadata
+    from imagemake.config.provenance import Metadata
+    from imagemake.plan.state import State
 
 NAMESPACES = {
     "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",

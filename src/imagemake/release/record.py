@@ -10,23 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from imagemake.credentials.certificate import file_digest
-from imagemake.files import write_whole
-from imagemake.fingerprint import fingerprint
-from imagemake.planning.earlier import digests
-from imagemake.planning.plan import ALL, IMAGE, NOT_SHOWN, counts, release_digest
-from imagemake.planning.reviews import REVIEWS
-from imagemake.planning.state import OPEN, Stage, State
-from imagemake.problems import UserError
-from imagemake.release.columns import MANIFEST_VERSION
-from imagemake.release.credentials import Seal, seal_of
-from imagemake.release.pictures import Wanted, is_as_released
-from imagemake.release.sidecars import SUFFIX
-from imagemake.wanted.sheet_groups import SheetGroup, sheet_groups
+from imagemake.core.files import write_whole
+from imagemake.core.fingerprint import fingerprint
+from imagemake.core.problems import UserError
+from imagemake.plan.batches import ALL, IMAGE, NOT_SHOWN, counts, release_digest
+from imagemake.plan.requests.sheet_groups import SheetGroup, sheet_groups
+from imagemake.plan.reviews import REVIEWS
+from imagemake.plan.state import OPEN, Stage, State
+from imagemake.release.credentials.certificate import file_digest
+from imagemake.release.credentials.signing import Seal, seal_of
+from imagemake.release.manifest.columns import MANIFEST_VERSION
+from imagemake.release.manifest.sidecars import SUFFIX
+from imagemake.release.output_file import Wanted
+from imagemake.release.place import is_as_released
+from imagemake.stages.validate.earlier_releases import digests
 
 if TYPE_CHECKING:
-    from imagemake.planning.order import Order
-    from imagemake.store import Store
+    from imagemake.plan.target import Order
+    from imagemake.store.store import Store
 
 RESULTS = Path("results")
 FILES = ("manifest.csv", "manifest.parquet", "manifest.schema.json", "metrics.json", "index.html", "review.csv")

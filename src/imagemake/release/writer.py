@@ -12,31 +12,32 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from imagemake.budget import Purse
-from imagemake.files import write_whole
-from imagemake.pictures.thumbnail_cache import ThumbnailCache, Thumbnails
-from imagemake.planning.inventory import Inventory
-from imagemake.planning.order import Order
-from imagemake.planning.plan import PILOT, SMALL
-from imagemake.planning.reviews import COLUMNS
-from imagemake.planning.state import Stage, State
-from imagemake.problems import Problem, UserError
-from imagemake.providers import provider_class
-from imagemake.release.closing import closing_words, unsigned_words
-from imagemake.release.credentials import signing_of
-from imagemake.release.entries import VERDICTS, Entries
-from imagemake.release.forecast import Pace, forecast
-from imagemake.release.manifest import Entry, write_manifest
-from imagemake.release.metrics import metrics_of, write_metrics
-from imagemake.release.pictures import Placing, Released, ReleasedBefore, Wanted
+from imagemake.config.campaign import Campaign
+from imagemake.config.model import settings_of
+from imagemake.core.files import write_whole
+from imagemake.core.problems import Problem, UserError
+from imagemake.core.spreadsheet import safe_cell
+from imagemake.plan.batches import PILOT, SMALL
+from imagemake.plan.inventory import Inventory
+from imagemake.plan.reviews import COLUMNS
+from imagemake.plan.state import Stage, State
+from imagemake.plan.target import Order
+from imagemake.plugins.providers import provider_class
+from imagemake.release.credentials.signing import signing_of
+from imagemake.release.manifest.entries import VERDICTS, Entries
+from imagemake.release.manifest.sidecars import SCHEMA, write_sidecars
+from imagemake.release.manifest.tables import Entry, write_manifest
+from imagemake.release.metrics.forecast import Pace, forecast
+from imagemake.release.metrics.metrics import metrics_of, write_metrics
+from imagemake.release.output_file import Wanted
+from imagemake.release.place import Placing, Released, ReleasedBefore
 from imagemake.release.record import SHEETS, folder_of, names_in_images, sheets_of, write_record
-from imagemake.release.report.sheet import reference_name, write_contact_sheet
-from imagemake.release.sheets import Sheets
-from imagemake.release.sidecars import SCHEMA, write_sidecars
-from imagemake.release.spreadsheet import safe_cell
-from imagemake.store import DamagedError, Held, Store
-from imagemake.wanted.campaign import Campaign
-from imagemake.wanted.model_settings import settings_of
+from imagemake.release.report.contact_sheet import reference_name, write_contact_sheet
+from imagemake.release.sheets.write import Sheets
+from imagemake.release.summary import closing_words, unsigned_words
+from imagemake.store.spending import Purse
+from imagemake.store.store import DamagedError, Held, Store
+from imagemake.store.thumbnails import ThumbnailCache, Thumbnails
 
 
 @dataclass(slots=True)

@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from imagemake.planning.reviews import NOTE, Review
-from imagemake.problems import UserError
+from imagemake.core.problems import UserError
+from imagemake.plan.reviews import NOTE, Review
 from imagemake.review.choices import DONE_WORDS, WrongChoiceError, review_from, why_not
 from imagemake.review.decisions import ChangedMeanwhileError, mark_of
 from imagemake.review.desk import Desk
 from imagemake.review.filters import Filter
-from imagemake.review.queue import Item, View
+from imagemake.review.item import Item
+from imagemake.review.queue import View
 
 Form = Mapping[str, Sequence[str]]
 WRONG, CONFLICT = 400, 409  # as HTTP knows them

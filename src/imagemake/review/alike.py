@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from imagemake.planning.state import NearDuplicates, State
+from imagemake.config.similarity import NearDuplicates
+from imagemake.plan.state import State
 
 
 class Fingerprints:

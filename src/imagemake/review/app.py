@@ -19,8 +19,9 @@ from imagemake.review.before import file_response
 from imagemake.review.choices import MOST_REVIEWER_CHARACTERS
 from imagemake.review.desk import Desk
 from imagemake.review.filters import Filter
+from imagemake.review.item import Item
 from imagemake.review.pictures import picture_response, thumbnail_response
-from imagemake.review.queue import Item, View
+from imagemake.review.queue import View
 from imagemake.review.security import Access, Guard, TooLargeError, read_form
 
 REVIEWER_COOKIE = "imagemake-reviewer"

@@ -15,11 +15,11 @@ from stat import S_ISREG
 
 from starlette.responses import PlainTextResponse, Response
 
-from imagemake.pictures.picture_file import format_of
-from imagemake.planning.earlier import EarlierPictures, Shown
-from imagemake.planning.state import Policy, State
+from imagemake.images.file_format import format_of
+from imagemake.plan.state import Policy, State
 from imagemake.review.alike import phash_of
 from imagemake.review.pictures import HEADERS
+from imagemake.stages.validate.earlier_releases import EarlierPictures, Shown
 
 FOLDER = "images"
 MOST_BYTES = 20_000_000  # of a file that is shown: several are held in memory

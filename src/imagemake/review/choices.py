@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from imagemake.planning.reviews import MOST_PROMPT_CHARACTERS, NOTE, Review
-from imagemake.planning.verdict import UNDECODABLE
-from imagemake.review.queue import Item, can_be_seen
+from imagemake.plan.reviews import MOST_PROMPT_CHARACTERS, NOTE, Review
+from imagemake.review.item import Item, can_be_seen
+from imagemake.stages.validate.verdict import UNDECODABLE
 
 MOST_NOTE_CHARACTERS = 2_000
 MOST_REVIEWER_CHARACTERS = 80

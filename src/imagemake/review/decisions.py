@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from imagemake.files import FileLock, write_whole
-from imagemake.planning.reviews import COLUMNS, DECISIONS, UNDO, Decisions, Review, read_rows
-from imagemake.release.spreadsheet import safe_cell
+from imagemake.core.files import FileLock, write_whole
+from imagemake.core.spreadsheet import safe_cell
+from imagemake.plan.reviews import COLUMNS, DECISIONS, UNDO, Decisions, Review, read_rows
 
 Row = tuple[str, Review]  # key and row
 Signature = tuple[int, int, int] | None

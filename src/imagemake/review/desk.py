@@ -5,17 +5,17 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from imagemake.planning.inventory import Inventory
-from imagemake.planning.order import Order
-from imagemake.planning.plan import ALL, policy_of
-from imagemake.planning.reviews import REVIEWS
-from imagemake.planning.settle import settle
-from imagemake.problems import UserError
+from imagemake.config.load import read_campaign
+from imagemake.core.problems import UserError
+from imagemake.plan.batches import ALL, policy_of
+from imagemake.plan.inventory import Inventory
+from imagemake.plan.requests.catalog import read_catalog
+from imagemake.plan.resolve import settle
+from imagemake.plan.reviews import REVIEWS
+from imagemake.plan.target import Order
 from imagemake.review.decisions import DecisionLog
 from imagemake.review.queue import Queue, View
-from imagemake.store import Store
-from imagemake.wanted.catalog import read_catalog
-from imagemake.wanted.config_file import read_campaign
+from imagemake.store.store import Store
 
 CONFIG = Path("config/config.yaml")
 TABLES = ("validated", "finished")

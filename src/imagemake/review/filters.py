@@ -7,32 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from imagemake.planning.state import Stage
+from imagemake.review.tabs import ALL, TABS
 
 if TYPE_CHECKING:
-    from imagemake.review.queue import Item
-
-DECIDED = "decided"
-ALL = "all"
-TABS: Mapping[str, str] = {
-    "review": "To review",
-    "rejected": "Rejected",
-    "refused": "Refused",
-    "accepted": "Accepted",
-    "pending": "Not made",
-    DECIDED: "Decided",
-    ALL: "All",
-}
-TAB_OF: Mapping[Stage, str] = {
-    Stage.REVIEW: "review",
-    Stage.REJECTED: "rejected",
-    Stage.REFUSED: "refused",
-    Stage.HELD: "refused",
-    Stage.DONE: "accepted",
-    Stage.FINISH: "accepted",
-    Stage.GENERATE: "pending",
-    Stage.VALIDATE: "pending",
-}
+    from imagemake.review.item import Item
 
 
 @dataclass(frozen=True, slots=True)

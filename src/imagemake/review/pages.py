@@ -9,16 +9,18 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from imagemake.planning.reviews import NOTE, UNDO
+from imagemake.core.html import environment_of
+from imagemake.plan.reviews import NOTE, UNDO
 from imagemake.review.actions import Question
 from imagemake.review.before import near_before
 from imagemake.review.choices import DONE_WORDS, why_not
 from imagemake.review.decisions import Known, mark_of
-from imagemake.review.filters import ALL, DECIDED, TABS, Filter
+from imagemake.review.filters import Filter
+from imagemake.review.item import Item, can_be_seen
 from imagemake.review.pictures import picture_url, thumbnail_url
-from imagemake.review.queue import Item, View, can_be_seen
+from imagemake.review.queue import View
 from imagemake.review.readings import readings_of
-from imagemake.templates import environment_of
+from imagemake.review.tabs import ALL, DECIDED, TABS
 
 if TYPE_CHECKING:
     from jinja2 import Environment

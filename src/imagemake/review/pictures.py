@@ -8,8 +8,8 @@ from pathlib import Path
 
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
-from imagemake.pictures.thumbnail_cache import ThumbnailCache, Thumbnails
-from imagemake.store import Held, Store
+from imagemake.store.store import Held, Store
+from imagemake.store.thumbnails import ThumbnailCache, Thumbnails
 
 KINDS: Mapping[str, str] = {
     "png": "image/png",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from imagemake.planning.checks import Limit
-from imagemake.planning.state import Policy
-from imagemake.planning.verdict import flat
-from imagemake.review.queue import Item
+from imagemake.config.checks import Limit
+from imagemake.plan.state import Policy
+from imagemake.review.item import Item
+from imagemake.stages.validate.verdict import flat
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagemake.planning.reviews import REVIEWS
-from imagemake.problems import Problem, UserError
+from imagemake.core.problems import Problem, UserError
+from imagemake.plan.reviews import REVIEWS
 
 if TYPE_CHECKING:
     from imagemake.review.security import Access

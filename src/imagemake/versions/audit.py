@@ -13,11 +13,11 @@ from typing import Any
 
 import orjson
 
-from imagemake.journal import Call, calls_of
-from imagemake.ledger import Tally, listed
-from imagemake.planning.checks import Check, Checks, in_words, limits_of
-from imagemake.planning.reviews import Decisions, Review, read_rows
-from imagemake.problems import Problem, UserError
+from imagemake.config.checks import Check, Checks, in_words, limits_of
+from imagemake.core.problems import Problem, UserError
+from imagemake.plan.reviews import Decisions, Review, read_rows
+from imagemake.store.journal import Call, calls_of
+from imagemake.store.ledger import Tally, listed
 from imagemake.versions import changes
 from imagemake.versions.records import (
     MANIFEST_FILE,

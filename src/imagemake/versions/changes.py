@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from imagemake.release.manifest import files_in
+from imagemake.release.manifest.tables import files_in
 from imagemake.versions.records import Changes
 
 Row = Mapping[str, Any]

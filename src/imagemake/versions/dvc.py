@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from imagemake.problems import Problem, UserError
+from imagemake.core.problems import Problem, UserError
 from imagemake.release.record import FILES, RECORD, RESULTS, SHEETS
 
 MANIFEST = str(RESULTS / "manifest.csv")

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagemake.planning.reviews import REVIEWS, read_rows
-from imagemake.problems import UserError
+from imagemake.core.problems import UserError
+from imagemake.plan.reviews import REVIEWS, read_rows
 from imagemake.release.record import RESULTS
-from imagemake.store import Store
+from imagemake.store.store import Store
 from imagemake.versions import changes
 from imagemake.versions.git import Git
 from imagemake.versions.records import (

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from imagemake.files import FileLock
-from imagemake.planning.planner import WORK
-from imagemake.problems import Problem, UserError
+from imagemake.core.files import FileLock
+from imagemake.core.problems import Problem, UserError
+from imagemake.store.layout import WORK
 
 
 @contextmanager

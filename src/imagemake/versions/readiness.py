@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imagemake.planning.gates import check_gates
-from imagemake.planning.plan import ALL
-from imagemake.planning.state import OPEN, Stage, State
-from imagemake.problems import Problem, UserError
+from imagemake.core.problems import Problem, UserError
+from imagemake.plan.batches import ALL
+from imagemake.plan.gates import check_gates
+from imagemake.plan.state import OPEN, Stage, State
 from imagemake.release.record import RESULTS, is_current
 from imagemake.versions.changes import released_files
 from imagemake.versions.git import Git
 from imagemake.versions.records import RECORD_FILE, RELEASES, names_in
 
 if TYPE_CHECKING:
-    from imagemake.planning.order import Order
-    from imagemake.wanted.campaign import Campaign
+    from imagemake.config.campaign import Campaign
+    from imagemake.plan.target import Order
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 SHOWN = 5

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from imagemake.files import write_whole
+from imagemake.core.files import write_whole
 
 RELEASES = Path("releases")
 RECORD_FILE, MANIFEST_FILE, REVIEWS_FILE = "release.json", "manifest.parquet", "reviews.csv"

@@ -18,26 +18,29 @@ from pathlib import Path
 import orjson
 
 from imagemake import __version__
-from imagemake.files import write_whole
-from imagemake.finish import finishing_digests
-from imagemake.journal import read_calls
-from imagemake.ledger import Tally
-from imagemake.planning.checks import over_defaults
-from imagemake.planning.inventory import Inventory
-from imagemake.planning.order import Order
-from imagemake.planning.plan import ALL
-from imagemake.planning.planner import STORE, WORK, Planner
-from imagemake.planning.reviews import REVIEWS
-from imagemake.planning.state import State
-from imagemake.problems import Problem, UserError
+from imagemake.config.campaign import CONFIG, Campaign
+from imagemake.config.checks import over_defaults
+from imagemake.core.files import write_whole
+from imagemake.core.problems import Problem, UserError
+from imagemake.images.source_files import PictureFiles
+from imagemake.plan.batches import ALL
+from imagemake.plan.inventory import Inventory
+from imagemake.plan.requests.catalog import read_catalog
+from imagemake.plan.reviews import REVIEWS
+from imagemake.plan.state import State
+from imagemake.plan.target import Order
 from imagemake.release.record import RESULTS
-from imagemake.store import Store
-from imagemake.submissions import Submissions
+from imagemake.stages.postprocess.job import finishing_digests
+from imagemake.store.journal import read_calls
+from imagemake.store.kept_measures import keep_measures
+from imagemake.store.layout import STORE, WORK
+from imagemake.store.ledger import Tally
+from imagemake.store.store import Store
+from imagemake.store.submissions import Submissions
 from imagemake.versions import history
 from imagemake.versions.changes import Row, changes_between, read_files
 from imagemake.versions.dvc import Dvc
 from imagemake.versions.git import Git
-from imagemake.versions.measures import keep_measures
 from imagemake.versions.readiness import (
     Wish,
     build_problems,
@@ -61,9 +64,7 @@ from imagemake.versions.records import (
     read_all,
     write_record,
 )
-from imagemake.wanted.campaign import CONFIG, Campaign
-from imagemake.wanted.catalog import read_catalog
-from imagemake.wanted.picture_files import PictureFiles
+from imagemake.workflow.planner import Planner
 
 MANIFEST = RESULTS / "manifest.parquet"
 MADE_WITH = ("snakemake", "dvc", "pillow", "numpy", "opencv-python-headless")

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from imagemake.templates import environment_of
+from imagemake.core.html import environment_of
 
 _SIGNATURES = {b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 # What ends a script element, begins a comment, or ends a line for JavaScript, in the escapes of JSON.

@@ -1,0 +1,108 @@
+"""`imagemake audit`: who approved each picture of a release, from what and by which calls it came, what it cost."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+DESCRIPTION = """\
+Writes a row for every picture of a release: who approved it and when, with which note; from which row of the catalog,
+prompt, model, seed and parameters; by which calls, with the provider's request ids, at what cost; and what each check
+found, with its limits as they were. All of it is as it was when the release was made.
+
+`imagemake verify --releases` proves that what this is read from was not changed since.
+"""
+EXAMPLES = """\
+examples:
+  the last release, for a spreadsheet
+    imagemake audit --format csv > audit.csv
+  who approved one picture of v1.2, and why
+    imagemake audit v1.2 --name MUG-1_red
+  what was released on a person's word against the checks
+    imagemake audit --format json | jq '.[] | select(.approved_by != "checks") | {name, approved_by, note, reasons}'
+"""
+FORMATS = ("table", "csv", "json")
+NUMBERS = ("catalog_row", "seed", "cost_usd")
+
+
+def add_audit_options(parser: argparse.ArgumentParser) -> None:
+    """Say what `imagemake audit` takes."""
+    parser.add_argument("release", metavar="RELEASE", nargs="?", help="default: the last one")
+    parser.add_argument("--name", metavar="GLOB", default="*", help="pictures whose name matches, such as 'MUG-*'")
+    parser.add_argument("--all", action="store_true", help="also requests without a released picture")
+    parser.add_argument("--format", choices=FORMATS, default="table", help="default: table, a block a picture")
+    parser.set_defaults(run=run_audit)
+
+
+def run_audit(options: argparse.Namespace) -> int:
+    """Write it; returns 1 where no picture matches."""
+    from fnmatch import fnmatchcase
+
+    from imagemake.cli.terminal import print_lines
+    from imagemake.core.problems import exit_on_mistakes
+    from imagemake.versions.audit import audit_rows
+
+    with exit_on_mistakes():
+        rows = [
+            row
+            for row in audit_rows(Path(), options.release, everything=options.all)
+            if fnmatchcase(row["name"], options.name)
+        ]
+    if not rows:
+        print(f"No picture of this release has a name like {options.name!r}.", file=sys.stderr)
+    forms = {"table": _blocks, "csv": _csv, "json": _json}
+    print_lines(forms[options.format](rows))
+    return 0 if rows else 1
+
+
+def _json(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    yield json.dumps(rows, indent=2)  # ASCII only: a terminal obeys control characters
+
+
+def _csv(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    from imagemake.core.spreadsheet import safe_cell
+    from imagemake.versions.audit import COLUMNS
+
+    buffer = StringIO()
+    writer = csv.writer(buffer, lineterminator="")
+    texts = ([_text(row[column]) for column in COLUMNS] for row in rows)
+    cells = (
+        [text if column in NUMBERS else safe_cell(text) for column, text in zip(COLUMNS, line, strict=True)]
+        for line in texts
+    )
+    for line in ([*COLUMNS], *cells):
+        writer.writerow(line)
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+
+
+def _blocks(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for number, row in enumerate(rows):
+        if number:
+            yield ""
+        for column, value in row.items():
+            lines = value if isinstance(value, list) else [value]
+            for line in lines:
+                if line not in (None, ""):
+                    yield f"{column.replace('_', ' '):<16}  {_printable(_text(line))}"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return "; ".join(map(_text, value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={_text(one)}" for name, one in value.items() if one is not None)
+    return str(value)
+
+
+def _printable(text: str) -> str:
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)

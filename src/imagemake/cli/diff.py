@@ -1,0 +1,174 @@
+"""`imagemake diff`: what changed between two releases, told in the terminal and shown on a page."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imagemake.versions.diff.report import Report
+    from imagemake.versions.diff.snapshot import Opener, Snapshot
+
+DESCRIPTION = """\
+Tells what differs between two releases, picture by picture, and why: added, removed, renamed, or changed by prompt,
+seed, model, parameters, reference pictures, post-processing, review and so on; and what both came to in numbers.
+
+A and B are git tags, branches or commits (v1.1..v1.2 works too), or folders that hold a release. Without B, A is
+compared with the results in the work tree; without both, HEAD is. At a revision, the manifest is looked for in results/
+and in releases/REVISION/; what DVC tracks comes from its cache or its remote. Pictures that are in neither are found in
+the store by their digest.
+
+--html writes a page with both pictures of each change under a slider, the most different ones first. It is one file
+that needs no network.
+"""
+EXAMPLES = """\
+examples:
+  what the current results change against the last commit
+    imagemake diff
+  two releases, with a page to look at: work/diff/v1.1..v1.2.html
+    imagemake diff v1.1 v1.2 --html
+  the mugs of a release that somebody sent, for a spreadsheet
+    imagemake diff v1.2 ~/Downloads/release --names 'MUG-*' --format csv > mugs.csv
+  in a script: whether anything differs at all
+    imagemake diff v1.2 --exit-code > /dev/null || echo changed
+
+exit status: 0; with --exit-code 1 where anything differs; 2 where something could not be read.
+"""
+PAGES = Path("work/diff")
+MOST_PICTURES = 500
+MOST_LINES = 50
+FAILED, STOPPED = 2, 130
+
+
+def add_diff_options(parser: argparse.ArgumentParser) -> None:
+    """Say what `imagemake diff` takes."""
+    parser.add_argument("a", metavar="A", nargs="?", default="HEAD", help="the earlier release; default: HEAD")
+    parser.add_argument("b", metavar="B", nargs="?", help="the later one; default: the results in the work tree")
+    parser.add_argument(
+        "--html",
+        metavar="FILE.html",
+        nargs="?",
+        const="",
+        help=f"write the page, by default to {PAGES}/A..B.html",
+    )
+    parser.add_argument("--format", choices=("table", "json", "csv"), default="table", help="default: table")
+    parser.add_argument("--names", metavar="GLOB", action="append", default=[], help="only names like this; repeatable")
+    parser.add_argument("--scope", choices=("all", "small", "pilot"), default="all", help="which release of a project")
+    parser.add_argument(
+        "--most",
+        metavar="N",
+        type=_count,
+        default=MOST_LINES,
+        help=f"lines of a kind in a table; default: {MOST_LINES}",
+    )
+    parser.add_argument(
+        "--most-pictures",
+        metavar="N",
+        type=_count,
+        default=MOST_PICTURES,
+        help=f"changes whose pictures go into the page, about 50 KB each; default: {MOST_PICTURES}",
+    )
+    parser.add_argument("--exit-code", action="store_true", help="end with 1 where anything differs")
+    parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
+    parser.set_defaults(run=run_diff)
+
+
+def run_diff(options: argparse.Namespace) -> int:
+    """Compare, and tell."""
+    from imagemake.cli.terminal import print_lines
+    from imagemake.core.problems import UserError
+    from imagemake.versions.diff.snapshot import Opener, Place
+
+    try:
+        a, b = _sides(options.a, options.b)
+        page = _page(options.html, a, b or "results")
+        with Opener(Place(Path(), options.scope, options.store), options.names) as opener:
+            report = _report(opener, a, b, options.most_pictures if page else 0)
+        if page:
+            from imagemake.versions.diff.page import write_page
+
+            write_page(page, report)
+    except UserError as mistakes:
+        print(mistakes, file=sys.stderr)
+        return FAILED
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}. Name another place with --html.", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("\nStopped; nothing was written.", file=sys.stderr)
+        return STOPPED
+    color = sys.stdout.isatty() and not _no_color()
+    print_lines(report.lines(options.format, most=options.most, color=color))
+    if page:
+        print(f"The page is {page}.", file=sys.stderr)
+    return 1 if options.exit_code and report.comparison.changes else 0
+
+
+def _report(opener: Opener, a: str, b: str | None, most_pictures: int) -> Report:
+    from imagemake.versions.diff.compare import Comparison, compare
+    from imagemake.versions.diff.numbers import attempts_of, new_in, numbers_of
+    from imagemake.versions.diff.report import Report
+    from imagemake.versions.diff.seen import most_visible, see, with_packets
+
+    before = opener.open(a)
+    after = opener.work_tree() if b is None else opener.open(b)
+    found = compare(before.table, after.table)
+    changes = list(with_packets(found.changes, before, after))
+    tried = [attempts_of(one.table, one.label) for one in (before, after)]
+    return Report(
+        before.label,
+        after.label,
+        Comparison(changes, found.unchanged),
+        numbers_of(before.table, tried[0]),
+        numbers_of(after.table, tried[1]),
+        new_in(*tried),
+        see(most_visible(changes, before, after, most_pictures), before, after, _tell),
+        {change.name: (_verdict(before, change.before), _verdict(after, change.after)) for change in changes},
+    )
+
+
+def _verdict(snapshot: Snapshot, row: int | None) -> str:
+    return "" if row is None else str(snapshot.table["verdict"][row].as_py())
+
+
+def _sides(a: str, b: str | None) -> tuple[str, str | None]:
+    # As git takes it; no revision's name holds two dots, and a folder's with slashes is left alone.
+    first, dots, second = a.partition("..")
+    if b is None and dots and first and second and not Path(a).exists() and not second.startswith("."):
+        return first, second
+    return a, b
+
+
+def _page(html: str | None, a: str, b: str) -> Path | None:
+    from imagemake.core.problems import Problem, UserError
+
+    if html is None:
+        return None
+    if html and not html.lower().endswith((".html", ".htm")):
+        remedy = f"Put --html last for {PAGES}/A..B.html, or name a file: --html={html}.html"
+        raise UserError(Problem(f"--html {html}", "the page's name must end in .html", remedy))
+    sides = (re.sub(r"[^\w.+-]+", "-", side).strip(".-") or "folder" for side in (a, b))
+    return Path(html) if html else PAGES / f"{'..'.join(side[-100:] for side in sides)}.html"
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("it must be 0 or more")
+    return number
+
+
+def _no_color() -> bool:
+    import os
+
+    return bool(os.environ.get("NO_COLOR"))  # https://no-color.org
+
+
+def _tell(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        print(
+            f"\r{done:,} of {total:,} changes looked at", end="" if done < total else "\n", file=sys.stderr, flush=True
+        )

@@ -1,0 +1,188 @@
+"""The measures and steps that a campaign chooses: found by name, their settings checked by their own types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Protocol
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from imagemake.config.fields import Section
+from imagemake.core.fingerprint import fingerprint
+from imagemake.core.mistakes import Mistake, mistake, mistakes, mistakes_of
+from imagemake.core.secrets import shown
+from imagemake.core.text import did_you_mean
+from imagemake.plugins.measures import BUILT_IN as BUILT_IN_MEASURES
+from imagemake.plugins.measures import measure_class, quantities_of
+from imagemake.plugins.measures.weights import with_weights
+from imagemake.plugins.steps import BUILT_IN as BUILT_IN_STEPS
+from imagemake.plugins.steps import step_class
+
+# Codes of `imagemake.stages.validate.verdict` that are rules and no quantities, and of failures that are no measure's.
+RULES = ("file.undecodable", "file.size", "file.format", "file.alpha")
+OTHER_REASONS = ("near_duplicate", "consistency", "refused", "unreadable", "review", "postprocess")
+_DIGEST_DIGITS = 12
+
+
+class _PlugIn(Protocol):
+    version: ClassVar[int]
+    Settings: ClassVar[type[BaseModel]]
+
+
+class Chosen(Section):
+    """A measure or step as it will run: enough to compute keys without importing image libraries."""
+
+    name: str
+    version: int
+    settings: Mapping[str, Any]
+
+    @property
+    def identity(self) -> str:
+        """What kept values belong to: ``tone@1``, and a digest of what decides them where there is anything."""
+        decisive = self._decisive
+        settings = f"-{fingerprint(decisive)[:_DIGEST_DIGITS]}" if decisive else ""
+        return f"{self.name}@{self.version}{settings}"
+
+    @property
+    def _decisive(self) -> Mapping[str, Any]:
+        return self.settings
+
+
+class ChosenMeasure(Chosen):
+    """A measure, which may read by weights that the user has: what they are is part of its identity."""
+
+    @property
+    def _decisive(self) -> Mapping[str, Any]:
+        return with_weights(self.name, self.settings)
+
+
+def chosen_measure(name: str, settings: Any = None) -> ChosenMeasure:
+    """Choose a measure.
+
+    Args:
+        name: Its registered name.
+        settings: What the user wrote, or a `Chosen` as it was dumped; None for the defaults.
+
+    Raises:
+        PydanticCustomError: If the name or a setting is wrong; mistakes are located from the name on.
+    """
+    chosen = _choose(measure_class, BUILT_IN_MEASURES, "measure", name, settings)
+    return ChosenMeasure(name=chosen.name, version=chosen.version, settings=chosen.settings)
+
+
+def chosen_step(name: str, settings: Any = None) -> Chosen:
+    """Choose a post-processing step; arguments and errors as in `chosen_measure`."""
+    return _choose(step_class, BUILT_IN_STEPS, "step", name, settings)
+
+
+def _choose(
+    load: Callable[[str], type[_PlugIn]], built_in: Mapping[str, str], kind: str, name: str, settings: Any
+) -> Chosen:
+    try:
+        plug_in = load(name)
+    except LookupError as error:
+        remedy = did_you_mean(name, built_in) or f"Use one of these {kind}s, or install the package that has it."
+        raise mistakes([Mistake((name,), f"{kind} {error}.", remedy)]) from error
+    version = plug_in.version
+    if isinstance(settings, Mapping) and set(settings) == set(Chosen.model_fields):  # as it was dumped
+        version, settings = settings["version"], settings["settings"]
+    if version != plug_in.version:
+        what = f"{kind} {name!r} was planned with version {version}, but version {plug_in.version} is installed."
+        raise mistakes([Mistake((name,), what, "Plan and run with one version of the package.")])
+    try:
+        valid = plug_in.Settings.model_validate({} if settings is None else settings)
+    except ValidationError as error:
+        found = mistakes_of(error, plug_in.Settings)
+        raise mistakes(one._replace(location=(name, *one.location)) for one in found) from error
+    came_later = getattr(plug_in, "came_later", ())
+    dumped = valid.model_dump(mode="json")
+    decisive = {name: value for name, value in dumped.items() if value is not None or name not in came_later}
+    return Chosen(name=name, version=plug_in.version, settings=decisive)
+
+
+def _measures(raw: Any) -> Any:
+    if not isinstance(raw, Mapping):
+        return raw
+    chosen, found = {}, list[Mistake]()
+    for name, settings in raw.items():
+        try:
+            chosen[name] = chosen_measure(str(name), settings)
+        except PydanticCustomError as error:
+            found += (error.context or {})["mistakes"]
+    if found:
+        raise mistakes(found)
+    return chosen
+
+
+def _step(raw: Any) -> Any:
+    if isinstance(raw, Chosen):
+        return raw
+    if isinstance(raw, Mapping) and set(raw) == set(Chosen.model_fields):  # as it was dumped
+        return chosen_step(raw["name"], raw)
+    if not isinstance(raw, Mapping) or len(raw) != 1:
+        raise mistake(f"{shown(raw)} is not one step.", "Write each step as an item of its own: `- crop: {...}`.")
+    ((name, settings),) = raw.items()
+    return chosen_step(str(name), settings)
+
+
+def quantity(check: str) -> str:
+    """Return the name of a check, which is that of a quantity: ``tone.contrast``.
+
+    Raises:
+        PydanticCustomError: If no measure has such a quantity.
+    """
+    measure, _, name = check.partition(".")
+    try:
+        known = [f"{measure}.{name}" for name in quantities_of(measure_class(measure))]
+    except LookupError as error:
+        known = sorted(BUILT_IN_MEASURES)
+        remedy = f"{did_you_mean(measure, known)} Write measure.quantity, such as tone.contrast."
+        raise mistake(f"measure {error}.", remedy.strip()) from error
+    if check not in known:
+        raise mistake(
+            f"measure {measure!r} has no quantity {name!r}.",
+            f"{did_you_mean(check, known)} Known are {', '.join(known)}.".strip(),
+        )
+    return check
+
+
+def reason(code: str) -> str:
+    """Return the name of a reason that a prompt patch can be for.
+
+    Raises:
+        PydanticCustomError: If nothing is ever rejected for it.
+    """
+    known = [*BUILT_IN_MEASURES, *RULES, *OTHER_REASONS]
+    if code in known:
+        return code
+    if "." in code:
+        return quantity(code)
+    try:
+        measure_class(code)
+    except LookupError as error:
+        remedy = f"{did_you_mean(code, known)} Name a check, a measure, or one of {', '.join(OTHER_REASONS)}."
+        raise mistake(f"no picture is rejected for {code!r}.", remedy.strip()) from error
+    return code
+
+
+_SETTINGS_SCHEMA = {"title": "mapping of settings", "type": ["object", "null"]}
+Measures = Annotated[
+    Mapping[str, Chosen],
+    BeforeValidator(_measures),
+    WithJsonSchema({"type": "object", "additionalProperties": _SETTINGS_SCHEMA}),
+]
+Step = Annotated[
+    Chosen,
+    BeforeValidator(_step),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "additionalProperties": _SETTINGS_SCHEMA,
+            "minProperties": 1,
+            "maxProperties": 1,
+        }
+    ),
+]
+Quantity = Annotated[str, AfterValidator(quantity)]
+ReasonCode = Annotated[str, AfterValidator(reason)]

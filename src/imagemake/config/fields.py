@@ -1,0 +1,130 @@
+"""What every section of a campaign is made of: strict, frozen, and forgiving only where YAML itself misleads."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Strict, WithJsonSchema, model_validator
+
+from imagemake.config.parameters import fault_of_name, fault_of_value
+from imagemake.config.placeholders import parse_template
+from imagemake.core.mistakes import mistake
+from imagemake.core.recipe import Scalar
+from imagemake.core.secrets import shown
+from imagemake.core.text import forbidden_character, scalar_text, with_plain_line_ends
+
+TAKE = "take"  # the one placeholder that is no column
+MAIN = "main"  # the output that is there without being named
+
+
+class Section(BaseModel):
+    """One section of a campaign."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, data: Any) -> Any:
+        # In YAML, a key whose lines are all commented out is null: that is the default, and no mistake.
+        if isinstance(data, Mapping):
+            return {key: value for key, value in data.items() if value is not None}
+        return data
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise mistake(
+            f"{shown(value)} is neither text nor a number.",
+            "YAML reads yes, no, on, off, null, and dates in its own way: write the value in quotes.",
+        )
+    try:
+        return _text(scalar_text(value))
+    except ValueError as error:
+        raise mistake(f"{error}.", "Write the value in quotes if it is text.") from error
+
+
+def _text(text: str) -> str:
+    if character := forbidden_character(text):
+        raise mistake(f"{shown(text)} holds the control character {character}.", "Take it out.")
+    return with_plain_line_ends(text).strip()
+
+
+def _filled(text: str) -> str:
+    if not text:
+        raise mistake("the text is empty.", "Fill it in, or take the key out.")
+    return text
+
+
+def _template(text: str) -> str:
+    try:
+        parse_template(text)
+    except ValueError as error:
+        raise mistake(
+            f"{error}.", "Write {column} for a value, and {{ or }} for a brace; there are no formats or conversions."
+        ) from error
+    return text
+
+
+def _column(name: str) -> str:
+    if not name or "{" in name or "}" in name or forbidden_character(name):
+        raise mistake(f"{name!r} cannot be a column.", "Give it a name without braces.")
+    if name == TAKE:
+        raise mistake("'take' is taken: it stands for the number of the take.", "Choose another name.")
+    return name
+
+
+def _listed(values: Any) -> Any:
+    return values if isinstance(values, list | tuple) else (values,)
+
+
+def _some(values: tuple[str, ...]) -> tuple[str, ...]:
+    if not values:
+        raise mistake("the list is empty.", "Give at least one value.")
+    if repeated := sorted({value for value in values if values.count(value) > 1}):
+        raise mistake(f"{', '.join(map(repr, repeated))} is there more than once.", "Keep one of each.")
+    return values
+
+
+def _parameter_name(name: str) -> str:
+    if fault := fault_of_name(name):
+        raise mistake(*fault)
+    return name
+
+
+def _parameter_value(value: Any) -> Any:
+    if fault := fault_of_value(value):
+        raise mistake(*fault)
+    return value
+
+
+def normal(name: str) -> str:
+    """Return a column's name as it is compared: without blanks around it, and in Unicode's composed form."""
+    return unicodedata.normalize("NFC", name.strip())
+
+
+_CELL_SCHEMA = {"title": "value", "type": ["string", "number"]}
+_CELLS_SCHEMA = {
+    "title": "value or list of values",
+    "anyOf": [_CELL_SCHEMA, {"type": "array", "items": _CELL_SCHEMA, "minItems": 1}],
+}
+
+Text = Annotated[str, AfterValidator(_text), AfterValidator(_filled)]
+TemplateText = Annotated[Text, AfterValidator(_template)]
+Cell = Annotated[str, BeforeValidator(_cell), WithJsonSchema(_CELL_SCHEMA)]
+Value = Annotated[Cell, AfterValidator(_filled)]
+Values = Annotated[
+    tuple[Value, ...],
+    Strict(False),
+    BeforeValidator(_listed),
+    AfterValidator(_some),
+    WithJsonSchema(_CELLS_SCHEMA),
+]
+ColumnName = Annotated[str, AfterValidator(normal), AfterValidator(_column)]
+ParameterName = Annotated[str, AfterValidator(_parameter_name)]
+ParameterValue = Annotated[
+    Scalar,
+    BeforeValidator(_parameter_value),
+    WithJsonSchema({"type": ["string", "number", "boolean"]}),
+]

@@ -1,0 +1,209 @@
+"""Whether a model takes a recipe, asked before anything is paid for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+
+from imagemake.config.models.facts import ModelFacts, ParameterRule, SizeRule
+from imagemake.config.models.table import Model
+from imagemake.core.recipe import Recipe
+
+RETIREMENT_NOTICE = timedelta(days=60)
+SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})")
+WITH_ALPHA = ("png", "webp")
+COMPRESSED = ("jpeg", "webp")
+SHOWN_CHARACTERS = 60
+
+
+class Severity(StrEnum):
+    """What a finding means."""
+
+    ERROR = "error"  # the provider will refuse this
+    WARNING = "warning"  # it works today
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about a recipe that its model will not, or soon not, do.
+
+    Attributes:
+        severity: Whether it stops the request.
+        what: The value and the rule that it breaks.
+        remedy: What to do about it, a whole sentence.
+    """
+
+    severity: Severity
+    what: str
+    remedy: str
+
+
+def problems_of(model: Model, recipe: Recipe, today: date) -> list[Finding]:
+    """Find what speaks against asking this model for this recipe.
+
+    Ask it only of what has to be generated: a picture that the store holds needs no model any more, retired or not.
+    Findings can be compared and hashed, so that one that thousands of recipes share can be told once.
+
+    Args:
+        model: The model that the recipe names.
+        recipe: What is wanted.
+        today: The day of the request.
+    """
+    parameters = recipe.parameters
+    # The types are part of it because 1 == True == 1.0, and they are not equally right.
+    given = (tuple(parameters.items()), tuple(map(type, parameters.values())))
+    sent = len(recipe.references), recipe.mask is not None
+    findings = list(_findings_but_prompt(model, given, recipe.negative_prompt is not None, sent, today))
+    most = model.facts.most_prompt_characters
+    if most is not None and len(recipe.prompt) > most:
+        what = f"the prompt has {len(recipe.prompt):,} characters; {model.name} takes at most {most:,}."
+        findings.append(Finding(Severity.ERROR, what, "Shorten the prompt template or the columns that it uses."))
+    return findings
+
+
+@lru_cache(maxsize=4096)
+def _findings_but_prompt(
+    model: Model,
+    given: tuple[tuple[tuple[str, Any], ...], tuple[type, ...]],
+    negative_prompt: bool,
+    sent: tuple[int, bool],
+    today: date,
+) -> tuple[Finding, ...]:
+    parameters = dict(given[0])
+    found = [
+        *_retirement(model, today),
+        *_size(model, parameters),
+        *_parameters(model, parameters),
+        *_combinations(parameters),
+        *_sent(model, parameters, *sent),
+    ]
+    if negative_prompt and model.facts.negative_prompt is False:
+        what = f"{model.name} takes no negative prompt."
+        found.append(_error(what, "Say in the prompt what must not be there, and leave negative_prompt out."))
+    return tuple(found)
+
+
+def _error(what: str, remedy: str) -> Finding:
+    return Finding(Severity.ERROR, what, remedy)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
+
+
+def _retirement(model: Model, today: date) -> Iterator[Finding]:
+    day = model.facts.retires_on
+    if day is None:
+        return
+    instead = " or ".join(model.facts.use_instead) or "another model"
+    if today >= day:
+        yield _error(f"{model.name} was shut down on {day}.", f"Use {instead}.")
+    elif day - today <= RETIREMENT_NOTICE:
+        what = f"{model.name} will be shut down on {day}, in {(day - today).days} days."
+        yield Finding(Severity.WARNING, what, f"Use {instead} before that; what is in the store stays.")
+
+
+def _size(model: Model, parameters: Mapping[str, Any]) -> Iterator[Finding]:
+    facts, size = model.facts, parameters.get("size")
+    if size is None or (facts.sizes is None and facts.size_rule is None) or size in (facts.sizes or ()):
+        return
+    edges = SIZE.fullmatch(size) if isinstance(size, str) else None
+    if facts.size_rule is None or edges is None:
+        broken = ["is none of its sizes"]
+    else:
+        broken = list(_broken(facts.size_rule, int(edges[1]), int(edges[2])))
+    if broken:
+        yield _error(
+            f"size {_shown(size)} {' and '.join(broken)}; so {model.name} does not take it.", _sizes_taken(facts)
+        )
+
+
+def _broken(rule: SizeRule, width: int, height: int) -> Iterator[str]:
+    short, long = sorted((width, height))
+    if width % rule.multiple_px or height % rule.multiple_px:
+        yield f"has an edge that does not divide by {rule.multiple_px}"
+    if rule.least_edge_px is not None and short < rule.least_edge_px:
+        yield f"has an edge below {rule.least_edge_px} pixels"
+    if rule.most_edge_px is not None and long > rule.most_edge_px:
+        yield f"has an edge above {rule.most_edge_px} pixels"
+    if rule.most_ratio is not None and long > rule.most_ratio * short:
+        yield f"is longer than {rule.most_ratio:g}:1"
+    if rule.least_pixels is not None and width * height < rule.least_pixels:
+        yield f"has fewer than {rule.least_pixels:,} pixels"
+    if rule.most_pixels is not None and width * height > rule.most_pixels:
+        yield f"has more than {rule.most_pixels:,} pixels"
+
+
+def _sizes_taken(facts: ModelFacts) -> str:
+    ways = list(facts.sizes or ())
+    if (rule := facts.size_rule) is not None:
+        limits = {
+            f"edges that divide by {rule.multiple_px}": rule.multiple_px > 1,
+            f"no edge below {rule.least_edge_px} pixels": rule.least_edge_px,
+            f"no edge above {rule.most_edge_px} pixels": rule.most_edge_px,
+            f"a ratio of at most {rule.most_ratio or 0:g}:1": rule.most_ratio,
+            f"at least {rule.least_pixels or 0:,} pixels in all": rule.least_pixels,
+            f"at most {rule.most_pixels or 0:,} pixels in all": rule.most_pixels,
+        }
+        ways.append(f"WIDTHxHEIGHT with {', '.join(text for text, holds in limits.items() if holds) or 'any edges'}")
+    return f"Give {', or '.join(ways)}." if ways else "Leave size out."
+
+
+def _parameters(model: Model, parameters: Mapping[str, Any]) -> Iterator[Finding]:
+    rules = model.facts.parameters
+    if rules is None:
+        return
+    for name, value in parameters.items():
+        rule = rules.get(name)
+        if name == "size":
+            continue
+        if rule is None:
+            taken = ", ".join(sorted({"size", *(known for known, values in rules.items() if values is not None)}))
+            yield _error(f"{model.name} takes no parameter {_shown(name)}.", f"Remove it; it takes {taken}.")
+        elif (right := _right_values(rule, value)) is not None:
+            yield _error(f"{name} {_shown(value)} is not for {model.name}.", f"Give {right}, or leave it out.")
+
+
+def _right_values(rule: ParameterRule, value: Any) -> str | None:
+    """Return what would be right, or None where the value is."""
+    if rule.one_of is not None:
+        return None if value in rule.one_of else " or ".join(rule.one_of)
+    if rule.least is None and rule.most is None:
+        return None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and (rule.least is None or value >= rule.least) and (rule.most is None or value <= rule.most):
+        return None
+    bounds = {"at least": rule.least, "at most": rule.most}
+    return "a number of " + " and ".join(f"{text} {bound:g}" for text, bound in bounds.items() if bound is not None)
+
+
+def _sent(model: Model, parameters: Mapping[str, Any], references: int, mask: bool) -> Iterator[Finding]:
+    facts = model.facts
+    most = facts.most_reference_pictures
+    if most is not None and references > most:
+        what = f"{model.name} takes at most {most} reference pictures, and this request has {references}."
+        yield _error(what, "Name fewer." if most else "Name none, or choose another model.")
+    if mask and facts.mask is False:
+        yield _error(f"{model.name} takes no mask.", "Take the mask out, or choose another model.")
+    for name in parameters:
+        rule = (facts.parameters or {}).get(name)
+        if rule is None or rule.references is None or rule.references == (references > 0):
+            continue
+        when = "only with" if rule.references else "only without"
+        yield _error(f"{model.name} takes {name} {when} reference pictures.", f"Leave {name} out.")
+
+
+def _combinations(parameters: Mapping[str, Any]) -> Iterator[Finding]:
+    picture_format = parameters.get("output_format", "png")
+    if parameters.get("background") == "transparent" and picture_format not in WITH_ALPHA:
+        what = f"a transparent background does not fit into output_format {_shown(picture_format)}."
+        yield _error(what, f"Set output_format to {' or '.join(WITH_ALPHA)}, or background to opaque.")
+    if "output_compression" in parameters and picture_format not in COMPRESSED:
+        what = f"output_compression does not apply to output_format {_shown(picture_format)}."
+        yield _error(what, f"Set output_format to {' or '.join(COMPRESSED)}, or leave output_compression out.")

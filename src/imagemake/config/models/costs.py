@@ -1,0 +1,167 @@
+"""What a picture will cost, can cost at most, and did cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import lru_cache
+from math import isqrt
+from typing import Any
+
+from imagemake.config.models.checks import SIZE
+from imagemake.config.models.facts import ModelFacts, TokenPrices
+from imagemake.config.models.table import Model
+from imagemake.core.recipe import Recipe
+
+# ASSUME: 3P, 2026-06: OpenAI adds six tokens to a prompt without reference pictures.
+PROMPT_OVERHEAD_TOKENS = 6
+BYTES_PER_TOKEN = 4
+MOST_TOKENS = 10**12  # no bill has as many; a larger count is a broken answer
+
+
+def estimate_usd(model: Model, recipe: Recipe, *, batch: bool = False) -> float | None:
+    """Estimate what one picture costs.
+
+    Nobody has published how many tokens a reference picture is: with one, what is paid by tokens has no estimate.
+
+    The prompt's tokens are approximate: its UTF-8 bytes divided by four, which for English is its characters.
+
+    Returns:
+        USD, or None where that is not known: no price, no token count, or a size or quality that the model chooses.
+    """
+    return _usd(model, recipe, _output_tokens(model, *_size_and_quality(recipe)), BYTES_PER_TOKEN, batch=batch)
+
+
+def worst_usd(model: Model, recipe: Recipe, *, batch: bool = False) -> float | None:
+    """Bound what one picture can cost: what the model chooses counts as the most that it could, and a byte as a token.
+
+    Tokens of text that a model makes beside the picture have no known bound and are left out (gpt-image-1.5 only).
+
+    Returns:
+        USD, never below `estimate_usd`; None where the price or the token count is not known, and no bound is given.
+    """
+    known = _usd(model, recipe, _most_output_tokens(model, *_size_and_quality(recipe)), 1, batch=batch)
+    given = model.facts.most_usd_per_picture
+    return known if known is not None or given is None else _rounded(given * 1_000_000)
+
+
+def cost_usd(model: Model, usage: Mapping[str, Any] | None, *, batch: bool = False) -> float | None:
+    """Work out what an answer cost.
+
+    Where counts are not split into text and pictures, or the parts do not add up, all are taken at the higher price.
+
+    Args:
+        model: The model that answered.
+        usage: The answer's ``usage`` as it came; not trusted to have any form.
+        batch: Whether the request was part of a batch.
+
+    Returns:
+        USD, to the nearest 0.000001; None where the price or the usage is not known.
+    """
+    prices = model.facts.prices
+    if prices is None:
+        return None
+    share = prices.batch_share if batch else Decimal(1)
+    if prices.usd_per_picture is not None:
+        return _rounded(prices.usd_per_picture * 1_000_000 * share)
+    per_million = prices.usd_per_million_tokens
+    if per_million is None or not isinstance(usage, Mapping):
+        return None
+    text_out = per_million.image_out if per_million.text_out is None else per_million.text_out
+    sent = _micro_usd(usage, "input_tokens", per_million.text_in, per_million.image_in)
+    made = _micro_usd(usage, "output_tokens", text_out, per_million.image_out)
+    return None if sent is None or made is None else _rounded((sent + made) * share)
+
+
+def _rounded(micro_usd: Decimal) -> float:
+    return round(micro_usd) / 1_000_000
+
+
+def _micro_usd(usage: Mapping[str, Any], name: str, text_price: Decimal, image_price: Decimal) -> Decimal | None:
+    # A token at USD per million tokens costs that many millionths of a USD.
+    total, details = _count(usage.get(name)), usage.get(f"{name}_details")
+    if isinstance(details, Mapping):
+        text, image = _count(details.get("text_tokens")), _count(details.get("image_tokens"))
+        if text is not None and image is not None and total in (None, text + image):
+            return text * text_price + image * image_price
+    return None if total is None else total * max(text_price, image_price)
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS:
+        return value
+    return None
+
+
+def _size_and_quality(recipe: Recipe) -> tuple[Any, Any]:
+    return recipe.parameters.get("size", "auto"), recipe.parameters.get("quality", "auto")
+
+
+def _usd(
+    model: Model, recipe: Recipe, output_tokens: int | None, bytes_per_token: int, *, batch: bool = False
+) -> float | None:
+    prices = model.facts.prices
+    if prices is None:
+        return None
+    share = prices.batch_share if batch else Decimal(1)
+    if prices.usd_per_picture is not None:
+        return _rounded(prices.usd_per_picture * 1_000_000 * share)
+    per_million: TokenPrices | None = prices.usd_per_million_tokens
+    if per_million is None or output_tokens is None or recipe.references:
+        return None
+    prompt_bytes = len(recipe.prompt.encode("utf-8", "surrogatepass"))
+    text_tokens = PROMPT_OVERHEAD_TOKENS - (-prompt_bytes // bytes_per_token)
+    return _rounded((text_tokens * per_million.text_in + output_tokens * per_million.image_out) * share)
+
+
+def grid_tokens(patches: int, width: int, height: int) -> int:
+    """Count the output tokens of a picture that the model makes as a grid of patches.
+
+    Source: 3P, 2026-06, read from the calculator in OpenAI's image guide.
+
+    Args:
+        patches: Patches along the long edge, which follow from the quality.
+        width: In pixels.
+        height: In pixels.
+    """
+    short, long = sorted((width, height))
+    across = (2 * patches * short + long) // (2 * long)
+    return -(-patches * across * (2_000_000 + width * height) // 4_000_000)
+
+
+@lru_cache(maxsize=4096)
+def _output_tokens(model: Model, size: Any, quality: Any) -> int | None:
+    return _tokens_by_quality(model.facts, size).get(quality)
+
+
+@lru_cache(maxsize=4096)
+def _most_output_tokens(model: Model, size: Any, quality: Any) -> int | None:
+    sizes = _costliest_sizes(model.facts) if size == "auto" else [size]
+    by_quality = [_tokens_by_quality(model.facts, size) for size in sizes]
+    return max((tokens[name] for tokens in by_quality for name in tokens if quality in ("auto", name)), default=None)
+
+
+def _tokens_by_quality(facts: ModelFacts, size: Any) -> Mapping[str, int]:
+    rule = facts.output_tokens
+    if rule is None:
+        return {}
+    if rule.table is not None:
+        return rule.table.get(size, {})
+    edges = SIZE.fullmatch(size) if isinstance(size, str) else None
+    if rule.grid is None or edges is None:
+        return {}
+    return {name: grid_tokens(patches, int(edges[1]), int(edges[2])) for name, patches in rule.grid.items()}
+
+
+def _costliest_sizes(facts: ModelFacts) -> list[str]:
+    # One of them has at least the tokens of any size that the model could choose; without a bound there is none.
+    rule = facts.size_rule
+    if facts.output_tokens is not None and facts.output_tokens.table is not None:
+        return list(facts.output_tokens.table)
+    if rule is None:
+        return list(facts.sizes or ())
+    edges = [rule.most_edge_px] if rule.most_edge_px is not None else []
+    if rule.most_pixels is not None:
+        edges.append(isqrt(rule.most_pixels - 1) + 1)
+    # Of all sizes of as many pixels, the grid of a square has the most patches.
+    return [*(facts.sizes or ()), f"{min(edges)}x{min(edges)}"] if edges else []

@@ -1,0 +1,137 @@
+"""The models that are known: our own table, and what a campaign says besides."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from imagemake.config.models.facts import ModelFacts
+from imagemake.core.mistakes import dotted, problems_of
+from imagemake.core.problems import Problem, UserError
+
+Name = tuple[str, str]
+
+
+class _Tables(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    models: Mapping[str, Mapping[str, ModelFacts]]
+
+    def by_name(self) -> Mapping[Name, ModelFacts]:
+        return {(provider, name): facts for provider, models in self.models.items() for name, facts in models.items()}
+
+
+# Compared by identity: what is remembered about a model is then found without hashing every fact of it.
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A model and what is known about it.
+
+    Attributes:
+        provider: Registered name of the provider, such as ``openai``.
+        name: Model name as the provider takes it.
+        facts: What is known, with what it has from the model that it is ``like``.
+    """
+
+    provider: str
+    name: str
+    facts: ModelFacts
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTable:
+    """The models that are known.
+
+    Attributes:
+        models: By provider and name.
+    """
+
+    models: Mapping[Name, Model]
+
+    def get(self, provider: str, name: str) -> Model | None:
+        """Return a model, or None where nothing is known of it: it can be used, unchecked and at unknown cost."""
+        return self.models.get((provider, name))
+
+
+def load_models(
+    overrides: Mapping[str, Mapping[str, ModelFacts | Mapping[str, Any]]] | None = None,
+    *,
+    where: str = "config/config.yaml",
+) -> ModelTable:
+    """Load our table and lay a campaign's own facts over it.
+
+    A fact given by the campaign replaces ours whole; only `parameters` are joined name by name. Models that are
+    ``like`` a changed one change with it.
+
+    Args:
+        overrides: By provider, then by model: facts, as plain data or checked already.
+        where: The file to name in problems.
+
+    Raises:
+        UserError: With every mistake in the overrides.
+    """
+    own = _checked(overrides, where) if overrides else {}
+    given = {**_bundled(), **{name: _over(_bundled().get(name), facts) for name, facts in own.items()}}
+    problems = [problem for name in own for problem in _problems_of_likes(name, given, where)]
+    if problems:
+        raise UserError(problems)
+    return ModelTable({name: Model(*name, _whole(name, given)) for name in given})
+
+
+@cache
+def _bundled() -> Mapping[Name, ModelFacts]:
+    text = files("imagemake.config.models").joinpath("models.toml").read_text(encoding="utf-8")
+    return _Tables(models=tomllib.loads(text)).by_name()
+
+
+def _checked(overrides: Mapping[str, Any], where: str) -> Mapping[Name, ModelFacts]:
+    try:
+        return _Tables(models=overrides).by_name()
+    except ValidationError as error:
+        raise UserError(problems_of(error, _Tables, where)) from error
+
+
+def _over(base: ModelFacts | None, top: ModelFacts) -> ModelFacts:
+    if base is None:
+        return top
+    update = {name: getattr(top, name) for name in top.model_fields_set}
+    if base.parameters and top.parameters:
+        update["parameters"] = {**base.parameters, **top.parameters}
+    return base.model_copy(update=update)
+
+
+def _likes(name: Name, given: Mapping[Name, ModelFacts]) -> Iterator[Name]:
+    # From the model itself down to what all others stand on; ends at a name that is not there, or that was seen before.
+    seen: set[Name] = set()
+    while name not in seen:
+        yield name
+        seen.add(name)
+        if name not in given or given[name].like is None:
+            return
+        name = (name[0], given[name].like or "")
+    yield name
+
+
+def _problems_of_likes(name: Name, given: Mapping[Name, ModelFacts], where: str) -> Iterator[Problem]:
+    chain = list(_likes(name, given))
+    place = f"{where}, {dotted(('models', *name, 'like'))}"
+    if chain[-1] in chain[:-1]:
+        circle = " -> ".join(model for _, model in chain)
+        yield Problem(place, f"this goes round in a circle: {circle}.", "Give one of them facts of its own.")
+    elif chain[-1] not in given:
+        known = ", ".join(sorted(model for provider, model in given if provider == name[0])) or "none"
+        what = f"'{chain[-1][1]}' is no known model of {name[0]}."
+        yield Problem(place, what, f"Name another model; known are {known}.")
+
+
+def _whole(name: Name, given: Mapping[Name, ModelFacts]) -> ModelFacts:
+    whole: ModelFacts | None = None
+    for part in reversed(list(_likes(name, given))):
+        whole = _over(whole, given[part])
+    assert whole is not None, "a chain starts with its own model"
+    return whole

@@ -1,0 +1,164 @@
+"""What decides a picture's pixels, and the key that names it.
+
+A key is the SHA-256 of the recipe's canonical JSON (RFC 8785), so that any language can compute it. Users have paid for
+what lies under these keys: ``tests/unit/core/recipe_vectors.json`` pins them, and a change that moves one needs a new
+``RECIPE_VERSION`` and a migration.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+RECIPE_VERSION = 1
+SEED_BITS = 31  # what every known image model takes as a seed
+LARGEST_EXACT_INTEGER = 2**53 - 1  # RFC 8785 numbers are IEEE 754 doubles
+
+Scalar = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What decides the pixels of one picture.
+
+    Attributes:
+        provider: Registered name of the provider, such as ``openai``.
+        endpoint: What stands for the server in the key where it is not the provider's own; None for its own.
+        references: SHA-256 of each reference picture's file, in the order in which they are sent.
+        mask: SHA-256 of the mask's file; None where there is none.
+        model: Model name as the provider takes it, with its version.
+        prompt: The rendered prompt.
+        negative_prompt: What the picture must not show; None where there is none.
+        seed: 0 to 2**31 - 1.
+        parameters: Parameters of the model (``size``, ``quality``, ...); no entry means the provider's default.
+    """
+
+    provider: str
+    model: str
+    prompt: str
+    seed: int
+    parameters: Mapping[str, Scalar] = field(default_factory=dict)
+    negative_prompt: str | None = None
+    endpoint: str | None = None
+    references: tuple[str, ...] = ()
+    mask: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the recipe as plain data; what is absent is left out, so that later fields move no key."""
+        data: dict[str, Any] = {
+            "recipe": RECIPE_VERSION,
+            "provider": self.provider,
+            "model": self.model,
+            "prompt": self.prompt,
+            "seed": self.seed,
+        }
+        if self.parameters:
+            data["parameters"] = dict(self.parameters)
+        if self.negative_prompt is not None:
+            data["negative_prompt"] = self.negative_prompt
+        if self.endpoint is not None:
+            data["endpoint"] = self.endpoint
+        if self.references:
+            data["references"] = list(self.references)
+        if self.mask is not None:
+            data["mask"] = self.mask
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Recipe:
+        """Read back what `as_dict` wrote.
+
+        Raises:
+            ValueError: If the data is of another recipe version.
+        """
+        if data["recipe"] != RECIPE_VERSION:
+            raise ValueError(f"recipe version {data['recipe']} is not {RECIPE_VERSION}")
+        return cls(
+            provider=data["provider"],
+            model=data["model"],
+            prompt=data["prompt"],
+            seed=data["seed"],
+            parameters=data.get("parameters", {}),
+            negative_prompt=data.get("negative_prompt"),
+            endpoint=data.get("endpoint"),
+            references=tuple(data.get("references", ())),
+            mask=data.get("mask"),
+        )
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """SHA-256 of every file that is sent, the mask last."""
+        return self.references if self.mask is None else (*self.references, self.mask)
+
+    def key(self) -> str:
+        """Return the SHA-256 of the canonical JSON, 64 hexadecimal digits."""
+        return digest_of(self.as_dict())
+
+
+def canonical_json(value: Any) -> bytes:
+    """Write plain data as RFC 8785 canonical JSON.
+
+    Args:
+        value: Dicts with ASCII keys, lists, strings, booleans, None, integers of at most 53 bits, and floats.
+
+    Raises:
+        ValueError: If a number or a string has no canonical form: NaN, an integer above 53 bits, a lone surrogate.
+    """
+    try:
+        return orjson.dumps(_canonical_numbers(value), option=orjson.OPT_SORT_KEYS)
+    except TypeError as error:
+        raise ValueError(f"no canonical JSON for {value!r}: {error}") from error
+
+
+def _canonical_numbers(value: Any) -> Any:
+    # orjson writes what RFC 8785 asks for, but for integral floats (1.0) and those outside of [1e-4, 1e16).
+    # By exact type first: this runs a million times in a plan, and checks against abstract types are slow.
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return value
+    if kind is int:
+        if abs(value) > LARGEST_EXACT_INTEGER:
+            raise ValueError(f"integer {value} has more than 53 bits")
+        return value
+    if kind is dict or isinstance(value, Mapping):
+        for key in value:
+            if not key.isascii():
+                raise ValueError(f"key {key!r} is not ASCII")
+        return {key: _canonical_numbers(item) for key, item in value.items()}
+    if kind is list or kind is tuple:
+        return [_canonical_numbers(item) for item in value]
+    if kind is float:
+        if value.is_integer():
+            return _canonical_numbers(int(value))
+        if not 1e-4 <= abs(value) < 1e16:
+            raise ValueError(f"number {value!r} is outside of what a key can hold (0.0001 to 2**53)")
+        return value
+    raise ValueError(f"{value!r} is no plain data")
+
+
+def digest_of(value: Any) -> str:
+    """Return the SHA-256 of plain data's canonical JSON, 64 hexadecimal digits."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def derive_seed(*parts: Any) -> int:
+    """Derive a seed from plain data: equal parts give equal seeds on every machine, others unrelated ones.
+
+    Returns:
+        0 to 2**31 - 1.
+    """
+    return int(digest_of(["seed", *parts])[:8], 16) >> (32 - SEED_BITS)
+
+
+def reproduction_key(key: str, number: int) -> str:
+    """Return the key of a picture that is made again: it is another call, and no release may take it for the first one.
+
+    Args:
+        key: The recipe's.
+        number: Which time it is, from 1.
+    """
+    return hashlib.sha256(f"reproduction {number} of {key}".encode()).hexdigest()

@@ -1,0 +1,94 @@
+"""The folder of a model that sees pictures and texts alike, as ONNX exports on Hugging Face are laid out.
+
+tokenizer.json and preprocessor_config.json, and under onnx/ (or beside them) vision_model.onnx and text_model.onnx, or
+one model.onnx for both; other precisions by their names, such as vision_model_quantized.onnx. config.json and
+tokenizer_config.json say how long a text may be.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from imagemake.core.problems import NotReadyError
+
+TOKENIZER, PREPROCESSOR = "tokenizer.json", "preprocessor_config.json"
+DESCRIPTIONS = ("config.json", "tokenizer_config.json")  # not there with every export
+LFS_POINTER = b"version https://git-lfs"
+
+
+class Weights(NamedTuple):
+    """The files of a model; one network can be both."""
+
+    tokenizer: Path
+    preprocessor: Path
+    vision: Path
+    text: Path
+    others: tuple[Path, ...]
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """Each file once."""
+        return tuple(dict.fromkeys((self.tokenizer, self.preprocessor, self.vision, self.text, *self.others)))
+
+
+def weights_in(folder: Path, variant: str = "") -> Weights:
+    """Find a model's files.
+
+    Args:
+        folder: The folder.
+        variant: What stands behind the networks' names, such as ``quantized``; empty for those of full precision.
+
+    Raises:
+        NotReadyError: If one is missing, or only a pointer to a file that was not downloaded.
+    """
+    if not folder.is_dir():
+        raise NotReadyError(f"there is no folder {str(folder)!r}.", _how_to_get(folder))
+    for name in (TOKENIZER, PREPROCESSOR):
+        if not (folder / name).is_file():
+            raise NotReadyError(f"{str(folder)!r} has no {name}.", _how_to_get(folder))
+    vision, text = _networks(folder, variant)
+    beside = {path for network in (vision, text) for path in network.parent.glob(f"{network.stem}.onnx[._]data*")}
+    described = [folder / name for name in DESCRIPTIONS if (folder / name).is_file()]
+    found = Weights(folder / TOKENIZER, folder / PREPROCESSOR, vision, text, (*described, *sorted(beside)))
+    for path in found.all:
+        with path.open("rb") as file:
+            if file.read(len(LFS_POINTER)) == LFS_POINTER:
+                what = f"{str(path)!r} is only a pointer to a file that was not downloaded."
+                raise NotReadyError(what, "Run `git lfs pull` in its folder.")
+    return found
+
+
+def _networks(folder: Path, variant: str) -> tuple[Path, Path]:
+    ending = f"_{variant}.onnx" if variant else ".onnx"
+    for place in (folder / "onnx", folder):
+        pair = place / f"vision_model{ending}", place / f"text_model{ending}"
+        if all(path.is_file() for path in pair):
+            return pair
+        if (place / f"model{ending}").is_file():
+            return (place / f"model{ending}",) * 2
+    there = sorted(path.name for place in (folder, folder / "onnx") for path in place.glob("*.onnx"))
+    what = f"{str(folder)!r} has neither vision_model{ending} with text_model{ending} nor model{ending}."
+    remedy = f"There are {', '.join(there)}: set variant to what stands behind _." if there else _how_to_get(folder)
+    raise NotReadyError(what, remedy)
+
+
+def _how_to_get(folder: Path) -> str:
+    return (
+        f"Get a model with ONNX files, for example: hf download Xenova/clip-vit-base-patch32 --local-dir {folder}; "
+        "or set model to the folder where you have one."
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read an object from a file; empty where it holds something else.
+
+    Raises:
+        NotReadyError: If it is no JSON.
+    """
+    try:
+        found = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise NotReadyError(f"{str(path)!r} is no JSON: {error}.", "Download the file again.") from error
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,207 @@
+"""The things that a text names, of the 80 kinds that can be found, and how many of each: cautious, not clever.
+
+What is unclear is not counted, or not even named: a word before another noun (*cup holder*, *orange chair*), a thing
+that is named twice with a number, a word with two meanings (*mouse*, *glass*).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+from imagemake.images.networks.object_finder import LABELS
+
+# Other words for a kind. Those that are often something else (table, model, mouse, glass, screen) are left out.
+SYNONYMS: Mapping[str, str] = {
+    "airplane": "aeroplane, plane",
+    "bicycle": "bike",
+    "cat": "kitten",
+    "cell phone": "cellphone, smartphone, phone, mobile phone",
+    "couch": "sofa, settee",
+    "cow": "bull, calf",
+    "cup": "mug, teacup, tea cup, coffee cup, coffee mug, espresso cup",
+    "dog": "puppy",
+    "donut": "doughnut",
+    "hair drier": "hair dryer, hairdryer",
+    "handbag": "purse",
+    "horse": "pony, foal",
+    "laptop": "notebook computer, laptop computer",
+    "motorcycle": "motorbike",
+    "mouse": "computer mouse",
+    "person": "woman, man, girl, boy, child, lady",
+    "potted plant": "houseplant, pot plant",
+    "refrigerator": "fridge",
+    "remote": "remote control",
+    "sheep": "lamb",
+    "sports ball": "ball, football, soccer ball, tennis ball",
+    "teddy bear": "teddy",
+    "tennis racket": "tennis racquet",
+    "tie": "necktie",
+    "traffic light": "traffic signal",
+    "tv": "television, tv set",
+    "wine glass": "wineglass",
+}
+UNCLEAR = frozenset({"mouse", "remote"})  # COCO's own names that are often something else
+IRREGULAR = {
+    "bus": "buses",
+    "calf": "calves",
+    "child": "children",
+    "knife": "knives",
+    "man": "men",
+    "mouse": "mice",
+    "person": "people",
+    "scissors": "scissors",
+    "sheep": "sheep",
+    "skis": "skis",
+    "woman": "women",
+}
+PAIRS = frozenset({"scissors", "skis"})  # a pair of these is one thing, and nobody says one of them
+COLORS = frozenset({"orange"})  # a color, unless it has an article or a number
+
+ONES = "a an one another single"
+NONE = "no without zero"
+TWO_AND_MORE = "two three four five six seven eight nine ten eleven twelve"
+NUMBERS: Mapping[str, int] = {
+    **dict.fromkeys(ONES.split(), 1),
+    **dict.fromkeys(NONE.split(), 0),
+    **{word: number for number, word in enumerate(TWO_AND_MORE.split(), 2)},
+}
+GROUPS = {"pair": 2, "pairs": 2, "couple": 2, "dozen": 12}
+MOST_THINGS = 100  # a larger number counts no things: it is a size or a year
+MOST_ADJECTIVES = 3  # between a number and its thing: two small black cats
+# What can follow a thing that is named; another word makes it part of another one's name.
+WORDS_AFTER = """
+a about above across after against along alone amid among an and are around as at before behind below beneath beside
+between both but by during each every for from has have her here his in inside into is it its made near next no of off
+on one only onto or out outside over per plus seen shot so such than that the their then there this through to together
+toward towards under underneath until up upon was were where which while who whose with within without
+drinks eats holds lies looks plays rests runs sits sleeps stands walks wears
+"""
+VAGUE_WORDS = "all any few many more most multiple several some these those various"
+AFTER, VAGUE = frozenset(WORDS_AFTER.split()), frozenset(VAGUE_WORDS.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A kind of thing that a text asks for.
+
+    Attributes:
+        label: COCO's name.
+        number: How many; None where that is not said clearly. 0 where none is wanted.
+    """
+
+    label: str
+    number: int | None
+
+
+@lru_cache(maxsize=10_000)
+def things_in(text: str) -> tuple[Asked, ...]:
+    """Find the things that a text names, in the order in which they come first."""
+    found: dict[str, list[int | None]] = {}
+    for label, number in _mentions(_words(text)):
+        found.setdefault(label, []).append(number)
+    return tuple(Asked(label, _sure(numbers)) for label, numbers in found.items())
+
+
+def plural(name: str) -> str:
+    """Return the plural of a noun, perhaps of more words than one."""
+    first, blank, last = name.rpartition(" ")
+    if last in IRREGULAR:
+        return first + blank + IRREGULAR[last]
+    if re.search(r"(s|x|z|ch|sh)$", last):
+        return f"{name}es"
+    return f"{name[:-1]}ies" if re.search(r"[^aeiou]y$", last) else f"{name}s"
+
+
+def counted(number: int, label: str) -> str:
+    """Return a number of things in words: ``no cups``, ``1 cup``, ``3 cups``."""
+    return f"{number or 'no'} {label if number == 1 else plural(label)}"
+
+
+@cache
+def _names() -> Mapping[tuple[str, ...], tuple[str, bool]]:
+    """Return the label, and whether it is a plural, by the words of every name."""
+    found = {}
+    for label in LABELS:
+        others = SYNONYMS[label].split(", ") if label in SYNONYMS else []
+        for name in others if label in UNCLEAR else [label, *others]:
+            found[tuple(plural(name).split())] = label, True
+            found[tuple(name.split())] = label, label in PAIRS
+    return found
+
+
+def _words(text: str) -> list[str]:
+    """Return words, numbers and marks; a possessive, and a number with letters, is one word that says nothing."""
+    return re.findall(r"\d+(?:[.,]\d+)*\w*|[^\W\d_]+'s\b|[^\W\d_]+|[^\w\s]", text.lower().replace("\u2019", "'"))
+
+
+def _mentions(words: Sequence[str]) -> Iterator[tuple[str, int | None]]:
+    at, start, none_wanted = 0, 0, False  # a thing's number stands behind the start: the end of the thing before it
+    while at < len(words):
+        size, label, is_plural = _name_at(words, at)
+        end = at + max(size, 1)
+        if size and _stands_alone(words, at, end, is_plural=is_plural):
+            number = _number_before(words, start, at, label)
+            if none_wanted and words[start:at] in (["or"], ["nor"]):
+                number = 0
+            yield label, number
+            start, none_wanted = end, number == 0
+        at = end
+
+
+def _name_at(words: Sequence[str], at: int) -> tuple[int, str, bool]:
+    """Return how many words name a thing here, the longest name first, and what it is; 0 where none does."""
+    for size in (2, 1):
+        known = _names().get(tuple(words[at : at + size]))
+        if known is not None and at + size <= len(words):
+            return size, *known
+    return 0, "", False
+
+
+def _stands_alone(words: Sequence[str], at: int, end: int, *, is_plural: bool) -> bool:
+    """Whether a name is that of a thing, and no part of another name, and no color."""
+    if is_plural:
+        return True
+    if words[at] in COLORS and (at == 0 or words[at - 1] not in NUMBERS):
+        return False
+    after = words[end] if end < len(words) else ""
+    if not after or not after[0].isalpha() or after in AFTER:
+        return True
+    return after.endswith(("ing", "ed")) and not _name_at(words, end)[0]
+
+
+def _number_before(words: Sequence[str], start: int, at: int, label: str) -> int | None:
+    """Return the number that belongs to a thing, looking back over its adjectives; None where there is none."""
+    for place in range(at - 1, max(start, at - 1 - MOST_ADJECTIVES) - 1, -1):
+        word = words[place]
+        if word == "of" and place > start and words[place - 1] in GROUPS:
+            return _group(words, start, place - 1, label)
+        if word in GROUPS:
+            return _group(words, start, place, label)
+        number = _value(word)
+        if (number == 1 or word == "any") and place > start and words[place - 1] == "without":
+            return 0
+        if number is not None or not word.isalpha() or word in AFTER or word in VAGUE:
+            return number
+    return None
+
+
+def _group(words: Sequence[str], start: int, at: int, label: str) -> int | None:
+    """Return the number that ``two pairs of``, ``a couple of`` and ``a dozen`` stand for."""
+    times = _value(words[at - 1]) if at > start else 1
+    each = 1 if label in PAIRS and words[at] in ("pair", "pairs") else GROUPS[words[at]]
+    return None if times is None else times * each
+
+
+def _value(word: str) -> int | None:
+    if word in NUMBERS:
+        return NUMBERS[word]
+    return int(word) if word.isascii() and word.isdecimal() and int(word[:4]) <= MOST_THINGS else None
+
+
+def _sure(numbers: Sequence[int | None]) -> int | None:
+    """Return the one number that is given. Two may mean their sum, or the same things twice."""
+    given = [number for number in numbers if number is not None]
+    return given[0] if len(given) == 1 else None

@@ -1,0 +1,265 @@
+"""A picture from bytes that nobody vouches for, decoded once, and the views of it that measures and steps share."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cached_property
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from imagemake.images.file_format import end_of_picture, format_of
+from imagemake.images.srgb import BrokenProfile, to_srgb
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
+
+MOST_PIXELS = 40_000_000
+MOST_BYTES = 100_000_000
+MOST_SIDE_PX = 65_500  # libjpeg's own limit: nothing longer could be written again
+SMALL_PX = 256
+MIDDLE_GRAY = 128
+
+_ORIENTATION_TAG = 0x0112  # EXIF 2.3, section 4.6.4
+
+
+class Undecodable(Exception):  # noqa: N818 - the word that reports show
+    """Bytes that give no picture.
+
+    Attributes:
+        reason: Why, in words for people; it quotes nothing that the file says.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Picture:
+    """A decoded picture. Each view is made when it is first asked for, and kept; nobody may change one.
+
+    Where a picture is transparent, all views but `image` show it on a middle gray: on white a white mug would be
+    gone, and what hides under transparent pixels is arbitrary.
+
+    Attributes:
+        image: RGB, or RGBA where at least one pixel is not opaque; 8 bits a channel, sRGB, upright, no metadata.
+        format: What the file is: ``png``, ``jpeg``, ``webp`` or ``avif``.
+        mode: Pillow's name of the file's own pixels, such as ``CMYK`` or ``P``.
+        frames: Number of pictures in the file; only the first one is read.
+        size_bytes: Length of the file.
+        has_alpha: Whether the file can hold transparent pixels, even if it has none.
+        notes: What was ignored in the file, in words for people: a broken profile, data behind the end.
+    """
+
+    def __init__(
+        self,
+        image: Image,
+        *,
+        file_format: str,
+        mode: str,
+        frames: int,
+        size_bytes: int,
+        has_alpha: bool,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.image = image
+        self.format = file_format
+        self.mode = mode
+        self.frames = frames
+        self.size_bytes = size_bytes
+        self.has_alpha = has_alpha
+        self.notes = notes
+        self._shrunk: dict[tuple[str, int], Image] = {}
+
+    @property
+    def width_px(self) -> int:
+        """Width as it is looked at, after the turn that EXIF asks for."""
+        return self.image.width
+
+    @property
+    def height_px(self) -> int:
+        """Height as it is looked at, after the turn that EXIF asks for."""
+        return self.image.height
+
+    @cached_property
+    def luma(self) -> Image:
+        """Brightness by ITU-R BT.601, 0 to 255: a Pillow image of mode L."""
+        return _on_gray(self.image).convert("L") if self.image.mode == "RGBA" else self.image.convert("L")
+
+    @cached_property
+    def gray(self) -> NDArray[np.uint8]:
+        """`luma` as an array of shape (height_px, width_px), read-only."""
+        import numpy as np
+
+        return np.asarray(self.luma)
+
+    @cached_property
+    def small(self) -> Image:
+        """RGB, shrunk by a whole factor until no side is longer than 256 px; each pixel is the mean of a block."""
+        factor = -(-max(self.image.size) // SMALL_PX)
+        if factor == 1:
+            return _on_gray(self.image)
+        return _on_gray(self.image.reduce((min(factor, self.width_px), min(factor, self.height_px))))
+
+    def shrunk(self, long_edge_px: int) -> Image:
+        """RGB, shrunk until no side is longer; each pixel is the mean of an area. Smaller pictures stay as they are."""
+        return self._shrunk_once("RGB", long_edge_px, self.small if long_edge_px <= SMALL_PX // 2 else None)
+
+    def luma_shrunk(self, long_edge_px: int) -> Image:
+        """`luma`, shrunk in the same way."""
+        return self._shrunk_once("L", long_edge_px, self.luma)
+
+    def _shrunk_once(self, mode: str, long_edge_px: int, source: Image | None) -> Image:
+        if (mode, long_edge_px) not in self._shrunk:
+            self._shrunk[mode, long_edge_px] = _shrunk(source or _on_gray(self.image), long_edge_px)
+        return self._shrunk[mode, long_edge_px]
+
+    @cached_property
+    def transparent_share(self) -> float:
+        """Share of the pixels that are more than half transparent, 0 to 1."""
+        if self.image.mode != "RGBA":
+            return 0.0
+        return sum(self.image.getchannel("A").histogram()[:128]) / (self.width_px * self.height_px)
+
+
+def _on_gray(image: Image) -> Image:
+    from PIL import Image as Pillow
+
+    if image.mode == "RGB":
+        return image
+    canvas = Pillow.new("RGB", image.size, (MIDDLE_GRAY,) * 3)
+    canvas.paste(image, mask=image)
+    return canvas
+
+
+def _shrunk(image: Image, long_edge_px: int) -> Image:
+    from PIL.Image import Resampling
+
+    scale = long_edge_px / max(image.size)
+    if scale >= 1:
+        return image
+    width_px, height_px = (max(1, round(side * scale)) for side in image.size)
+    # The mean of an area, as a coarser sensor would see it; with this gap, whole factors take the fast way.
+    return image.resize((width_px, height_px), Resampling.BOX, reducing_gap=1.0)
+
+
+def open_picture(data: bytes, *, most_pixels: int = MOST_PIXELS, most_bytes: int = MOST_BYTES) -> Picture:
+    """Decode a picture file, trusting nothing in it.
+
+    Args:
+        data: The whole file: PNG, JPEG, WebP or AVIF, whatever its name says.
+        most_pixels: Largest number of pixels that is decoded, up to 178 million, which Pillow never exceeds.
+        most_bytes: Largest file that is looked at.
+
+    Raises:
+        Undecodable: If there is no picture within these limits. No other exception comes out of hostile bytes.
+    """
+    if len(data) > most_bytes:
+        raise Undecodable(f"the file has {len(data):,} bytes, more than {most_bytes:,}")
+    try:
+        file_format = format_of(data)
+        end = end_of_picture(data, file_format)
+    except ValueError as error:
+        raise Undecodable(str(error)) from error
+    # Decoders raise what they like (SyntaxError, struct.error, zlib.error, MemoryError, AttributeError, ...), and a
+    # new version may add to it. Here is the one border where all of it becomes an answer about this one file.
+    try:
+        return _decode(data, file_format, end, most_pixels)
+    except Undecodable:
+        raise
+    except Exception as error:
+        raise Undecodable(_reason(error, file_format, is_whole=end is not None)) from error
+
+
+def _decode(data: bytes, file_format: str, end: int | None, most_pixels: int) -> Picture:
+    from PIL import Image as Pillow
+
+    notes = []
+    # Pillow warns about broken EXIF data and large pictures: here, the one does not matter and the other is checked.
+    with warnings.catch_warnings(action="ignore"), Pillow.open(BytesIO(data), formats=(file_format.upper(),)) as opened:
+        _check_size(opened.size, most_pixels)
+        _fit_color_key(opened)
+        opened.load()
+        frames = getattr(opened, "n_frames", 1)
+        further_frames = file_format == "jpeg" and frames > 1  # MPO: whole JPEG files, one behind the other
+        if end is None:
+            notes.append("the file ends before its end mark, but behind its last pixel")
+        elif end < len(data) and not further_frames:
+            notes.append(f"{len(data) - end:,} bytes behind the end of the picture were ignored")
+        try:
+            image = to_srgb(opened, opened.info.get("icc_profile"))
+        except BrokenProfile as error:
+            notes.append(f"the color profile was ignored: {error}")
+            image = to_srgb(opened, None)
+        return Picture(
+            _upright(image, opened, notes),
+            file_format=file_format,
+            mode=opened.mode,
+            frames=frames,
+            size_bytes=len(data),
+            has_alpha=opened.has_transparency_data,
+            notes=tuple(notes),
+        )
+
+
+def _check_size(size: tuple[int, int], most_pixels: int) -> None:
+    width_px, height_px = size
+    if min(size) < 1:
+        raise Undecodable(f"the picture is {width_px} x {height_px} px, which is nothing")
+    if max(size) > MOST_SIDE_PX:
+        raise Undecodable(f"the picture is {width_px} x {height_px} px, and a side may have {MOST_SIDE_PX:,} at most")
+    if width_px * height_px > most_pixels:
+        raise Undecodable(f"the picture is {width_px} x {height_px} px, more than {most_pixels:,} pixels")
+
+
+def _fit_color_key(opened: ImageFile) -> None:
+    # A PNG can name one color as transparent. Pillow scales pixels of 2, 4 and 16 bits to 8, but not that color.
+    if opened.format != "PNG" or "transparency" not in opened.info or not opened.tile:
+        return
+    key, raw_mode = opened.info["transparency"], opened.tile[0].args
+    if raw_mode in ("L;2", "L;4"):
+        opened.info["transparency"] = key * (85 if raw_mode == "L;2" else 17)
+    elif raw_mode == "RGB;16B":
+        opened.info["transparency"] = tuple(channel >> 8 for channel in key)
+
+
+def _upright(image: Image, opened: ImageFile, notes: list[str]) -> Image:
+    from PIL.Image import Transpose
+
+    try:
+        orientation = opened.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # parsed from hostile bytes, like the picture itself, but not needed for it
+        notes.append("the EXIF data was ignored: it cannot be read")
+        return image
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    turn = turns.get(orientation) if isinstance(orientation, int) else None
+    return image if turn is None else image.transpose(turn)
+
+
+def _reason(error: Exception, file_format: str, *, is_whole: bool) -> str:
+    from PIL import UnidentifiedImageError
+    from PIL.Image import DecompressionBombError
+
+    name = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP", "avif": "AVIF"}[file_format]
+    message = str(error).lower()
+    if isinstance(error, DecompressionBombError):
+        return f"the {name} file would unpack to more pixels than Pillow allows"
+    if isinstance(error, MemoryError):
+        return f"the {name} file needs more memory than there is"
+    if "decompressed data too large" in message or "too much memory" in message:
+        return f"the {name} file has a text or a color profile that unpacks to more than Pillow allows"
+    if not is_whole or isinstance(error, EOFError) or "truncated" in message:
+        return f"the {name} file is cut off before the end of the picture"
+    if isinstance(error, UnidentifiedImageError):
+        return f"the {name} file is damaged: its header cannot be read"
+    return f"the {name} file is damaged: its pixels cannot be read ({type(error).__name__})"

@@ -1,0 +1,97 @@
+"""Which of the good pictures do not go together with the others: near-duplicates, and odd colors in a group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from imagemake.config.similarity import NearDuplicates
+from imagemake.plan.state import Policy, State
+from imagemake.plugins.measures import Value
+from imagemake.stages.validate.consistency import colored, odd_ones
+from imagemake.stages.validate.earlier_releases import Shown
+
+if TYPE_CHECKING:
+    from imagemake.plan.reviews import Review
+
+
+def repeats(good: Sequence[State], policy: Policy, reviews: Mapping[str, Review]) -> dict[str, str]:
+    """Find which of the good pictures are nearly one of an earlier release: their names, each to what it repeats."""
+    if policy.duplicates is None or policy.earlier is None:
+        return {}
+    pictures = {state.request.name: _phash(state) for state in good if state.key not in reviews}
+    new = [
+        Shown(
+            name=state.request.name,
+            key=state.key,
+            model=state.request.model or state.recipe.model,
+            hash=str(found["hash"]),
+            colors=str(found["colors"]),
+        )
+        for state in good
+        if (found := pictures.get(state.request.name))
+    ]
+    limits = policy.duplicates
+    return policy.earlier.repeated_by(
+        new, limits.max_distance_bits, limits.max_color_levels, within_models=policy.compares_models
+    )
+
+
+def near_duplicates(
+    kept: Sequence[State], good: Sequence[State], policy: Policy, reviews: Mapping[str, Review]
+) -> dict[str, str]:
+    """Find which of the good pictures are nearly another one: their names, each to the name that stays."""
+    if policy.duplicates is None or not good:
+        return {}
+    models = {state.request.model for state in good} if policy.compares_models else {None}
+    found: dict[str, str] = {}
+    for model in models:
+        of_model, good_of_model = (
+            [state for state in states if model in (None, state.request.model)] for states in (kept, good)
+        )
+        found |= _near_duplicates_among(of_model, good_of_model, policy.duplicates, reviews)
+    return found
+
+
+def _near_duplicates_among(
+    kept: Sequence[State], good: Sequence[State], limits: NearDuplicates, reviews: Mapping[str, Review]
+) -> dict[str, str]:
+    approved = [state for state in good if state.key in reviews]
+    others = sorted((state for state in good if state.key not in reviews), key=lambda state: state.request.name)
+    order = [state for state in (*kept, *approved, *others) if _phash(state)]
+    import numpy as np
+
+    from imagemake.stages.validate.near_duplicates import near_duplicates_of_earlier
+
+    hashes = [int(str(_phash(state)["hash"]), 16) for state in order]
+    colors = [list(bytes.fromhex(str(_phash(state)["colors"]))) for state in order]
+    dropped = near_duplicates_of_earlier(
+        np.array(hashes, dtype=np.uint64),
+        limits.max_distance_bits,
+        colors=np.array(colors, dtype=np.uint8).reshape(len(order), -1) if order else None,
+        max_color_levels=limits.max_color_levels,
+    )
+    protected = {state.request.name for state in (*kept, *approved)}
+    return {
+        order[index].request.name: order[of].request.name
+        for index, of in dropped.items()
+        if order[index].request.name not in protected
+    }
+
+
+def odd_colors(
+    kept: Sequence[State], good: Sequence[State], policy: Policy, reviews: Mapping[str, Review]
+) -> dict[str, str]:
+    """Find which of the good pictures have other colors than their groups: their names, each with the words for it."""
+    if policy.consistency is None or not good:
+        return {}
+    by = policy.consistency.by
+    seen = [colored(state.request.name, state.request.variables, state.measured, by) for state in (*kept, *good)]
+    found = odd_ones([picture for picture in seen if picture is not None], policy.consistency)
+    doubtful = {state.request.name for state in good if state.key not in reviews}
+    return {name: words for name, words in found.items() if name in doubtful}
+
+
+def _phash(state: State) -> Mapping[str, Value]:
+    found = next((values for identity, values in state.measured.items() if identity.startswith("phash@")), {})
+    return found if "hash" in found else {}  # without one, it failed on this picture, and a person approved it

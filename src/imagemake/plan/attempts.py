@@ -1,0 +1,38 @@
+"""What next, after a failed attempt: another seed and a patched prompt, so a recipe and a key of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from imagemake.core.recipe import Recipe, derive_seed
+
+if TYPE_CHECKING:
+    from imagemake.plan.reviews import Review
+
+
+def recipe_of_attempt(first: Recipe, attempt: int, failed_for: Sequence[str], patches: Mapping[str, str]) -> Recipe:
+    """Return the recipe of one attempt.
+
+    Args:
+        first: The request's own recipe, which is attempt 0.
+        attempt: From 0.
+        failed_for: Reason codes of all earlier attempts, in their order; each one's patch is appended once.
+        patches: Text to append to the prompt, by reason code (``tone.contrast``) or by its first part (``tone``).
+    """
+    if attempt == 0:
+        return first
+    patched = " ".join([first.prompt, *patches_for(failed_for, patches)])
+    return replace(first, prompt=patched, seed=derive_seed(first.seed, "attempt", attempt))
+
+
+def patches_for(codes: Iterable[str], patches: Mapping[str, str]) -> list[str]:
+    """Return the texts to append for some reasons, each once, in the order of the reasons."""
+    found = (patches.get(code, patches.get(code.partition(".")[0])) for code in codes)
+    return list(dict.fromkeys(text for text in found if text))
+
+
+def edited_prompt(prompt: str, review: Review) -> str:
+    """Return the prompt that a person asked for instead of the one whose picture they saw."""
+    return review.prompt.strip() or " ".join(part for part in (prompt, review.patch.strip()) if part)

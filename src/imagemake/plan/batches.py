@@ -1,0 +1,224 @@
+"""What a run must do: which requests are open, and in which batches they go."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from imagemake.config.campaign import Campaign
+from imagemake.core.fingerprint import fingerprint
+from imagemake.core.problems import Problem, UserError
+from imagemake.plan.call_modes import divide, job_size
+from imagemake.plan.candidates import Rivalry
+from imagemake.plan.inventory import Inventory
+from imagemake.plan.requests.expand import sample, within
+from imagemake.plan.requests.file_names import FileNames
+from imagemake.plan.requests.model_choice import MODEL
+from imagemake.plan.requests.request import Request
+from imagemake.plan.state import OPEN, Policy, Stage, State
+from imagemake.stages.postprocess.job import finish_keys, finishing_digests
+from imagemake.stages.validate.earlier_releases import earlier_pictures
+from imagemake.store.items import Item, table_bytes, write_table
+
+ID_DIGITS = 16
+ALL = "all"
+PILOT = "pilot"
+SMALL = "small"
+IMAGE = "image/"
+# Sections that change nothing of what a release shows.
+NOT_SHOWN = ("limits", "batch_size", "alerts", "gates", "store", "publish")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one job of each stage handles.
+
+    Attributes:
+        id: Names the stage that it starts at and the hash of what is in it: ``generate-3fa9c1d2e4b5a697``.
+        items: In the order of their names.
+    """
+
+    id: str
+    items: tuple[Item, ...]
+
+
+def policy_of(campaign: Campaign) -> Policy:
+    """Return what of a campaign decides where a request stands.
+
+    Raises:
+        UserError: If the manifest of an earlier release is missing or cannot be read.
+    """
+    finishing = finishing_digests(campaign.postprocess)
+    duplicates = campaign.validation.near_duplicates or None
+    return Policy(
+        checks=campaign.validation.all_checks(),
+        formats=campaign.validation.formats,
+        size_as_requested=campaign.validation.size == "requested",
+        measures=[measure.identity for measure in campaign.validation.measures_needed()],
+        duplicates=duplicates,
+        earlier=earlier_pictures(duplicates.earlier) if duplicates and duplicates.earlier else None,
+        consistency=campaign.validation.consistency,
+        compares_models=MODEL in campaign.variables,
+        most_attempts=campaign.attempts.most,
+        patches=campaign.attempts.patches,
+        hold_unknown=campaign.limits.unknown == "hold",
+        finish_keys=lambda raw_digest: finish_keys(raw_digest, finishing),
+        rivalry=Rivalry(campaign.candidates.n, campaign.candidates.best),
+    )
+
+
+def requests_of_scope(campaign: Campaign, requests: Sequence[Request], scope: str) -> list[Request]:
+    """Return the requests that a target is about.
+
+    Args:
+        campaign: The campaign.
+        requests: All of its requests.
+        scope: ``all``, ``pilot``, ``small``, or ``image/`` and a file name.
+
+    Raises:
+        UserError: If no request has that file name.
+    """
+    if scope == ALL:
+        return list(requests)
+    if scope in (PILOT, SMALL):
+        names = within(campaign, requests)
+        chosen_from = [request for request in requests if request.name in names]
+        size = campaign.pilot.size if scope == PILOT else max(campaign.pilot.size, campaign.small.size)
+        return sample(chosen_from, size, campaign.variables)
+    file_name = scope.removeprefix(IMAGE)
+    file_names = FileNames(campaign)
+    found = [request for request in requests if file_name in file_names.of(request).values()]
+    if not found:
+        example = ", ".join(file_names.of(requests[0]).values())
+        remedy = f"Names are made from {campaign.name!r} and the catalog, such as {example}."
+        raise UserError(Problem(f"results/images/{file_name}", "no request makes this file", remedy))
+    return found
+
+
+def open_states(states: Sequence[State], names: Collection[str]) -> list[State]:
+    """Return what a run can do something about: of several requests with one key, one, because it serves them all."""
+    first: dict[tuple[Stage, str], State] = {}
+    wanted = (state for state in states if state.request.name in names)
+    for one in chain.from_iterable(state.to_do for state in wanted):
+        first.setdefault((one.stage, one.key), one)
+    return list(first.values())
+
+
+def batches_of(
+    states: Sequence[State],
+    campaign: Campaign,
+    tried: Callable[[str], int],
+    size: int,
+    submission_of: Mapping[str, str],
+) -> list[Batch]:
+    """Divide open requests into batches, by the stage that they start at.
+
+    Args:
+        states: Open ones.
+        campaign: Part of each batch's name, so that a batch with other settings is another one.
+        tried: Calls made for a key so far: a batch that failed as a whole must have another name the next time.
+        size: Most items a batch, where each is asked for by itself.
+        submission_of: The open submission that a key waits in.
+    """
+    # Measures of another version, or by other weights, make other tables of the same pictures.
+    measures = [measure.identity for measure in campaign.validation.measures_needed()]
+    settings = fingerprint([campaign.model_dump(mode="json"), measures])
+    columns = campaign.validation.columns_needed()
+    found = []
+    for stage in OPEN:
+        items = [item_of(state, columns) for state in states if state.stage is stage]
+        is_first = stage is Stage.GENERATE
+        for part in _generated(items, campaign, size, submission_of) if is_first else _parts(items, size):
+            calls = [tried(item.key) for item in part] if stage is Stage.GENERATE else []
+            content = hashlib.sha256(f"{settings} {calls} ".encode() + table_bytes(part))
+            found.append(Batch(f"{stage}-{content.hexdigest()[:ID_DIGITS]}", tuple(part)))
+    return found
+
+
+def batch_size(n_open: int, most: int, least: int = 20, parts: int = 8) -> int:
+    """Return how many items a batch has: enough batches for all cores, none so small that its start costs more.
+
+    Args:
+        n_open: Items in all.
+        most: The campaign's ``batch_size``.
+        least: Items that are worth a job.
+        parts: Batches to aim for.
+    """
+    return min(most, max(least, -(-n_open // parts)))
+
+
+def item_of(state: State, columns: Collection[str] = ()) -> Item:
+    """Return a request as an item of a batch.
+
+    Args:
+        state: Where it stands.
+        columns: Whose values go along, for checks that compare with them.
+    """
+    variables = state.request.variables
+    return Item(
+        name=state.request.name,
+        attempt=state.attempt,
+        recipe=state.recipe,
+        key=state.key,
+        why=state.why,
+        variables={column: variables[column] for column in columns if column in variables},
+        raw=state.raw,
+        measures=state.measured,
+        finish_key=state.finish_key,
+        model="" if state.request.model == state.recipe.model else state.request.model,
+    )
+
+
+def release_digest(states: Sequence[State], campaign: Campaign) -> str:
+    """Return a digest of all that a release shows: equal digests mean that it need not be written again."""
+    content = hashlib.sha256(fingerprint(campaign.model_dump(mode="json", exclude=set(NOT_SHOWN))).encode())
+    for state in states:
+        finished = state.finished.digest if state.finished else ""
+        shown = (state.request.name, state.key, state.stage, finished, *map(str, state.reasons), state.request.row)
+        content.update(repr(shown).encode())
+        if state.further:
+            content.update(repr([(label, held.digest) for label, held in state.further.items()]).encode())
+        if state.review:  # the file itself tells it
+            content.update(repr((state.review.decision, state.review.note)).encode())
+        if state.request.attached.references:
+            content.update(repr((state.request.attached.references, state.request.attached.mask)).encode())
+    return content.hexdigest()
+
+
+def counts(states: Sequence[State]) -> Mapping[Stage, int]:
+    """Count requests by where they stand."""
+    found = dict.fromkeys(Stage, 0)
+    for state in states:
+        found[state.stage] += 1
+    return found
+
+
+def write_batches(states: Sequence[State], campaign: Campaign, inventory: Inventory, work: Path) -> list[Batch]:
+    """Divide open requests into batches and write those that are not there yet, under ``work/batches/``."""
+
+    def tried(key: str) -> int:
+        history = inventory.journal.keys.get(key)
+        return history.calls if history else 0
+
+    size = batch_size(len(states), campaign.batch_size)
+    batches = batches_of(states, campaign, tried, size, inventory.submission_of)
+    for batch in batches:
+        path = work / "batches" / f"{batch.id}.jsonl"
+        if not path.exists():
+            write_table(path, batch.items)
+    return batches
+
+
+def _generated(
+    items: Sequence[Item], campaign: Campaign, size: int, submission_of: Mapping[str, str]
+) -> Iterator[Sequence[Item]]:
+    for together in divide(items, campaign, submission_of):
+        yield from _parts(together, job_size(together, campaign, size, submission_of))
+
+
+def _parts(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

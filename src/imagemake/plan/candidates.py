@@ -1,0 +1,48 @@
+"""Several pictures of each attempt, of which the best one goes on: what they are, and which is the best."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from imagemake.core.recipe import Recipe, derive_seed
+from imagemake.plugins.measures import Value
+
+NOT_BEST = "not_best"
+
+
+@dataclass(frozen=True, slots=True)
+class Rivalry:
+    """How many candidates an attempt has, and what the best one is.
+
+    Attributes:
+        n: Pictures of each attempt.
+        weights: Of quantities in the score; a negative one counts against a picture.
+    """
+
+    n: int = 1
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    def recipes(self, recipe: Recipe) -> list[Recipe]:
+        """Return the recipes of an attempt's candidates: the first is the attempt's own, the others differ in seed."""
+        others = (replace(recipe, seed=derive_seed("candidate", recipe.seed, i)) for i in range(1, self.n))
+        return [recipe, *others]
+
+    def score(self, values: Mapping[str, Value]) -> float:
+        """Return the weighted sum of a picture's quantities; what was not read from it counts as nothing."""
+        return sum(weight * _number(values.get(name)) for name, weight in self.weights.items())
+
+
+def ranked(scores: Iterable[tuple[bool, float]]) -> list[int]:
+    """Return the places of candidates, the best one first.
+
+    Args:
+        scores: Of each, whether a person approved it, which outweighs every score, and its score. Of equals, the
+            earlier one is better.
+    """
+    order = sorted(((not approved, -score, place) for place, (approved, score) in enumerate(scores)))
+    return [place for *_, place in order]
+
+
+def _number(value: Value | None) -> float:
+    return 0.0 if value is None or isinstance(value, str) else float(value)

@@ -1,0 +1,67 @@
+"""What pictures will cost: known from prices, learned from earlier calls, or not known, and then told so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imagemake.config.models import Model, estimate_usd
+
+if TYPE_CHECKING:
+    from imagemake.core.recipe import Recipe
+    from imagemake.plan.learned_costs import LearnedCosts
+
+
+@dataclass(slots=True)
+class Estimate:
+    """A sum over pictures.
+
+    Attributes:
+        pictures: How many.
+        usd: What those with a known or a learned cost will cost.
+        learned: For how many the cost is what earlier calls cost.
+        unknown: For how many nobody knows.
+    """
+
+    pictures: int = 0
+    usd: float = 0.0
+    learned: int = 0
+    unknown: int = 0
+
+    def add(self, model: Model | None, recipe: Recipe, learned: LearnedCosts, *, batch: bool) -> None:
+        """Count one more picture.
+
+        Args:
+            model: What is known of its model.
+            recipe: Its recipe.
+            learned: What earlier calls cost.
+            batch: Whether it is asked for in a batch.
+        """
+        usd = estimate_usd(model, recipe, batch=batch) if model else None
+        if model and usd is None:
+            usd = learned.mean_usd(model, recipe, batch=batch)
+            self.learned += usd is not None
+        self.pictures += 1
+        self.usd += usd or 0.0
+        self.unknown += usd is None
+
+    def __add__(self, other: Estimate) -> Estimate:
+        return Estimate(
+            self.pictures + other.pictures,
+            self.usd + other.usd,
+            self.learned + other.learned,
+            self.unknown + other.unknown,
+        )
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it is known to cost nothing."""
+        return not self.usd and not self.unknown
+
+    def __str__(self) -> str:
+        if self.is_free:
+            return "none"
+        parts = [f"about ${self.usd:,.2f}"] if self.unknown < self.pictures else []
+        if self.unknown:
+            parts.append(f"unknown for {self.unknown:,} picture{'' if self.unknown == 1 else 's'}")
+        return " and ".join(parts)

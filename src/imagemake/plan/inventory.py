@@ -1,0 +1,150 @@
+"""What there is already: pictures, measures, finished pictures, and what the journal says about keys that have none.
+
+Listings tell what the store holds; measures and failed finishings are remembered in the tables under ``work/``, which
+may be deleted at any time, and in those of ``store/measures``, which a clone brings along; the journal is only read
+when a picture is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from imagemake.config.fields import MAIN
+from imagemake.plan.learned_costs import LearnedCosts
+from imagemake.store.items import Failure, Measured, read_rows
+from imagemake.store.journal import Outcome, read_calls
+from imagemake.store.store import Held, Store
+from imagemake.store.submissions import Submission, Submissions
+
+
+@dataclass(slots=True)
+class KeyHistory:
+    """What the journal says about one key.
+
+    Attributes:
+        calls: Calls made for it.
+        unknown: Calls whose outcome is unknown: each may have been billed.
+        unknown_usd: What these can have cost at most; None where nobody knows.
+        last: How the last call ended.
+        last_at: When it was sent, ISO 8601 in UTC.
+        message: What the provider said at last.
+        was_made: Whether a picture once came.
+    """
+
+    calls: int = 0
+    unknown: int = 0
+    unknown_usd: Decimal | None = Decimal(0)
+    last: Outcome = Outcome.UNKNOWN
+    last_at: str = ""
+    message: str = ""
+    was_made: bool = False
+
+
+@dataclass(slots=True)
+class JournalFacts:
+    """What the journal says, by key and by name."""
+
+    keys: dict[str, KeyHistory] = field(default_factory=dict)
+    last_recipe: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # first attempts only, by request name
+    costs: LearnedCosts = field(default_factory=LearnedCosts)
+
+
+class Inventory:
+    """What there is when it is made; what comes later is not seen.
+
+    Args:
+        store: The store.
+        work: The folder of tables, usually ``work/``.
+    """
+
+    def __init__(self, store: Store, work: Path) -> None:
+        self.store = store
+        self.raw: dict[str, Held] = store.raw.index()
+        self.finished: dict[str, Held] = store.finished.index()
+        self._work = work
+
+    @cached_property
+    def submissions(self) -> tuple[Submission, ...]:
+        """What was handed to a provider as a batch and not yet collected."""
+        return tuple(Submissions(self.store.root).all())
+
+    @cached_property
+    def submission_of(self) -> Mapping[str, str]:
+        """Which submission a key waits in."""
+        return {key: submission.id for submission in self.submissions for key in submission.calls.values()}
+
+    @cached_property
+    def measures(self) -> dict[str, dict[str, Any]]:
+        """What was read from each raw picture: by its digest, then by measure identity."""
+        found: dict[str, dict[str, Any]] = {}
+        for path in self._tables("validated"):
+            for row in read_rows(path):
+                if "raw" in row and "measures" in row:
+                    found.setdefault(row["raw"]["digest"], {}).update(row["measures"])
+        return found
+
+    @cached_property
+    def unfinishable(self) -> dict[str, Failure]:
+        """Why a raw picture could not be finished, by the key that its finished picture would have."""
+        return self._finishings[0]
+
+    @cached_property
+    def once_finished(self) -> dict[str, set[str]]:
+        """Outputs that raw pictures were finished for before, with whatever steps, by the raw picture's digest."""
+        return self._finishings[1]
+
+    @cached_property
+    def _finishings(self) -> tuple[dict[str, Failure], dict[str, set[str]]]:
+        failures: dict[str, Failure] = {}
+        outputs: dict[str, set[str]] = {}
+        for path in self._tables("finished"):
+            for row in read_rows(path):
+                if "finished" in row:
+                    outputs.setdefault(row["raw"]["digest"], set()).add(MAIN)
+                elif "finish_key" in row:
+                    failures[row["finish_key"]] = Failure(**row["failure"])
+                for label, one in row.get("further", {}).items():
+                    if "finished" in one:
+                        outputs.setdefault(row["raw"]["digest"], set()).add(label)
+                    else:
+                        failures[one["key"]] = Failure(**one["failure"])
+        return failures, outputs
+
+    def _tables(self, stage: str) -> list[Path]:
+        return [*sorted(self.store.measures_folder.glob("*.jsonl")), *sorted((self._work / stage).glob("*.jsonl"))]
+
+    @cached_property
+    def journal(self) -> JournalFacts:
+        """What the journal says; read only when it is asked for, because it holds a record of every call ever made."""
+        facts = JournalFacts()
+        for call in read_calls(self.store.journal_folder):
+            history = facts.keys.setdefault(call.sent["key"], KeyHistory())
+            history.calls += 1
+            if call.outcome is Outcome.UNKNOWN:
+                history.unknown += 1
+                history.unknown_usd = _added(history.unknown_usd, call.sent.get("worst_usd"))
+            history.last, history.last_at = call.outcome, call.sent["at"]
+            history.message = (call.closed or {}).get("message", "")
+            facts.costs.add(call)
+            history.was_made |= call.outcome in (Outcome.MADE, Outcome.SHARED)
+            if call.sent["attempt"] == 0:
+                facts.last_recipe[call.sent["name"]] = call.sent["recipe"]
+        return facts
+
+    def measured(self, raw: Held) -> Measured:
+        """Return what was read from a raw picture so far."""
+        return self.measures.get(raw.digest, {})
+
+    @cached_property
+    def damaged(self) -> set[str]:
+        """Keys of raw pictures that were found damaged and moved aside."""
+        return {path.name.partition(".")[0] for path in (self.store.root / "damaged" / "raw").glob("*.*.*")}
+
+
+def _added(total_usd: Decimal | None, more_usd: float | None) -> Decimal | None:
+    return None if total_usd is None or more_usd is None else total_usd + Decimal(str(more_usd))

@@ -1,0 +1,1 @@
+"""From a catalog to requests: rendering, names, references, selection."""

@@ -1,0 +1,250 @@
+"""Reading catalogs: CSV, JSON and JSON Lines, with every mistake in them told at once."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imagemake.config.fields import TAKE, normal
+from imagemake.config.parameters import PREFIX
+from imagemake.core.problems import Problem, UserError
+from imagemake.core.secrets import shown
+from imagemake.core.text import forbidden_character, scalar_text, with_plain_line_ends
+from imagemake.plan.requests.references import REFERENCES, SEPARATOR
+
+_UTF8 = "Save the file as UTF-8 (in a spreadsheet: export as 'CSV UTF-8')."
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One subject.
+
+    Attributes:
+        number: As a user counts it in the file, from 1: the line in CSV and JSON Lines, the element in JSON.
+        values: By column; blanks around values are gone, line ends are line feeds, and an empty cell is an empty text.
+    """
+
+    number: int
+    values: Mapping[str, str]
+
+
+def read_catalog(path: str | Path) -> list[Row]:
+    """Read a catalog; its suffix says what it is.
+
+    Args:
+        path: A .csv, .json, or .jsonl file in UTF-8, with or without a byte order mark.
+
+    Returns:
+        One row or more, all with the same columns.
+
+    Raises:
+        UserError: If anything is wrong: every mistake at once, each with its row or line.
+    """
+    reader = _Reader(str(path))
+    rows = reader.read(Path(path))
+    if not rows and not reader.problems:
+        reader.tell(None, "the catalog has no rows.", "Write one row a subject.")
+    if reader.problems:
+        raise UserError(reader.problems)
+    return rows
+
+
+class _Reader:
+    """Reads one file and collects what is wrong with it."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.problems: list[Problem] = []
+
+    def tell(self, place: str | int | None, what: str, remedy: str) -> None:
+        """Collect a problem; a number is that of a row."""
+        place = f"row {place}" if isinstance(place, int) else place
+        self.problems.append(Problem(f"{self.path}, {place}" if place else self.path, what, remedy))
+
+    def read(self, path: Path) -> list[Row]:
+        readers: dict[str, Callable[[str], list[Row]]] = {".csv": self._csv, ".json": self._json, ".jsonl": self._jsonl}
+        read = readers.get(path.suffix.lower())
+        if read is None:
+            self.tell(None, "this is no catalog.", f"Give a file that ends in one of {', '.join(readers)}.")
+            return []
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            self.tell(None, f"the catalog cannot be read: {error.strerror}.", "Give the path of the file in catalog.")
+            return []
+        text = self._decoded(data)
+        return [] if text is None else read(text)
+
+    def _decoded(self, data: bytes) -> str | None:
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            self.tell(None, "the file is in UTF-16.", _UTF8)
+            return None
+        data = data.removeprefix(codecs.BOM_UTF8)
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            pass
+        offset = 0
+        for number, line in enumerate(data.split(b"\n"), start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                what = f"byte 0x{line[error.start]:02x} at offset {offset + error.start} is not UTF-8."
+                self.tell(f"line {number}", what, _UTF8)
+            offset += len(line) + 1
+        return data.decode(errors="replace")  # to find what else is wrong
+
+    def _csv(self, text: str) -> list[Row]:
+        lines = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
+        rows, columns, end = list[Row](), list[str](), 0
+        must_check = forbidden_character(text) is not None
+        try:
+            for cells in lines:
+                number, end = end + 1, lines.line_num
+                if not any(cells):
+                    continue  # spreadsheets leave such lines behind
+                if not columns:
+                    columns = self._header(number, cells)
+                elif values := self._csv_values(number, columns, cells):
+                    if must_check:
+                        self._check_cells(number, values)
+                    rows.append(Row(number, values))
+        except csv.Error as error:
+            remedy = (
+                'Write a quote inside of quotes twice (""), and close every quote. Nothing after this row was read.'
+            )
+            self.tell(end + 1, f"this is no CSV: {error}.", remedy)
+        return rows
+
+    def _csv_values(self, number: int, columns: list[str], cells: list[str]) -> dict[str, str]:
+        if len(cells) != len(columns):
+            what = f"there are {len(cells)} cells, but {len(columns)} columns."
+            self.tell(number, what, "Add or remove commas; put a value that holds a comma in quotes.")
+            return {}
+        return dict(zip(columns, map(_clean, cells), strict=True))
+
+    def _header(self, number: int, cells: list[str]) -> list[str]:
+        columns = [normal(cell) for cell in cells]
+        if len(columns) == 1 and (separator := next((s for s in ";\t" if s in columns[0]), None)):
+            self.tell(
+                number, f"the columns are separated by {separator!r}.", "Save the file with commas between cells."
+            )
+        for position, column in enumerate(columns, start=1):
+            if not column:
+                self.tell(number, f"column {position} has no name.", "Name it, or remove the column.")
+            elif column in columns[: position - 1]:
+                self.tell(number, f"there are two columns {column!r}.", "Rename or remove one.")
+            else:
+                self._check_column(number, column)
+        return columns
+
+    def _json(self, text: str) -> list[Row]:
+        try:
+            found = json.loads(text, object_pairs_hook=_Pairs)
+        except json.JSONDecodeError as error:
+            self.tell(f"line {error.lineno}", f"broken JSON at column {error.colno}: {error.msg}.", "Correct the JSON.")
+            return []
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits, or deep nesting
+            self.tell(None, f"this JSON cannot be read: {error}.", "Write a list of flat objects.")
+            return []
+        if not isinstance(found, list) or isinstance(found, _Pairs):
+            self.tell(None, "the file holds no list.", "Write a list of objects: [{...}, {...}].")
+            return []
+        return self._aligned([(number, self._flat(number, item)) for number, item in enumerate(found, start=1)])
+
+    def _jsonl(self, text: str) -> list[Row]:
+        found = []
+        for number, line in enumerate(text.split("\n"), start=1):
+            if not line.strip():
+                continue
+            try:
+                found.append((number, self._flat(number, json.loads(line, object_pairs_hook=_Pairs))))
+            except json.JSONDecodeError as error:
+                self.tell(
+                    number, f"broken JSON at column {error.colno}: {error.msg}.", "Write one whole object a line."
+                )
+            except (ValueError, RecursionError) as error:
+                self.tell(number, f"this JSON cannot be read: {error}.", "Write one flat object a line.")
+        return self._aligned(found)
+
+    def _flat(self, number: int, item: Any) -> dict[str, str]:
+        """Turn one element into cells; `parameters: {size: ...}` becomes `parameters.size`."""
+        values: dict[str, str] = {}
+        if not isinstance(item, _Pairs):
+            self.tell(number, f"{shown(item)} is no object.", 'Write an object: {"column": "value"}.')
+            return values
+        for key, value in _with_nested_parameters(item):
+            column = normal(key)
+            if column in values:
+                self.tell(number, f"column {column!r} is there twice.", "Remove one.")
+            elif column == REFERENCES and _is_paths(value):
+                values[column] = SEPARATOR.join(value)
+            elif isinstance(value, list):
+                kind = "an object" if isinstance(value, _Pairs) else "a list"
+                self.tell(number, f"column {column!r} holds {kind}.", "Write text, a number, true, false, or null.")
+            else:
+                values[column] = self._cell(number, column, value)
+        return values
+
+    def _cell(self, number: int, column: str, value: str | float | bool | None) -> str:
+        try:
+            return "" if value is None else _clean(scalar_text(value))
+        except ValueError as error:
+            self.tell(number, f"column {column!r}: {error}.", "Write a number, or put it in quotes.")
+            return ""
+
+    def _aligned(self, found: list[tuple[int, dict[str, str]]]) -> list[Row]:
+        columns = dict.fromkeys(column for _, values in found for column in values)
+        for column in columns:
+            number = next(number for number, values in found if column in values)
+            if column:
+                self._check_column(number, column)
+            else:
+                self.tell(number, "a column has no name.", "Name it, or remove it.")
+        empty = dict.fromkeys(columns, "")
+        for number, values in found:
+            self._check_cells(number, values)
+        return [Row(number, {**empty, **values}) for number, values in found]
+
+    def _check_column(self, number: int, column: str) -> None:
+        if "{" in column or "}" in column or forbidden_character(column):
+            self.tell(
+                number, f"{column!r} cannot be a column.", "Give it a name without braces and control characters."
+            )
+        elif column == TAKE:
+            self.tell(number, "column 'take' is taken: it stands for the number of the take.", "Rename the column.")
+
+    def _check_cells(self, number: int, values: Mapping[str, str]) -> None:
+        if not forbidden_character("".join(values.values())):
+            return
+        for column, value in values.items():
+            if character := forbidden_character(value):
+                self.tell(number, f"column {column!r} holds the control character {character}.", "Take it out.")
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object as it is written: with keys that come twice."""
+
+
+def _with_nested_parameters(item: _Pairs) -> Iterator[tuple[str, Any]]:
+    for key, value in item:
+        if normal(key) == PREFIX.removesuffix(".") and isinstance(value, _Pairs):
+            yield from ((PREFIX + normal(inner), nested) for inner, nested in value)
+        else:
+            yield key, value
+
+
+def _is_paths(value: object) -> bool:
+    if not isinstance(value, list) or isinstance(value, _Pairs):
+        return False
+    return all(isinstance(path, str) and SEPARATOR not in path for path in value)
+
+
+def _clean(cell: str) -> str:
+    return with_plain_line_ends(cell).strip()

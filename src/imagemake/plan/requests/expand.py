@@ -1,0 +1,293 @@
+"""From a campaign and the rows of its catalog to requests: every picture that is wanted, with its name and recipe."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from fnmatch import translate
+from pathlib import PurePath
+
+from imagemake.config.campaign import CONFIG, Campaign
+from imagemake.config.fields import TAKE
+from imagemake.config.parameters import PREFIX, fault_of_name, fault_of_value, parameter_from
+from imagemake.core.problems import Problem, UserError
+from imagemake.core.recipe import SEED_BITS, Recipe, derive_seed
+from imagemake.core.secrets import shown
+from imagemake.core.text import did_you_mean
+from imagemake.images.source_files import PictureFiles
+from imagemake.plan.requests.catalog import Row
+from imagemake.plan.requests.combinations import Combinations
+from imagemake.plan.requests.file_names import FileNames
+from imagemake.plan.requests.model_choice import MODEL, ModelChoice
+from imagemake.plan.requests.names import BadValueError, Namer, folded
+from imagemake.plan.requests.references import References
+from imagemake.plan.requests.request import Parameters, Request
+from imagemake.plan.requests.sheet_groups import sheet_problems
+from imagemake.plan.requests.wording import Columns, Prompts, Wording
+
+RESERVED_COLUMNS = {
+    "prompt": "The prompt of this row: a template of its own, in place of the campaign's, unless that uses `{prompt}`; "
+    "then it is a value like any other.",
+    "negative_prompt": "The same for the negative prompt.",
+    "seed": "The seed of this row's pictures, as `seed.fixed`.",
+    MODEL: "The model of this row's pictures, in place of `model` and of what model_rules say: a label of more_models, "
+    "or the name of a model of the same server as `model`.",
+    "references": "Paths of this row's reference pictures, with `;` between them, in place of the campaign's "
+    "`references`, unless these use `{references}`; then it is a value like any other. In JSON, a list, too.",
+    "mask": "The same for the path of the mask.",
+    f"{PREFIX}*": "A parameter of the model, such as `parameters.size`, in place of its model's own. "
+    "`true`, `false` and plain numbers are read as such.",
+}
+_SEED = re.compile(r"0|[1-9][0-9]{0,9}")
+
+
+def expand(
+    campaign: Campaign, rows: Sequence[Row], *, where: str = CONFIG, files: PictureFiles | None = None
+) -> list[Request]:
+    """Work out every request.
+
+    Args:
+        campaign: What is wanted.
+        rows: The catalog's; all with the same columns.
+        where: The campaign's file, to name in problems.
+        files: Where reference pictures and masks are looked up; by default in the current folder.
+
+    Returns:
+        In the order of the rows, the variables' values, and the takes.
+
+    Raises:
+        UserError: If anything is wrong: every mistake at once.
+    """
+    expansion = _Expansion(campaign, list(rows[0].values) if rows else [], where, files or PictureFiles())
+    requests = [request for row in rows for request in expansion.of_row(row)]
+    problems = [*expansion.problems, *expansion.combinations.never_used(), *expansion.models.never_used()]
+    if not expansion.naming.unknown:
+        problems += _shared_names(requests, campaign, expansion.naming.template.fields, where)
+    if not requests and not problems:
+        problems.append(Problem(where, "no picture is wanted.", "Let exclude leave some combinations."))
+    if not problems:
+        problems += FileNames(campaign).problems(requests, campaign, where)
+        problems += sheet_problems(campaign, requests, where)
+    if problems:
+        raise UserError(problems)
+    return requests
+
+
+class _Expansion:
+    """A campaign's templates and rules, read once. Problems are collected, each once, in their order."""
+
+    def __init__(self, campaign: Campaign, columns: Sequence[str], where: str, files: PictureFiles) -> None:
+        self.problems: dict[Problem, None] = {}
+        self._campaign, self._where, self._row = campaign, where, 0
+        known = dict.fromkeys([*columns, *campaign.variables, *campaign.defaults])
+        vocabulary = Columns(known, {*campaign.variables, *campaign.defaults}, PurePath(where).name)
+        with_take = Columns({**known, TAKE: None}, {*vocabulary.may_be_empty, TAKE}, vocabulary.config)
+        self._columns = vocabulary
+        self.naming = Wording.read("name", campaign.name, with_take)
+        if campaign.takes > 1 and TAKE not in self.naming.template.fields:
+            self.naming = Wording.read("name", f"{campaign.name}_{{{TAKE}}}", with_take)
+        self._namer = Namer(self.naming.template)
+        self.models = ModelChoice(campaign, [name for name in known if name not in campaign.variables], where)
+        # Not by the model: naming by it, to compare models, keeps the pictures of the one that was there before.
+        self._seed_columns = sorted({*self.naming.template.fields} - {TAKE, MODEL})
+        self._prompt = Prompts("prompt", campaign.prompt, vocabulary, can_be_empty=False)
+        self._negative = Prompts("negative_prompt", campaign.negative_prompt, vocabulary, can_be_empty=True)
+        self.combinations = Combinations(
+            campaign.variables,
+            campaign.exclude,
+            campaign.include,
+            columns=[name for name in known if name not in campaign.variables],
+            where=where,
+        )
+        self._references = References(campaign.references, campaign.mask, vocabulary, files, self._tell_key)
+        wordings = (self._prompt.common, self._negative.common, self.naming, *self._references.wordings)
+        self._empty = dict.fromkeys([*campaign.defaults, *(name for w in wordings for name in w.unknown)], "")
+        self._defaults = {name: text for name, text in campaign.defaults.items() if text}
+        self._parameter_columns = [name for name in known if name.startswith(PREFIX)]
+        self._parameters: dict[tuple[str, ...], Parameters] = {}
+        self._check(columns, wordings)
+
+    def of_row(self, row: Row) -> Iterator[Request]:
+        """Yield the requests of one row; those with a problem are of no use, but show what else is wrong."""
+        self._row = row.number
+        values = {**self._empty, **row.values}
+        values |= {name: text for name, text in self._defaults.items() if not values[name]}
+        for choice in self.combinations.of(values):
+            yield from self._takes({**values, **choice})
+
+    def _takes(self, values: Mapping[str, str]) -> Iterator[Request]:
+        prompt = self._prompt.render(values, self._tell)
+        negative = self._negative.render(values, self._tell) or None
+        label = self.models.label(values)
+        model = self.models.settings(label)
+        if fault := self.models.misspelled(values.get(MODEL, "")):
+            self._tell(MODEL, *fault)
+        parameters = self._parameters_for(values, label, model.parameters)
+        attached = self._references.of(values, self._tell)
+        self.naming.tell_empty(values, self._columns, self._tell)
+        for take in range(1, self._campaign.takes + 1):
+            recipe = Recipe(
+                model.provider,
+                model.name,
+                prompt,
+                self._seed(values, take),
+                parameters,
+                negative_prompt=negative,
+                endpoint=model.endpoint,
+                references=attached.digests,
+                mask=attached.mask_digest,
+            )
+            yield Request(self._name({**values, TAKE: str(take)}), recipe, self._row, values, take, label, attached)
+
+    def _name(self, values: Mapping[str, str]) -> str:
+        try:
+            name = self._namer.name(values)
+        except BadValueError as error:
+            column, fault = error.args
+            what = f"column {column!r} holds {shown(values[column])}, which {fault}, but the name uses {{{column}}}."
+            self._tell(column, what, "Correct the value, or name by another column.")
+            return ""
+        if not name:
+            self._tell("name", "its picture would have no name.", "Use other columns in name.")
+        return name
+
+    def _seed(self, values: Mapping[str, str], take: int) -> int:
+        fixed = self._campaign.seed.fixed
+        if text := values.get("seed"):
+            fixed = int(text) if _SEED.fullmatch(text) else -1
+            if not 0 <= fixed < 2**SEED_BITS:
+                self._tell("seed", f"column 'seed' holds {shown(text)}.", "Write a whole number from 0 to 2147483647.")
+                return 0
+        if fixed is not None:
+            return fixed if take == 1 else derive_seed("take", fixed, take)
+        named_by = [part for name in self._seed_columns for part in (name, values[name])]
+        return derive_seed(self._campaign.seed.derived, take, *named_by)
+
+    def _parameters_for(self, values: Mapping[str, str], label: str, of_model: Parameters) -> Parameters:
+        if not self._parameter_columns:
+            return of_model
+        cells = tuple(values[column] for column in self._parameter_columns)
+        if (label, *cells) in self._parameters:
+            return self._parameters[label, *cells]
+        own = {
+            c.removeprefix(PREFIX): parameter_from(t) for c, t in zip(self._parameter_columns, cells, strict=True) if t
+        }
+        faults = {name: fault for name, value in own.items() if (fault := fault_of_value(value))}
+        for name, (what, remedy) in faults.items():
+            self._tell(PREFIX + name, f"in column {PREFIX + name!r}, {what}", remedy)
+        parameters = {**of_model, **own}
+        if not faults:
+            self._parameters[label, *cells] = parameters
+        return parameters
+
+    def _tell(self, column: str, what: str, remedy: str) -> None:
+        if column in self._campaign.variables:
+            place = f"{self._where}, variables.{column}"
+        else:
+            place = f"{self._campaign.catalog}, row {self._row}"
+        self.problems[Problem(place, what, remedy)] = None
+
+    def _tell_key(self, key: str, what: str, remedy: str) -> None:
+        self.problems[Problem(f"{self._where}, {key}", what, remedy)] = None
+
+    def _check(self, columns: Sequence[str], wordings: Iterable[Wording]) -> None:
+        """Find what is wrong whatever the rows hold."""
+        found = [*self.combinations.problems, *self.models.problems]
+        used = {name for wording in wordings for name in wording.template.fields}
+        for wording in wordings:
+            place = f"{self._where}, {wording.use.replace(' ', '_')}"
+            found += [Problem(place, *self._columns.unknown(name)) for name in wording.unknown]
+        for name in self._campaign.variables:
+            if name in columns:
+                what = f"{self._campaign.catalog} has a column of that name."
+                found.append(Problem(f"{self._where}, variables.{name}", what, "Rename one of the two."))
+        for name in self._campaign.defaults:
+            useful = name in columns or name in used or name in RESERVED_COLUMNS or name.startswith(PREFIX)
+            if name in self._campaign.variables or not useful:
+                remedy = f"{did_you_mean(name, columns)} Take it out, or correct the column's name.".strip()
+                found.append(Problem(f"{self._where}, defaults.{name}", "this default is never used.", remedy))
+        for name in self._parameter_columns:
+            if fault := fault_of_name(name.removeprefix(PREFIX)):
+                place = self._campaign.catalog if name in columns else self._where
+                found.append(Problem(f"{place}, column {name!r}", *fault))
+        self.problems.update(dict.fromkeys(found))
+
+
+def _shared_names(
+    requests: Iterable[Request], campaign: Campaign, fields: Collection[str], where: str
+) -> Iterator[Problem]:
+    first: dict[str, Request] = {}
+    for request in requests:
+        other = first.setdefault(folded(request.name), request)
+        if other is request or not request.name:
+            continue
+        what = f"its picture would be named {request.name!r}, "
+        what += "like another one of this row" if other.row == request.row else f"like that of row {other.row}"
+        what += "." if other.name == request.name else f", {other.name!r}: many disks ignore case."
+        yield Problem(f"{campaign.catalog}, row {request.row}", what, _tell_apart(other, request, fields, where))
+
+
+def _tell_apart(first: Request, second: Request, fields: Collection[str], where: str) -> str:
+    differing = [name for name, value in first.variables.items() if second.variables[name] != value]
+    unused = [name for name in differing if name not in fields]
+    if unused:
+        return f"Add a column in which they differ to name in {where}: {', '.join(f'{{{name}}}' for name in unused)}."
+    if differing:
+        return f"Change one of the values of {', '.join(map(repr, differing))}."
+    return "Take one of them out; for several pictures of one kind, set takes."
+
+
+def within(campaign: Campaign, requests: Iterable[Request], *, where: str = CONFIG) -> frozenset[str]:
+    """Return the names that ``only`` asks for; all of them where it asks for none.
+
+    Patterns can end in the pictures' suffix, as a name copied from the results does.
+
+    Raises:
+        UserError: If a pattern matches no name.
+    """
+    names = {request.name for request in requests}
+    if not campaign.only:
+        return frozenset(names)
+    wanted, problems = set[str](), []
+    for written in campaign.only:
+        pattern = unicodedata.normalize("NFC", written)
+        found = {pattern, pattern.removesuffix(campaign.postprocess.output.suffix)} & names
+        if not found and set(pattern) & set("*?["):
+            matches = re.compile(translate(pattern.removesuffix(campaign.postprocess.output.suffix))).match
+            found = {name for name in names if matches(name)}
+        if not found:
+            remedy = f"Names are made from {campaign.name!r}, such as {min(names, default='none')}."
+            problems.append(Problem(f"{where}, only", f"{written!r} matches no name.", remedy))
+        wanted |= found
+    if problems:
+        raise UserError(problems)
+    return frozenset(wanted)
+
+
+def sample(requests: Sequence[Request], size: int, variables: Collection[str]) -> list[Request]:
+    """Choose a small number of requests that shows as much as it can; the order of rows does not matter.
+
+    Args:
+        requests: In the catalog's order.
+        size: How many to choose.
+        variables: Columns each of whose values should be seen: the campaign's variables.
+
+    Returns:
+        At most `size` requests, in the catalog's order: in an order that their names' digests decide, first those that
+        show a value not seen so far, then any. A larger sample holds every smaller one.
+    """
+    shuffled = sorted(requests, key=lambda request: hashlib.sha256(request.name.encode()).digest())
+    seen = set[tuple[str, str]]()
+    chosen = dict[str, Request]()
+    for request in shuffled:
+        new = {(name, request.variables[name]) for name in variables} - seen
+        if new and len(chosen) < size:
+            seen |= new
+            chosen[request.name] = request
+    for request in shuffled:
+        if len(chosen) >= size:
+            break
+        chosen.setdefault(request.name, request)
+    return [request for request in requests if request.name in chosen]

@@ -1,0 +1,51 @@
+"""Where the cells of a sheet are: numbers only, so that a sheet that cannot be made is told before the run."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imagemake.config.outputs import Sheet
+
+LINE = 1.6  # height of a caption's line, in heights of its letters
+# libjpeg's limit less its margin; WebP has 14 bits; PNG has 31, and 64 million pixels are the limit there.
+_MOST_SIDE_PX = {"jpeg": 65_500, "webp": 16_383, "png": 1_000_000}
+
+
+def most_side_px(sheet: Sheet) -> int:
+    """Return the longest side that the sheet's format can hold."""
+    return _MOST_SIDE_PX[sheet.format]
+
+
+def caption_height_px(sheet: Sheet) -> int:
+    """Return the room below each picture."""
+    return 0 if sheet.caption is None else math.ceil(LINE * sheet.caption_px)
+
+
+def n_columns(n: int, sheet: Sheet) -> int:
+    """Return how many cells a row has, no more than there are pictures."""
+    if sheet.columns is not None:
+        return min(n, sheet.columns)
+    cell_height_px = sheet.cell_height_px + caption_height_px(sheet)
+    return min(n, math.ceil(math.sqrt(n * cell_height_px / sheet.cell_width_px)))
+
+
+def size_px(n: int, sheet: Sheet) -> tuple[int, int]:
+    """Return width and height of a sheet of n pictures."""
+    columns = n_columns(n, sheet)
+    rows = -(-n // columns)
+    cell_height_px = sheet.cell_height_px + caption_height_px(sheet)
+    return (
+        columns * sheet.cell_width_px + (columns + 1) * sheet.gap_px,
+        rows * cell_height_px + (rows + 1) * sheet.gap_px,
+    )
+
+
+def cell_px(index: int, n: int, sheet: Sheet) -> tuple[int, int]:
+    """Return the upper left corner of a cell, row by row."""
+    row, column = divmod(index, n_columns(n, sheet))
+    return (
+        sheet.gap_px + column * (sheet.cell_width_px + sheet.gap_px),
+        sheet.gap_px + row * (sheet.cell_height_px + caption_height_px(sheet) + sheet.gap_px),
+    )

@@ -1,0 +1,144 @@
+"""What people decided: ``config/reviews.csv``, a row a decision, bound to a key: a changed prompt asks again."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagemake.core.problems import Problem, UserError
+from imagemake.core.spreadsheet import plain_cell
+
+REVIEWS = Path("config/reviews.csv")
+COLUMNS = ("key", "decision", "note", "reviewer", "time", "patch", "prompt")
+DECISIONS = ("approve", "reject", "regenerate")
+UNDO, NOTE = "undo", "note"
+KEY_DIGITS = 64
+MOST_PROMPT_CHARACTERS = 32_000
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """One row.
+
+    Attributes:
+        decision: ``approve`` lets a picture into the release whatever the machine said; ``reject`` keeps it out, and
+            asks for another attempt where one is left; ``regenerate`` asks for another one also where none is left;
+            ``undo`` takes back the decision before it about the same key; ``note`` decides nothing.
+        note: For the next reader; it becomes the reason of a rejection.
+        reviewer: Who decided.
+        time: When, as the reviewer's tool wrote it.
+        patch: With ``regenerate``: text to append to the prompt.
+        prompt: With ``regenerate``: the whole prompt instead. Where both are empty, only the seed is another one.
+    """
+
+    decision: str
+    note: str
+    reviewer: str
+    time: str
+    patch: str = ""
+    prompt: str = ""
+
+
+class Decisions(Mapping[str, Review]):
+    """The decisions that hold, by key: of several about one picture, the last one that was not taken back.
+
+    Args:
+        rows: Key and row, in the order of the file.
+    """
+
+    def __init__(self, rows: Iterable[tuple[str, Review]] = ()) -> None:
+        self._of_key: dict[str, list[Review]] = {}
+        for key, review in rows:
+            self.add(key, review)
+
+    def add(self, key: str, review: Review) -> None:
+        """Read one more row."""
+        if review.decision in DECISIONS:
+            self._of_key.setdefault(key, []).append(review)
+        elif review.decision == UNDO and key in self._of_key:
+            self._of_key[key].pop()
+            if not self._of_key[key]:
+                del self._of_key[key]
+
+    def as_dict(self) -> dict[str, Review]:
+        """Return a copy, which later rows do not change."""
+        return {key: reviews[-1] for key, reviews in self._of_key.items()}
+
+    def __getitem__(self, key: str) -> Review:
+        return self._of_key[key][-1]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._of_key)
+
+    def __len__(self) -> int:
+        return len(self._of_key)
+
+
+def read_reviews(path: Path) -> Decisions:
+    """Read the decisions that hold, by key.
+
+    Returns:
+        Nothing where there is no file.
+
+    Raises:
+        UserError: With every row that cannot be understood.
+    """
+    return Decisions(read_rows(path))
+
+
+def read_rows(path: Path) -> list[tuple[str, Review]]:
+    """Read every row, key first, in the order of the file; see `read_reviews`."""
+    if not path.is_file():
+        return []
+    problems: list[Problem] = []
+    found: list[tuple[str, Review]] = []
+    for where, row in _rows(path):
+        problem = _problem(where, row)
+        if problem:
+            problems.append(problem)
+            continue
+        key, decision, *texts = (row[column] for column in COLUMNS)
+        found.append((key.strip().lower(), Review(decision.strip().lower(), *texts)))
+    if problems:
+        raise UserError(problems)
+    return found
+
+
+def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            missing = [column for column in ("key", "decision") if column not in (reader.fieldnames or ())]
+            if missing:
+                remedy = f"Its first line must be {','.join(COLUMNS)}."
+                raise UserError(Problem(str(path), f"has no column {' and no column '.join(missing)}", remedy))
+            for row in reader:
+                # Rows are copied from review.csv, where text that looks like a formula stands behind an apostrophe.
+                cells = {column: plain_cell(row.get(column) or "") for column in COLUMNS}
+                yield f"{path}, row {reader.line_num}", cells
+    except csv.Error as error:
+        raise UserError(
+            Problem(str(path), f"is no CSV: {error}", "Look at its quotes; each one needs its end.")
+        ) from None
+    except UnicodeDecodeError as error:
+        raise UserError(Problem(str(path), f"is not UTF-8 (byte {error.start})", "Save it as UTF-8.")) from None
+
+
+def _problem(where: str, row: Mapping[str, str]) -> Problem | None:
+    key, decision = row["key"].strip().lower(), row["decision"].strip().lower()
+    if decision not in (*DECISIONS, UNDO, NOTE):
+        known = "'approve', 'reject', 'regenerate', 'undo' or 'note'"
+        return Problem(where, f"decision {row['decision']!r} is not known", f"Write {known}.")
+    if len(key) != KEY_DIGITS or not set(key) <= set("0123456789abcdef"):
+        return Problem(where, f"{row['key']!r} is not a key", "Copy the 64 digits from results/review.csv.")
+    if decision != "regenerate" and (row["patch"] or row["prompt"]):
+        return Problem(
+            where, f"a patch or a prompt means nothing with {decision!r}", "Write 'regenerate', or empty them."
+        )
+    if row["patch"] and row["prompt"]:
+        return Problem(where, "has both a patch and a prompt", "Give the text to append, or the whole prompt.")
+    if len(row["patch"] + row["prompt"]) > MOST_PROMPT_CHARACTERS:
+        return Problem(where, f"its prompt has more than {MOST_PROMPT_CHARACTERS:,} characters", "Shorten it.")
+    return None

@@ -1,0 +1,93 @@
+"""What was wanted when a plan was made: later rounds and the release keep to it, whatever is edited meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import orjson
+
+from imagemake.config.campaign import Campaign, load_campaign
+from imagemake.images.source_files import PictureFiles
+from imagemake.plan.batches import policy_of, requests_of_scope
+from imagemake.plan.inventory import Inventory
+from imagemake.plan.requests.catalog import Row
+from imagemake.plan.requests.expand import expand, within
+from imagemake.plan.requests.file_names import FileNames
+from imagemake.plan.requests.request import Request
+from imagemake.plan.resolve import settle
+from imagemake.plan.reviews import REVIEWS, read_reviews
+from imagemake.plan.state import State
+
+
+@dataclass(frozen=True)
+class Order:
+    """A target of a campaign, as it is wanted.
+
+    Attributes:
+        campaign: With what the command line changed.
+        rows: The catalog.
+        scope: The target: ``all``, ``pilot``, ``small``, or ``image/`` and a file name.
+        made_at: When the plan was made, ISO 8601 in UTC; what was made later was made by its run.
+        batches: Of the first round.
+        files: Reference pictures and masks; those of a plan are what they were when it was made.
+    """
+
+    campaign: Campaign
+    rows: Sequence[Row]
+    scope: str
+    made_at: str
+    batches: tuple[str, ...] = ()
+    files: PictureFiles = field(default_factory=PictureFiles, compare=False)
+
+    @cached_property
+    def everything(self) -> list[Request]:
+        """All requests of the campaign, whatever the target."""
+        return expand(self.campaign, self.rows, files=self.files)
+
+    @cached_property
+    def requests(self) -> list[Request]:
+        """The target's requests, in the order of the catalog."""
+        return requests_of_scope(self.campaign, self.everything, self.scope)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Names of the requests that a run may work on: ``only`` leaves the others as they are."""
+        return within(self.campaign, self.everything)
+
+    @cached_property
+    def file_names(self) -> FileNames:
+        """Names of the released files."""
+        return FileNames(self.campaign)
+
+    def states(self, inventory: Inventory) -> list[State]:
+        """Say where each of the target's requests stands."""
+        return settle(self.requests, inventory, policy_of(self.campaign), read_reviews(REVIEWS))
+
+    def to_json(self) -> bytes:
+        """Write it as the plan's file holds it."""
+        return orjson.dumps(
+            {
+                "scope": self.scope,
+                "made_at": self.made_at,
+                "batches": self.batches,
+                "campaign": self.campaign.model_dump(mode="json", exclude_unset=True),
+                "rows": [[row.number, row.values] for row in self.rows],
+                "pictures": {path: list(picture) for path, picture in self.files.by_path.items()},
+            }
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> Order:
+        """Read a plan's file."""
+        data = orjson.loads(path.read_bytes())
+        return cls(
+            campaign=load_campaign(data["campaign"], where=str(path)),
+            rows=[Row(number, values) for number, values in data["rows"]],
+            scope=data["scope"],
+            made_at=data["made_at"],
+            batches=tuple(data["batches"]),
+            files=PictureFiles(planned=data["pictures"]),
+        )

@@ -1,0 +1,123 @@
+"""Whether the subject stands before one plain color, and which one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from imagemake.images.color_words import named_colors
+from imagemake.images.lab import Lab, distance, lab_of
+from imagemake.plugins.measures.colors import Colors
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from imagemake.images.picture import Picture
+    from imagemake.plugins.measures import Value
+
+STRIP_SHARE = 0.03  # of the shorter side: as wide is the border that is looked at
+
+
+class BackgroundSettings(BaseModel):
+    """What counts as one color."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    color_distance: float = Field(
+        default=8.0,
+        gt=0,
+        le=50,
+        description="Largest CIE 1976 difference from the border's color that still is background: soft shadows on "
+        "white are within 8, a gray cloth is not.",
+    )
+
+
+class Background:
+    """Reads the color of the picture's border, how plain it is, and how far it reaches into the picture.
+
+    It is read from the picture shrunk to 256 px. What is transparent counts as middle gray; whether anything is, tells
+    `file.transparent_share`.
+    """
+
+    version: ClassVar[int] = 1
+    quantities: ClassVar[Mapping[str, str]] = {
+        "color": "median color of the border, as rrggbb",
+        "border_share": "share of the border that has this color, 0 to 1; 1 is a plain background on all sides",
+        "share": "share of the picture that has this color and is connected with the border, 0 to 1",
+        "unevenness": "mean CIE 1976 difference of the background from its color; 0 is flat, above 3 a gradient shows",
+    }
+    compared: ClassVar[Mapping[str, str]] = {
+        "color_distance": "CIE 1976 difference between the border's color and the one that was asked for; below 5 it "
+        "is that color, above 15 another one; of several that were asked for, the nearest",
+    }
+    compares_with_prompt: ClassVar[frozenset[str]] = frozenset()
+    Settings: ClassVar[type[BaseModel]] = BackgroundSettings
+
+    def __init__(self, settings: BaseModel) -> None:
+        assert isinstance(settings, BackgroundSettings)
+        self.color_distance = settings.color_distance
+
+    def read(self, picture: Picture) -> Mapping[str, Value]:
+        """Read every quantity."""
+        import numpy as np
+
+        from imagemake.images.lab import lab_pixels
+
+        rgb = np.asarray(picture.small)
+        border = _border(rgb.shape[0], rgb.shape[1])
+        red, green, blue = (round(float(channel)) for channel in np.median(rgb[border], axis=0))
+        color = np.array(lab_of((red, green, blue)), dtype=np.float32)
+        difference = np.linalg.norm(lab_pixels(picture.small) - color, axis=2)
+        is_near = difference <= self.color_distance
+        background = _connected(is_near, border)
+        values: dict[str, Value] = {
+            "color": f"{red:02x}{green:02x}{blue:02x}",
+            "border_share": round(float(is_near[border].mean()), 4),
+            "share": round(float(background.mean()), 4),
+        }
+        if background.any():
+            values["unevenness"] = round(float(difference[background].mean()), 3)
+        return values
+
+    @staticmethod
+    def complaint(wanted: str) -> str | None:
+        """Say why a text names no color."""
+        return Colors.complaint(wanted)
+
+    @staticmethod
+    def compare(values: Mapping[str, Value], wanted: str) -> Mapping[str, Value]:
+        """Compare the border's color with the ones that a text names."""
+        digits = str(values["color"])
+        color = lab_of((int(digits[:2], 16), int(digits[2:4], 16), int(digits[4:], 16)))
+        named = _named(wanted)
+        return {"color_distance": round(min(distance(color, one) for one in named), 2)} if named else {}
+
+
+@lru_cache(maxsize=10_000)
+def _named(wanted: str) -> tuple[Lab, ...]:
+    return tuple(lab_of(color.rgb) for color in named_colors(wanted))
+
+
+def _border(height_px: int, width_px: int) -> NDArray[np.bool_]:
+    import numpy as np
+
+    strip_px = max(1, round(min(height_px, width_px) * STRIP_SHARE))
+    border = np.ones((height_px, width_px), dtype=np.bool_)
+    border[strip_px:-strip_px, strip_px:-strip_px] = False
+    return border
+
+
+def _connected(is_near: NDArray[np.bool_], border: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the pixels that are connected with the border, four neighbors each."""
+    import cv2
+    import numpy as np
+
+    n_parts, parts = cv2.connectedComponents(is_near.astype(np.uint8), connectivity=4)
+    at_border = np.zeros(n_parts, dtype=np.bool_)
+    at_border[parts[border & is_near]] = True
+    at_border[0] = False  # what is not near
+    return np.asarray(at_border[parts], dtype=np.bool_)

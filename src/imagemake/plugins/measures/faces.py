@@ -1,0 +1,161 @@
+"""Faces: how many, how large, and where."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from math import ceil, exp
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from imagemake.images.networks import Network
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from imagemake.images.picture import Picture
+    from imagemake.plugins.measures import Value
+
+STRIDE_PX = 4  # of the network's grid
+MULTIPLE_PX = 32  # sides of its input
+MOST_OVERLAP = 0.3  # of two boxes, as intersection over union, that are two faces
+MOST_FACES = 200
+
+
+class FacesSettings(BaseModel):
+    """What counts as a face."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    long_edge_px: int = Field(
+        default=480,
+        ge=160,
+        le=1920,
+        description="Long edge in pixels at which faces are looked for: those under about 12 px there are missed.",
+    )
+    least_score: float = Field(
+        default=0.6,
+        ge=0.1,
+        le=1,
+        description="Least certainty, 0 to 1; from 0.6 on, hardly a thing is taken for a face.",
+    )
+
+
+class Face(NamedTuple):
+    """A face: its certainty, and its box in shares of the picture's width and height."""
+
+    score: float
+    left: float
+    top: float
+    width: float
+    height: float
+
+    @property
+    def area(self) -> float:
+        """Share of the picture, 0 to 1."""
+        return self.width * self.height
+
+
+class Faces:
+    """Reads faces by CenterFace (Xu et al. 2019, arXiv 1911.03599), whose weights come with this package."""
+
+    version: ClassVar[int] = 1
+    quantities: ClassVar[Mapping[str, str]] = {
+        "count": "number of faces",
+        "share": "share of the picture that faces cover, 0 to 1",
+        "largest_share": "share of the picture that the largest face covers; a picture without faces has none",
+        "largest_x": "center of the largest face, 0 (left edge) to 1",
+        "largest_y": "center of the largest face, 0 (top edge) to 1",
+        "boxes": "the faces as JSON, largest first: certainty, left, top, width, height, as shares of the picture",
+    }
+    compared: ClassVar[Mapping[str, str]] = {
+        "count_difference": "faces in the picture minus the number that was asked for; negative where some are missing"
+    }
+    compares_with_prompt: ClassVar[frozenset[str]] = frozenset()
+    phrases: ClassVar[Mapping[str, str]] = {
+        "count": "{this} face(s)",
+        "largest_share": "the largest face covers {this}",
+        "count_difference": "{this} of {count} face(s) too many",
+    }
+    Settings: ClassVar[type[BaseModel]] = FacesSettings
+
+    def __init__(self, settings: BaseModel) -> None:
+        assert isinstance(settings, FacesSettings)
+        self.settings = settings
+        self._network = Network("centerface.onnx")
+
+    def read(self, picture: Picture) -> Mapping[str, Value]:
+        """Read every quantity."""
+        faces = _without_overlaps(self._found(picture.shrunk(self.settings.long_edge_px)))
+        values: dict[str, Value] = {
+            "count": len(faces),
+            "share": round(min(1.0, sum(face.area for face in faces)), 4),
+            "boxes": json.dumps(faces, separators=(",", ":")),
+        }
+        if faces:
+            largest = faces[0]
+            values["largest_share"] = round(largest.area, 4)
+            values["largest_x"] = round(largest.left + largest.width / 2, 4)
+            values["largest_y"] = round(largest.top + largest.height / 2, 4)
+        return values
+
+    def _found(self, image: Image) -> list[Face]:
+        import numpy as np
+
+        heat, scale, offset, _ = self._network.run(_blob(image))
+        rows, columns = np.nonzero(heat[0, 0] > self.settings.least_score)
+        found = []
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+            height_px, width_px = (STRIDE_PX * exp(float(part)) for part in scale[0, :, row, column])
+            y_px = STRIDE_PX * (row + 0.5 + float(offset[0, 0, row, column]))
+            x_px = STRIDE_PX * (column + 0.5 + float(offset[0, 1, row, column]))
+            left, right = _within(x_px - width_px / 2, x_px + width_px / 2, image.width)
+            top, bottom = _within(y_px - height_px / 2, y_px + height_px / 2, image.height)
+            score = round(float(heat[0, 0, row, column]), 3)
+            found.append(Face(score, left, top, round(right - left, 4), round(bottom - top, 4)))
+        return found
+
+    @staticmethod
+    def complaint(wanted: str) -> str | None:
+        """Say why a text is no number."""
+        return None if wanted.strip().isdecimal() else "is no whole number"
+
+    @staticmethod
+    def compare(values: Mapping[str, Value], wanted: str) -> Mapping[str, Value]:
+        """Compare their number."""
+        if Faces.complaint(wanted):
+            return {}
+        return {"count_difference": int(values["count"]) - int(wanted)}
+
+
+def _blob(image: Image) -> Any:
+    """Fill the picture up with gray, to sides that the network takes."""
+    import numpy as np
+
+    width_px, height_px = (MULTIPLE_PX * ceil(side / MULTIPLE_PX) for side in image.size)
+    blob = np.full((1, 3, height_px, width_px), 128, dtype=np.float32)
+    blob[0, :, : image.height, : image.width] = np.asarray(image).transpose(2, 0, 1)
+    return blob
+
+
+def _within(start_px: float, end_px: float, side_px: int) -> tuple[float, float]:
+    """Return both ends as shares of a side."""
+    start, end = (round(min(max(place / side_px, 0.0), 1.0), 4) for place in (start_px, end_px))
+    return start, end
+
+
+def _without_overlaps(faces: list[Face]) -> list[Face]:
+    """Keep of faces that overlap the most certain one; return the largest ones first."""
+    kept: list[Face] = []
+    for face in sorted(faces, reverse=True):
+        if len(kept) < MOST_FACES and all(_overlap(face, other) < MOST_OVERLAP for other in kept):
+            kept.append(face)
+    return sorted((face for face in kept if face.area), key=lambda face: (-face.area, face))
+
+
+def _overlap(one: Face, other: Face) -> float:
+    width = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
+    height = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
+    shared = max(0.0, width) * max(0.0, height)
+    return shared / (one.area + other.area - shared) if shared else 0.0

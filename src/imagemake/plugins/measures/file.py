@@ -1,0 +1,49 @@
+"""What kind of file a picture is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from imagemake.images.picture import Picture
+    from imagemake.plugins.measures import Value
+
+
+class FileSettings(BaseModel):
+    """Nothing can be set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class File:
+    """Reads format, size, and transparency."""
+
+    version: ClassVar[int] = 1
+    quantities: ClassVar[Mapping[str, str]] = {
+        "format": "png, jpeg, webp or avif",
+        "width_px": "width in pixels, after the turn that EXIF asks for",
+        "height_px": "height in pixels, after the turn that EXIF asks for",
+        "bytes": "length of the file in bytes",
+        "frames": "number of pictures in the file; more than 1 is an animation",
+        "has_alpha": "whether the file can hold transparent pixels",
+        "transparent_share": "share of the pixels that are more than half transparent, 0 to 1",
+    }
+    Settings: ClassVar[type[BaseModel]] = FileSettings
+
+    def __init__(self, settings: BaseModel) -> None:
+        pass
+
+    def read(self, picture: Picture) -> Mapping[str, Value]:
+        """Read every quantity."""
+        return {
+            "format": picture.format,
+            "width_px": picture.width_px,
+            "height_px": picture.height_px,
+            "bytes": picture.size_bytes,
+            "frames": picture.frames,
+            "has_alpha": picture.has_alpha,
+            "transparent_share": round(picture.transparent_share, 6),
+        }

@@ -1,0 +1,201 @@
+"""The Batch API of OpenAI: upload, create, find, poll, results."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from imagemake.plugins.providers import Failure, ProviderError
+from imagemake.plugins.providers.batch_protocol import BatchState, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from openai import AsyncOpenAI
+
+    from imagemake.plugins.providers.openai.pictures import UploadedPictures
+
+# ASSUME: of these codes, only token_limit_exceeded was seen in the wild (3P).
+FULL = ("token_limit_exceeded", "rate_limit_exceeded", "request_limit_exceeded")
+PASSING = ("server_error", "internal_error")
+CANCELLED = "batch_cancelled"
+OVER = ("completed", "failed", "expired", "cancelled")
+# ASSUME: a picture has at most 8.3 million pixels (3P), so PNG in base64 stays below this.
+MOST_LINE_BYTES = 128 * 1024**2
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    import openai
+
+    from imagemake.plugins.providers.openai.errors import connection_error, status_error
+
+    try:
+        yield
+    except openai.APIStatusError as error:
+        raise status_error(error) from None
+    except openai.APIConnectionError as error:
+        raise connection_error(error) from None
+
+
+class OpenAIBatches:
+    """The batch half of the `openai` provider."""
+
+    _client: AsyncOpenAI
+    _pictures: UploadedPictures
+
+    async def upload_picture(self, digest: str, content: bytes) -> None:
+        """Upload a picture that lines of batches will name."""
+        with _told():
+            await self._pictures.upload(self._client, digest, content)
+
+    async def upload_batch(self, path: Path) -> str:
+        """Upload a file of requests and return its name there; it is read while it is sent, not before."""
+        with path.open("rb") as file, _told():
+            return (await self._client.files.create(file=("requests.jsonl", file), purpose="batch")).id
+
+    async def create_batch(self, file: str, endpoint: str, metadata: Mapping[str, str]) -> BatchState:
+        """Start a batch with the window of 24 hours, the only one that there is."""
+        given: Any = endpoint  # the SDK lists the endpoints as literals
+        with _told():
+            batch = await self._client.batches.create(
+                input_file_id=file, endpoint=given, completion_window="24h", metadata=dict(metadata)
+            )
+        return _state(batch)
+
+    async def find_batch(self, metadata: Mapping[str, str]) -> BatchState | None:
+        """Find a batch by its metadata, page by page."""
+        with _told():
+            async for batch in self._client.batches.list(limit=100):
+                if metadata.items() <= (batch.metadata or {}).items():
+                    return _state(batch)
+        return None
+
+    async def poll_batch(self, batch: str) -> BatchState:
+        """Ask how far a batch is."""
+        with _told():
+            return _state(await self._client.batches.retrieve(batch))
+
+    async def cancel_batch(self, batch: str) -> BatchState:
+        """Stop a batch; what is made by then is still brought."""
+        with _told():
+            return _state(await self._client.batches.cancel(batch))
+
+    async def batch_results(self, file: str) -> AsyncIterator[Result | str]:
+        """Yield the results in a file; a line that is none gives a warning instead."""
+        import httpx2
+
+        try:
+            with _told():
+                async with self._client.files.with_streaming_response.content(file) as response:
+                    async for line in lines_of(response.iter_bytes()):
+                        yield result_in(line) if line is not None else "a line is too long to be a picture"
+        except httpx2.HTTPError as error:
+            raise ProviderError(f"the download broke: {error}", Failure.UNAVAILABLE, code="no_answer") from None
+
+    async def delete_batch_file(self, file: str) -> None:
+        """Delete a file at the provider."""
+        with _told():
+            await self._client.files.delete(file)
+
+
+async def lines_of(chunks: AsyncIterator[bytes], most_bytes: int = MOST_LINE_BYTES) -> AsyncIterator[bytes | None]:
+    """Split a stream into lines, with one of them in memory; None stands for one that is too long."""
+    held, too_long = bytearray(), False
+    async for chunk in chunks:
+        *ends, rest = chunk.split(b"\n")
+        for end in ends:
+            held += b"" if too_long else end
+            if too_long or len(held) > most_bytes:
+                yield None
+            elif held.strip():
+                yield bytes(held)
+            held, too_long = bytearray(), False
+        held += b"" if too_long else rest
+        if len(held) > most_bytes:
+            held, too_long = bytearray(), True
+    if too_long:
+        yield None
+    elif held.strip():
+        yield bytes(held)
+
+
+def result_in(line: bytes) -> Result | str:
+    """Read one line of results; a sentence says why it is none."""
+    from imagemake.plugins.providers.openai.errors import picture_in
+
+    try:
+        data = orjson.loads(line)
+        custom_id, response, error = data["custom_id"], data.get("response"), data.get("error")
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        return "a line is no result"
+    if not isinstance(custom_id, str):
+        return "a line has no custom_id"
+    if not isinstance(response, dict):
+        return Result(custom_id, _line_error(error, None, None))
+    request_id = response.get("request_id")
+    request_id = request_id if isinstance(request_id, str) else None
+    body = response.get("body")
+    if response.get("status_code") != 200:
+        status = response.get("status_code")
+        inner = body.get("error") if isinstance(body, dict) else None
+        return Result(custom_id, _line_error(inner, status if isinstance(status, int) else None, request_id))
+    try:
+        return Result(custom_id, picture_in(orjson.dumps(body), {"x-request-id": request_id} if request_id else {}))
+    except ProviderError as unreadable:
+        return Result(custom_id, unreadable)
+
+
+def _line_error(error: Any, status: int | None, request_id: str | None) -> ProviderError:
+    from imagemake.plugins.providers.openai.errors import failure_of
+
+    told = error if isinstance(error, dict) else {}
+    message, code = str(told.get("message") or "the line says no more"), told.get("code") or told.get("type")
+    code = code if isinstance(code, str) else None
+    failure, remedy = failure_of(status or 500, code, None, message)
+    if failure is Failure.UNKNOWN:  # what failed inside a batch is not billed
+        failure = Failure.IN_VAIN if code == CANCELLED else Failure.UNAVAILABLE
+    return ProviderError(message, failure, code=code, status=status, request_id=request_id, remedy=remedy)
+
+
+def _state(batch: Any) -> BatchState:
+    counts = batch.request_counts
+    error, bad_lines = _refusal(batch) if batch.status == "failed" else (None, {})
+    return BatchState(
+        id=batch.id,
+        status=batch.status,
+        is_over=batch.status in OVER,
+        n_done=counts.completed + counts.failed if counts else 0,
+        n_all=counts.total if counts else 0,
+        files=tuple(name for name in (batch.output_file_id, batch.error_file_id) if name),
+        input_file=batch.input_file_id,
+        was_cancelled=batch.status == "cancelled",
+        expires_at=batch.expires_at,
+        error=error,
+        bad_lines=bad_lines,
+    )
+
+
+def _refusal(batch: Any) -> tuple[ProviderError, dict[int, str]]:
+    """Say why a file was not taken, as a whole and line by line; nothing of it was made."""
+    told = (batch.errors.data if batch.errors else None) or []
+    message = "; ".join(str(one.message) for one in told) or "the batch failed and does not say why"
+    code = told[0].code if told else None
+    failure, remedy = _meaning_of(code)
+    lines = {one.line: str(one.message) for one in told if isinstance(one.line, int)}
+    return ProviderError(message[:2000], failure, code=code, remedy=remedy), lines
+
+
+def _meaning_of(code: str | None) -> tuple[Failure, str | None]:
+    """Say what a failed batch's code means, and what the user can do where nothing else will help."""
+    from imagemake.plugins.providers.openai.errors import QUOTA_CODES, REMEDIES
+
+    if code in QUOTA_CODES:
+        return Failure.STOP, REMEDIES["quota"]
+    if code in FULL:
+        return Failure.RATE_LIMITED, None
+    return (Failure.UNAVAILABLE if code is None or code in PASSING else Failure.IN_VAIN), None

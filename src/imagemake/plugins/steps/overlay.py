@@ -1,0 +1,144 @@
+"""A logo or watermark over the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from imagemake.core.mistakes import Mistake, mistakes
+from imagemake.core.problems import Problem, UserError
+from imagemake.images.source_files import BadPictureFileError, PictureFiles
+from imagemake.plugins.steps.crop import Gravity, place
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class OverlaySettings(BaseModel):
+    """Which picture is laid over, where, how large, and how strongly."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str = Field(
+        description="Path of the logo, from the project's folder: PNG, JPEG or WebP, best with transparency. Its "
+        "content counts: a changed logo finishes every picture anew, a renamed one none.",
+        examples=["config/logo.png"],
+    )
+    digest: str = Field(
+        default="",
+        pattern=r"^([0-9a-f]{64})?$",
+        description="SHA-256 of the file, worked out when a run begins. One that is written here must be the file's.",
+    )
+    width_percent: float = Field(
+        default=20.0,
+        ge=1,
+        le=100,
+        description="Width in percent of the picture's width; less where the height would not fit.",
+    )
+    margin_percent: float = Field(
+        default=3.0,
+        ge=0,
+        le=45,
+        description="Distance from the picture's edges, or between tiles, in percent of the picture's longer edge.",
+    )
+    gravity: Gravity = Field(default="bottom_right", description="Where in the picture it is put.")
+    opacity: float = Field(default=1.0, gt=0, le=1, description="1 as it is, towards 0 fainter.")
+    tiled: bool = Field(
+        default=False, description="Repeat it over the whole picture, every other row by half a tile further."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_by_content(cls, data: Any) -> Any:
+        # As it was planned, it has a digest: whether the file is still that one is looked at where it is used.
+        if not isinstance(data, Mapping) or not isinstance(data.get("file"), str) or data.get("digest"):
+            return data
+        try:
+            return {**data, "digest": PictureFiles().get(data["file"]).digest}
+        except BadPictureFileError as error:
+            raise mistakes([Mistake(("file",), error.what, error.remedy)]) from error
+
+    @model_validator(mode="after")
+    def _tiles_are_everywhere(self) -> OverlaySettings:
+        if self.tiled and self.gravity != "bottom_right":
+            raise ValueError("a tiled logo is everywhere, so gravity says nothing")
+        return self
+
+
+class Overlay:
+    """Lays a logo over pictures, resized with a Lanczos filter; where it is transparent, the picture stays as it is."""
+
+    version: ClassVar[int] = 1
+    names_only: ClassVar[frozenset[str]] = frozenset({"file"})
+    actions: ClassVar[tuple[str, ...]] = ("c2pa.placed",)
+    Settings: ClassVar[type[BaseModel]] = OverlaySettings
+
+    def __init__(self, settings: BaseModel) -> None:
+        assert isinstance(settings, OverlaySettings)
+        self.settings = settings
+        self._logo = _logo(settings.file, settings.digest)
+        self._sized = lru_cache(maxsize=4)(self._resized)  # pictures of a batch mostly have one size
+
+    def apply(self, image: Image) -> Image:
+        """Lay the logo over the picture."""
+        from PIL import Image as Pillow
+
+        margin_px = round(self.settings.margin_percent / 100 * max(image.size))
+        inner_px = max(1, image.width - 2 * margin_px), max(1, image.height - 2 * margin_px)
+        logo = self._sized(image.width, inner_px)
+        layer = Pillow.new("RGBA", image.size, (0, 0, 0, 0))
+        for at in self._places(image.size, inner_px, logo.size, margin_px):
+            layer.paste(logo, at)
+        if image.mode == "RGBA":
+            return Pillow.alpha_composite(image, layer)
+        laid = image.copy()
+        laid.paste(layer, mask=layer)
+        return laid
+
+    def _resized(self, width_px: int, inner_px: tuple[int, int]) -> Image:
+        from PIL.Image import Resampling
+
+        wanted_px = self.settings.width_percent / 100 * width_px
+        scale = min(wanted_px, inner_px[0]) / self._logo.width
+        scale = min(scale, inner_px[1] / self._logo.height)
+        size_px = max(1, round(self._logo.width * scale)), max(1, round(self._logo.height * scale))
+        logo = self._logo if size_px == self._logo.size else self._logo.resize(size_px, Resampling.LANCZOS)
+        if self.settings.opacity < 1:
+            logo = logo.copy()
+            logo.putalpha(logo.getchannel("A").point([round(level * self.settings.opacity) for level in range(256)]))
+        return logo
+
+    def _places(
+        self, size_px: tuple[int, int], inner_px: tuple[int, int], logo_px: tuple[int, int], margin_px: int
+    ) -> list[tuple[int, int]]:
+        if not self.settings.tiled:
+            left_px, top_px = place(inner_px, logo_px, self.settings.gravity)
+            return [(left_px + margin_px, top_px + margin_px)]
+        step_x, step_y = logo_px[0] + margin_px, logo_px[1] + margin_px
+        return [
+            (left_px - (step_x // 2 if row % 2 else 0), row * step_y + margin_px // 2)
+            for row in range(-(-size_px[1] // step_y))
+            for left_px in range(margin_px // 2, size_px[0] + step_x, step_x)
+        ]
+
+
+def _logo(path: str, digest: str) -> Image:
+    """Read the logo of a digest.
+
+    Raises:
+        UserError: If there is another file, or none that holds a picture.
+    """
+    from imagemake.images.picture import Undecodable, open_picture
+
+    data = PictureFiles().read(path, digest)
+    where = f"postprocess.steps, overlay, {path}"
+    if data is None:
+        what = "the logo is not there any more, or not the one that the run was planned with."
+        raise UserError(Problem(where, what, "Run again: the pictures are then finished with the logo that is there."))
+    try:
+        return open_picture(data).image.convert("RGBA")
+    except Undecodable as error:
+        raise UserError(Problem(where, f"{error.reason}.", "Give a whole PNG, JPEG or WebP file.")) from error

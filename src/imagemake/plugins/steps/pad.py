@@ -1,0 +1,87 @@
+"""Giving a picture room around it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from imagemake.plugins.steps.crop import Gravity, Ratio, place
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MOST_SIDE_PX = 10_000
+MOST_PIXELS = 100_000_000  # 300 MB decoded: a strip of 1 x 20,000 px to a square would need four times that
+
+
+class PadSettings(BaseModel):
+    """The shape or the size to fill up to, and with what."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ratio: Ratio | None = Field(
+        default=None, description="Width to height to fill up to, such as 1:1: the smallest such area around."
+    )
+    width_px: int | None = Field(default=None, ge=1, le=MOST_SIDE_PX, description="Width to fill up to, in pixels.")
+    height_px: int | None = Field(default=None, ge=1, le=MOST_SIDE_PX, description="Height to fill up to, in pixels.")
+    color: str = Field(
+        default="#ffffff",
+        pattern=r"^(#[0-9a-fA-F]{6}|transparent)$",
+        description="Color around the picture and under its transparent parts, such as #ffffff; or transparent.",
+    )
+    gravity: Gravity = Field(default="center", description="Where the picture is put.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> PadSettings:
+        sides = (self.width_px, self.height_px)
+        if (self.ratio is None) == (sides == (None, None)):
+            raise ValueError("pad needs a ratio, or width_px and height_px, and not both")
+        if self.ratio is None and None in sides:
+            raise ValueError("pad needs both width_px and height_px")
+        return self
+
+
+class Pad:
+    """Puts a picture on a larger area; the picture itself keeps its size."""
+
+    version: ClassVar[int] = 1
+    Settings: ClassVar[type[BaseModel]] = PadSettings
+
+    def __init__(self, settings: BaseModel) -> None:
+        assert isinstance(settings, PadSettings)
+        self.settings = settings
+
+    def apply(self, image: Image) -> Image:
+        """Fill up around the picture.
+
+        Raises:
+            ValueError: If the picture is larger than the size, or the area would be enormous.
+        """
+        from PIL import Image as Pillow
+
+        size_px = self._size_px(image.size)
+        if image.width > size_px[0] or image.height > size_px[1]:
+            raise ValueError(
+                f"the picture of {image.width} x {image.height} px is larger than {size_px[0]} x {size_px[1]} px; "
+                "resize it first"
+            )
+        if size_px[0] * size_px[1] > MOST_PIXELS:
+            raise ValueError(f"{size_px[0]} x {size_px[1]} px are more than {MOST_PIXELS:,} pixels")
+        at = place(size_px, image.size, self.settings.gravity)
+        if self.settings.color == "transparent":
+            area = Pillow.new("RGBA", size_px, (0, 0, 0, 0))
+            area.paste(image, at)
+        else:
+            area = Pillow.new("RGB", size_px, self.settings.color)
+            area.paste(image, at, mask=image if image.mode == "RGBA" else None)
+        return area
+
+    def _size_px(self, size_px: tuple[int, int]) -> tuple[int, int]:
+        if self.settings.ratio is None:
+            assert self.settings.width_px is not None and self.settings.height_px is not None
+            return self.settings.width_px, self.settings.height_px
+        width_px, height_px = size_px
+        wide, high = (int(side) for side in self.settings.ratio.split(":"))
+        # Rounded up: a pixel less would cut the picture.
+        return max(width_px, -(-height_px * wide // high)), max(height_px, -(-width_px * high // wide))

@@ -1,0 +1,184 @@
+"""Content credentials of released pictures: signed last, over XMP and all, and known again where they are right.
+
+No two signatures have the same bytes. So a file that is signed already over the same content, by the same certificate,
+and says the same must stay as it is: it is read back, and its own assertion tells what it was made of. Where the file
+is gone, the signature that the store kept is put in again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imagemake.core.fingerprint import fingerprint
+from imagemake.images.metadata.c2pa import has_manifest
+from imagemake.release.credentials.certificate import Certificate, read_certificate
+from imagemake.release.credentials.claim import Claim, claim_of, made_of_in
+from imagemake.release.credentials.kept_signatures import Signatures
+from imagemake.release.credentials.library import (
+    TRUSTED,
+    CredentialsError,
+    active_manifest,
+    read_credentials,
+    write_credentials,
+)
+from imagemake.release.credentials.private_key import read_private_key
+
+if TYPE_CHECKING:
+    from imagemake.config.campaign import Campaign
+    from imagemake.plan.state import State
+    from imagemake.release.output_file import Wanted
+    from imagemake.store.store import Store
+
+
+class Seal:
+    """Knows the files that were signed by a certificate, and what each one must have been made of.
+
+    Args:
+        certificate: Whose signatures count.
+        campaign: Its steps.
+    """
+
+    def __init__(self, certificate: Certificate, campaign: Campaign) -> None:
+        self.certificate = certificate
+        self._postprocess = campaign.postprocess
+
+    def claim(self, wanted: Wanted, packet: bytes) -> Claim:
+        """Return what is said of a finished picture; arguments as for `made_of`."""
+        steps = self._postprocess.steps_of(wanted.output)
+        return claim_of(wanted.state, wanted.held, steps, with_xmp=bool(packet))
+
+    def made_of(self, wanted: Wanted, packet: bytes) -> str:
+        """Return a digest of everything that a signed file follows from.
+
+        Args:
+            wanted: Which picture it is.
+            packet: The XMP that is put in; empty where there is none.
+        """
+        assert wanted.state.raw is not None
+        certificate = self.certificate
+        return fingerprint(
+            {
+                "content": wanted.held.digest,
+                "packet": hashlib.sha256(packet).hexdigest(),
+                "parent": wanted.state.raw.digest,  # decides whether there is one
+                "claim": self.claim(wanted, packet).digest,
+                "signer": [certificate.digest, certificate.algorithm, certificate.time_stamp_url],
+            }
+        )
+
+    def is_over(self, data: bytes, made_of: str) -> bool:
+        """Say whether a file is one that was signed by this certificate over just this, and is untouched since."""
+        if not has_manifest(data):
+            return False
+        try:
+            report = read_credentials(data, self.certificate.issuers)
+        except CredentialsError:
+            return False
+        manifest = active_manifest(report)
+        # An issuer gives each number once: with its word for the signer, it is this certificate and no other.
+        is_own = manifest.get("signature_info", {}).get("cert_serial_number") == self.certificate.serial
+        is_whole = report.get("validation_state") == TRUSTED
+        return is_own and is_whole and made_of_in(manifest.get("assertions", ())) == made_of
+
+
+class Signing:
+    """Signs released pictures; threads may share it.
+
+    Args:
+        seal: What a signature must be over.
+        key: The private key, PEM.
+        store: Where the pictures are as providers made them, and where signatures are kept.
+    """
+
+    def __init__(self, seal: Seal, key: bytes, store: Store) -> None:
+        self.seal = seal
+        self._key, self._raw, self._kept = key, store.raw, Signatures(store.signatures)
+
+    def over(self, data: bytes, wanted: Wanted, packet: bytes, target: Path) -> tuple[bytes, str | None]:
+        """Return a released file, and why it is not signed where it cannot be.
+
+        Args:
+            data: The file as it is to be, XMP included.
+            wanted: Which picture it is.
+            packet: That XMP; empty where there is none.
+            target: The file that is there, if any: it stays if it is signed over just this.
+        """
+        made_of = self.seal.made_of(wanted, packet)
+        there = target.read_bytes() if target.exists() else b""
+        if self.seal.is_over(there, made_of):
+            return there, None
+        before = self._kept.over(data, made_of)
+        if before is not None and self.seal.is_over(before, made_of):
+            return before, None
+        try:
+            signed = self._signed(data, wanted.state, self.seal.claim(wanted, packet), made_of)
+        except CredentialsError as error:
+            return data, str(error)
+        self._kept.keep(data, signed, made_of)
+        return signed, None
+
+    def _signed(self, data: bytes, state: State, claim: Claim, made_of: str) -> bytes:
+        raw = self._raw_bytes(state)
+        parent = raw if has_manifest(raw) else None
+        try:
+            return self._written(data, claim, made_of, parent)
+        except CredentialsError:
+            if parent is None or (fault := _fault_of(parent)) is None:
+                raise
+        name = state.request.name
+        print(f"imagemake: {name}: its provider's content credentials are not kept: {fault}", file=sys.stderr)
+        return self._written(data, claim, made_of, None)
+
+    def _written(self, data: bytes, claim: Claim, made_of: str, parent: bytes | None) -> bytes:
+        definition = claim.definition(made_of, with_parent=parent is not None)
+        return write_credentials(data, definition, self.seal.certificate, self._key, parent=parent)
+
+    def _raw_bytes(self, state: State) -> bytes:
+        assert state.raw is not None
+        path = self._raw.path(state.raw)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise CredentialsError(f"{path} cannot be read: {error.strerror}") from error
+        # Not by the shelf's own way, which moves damaged files away: the next run would buy the picture again.
+        if hashlib.sha256(data).hexdigest() != state.raw.digest:
+            raise CredentialsError(
+                f"{path} is damaged, so nobody knows what its provider signed; see `imagemake verify`"
+            )
+        return data
+
+
+def _fault_of(data: bytes) -> str | None:
+    try:
+        read_credentials(data)
+    except CredentialsError as error:
+        return str(error)
+    return None
+
+
+def seal_of(campaign: Campaign) -> Seal | None:
+    """Return what files must be signed with; None where no certificate is named.
+
+    Raises:
+        UserError: If the certificate cannot be used.
+    """
+    if campaign.c2pa is None:
+        return None
+    return Seal(read_certificate(campaign.c2pa, datetime.now(UTC)), campaign)
+
+
+def signing_of(campaign: Campaign, store: Store) -> Signing | None:
+    """Return what signs released pictures; None where no certificate is named.
+
+    Raises:
+        UserError: If the certificate or the key cannot be used.
+    """
+    seal = seal_of(campaign)
+    if seal is None:
+        return None
+    return Signing(seal, read_private_key(seal.certificate, os.environ, Path()), store)

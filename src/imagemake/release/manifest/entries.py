@@ -1,0 +1,216 @@
+"""What there is to know about each request: from where it stands and the journal to an entry of the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from imagemake.config.checks import Checks
+from imagemake.config.fields import MAIN
+from imagemake.plan.state import Past, Stage, State
+from imagemake.plan.target import Order
+from imagemake.release.manifest.columns import Verdict
+from imagemake.release.manifest.tables import EarlierAttempt, Entry, OutputFile
+from imagemake.release.place import Released
+from imagemake.stages.validate.compare import values_of
+from imagemake.stages.validate.expected import Wanted
+from imagemake.store.journal import Call, Outcome, read_calls
+from imagemake.store.ledger import Tally
+from imagemake.store.store import Held, Store
+
+VERDICTS: Mapping[Stage, Verdict] = {
+    Stage.DONE: "accepted",
+    Stage.REVIEW: "review",
+    Stage.REJECTED: "rejected",
+    Stage.REFUSED: "refused",
+    Stage.HELD: "failed",
+}
+
+
+BROUGHT = (Outcome.MADE, Outcome.SHARED)
+
+
+@dataclass(slots=True)
+class Calls:
+    """The calls for one key: what they came to, and the one that made the picture, else the last."""
+
+    told: Call | None = None
+    tally: Tally = field(default_factory=Tally)
+
+    def add(self, call: Call) -> None:
+        """Count one more call."""
+        self.tally.add(call)
+        if call.outcome in BROUGHT or self.told is None or self.told.outcome not in BROUGHT:
+            self.told = call
+
+    @property
+    def n(self) -> int:
+        """How many."""
+        return self.tally.calls
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the picture came from the team's store."""
+        return self.told is not None and self.told.outcome is Outcome.SHARED
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What they were billed, beside those without an answer; None where nobody knows."""
+        tally = self.tally
+        if tally.shared and not tally.calls:
+            return 0.0  # somebody else paid
+        if tally.calls == tally.unknown or tally.cost_unknown > tally.unknown:
+            return None
+        return float(tally.billed_usd)
+
+    @property
+    def unknown_calls(self) -> int:
+        """How many had no answer and may have been billed: those of a free provider never are."""
+        return self.tally.unknown if self.tally.worst_usd != 0 else 0
+
+    @property
+    def unknown_worst_usd(self) -> float | None:
+        """What those without an answer can have cost at most; None where there are none, or nobody knows."""
+        return float(self.tally.worst_usd) if self.tally.worst_usd else None
+
+
+class Entries:
+    """Makes the manifest's entries.
+
+    Args:
+        order: What is wanted.
+        store: Where finished pictures and the journal are; the whole journal is read.
+        left_out: Keys that did not fit into the budget.
+    """
+
+    def __init__(self, order: Order, store: Store, left_out: Collection[str]) -> None:
+        self._left_out = left_out
+        self._order = order
+        self._store = store
+        self._calls: dict[str, Calls] = {}
+        for call in read_calls(store.journal_folder):
+            self._calls.setdefault(call.sent["key"], Calls()).add(call)
+
+    @cached_property
+    def _checks(self) -> Checks:
+        return self._order.campaign.validation.all_checks()
+
+    def generated_at(self, state: State) -> str | None:
+        """Return when the raw picture of the shown attempt came; None where the journal does not tell."""
+        calls = self._calls.get(state.key)
+        if not (calls and calls.told and calls.told.closed and state.raw):
+            return None
+        closed = calls.told.closed
+        return (closed.get("origin") or {}).get("generated_at") if calls.is_shared else closed.get("at")
+
+    def entry(self, state: State, released: Mapping[str, Released] | None = None) -> Entry:
+        """Tell all there is to know about one request.
+
+        Args:
+            state: Where it stands.
+            released: Its files that were released, by output; by default its pictures as the store has them.
+        """
+        verdict, reasons = self._verdict(state)
+        calls = self._calls.get(state.key, Calls())
+        closed = calls.told.closed or {} if calls.told else {}
+        files = self._files(state, released or {}) if verdict == "accepted" else {}
+        main = files.pop(MAIN, None)
+        request, recipe = state.request, state.recipe
+        label = request.model or recipe.model
+        checks = self._checks.of(request.variables, label)
+        return Entry(
+            name=request.name,
+            verdict=verdict,
+            prompt=recipe.prompt,
+            negative_prompt=recipe.negative_prompt,
+            provider=recipe.provider,
+            model=recipe.model,
+            model_label=label,
+            seed=recipe.seed,
+            parameters=recipe.parameters,
+            key=state.key,
+            catalog_row=request.row,
+            take=request.take,
+            variables=request.variables,
+            references=request.attached.references,
+            reference_digests=request.attached.digests,
+            mask=request.attached.mask,
+            mask_digest=request.attached.mask_digest,
+            file=main.file if main else None,
+            reasons=reasons,
+            attempt=state.attempt,
+            attempts=state.attempt + bool(calls.n or state.raw),
+            request_id=closed.get("request_id"),
+            generated_at=self.generated_at(state),
+            seconds=closed.get("seconds"),
+            cost_usd=calls.cost_usd,
+            unknown_calls=calls.unknown_calls,
+            unknown_worst_usd=calls.unknown_worst_usd,
+            width_px=main.width_px if main else None,
+            height_px=main.height_px if main else None,
+            bytes=main.bytes if main else None,
+            digest=main.digest if main else None,
+            finished_digest=main.finished_digest if main else None,
+            outputs=files,
+            raw_digest=state.raw.digest if state.raw else None,
+            measures=values_of(state.measured, checks, Wanted(recipe.prompt, request.variables)),
+            cached=state.raw is not None and closed.get("at", "") < self._order.made_at,
+            tries=calls.n,
+            shared=calls.is_shared and state.raw is not None,
+            history=tuple(self._earlier(past) for past in state.past),
+        )
+
+    def _files(self, state: State, released: Mapping[str, Released]) -> dict[str, OutputFile]:
+        names = self._order.file_names.of(state.request)
+        return {output: self._file(names[output], held, released.get(output)) for output, held in state.files.items()}
+
+    def _file(self, name: str, held: Held, released: Released | None) -> OutputFile:
+        path = self._store.finished.path(held)
+        width_px, height_px = _size_px(path)
+        return OutputFile(
+            file=f"images/{name}",
+            width_px=width_px,
+            height_px=height_px,
+            bytes=released.bytes if released else path.stat().st_size,
+            digest=released.digest if released else held.digest,
+            finished_digest=held.digest,
+        )
+
+    def _verdict(self, state: State) -> tuple[Verdict, tuple[str, ...]]:
+        reasons = tuple(map(str, state.reasons))
+        if state.stage in VERDICTS:
+            return VERDICTS[state.stage], reasons
+        calls = self._calls.get(state.key)
+        if calls is not None and calls.told is not None and state.stage is Stage.GENERATE:
+            outcome, closed = calls.told.outcome, calls.told.closed or {}
+            if outcome not in (*BROUGHT, Outcome.WAITING):
+                return "failed", (f"{outcome.value}: {closed.get('message', 'no answer came; possibly billed')}",)
+        if state.key in self._left_out:
+            return "pending", ("budget: it did not fit into what may be spent",)
+        return "pending", (f"{state.stage.value}: {state.why}",)
+
+    def _earlier(self, past: Past) -> EarlierAttempt:
+        calls = self._calls.get(past.key, Calls())
+        closed = calls.told.closed or {} if calls.told else {}
+        return EarlierAttempt(
+            attempt=past.attempt,
+            key=past.key,
+            prompt=past.recipe.prompt,
+            seed=past.recipe.seed,
+            reasons=[str(reason) for reason in past.reasons],
+            raw_digest=past.raw.digest if past.raw else None,
+            cost_usd=calls.cost_usd,
+            seconds=closed.get("seconds"),
+            tries=calls.n,
+            unknown_calls=calls.unknown_calls,
+            unknown_worst_usd=calls.unknown_worst_usd,
+        )
+
+
+def _size_px(path: Path) -> tuple[int, int]:
+    from PIL import Image
+
+    with Image.open(path) as image:  # reads the header only; the file is our own
+        return image.size

@@ -1,0 +1,145 @@
+"""What the full run will come to, by what a smaller one before it came to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from imagemake.release.manifest.tables import Entry
+from imagemake.release.metrics.reasons import DECIDED
+from imagemake.release.metrics.success import interval_95
+
+
+def duration_words(seconds: float) -> str:
+    """Write a duration of some seconds: ``42 s``, ``12 minutes``, ``3 hours``."""
+    if seconds >= 2 * HOUR_S:
+        return f"{seconds / HOUR_S:,.0f} hours"
+    return f"{seconds / MINUTE_S:.0f} minutes" if seconds >= 2 * MINUTE_S else f"{seconds:.0f} s"
+
+
+MINUTE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast the pictures of a model can come.
+
+    Attributes:
+        at_once: Calls at once, of all models that share them.
+        images_per_min: Most pictures a minute, of all models that share the rate; None where nothing holds them back.
+        pool: Names what `at_once` is shared in.
+        lane: Names what `images_per_min` is shared in.
+    """
+
+    at_once: int
+    images_per_min: float | None = None
+    pool: Hashable = None
+    lane: Hashable = None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a model has to do.
+
+    Attributes:
+        calls: Pictures to ask for, candidates and further attempts among them.
+        call_s: Seconds that one takes.
+        pace: How fast they can come.
+    """
+
+    calls: float
+    call_s: float
+    pace: Pace
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The full run; what cannot be said is None.
+
+    Attributes:
+        requests: Of the whole campaign.
+        to_make: Those that have no picture yet.
+        cost_usd: What these will cost, with the attempts that they will need.
+        seconds: How long they will take.
+        accepted: Pictures that will be accepted, of all requests.
+        accepted_low: Low end of the 95 % interval.
+        accepted_high: Its high end.
+    """
+
+    requests: int
+    to_make: int
+    cost_usd: float | None
+    seconds: float | None
+    accepted: int
+    accepted_low: int
+    accepted_high: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+
+def forecast(
+    entries: Sequence[Entry], requests: int, to_make: Counter[str], paces: Mapping[str, Pace]
+) -> Forecast | None:
+    """Forecast the full run.
+
+    Args:
+        entries: Of the smaller run, which stand for all.
+        requests: Of the whole campaign.
+        to_make: Requests without a picture, by the model's label.
+        paces: By the model's label; a model without one comes when it comes.
+
+    Returns:
+        None where nothing is decided yet.
+    """
+    decided = [entry for entry in entries if entry.verdict in DECIDED]
+    if not decided:
+        return None
+    accepted = sum(entry.verdict == "accepted" for entry in decided)
+    low, high = interval_95(accepted, len(decided))
+    by_model: dict[str, list[Entry]] = {}
+    for entry in decided:
+        by_model.setdefault(entry.model_label or entry.model, []).append(entry)
+    costs = [_cost_usd(by_model.get(label, []), n) for label, n in to_make.items()]
+    loads = [_load(by_model.get(label, []), n, paces.get(label)) for label, n in to_make.items()]
+    return Forecast(
+        requests,
+        to_make.total(),
+        None if None in costs else round(sum(cost for cost in costs if cost is not None), 6),
+        None if None in loads else round(_seconds([load for load in loads if load is not None]), 1),
+        round(requests * accepted / len(decided)),
+        round(requests * low),
+        round(requests * high),
+    )
+
+
+def _cost_usd(entries: Sequence[Entry], n: int) -> float | None:
+    costs = [entry.spent_usd for entry in entries if not entry.shared]  # what the team paid says nothing here
+    known = [cost for cost in costs if cost is not None]
+    return n * sum(known) / len(known) if known and len(known) == len(costs) else None
+
+
+def _load(entries: Sequence[Entry], n: int, pace: Pace | None) -> Load | None:
+    # Candidates and earlier attempts are calls too.
+    timed = [(entry.seconds, 1 + len(entry.history)) for entry in entries if entry.seconds is not None]
+    if not timed or pace is None:
+        return None
+    calls = sum(calls for _, calls in timed) / len(timed)
+    return Load(n * calls, sum(seconds for seconds, _ in timed) / len(timed), pace)
+
+
+def _seconds(loads: Sequence[Load]) -> float:
+    """Say how long models take that are asked side by side: as long as what they share the longest."""
+    shared: dict[tuple[str, Hashable], float] = {}
+    for load in loads:
+        pool, lane = ("pool", load.pace.pool), ("lane", load.pace.lane)
+        shared[pool] = shared.get(pool, 0.0) + load.calls * load.call_s / load.pace.at_once
+        if load.pace.images_per_min:
+            shared[lane] = shared.get(lane, 0.0) + MINUTE_S * load.calls / load.pace.images_per_min
+    return max(shared.values(), default=0.0)
+
+
+MINUTE_S, HOUR_S = 60, 3600

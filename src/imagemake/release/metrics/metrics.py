@@ -1,0 +1,144 @@
+"""What a release came to, in numbers that `dvc metrics diff` compares."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import orjson
+
+from imagemake.core.files import write_whole
+from imagemake.release.manifest.columns import Verdict
+from imagemake.release.manifest.tables import Entry
+from imagemake.release.metrics.reasons import DECIDED, failures_of, reason_code
+from imagemake.release.metrics.success import failing_values, interval_95
+
+
+class _Attempt(NamedTuple):
+    picture: bool
+    tries: int
+    cost_usd: float | None
+    seconds: float | None
+    unknown_calls: int
+    unknown_worst_usd: float | None
+    failures: Sequence[str]
+    shared: bool = False
+
+
+def metrics_of(entries: Iterable[Entry]) -> dict[str, Any]:
+    """Sum up a release.
+
+    Costs, durations and calls are those of all attempts, whenever they were made: what the release cost, not the run.
+
+    Args:
+        entries: One entry a request.
+
+    Returns:
+        Counts by verdict, rates from 0 to 1, means, and failures by reason code, in an order that is always the same.
+        None stands for what cannot be said: a rate of nothing, or a cost where none is known. `cost_unknown` attempts
+        are left out of `cost_usd_total` and `mean_cost_usd_per_image`, and so are `unknown_calls`: nobody answered
+        these, and they may have cost `unknown_worst_usd` in all. `by_model` has the same numbers for each model, by
+        what the campaign calls it. `success_rate_low` and `success_rate_high` are the ends of its 95 % interval, and
+        `failing_values` are values of variables that fail more often than chance would have it.
+    """
+    entries = list(entries)
+    by_model: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_model.setdefault(entry.model_label or entry.model, []).append(entry)
+    return {
+        **_of_entries(entries),
+        "failures_by_reason": _count_codes(entry.reasons for entry in entries if _failing(entry)),
+        "failing_values": [one.as_dict() for one in failing_values(entries)],
+        "by_model": {label: _of_entries(own) for label, own in sorted(by_model.items())},
+    }
+
+
+def _of_entries(entries: Sequence[Entry]) -> dict[str, Any]:
+    verdicts = Counter[Verdict](entry.verdict for entry in entries)
+    at_once = [entry for entry in entries if entry.verdict == "accepted" and entry.attempts <= 1]
+    decided = sum(verdicts[verdict] for verdict in DECIDED)
+    low, high = interval_95(verdicts["accepted"], decided) if decided else (0.0, 1.0)
+    with_picture = [entry for entry in entries if entry.raw_digest is not None]
+    return {
+        "requests": len(entries),
+        **{verdict: verdicts[verdict] for verdict in get_args(Verdict)},
+        "success_rate": _ratio(verdicts["accepted"], decided),
+        "success_rate_low": round(low, 4) if decided else None,
+        "success_rate_high": round(high, 4) if decided else None,
+        "first_attempt_success_rate": _ratio(len(at_once), decided),
+        "attempts_mean": _mean([entry.attempts for entry in entries if entry.attempts], 3),
+        "cached_share": _ratio(sum(entry.cached for entry in with_picture), len(with_picture)),
+        **_of_attempts(list(chain.from_iterable(map(_attempts, entries)))),
+    }
+
+
+def write_metrics(metrics: dict[str, Any], path: Path) -> None:
+    """Write the numbers as JSON, in their order."""
+    write_whole(path, orjson.dumps(metrics, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
+def _attempts(entry: Entry) -> list[_Attempt]:
+    attempts = [
+        _Attempt(
+            picture=earlier["raw_digest"] is not None,
+            tries=earlier.get("tries", 1),
+            cost_usd=earlier.get("cost_usd"),
+            seconds=earlier.get("seconds"),
+            unknown_calls=earlier.get("unknown_calls", 0),
+            unknown_worst_usd=earlier.get("unknown_worst_usd"),
+            failures=failures_of(earlier),
+        )
+        for earlier in entry.history
+    ]
+    if entry.made:
+        shown = _Attempt(
+            picture=entry.raw_digest is not None,
+            tries=entry.tries,
+            cost_usd=entry.cost_usd,
+            seconds=entry.seconds,
+            unknown_calls=entry.unknown_calls,
+            unknown_worst_usd=entry.unknown_worst_usd,
+            failures=entry.reasons if _failing(entry) else (),
+            shared=entry.shared,
+        )
+        attempts.append(shown)
+    return attempts
+
+
+def _of_attempts(attempts: Sequence[_Attempt]) -> dict[str, Any]:
+    known = [attempt for attempt in attempts if attempt.cost_usd is not None]
+    pictures = [attempt for attempt in attempts if attempt.picture]
+    bought = [attempt for attempt in pictures if not attempt.shared]  # else a release would look cheaper than it is
+    unanswered = [attempt for attempt in attempts if attempt.unknown_calls]
+    worst = [attempt.unknown_worst_usd for attempt in unanswered if attempt.unknown_worst_usd is not None]
+    return {
+        "calls": sum(attempt.tries for attempt in attempts),
+        "mean_seconds_per_image": _mean([one.seconds for one in pictures if one.seconds is not None], 3),
+        "cost_usd_total": round(sum(one.cost_usd or 0.0 for one in known), 6) if known or not attempts else None,
+        "mean_cost_usd_per_image": _mean([one.cost_usd for one in bought if one.cost_usd is not None], 6),
+        "shared": len(pictures) - len(bought),
+        "cost_unknown": len(attempts) - len(known),
+        "unknown_calls": sum(attempt.unknown_calls for attempt in unanswered),
+        "unknown_worst_usd": round(sum(worst), 6) if len(worst) == len(unanswered) else None,
+        "failed_attempts_by_reason": _count_codes(attempt.failures for attempt in attempts),
+    }
+
+
+def _failing(entry: Entry) -> bool:
+    return entry.verdict not in ("accepted", "pending")
+
+
+def _count_codes(groups: Iterable[Sequence[str]]) -> dict[str, int]:
+    counts = Counter(chain.from_iterable({reason_code(reason) for reason in reasons} for reasons in groups))
+    return dict(sorted(counts.items()))
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None
+
+
+def _mean(values: Sequence[float], digits: int) -> float | None:
+    return round(sum(values) / len(values), digits) if values else None

@@ -1,0 +1,26 @@
+"""What counts as decided and as failed, and what reasons are counted by."""
+
+from __future__ import annotations
+
+from imagemake.plan.candidates import NOT_BEST
+from imagemake.release.manifest.columns import Verdict
+from imagemake.release.manifest.tables import EarlierAttempt, Entry
+
+DECIDED: tuple[Verdict, ...] = ("accepted", "rejected", "refused", "failed")
+_CODE_AT_MOST = 60
+
+
+def failed(entry: Entry) -> bool:
+    """Say whether any picture of a request was not good enough: a good one after it was paid for twice."""
+    return entry.verdict != "accepted" or any(failures_of(earlier) for earlier in entry.history)
+
+
+def failures_of(earlier: EarlierAttempt) -> list[str]:
+    """Return what was wrong with an earlier picture: that another candidate was better is no fault."""
+    return [reason for reason in earlier["reasons"] if reason_code(reason) != NOT_BEST]
+
+
+def reason_code(reason: str) -> str:
+    """Return what reasons are counted by: the part before the first colon, at most 60 characters of it."""
+    code = " ".join(reason.partition(":")[0].split())
+    return code if len(code) <= _CODE_AT_MOST else code[: _CODE_AT_MOST - 1] + "…"

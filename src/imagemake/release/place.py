@@ -1,0 +1,210 @@
+"""Finished pictures under their names: hard links to the store, or files of their own that say where they came from.
+
+The store keeps pixels without metadata, since a note of a reviewer must not finish a picture anew. A file with XMP is
+made from them by inserting it, when the picture is released, and only where the one that is there differs. Content
+credentials come last, over all of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+
+from imagemake.core.files import link_or_copy, write_whole
+from imagemake.images.metadata.xmp import packet_of, with_packet, without_packet
+from imagemake.release.output_file import Wanted
+from imagemake.release.provenance import created_in, provenance_of
+from imagemake.store.store import DamagedError
+
+if TYPE_CHECKING:
+    from imagemake.config.provenance import Metadata
+    from imagemake.plan.state import State
+    from imagemake.release.credentials.signing import Seal, Signing
+    from imagemake.store.store import Held, Shelf
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A released file.
+
+    Attributes:
+        digest: SHA-256 of its bytes.
+        bytes: How many there are.
+        unsigned: Why it has no content credentials, where it was to have some.
+    """
+
+    digest: str
+    bytes: int
+    unsigned: str | None = None
+
+
+class ReleasedBefore:
+    """Which files were written from what, so that one that needs no change is not even read.
+
+    Args:
+        path: Usually under ``work/``: losing it costs reading every file once. None remembers nothing.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._before: dict[str, list[object]] = {}
+        self._now: dict[str, list[object]] = {}
+        try:
+            if path is not None:
+                self._before = orjson.loads(path.read_bytes())
+        except (FileNotFoundError, orjson.JSONDecodeError):
+            pass
+
+    def find(self, target: Path, made_of: str) -> Released | None:
+        """Return what is under a name, if it was made of just this and has not been touched since."""
+        known = self._before.get(target.name)
+        if known is None or known[:2] != [made_of, _look_of(target)]:
+            return None
+        self._now[target.name] = known
+        return Released(str(known[2]), target.stat().st_size)
+
+    def add(self, target: Path, made_of: str, released: Released) -> None:
+        """Remember a file that was written or compared."""
+        self._now[target.name] = [made_of, _look_of(target), released.digest]
+
+    def save(self) -> None:
+        """Write down what was found or added, and forget the rest."""
+        if self._path is not None and self._now != self._before:
+            write_whole(self._path, orjson.dumps(self._now))
+
+
+class Placing:
+    """Puts finished pictures under their names.
+
+    Args:
+        finished: The shelf that they are on.
+        metadata: What the campaign asks for.
+        memory: What was placed before.
+        signing: What signs them; None where nothing is signed.
+    """
+
+    def __init__(
+        self, finished: Shelf, metadata: Metadata, memory: ReleasedBefore, signing: Signing | None = None
+    ) -> None:
+        self._finished, self._metadata, self._memory, self._signing = finished, metadata, memory, signing
+
+    def place_all(
+        self, wanted: Mapping[Path, Wanted], generated_at: Callable[[State], str | None]
+    ) -> Iterator[tuple[Path, Wanted, Released | DamagedError]]:
+        """Put many pictures under their names, on all cores; see `place`, whose error is returned here."""
+
+        def placed(target: Path) -> Released | DamagedError:
+            try:
+                return self.place(wanted[target], target, generated_at(wanted[target].state))
+            except DamagedError as error:
+                return error
+
+        with ThreadPoolExecutor() as pool:  # hashing, reading and writing let go of the interpreter's lock
+            for (target, one), result in zip(wanted.items(), pool.map(placed, wanted), strict=True):
+                yield target, one, result
+
+    def place(self, wanted: Wanted, target: Path, generated_at: str | None) -> Released:
+        """Put one finished picture under its name; a file that is right already keeps its time.
+
+        Args:
+            wanted: What is to be there.
+            target: The name.
+            generated_at: When its raw picture came.
+
+        Raises:
+            DamagedError: If the store's file is damaged or gone.
+        """
+        if not self._metadata.xmp and self._signing is None:
+            return self._link(wanted.held, target)
+        packet = b""
+        if self._metadata.xmp:
+            packet = provenance_of(wanted.state, self._metadata, generated_at, wanted.output).packet()
+        # The digest of the pixels is in both.
+        made_of = self._signing.seal.made_of(wanted, packet) if self._signing else hashlib.sha256(packet).hexdigest()
+        known = self._memory.find(target, made_of)
+        if known is not None:
+            return known
+        bare = self._finished.read(wanted.held)
+        try:
+            data = with_packet(bare, packet) if packet else bare
+        except ValueError as error:
+            print(f"imagemake: {target} is released without XMP: {error}", file=sys.stderr)
+            if self._signing is None:
+                return self._link(wanted.held, target)
+            data, packet = bare, b""
+        unsigned = None
+        if self._signing is not None:
+            data, unsigned = self._signing.over(data, wanted, packet, target)
+        if not (target.exists() and target.stat().st_size == len(data) and target.read_bytes() == data):
+            write_whole(target, data)
+        released = Released(hashlib.sha256(data).hexdigest(), len(data), unsigned)
+        if unsigned is None:  # else it is tried again the next time
+            self._memory.add(target, made_of, released)
+        return released
+
+    def _link(self, held: Held, target: Path) -> Released:
+        source = self._finished.path(held)
+        if not (target.exists() and _is_same(target, source)):
+            link_or_copy(source, target)
+        return Released(held.digest, source.stat().st_size)
+
+
+def is_as_released(path: Path, wanted: Wanted, metadata: Metadata, seal: Seal | None = None) -> bool:
+    """Say whether a file is just what releasing a picture would write, without asking the journal.
+
+    Args:
+        path: The file.
+        wanted: Which picture it must be.
+        metadata: What the campaign asks for.
+        seal: What it must be signed with; None where nothing is signed.
+    """
+    finished_digest = wanted.held.digest
+    data = path.read_bytes()
+    if seal is not None:
+        return _is_signed_as_released(data, wanted, metadata, seal)
+    digest = hashlib.sha256(data).hexdigest()
+    if not metadata.xmp:
+        return digest == finished_digest
+    try:
+        packet, bare = packet_of(data), without_packet(data)
+    except ValueError:  # either no picture any more, or one that cannot hold XMP
+        return digest == finished_digest
+    if packet is None or hashlib.sha256(bare).hexdigest() != finished_digest:
+        return False
+    # Only the journal knows the time; it never changes, so that of the file itself will do.
+    expected = provenance_of(wanted.state, metadata, created_in(packet), wanted.output).packet()
+    return packet == expected and with_packet(bare, packet) == data
+
+
+def _is_signed_as_released(data: bytes, wanted: Wanted, metadata: Metadata, seal: Seal) -> bool:
+    packet = b""
+    if metadata.xmp:
+        try:
+            packet = packet_of(data) or b""
+        except ValueError:
+            return False
+        packet = provenance_of(wanted.state, metadata, created_in(packet), wanted.output).packet()
+    return seal.is_over(data, seal.made_of(wanted, packet))
+
+
+def _look_of(path: Path) -> list[int]:
+    # What changes when somebody writes the file; nobody can set back the time of the inode's last change.
+    try:
+        now = path.stat()
+    except FileNotFoundError:
+        return []
+    return [now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino]
+
+
+def _is_same(target: Path, source: Path) -> bool:
+    one, other = target.stat(), source.stat()
+    if (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino):
+        return True
+    return one.st_size == other.st_size and target.read_bytes() == source.read_bytes()

@@ -1,0 +1,184 @@
+"""The contact sheet: one HTML file that shows a release, searches it, and says why a picture is missing.
+
+Everything in it may come from a hostile catalog or provider. So the page's own code sees it only as JSON and puts it on
+the page only as text, and the content security policy allows no script or style but ours, and nothing from elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+from imagemake.core.files import write_whole
+from imagemake.release.manifest.tables import Entry
+from imagemake.release.metrics.forecast import duration_words
+from imagemake.release.metrics.reasons import reason_code
+from imagemake.release.report.one_file import data_url, embedded, own_text, template
+
+VERDICTS = {
+    "accepted": "Accepted",
+    "review": "To review",
+    "rejected": "Rejected",
+    "refused": "Refused",
+    "failed": "Failed",
+    "pending": "Not made",
+}
+_UNKNOWN = "\u2013"
+
+
+def write_contact_sheet(
+    path: Path,
+    entries: Iterable[Entry],
+    metrics: Mapping[str, Any],
+    *,
+    title: str,
+    thumbnails: Mapping[str, bytes],
+    most_thumbnails: int,
+    variables: Sequence[str] = (),
+    sheets: Sequence[str] = (),
+) -> None:
+    """Write the page; equal arguments give equal bytes.
+
+    Args:
+        path: Where it goes: the release folder, because it links to `Entry.file` from there.
+        entries: The requests, in any order.
+        metrics: What `imagemake.release.metrics.metrics.metrics_of` said of them.
+        title: Name of the release.
+        thumbnails: JPEG or WebP by entry name; those of its history under ``name@place``, those of reference
+            pictures under `reference_name` of their digests. Asked only for those that go into the page, so that a
+            mapping may make them when they are asked for.
+        most_thumbnails: At most that many go into the page, those of pictures that were not accepted first. The others
+            load from their files.
+        variables: Columns by whose values, if there are several, pictures can be shown side by side; takes are too.
+        sheets: Sheets of the release, as paths from its folder.
+
+    Raises:
+        ValueError: If a thumbnail is neither JPEG nor WebP.
+    """
+    entries = sorted(entries, key=lambda entry: entry.name)
+    inlined = _inlined(entries, thumbnails, most_thumbnails)
+    shown = sum(entry.name in inlined for entry in entries)
+    pictures = sum(entry.file is not None or entry.name in inlined or entry.name in thumbnails for entry in entries)
+    page = template("imagemake.release", "report", "sheet.html.j2", _FILTERS).render(
+        title=title,
+        metrics=metrics,
+        models=sorted({entry.model for entry in entries}),
+        verdicts=[(verdict, word, metrics[verdict]) for verdict, word in VERDICTS.items() if metrics[verdict]],
+        bar=_bar([(verdict, metrics[verdict]) for verdict in VERDICTS]),
+        compare=_comparable(entries, variables),
+        sheets=[(PurePosixPath(sheet).stem, href) for sheet in sheets if (href := href_of(sheet))],
+        thumbnails_shown=shown,
+        pictures=pictures,
+        style=own_text("sheet.css"),
+        script=own_text("sheet.js"),
+        data=embedded(
+            {
+                "words": VERDICTS,
+                "variables": list(variables),
+                "references": {
+                    digest: inlined[name]
+                    for digest in _reference_users(entries)
+                    if (name := reference_name(digest)) in inlined
+                },
+                "entries": [_card(entry, inlined) for entry in entries],
+            }
+        ),
+    )
+    write_whole(path, page.encode())
+
+
+def _comparable(entries: Sequence[Entry], variables: Sequence[str]) -> list[str]:
+    found = [name for name in variables if len({entry.variables.get(name) for entry in entries}) > 1]
+    return [*found, "take"] if any(entry.take > 1 for entry in entries) else found
+
+
+def reference_name(digest: str) -> str:
+    """Return what a reference picture's thumbnail is found by; no entry's name holds a colon."""
+    return f"reference:{digest}"
+
+
+def _reference_users(entries: Sequence[Entry]) -> Counter[str]:
+    return Counter(digest for entry in entries for digest in (*entry.reference_digests, entry.mask_digest) if digest)
+
+
+def _inlined(entries: Sequence[Entry], thumbnails: Mapping[str, bytes], most: int) -> dict[str, str]:
+    worst_first = sorted(entries, key=lambda entry: (entry.verdict == "accepted", entry.name))
+    users = _reference_users(entries)
+    # What many pictures share comes first, and what only one was made from after the pictures themselves.
+    names = [reference_name(digest) for digest, n in users.items() if n > 1]
+    names += [entry.name for entry in worst_first]
+    names += [reference_name(digest) for digest, n in users.items() if n == 1]
+    names += [f"{entry.name}@{place}" for entry in worst_first for place in range(len(entry.history))]
+    inlined: dict[str, str] = {}
+    for name in names:
+        if len(inlined) >= most:
+            break
+        if (picture := thumbnails.get(name)) is not None:
+            inlined[name] = data_url(name, picture)
+    return inlined
+
+
+def _card(entry: Entry, inlined: Mapping[str, str]) -> dict[str, Any]:
+    card = {field: getattr(entry, field) for field in Entry.__dataclass_fields__ if field != "file"}
+    card["href"] = href_of(entry.file) if entry.file else None
+    card["outputs"] = [
+        {"label": label, "href": href, "size_px": [one.width_px, one.height_px], "bytes": one.bytes}
+        for label, one in entry.outputs.items()
+        if (href := href_of(one.file))
+    ]
+    card["thumbnail"] = inlined.get(entry.name)
+    card["codes"] = sorted({reason_code(reason) for reason in entry.reasons})
+    card["spent_usd"] = entry.spent_usd
+    card["history"] = [
+        {**earlier, "thumbnail": inlined.get(f"{entry.name}@{place}")} for place, earlier in enumerate(entry.history)
+    ]
+    # What is absent is left out: at 10,000 entries it is a fifth of the page.
+    return {field: value for field, value in card.items() if not _absent(value)}
+
+
+def _absent(value: Any) -> bool:
+    return value is None or value is False or (isinstance(value, tuple | list | dict) and not value)
+
+
+def href_of(file: str) -> str | None:
+    """Return a link that leads to a file of the release folder and nowhere else; None where its path leaves that."""
+    path = PurePosixPath(file)
+    if path.is_absolute() or ".." in path.parts:
+        return None
+    return "/".join(quote(part, safe="") for part in path.parts)
+
+
+def _bar(counts: Sequence[tuple[str, int]]) -> list[tuple[str, float, float]]:
+    total = sum(count for _, count in counts)
+    segments, start = [], 0.0
+    for verdict, count in counts:
+        if count:
+            width = 1000 * count / total
+            segments.append((verdict, round(start, 2), round(width, 2)))
+            start += width
+    return segments
+
+
+def _percent(rate: float | None) -> str:
+    return _UNKNOWN if rate is None else f"{100 * rate:.1f}".removesuffix(".0") + "%"
+
+
+def _usd(cost: float | None) -> str:
+    if cost is None:
+        return "unknown"
+    if cost == 0 or cost >= 1:
+        return f"${cost:,.2f}"
+    whole, _, decimals = f"{cost:.4f}".rstrip("0").partition(".")
+    return f"${whole}.{decimals:0<2}" if cost >= 0.0001 else "under $0.0001"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return _UNKNOWN
+    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+_FILTERS = {"percent": _percent, "usd": _usd, "duration": _duration, "long_duration": duration_words}

@@ -1,0 +1,1 @@
+"""Several images of a release side by side in one."""

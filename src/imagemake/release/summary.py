@@ -1,0 +1,69 @@
+"""What a stage tells at its end: what there is, what is missing and why, what it came to, and what the rest will."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from imagemake.release.metrics.forecast import duration_words
+
+MOST_VALUES = 3
+
+
+def closing_words(metrics: Mapping[str, Any], folder: Path, n_sheets: int = 0) -> str:
+    """Say what is in a release, what is missing and why, and what to do about it.
+
+    Args:
+        metrics: What `imagemake.release.metrics.metrics` said of it, and the forecast of a smaller run.
+        folder: Where it is.
+        n_sheets: Sheets that are in it.
+    """
+    made = f"{metrics['accepted']:,} of {metrics['requests']:,} pictures are in {folder}/images/"
+    lines = [f"imagemake: {made}; see {folder}/index.html"]
+    todo = {
+        "review": f"wait for a person: run `imagemake review`, or edit config/reviews.csv by {folder}/review.csv",
+        "rejected": f"were rejected in every attempt: see {folder}/review.csv; edit their prompts, or approve them",
+        "refused": "were refused by the provider: edit their prompts, or give attempts.patches one for 'refused'",
+        "failed": "failed: run again to try again",
+        "pending": "were left as they are; the manifest says why",
+    }
+    lines += [f"  {metrics[verdict]:>7,} {words}" for verdict, words in todo.items() if metrics[verdict]]
+    if n_sheets:
+        lines.append(f"  {n_sheets:>7,} sheet{'' if n_sheets == 1 else 's'} in {folder}/sheets/")
+    return "\n".join([*lines, *_came_to(metrics), *_will_come_to(metrics.get("forecast"))])
+
+
+def unsigned_words(unsigned: Mapping[str, str]) -> Iterator[str]:
+    """Say which pictures have no content credentials that were to have some.
+
+    Args:
+        unsigned: Why, by file name.
+    """
+    if unsigned:
+        yield f"  {len(unsigned):>7,} have NO content credentials: signing failed; run again to try again:"
+        yield from (f"          {name}: {why}" for name, why in list(unsigned.items())[:MOST_VALUES])
+
+
+def _came_to(metrics: Mapping[str, Any]) -> Iterator[str]:
+    if metrics["success_rate"] is None:
+        return
+    low, high = metrics["success_rate_low"], metrics["success_rate_high"]
+    yield f"  Success rate {_percent(metrics['success_rate'])} (95 % interval: {_percent(low)} to {_percent(high)})."
+    for one in metrics["failing_values"][:MOST_VALUES]:
+        reasons = ", ".join(f"{code} ({n:,})" for code, n in one["reasons"].items())
+        rate = _percent(one["failures"] / one["requests"])
+        yield f"  {one['variable']} {one['value']}: {rate} of {one['requests']:,} failed at least once: {reasons}."
+
+
+def _will_come_to(forecast: Mapping[str, Any] | None) -> Iterator[str]:
+    if forecast is None or not forecast["to_make"]:
+        return
+    cost = "at a cost that is not known" if forecast["cost_usd"] is None else f"about ${forecast['cost_usd']:,.2f}"
+    time = "" if forecast["seconds"] is None else f", about {duration_words(forecast['seconds'])}"
+    accepted = f"{forecast['accepted']:,} ({forecast['accepted_low']:,} to {forecast['accepted_high']:,})"
+    yield f"  The full run: {forecast['to_make']:,} more pictures, {cost}{time}; accepted in the end: {accepted}."
+
+
+def _percent(rate: float) -> str:
+    return f"{100 * rate:.1f}".removesuffix(".0") + " %"

@@ -1,0 +1,1 @@
+"""From requests to images in the store: calls, rates, retries."""

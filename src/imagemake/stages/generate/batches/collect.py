@@ -1,0 +1,113 @@
+"""Closing the calls of one submission: each picture is in the store before its call is closed."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from itertools import islice
+
+from imagemake.config.models import Model, cost_usd
+from imagemake.plugins.providers import Answer, ProviderError
+from imagemake.plugins.providers import Failure as ProviderFailure
+from imagemake.plugins.providers.batch_protocol import BatchProvider, Result
+from imagemake.stages.generate.calls import OUTCOMES
+from imagemake.store.journal import Call, Journal, Outcome, calls_in
+from imagemake.store.store import Store
+from imagemake.store.submissions import Submission, Submissions
+
+
+class Collector:
+    """Takes the results of one submission, whose lock is held.
+
+    Args:
+        submission: The submission.
+        store: Where its pictures go.
+        job: Name to tell of it with.
+        model_of: The model table's entry for a model name.
+        closed: Called for each call that is closed: its key, its error, its cost (None: the worst case may be billed).
+    """
+
+    def __init__(
+        self,
+        submission: Submission,
+        store: Store,
+        job: str,
+        model_of: Callable[[str], Model | None],
+        closed: Callable[[str, ProviderError | None, float | None], None],
+    ) -> None:
+        self._submission, self._store, self._model_of, self._told_closed = submission, store, model_of, closed
+        path = store.root / submission.journal
+        self._open: dict[str, Call] = {
+            call.sent["call"]: call
+            for call in calls_in(path)
+            if call.closed is None and call.sent.get("submission") == submission.id
+        }
+        self._journal = Journal.reopened(path, job)
+        self._counts: Counter[str] = Counter()
+        self._unread = 0
+        self.stopped_by: ProviderError | None = None
+
+    @property
+    def has_all(self) -> bool:
+        """Whether every call has an end that the provider told, and every line could be read."""
+        return not self._open and not self._unread and not self._counts[Outcome.UNKNOWN.value]
+
+    @property
+    def has_read_all(self) -> bool:
+        """Whether every line that came could be read."""
+        return not self._unread
+
+    def told(self) -> str:
+        """Say what came, for people."""
+        return ", ".join(f"{n:,} {word}" for word, n in sorted(self._counts.items())) or "nothing came"
+
+    async def take(self, provider: BatchProvider, file: str) -> None:
+        """Close every call that has a line in a file; lines of calls that are closed or not ours are passed over."""
+        async for result in provider.batch_results(file):
+            if isinstance(result, Result) and result.custom_id in self._open:
+                self._close(result.custom_id, result.outcome)
+            elif not isinstance(result, Result):
+                self._unread += 1
+                self._warn(result)
+            elif result.custom_id not in self._submission.calls:
+                self._warn(f"a line of no call of ours, {result.custom_id[:40]!r}")
+
+    def close_line(self, number: int, error: ProviderError) -> None:
+        """Close the call of one line of the file that was uploaded, by its number from 1."""
+        call = next(islice(self._submission.calls, number - 1, None), None) if number > 0 else None
+        if call in self._open:
+            self._close(call, error)
+
+    def close_all(self, error: ProviderError) -> None:
+        """Close what is open with one error, and forget the submission."""
+        for call in list(self._open):
+            self._close(call, error)
+        self._journal.close()
+        Submissions(self._store.root).remove(self._submission)
+
+    def _warn(self, what: str) -> None:
+        print(f"{self._journal.job}: {self._submission.batch}: {what}; ignored", file=sys.stderr)
+
+    def _close(self, call: str, outcome: Answer | ProviderError) -> None:
+        key = self._open[call].sent["key"]
+        model = self._model_of(self._submission.model)
+        answered = isinstance(outcome, Answer) or outcome.failure is ProviderFailure.UNREADABLE
+        cost = cost_usd(model, outcome.usage, batch=True) if answered and model else None
+        facts = {"key": key, "batch": self._submission.batch, "request_id": outcome.request_id, "usage": outcome.usage}
+        if isinstance(outcome, Answer):
+            held = self._store.raw.put(key, outcome.picture, durable=True)
+            ended, error = Outcome.MADE, None
+            facts |= {"status": 200, "digest": held.digest}
+        else:
+            ended, error = OUTCOMES[outcome.failure], outcome
+            facts |= {"status": outcome.status, "code": outcome.code, "message": str(outcome)[:2000]}
+            if outcome.body is not None:
+                self._store.keep_unreadable(call, outcome.body)
+            if outcome.failure is ProviderFailure.STOP:
+                self.stopped_by = outcome
+        self._journal.closed(call, ended, cost_usd=cost, **facts)
+        del self._open[call]
+        self._counts[ended.value] += 1
+        billed = answered or ended is Outcome.UNKNOWN
+        self._told_closed(key, error, cost if billed else 0.0)

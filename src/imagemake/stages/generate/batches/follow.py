@@ -1,0 +1,234 @@
+"""Following batches at a provider until they are over, and collecting what they brought, whoever submitted them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from imagemake.config.models import Model
+from imagemake.config.run import Limits
+from imagemake.core.files import FileLock
+from imagemake.plugins.providers import Failure as ProviderFailure
+from imagemake.plugins.providers import ProviderError
+from imagemake.plugins.providers.batch_protocol import BatchProvider, BatchState
+from imagemake.stages.generate.batches.collect import Collector
+from imagemake.store.items import Item
+from imagemake.store.store import Store
+from imagemake.store.submissions import Step, Submission, Submissions
+
+T = TypeVar("T")
+HTTP_NOT_FOUND = 404
+
+
+@dataclass(slots=True)
+class Follower:
+    """Follows the submissions of a store.
+
+    Attributes:
+        provider: Who works on them.
+        provider_name: Its registered name.
+        store: Where the pictures go.
+        limits: Waits.
+        job: Name to tell with.
+        model_of: The model table's entry for a model name; None where it has none.
+        closed: Called for each call that is closed: its key, its error, its cost (None: the worst case may be billed).
+    """
+
+    provider: BatchProvider
+    provider_name: str
+    store: Store
+    limits: Limits
+    job: str
+    model_of: Callable[[str], Model | None]
+    closed: Callable[[str, ProviderError | None, float | None], None]
+
+    @property
+    def submissions(self) -> Submissions:
+        """The open submissions of the store."""
+        return Submissions(self.store.root)
+
+    async def collect_open(self, items: Sequence[Item]) -> None:
+        """Collect every open submission that has a key of the job, whoever submitted it.
+
+        Of the others, those that are over are collected too: what nobody asks for any more was paid for all the same.
+        """
+        keys = {item.key for item in items}
+        for submission in list(self.submissions.all()):
+            if (submission.provider, submission.endpoint) != (self.provider_name, items[0].recipe.endpoint):
+                continue
+            await self._attach(submission, waits=not keys.isdisjoint(submission.calls.values()))
+
+    async def collect_if_over(self, submission: Submission) -> None:
+        """Collect a submission if the provider is done with it, unless somebody else works on it."""
+        await self._attach(submission, waits=False)
+
+    async def collect_at_end(self, submission: Submission) -> bool:
+        """Wait for the end of a submission and collect it; False at once where somebody else works on it."""
+        lock = self.submissions.lock(submission.id)
+        if not lock.acquire(wait=False):
+            return False
+        try:
+            now = self.submissions.read(submission)
+            if now is not None:
+                await self.work_on(now)
+        finally:
+            lock.release(remove=True)
+        return True
+
+    async def _attach(self, submission: Submission, *, waits: bool) -> None:
+        lock = self.submissions.lock(submission.id)
+        if waits:
+            await acquire(lock)
+        elif not lock.acquire(wait=False):  # somebody else works on it
+            return
+        try:
+            now = self.submissions.read(submission)
+            if now is not None and (waits or await self._is_over(now)):
+                await self.work_on(now)
+        finally:
+            lock.release(remove=True)
+
+    async def work_on(self, submission: Submission) -> None:
+        """Bring a submission, whose lock is held, to its end from wherever it is."""
+        if submission.step is Step.PREPARED:
+            error = ProviderError("the run ended before this was sent", ProviderFailure.UNAVAILABLE)
+            return self.collector(submission).close_all(error)
+        if submission.step is Step.CREATING:
+            found = await self._find(submission)
+            if found is None:
+                error = ProviderError("no batch of this submission is listed", ProviderFailure.UNKNOWN)
+                return self.collector(submission).close_all(error)
+            submission = replace(submission, step=Step.CREATED, batch=found.id)
+            self.submissions.save(submission)
+        await self.collect(submission)
+        return None
+
+    async def _is_over(self, submission: Submission) -> bool:
+        if submission.step is not Step.CREATED:
+            return True
+        state = await self._state(submission.batch or "")
+        return state is None or state.is_over
+
+    async def _state(self, batch: str) -> BatchState | None:
+        """Ask how far a batch is; None where the provider does not know it any more."""
+        try:
+            return await self._patiently(lambda: self.provider.poll_batch(batch))
+        except ProviderError as error:
+            if error.status == HTTP_NOT_FOUND:
+                return None
+            raise
+
+    async def _find(self, submission: Submission) -> BatchState | None:
+        """Look for a batch that may have been created; the list may lag behind what was made just now."""
+        longest_lag_s = 2 * self.limits.longest_wait_s
+        wait_s = self.limits.first_wait_s
+        while True:
+            age_s = self.submissions.age_s(submission)
+            found = await self._patiently(lambda: self.provider.find_batch(metadata_of(submission)))
+            if found is not None or age_s >= longest_lag_s:
+                return found
+            self.tell(f"submission {submission.id} is not listed yet; asking again")
+            wait_s = await self.wait(wait_s)
+
+    async def collect(self, submission: Submission) -> None:
+        """Wait for a batch that was created, and close all of its calls."""
+        collector = self.collector(submission)
+        state = await self._end_of(submission.batch or "")
+        if state is None:
+            gone = f"the provider does not know {submission.batch} any more"
+            return collector.close_all(ProviderError(gone, ProviderFailure.UNKNOWN, status=HTTP_NOT_FOUND))
+        came = [await self._take(collector, file) for file in state.files]
+        for number, wrong in state.bad_lines.items():
+            collector.close_line(number, ProviderError(wrong, ProviderFailure.IN_VAIN))
+        collector.close_all(_missing(state, knows_all=all(came) and collector.has_read_all))
+        self.tell(f"{state.id}: {state.status}, {collector.told()}")
+        if collector.has_all:
+            await self._delete((*state.files, state.input_file))
+        else:
+            self.tell(f"{state.id}: its files stay at the provider: {', '.join(state.files) or 'none'}")
+        return stop_on(collector.stopped_by)
+
+    async def _end_of(self, batch: str) -> BatchState | None:
+        wait_s = self.limits.first_wait_s
+        while (state := await self._state(batch)) is not None and not state.is_over:
+            self.tell(f"{state.id}: {state.status}, {state.n_done:,} of {state.n_all:,}")
+            wait_s = await self.wait(wait_s)
+        return state
+
+    async def _delete(self, files: Sequence[str]) -> None:
+        for file in files:
+            with suppress(ProviderError):
+                await self.provider.delete_batch_file(file)
+
+    async def _take(self, collector: Collector, file: str) -> bool:
+        """Take what a file holds, and say whether the file was there."""
+        try:
+            await self._patiently(lambda: collector.take(self.provider, file))
+        except ProviderError as error:
+            if error.status != HTTP_NOT_FOUND:
+                raise
+            self.tell(f"{file} is gone at the provider: {error}")  # its calls end as unknown
+            return False
+        return True
+
+    async def _patiently(self, ask: Callable[[], Coroutine[None, None, T]]) -> T:
+        """Ask again for as long as it takes: the batch goes on at the provider, and nothing is lost by waiting."""
+        wait_s = self.limits.first_wait_s
+        while True:
+            try:
+                return await ask()
+            except ProviderError as error:
+                if error.failure in (ProviderFailure.STOP, ProviderFailure.REFUSED):
+                    message = f"{error}; the batch stays open, and the next run asks for it again"
+                    raise ProviderError(
+                        message, ProviderFailure.STOP, status=error.status, remedy=error.remedy
+                    ) from None
+                self.tell(f"{error}; asking again")
+            wait_s = await self.wait(wait_s)
+
+    async def wait(self, wait_s: float) -> float:
+        """Wait, in seconds, and return how long the next wait is."""
+        await asyncio.sleep(wait_s * random.uniform(0.75, 1.25))  # noqa: S311  spreads load
+        return min(2 * wait_s, self.limits.longest_wait_s)
+
+    def collector(self, submission: Submission) -> Collector:
+        """Return what closes the calls of a submission."""
+        return Collector(submission, self.store, self.job, self.model_of, self.closed)
+
+    def tell(self, what: str) -> None:
+        """Say something to whoever watches the job."""
+        with suppress(OSError):
+            print(f"{self.job}: {what}", file=sys.stderr, flush=True)
+
+
+def _missing(state: BatchState, *, knows_all: bool) -> ProviderError:
+    """Say how calls end for which a batch that is over brought no line."""
+    if state.error is not None and state.bad_lines and state.error.failure is ProviderFailure.IN_VAIN:
+        return ProviderError("another line of its file was wrong", ProviderFailure.UNAVAILABLE, code=state.error.code)
+    if state.error is not None:
+        return state.error
+    if state.was_cancelled and knows_all:
+        return ProviderError("the batch was cancelled before this was made", ProviderFailure.IN_VAIN)
+    return ProviderError("the batch ended without a line for it", ProviderFailure.UNKNOWN)
+
+
+def metadata_of(submission: Submission) -> dict[str, str]:
+    """Return what a batch carries, so that it can be found again."""
+    return {"imagemake_submission": submission.id}
+
+
+def stop_on(error: ProviderError | None) -> None:
+    """Raise an error after which nothing will work until the user does something."""
+    if error is not None and error.failure is ProviderFailure.STOP:
+        raise error
+
+
+async def acquire(lock: FileLock) -> None:
+    """Wait for a lock, and let others go on meanwhile."""
+    while not lock.acquire(wait=False):
+        await asyncio.sleep(0.2)

@@ -1,0 +1,292 @@
+"""Buying the pictures of one batch, each once.
+
+The order of things, for each picture, is what makes it safe: claim the key, look into the store, write the call down,
+send it, put the bytes into the store, close the call. Whatever kills the process between two of these loses at most the
+calls in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from imagemake.config.models import Model, cost_usd, worst_usd
+from imagemake.config.run import Limits
+from imagemake.plugins.providers import Answer, Provider, ProviderError
+from imagemake.plugins.providers import Failure as ProviderFailure
+from imagemake.plugins.providers.reference_protocol import answer_to
+from imagemake.stages.generate.backoff import backoff_s
+from imagemake.stages.generate.rate_headers import has_room
+from imagemake.stages.generate.rate_limit import Gate
+from imagemake.store.items import Failure, Item
+from imagemake.store.journal import Journal, Outcome
+from imagemake.store.sent_pictures import SentPictures
+from imagemake.store.spending import OverBudgetError, Purse
+from imagemake.store.store import DamagedError, Held, Store
+from imagemake.store.submissions import Submissions
+from imagemake.store.team.exchange import Exchange
+
+CLAIM_POLL_S = 0.2
+TELL_EVERY_S = 10.0
+HTTP_OVERLOADED = 503
+THERE = "there"
+
+OUTCOMES = {
+    ProviderFailure.REFUSED: Outcome.REFUSED,
+    ProviderFailure.UNREADABLE: Outcome.UNREADABLE,
+    ProviderFailure.UNKNOWN: Outcome.UNKNOWN,
+    ProviderFailure.RATE_LIMITED: Outcome.FAILED,
+    ProviderFailure.UNAVAILABLE: Outcome.FAILED,
+    ProviderFailure.IN_VAIN: Outcome.FAILED,
+    ProviderFailure.STOP: Outcome.FAILED,
+}
+STOPPED = Failure("stopped", "the run was stopped before this call")
+IN_A_BATCH = Failure("waiting", "waiting in a batch that another run submitted")
+FINAL = (ProviderFailure.REFUSED, ProviderFailure.UNREADABLE, ProviderFailure.IN_VAIN)
+
+
+class StoppedError(Exception):
+    """No call can succeed until the user does something; the message says what."""
+
+
+class ToldToStopError(StoppedError):
+    """The process was told to end, by Ctrl-C or a signal."""
+
+
+@dataclass(slots=True)
+class Buyer:
+    """Makes the pictures of one batch.
+
+    Attributes:
+        provider: Who makes them.
+        store: Where they go.
+        journal: Where each call is written down.
+        limits: Tries and waits.
+        gate: Calls at once, and rates.
+        purse: What may be spent.
+        campaign: Name for the journal.
+        model_of: The model table's entry for a model name; None where it has none.
+        title: Whose pictures these are, for messages; empty where a job has one model.
+        stopped_by: The error after which no call can succeed.
+        done: Pictures that are there, and failures by reason, so far.
+        exchange: Takes from the team before a call, and gives after it; None where there is no team.
+        sent_pictures: Reads reference pictures.
+    """
+
+    provider: Provider
+    store: Store
+    journal: Journal
+    limits: Limits
+    gate: Gate
+    purse: Purse
+    campaign: str
+    model_of: Callable[[str], Model | None]
+    title: str = ""
+    stopped_by: ProviderError | None = None
+    done: Counter[str] = field(default_factory=Counter)
+    exchange: Exchange | None = None
+    sent_pictures: SentPictures = field(init=False)
+    _submissions: Submissions = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sent_pictures = SentPictures(self.store)
+        self._submissions = Submissions(self.store.root)
+
+    async def buy_all(self, items: Sequence[Item]) -> list[Item]:
+        """Make every picture that the store does not hold.
+
+        Returns:
+            The items in their order, each with its raw picture or its failure.
+
+        Raises:
+            StoppedError: If the provider says that nothing will work; everything that came is in the store.
+        """
+        teller = asyncio.create_task(self._tell_progress(len(items)))
+        try:
+            made = await asyncio.gather(*(self._item_counted(item) for item in items), return_exceptions=True)
+        finally:
+            teller.cancel()
+            self._tell(len(items))
+        for outcome in made:
+            if isinstance(outcome, BaseException):  # raised only now, when all that was in flight has landed
+                raise outcome
+        if self.stopped_by is not None:
+            raise StoppedError(f"{self.stopped_by}\n{self.stopped_by.remedy or ''}".strip())
+        return [item for item in made if isinstance(item, Item)]
+
+    async def _item_counted(self, item: Item) -> Item:
+        try:
+            done = await self._item(item)
+        except Exception:  # a full disk, a broken plug-in: no other call is started, and those in flight may land
+            self.gate.stopping.set()
+            raise
+        self.done[done.failure.reason if done.failure else THERE] += 1
+        return done
+
+    async def _tell_progress(self, total: int) -> None:
+        while True:
+            await asyncio.sleep(TELL_EVERY_S)
+            self._tell(total)
+
+    def _tell(self, total: int) -> None:
+        failed = [f"{n} {reason}" for reason, n in sorted(self.done.items()) if reason != THERE]
+        told = ", ".join([f"{self.done[THERE]} of {total} pictures", *failed])
+        with suppress(OSError):  # whoever listens may be gone before the last calls have landed
+            print(": ".join(filter(None, (self.journal.job, self.title, told))), file=sys.stderr, flush=True)
+
+    async def _item(self, item: Item) -> Item:
+        async with self.gate:
+            if not self.provider.paid:
+                return await self._adopt_or_buy(item)
+            claim = self.store.claim(item.key)
+            while not claim.acquire(wait=False):
+                await self.gate.pause(CLAIM_POLL_S)
+                if self.gate.stopping.is_set():
+                    return replace(item, failure=STOPPED)
+            try:
+                return await self._adopt_or_buy(item)
+            finally:
+                claim.release(remove=True)
+
+    async def _adopt_or_buy(self, item: Item) -> Item:
+        held = self.store.raw.find(item.key)
+        if held is not None:
+            return replace(item, raw=held)
+        if self.provider.paid and self._submissions.holds(item.key):
+            return replace(item, failure=IN_A_BATCH)
+        if self.exchange is not None and self.provider.paid:
+            held = await asyncio.to_thread(self.exchange.take, item)
+            if held is not None:
+                return replace(item, raw=held)
+        failure = STOPPED
+        for tried in range(1, self.limits.tries + 1):
+            await self.gate.wait_for_start()
+            if self.gate.stopping.is_set():
+                break
+            started = time.time()
+            try:
+                return replace(item, raw=await self._call(item, tried))
+            except OverBudgetError as error:
+                failure = Failure("budget", str(error))
+                break
+            except DamagedError as error:
+                failure = Failure("failed", f"{error}; the next run copies it again")
+                break
+            except ProviderError as error:
+                failure = Failure(OUTCOMES[error.failure].value, str(error))
+                if not self._may_try_again(error):
+                    break
+                if tried < self.limits.tries:
+                    await self.gate.pause(self._wait_s(error, tried, started))
+        return replace(item, failure=failure)
+
+    def _may_try_again(self, error: ProviderError) -> bool:
+        if error.failure is ProviderFailure.STOP:
+            self.stopped_by = self.stopped_by or error
+            self.gate.stopping.set()
+        hold = error.failure is ProviderFailure.UNKNOWN and self.limits.unknown == "hold"
+        return error.failure not in (*FINAL, ProviderFailure.STOP) and not hold
+
+    def _wait_s(self, error: ProviderError, tried: int, started: float) -> float:
+        wait_s = backoff_s(self.limits, tried, error.retry_after_s, random.random())  # noqa: S311  spreads load
+        is_limit = error.failure is ProviderFailure.RATE_LIMITED
+        is_limit = is_limit and not has_room(error.headers, error.limit, self.gate.pace.call_tokens())
+        if is_limit or error.status == HTTP_OVERLOADED:
+            self.gate.slow_down(started, wait_s, asked=error.retry_after_s is not None)
+        return wait_s
+
+    async def _call(self, item: Item, tried: int) -> Held:
+        model = self.model_of(item.recipe.model)
+        worst = worst_usd(model, item.recipe) if model else None
+        pictures = await self._pictures_for(item)
+        reserved = self.purse.reserve(item.key, worst)
+        call = await self._write(
+            self.journal.sent,
+            campaign=self.campaign,
+            name=item.name,
+            key=item.key,
+            attempt=item.attempt,
+            tried=tried,
+            recipe=item.recipe.as_dict(),
+            worst_usd=worst,
+        )
+        start = time.monotonic()
+        try:
+            answer = await answer_to(self.provider, item.recipe, pictures)
+        except ProviderError as error:
+            cost = await self._close_failed(call, item, model, error, time.monotonic() - start)
+            self.purse.settle(reserved, cost)
+            self.gate.heed(error.headers, error.usage)
+            raise
+        held = await self._keep(item.key, answer)
+        cost = _cost(model, answer.usage, paid=self.provider.paid)
+        self.purse.settle(reserved, cost)
+        end = await self._write(
+            self.journal.closed,
+            call,
+            Outcome.MADE,
+            key=item.key,
+            status=200,
+            request_id=answer.request_id,
+            usage=answer.usage,
+            cost_usd=cost,
+            seconds=round(time.monotonic() - start, 3),
+            digest=held.digest,
+        )
+        if self.exchange is not None and self.provider.paid:
+            self.exchange.give(held, item.recipe.as_dict(), end)
+        self.gate.heed(answer.headers, answer.usage)
+        self.gate.went_well()
+        return held
+
+    async def _pictures_for(self, item: Item) -> Mapping[str, bytes]:
+        return await asyncio.to_thread(self.sent_pictures.of, item.recipe) if item.recipe.references else {}
+
+    async def _keep(self, key: str, answer: Answer) -> Held:
+        held: Held = await self._write(self.store.raw.put, key, answer.picture, durable=self.provider.paid)
+        return held
+
+    async def _close_failed(
+        self, call: str, item: Item, model: Model | None, error: ProviderError, seconds: float
+    ) -> float | None:
+        if error.body is not None:
+            await self._write(self.store.keep_unreadable, call, error.body)
+        cost: float | None = 0.0
+        if error.failure is ProviderFailure.UNREADABLE:
+            cost = _cost(model, error.usage, paid=self.provider.paid)
+        elif error.failure is ProviderFailure.UNKNOWN:
+            cost = None
+        await self._write(
+            self.journal.closed,
+            call,
+            OUTCOMES[error.failure],
+            key=item.key,
+            status=error.status,
+            request_id=error.request_id,
+            code=error.code,
+            message=str(error)[:2000],
+            usage=error.usage,
+            cost_usd=cost or None,  # a call that made nothing has no cost to tell
+            seconds=round(seconds, 3),
+        )
+        return cost
+
+    async def _write(self, write: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        # Forcing bytes to disk takes milliseconds: other calls go on meanwhile. Without it, a thread costs more.
+        if self.provider.paid:
+            return await asyncio.to_thread(write, *args, **kwargs)
+        await asyncio.sleep(0)  # so that the others, and whoever tells of progress, get their turn
+        return write(*args, **kwargs)
+
+
+def _cost(model: Model | None, usage: Mapping[str, Any] | None, *, paid: bool) -> float | None:
+    if not paid:
+        return 0.0
+    return cost_usd(model, usage) if model else None

@@ -1,0 +1,271 @@
+"""From a batch of requests to pictures in the store: the only stage that spends money."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from imagemake.config.job_settings import Sections
+from imagemake.config.model import ModelSettings, Server, settings_of
+from imagemake.config.models import Model, load_models
+from imagemake.config.run import Budget
+from imagemake.core.fingerprint import fingerprint
+from imagemake.plugins.providers import Provider, ProviderError, provider_class
+from imagemake.plugins.providers.batch_protocol import BatchProvider
+from imagemake.stages.generate.batches.submit import BatchBuyer
+from imagemake.stages.generate.calls import Buyer, StoppedError, ToldToStopError
+from imagemake.stages.generate.rate_limit import Gate, SharedPace
+from imagemake.stages.generate.side_by_side import Work, buy_side_by_side
+from imagemake.store.items import Failure, Item
+from imagemake.store.journal import Journal
+from imagemake.store.spending import Purse
+from imagemake.store.store import Store
+from imagemake.store.submissions import Submissions
+from imagemake.store.team.exchange import Exchange, exchange_of
+
+
+async def generate_batch(work: Sequence[Work], calls: int, grace_s: float) -> list[Item]:
+    """Make a batch's pictures, and end well when the process is told to end.
+
+    SIGINT and SIGTERM let calls in flight land, and start no others; what has not landed after a while is given up.
+
+    Args:
+        work: Who makes what; the buyers' gates share one `stopping`.
+        calls: Calls at once.
+        grace_s: How long calls in flight may take to land, in seconds.
+
+    Raises:
+        StoppedError: If no call can succeed until the user does something, or the process was told to end.
+    """
+    loop = asyncio.get_running_loop()
+    buying = asyncio.ensure_future(buy_side_by_side(work, calls))
+    told: list[str] = []
+
+    def stop(name: str) -> None:
+        told.append(name)
+        for buyer, _ in work:
+            buyer.gate.stopping.set()
+        loop.call_later(grace_s, buying.cancel)
+
+    for name in ("SIGINT", "SIGTERM"):
+        loop.add_signal_handler(getattr(signal, name), stop, name)
+    try:
+        made = await buying
+    except asyncio.CancelledError:
+        raise ToldToStopError(f"calls in flight did not land within {grace_s:g} s; they may be billed") from None
+    if told:
+        raise ToldToStopError(f"stopped by {told[0]}; every picture that came is in the store")
+    return made
+
+
+def generate_for_job(
+    items: Sequence[Item], sections: Sections, *, job: str, calls: int, store: Path, work: Path
+) -> list[Item]:
+    """Make a batch's pictures, as a job does; what the store holds is adopted without starting the provider.
+
+    Args:
+        items: The batch: of models that are called one by one, or of one that takes batches.
+        sections: The campaign's sections ``campaign``, ``model``, ``more_models``, ``models``, ``budget_usd``,
+            ``limits`` and ``store``.
+        job: Name for the journal file.
+        calls: Calls at once; with 0, what waits in a batch is collected, and nothing is asked for one by one.
+        store: The store's folder.
+        work: Where the rates that jobs share are kept.
+
+    Returns:
+        The items in their order, each with its raw picture or its failure.
+
+    Raises:
+        StoppedError: If no call can succeed until the user does something.
+    """
+    shelf = Store(store, shares=sections.store.remote is not None)
+    made = _held(shelf, items)
+    if made is not None:
+        return made
+    try:
+        with exchange_of(sections.store, shelf, sections.campaign, job, items) as exchange:
+            if exchange is not None:
+                exchange.take_all(items)
+                made = _held(shelf, items)
+            made = made or _Job(sections, shelf, job, calls, work, exchange).make(items)
+            if exchange is not None:
+                exchange.give_marked({item.key for item in items})
+            return made
+    except KeyboardInterrupt:
+        raise ToldToStopError("stopped; what was not shared yet is shared later") from None
+
+
+def generate_again(item: Item, sections: Sections, store: Store, work: Path) -> Item:
+    """Make one picture, whatever the team's store or a batch has of it.
+
+    Args:
+        item: With a key that nothing else has.
+        sections: As for `generate_for_job`.
+        store: Where the picture goes.
+        work: Where the rates that jobs share are kept.
+
+    Returns:
+        The item with its raw picture or its failure.
+
+    Raises:
+        StoppedError: If no call can succeed until the user does something.
+    """
+    (made,) = _Job(sections, store, "reproduce", 1, work).make([item], in_batches=False)
+    return made
+
+
+def _held(store: Store, items: Sequence[Item]) -> list[Item] | None:
+    """Return the items with their pictures, if the store holds all of them."""
+    held = {item.key: store.raw.find(item.key) for item in items}
+    return [replace(item, raw=held[item.key]) for item in items] if all(held.values()) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What all pictures of one job share."""
+
+    sections: Sections
+    store: Store
+    name: str
+    calls: int
+    work: Path
+    exchange: Exchange | None = None
+
+    def make(self, items: Sequence[Item], *, in_batches: bool | None = None) -> list[Item]:
+        """Make them: through batches where their model says so, and nothing else is said."""
+        in_batches = self._settings(items[0]).mode == "batch" if in_batches is None else in_batches
+        by_server: dict[Server, list[Item]] = {}
+        for item in items:
+            by_server.setdefault(self._settings(item).server, []).append(item)
+        return asyncio.run(
+            self._with_providers(
+                {server: self._start(server) for server in by_server}, items, by_server, in_batches=in_batches
+            )
+        )
+
+    async def _with_providers(
+        self,
+        providers: Mapping[Server, Provider],
+        items: Sequence[Item],
+        by_server: Mapping[Server, Sequence[Item]],
+        *,
+        in_batches: bool,  # then all of them are, and of one server
+    ) -> list[Item]:
+        try:
+            for server, own in by_server.items():
+                provider = providers[server]
+                if isinstance(provider, BatchProvider) and (in_batches or any(Submissions(self.store.root).all())):
+                    made = await self._through_batches(server, provider, own, buys=in_batches)
+                    if in_batches:
+                        return made
+            if not self.calls:
+                return [self._collected(item) for item in items]
+            return await self._one_by_one(items, by_server, providers)
+        finally:
+            for provider in providers.values():
+                await provider.close()
+
+    def _collected(self, item: Item) -> Item:
+        held = self.store.raw.find(item.key)
+        lost = Failure("failed", "the batch that it waited in brought no picture; the next round asks for it")
+        return replace(item, raw=held) if held else replace(item, failure=lost)
+
+    async def _through_batches(
+        self, server: Server, provider: BatchProvider, items: Sequence[Item], *, buys: bool
+    ) -> list[Item]:
+        sections, purse = self.sections, self._purse(paid=_class(server).paid)
+        name, model_of = server[0], self._model_of(server)
+        buyer = BatchBuyer(provider, name, self.store, sections.limits, purse, sections.campaign, self.name, model_of)
+        buyer.exchange = self.exchange
+        return await _by_batches(buyer, items, buys=buys)
+
+    async def _one_by_one(
+        self, items: Sequence[Item], by_server: Mapping[Server, Sequence[Item]], providers: Mapping[Server, Provider]
+    ) -> list[Item]:
+        paid = any(_class(server).paid for server in by_server)
+        journal = Journal(self.store.journal_folder, self.name, durable=paid)
+        try:
+            work = self._work(by_server, providers, journal, self._purse(paid=paid))
+            bought = await generate_batch(work, self.calls, self.sections.limits.grace_s)
+        finally:
+            journal.close()
+        made = {item.key: item for item in bought}
+        return [made[item.key] for item in items]
+
+    def _work(
+        self,
+        by_server: Mapping[Server, Sequence[Item]],
+        providers: Mapping[Server, Provider],
+        journal: Journal,
+        purse: Purse,
+    ) -> list[Work]:
+        stopping, sections = asyncio.Event(), self.sections
+        found: list[Work] = []
+        for server, of_server in by_server.items():
+            by_model: dict[str, list[Item]] = {}
+            for item in of_server:
+                by_model.setdefault(item.recipe.model, []).append(item)
+            for model, items in by_model.items():
+                gate = Gate(self.calls, self._pace(self._settings(items[0])), stopping)
+                provider, model_of = providers[server], self._model_of(server)
+                buyer = Buyer(
+                    provider, self.store, journal, sections.limits, gate, purse, sections.campaign, model_of, model
+                )
+                buyer.exchange = self.exchange
+                found.append((buyer, items))
+        return found
+
+    def _settings(self, item: Item) -> ModelSettings:
+        return settings_of(item.model or item.recipe.model, self.sections)
+
+    def _start(self, server: Server) -> Provider:
+        try:
+            return _class(server)(base_url=server[1], timeout_s=self.sections.limits.timeout_s)
+        except ProviderError as error:
+            raise StoppedError(f"{error}\n{error.remedy or ''}".strip()) from None
+
+    def _purse(self, *, paid: bool) -> Purse:
+        return Purse(self.work / "purse.json", self.sections.budget_usd if paid else Budget())
+
+    def _model_of(self, server: Server) -> Callable[[str], Model | None]:
+        table = load_models(self.sections.models)
+        return lambda name: table.get(server[0], name)
+
+    def _pace(self, settings: ModelSettings) -> SharedPace:
+        """Return the rates that a model keeps to: its own, or those that all others of its server keep to together."""
+        limits, lane = self.sections.limits, [*settings.server]
+        if settings.rates is not None:
+            limits = limits.model_copy(update=settings.rates.model_dump())
+            lane.append(settings.name)
+        return SharedPace(self.work / "pace" / f"{fingerprint(lane)}.json", limits, settings.name)
+
+
+def _class(server: Server) -> type[Provider]:
+    return provider_class(server[0])
+
+
+async def _by_batches(buyer: BatchBuyer, items: Sequence[Item], *, buys: bool) -> list[Item]:
+    """Collect open submissions, then buy in batches if asked to; SIGINT and SIGTERM end it at once, losing nothing."""
+    loop = asyncio.get_running_loop()
+
+    async def steps() -> list[Item]:
+        await buyer.follower.collect_open(items)
+        return await buyer.buy_all(items) if buys else []
+
+    work = asyncio.ensure_future(steps())
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, work.cancel)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        raise ToldToStopError(
+            "stopped; a batch that was submitted goes on at the provider, and the next run picks its results up"
+        ) from None
+    except ProviderError as error:
+        raise StoppedError(f"{error}\n{error.remedy or ''}".strip()) from None
+    finally:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(name)

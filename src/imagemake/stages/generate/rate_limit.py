@@ -1,0 +1,231 @@
+"""The rates that all jobs keep to together, and what a job does when it is told to slow down.
+
+The rates are kept in one small file under a kernel lock, so that jobs of one machine, or of one shared disk, count
+together. Calls in flight are capped by Snakemake's resource tokens; a job uses as many at once as it holds tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from imagemake.config.run import Limits
+from imagemake.core.files import FileLock, write_whole
+from imagemake.stages.generate.rate_headers import drained_s, total_tokens
+
+MINUTE_S = 60.0
+GROW_AFTER_SUCCESSES = 4  # a job that was told to slow down tries one more call at once after so many good ones a call
+LONGEST_JITTER_S = 1.0  # spreads calls that were held back together, and costs little of a minute
+MEAN_OVER_CALLS = 50  # the mean of tokens a call follows a campaign that changes its size or quality
+
+
+def interval_s(rate_per_min: float, units: float) -> float:
+    """Return the time from the start of a call that takes some units to the next start, in seconds.
+
+    A minute holds a whole number of calls: spaced by a fraction, one more would start at its end.
+    """
+    if units <= 0:
+        return 0.0
+    calls = rate_per_min / units
+    return MINUTE_S / (math.floor(calls + 1e-9) if calls >= 1 else calls)
+
+
+class SharedPace:
+    """The rates that all jobs keep to together, by the generic cell rate algorithm without bursts.
+
+    A call starts when every rate has a start free, and takes the next one of all of them. Calls that take the same
+    number of tokens never exceed a rate in any minute; of calls that differ, the last one in a minute may.
+
+    What a server says of its limits, and how many tokens a call takes, is of one model: others go on.
+
+    Args:
+        path: The shared file; losing it costs nothing but a minute's memory.
+        limits: Rates of requests, images and tokens a minute. Calls are spaced evenly: bursts are what servers refuse.
+        model: Whose calls these are, of those that keep to the rates together.
+    """
+
+    def __init__(self, path: Path, limits: Limits, model: str = "") -> None:
+        self._model = model
+        rates = {
+            "requests": limits.requests_per_min,
+            "images": limits.images_per_min,
+            "tokens": limits.tokens_per_min,
+        }
+        self._rates = {name: rate for name, rate in rates.items() if rate is not None}
+        self.longest_wait_s = limits.longest_wait_s
+        self._path = path
+        self._lock = FileLock(path.with_suffix(".lock"))
+
+    def reserve(self, now: float, tokens: float | None = None) -> float:
+        """Take the next free start for one call, not before the end of a time that holds all jobs back.
+
+        Args:
+            now: Time, in seconds.
+            tokens: Tokens that the call is expected to take; None for the mean of earlier calls.
+
+        Returns:
+            How long to wait for the start, in seconds; always 0 where no rate is set.
+        """
+        if not self._rates:
+            return 0.0
+        with self._lock:
+            state = self._read()
+            mine = self._mine(state)
+            expected = mine.get("call_tokens", 0.0) if tokens is None else tokens
+            units = {"requests": 1.0, "images": 1.0, "tokens": expected}
+            start = max(now, mine.get("not_before", 0.0), *(state.get(name, 0.0) for name in self._rates))
+            for name, rate in self._rates.items():
+                state[name] = start + interval_s(rate, units[name])
+            if "tokens" in self._rates and expected <= 0:
+                mine["uncounted"] = mine.get("uncounted", 0.0) + 1
+            self._write(state)
+        return float(start - now)
+
+    def count_tokens(self, now: float, tokens: float) -> None:
+        """Learn from an answer how many tokens a call takes; calls that started before anybody knew are counted now.
+
+        Args:
+            now: Time, in seconds.
+            tokens: Tokens that the call took.
+        """
+        if tokens <= 0:
+            return
+        rate = self._rates.get("tokens")
+        if rate is not None:
+            tokens = min(tokens, rate)  # a wrong count must not stop all jobs for longer than a minute
+        with self._lock:
+            state = self._read()
+            mine = self._mine(state)
+            calls = min(mine.get("calls", 0.0) + 1, MEAN_OVER_CALLS)
+            mean = mine.get("call_tokens", 0.0)
+            mine |= {"calls": calls, "call_tokens": mean + (tokens - mean) / calls}
+            if rate is not None and mine.get("uncounted", 0.0) > 0:
+                mine["uncounted"] -= 1
+                state["tokens"] = max(now, state.get("tokens", 0.0)) + interval_s(rate, tokens)
+            self._write(state)
+
+    def call_tokens(self) -> float:
+        """Return the mean of tokens a call; 0 while it is not known."""
+        return self._mine(self._read()).get("call_tokens", 0.0)
+
+    def held_back_s(self, now: float) -> float:
+        """Return how long every job is still held back from the model, in seconds; 0 where none is."""
+        return max(0.0, self._mine(self._read()).get("not_before", 0.0) - now)
+
+    def hold_back(self, until: float) -> None:
+        """Let no job start a call of the model before a time: one that was told to slow down slows all of them."""
+        with self._lock:
+            state = self._read()
+            mine = self._mine(state)
+            if until > mine.get("not_before", 0.0):
+                mine["not_before"] = until
+                self._write(state)
+
+    def _mine(self, state: dict[str, Any]) -> dict[str, float]:
+        mine: dict[str, float] = state.setdefault("models", {}).setdefault(self._model, {})
+        return mine
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            state: dict[str, Any] = orjson.loads(self._path.read_bytes())
+        except (FileNotFoundError, orjson.JSONDecodeError):
+            return {}
+        return state if isinstance(state, dict) else {}
+
+    def _write(self, state: Mapping[str, Any]) -> None:
+        write_whole(self._path, orjson.dumps(state))
+
+
+class Gate:
+    """How many calls a job has at once: grows by one while all is well, halves when it is told to slow down.
+
+    Args:
+        most: The tokens that the job holds.
+        pace: The rates of all jobs.
+
+    Attributes:
+        stopping: Set when no new call may start; waits then end at once. The gates of one job share it.
+    """
+
+    def __init__(self, most: int, pace: SharedPace, stopping: asyncio.Event | None = None) -> None:
+        self.most = most
+        self.allowed = most
+        self.pace = pace
+        self.stopping = stopping or asyncio.Event()
+        self._running = 0
+        self._successes = 0
+        self._halved_at = 0.0
+        self._changed = asyncio.Condition()
+
+    async def __aenter__(self) -> None:
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._running < self.allowed)
+            self._running += 1
+
+    async def __aexit__(self, *exception: object) -> None:
+        async with self._changed:
+            self._running -= 1
+            self._changed.notify_all()
+
+    async def grow(self, more: int) -> None:
+        """Have more calls at once: another model of the job does not need them any more."""
+        async with self._changed:
+            self.most += more
+            self.allowed += more
+            self._changed.notify_all()
+
+    async def wait_for_start(self) -> None:
+        """Wait until the rates allow one more call."""
+        await self.pause(self.pace.reserve(time.time()))
+        while (held_s := self.pace.held_back_s(time.time())) > 0 and not self.stopping.is_set():
+            # What was held back together must not start together: rates give each call a new start, else jitter does.
+            jittered_s = held_s + random.random() * min(held_s / 4, LONGEST_JITTER_S)  # noqa: S311  spreads load
+            await self.pause(self.pace.reserve(time.time()) or jittered_s)
+
+    async def pause(self, wait_s: float) -> None:
+        """Wait, in seconds, or until the job is to stop."""
+        if wait_s > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.stopping.wait(), wait_s)
+
+    def went_well(self) -> None:
+        """Count a good call; enough of them allow one more at once."""
+        self._successes += 1
+        if self._successes >= GROW_AFTER_SUCCESSES * self.allowed:
+            self._successes = 0
+            self.allowed = min(self.most, self.allowed + 1)
+
+    def slow_down(self, started: float, wait_s: float, *, asked: bool) -> None:
+        """Halve the calls at once; hold back all jobs too, where the server asked for it or there is nothing to halve.
+
+        Calls that were in flight together are refused together: those that had started before the last halving do not
+        halve again.
+
+        Args:
+            started: When the refused call was started, in seconds of Unix time.
+            wait_s: How long it waits before its next try, in seconds.
+            asked: Whether the server said how long to wait.
+        """
+        now = time.time()
+        self._successes = 0
+        if asked or self.allowed == 1:
+            self.pace.hold_back(now + wait_s)
+        if started >= self._halved_at:
+            self._halved_at = now
+            self.allowed = max(1, self.allowed // 2)
+
+    def heed(self, headers: Mapping[str, str], usage: Mapping[str, Any] | None) -> None:
+        """Learn from any answer, good or bad: hold back all jobs while a limit is drained, and count its tokens."""
+        now = time.time()
+        self.pace.count_tokens(now, total_tokens(usage))
+        wait_s = drained_s(headers, self.pace.longest_wait_s, self.pace.call_tokens())
+        if wait_s > 0:
+            self.pace.hold_back(now + wait_s)

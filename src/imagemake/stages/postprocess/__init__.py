@@ -1,0 +1,1 @@
+"""From accepted images to finished ones."""

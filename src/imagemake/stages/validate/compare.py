@@ -1,0 +1,60 @@
+"""What was read from a picture, beside what was asked for: the quantities that depend on both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from string import Formatter
+
+from imagemake.config.checks import Check, compared_by
+from imagemake.plugins.measures import Comparing, Value, is_matching, phrase_of
+from imagemake.stages.validate.expected import Wanted
+from imagemake.stages.validate.text_match import matched_identity, measure_of
+from imagemake.stages.validate.verdict import FAILED_QUANTITY, flat
+from imagemake.store.items import Measured
+
+
+def values_of(measured: Measured, checks: Mapping[str, Check], wanted: Wanted) -> dict[str, Value]:
+    """Return all values of a picture by quantity: what was read, and what the checks compare with the request.
+
+    Args:
+        measured: What was read.
+        checks: By quantity. Other compared quantities of the same measure come with the checked one; those that its
+            reason tells are of the same text, whatever other checks of the measure compare with.
+        wanted: What was asked for.
+    """
+    checked: dict[str, Value] = {}
+    told: dict[str, Value] = {}
+    others: dict[str, Value] = {}
+    for name, check in checks.items():
+        kind = compared_by(name)
+        if kind is None:
+            continue
+        measure, _, quantity = name.partition(".")
+        text = wanted.text_for(check)
+        with_prompt = check.variable is None and check.value is None
+        for other, value in _compared(kind, measure, measured, text).items():
+            if other == quantity:
+                checked[name] = value
+            elif other in _told_with(measure, quantity):
+                told[f"{measure}.{other}"] = value
+            elif not with_prompt or other in kind.compares_with_prompt:
+                others.setdefault(f"{measure}.{other}", value)
+    return {**flat(measured), **others, **told, **checked}
+
+
+@cache
+def _told_with(measure: str, quantity: str) -> frozenset[str]:
+    """Return the quantities that a reason tells beside its own."""
+    parts = Formatter().parse(phrase_of(measure, quantity) or "")
+    return frozenset(name for _, name, _, _ in parts if name)
+
+
+def _compared(kind: type[Comparing], measure: str, measured: Measured, text: str) -> Mapping[str, Value]:
+    identity = next((identity for identity in measured if identity.partition("@")[0] == measure), "")
+    if is_matching(measure):  # by a network, in a job
+        identity = matched_identity(measure_of(identity), text)
+    own = measured.get(identity)
+    if not own or not text or FAILED_QUANTITY in own:
+        return {}
+    return own if is_matching(measure) else kind.compare(own, text)

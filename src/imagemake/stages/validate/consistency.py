@@ -1,0 +1,102 @@
+"""Whether a picture's colors fit those of its group: one mug in yellow light among forty in white."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import fsum
+from statistics import median
+
+from imagemake.config.similarity import LEAST_PICTURES, Consistency
+from imagemake.images.lab import Lab, distance, lab_of
+from imagemake.store.items import Measured
+
+
+@dataclass(frozen=True, slots=True)
+class Colored:
+    """A good picture.
+
+    Attributes:
+        name: Its request's.
+        group: The values that make its group.
+        color: Its mean color.
+    """
+
+    name: str
+    group: tuple[str, ...]
+    color: Lab
+
+
+def colored(name: str, variables: Mapping[str, str], measured: Measured, by: Sequence[str]) -> Colored | None:
+    """Return what of a picture is compared; None where it has no palette, or no value in a column.
+
+    Args:
+        name: Its request's.
+        variables: Its request's values by column.
+        measured: What was read from it.
+        by: The columns that make groups.
+    """
+    found = next((values for identity, values in measured.items() if identity.startswith("colors@")), {})
+    group = tuple(variables.get(column, "") for column in by)
+    if "palette" not in found or not all(group):
+        return None
+    return Colored(name, group, mean_color(str(found["palette"])))
+
+
+@lru_cache(maxsize=1 << 17)  # asked for again in every round of attempts
+def mean_color(palette: str) -> Lab:
+    """Return the mean of a palette as `measures.colors` reads it, weighted by each color's share of the picture."""
+    colors, shares = [], []
+    for entry in palette.split():
+        colors.append(lab_of((int(entry[:2], 16), int(entry[2:4], 16), int(entry[4:6], 16))))
+        shares.append(float(entry[7:]))
+    light, red_green, yellow_blue = (
+        fsum(value * share for value, share in zip(channel, shares, strict=True)) / fsum(shares)
+        for channel in zip(*colors, strict=True)
+    )
+    return light, red_green, yellow_blue
+
+
+def odd_ones(pictures: Sequence[Colored], limits: Consistency) -> dict[str, str]:
+    """Find the pictures whose colors are far from those of their group.
+
+    Both the middle of a group and its spread are medians, so that a few odd pictures move neither: the middle is the
+    median of each of L*, a* and b*, the spread the median distance from it.
+
+    Args:
+        pictures: Good ones, those in doubt not among them.
+        limits: How far is too far.
+
+    Returns:
+        By name, why: with the number and the limit.
+    """
+    groups: dict[tuple[str, ...], list[Colored]] = {}
+    for picture in pictures:
+        groups.setdefault(picture.group, []).append(picture)
+    found: dict[str, str] = {}
+    for values, group in groups.items():
+        if len(group) >= LEAST_PICTURES:
+            found |= _odd_ones_of(group, " ".join(values), limits)
+    return found
+
+
+def _odd_ones_of(group: Sequence[Colored], title: str, limits: Consistency) -> dict[str, str]:
+    light, red_green, yellow_blue = (median(channel) for channel in zip(*(one.color for one in group), strict=True))
+    middle = light, red_green, yellow_blue
+    distances = [distance(one.color, middle) for one in group]
+    most = max(limits.max_distance, limits.max_spread * median(distances))
+    return {
+        one.name: f"{_difference(one.color, middle)} than the {len(group)} pictures of {title}: a color difference of "
+        f"{far:.3g}, at most {most:.3g}"
+        for one, far in zip(group, distances, strict=True)
+        if far > most
+    }
+
+
+def _difference(color: Lab, middle: Lab) -> str:
+    """Say what is different most: in lightness, or along one of the axes of color."""
+    words = (("darker", "lighter"), ("greener", "redder"), ("bluer", "yellower"))
+    by = [one - other for one, other in zip(color, middle, strict=True)]
+    axis = max(range(3), key=lambda at: abs(by[at]))
+    return words[axis][by[axis] > 0]

@@ -1,0 +1,263 @@
+"""Pictures of earlier releases, from their manifests: a new picture that is nearly one of them is no new picture."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from glob import glob
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from imagemake.core.problems import Problem, UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from pyarrow import Table
+
+    from imagemake.stages.validate.near_duplicates import Prints, Rows
+
+MEASURES_FIELD = "imagemake.measures"  # of the Parquet file's own metadata: a list in JSON
+KEY = "config/config.yaml, validation.near_duplicates.earlier"
+OWN_RELEASE = Path("results")  # written anew by the run that would read it
+FIRST_PHASH = "phash@1"
+HASH, COLORS = "measure.phash.hash", "measure.phash.colors"
+COLUMNS = ("name", "key", "verdict", "model_label", HASH, COLORS)
+OF_THE_FILE = ("file", "digest")  # to show it to people; nothing is decided by them
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture as far as it is compared with others.
+
+    Attributes:
+        name: Its request's.
+        key: Its attempt's.
+        model: What the campaign calls the model.
+        hash: 64-bit perceptual hash, as hexadecimal digits.
+        colors: Coarse colors, as hexadecimal digits; as long for every picture.
+        file: Its path, from its manifest's folder, as the manifest says; empty where that says none. Not to be trusted.
+        digest: SHA-256 of that file; the same.
+    """
+
+    name: str
+    key: str
+    model: str
+    hash: str
+    colors: str
+    file: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class EarlierPictures:
+    """What was handed over before, in the order in which it is named.
+
+    Attributes:
+        pictures: Accepted ones that have a perceptual hash.
+        releases: Of each picture, the manifest that names it.
+    """
+
+    pictures: Sequence[Shown]
+    releases: Sequence[str]
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """Keys of all of them."""
+        return frozenset(picture.key for picture in self.pictures)
+
+    @cached_property
+    def prints(self) -> Prints:
+        """Their hashes and colors."""
+        return _prints(self.pictures)
+
+    def repeated_by(
+        self, new: Sequence[Shown], max_distance_bits: int, max_color_levels: int, *, within_models: bool
+    ) -> dict[str, str]:
+        """Find the pictures that are nearly one of an earlier release.
+
+        The same request's own picture is no near-duplicate: one with the same name is only its older version, and a
+        key that was released before is no new picture, whatever else it looks like.
+
+        Args:
+            new: With unique names.
+            max_distance_bits: Largest difference of near hashes.
+            max_color_levels: Largest difference of near colors.
+            within_models: Whether only pictures of the same model are compared.
+
+        Returns:
+            By name, which picture of which release it is nearly: the first one, in their order.
+        """
+        new = [picture for picture in new if picture.key not in self.keys]
+        if not new or not self.pictures:
+            return {}
+        from imagemake.stages.validate.near_duplicates import first_near
+
+        name, known_name = _numbered([one.name for one in new], [one.name for one in self.pictures])
+        model, known_model = _numbered([one.model for one in new], [one.model for one in self.pictures])
+
+        def may_be(row: Rows, position: Rows) -> NDArray[np.bool_]:
+            counts: NDArray[np.bool_] = name[row] != known_name[position]
+            if within_models:
+                counts &= model[row] == known_model[position]
+            return counts
+
+        found = first_near(_prints(new), self.prints, max_distance_bits, max_color_levels, may_be)
+        return {
+            new[row].name: f"{self.pictures[position].name} of {self.releases[position]}"
+            for row, position in found.items()
+        }
+
+
+def earlier_pictures(patterns: Sequence[str]) -> EarlierPictures:
+    """Read the pictures of earlier releases.
+
+    Args:
+        patterns: Paths of manifests; ``*``, ``?`` and ``**`` stand for what they do in a shell.
+
+    Raises:
+        UserError: One problem a file that is missing, unreadable or without hashes.
+    """
+    stats = [(path, path.stat()) for path in manifests(patterns)]
+    return _all_of(tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in stats))
+
+
+@lru_cache(maxsize=4)
+def _all_of(files: tuple[tuple[Path, int, int], ...]) -> EarlierPictures:
+    """Read manifests; what the file system says of them tells whether they are still the same."""
+    pictures: list[Shown] = []
+    releases: list[str] = []
+    problems: list[Problem] = []
+    for path, _, _ in files:
+        try:
+            of_release = _read(path)
+        except UserError as error:
+            problems += error.problems
+            continue
+        pictures += of_release
+        releases += [str(path)] * len(of_release)
+    if problems:
+        raise UserError(problems)
+    return EarlierPictures(pictures, releases)
+
+
+def manifests(patterns: Sequence[str]) -> list[Path]:
+    """Return the manifests that patterns mean, in the order of the patterns and then of the paths, each once.
+
+    Raises:
+        UserError: One problem a pattern that means no file, or this campaign's own release.
+    """
+    found: dict[Path, None] = {}
+    problems = []
+    for pattern in patterns:
+        paths = _matches(pattern)
+        own = [path for path in paths if path.resolve().is_relative_to(OWN_RELEASE.resolve())]
+        if not paths:
+            what = f"there is no file {pattern!r}."
+            remedy = "Give the manifest.parquet of an earlier release, from the project's folder (`dvc pull` or `git "
+            problems.append(Problem(KEY, what, remedy + "lfs pull` fetches one that is versioned), or take it out."))
+        elif own:
+            what = f"{own[0]} belongs to this campaign's own release, which every run writes anew."
+            remedy = "Copy the release that was handed over to a folder of its own, such as releases/2026-spring/."
+            problems.append(Problem(KEY, what, remedy))
+        found.update(dict.fromkeys(paths))
+    if problems:
+        raise UserError(problems)
+    return list(found)
+
+
+def digests(patterns: Sequence[str]) -> dict[str, str]:
+    """Return the SHA-256 of each manifest by its path; errors as in `manifests`."""
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in manifests(patterns)}
+
+
+def _matches(pattern: str) -> list[Path]:
+    if Path(pattern).is_file():  # whatever brackets its name has
+        return [Path(pattern)]
+    # Not Path.glob: it raises where ** is only a part of a name.
+    return sorted(Path(path) for path in glob(pattern, recursive=True) if Path(path).is_file())  # noqa: PTH207
+
+
+def _read(path: Path) -> list[Shown]:
+    table = _table(path)
+    columns = [table[column].to_pylist() for column in table.column_names]
+    rows = (dict(zip(table.column_names, cells, strict=True)) for cells in zip(*columns, strict=True))
+    try:
+        return [_shown(row) for row in rows if row["verdict"] == "accepted" and row[HASH]]
+    except ValueError as error:
+        raise UserError(Problem(f"{path} ({KEY})", f"{error}.", _REMEDY)) from error
+
+
+_REMEDY = "Write that release's manifest again with this version, or take the file out: nothing is compared with it."
+
+
+def _shown(row: dict[str, Any]) -> Shown:
+    digits, colors = str(row[HASH]), str(row[COLORS])
+    if len(digits) != 16 or len(colors) != 54 or not set(digits + colors) <= set("0123456789abcdef"):
+        raise ValueError(f"picture {row['name']!r} has no readable perceptual hash and colors")
+    file, digest = (str(row.get(column) or "") for column in OF_THE_FILE)
+    return Shown(str(row["name"]), str(row["key"]), str(row["model_label"]), digits, colors, file, digest)
+
+
+def _table(path: Path) -> Table:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        schema = parquet.read_schema(path)
+        known = schema.names
+        if other := _other_version(schema.metadata or {}):
+            what = f"its perceptual hashes were read by {other}, and {_phash()} reads other ones: they do not compare."
+            raise UserError(Problem(f"{path} ({KEY})", what, _REMEDY))
+        missing = [column for column in COLUMNS if column not in known]
+        if not missing:
+            there = [column for column in OF_THE_FILE if column in known]
+            return parquet.read_table(path, columns=[*COLUMNS, *there])
+    except (pa.ArrowException, OSError) as error:
+        what = f"it cannot be read as Parquet: {str(error).splitlines()[0]}"
+        remedy = "Give the manifest.parquet of an earlier release, not its CSV; if it is damaged, fetch it again."
+        raise UserError(Problem(f"{path} ({KEY})", what, remedy)) from error
+    raise UserError(Problem(f"{path} ({KEY})", f"it has no column {', '.join(missing)}.", _REMEDY))
+
+
+def _phash() -> str:
+    from imagemake.plugins.measures import measure_class
+
+    return f"phash@{measure_class('phash').version}"
+
+
+def _other_version(metadata: Mapping[bytes, bytes]) -> str | None:
+    """Return the measure that hashes were read by where it is not the one that is installed.
+
+    Args:
+        metadata: Of the Parquet file. Manifests from before versions were written down have hashes of version 1.
+    """
+    try:
+        measures = orjson.loads(metadata.get(MEASURES_FIELD.encode(), b"[]"))
+        found = [str(one) for one in measures if str(one).partition("@")[0] == "phash"] or [FIRST_PHASH]
+    except (orjson.JSONDecodeError, TypeError):
+        return "a measure that it does not name"
+    return None if found == [_phash()] else found[0]
+
+
+def _prints(pictures: Sequence[Shown]) -> Prints:
+    import numpy as np
+
+    from imagemake.stages.validate.near_duplicates import Prints
+
+    hashes = np.array([int(picture.hash, 16) for picture in pictures], dtype=np.uint64)
+    colors = np.frombuffer(bytes.fromhex("".join(picture.colors for picture in pictures)), dtype=np.uint8)
+    return Prints(hashes, colors.reshape(len(pictures), -1))
+
+
+def _numbered(some: Sequence[str], others: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Number texts, equal ones alike, so that they are compared as fast as numbers."""
+    import numpy as np
+
+    numbers: dict[str, int] = {}
+    of_some, of_others = ([numbers.setdefault(text, len(numbers)) for text in texts] for texts in (some, others))
+    return np.array(of_some, dtype=np.intp), np.array(of_others, dtype=np.intp)

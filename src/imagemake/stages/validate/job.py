@@ -1,0 +1,186 @@
+"""From pictures to measures: reads from each picture what was not read yet. Thresholds are applied elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from math import isfinite
+from types import MappingProxyType
+from typing import cast
+
+import orjson
+
+from imagemake.config.checks import Check
+from imagemake.config.chosen_plugins import Chosen
+from imagemake.core.problems import NotReadyError, Problem, UserError, exit_on_mistakes
+from imagemake.images.picture import Picture, Undecodable, open_picture
+from imagemake.plugins.measures import Matching, Measure, Value, install_command, measure_class, packages_missing
+from imagemake.stages.validate.expected import Wanted
+from imagemake.stages.validate.isolation import Fatal, Work, do_all, keep_memory
+from imagemake.stages.validate.text_match import texts_to_match
+from imagemake.stages.validate.verdict import (
+    FAILED_QUANTITY,
+    UNDECODABLE_MEASURE,
+    UNDECODABLE_QUANTITY,
+    still_to_measure,
+)
+from imagemake.store.items import Failure, Item, table_bytes
+from imagemake.store.store import DamagedError, Store
+
+OPENING = 0  # the step before the first measure's
+MOST_SAID = 200  # letters of an exception's message that are kept
+
+
+def load_measures(chosen: Iterable[Chosen]) -> dict[str, Measure]:
+    """Make the measures of a campaign, by identity.
+
+    Raises:
+        UserError: If a package or a file that one of them needs is not there where this job runs.
+    """
+    import cv2
+
+    cv2.setNumThreads(1)  # jobs run side by side, each on a core of its own
+    keep_memory()
+    loaded = {}
+    for measure in chosen:
+        if missing := ", ".join(packages_missing(measure.name)):
+            what = f"measure {measure.name!r} needs packages that are not installed here: {missing}."
+            raise UserError(Problem("validation", what, f"Install them: {install_command(measure.name)}"))
+        kind = measure_class(measure.name)
+        try:
+            loaded[measure.identity] = kind(kind.Settings.model_validate(measure.settings))
+        except NotReadyError as error:
+            raise UserError(Problem(f"validation.measures.{measure.name}", error.what, error.remedy)) from error
+    return loaded
+
+
+def validate_batch(
+    items: Sequence[Item], measures: Mapping[str, Measure], store: Store, checks: Mapping[str, Check] | None = None
+) -> list[Item]:
+    """Measure a batch's pictures.
+
+    Args:
+        items: With their raw pictures; those without one pass through.
+        measures: By identity.
+        store: Where the pictures are.
+        checks: By quantity: they say which texts a picture is compared with by a network.
+
+    Returns:
+        The items in their order, with their measures; hostile bytes end as the measure ``file.undecodable``, and a
+        measure that fails on a picture as its quantity ``failed``, which says why.
+    """
+    return [_validate(item, measures, store, checks or {}) for item in items]
+
+
+def validate_apart(
+    items: Sequence[Item], chosen: Sequence[Chosen], store: Store, checks: Mapping[str, Check] | None = None
+) -> list[Item]:
+    """Measure a batch's pictures in a process of its own, so that a crash in a library costs only what crashes.
+
+    Args:
+        items: As for `validate_batch`.
+        chosen: The measures.
+        store: Where the pictures are.
+        checks: As for `validate_batch`.
+
+    Returns:
+        As `validate_batch`; what ends the process twice is undecodable, or a measure that failed.
+
+    Raises:
+        SystemExit: If a measure's package is not installed here, or the process cannot go on; said on standard error.
+    """
+    identities, all_checks = [measure.identity for measure in chosen], checks or {}
+    todo = [item for item in items if item.raw is not None and _missing(item, identities, all_checks)]
+
+    def make_work() -> Work:
+        with exit_on_mistakes():
+            measures = load_measures(chosen)
+        return lambda number, fatal, at: table_bytes(
+            [_validate(todo[number], measures, store, all_checks, fatal=fatal, at=at)]
+        )[:-1]
+
+    done = dict(zip(map(id, todo), do_all(len(todo), make_work), strict=True))
+    return [Item.from_dict(orjson.loads(done[id(item)])) if id(item) in done else item for item in items]
+
+
+def _missing(item: Item, measures: Iterable[str], checks: Mapping[str, Check]) -> list[str]:
+    """Return the identities of what was not read yet, of the picture and then of picture and text."""
+    identities = list(measures)
+    texts = texts_to_match(identities, checks, Wanted(item.recipe.prompt, item.variables))
+    return still_to_measure([*identities, *texts], item.measures)
+
+
+def _validate(
+    item: Item,
+    measures: Mapping[str, Measure],
+    store: Store,
+    checks: Mapping[str, Check],
+    *,
+    fatal: Fatal = MappingProxyType({}),
+    at: Callable[[int], None] = lambda step: None,
+) -> Item:
+    missing = _missing(item, measures, checks)
+    if item.raw is None or not missing:
+        return item
+    picture = None
+    if any(identity in measures for identity in missing):  # else only texts are new, and nothing is decoded
+        try:
+            at(OPENING)
+            if OPENING in fatal:
+                raise Undecodable(f"decoding it ended the process, twice ({fatal[OPENING]})")
+            picture = open_picture(store.raw.read(item.raw))
+        except DamagedError as error:
+            return replace(item, raw=None, failure=Failure("damaged", str(error)))
+        except Undecodable as error:
+            identity = next(name for name in measures if name.partition("@")[0] == UNDECODABLE_MEASURE)
+            return replace(item, measures={identity: {UNDECODABLE_QUANTITY: str(error)}})
+    texts = texts_to_match(measures, checks, Wanted(item.recipe.prompt, item.variables))
+    values = dict(item.measures)
+    for step, identity in enumerate(missing, start=OPENING + 1):
+        at(step)
+        if step in fatal:
+            values[identity] = {FAILED_QUANTITY: f"it ended the process, twice ({fatal[step]})"}
+        elif identity in texts:
+            values[identity] = _matched(measures, values, *texts[identity])
+        else:
+            values[identity] = _tried(partial(measures[identity].read, cast(Picture, picture)))
+    return replace(item, measures=values)
+
+
+def _matched(
+    measures: Mapping[str, Measure], read: Mapping[str, Mapping[str, Value]], identity: str, text: str
+) -> Mapping[str, Value]:
+    """Compare what a measure read with a text; what failed on the picture fails here too, for the same reason."""
+    own, measure = read[identity], cast(Matching, measures[identity])
+    return own if FAILED_QUANTITY in own else _tried(partial(measure.match, own, text))
+
+
+def _tried(read: Callable[[], Mapping[str, Value]]) -> dict[str, Value]:
+    # Measures are plug-ins and run on what nobody vouches for. Whatever one of them raises is about this one picture:
+    # the others of the batch, and the other measures of this one, must not be lost with it.
+    try:
+        return _plain(read())
+    except Exception as error:
+        said = " ".join(str(error).split())[:MOST_SAID]
+        return {FAILED_QUANTITY: f"{type(error).__name__}: {said}" if said else type(error).__name__}
+
+
+def _plain(values: Mapping[str, Value]) -> dict[str, Value]:
+    """Return what a table can hold; a value that it cannot hold would stop the writing of all others.
+
+    Raises:
+        ValueError: If a value is none of the four kinds, or not a finite number.
+        TypeError: If a whole number has more than 64 bits, or a text half of a surrogate pair.
+    """
+    plain: dict[str, Value] = {}
+    for quantity, value in values.items():
+        # To the very types: numpy's float64 is a float, and no JSON writer takes it.
+        kind = next((kind for kind in (bool, int, float, str) if isinstance(value, kind)), None)
+        if kind is None:
+            raise ValueError(f"{quantity} is a {type(value).__name__}, not text, a number, true or false")
+        if isinstance(value, float) and not isfinite(value):
+            raise ValueError(f"{quantity} is {value}, which is no number")
+        plain[quantity] = kind(value)
+    orjson.dumps(plain)
+    return plain

@@ -1,0 +1,174 @@
+"""What one job handles: tables in JSON Lines, one item a line; an item grows as it goes from stage to stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from imagemake.config.fields import MAIN
+from imagemake.core.files import write_whole
+from imagemake.core.recipe import Recipe
+from imagemake.store.store import Held
+
+Measured = Mapping[str, Mapping[str, Any]]  # by measure identity, then by quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an item goes no further.
+
+    Attributes:
+        reason: A word that a prompt patch can name: ``refused``, ``failed``, ``damaged``, ...
+        message: A sentence for people.
+    """
+
+    reason: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message}"
+
+
+def of_output(label: str, failure: Failure) -> Failure:
+    """Say which output a failure is about, where it is not the main one."""
+    return failure if label == MAIN else Failure(failure.reason, f"output {label}: {failure.message}")
+
+
+@dataclass(frozen=True, slots=True)
+class FurtherFile:
+    """What became of a further output of a picture.
+
+    Attributes:
+        key: What its file is found by.
+        held: The file; None where it could not be made.
+        failure: Why there is none.
+    """
+
+    key: str
+    held: Held | None = None
+    failure: Failure | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data; what is absent is left out."""
+        data: dict[str, Any] = {"key": self.key}
+        if self.held:
+            data["finished"] = {"digest": self.held.digest, "extension": self.held.extension}
+        if self.failure:
+            data["failure"] = {"reason": self.failure.reason, "message": self.failure.message}
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> FurtherFile:
+        """Read back what `as_dict` wrote."""
+        return cls(
+            key=data["key"],
+            held=Held(key=data["key"], **data["finished"]) if "finished" in data else None,
+            failure=Failure(**data["failure"]) if "failure" in data else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One attempt at a request, on its way through the stages.
+
+    Attributes:
+        name: The request's.
+        attempt: 0 for the first.
+        recipe: This attempt's.
+        key: The recipe's.
+        why: Why something must be done, in the words of the plan.
+        variables: The request's values by column, as far as a check compares the picture with them or has other ranges
+            for them.
+        raw: The picture as the provider sent it.
+        measures: What was read from it.
+        finish_key: What its finished picture is found by, once it was tried to finish it.
+        finished: The finished picture.
+        further: The same picture in further outputs, by their labels.
+        failure: Why there is no more than this.
+        model: Who makes it, as the user names it: a label of more_models; empty for a model by its own name.
+    """
+
+    name: str
+    attempt: int
+    recipe: Recipe
+    key: str
+    why: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+    raw: Held | None = None
+    measures: Measured = field(default_factory=dict)
+    finish_key: str | None = None
+    finished: Held | None = None
+    failure: Failure | None = None
+    model: str = ""
+    further: Mapping[str, FurtherFile] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data; what is absent is left out."""
+        data: dict[str, Any] = {
+            "name": self.name,
+            "attempt": self.attempt,
+            "key": self.key,
+            "why": self.why,
+            "recipe": self.recipe.as_dict(),
+        }
+        if self.model:
+            data["model"] = self.model
+        if self.variables:
+            data["variables"] = self.variables
+        if self.raw:
+            data["raw"] = {"digest": self.raw.digest, "extension": self.raw.extension}
+        if self.measures:
+            data["measures"] = self.measures
+        if self.finish_key:
+            data["finish_key"] = self.finish_key
+        if self.finished:
+            data["finished"] = {"digest": self.finished.digest, "extension": self.finished.extension}
+        if self.further:
+            data["further"] = {label: one.as_dict() for label, one in self.further.items()}
+        if self.failure:
+            data["failure"] = {"reason": self.failure.reason, "message": self.failure.message}
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Item:
+        """Read back what `as_dict` wrote."""
+        return cls(
+            name=data["name"],
+            attempt=data["attempt"],
+            recipe=Recipe.from_dict(data["recipe"]),
+            key=data["key"],
+            why=data["why"],
+            variables=data.get("variables", {}),
+            raw=Held(key=data["key"], **data["raw"]) if "raw" in data else None,
+            measures=data.get("measures", {}),
+            finish_key=data.get("finish_key"),
+            finished=Held(key=data["finish_key"], **data["finished"]) if "finished" in data else None,
+            failure=Failure(**data["failure"]) if "failure" in data else None,
+            model=data.get("model", ""),
+            further={label: FurtherFile.from_dict(one) for label, one in data.get("further", {}).items()},
+        )
+
+
+def read_table(path: Path) -> list[Item]:
+    """Read a batch or a stage's table."""
+    return [Item.from_dict(row) for row in read_rows(path)]
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Read a table's rows as plain data, for those who need few of their fields."""
+    return (orjson.loads(line) for line in path.read_bytes().splitlines() if line)
+
+
+def table_bytes(items: Iterable[Item]) -> bytes:
+    """Write items as JSON Lines; equal items give equal bytes."""
+    option = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+    return b"".join(orjson.dumps(item.as_dict(), option=option) for item in items)
+
+
+def write_table(path: Path, items: Iterable[Item]) -> None:
+    """Write a stage's table whole."""
+    write_whole(path, table_bytes(items))

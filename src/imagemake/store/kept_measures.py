@@ -1,0 +1,74 @@
+"""What was read from pictures, out of the many tables of ``work/`` into few files of the store, which travel with it.
+
+Without them, a clone would have to measure every picture again before it knew that nothing is to be done. A file holds
+what the ones before it do not, and is named by its content: two people's files never meet under one name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from imagemake.config.fields import MAIN
+from imagemake.core.files import write_whole
+from imagemake.store.items import read_rows
+from imagemake.store.store import Store
+
+ID_DIGITS = 16
+
+_Facts = dict[str, dict[str, Any]]  # by a raw picture's digest, or by the key of a finished picture that failed
+
+
+def keep_measures(store: Store, work: Path) -> int:
+    """Write what the store's tables do not tell yet into one more of them.
+
+    Returns:
+        How many pictures it tells about; with none, there is no new file.
+    """
+    known = _facts(sorted(store.measures_folder.glob("*.jsonl")))
+    tables = (path for stage in ("validated", "finished") for path in sorted((work / stage).glob("*.jsonl")))
+    rows = list(_new_rows(_facts(tables), known))
+    if rows:
+        content = b"".join(orjson.dumps(row, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE) for row in rows)
+        name = hashlib.sha256(content).hexdigest()[:ID_DIGITS]
+        write_whole(store.measures_folder / f"{name}.jsonl", content)
+    return len(rows)
+
+
+def _facts(tables: Iterable[Path]) -> _Facts:
+    found: _Facts = {}
+    for path in tables:
+        for row in read_rows(path):
+            further = row.get("further", {})
+            if "raw" in row:
+                facts = found.setdefault(row["raw"]["digest"], {"measures": {}, "outputs": set()})
+                facts["measures"].update(row.get("measures", {}))
+                facts["outputs"] |= {label for label, one in further.items() if "finished" in one}
+                facts["outputs"] |= {MAIN} if "finished" in row else set()
+            if "finish_key" in row and "finished" not in row:
+                found[row["finish_key"]] = {"failure": row["failure"]}
+            found |= {one["key"]: {"failure": one["failure"]} for one in further.values() if "failure" in one}
+    return found
+
+
+def _new_rows(found: _Facts, known: _Facts) -> Iterator[dict[str, Any]]:
+    """Yield rows in the form of the tables, sorted, so that equal work gives equal bytes."""
+    for name, facts in sorted(found.items()):
+        before = known.get(name, {})
+        if "failure" in facts:
+            if not before:
+                yield {"finish_key": name, **facts}
+            continue
+        measures = {one: values for one, values in facts["measures"].items() if one not in before.get("measures", {})}
+        outputs = facts["outputs"] - before.get("outputs", set())
+        told: dict[str, Any] = {"measures": measures} if measures else {}
+        if MAIN in outputs:
+            told["finished"] = True
+        if further := outputs - {MAIN}:
+            told["further"] = {label: {"finished": True} for label in further}
+        if told:
+            yield {"raw": {"digest": name}, **told}

@@ -1,0 +1,203 @@
+"""What a job takes from the team's store before it pays, and what it puts there after.
+
+A picture that is paid for leaves a mark, ``store/unshared/<key>``, before its bytes are written; the mark goes when the
+team has it. So whatever was in the way, a later job or `imagemake share` makes up for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from imagemake.core.files import FileLock
+from imagemake.plugins.providers import provider_class
+from imagemake.store.journal import Journal, Outcome, read_calls
+from imagemake.store.store import DamagedError, Held, Store
+from imagemake.store.team.note import Note
+
+if TYPE_CHECKING:
+    from imagemake.config.remotes import SharedStore
+    from imagemake.store.items import Item
+    from imagemake.store.journal import Call
+    from imagemake.store.team.remote_store import TeamStore
+
+Due = tuple[Held, Mapping[str, Any], Mapping[str, Any]]  # a picture, its recipe, and the end of its call
+
+ASK_AGAIN_S = 30.0  # a key that was asked for just now is not asked for again
+YOUNG_S = 60.0  # a mark that a job may be working on
+
+
+@dataclass(slots=True)
+class Exchange:
+    """Takes and gives for one job.
+
+    Attributes:
+        team: The team's store.
+        store: This project's.
+        campaign: Name for the journal.
+        job: Name for the journal file.
+    """
+
+    team: TeamStore
+    store: Store
+    campaign: str
+    job: str
+    _asked: dict[str, float] = field(default_factory=dict)
+    _pool: ThreadPoolExecutor = field(init=False)
+    _journal: Journal = field(init=False)
+    _giving: list[Future[bool]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._pool = ThreadPoolExecutor(self.team.parallel)
+        self._journal = Journal(self.store.journal_folder, self.job, durable=False)
+
+    def take(self, item: Item) -> Held | None:
+        """Take one picture from the team into the store, and write down that it came from there."""
+        now = time.monotonic()
+        if now - self._asked.get(item.key, -ASK_AGAIN_S) < ASK_AGAIN_S:
+            return None
+        self._asked[item.key] = now
+        found = self.team.fetch(item.key)
+        if found is None:
+            return None
+        data, note = found
+        # Not by the store of a job, whose pictures are marked: the team has this one.
+        held = Store(self.store.root).raw.put(item.key, data, durable=True)
+        self._journal.arrived(
+            campaign=self.campaign,
+            name=item.name,
+            key=item.key,
+            attempt=item.attempt,
+            recipe=item.recipe.as_dict(),
+            digest=held.digest,
+            request_id=note.request_id,
+            origin={"store": self.team.address, "generated_at": note.generated_at, "cost_usd": note.cost_usd},
+        )
+        return held
+
+    def take_all(self, items: Iterable[Item]) -> int:
+        """Take what the team has of what the store lacks, many at once; say how many came."""
+        missing = [item for item in items if _is_paid(item) and self.store.raw.find(item.key) is None]
+        return sum(held is not None for held in self._pool.map(self.take, missing))
+
+    def give(self, held: Held, recipe: Mapping[str, Any], closed: Mapping[str, Any]) -> None:
+        """Put a picture that was just paid for there, in the background.
+
+        Args:
+            held: The picture.
+            recipe: Its recipe.
+            closed: What the journal says of the call's end.
+        """
+        self._giving.append(self._pool.submit(self._give, held, recipe, closed))
+
+    def give_marked(self, own: Collection[str] = ()) -> int:
+        """Put there what still has a mark, but for what another job may be working on; say how many the team has now.
+
+        Args:
+            own: Keys of this job, which is done with them.
+        """
+        wait(self._giving)
+        lock = FileLock(self.store.unshared / ".lock")
+        if not self.store.unshared.is_dir() or not lock.acquire(wait=False):
+            return 0
+        try:
+            return sum(self._pool.map(lambda due: self._give(*due), list(self._marked(own))))
+        finally:
+            lock.release()
+
+    def lacking(self) -> list[Due] | None:
+        """Return the paid pictures of this store that the team lacks; None where it cannot be asked."""
+        index = self.store.raw.index()
+        known = self.team.known(index)
+        if known is None:
+            return None
+        return list(_with_facts(self.store, {key: held for key, held in index.items() if key not in known}))
+
+    def give_all(self, due: Sequence[Due], tell: Callable[[int, int], None]) -> int:
+        """Put pictures there, many at once; tell how many were tried, and return how many are there now."""
+        given = 0
+        for place, is_there in enumerate(self._pool.map(lambda one: self._give(*one), due), 1):
+            given += is_there
+            tell(place, len(due))
+        return given
+
+    def close(self, *, finish: bool = True) -> None:
+        """End it; what is not finished stays marked."""
+        try:
+            self._pool.shutdown(cancel_futures=not finish)
+        except KeyboardInterrupt:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        finally:
+            self._journal.close()
+
+    def _give(self, held: Held, recipe: Mapping[str, Any], closed: Mapping[str, Any]) -> bool:
+        if not self.team.takes:
+            return False
+        try:
+            data = self.store.raw.read(held)
+        except (DamagedError, OSError):  # the next run finds that by itself
+            return False
+        note = Note(held, len(data), closed.get("at"), closed.get("request_id"), closed.get("cost_usd"))
+        given = self.team.put(data, note, recipe)
+        if given:
+            (self.store.unshared / held.key).unlink(missing_ok=True)
+        return given
+
+    def _marked(self, own: Collection[str]) -> Iterator[Due]:
+        now = time.time()
+        marked: dict[str, Held] = {}
+        for path in self.store.unshared.glob("[0-9a-f]*"):
+            is_young = False
+            with suppress(FileNotFoundError):
+                is_young = now - path.stat().st_mtime < YOUNG_S
+            held = self.store.raw.find(path.name)
+            if held is not None and (path.name in own or not is_young):
+                marked[path.name] = held
+            elif held is None and not is_young:
+                path.unlink(missing_ok=True)  # nothing came of it
+        return _with_facts(self.store, marked)
+
+
+@contextmanager
+def exchange_of(
+    settings: SharedStore, store: Store, campaign: str, job: str, items: Sequence[Item]
+) -> Iterator[Exchange | None]:
+    """Open a job's exchange with the team; None where there is no team, or nothing of the job costs money."""
+    if settings.remote is None or not any(map(_is_paid, items)):
+        yield None
+        return
+    from imagemake.store.team.remote_store import open_team_store, warn_in
+
+    team = open_team_store(settings, warn_in(job))
+    if team is None:
+        yield None
+        return
+    exchange = Exchange(team, store, campaign, job)
+    try:
+        yield exchange
+    except BaseException:
+        exchange.close(finish=False)
+        raise
+    exchange.close()
+
+
+def _is_paid(item: Item) -> bool:
+    return provider_class(item.recipe.provider).paid
+
+
+def _with_facts(store: Store, wanted: Mapping[str, Held]) -> Iterator[Due]:
+    """Add recipe and call to pictures; one whose call is in no journal of this store, or was free, is left out."""
+    if not wanted:
+        return
+    made: dict[str, Call] = {}
+    for call in read_calls(store.journal_folder):
+        if call.sent["key"] in wanted and call.outcome is Outcome.MADE:
+            made[call.sent["key"]] = call
+    for key, call in made.items():
+        if provider_class(call.sent["recipe"]["provider"]).paid:
+            yield wanted[key], call.sent["recipe"], call.closed or {}

@@ -1,0 +1,289 @@
+"""What differs between two manifests, name by name, and why. Pure: tables in, changes out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Literal
+
+from imagemake.versions.diff.table import GROUPS, is_file, is_output
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Marks = NDArray[np.bool_]
+    Places = NDArray[np.intp]
+
+Kind = Literal["changed", "added", "removed", "renamed"]
+KINDS: tuple[Kind, ...] = ("changed", "added", "removed", "renamed")
+
+# Every reason, in the order in which they are told.
+REASONS: Mapping[str, str] = {
+    "prompt": "the prompt is another one",
+    "negative prompt": "what must not be shown is other",
+    "provider": "another provider",
+    "model": "another model, or version of it",
+    "parameters": "a parameter of the model",
+    "seed": "another seed",
+    "attempt": "another attempt: a check or a person asked for it",
+    "reference": "the content or order of reference pictures",
+    "mask": "the content of the mask",
+    "recipe": "another key by what no column tells, such as the server",
+    "made again": "the same key and another raw picture: it was lost, or a provider without seeds was asked again",
+    "post-processing": "the same raw picture and another finished one, of the main output or a further one",
+    "review": "a person's decision about it or the note to that, as its XMP packet says",
+    "metadata": "the same finished picture in another file: its XMP packet or another mark",
+    "file": "another name of the file, of the main output or a further one",
+    "verdict": "verdict or the reasons for it",
+    "catalog": "a value of the catalog or of a variable",
+    "name": "another name for the same key",
+}
+# Reason and column. What only one of two manifests has is not compared: the other is of a version that knew none.
+_COLUMNS = (
+    ("prompt", "prompt"),
+    ("negative prompt", "negative_prompt"),
+    ("provider", "provider"),
+    ("model", "model"),
+    ("seed", "seed"),
+    ("attempt", "attempt"),
+    ("reference", "reference_digests"),
+    ("mask", "mask_digest"),
+    ("verdict", "verdict"),
+    ("verdict", "reasons"),
+)
+_IN_KEY = ("prompt", "negative prompt", "provider", "model", "parameters", "seed", "reference", "mask")
+_OF_GROUP = {"variable.": "catalog", "parameter.": "parameters"}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One picture that is not as it was.
+
+    Attributes:
+        name: After the change; before it where it was removed.
+        kind: What became of it.
+        reasons: Words of `REASONS`, in that order; none where it was added or removed.
+        before: Its row of the table before; None where it was added.
+        after: Its row of the table after; None where it was removed.
+        differences: Values before and after by column. Keys and digests are left out, but for those of reference
+            pictures and further outputs.
+        hash_bits: How many of the 64 bits of the raw pictures' perceptual hashes differ; None where one has none.
+    """
+
+    name: str
+    kind: Kind
+    reasons: tuple[str, ...] = ()
+    before: int | None = None
+    after: int | None = None
+    differences: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    hash_bits: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All that differs.
+
+    Attributes:
+        changes: Sorted by name.
+        unchanged: How many names are as they were.
+    """
+
+    changes: Sequence[Change]
+    unchanged: int
+
+    def counts(self) -> dict[str, int]:
+        """Count by kind; all kinds, also those that there are none of."""
+        counts = Counter(change.kind for change in self.changes)
+        return {**{kind: counts[kind] for kind in KINDS}, "unchanged": self.unchanged}
+
+    def reasons(self) -> dict[str, int]:
+        """Count by reason, in the order of `REASONS`; a change with two reasons counts in both."""
+        counts = Counter(chain.from_iterable(change.reasons for change in self.changes))
+        return {reason: counts[reason] for reason in REASONS if counts[reason]}
+
+
+def compare(before: Any, after: Any) -> Comparison:
+    """Compare two manifests.
+
+    Args:
+        before: From `imagemake.versions.diff.table.read_table`.
+        after: Likewise.
+    """
+    import numpy as np
+
+    pairs, removed, added = _pairs(before, after)
+    renamed, removed, added = _renamed(before, after, removed, added)
+    both = np.concatenate([pairs, renamed])
+    marks = _compared(before.take(both[:, 0]), after.take(both[:, 1]))
+    marks.reasons["name"][len(pairs) :] = True
+    for of_file in (marks.reasons["file"], *(marks.columns[name] for name in marks.columns if is_file(name))):
+        of_file[len(pairs) :] = False  # another name has other files anyway
+    changed = np.flatnonzero(np.logical_or.reduce([marks.reasons[reason] for reason in REASONS]))
+    changes = [*_changed(before, after, both[changed], marks.of(changed))]
+    changes += [Change(name, "added", after=row) for name, row in _names(after, added)]
+    changes += [Change(name, "removed", before=row) for name, row in _names(before, removed)]
+    return Comparison(sorted(changes, key=lambda change: change.name), len(both) - len(changed))
+
+
+def _pairs(before: Any, after: Any) -> tuple[Places, Places, Places]:
+    """Return rows with the same name, shape (n, 2), and those that only one table has."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    found = pc.index_in(after["name"], value_set=before["name"]).combine_chunks()
+    place = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.intp)
+    common = np.flatnonzero(place >= 0)
+    is_left = np.ones(len(before), dtype=bool)
+    is_left[place[common]] = False
+    return np.stack([place[common], common], axis=1), np.flatnonzero(is_left), np.flatnonzero(place < 0)
+
+
+def _renamed(before: Any, after: Any, removed: Places, added: Places) -> tuple[Places, Places, Places]:
+    """Find pictures that only have another name: a removed and an added one with the same key."""
+    import numpy as np
+
+    waiting: dict[str, list[int]] = {}
+    for row, key in zip(removed.tolist(), before["key"].take(removed).to_pylist(), strict=True):
+        waiting.setdefault(key, []).append(row)
+    found = []
+    for row, key in zip(added.tolist(), after["key"].take(added).to_pylist(), strict=True):
+        if key and waiting.get(key):
+            found.append((waiting[key].pop(0), row))
+    renamed = np.array(found, dtype=np.intp).reshape(-1, 2)
+    return renamed, np.setdiff1d(removed, renamed[:, 0]), np.setdiff1d(added, renamed[:, 1])
+
+
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """Which rows differ, by reason and by column."""
+
+    reasons: Mapping[str, Marks]
+    columns: Mapping[str, Marks]
+
+    def of(self, rows: Places) -> _Marks:
+        """Return the marks of some rows."""
+        reasons, columns = (
+            {name: marks[rows] for name, marks in group.items()} for group in (self.reasons, self.columns)
+        )
+        return _Marks(reasons, {"name": reasons["name"], **columns})
+
+
+def _compared(one: Any, other: Any) -> _Marks:
+    """Compare tables of equal length row by row."""
+    import numpy as np
+
+    reasons = {reason: np.zeros(len(one), dtype=bool) for reason in REASONS}
+    columns: dict[str, Marks] = {}
+    for reason, column in chain(_COLUMNS, _group_columns(one, other)):
+        is_in_group = column.startswith(GROUPS)
+        if is_in_group or (column in one.column_names and column in other.column_names):
+            columns[column] = _differs(one, other, column)
+            reasons[reason] |= columns[column]
+    same_key, raw, finished, file = _same(one, other)
+    known = np.logical_or.reduce([reasons[reason] for reason in _IN_KEY])
+    reasons["recipe"] = ~same_key & ~known
+    reasons["made again"] = same_key & (raw == _OTHER)
+    reasons["post-processing"] = (raw == _SAME) & (finished == _OTHER)
+    for column in sorted(filter(is_output, {*one.column_names, *other.column_names})):
+        columns[column] = (raw == _SAME) & _differs(one, other, column)
+        reasons["post-processing"] |= columns[column]
+    reasons["metadata"] = (finished == _SAME) & (file == _OTHER)
+    for column in sorted(filter(is_file, {*one.column_names, *other.column_names})):
+        there = _numpy(_not_equal(_column(one, column), "")) & _numpy(_not_equal(_column(other, column), ""))
+        columns[column] = there & _differs(one, other, column)
+        reasons["file"] |= columns[column]
+    return _Marks(reasons, columns)
+
+
+_MISSING, _SAME, _OTHER = 0, 1, 2
+
+
+def _same(one: Any, other: Any) -> tuple[Marks, NDArray[np.int8], NDArray[np.int8], NDArray[np.int8]]:
+    """Say whether keys are equal, and whether raw pictures, finished ones and files are same, other or missing."""
+    import numpy as np
+
+    def digests(table: Any, column: str) -> Any:
+        # Before there was XMP in files, the file was the finished picture, and no column of its own told so.
+        known = column if column in table.column_names else "digest"
+        return _column(table, known)
+
+    def look(column: str) -> NDArray[np.int8]:
+        a, b = digests(one, column), digests(other, column)
+        there = _numpy(_not_equal(a, "")) & _numpy(_not_equal(b, ""))
+        return np.where(there, np.where(_numpy(_not_equal(a, b)), _OTHER, _SAME), _MISSING).astype(np.int8)
+
+    raw = look("raw_digest") if "raw_digest" in one.column_names and "raw_digest" in other.column_names else None
+    nothing = np.zeros(len(one), dtype=np.int8)
+    return ~_differs(one, other, "key"), nothing if raw is None else raw, look("finished_digest"), look("digest")
+
+
+def _group_columns(one: Any, other: Any) -> Iterator[tuple[str, str]]:
+    for column in sorted({*one.column_names, *other.column_names}):
+        for prefix, reason in _OF_GROUP.items():
+            if column.startswith(prefix):
+                yield reason, column
+
+
+def _column(table: Any, name: str) -> Any:
+    import pyarrow as pa
+
+    # combine_chunks: a chunked column compares chunk by chunk, and the two are cut differently.
+    if name not in table.column_names:
+        return pa.array([""] * len(table), pa.string())
+    return table[name].combine_chunks()
+
+
+def _not_equal(one: Any, other: Any) -> Any:
+    import pyarrow.compute as pc
+
+    return pc.not_equal(one, other)
+
+
+def _numpy(marks: Any) -> Marks:
+    found: Marks = marks.to_numpy(zero_copy_only=False).astype(bool)
+    return found
+
+
+def _differs(one: Any, other: Any, column: str) -> Marks:
+    return _numpy(_not_equal(_column(one, column), _column(other, column)))
+
+
+def _changed(before: Any, after: Any, rows: Places, marks: _Marks) -> Iterator[Change]:
+    """Tell of pairs of rows, shape (n, 2), all that their marks say."""
+    one, other = before.take(rows[:, 0]), after.take(rows[:, 1])
+    told = {
+        column: (_column(one, column).to_pylist(), _column(other, column).to_pylist())
+        for column, differs in marks.columns.items()
+        if differs.any()
+    }
+    bits = _hash_bits(one, other)
+    for place, name in enumerate(other["name"].to_pylist()):
+        reasons = tuple(reason for reason in REASONS if marks.reasons[reason][place])
+        yield Change(
+            name,
+            "renamed" if "name" in reasons else "changed",
+            reasons,
+            int(rows[place, 0]),
+            int(rows[place, 1]),
+            {column: (a[place], b[place]) for column, (a, b) in told.items() if marks.columns[column][place]},
+            bits[place],
+        )
+
+
+def _hash_bits(one: Any, other: Any) -> list[int | None]:
+    column = "measure.phash.hash"
+    pairs = zip(_column(one, column).to_pylist(), _column(other, column).to_pylist(), strict=True)
+    return [_bits_between(a, b) for a, b in pairs]
+
+
+def _bits_between(one: str, other: str) -> int | None:
+    if len(one) != 16 or len(other) != 16 or not set(one + other) <= set("0123456789abcdef"):
+        return None
+    return (int(one, 16) ^ int(other, 16)).bit_count()
+
+
+def _names(table: Any, rows: Places) -> Iterator[tuple[str, int]]:
+    return zip(table["name"].take(rows).to_pylist(), rows.tolist(), strict=True)

@@ -1,0 +1,109 @@
+"""The page of differences: one HTML file with both pictures of each change under a slider.
+
+As on the contact sheet, everything in it may come from somebody hostile: the page's own code sees it only as JSON and
+puts it on the page only as text, and its policy allows no script or style but ours, and nothing from elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from imagemake.core.files import write_whole
+from imagemake.release.report.one_file import data_url, embedded, own_text, template
+from imagemake.versions.diff.compare import KINDS, REASONS, Change
+from imagemake.versions.diff.report import NUMBER_NAMES, Report, new_words, number_words, step, told_values
+from imagemake.versions.diff.seen import Side
+from imagemake.versions.diff.words import word_diff
+
+MOST_LISTED = 10_000  # cards; more would make the page a slow one
+KIND_WORDS = {"changed": "Changed", "added": "Added", "removed": "Removed", "renamed": "Renamed"}
+_TEXTS = ("prompt", "negative_prompt")
+_LONGEST = 2_000  # characters of a value
+
+
+def write_page(path: Path, report: Report) -> None:
+    """Write the page; equal reports give equal bytes.
+
+    Args:
+        path: Where it goes.
+        report: What was found; pictures go into the page for what is in its `seen`.
+    """
+    pictures = _Pictures()
+    # What is most different by what is known comes first, so that it is listed where not all can be.
+    listed = sorted(report.comparison.changes, key=lambda change: _rank(report, change))[:MOST_LISTED]
+    cards = [_card(report, change, pictures) for change in sorted(listed, key=lambda change: change.name)]
+    counts = report.comparison.counts()
+    page = template("imagemake.versions.diff", "static", "page.html.j2", {}).render(
+        before=_sound(report.before),
+        after=_sound(report.after),
+        numbers=list(_numbers(report)),
+        new=new_words(report.new),
+        counts=[(kind, KIND_WORDS[kind], counts[kind]) for kind in KINDS if counts[kind]],
+        unchanged=counts["unchanged"],
+        total=len(report.comparison.changes),
+        listed=len(listed),
+        opened=len(report.seen),
+        reasons=[(reason, REASONS[reason], n) for reason, n in report.comparison.reasons().items()],
+        style=own_text("sheet.css") + own_text("static/page.css", "imagemake.versions.diff"),
+        script=own_text("static/page.js", "imagemake.versions.diff"),
+        data=embedded({"cards": cards, "pictures": list(pictures.urls)}),
+    )
+    write_whole(path, page.encode())
+
+
+class _Pictures:
+    """The pictures of a page, each once, however many cards show it."""
+
+    def __init__(self) -> None:
+        self.urls: dict[str, int] = {}
+
+    def place(self, webp: bytes) -> int:
+        """Return where a picture is."""
+        return self.urls.setdefault(data_url("a change", webp), len(self.urls))
+
+
+def _rank(report: Report, change: Change) -> tuple[int, float, str]:
+    distance = report.distance(change)
+    far = distance["delta_e"] if distance["delta_e"] is not None else distance["hash_bits"]
+    return 0 if change.name in report.seen else 1, -float(far or 0), change.name
+
+
+def _numbers(report: Report) -> Iterable[tuple[str, str, str, str]]:
+    for name, heading in NUMBER_NAMES.items():
+        before, after = report.numbers_before[name], report.numbers_after[name]
+        if before or after:
+            yield heading, number_words(name, before), number_words(name, after), step(name, before, after)
+
+
+def _card(report: Report, change: Change, pictures: _Pictures) -> dict[str, Any]:
+    seen = report.seen.get(change.name)
+    before, after = report.verdicts.get(change.name, ("", ""))
+    card: dict[str, Any] = {
+        "name": change.name,
+        "kind": change.kind,
+        "reasons": list(change.reasons),
+        "verdicts": [before, after],
+        "texts": [[column, word_diff(*pair)] for column, pair in change.differences.items() if column in _TEXTS],
+        "values": [[column, *map(_cut, pair)] for column, pair in told_values(change) if column not in _TEXTS],
+        **report.distance(change),
+    }
+    if seen:
+        sides = {"before": seen.before, "after": seen.after}
+        card.update({side: _side(picture, pictures) for side, picture in sides.items() if picture is not None})
+        card["output"] = seen.output or None
+    return {name: value for name, value in card.items() if value not in (None, [])}
+
+
+def _side(side: Side, pictures: _Pictures) -> Mapping[str, Any]:
+    place = None if side.webp is None else pictures.place(side.webp)
+    return {"picture": place, "note": side.note, "size_px": side.size_px, "clear": side.is_clear}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _sound(label: str) -> str:
+    return label.encode(errors="replace").decode()  # names of files and tags can hold bytes that are no text

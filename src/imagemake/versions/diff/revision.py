@@ -1,0 +1,152 @@
+"""Files as they were at a commit: those of git from git, those of DVC from its cache or its remote."""
+
+from __future__ import annotations
+
+import subprocess
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any
+
+from imagemake.versions.diff.trees import is_inside
+
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+class Repository:
+    """The git repository that a project lies in.
+
+    Args:
+        project: The project's folder: the repository's root, or a folder in it.
+    """
+
+    def __init__(self, project: Path) -> None:
+        self.project = project
+
+    def ask(self, *arguments: str) -> str | None:
+        """Return what a git command says; None where it fails, or git is not installed."""
+        command = ["git", "-C", str(self.project), *arguments]
+        try:
+            done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - no shell, own words
+        except FileNotFoundError:
+            return None
+        return done.stdout.decode(errors="surrogateescape").rstrip("\n") if done.returncode == 0 else None
+
+    @cached_property
+    def root(self) -> Path | None:
+        """The repository's root; None where there is no repository."""
+        top = self.ask("rev-parse", "--show-toplevel")
+        return Path(top) if top else None
+
+    @cached_property
+    def prefix(self) -> str:
+        """The project's folder within the repository: empty, or with ``/`` at its end."""
+        return self.ask("rev-parse", "--show-prefix") or ""
+
+    def commit_of(self, revision: str) -> str | None:
+        """Return the full id of the commit that a tag, branch or id means; None where it means none."""
+        return self.ask("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+
+    def tags_at(self, commit: str) -> list[str]:
+        """Return the tags of a commit."""
+        return (self.ask("tag", "--points-at", commit) or "").splitlines()
+
+    def tags(self) -> list[str]:
+        """Return all tags, newest first."""
+        return (self.ask("tag", "--sort=-creatordate") or "").splitlines()
+
+    def folders_at(self, commit: str, folder: str) -> list[str]:
+        """Return the names of what lies in a folder of the project at a commit."""
+        listed = self.ask("ls-tree", "--name-only", commit, "--", f"{folder}/")
+        return [line.rpartition("/")[2] for line in (listed or "").splitlines()]
+
+
+class Revision:
+    """A project's files at one commit; see `imagemake.versions.diff.trees.Tree`.
+
+    One git process answers all questions, and one file system of DVC those that git cannot. Not for several threads.
+
+    Args:
+        repository: Where the commit is.
+        commit: Its full id.
+    """
+
+    def __init__(self, repository: Repository, commit: str) -> None:
+        self._repository = repository
+        self._commit = commit
+        self._git: subprocess.Popen[bytes] | None = None
+        self.dvc_error: str | None = None
+
+    def read(self, path: str, most_bytes: int) -> bytes | None:
+        """See `Tree.read`; a file that only a large-file pointer stands for is not there."""
+        if not is_inside(path) or "\n" in path:
+            return None
+        data = self._from_git(path, most_bytes)
+        if data is not None:
+            return None if data.startswith(_LFS_POINTER) else data
+        return self._from_dvc(path, most_bytes)
+
+    def close(self) -> None:
+        """End the git process."""
+        if self._git is not None:
+            self._pipe(self._git.stdin).close()
+            self._pipe(self._git.stdout).close()  # first: git would wait for ever for who reads on in a large file
+            self._git.wait()
+            self._git = None
+
+    def _from_git(self, path: str, most_bytes: int) -> bytes | None:
+        if self._git is None:
+            command = ["git", "-C", str(self._repository.project), "cat-file", "--batch"]
+            self._git = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
+        stdin, stdout = self._pipe(self._git.stdin), self._pipe(self._git.stdout)
+        stdin.write(f"{self._commit}:{self._repository.prefix}{path}\n".encode(errors="surrogateescape"))
+        stdin.flush()
+        _, _, facts = stdout.readline().rstrip(b"\n").rpartition(b" ")
+        if not facts.isdigit():  # "... missing"
+            return None
+        size = int(facts)
+        if size > most_bytes:
+            self.close()  # rather than reading all of it to throw it away
+            return None
+        data = stdout.read(size)
+        stdout.read(1)
+        return data
+
+    @staticmethod
+    def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+        assert pipe is not None
+        return pipe
+
+    def _from_dvc(self, path: str, most_bytes: int) -> bytes | None:
+        # DVC, its remotes and their libraries raise what they like. Here is the one border where that becomes a file
+        # that is not there; why is kept, for the case that it is needed.
+        try:
+            if self._dvc is None:
+                return None
+            full = f"/{self._repository.prefix}{path}"
+            facts = self._dvc.info(full)
+            if facts["type"] != "file" or (facts.get("size") or 0) > most_bytes:
+                return None
+            data: bytes = self._dvc.cat_file(full)
+            return data
+        except Exception as error:
+            if self._dvc_knows(path):
+                self.dvc_error = str(error).splitlines()[0] if str(error) else type(error).__name__
+            return None
+
+    def _dvc_knows(self, path: str) -> bool:
+        try:
+            return self._dvc is not None and bool(self._dvc.exists(f"/{self._repository.prefix}{path}"))
+        except Exception:  # see above
+            return True
+
+    @cached_property
+    def _dvc(self) -> Any:
+        """DVC's file system of the whole repository; None where the commit knows no DVC."""
+        parts = self._repository.prefix.rstrip("/").split("/") if self._repository.prefix else []
+        above = ["/".join(parts[:n]) for n in range(len(parts) + 1)]
+        names = [f"{folder}/.dvc/config" if folder else ".dvc/config" for folder in above]
+        if not any(self._repository.ask("cat-file", "-e", f"{self._commit}:{name}") is not None for name in names):
+            return None
+        from dvc.api import DVCFileSystem  # a quarter of a second
+
+        return DVCFileSystem(str(self._repository.root), rev=self._commit, subrepos=True)

@@ -1,0 +1,180 @@
+"""What is published: each file of a release's folder with the name, the headers and the turn that it gets."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import IntEnum
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imagemake.config.remotes import LONG_LIVED, SHORT_LIVED
+from imagemake.core.problems import Problem, UserError
+from imagemake.versions.publish.names import PublishedNames, digest_name
+
+if TYPE_CHECKING:
+    from imagemake.config.remotes import Publish
+
+MANIFEST = "manifest.csv"
+NESTED = ("pilot", "small")  # releases of their own, below that of everything
+
+_BINARY = "application/octet-stream"
+# Not `mimetypes`: what that says differs from machine to machine.
+CONTENT_TYPES: Mapping[str, str] = {
+    ".avif": "image/avif",
+    ".gif": "image/gif",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".csv": "text/csv; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".json": "application/json",
+    ".jsonl": "application/jsonl",
+    ".md": "text/markdown; charset=utf-8",
+    ".parquet": "application/vnd.apache.parquet",
+    ".txt": "text/plain; charset=utf-8",
+    ".xmp": "application/rdf+xml",
+}
+
+
+class Turn(IntEnum):
+    """In which order things are sent: what others lead to first, the manifest last."""
+
+    NEW_PICTURE = 0  # nothing leads there yet
+    REPLACED_PICTURE = 1
+    TABLE = 2
+    MANIFEST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """One file as it is published.
+
+    Attributes:
+        name: Where it goes, below the address.
+        digest: SHA-256 of what is sent.
+        size_bytes: How many bytes these are.
+        content_type: Its media type.
+        is_picture: Whether it is one, and so comes before what leads to it.
+        path: The file with what is sent; None where `data` holds it.
+        data: What is sent, where that is not just a file.
+    """
+
+    name: str
+    digest: str
+    size_bytes: int
+    content_type: str
+    is_picture: bool
+    path: Path | None = None
+    data: bytes | None = None
+
+    def read(self) -> bytes:
+        """Return what is sent.
+
+        Raises:
+            UserError: If the file is not what it was when this publish began.
+        """
+        if self.data is not None:
+            return self.data
+        assert self.path is not None
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            data = b""
+        if hashlib.sha256(data).hexdigest() != self.digest:
+            what = "the file was changed while it was published"
+            raise UserError(Problem(str(self.path), what, "Wait until no run is at work here, and publish again."))
+        return data
+
+    def cache_control(self, settings: Publish) -> str:
+        """Return its Cache-Control header."""
+        if not self.is_picture:
+            return settings.cache_control.tables
+        return settings.cache_control.pictures or (LONG_LIVED if settings.names == "digest" else SHORT_LIVED)
+
+
+def objects_of(folder: Path, settings: Publish, digests: Mapping[str, str]) -> list[Object]:
+    """Read a release's folder.
+
+    Args:
+        folder: Such as ``results/``.
+        settings: Names, and what is left out.
+        digests: SHA-256 by file, as the manifest tells it.
+
+    Returns:
+        Everything that is published, in the order of names.
+
+    Raises:
+        UserError: If a picture is missing, or is not what the manifest says.
+    """
+    names = [name for name in _names_in(folder) if not any(fnmatchcase(name, one) for one in settings.leave_out)]
+    pictures = [name for name in names if _is_picture(name)]
+    read = dict(zip(pictures, _on_all_cores(lambda name: _digest_of(folder / name), pictures), strict=True))
+    _check(folder, read, digests, settings)
+    is_named = settings.names == "digest"
+    published = PublishedNames({name: digest_name(name, read[name][0]) for name in pictures} if is_named else {})
+    found = [
+        Object(published.of(name), *read[name], content_type_of(name), True, path=folder / name) for name in pictures
+    ]
+    for name in names:
+        if name not in read:
+            data = published.table(name, (folder / name).read_bytes())
+            digest = hashlib.sha256(data).hexdigest()
+            found.append(Object(name, digest, len(data), content_type_of(name), False, data=data))
+    return sorted(found, key=lambda one: one.name)
+
+
+def content_type_of(name: str) -> str:
+    """Return the media type of a file, by its extension."""
+    return CONTENT_TYPES.get(Path(name).suffix.lower(), _BINARY)
+
+
+def _is_picture(name: str) -> bool:
+    return "/" in name and content_type_of(name).startswith("image/")
+
+
+def _names_in(folder: Path, below: str = "") -> Iterator[str]:
+    with os.scandir(folder / below) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            name = f"{below}{entry.name}"
+            if entry.name.startswith("."):  # temporary files, and the system's
+                continue
+            if entry.is_dir() and name not in NESTED:
+                yield from _names_in(folder, f"{name}/")
+            elif entry.is_file():
+                yield name
+
+
+def _digest_of(path: Path) -> tuple[str, int]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return digest, file.tell()
+
+
+def _on_all_cores(do: Callable[[str], tuple[str, int]], names: Sequence[str]) -> list[tuple[str, int]]:
+    with ThreadPoolExecutor() as pool:  # hashing lets go of the interpreter's lock
+        return list(pool.map(do, names))
+
+
+def _check(folder: Path, read: Mapping[str, tuple[str, int]], digests: Mapping[str, str], settings: Publish) -> None:
+    problems = list(_faults(folder, read, digests, settings))
+    if problems:
+        raise UserError(problems)
+
+
+def _faults(
+    folder: Path, read: Mapping[str, tuple[str, int]], digests: Mapping[str, str], settings: Publish
+) -> Iterable[Problem]:
+    remedy = "Run `snakemake` again, and publish when it is done."
+    for name, digest in digests.items():
+        if any(fnmatchcase(name, one) for one in settings.leave_out):
+            continue
+        if name not in read:
+            yield Problem(str(folder / name), "the manifest names it, and it is not there", remedy)
+        elif digest and read[name][0] != digest:
+            yield Problem(str(folder / name), "it is not the picture that the manifest says", remedy)

@@ -1,0 +1,94 @@
+"""Whether the models take what a plan asks of them, before anything is paid for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from imagemake.config.model import settings_of
+from imagemake.config.models import Finding, ModelTable, Severity, load_models, problems_of, problems_of_files
+from imagemake.core.problems import Problem, UserError
+from imagemake.plugins.providers import provider_class
+from imagemake.plugins.providers.reference_protocol import takes_references
+
+if TYPE_CHECKING:
+    from imagemake.config.campaign import Campaign
+    from imagemake.images.source_files import PictureFile
+    from imagemake.plan.requests.references import Attached
+    from imagemake.plan.state import State
+
+
+def check_models(
+    to_generate: Sequence[State], campaign: Campaign, files: Mapping[str, PictureFile], today: date
+) -> list[str]:
+    """Check every picture that is to be generated against the model table.
+
+    Args:
+        to_generate: What will be asked for; pictures that are there already may be of models that are gone.
+        campaign: With its own facts about models.
+        files: Reference pictures and masks by path.
+        today: Decides which models are retired.
+
+    Returns:
+        Warnings, one a kind.
+
+    Raises:
+        UserError: If the provider would refuse some: one problem a kind, with the first row that has it.
+    """
+    table = load_models(campaign.models)
+    sent = _SentFiles(table, files, campaign)
+    found: dict[Finding, list[State]] = {}
+    for state in to_generate:
+        recipe = state.recipe
+        model = table.get(recipe.provider, recipe.model)
+        for finding in problems_of(model, recipe, today) if model else ():
+            found.setdefault(finding, []).append(state)
+        for finding in sent.findings(state):
+            found.setdefault(finding, []).append(state)
+    problems = [
+        Problem(_place(states, campaign), finding.what, finding.remedy)
+        for finding, states in found.items()
+        if finding.severity is Severity.ERROR
+    ]
+    if problems:
+        raise UserError(problems)
+    return [f"{finding.what} {finding.remedy}" for finding in found]
+
+
+class _SentFiles:
+    """Checks what goes with prompts, once for all requests that send the same."""
+
+    def __init__(self, table: ModelTable, files: Mapping[str, PictureFile], campaign: Campaign) -> None:
+        self._table, self._files, self._campaign = table, files, campaign
+        self._known: dict[tuple[str, Attached], list[Finding]] = {}
+
+    def findings(self, state: State) -> list[Finding]:
+        """Return what speaks against sending a request's files to its model."""
+        attached = state.request.attached
+        if not attached.references:
+            return []
+        asked = state.request.model, attached
+        if asked not in self._known:
+            self._known[asked] = self._look(state.recipe.provider, state.recipe.model, *asked)
+        return self._known[asked]
+
+    def _look(self, provider: str, name: str, label: str, attached: Attached) -> list[Finding]:
+        if not takes_references(provider_class(provider)):
+            what = f"provider {provider} takes no reference pictures."
+            return [Finding(Severity.ERROR, what, "Take them out, or choose another provider.")]
+        in_batch = settings_of(label, self._campaign).mode == "batch"
+        if in_batch and not takes_references(provider_class(provider), batch=True):
+            what = f"provider {provider} takes no reference pictures in batches."
+            return [Finding(Severity.ERROR, what, "Write mode: sync for its models, or take them out.")]
+        model = self._table.get(provider, name)
+        if model is None:
+            return []
+        references = [(path, self._files[path]) for path in attached.references]
+        mask = (attached.mask, self._files[attached.mask]) if attached.mask else None
+        return problems_of_files(model, references, mask)
+
+
+def _place(states: Sequence[State], campaign: Campaign) -> str:
+    others = f" and {len(states) - 1:,} others" if len(states) > 1 else ""
+    return f"{campaign.catalog}, row {states[0].request.row} ({states[0].request.name}{others})"

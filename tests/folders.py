@@ -1,0 +1,9 @@
+"""Where the files of this repository lie that tests read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parent
+REPOSITORY = TESTS.parent
+ASTRONAUT = TESTS / "pictures" / "astronaut.jpg"

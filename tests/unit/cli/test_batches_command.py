@@ -1,0 +1,135 @@
+"""`imagemake batches`: what is listed, collected and cancelled without a run."""
+
+import json
+import time
+
+import pytest
+import yaml
+from fake_openai import BatchSettings, FakeOpenAI, Settings
+
+from imagemake.cli.main import main
+from imagemake.config.job_settings import Sections
+from imagemake.core.recipe import Recipe
+from imagemake.plugins.providers.openai.provider import OpenAIProvider
+from imagemake.stages.generate.job import generate_for_job
+from imagemake.store.items import Item
+from imagemake.store.journal import Outcome, read_calls
+from imagemake.store.submissions import Submissions
+
+
+@pytest.fixture
+def server():
+    with FakeOpenAI(Settings(any_size=True, batches=BatchSettings(duration_s=3))) as running:
+        yield running
+
+
+@pytest.fixture
+def project(server, tmp_path, monkeypatch):
+    """A folder whose run died while its batch of four pictures was out."""
+    model = {"provider": "openai", "name": "gpt-image-2", "base_url": server.base_url, "identity": "here"}
+    limits = {"first_wait_s": 0.02, "longest_wait_s": 0.1}
+    (tmp_path / "config").mkdir()
+    config = {"campaign": "c", "catalog": "config/catalog.csv", "prompt": "p", "name": "{sku}", "model": model}
+    (tmp_path / "config" / "config.yaml").write_text(yaml.safe_dump({**config, "limits": limits}))
+    recipes = [Recipe("openai", "gpt-image-2", f"p{i}", 0, {"size": "64x64"}, endpoint="here") for i in range(4)]
+    items = [Item(recipe.prompt, 0, recipe, recipe.key(), "new") for recipe in recipes]
+    sections = Sections.model_validate({"campaign": "c", "model": {**model, "mode": "batch"}, "limits": limits})
+
+    async def dies(*_):
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OpenAIProvider, "poll_batch", dies)
+        with pytest.raises(RuntimeError, match="killed"):
+            generate_for_job(items, sections, job="j", calls=0, store=tmp_path / "store", work=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def batches(project, capsys):
+    def run(*arguments, expect=0):
+        with pytest.raises(SystemExit) as ended:
+            main(["batches", "--json", *arguments])
+        told = capsys.readouterr()
+        assert ended.value.code == expect, told.err
+        return json.loads(told.out) if told.out else told.err
+
+    return run
+
+
+def outcomes(project):
+    return sorted(call.outcome for call in read_calls(project / "store" / "journal"))
+
+
+def test_an_open_batch_is_listed_with_what_the_provider_says_of_it(batches, server):
+    (one,) = batches()
+    assert one["batch"].startswith("batch_")
+    assert one["state"].startswith("in_progress") and one["state"].endswith("/4")
+    assert (one["requests"], one["made"], one["cost_usd"]) == (4, 0, 0)
+    assert one["worst_usd"] > 0
+    assert one["expires_at"] > one["made_at"]
+    assert 0 <= one["age_h"] < 0.1
+
+
+def test_offline_asks_nobody_and_says_how_far_we_came(batches, server):
+    server.stop()
+    (one,) = batches("--offline")
+    assert (one["state"], one["expires_at"]) == ("created", None)
+
+
+def test_a_server_that_does_not_answer_is_told_and_keeps_nobody_waiting(batches, server, project):
+    server.stop()
+    for arguments in ([], ["--collect"], ["--cancel", "all"]):
+        with pytest.raises(SystemExit) as ended:
+            main(["batches", *arguments])
+        assert ended.value.code == 1
+    assert outcomes(project) == [Outcome.WAITING] * 4
+
+
+def test_collect_leaves_alone_what_is_not_done_and_takes_what_is(batches, project):
+    assert len(batches("--collect")) == 1
+    assert outcomes(project) == [Outcome.WAITING] * 4
+    for _ in range(100):
+        if not batches("--collect"):
+            break
+        time.sleep(0.1)
+    assert outcomes(project) == [Outcome.MADE] * 4
+    (past,) = batches("--all")
+    assert (past["state"], past["made"], past["worst_usd"]) == ("over", 4, None)
+    assert past["cost_usd"] > 0
+
+
+def test_cancel_keeps_what_was_made_and_frees_the_rest(batches, project, server):
+    while server.totals().calls < 1:
+        time.sleep(0.05)
+    (one,) = batches("--offline")
+    assert batches("--cancel", one["id"][:8]) == []
+    found = outcomes(project)
+    assert set(found) == {Outcome.FAILED, Outcome.MADE}
+    assert found.count(Outcome.MADE) == server.totals().billed_calls
+    assert not list(Submissions(project / "store").all())
+
+
+def test_cancel_of_an_id_that_is_not_open_names_those_that_are(project, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["batches", "--cancel", "zzz"])
+    assert "no open batch has this id" in str(ended.value.code)
+
+
+def test_a_batch_that_a_run_works_on_is_cancelled_and_left_to_it(batches, project):
+    submissions = Submissions(project / "store")
+    (submission,) = submissions.all()
+    with submissions.lock(submission.id):
+        (one,) = batches("--cancel", "all")
+        assert one["state"].startswith("cancel")
+        assert outcomes(project) == [Outcome.WAITING] * 4
+
+
+def test_a_folder_without_a_batch_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "store").mkdir()
+    with pytest.raises(SystemExit) as ended:
+        main(["batches"])
+    assert ended.value.code == 0
+    assert "No batch is open." in capsys.readouterr().out

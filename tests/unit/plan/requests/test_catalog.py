@@ -1,0 +1,221 @@
+import csv
+import io
+import json
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imagemake.core.problems import UserError
+from imagemake.plan.requests.catalog import Row, read_catalog
+
+
+@pytest.fixture
+def catalog(tmp_path):
+    def write(content, name="catalog.csv"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def problems(path):
+    with pytest.raises(UserError) as caught:
+        read_catalog(path)
+    return [(problem.where.removeprefix(str(path)).lstrip(", "), problem.what) for problem in caught.value.problems]
+
+
+def test_rows_of_a_csv_file_are_numbered_by_their_lines(catalog):
+    path = catalog('sku,note\nA,"two\nlines"\n\nB,x\n,\nC,\n')
+    assert read_catalog(path) == [
+        Row(2, {"sku": "A", "note": "two\nlines"}),
+        Row(5, {"sku": "B", "note": "x"}),
+        Row(7, {"sku": "C", "note": ""}),
+    ]
+
+
+def test_what_an_editor_or_a_spreadsheet_adds_changes_nothing(catalog):
+    plain = read_catalog(catalog('sku,note\nA,"1\n2"\n'))
+    assert read_catalog(catalog('\ufeffsku, note \r\n A ,"1\r\n2"\r\n,\r\n')) == plain
+    assert read_catalog(catalog('sku,note\nA, "1\n2"\n')) == plain
+
+
+def test_the_three_formats_say_the_same(catalog):
+    rows = [{"sku": "A", "size": 1, "wide": True}, {"sku": "B", "ratio": 0.5, "size": None}]
+    as_json = read_catalog(catalog(json.dumps(rows), "c.json"))
+    as_lines = read_catalog(catalog("\n".join(map(json.dumps, rows)), "c.JSONL"))
+    as_csv = read_catalog(catalog("sku,size,wide,ratio\nA,1,true,\nB,,,0.5\n"))
+    assert [row.values for row in as_json] == [row.values for row in as_lines] == [row.values for row in as_csv]
+    assert [row.number for row in as_json] == [1, 2]
+
+
+def test_lines_of_json_lines_are_rows_and_empty_ones_are_skipped(catalog):
+    assert [row.number for row in read_catalog(catalog('{"a": 1}\n\n{"a": 2}\r\n', "c.jsonl"))] == [1, 3]
+
+
+def test_parameters_can_be_an_object_of_their_own(catalog):
+    (row,) = read_catalog(catalog('[{"sku": "A", "parameters": {"size": "1x1", "n_steps": 3}}]', "c.json"))
+    assert row.values == {"sku": "A", "parameters.size": "1x1", "parameters.n_steps": "3"}
+
+
+def test_reference_pictures_can_be_a_list_in_json(catalog):
+    (row,) = read_catalog(catalog('[{"sku": "a", "references": ["a.png", "b.png"]}]', "c.json"))
+    assert row.values["references"] == "a.png;b.png"
+
+
+def test_a_wrong_encoding_is_told_with_its_line_and_offset_and_so_are_other_mistakes(catalog):
+    path = catalog("sku,name\nA,Café\nB\nC,Brûlée\n".encode("latin-1"))
+    assert problems(path) == [
+        ("line 2", "byte 0xe9 at offset 14 is not UTF-8."),
+        ("line 4", "byte 0xfb at offset 22 is not UTF-8."),
+        ("row 3", "there are 1 cells, but 2 columns."),
+    ]
+
+
+def test_utf16_is_told_as_such(catalog):
+    assert problems(catalog("sku\nA\n".encode("utf-16"))) == [("", "the file is in UTF-16.")]
+
+
+def test_mistakes_in_the_header_are_told_together(catalog):
+    assert problems(catalog("sku,,sku,take,{x}\nA,b,c,d,e\n")) == [
+        ("row 1", "column 2 has no name."),
+        ("row 1", "there are two columns 'sku'."),
+        ("row 1", "column 'take' is taken: it stands for the number of the take."),
+        ("row 1", "'{x}' cannot be a column."),
+    ]
+
+
+def test_columns_in_two_spellings_of_unicode_are_one(catalog):
+    assert problems(catalog("größe,gro\u0308ße\n1,2\n")) == [("row 1", "there are two columns 'größe'.")]
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_another_separator_is_recognized(catalog, separator):
+    where, what = problems(catalog(f"sku{separator}color\nA{separator}red\n"))[0]
+    assert (where, what) == ("row 1", f"the columns are separated by {separator!r}.")
+
+
+def test_ragged_rows_are_told_one_by_one(catalog):
+    assert [where for where, _ in problems(catalog("a,b\n1\n1,2\n1,2,3\n"))] == ["row 2", "row 4"]
+
+
+def test_an_open_quote_is_told_where_it_begins(catalog):
+    ((where, what),) = problems(catalog('a,b\n1,2\n3,"4\n5,6\n'))
+    assert where == "row 3"
+    assert what.startswith("this is no CSV")
+
+
+def test_control_characters_are_told_with_their_column(catalog):
+    assert problems(catalog("a,b\n1,x\x00\n\x1b[31m,2\n")) == [
+        ("row 2", "column 'b' holds the control character U+0000."),
+        ("row 3", "column 'a' holds the control character U+001B."),
+    ]
+
+
+def test_lone_surrogates_are_refused(catalog):
+    assert problems(catalog('{"a": "\\ud800"}', "c.jsonl")) == [
+        ("row 1", "column 'a' holds the control character U+D800.")
+    ]
+
+
+def test_broken_lines_of_json_lines_are_all_told(catalog):
+    path = catalog('{"a": 1}\n{"a": \n[1]\n"x"\n{"a": 1, "a": 2}\n', "c.jsonl")
+    assert problems(path) == [
+        ("row 2", "broken JSON at column 7: Expecting value."),
+        ("row 3", "[1] is no object."),
+        ("row 4", "'x' is no object."),
+        ("row 5", "column 'a' is there twice."),
+    ]
+
+
+def test_broken_json_is_told_with_line_and_column(catalog):
+    assert problems(catalog('[{"a": 1},\n {"a" 2}]', "c.json")) == [
+        ("line 2", "broken JSON at column 7: Expecting ':' delimiter.")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ('{"a": 1}', "the file holds no list."),
+        ("3", "the file holds no list."),
+        ('[{"a": [1]}]', "column 'a' holds a list."),
+        ('[{"a": {"b": 1}}]', "column 'a' holds an object."),
+        ('[{"references": ["a.png", 1]}]', "column 'references' holds a list."),
+        ('[{"references": ["a.png;b.png"]}]', "column 'references' holds a list."),
+        ('[{"references": {"a": "b"}}]', "column 'references' holds an object."),
+        ('[{"parameters": {"size": [1]}}]', "column 'parameters.size' holds a list."),
+        ('[{"a": NaN}]', "column 'a': nan is no number that can be written."),
+        ('[{"a": 1e999}]', "column 'a': inf is no number that can be written."),
+        ('[{"": 1}]', "a column has no name."),
+        ('[{"take": 1}]', "column 'take' is taken: it stands for the number of the take."),
+        ("[]", "the catalog has no rows."),
+    ],
+)
+def test_json_that_is_no_table_is_told(catalog, content, what):
+    assert [told for _, told in problems(catalog(content, "c.json"))] == [what]
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "[" + "1" * 5000 + "]"])
+@pytest.mark.parametrize("name", ["c.json", "c.jsonl"])
+def test_hostile_json_is_a_problem_and_no_crash(catalog, content, name):
+    assert len(problems(catalog(content, name))) == 1
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", "sku,color\n", "\ufeff"])
+def test_a_catalog_without_rows_is_told(catalog, content):
+    assert problems(catalog(content)) == [("", "the catalog has no rows.")]
+
+
+def test_a_missing_file_and_an_unknown_suffix_are_told(catalog, tmp_path):
+    assert problems(tmp_path / "none.csv") == [("", "the catalog cannot be read: No such file or directory.")]
+    assert problems(catalog("a", "catalog.xlsx")) == [("", "this is no catalog.")]
+
+
+cells = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]) | st.sampled_from("\n\t,\"'{};"), max_size=8
+)
+tables = st.integers(1, 4).flatmap(
+    lambda width: st.lists(st.lists(cells, min_size=width, max_size=width), min_size=1, max_size=5)
+)
+
+
+@settings(max_examples=50)
+@given(tables)
+def test_every_table_is_read_back_alike_from_all_formats(tmp_path_factory, table):
+    columns = [f"c{i}" for i in range(len(table[0]))]
+    expected = [[cell.strip() for cell in row] for row in table if any(cell.strip() for cell in row)]
+    folder = tmp_path_factory.mktemp("table")
+    text = io.StringIO()
+    csv.writer(text).writerows([columns, *table])
+    (folder / "c.csv").write_text(text.getvalue(), encoding="utf-8", newline="")
+    objects = [dict(zip(columns, row, strict=True)) for row in table]
+    (folder / "c.json").write_text(json.dumps(objects), encoding="utf-8")
+    (folder / "c.jsonl").write_text("\n".join(json.dumps(o, ensure_ascii=False) for o in objects), encoding="utf-8")
+    for suffix in ("csv", "json", "jsonl"):
+        try:
+            found = [list(row.values.values()) for row in read_catalog(folder / f"c.{suffix}")]
+        except UserError:
+            found = []
+        assert [row for row in found if any(row)] == expected
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=60), st.sampled_from(["csv", "json", "jsonl"]))
+def test_no_bytes_whatever_crash_the_reader(tmp_path_factory, data, suffix):
+    path = tmp_path_factory.mktemp("bytes") / f"c.{suffix}"
+    path.write_bytes(data)
+    try:
+        assert read_catalog(path)
+    except UserError as error:
+        assert error.problems
+
+
+def test_twenty_thousand_rows_take_a_fraction_of_a_second(catalog):
+    rows = "".join(f"SKU-{i:06d},mug no. {i},clay,{i / 100:.2f},hand made\n" for i in range(20_000))
+    path = catalog(f"sku,product,material,price,note\n{rows}")
+    start = time.process_time()
+    assert len(read_catalog(path)) == 20_000
+    assert time.process_time() - start < 1  # 0.15 s by itself; the rest is for busy machines

@@ -1,0 +1,160 @@
+"""The openai provider sends just the files that a recipe names, as the edits endpoint wants them."""
+
+import asyncio
+import hashlib
+
+import orjson
+import pytest
+from fake_openai import FakeOpenAI, Settings
+from picture_files import saved
+from PIL import Image
+
+from imagemake.core.recipe import Recipe
+from imagemake.plugins.providers import Failure, ProviderError
+from imagemake.plugins.providers.openai.provider import OpenAIProvider
+from imagemake.plugins.providers.reference_protocol import answer_to, takes_references
+
+PNG = saved(Image.new("RGB", (64, 48), "red"), "PNG")
+JPEG = saved(Image.new("RGB", (32, 32), "blue"), "JPEG")
+WEBP = saved(Image.new("RGB", (32, 32), "green"), "WEBP")
+MASK = saved(Image.new("RGBA", (64, 48), "#0000"), "PNG")
+PARAMETERS = {"size": "96x96", "quality": "low", "output_format": "jpeg", "output_compression": 80}
+
+
+@pytest.fixture(scope="module")
+def running():
+    with FakeOpenAI(Settings(any_size=True)) as server:
+        yield server
+
+
+@pytest.fixture
+def server(running):
+    running.reset()
+    return running
+
+
+def ask(server, *references, mask=None, **more):
+    names = [hashlib.sha256(data).hexdigest() for data in references]
+    mask_name = hashlib.sha256(mask).hexdigest() if mask else None
+    recipe = Recipe("openai", "gpt-image-2", "A mug", 7, PARAMETERS | more, references=tuple(names), mask=mask_name)
+    pictures = dict(zip([*names, mask_name], [*references, mask], strict=True))
+
+    async def inside():
+        provider = OpenAIProvider(base_url=server.base_url, timeout_s=20)
+        try:
+            return await answer_to(provider, recipe, pictures)
+        finally:
+            await provider.close()
+
+    return asyncio.run(inside()), recipe
+
+
+def test_it_sends_every_file_in_its_order_and_the_mask(server):
+    answer, recipe = ask(server, PNG, JPEG, WEBP, mask=MASK)
+    (call,) = server.calls()
+    assert (call.endpoint, call.status, call.prompt, call.model) == ("/v1/images/edits", 200, "A mug", "gpt-image-2")
+    assert call.references == list(recipe.files)
+    assert call.params == {name: str(value) for name, value in PARAMETERS.items()}
+    assert answer.picture.startswith(b"\xff\xd8\xff")
+    assert answer.usage["input_tokens_details"]["image_tokens"] > 0
+
+
+def test_it_tells_nothing_of_the_files_names(server):
+    ask(server, PNG, JPEG, mask=MASK)
+    assert server.calls()[0].file_names == ["reference-1.png", "reference-2.jpeg", "mask.png"]
+
+
+def test_without_reference_pictures_it_asks_for_a_generation(server):
+    ask(server)
+    assert server.calls()[0].endpoint == "/v1/images/generations"
+
+
+def test_the_same_picture_twice_is_sent_twice(server):
+    _, recipe = ask(server, PNG, PNG)
+    assert server.calls()[0].references == list(recipe.references)
+    assert len(recipe.references) == 2
+
+
+def test_what_the_server_refuses_is_final(server):
+    with pytest.raises(ProviderError, match="size does not match") as caught:
+        ask(server, JPEG, mask=MASK)
+    assert caught.value.failure is Failure.REFUSED
+
+
+def test_a_provider_that_takes_none_says_so_before_anything_is_sent():
+    class Plain:
+        paid = True
+
+        async def generate(self, recipe):
+            raise AssertionError("it must not be asked")
+
+    assert not takes_references(Plain)
+    assert takes_references(OpenAIProvider)
+    with pytest.raises(ProviderError, match="takes no reference pictures") as caught:
+        asyncio.run(answer_to(Plain(), Recipe("plain", "m", "p", 1, references=("a" * 64,)), {}))
+    assert caught.value.failure is Failure.STOP
+
+
+def in_batches(server, work):
+    async def inside():
+        provider = OpenAIProvider(base_url=server.base_url, timeout_s=20)
+        try:
+            return await work(provider)
+        finally:
+            await provider.close()
+
+    return asyncio.run(inside())
+
+
+def stored(server):
+    import urllib.request
+
+    request = urllib.request.Request(
+        f"{server.base_url}/files?purpose=vision", headers={"Authorization": "Bearer sk-x"}
+    )
+    with urllib.request.urlopen(request) as answer:
+        return orjson.loads(answer.read())["data"]
+
+
+def test_a_batchs_picture_is_uploaded_once_and_deletes_itself_after_three_days(server):
+    before = len(stored(server))
+    digest = hashlib.sha256(PNG).hexdigest()
+    recipe = Recipe("openai", "gpt-image-2", "A mug", 7, references=(digest, digest), mask=digest)
+
+    async def work(provider):
+        for _ in range(3):
+            await provider.upload_picture(digest, PNG)
+        return provider.batch_request(recipe)
+
+    endpoint, body = in_batches(server, work)
+    file, *others = stored(server)
+    assert len(others) == before
+    assert file["expires_at"] - file["created_at"] == 3 * 24 * 3600
+    assert file["filename"] == "reference.png"
+    assert endpoint == "/v1/images/edits"
+    assert body["images"] == [{"file_id": file["id"]}] * 2
+    assert body["mask"] == {"file_id": file["id"]}
+
+
+def test_an_upload_of_yesterday_is_not_named_by_a_batch_of_today(server, monkeypatch):
+    monkeypatch.setattr("imagemake.plugins.providers.openai.pictures.REUSED_FOR_S", 0)
+    before = len(stored(server))
+
+    async def work(provider):
+        for _ in range(2):
+            await provider.upload_picture("a" * 64, PNG)
+
+    in_batches(server, work)
+    assert len(stored(server)) == before + 2
+
+
+def test_a_line_is_never_longer_than_it_was_counted(server):
+    recipe = Recipe("openai", "gpt-image-2", "A mug", 7, references=("a" * 64,))
+
+    async def work(provider):
+        counted = provider.batch_request(recipe)
+        await provider.upload_picture("a" * 64, PNG)
+        return counted, provider.batch_request(recipe)
+
+    counted, written = in_batches(server, work)
+    assert len(orjson.dumps(written)) <= len(orjson.dumps(counted))

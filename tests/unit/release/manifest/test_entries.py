@@ -1,0 +1,49 @@
+"""What the calls for one key come to in a release."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from imagemake.plan.state import IN_A_BATCH, Stage
+from imagemake.release.manifest.entries import Calls, Entries
+from imagemake.store.journal import Call
+from imagemake.store.store import Store
+
+
+def calls_of(*ended):
+    calls = Calls()
+    for outcome, cost_usd, worst_usd in ended:
+        closed = None if outcome is None else {"outcome": outcome, "cost_usd": cost_usd}
+        calls.add(Call({"key": "k", "worst_usd": worst_usd}, closed))
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("ended", "cost_usd", "unknown", "worst_usd"),
+    [
+        ([("made", 0.04, 0.1)], 0.04, 0, None),
+        ([("made", 0.04, 0.1), ("made", 0.05, 0.1)], 0.09, 0, None),  # bought again after it was lost
+        ([("failed", None, 0.1)], 0.0, 0, None),
+        ([("made", None, None)], None, 0, None),
+        ([("made", 0.04, 0.1), ("made", None, 0.1)], None, 0, None),
+        ([(None, None, 0.1)], None, 1, 0.1),
+        ([("unknown", None, 0.1), ("made", 0.04, 0.1)], 0.04, 1, 0.1),
+        ([("unknown", None, None), ("unknown", None, 0.1), ("failed", None, 0.1)], 0.0, 2, None),
+        ([(None, None, 0.0), ("made", 0.0, 0.0)], 0.0, 0, None),  # nobody bills a free provider's call
+    ],
+)
+def test_every_call_for_a_key_counts_and_those_without_an_answer_apart(ended, cost_usd, unknown, worst_usd):
+    calls = calls_of(*ended)
+    assert calls.cost_usd == pytest.approx(cost_usd)
+    assert (calls.unknown_calls, calls.unknown_worst_usd) == (unknown, worst_usd)
+
+
+def test_the_call_that_made_the_picture_is_told_whatever_failed_after_it():
+    assert calls_of(("made", 0.04, 0.1), ("failed", None, 0.1)).told.outcome == "made"
+
+
+def test_a_picture_that_waits_in_a_batch_has_not_failed(tmp_path):
+    entries = Entries(None, Store(tmp_path), ())
+    entries._calls["k"] = Calls(Call({"key": "k", "submission": "s"}, None))
+    state = SimpleNamespace(key="k", stage=Stage.GENERATE, reasons=(), why=IN_A_BATCH)
+    assert entries._verdict(state) == ("pending", ("generate: waiting in a batch",))

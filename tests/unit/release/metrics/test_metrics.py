@@ -1,0 +1,131 @@
+"""The metrics: what they count, and what they do not pretend to know."""
+
+import json
+
+import pytest
+from entries import an_attempt, an_entry, without_picture
+
+from imagemake.release.metrics.metrics import metrics_of, write_metrics
+from imagemake.release.metrics.reasons import reason_code
+
+
+def test_rates_leave_out_what_is_not_decided():
+    entries = [
+        an_entry("a"),
+        an_entry("b", attempt=1, attempts=2, history=(an_attempt(0),)),
+        an_entry("c", verdict="rejected", reasons=("tone.contrast: 3",)),
+        without_picture("d", "refused"),
+        an_entry("e", verdict="review"),
+        without_picture("f", "pending", tries=0, attempts=0),
+    ]
+    metrics = metrics_of(entries)
+    assert metrics["requests"] == 6
+    assert [metrics[verdict] for verdict in ("accepted", "rejected", "review", "refused", "failed", "pending")] == [
+        2,
+        1,
+        1,
+        1,
+        0,
+        1,
+    ]
+    assert metrics["success_rate"] == 0.5
+    assert metrics["first_attempt_success_rate"] == 0.25
+    assert metrics["attempts_mean"] == 1.2
+
+
+def test_an_unknown_cost_is_counted_and_never_taken_for_nothing():
+    metrics = metrics_of([an_entry("a", cost_usd=0.04), an_entry("b", cost_usd=None)])
+    assert (metrics["cost_usd_total"], metrics["mean_cost_usd_per_image"], metrics["cost_unknown"]) == (0.04, 0.04, 1)
+    metrics = metrics_of([an_entry("a", cost_usd=None)])
+    assert (metrics["cost_usd_total"], metrics["mean_cost_usd_per_image"], metrics["cost_unknown"]) == (None, None, 1)
+
+
+def test_calls_without_an_answer_are_told_with_their_worst_case_beside_what_is_known():
+    metrics = metrics_of(
+        [
+            an_entry("a", cost_usd=0.04, unknown_calls=2, unknown_worst_usd=0.1),
+            an_entry("b", history=(an_attempt(0, unknown_calls=1, unknown_worst_usd=0.05),)),
+        ]
+    )
+    assert (metrics["unknown_calls"], metrics["unknown_worst_usd"]) == (3, 0.15)
+    assert metrics["mean_cost_usd_per_image"] == 0.04
+
+
+def test_one_call_without_a_known_bound_leaves_the_worst_case_unsaid():
+    calls = [an_entry("a", unknown_calls=1, unknown_worst_usd=0.1), an_entry("b", unknown_calls=1)]
+    assert metrics_of(calls)["unknown_worst_usd"] is None
+
+
+def test_a_free_provider_costs_nothing_and_that_is_known():
+    metrics = metrics_of([an_entry(cost_usd=0.0)])
+    assert (metrics["cost_usd_total"], metrics["mean_cost_usd_per_image"], metrics["cost_unknown"]) == (0.0, 0.0, 0)
+
+
+def test_earlier_attempts_count_in_calls_costs_and_durations():
+    past = an_attempt(0, cost_usd=0.02, seconds=20.0, tries=3)
+    metrics = metrics_of([an_entry(history=(past,), attempt=1, attempts=2)])
+    assert metrics["calls"] == 4
+    assert metrics["cost_usd_total"] == 0.06
+    assert metrics["mean_cost_usd_per_image"] == 0.03
+    assert metrics["mean_seconds_per_image"] == 15.0
+
+
+def test_a_call_without_picture_is_paid_for_but_is_no_image():
+    metrics = metrics_of([an_entry("a"), without_picture("b", "refused", cost_usd=0.01, seconds=99.0)])
+    assert metrics["cost_usd_total"] == 0.05
+    assert metrics["mean_cost_usd_per_image"] == 0.04
+    assert metrics["mean_seconds_per_image"] == 10.0
+
+
+def test_the_cached_share_is_that_of_requests_with_a_picture():
+    entries = [an_entry("a", cached=True), an_entry("b"), without_picture("c", "refused")]
+    assert metrics_of(entries)["cached_share"] == 0.5
+
+
+def test_failures_are_counted_once_a_request_and_reason():
+    twice = ("tone.contrast: 3.1, at least 8", "tone.contrast: 3.1, at least 9", "sharpness: 4")
+    entries = [
+        an_entry("a", verdict="rejected", reasons=twice, history=(an_attempt(0),), attempts=2),
+        an_entry("b", reasons=("review: accepted by hand",), history=(an_attempt(0),), attempts=2),
+        without_picture("c", "pending", reasons=("only: left out",), tries=0),
+    ]
+    metrics = metrics_of(entries)
+    assert metrics["failures_by_reason"] == {"sharpness": 1, "tone.contrast": 1}
+    assert metrics["failed_attempts_by_reason"] == {"sharpness": 1, "tone.contrast": 3}
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        ("tone.contrast: 3.1, at least 8 (rejected)", "tone.contrast"),
+        ("no colon at all", "no colon at all"),
+        ("line\nbreak: x", "line break"),
+        ("", ""),
+    ],
+)
+def test_the_code_of_a_reason_is_what_stands_before_its_colon(reason, code):
+    assert reason_code(reason) == code
+
+
+def test_the_code_of_an_endless_reason_is_cut():
+    assert len(reason_code("x" * 10_000)) == 60
+
+
+def test_a_release_of_nothing_has_no_rates():
+    metrics = metrics_of([])
+    assert metrics["success_rate"] is None
+    assert metrics["mean_seconds_per_image"] is None
+    assert metrics["cost_usd_total"] == 0.0
+
+
+def test_the_file_has_the_same_bytes_for_entries_in_any_order(tmp_path):
+    reasons = [("b: 1",), ("a: 2",), ("c: 3",)]
+    costs = [0.1, 0.2, 0.3]
+    entries = [
+        an_entry(str(number), verdict="rejected", reasons=reason, cost_usd=cost)
+        for number, (reason, cost) in enumerate(zip(reasons, costs, strict=True))
+    ]
+    write_metrics(metrics_of(entries), tmp_path / "one.json")
+    write_metrics(metrics_of(reversed(entries)), tmp_path / "two.json")
+    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
+    assert list(json.loads((tmp_path / "one.json").read_text()))[:2] == ["requests", "accepted"]

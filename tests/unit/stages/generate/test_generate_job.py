@@ -1,0 +1,188 @@
+"""Generation: what is called, how often, and what is on disk when."""
+
+import asyncio
+
+import pytest
+
+from imagemake.config.job_settings import Sections
+from imagemake.config.run import Budget, Limits
+from imagemake.core.recipe import Recipe
+from imagemake.plugins.providers import Answer, Failure, ProviderError
+from imagemake.stages.generate.calls import Buyer, StoppedError
+from imagemake.stages.generate.job import generate_batch, generate_for_job
+from imagemake.stages.generate.rate_limit import Gate, SharedPace
+from imagemake.store.items import Item
+from imagemake.store.journal import Journal, Outcome, read_calls
+from imagemake.store.spending import Purse
+from imagemake.store.store import Store
+
+QUICK = Limits(first_wait_s=0.001, longest_wait_s=0.002, tries=3)
+
+
+class Scripted:
+    """A provider that does what it is told, prompt by prompt, and then makes pictures."""
+
+    paid = True
+
+    def __init__(self, **script):
+        self.script = {prompt: list(errors) for prompt, errors in script.items()}
+        self.calls = []
+        self.in_flight = self.most_in_flight = 0
+
+    async def generate(self, recipe):
+        self.calls.append(recipe.prompt)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        await asyncio.sleep(0.005)
+        self.in_flight -= 1
+        if self.script.get(recipe.prompt):
+            raise self.script[recipe.prompt].pop(0)
+        return Answer(picture=f"picture of {recipe.prompt}".encode(), request_id="req_1")
+
+    async def close(self):
+        pass
+
+
+def error(failure, **details):
+    return ProviderError("it says no", failure, **details)
+
+
+def items(*prompts):
+    recipes = [Recipe("openai", "m", prompt, 0) for prompt in prompts]
+    return [Item(recipe.prompt, 0, recipe, recipe.key(), "new") for recipe in recipes]
+
+
+@pytest.fixture
+def buy(tmp_path):
+    def run(provider, given, limits=QUICK, calls=4):
+        async def inside():
+            gate = Gate(calls, SharedPace(tmp_path / "pace.json", limits))
+            journal = Journal(tmp_path / "store" / "journal", "job", durable=True)
+            store = Store(tmp_path / "store")
+            purse = Purse(tmp_path / "purse.json", Budget())
+            buyer = Buyer(provider, store, journal, limits, gate, purse, "c", lambda _: None)
+            return await generate_batch([(buyer, given)], calls, 5)
+
+        return asyncio.run(inside())
+
+    return run
+
+
+def outcomes(tmp_path):
+    return [call.outcome for call in read_calls(tmp_path / "store" / "journal")]
+
+
+def test_every_picture_is_in_the_store_and_every_call_in_the_journal(buy, tmp_path):
+    made = buy(Scripted(), items("a", "b"))
+    assert [Store(tmp_path / "store").raw.read(item.raw) for item in made] == [b"picture of a", b"picture of b"]
+    assert outcomes(tmp_path) == [Outcome.MADE, Outcome.MADE]
+
+
+def test_what_the_store_holds_is_adopted_without_a_call(buy):
+    first = Scripted()
+    buy(first, items("a"))
+    second = Scripted()
+    made = buy(second, items("a", "b"))
+    assert second.calls == ["b"]
+    assert made[0].raw is not None
+
+
+def test_the_same_key_twice_in_a_batch_is_bought_once(buy):
+    provider = Scripted()
+    made = buy(provider, items("a", "a"))
+    assert provider.calls == ["a"]
+    assert made[0].raw == made[1].raw
+
+
+@pytest.mark.parametrize("failure", [Failure.RATE_LIMITED, Failure.UNAVAILABLE, Failure.UNKNOWN])
+def test_what_can_succeed_later_is_tried_again(buy, failure):
+    provider = Scripted(a=[error(failure), error(failure)])
+    (made,) = buy(provider, items("a"))
+    assert made.raw is not None
+    assert len(provider.calls) == 3
+
+
+def test_tries_are_bounded_and_the_failure_is_an_outcome(buy, tmp_path):
+    provider = Scripted(a=[error(Failure.UNAVAILABLE)] * 9)
+    made = buy(provider, items("a", "b"))
+    assert provider.calls.count("a") == 3
+    assert (made[0].failure.reason, made[1].failure) == ("failed", None)
+    assert outcomes(tmp_path).count(Outcome.FAILED) == 3
+
+
+@pytest.mark.parametrize("failure", [Failure.REFUSED, Failure.UNREADABLE])
+def test_what_is_final_is_asked_for_once(buy, failure):
+    provider = Scripted(a=[error(failure, body=b"not json")])
+    (made,) = buy(provider, items("a"))
+    assert provider.calls == ["a"]
+    assert made.failure.reason == failure.value
+
+
+def test_an_answer_that_was_paid_for_and_cannot_be_read_is_kept(buy, tmp_path):
+    buy(Scripted(a=[error(Failure.UNREADABLE, body=b"<html>")]), items("a"))
+    (kept,) = (tmp_path / "store" / "unreadable").iterdir()
+    assert kept.read_bytes() == b"<html>"
+
+
+def test_a_call_without_an_answer_is_not_repeated_where_the_user_holds_it(buy, tmp_path):
+    provider = Scripted(a=[error(Failure.UNKNOWN)])
+    (made,) = buy(provider, items("a"), Limits(unknown="hold"))
+    assert provider.calls == ["a"]
+    assert made.failure.reason == "unknown"
+    assert outcomes(tmp_path) == [Outcome.UNKNOWN]
+
+
+def test_what_can_never_succeed_stops_the_batch_and_says_what_to_do(buy, tmp_path):
+    provider = Scripted(b=[error(Failure.STOP, remedy="Pay the bill.")])
+    with pytest.raises(StoppedError, match="Pay the bill"):
+        buy(provider, items("a", "b", *"cdefghijklmnop"), calls=2)
+    assert len(provider.calls) <= 4
+    made = [call.outcome for call in read_calls(tmp_path / "store" / "journal")].count(Outcome.MADE)
+    assert len(Store(tmp_path / "store").raw.index()) == made
+
+
+def test_no_more_calls_are_in_flight_than_the_job_has_tokens(buy):
+    provider = Scripted()
+    buy(provider, items(*(f"p{n}" for n in range(40))), calls=3)
+    assert provider.most_in_flight == 3
+
+
+def test_one_rate_limit_halves_the_calls_of_the_whole_job(buy):
+    provider = Scripted(p0=[error(Failure.RATE_LIMITED)])
+    buy(provider, items(*(f"p{n}" for n in range(6))), calls=4)
+    assert len(provider.calls) == 7
+
+
+def test_a_batch_whose_pictures_are_all_there_starts_no_provider(buy, tmp_path):
+    buy(Scripted(), items("a"))
+    sections = Sections.model_validate({"model": {"provider": "openai", "name": "m"}})  # would need a key to start
+    made = generate_for_job(items("a"), sections, job="j", calls=1, store=tmp_path / "store", work=tmp_path)
+    assert made[0].raw is not None
+
+
+def test_a_missing_key_stops_before_any_call_and_names_the_variable(tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    sections = Sections.model_validate({"model": {"provider": "openai", "name": "m"}})
+    with pytest.raises(StoppedError, match="OPENAI_API_KEY"):
+        generate_for_job(items("a"), sections, job="j", calls=1, store=tmp_path / "store", work=tmp_path)
+
+
+def test_progress_is_told_with_failures_by_reason(buy, capfd):
+    buy(Scripted(b=[error(Failure.REFUSED)]), items("a", "b", "c"))
+    assert "job: 2 of 3 pictures, 1 refused" in capfd.readouterr().err
+
+
+def test_a_full_disk_lets_what_is_in_flight_land_and_starts_no_other_call(buy, tmp_path):
+    class Broken(Scripted):
+        async def generate(self, recipe):
+            answer = await super().generate(recipe)
+            if recipe.prompt == "a":
+                raise OSError("no space left on device")
+            await asyncio.sleep(0.05)
+            return answer
+
+    provider = Broken()
+    with pytest.raises(OSError, match="no space"):
+        buy(provider, items(*"abcdefgh"), calls=3)
+    assert len(provider.calls) == 3
+    assert outcomes(tmp_path).count(Outcome.MADE) == 2

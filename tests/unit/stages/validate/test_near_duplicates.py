@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imagemake.stages.validate import near_duplicates as duplicates
+from imagemake.stages.validate import sorted_pairs
+from imagemake.stages.validate.near_duplicates import near_duplicates_of_earlier
+from imagemake.stages.validate.sorted_pairs import NotFasterError, near_pairs_by_sorting
+
+
+def one_by_one(hashes, max_distance_bits, colors=None, max_color_levels=0):
+    """Say what the function promises, as slowly as it can be said."""
+    kept, dropped = [], {}
+    for row, value in enumerate(hashes):
+        for earlier in kept:
+            is_near = (int(value) ^ int(hashes[earlier])).bit_count() <= max_distance_bits
+            if is_near and colors is not None:
+                pairs = zip(colors[row].tolist(), colors[earlier].tolist(), strict=True)
+                is_near = all(abs(left - right) <= max_color_levels for left, right in pairs)
+            if is_near:
+                dropped[row] = earlier
+                break
+        else:
+            kept.append(row)
+    return dropped
+
+
+@st.composite
+def clustered_hashes(draw):
+    centers = draw(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=4))
+    values = []
+    for _ in range(draw(st.integers(0, 60))):
+        value = draw(st.sampled_from(centers))
+        for bit in draw(st.lists(st.integers(0, 63), max_size=8)):
+            value ^= 1 << bit
+        values.append(value)
+    return np.array(values, dtype=np.uint64)
+
+
+@pytest.fixture(params=["looking up", "comparing all", "sorting", "sorting what has few pairs"])
+def way(request, monkeypatch):
+    """Split down to a few rows, and find pairs one way or the other, whatever would be faster."""
+    monkeypatch.setattr(duplicates, "_SMALLEST_SPLIT", 12)
+    monkeypatch.setattr(duplicates, "_PAIRS_AT_ONCE", 16)
+    monkeypatch.setattr(duplicates, "_PAIR_NS", 0 if request.param == "comparing all" else 1e12)
+    monkeypatch.setattr(duplicates, "_MOST_PAIRS_A_ROW", 2 if request.param == "sorting what has few pairs" else 1e9)
+    if request.param == "looking up":
+        monkeypatch.setattr(sorted_pairs, "_SORT_NS", 1e99)
+
+
+@pytest.mark.usefixtures("way")
+@settings(max_examples=25, deadline=None)
+@given(hashes=clustered_hashes(), max_distance_bits=st.sampled_from([0, 1, 3, 4, 6, 7, 8, 11, 12, 63, 64]))
+def test_the_answer_is_that_of_comparing_one_by_one(hashes, max_distance_bits):
+    assert near_duplicates_of_earlier(hashes, max_distance_bits) == one_by_one(hashes, max_distance_bits)
+
+
+@pytest.mark.usefixtures("way")
+@settings(max_examples=15, deadline=None)
+@given(hashes=clustered_hashes(), max_distance_bits=st.integers(0, 7), levels=st.integers(0, 3), data=st.data())
+def test_with_colors_too_the_answer_is_that_of_comparing_one_by_one(hashes, max_distance_bits, levels, data):
+    values = data.draw(st.lists(st.integers(0, 5), min_size=2 * len(hashes), max_size=2 * len(hashes)))
+    colors = np.array(values, dtype=np.uint8).reshape(len(hashes), 2)
+    found = near_duplicates_of_earlier(hashes, max_distance_bits, colors=colors, max_color_levels=levels)
+    assert found == one_by_one(hashes, max_distance_bits, colors, levels)
+
+
+def test_at_full_size_the_answer_is_that_of_comparing_one_by_one():
+    random = np.random.default_rng(5)
+    hashes = random.integers(0, 2**64, 40, dtype=np.uint64)[random.integers(0, 40, 800)]
+    for _ in range(6):
+        hashes = hashes ^ (np.uint64(1) << random.integers(0, 64, 800).astype(np.uint64))
+    for max_distance_bits in (0, 3, 7, 11):
+        assert near_duplicates_of_earlier(hashes, max_distance_bits) == one_by_one(hashes, max_distance_bits)
+
+
+def test_of_a_chain_every_other_picture_stays():
+    chain = np.array([0b0, 0b1, 0b11, 0b111, 0b1111], dtype=np.uint64)
+    assert near_duplicates_of_earlier(chain, 1) == {1: 0, 3: 2}
+
+
+def test_the_first_kept_one_is_named_even_if_a_later_one_is_nearer():
+    hashes = np.array([0b0, 0b111, 0b11], dtype=np.uint64)
+    assert near_duplicates_of_earlier(hashes, 2) == {2: 0}
+
+
+def test_one_shape_in_many_colors_stays_whole_and_costs_no_memory():
+    colors = np.zeros((3000, 27), dtype=np.uint8)
+    colors[:, 12] = np.arange(3000) % 250
+    colors[:, 13] = np.arange(3000) // 250 * 20
+    hashes = np.zeros(3000, dtype=np.uint64)
+    assert near_duplicates_of_earlier(hashes, 6, colors=colors, max_color_levels=0) == {}
+    assert len(near_duplicates_of_earlier(hashes, 6, colors=colors, max_color_levels=255)) == 2999
+
+
+def test_twenty_thousand_hashes_in_one_cluster_stay_below_forty_megabytes():
+    random = np.random.default_rng(2)
+    hashes = np.zeros(20_000, dtype=np.uint64)
+    for _ in range(3):
+        hashes = hashes ^ (np.uint64(1) << random.integers(0, 64, 20_000).astype(np.uint64))
+    tracemalloc.start()
+    dropped = near_duplicates_of_earlier(hashes, 6)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(dropped) > 19_000
+    assert peak_bytes < 40_000_000  # all of their pairs would be 3 GB
+
+
+@pytest.mark.parametrize("max_distance_bits", [0, 1, 4, 7, 11])
+def test_sorting_finds_every_near_pair_once(max_distance_bits):
+    random = np.random.default_rng(max_distance_bits)
+    hashes = random.integers(0, 2**64, 50, dtype=np.uint64)[random.integers(0, 50, 500)]
+    for _ in range(max_distance_bits):
+        hashes = hashes ^ (np.uint64(1) << random.integers(0, 64, 500).astype(np.uint64))
+    found = [
+        tuple(sorted(pair))
+        for rows, others in near_pairs_by_sorting(hashes, max_distance_bits, most_ns=1e18)
+        for pair in zip(rows.tolist(), others.tolist(), strict=True)
+    ]
+    bits = np.bitwise_count(hashes[:, np.newaxis] ^ hashes)
+    expected = zip(*np.nonzero(np.triu(bits <= max_distance_bits, k=1)), strict=True)
+    assert sorted(found) == [(int(one), int(other)) for one, other in expected]
+
+
+def test_sorting_gives_up_where_one_shape_has_many_colors():
+    with pytest.raises(NotFasterError):
+        list(near_pairs_by_sorting(np.zeros(5000, dtype=np.uint64), 4, most_ns=1e7))
+
+
+def test_nothing_in_nothing_out():
+    assert near_duplicates_of_earlier(np.array([], dtype=np.uint64), 6) == {}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"max_distance_bits": 65},
+        {"max_distance_bits": -1},
+        {"max_distance_bits": 6, "max_color_levels": 256},
+        {"max_distance_bits": 6, "colors": np.zeros((3, 2), dtype=np.uint8)},
+        {"max_distance_bits": 6, "colors": np.zeros(2, dtype=np.uint8)},
+    ],
+)
+def test_what_does_not_fit_is_an_error(arguments):
+    with pytest.raises(ValueError, match=r"shape|out of range"):
+        near_duplicates_of_earlier(np.zeros(2, dtype=np.uint64), **arguments)

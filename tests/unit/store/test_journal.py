@@ -1,0 +1,134 @@
+"""The journal: every call is in it, whatever happened to the process."""
+
+import pytest
+
+from imagemake.store.journal import Journal, Outcome, read_calls
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return Journal(tmp_path, "generate-0123", durable=True)
+
+
+def sent(journal, key="k"):
+    return journal.sent(campaign="c", name="n", key=key, attempt=0, tried=1, recipe={"model": "m"}, worst_usd=None)
+
+
+def test_a_closed_call_has_its_outcome_and_what_came_with_it(journal, tmp_path):
+    journal.closed(sent(journal), Outcome.MADE, key="k", cost_usd=0.05, request_id=None)
+    (call,) = read_calls(tmp_path)
+    assert call.outcome is Outcome.MADE
+    assert call.closed["cost_usd"] == 0.05
+    assert "request_id" not in call.closed, "what is unknown is left out"
+
+
+def test_a_call_that_was_never_closed_is_unknown(journal, tmp_path):
+    sent(journal)
+    (call,) = read_calls(tmp_path)
+    assert call.outcome is Outcome.UNKNOWN
+
+
+def test_a_torn_last_line_loses_nothing_before_it(journal, tmp_path):
+    journal.closed(sent(journal, "one"), Outcome.MADE, key="one")
+    sent(journal, "two")
+    journal.close()
+    content = journal.path.read_bytes()
+    for end in range(len(content) - 1, content.rindex(b"\n", 0, len(content) - 1), -1):
+        journal.path.write_bytes(content[:end])
+        calls = list(read_calls(tmp_path))
+        assert calls[0].outcome is Outcome.MADE
+        assert len(calls) in (1, 2)
+
+
+def test_a_full_disk_loses_the_line_that_did_not_fit_and_no_later_one(journal, tmp_path, monkeypatch):
+    import os
+
+    write, room = os.write, [5]
+
+    def half(handle, data):
+        if room:
+            write(handle, data[: room.pop()])
+            raise OSError("no space left on device")
+        return write(handle, data)
+
+    sent(journal, "before")
+    monkeypatch.setattr(os, "write", half)
+    with pytest.raises(OSError, match="no space"):
+        sent(journal, "lost")
+    sent(journal, "after")
+    assert [call.sent["key"] for call in read_calls(tmp_path)] == ["before", "after"]
+
+
+def test_jobs_that_write_at_the_same_time_have_files_of_their_own(tmp_path):
+    journals = [Journal(tmp_path, "same-name", durable=False) for _ in range(5)]
+    for journal in journals:
+        sent(journal)
+    assert len(list(tmp_path.glob("*/*.jsonl"))) == 5
+    assert len(list(read_calls(tmp_path))) == 5
+
+
+def test_a_job_without_calls_leaves_no_file(journal, tmp_path):
+    journal.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (b'{"event":"closed","call":"x","outcome":"made"}', "the end of a call that was never sent"),
+        (b'{"event":"closed","call":"%s","outcome":"lovely"}', "'lovely' is no outcome of a call"),
+        (b'{"event":"sent","call":"x","at":"a","key":"k","name":"n","recipe":{}}', "a call without recipe.model"),
+        (b'{"event":"begun","call":"x"}', "'begun' is no event"),
+        (b"[]", "it names no call"),
+    ],
+)
+def test_a_record_that_is_none_is_a_warning_that_names_its_line_and_hides_no_other(
+    journal, tmp_path, capsys, line, told
+):
+    call = sent(journal)
+    journal.close()
+    with journal.path.open("ab") as file:
+        file.write((line % call.encode() if b"%s" in line else line) + b"\n")
+    (read,) = read_calls(tmp_path)
+    assert read.outcome is Outcome.UNKNOWN
+    assert f"{journal.path}, line 2: {told}; the line is left out" in capsys.readouterr().err
+
+
+def test_what_is_written_after_dvc_has_linked_a_file_stays_out_of_its_cache(journal, tmp_path):
+    one = sent(journal, "one")
+    cached = tmp_path / "cached"
+    cached.hardlink_to(journal.path)
+    before = cached.read_bytes()
+    journal.closed(one, Outcome.MADE, key="one")
+    assert cached.read_bytes() == before
+    (call,) = read_calls(tmp_path)
+    assert call.outcome is Outcome.MADE, "and the journal has both"
+
+
+@pytest.mark.parametrize("happens", ["moved", "replaced", "deleted"])
+def test_a_file_that_loses_its_name_while_it_is_written_loses_no_record(journal, tmp_path, happens):
+    one, aside = sent(journal, "one"), tmp_path / "aside"
+    content = journal.path.read_bytes()
+    journal.path.rename(aside)
+    if happens == "replaced":
+        journal.path.write_bytes(content)
+    if happens == "deleted":
+        aside.unlink()
+    journal.closed(one, Outcome.MADE, key="one")
+    (call,) = read_calls(tmp_path)
+    assert call.outcome is Outcome.MADE
+    assert happens == "deleted" or aside.read_bytes() == content
+
+
+def test_a_linked_file_that_may_not_be_written_can_be_gone_on_with(journal, tmp_path):
+    one = sent(journal, "one")
+    journal.close()
+    cached = tmp_path / "cached"
+    cached.hardlink_to(journal.path)
+    cached.chmod(0o444)
+    before = cached.read_bytes()
+    again = Journal.reopened(journal.path, "generate-0123")
+    again.closed(one, Outcome.MADE, key="one")
+    assert cached.read_bytes() == before
+    (call,) = read_calls(tmp_path)
+    assert call.outcome is Outcome.MADE

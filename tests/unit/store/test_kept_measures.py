@@ -1,0 +1,68 @@
+"""Measures that travel with the store: all of what `work/` tells, once, in the same bytes everywhere."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from imagemake.plan.inventory import Inventory
+from imagemake.store.items import Failure
+from imagemake.store.kept_measures import keep_measures
+from imagemake.store.store import Held, Store
+
+ONE, TWO, KEY = "1" * 64, "2" * 64, "f" * 64
+TOO_SMALL = Failure("postprocess", "too small")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def work(tmp_path):
+    write(tmp_path / "work" / "validated" / "a.jsonl", {"raw": raw(ONE), "measures": {"tone@1": {"contrast": 0.5}}})
+    write(tmp_path / "work" / "validated" / "b.jsonl", {"raw": raw(TWO), "measures": {"tone@1": {"contrast": 0.25}}})
+    failed = {"raw": raw(TWO), "finish_key": KEY, "failure": {"reason": "postprocess", "message": "too small"}}
+    done = {"raw": raw(ONE), "finish_key": "e" * 64, "finished": {"digest": "d" * 64, "extension": "jpg"}}
+    further = {"web": {"key": "b" * 64, "finished": {}}, "cut": {"key": "c" * 64, "failure": failed["failure"]}}
+    write(tmp_path / "work" / "finished" / "a.jsonl", {**done, "further": further}, failed)
+    return tmp_path / "work"
+
+
+def raw(digest):
+    return {"digest": digest, "extension": "png"}
+
+
+def write(path, *rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows))
+
+
+def test_an_inventory_without_work_knows_the_same(store, work, tmp_path):
+    with_work = Inventory(store, work)
+    keep_measures(store, work)
+    without = Inventory(store, tmp_path / "no-work")
+    assert without.measures == with_work.measures
+    assert without.measured(Held(KEY, ONE, "png")) == {"tone@1": {"contrast": 0.5}}
+    assert without.unfinishable == with_work.unfinishable == dict.fromkeys((KEY, "c" * 64), TOO_SMALL)
+    assert without.once_finished == with_work.once_finished == {ONE: {"main", "web"}}
+
+
+def test_what_is_kept_already_is_not_written_again_and_only_what_is_new_is(store, work):
+    assert keep_measures(store, work) == 4
+    assert keep_measures(store, work) == 0
+    write(work / "validated" / "c.jsonl", {"raw": raw(ONE), "measures": {"tone@1": {"contrast": 0.5}, "noise@1": {}}})
+    assert keep_measures(store, work) == 1
+    assert len(list(store.measures_folder.iterdir())) == 2
+    newest = max(store.measures_folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    assert orjson.loads(newest.read_bytes()) == {"raw": {"digest": ONE}, "measures": {"noise@1": {}}}
+
+
+def test_equal_work_gives_equal_files_whatever_its_tables_are_called(store, work, tmp_path):
+    keep_measures(store, work)
+    (work / "validated" / "b.jsonl").rename(work / "validated" / "0.jsonl")
+    other = Store(tmp_path / "other")
+    keep_measures(other, work)
+    files = [{path.name: path.read_bytes() for path in one.measures_folder.iterdir()} for one in (store, other)]
+    assert files[0] == files[1]

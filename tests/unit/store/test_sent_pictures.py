@@ -1,0 +1,154 @@
+"""What is sent is what was planned: kept by content, checked when it is read."""
+
+import asyncio
+import hashlib
+
+import pytest
+
+from imagemake.core.problems import UserError
+from imagemake.core.recipe import Recipe
+from imagemake.images.source_files import PictureFiles
+from imagemake.plugins.providers import Failure, ProviderError
+from imagemake.stages.generate.batches.upload import UPLOADS_AT_ONCE, upload_for_batch
+from imagemake.store.sent_pictures import SentPictures, keep_sent_pictures
+from imagemake.store.store import DamagedError, Store
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A project with two pictures, a recipe that sends them, and what a plan knows."""
+    from picture_files import saved
+    from PIL import Image
+
+    content = {name: saved(Image.new("RGB", (4, 4), name), "PNG") for name in ("red", "blue")}
+    for name, data in content.items():
+        (tmp_path / f"{name}.png").write_bytes(data)
+    files = PictureFiles(tmp_path)
+    references = tuple(files.get(f"{name}.png").digest for name in content)
+    recipe = Recipe("openai", "m", "p", 1, references=references[:1], mask=references[1])
+    return tmp_path, files, recipe, content
+
+
+def test_every_file_that_is_sent_is_kept_once_by_its_content(made):
+    folder, files, recipe, content = made
+    store = Store(folder / "store")
+    keep_sent_pictures([recipe, recipe], files, store)
+    keep_sent_pictures([recipe], files, store)
+    assert {held.digest for held in store.references.all()} == {digest(data) for data in content.values()}
+    assert SentPictures(store).of(recipe) == {digest(data): data for data in content.values()}
+
+
+def test_what_nobody_asks_for_is_not_kept(made):
+    folder, files, _, _ = made
+    keep_sent_pictures([Recipe("openai", "m", "p", 1)], files, Store(folder / "store"))
+    assert list(Store(folder / "store").references.all()) == []
+
+
+def test_an_edit_after_the_store_holds_it_changes_nothing(made):
+    folder, files, recipe, content = made
+    store = Store(folder / "store")
+    keep_sent_pictures([recipe], files, store)
+    (folder / "red.png").write_bytes(content["blue"])
+    keep_sent_pictures([recipe], files, store)
+    assert SentPictures(store).of(recipe)[recipe.references[0]] == content["red"]
+
+
+@pytest.mark.parametrize("edit", ["changed", "gone"])
+def test_an_edit_between_plan_and_run_ends_the_run_and_names_the_file(made, edit):
+    folder, files, recipe, content = made
+    path = folder / "red.png"
+    path.unlink() if edit == "gone" else path.write_bytes(content["blue"])
+    with pytest.raises(UserError, match=r"red\.png: this picture has changed while the run was planned"):
+        keep_sent_pictures([recipe], files, Store(folder / "store"))
+
+
+def test_a_second_file_of_the_same_content_will_do(made):
+    folder, files, recipe, content = made
+    (folder / "copy.png").write_bytes(content["red"])
+    files.get("copy.png")
+    (folder / "red.png").unlink()
+    keep_sent_pictures([recipe], files, Store(folder / "store"))
+    assert recipe.references[0] in Store(folder / "store").references.index()
+
+
+def test_a_damaged_one_is_not_sent_and_comes_back_with_the_next_run(made):
+    folder, files, recipe, content = made
+    store = Store(folder / "store")
+    keep_sent_pictures([recipe], files, store)
+    path = store.references.path(store.references.index()[recipe.references[0]])
+    path.chmod(0o644)
+    path.write_bytes(content["blue"])
+    with pytest.raises(DamagedError, match="no longer holds"):
+        SentPictures(store).of(recipe)
+    with pytest.raises(DamagedError, match="does not hold the reference picture"):
+        SentPictures(store).of(recipe)
+    keep_sent_pictures([recipe], files, store)
+    assert SentPictures(store).of(recipe)[recipe.references[0]] == content["red"]
+
+
+def test_what_is_held_in_memory_is_bounded_and_never_wrong(made, monkeypatch):
+    folder, files, recipe, content = made
+    store = Store(folder / "store")
+    keep_sent_pictures([recipe], files, store)
+    monkeypatch.setattr("imagemake.store.sent_pictures.KEPT_BYTES", 1)
+    sent = SentPictures(store)
+    for _ in range(3):
+        assert sent.of(recipe) == {digest(data): data for data in content.values()}
+    assert len(sent._held) == 1
+
+
+class Taker:
+    """A provider whose batches take pictures, or refuse them."""
+
+    def __init__(self, error=None):
+        self.taken, self.asked, self.error = {}, 0, error
+
+    async def upload_picture(self, digest, content):
+        self.asked += 1
+        await asyncio.sleep(0)
+        if self.error:
+            raise self.error
+        assert digest not in self.taken
+        self.taken[digest] = content
+
+
+def test_a_batch_hands_every_picture_over_once(made):
+    folder, files, recipe, content = made
+    store = Store(folder / "store")
+    keep_sent_pictures([recipe], files, store)
+    provider = Taker()
+    asyncio.run(upload_for_batch(provider, [recipe] * 50, store))
+    assert provider.taken == {digest(data): data for data in content.values()}
+
+
+def test_a_batch_without_reference_pictures_asks_for_nothing(made):
+    asyncio.run(upload_for_batch(object(), [Recipe("openai", "m", "p", 1)] * 3, Store(made[0] / "store")))
+
+
+def test_after_one_picture_is_not_taken_no_other_is_started(made):
+    folder = made[0]
+    store = Store(folder / "store")
+    recipes = [Recipe("openai", "m", "p", 1, references=(f"{n:064x}",)) for n in range(100)]
+    for n, recipe in enumerate(recipes):
+        store.references.put(recipe.references[0], b"%d" % n, durable=False)
+    provider = Taker(ProviderError("no such key", Failure.STOP))
+    with pytest.raises(ProviderError, match="no such key"):
+        asyncio.run(upload_for_batch(provider, recipes, store))
+    assert 1 <= provider.asked <= UPLOADS_AT_ONCE
+
+
+def test_a_picture_that_the_store_has_lost_is_an_outcome_of_the_batch(made):
+    folder, _, recipe, _ = made
+    with pytest.raises(ProviderError, match="does not hold the reference picture") as caught:
+        asyncio.run(upload_for_batch(Taker(), [recipe], Store(folder / "store")))
+    assert caught.value.failure is Failure.UNAVAILABLE
+
+
+def test_a_provider_whose_batches_take_none_stops_the_run(made):
+    with pytest.raises(ProviderError, match="take no reference pictures") as caught:
+        asyncio.run(upload_for_batch(object(), [made[2]], Store(made[0] / "store")))
+    assert caught.value.failure is Failure.STOP

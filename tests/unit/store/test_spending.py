@@ -1,0 +1,119 @@
+"""Budgets: never exceeded, by whatever order of jobs, with calls in flight counted at their worst."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagemake.config.run import Budget
+from imagemake.store.journal import Call
+from imagemake.store.spending import OverBudgetError, Purse, spent_usd
+
+cents = st.integers(1, 50).map(lambda n: n / 100)
+
+
+@pytest.fixture
+def purse(tmp_path):
+    def make(**limits):
+        made = Purse(tmp_path / "purse.json", Budget(**limits))
+        made.open(Decimal(0))
+        return made
+
+    return make
+
+
+def test_what_fits_is_reserved_and_what_does_not_is_left_out(purse):
+    made = purse(run=0.25)
+    made.reserve("a", 0.1)
+    made.reserve("b", 0.1)
+    with pytest.raises(OverBudgetError, match=r"budget_usd\.run, \$0\.25"):
+        made.reserve("c", 0.1)
+    assert made.left_out() == {"c"}
+
+
+def test_what_a_call_did_not_cost_is_there_for_the_next(purse):
+    made = purse(run=0.2)
+    made.settle(made.reserve("a", 0.2), 0.05)
+    made.settle(made.reserve("b", 0.15), 0.15)
+    with pytest.raises(OverBudgetError):
+        made.reserve("c", 0.01)
+
+
+def test_an_unknown_cost_keeps_its_worst_case(purse):
+    made = purse(run=0.2)
+    made.settle(made.reserve("a", 0.15), None)
+    with pytest.raises(OverBudgetError):
+        made.reserve("b", 0.1)
+
+
+def test_earlier_runs_count_in_the_campaigns_budget(tmp_path):
+    made = Purse(tmp_path / "purse.json", Budget(campaign=1.0))
+    made.open(Decimal("0.95"))
+    with pytest.raises(OverBudgetError, match=r"budget_usd\.campaign"):
+        made.reserve("a", 0.1)
+    made.reserve("b", 0.05)
+
+
+def test_where_nobody_knows_the_cost_nothing_is_bought_on_a_budget(purse):
+    with pytest.raises(OverBudgetError, match="not known"):
+        purse(run=5.0).reserve("a", None)
+
+
+def test_without_a_budget_everything_fits_and_no_file_is_touched(tmp_path):
+    made = Purse(tmp_path / "purse.json", Budget())
+    made.settle(made.reserve("a", 1e6), 1e6)
+    assert made.left_out() == frozenset()
+    assert not list(tmp_path.iterdir())
+
+
+@given(st.lists(st.tuples(cents, st.floats(0, 1)), max_size=30), cents)
+def test_no_order_of_calls_spends_more_than_the_budget(calls, limit):
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as folder:
+        jobs = [Purse(Path(folder) / "purse.json", Budget(run=limit)) for _ in range(2)]
+        jobs[0].open(Decimal(0))
+        spent = Decimal(0)
+        for number, (worst_usd, share) in enumerate(calls):
+            job = jobs[number % 2]
+            try:
+                reserved = job.reserve(str(number), worst_usd)
+            except OverBudgetError:
+                continue
+            cost_usd = round(worst_usd * share, 6)
+            job.settle(reserved, cost_usd)
+            spent += Decimal(str(cost_usd))
+        assert spent <= Decimal(str(limit))
+
+
+def test_what_may_have_been_billed_counts_with_its_worst_case():
+    sent = {"campaign": "c", "worst_usd": 0.5}
+    calls = [
+        Call(sent, {"outcome": "made", "cost_usd": 0.25}),
+        Call(sent, None),
+        Call(sent, {"outcome": "failed"}),
+        Call(sent, {"outcome": "refused"}),
+        Call({"campaign": "another", "worst_usd": 9.0}, None),
+    ]
+    assert spent_usd(calls, "c") == Decimal("0.75")
+
+
+@given(st.lists(cents, min_size=1, max_size=20), cents.map(lambda usd: 4 * usd))
+def test_many_calls_at_once_are_let_through_as_they_are_one_by_one(costs, limit):
+    import tempfile
+    from pathlib import Path
+
+    wanted = {str(number): cost_usd for number, cost_usd in enumerate(costs)}
+    with tempfile.TemporaryDirectory() as folder:
+        one_by_one, at_once = (Purse(Path(folder) / name, Budget(run=limit)) for name in ("a.json", "b.json"))
+        found = at_once.reserve_all(wanted)
+        for key, worst_usd in wanted.items():
+            try:
+                assert one_by_one.reserve(key, worst_usd) == found[key]
+            except OverBudgetError as error:
+                assert str(found[key]) == str(error)
+        at_once.settle_all((reserved, 0.0) for reserved in found.values() if isinstance(reserved, Decimal))
+        assert at_once.left_out() == one_by_one.left_out()
+        assert isinstance(at_once.reserve("again", limit), Decimal), "what cost nothing leaves the budget whole"

@@ -1,0 +1,35 @@
+"""What DVC and git are told: the stage declares what a release writes, and nothing that was paid for is an output."""
+
+from __future__ import annotations
+
+import yaml
+from folders import REPOSITORY
+
+from imagemake.release.record import FILES, RECORD
+from imagemake.versions.dvc import Dvc
+
+STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
+
+
+def settings_of(kind):
+    return {path: settings for out in STAGES["build"][kind] for path, settings in out.items()}
+
+
+def test_the_stage_declares_every_table_of_a_release_and_dvc_deletes_none_before_a_run():
+    declared = settings_of("outs") | settings_of("metrics")
+    assert declared.keys() == {f"results/{name}" for name in (*FILES, RECORD)}
+    assert all(settings["persist"] for settings in declared.values())
+
+
+def test_what_was_paid_for_is_no_output_of_any_stage():
+    outs = [path for stage in STAGES.values() for out in stage.get("outs", ()) for path in out]
+    assert not [path for path in outs if path.startswith(("store", "results/images", "results/sheets"))]
+
+
+def test_the_stage_that_builds_is_found_by_what_it_makes(tmp_path):
+    assert Dvc(REPOSITORY).build_stage() == "build"
+    assert Dvc(tmp_path).build_stage() is None
+    (tmp_path / "dvc.yaml").write_text(
+        "stages: {x: {cmd: y, outs: [other]}, z: {cmd: y, outs: [results/manifest.csv]}}"
+    )
+    assert Dvc(tmp_path).build_stage() == "z"

@@ -1,0 +1,36 @@
+"""What a release counts as changed: any file of a picture, not the main one only."""
+
+from __future__ import annotations
+
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from imagemake.release.manifest.columns import OF_OUTPUT, output_column
+from imagemake.versions.changes import changes_between, read_files
+from imagemake.versions.records import Changes
+
+
+def manifest(path, *, digest="a", web=None):
+    row = {"name": "mug", "file": "images/mug.jpg", "digest": digest, "finished_digest": "f"}
+    if web is not None:
+        further = {**dict.fromkeys(OF_OUTPUT, None), "file": "images/mug-web.webp", **web}
+        row |= {output_column("web", name): value for name, value in further.items()}
+    parquet.write_table(pyarrow.Table.from_pylist([row]), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("now", "kind"),
+    [
+        ({"web": {"digest": "w", "finished_digest": "x"}}, "unchanged"),
+        ({"web": {"digest": "v", "finished_digest": "x"}}, "metadata"),
+        ({"web": {"digest": "v", "finished_digest": "y"}}, "changed"),
+        ({"digest": "b", "web": {"digest": "w", "finished_digest": "x"}}, "metadata"),
+        ({}, "changed"),
+    ],
+)
+def test_a_change_in_a_further_output_is_a_change_of_the_picture(tmp_path, now, kind):
+    before = manifest(tmp_path / "before.parquet", web={"digest": "w", "finished_digest": "x"})
+    rows = read_files(manifest(tmp_path / "now.parquet", **now))
+    assert changes_between([before], rows) == Changes(**{kind: 1})

@@ -1,0 +1,79 @@
+"""What a plan says of files that nobody would take."""
+
+from datetime import date
+from types import SimpleNamespace
+
+import pytest
+
+from imagemake.config.campaign import load_campaign
+from imagemake.core.problems import UserError
+from imagemake.core.recipe import Recipe
+from imagemake.images.source_files import PictureFile
+from imagemake.plan.requests.references import Attached
+from imagemake.plugins.providers.openai.provider import OpenAIProvider
+from imagemake.workflow.preflight import models as model_check
+from imagemake.workflow.preflight.models import check_models
+
+TODAY = date(2026, 11, 24)
+FILES = {
+    "a.png": PictureFile("a" * 64, 1000, "png", 64, 48, False),
+    "big.png": PictureFile("b" * 64, 10**8, "png", 64, 48, False),
+}
+
+
+class Plain:
+    """A provider as plug-ins were before there were reference pictures."""
+
+    async def generate(self, recipe):
+        raise NotImplementedError
+
+
+class OneByOne(Plain):
+    """One whose batches take no reference pictures."""
+
+    async def generate_from(self, recipe, pictures):
+        raise NotImplementedError
+
+
+def state(row, path="a.png", label="gpt-image-2"):
+    attached = Attached((path,), (FILES[path].digest,)) if path else Attached()
+    recipe = Recipe("openai", "gpt-image-2", "p", row, references=attached.digests)
+    return SimpleNamespace(
+        recipe=recipe, request=SimpleNamespace(row=row, name=f"r{row}", attached=attached, model=label)
+    )
+
+
+def check(*states, mode="sync"):
+    model = {"provider": "openai", "name": "gpt-image-2", "mode": mode}
+    campaign = load_campaign({"campaign": "c", "catalog": "c.csv", "prompt": "p", "name": "{sku}", "model": model})
+    return check_models(states, campaign, FILES, TODAY)
+
+
+@pytest.mark.parametrize(
+    ("provider", "mode", "what"),
+    [
+        (Plain, "sync", "provider openai takes no reference pictures."),
+        (OneByOne, "batch", "provider openai takes no reference pictures in batches."),
+    ],
+)
+def test_a_provider_that_takes_none_is_told_with_the_first_row(monkeypatch, provider, mode, what):
+    monkeypatch.setattr(model_check, "provider_class", lambda name: provider)
+    assert check(state(2, None), mode=mode) == []
+    with pytest.raises(UserError) as caught:
+        check(state(2, None), state(3), state(4), mode=mode)
+    (problem,) = caught.value.problems
+    assert (problem.where, problem.what) == ("c.csv, row 3 (r3 and 1 others)", what)
+
+
+@pytest.mark.parametrize("mode", ["sync", "batch"])
+def test_a_provider_that_takes_them_is_fine(monkeypatch, mode):
+    monkeypatch.setattr(model_check, "provider_class", lambda name: OpenAIProvider)
+    assert check(state(2), mode=mode) == []
+
+
+def test_a_file_that_is_too_large_is_told_once_with_its_path():
+    with pytest.raises(UserError) as caught:
+        check(state(2), state(3, "big.png"), state(4, "big.png"))
+    (problem,) = caught.value.problems
+    assert problem.where == "c.csv, row 3 (r3 and 1 others)"
+    assert problem.what.startswith("reference picture 'big.png' has 100,000,000 bytes")

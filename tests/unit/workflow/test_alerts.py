@@ -1,0 +1,94 @@
+"""Messages about runs: told once, to every address, and never a reason for a run to fail."""
+
+import pytest
+from webhook import a_webhook
+
+from imagemake.config.run import Alerts
+from imagemake.core.problems import UserError
+from imagemake.core.recipe import Recipe
+from imagemake.store.items import Failure, Item
+from imagemake.store.store import Held
+from imagemake.workflow import alerts
+from imagemake.workflow.alerts import ADDRESSES, Alarm, check_alerts, send
+
+EVERYTHING = Alerts(on=("finished", "stopped", "budget", "failures", "crashed"), failure_rate=0.5, least=4)
+
+
+@pytest.fixture
+def webhook(monkeypatch):
+    with a_webhook() as server:
+        monkeypatch.setenv(ADDRESSES, server.address)
+        yield server
+
+
+def items(good, bad, failure=None):
+    recipe = Recipe("openai", "m", "p", 0)
+    finished = [Held("k", "d", "jpg")] * good + [None] * bad
+    return [Item(f"{i}", 0, recipe, "k", "new", finished=held, failure=failure) for i, held in enumerate(finished)]
+
+
+def test_an_event_is_told_once_a_run_however_many_jobs_meet_it(webhook, tmp_path):
+    for _ in range(2):
+        Alarm(EVERYTHING, "Shop", tmp_path).tell("stopped", "no quota")
+    assert webhook.told == [("imagemake: Shop: stopped", "no quota")]
+    Alarm(EVERYTHING, "Shop", tmp_path).begin_run()
+    Alarm(EVERYTHING, "Shop", tmp_path).tell("stopped", "no quota again")
+    assert len(webhook.taken) == 2
+
+
+def test_what_is_not_asked_for_is_not_told(webhook, tmp_path):
+    Alarm(Alerts(on=("finished",)), "Shop", tmp_path).tell("crashed", "x")
+    Alarm(Alerts(), "Shop", tmp_path).tell("finished", "x")
+    assert webhook.told == []
+
+
+@pytest.mark.parametrize(("good", "bad", "is_told"), [(1, 3, True), (2, 2, False), (0, 3, False)])
+def test_failures_are_told_above_the_limit_in_jobs_that_are_large_enough(webhook, tmp_path, good, bad, is_told):
+    Alarm(EVERYTHING, "Shop", tmp_path).tell_failures(items(good, bad))
+    assert [text for _, text in webhook.told] == (
+        ["3 of 4 pictures of one job failed or were rejected, limit 50 %."] if is_told else []
+    )
+
+
+@pytest.mark.parametrize("reason", ["budget", "stopped", "waiting"])
+def test_what_was_not_tried_is_no_failure(webhook, tmp_path, reason):
+    Alarm(EVERYTHING, "Shop", tmp_path).tell_failures(items(0, 9, Failure(reason, "later")))
+    assert webhook.told == []
+
+
+def test_what_the_budget_left_out_is_told(webhook, tmp_path):
+    alarm = Alarm(EVERYTHING, "Shop", tmp_path)
+    alarm.tell_left_out(items(3, 0))
+    alarm.tell_left_out(items(0, 2, Failure("failed", "no answer")))
+    assert webhook.told == []
+    alarm.tell_left_out(items(0, 2, Failure("budget", "it does not fit")))
+    assert webhook.told == [("imagemake: Shop: budget", "2 pictures or more were left out: it does not fit.")]
+
+
+def test_an_address_that_does_not_take_it_costs_a_line_without_its_secrets(webhook, tmp_path, monkeypatch, capfd):
+    webhook.status = 500
+    monkeypatch.setenv(ADDRESSES, f"json://kim:pass-word@127.0.0.1:{webhook.server_port}/ nonsense://pass-word")
+    Alarm(EVERYTHING, "Shop", tmp_path).tell("finished", "done")
+    said = "".join(capfd.readouterr())
+    assert f"address 1 of {ADDRESSES} did not take the message" in said
+    assert f"address 2 of {ADDRESSES} is none that Apprise knows" in said
+    assert "pass-word" not in said
+
+
+def test_a_missing_library_is_told_before_the_run_with_how_to_install_it(monkeypatch):
+    monkeypatch.setattr(alerts, "find_spec", lambda name: None)
+    assert check_alerts(Alerts()) == []
+    with pytest.raises(UserError, match=r"pip install 'imagemake\[alerts\]'"):
+        check_alerts(EVERYTHING)
+
+
+def test_alerts_without_an_address_are_warned_of(monkeypatch):
+    monkeypatch.delenv(ADDRESSES, raising=False)
+    assert ADDRESSES in check_alerts(EVERYTHING)[0]
+    monkeypatch.setenv(ADDRESSES, "json://127.0.0.1/")
+    assert check_alerts(EVERYTHING) == []
+
+
+def test_a_long_message_is_cut(webhook):
+    assert send("t", "x" * 10_000) == []
+    assert len(webhook.taken[0]["message"]) == alerts.LONGEST_TEXT

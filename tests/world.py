@@ -1,0 +1,67 @@
+"""What there is, in memory: for tests of where a request stands."""
+
+from __future__ import annotations
+
+from imagemake.config.checks import Check, Checks, Limit
+from imagemake.config.similarity import NearDuplicates
+from imagemake.core.recipe import Recipe
+from imagemake.plan.inventory import JournalFacts
+from imagemake.plan.requests.request import Request
+from imagemake.plan.resolve import settle
+from imagemake.plan.state import Policy
+from imagemake.store.store import Held
+
+GOOD = {"contrast": 50.0}
+BAD = {"contrast": 1.0}
+
+
+class World:
+    """What there is, in memory: raw pictures and measures are said by request name and attempt."""
+
+    def __init__(self, *names):
+        self.requests = [
+            Request(name=name, recipe=Recipe("preview", "preview-1", f"A {name}", n), row=n, variables={}, take=1)
+            for n, name in enumerate(names)
+        ]
+        self.raw, self.finished, self.unfinishable = {}, {}, {}
+        self.once_finished, self.damaged = {}, set()
+        self.measures, self.submission_of = {}, {}
+        self.journal = JournalFacts()
+        self.reviews = {}
+        self.policy = Policy(
+            checks=Checks({"tone.contrast": Check(reject=Limit(min=5), review=Limit(min=20))}),
+            formats=["png"],
+            size_as_requested=True,
+            measures=["file@1", "tone@1", "phash@1"],
+            duplicates=NearDuplicates(max_distance_bits=4, max_color_levels=12),
+            compares_models=False,
+            most_attempts=3,
+            patches={"tone": "Bright light."},
+            hold_unknown=False,
+            finish_keys=lambda digest: {"main": f"finished-{digest}"},
+        )
+
+    def measured(self, held):
+        return self.measures.get(held.digest, {})
+
+    def make(self, state, tone=GOOD, phash=None, color="80"):
+        digest = f"{len(self.raw):064x}"
+        self.raw[state.key] = Held(state.key, digest, "png")
+        shown = f"{(len(self.raw) * 0x9E3779B97F4A7C15) % 2**64:016x}" if phash is None else phash
+        self.measures[digest] = {
+            "file@1": {"format": "png"},
+            "tone@1": tone,
+            "phash@1": {"hash": shown, "colors": color * 27},
+        }
+        return self.raw[state.key]
+
+    def finish(self, state):
+        key = self.policy.finish_keys(state.raw.digest)["main"]
+        self.finished[key] = Held(key, "f" * 64, "jpg")
+
+    def settle(self):
+        return settle(self.requests, self, self.policy, self.reviews)
+
+    def one(self):
+        (state,) = self.settle()
+        return state
