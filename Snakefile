@@ -1,11 +1,11 @@
 """
-imagemake: from config/ to results/, making only the pictures that are missing or changed.
+imagemake: from config/ to results/, making only the images that are missing or changed.
 
   snakemake -n             what would be made, why, and for how much
   snakemake pilot          a sample of the campaign, into results/pilot/
-  snakemake small          a larger one, the pilot's pictures among them, into results/small/
+  snakemake small          a larger one, the pilot's images among them, into results/small/
   snakemake                the whole campaign, into results/
-  snakemake results/images/NAME.jpg    that picture and nothing else
+  snakemake results/images/NAME.jpg    that image and nothing else
 
 The default profile (profiles/default) is used without being named.
 """

@@ -1,4 +1,4 @@
-"""Whole builds, measured: against a hand-written script, and at 10,000 pictures.
+"""Whole builds, measured: against a hand-written script, and at 10,000 images.
 
 Run from the repository: `.venv/bin/python bench/builds.py --help`. Each part makes its projects in a temporary folder.
 """
@@ -49,7 +49,7 @@ def version_s() -> float:
 
 
 async def download(base_url: str, n: int, in_flight: int, folder: Path) -> None:
-    """Make pictures as one would by hand: the same SDK, a semaphore, a file each."""
+    """Make images as one would by hand: the same SDK, a semaphore, a file each."""
     from openai import AsyncOpenAI
 
     client = AsyncOpenAI(api_key="sk-stand-in", base_url=base_url)
@@ -58,7 +58,7 @@ async def download(base_url: str, n: int, in_flight: int, folder: Path) -> None:
     async def one(number: int) -> None:
         async with gate:
             answer = await client.images.generate(
-                model="gpt-image-2", prompt=f"Picture {number}", size="1024x1024", quality="low"
+                model="gpt-image-2", prompt=f"Image {number}", size="1024x1024", quality="low"
             )
             (folder / f"{number}.png").write_bytes(base64.b64decode(answer.data[0].b64_json))
 
@@ -66,7 +66,7 @@ async def download(base_url: str, n: int, in_flight: int, folder: Path) -> None:
 
 
 def against_script(n: int, in_flight: int, batch_size: int) -> None:
-    """Compare a whole build with a script that only downloads the same number of pictures."""
+    """Compare a whole build with a script that only downloads the same number of images."""
     settings = Settings(latency_s=1.0, prepare=("1024x1024:png",))
     with FakeOpenAI(settings) as server, tempfile.TemporaryDirectory() as root:
         folder = Path(root) / "script"
@@ -111,11 +111,11 @@ def stages(project: Project) -> None:
     outputs = {"release": 5}  # of one job; the others have one each
     for rule, times_s in seconds.items():
         jobs, total_s = n_jobs[rule] // outputs.get(rule, 1), times_s / outputs.get(rule, 1)
-        print(f"  {rule:12} {jobs:4} jobs, {total_s:7.1f} s, {1000 * total_s / n:6.1f} ms a picture")
+        print(f"  {rule:12} {jobs:4} jobs, {total_s:7.1f} s, {1000 * total_s / n:6.1f} ms per image")
 
 
 def ten_thousand(n: int) -> None:
-    """Build many small pictures, then nothing, then one edited row."""
+    """Build many small images, then nothing, then one edited row."""
     with tempfile.TemporaryDirectory() as root:
         project = Project(
             Path(root) / "project",
@@ -130,7 +130,7 @@ def ten_thousand(n: int) -> None:
         print(f"snakemake --version          {own_s:7.2f} s")
         for name in ("first run", "nothing to do"):
             wall_s, cpu_s, peak_mb = measured(project)
-            each = f", {1000 * wall_s / n:.1f} ms a picture" if name == "first run" else f", {wall_s / own_s:.2f} times"
+            each = f", {1000 * wall_s / n:.1f} ms per image" if name == "first run" else f", {wall_s / own_s:.2f} times"
             print(f"{name:28} {wall_s:7.2f} s wall, {cpu_s:.1f} s CPU, {peak_mb:.0f} MB{each}")
             if name == "first run":
                 stages(project)
@@ -143,15 +143,15 @@ def main() -> None:
     """Run the parts that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", nargs="*", choices=["script", "many", []], help="default: all")
-    parser.add_argument("--pictures", type=int, help="default: 1000 for script, 10000 for many")
+    parser.add_argument("--images", type=int, help="default: 1000 for script, 10000 for many")
     parser.add_argument("--in-flight", type=int, default=50, help="calls at once, for script; default: 50")
-    parser.add_argument("--batch-size", type=int, default=100, help="pictures a job, for script; default: 100")
+    parser.add_argument("--batch-size", type=int, default=100, help="images a job, for script; default: 100")
     options = parser.parse_args()
     parts = options.part or ["script", "many"]
     if "script" in parts:
-        against_script(options.pictures or 1000, options.in_flight, options.batch_size)
+        against_script(options.images or 1000, options.in_flight, options.batch_size)
     if "many" in parts:
-        ten_thousand(options.pictures or 10_000)
+        ten_thousand(options.images or 10_000)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""What content credentials cost a released picture: CPU time, bytes, and what is saved where nothing changed.
+"""What content credentials cost a released image: CPU time, bytes, and what is saved where nothing changed.
 
-``python bench/credentials.py [PICTURES] [EDGE_PX]``: released JPEGs, made of raw PNGs of 1024 px, in one process and in
+``python bench/credentials.py [IMAGES] [EDGE_PX]``: released JPEGs, made of raw PNGs of 1024 px, in one process and in
 one run: with XMP alone, signed, and signed with what the provider signed as the parent. CPU time of all threads, since
 other programs may run beside it. The page cache is warm.
 """
@@ -40,7 +40,7 @@ STUDIO, PROVIDER = a_chain("Studio"), a_chain("Provider")
 CAMPAIGN = {"campaign": "c", "catalog": "c.csv", "prompt": "a {sku}", "name": "{sku}"}
 
 
-def raw_picture(signed: bool) -> bytes:
+def raw_image(signed: bool) -> bytes:
     """Return a PNG of 1024 px such as a provider makes."""
     noise = np.random.default_rng(8).integers(0, 255, (256, 256, 3), dtype=np.uint8)
     file = io.BytesIO()
@@ -66,7 +66,7 @@ class Way:
             self.signing = Signing(seal, STUDIO.key.encode(), store)
 
     def release(self) -> float:
-        """Place all pictures, and return the CPU time a picture in ms."""
+        """Place all images, and return the CPU time per image in ms."""
         began = time.process_time()
         memory = ReleasedBefore(self.folder / "released.json")
         placing = Placing(Store(self.folder / "store").finished, self.campaign.metadata, memory, self.signing)
@@ -93,12 +93,12 @@ class Way:
 
 def main() -> None:
     """Measure all ways."""
-    n_pictures, edge_px = (int(number) for number in (*sys.argv[1:], "300", "800")[:2])
-    ways = {"XMP alone": None, "signed": raw_picture(False), "signed, with a parent": raw_picture(True)}
+    n_images, edge_px = (int(number) for number in (*sys.argv[1:], "300", "800")[:2])
+    ways = {"XMP alone": None, "signed": raw_image(False), "signed, with a parent": raw_image(True)}
     for what, raw in ways.items():
         folder = Path(tempfile.mkdtemp(dir="."))
         try:
-            Way(folder, states_in(folder, n_pictures, edge_px), raw).tell(what)
+            Way(folder, states_in(folder, n_images, edge_px), raw).tell(what)
         finally:
             shutil.rmtree(folder)
     folder = Path(tempfile.mkdtemp(dir="."))
@@ -106,7 +106,7 @@ def main() -> None:
         (folder / "authority").mkdir()
         authority = a_chain("Authority", "RSA", usage=ExtendedKeyUsageOID.TIME_STAMPING)
         with time_stamping(folder / "authority", authority) as url:
-            way = Way(folder, states_in(folder, 1, edge_px), raw_picture(False), url)
+            way = Way(folder, states_in(folder, 1, edge_px), raw_image(False), url)
             way.release()
         print(f"signed, with a time stamp: {next((folder / 'images').iterdir()).stat().st_size:,} bytes a file")
     finally:

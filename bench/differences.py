@@ -1,7 +1,7 @@
-"""What it costs to compare two releases: manifests without pictures, and pages with them.
+"""What it costs to compare two releases: manifests without images, and pages with them.
 
-``python bench/differences.py [ROWS] [PAIRS] [EDGE_PX]``: ROWS pictures, of which one in a hundred has another prompt;
-then PAIRS of pictures that changed, as JPEG. CPU time of a process for each part, and its peak memory; nothing is
+``python bench/differences.py [ROWS] [PAIRS] [EDGE_PX]``: ROWS images, of which one in a hundred has another prompt;
+then PAIRS of images that changed, as JPEG. CPU time of a process for each part, and its peak memory; nothing is
 written down but a page, in a folder that is deleted.
 """
 
@@ -102,7 +102,7 @@ def manifests(n_rows: int) -> None:
 
 
 def pages(n_pairs: int, edge_px: int) -> None:
-    """Write a page of changed pictures."""
+    """Write a page of changed images."""
     random = np.random.default_rng(7)
     with tempfile.TemporaryDirectory(dir=".") as folder:
         root = Path(folder)
@@ -118,7 +118,7 @@ def pages(n_pairs: int, edge_px: int) -> None:
                 (root / side / str(entries[-1].file)).write_bytes(file.getvalue())
             write_manifest(entries, root / side / "manifest.csv", root / side / "manifest.parquet")
         print(f"{n_pairs:,} pairs of {edge_px} x {edge_px} JPEG, {len(file.getvalue()) / 1e3:.0f} KB")
-        print(f"  page: {measured(root, '--html', 'page.html', '--most-pictures', str(n_pairs))}")
+        print(f"  page: {measured(root, '--html', 'page.html', '--most-images', str(n_pairs))}")
         print(f"  {(root / 'page.html').stat().st_size / 1e6:.1f} MB")
 
 

@@ -1,4 +1,4 @@
-"""Photographs that packages ship, with what is on them, and pictures with known defects made from them."""
+"""Photographs that packages ship, with what is on them, and images with known defects made from them."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _wheel(package: str) -> Path:
 
 
 def lettered(image: Image.Image, word: str, share: float) -> Image.Image:
-    """Write a word across the lower part; its letters are a share of the picture's height tall."""
+    """Write a word across the lower part; its letters are a share of the image's height tall."""
     changed = image.copy()
     font = ImageFont.load_default(round(share * image.height))
     place = (0.1 * image.width, 0.7 * image.height)
@@ -166,31 +166,31 @@ def studio(thing: Image.Image, background: str = "white", left: float = 0.5, top
     ImageDraw.Draw(mask).rounded_rectangle((0, 300, side_px * 4 - 1, side_px * 4 - 300), 400, fill=255)
     mask = mask.resize((side_px, side_px), Image.Resampling.LANCZOS)
     place = (round(left * STUDIO_PX) - side_px // 2, round(top * STUDIO_PX) - side_px // 2)
-    picture = Image.new("RGB", (STUDIO_PX, STUDIO_PX), background)
-    shadow = Image.new("L", picture.size)
+    image = Image.new("RGB", (STUDIO_PX, STUDIO_PX), background)
+    shadow = Image.new("L", image.size)
     shadow.paste(mask.point(lambda level: level // 4), (place[0], place[1] + 12))
-    picture.paste("black", mask=shadow.filter(ImageFilter.GaussianBlur(10)))
-    picture.paste(cut, place, mask)
-    return picture
+    image.paste("black", mask=shadow.filter(ImageFilter.GaussianBlur(10)))
+    image.paste(cut, place, mask)
+    return image
 
 
 def several(name: str, number: int) -> Image.Image:
     """Put a thing of `COUNTED` before white several times: in a grid, mirrored and a little smaller in turn."""
     thing = photographs()[name]
     mask = Image.fromarray((255 * SubjectMask(320).of(thing)).astype(np.uint8)).resize(thing.size)
-    picture = Image.new("RGB", (STUDIO_PX, STUDIO_PX), "white")
+    image = Image.new("RGB", (STUDIO_PX, STUDIO_PX), "white")
     columns = 1 if number == 1 else 2 if number <= 4 else 3
     side_px = STUDIO_PX // columns
     for place in range(number):
         scale = 0.9 - 0.05 * (place % 3)
         size = tuple(round(scale * side_px * side / max(thing.size)) for side in thing.size)
-        one, its_mask = (image.resize(size, Image.Resampling.LANCZOS) for image in (thing, mask))
+        one, its_mask = (part.resize(size, Image.Resampling.LANCZOS) for part in (thing, mask))
         if place % 2:
             one, its_mask = ImageOps.mirror(one), ImageOps.mirror(its_mask)
         row, column = divmod(place, columns)
         at = (column * side_px + (side_px - size[0]) // 2, row * side_px + (side_px - size[1]) // 2)
-        picture.paste(one, at, its_mask)
-    return picture
+        image.paste(one, at, its_mask)
+    return image
 
 
 def tinted(thing: Image.Image, rgb: tuple[int, int, int]) -> Image.Image:

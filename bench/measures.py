@@ -1,7 +1,7 @@
 """What each measure finds and misses on a small labeled set, and what it costs; prints the tables of docs/measures.md.
 
 Run it with ``python bench/measures.py``, or with the names of some tables: ``python bench/measures.py throughput``
-tells pictures a second, and so needs a machine that does nothing else. It downloads four wheels with photographs (34
+tells images a second, and so needs a machine that does nothing else. It downloads four wheels with photographs (34
 MB) to work/bench once.
 """
 
@@ -54,8 +54,8 @@ from imagemake.config.chosen_plugins import chosen_measure
 from imagemake.config.similarity import Consistency
 from imagemake.core.recipe import Recipe
 from imagemake.images.color_words import named_colors
+from imagemake.images.decoded import decode_image
 from imagemake.images.object_words import counted, things_in
-from imagemake.images.picture import open_picture
 from imagemake.plugins.measures import ALWAYS_READ, BUILT_IN, measure_class
 from imagemake.plugins.measures.background import Background
 from imagemake.plugins.measures.colors import Colors
@@ -83,8 +83,8 @@ def measure(name: str) -> Any:
 
 
 def read(name: str, image: Image.Image) -> Values:
-    """Read a measure from a picture that came as a JPEG of good quality."""
-    values: Values = measure(name).read(open_picture(as_provided(image, "JPEG")))
+    """Read a measure from an image that came as a JPEG of good quality."""
+    values: Values = measure(name).read(decode_image(as_provided(image, "JPEG")))
     return values
 
 
@@ -92,7 +92,7 @@ Images = Iterable[Image.Image]
 
 
 def row(name: str, defect: str, bad: Images, good: Images, is_bad: Callable[[Values], bool]) -> None:
-    """Print how many defects are found and missed, and how many good pictures are blamed."""
+    """Print how many defects are found and missed, and how many good images are blamed."""
     found = [is_bad(read(name, image)) for image in bad]
     blamed = [is_bad(read(name, image)) for image in good]
     print(f"| `{name}` | {defect} | {_of(found)} | {_of(blamed)} |")
@@ -108,7 +108,7 @@ def print_findings() -> None:
     sharp = [image for name, image in photos.items() if name not in BLURRED]
     plain = [image for name, image in photos.items() if name in UNLETTERED]
     on_white = [studio(thing) for thing in things()]
-    print("| measure | defect, and the limit | found | good pictures blamed |\n|---|---|---|---|")
+    print("| measure | defect, and the limit | found | good images blamed |\n|---|---|---|---|")
     row("tone", "blank, one color: `uniform_share` above 98 %", _blank(), sharp, lambda v: v["uniform_share"] > 0.98)
     _print_blurs(photos)
     for levels in (8, 16):
@@ -243,9 +243,9 @@ def _print_objects() -> None:
 
 
 def print_consistency() -> None:
-    """Print which odd pictures are found among eight of the same thing, and how many of the eight are blamed."""
+    """Print which odd images are found among eight of the same thing, and how many of the eight are blamed."""
     limits = " | ".join(f"`max_distance: {most:g}`: found | of the others, blamed" for most in DISTANCES)
-    print(f"\n| odd one of nine pictures of a thing | {limits} |\n{'|---' * (1 + 2 * len(DISTANCES))}|")
+    print(f"\n| odd one of nine images of a thing | {limits} |\n{'|---' * (1 + 2 * len(DISTANCES))}|")
     casts = {
         "a yellow cast: blue at 90 %": (1.0, 1.0, 0.9),
         "a yellow cast: blue at 80 %": (1.0, 1.0, 0.8),
@@ -258,7 +258,7 @@ def print_consistency() -> None:
 
 
 def print_groups() -> None:
-    """Print how many good pictures are blamed in groups that differ as pictures of one thing do."""
+    """Print how many good images are blamed in groups that differ as images of one thing do."""
     sharp = [image for name, image in photographs().items() if name not in BLURRED]
     groups = {
         "crops of a photograph: 60 to 90 % of each side, at random places": [_crops(image) for image in sharp],
@@ -268,15 +268,15 @@ def print_groups() -> None:
         "preview renders of a product, eight colors": [_renders(product, None) for product in PRODUCTS],
     }
     limits = " | ".join(f"blamed at `max_distance: {most:g}`" for most in DISTANCES)
-    print(f"\n| groups of eight good pictures | {limits} |\n{'|---' * (1 + len(DISTANCES))}|")
+    print(f"\n| groups of eight good images | {limits} |\n{'|---' * (1 + len(DISTANCES))}|")
     for title, of_title in groups.items():
-        pictures = [
+        images = [
             Colored(f"{number} {place}", (str(number),), mean_color(str(read("colors", image)["palette"])))
             for number, group in enumerate(of_title)
             for place, image in enumerate(group)
         ]
-        blamed = [odd_ones(pictures, Consistency(by=("thing",), max_distance=most)) for most in DISTANCES]
-        print(f"| {title} | {' | '.join(f'{len(found)} of {len(pictures)}' for found in blamed)} |")
+        blamed = [odd_ones(images, Consistency(by=("thing",), max_distance=most)) for most in DISTANCES]
+        print(f"| {title} | {' | '.join(f'{len(found)} of {len(images)}' for found in blamed)} |")
 
 
 def _crops(image: Image.Image) -> list[Image.Image]:
@@ -306,7 +306,7 @@ def _renders(product: str, color: str | None) -> list[Image.Image]:
 async def _drawn(recipes: Sequence[Recipe]) -> list[Image.Image]:
     provider = PreviewProvider(base_url=None, timeout_s=60)
     answers = [await provider.generate(recipe) for recipe in recipes]
-    return [Image.open(BytesIO(answer.picture)).convert("RGB") for answer in answers]
+    return [Image.open(BytesIO(answer.image)).convert("RGB") for answer in answers]
 
 
 def _cast(image: Image.Image, factors: Sequence[float]) -> Image.Image:
@@ -315,18 +315,18 @@ def _cast(image: Image.Image, factors: Sequence[float]) -> Image.Image:
 
 
 def _print_odd_ones(title: str, odd: Callable[[Image.Image], Image.Image]) -> None:
-    pictures = []
+    images = []
     for number, thing in enumerate(things()):
         shown = [*(studio(thing, left=0.36 + 0.04 * place) for place in range(8)), odd(thing)]
         for place, image in enumerate(shown):
             color = mean_color(str(read("colors", image)["palette"]))
             name = f"{'odd' if place == 8 else 'good'} {number} {place}"
-            pictures.append(Colored(name, (str(number),), color))
+            images.append(Colored(name, (str(number),), color))
     cells = []
     for most in DISTANCES:
-        odd_names = set(odd_ones(pictures, Consistency(by=("thing",), max_distance=most)))
+        odd_names = set(odd_ones(images, Consistency(by=("thing",), max_distance=most)))
         for kind in ("odd", "good"):
-            of_kind = [one.name in odd_names for one in pictures if one.name.startswith(kind)]
+            of_kind = [one.name in odd_names for one in images if one.name.startswith(kind)]
             cells += [_of(of_kind)]
     print(f"| {title} | {' | '.join(cells)} |")
 
@@ -334,54 +334,52 @@ def _print_odd_ones(title: str, odd: Callable[[Image.Image], Image.Image]) -> No
 def print_costs() -> None:
     """Print what each measure takes, beside decoding."""
     files = [as_provided(ImageOps.fit(image, (SIDE_PX, SIDE_PX)), "PNG") for image in list(photographs().values())[::3]]
-    pictures = [open_picture(data) for data in files]
-    open_ms = median(ms(partial(open_picture, data)) for data in files)
+    images = [decode_image(data) for data in files]
+    open_ms = median(ms(partial(decode_image, data)) for data in files)
     print(f"\nDecoding a PNG of {SIDE_PX} x {SIDE_PX} px takes {open_ms:.0f} ms.\n")
-    print("| measure | ms a picture, alone | share of decoding |\n|---|---|---|")
+    print("| measure | ms per image, alone | share of decoding |\n|---|---|---|")
     for name in WITH_WEIGHTS:
-        alone_ms = median(ms(lambda one=one, name=name: measure(name).read(fresh(one))) for one in pictures)  # type: ignore[misc]
+        alone_ms = median(ms(lambda one=one, name=name: measure(name).read(fresh(one))) for one in images)  # type: ignore[misc]
         print(f"| `{name}` | {alone_ms:.1f} | {alone_ms / open_ms:.0%} |")
 
 
 def print_throughput() -> None:
-    """Print how many pictures a second two jobs validate, and their processor time beside the sum of its parts."""
+    """Print how many images a second two jobs validate, and their processor time beside the sum of its parts."""
     load = os.getloadavg()[0]
     print(f"\nTwo jobs at once, as Snakemake starts them; load before: {load:.1f} on {os.cpu_count()} cores.\n")
-    heads = ("pictures a job", "pictures a second", "ms of processor a picture", "sum of its parts, ms", "ratio")
+    heads = ("images a job", "images a second", "ms of processor per image", "sum of its parts, ms", "ratio")
     print(f"| measures | {' | '.join(heads)} |\n{'|---' * (1 + len(heads))}|")
-    _print_throughput(list(ALWAYS_READ), "those that are always read", n_pictures=200)
-    _print_throughput([*ALWAYS_READ, "nsfw", "faces"], "and `nsfw`, `faces`", n_pictures=60)
-    _print_throughput(list(WITH_WEIGHTS), "all", n_pictures=20)
+    _print_throughput(list(ALWAYS_READ), "those that are always read", n_images=200)
+    _print_throughput([*ALWAYS_READ, "nsfw", "faces"], "and `nsfw`, `faces`", n_images=60)
+    _print_throughput(list(WITH_WEIGHTS), "all", n_images=20)
 
 
-def _print_throughput(names: list[str], title: str, n_pictures: int) -> None:
+def _print_throughput(names: list[str], title: str, n_images: int) -> None:
     """Validate in two jobs, three times; the median of each figure is printed."""
     with tempfile.TemporaryDirectory() as folder:
         at = Path(folder)
-        tables = _write_tables(at, n_pictures)
+        tables = _write_tables(at, n_images)
         rounds = []
         for _ in range(3):
-            starts = _run_jobs(
-                at, tables["start"], names
-            )  # one picture each: imports, and networks that are made ready
+            starts = _run_jobs(at, tables["start"], names)  # one image each: imports, and networks that are made ready
             whole = _run_jobs(at, tables["whole"], names)
-            cpu_ms = 1000 * (whole.cpu_s - starts.cpu_s) / (2 * (n_pictures - 1))
-            rounds.append((2 * n_pictures / whole.wall_s, cpu_ms, _parts_ms(at, names)))
+            cpu_ms = 1000 * (whole.cpu_s - starts.cpu_s) / (2 * (n_images - 1))
+            rounds.append((2 * n_images / whole.wall_s, cpu_ms, _parts_ms(at, names)))
     per_s, cpu_ms, parts_ms = (median(figures) for figures in zip(*rounds, strict=True))
     ratio = median(cpu / parts for _, cpu, parts in rounds)
-    print(f"| {title} | {n_pictures} | {per_s:.1f} | {cpu_ms:.0f} | {parts_ms:.0f} | {ratio:.2f} |")
+    print(f"| {title} | {n_images} | {per_s:.1f} | {cpu_ms:.0f} | {parts_ms:.0f} | {ratio:.2f} |")
 
 
-def _write_tables(folder: Path, n_pictures: int) -> Mapping[str, list[Path]]:
-    """Put pictures into a store, and write the tables of two jobs: whole ones, and ones with one picture."""
+def _write_tables(folder: Path, n_images: int) -> Mapping[str, list[Path]]:
+    """Put images into a store, and write the tables of two jobs: whole ones, and ones with one image."""
     files = [as_provided(ImageOps.fit(image, (SIDE_PX, SIDE_PX)), "PNG") for image in photographs().values()]
     store, items = Store(folder / "store"), []
-    for number in range(2 * n_pictures):
+    for number in range(2 * n_images):
         recipe = Recipe("preview", "preview-1", "a mug", number)
-        held = store.raw.put(recipe.key(), files[number // 2 % len(files)], durable=False)
-        items.append(Item(str(number), 0, recipe, recipe.key(), "new", raw=held))
+        stored = store.raw.put(recipe.key(), files[number // 2 % len(files)], durable=False)
+        items.append(Item(str(number), 0, recipe, recipe.key(), "new", raw=stored))
     tables: dict[str, list[Path]] = {}
-    for kind, n in (("whole", n_pictures), ("start", 1)):
+    for kind, n in (("whole", n_images), ("start", 1)):
         for job in (0, 1):
             path = folder / f"{kind}-{job}.jsonl"
             write_table(path, items[job::2][:n])
@@ -403,7 +401,7 @@ def _run_jobs(folder: Path, tables: Sequence[Path], names: Sequence[str]) -> Ran
     start, jobs = time.perf_counter(), []
     for table in tables:
         command = [sys.executable, str(root / "scripts" / "validate.py"), "--settings", settings]
-        command += ["--pictures", str(table), "--measures", f"{table}.done", "--store", str(folder / "store")]
+        command += ["--images", str(table), "--measures", f"{table}.done", "--store", str(folder / "store")]
         jobs.append(subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(root / "src")}))
     cpu_s = 0.0
     for job in jobs:
@@ -418,23 +416,23 @@ def _run_jobs(folder: Path, tables: Sequence[Path], names: Sequence[str]) -> Ran
 
 
 def _parts_ms(folder: Path, names: list[str]) -> float:
-    """Return the mean processor time of the parts of a picture, in two processes at once, as the jobs run."""
+    """Return the mean processor time of the parts of an image, in two processes at once, as the jobs run."""
     with ProcessPoolExecutor(2, get_context("spawn")) as processes:
         done = [processes.submit(_parts_of, folder, table, names) for table in folder.glob("whole-?.jsonl")]
         return 1000 * mean(one.result() for one in done)
 
 
 def _parts_of(folder: Path, table: Path, names: Sequence[str]) -> float:
-    """Return the seconds of reading and decoding, and of every measure by itself on a picture without views."""
+    """Return the seconds of reading and decoding, and of every measure by itself on an image without views."""
     store, measures = Store(folder / "store"), load_measures(chosen_measure(name) for name in names)
     items = read_table(table)[: len(photographs())]
     validate_batch(items[:1], measures, store)  # imports, and networks that are made ready
     cpu_s = time.process_time()
     for item in items:
         assert item.raw is not None
-        picture = open_picture(store.raw.read(item.raw))
+        image = decode_image(store.raw.read(item.raw))
         for one in measures.values():
-            one.read(fresh(picture))
+            one.read(fresh(image))
     return (time.process_time() - cpu_s) / len(items)
 
 

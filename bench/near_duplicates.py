@@ -1,8 +1,8 @@
 """Near-duplicates among 10,000, 100,000 and a million hashes: seconds, memory, and whether the answer is exact.
 
 Run it with ``python bench/near_duplicates.py``; each figure is a process of its own. Hashes are made here: spread
-evenly; with one picture in ten a near copy of another; and in clusters of about 100 around one hash, as the pictures of
-one product are. The answer is compared with that of comparing one by one: wholly at 10,000, and for 300 pictures, drawn
+evenly; with one image in ten a near copy of another; and in clusters of about 100 around one hash, as the images of
+one product are. The answer is compared with that of comparing one by one: wholly at 10,000, and for 300 images, drawn
 by chance, above that.
 """
 

@@ -1,8 +1,8 @@
-"""What object storage costs: publishing a release against `rclone copy` of its folder, and the team's store a picture.
+"""What object storage costs: publishing a release against `rclone copy` of its folder, and the team's store an image.
 
-``python bench/object_storage.py [PICTURES] [SHARED]``: builds a project of PICTURES (1,000) by the preview provider,
+``python bench/object_storage.py [IMAGES] [SHARED]``: builds a project of IMAGES (1,000) by the preview provider,
 publishes it to an S3 server on this machine (rclone) through a proxy that counts requests and bytes, then again with
-nothing changed and with one edited row; `rclone copy` does the same with the same folder. Then SHARED (500) pictures of
+nothing changed and with one edited row; `rclone copy` does the same with the same folder. Then SHARED (500) images of
 about 100 KB go into a team's store and come back. Bytes are those of bodies, without headers.
 """
 
@@ -28,14 +28,14 @@ from workflow.project import Project
 
 def main() -> None:
     """Measure, and print tables."""
-    n_pictures, n_shared = (int(word) for word in [*sys.argv[1:], *("1000", "500")[len(sys.argv) - 1 :]])
+    n_images, n_shared = (int(word) for word in [*sys.argv[1:], *("1000", "500")[len(sys.argv) - 1 :]])
     with (
         tempfile.TemporaryDirectory() as folder,
         an_s3_server(Path(folder) / "s3", "shop") as server,
         an_s3_proxy(server.endpoint) as proxy,
     ):
         os.environ |= server.environment(AWS_ENDPOINT_URL_S3=proxy.endpoint)
-        publishing(Path(folder), n_pictures, proxy)
+        publishing(Path(folder), n_images, proxy)
         sharing(n_shared, proxy)
 
 
@@ -49,7 +49,7 @@ def publishing(folder: Path, n: int, proxy: S3Proxy) -> None:
         "rclone copy --checksum": lambda: copy(project.folder / "results", proxy.endpoint, "--checksum"),
     }
     size = sum(path.stat().st_size for path in (project.folder / "results").rglob("*") if path.is_file())
-    print(f"{n:,} pictures, {size / 1e6:.1f} MB with manifest, contact sheet and so on\n")
+    print(f"{n:,} images, {size / 1e6:.1f} MB with manifest, contact sheet and so on\n")
     print("| | requests | MB sent | MB fetched | CPU s | s |\n|---|---|---|---|---|---|")
     for what in ("first", "nothing changed", "one row edited"):
         if what == "one row edited":
@@ -68,7 +68,7 @@ def copy(folder: Path, endpoint: str, *options: str) -> None:
 
 
 def sharing(n: int, proxy: S3Proxy) -> None:
-    """Put pictures into a team's store, look for some that are not there, and fetch them all."""
+    """Put images into a team's store, look for some that are not there, and fetch them all."""
     from concurrent.futures import ThreadPoolExecutor
 
     import numpy as np
@@ -76,29 +76,29 @@ def sharing(n: int, proxy: S3Proxy) -> None:
 
     from imagemake.config.remotes import SharedStore
     from imagemake.core.recipe import Recipe
-    from imagemake.store.store import Held
-    from imagemake.store.team.note import Note
-    from imagemake.store.team.remote_store import open_team_store
+    from imagemake.store.store import StoredFile
+    from imagemake.store.team.origin_record import Note
+    from imagemake.store.team.team_store import open_team_store
 
     noise = np.random.default_rng(1)
-    pictures = []
+    images = []
     for number in range(n):
         recipe, buffer = Recipe("openai", "gpt-image-2", f"Photo of product {number}", 0), io.BytesIO()
         Image.fromarray(noise.integers(0, 256, (185, 185, 3), np.uint8)).save(buffer, "PNG", compress_level=1)
-        held = Held(recipe.key(), hashlib.sha256(buffer.getvalue()).hexdigest(), "png")
-        pictures.append((buffer.getvalue(), Note(held, buffer.tell()), recipe.as_dict()))
+        stored = StoredFile(recipe.key(), hashlib.sha256(buffer.getvalue()).hexdigest(), "png")
+        images.append((buffer.getvalue(), Note(stored, buffer.tell()), recipe.as_dict()))
     team = open_team_store(SharedStore(remote="s3://shop/team"), print)
     assert team is not None
-    keys = [note.held.key for _, note, _ in pictures]
+    keys = [note.stored.key for _, note, _ in images]
     pool = ThreadPoolExecutor(team.parallel)
 
     def all_of(do: Callable[..., object], *columns: object) -> None:
         assert all(pool.map(do, *columns))
 
-    print(f"{n:,} pictures of {len(pictures[0][0]) / 1e3:.0f} KB, 16 at once\n")
+    print(f"{n:,} images of {len(images[0][0]) / 1e3:.0f} KB, 16 at once\n")
     print("| | requests | MB sent | MB fetched | CPU s | s |\n|---|---|---|---|---|---|")
     row("ask for keys that nobody has", proxy, lambda: all_of(lambda key: team.fetch(key) is None, keys))
-    row("put", proxy, lambda: all_of(lambda one: team.put(*one), pictures))
+    row("put", proxy, lambda: all_of(lambda one: team.put(*one), images))
     row("fetch", proxy, lambda: all_of(team.fetch, keys))
     row("a plan asks for 100 keys", proxy, lambda: team.known(keys[:100]))
     row(f"a plan asks for {n:,} keys, by a listing", proxy, lambda: team.known(keys))

@@ -1,6 +1,6 @@
-"""What several files of a picture cost against one, what a sheet costs, and what sidecars do.
+"""What several files of an image cost against one, what a sheet costs, and what sidecars do.
 
-``python bench/outputs.py [PICTURES] [EDGE_PX] [SIDECARS]``: CPU time of this process, so that other work on the machine
+``python bench/outputs.py [IMAGES] [EDGE_PX] [SIDECARS]``: CPU time of this process, so that other work on the machine
 counts little. "Apart" finishes each output by itself, as three campaigns would.
 """
 
@@ -26,8 +26,8 @@ from imagemake.plugins.steps import step_class
 from imagemake.release.manifest.sidecars import write_sidecars
 from imagemake.release.manifest.tables import Entry, OutputFile, write_manifest
 from imagemake.release.sheets.draw import Member, draw_sheet, fitted
-from imagemake.stages.postprocess.branches import Branch, finish_all
-from imagemake.stages.postprocess.encode import encode, finish, opened
+from imagemake.stages.postprocess.branches import Branch, postprocess_all
+from imagemake.stages.postprocess.encode import encode, opened, postprocess
 
 COMMON: list[dict[str, Any]] = [{"crop": {"ratio": "1:1"}}, {"color": {"auto_levels_clip_percent": 0.5}}]
 THREE = {
@@ -72,19 +72,19 @@ def a_photograph(edge_px: int) -> bytes:
     return encode(Image.fromarray(noisy), Output(format="png"))
 
 
-def bench_outputs(n_pictures: int, edge_px: int) -> None:
+def bench_outputs(n_images: int, edge_px: int) -> None:
     """Measure one output against three."""
     data = a_photograph(edge_px)
     branches = branches_of(THREE)
     # The median of single outputs in turn: what each would cost in a campaign of its own.
     alone = {
-        label: cpu_ms(lambda one=one: finish(data, one.steps, one.output), n_pictures)
+        label: cpu_ms(lambda one=one: postprocess(data, one.steps, one.output), n_images)
         for label, one in branches.items()
     }
     common = branches["print"].steps
-    shared = cpu_ms(lambda: functools.reduce(lambda image, step: step.apply(image), common, opened(data)), n_pictures)
-    together = cpu_ms(lambda: finish_all(data, branches), n_pictures)
-    print(f"{edge_px} px, ms of CPU a picture, median of {n_pictures}")
+    shared = cpu_ms(lambda: functools.reduce(lambda image, step: step.apply(image), common, opened(data)), n_images)
+    together = cpu_ms(lambda: postprocess_all(data, branches), n_images)
+    print(f"{edge_px} px, ms of CPU per image, median of {n_images}")
     print(f"  decoding and the common steps: {shared:.0f}")
     print("  alone: " + ", ".join(f"{label} {ms:.0f}" for label, ms in alone.items()))
     print(
@@ -93,17 +93,17 @@ def bench_outputs(n_pictures: int, edge_px: int) -> None:
     )
 
 
-def bench_sheet(n_pictures: int) -> None:
+def bench_sheet(n_images: int) -> None:
     """Measure a sheet of a hundred cells."""
     sheet = Sheet(cell_width_px=200, cell_height_px=200, gap_px=8, background="#ffffff", caption="{name}")
     image = Image.fromarray(np.random.default_rng(3).integers(0, 255, (25, 25, 3), dtype=np.uint8))
     data = encode(image.resize((800, 800), Image.Resampling.BICUBIC), Output(format="jpeg"))
 
     def draw() -> None:
-        members = (Member(fitted(data, sheet), f"picture {n}") for n in range(100))
+        members = (Member(fitted(data, sheet), f"image {n}") for n in range(100))
         encode(draw_sheet(members, 100, sheet)[0], Output(format="png"))
 
-    print(f"sheet of 100 pictures of 800 px: {cpu_ms(draw, max(3, n_pictures // 5)):.0f} ms of CPU")
+    print(f"sheet of 100 images of 800 px: {cpu_ms(draw, max(3, n_images // 5)):.0f} ms of CPU")
 
 
 def entries_of(n: int) -> list[Entry]:
@@ -149,11 +149,11 @@ def bench_sidecars(n: int) -> None:
 
 def main() -> None:
     """Measure all of it."""
-    n_pictures, edge_px, n_sidecars = (
+    n_images, edge_px, n_sidecars = (
         int(number) for number in (*sys.argv[1:], *("15", "1024", "10000")[len(sys.argv) - 1 :])
     )
-    bench_outputs(n_pictures, edge_px)
-    bench_sheet(n_pictures)
+    bench_outputs(n_images, edge_px)
+    bench_sheet(n_images)
     bench_sidecars(n_sidecars)
 
 

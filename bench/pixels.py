@@ -1,6 +1,6 @@
-"""What each step on a picture of 1024x1024 costs on one core, beside the plain library call for the same.
+"""What each step on an image of 1024x1024 costs on one core, beside the plain library call for the same.
 
-Run it with ``python bench/pixels.py``. The pictures are drawn here, so that everybody measures the same ones: a
+Run it with ``python bench/pixels.py``. The images are drawn here, so that everybody measures the same ones: a
 photograph-like one (smooth shapes and grain) and a flat product drawing on white.
 """
 
@@ -18,11 +18,11 @@ import imagehash
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from imagemake.images.picture import Picture, open_picture
+from imagemake.images.decoded import DecodedImage, decode_image
 from imagemake.images.thumbnail import thumbnail
 from imagemake.plugins.measures import BUILT_IN, measure_class
 from imagemake.plugins.steps import step_class
-from imagemake.stages.postprocess.encode import encode, finish
+from imagemake.stages.postprocess.encode import encode, postprocess
 
 SIDE_PX = 1024
 REPEATS = 7
@@ -30,7 +30,7 @@ REPEATS = 7
 
 @dataclass(frozen=True)
 class Output:
-    """How to write a finished picture."""
+    """How to write a finished image."""
 
     format: Literal["jpeg", "png", "webp"]
     quality: int = 90
@@ -97,9 +97,9 @@ def decoded(data: bytes) -> None:
     Image.open(BytesIO(data)).load()
 
 
-def fresh(picture: Picture) -> Picture:
-    """Return the picture with no view made yet."""
-    return Picture(picture.image, file_format="png", mode="RGB", frames=1, size_bytes=1, has_alpha=False)
+def fresh(image: DecodedImage) -> DecodedImage:
+    """Return the image with no view made yet."""
+    return DecodedImage(image.pil, file_format="png", mode="RGB", frames=1, size_bytes=1, has_alpha=False)
 
 
 def bench_opening(image: Image.Image) -> float:
@@ -108,13 +108,13 @@ def bench_opening(image: Image.Image) -> float:
     for name in ("WEBP", "JPEG", "PNG"):
         data = as_provided(image, name)
         title = f"open {name}, {len(data) // 1000} KB"
-        open_ms = row(title, partial(open_picture, data), partial(decoded, data), "Image.open().load()")
+        open_ms = row(title, partial(decode_image, data), partial(decoded, data), "Image.open().load()")
     return open_ms
 
 
 def bench_measures(image: Image.Image, open_ms: float) -> None:
-    """Measure the measures, each alone with its views, and all on one picture."""
-    picture = open_picture(as_provided(image, "PNG"))
+    """Measure the measures, each alone with its views, and all on one image."""
+    decoded_image = decode_image(as_provided(image, "PNG"))
     # No package ships what `prompt` reads by.
     measures = {name: measure_class(name)(measure_class(name).Settings()) for name in BUILT_IN if name != "prompt"}
     plain: dict[str, tuple[Callable[[], object], str]] = {
@@ -124,10 +124,10 @@ def bench_measures(image: Image.Image, open_ms: float) -> None:
     }
     for name, measure in measures.items():
         call, what = plain.get(name, (None, ""))
-        row(f"measure {name}, alone", lambda measure=measure: measure.read(fresh(picture)), call, what)  # type: ignore[misc]
+        row(f"measure {name}, alone", lambda measure=measure: measure.read(fresh(decoded_image)), call, what)  # type: ignore[misc]
 
     def all_measures() -> None:
-        shared = fresh(picture)
+        shared = fresh(decoded_image)
         for measure in measures.values():
             measure.read(shared)
 
@@ -158,7 +158,7 @@ def bench_steps(image: Image.Image) -> None:
 
 
 def bench_encoding(image: Image.Image) -> None:
-    """Measure writing: finished pictures, thumbnails, and the whole way."""
+    """Measure writing: finished images, thumbnails, and the whole way."""
     for output in (Output("jpeg"), Output("webp"), Output("png")):
         plain = partial(saved, image, output.format.upper(), None if output.format == "png" else 90)
         title = f"encode {output.format}, {len(encode(image, output)) // 1000} KB"
@@ -170,7 +170,7 @@ def bench_encoding(image: Image.Image) -> None:
         "resize(LANCZOS), save()",
     )
     crop = step_class("crop")(step_class("crop").Settings(ratio="4:5"))
-    row("finish PNG: crop, JPEG", partial(finish, as_provided(image, "PNG"), [crop], Output("jpeg")))
+    row("postprocess PNG: crop, JPEG", partial(postprocess, as_provided(image, "PNG"), [crop], Output("jpeg")))
 
 
 def main() -> None:

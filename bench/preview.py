@@ -1,9 +1,9 @@
-"""How long the preview provider takes for a picture, by size: one core, drawing and encoding, meshes already cut.
+"""How long the preview provider takes for an image, by size: one core, drawing and encoding, meshes already cut.
 
-    python bench/preview.py [--pictures 40]
+    python bench/preview.py [--images 40]
 
-Prints the median and the fastest, in milliseconds, and the mean size of the PNG. A first pass over the same pictures
-warms up; a picture of each product of the example catalog is in it. The drawings are thus those of a campaign.
+Prints the median and the fastest, in milliseconds, and the mean size of the PNG. A first pass over the same images
+warms up; an image of each product of the example catalog is in it. The drawings are thus those of a campaign.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ PROMPT = "Product photo of {product} on a white background, {angle}, {color}, hi
 SIZES = ("64x64", "256x256", "512x512", "1024x1024", "1536x1024", "2048x2048")
 
 
-def recipes(size: str, pictures: int) -> list[Recipe]:
-    """Take pictures evenly out of the example catalog."""
+def recipes(size: str, images: int) -> list[Recipe]:
+    """Take images evenly out of the example catalog."""
     rows = read_catalog(CATALOG)
-    chosen = [rows[index * len(rows) // pictures] for index in range(pictures)]
+    chosen = [rows[index * len(rows) // images] for index in range(images)]
     return [
         Recipe("preview", "preview-1", PROMPT.format(**row.values), seed, {"size": size})
         for seed, row in enumerate(chosen)
@@ -41,7 +41,7 @@ async def milliseconds(wanted: list[Recipe]) -> tuple[list[float], list[int]]:
         start = time.perf_counter()
         answer = await provider.generate(recipe)
         times_ms.append((time.perf_counter() - start) * 1000)
-        sizes.append(len(answer.picture))
+        sizes.append(len(answer.image))
     return times_ms, sizes
 
 
@@ -51,11 +51,11 @@ def main() -> None:
 
     cv2.setNumThreads(1)
     parser = argparse.ArgumentParser(description="Time the preview provider.")
-    parser.add_argument("--pictures", type=int, default=40, help="pictures a size")
-    pictures = parser.parse_args().pictures
+    parser.add_argument("--images", type=int, default=40, help="images a size")
+    images = parser.parse_args().images
     print(f"{'size':>10} {'median ms':>10} {'fastest ms':>11} {'PNG kB':>8}")
     for size in SIZES:
-        wanted = recipes(size, pictures)
+        wanted = recipes(size, images)
         asyncio.run(milliseconds(wanted))
         times_ms, sizes = asyncio.run(milliseconds(wanted))
         median_ms, mean_kb = statistics.median(times_ms), statistics.mean(sizes) / 1000

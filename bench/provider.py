@@ -31,7 +31,7 @@ TROUBLE = (
 
 
 def project_of(root: str, server: FakeOpenAI, n: int, in_flight: int, images_per_min: float | None) -> Project:
-    """Make a project of small pictures, each with a prompt of its own."""
+    """Make a project of small images, each with a prompt of its own."""
     limits = {"in_flight": in_flight, "first_wait_s": 0.5, "longest_wait_s": 5.0}
     return Project(
         Path(root) / "project",
@@ -116,16 +116,16 @@ def main() -> None:
     """Run the parts that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", nargs="*", choices=["soak", "throughput", []], help="default: all")
-    parser.add_argument("--pictures", type=int, help="default: 1000 for soak, 300 for throughput")
+    parser.add_argument("--images", type=int, help="default: 1000 for soak, 300 for throughput")
     parser.add_argument("--in-flight", type=int, default=32, help="calls at once; default: 32")
     parser.add_argument("--images-per-min", type=int, help="default: 3000 for soak, 600 for throughput")
     options = parser.parse_args()
     parts = options.part or ["soak", "throughput"]
     holds = True
     if "soak" in parts:
-        holds = soak(options.pictures or 1000, options.in_flight, options.images_per_min or 3000)
+        holds = soak(options.images or 1000, options.in_flight, options.images_per_min or 3000)
     if "throughput" in parts:
-        throughput(options.pictures or 300, options.in_flight, options.images_per_min or 600)
+        throughput(options.images or 300, options.in_flight, options.images_per_min or 600)
     sys.exit(0 if holds else 1)
 
 

@@ -1,6 +1,6 @@
-"""`imagemake review` with many pictures in the queue: its start, and milliseconds a page and a decision.
+"""`imagemake review` with many images in the queue: its start, and milliseconds a page and a decision.
 
-python bench/review.py --pictures 10000
+python bench/review.py --images 10000
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ COLORS = ("red", "teal", "gold", "black")
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pictures", type=int, default=10_000)
+    parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--repeat", type=int, default=30)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        made = {(f"product {n:06}", COLORS[n % 4]): DOUBTFUL for n in range(options.pictures)}
+        made = {(f"product {n:06}", COLORS[n % 4]): DOUBTFUL for n in range(options.images)}
         keys = list(ReviewProject(Path(folder) / "project", made).keys.values())
         start = time.perf_counter()
         command = [sys.executable, "-c", "from imagemake.cli.main import main; main()", "review", "--no-browser"]
@@ -57,7 +57,7 @@ def _measure(keys: list[str], start: float, repeat: int) -> None:
             break
         except httpx2.TransportError:
             time.sleep(0.02)
-    print(f"{len(keys):,} pictures\n| | ms, median | ms, most |\n|---|---|---|")
+    print(f"{len(keys):,} images\n| | ms, median | ms, most |\n|---|---|---|")
     print(f"| start to first page | {1000 * (time.perf_counter() - start):.0f} | |")
     token = re.search(r'data-form-token="(\w+)"', page)
     assert token
@@ -67,7 +67,7 @@ def _measure(keys: list[str], start: float, repeat: int) -> None:
         "list, a page": lambda n: client.get(f"/?page={1 + n}"),
         "list, searched": lambda n: client.get(f"/?q=product+{n}"),
         "list, by value": lambda n: client.get(f"/?value=color%3D{COLORS[n % 4]}"),
-        "a picture's page": lambda n: client.get(f"/picture/{keys[middle + n]}?tab=review"),
+        "an image's page": lambda n: client.get(f"/image/{keys[middle + n]}?tab=review"),
         "a thumbnail, made": lambda n: client.get(_sources(page, "thumbnails")[n]),
         "a thumbnail, kept": lambda n: client.get(_sources(page, "thumbnails")[n]),
         "a decision": lambda n: client.post(

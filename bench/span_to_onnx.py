@@ -25,7 +25,7 @@ from PIL import Image
 
 HALF_PRECISION = 0x01306B47  # ncnn's mark before numbers of 16 bits
 OPERATIONS = {"0": "Add", "1": "Sub", "2": "Mul"}
-PHOTOGRAPH = Path(__file__).parents[1] / "tests" / "pictures" / "astronaut.jpg"
+PHOTOGRAPH = Path(__file__).parents[1] / "tests" / "images" / "astronaut.jpg"
 SIDES_PX = (64, 128, 192, 256, 320, 512)
 
 
@@ -146,8 +146,8 @@ def compare(layers: Path, numbers: Path, model: Path) -> None:
     net.load_model(str(numbers))
 
     for side_px in SIDES_PX:
-        with Image.open(PHOTOGRAPH) as picture:
-            pixels = np.asarray(picture.convert("RGB").resize((side_px, side_px)), dtype=np.float32) / 255
+        with Image.open(PHOTOGRAPH) as image:
+            pixels = np.asarray(image.convert("RGB").resize((side_px, side_px)), dtype=np.float32) / 255
         blob = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
         of_opencv = cv2.dnn.readNetFromONNX(str(model), cv2.dnn.ENGINE_CLASSIC)
 

@@ -1,10 +1,10 @@
-"""What post-processing steps cost: ms of CPU a picture and core, and peak memory.
+"""What post-processing steps cost: ms of CPU per image and core, and peak memory.
 
     python bench/steps.py            ms on 1024x1024, beside the plain library call that does the same, and beside
                                      decoding a PNG and encoding a JPEG
-    python bench/steps.py memory     peak memory of a process that takes one picture of 3840x2160 through a step
+    python bench/steps.py memory     peak memory of a process that takes one image of 3840x2160 through a step
 
-CPU time, so that others on the machine count little; the picture is a photograph of the tests, enlarged.
+CPU time, so that others on the machine count little; the image is a photograph of the tests, enlarged.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 from imagemake.config.outputs import Output
-from imagemake.images.picture import open_picture
+from imagemake.images.decoded import decode_image
 from imagemake.plugins.steps import step_class
 from imagemake.stages.postprocess.encode import encode
 
 ROOT = Path(__file__).resolve().parents[1]
-PHOTOGRAPH = ROOT / "tests" / "pictures" / "astronaut.jpg"
+PHOTOGRAPH = ROOT / "tests" / "images" / "astronaut.jpg"
 LOGO = "docs/contact-sheet.png"
 LARGE_PX = (3840, 2160)
 AT_LEAST_S = 0.4
@@ -37,7 +37,7 @@ Plain = Callable[[Image.Image], Any]
 
 
 def unsharp(image: Image.Image) -> Any:
-    """OpenCV's way to the same picture."""
+    """OpenCV's way to the same image."""
     array = np.asarray(image)
     return cv2.addWeighted(array, 1.6, cv2.GaussianBlur(array, (0, 0), 1.0), -0.6, 0)
 
@@ -95,7 +95,7 @@ def times() -> None:
     """Print ms of CPU of each step."""
     photograph = Image.open(PHOTOGRAPH).convert("RGB").resize((1024, 1024), Image.Resampling.LANCZOS)
     png = saved(photograph)
-    decode = ms(lambda: open_picture(png))
+    decode = ms(lambda: decode_image(png))
     writing = {
         name: ms(lambda name=name: encode(photograph, Output(format=name))) for name in ("jpeg", "png", "webp", "avif")
     }
@@ -127,17 +127,17 @@ def memory() -> None:
 
 
 def one(label: str) -> None:
-    """Take one large picture from file to file through a step, and print this process's peak memory in MB."""
+    """Take one large image from file to file through a step, and print this process's peak memory in MB."""
     large = saved(Image.open(PHOTOGRAPH).convert("RGB").resize(LARGE_PX))
     base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    image = open_picture(large).image
+    image = decode_image(large).pil
     if label in STEPS:
         name, settings, _ = STEPS[label]
         kind = step_class(name)
         image = kind(kind.Settings.model_validate(settings)).apply(image)
     encode(image, Output())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"{peak / 1000:,.0f} (before the picture: {base / 1000:,.0f})")
+    print(f"{peak / 1000:,.0f} (before the image: {base / 1000:,.0f})")
 
 
 def saved(image: Image.Image) -> bytes:

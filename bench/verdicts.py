@@ -1,6 +1,6 @@
-"""What verdicts of 100,000 pictures cost, with one range for all pictures and with ranges for groups and models.
+"""What verdicts of 100,000 images cost, with one range for all images and with ranges for groups and models.
 
-Run it with ``python bench/verdicts.py``; it reads no picture, and prints seconds of processor time and their ratio.
+Run it with ``python bench/verdicts.py``; it reads no image, and prints seconds of processor time and their ratio.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import time
 
 from imagemake.config.checks import Check, Checks, Limit, Override, over_defaults
 from imagemake.stages.validate.compare import values_of
-from imagemake.stages.validate.expected import Wanted
+from imagemake.stages.validate.expected import Expected
 from imagemake.stages.validate.verdict import judge
 from imagemake.store.items import Measured
 
-PICTURES = 100_000
+IMAGES = 100_000
 CATEGORIES, MODELS = [f"category {number}" for number in range(50)], ["flux", "gpt-image-2"]
 MEASURED: Measured = {
     "file@1": {"format": "png", "width_px": 1024, "height_px": 1024, "has_alpha": False},
@@ -23,12 +23,12 @@ MEASURED: Measured = {
 
 
 def seconds(checks: Checks) -> float:
-    """Return the processor time of comparing and judging all pictures."""
+    """Return the processor time of comparing and judging all images."""
     start = time.process_time()
-    for number in range(PICTURES):
+    for number in range(IMAGES):
         variables = {"category": CATEGORIES[number % 50], "sku": str(number)}
         of_request = checks.of(variables, MODELS[number % 2])
-        values = values_of(MEASURED, of_request, Wanted("a mug", variables))
+        values = values_of(MEASURED, of_request, Expected("a mug", variables))
         judge(values, {}, of_request, formats=("png",), size_as_requested=True)
     return time.process_time() - start
 

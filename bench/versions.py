@@ -1,11 +1,11 @@
-"""What DVC takes for a store: first time, nothing changed, one picture more, push, pull; in time and in room on disk.
+"""What DVC takes for a store: first time, nothing changed, one image more, push, pull; in time and in room on disk.
 
-    PYTHONPATH=tests python bench/versions.py --pictures 10000 --kb 100
-    PYTHONPATH=tests python bench/versions.py --pictures 100000 --kb 2 --link hardlink
+    PYTHONPATH=tests python bench/versions.py --images 10000 --kb 100
+    PYTHONPATH=tests python bench/versions.py --images 100000 --kb 2 --link hardlink
 
 The store is tracked as `imagemake track` does it: one folder, by its own .dvc file, hard links where `--link` says so.
-The server is rclone on the same machine and disk. `one more` adds one picture; `push one more` and `pull one more` then
-move it. Random bytes stand for pictures: nothing here looks into them.
+The server is rclone on the same machine and disk. `one more` adds one image; `push one more` and `pull one more` then
+move it. Random bytes stand for images: nothing here looks into them.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ LINKS = {"hardlink": "hardlink,copy", "copy": "copy"}
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=10_000)
+    parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--kb", type=int, default=100, help="size of each, in 1,000 bytes")
     parser.add_argument("--link", choices=LINKS, default="hardlink")
     parser.add_argument("--no-push", action="store_true", help="only what happens on this disk")
     options = parser.parse_args()
-    print(f"{options.pictures:,} pictures of {options.kb} KB, cache.type {LINKS[options.link]}", flush=True)
+    print(f"{options.images:,} images of {options.kb} KB, cache.type {LINKS[options.link]}", flush=True)
     with tempfile.TemporaryDirectory() as folder, an_s3_server(Path(folder) / "s3", "team") as s3:
         root = Path(folder) / "ann"
         environment = {**os.environ, **s3.environment(AWS_CONFIG_FILE=f"{folder}/none"), **_person()}
         _begin(root, options.link, environment)
-        for number in range(options.pictures):
+        for number in range(options.images):
             _write(root, number, options.kb)
         print(f"{'store alone':<14} {'':>8} {'':>8} {_mb(root):>9,.0f} MB on disk", flush=True)
         _timed("first add", root, environment, "dvc", "add", "-q", "store")
@@ -61,7 +61,7 @@ def main() -> None:
             _timed("push", root, environment, "dvc", "push", "-q")
             _run(Path(folder), environment, "git", "clone", "-q", "ann", "ben")
             _timed("pull", root.with_name("ben"), environment, "dvc", "pull", "-q")
-        _write(root, options.pictures, options.kb)
+        _write(root, options.images, options.kb)
         _timed("one more", root, environment, "dvc", "add", "-q", "store")
         _commit(root, environment)
         if not options.no_push:

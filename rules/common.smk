@@ -9,10 +9,10 @@ from snakemake.resources import Resource
 
 from imagemake.config.campaign import load_campaign
 from imagemake.workflow.process import package_folder, use_this_python
-from imagemake.plan.call_modes import door_of_batch
+from imagemake.plan.call_modes import call_mode_of_batch
 from imagemake.workflow.planner import Planner
 from imagemake.core.problems import exit_on_mistakes
-from imagemake.config.job_settings import sections_json
+from imagemake.config.job_settings import job_settings_json
 
 use_this_python()
 # In a conda environment of a stage, this package is not installed. Strict mode is what a prefix of our own replaces.
@@ -32,34 +32,36 @@ for name, most in (
 
 
 wildcard_constraints:
-    batch=r"(generate|validate|finish)-[0-9a-f]{16}",
+    batch=r"(generate|validate|postprocess)-[0-9a-f]{16}",
     run=r"[0-9a-f]{16}",
     round=r"[0-9]+",
-    picture=r"[^/]+",
+    image=r"[^/]+",
 
 
-def sections(*names):
+def settings_of(*names):
     """Some sections of the campaign as a parameter: by a function, since in a text Snakemake would read `{name}` as a wildcard."""
-    text = sections_json(CAMPAIGN, *names)
+    text = job_settings_json(CAMPAIGN, *names)
     return lambda wildcards: text
 
 
 def api_calls_of(wildcards, input):
     """Half of what is allowed, so that one job starts while another one still waits for its last answers; none for a job
-    that buys or collects a batch, which makes no picture by a call of its own."""
-    door, n_items = door_of_batch(Path(input.batch), CAMPAIGN)
-    return 0 if door.in_batches else min(n_items, -(-CAMPAIGN.limits.in_flight // 2))
+    that buys or collects a batch, which makes no image by a call of its own."""
+    call_mode, n_items = call_mode_of_batch(Path(input.batch), CAMPAIGN)
+    return (
+        0 if call_mode.in_batches else min(n_items, -(-CAMPAIGN.limits.in_flight // 2))
+    )
 
 
 def batches_of(wildcards, input):
-    door, n_items = door_of_batch(Path(input.batch), CAMPAIGN)
-    return 1 if door.in_batches else 0
+    call_mode, n_items = call_mode_of_batch(Path(input.batch), CAMPAIGN)
+    return 1 if call_mode.in_batches else 0
 
 
 def threads_of(wildcards, input):
     """Waiting for answers is no work: such a job takes tokens, not a core. A cluster profile gives it one."""
-    door, n_items = door_of_batch(Path(input.batch), CAMPAIGN)
-    return 0 if door.paid else 1
+    call_mode, n_items = call_mode_of_batch(Path(input.batch), CAMPAIGN)
+    return 0 if call_mode.paid else 1
 
 
 def plan_of(scope):
@@ -67,22 +69,24 @@ def plan_of(scope):
     return lambda wildcards: PLANNER.plan(scope.format(**wildcards)).inputs
 
 
-def finished_of(scope):
+def postprocessed_of(scope):
     """The finished tables of a scope's first round, which are known at once."""
 
     def tables(wildcards):
         plan = PLANNER.plan(scope.format(**wildcards))
-        return expand("work/finished/{batch}.jsonl", batch=plan.batches)
+        return expand("work/postprocessed/{batch}.jsonl", batch=plan.batches)
 
     return tables
 
 
-def finished_later_of(scope):
+def postprocessed_later_of(scope):
     """The finished tables of the later rounds."""
 
     def tables(wildcards):
         plan = PLANNER.plan(scope.format(**wildcards))
-        return expand("work/finished/{batch}.jsonl", batch=list(later_batches(plan)))
+        return expand(
+            "work/postprocessed/{batch}.jsonl", batch=list(later_batches(plan))
+        )
 
     return tables
 
@@ -99,7 +103,7 @@ def later_batches(plan):
 
 
 def makes_verdicts(batch):
-    return not batch.startswith("finish-")
+    return not batch.startswith("postprocess-")
 
 
 def validated_before(wildcards):
@@ -117,8 +121,8 @@ def validated_before(wildcards):
     )
 
 
-def pictures_of(wildcards):
-    """The table that tells where a batch's raw pictures are: the batch itself where they are all in the store."""
+def images_of(wildcards):
+    """The table that tells where a batch's raw images are: the batch itself where they are all in the store."""
     folder = "generated" if wildcards.batch.startswith("generate-") else "batches"
     return f"work/{folder}/{wildcards.batch}.jsonl"
 

@@ -1,8 +1,8 @@
 """
-From a batch of requests to pictures in the store. The only rule that spends money.
+From a batch of requests to images in the store. The only rule that spends money.
 
 NEEDS  work/batches/{batch}.jsonl     requests, one a line
-MAKES  work/generated/{batch}.jsonl   one outcome a request; the pictures themselves are in the store
+MAKES  work/generated/{batch}.jsonl   one outcome a request; the images themselves are in the store
 """
 
 
@@ -20,7 +20,7 @@ rule generate:
         api_calls=api_calls_of,
         batches=batches_of,
     params:
-        settings=sections(
+        settings=settings_of(
             "campaign",
             "model",
             "more_models",

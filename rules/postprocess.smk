@@ -1,8 +1,8 @@
 """
-From good pictures to finished ones, in the store under the digest of picture and steps.
+From good images to finished ones, in the store under the digest of image and steps.
 
-NEEDS  work/validated/{batch}.jsonl   pictures with measures
-MAKES  work/finished/{batch}.jsonl    the same with the finished picture, or why there is none
+NEEDS  work/validated/{batch}.jsonl   images with measures
+MAKES  work/postprocessed/{batch}.jsonl    the same with the finished image, or why there is none
 """
 
 
@@ -10,13 +10,13 @@ rule postprocess:
     input:
         verdicts=verdicts_of,
     output:
-        finished="work/finished/{batch}.jsonl",
+        finished="work/postprocessed/{batch}.jsonl",
     log:
         "logs/postprocess/{batch}.log",
     conda:
         "../envs/postprocess.yaml"
     params:
-        settings=sections("campaign", "validation", "postprocess", "alerts"),
+        settings=settings_of("campaign", "validation", "postprocess", "alerts"),
     shell:
         r"""
         python scripts/postprocess.py --settings {params.settings:q} \

@@ -1,5 +1,5 @@
 """
-What is handed over: the finished pictures under their names, with manifest, metrics and contact sheet.
+What is handed over: the finished images under their names, with manifest, metrics and contact sheet.
 
 NEEDS  the plan, and every finished table
 MAKES  results/, results/pilot/, results/small/       images/ and sheets/ are filled too, but declared by nobody: their files come and go by name
@@ -9,8 +9,8 @@ MAKES  results/, results/pilot/, results/small/       images/ and sheets/ are fi
 rule release:
     input:
         plan=plan_of("all"),
-        tables=finished_of("all"),
-        later=finished_later_of("all"),
+        tables=postprocessed_of("all"),
+        later=postprocessed_later_of("all"),
     output:
         manifest="results/manifest.csv",
         parquet="results/manifest.parquet",
@@ -29,8 +29,8 @@ rule release:
 use rule release as release_pilot with:
     input:
         plan=plan_of("pilot"),
-        tables=finished_of("pilot"),
-        later=finished_later_of("pilot"),
+        tables=postprocessed_of("pilot"),
+        later=postprocessed_later_of("pilot"),
     output:
         manifest="results/pilot/manifest.csv",
         parquet="results/pilot/manifest.parquet",
@@ -45,8 +45,8 @@ use rule release as release_pilot with:
 use rule release as release_small with:
     input:
         plan=plan_of("small"),
-        tables=finished_of("small"),
-        later=finished_later_of("small"),
+        tables=postprocessed_of("small"),
+        later=postprocessed_later_of("small"),
     output:
         manifest="results/small/manifest.csv",
         parquet="results/small/manifest.parquet",
@@ -60,14 +60,14 @@ use rule release as release_small with:
 
 rule image:
     input:
-        plan=plan_of("image/{picture}"),
-        tables=finished_of("image/{picture}"),
-        later=finished_later_of("image/{picture}"),
+        plan=plan_of("image/{image}"),
+        tables=postprocessed_of("image/{image}"),
+        later=postprocessed_later_of("image/{image}"),
     output:
-        "results/images/{picture}",
+        "results/images/{image}",
     log:
-        "logs/image/{picture}.log",
+        "logs/image/{image}.log",
     conda:
         "../envs/release.yaml"
     shell:
-        "python scripts/image.py --plan {input.plan:q} --picture {output:q} 2>&1 | tee {log:q} >&2"
+        "python scripts/image.py --plan {input.plan:q} --image {output:q} 2>&1 | tee {log:q} >&2"

@@ -1,10 +1,10 @@
-"""Door to `imagemake.stages.generate.job`: a batch's pictures, into the store."""
+"""Entry point of `imagemake.stages.generate.job`: a batch's images, into the store."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from imagemake.config.job_settings import Sections
+from imagemake.config.job_settings import JobSettings
 from imagemake.stages.generate.calls import StoppedError, ToldToStopError
 from imagemake.stages.generate.job import generate_for_job
 from imagemake.store.items import read_table, write_table
@@ -24,12 +24,12 @@ def main() -> None:
     parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
     parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
     options = parser.parse_args()
-    sections = Sections.model_validate_json(options.settings)
-    alarm = Alarm(sections.alerts, sections.campaign, options.work)
+    job_settings = JobSettings.model_validate_json(options.settings)
+    alarm = Alarm(job_settings.alerts, job_settings.campaign, options.work)
     try:
         items = generate_for_job(
             read_table(options.batch),
-            sections,
+            job_settings,
             job=options.batch.stem,
             calls=options.calls,
             store=options.store,

@@ -1,10 +1,10 @@
-"""Door to `imagemake.release.writer`: one finished picture under its name."""
+"""Entry point of `imagemake.release.writer`: one finished image under its name."""
 
 import argparse
 from pathlib import Path
 
 from imagemake.core.problems import exit_on_mistakes
-from imagemake.plan.target import Order
+from imagemake.plan.target import Target
 from imagemake.release.writer import link_one
 from imagemake.store.store import Store
 
@@ -12,12 +12,12 @@ from imagemake.store.store import Store
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plan", type=Path, required=True, help="what is wanted, JSON")
-    parser.add_argument("--picture", type=Path, required=True, help="where the picture goes")
+    parser.add_argument("--image", type=Path, required=True, help="where the image goes")
     parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
     parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
     options = parser.parse_args()
     with exit_on_mistakes():
-        link_one(Order.read(options.plan), options.picture, Store(options.store), options.work)
+        link_one(Target.read(options.plan), options.image, Store(options.store), options.work)
 
 
 if __name__ == "__main__":

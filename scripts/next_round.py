@@ -1,4 +1,4 @@
-"""Door to `imagemake.workflow.next_round`: the batches of a run's next round."""
+"""Entry point of `imagemake.workflow.next_round`: the batches of a run's next round."""
 
 import argparse
 import sys

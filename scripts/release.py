@@ -1,10 +1,10 @@
-"""Door to `imagemake.release.writer`: pictures under their names, manifest, metrics and contact sheet."""
+"""Entry point of `imagemake.release.writer`: images under their names, manifest, metrics and contact sheet."""
 
 import argparse
 from pathlib import Path
 
 from imagemake.core.problems import exit_on_mistakes
-from imagemake.plan.target import Order
+from imagemake.plan.target import Target
 from imagemake.release.writer import Release
 from imagemake.store.store import Store
 from imagemake.workflow.alerts import Alarm
@@ -17,10 +17,10 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
     options = parser.parse_args()
     with exit_on_mistakes():
-        order = Order.read(options.plan)
-        words = Release(order, Store(options.store), options.work).write()
+        target = Target.read(options.plan)
+        words = Release(target, Store(options.store), options.work).write()
     print(words)
-    Alarm(order.campaign.alerts, order.campaign.campaign, options.work).tell("finished", words)
+    Alarm(target.campaign.alerts, target.campaign.campaign, options.work).tell("finished", words)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Door to `imagemake.stages.validate.job`: a batch's measures."""
+"""Entry point of `imagemake.stages.validate.job`: a batch's measures."""
 
 import argparse
 from pathlib import Path
 
-from imagemake.config.job_settings import Sections
+from imagemake.config.job_settings import JobSettings
 from imagemake.stages.validate.job import validate_apart
 from imagemake.store.items import read_table, write_table
 from imagemake.store.store import Store
@@ -11,13 +11,13 @@ from imagemake.store.store import Store
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pictures", type=Path, required=True, help="where the pictures are, JSON Lines")
+    parser.add_argument("--images", type=Path, required=True, help="where the images are, JSON Lines")
     parser.add_argument("--measures", type=Path, required=True, help="where the measures go, JSON Lines")
     parser.add_argument("--settings", required=True, help="the campaign's section validation")
     parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
     options = parser.parse_args()
-    validation = Sections.model_validate_json(options.settings).validation
-    items, store = read_table(options.pictures), Store(options.store)
+    validation = JobSettings.model_validate_json(options.settings).validation
+    items, store = read_table(options.images), Store(options.store)
     measured = validate_apart(items, validation.measures_needed(), store, validation.checks)
     write_table(options.measures, measured)
 

@@ -1,4 +1,4 @@
-"""Content credentials by the C2PA library itself, for tests: pictures that a provider signed, and its own reader."""
+"""Content credentials by the C2PA library itself, for tests: images that a provider signed, and its own reader."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def signed_by_provider(
     stamp: str | None = None,
     purpose: str | None = None,
 ) -> bytes:
-    """Sign a picture as a provider does that makes content credentials.
+    """Sign an image as a provider does that makes content credentials.
 
     Args:
-        data: The picture.
+        data: The image.
         mime: Its type.
         chain: PEM: the signer's certificate and its issuers'.
         key: The signer's private key, PEM, on P-256.
@@ -55,7 +55,7 @@ def signed_by_provider(
 
 
 def read(data: bytes, mime: str, root: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """Read a picture's credentials, trusting a root: how they stand, what the file itself claims, and all of it."""
+    """Read an image's credentials, trusting a root: how they stand, what the file itself claims, and all of it."""
     with (
         Context.from_dict({**OFFLINE, "trust": {"trust_anchors": root}}) as context,
         Reader(mime, io.BytesIO(data), context=context) as reader,

@@ -33,7 +33,7 @@ def an_entry(name: str = "MUG-001_red", **changes: Any) -> Entry:
     return Entry(**{**plain, **changes})
 
 
-def without_picture(name: str, verdict: str, **changes: Any) -> Entry:
+def without_image(name: str, verdict: str, **changes: Any) -> Entry:
     nothing = dict.fromkeys(
         ("file", "generated_at", "seconds", "cost_usd", "width_px", "height_px", "bytes", "raw_digest")
     )

@@ -6,4 +6,4 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
 REPOSITORY = TESTS.parent
-ASTRONAUT = TESTS / "pictures" / "astronaut.jpg"
+ASTRONAUT = TESTS / "images" / "astronaut.jpg"

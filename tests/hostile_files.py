@@ -1,4 +1,4 @@
-"""Files that providers should not send: each must end as a picture or as a reason, and as nothing else."""
+"""Files that providers should not send: each must end as an image or as a reason, and as nothing else."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import struct
 from functools import cache
 
 import numpy as np
-from picture_files import GRAY, PALETTE, RGB, chunk, png, profile, saved
+from image_files import GRAY, PALETTE, RGB, chunk, png, profile, saved
 from PIL import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF")
-# What of them holds no picture that can be read; from all others, one comes out.
+# What of them holds no image that can be read; from all others, one comes out.
 UNREADABLE = {
     "nothing",
     "palette of nothing",

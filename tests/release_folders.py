@@ -1,4 +1,4 @@
-"""Releases in folders, made without a build: entries with the pictures that they name."""
+"""Releases in folders, made without a build: entries with the images that they name."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from entries import an_entry
 from PIL import Image
 
 from imagemake.release.manifest.tables import Entry, write_manifest
-from imagemake.versions.diff.snapshot import Opener, Place
+from imagemake.versions.diff.snapshot import ImageSource, Opener
 from imagemake.versions.diff.table import read_table
 
 
-def a_picture(color: Any = "red", size: tuple[int, int] = (64, 48), form: str = "PNG", mode: str = "RGB") -> bytes:
+def an_image(color: Any = "red", size: tuple[int, int] = (64, 48), form: str = "PNG", mode: str = "RGB") -> bytes:
     file = BytesIO()
     Image.new(mode, size, color).save(file, form)
     return file.getvalue()
 
 
-def with_picture(name: str, data: bytes, **changes: Any) -> tuple[Entry, bytes]:
+def with_image(name: str, data: bytes, **changes: Any) -> tuple[Entry, bytes]:
     digest = hashlib.sha256(data).hexdigest()
     raw = changes.pop("raw_digest", hashlib.sha256(b"raw" + data).hexdigest())
     changes = {"digest": digest, "finished_digest": digest, "raw_digest": raw, "file": f"images/{name}.png", **changes}
@@ -30,7 +30,7 @@ def with_picture(name: str, data: bytes, **changes: Any) -> tuple[Entry, bytes]:
 
 
 def write_release(folder: Path, shown: Iterable[tuple[Entry, bytes]]) -> Path:
-    """Write a manifest and the pictures that lie in the release's folder."""
+    """Write a manifest and the images that lie in the release's folder."""
     shown = list(shown)
     (folder / "images").mkdir(parents=True, exist_ok=True)
     for entry, data in shown:
@@ -48,4 +48,4 @@ def table_of(entries: Iterable[Entry], folder: Path, form: str = "parquet") -> A
 
 
 def opener(project: Path, scope: str = "all", names: Iterable[str] = ()) -> Opener:
-    return Opener(Place(project, scope, project / "store"), list(names))
+    return Opener(ImageSource(project, scope, project / "store"), list(names))

@@ -1,4 +1,4 @@
-"""A project as a run leaves it, made without one: pictures in the store, measures in a table, to be reviewed."""
+"""A project as a run leaves it, made without one: images in the store, measures in a table, to be reviewed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from imagemake.config.campaign import Campaign, load_campaign
 from imagemake.core.recipe import Recipe
 from imagemake.plan.batches import ALL
 from imagemake.plan.requests.catalog import read_catalog
-from imagemake.plan.target import Order
+from imagemake.plan.target import Target
 from imagemake.store.items import Item, write_table
 from imagemake.store.store import Store
 
@@ -35,30 +35,30 @@ class ReviewProject:
 
     Args:
         folder: Where it is made.
-        pictures: Contrast by product and color: `GOOD`, `DOUBTFUL` or `BAD`; None for no picture.
+        images: Contrast by product and color: `GOOD`, `DOUBTFUL` or `BAD`; None for no image.
         config: Sections that replace those of `CONFIG`.
     """
 
-    def __init__(self, folder: Path, pictures: Mapping[tuple[str, str], float | None], **config: Any) -> None:
+    def __init__(self, folder: Path, images: Mapping[tuple[str, str], float | None], **config: Any) -> None:
         self.folder = folder
         (folder / "config").mkdir(parents=True)
-        lines = [f'"{product}","{color}"' for product, color in pictures]
+        lines = [f'"{product}","{color}"' for product, color in images]
         (folder / "config/catalog.csv").write_text("\n".join(["product,color", *lines, ""]))
         (folder / "config/config.yaml").write_text(yaml.safe_dump({**CONFIG, **config}))
         self.campaign: Campaign = load_campaign({**CONFIG, **config})
         self.store = Store(folder / "store")
-        requests = Order(self.campaign, read_catalog(folder / "config/catalog.csv"), ALL, "").requests
+        requests = Target(self.campaign, read_catalog(folder / "config/catalog.csv"), ALL, "").requests
         self.keys = {request.name: request.recipe.key() for request in requests}
-        wanted = zip(requests, pictures.values(), strict=True)
-        items = [self.picture(r.name, r.recipe, contrast) for r, contrast in wanted if contrast is not None]
+        wanted = zip(requests, images.values(), strict=True)
+        items = [self.image(r.name, r.recipe, contrast) for r, contrast in wanted if contrast is not None]
         write_table(folder / "work/validated/test.jsonl", items)
 
-    def picture(self, name: str, recipe: Recipe, contrast: float, phash: str | None = None) -> Item:
-        """Put a picture into the store, and return it with measures."""
+    def image(self, name: str, recipe: Recipe, contrast: float, phash: str | None = None) -> Item:
+        """Put an image into the store, and return it with measures."""
         digest = hashlib.sha256(recipe.key().encode()).digest()
         file = BytesIO()
         Image.new("RGB", (64, 48), tuple(digest[:3])).save(file, "PNG")
-        held = self.store.raw.put(recipe.key(), file.getvalue(), durable=False)
+        stored = self.store.raw.put(recipe.key(), file.getvalue(), durable=False)
         values = {
             "file": {"format": "png", "width_px": 64, "height_px": 48, "has_alpha": False},
             "tone": {"contrast": contrast, "uniform_share": 0.5},
@@ -67,7 +67,7 @@ class ReviewProject:
         measures = {
             one.identity: values.get(one.name, {"nothing": 1}) for one in self.campaign.validation.measures_needed()
         }
-        return Item(name, 0, recipe, recipe.key(), "new", raw=held, measures=measures)
+        return Item(name, 0, recipe, recipe.key(), "new", raw=stored, measures=measures)
 
     def reviews(self) -> str:
         """The decisions as they stand in the file."""

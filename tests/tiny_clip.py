@@ -1,4 +1,4 @@
-"""Models like CLIP of a few bytes: a picture's vector is its mean color, a text's the sum of the colors it names."""
+"""Models like CLIP of a few bytes: an image's vector is its mean color, a text's the sum of the colors it names."""
 
 from __future__ import annotations
 

@@ -7,16 +7,16 @@ from imagemake.config.similarity import NearDuplicates
 from imagemake.core.recipe import Recipe
 from imagemake.plan.inventory import JournalFacts
 from imagemake.plan.requests.request import Request
-from imagemake.plan.resolve import settle
+from imagemake.plan.resolve import resolve
 from imagemake.plan.state import Policy
-from imagemake.store.store import Held
+from imagemake.store.store import StoredFile
 
 GOOD = {"contrast": 50.0}
 BAD = {"contrast": 1.0}
 
 
 class World:
-    """What there is, in memory: raw pictures and measures are said by request name and attempt."""
+    """What there is, in memory: raw images and measures are said by request name and attempt."""
 
     def __init__(self, *names):
         self.requests = [
@@ -38,15 +38,15 @@ class World:
             most_attempts=3,
             patches={"tone": "Bright light."},
             hold_unknown=False,
-            finish_keys=lambda digest: {"main": f"finished-{digest}"},
+            output_keys=lambda digest: {"main": f"finished-{digest}"},
         )
 
-    def measured(self, held):
-        return self.measures.get(held.digest, {})
+    def measured(self, stored):
+        return self.measures.get(stored.digest, {})
 
     def make(self, state, tone=GOOD, phash=None, color="80"):
         digest = f"{len(self.raw):064x}"
-        self.raw[state.key] = Held(state.key, digest, "png")
+        self.raw[state.key] = StoredFile(state.key, digest, "png")
         shown = f"{(len(self.raw) * 0x9E3779B97F4A7C15) % 2**64:016x}" if phash is None else phash
         self.measures[digest] = {
             "file@1": {"format": "png"},
@@ -55,13 +55,13 @@ class World:
         }
         return self.raw[state.key]
 
-    def finish(self, state):
-        key = self.policy.finish_keys(state.raw.digest)["main"]
-        self.finished[key] = Held(key, "f" * 64, "jpg")
+    def postprocess(self, state):
+        key = self.policy.output_keys(state.raw.digest)["main"]
+        self.finished[key] = StoredFile(key, "f" * 64, "jpg")
 
-    def settle(self):
-        return settle(self.requests, self, self.policy, self.reviews)
+    def resolve(self):
+        return resolve(self.requests, self, self.policy, self.reviews)
 
     def one(self):
-        (state,) = self.settle()
+        (state,) = self.resolve()
         return state

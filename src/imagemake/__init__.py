@@ -1,3 +1,3 @@
-"""Make for AI images: a declarative, incremental build of pictures from a catalog and a prompt template."""
+"""Make for AI images: a declarative, incremental build of images from a catalog and a prompt template."""
 
 __version__ = "0.1.0"

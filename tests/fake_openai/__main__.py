@@ -22,7 +22,7 @@ BACKLOG = 1024
 EPILOG = f"""\
 rules: a JSON object each; the first that applies to a call decides. With "prompt" it is for the prompts in which this
 regular expression is found, with "share" for a part of them, with "first" for the first N calls of each prompt.
-  --rule '{{"prompt": "mug", "behavior": "blank", "first": 1}}'      the first try of every mug is an empty picture
+  --rule '{{"prompt": "mug", "behavior": "blank", "first": 1}}'      the first try of every mug is an empty image
   --rule '{{"behavior": "cut_before_answer", "share": 0.01}}'        one call in a hundred is billed and never answered
   --rule '{{"prompt": "knife", "behavior": "moderation"}}'           refused, as by the safety system
 behaviors:
@@ -35,7 +35,7 @@ while it runs:
   curl -s -X POST URL/_reset                                       forget the calls
 """
 USE = """\
-A stand-in for the OpenAI image API listens at {url}/v1. Its pictures cost nothing, and no model made them.
+A stand-in for the OpenAI image API listens at {url}/v1. Its images cost nothing, and no model made them.
 
 In config/config.yaml:
   model:
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="of latencies and rules with a share (default: 0)")
     parser.add_argument("--any-size", action="store_true", help="take any size, even 64x64, which the API refuses")
     parser.add_argument("--api-key", metavar="KEY", action="append", help="accept this key only (default: every key)")
-    parser.add_argument("--prepare", metavar="SIZE:FORMAT", action="append", help="draw such pictures before starting")
+    parser.add_argument("--prepare", metavar="SIZE:FORMAT", action="append", help="draw such images before starting")
     parser.add_argument("--record", metavar="FILE", type=Path, help="add a JSON line for every call")
     parser.add_argument("--owned", action="store_true", help=argparse.SUPPRESS)  # ends with its standard input
     return parser

@@ -1,4 +1,4 @@
-"""The HTTP side: which URL leads where, and the answers that are neither pictures nor batches."""
+"""The HTTP side: which URL leads where, and the answers that are neither images nor batches."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -
 async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     headers = {"x-request-id": f"req_{uuid.uuid4().hex}"}
     try:
-        # The endpoints that make pictures check the key themselves: their record holds these calls too.
+        # The endpoints that make images check the key themselves: their record holds these calls too.
         if request.path.startswith("/v1/") and handler not in (generations, edits):
             request.app[STAND].check_key(request.headers.get("Authorization"))
         response = await handler(request)

@@ -200,12 +200,12 @@ class Batches:
             self._stand.check_organization(request)
             answer = await self._stand.answer(call, request)
         except errors.ApiError as error:
-            record.settle(call, error.status, error.code or error.body["error"]["type"])
+            record.record_cost(call, error.status, error.code or error.body["error"]["type"])
             response = {"status_code": error.status, "request_id": call.request_id, "body": error.body}
             _write_line(failures, line.custom_id, response, None)
             batch.request_counts["failed"] += 1
             return
-        record.settle(call, 200, "ok" if answer.rule is None else answer.rule.behavior)
+        record.record_cost(call, 200, "ok" if answer.rule is None else answer.rule.behavior)
         call.delivered = True
         response = {"status_code": 200, "request_id": call.request_id, "body": orjson.Fragment(answer.body)}
         _write_line(output, line.custom_id, response, None)

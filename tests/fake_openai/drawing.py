@@ -1,6 +1,6 @@
 """Pixels that look vaguely like a photograph: lit things on shelves in front of a colored, grainy wall.
 
-A picture is a stack of bands that are drawn apart from each other. Every band fades to the same gray at its upper and
+An image is a stack of bands that are drawn apart from each other. Every band fades to the same gray at its upper and
 lower edge, so any band can stand above any other, and its colors differ at the scale that perceptual hashes look at.
 """
 
@@ -22,13 +22,13 @@ GRAIN_LEVELS = 2.5
 
 def band_height_px(height_px: int) -> int:
     """Return the height of every band but the last: a multiple of 16 from 256 pixels on, as JPEG's blocks ask for."""
-    # Small pictures are not put together from JPEG blocks; they too get eight bands.
+    # Small images are not put together from JPEG blocks; they too get eight bands.
     step_px = 16 if height_px >= 256 else 8
     return math.ceil(height_px / BANDS / step_px) * step_px
 
 
 def band_heights_px(height_px: int) -> list[int]:
-    """Return the heights of a picture's bands from top to bottom."""
+    """Return the heights of an image's bands from top to bottom."""
     height = band_height_px(height_px)
     return [min(height, height_px - top) for top in range(0, height_px, height)]
 

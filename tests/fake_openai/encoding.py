@@ -1,4 +1,4 @@
-"""PNG and JPEG files put together from bands that were encoded once, so that a new picture costs a concatenation.
+"""PNG and JPEG files put together from bands that were encoded once, so that a new image costs a concatenation.
 
 Both formats allow it. A PNG's pixels are one deflate stream, in which a full flush makes what follows independent of
 what came before; each band is an IDAT chunk of its own, so its CRC is known, and only the Adler-32 at the end is
@@ -148,12 +148,12 @@ def join_jpeg(bands: Sequence[Band], width_px: int, height_px: int, band_height_
 
 
 def encode(pixels: Pixels, output_format: str, compression: int, comment: str) -> bytes:
-    """Encode a whole picture, the slow way; the file carries the comment.
+    """Encode a whole image, the slow way; the file carries the comment.
 
     Args:
         pixels: Shape (height, width, 3 or 4).
         output_format: png, jpeg or webp.
-        compression: The API's output_compression, 0 to 100, where 100 is the best picture.
+        compression: The API's output_compression, 0 to 100, where 100 is the best image.
         comment: ASCII text.
     """
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The endpoints that make pictures: reading what came, sending what was made, and what can go wrong in between."""
+"""The endpoints that make images: reading what came, sending what was made, and what can go wrong in between."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fake_openai import errors
 from fake_openai.record import Call
 from fake_openai.references import Upload, check_references, uploads_of_json
 from fake_openai.settings import Behavior, Rule
-from fake_openai.stand import Answer, Stand, described
+from fake_openai.stand import ImageResponse, Stand, described
 from fake_openai.stored import Files
 from fake_openai.validate import PARAMETERS, Endpoint, ImageRequest, read_request
 
@@ -46,16 +46,16 @@ async def _serve(request: web.Request, endpoint: Endpoint) -> web.StreamResponse
             stand.admit(call, wanted)
             answer = await stand.answer(call, wanted)
         except errors.ApiError as error:
-            stand.record.settle(call, error.status, error.code or error.body["error"]["type"])
+            stand.record.record_cost(call, error.status, error.code or error.body["error"]["type"])
             headers = _headers(stand, call, started_s) | dict(error.headers)
-            return await _send(request, call, error.status, headers, Answer(orjson.dumps(error.body)))
+            return await _send(request, call, error.status, headers, ImageResponse(orjson.dumps(error.body)))
         headers = _headers(stand, call, started_s)
         behavior = answer.rule.behavior if answer.rule else Behavior.NORMAL
         if behavior is Behavior.CUT_BEFORE_ANSWER:
-            stand.record.settle(call, None, behavior)
+            stand.record.record_cost(call, None, behavior)
             call.delivered = False
             return _cut(request)
-        stand.record.settle(call, 200, "ok" if behavior is Behavior.NORMAL else behavior)
+        stand.record.record_cost(call, 200, "ok" if behavior is Behavior.NORMAL else behavior)
         if wanted.partial_images is not None:
             return await _stream(request, stand, call, wanted, headers, answer.rule)
         return await _send(request, call, 200, headers, answer)
@@ -131,13 +131,13 @@ def _cut(request: web.Request) -> web.Response:
 
 
 async def _send(
-    request: web.Request, call: Call, status: int, headers: dict[str, str], answer: Answer
+    request: web.Request, call: Call, status: int, headers: dict[str, str], answer: ImageResponse
 ) -> web.StreamResponse:
     response = web.StreamResponse(status=status, headers=headers)
     response.content_type = answer.content_type
     response.content_length = len(answer.body)
     call.delivered = False
-    # A caller that went away is no error of ours: the picture was made and billed all the same.
+    # A caller that went away is no error of ours: the image was made and billed all the same.
     with contextlib.suppress(ConnectionError):
         await response.prepare(request)
         if answer.rule is not None and answer.rule.behavior is Behavior.CUT_MIDWAY:
@@ -180,8 +180,8 @@ async def _stream(
             name = f"{kind}.partial_image" if index < wanted.partial_images else f"{kind}.completed"
             more = {"partial_image_index": index} if index < wanted.partial_images else {"usage": wanted.usage}
             fields = {"type": name, "created_at": int(time.time()), **described(wanted), **more}
-            picture = stand.picture(call, wanted, rule, index)
-            data = orjson.dumps(fields)[:-1] + b',"b64_json":"' + picture + b'"}'
+            image = stand.image(call, wanted, rule, index)
+            data = orjson.dumps(fields)[:-1] + b',"b64_json":"' + image + b'"}'
             await response.write(b"event: " + name.encode() + b"\ndata: " + data + b"\n\n")
         await response.write_eof()
         call.delivered = True

@@ -28,7 +28,7 @@ class Model:
 
     Attributes:
         name: As callers write it.
-        text_in_usd: Price of a million text tokens of input; the other two are of pictures going in and coming out.
+        text_in_usd: Price of a million text tokens of input; the other two are of images going in and coming out.
         created: Unix time, in seconds.
         shutdown: First day without it; None where none is announced.
         any_size: Whether it takes sizes other than the three.
@@ -90,7 +90,7 @@ def served_models(today: date) -> dict[str, Model]:
 
 
 def output_tokens(model: Model, quality: str, width_px: int, height_px: int) -> int:
-    """Return the output tokens of one picture: the table for the old models, the reported formula for the others."""
+    """Return the output tokens of one image: the table for the old models, the reported formula for the others."""
     if not model.any_size:
         table = OLD_OUTPUT_TOKENS[quality]
         # Only `any_size` lets other sizes through; then tokens follow the area.
@@ -108,10 +108,10 @@ def text_tokens(prompt: str) -> int:
 
 
 def reference_tokens(width_px: int, height_px: int, fidelity: str | None) -> int:
-    """Return the input tokens of a reference picture, by the formula that was published for gpt-image-1.
+    """Return the input tokens of a reference image, by the formula that was published for gpt-image-1.
 
-    The picture is scaled until its short edge has 512 pixels; 65 tokens, and 129 for every tile of 512 x 512. High
-    fidelity adds 4160, or 6240 where the picture is not square.
+    The image is scaled until its short edge has 512 pixels; 65 tokens, and 129 for every tile of 512 x 512. High
+    fidelity adds 4160, or 6240 where the image is not square.
     """
     short, long = sorted((width_px, height_px))
     tiles = ceil(long / short)

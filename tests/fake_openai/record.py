@@ -15,7 +15,7 @@ import orjson
 
 @dataclass(slots=True)
 class Call:
-    """One call of an endpoint that makes pictures, or one line of a batch.
+    """One call of an endpoint that makes images, or one line of a batch.
 
     Attributes:
         number: 1 for the first that arrived.
@@ -26,9 +26,9 @@ class Call:
         answered_s: Unix time when the answer's first byte was about to be sent; None while it is worked on.
         model: As the caller wrote it.
         prompt: As the caller wrote it.
-        n: Pictures that were asked for.
+        n: Images that were asked for.
         params: The other parameters as the caller wrote them.
-        references: SHA-256 of the reference pictures and the mask.
+        references: SHA-256 of the reference images and the mask.
         file_names: What their files were called, where they came with a name.
         fingerprint: SHA-256 of endpoint, model, prompt, parameters and references; None for what could not be read.
         occurrence: 1 for the first call with this fingerprint.
@@ -38,7 +38,7 @@ class Call:
         outcome: `ok`, the error's code or type, or the behavior that spoiled the answer.
         billed: Whether it cost money.
         cost_usd: How much.
-        images: Pictures that were made, delivered or not.
+        images: Images that were made, delivered or not.
         usage: As in the answer.
         delivered: Whether all of the answer was handed to a connection that was open. None in the file: a line is
             written before its answer goes out, so that no caller can know more than the file.
@@ -80,11 +80,11 @@ class Totals:
     Attributes:
         calls: Calls that arrived.
         billed_calls: Calls that cost money.
-        images: Pictures that were made.
+        images: Images that were made.
         total_usd: What all of them cost, in USD.
         in_flight: Calls being worked on now.
         most_in_flight: Most calls that were worked on at the same time.
-        most_images_a_minute: Most pictures asked for by admitted calls within one sliding minute.
+        most_images_a_minute: Most images asked for by admitted calls within one sliding minute.
         calls_by_prompt: Every call, also those that were refused.
         billed_by_prompt: Calls that cost money.
         outcomes: Calls by outcome.
@@ -158,7 +158,7 @@ class Record:
         call.fingerprint = fingerprint
         call.occurrence = self._seen[fingerprint]
 
-    def settle(self, call: Call, status: int | None, outcome: str) -> None:
+    def record_cost(self, call: Call, status: int | None, outcome: str) -> None:
         """Note a call's outcome, just before its answer is sent, and write its line."""
         call.answered_s = time.time()
         call.status = status

@@ -1,4 +1,4 @@
-"""Reference pictures, masks and markups: what may be sent, and what of it decides the answer."""
+"""Reference images, masks and markups: what may be sent, and what of it decides the answer."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A picture that was checked.
+    """An image that was checked.
 
     Attributes:
         digest: SHA-256 of the file.
@@ -55,14 +55,14 @@ class Reference:
 
 
 def uploads_of_json(body: dict[str, Any], stored: Callable[[str], bytes | None]) -> list[Upload]:
-    """Take the pictures out of the JSON form: `images` and `mask`, each with an `image_url` or a `file_id`.
+    """Take the images out of the JSON form: `images` and `mask`, each with an `image_url` or a `file_id`.
 
     Args:
         body: The parsed body; the two are removed from it.
         stored: Gives a stored file's bytes by its id.
 
     Raises:
-        ApiError: If a picture is not given in one of these ways.
+        ApiError: If an image is not given in one of these ways.
     """
     images = body.pop("images", None) or []
     if not isinstance(images, list):
@@ -95,19 +95,17 @@ def _upload_of_reference(name: str, param: str, item: object, stored: Callable[[
 
 def _mime_type(content: bytes) -> str:
     try:
-        with Image.open(io.BytesIO(content)) as picture:
-            return {kind: mime for mime, kind in MIME_TYPES.items()}.get(
-                picture.format or "", "application/octet-stream"
-            )
+        with Image.open(io.BytesIO(content)) as image:
+            return {kind: mime for mime, kind in MIME_TYPES.items()}.get(image.format or "", "application/octet-stream")
     except OSError:
         return "application/octet-stream"
 
 
 def check_references(uploads: Sequence[Upload]) -> tuple[list[Reference], list[Reference]]:
-    """Check reference pictures, mask and markup against the API's limits.
+    """Check reference images, mask and markup against the API's limits.
 
     Returns:
-        The reference pictures; and the mask or the markup, where there is one.
+        The reference images; and the mask or the markup, where there is one.
 
     Raises:
         ApiError: For the first rule that is broken.
@@ -154,8 +152,8 @@ def _check(upload: Upload, number: int, mime_types: Sequence[str], limit_bytes: 
             "file_too_large",
         )
     try:
-        with Image.open(io.BytesIO(upload.content), formats=list(MIME_TYPES.values())) as picture:
-            upright = ImageOps.exif_transpose(picture)
+        with Image.open(io.BytesIO(upload.content), formats=list(MIME_TYPES.values())) as image:
+            upright = ImageOps.exif_transpose(image)
             upright.load()
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise errors.invalid(

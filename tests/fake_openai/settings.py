@@ -11,21 +11,21 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Behavior(StrEnum):
-    """What a rule makes of a call; a call without a rule gets its pictures."""
+    """What a rule makes of a call; a call without a rule gets its images."""
 
-    NORMAL = "normal"  # its pictures; for a rule that only changes the latency
-    # An answer with a special picture, billed.
+    NORMAL = "normal"  # its images; for a rule that only changes the latency
+    # An answer with a special image, billed.
     BLANK = "blank"  # one color, nothing else
     LOW_CONTRAST = "low_contrast"  # 6 gray levels around the middle
     WRONG_SIZE = "wrong_size"  # `size`, or half of the edges that were asked for
     WRONG_FORMAT = "wrong_format"  # a JPEG where a PNG was asked for, else a PNG
     TRUNCATED = "truncated"  # the file's first 60 %
-    GARBAGE = "garbage"  # bytes that are no picture
+    GARBAGE = "garbage"  # bytes that are no image
     EMPTY = "empty"  # no bytes at all
     BOMB = "bomb"  # a PNG of 200 KB that says it is 40,000 x 40,000
     SAME = "same"  # always the same pixels, in a file that differs
-    # An answer that is no picture, billed.
-    NO_PICTURES = "no_pictures"  # 200, with an empty list
+    # An answer that is no image, billed.
+    NO_IMAGES = "no_images"  # 200, with an empty list
     NOT_JSON = "not_json"  # 200, with a page of HTML
     # An error.
     RATE_LIMITED = "rate_limited"  # 429 at once, `retry_hint`, `retry_after_s`
@@ -35,7 +35,7 @@ class Behavior(StrEnum):
     SERVER_ERROR = "server_error"  # `status` after the latency
     OVERLOADED = "overloaded"  # 503 after the latency, `retry_hint`, `retry_after_s`
     # A connection in trouble.
-    CUT_BEFORE_ANSWER = "cut_before_answer"  # the picture is made, no byte of it is sent
+    CUT_BEFORE_ANSWER = "cut_before_answer"  # the image is made, no byte of it is sent
     CUT_MIDWAY = "cut_midway"  # half of the answer is sent
     SLOW_BODY = "slow_body"  # the answer trickles at `bytes_per_s`
 
@@ -58,7 +58,7 @@ class Rule(_Strict):
     at_most: int | None = Field(None, ge=1, description="Only N calls over all prompts.")
     share: float = Field(1.0, gt=0, le=1, description="Share of the matching calls, drawn with the settings' seed.")
     latency_s: Seconds | None = Field(None, description="Instead of the settings' latency, in seconds.")
-    billed: bool | None = Field(None, description="Whether it costs; None: pictures and cut connections do.")
+    billed: bool | None = Field(None, description="Whether it costs; None: images and cut connections do.")
     status: int = Field(500, ge=400, le=599, description="HTTP status of server_error: 500, 408, 409, 502, 504, ...")
     retry_hint: RetryHint = Field("retry-after", description="Headers of rate_limited and overloaded.")
     retry_after_s: Seconds = Field(1.0, description="What these headers say, in seconds.")
@@ -79,7 +79,7 @@ class Rule(_Strict):
 class Limits(_Strict):
     """Rate limits: token buckets that hold a minute's worth and refill evenly, as the API's own messages show."""
 
-    images_per_min: int | None = Field(None, ge=1, description="Pictures a minute (input-images); None: no limit.")
+    images_per_min: int | None = Field(None, ge=1, description="Images a minute (input-images); None: no limit.")
     requests_per_min: int | None = Field(None, ge=1, description="Calls a minute; None: no limit.")
     tokens_per_min: int | None = Field(None, ge=1, description="Tokens a minute, input and output; None: no limit.")
     minute_s: float = Field(60.0, gt=0, description="Length of these minutes in seconds; shorter for quick tests.")
@@ -105,7 +105,7 @@ class BatchSettings(_Strict):
 
 
 class Signer(_Strict):
-    """Who signs each picture with content credentials, as the API's own pictures are."""
+    """Who signs each image with content credentials, as the API's own images are."""
 
     chain: str = Field(description="The signer's certificate and those of its issuers, PEM.")
     key: str = Field(description="The signer's private key, PEM, on P-256.")
@@ -121,15 +121,15 @@ class Settings(_Strict):
     limits: Limits = Limits()
     rules: tuple[Rule, ...] = Field((), description="The first that applies to a call decides.")
     batches: BatchSettings = BatchSettings()
-    signer: Signer | None = Field(None, description="Who signs ordinary pictures; None: nobody.")
+    signer: Signer | None = Field(None, description="Who signs ordinary images; None: nobody.")
     api_keys: tuple[str, ...] = Field((), description="Keys that are accepted; none: every key.")
     unverified: bool = Field(False, description="Answer 403, as to an organization that is not verified.")
     any_size: bool = Field(False, description="Take any size, even 64x64, which the API refuses.")
     today: date = Field(date(2026, 11, 23), description="Decides which models are shut down; never the clock.")
     retired_status: Literal[400, 404] = Field(400, description="HTTP status for a model that is shut down.")
-    pool_size: int = Field(256, ge=16, le=4096, description="Bands to choose from; a picture is a stack of eight.")
+    pool_size: int = Field(256, ge=16, le=4096, description="Bands to choose from; an image is a stack of eight.")
     prepare: tuple[Annotated[str, Field(pattern=f"{SIZE_PATTERN[:-1]}:(png|jpeg)$")], ...] = Field(
-        (), description="Pictures to draw before the server says that it is ready, such as 1024x1024:png."
+        (), description="Images to draw before the server says that it is ready, such as 1024x1024:png."
     )
 
     @model_validator(mode="after")

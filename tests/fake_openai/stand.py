@@ -26,7 +26,7 @@ NOT_JSON_BODY = b"<html><body><h1>200 OK</h1>nginx</body></html>"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ImageResponse:
     """A body that is ready to be sent.
 
     Attributes:
@@ -95,7 +95,7 @@ class Stand:
         self.limiter.admit(request.model.name, units, time.monotonic())
         call.admitted = True
 
-    async def answer(self, call: Call, request: ImageRequest) -> Answer:
+    async def answer(self, call: Call, request: ImageRequest) -> ImageResponse:
         """Make the answer to an admitted call: wait, draw, bill; or do what a rule says.
 
         Raises:
@@ -113,10 +113,10 @@ class Stand:
             self._fail_late(rule, call, request)
         self._bill(call, request, rule)
         if rule is not None and rule.behavior is Behavior.NOT_JSON:
-            return Answer(NOT_JSON_BODY, rule, "text/html")
+            return ImageResponse(NOT_JSON_BODY, rule, "text/html")
         if request.partial_images is not None:
-            return Answer(b"", rule)  # a stream is drawn while it is sent
-        return Answer(self._body(call, request, rule), rule)
+            return ImageResponse(b"", rule)  # a stream is drawn while it is sent
+        return ImageResponse(self._body(call, request, rule), rule)
 
     def _refuse_at_once(self, rule: Rule, call: Call) -> None:
         match rule.behavior:
@@ -153,21 +153,21 @@ class Stand:
             call.cost_usd = cost_usd(request.model, request.usage, in_batch=call.batch_id is not None)
 
     def _body(self, call: Call, request: ImageRequest, rule: Rule | None) -> bytes:
-        # The pictures are megabytes of base64, which JSON takes as they are: no encoder has to look at them.
+        # The images are megabytes of base64, which JSON takes as they are: no encoder has to look at them.
         data = b""
-        if rule is None or rule.behavior is not Behavior.NO_PICTURES:
-            pictures = (self.picture(call, request, rule, index) for index in range(request.n))
-            data = b",".join(b'{"b64_json":"' + picture + b'"}' for picture in pictures)
+        if rule is None or rule.behavior is not Behavior.NO_IMAGES:
+            images = (self.image(call, request, rule, index) for index in range(request.n))
+            data = b",".join(b'{"b64_json":"' + image + b'"}' for image in images)
         fields = orjson.dumps({"created": int(time.time()), **described(request), "usage": request.usage})
         return fields[:-1] + b',"data":[' + data + b"]}"
 
-    def picture(self, call: Call, request: ImageRequest, rule: Rule | None, index: int) -> bytes:
-        """Draw a picture of a call.
+    def image(self, call: Call, request: ImageRequest, rule: Rule | None, index: int) -> bytes:
+        """Draw an image of a call.
 
         Args:
             call: Its fingerprint and how often it came decide the pixels, its request id makes the file unique.
             request: What it has to be.
-            rule: Can ask for a special picture.
+            rule: Can ask for a special image.
             index: 0 for the first of the call.
 
         Returns:
@@ -176,19 +176,19 @@ class Stand:
         spec = Spec(
             request.width_px, request.height_px, request.output_format, request.compression, request.transparent
         )
-        identity = digest("picture", request.fingerprint, call.occurrence, index)
+        identity = digest("image", request.fingerprint, call.occurrence, index)
         comment = f"{call.request_id}-{index}"
         if rule is None:
-            picture = b"".join(self.studio.picture(spec, identity, comment))
-            return picture if self.settings.signer is None else self._signed(picture, spec, self.settings.signer)
-        return b"".join(self.studio.special_picture(rule.behavior, spec, identity, comment, rule.size))
+            image = b"".join(self.studio.image(spec, identity, comment))
+            return image if self.settings.signer is None else self._signed(image, spec, self.settings.signer)
+        return b"".join(self.studio.special_image(rule.behavior, spec, identity, comment, rule.size))
 
     @staticmethod
-    def _signed(picture: bytes, spec: Spec, signer: Signer) -> bytes:
+    def _signed(image: bytes, spec: Spec, signer: Signer) -> bytes:
         from content_credentials import signed_by_provider
 
         mime = f"image/{spec.output_format}"
-        return base64.b64encode(signed_by_provider(base64.b64decode(picture), mime, signer.chain, signer.key))
+        return base64.b64encode(signed_by_provider(base64.b64decode(image), mime, signer.chain, signer.key))
 
 
 def described(request: ImageRequest) -> dict[str, Any]:

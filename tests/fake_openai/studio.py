@@ -1,4 +1,4 @@
-"""Pictures for calls: ordinary ones from bands that are kept, and the special ones that rules ask for."""
+"""Images for calls: ordinary ones from bands that are kept, and the special ones that rules ask for."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Kept = TypeVar("Kept")
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What a picture file has to be."""
+    """What an image file has to be."""
 
     width_px: int
     height_px: int
@@ -51,7 +51,7 @@ class Spec:
 
 
 class Studio:
-    """Draws pictures and keeps the bands that they are put together from.
+    """Draws images and keeps the bands that they are put together from.
 
     Args:
         pool_size: Bands of each kind to choose from; at 1024x1024 a band takes about 0.3 MB.
@@ -62,12 +62,12 @@ class Studio:
         self._pools: OrderedDict[object, dict[tuple[int, int], Any]] = OrderedDict()
 
     def prepare(self, spec: Spec) -> None:
-        """Draw all bands of such pictures now."""
+        """Draw all bands of such images now."""
         for variant in range(self._pool_size):
             self._bands(spec, [variant] * BANDS)
 
-    def picture(self, spec: Spec, identity: bytes, comment: str) -> list[bytes]:
-        """Make an ordinary picture.
+    def image(self, spec: Spec, identity: bytes, comment: str) -> list[bytes]:
+        """Make an ordinary image.
 
         Args:
             spec: What it has to be.
@@ -118,21 +118,21 @@ class Studio:
                 pool[kind] = make(*kind)
         return [pool[kind] for kind in wanted]
 
-    def special_picture(
+    def special_image(
         self, behavior: Behavior, spec: Spec, identity: bytes, comment: str, size: str | None
     ) -> list[bytes]:
-        """Make the picture that a rule asks for; arguments and result as for `picture`, and `size` for `wrong_size`."""
+        """Make the image that a rule asks for; arguments and result as for `image`, and `size` for `wrong_size`."""
         match behavior:
             case Behavior.SAME:
-                return self.picture(spec, digest("the one picture"), comment)
+                return self.image(spec, digest("the one image"), comment)
             case Behavior.WRONG_SIZE:
                 width, height = map(int, size.split("x")) if size else (-(-spec.width_px // 2), -(-spec.height_px // 2))
-                return self.picture(replace(spec, width_px=width, height_px=height), identity, comment)
+                return self.image(replace(spec, width_px=width, height_px=height), identity, comment)
             case Behavior.WRONG_FORMAT:
                 other = "jpeg" if spec.output_format == "png" else "png"
-                return self.picture(replace(spec, output_format=other, transparent=False), identity, comment)
+                return self.image(replace(spec, output_format=other, transparent=False), identity, comment)
             case Behavior.TRUNCATED:
-                whole = base64.b64decode(b"".join(self.picture(spec, identity, comment)))
+                whole = base64.b64decode(b"".join(self.image(spec, identity, comment)))
                 return [base64.b64encode(whole[: len(whole) * 6 // 10])]
             case Behavior.GARBAGE:
                 return [base64.b64encode(np.random.default_rng(list(identity)).bytes(20_000))]
@@ -144,7 +144,7 @@ class Studio:
                 pixels = _dulled(self._pixels(spec, identity), behavior)
                 return [base64.b64encode(encode(pixels, spec.output_format, spec.compression, comment))]
             case _:
-                return self.picture(spec, identity, comment)
+                return self.image(spec, identity, comment)
 
 
 def _dulled(pixels: Pixels, behavior: Behavior) -> Pixels:

@@ -106,7 +106,7 @@ def read_request(
         endpoint: Decides which parameters there are.
         body: As the caller wrote it; null counts as absent. Files are named there, with any value.
         settings: What is served, and which sizes are taken.
-        references: Reference pictures, then a mask or markup.
+        references: Reference images, then a mask or markup.
 
     Raises:
         ApiError: For the first rule that is broken.

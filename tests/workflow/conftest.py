@@ -29,19 +29,19 @@ def server() -> Iterator[FakeOpenAI]:
 
 @pytest.fixture
 def project(tmp_path: Any, server: FakeOpenAI) -> Callable[..., Project]:
-    """Makes a project whose pictures come from the stand-in."""
+    """Makes a project whose images come from the stand-in."""
     return lambda **config: Project(tmp_path / "project", server, **config)
 
 
 @pytest.fixture
 def preview(tmp_path: Any) -> Callable[..., Project]:
-    """Makes a project whose pictures the preview provider draws."""
+    """Makes a project whose images the preview provider draws."""
     return lambda **config: Project(tmp_path / "project", **config)
 
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Four pictures, built once, and the server that they came from."""
+    """Four images, built once, and the server that they came from."""
     with FakeOpenAI(Settings(any_size=True)) as running:
         made = Project(tmp_path_factory.mktemp("shop") / "project", running)
         made.snakemake()

@@ -148,7 +148,7 @@ def _books(project: Project, server: FakeOpenAI, moments: Mapping[str, int]) -> 
     }
     claims = {
         "every request is accounted for": len(manifest) == len(project.rows),
-        "every picture is there": len(project.images()) == len(project.rows),
+        "every image is there": len(project.images()) == len(project.rows),
         "no call waits and no submission is open": Outcome.WAITING not in {call.outcome for call in calls}
         and not list(project.folder.glob("store/submissions/*.json")),
         "each call of the server is in the journal": len(server.calls()) <= len(calls),

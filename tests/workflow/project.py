@@ -37,7 +37,7 @@ class Project:
 
     Args:
         folder: Where it is made.
-        server: The stand-in that its pictures come from; None for the preview provider.
+        server: The stand-in that its images come from; None for the preview provider.
         config: Sections that replace those of `CAMPAIGN`.
         rows: How many rows its catalog has.
     """
@@ -55,7 +55,7 @@ class Project:
             model = {"provider": "openai", "name": "gpt-image-2", "base_url": server.base_url, "identity": "stand-in"}
             parameters = {"size": "96x96", "quality": "low"}
             self.config["model"] = {**model, "parameters": parameters, **config.get("model", {})}
-            # Small pictures keep the tests quick; the real model refuses them.
+            # Small images keep the tests quick; the real model refuses them.
             self.config["models"] = {"openai": {"gpt-image-2": {"size_rule": {"least_edge_px": 16}}}}
             self.config["limits"] = {"first_wait_s": 0.05, "in_flight": 4, **config.get("limits", {})}
         self.write_config()
@@ -155,7 +155,7 @@ class Project:
         return [line.split()[1].rstrip(":") for line in done.stderr.splitlines() if line.startswith(starts)]
 
     def images(self, folder: str = "results/images") -> dict[str, tuple[int, bytes]]:
-        """Released pictures by name: their times of change in ns, and their bytes."""
+        """Released images by name: their times of change in ns, and their bytes."""
         return {
             path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in sorted((self.folder / folder).iterdir())
         }
@@ -172,7 +172,7 @@ class Project:
         return numbers
 
     def raw_files(self) -> Sequence[Path]:
-        """Every raw picture of the store."""
+        """Every raw image of the store."""
         return sorted(self.folder.glob("store/raw/*/*.*"))
 
     def delete(self, *parts: str) -> None:

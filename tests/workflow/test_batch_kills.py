@@ -51,8 +51,8 @@ def test_a_dry_run_tells_what_of_a_batch_nobody_wants_any_more_and_cancel_frees_
     made.edit_row(0, product="spoon")
     done = made.snakemake("-n")
     dry = done.stderr
-    assert "Open at the provider: 1 batch with 4 pictures." in dry
-    assert "1 picture of these no request wants any more" in dry
+    assert "Open at the provider: 1 batch with 4 images." in dry
+    assert "1 image of these no request wants any more" in dry
     assert "waiting in a batch (3)" in dry
     assert (done.stdout + dry).count("rule generate:") == 2, "what waits is one job, what is new another"
     done = made.imagemake("batches", "--cancel", "all")

@@ -1,4 +1,4 @@
-"""A whole campaign whose pictures are signed: from what the provider signed to a copy that somebody changed."""
+"""A whole campaign whose images are signed: from what the provider signed to a copy that somebody changed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def signed(tmp_path, server, monkeypatch):
     return made
 
 
-def test_pictures_are_signed_once_and_told_from_those_that_were_changed(signed, tmp_path, monkeypatch):
+def test_images_are_signed_once_and_told_from_those_that_were_changed(signed, tmp_path, monkeypatch):
     # Without the key, nothing is bought, and the dry run says so.
     assert "there is no private key" in signed.snakemake("-n", expect=1).stderr
     assert signed.calls() == 0
@@ -52,7 +52,7 @@ def test_pictures_are_signed_once_and_told_from_those_that_were_changed(signed, 
     assert {name for name in after if after[name] != before[name]} == {"S000_red.jpg"}
     assert signed.calls() == 4
 
-    # A note signs one picture again, another certificate all; neither finishes or buys one. One that was deleted gets
+    # A note signs one image again, another certificate all; neither finishes or buys one. One that was deleted gets
     # the signature that it had.
     (signed.folder / "results" / "images" / "S002_gold.jpg").unlink()
     finished = {path: path.stat().st_mtime_ns for path in signed.folder.glob("store/finished/*/*")}
@@ -103,7 +103,7 @@ def test_pictures_are_signed_once_and_told_from_those_that_were_changed(signed, 
     files = [path for path in signed.folder.rglob("*") if path.is_file()]
     assert not [path for path in files if secret in path.read_bytes()]
 
-    # Where signing fails, no picture is lost, and nothing pretends that it was signed.
+    # Where signing fails, no image is lost, and nothing pretends that it was signed.
     signed.write_config(c2pa={"certificate": "config/chain.pem", "time_stamp_url": "http://127.0.0.1:9/nobody"})
     done = signed.snakemake()
     assert "3 have NO content credentials" in done.stdout + done.stderr

@@ -7,37 +7,37 @@ from io import BytesIO
 
 import pytest
 from PIL import Image
-from release_folders import a_picture, opener, with_picture, write_release
+from release_folders import an_image, opener, with_image, write_release
 
 from imagemake.cli.diff import _report
 from imagemake.versions.diff.page import write_page
 
 HOSTILE = "</script><script>window.hacked = 1</script><img src=http://192.0.2.1/x onerror='window.hacked = 1'>{{ 7 }}"
-RED, TEAL, PINK = (a_picture(color, (320, 240)) for color in ("red", "teal", "#ff8888"))
+RED, TEAL, PINK = (an_image(color, (320, 240)) for color in ("red", "teal", "#ff8888"))
 
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory):
-    """Four changes with pixels, one renamed, one added, one removed, one whose picture is lost."""
+    """Four changes with pixels, one renamed, one added, one removed, one whose image is lost."""
     folder = tmp_path_factory.mktemp("differences")
     hashed = {"measures": {"phash.hash": "0" * 16}}
     before = [
-        with_picture("near", RED),
-        with_picture("far", RED, **hashed),
-        with_picture("words", RED),
-        with_picture("lost", RED),
-        with_picture("gone", RED),
-        with_picture("old name", RED, key="7" * 64),
-        with_picture("kept", RED),
+        with_image("near", RED),
+        with_image("far", RED, **hashed),
+        with_image("words", RED),
+        with_image("lost", RED),
+        with_image("gone", RED),
+        with_image("old name", RED, key="7" * 64),
+        with_image("kept", RED),
     ]
     after = [
-        with_picture("near", PINK, seed=9),
-        with_picture("far", TEAL, seed=9, measures={"phash.hash": "f" * 16}),
-        with_picture("words", RED, prompt=f"A photo of a mug, {HOSTILE}", variables={"color": HOSTILE}),
-        with_picture("lost", TEAL, model="other"),
-        with_picture("new", a_picture((255, 0, 0, 90), (100, 300), mode="RGBA")),
-        with_picture("new name", RED, key="7" * 64),
-        with_picture("kept", RED),
+        with_image("near", PINK, seed=9),
+        with_image("far", TEAL, seed=9, measures={"phash.hash": "f" * 16}),
+        with_image("words", RED, prompt=f"A photo of a mug, {HOSTILE}", variables={"color": HOSTILE}),
+        with_image("lost", TEAL, model="other"),
+        with_image("new", an_image((255, 0, 0, 90), (100, 300), mode="RGBA")),
+        with_image("new name", RED, key="7" * 64),
+        with_image("kept", RED),
     ]
     write_release(folder / "a", before)
     write_release(folder / "b", after)
@@ -69,7 +69,7 @@ def names(page):
 
 
 def color(page, card, share):
-    """What is on the screen at a share of the width of a card's picture: red, teal, or a mix of both."""
+    """What is on the screen at a share of the width of a card's image: red, teal, or a mix of both."""
     box = card.locator(".compare").bounding_box()
     place = round(box["x"] + share * box["width"]), round(box["y"] + 0.2 * box["height"])
     with Image.open(BytesIO(page.screenshot())) as shot:
@@ -108,7 +108,7 @@ def test_the_most_different_come_first_and_each_filter_filters(page_file, browse
         assert len(names(page)) == 7
 
 
-def test_the_slider_shows_more_or_less_of_each_picture_by_mouse_and_by_keys(page_file, browser):
+def test_the_slider_shows_more_or_less_of_each_image_by_mouse_and_by_keys(page_file, browser):
     with opened(browser, page_file) as page:
         card = page.locator(".card", has=page.locator("h2", has_text="far"))
         slider = card.locator("input[type=range]")

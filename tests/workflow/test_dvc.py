@@ -75,7 +75,7 @@ def names_that_lie(cache):
     ]
 
 
-def test_a_clone_has_nothing_to_make_and_an_edit_costs_one_call_and_moves_one_picture(project, tmp_path):
+def test_a_clone_has_nothing_to_make_and_an_edit_costs_one_call_and_moves_one_image(project, tmp_path):
     made = project()
     for name in ("dvc.yaml", ".gitignore", ".dvcignore"):
         shutil.copy(REPOSITORY / name, made.folder)
@@ -114,21 +114,21 @@ def test_a_clone_has_nothing_to_make_and_an_edit_costs_one_call_and_moves_one_pi
         assert "Nothing to be done" in told
         assert not (ben.folder / "work" / "validated").exists(), "and not by way of tables of his own"
 
-        # Ben edits a prompt: one call, and one picture on the wire.
+        # Ben edits a prompt: one call, and one image on the wire.
         before = ben.files("store/**/*")
         theirs.edit_row(1, product="teapot")
         ben.run("snakemake", "--cores", "2")
         assert made.calls() == 5
         ben.save("a teapot")
         released = ben.run("imagemake", "release", "v1", "--note", "Teapots", "--push")
-        assert "v1 is released: 4 pictures: 4 new" in released
+        assert "v1 is released: 4 images: 4 new" in released
         assert before.keys() < ben.files("store/**/*").keys()
         second = contents(s3.objects(BUCKET))
         assert first.items() <= second.items(), "nothing in the storage is ever another thing"
         sent = {md5 for md5 in second if md5 not in first}
-        raw, pictures = md5s(ben.files("store/raw/**/*").values()), md5s(ben.files("results/images/*").values())
+        raw, images = md5s(ben.files("store/raw/**/*").values()), md5s(ben.files("results/images/*").values())
         assert len(sent & raw) == 1
-        assert len(sent & pictures) == 1
+        assert len(sent & images) == 1
         assert len(sent) == len(
             {"raw", "finished", "released", "journal", "measures", *TABLES} - {"review.csv", "manifest.schema.json"}
         )
@@ -143,7 +143,7 @@ def test_a_clone_has_nothing_to_make_and_an_edit_costs_one_call_and_moves_one_pi
         numbers = json.loads(ann.run("dvc", "metrics", "diff", "--json", "HEAD~2"))["results/metrics.json"]
         assert numbers["cached_share"] == {"old": 0.0, "new": 0.75, "diff": 0.75}
         plots = json.loads(ann.run("dvc", "plots", "show", "--json"))["data"]
-        assert {"success rate", "failures", "cost a picture", "seconds a picture"} == set(plots)
+        assert {"success rate", "failures", "cost per image", "seconds per image"} == set(plots)
         assert all("v1" in json.dumps(plot) for plot in plots.values())
 
 

@@ -1,4 +1,4 @@
-"""Pictures of an earlier release in a real build."""
+"""Images of an earlier release in a real build."""
 
 import shutil
 
@@ -7,7 +7,7 @@ from pyarrow import parquet
 from workflow.project import Project
 
 
-def test_a_picture_of_an_earlier_release_is_not_handed_over_again_under_another_name(preview):
+def test_an_image_of_an_earlier_release_is_not_handed_over_again_under_another_name(preview):
     project: Project = preview(attempts={"most": 1}, rows=3)
     project.snakemake()
     spring = project.folder / "releases" / "spring"
@@ -17,9 +17,9 @@ def test_a_picture_of_an_earlier_release_is_not_handed_over_again_under_another_
     near = {"earlier": ["releases/*/manifest.parquet"]}
     project.write_config(validation={"near_duplicates": near})
     project.snakemake()
-    assert {row["verdict"] for row in project.manifest().values()} == {"accepted"}, "its own pictures are none"
+    assert {row["verdict"] for row in project.manifest().values()} == {"accepted"}, "its own images are none"
 
-    # The same seed and prompt with another word in it that the preview does not draw: nearly the same picture.
+    # The same seed and prompt with another word in it that the preview does not draw: nearly the same image.
     project.write_config(prompt="A product photo of {product} on a white background, {color}.", name="new-{sku}")
     project.write_config(seed={"fixed": 7})
     project.snakemake()
@@ -31,7 +31,7 @@ def test_a_picture_of_an_earlier_release_is_not_handed_over_again_under_another_
     assert len(before) == len(after) == 3
     assert {row["verdict"] for row in after.values()} == {"rejected"}
     for row in after.values():
-        assert "near_duplicate: nearly the same picture as new-S00" in row["reasons"]
+        assert "near_duplicate: nearly the same image as new-S00" in row["reasons"]
         assert "of releases/spring/manifest.parquet" in row["reasons"]
 
     metadata = parquet.read_schema(spring / "manifest.parquet").metadata

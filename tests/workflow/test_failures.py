@@ -14,7 +14,7 @@ def rules(server, *given):
     server.change(rules=[rule.model_dump() for rule in given])
 
 
-def test_rejected_pictures_get_another_seed_and_a_patched_prompt(project, server):
+def test_rejected_images_get_another_seed_and_a_patched_prompt(project, server):
     rules(server, Rule(prompt="mug", behavior="blank", at_most=1))
     made = project(attempts={"patches": {"tone": "Bright studio light."}})
     made.snakemake()
@@ -52,7 +52,7 @@ def test_a_person_can_approve_what_the_machine_rejected(project, server):
 
 
 @pytest.mark.parametrize("behavior", ["truncated", "garbage", "bomb", "wrong_size", "empty"])
-def test_a_hostile_picture_is_rejected_with_a_reason_and_no_other_is_lost(project, server, behavior):
+def test_a_hostile_image_is_rejected_with_a_reason_and_no_other_is_lost(project, server, behavior):
     rules(server, Rule(prompt="mug", behavior=behavior))
     made = project(attempts={"most": 1})
     made.snakemake()
@@ -255,12 +255,12 @@ SMALL = {"openai": {FLARE["name"]: {"size_rule": {"least_edge_px": 16}}}}
 def test_a_cost_that_nobody_has_published_is_unknown_until_calls_have_taught_it(project):
     made = project(model=FLARE)
     made.write_config(models=SMALL)
-    assert "unknown for 4 pictures" in made.snakemake("-n").stderr
+    assert "unknown for 4 images" in made.snakemake("-n").stderr
     made.snakemake()
     made.edit_row(0, product="teapot")
     told = made.snakemake("-n").stderr
     assert "Cost: about $0." in told
-    assert "For 1 picture that is what earlier calls of the same size and quality cost." in told
+    assert "For 1 image that is what earlier calls of the same size and quality cost." in told
 
 
 def test_a_budget_needs_a_bound_for_such_a_model_and_says_which(project):
@@ -268,7 +268,7 @@ def test_a_budget_needs_a_bound_for_such_a_model_and_says_which(project):
     made.write_config(models=SMALL)
     made.snakemake()
     assert made.calls() == 0
-    facts = {**SMALL["openai"][FLARE["name"]], "most_usd_per_picture": 0.3}
+    facts = {**SMALL["openai"][FLARE["name"]], "most_usd_per_image": 0.3}
     made.write_config(models={"openai": {FLARE["name"]: facts}})
     made.snakemake()
     assert made.calls() == 4

@@ -1,4 +1,4 @@
-"""From a picture back to where it came from, and what is told of one that was tampered with."""
+"""From an image back to where it came from, and what is told of one that was tampered with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 from imagemake.images.metadata.xmp import packet_of, with_packet
 
 
-def test_file_copy_key_name_and_store_lead_to_the_same_picture(built, tmp_path):
+def test_file_copy_key_name_and_store_lead_to_the_same_image(built, tmp_path):
     row = built.manifest()["S001_teal"]
     lines = f"key,decision,note,reviewer,time\n{row['key']},approve,fine,Ann,\n"
     (built.folder / "config" / "reviews.csv").write_text(lines)
@@ -45,7 +45,7 @@ def test_file_copy_key_name_and_store_lead_to_the_same_picture(built, tmp_path):
         assert word in text
 
 
-def test_a_picture_that_was_changed_is_told(built, tmp_path):
+def test_an_image_that_was_changed_is_told(built, tmp_path):
     released = built.folder / "results/images/S001_teal.jpg"
     data = released.read_bytes()
     other = with_packet((built.folder / "results/images/S002_gold.jpg").read_bytes(), packet_of(data))
@@ -70,7 +70,7 @@ def test_what_nobody_here_knows_is_said_so(built, tmp_path):
     told = built.imagemake("inspect", str(tmp_path / "theirs.jpg"), expect=1).stdout
     assert "its XMP says" in told
     assert "\u202e" not in told
-    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "text.jpg").write_text("no image")
     assert "says no key" in built.imagemake("inspect", str(tmp_path / "text.jpg"), expect=2).stderr
 
 

@@ -43,7 +43,7 @@ def test_a_range_of_one_group_holds_in_the_job_and_in_the_next_plan_and_moves_wi
     mugs = validation(when={"product": ["mug", "hat"]}, reject=False, review={"min": 0.01})
     project = preview(attempts={"most": 1}, validation=mugs)
     project.edit_row(1, product="hat")
-    project.snakemake()  # one run: the job that finishes pictures must know whose range holds
+    project.snakemake()  # one run: the job that finishes images must know whose range holds
     assert accepted() == ["S000_red", "S001_teal"]
     calls = project.calls()
 
@@ -78,7 +78,7 @@ def test_one_color_among_five_of_another_waits_for_a_person_and_nothing_is_measu
     assert project.jobs(project.snakemake()) == ["release", "all"]
     odd = {name: row["reasons"] for name, row in project.manifest().items() if row["verdict"] == "review"}
     assert list(odd) == ["S005_black"]
-    assert "consistency: darker than the 6 pictures of coffee mug: a color difference of " in odd["S005_black"]
+    assert "consistency: darker than the 6 images of coffee mug: a color difference of " in odd["S005_black"]
     assert project.calls() == calls
 
     project.write_config(validation={"consistency": {"by": ["produkt"]}})
@@ -87,7 +87,7 @@ def test_one_color_among_five_of_another_waits_for_a_person_and_nothing_is_measu
     assert "Did you mean" in done.stderr
 
 
-def test_pictures_are_matched_with_texts_by_a_model_of_the_users_without_a_call(preview):
+def test_images_are_matched_with_texts_by_a_model_of_the_users_without_a_call(preview):
     project = preview(rows=3, attempts={"most": 1}, validation={"near_duplicates": False})
     project.snakemake()
     calls = project.calls()

@@ -1,4 +1,4 @@
-"""What released files say, after whole builds: read by Exiv2, kept where nothing changed, and never a new picture."""
+"""What released files say, after whole builds: read by Exiv2, kept where nothing changed, and never a new image."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_review_note_changes_one_file_and_finishes_and_makes_nothing(built):
     assert built.jobs(built.snakemake()) == []
 
 
-def test_one_picture_by_its_name_is_the_same_file_and_is_then_up_to_date(built):
+def test_one_image_by_its_name_is_the_same_file_and_is_then_up_to_date(built):
     good = built.images()
     target = "results/images/S002_gold.jpg"
     (built.folder / target).unlink()
@@ -67,7 +67,7 @@ def test_prompts_are_embedded_and_xmp_left_out_without_a_call(built):
     built.imagemake("verify")
 
 
-def test_a_damaged_finished_picture_is_not_released_and_made_good_by_the_next_run(built):
+def test_a_damaged_finished_image_is_not_released_and_made_good_by_the_next_run(built):
     row = built.manifest()["S001_teal"]
     (path,) = built.folder.glob(f"store/finished/*/*.{row['finished_digest']}.jpg")
     good = built.images()["S001_teal.jpg"][1]
@@ -75,7 +75,7 @@ def test_a_damaged_finished_picture_is_not_released_and_made_good_by_the_next_ru
     path.write_bytes(b"\xff\xd8\xff broken")
     review(built, (row["key"], "approve", "look again"))
     done = built.snakemake()
-    assert "run again to finish it anew" in done.stdout + done.stderr
+    assert "run again to postprocess it anew" in done.stdout + done.stderr
     assert "S001_teal.jpg" not in built.images()
     assert "postprocess" in built.jobs(built.snakemake())
     assert len(built.images()["S001_teal.jpg"][1]) > len(good)

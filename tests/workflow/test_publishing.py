@@ -28,18 +28,18 @@ def s3(tmp_path: Path):
 
 
 def check_reader(server: S3Server) -> int:
-    """Read as a reader does: the manifest, then each picture that it names; return how many these are."""
+    """Read as a reader does: the manifest, then each image that it names; return how many these are."""
     objects = server.objects("shop")
     if "catalog/manifest.csv" not in objects:
         return 0
     rows = list(csv.DictReader(io.StringIO(objects["catalog/manifest.csv"].decode("utf-8-sig"))))
     for row in rows:
-        picture = objects[f"catalog/{row['file']}"]
-        assert hashlib.sha256(picture).hexdigest() == row["digest"]
+        image = objects[f"catalog/{row['file']}"]
+        assert hashlib.sha256(image).hexdigest() == row["digest"]
     return len(rows)
 
 
-def test_one_edited_row_sends_one_picture_and_no_reader_ever_sees_half(preview, tmp_path, s3, monkeypatch):
+def test_one_edited_row_sends_one_image_and_no_reader_ever_sees_half(preview, tmp_path, s3, monkeypatch):
     with an_s3_proxy(s3.endpoint) as proxy:
         for name, value in s3.environment(AWS_ENDPOINT_URL_S3=proxy.endpoint).items():
             monkeypatch.setenv(name, value)
@@ -91,8 +91,8 @@ def test_one_edited_row_sends_one_picture_and_no_reader_ever_sees_half(preview, 
         assert check_reader(s3) == 12
 
         head = Storage("s3://shop", timeout_s=20)._fs.call_s3
-        picture = head("head_object", Bucket="shop", Key=f"catalog/{sent[1]}")
-        assert (picture["ContentType"], picture["CacheControl"]) == (
+        image = head("head_object", Bucket="shop", Key=f"catalog/{sent[1]}")
+        assert (image["ContentType"], image["CacheControl"]) == (
             "image/jpeg",
             "public, max-age=31536000, immutable",
         )

@@ -19,7 +19,7 @@ def test_with_nothing_to_do_nothing_runs(built):
     assert built.calls() == 4
 
 
-def test_editing_one_row_makes_exactly_that_picture(built):
+def test_editing_one_row_makes_exactly_that_image(built):
     before = built.images()
     built.edit_row(1, product="teapot")
     dry = built.snakemake("-n")
@@ -60,14 +60,14 @@ def test_editing_post_processing_finishes_anew_and_calls_nobody(built):
     built.write_config(postprocess={"steps": [{"resize": {"width_px": 32, "height_px": 32}}]})
     done = built.snakemake()
     assert set(built.jobs(done)) == {"postprocess", "release", "all"}
-    assert "4 to finish: post-processing changed" in done.stderr
+    assert "4 to postprocess: post-processing changed" in done.stderr
     assert built.calls() == 4
     after = built.images()
     assert set(after) == set(before)
     assert not any(same(before, after, name) for name in before)
 
 
-def test_removing_a_row_takes_its_picture_out_of_the_release_and_leaves_the_store(built):
+def test_removing_a_row_takes_its_image_out_of_the_release_and_leaves_the_store(built):
     raw, before = built.raw_files(), built.images()
     del built.rows[0]
     built.write_catalog()
@@ -118,7 +118,7 @@ def test_without_results_nobody_is_called_and_nothing_is_measured(built):
     assert {name: {**row, "cached": "true"} for name, row in manifest.items()} == built.manifest()
 
 
-def test_a_released_picture_that_was_deleted_comes_back_without_a_call(built):
+def test_a_released_image_that_was_deleted_comes_back_without_a_call(built):
     before = built.images()
     (built.folder / "results/images/S001_teal.jpg").unlink()
     assert built.jobs(built.snakemake()) == ["release", "all"]
@@ -158,7 +158,7 @@ def test_damage_is_found_whenever_a_file_is_read(built):
     assert [path.name for path in built.folder.glob("store/damaged/raw/*")] == [damaged.name]
 
 
-def test_one_picture_is_made_and_nothing_else(project):
+def test_one_image_is_made_and_nothing_else(project):
     made = project()
     made.snakemake("results/images/S002_gold.jpg")
     assert made.calls() == 1
@@ -170,7 +170,7 @@ def test_one_picture_is_made_and_nothing_else(project):
     assert same(before, made.images(), "S002_gold.jpg")
 
 
-def test_one_picture_follows_its_prompt_there_and_back_again(project):
+def test_one_image_follows_its_prompt_there_and_back_again(project):
     made = project()
     target = "results/images/S002_gold.jpg"
     made.snakemake(target)

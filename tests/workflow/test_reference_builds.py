@@ -1,4 +1,4 @@
-"""Reference pictures in whole builds: content decides, names and times do not."""
+"""Reference images in whole builds: content decides, names and times do not."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ def paint(project, name, color, size=SIZE):
 
 @pytest.fixture
 def built(project):
-    """Four pictures from a common and an own reference picture each, built."""
+    """Four images from a common and an own reference image each, built."""
     made = project(references=["config/references/style.png", "config/references/{color}.jpg"])
     paint(made, "style.png", "white")
     for color in ("red", "teal", "gold"):
@@ -30,7 +30,7 @@ def built(project):
     return made
 
 
-def test_every_call_sends_the_rows_reference_pictures(built, server):
+def test_every_call_sends_the_rows_reference_images(built, server):
     sent = {call.prompt: call for call in server.calls()}
     assert {call.endpoint for call in sent.values()} == {"/v1/images/edits"}
     digests = {row["name"]: row["reference_digests"].split("; ") for row in built.manifest().values()}
@@ -74,7 +74,7 @@ def test_a_touched_file_makes_nothing_anew(built):
     assert (built.calls(), built.images()) == (4, before)
 
 
-def test_a_renamed_file_makes_no_picture_anew_and_the_manifest_follows(built):
+def test_a_renamed_file_makes_no_image_anew_and_the_manifest_follows(built):
     before = built.images()
     folder = built.folder / "config" / "references"
     (folder / "style.png").rename(folder / "look.png")
@@ -130,7 +130,7 @@ def test_a_catalog_can_name_them_and_a_mask(project, server):
     assert "1 to generate: key changed: mask" in made.snakemake("-n").stderr
 
 
-def test_batches_send_reference_pictures_and_masks(project, server):
+def test_batches_send_reference_images_and_masks(project, server):
     made = project(
         references=["config/references/style.png", "config/references/{color}.jpg"],
         mask="config/references/mask.png",
@@ -179,11 +179,11 @@ def test_a_dry_run_says_that_the_cost_is_unknown_and_leaves_the_store_alone(proj
     made = project(references=["config/references/a.png"])
     paint(made, "a.png", "white")
     dry = made.snakemake("-n")
-    assert "Cost: unknown for 4 pictures" in dry.stderr
+    assert "Cost: unknown for 4 images" in dry.stderr
     assert not (made.folder / "store").exists()
 
 
-def test_rejected_pictures_are_tried_again_from_the_same_reference_pictures(project, server):
+def test_rejected_images_are_tried_again_from_the_same_reference_images(project, server):
     made = project(
         rows=1,
         references=["config/references/a.png"],
@@ -201,5 +201,5 @@ def test_the_preview_shows_what_is_sent(preview):
     paint(made, "a.png", "#ff00ff")
     made.snakemake()
     (path,) = (made.folder / "results" / "images").iterdir()
-    with Image.open(path) as picture:
-        assert (255, 0, 255) in {color for _, color in picture.convert("RGB").getcolors(10**6)}
+    with Image.open(path) as image:
+        assert (255, 0, 255) in {color for _, color in image.convert("RGB").getcolors(10**6)}

@@ -18,7 +18,7 @@ NOTE = "Dark, but that is the lamp."
 
 @pytest.fixture
 def shop(preview, monkeypatch):
-    """A project whose darkest pictures wait for a person; tests are in its folder."""
+    """A project whose darkest images wait for a person; tests are in its folder."""
     web = {"steps": [{"resize": {"width_px": 32}}], "format": "webp"}
     made = preview(
         validation={"checks": {"tone.contrast": {"review": {"min": 0.2}}}},
@@ -64,7 +64,7 @@ def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop
     said = imagemake("release", "v 1", expect=1)
     assert "'v 1' cannot be a release's name" in said
     assert "in no git repository" in said
-    assert "4 of 4 pictures are still to be made" in said
+    assert "4 of 4 images are still to be made" in said
     git("init", "-q")
     Path(".gitignore").write_text("/work/\n/store/\n/logs/\n/.snakemake/\n/results/images/\n")
     shop.snakemake()
@@ -75,17 +75,17 @@ def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop
     assert "wait for a person" in imagemake("release", "v1", expect=1)
     approve(*(row["key"] for row in waiting))
     said = imagemake("release", "v1", expect=1)
-    assert "still to be made" in said, "an approved picture is not finished yet"
+    assert "still to be made" in said, "an approved image is not finished yet"
     assert "not committed: config/reviews.csv" in said
     shop.snakemake()
     git("add", "-A")
     git("commit", "-q", "-m", "approved")
 
     # A dry run tells and writes nothing; a release writes one commit and a tag; again, it does nothing.
-    assert "v1 would be released: 4 pictures: 4 new, 0 changed, 0 removed" in imagemake("release", "v1", "--dry-run")
+    assert "v1 would be released: 4 images: 4 new, 0 changed, 0 removed" in imagemake("release", "v1", "--dry-run")
     assert not Path("releases").exists()
     assert git("tag") == ""
-    assert "v1 is released: 4 pictures: 4 new" in imagemake("release", "v1", "--note", "The first four")
+    assert "v1 is released: 4 images: 4 new" in imagemake("release", "v1", "--note", "The first four")
     assert git("status", "--porcelain") == ""
     assert git("tag").split() == ["v1"]
     commits = git("rev-list", "--count", "HEAD")
@@ -105,7 +105,7 @@ def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop
             main(["release", "v2"])
     assert "there is no tag 'v2'" in imagemake("release", "v3", expect=1)
     commits = git("rev-list", "--count", "HEAD")
-    assert "v2 is released: 4 pictures: 0 new, 1 changed, 0 removed" in imagemake("release", "v2")
+    assert "v2 is released: 4 images: 0 new, 1 changed, 0 removed" in imagemake("release", "v2")
     assert git("rev-list", "--count", "HEAD") == commits, "what was committed was not committed again"
     told = Path("releases/CHANGES.md").read_text()
     assert told.index("## v2 (") < told.index("## v1 (") < told.index("The first four")
@@ -142,7 +142,7 @@ def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop
         (RECORD, lambda _: b"{}", f"CHANGED: v1, {RECORD}: it is no record any more"),
         (released, lambda data: data + b" ", f"CHANGED: v2, {released}: its content is not what was released"),
         (web, lambda data: data + b" ", f"CHANGED: v2, {web}: its content is not what was released"),
-        (raw, lambda _: None, "not here: v1, store/raw: 1 of 4 raw pictures"),
+        (raw, lambda _: None, "not here: v1, store/raw: 1 of 4 raw images"),
         (RECORD, lambda _: None, f"CHANGED: v1, {RECORD}: the record is gone, and v2 follows it"),
     ):
         data = path.read_bytes()

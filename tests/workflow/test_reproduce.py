@@ -1,11 +1,11 @@
-"""A picture once more from its recipe: whether it comes out equal, what that costs, and that nothing else changes."""
+"""An image once more from its recipe: whether it comes out equal, what that costs, and that nothing else changes."""
 
 from __future__ import annotations
 
 NAME = "S001_teal"
 
 
-def test_a_model_without_seeds_is_not_paid_in_vain_and_another_picture_takes_no_place(built):
+def test_a_model_without_seeds_is_not_paid_in_vain_and_another_image_takes_no_place(built):
     before, raw = built.images(), built.raw_files()
     told = built.imagemake("reproduce", NAME, expect=2).stderr
     assert "gpt-image-2 does not honor seeds" in told

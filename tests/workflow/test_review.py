@@ -38,7 +38,7 @@ class Reviewer:
 
 @pytest.fixture
 def doubtful(project):
-    """Four pictures, all of which wait for a person."""
+    """Four images, all of which wait for a person."""
     made = project(**DOUBT, attempts={"most": 1})
     made.snakemake()
     assert (made.calls(), made.images()) == (4, {})
@@ -51,7 +51,7 @@ def test_the_next_run_obeys_each_decision_and_touches_nothing_else(doubtful, ser
     reviewer.decide("S001_teal", "reject", note="wrong neck")
     reviewer.decide("S002_gold", "regenerate", patch="From above.")
     dry = doubtful.snakemake("-n")
-    assert "1 to finish" in dry.stderr
+    assert "1 to postprocess" in dry.stderr
     assert "1 to generate: attempt 2: regenerate" in dry.stderr
     doubtful.snakemake()
     assert set(doubtful.images()) == {"S000_red.jpg"}

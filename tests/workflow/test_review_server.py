@@ -39,8 +39,8 @@ def serving(project, *options):
 
 def decisions(project):
     names = {key: name for name, key in project.keys.items()}
-    held = read_reviews(project.folder / "config/reviews.csv")
-    return {names[key]: (review.decision, review.reviewer) for key, review in held.items()}
+    stored = read_reviews(project.folder / "config/reviews.csv")
+    return {names[key]: (review.decision, review.reviewer) for key, review in stored.items()}
 
 
 def test_it_serves_this_machine_only_and_ends_well_at_ctrl_c(project):
@@ -123,10 +123,10 @@ def test_a_keyboard_alone_decides_everything_and_takes_it_back(project, browser)
         page.keyboard.type("From above.")
         page.keyboard.press("Control+Enter")
         page.wait_for_selector(".empty >> text=Nothing waits for a person")
-        held = read_reviews(project.folder / "config/reviews.csv")
-        assert [review.decision for review in held.values()] == ["approve", "reject", "regenerate"]
-        assert held[project.keys["vase_red"]].note == "a and r are letters here"
-        assert held[project.keys["lamp_red"]].patch == "From above."
+        stored = read_reviews(project.folder / "config/reviews.csv")
+        assert [review.decision for review in stored.values()] == ["approve", "reject", "regenerate"]
+        assert stored[project.keys["vase_red"]].note == "a and r are letters here"
+        assert stored[project.keys["lamp_red"]].patch == "From above."
         for name in ("lamp_red", "vase_red", "mug_red"):
             page.keyboard.press("u")
             shown(page, name)
@@ -148,7 +148,7 @@ def test_without_a_script_the_forms_do_the_same(project, browser):
     assert decisions(project) == {"mug_red": ("approve", "kim"), "vase_red": ("regenerate", "kim")}
 
 
-def test_two_browsers_that_decide_about_one_picture_are_told(project, browser):
+def test_two_browsers_that_decide_about_one_image_are_told(project, browser):
     with serving(project) as (url, _):
         one, other = browser.new_page(), browser.new_page()
         for page in (one, other):
@@ -167,6 +167,6 @@ def test_two_browsers_that_decide_about_one_picture_are_told(project, browser):
 def test_no_page_is_wider_than_its_window(project, browser, width_px):
     viewport = {"width": width_px, "height": 800}
     with serving(project) as (url, _), page_of(browser, url, viewport=viewport) as page:
-        for path in ("", f"picture/{project.keys['mug_red']}", "?tab=all"):
+        for path in ("", f"image/{project.keys['mug_red']}", "?tab=all"):
             page.goto(url + path)
             assert page.evaluate("document.documentElement.scrollWidth") == width_px

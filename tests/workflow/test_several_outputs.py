@@ -1,4 +1,4 @@
-"""Several files a picture, after whole builds: only what changed is finished, and a dry run tells it."""
+"""Several files per image, after whole builds: only what changed is finished, and a dry run tells it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def fits_its_schemas(results):
 
 
 def leads_to_what_it_says(folder):
-    """Follow each name of a picture in what is published; return which are led to, by their names before."""
+    """Follow each name of an image in what is published; return which are led to, by their names before."""
     found = set()
     for path in folder.glob("[!.]*/*.json"):
         told = json.loads(path.read_bytes())
@@ -65,7 +65,7 @@ def test_outputs_come_and_go_and_only_they_are_finished(built):
     common = made.config["postprocess"]
 
     made.write_config(postprocess={**common, "more_outputs": {"web": WEB, "cut": CUT}})
-    assert "4 to finish: output added: cut, web" in made.snakemake("-n").stderr
+    assert "4 to postprocess: output added: cut, web" in made.snakemake("-n").stderr
     assert made.images() == one
     done = made.snakemake()
     assert set(made.jobs(done)) == {"postprocess", "release", "all"}
@@ -76,7 +76,7 @@ def test_outputs_come_and_go_and_only_they_are_finished(built):
     found = {name: size_of(three[name][1]) for name in three}
     assert found["S000_red.jpg"] == ("JPEG", (64, 64))
     assert found["S000_red-32.webp"] == ("WEBP", (32, 32))
-    assert found["red_S000.png"] == ("PNG", (96, 96)), "the picture as it came, before the common steps"
+    assert found["red_S000.png"] == ("PNG", (96, 96)), "the image as it came, before the common steps"
     row = made.manifest()["S000_red"]
     assert (row["output.web.file"], row["output.web.width_px"]) == ("images/S000_red-32.webp", "32")
     told = told_by(three["S000_red-32.webp"][1])
@@ -92,7 +92,7 @@ def test_outputs_come_and_go_and_only_they_are_finished(built):
 
     made.write_config(postprocess={**common, "more_outputs": {"web": {**WEB, "quality": 50}, "cut": CUT}})
     done = made.snakemake()
-    assert "4 to finish: post-processing changed: web" in done.stderr
+    assert "4 to postprocess: post-processing changed: web" in done.stderr
     after = made.images()
     assert {name for name in after if after[name] != three[name]} == webs
 

@@ -10,7 +10,7 @@ from workflow.project import Project
 
 from imagemake.store.remote.storage import Storage
 
-SHARED = {"store": {"remote": "s3://team/pictures", "timeout_s": 20}}
+SHARED = {"store": {"remote": "s3://team/images", "timeout_s": 20}}
 
 
 @pytest.fixture
@@ -26,26 +26,26 @@ def test_a_team_pays_once_and_a_store_that_lies_or_denies_costs_a_warning(tmp_pa
     first.snakemake()
     assert first.calls() == 4
     objects = s3.objects("team")
-    assert len(objects) == 8, "four pictures, each with a note"
+    assert len(objects) == 8, "four images, each with a note"
     paid_usd = first.metrics()["cost_usd_total"]
 
     second = Project(tmp_path / "second", server, rows=4, **SHARED)
     dry = second.snakemake("-n").stderr
-    assert "4 pictures of these from the team's store; nothing is paid for." in dry
+    assert "4 images of these from the team's store; nothing is paid for." in dry
     assert "Cost:" not in dry
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     second.snakemake()
     assert first.calls() == 4, "nobody was asked for what the team has"
     assert {name: data for name, (_, data) in second.images().items()} == {
         name: data for name, (_, data) in first.images().items()
-    }, "also the time that a picture says it was generated at"
+    }, "also the time that an image says it was generated at"
     assert second.metrics()["cost_usd_total"] == 0
     assert second.metrics()["shared"] == 4
     assert {row["request_id"] for row in second.manifest().values()} == {
         row["request_id"] for row in first.manifest().values()
     }
     assert {row["shared"] for row in second.manifest().values()} == {"true"}
-    assert "came from s3://team/pictures, made there for $" in second.imagemake("inspect", "S000_red").stdout
+    assert "came from s3://team/images, made there for $" in second.imagemake("inspect", "S000_red").stdout
     ledger = second.imagemake("ledger", "--format", "csv").stdout
     assert ledger.splitlines()[-1] == "total,0,0,0.000000,0,0.000000,4"
 
@@ -55,7 +55,7 @@ def test_a_team_pays_once_and_a_store_that_lies_or_denies_costs_a_warning(tmp_pa
             team.put(name, data[:-9] + b"other end", "image/png")
     third = Project(tmp_path / "third", server, rows=4, **SHARED)
     done = third.snakemake()
-    assert first.calls() == 8, "a picture that is not what its name says is paid for"
+    assert first.calls() == 8, "an image that is not what its name says is paid for"
     assert "its bytes do not fit its digest" in done.stderr
     assert third.metrics()["cost_usd_total"] == pytest.approx(paid_usd)
 
@@ -68,6 +68,6 @@ def test_a_team_pays_once_and_a_store_that_lies_or_denies_costs_a_warning(tmp_pa
     assert "somebody-elses-secret" not in "".join(path.read_text() for path in third.folder.rglob("*.log"))
 
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3.environment()["AWS_SECRET_ACCESS_KEY"])
-    assert "1 of 1 pictures put into" in third.imagemake("share").stdout, "what was in the way is made up for"
+    assert "1 of 1 images put into" in third.imagemake("share").stdout, "what was in the way is made up for"
     assert len(s3.objects("team")) == 8 + 4 + 2, "beside the four that were spoiled, four that put them right"
     assert not list(third.folder.glob("store/unshared/[0-9a-f]*"))

@@ -1,4 +1,4 @@
-"""Sheets after whole builds: drawn again where a picture on them changed, and nothing else for their sake."""
+"""Sheets after whole builds: drawn again where an image on them changed, and nothing else for their sake."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SHEETS = {
 }
 
 
-def test_a_sheet_follows_its_pictures_and_nothing_else(built):
+def test_a_sheet_follows_its_images_and_nothing_else(built):
     made = built
     finished = {path: path.stat().st_mtime_ns for path in made.folder.glob("store/finished/*/*")}
     common, before = made.config["postprocess"], made.images()
@@ -33,7 +33,7 @@ def test_a_sheet_follows_its_pictures_and_nothing_else(built):
     made.snakemake()
     after = made.images("results/sheets")
     assert sorted(after) == ["by-red.json", "by-red.png", "by-teal.json", "by-teal.png"]
-    assert after["by-teal.json"] == sheets["by-teal.json"], "another picture in the same place"
+    assert after["by-teal.json"] == sheets["by-teal.json"], "another image in the same place"
     assert len(json.loads(after["by-red.json"][1])["frames"]) == 3
     assert made.jobs(made.snakemake()) == []
 

@@ -9,7 +9,7 @@ def test_stages_reuse_what_was_made_and_end_with_a_forecast(project, server):
     made = project(rows=12, pilot={"size": 3}, small={"size": 6})
     told = made.snakemake("pilot").stderr
     assert made.calls() == 3
-    assert "The full run: 9 more pictures, about $" in told
+    assert "The full run: 9 more images, about $" in told
     assert made.metrics("results/pilot")["forecast"]["to_make"] == 9
     made.snakemake("small")
     assert made.calls() == 6
@@ -32,7 +32,7 @@ def test_a_gate_stops_the_full_run_before_it_pays_and_opens_when_the_pilot_is_go
     )
     for arguments in (("-n",), ()):
         done = made.snakemake(*arguments, expect=1)
-        assert "gates.pilot: 12 of the 12 pictures of the pilot are not made yet." in done.stderr + done.stdout
+        assert "gates.pilot: 12 of the 12 images of the pilot are not made yet." in done.stderr + done.stdout
     assert made.calls() == 0
     made.snakemake("pilot")
     done = made.snakemake(expect=1)
@@ -52,7 +52,7 @@ def test_a_gate_is_not_asked_where_nothing_is_to_be_generated(project, server):
     made.snakemake()
     made.write_config(pilot={"size": 2}, gates={"pilot": {"success_rate": {"min": 1}, "accepted": {"min": 99}}})
     made.edit_row(0, sku="S999")
-    assert made.snakemake("-n", expect=1).returncode == 1, "another name has another seed: a picture to make"
+    assert made.snakemake("-n", expect=1).returncode == 1, "another name has another seed: an image to make"
     made.edit_row(0, sku="S000")
     made.write_config(postprocess={"output": {"format": "png"}})
     made.snakemake()

@@ -1,4 +1,4 @@
-"""`imagemake audit`: who approved each picture of a release, from what and by which calls it came, what it cost."""
+"""`imagemake audit`: who approved each image of a release, from what and by which calls it came, what it cost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 DESCRIPTION = """\
-Writes a row for every picture of a release: who approved it and when, with which note; from which row of the catalog,
+Writes a row for every image of a release: who approved it and when, with which note; from which row of the catalog,
 prompt, model, seed and parameters; by which calls, with the provider's request ids, at what cost; and what each check
 found, with its limits as they were. All of it is as it was when the release was made.
 
@@ -22,7 +22,7 @@ EXAMPLES = """\
 examples:
   the last release, for a spreadsheet
     imagemake audit --format csv > audit.csv
-  who approved one picture of v1.2, and why
+  who approved one image of v1.2, and why
     imagemake audit v1.2 --name MUG-1_red
   what was released on a person's word against the checks
     imagemake audit --format json | jq '.[] | select(.approved_by != "checks") | {name, approved_by, note, reasons}'
@@ -34,14 +34,14 @@ NUMBERS = ("catalog_row", "seed", "cost_usd")
 def add_audit_options(parser: argparse.ArgumentParser) -> None:
     """Say what `imagemake audit` takes."""
     parser.add_argument("release", metavar="RELEASE", nargs="?", help="default: the last one")
-    parser.add_argument("--name", metavar="GLOB", default="*", help="pictures whose name matches, such as 'MUG-*'")
-    parser.add_argument("--all", action="store_true", help="also requests without a released picture")
-    parser.add_argument("--format", choices=FORMATS, default="table", help="default: table, a block a picture")
+    parser.add_argument("--name", metavar="GLOB", default="*", help="images whose name matches, such as 'MUG-*'")
+    parser.add_argument("--all", action="store_true", help="also requests without a released image")
+    parser.add_argument("--format", choices=FORMATS, default="table", help="default: table, a block per image")
     parser.set_defaults(run=run_audit)
 
 
 def run_audit(options: argparse.Namespace) -> int:
-    """Write it; returns 1 where no picture matches."""
+    """Write it; returns 1 where no image matches."""
     from fnmatch import fnmatchcase
 
     from imagemake.cli.terminal import print_lines
@@ -55,7 +55,7 @@ def run_audit(options: argparse.Namespace) -> int:
             if fnmatchcase(row["name"], options.name)
         ]
     if not rows:
-        print(f"No picture of this release has a name like {options.name!r}.", file=sys.stderr)
+        print(f"No image of this release has a name like {options.name!r}.", file=sys.stderr)
     forms = {"table": _blocks, "csv": _csv, "json": _json}
     print_lines(forms[options.format](rows))
     return 0 if rows else 1

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from imagemake.config.model import ModelSettings
     from imagemake.plugins.providers import ProviderError
     from imagemake.plugins.providers.batch_protocol import BatchProvider, BatchState
-    from imagemake.stages.generate.batches.follow import Follower
+    from imagemake.stages.generate.batches.follow import BatchPoller
     from imagemake.store.submissions import Submission
 
 DESCRIPTION = """\
@@ -31,7 +31,7 @@ EXAMPLES = """\
 examples:
   what is open, and how far it is
     imagemake batches
-  put the pictures of what is done into the store, without a run
+  put the images of what is done into the store, without a run
     imagemake batches --collect
   stop one; what it made by then is collected, and the rest may be asked for again
     imagemake batches --cancel 3fa9c1d2
@@ -117,7 +117,7 @@ def _chosen(submissions: list[Submission], cancel: str | None) -> list[Submissio
     return found
 
 
-Act = Callable[["Follower", "Submission"], "Any"]
+Act = Callable[["BatchPoller", "Submission"], "Any"]
 
 
 async def _at_providers(
@@ -135,11 +135,11 @@ async def _at_providers(
             errors.append(f"{submission.id}: no model of the configuration has the server {server}; not asked")
             continue
         try:
-            follower = _follower(settings, campaign, store)
+            poller = _follower(settings, campaign, store)
             try:
-                state = await act(follower, submission)
+                state = await act(poller, submission)
             finally:
-                await cast("Any", follower.provider).close()
+                await cast("Any", poller.provider).close()
             if state is not None:
                 states[submission.id] = state
         except ProviderError as error:
@@ -153,15 +153,15 @@ def _server_of(submission: Submission, campaign: Campaign) -> ModelSettings | No
     return next((one for one in found if (one.provider, one.endpoint) == wanted), None)
 
 
-def _follower(settings: ModelSettings, campaign: Campaign, store: Any) -> Follower:
+def _follower(settings: ModelSettings, campaign: Campaign, store: Any) -> BatchPoller:
     from imagemake.config.models import load_models
     from imagemake.plugins.providers import provider_class
-    from imagemake.stages.generate.batches.follow import Follower
+    from imagemake.stages.generate.batches.follow import BatchPoller
 
     timeout_s = min(ASK_TIMEOUT_S, campaign.limits.timeout_s)
     provider = provider_class(settings.provider)(base_url=settings.base_url, timeout_s=timeout_s)
     table = load_models(campaign.models)
-    return Follower(
+    return BatchPoller(
         cast("BatchProvider", provider),
         settings.provider,
         store,
@@ -176,31 +176,31 @@ def _ignored(key: str, error: ProviderError | None, cost_usd: float | None) -> N
     """Nobody waits for this key here; the journal has what it came to."""
 
 
-async def _asked(follower: Follower, submission: Submission) -> BatchState | None:
-    return await follower.provider.poll_batch(submission.batch) if submission.batch else None
+async def _asked(poller: BatchPoller, submission: Submission) -> BatchState | None:
+    return await poller.provider.poll_batch(submission.batch) if submission.batch else None
 
 
-async def _collected(follower: Follower, submission: Submission) -> BatchState | None:
+async def _collected(poller: BatchPoller, submission: Submission) -> BatchState | None:
     # Asked first: a follower would wait for a server that does not answer. One that forgot the batch has answered.
     from imagemake.plugins.providers import ProviderError
 
     try:
-        await _asked(follower, submission)
+        await _asked(poller, submission)
     except ProviderError as error:
         if error.status != HTTP_NOT_FOUND:
             raise
-    await follower.collect_if_over(submission)
-    return await _asked(follower, submission) if follower.submissions.read(submission) else None
+    await poller.collect_if_over(submission)
+    return await _asked(poller, submission) if poller.submissions.read(submission) else None
 
 
-async def _canceled(follower: Follower, submission: Submission) -> BatchState | None:
+async def _canceled(poller: BatchPoller, submission: Submission) -> BatchState | None:
     if submission.batch is None:  # a batch that nobody noted is found first, or is known not to be there
-        await follower.collect_if_over(submission)
+        await poller.collect_if_over(submission)
         return None
-    state = await follower.provider.poll_batch(submission.batch)
+    state = await poller.provider.poll_batch(submission.batch)
     if not state.is_over:
-        state = await follower.provider.cancel_batch(submission.batch)
-    if not await follower.collect_at_end(submission):
+        state = await poller.provider.cancel_batch(submission.batch)
+    if not await poller.collect_at_end(submission):
         print(f"{submission.id}: a run is at work on it, and collects what it made", file=sys.stderr)
         return state
     return None

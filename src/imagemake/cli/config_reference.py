@@ -79,7 +79,7 @@ becomes one `-`. Names longer than 150 bytes are cut and end in a digest.
 
 ### Columns with a meaning
 
-Any column can be used in templates. These also change their row's pictures, where the cell is not empty; variables and
+Any column can be used in templates. These also change their row's images, where the cell is not empty; variables and
 defaults of the same name do the same.
 
 | Column | Meaning |

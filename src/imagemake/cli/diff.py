@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from imagemake.versions.diff.report import Report
+    from imagemake.versions.diff.report import DiffReport
     from imagemake.versions.diff.snapshot import Opener, Snapshot
 
 DESCRIPTION = """\
-Tells what differs between two releases, picture by picture, and why: added, removed, renamed, or changed by prompt,
-seed, model, parameters, reference pictures, post-processing, review and so on; and what both came to in numbers.
+Tells what differs between two releases, image by image, and why: added, removed, renamed, or changed by prompt,
+seed, model, parameters, reference images, post-processing, review and so on; and what both came to in numbers.
 
 A and B are git tags, branches or commits (v1.1..v1.2 works too), or folders that hold a release. Without B, A is
 compared with the results in the work tree; without both, HEAD is. At a revision, the manifest is looked for in results/
-and in releases/REVISION/; what DVC tracks comes from its cache or its remote. Pictures that are in neither are found in
+and in releases/REVISION/; what DVC tracks comes from its cache or its remote. Images that are in neither are found in
 the store by their digest.
 
---html writes a page with both pictures of each change under a slider, the most different ones first. It is one file
+--html writes a page with both images of each change under a slider, the most different ones first. It is one file
 that needs no network.
 """
 EXAMPLES = """\
@@ -38,7 +38,7 @@ examples:
 exit status: 0; with --exit-code 1 where anything differs; 2 where something could not be read.
 """
 PAGES = Path("work/diff")
-MOST_PICTURES = 500
+MOST_IMAGES = 500
 MOST_LINES = 50
 FAILED, STOPPED = 2, 130
 
@@ -65,11 +65,11 @@ def add_diff_options(parser: argparse.ArgumentParser) -> None:
         help=f"lines of a kind in a table; default: {MOST_LINES}",
     )
     parser.add_argument(
-        "--most-pictures",
+        "--most-images",
         metavar="N",
         type=_count,
-        default=MOST_PICTURES,
-        help=f"changes whose pictures go into the page, about 50 KB each; default: {MOST_PICTURES}",
+        default=MOST_IMAGES,
+        help=f"changes whose images go into the page, about 50 KB each; default: {MOST_IMAGES}",
     )
     parser.add_argument("--exit-code", action="store_true", help="end with 1 where anything differs")
     parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
@@ -80,13 +80,13 @@ def run_diff(options: argparse.Namespace) -> int:
     """Compare, and tell."""
     from imagemake.cli.terminal import print_lines
     from imagemake.core.problems import UserError
-    from imagemake.versions.diff.snapshot import Opener, Place
+    from imagemake.versions.diff.snapshot import ImageSource, Opener
 
     try:
         a, b = _sides(options.a, options.b)
         page = _page(options.html, a, b or "results")
-        with Opener(Place(Path(), options.scope, options.store), options.names) as opener:
-            report = _report(opener, a, b, options.most_pictures if page else 0)
+        with Opener(ImageSource(Path(), options.scope, options.store), options.names) as opener:
+            report = _report(opener, a, b, options.most_images if page else 0)
         if page:
             from imagemake.versions.diff.page import write_page
 
@@ -107,10 +107,10 @@ def run_diff(options: argparse.Namespace) -> int:
     return 1 if options.exit_code and report.comparison.changes else 0
 
 
-def _report(opener: Opener, a: str, b: str | None, most_pictures: int) -> Report:
+def _report(opener: Opener, a: str, b: str | None, most_images: int) -> DiffReport:
     from imagemake.versions.diff.compare import Comparison, compare
     from imagemake.versions.diff.numbers import attempts_of, new_in, numbers_of
-    from imagemake.versions.diff.report import Report
+    from imagemake.versions.diff.report import DiffReport
     from imagemake.versions.diff.seen import most_visible, see, with_packets
 
     before = opener.open(a)
@@ -118,14 +118,14 @@ def _report(opener: Opener, a: str, b: str | None, most_pictures: int) -> Report
     found = compare(before.table, after.table)
     changes = list(with_packets(found.changes, before, after))
     tried = [attempts_of(one.table, one.label) for one in (before, after)]
-    return Report(
+    return DiffReport(
         before.label,
         after.label,
         Comparison(changes, found.unchanged),
         numbers_of(before.table, tried[0]),
         numbers_of(after.table, tried[1]),
         new_in(*tried),
-        see(most_visible(changes, before, after, most_pictures), before, after, _tell),
+        see(most_visible(changes, before, after, most_images), before, after, _tell),
         {change.name: (_verdict(before, change.before), _verdict(after, change.after)) for change in changes},
     )
 

@@ -1,4 +1,4 @@
-"""What `imagemake inspect` prints about one picture."""
+"""What `imagemake inspect` prints about one image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STATES = {
     "trusted": "valid, signed by {signer}, for whom a root that you trust vouches",
     "valid": "valid, signed by {signer}, an untrusted signer: no root that you trust vouches for it",
     "expired": "unchanged since {signer} signed, but no valid signature any more: {failures}",
-    "misused": "unchanged since {signer} signed, but with a certificate that must not sign pictures: {failures}",
+    "misused": "unchanged since {signer} signed, but with a certificate that must not sign images: {failures}",
     "tampered": "TAMPERED with after {signer} signed: {failures}",
     "unreadable": "there are some, which CANNOT BE READ: {failures}",
     "unread": "there are some; {failures}",
@@ -48,7 +48,7 @@ def lines_of(found: Inspection) -> Iterator[str]:
         value = recipe.get(column, row.get(column, "") if is_shown else "")
         if value != "":
             yield _line(column.replace("_", " "), value)
-    yield _line("raw picture", found.raw or "not in the store")
+    yield _line("raw image", found.raw or "not in the store")
     if found.raw_credentials:
         yield _line("", f"its provider's content credentials: {_state_words(found.raw_credentials)}")
     for column, value in row.items():
@@ -81,7 +81,7 @@ def _in_release(found: Inspection, row: Mapping[str, str]) -> Iterator[str]:
 
 
 def lines_of_stranger(path: Path, anchors: str) -> Iterator[str]:
-    """Write what a picture that nothing here knows says by its content credentials; nothing where it has none.
+    """Write what an image that nothing here knows says by its content credentials; nothing where it has none.
 
     Args:
         path: A file, or what is none.

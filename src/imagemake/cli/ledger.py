@@ -11,10 +11,10 @@ DESCRIPTION = """\
 Reads store/journal, where every call to a provider is written down before it is sent, and sums it:
 
   calls                       how many were sent
-  pictures made               how many of them brought a picture
+  images made               how many of them brought an image
   billed USD                  the costs that are known; refused and failed calls cost nothing
   cost unknown                calls that "billed USD" leaves out, because nobody said what they cost
-  from the team               pictures that came from the team's store (store.remote): no call, no cost
+  from the team               images that came from the team's store (store.remote): no call, no cost
   outcome unknown, worst USD  what calls without an outcome can have cost at most; those in flight are among them
 """
 EXAMPLES = """\

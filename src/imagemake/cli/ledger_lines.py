@@ -33,7 +33,7 @@ OFTEN_NONE = {"code", "request_id"}  # most calls have no error code: that is no
 
 HEADINGS = {
     SHARED: "from the team",
-    "made": "pictures made",
+    "made": "images made",
     "billed_usd": "billed USD",
     "cost_unknown": "cost unknown",
     "worst_usd": "outcome unknown, worst USD",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Puts a release where readers find it: s3://bucket/prefix (Amazon's or any server that speaks S3), a folder, or any
 other address that fsspec knows. What is there already stays, by content: only what changed is sent, and a publish
-that was stopped goes on where it was. Pictures come first and manifest.csv last.
+that was stopped goes on where it was. Images come first and manifest.csv last.
 
 Secrets come from the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; another server than
 Amazon's is AWS_ENDPOINT_URL_S3. Nothing is deleted unless --prune says so. More: docs/publishing.md
@@ -49,7 +49,7 @@ def add_publish_options(parser: argparse.ArgumentParser) -> None:
     )
     which.add_argument("--folder", type=Path, metavar="FOLDER", help="another release's folder, with its manifest.csv")
     parser.add_argument("--dry-run", action="store_true", help="list what would be sent and deleted, with bytes")
-    parser.add_argument("--incomplete", action="store_true", help="publish although pictures are missing")
+    parser.add_argument("--incomplete", action="store_true", help="publish although images are missing")
     parser.add_argument("--prune", action="store_true", help="delete what earlier publishes put there and this has not")
     parser.add_argument("--again", action="store_true", help="send everything, such as after a change of headers")
     parser.add_argument("--config", type=Path, default=Path("config/config.yaml"), help="default: config/config.yaml")
@@ -178,7 +178,7 @@ def _check_complete(rows: Sequence[Mapping[str, str]], folder: Path, *, may_be_i
     missing = Counter(row["verdict"] for row in rows if not row["file"])
     if missing and not may_be_incomplete:
         kinds = ", ".join(f"{n:,} {verdict}" for verdict, n in missing.most_common())
-        what = f"{missing.total():,} of {len(rows):,} pictures are missing: {kinds}"
+        what = f"{missing.total():,} of {len(rows):,} images are missing: {kinds}"
         remedy = "Finish the release (its index.html says why each one is missing), or publish it with --incomplete."
         raise UserError(Problem(str(folder), what, remedy))
 

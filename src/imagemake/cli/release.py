@@ -19,7 +19,7 @@ a review, the gates are passed, and config/ and code are committed; then records
   releases/NAME/              also the manifest and config/reviews.csv as they were, for `imagemake audit`
   releases/CHANGES.md         new, changed, removed, cost: an entry a release
   releases/history.csv        the same as a table, for `dvc plots`
-  DVC                         store, pictures and tables, where the project uses it
+  DVC                         store, images and tables, where the project uses it
   git                         one commit with all of that, and the tag NAME
 
 It refuses with every reason at once. Killed in the middle, nothing is released, and the same command goes on.
@@ -38,7 +38,7 @@ def add_release_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="such as v1.2; becomes a folder and a git tag")
     parser.add_argument("--note", default="", help="what it is, for the changelog")
     parser.add_argument("--dry-run", action="store_true", help="tell what is in the way and what would be recorded")
-    parser.add_argument("--allow-review", action="store_true", help="also while pictures wait for a person")
+    parser.add_argument("--allow-review", action="store_true", help="also while images wait for a person")
     parser.add_argument(
         "--allow-missing", action="store_true", help="also where requests were rejected, refused or held"
     )
@@ -53,10 +53,10 @@ def run_release(options: argparse.Namespace) -> int:
     from imagemake.config.load import read_campaign
     from imagemake.core.problems import UserError, exit_on_mistakes
     from imagemake.versions.quiet import no_run_at_work
-    from imagemake.versions.readiness import Wish
+    from imagemake.versions.readiness import ReleaseOptions
     from imagemake.versions.releasing import Releasing
 
-    wish = Wish(options.name, options.note, options.allow_review, options.allow_missing, not options.no_git)
+    wish = ReleaseOptions(options.name, options.note, options.allow_review, options.allow_missing, not options.no_git)
     with exit_on_mistakes(), no_run_at_work():
         releasing = Releasing(read_campaign(Path(CONFIG)), wish)
         if problems := releasing.problems():
@@ -88,7 +88,7 @@ def _tell(releasing: Releasing, verb: str) -> None:
 
 def _send(releasing: Releasing, *, push: bool) -> None:
     uses_dvc, uses_git = releasing.dvc.is_there(), releasing.wish.git
-    if push:  # bytes before names: nobody must find a tag whose pictures are nowhere
+    if push:  # bytes before names: nobody must find a tag whose images are nowhere
         if uses_dvc:
             releasing.dvc.run("push")
         if uses_git:

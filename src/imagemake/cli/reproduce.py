@@ -1,4 +1,4 @@
-"""`imagemake reproduce`: a picture once more from its recipe, and how near it comes."""
+"""`imagemake reproduce`: an image once more from its recipe, and how near it comes."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from imagemake.versions.reproduce import Reproduced, Wish
+    from imagemake.versions.reproduce import Reproduced, ReproduceOptions
 
 DESCRIPTION = """\
-Makes a picture again from its recipe (prompt, seed, model, parameters, reference pictures) and says whether it is
+Makes an image again from its recipe (prompt, seed, model, parameters, reference images) and says whether it is
 equal, near, or different, with the distance: bits of the perceptual hash, mean color difference (CIEDE2000),
 structural similarity.
 
 Only some models honor seeds; of the others, the answer is known without paying, and given so. A call that costs money
-needs --yes, keeps to the budget and is in the journal like any other. The new picture is kept under store/reproduced;
+needs --yes, keeps to the budget and is in the journal like any other. The new image is kept under store/reproduced;
 it never takes the place of the first one, and no release shows it.
 
-PICTURE is a file, a key, or a name of the manifest, as for `imagemake inspect`. Ends with 0 where the picture is equal
+IMAGE is a file, a key, or a name of the manifest, as for `imagemake inspect`. Ends with 0 where the image is equal
 or near, with 1 where it is different, with 2 where it was not made.
 """
 EXAMPLES = """\
@@ -33,7 +33,7 @@ examples:
 
 def add_reproduce_options(parser: argparse.ArgumentParser) -> None:
     """Say what `imagemake reproduce` takes."""
-    parser.add_argument("picture", metavar="PICTURE", help="a file, a key of 64 digits, or a name")
+    parser.add_argument("image", metavar="IMAGE", help="a file, a key of 64 digits, or a name")
     parser.add_argument("--yes", action="store_true", help="pay for the call")
     parser.add_argument("--anyway", action="store_true", help="also where the model is not known to honor seeds")
     parser.add_argument("--config", type=Path, default=Path("config/config.yaml"), help="default: config/config.yaml")
@@ -52,7 +52,7 @@ def run_reproduce(options: argparse.Namespace) -> int:
 
     try:
         campaign = read_campaign(options.config)
-        wish = wish_for(options.picture, campaign, Store(STORE))
+        wish = wish_for(options.image, campaign, Store(STORE))
         objection = _objection(wish, yes=options.yes, anyway=options.anyway)
         if objection:
             print(objection, file=sys.stderr)
@@ -66,7 +66,7 @@ def run_reproduce(options: argparse.Namespace) -> int:
     return 1 if made.likeness.name == "DIFFERENT" else 0
 
 
-def _objection(wish: Wish, *, yes: bool, anyway: bool) -> str | None:
+def _objection(wish: ReproduceOptions, *, yes: bool, anyway: bool) -> str | None:
     """Say why it is not done yet; None where nothing speaks against it."""
     if wish.honors_seed is not True and not anyway:
         model = wish.recipe.model
@@ -74,7 +74,7 @@ def _objection(wish: Wish, *, yes: bool, anyway: bool) -> str | None:
         if wish.honors_seed is False:
             known = f"{model} does not honor seeds"
         return (
-            f"{wish.name}: {known}: equal recipes give other pictures, and no call was made.\n"
+            f"{wish.name}: {known}: equal recipes give other images, and no call was made.\n"
             "  --anyway makes one and tells how far it is from the first; "
             "models.PROVIDER.MODEL.honors_seed in config.yaml says what you know."
         )
@@ -84,7 +84,7 @@ def _objection(wish: Wish, *, yes: bool, anyway: bool) -> str | None:
     return None
 
 
-def _lines(wish: Wish, made: Reproduced) -> list[str]:
+def _lines(wish: ReproduceOptions, made: Reproduced) -> list[str]:
     lines = [f"{wish.name}: {made.likeness.value}"]
     if made.distance is not None:
         distance = made.distance

@@ -1,4 +1,4 @@
-"""`imagemake review`: deciding about doubtful pictures in the browser."""
+"""`imagemake review`: deciding about doubtful images in the browser."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 DESCRIPTION = """\
-Opens a page on this machine with every picture that waits for a person: approve, reject, or make again with another
+Opens a page on this machine with every image that waits for a person: approve, reject, or make again with another
 prompt. Decisions are added to config/reviews.csv at once, and the next `snakemake` obeys them. Several reviewers may
 work at a time.
 
@@ -35,9 +35,9 @@ def add_review_options(review: argparse.ArgumentParser) -> None:
 def run_review(options: argparse.Namespace) -> int:
     """Serve until it is stopped."""
     from imagemake.core.problems import exit_on_mistakes
-    from imagemake.review.serve import Wish, serve
+    from imagemake.review.serve import ServeOptions, serve
 
-    wish = Wish(
+    wish = ServeOptions(
         host=options.host,
         port=options.port,
         reviewer=options.reviewer,

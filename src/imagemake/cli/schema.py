@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 
 DESCRIPTION = """\
-Prints the JSON schema (draft 2020-12) of what a release tells about its pictures:
+Prints the JSON schema (draft 2020-12) of what a release tells about its images:
 
   manifest   a row of manifest.parquet or manifest.csv, whatever the campaign; each release has the exact one of its
              own columns in manifest.schema.json
-  sidecar    the JSON beside each picture, with metadata: {sidecar: json}
+  sidecar    the JSON beside each image, with metadata: {sidecar: json}
 
 Each has a version: its second number is raised when something is added, its first when something goes or means
 something else. A release has the manifest's in release.json and in the metadata of manifest.parquet.

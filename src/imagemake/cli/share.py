@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 DESCRIPTION = """\
-Puts every paid picture of store/ that the team's store lacks there: once after store.remote was set for a project that
-has pictures already, and whenever something was in the way. Runs do this by themselves for the pictures that they
+Puts every paid image of store/ that the team's store lacks there: once after store.remote was set for a project that
+has images already, and whenever something was in the way. Runs do this by themselves for the images that they
 make. Nothing is deleted or replaced, here or there. More: docs/sharing.md
 """
 
@@ -26,8 +26,8 @@ def run_share(options: argparse.Namespace) -> int:
     from imagemake.config.load import read_campaign
     from imagemake.core.problems import Problem, UserError
     from imagemake.store.store import Store
-    from imagemake.store.team.exchange import Exchange
-    from imagemake.store.team.remote_store import open_team_store, warn_in
+    from imagemake.store.team.team_cache import TeamCache
+    from imagemake.store.team.team_store import open_team_store, warn_in
 
     try:
         campaign = read_campaign(options.config)
@@ -44,24 +44,24 @@ def run_share(options: argparse.Namespace) -> int:
     team = open_team_store(campaign.store, warn)
     if team is None:
         return 1
-    exchange = Exchange(team, Store(options.store), campaign.campaign, "share")
+    team_cache = TeamCache(team, Store(options.store), campaign.campaign, "share")
     try:
-        due = exchange.lacking()
+        due = team_cache.lacking()
         if due is None:
             return 1
         if options.dry_run:
-            print(f"{len(due):,} pictures of {options.store} are not in {team.address} yet.")
+            print(f"{len(due):,} images of {options.store} are not in {team.address} yet.")
             return 0
-        given = exchange.give_all(due, _tell_progress)
+        given = team_cache.give_all(due, _tell_progress)
     except KeyboardInterrupt:
-        exchange.close(finish=False)
+        team_cache.close(finish=False)
         print("\nStopped; what has arrived stays, and the next time the rest follows.", file=sys.stderr)
         return 130
-    exchange.close()
-    print(f"imagemake: {given:,} of {len(due):,} pictures put into {team.address}; the others were there already.")
+    team_cache.close()
+    print(f"imagemake: {given:,} of {len(due):,} images put into {team.address}; the others were there already.")
     return 0 if given == len(due) else 1
 
 
 def _tell_progress(done: int, total: int) -> None:
     if sys.stderr.isatty():
-        print(f"\r{done:,} of {total:,} pictures", end="" if done < total else "\n", file=sys.stderr, flush=True)
+        print(f"\r{done:,} of {total:,} images", end="" if done < total else "\n", file=sys.stderr, flush=True)

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 DESCRIPTION = """\
-Puts the store, the pictures of the release and its tables under DVC's care: `dvc push` then brings them to the team's
+Puts the store, the images of the release and its tables under DVC's care: `dvc push` then brings them to the team's
 storage, and a clone with `dvc pull` has nothing to make. The measures of work/ are put into store/measures before, so
-that a clone need not read every picture again. What DVC tracks this way is told in store.dvc, results/images.dvc and
+that a clone need not read every image again. What DVC tracks this way is told in store.dvc, results/images.dvc and
 dvc.lock; git keeps these.
 
 `dvc repro` does this by itself after the build, and `imagemake release` as well. Nothing is sent anywhere.

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 DESCRIPTION = """\
-Reads every picture and signature of the store and compares its SHA-256 with its name. Damaged files are
+Reads every image and signature of the store and compares its SHA-256 with its name. Damaged files are
 moved to store/damaged/, so that the next run makes or copies them again; --dry-run tells only.
 
 Then compares every release with its record in releases/: records with each other and with their git tags, the manifest,
-the decisions of the reviews, the journal as far as it was written then, the raw pictures, and the released files of the
+the decisions of the reviews, the journal as far as it was written then, the raw images, and the released files of the
 last release. Says what was changed. What is only not here, because nobody fetched it, is told apart.
 
 It cannot tell that somebody wrote all records and all tags anew: compare the last line with one that you wrote down.
@@ -22,7 +22,7 @@ def add_verify_options(parser: argparse.ArgumentParser) -> None:
     """Say what `imagemake verify` takes."""
     parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
     parser.add_argument("--dry-run", action="store_true", help="tell the damaged files, and leave them where they are")
-    parser.add_argument("--releases", action="store_true", help="only the releases; reads no picture of the store")
+    parser.add_argument("--releases", action="store_true", help="only the releases; reads no image of the store")
     parser.set_defaults(run=run_verify)
 
 

@@ -1,4 +1,4 @@
-"""Which seed a picture gets, how often it is tried again, and of how many the best one is taken."""
+"""Which seed an image gets, how often it is tried again, and of how many the best one is taken."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Seed(Section):
 
     fixed: Annotated[int, Field(ge=0, lt=2**SEED_BITS)] | None = Field(
         None,
-        description="One seed for every picture, a whole number from 0 to 2^31 - 1. Take 1 has exactly this seed; "
+        description="One seed for every image, a whole number from 0 to 2^31 - 1. Take 1 has exactly this seed; "
         "later takes have seeds that are derived from it.",
     )
     derived: Annotated[int, Field(ge=0, le=LARGEST_EXACT_INTEGER)] | None = Field(
         None,
-        description="A seed of its own for every picture, derived from this whole number, the values of the columns "
+        description="A seed of its own for every image, derived from this whole number, the values of the columns "
         "that name uses (but model), and the take: neither the order of rows nor an edited prompt changes it. Another "
         "number here gives other seeds everywhere.",
     )
@@ -36,7 +36,7 @@ class Seed(Section):
 
 
 class Attempts(Section):
-    """What happens after a picture is rejected."""
+    """What happens after an image is rejected."""
 
     most: int = Field(3, ge=1, description="Attempts a request gets, the first included; each one is paid for.")
     patches: Mapping[ReasonCode, Text] = Field(
@@ -49,12 +49,12 @@ class Attempts(Section):
 
 
 class Candidates(Section):
-    """Several pictures of each attempt, of which the best one goes on."""
+    """Several images of each attempt, of which the best one goes on."""
 
-    n: int = Field(1, ge=1, le=16, description="Pictures of each attempt, with seeds of their own; each is paid for.")
+    n: int = Field(1, ge=1, le=16, description="Images of each attempt, with seeds of their own; each is paid for.")
     best: Mapping[Quantity, float] = Field(
         default_factory=dict,
-        description="What makes a good picture the best one: weights by measure.quantity, in the unit of the quantity; "
+        description="What makes a good image the best one: weights by measure.quantity, in the unit of the quantity; "
         "a negative one counts against it. One that a person approved comes before all others.",
         examples=[{"sharpness.focus": 1.0, "tone.contrast": 0.5}],
     )

@@ -46,12 +46,12 @@ def _patterns(raw: Any) -> Any:
     return tuple(stripped for pattern in patterns if (stripped := str(pattern).strip()))
 
 
-class Report(Section):
+class ReportSettings(Section):
     """The contact sheet of a release."""
 
     title: Text | None = Field(None, description="Heading of the contact sheet; null is the campaign's name.")
     most_thumbnails: int = Field(
-        2000, ge=0, description="Pictures the sheet shows at most, those that need attention first."
+        2000, ge=0, description="Images the sheet shows at most, those that need attention first."
     )
 
 
@@ -66,35 +66,35 @@ class Campaign(Section):
         examples=["config/catalog.csv"],
     )
     prompt: TemplateText = Field(
-        description="Prompt of every picture. {column} stands for the row's value in that column, or for a variable; "
+        description="Prompt of every image. {column} stands for the row's value in that column, or for a variable; "
         "{{ and }} are braces. At most 32,000 characters once the values are in.",
         examples=["Product photo of {product} on a white background, {angle}, {color}, high detail."],
     )
     negative_prompt: TemplateText | None = Field(
-        None, description="What pictures must not show, for models that take it; placeholders as in prompt."
+        None, description="What images must not show, for models that take it; placeholders as in prompt."
     )
     references: Annotated[tuple[TemplateText, ...], Strict(False)] = Field(
         (),
-        description="Paths of the reference pictures that every request sends with its prompt, in their order, from "
+        description="Paths of the reference images that every request sends with its prompt, in their order, from "
         "the project's folder; placeholders as in prompt. PNG, JPEG or WebP. Their content is part of every key: a "
-        "changed picture makes its users anew, a renamed one nothing.",
+        "changed image makes its users anew, a renamed one nothing.",
         examples=[["config/references/style.png", "config/references/{sku}.png"]],
     )
     mask: TemplateText | None = Field(
         None,
-        description="Path of a mask, as in references: a PNG as large as the first reference picture, and transparent "
+        description="Path of a mask, as in references: a PNG as large as the first reference image, and transparent "
         "where that may be changed. Its content is part of every key.",
         examples=["config/references/{sku}-mask.png"],
     )
     name: TemplateText = Field(
-        description="File name of every picture, without extension; placeholders as in prompt, and {take}. What no "
-        "file system likes becomes a dash. No two pictures can share a name. The columns used here decide derived "
-        "seeds, so naming by other columns makes other pictures.",
+        description="File name of every image, without extension; placeholders as in prompt, and {take}. What no "
+        "file system likes becomes a dash. No two images can share a name. The columns used here decide derived "
+        "seeds, so naming by other columns makes other images.",
         examples=["{sku}_{color}"],
     )
     variables: Mapping[ColumnName, Values] = Field(
         default_factory=dict,
-        description="Values that every row is crossed with: each row gets one picture for each combination of them. "
+        description="Values that every row is crossed with: each row gets one image for each combination of them. "
         "A variable is used like a column.",
         examples=[{"color": ["red", "teal"], "angle": ["front view", "side view"]}],
     )
@@ -106,7 +106,7 @@ class Campaign(Section):
     exclude: Annotated[tuple[Combination, ...], Strict(False)] = Field(
         (),
         description="Combinations to leave out. Each item names values of variables, and of columns to mean only some "
-        "rows; a picture that has all of them is left out. A list means any of its values.",
+        "rows; an image that has all of them is left out. A list means any of its values.",
         examples=[[{"color": "red", "angle": ["back view", "top view"]}, {"sku": "M-7", "color": "teal"}]],
     )
     include: Annotated[tuple[Combination, ...], Strict(False)] = Field(
@@ -119,7 +119,7 @@ class Campaign(Section):
     takes: int = Field(
         1,
         ge=1,
-        description="Pictures of each combination, with seeds of their own. With more than one, _{take} is added to "
+        description="Images of each combination, with seeds of their own. With more than one, _{take} is added to "
         "names that do not use {take}; takes count from 1.",
     )
     seed: Seed = Field(Seed(derived=0), description="Where seeds come from.")
@@ -130,11 +130,11 @@ class Campaign(Section):
         WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
     ] = Field(
         (),
-        description="Make only pictures whose names match one of these patterns, where * stands for anything and ? for "
+        description="Make only images whose names match one of these patterns, where * stands for anything and ? for "
         "one character: a list, or a text with commas, as in snakemake --config only='M-7_*,M-8_*'.",
         examples=[["M-7_*"]],
     )
-    model: ModelSettings = Field(default_factory=ModelSettings, description="Who makes the pictures.")
+    model: ModelSettings = Field(default_factory=ModelSettings, description="Who makes the images.")
     more_models: Mapping[Text, ModelSettings] = Field(
         default_factory=dict,
         description="Other models, by a label of your own that a column or variable `model`, or a rule of model_rules, "
@@ -157,46 +157,46 @@ class Campaign(Section):
         description="What may be spent, calls in flight included; what does not fit is left out with that reason.",
     )
     limits: Limits = Field(default_factory=Limits, description="How fast, and how often again.")
-    attempts: Attempts = Field(default_factory=Attempts, description="What happens after a picture is rejected.")
+    attempts: Attempts = Field(default_factory=Attempts, description="What happens after an image is rejected.")
     candidates: Candidates = Field(
         default_factory=Candidates,
-        description="Several pictures of each attempt, of which the best one goes on. A request waits until all of "
+        description="Several images of each attempt, of which the best one goes on. A request waits until all of "
         "them are there.",
     )
-    validation: Validation = Field(default_factory=Validation, description="Which pictures are good enough.")
-    postprocess: Postprocess = Field(default_factory=Postprocess, description="How accepted pictures are finished.")
+    validation: Validation = Field(default_factory=Validation, description="Which images are good enough.")
+    postprocess: Postprocess = Field(default_factory=Postprocess, description="How accepted images are finished.")
     metadata: Metadata = Field(
-        default_factory=Metadata, description="What goes with each released picture, to say where it came from."
+        default_factory=Metadata, description="What goes with each released image, to say where it came from."
     )
     c2pa: C2pa | None = Field(
         None,
-        description="Content credentials (C2PA): the certificate that released pictures are signed with. Without this "
+        description="Content credentials (C2PA): the certificate that released images are signed with. Without this "
         "section nothing is signed and nothing claimed. `pip install 'imagemake[c2pa]'`.",
     )
     pilot: Pilot = Field(default_factory=Pilot, description="The small run before the large one.")
     small: Small = Field(default_factory=Small, description="The run between the pilot and the full one.")
     gates: Gates = Field(
-        default_factory=Gates, description="What a stage must have come to before a later one may make pictures."
+        default_factory=Gates, description="What a stage must have come to before a later one may make images."
     )
     batch_size: int = Field(
         500,
         ge=1,
-        description="Pictures one job handles at most; small runs are divided evenly, into 8 jobs a stage where that "
-        "leaves 20 pictures or more to each. Starting a job costs about a second.",
+        description="Images one job handles at most; small runs are divided evenly, into 8 jobs a stage where that "
+        "leaves 20 images or more to each. Starting a job costs about a second.",
     )
     alerts: Alerts = Field(
         default_factory=Alerts, description="Messages about a run, to mail, Slack, a webhook and so on."
     )
-    report: Report = Field(default_factory=Report, description="The contact sheet of a release.")
+    report: ReportSettings = Field(default_factory=ReportSettings, description="The contact sheet of a release.")
     store: SharedStore = Field(
-        default_factory=SharedStore, description="Pictures that a team shares, so that nobody pays for them twice."
+        default_factory=SharedStore, description="Images that a team shares, so that nobody pays for them twice."
     )
     publish: Publish = Field(default_factory=Publish, description="Where `imagemake publish` puts a release, and how.")
     models: Mapping[str, Mapping[str, ModelFacts]] = Field(
         default_factory=dict,
         description="What is known about models that this version does not know or knows wrongly, by provider and "
         "then by model: prices in USD, sizes in pixels, and so on. Facts are never part of a key.",
-        examples=[{"openai": {"my-model": {"prices": {"as_of": "2026-11-01", "usd_per_picture": 0.02}}}}],
+        examples=[{"openai": {"my-model": {"prices": {"as_of": "2026-11-01", "usd_per_image": 0.02}}}}],
     )
 
     @model_validator(mode="before")
@@ -211,7 +211,7 @@ class Campaign(Section):
         read = [measure.name for measure in self.validation.measures_needed()]
         unread = [name for name in self.candidates.best if name.partition(".")[0] not in read]
         if unread:
-            what = f"{', '.join(unread)} is not read from every picture."
+            what = f"{', '.join(unread)} is not read from every image."
             remedy = "Name its measure under validation.measures: {" + unread[0].partition(".")[0] + ": {}}."
             raise mistakes([Mistake(("candidates", "best"), what, remedy)])
         return self

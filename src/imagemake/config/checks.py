@@ -1,4 +1,4 @@
-"""What is still good: ranges of quantities, for all pictures, or other ones for those of a model or a group."""
+"""What is still good: ranges of quantities, for all images, or other ones for those of a model or a group."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def comparable(checks: Mapping[str, Check]) -> Mapping[str, Check]:
 
 @cache
 def compared_by(check: str) -> type[Comparing] | None:
-    """Return the class that a check's quantity is compared by; None where it is read from the picture alone."""
+    """Return the class that a check's quantity is compared by; None where it is read from the image alone."""
     measure, _, quantity = check.partition(".")
     kind = comparing_class(measure)
     return kind if kind is not None and quantity in kind.compared else None
@@ -42,17 +42,17 @@ def _mistakes(name: str, check: Check) -> Iterator[tuple[tuple[str, ...], str, s
     kind = compared_by(name)
     if kind is None:
         for key in given:
-            yield (key,), f"{name} is compared with nothing.", "Leave it out: the quantity is the picture's alone."
+            yield (key,), f"{name} is compared with nothing.", "Leave it out: the quantity is the image's alone."
     elif len(given) > 1:
         yield (), "a check compares with a variable or with a value, not with both.", "Leave one of the two out."
     elif not given and name.partition(".")[2] not in kind.compares_with_prompt:
-        remedy = "Name the column in variable, or one value for all pictures in value."
+        remedy = "Name the column in variable, or one value for all images in value."
         yield (), f"{name} is compared with what was asked for, and nothing says where that stands.", remedy
     elif check.value is not None and (complaint := kind.complaint(check.value)):
         yield ("value",), f"{check.value!r} {complaint}.", "Write it in other words."
 
 
-MODEL = "model"  # in `when`, the label or name of the model that makes a picture, however it was chosen
+MODEL = "model"  # in `when`, the label or name of the model that makes an image, however it was chosen
 
 
 class Limit(BaseModel):
@@ -75,13 +75,13 @@ class Limit(BaseModel):
 
 
 class Override(BaseModel):
-    """Other ranges for some pictures."""
+    """Other ranges for some images."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     when: Mapping[ColumnName, Values] = Field(
         description="Values of columns and variables; a request that has all of them gets these ranges. A list means "
-        "any of its values. `model` means who makes the picture: a label of more_models, or a model's name.",
+        "any of its values. `model` means who makes the image: a label of more_models, or a model's name.",
         examples=[{"category": ["rings", "watches"]}, {"model": "flux"}],
     )
     reject: Limit | Literal[False] | None = Field(
@@ -97,21 +97,21 @@ class Override(BaseModel):
 
 
 class Check(BaseModel):
-    """What becomes of a picture whose quantity is out of range."""
+    """What becomes of an image whose quantity is out of range."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    reject: Limit | None = Field(None, description="Outside of this range, the picture is rejected.")
+    reject: Limit | None = Field(None, description="Outside of this range, the image is rejected.")
     review: Limit | None = Field(None, description="Outside of this range, a person decides.")
     variable: str | None = Field(
         None,
-        description="For quantities that are compared: the variable or column whose value the picture is compared "
+        description="For quantities that are compared: the variable or column whose value the image is compared "
         "with. Where a request's value is empty, the check is not made.",
         examples=["color"],
     )
     value: str | None = Field(
         None,
-        description="For quantities that are compared: one value to compare every picture with.",
+        description="For quantities that are compared: one value to compare every image with.",
         examples=["white"],
     )
     overrides: Annotated[tuple[Override, ...], Strict(False)] = Field(
@@ -124,7 +124,7 @@ class Check(BaseModel):
 
     @property
     def of_whom(self) -> str:
-        """Which pictures have these ranges, to say behind a limit; empty for all of them."""
+        """Which images have these ranges, to say behind a limit; empty for all of them."""
         return ""
 
 
@@ -135,12 +135,12 @@ class OverriddenCheck(Check):
 
     @property
     def of_whom(self) -> str:
-        """Which pictures have these ranges: `` for category rings or watches``."""
+        """Which images have these ranges: `` for category rings or watches``."""
         told = (f"{name} {' or '.join(values)}" for name, values in self.by.when.items())
         return f" for {' and '.join(told)}"
 
 
-# Made on every picture. Photographs and drawings on white are far inside; blank, washed-out and blurred ones outside.
+# Made on every image. Photographs and drawings on white are far inside; blank, washed-out and blurred ones outside.
 DEFAULT_CHECKS: Mapping[str, Check] = {
     "tone.uniform_share": Check(reject=Limit(max=0.995), review=Limit(max=0.98)),
     "tone.contrast": Check(reject=Limit(min=0.02), review=Limit(min=0.035)),

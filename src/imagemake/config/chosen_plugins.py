@@ -30,7 +30,7 @@ class _PlugIn(Protocol):
     Settings: ClassVar[type[BaseModel]]
 
 
-class Chosen(Section):
+class ChosenPlugin(Section):
     """A measure or step as it will run: enough to compute keys without importing image libraries."""
 
     name: str
@@ -49,7 +49,7 @@ class Chosen(Section):
         return self.settings
 
 
-class ChosenMeasure(Chosen):
+class ChosenMeasure(ChosenPlugin):
     """A measure, which may read by weights that the user has: what they are is part of its identity."""
 
     @property
@@ -62,7 +62,7 @@ def chosen_measure(name: str, settings: Any = None) -> ChosenMeasure:
 
     Args:
         name: Its registered name.
-        settings: What the user wrote, or a `Chosen` as it was dumped; None for the defaults.
+        settings: What the user wrote, or a `ChosenPlugin` as it was dumped; None for the defaults.
 
     Raises:
         PydanticCustomError: If the name or a setting is wrong; mistakes are located from the name on.
@@ -71,21 +71,21 @@ def chosen_measure(name: str, settings: Any = None) -> ChosenMeasure:
     return ChosenMeasure(name=chosen.name, version=chosen.version, settings=chosen.settings)
 
 
-def chosen_step(name: str, settings: Any = None) -> Chosen:
+def chosen_step(name: str, settings: Any = None) -> ChosenPlugin:
     """Choose a post-processing step; arguments and errors as in `chosen_measure`."""
     return _choose(step_class, BUILT_IN_STEPS, "step", name, settings)
 
 
 def _choose(
     load: Callable[[str], type[_PlugIn]], built_in: Mapping[str, str], kind: str, name: str, settings: Any
-) -> Chosen:
+) -> ChosenPlugin:
     try:
         plug_in = load(name)
     except LookupError as error:
         remedy = did_you_mean(name, built_in) or f"Use one of these {kind}s, or install the package that has it."
         raise mistakes([Mistake((name,), f"{kind} {error}.", remedy)]) from error
     version = plug_in.version
-    if isinstance(settings, Mapping) and set(settings) == set(Chosen.model_fields):  # as it was dumped
+    if isinstance(settings, Mapping) and set(settings) == set(ChosenPlugin.model_fields):  # as it was dumped
         version, settings = settings["version"], settings["settings"]
     if version != plug_in.version:
         what = f"{kind} {name!r} was planned with version {version}, but version {plug_in.version} is installed."
@@ -98,7 +98,7 @@ def _choose(
     came_later = getattr(plug_in, "came_later", ())
     dumped = valid.model_dump(mode="json")
     decisive = {name: value for name, value in dumped.items() if value is not None or name not in came_later}
-    return Chosen(name=name, version=plug_in.version, settings=decisive)
+    return ChosenPlugin(name=name, version=plug_in.version, settings=decisive)
 
 
 def _measures(raw: Any) -> Any:
@@ -116,9 +116,9 @@ def _measures(raw: Any) -> Any:
 
 
 def _step(raw: Any) -> Any:
-    if isinstance(raw, Chosen):
+    if isinstance(raw, ChosenPlugin):
         return raw
-    if isinstance(raw, Mapping) and set(raw) == set(Chosen.model_fields):  # as it was dumped
+    if isinstance(raw, Mapping) and set(raw) == set(ChosenPlugin.model_fields):  # as it was dumped
         return chosen_step(raw["name"], raw)
     if not isinstance(raw, Mapping) or len(raw) != 1:
         raise mistake(f"{shown(raw)} is not one step.", "Write each step as an item of its own: `- crop: {...}`.")
@@ -162,18 +162,18 @@ def reason(code: str) -> str:
         measure_class(code)
     except LookupError as error:
         remedy = f"{did_you_mean(code, known)} Name a check, a measure, or one of {', '.join(OTHER_REASONS)}."
-        raise mistake(f"no picture is rejected for {code!r}.", remedy.strip()) from error
+        raise mistake(f"no image is rejected for {code!r}.", remedy.strip()) from error
     return code
 
 
 _SETTINGS_SCHEMA = {"title": "mapping of settings", "type": ["object", "null"]}
 Measures = Annotated[
-    Mapping[str, Chosen],
+    Mapping[str, ChosenPlugin],
     BeforeValidator(_measures),
     WithJsonSchema({"type": "object", "additionalProperties": _SETTINGS_SCHEMA}),
 ]
 Step = Annotated[
-    Chosen,
+    ChosenPlugin,
     BeforeValidator(_step),
     WithJsonSchema(
         {

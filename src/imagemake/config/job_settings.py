@@ -14,7 +14,7 @@ from imagemake.config.run import Alerts, Budget, Limits
 from imagemake.config.validation import Validation
 
 
-class Sections(Section):
+class JobSettings(Section):
     """Some sections of a campaign; those that a job does not need are left out."""
 
     model_config = ConfigDict(strict=False)
@@ -31,7 +31,7 @@ class Sections(Section):
     postprocess: Postprocess = Field(default_factory=Postprocess)
 
 
-def sections_json(campaign: Campaign, *names: str) -> str:
+def job_settings_json(campaign: Campaign, *names: str) -> str:
     """Write some sections of a campaign as a rule's parameter."""
     # Only what was set: a fact about a model that is not given is not one that is unknown.
     return campaign.model_dump_json(include=set(names), exclude_unset=True)

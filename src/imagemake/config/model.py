@@ -1,4 +1,4 @@
-"""Who makes the pictures: the provider, the model, what stands for them in keys, and which one a request gets."""
+"""Who makes the images: the provider, the model, what stands for them in keys, and which one a request gets."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def _address(url: str) -> str:
 class Rates(Section):
     """How fast one model may be asked."""
 
-    images_per_min: float | None = Field(None, gt=0, description="Pictures asked of it a minute.")
+    images_per_min: float | None = Field(None, gt=0, description="Images asked of it a minute.")
     requests_per_min: float | None = Field(None, gt=0, description="Calls of it a minute.")
     tokens_per_min: float | None = Field(None, gt=0, description="Tokens a minute that its calls may take.")
 
 
 class ModelSettings(Section):
-    """Who makes the pictures. Keys and other secrets come from the environment only."""
+    """Who makes the images. Keys and other secrets come from the environment only."""
 
     provider: Annotated[Text, AfterValidator(_provider)] = Field(
         "preview",
@@ -80,8 +80,8 @@ class ModelSettings(Section):
     identity: Annotated[Text, AfterValidator(_no_secret)] | None = Field(
         None,
         description="What stands for the server in keys instead of base_url, so that a server can move without its "
-        "pictures being made again. The provider's own name says that base_url is a door to the provider's own models: "
-        "pictures that came through it and through the provider's address are then the same.",
+        "images being made again. The provider's own name says that base_url is a door to the provider's own models: "
+        "images that came through it and through the provider's address are then the same.",
     )
     parameters: Mapping[ParameterName, ParameterValue] = Field(
         default_factory=dict,
@@ -92,7 +92,7 @@ class ModelSettings(Section):
 
     mode: Literal["sync", "batch"] = Field(
         "sync",
-        description="How pictures are asked for: sync (one call each), or batch (many at once through the provider's "
+        description="How images are asked for: sync (one call each), or batch (many at once through the provider's "
         "Batch API, at half the price and within 24 hours). Part of no key.",
     )
 
@@ -169,7 +169,7 @@ class Models(Protocol):
 
 
 def settings_of(label: str, models: Models) -> ModelSettings:
-    """Return who makes the pictures of a label: an entry of more_models, or that model on the campaign's own server."""
+    """Return who makes the images of a label: an entry of more_models, or that model on the campaign's own server."""
     if label in models.more_models:
         return models.more_models[label]
     own = models.model

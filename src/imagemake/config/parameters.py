@@ -11,7 +11,7 @@ from imagemake.core.text import forbidden_character
 PREFIX = "parameters."
 OWN_KEYS = {
     "model": "Write it under model.name, or in a column 'model'.",
-    "n": "A request is one picture: for more of a kind, set takes.",
+    "n": "A request is one image: for more of a kind, set takes.",
     "negative_prompt": "Write it under negative_prompt, or in a column of that name.",
     "prompt": "Write it under prompt, or in a column of that name.",
     "seed": "Write it under seed, or in a column of that name.",

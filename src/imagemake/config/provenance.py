@@ -1,4 +1,4 @@
-"""What released pictures say about themselves."""
+"""What released images say about themselves."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def _address(url: str) -> str:
 
 
 class C2pa(Section):
-    """Content credentials (C2PA): a signed record in each released picture of who released it and what was done to it.
+    """Content credentials (C2PA): a signed record in each released image of who released it and what was done to it.
 
     The private key comes from the environment only: IMAGEMAKE_C2PA_KEY holds it as PEM text, or IMAGEMAKE_C2PA_KEY_FILE
-    names a file outside of the project. Changing this section makes and finishes no picture anew.
+    names a file outside of the project. Changing this section makes and finishes no image anew.
     """
 
     certificate: Text = Field(
@@ -51,7 +51,7 @@ class C2pa(Section):
 
 
 class Metadata(Section):
-    """What goes with each released picture. Changing this costs no call to a provider, and finishes no picture anew."""
+    """What goes with each released image. Changing this costs no call to a provider, and finishes no image anew."""
 
     xmp: bool = Field(
         True,

@@ -1,4 +1,4 @@
-"""Where pictures go to and come from beside this project: the team's store, and where releases are published."""
+"""Where images go to and come from beside this project: the team's store, and where releases are published."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def fault_of_address(address: str) -> tuple[str, str] | None:
         (
             is_folder and (parts.netloc or names_none),
             "a folder's address has three slashes and an absolute path.",
-            "Write one such as file:///mnt/team/pictures.",
+            "Write one such as file:///mnt/team/images.",
         ),
         (".." in parts.path.split("/"), "the address climbs with '..'.", "Write where the place is."),
         (names_none, "the address names no bucket.", _EXAMPLE),
@@ -75,24 +75,24 @@ SHORT_LIVED = "public, max-age=300"
 
 
 class SharedStore(Section):
-    """Pictures that a team shares, so that nobody pays for what another one has. Changing this moves no key."""
+    """Images that a team shares, so that nobody pays for what another one has. Changing this moves no key."""
 
     remote: Address | None = Field(
         None,
         description="Address of the team's store: s3://bucket/prefix, file:///mnt/team/store, or any other that fsspec "
-        "knows. Before a call it is asked for the key, and after it the picture is put there; null shares nothing. "
+        "knows. Before a call it is asked for the key, and after it the image is put there; null shares nothing. "
         "Secrets and the endpoint come from the environment: AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL_S3, AWS_PROFILE.",
-        examples=["s3://our-pictures/store"],
+        examples=["s3://our-images/store"],
     )
     timeout_s: float = Field(
         20.0,
         gt=0,
-        description="Longest wait for an answer of the team's store, in seconds, and more for large pictures; then the "
-        "picture is asked for at the provider.",
+        description="Longest wait for an answer of the team's store, in seconds, and more for large images; then the "
+        "image is asked for at the provider.",
     )
     remote_recipes: bool = Field(
         True,
-        description="Whether the recipe (prompt, model, parameters, seed) is put beside each shared picture, so that "
+        description="Whether the recipe (prompt, model, parameters, seed) is put beside each shared image, so that "
         "others can check that it belongs to the key. false keeps prompts out of the team's store.",
     )
 
@@ -100,10 +100,10 @@ class SharedStore(Section):
 class CacheControl(Section):
     """Cache-Control headers of what is published."""
 
-    pictures: Text | None = Field(
+    images: Text | None = Field(
         None,
-        description=f"Of pictures. Null is {LONG_LIVED!r} where names hold digests, and {SHORT_LIVED!r} where a name "
-        "can get another picture.",
+        description=f"Of images. Null is {LONG_LIVED!r} where names hold digests, and {SHORT_LIVED!r} where a name "
+        "can get another image.",
     )
     tables: Text = Field("no-cache", description="Of everything else: manifest, metrics, contact sheet, sidecars.")
 
@@ -119,7 +119,7 @@ class Publish(Section):
     )
     names: Literal["digest", "plain"] = Field(
         "digest",
-        description="digest: a picture's name holds 12 digits of its SHA-256, and the published manifest leads there, "
+        description="digest: an image's name holds 12 digits of its SHA-256, and the published manifest leads there, "
         "so that readers see all of one release or all of the next. plain: the names of results/, one after the other "
         "replaced in place; addresses stay the same, and readers can see a mixture for as long as it takes.",
     )

@@ -19,14 +19,14 @@ class Limits(BaseModel):
         description="Batches of calls at the provider at once, over all jobs of a run together (mode: batch). What the "
         "provider's queue has no room for waits until another one is over.",
     )
-    images_per_min: float | None = Field(None, gt=0, description="Pictures asked for a minute, over all jobs together.")
+    images_per_min: float | None = Field(None, gt=0, description="Images asked for a minute, over all jobs together.")
     requests_per_min: float | None = Field(None, gt=0, description="Calls sent a minute, over all jobs together.")
     tokens_per_min: float | None = Field(
         None,
         gt=0,
         description="Tokens a minute that calls may take, over all jobs together; how many a call takes is learned.",
     )
-    tries: int = Field(5, ge=1, description="Calls for one picture in one run, the first included.")
+    tries: int = Field(5, ge=1, description="Calls for one image in one run, the first included.")
     first_wait_s: float = Field(
         1.0, gt=0, description="Longest wait before the second try, in seconds; it doubles from try to try."
     )
@@ -35,7 +35,7 @@ class Limits(BaseModel):
     unknown: Literal["retry", "hold"] = Field(
         "retry",
         description="A call that was sent and not answered may have been billed: 'retry' asks again, and may pay "
-        "twice; 'hold' leaves the picture out until you say 'retry'.",
+        "twice; 'hold' leaves the image out until you say 'retry'.",
     )
     grace_s: float = Field(
         60.0, ge=0, description="How long calls in flight may take to land after Ctrl-C or SIGTERM, in seconds."
@@ -53,14 +53,14 @@ class Alerts(BaseModel):
     on: Annotated[tuple[Event, ...], Strict(False)] = Field(
         (),
         description="What is told, once a run: finished (a stage was released), stopped (quota exhausted, key or "
-        "organization refused), budget (pictures were left out for it), failures (failure_rate was exceeded), crashed "
+        "organization refused), budget (images were left out for it), failures (failure_rate was exceeded), crashed "
         "(the run ended with an error).",
         examples=[["finished", "stopped", "budget", "failures", "crashed"]],
     )
     failure_rate: float = Field(
-        0.3, ge=0, le=1, description="Share of a job's pictures that may fail or be rejected untold, 0 to 1."
+        0.3, ge=0, le=1, description="Share of a job's images that may fail or be rejected untold, 0 to 1."
     )
-    least: int = Field(20, ge=1, description="Pictures that a job must have for its failure rate to count.")
+    least: int = Field(20, ge=1, description="Images that a job must have for its failure rate to count.")
 
 
 Usd = Annotated[float, Field(gt=0)]

@@ -10,13 +10,13 @@ from imagemake.config.fields import ColumnName, Section, Text
 
 
 class NearDuplicates(Section):
-    """When two pictures of a release count as one."""
+    """When two images of a release count as one."""
 
     max_distance_bits: int = Field(
         4,
         ge=0,
         le=11,
-        description="Largest difference between the perceptual hashes of two pictures that still makes them "
+        description="Largest difference between the perceptual hashes of two images that still makes them "
         "near-duplicates, in bits of 64. Re-encoding and resizing change at most 4 bits, a 2 % crop 4 to 8.",
     )
     max_color_levels: int = Field(
@@ -30,8 +30,8 @@ class NearDuplicates(Section):
     earlier: Annotated[tuple[Text, ...], Strict(False)] = Field(
         (),
         description="Manifests (manifest.parquet) of earlier releases, from the project's folder; * and ? stand for "
-        "what they do in a shell. A new picture that is nearly an accepted one of them is rejected. The same "
-        "request's own picture (the same name, or the same key) is none. Nothing under results/: that is written anew.",
+        "what they do in a shell. A new image that is nearly an accepted one of them is rejected. The same "
+        "request's own image (the same name, or the same key) is none. Nothing under results/: that is written anew.",
         examples=[["releases/*/manifest.parquet"]],
     )
 
@@ -39,30 +39,30 @@ class NearDuplicates(Section):
 CONSISTENCY = "consistency"
 
 
-LEAST_PICTURES = 4  # of three, nobody can say which one is odd
+LEAST_IMAGES = 4  # of three, nobody can say which one is odd
 
 
 class Consistency(Section):
-    """How far the colors of a picture may be from those of its group."""
+    """How far the colors of an image may be from those of its group."""
 
     by: Annotated[tuple[ColumnName, ...], Strict(False)] = Field(
         min_length=1,
-        description="Columns or variables: pictures that agree in all of them are a group. One of fewer than "
-        f"{LEAST_PICTURES} good pictures says nothing.",
+        description="Columns or variables: images that agree in all of them are a group. One of fewer than "
+        f"{LEAST_IMAGES} good images says nothing.",
         examples=[["product"]],
     )
     max_distance: float = Field(
         5.0,
         gt=0,
-        description="Largest good distance of a picture's mean color from the median of its group, in units of the CIE "
+        description="Largest good distance of an image's mean color from the median of its group, in units of the CIE "
         "1976 color difference: 2 is just seen, 10 at a glance, black and white are 100 apart.",
     )
     max_spread: float = Field(
         3.0,
         ge=1,
-        description="How many times the median distance of its group a picture must be away as well, a number without "
-        "unit: a group whose pictures differ much by themselves has no odd one.",
+        description="How many times the median distance of its group an image must be away as well, a number without "
+        "unit: a group whose images differ much by themselves has no odd one.",
     )
     outcome: Literal["review", "reject"] = Field(
-        "review", description="What becomes of a picture that is too far away: a person decides, or it is rejected."
+        "review", description="What becomes of an image that is too far away: a person decides, or it is rejected."
     )

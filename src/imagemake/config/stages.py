@@ -51,23 +51,23 @@ Demands = Mapping[Annotated[str, AfterValidator(_known_figure)], Annotated[Limit
 class Pilot(Section):
     """The small run before the large one."""
 
-    size: int = Field(50, ge=1, description="Pictures of a pilot: it shows every value of every variable, if it can.")
+    size: int = Field(50, ge=1, description="Images of a pilot: it shows every value of every variable, if it can.")
 
 
 class Small(Section):
     """The run between the pilot and the full one."""
 
-    size: int = Field(500, ge=1, description="Pictures of the small batch, those of the pilot among them.")
+    size: int = Field(500, ge=1, description="Images of the small batch, those of the pilot among them.")
 
 
 class Gates(Section):
-    """What a stage must have come to before a later one may make pictures."""
+    """What a stage must have come to before a later one may make images."""
 
     pilot: Demands = Field(
         default_factory=dict,
         description="Demanded of the pilot before the small batch or the full run: ranges of figures of its "
         f"metrics.json ({_KNOWN}). success_rate_low is the low end of the rate's 95 % interval; review counts the "
-        "pictures that wait for a person.",
+        "images that wait for a person.",
         examples=[{"success_rate": {"min": 0.9}, "mean_cost_usd_per_image": {"max": 0.05}, "review": {"max": 0}}],
     )
     small: Demands = Field(

@@ -1,4 +1,4 @@
-"""Which pictures are good enough: the checks of a campaign, and what pictures are compared with."""
+"""Which images are good enough: the checks of a campaign, and what images are compared with."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Discriminator, Field, Strict, Tag
 
 from imagemake.config.checks import DEFAULT_CHECKS, Check, Checks, comparable, limits_of, over_defaults
-from imagemake.config.chosen_plugins import Chosen, Measures, Quantity, chosen_measure
+from imagemake.config.chosen_plugins import ChosenPlugin, Measures, Quantity, chosen_measure
 from imagemake.config.fields import Section
 from imagemake.config.outputs import Format
 from imagemake.config.similarity import Consistency, NearDuplicates
@@ -28,7 +28,7 @@ def _sensible(check: Check) -> Check:
             raise mistake(f"{name} has a min of {limit.min:g} above its max of {limit.max:g}.", "Exchange them.")
     for place, override in enumerate(check.overrides):
         if not override.when:
-            what = f"overrides[{place}].when is empty: these ranges would be those of every picture."
+            what = f"overrides[{place}].when is empty: these ranges would be those of every image."
             raise mistake(what, "Write them as the check's own, or say when.")
         if override.reject is None and override.review is None:
             raise mistake(f"overrides[{place}] changes nothing.", "Give it reject, review, or both.")
@@ -40,14 +40,14 @@ def _in_words(checks: Mapping[str, Check]) -> str:
 
 
 class Validation(Section):
-    """Which pictures are good enough. Changing this costs no call to a provider."""
+    """Which images are good enough. Changing this costs no call to a provider."""
 
     formats: Annotated[tuple[Format, ...], Strict(False)] = Field(
         ("jpeg", "png", "webp"), min_length=1, description="File formats that are accepted from a provider."
     )
     size: Literal["requested", "any"] = Field(
         "requested",
-        description="requested: the picture must have the width and height, in pixels, that parameters.size asks for; "
+        description="requested: the image must have the width and height, in pixels, that parameters.size asks for; "
         "any: whatever comes is fine.",
     )
     measures: Measures = Field(
@@ -59,7 +59,7 @@ class Validation(Section):
         Field(
             default_factory=dict,
             description="Ranges of what is still good, in the unit of the quantity, by measure.quantity. Outside of "
-            "reject, the picture is rejected and tried again; outside of review, a person decides. These come on top "
+            "reject, the image is rejected and tried again; outside of review, a person decides. These come on top "
             f"of checks that are always made, unless one of the same name is given here: {_in_words(DEFAULT_CHECKS)}.",
             examples=[{"tone.contrast": {"reject": {"min": 0.02}, "review": {"min": 0.05}}}],
         )
@@ -69,19 +69,19 @@ class Validation(Section):
         Discriminator(lambda value: TAGS[value is not False]),
     ] = Field(
         default_factory=NearDuplicates,
-        description="Compares all pictures of a release with each other, and rejects what looks like another; "
+        description="Compares all images of a release with each other, and rejects what looks like another; "
         "false does not. Where `model` is a variable, those of each model are compared by themselves.",
     )
 
     consistency: Consistency | None = Field(
         None,
-        description="Compares the colors of each picture with those of its group, at no cost: nothing is read again. "
+        description="Compares the colors of each image with those of its group, at no cost: nothing is read again. "
         "Null does not.",
         examples=[{"by": ["product"], "max_distance": 8}],
     )
 
-    def measures_needed(self) -> tuple[Chosen, ...]:
-        """Return the measures to read from every picture, by name: those listed, and those that a decision needs."""
+    def measures_needed(self) -> tuple[ChosenPlugin, ...]:
+        """Return the measures to read from every image, by name: those listed, and those that a decision needs."""
         names = {*ALWAYS_READ, *self.measures, *(check.partition(".")[0] for check in self.checks)}
         return tuple(self.measures.get(name) or chosen_measure(name) for name in sorted(names))
 

@@ -27,7 +27,7 @@ def write_whole(path: Path, data: bytes, *, durable: bool = False, mode: int = 0
             os.fchmod(file.fileno(), mode)
             if durable:
                 os.fsync(file.fileno())
-        os.replace(temporary, path)  # noqa: PTH105  Path.replace would make an object for every picture
+        os.replace(temporary, path)  # noqa: PTH105  Path.replace would make an object for every image
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

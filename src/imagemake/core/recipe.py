@@ -1,4 +1,4 @@
-"""What decides a picture's pixels, and the key that names it.
+"""What decides an image's pixels, and the key that names it.
 
 A key is the SHA-256 of the recipe's canonical JSON (RFC 8785), so that any language can compute it. Users have paid for
 what lies under these keys: ``tests/unit/core/recipe_vectors.json`` pins them, and a change that moves one needs a new
@@ -23,16 +23,16 @@ Scalar = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What decides the pixels of one picture.
+    """What decides the pixels of one image.
 
     Attributes:
         provider: Registered name of the provider, such as ``openai``.
         endpoint: What stands for the server in the key where it is not the provider's own; None for its own.
-        references: SHA-256 of each reference picture's file, in the order in which they are sent.
+        references: SHA-256 of each reference image's file, in the order in which they are sent.
         mask: SHA-256 of the mask's file; None where there is none.
         model: Model name as the provider takes it, with its version.
         prompt: The rendered prompt.
-        negative_prompt: What the picture must not show; None where there is none.
+        negative_prompt: What the image must not show; None where there is none.
         seed: 0 to 2**31 - 1.
         parameters: Parameters of the model (``size``, ``quality``, ...); no entry means the provider's default.
     """
@@ -155,7 +155,7 @@ def derive_seed(*parts: Any) -> int:
 
 
 def reproduction_key(key: str, number: int) -> str:
-    """Return the key of a picture that is made again: it is another call, and no release may take it for the first one.
+    """Return the key of an image that is made again: it is another call, and no release may take it for the first one.
 
     Args:
         key: The recipe's.

@@ -1,1 +1,1 @@
-"""Bytes that nobody vouches for, decoded under limits, and small pictures of them."""
+"""Bytes that nobody vouches for, decoded under limits, and small images of them."""

@@ -1,4 +1,4 @@
-"""How far apart two pictures look: in color, in structure, and to a perceptual hash."""
+"""How far apart two images look: in color, in structure, and to a perceptual hash."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from imagemake.images.picture import Picture
+    from imagemake.images.decoded import DecodedImage
 
     Plane = NDArray[np.floating]
 
@@ -24,7 +24,7 @@ _WINDOW_PX, _SIGMA_PX, _C1, _C2 = 11, 1.5, (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """How far apart two pictures look.
+    """How far apart two images look.
 
     Attributes:
         delta_e: Mean CIEDE2000 color difference over all pixels: 0 is equal, 1 is just seen, black and white are 100.
@@ -37,11 +37,11 @@ class Distance:
     hash_bits: int
 
 
-def distance_between(one: Picture, other: Picture) -> Distance:
-    """Compare two pictures, whatever their sizes; the order does not matter.
+def distance_between(one: DecodedImage, other: DecodedImage) -> Distance:
+    """Compare two images, whatever their sizes; the order does not matter.
 
     Both are shrunk, not enlarged, until no side is longer than 256 px, and laid on the middle of a gray canvas that
-    holds both: what only one of them covers, because its shape is another one, counts as different. Of pictures of one
+    holds both: what only one of them covers, because its shape is another one, counts as different. Of images of one
     shape but another size, the larger is shrunk to the smaller. Transparency is laid on middle gray.
     """
     import imagehash

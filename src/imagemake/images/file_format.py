@@ -1,7 +1,7 @@
-"""What a picture file says about itself before a pixel is decoded: its format, and where its picture ends.
+"""What an image file says about itself before a pixel is decoded: its format, and where its image ends.
 
 Decoders are slow on files that are made to be slow: a million chunks, a million scans over the same pixels. A walk
-along the parts finds those first, and finds what lies behind the picture.
+along the parts finds those first, and finds what lies behind the image.
 """
 
 from __future__ import annotations
@@ -63,15 +63,15 @@ def format_of(data: bytes) -> str:
     raise ValueError("it does not begin like a PNG, JPEG, WebP or AVIF file")
 
 
-def end_of_picture(data: bytes, file_format: str) -> int | None:
-    """Walk along the parts of a file to where its picture ends.
+def end_of_image(data: bytes, file_format: str) -> int | None:
+    """Walk along the parts of a file to where its image ends.
 
     Args:
         data: The whole file.
         file_format: What `format_of` said.
 
     Returns:
-        The number of bytes up to the picture's own end; None if the file ends first.
+        The number of bytes up to the image's own end; None if the file ends first.
 
     Raises:
         ValueError: If a part is damaged, or there are so many that decoding would take forever.
@@ -81,7 +81,7 @@ def end_of_picture(data: bytes, file_format: str) -> int | None:
 
 
 def _end_of_png(data: bytes) -> int | None:
-    # Each chunk: length, name, content, CRC-32. Pillow skips the CRC of pixel data, and so shows damage as a picture.
+    # Each chunk: length, name, content, CRC-32. Pillow skips the CRC of pixel data, and so shows damage as an image.
     view, at = memoryview(data), len(_PNG_SIGNATURE)
     for _ in range(MOST_PARTS):
         if at + 12 > len(data):
@@ -124,7 +124,7 @@ def _end_of_webp(data: bytes) -> int | None:
 
 
 def _end_of_avif(data: bytes) -> int | None:
-    # Boxes: length, name, content. What lies behind the picture begins like no box, or like one that leaves the file.
+    # Boxes: length, name, content. What lies behind the image begins like no box, or like one that leaves the file.
     at, names = 0, set[bytes]()
     for _ in range(MOST_PARTS):
         length = int.from_bytes(data[at : at + 4])

@@ -1,4 +1,4 @@
-"""Pictures that a campaign names: what their bytes are, remembered, so that planning reads each file once."""
+"""Images that a campaign names: what their bytes are, remembered, so that planning reads each file once."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _ROTATED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 _ORIENTATION_TAG = 0x0112  # EXIF 2.3, section 4.6.4
 
 
-class BadPictureFileError(NotReadyError):
-    """A path that leads to no picture."""
+class BadSourceImageError(NotReadyError):
+    """A path that leads to no image."""
 
 
-class PictureFile(NamedTuple):
-    """A picture's file, by its content.
+class SourceImage(NamedTuple):
+    """An image's file, by its content.
 
     Attributes:
         digest: SHA-256 of the bytes.
@@ -55,15 +55,15 @@ class PictureFile(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class _Remembered:
     stamp: tuple[int, ...]
-    picture: PictureFile
+    image: SourceImage
 
 
-class PictureFiles:
-    """Looks pictures up by their paths, each once.
+class SourceImages:
+    """Looks images up by their paths, each once.
 
     Args:
         project: The folder that paths start from, and that nothing leaves.
-        cache: Where it is remembered what was read, such as ``work/pictures.json``; None remembers nothing.
+        cache: Where it is remembered what was read, such as ``work/images.json``; None remembers nothing.
         planned: What a plan found under its paths: files are then not looked at again.
     """
 
@@ -73,46 +73,46 @@ class PictureFiles:
         self._project = project
         self._cache = cache
         self._root: Path | None = None
-        self._found: dict[str, PictureFile | BadPictureFileError] = {
-            path: PictureFile(*fields) for path, fields in (planned or {}).items()
+        self._found: dict[str, SourceImage | BadSourceImageError] = {
+            path: SourceImage(*fields) for path, fields in (planned or {}).items()
         }
         self._remembered: dict[str, _Remembered] | None = None
         self._is_new = False
 
-    def get(self, path: str) -> PictureFile:
+    def get(self, path: str) -> SourceImage:
         """Return what a path leads to.
 
         Raises:
-            BadPictureFileError: If it leads out of the project, or to no picture.
+            BadSourceImageError: If it leads out of the project, or to no image.
         """
         found = self._found.get(path)
         if found is None:
             try:
                 found = self._look(path)
-            except BadPictureFileError as error:
+            except BadSourceImageError as error:
                 found = error
             self._found[path] = found
-        if isinstance(found, BadPictureFileError):
-            raise BadPictureFileError(found.what, found.remedy)
+        if isinstance(found, BadSourceImageError):
+            raise BadSourceImageError(found.what, found.remedy)
         return found
 
     @property
-    def by_path(self) -> dict[str, PictureFile]:
-        """Every picture that was asked for so far."""
-        return {path: found for path, found in self._found.items() if isinstance(found, PictureFile)}
+    def by_path(self) -> dict[str, SourceImage]:
+        """Every image that was asked for so far."""
+        return {path: found for path, found in self._found.items() if isinstance(found, SourceImage)}
 
     def hold(self, digests: Mapping[str, str]) -> bool:
-        """Say whether these paths still lead to pictures of these digests."""
+        """Say whether these paths still lead to images of these digests."""
         try:
             return all(self.get(path).digest == digest for path, digest in digests.items())
-        except BadPictureFileError:
+        except BadSourceImageError:
             return False
 
     def read(self, path: str, digest: str) -> bytes | None:
-        """Read a picture that was asked for before; None where it has changed since."""
+        """Read an image that was asked for before; None where it has changed since."""
         try:
             data, _ = self._content(path)
-        except BadPictureFileError:
+        except BadSourceImageError:
             return None
         return data if hashlib.sha256(data).hexdigest() == digest else None
 
@@ -120,39 +120,39 @@ class PictureFiles:
         """Remember what was read, for the next one that looks."""
         if self._cache is None or not self._is_new or self._remembered is None:
             return
-        entries = {path: [one.stamp, list(one.picture)] for path, one in self._remembered.items()}
+        entries = {path: [one.stamp, list(one.image)] for path, one in self._remembered.items()}
         write_whole(self._cache, orjson.dumps({"version": _CACHE_VERSION, "files": entries}))
         self._is_new = False
 
-    def _look(self, path: str) -> PictureFile:
+    def _look(self, path: str) -> SourceImage:
         if fault := fault_of_path(path):
-            raise BadPictureFileError(*fault)
+            raise BadSourceImageError(*fault)
         if self._remembered is None:
             self._remembered = _read_cache(self._cache) if self._cache else {}
         try:
             stamp = _stamp(os.stat(self._project / path))  # noqa: PTH116  an object a file is what makes it slow
         except OSError as error:
-            raise BadPictureFileError(*_unreadable(path, error)) from None
+            raise BadSourceImageError(*_unreadable(path, error)) from None
         known = self._remembered.get(path)
         if known is not None and known.stamp == stamp:
-            return known.picture
+            return known.image
         return self._read(path)
 
-    def _read(self, path: str) -> PictureFile:
+    def _read(self, path: str) -> SourceImage:
         assert self._remembered is not None
         now_ns = time.time_ns()
         data, status = self._content(path)
         try:
-            picture = picture_file_of(data)
+            image = source_image_of(data)
         except ValueError as error:
             remedy = "Give a whole PNG, JPEG or WebP file."
-            raise BadPictureFileError(f"{path!r} is no picture that can be used: {error}.", remedy) from error
+            raise BadSourceImageError(f"{path!r} is no image that can be used: {error}.", remedy) from error
         self._remembered.pop(path, None)
         self._is_new = True
         # A change within one step of the clock keeps the times: a file as young as that is read again, as git does.
         if status is not None and max(status.st_mtime_ns, status.st_ctime_ns) < now_ns - RACY_NS:
-            self._remembered[path] = _Remembered(_stamp(status), picture)
-        return picture
+            self._remembered[path] = _Remembered(_stamp(status), image)
+        return image
 
     def _content(self, path: str) -> tuple[bytes, os.stat_result | None]:
         """Return a file's bytes, and its status where it did not change while it was read."""
@@ -160,11 +160,11 @@ class PictureFiles:
             with open(self._inside(path), "rb", opener=_open_without_waiting) as file:
                 before = os.fstat(file.fileno())
                 if not stat.S_ISREG(before.st_mode):
-                    raise BadPictureFileError(f"{path!r} is no file.", "Give the path of a PNG, JPEG or WebP file.")
+                    raise BadSourceImageError(f"{path!r} is no file.", "Give the path of a PNG, JPEG or WebP file.")
                 data = file.read(MOST_BYTES + 1)
                 after = os.fstat(file.fileno())
         except OSError as error:
-            raise BadPictureFileError(*_unreadable(path, error)) from None
+            raise BadSourceImageError(*_unreadable(path, error)) from None
         return data, after if _stamp(before) == _stamp(after) else None
 
     def _inside(self, path: str) -> Path:
@@ -173,7 +173,7 @@ class PictureFiles:
         target = (self._root / path).resolve(strict=True)
         if not target.is_relative_to(self._root):
             what = f"{path!r} is a link that leads out of the project."
-            raise BadPictureFileError(what, "Copy the picture into the project's folder.")
+            raise BadSourceImageError(what, "Copy the image into the project's folder.")
         return target
 
 
@@ -181,7 +181,7 @@ def fault_of_path(path: str) -> tuple[str, str] | None:
     """Say what is wrong with a path, and what to do about it; None where nothing is."""
     shown = repr(path if len(path) <= SHOWN_CHARACTERS else f"{path[:SHOWN_CHARACTERS]}...")
     broken = {
-        "the path of a picture is empty": not path,
+        "the path of an image is empty": not path,
         f"{shown} holds a control character, a line break or a tab": forbidden_character(path)
         or set(path) & {"\n", "\t"},
         f"{shown} is longer than {MOST_PATH_CHARACTERS:,} characters": len(path) > MOST_PATH_CHARACTERS,
@@ -195,23 +195,23 @@ def fault_of_path(path: str) -> tuple[str, str] | None:
     return None
 
 
-def picture_file_of(data: bytes) -> PictureFile:
-    """Read what a picture file says about itself, without decoding a pixel.
+def source_image_of(data: bytes) -> SourceImage:
+    """Read what an image file says about itself, without decoding a pixel.
 
     Raises:
         ValueError: If it is no whole PNG, JPEG or WebP file of a size that is read; the message is no whole sentence.
     """
-    from imagemake.images.file_format import end_of_picture, format_of
+    from imagemake.images.file_format import end_of_image, format_of
 
     if len(data) > MOST_BYTES:
         raise ValueError(f"the file has more than {MOST_BYTES // 1_000_000} MB")
     file_format = format_of(data)
     if file_format == "avif":  # no provider takes it
         raise ValueError("it is an AVIF file, and only PNG, JPEG and WebP are taken")
-    if end_of_picture(data, file_format) is None:
-        raise ValueError("the file is cut off before the end of the picture")
+    if end_of_image(data, file_format) is None:
+        raise ValueError("the file is cut off before the end of the image")
     width_px, height_px, has_alpha = _header(data, file_format)
-    return PictureFile(hashlib.sha256(data).hexdigest(), len(data), file_format, width_px, height_px, has_alpha)
+    return SourceImage(hashlib.sha256(data).hexdigest(), len(data), file_format, width_px, height_px, has_alpha)
 
 
 def _header(data: bytes, file_format: str) -> tuple[int, int, bool]:
@@ -241,7 +241,7 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 def _unreadable(path: str, error: OSError) -> tuple[str, str]:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return f"there is no file {path!r}.", "Put the picture there, or correct the path; upper and lower case differ."
+        return f"there is no file {path!r}.", "Put the image there, or correct the path; upper and lower case differ."
     if isinstance(error, IsADirectoryError):
         return f"{path!r} is a folder.", "Give the path of a PNG, JPEG or WebP file."
     return f"{path!r} cannot be read: {error.strerror or error}.", "Correct its permissions, or give another file."
@@ -257,8 +257,6 @@ def _read_cache(path: Path) -> dict[str, _Remembered]:
         data = orjson.loads(path.read_bytes())
         if data["version"] != _CACHE_VERSION:
             return {}
-        return {
-            name: _Remembered(tuple(stamp), PictureFile(*picture)) for name, (stamp, picture) in data["files"].items()
-        }
+        return {name: _Remembered(tuple(stamp), SourceImage(*image)) for name, (stamp, image) in data["files"].items()}
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):  # what is lost costs reading again
         return {}

@@ -1,4 +1,4 @@
-"""Any decoded picture as 8-bit RGB or RGBA in sRGB, so that every measure and step sees the same kind of pixels."""
+"""Any decoded image as 8-bit RGB or RGBA in sRGB, so that every measure and step sees the same kind of pixels."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ MOST_PROFILE_BYTES = 8_000_000
 _SRGB_NAMES = {"sRGB", "sRGB IEC61966-2.1", "sRGB built-in", "GIMP built-in sRGB", "sRGB2014", "c2"}
 
 
-class BrokenProfile(ValueError):  # noqa: N818 - it is no error: the picture is read without
-    """A color profile that cannot be read, or is for another kind of picture; the message says which."""
+class BrokenProfile(ValueError):  # noqa: N818 - it is no error: the image is read without
+    """A color profile that cannot be read, or is for another kind of image; the message says which."""
 
 
 def to_srgb(image: Image, profile: bytes | None) -> Image:
@@ -33,7 +33,7 @@ def to_srgb(image: Image, profile: bytes | None) -> Image:
         RGBA where at least one pixel is not opaque, otherwise RGB; without any metadata.
 
     Raises:
-        BrokenProfile: If the profile cannot be used; None instead of it then gives a picture.
+        BrokenProfile: If the profile cannot be used; None instead of it then gives an image.
     """
     image = _eight_bits(image)
     if profile is not None:
@@ -86,7 +86,7 @@ def _convert_by_profile(image: Image, profile: bytes) -> Image:
         transform = _transform(profile, opaque.mode)
         if transform is None:
             return image
-        # A gray picture may carry an RGB profile.
+        # A gray image may carry an RGB profile.
         converted = ImageCms.applyTransform(opaque.convert(transform.inputMode), transform)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
         raise BrokenProfile(str(error)) from error
@@ -96,7 +96,7 @@ def _convert_by_profile(image: Image, profile: bytes) -> Image:
     return converted
 
 
-@lru_cache(maxsize=4)  # the pictures of one provider carry the same profile, and building a transform takes up to 30 ms
+@lru_cache(maxsize=4)  # the images of one provider carry the same profile, and building a transform takes up to 30 ms
 def _transform(profile: bytes, mode: str) -> ImageCmsTransform | None:
     from PIL import ImageCms
 
@@ -104,10 +104,10 @@ def _transform(profile: bytes, mode: str) -> ImageCmsTransform | None:
     space = opened.profile.xcolor_space.strip()
     taken_modes = {"RGB": ("RGB", "L"), "GRAY": ("L",), "CMYK": ("CMYK",)}.get(space, ())
     if mode not in taken_modes:
-        raise BrokenProfile(f"it is for {space!r} colors, and the picture has {mode}")
+        raise BrokenProfile(f"it is for {space!r} colors, and the image has {mode}")
     if space == "RGB" and ImageCms.getProfileDescription(opened).strip() in _SRGB_NAMES:
         return None
-    # What picture editors use by default: white stays white, black stays black.
+    # What image editors use by default: white stays white, black stays black.
     return ImageCms.buildTransform(
         opened,
         ImageCms.createProfile("sRGB"),

@@ -1,11 +1,11 @@
-"""Pictures small enough that a contact sheet can hold thousands of them."""
+"""Images small enough that a contact sheet can hold thousands of them."""
 
 from __future__ import annotations
 
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from imagemake.images.picture import MOST_PIXELS, open_picture
+from imagemake.images.decoded import MOST_PIXELS, decode_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -17,7 +17,7 @@ BACKGROUND = "#ffffff"
 
 
 def thumbnail(image: Image) -> bytes:
-    """Shrink a picture to a JPEG of at most 192 px and about 6 KB; it is never enlarged.
+    """Shrink an image to a JPEG of at most 192 px and about 6 KB; it is never enlarged.
 
     Args:
         image: RGB or RGBA; transparency is laid on white.
@@ -40,16 +40,16 @@ def thumbnail(image: Image) -> bytes:
 
 
 def thumbnail_of(data: bytes, *, most_pixels: int = MOST_PIXELS) -> bytes:
-    """Shrink a picture file; see `thumbnail`.
+    """Shrink an image file; see `thumbnail`.
 
     Args:
         data: The file.
         most_pixels: Largest number of pixels that is decoded; the default is for files from elsewhere.
 
     Raises:
-        Undecodable: If the data holds no picture.
+        Undecodable: If the data holds no image.
     """
-    return thumbnail(open_picture(data, most_pixels=most_pixels).image)
+    return thumbnail(decode_image(data, most_pixels=most_pixels).pil)
 
 
 def _shrunk(image: Image) -> Image:

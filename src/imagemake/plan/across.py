@@ -1,4 +1,4 @@
-"""Which of the good pictures do not go together with the others: near-duplicates, and odd colors in a group."""
+"""Which of the good images do not go together with the others: near-duplicates, and odd colors in a group."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from imagemake.config.similarity import NearDuplicates
 from imagemake.plan.state import Policy, State
 from imagemake.plugins.measures import Value
 from imagemake.stages.validate.consistency import colored, odd_ones
-from imagemake.stages.validate.earlier_releases import Shown
+from imagemake.stages.validate.earlier_releases import ComparedImage
 
 if TYPE_CHECKING:
     from imagemake.plan.reviews import Review
 
 
 def repeats(good: Sequence[State], policy: Policy, reviews: Mapping[str, Review]) -> dict[str, str]:
-    """Find which of the good pictures are nearly one of an earlier release: their names, each to what it repeats."""
+    """Find which of the good images are nearly one of an earlier release: their names, each to what it repeats."""
     if policy.duplicates is None or policy.earlier is None:
         return {}
-    pictures = {state.request.name: _phash(state) for state in good if state.key not in reviews}
+    images = {state.request.name: _phash(state) for state in good if state.key not in reviews}
     new = [
-        Shown(
+        ComparedImage(
             name=state.request.name,
             key=state.key,
             model=state.request.model or state.recipe.model,
@@ -29,7 +29,7 @@ def repeats(good: Sequence[State], policy: Policy, reviews: Mapping[str, Review]
             colors=str(found["colors"]),
         )
         for state in good
-        if (found := pictures.get(state.request.name))
+        if (found := images.get(state.request.name))
     ]
     limits = policy.duplicates
     return policy.earlier.repeated_by(
@@ -40,7 +40,7 @@ def repeats(good: Sequence[State], policy: Policy, reviews: Mapping[str, Review]
 def near_duplicates(
     kept: Sequence[State], good: Sequence[State], policy: Policy, reviews: Mapping[str, Review]
 ) -> dict[str, str]:
-    """Find which of the good pictures are nearly another one: their names, each to the name that stays."""
+    """Find which of the good images are nearly another one: their names, each to the name that stays."""
     if policy.duplicates is None or not good:
         return {}
     models = {state.request.model for state in good} if policy.compares_models else {None}
@@ -82,16 +82,16 @@ def _near_duplicates_among(
 def odd_colors(
     kept: Sequence[State], good: Sequence[State], policy: Policy, reviews: Mapping[str, Review]
 ) -> dict[str, str]:
-    """Find which of the good pictures have other colors than their groups: their names, each with the words for it."""
+    """Find which of the good images have other colors than their groups: their names, each with the words for it."""
     if policy.consistency is None or not good:
         return {}
     by = policy.consistency.by
     seen = [colored(state.request.name, state.request.variables, state.measured, by) for state in (*kept, *good)]
-    found = odd_ones([picture for picture in seen if picture is not None], policy.consistency)
+    found = odd_ones([image for image in seen if image is not None], policy.consistency)
     doubtful = {state.request.name for state in good if state.key not in reviews}
     return {name: words for name, words in found.items() if name in doubtful}
 
 
 def _phash(state: State) -> Mapping[str, Value]:
     found = next((values for identity, values in state.measured.items() if identity.startswith("phash@")), {})
-    return found if "hash" in found else {}  # without one, it failed on this picture, and a person approved it
+    return found if "hash" in found else {}  # without one, it failed on this image, and a person approved it

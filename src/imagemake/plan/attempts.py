@@ -34,5 +34,5 @@ def patches_for(codes: Iterable[str], patches: Mapping[str, str]) -> list[str]:
 
 
 def edited_prompt(prompt: str, review: Review) -> str:
-    """Return the prompt that a person asked for instead of the one whose picture they saw."""
+    """Return the prompt that a person asked for instead of the one whose image they saw."""
     return review.prompt.strip() or " ".join(part for part in (prompt, review.patch.strip()) if part)

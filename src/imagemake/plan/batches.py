@@ -12,15 +12,15 @@ from imagemake.config.campaign import Campaign
 from imagemake.core.fingerprint import fingerprint
 from imagemake.core.problems import Problem, UserError
 from imagemake.plan.call_modes import divide, job_size
-from imagemake.plan.candidates import Rivalry
+from imagemake.plan.candidates import CandidatePolicy
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.requests.expand import sample, within
 from imagemake.plan.requests.file_names import FileNames
 from imagemake.plan.requests.model_choice import MODEL
 from imagemake.plan.requests.request import Request
 from imagemake.plan.state import OPEN, Policy, Stage, State
-from imagemake.stages.postprocess.job import finish_keys, finishing_digests
-from imagemake.stages.validate.earlier_releases import earlier_pictures
+from imagemake.stages.postprocess.job import output_keys, postprocess_digests
+from imagemake.stages.validate.earlier_releases import earlier_images
 from imagemake.store.items import Item, table_bytes, write_table
 
 ID_DIGITS = 16
@@ -51,7 +51,7 @@ def policy_of(campaign: Campaign) -> Policy:
     Raises:
         UserError: If the manifest of an earlier release is missing or cannot be read.
     """
-    finishing = finishing_digests(campaign.postprocess)
+    step_digests = postprocess_digests(campaign.postprocess)
     duplicates = campaign.validation.near_duplicates or None
     return Policy(
         checks=campaign.validation.all_checks(),
@@ -59,14 +59,14 @@ def policy_of(campaign: Campaign) -> Policy:
         size_as_requested=campaign.validation.size == "requested",
         measures=[measure.identity for measure in campaign.validation.measures_needed()],
         duplicates=duplicates,
-        earlier=earlier_pictures(duplicates.earlier) if duplicates and duplicates.earlier else None,
+        earlier=earlier_images(duplicates.earlier) if duplicates and duplicates.earlier else None,
         consistency=campaign.validation.consistency,
         compares_models=MODEL in campaign.variables,
         most_attempts=campaign.attempts.most,
         patches=campaign.attempts.patches,
         hold_unknown=campaign.limits.unknown == "hold",
-        finish_keys=lambda raw_digest: finish_keys(raw_digest, finishing),
-        rivalry=Rivalry(campaign.candidates.n, campaign.candidates.best),
+        output_keys=lambda raw_digest: output_keys(raw_digest, step_digests),
+        candidate_policy=CandidatePolicy(campaign.candidates.n, campaign.candidates.best),
     )
 
 
@@ -123,7 +123,7 @@ def batches_of(
         size: Most items a batch, where each is asked for by itself.
         submission_of: The open submission that a key waits in.
     """
-    # Measures of another version, or by other weights, make other tables of the same pictures.
+    # Measures of another version, or by other weights, make other tables of the same images.
     measures = [measure.identity for measure in campaign.validation.measures_needed()]
     settings = fingerprint([campaign.model_dump(mode="json"), measures])
     columns = campaign.validation.columns_needed()
@@ -167,7 +167,7 @@ def item_of(state: State, columns: Collection[str] = ()) -> Item:
         variables={column: variables[column] for column in columns if column in variables},
         raw=state.raw,
         measures=state.measured,
-        finish_key=state.finish_key,
+        output_key=state.output_key,
         model="" if state.request.model == state.recipe.model else state.request.model,
     )
 
@@ -180,7 +180,7 @@ def release_digest(states: Sequence[State], campaign: Campaign) -> str:
         shown = (state.request.name, state.key, state.stage, finished, *map(str, state.reasons), state.request.row)
         content.update(repr(shown).encode())
         if state.further:
-            content.update(repr([(label, held.digest) for label, held in state.further.items()]).encode())
+            content.update(repr([(label, stored.digest) for label, stored in state.further.items()]).encode())
         if state.review:  # the file itself tells it
             content.update(repr((state.review.decision, state.review.note)).encode())
         if state.request.attached.references:

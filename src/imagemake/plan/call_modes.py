@@ -1,4 +1,4 @@
-"""Which pictures can share a job: those that are asked for in the same way.
+"""Which images can share a job: those that are asked for in the same way.
 
 Models that are called one by one share jobs, so that one whose limit is drained leaves the time to the others. A batch
 of the provider is of one model, and takes up to a day: it has jobs of its own. So has what waits in one already.
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
 
 
-class Door(NamedTuple):
-    """How pictures are asked for.
+class CallMode(NamedTuple):
+    """How images are asked for.
 
     Attributes:
         in_batches: Whether through the provider's Batch API.
@@ -36,15 +36,15 @@ class Door(NamedTuple):
     one_model: tuple[str | None, ...] = ()
 
 
-def door_of(settings: ModelSettings) -> Door:
-    """Return how the pictures of a model are asked for."""
+def door_of(settings: ModelSettings) -> CallMode:
+    """Return how the images of a model are asked for."""
     in_batches = settings.mode == "batch"
     paid = provider_class(settings.provider).paid
-    return Door(in_batches, paid, (*settings.server, settings.name) if in_batches else ())
+    return CallMode(in_batches, paid, (*settings.server, settings.name) if in_batches else ())
 
 
-def door_of_batch(path: Path, campaign: Campaign) -> tuple[Door, int]:
-    """Return how the pictures of a batch are asked for, and how many there are.
+def call_mode_of_batch(path: Path, campaign: Campaign) -> tuple[CallMode, int]:
+    """Return how the images of a batch are asked for, and how many there are.
 
     Args:
         path: The batch's table, as it was planned.
@@ -53,9 +53,9 @@ def door_of_batch(path: Path, campaign: Campaign) -> tuple[Door, int]:
     with path.open("rb") as lines:
         first = orjson.loads(next(lines))
         n_items = 1 + sum(1 for _ in lines)
-    door = door_of(settings_of(first.get("model") or first["recipe"]["model"], campaign))
+    call_mode = door_of(settings_of(first.get("model") or first["recipe"]["model"], campaign))
     # What waits in a batch is only collected, for as long as that takes: it must hold no call that others could make.
-    return door._replace(in_batches=door.in_batches or first["why"] == IN_A_BATCH), n_items
+    return call_mode._replace(in_batches=call_mode.in_batches or first["why"] == IN_A_BATCH), n_items
 
 
 def divide(items: Sequence[Item], campaign: Campaign, submission_of: Mapping[str, str]) -> list[list[Item]]:
@@ -66,10 +66,10 @@ def divide(items: Sequence[Item], campaign: Campaign, submission_of: Mapping[str
         campaign: What says how it is asked for.
         submission_of: The open submission that a key waits in.
     """
-    found: dict[tuple[Door, str], list[Item]] = {}
+    found: dict[tuple[CallMode, str], list[Item]] = {}
     for item in items:
-        door = door_of(settings_of(item.model or item.recipe.model, campaign))
-        found.setdefault((door, submission_of.get(item.key, "")), []).append(item)
+        call_mode = door_of(settings_of(item.model or item.recipe.model, campaign))
+        found.setdefault((call_mode, submission_of.get(item.key, "")), []).append(item)
     return list(found.values())
 
 

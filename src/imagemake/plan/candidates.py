@@ -1,4 +1,4 @@
-"""Several pictures of each attempt, of which the best one goes on: what they are, and which is the best."""
+"""Several images of each attempt, of which the best one goes on: what they are, and which is the best."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ NOT_BEST = "not_best"
 
 
 @dataclass(frozen=True, slots=True)
-class Rivalry:
+class CandidatePolicy:
     """How many candidates an attempt has, and what the best one is.
 
     Attributes:
-        n: Pictures of each attempt.
-        weights: Of quantities in the score; a negative one counts against a picture.
+        n: Images of each attempt.
+        weights: Of quantities in the score; a negative one counts against an image.
     """
 
     n: int = 1
@@ -29,7 +29,7 @@ class Rivalry:
         return [recipe, *others]
 
     def score(self, values: Mapping[str, Value]) -> float:
-        """Return the weighted sum of a picture's quantities; what was not read from it counts as nothing."""
+        """Return the weighted sum of an image's quantities; what was not read from it counts as nothing."""
         return sum(weight * _number(values.get(name)) for name, weight in self.weights.items())
 
 

@@ -1,4 +1,4 @@
-"""What pictures will cost: known from prices, learned from earlier calls, or not known, and then told so."""
+"""What images will cost: known from prices, learned from earlier calls, or not known, and then told so."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Estimate:
-    """A sum over pictures.
+    """A sum over images.
 
     Attributes:
-        pictures: How many.
+        images: How many.
         usd: What those with a known or a learned cost will cost.
         learned: For how many the cost is what earlier calls cost.
         unknown: For how many nobody knows.
     """
 
-    pictures: int = 0
+    images: int = 0
     usd: float = 0.0
     learned: int = 0
     unknown: int = 0
 
     def add(self, model: Model | None, recipe: Recipe, learned: LearnedCosts, *, batch: bool) -> None:
-        """Count one more picture.
+        """Count one more image.
 
         Args:
             model: What is known of its model.
@@ -41,13 +41,13 @@ class Estimate:
         if model and usd is None:
             usd = learned.mean_usd(model, recipe, batch=batch)
             self.learned += usd is not None
-        self.pictures += 1
+        self.images += 1
         self.usd += usd or 0.0
         self.unknown += usd is None
 
     def __add__(self, other: Estimate) -> Estimate:
         return Estimate(
-            self.pictures + other.pictures,
+            self.images + other.images,
             self.usd + other.usd,
             self.learned + other.learned,
             self.unknown + other.unknown,
@@ -61,7 +61,7 @@ class Estimate:
     def __str__(self) -> str:
         if self.is_free:
             return "none"
-        parts = [f"about ${self.usd:,.2f}"] if self.unknown < self.pictures else []
+        parts = [f"about ${self.usd:,.2f}"] if self.unknown < self.images else []
         if self.unknown:
-            parts.append(f"unknown for {self.unknown:,} picture{'' if self.unknown == 1 else 's'}")
+            parts.append(f"unknown for {self.unknown:,} image{'' if self.unknown == 1 else 's'}")
         return " and ".join(parts)

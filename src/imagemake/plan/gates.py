@@ -38,9 +38,7 @@ def check_gates(campaign: Campaign, scope: str, figures_of: Callable[[str], Mapp
 def unmet(stage: str, demands: Mapping[str, Limit], figures: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield a problem for each demand that a stage does not meet."""
     if figures["pending"]:
-        what = (
-            f"{figures['pending']:,} of the {figures['requests']:,} pictures of the {_NAMES[stage]} are not made yet."
-        )
+        what = f"{figures['pending']:,} of the {figures['requests']:,} images of the {_NAMES[stage]} are not made yet."
         yield Problem(f"{CONFIG}, gates.{stage}", what, f"Run `snakemake {stage}` first; what it makes is reused.")
         return
     for name, limit in demands.items():

@@ -1,8 +1,8 @@
-"""What there is already: pictures, measures, finished pictures, and what the journal says about keys that have none.
+"""What there is already: images, measures, finished images, and what the journal says about keys that have none.
 
-Listings tell what the store holds; measures and failed finishings are remembered in the tables under ``work/``, which
-may be deleted at any time, and in those of ``store/measures``, which a clone brings along; the journal is only read
-when a picture is missing.
+Listings tell what the store holds. Measures and failed postprocessing are remembered in the tables under ``work/``,
+which may be deleted at any time, and in those of ``store/measures``, which a clone brings along. The journal is only
+read when an image is missing.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 
 from imagemake.config.fields import MAIN
 from imagemake.plan.learned_costs import LearnedCosts
-from imagemake.store.items import Failure, Measured, read_rows
+from imagemake.store.items import ItemFailure, Measured, read_rows
 from imagemake.store.journal import Outcome, read_calls
-from imagemake.store.store import Held, Store
+from imagemake.store.store import Store, StoredFile
 from imagemake.store.submissions import Submission, Submissions
 
 
@@ -33,7 +33,7 @@ class KeyHistory:
         last: How the last call ended.
         last_at: When it was sent, ISO 8601 in UTC.
         message: What the provider said at last.
-        was_made: Whether a picture once came.
+        was_made: Whether an image once came.
     """
 
     calls: int = 0
@@ -64,8 +64,8 @@ class Inventory:
 
     def __init__(self, store: Store, work: Path) -> None:
         self.store = store
-        self.raw: dict[str, Held] = store.raw.index()
-        self.finished: dict[str, Held] = store.finished.index()
+        self.raw: dict[str, StoredFile] = store.raw.index()
+        self.finished: dict[str, StoredFile] = store.finished.index()
         self._work = work
 
     @cached_property
@@ -80,7 +80,7 @@ class Inventory:
 
     @cached_property
     def measures(self) -> dict[str, dict[str, Any]]:
-        """What was read from each raw picture: by its digest, then by measure identity."""
+        """What was read from each raw image: by its digest, then by measure identity."""
         found: dict[str, dict[str, Any]] = {}
         for path in self._tables("validated"):
             for row in read_rows(path):
@@ -89,30 +89,30 @@ class Inventory:
         return found
 
     @cached_property
-    def unfinishable(self) -> dict[str, Failure]:
-        """Why a raw picture could not be finished, by the key that its finished picture would have."""
-        return self._finishings[0]
+    def unfinishable(self) -> dict[str, ItemFailure]:
+        """Why a raw image could not be finished, by the key that its finished image would have."""
+        return self._postprocess_failures[0]
 
     @cached_property
     def once_finished(self) -> dict[str, set[str]]:
-        """Outputs that raw pictures were finished for before, with whatever steps, by the raw picture's digest."""
-        return self._finishings[1]
+        """Outputs that raw images were finished for before, with whatever steps, by the raw image's digest."""
+        return self._postprocess_failures[1]
 
     @cached_property
-    def _finishings(self) -> tuple[dict[str, Failure], dict[str, set[str]]]:
-        failures: dict[str, Failure] = {}
+    def _postprocess_failures(self) -> tuple[dict[str, ItemFailure], dict[str, set[str]]]:
+        failures: dict[str, ItemFailure] = {}
         outputs: dict[str, set[str]] = {}
-        for path in self._tables("finished"):
+        for path in self._tables("postprocessed"):
             for row in read_rows(path):
                 if "finished" in row:
                     outputs.setdefault(row["raw"]["digest"], set()).add(MAIN)
-                elif "finish_key" in row:
-                    failures[row["finish_key"]] = Failure(**row["failure"])
+                elif "output_key" in row:
+                    failures[row["output_key"]] = ItemFailure(**row["failure"])
                 for label, one in row.get("further", {}).items():
                     if "finished" in one:
                         outputs.setdefault(row["raw"]["digest"], set()).add(label)
                     else:
-                        failures[one["key"]] = Failure(**one["failure"])
+                        failures[one["key"]] = ItemFailure(**one["failure"])
         return failures, outputs
 
     def _tables(self, stage: str) -> list[Path]:
@@ -136,13 +136,13 @@ class Inventory:
                 facts.last_recipe[call.sent["name"]] = call.sent["recipe"]
         return facts
 
-    def measured(self, raw: Held) -> Measured:
-        """Return what was read from a raw picture so far."""
+    def measured(self, raw: StoredFile) -> Measured:
+        """Return what was read from a raw image so far."""
         return self.measures.get(raw.digest, {})
 
     @cached_property
     def damaged(self) -> set[str]:
-        """Keys of raw pictures that were found damaged and moved aside."""
+        """Keys of raw images that were found damaged and moved aside."""
         return {path.name.partition(".")[0] for path in (self.store.root / "damaged" / "raw").glob("*.*.*")}
 
 

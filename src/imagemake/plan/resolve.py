@@ -1,8 +1,8 @@
 """Where each request stands: one function over what there is, asked before a run, between its rounds and at its end.
 
-A request walks through its attempts: the first one whose picture is missing, unmeasured, good, doubtful or the last is
+A request walks through its attempts: the first one whose image is missing, unmeasured, good, doubtful or the last is
 where it stands. Near-duplicates are decided attempt by attempt over all requests: of a pair, what a person approved
-stays, then the earlier attempt, then the name that sorts first. Colors are compared with the pictures of the group that
+stays, then the earlier attempt, then the name that sorts first. Colors are compared with the images of the group that
 are good so far.
 """
 
@@ -17,10 +17,10 @@ from imagemake.config.similarity import CONSISTENCY
 from imagemake.core.recipe import Recipe
 from imagemake.plan.across import near_duplicates, odd_colors, repeats
 from imagemake.plan.attempts import edited_prompt, patches_for, recipe_of_attempt
-from imagemake.plan.candidates import NOT_BEST, Rivalry, ranked
+from imagemake.plan.candidates import NOT_BEST, CandidatePolicy, ranked
 from imagemake.plan.state import IN_A_BATCH, OPEN, Past, Policy, Stage, State
 from imagemake.stages.validate.compare import values_of
-from imagemake.stages.validate.expected import Wanted
+from imagemake.stages.validate.expected import Expected
 from imagemake.stages.validate.text_match import measure_of, texts_to_match
 from imagemake.stages.validate.verdict import (
     ACCEPTED,
@@ -45,7 +45,7 @@ NEAR_DUPLICATE = "near_duplicate"
 REVIEW_CODES = {"reject": "review", "regenerate": "regenerate"}
 
 
-def settle(
+def resolve(
     requests: Iterable[Request], inventory: Inventory, policy: Policy, reviews: Mapping[str, Review]
 ) -> list[State]:
     """Say where each request stands.
@@ -73,7 +73,7 @@ def settle(
         for state in good:
             name = state.request.name
             if name in losers:
-                state.reasons = (Reason(NEAR_DUPLICATE, f"nearly the same picture as {losers[name]}"),)
+                state.reasons = (Reason(NEAR_DUPLICATE, f"nearly the same image as {losers[name]}"),)
                 rejected.append(state)
             elif name in odd:
                 state.reasons = (Reason(CONSISTENCY, odd[name]),)
@@ -90,13 +90,13 @@ def settle(
 
 def _look_at_all(state: State, inventory: Inventory, policy: Policy, reviews: Mapping[str, Review]) -> Verdict | None:
     """Look at the current attempt's candidates, and go on with the best one; see `_look`."""
-    if policy.rivalry.n == 1:
+    if policy.candidate_policy.n == 1:
         return _look(state, inventory, policy, reviews)
-    if state.is_chosen:  # in the place of one that is nearly another request's picture
+    if state.is_chosen:  # in the place of one that is nearly another request's image
         return ACCEPTED
     rivals = [
         replace(state, recipe=recipe, key=recipe.key(), candidate=place)
-        for place, recipe in enumerate(policy.rivalry.recipes(state.recipe))
+        for place, recipe in enumerate(policy.candidate_policy.recipes(state.recipe))
     ]
     verdicts = [_look(rival, inventory, policy, reviews) for rival in rivals]
     open_ones = [rival for rival, verdict in zip(rivals, verdicts, strict=True) if verdict is None]
@@ -105,17 +105,20 @@ def _look_at_all(state: State, inventory: Inventory, policy: Policy, reviews: Ma
         _become(state, (state.open_candidates or open_ones)[0])
         return None
     judged = [(rival, verdict) for rival, verdict in zip(rivals, verdicts, strict=True) if verdict is not None]
-    return _go_on_with_best(state, judged, policy.rivalry, reviews)
+    return _go_on_with_best(state, judged, policy.candidate_policy, reviews)
 
 
 def _go_on_with_best(
-    state: State, judged: Sequence[tuple[State, Verdict]], rivalry: Rivalry, reviews: Mapping[str, Review]
+    state: State,
+    judged: Sequence[tuple[State, Verdict]],
+    candidate_policy: CandidatePolicy,
+    reviews: Mapping[str, Review],
 ) -> Verdict:
     for wanted in (Status.ACCEPTED, Status.REVIEW, Status.REJECTED):
         group = [rival for rival, verdict in judged if verdict.status is wanted]
         if group:
             break
-    scores = [rivalry.score(flat(rival.measured)) for rival in group]
+    scores = [candidate_policy.score(flat(rival.measured)) for rival in group]
     approved = [(review := reviews.get(rival.key)) is not None and review.decision == "approve" for rival in group]
     # Of rejected ones, the first stands for all: what a person asked for may be about any of them.
     order = range(len(group)) if wanted is Status.REJECTED else ranked(zip(approved, scores, strict=True))
@@ -137,7 +140,7 @@ def _become(state: State, rival: State) -> None:
 
 
 def _is_replaced(state: State) -> bool:
-    """Put the next best candidate in the place of one that is nearly another request's picture, if there is one."""
+    """Put the next best candidate in the place of one that is nearly another request's image, if there is one."""
     if not state.next_best:
         return False
     state.past = [past for past in state.past if past.key != state.next_best[0].key]
@@ -161,7 +164,7 @@ def _look(state: State, inventory: Inventory, policy: Policy, reviews: Mapping[s
     known = inventory.measured(state.raw)
     request = state.request
     checks = policy.checks.of(request.variables, request.model or state.recipe.model)
-    wanted = Wanted(state.recipe.prompt, request.variables)
+    wanted = Expected(state.recipe.prompt, request.variables)
     needed = [*policy.measures, *texts_to_match(policy.measures, checks, wanted)]
     state.measured = of_measures(needed, known)
     missing = still_to_measure(needed, state.measured)
@@ -204,12 +207,14 @@ def _look_missing(state: State, inventory: Inventory, policy: Policy) -> Verdict
         state.stage = Stage.HELD
         state.reasons = (Reason("unknown", f"{history.unknown} calls without an answer, possibly billed"),)
         return None
-    why = IN_A_BATCH if state.key in inventory.submission_of else _why_generate(state, inventory, policy.rivalry)
+    why = (
+        IN_A_BATCH if state.key in inventory.submission_of else _why_generate(state, inventory, policy.candidate_policy)
+    )
     state.stage, state.why = Stage.GENERATE, why
     return None
 
 
-def _why_generate(state: State, inventory: Inventory, rivalry: Rivalry) -> str:
+def _why_generate(state: State, inventory: Inventory, candidate_policy: CandidatePolicy) -> str:
     if state.past:
         return f"attempt {state.attempt + 1}: {', '.join(dict.fromkeys(state.failed_for))}"
     if state.key in inventory.damaged:
@@ -220,15 +225,15 @@ def _why_generate(state: State, inventory: Inventory, rivalry: Rivalry) -> str:
             return "missing from the store"
         lost = history.last in (Outcome.UNKNOWN, Outcome.WAITING)  # its submission's file was taken away by somebody
         return "call without an answer" if lost else "failed before"
-    return _why_changed(state.recipe, inventory.journal.last_recipe.get(state.request.name), rivalry)
+    return _why_changed(state.recipe, inventory.journal.last_recipe.get(state.request.name), candidate_policy)
 
 
-def _why_changed(recipe: Recipe, last: Mapping[str, Any] | None, rivalry: Rivalry) -> str:
+def _why_changed(recipe: Recipe, last: Mapping[str, Any] | None, candidate_policy: CandidatePolicy) -> str:
     if last is None:
         return "new"
     now = recipe.as_dict()
     changed = [name for name in sorted({*last, *now}) if last.get(name) != now.get(name)]
-    if rivalry.n > 1 and "seed" in changed:  # the last one sent was another candidate
+    if candidate_policy.n > 1 and "seed" in changed:  # the last one sent was another candidate
         changed.remove("seed")
     return f"key changed: {', '.join(changed)}" if changed else "candidate added"
 
@@ -247,9 +252,9 @@ def _why_validate(missing: Sequence[str], measured: Measured) -> str:
 
 def _stand_accepted(state: State, inventory: Inventory, policy: Policy) -> None:
     assert state.raw is not None
-    keys = policy.finish_keys(state.raw.digest)
-    state.finish_key = keys[MAIN]
-    files = {output: held for output, key in keys.items() if (held := inventory.finished.get(key)) is not None}
+    keys = policy.output_keys(state.raw.digest)
+    state.output_key = keys[MAIN]
+    files = {output: stored for output, key in keys.items() if (stored := inventory.finished.get(key)) is not None}
     missing = [output for output in keys if output not in files]
     failed = next((output for output in missing if keys[output] in inventory.unfinishable), None)
     if not missing:
@@ -259,7 +264,7 @@ def _stand_accepted(state: State, inventory: Inventory, policy: Policy) -> None:
         failure = of_output(failed, inventory.unfinishable[keys[failed]])
         state.stage, state.reasons = Stage.REJECTED, (Reason(failure.reason, failure.message),)
     else:
-        state.stage = Stage.FINISH
+        state.stage = Stage.POSTPROCESS
         state.why = _why_finish(missing, inventory.once_finished.get(state.raw.digest, set()), some=bool(files))
 
 
@@ -268,7 +273,7 @@ def _why_finish(missing: Sequence[str], known: Collection[str], *, some: bool) -
 
     Args:
         missing: Their labels.
-        known: Those that the picture was finished for before.
+        known: Those that the image was finished for before.
         some: Whether others are there.
     """
     if not some:

@@ -23,7 +23,7 @@ class Review:
     """One row.
 
     Attributes:
-        decision: ``approve`` lets a picture into the release whatever the machine said; ``reject`` keeps it out, and
+        decision: ``approve`` lets an image into the release whatever the machine said; ``reject`` keeps it out, and
             asks for another attempt where one is left; ``regenerate`` asks for another one also where none is left;
             ``undo`` takes back the decision before it about the same key; ``note`` decides nothing.
         note: For the next reader; it becomes the reason of a rejection.
@@ -42,7 +42,7 @@ class Review:
 
 
 class Decisions(Mapping[str, Review]):
-    """The decisions that hold, by key: of several about one picture, the last one that was not taken back.
+    """The decisions that hold, by key: of several about one image, the last one that was not taken back.
 
     Args:
         rows: Key and row, in the order of the file.

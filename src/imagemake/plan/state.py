@@ -11,11 +11,11 @@ from imagemake.config.checks import Checks
 from imagemake.config.fields import MAIN
 from imagemake.config.similarity import Consistency, NearDuplicates
 from imagemake.core.recipe import Recipe
-from imagemake.plan.candidates import Rivalry
-from imagemake.stages.validate.earlier_releases import EarlierPictures
+from imagemake.plan.candidates import CandidatePolicy
+from imagemake.stages.validate.earlier_releases import EarlierImages
 from imagemake.stages.validate.verdict import Reason
 from imagemake.store.items import Measured
-from imagemake.store.store import Held
+from imagemake.store.store import StoredFile
 
 if TYPE_CHECKING:
     from imagemake.plan.requests.request import Request
@@ -29,7 +29,7 @@ class Stage(StrEnum):
 
     GENERATE = "generate"
     VALIDATE = "validate"
-    FINISH = "finish"
+    POSTPROCESS = "postprocess"
     DONE = "done"
     REVIEW = "review"  # a person decides
     REJECTED = "rejected"  # every attempt was rejected
@@ -37,7 +37,7 @@ class Stage(StrEnum):
     HELD = "held"  # a call may have been billed, and `limits.unknown` is 'hold'
 
 
-OPEN = (Stage.GENERATE, Stage.VALIDATE, Stage.FINISH)  # what a run can do something about
+OPEN = (Stage.GENERATE, Stage.VALIDATE, Stage.POSTPROCESS)  # what a run can do something about
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,14 @@ class Policy:
         size_as_requested: Whether another size than the requested one is a fault.
         measures: Identities of all measures that must have been read.
         duplicates: What near-duplicates are; None where they are allowed.
-        compares_models: Whether `model` is a variable: that two models make nearly the same picture of the same prompt
+        compares_models: Whether `model` is a variable: that two models make nearly the same image of the same prompt
             and seed is then a result, and no fault.
         most_attempts: Attempts a request, the first included.
         patches: Text to append to the prompt, by reason.
         hold_unknown: Whether a call with unknown outcome keeps its key from being asked for again.
-        finish_keys: From a raw picture's digest to its finished pictures' keys, by output, the main one first.
-        rivalry: How many candidates each attempt has, and which is the best.
-        earlier: Pictures of earlier releases, which must not be made again; None where there are none.
+        finish_keys: From a raw image's digest to its finished images' keys, by output, the main one first.
+        candidate_policy: How many candidates each attempt has, and which is the best.
+        earlier: Images of earlier releases, which must not be made again; None where there are none.
         consistency: How far colors may be from those of a group; None where that is not asked.
     """
 
@@ -70,9 +70,9 @@ class Policy:
     most_attempts: int
     patches: Mapping[str, str]
     hold_unknown: bool
-    finish_keys: Callable[[str], Mapping[str, str]]
-    rivalry: Rivalry = field(default_factory=Rivalry)
-    earlier: EarlierPictures | None = None
+    output_keys: Callable[[str], Mapping[str, str]]
+    candidate_policy: CandidatePolicy = field(default_factory=CandidatePolicy)
+    earlier: EarlierImages | None = None
     consistency: Consistency | None = None
 
 
@@ -83,7 +83,7 @@ class Past:
     attempt: int
     recipe: Recipe
     key: str
-    raw: Held | None
+    raw: StoredFile | None
     reasons: tuple[Reason, ...]
 
 
@@ -98,11 +98,11 @@ class State:
         attempt: From 0.
         stage: What must happen next.
         why: Why, for what is open.
-        raw: The current attempt's picture.
+        raw: The current attempt's image.
         measured: What was read from it.
         reasons: Why it was not simply accepted.
-        finish_key: The finished picture's, for accepted ones.
-        finished: The finished picture, where those of all outputs are there.
+        output_key: The finished image's, for accepted ones.
+        finished: The finished image, where those of all outputs are there.
         further: Those of the further outputs, by label.
         past: Earlier attempts.
         asked: What the next attempts derive from where a person wrote another prompt.
@@ -111,7 +111,7 @@ class State:
         open_candidates: Those about which something must be done before the best one is known.
         next_best: Other good candidates, the best first.
         is_chosen: Whether the best of the attempt's candidates is known.
-        review: What a person decided about the current attempt's picture.
+        review: What a person decided about the current attempt's image.
     """
 
     request: Request
@@ -120,12 +120,12 @@ class State:
     attempt: int = 0
     stage: Stage = Stage.GENERATE
     why: str = ""
-    raw: Held | None = None
+    raw: StoredFile | None = None
     measured: Measured = field(default_factory=dict)
     reasons: tuple[Reason, ...] = ()
-    finish_key: str | None = None
-    finished: Held | None = None
-    further: Mapping[str, Held] = field(default_factory=dict)
+    output_key: str | None = None
+    finished: StoredFile | None = None
+    further: Mapping[str, StoredFile] = field(default_factory=dict)
     past: list[Past] = field(default_factory=list)
     asked: Recipe | None = None
     asked_at: int = 0
@@ -136,8 +136,8 @@ class State:
     review: Review | None = None
 
     @property
-    def files(self) -> dict[str, Held]:
-        """The finished pictures by output, the main one first; nothing where one of them is missing."""
+    def files(self) -> dict[str, StoredFile]:
+        """The finished images by output, the main one first; nothing where one of them is missing."""
         return {MAIN: self.finished, **self.further} if self.finished else {}
 
     @property

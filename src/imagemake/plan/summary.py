@@ -17,7 +17,7 @@ from imagemake.store.submissions import Submission
 
 if TYPE_CHECKING:
     from imagemake.plan.inventory import Inventory
-    from imagemake.plan.target import Order
+    from imagemake.plan.target import Target
 
 MOST_REASONS = 6
 
@@ -28,11 +28,11 @@ ENDS = {
     Stage.REFUSED: "refused by the provider",
     Stage.HELD: "held: a call may have been billed",
 }
-STARTS = {Stage.GENERATE: "to generate", Stage.VALIDATE: "to validate", Stage.FINISH: "to finish"}
+STARTS = {Stage.GENERATE: "to generate", Stage.VALIDATE: "to validate", Stage.POSTPROCESS: "to postprocess"}
 
 
 def summary(
-    order: Order,
+    target: Target,
     states: Sequence[State],
     open_ones: Sequence[State],
     inventory: Inventory,
@@ -41,46 +41,46 @@ def summary(
     """Say in words where the requests stand and what will be done about them.
 
     Args:
-        order: What is wanted.
+        target: What is wanted.
         states: Where each request stands.
         open_ones: What this run will do something about.
         inventory: What there is.
         shared: Keys that the team's store has.
     """
-    lines = [standing(order, counts(states))]
+    lines = [standing(target, counts(states))]
     for stage, words in STARTS.items():
         why = Counter(state.why for state in open_ones if state.stage is stage)
         if why:
             lines.append(f"  {why.total():>7,} {words}: {_reasons(why)}")
-    skipped = sum(state.stage in OPEN and state.request.name not in order.names for state in states)
+    skipped = sum(state.stage in OPEN and state.request.name not in target.names for state in states)
     if skipped:
         lines.append(f"  {skipped:>7,} not in this run: `only` leaves them as they are")
     to_generate = [state for state in open_ones if state.stage is Stage.GENERATE]
     lines += _from_team(to_generate, shared)
-    lines += _money([state for state in to_generate if state.key not in shared], order, inventory)
+    lines += _money([state for state in to_generate if state.key not in shared], target, inventory)
     lines += _in_doubt([*to_generate, *(state for state in states if state.stage is Stage.HELD)], inventory)
-    lines += open_batches(order, inventory.submissions, {state.key for state in states})
+    lines += open_batches(target, inventory.submissions, {state.key for state in states})
     if not open_ones:
         lines.append("  Nothing to make.")
     return "\n".join(lines)
 
 
-def open_batches(order: Order, submissions: Sequence[Submission], wanted: Collection[str]) -> Iterable[str]:
+def open_batches(target: Target, submissions: Sequence[Submission], wanted: Collection[str]) -> Iterable[str]:
     """Say what is at a provider as a batch, and what of it no request wants any more.
 
     Args:
-        order: What is wanted; only of the whole campaign can be said what nobody wants.
+        target: What is wanted; only of the whole campaign can be said what nobody wants.
         submissions: The open ones.
         wanted: Keys that requests stand at.
     """
     waiting = {key for submission in submissions for key in submission.calls.values()}
     if not submissions:
         return
-    yield f"  Open at the provider: {_batches(len(submissions))} with {_n(len(waiting), 'picture')}."
-    orphans = len(waiting.difference(wanted)) if order.scope == ALL else 0
+    yield f"  Open at the provider: {_batches(len(submissions))} with {_n(len(waiting), 'image')}."
+    orphans = len(waiting.difference(wanted)) if target.scope == ALL else 0
     if orphans:
         yield (
-            f"  {_n(orphans, 'picture')} of these no request wants any more: paid for all the same, unless "
+            f"  {_n(orphans, 'image')} of these no request wants any more: paid for all the same, unless "
             "`imagemake batches --cancel ID` stops them."
         )
 
@@ -89,16 +89,16 @@ def _batches(count: int) -> str:
     return f"{count:,} batch{'' if count == 1 else 'es'}"
 
 
-def standing(order: Order, ended: Mapping[Stage, int]) -> str:
+def standing(target: Target, ended: Mapping[Stage, int]) -> str:
     """Say in words what is wanted, and how much of it needs nothing more.
 
     Args:
-        order: What is wanted.
+        target: What is wanted.
         ended: How many requests stand where.
     """
-    what = {ALL: ""}.get(order.scope, f" ({order.scope.removeprefix(IMAGE)})")
+    what = {ALL: ""}.get(target.scope, f" ({target.scope.removeprefix(IMAGE)})")
     requests = _n(sum(ended.values()), "request")
-    lines = [f"imagemake: {order.campaign.campaign}{what}: {requests} from {order.campaign.catalog}"]
+    lines = [f"imagemake: {target.campaign.campaign}{what}: {requests} from {target.campaign.catalog}"]
     lines += [f"  {ended[stage]:>7,} {words}" for stage, words in ENDS.items() if ended[stage] or stage is Stage.DONE]
     return "\n".join(lines)
 
@@ -113,34 +113,34 @@ def _from_team(to_generate: Sequence[State], shared: Collection[str]) -> Iterabl
     found = sum(state.key in shared for state in to_generate)
     if found:
         rest = "" if found < len(to_generate) else "; nothing is paid for"
-        yield f"  {_n(found, 'picture')} of these from the team's store{rest}."
+        yield f"  {_n(found, 'image')} of these from the team's store{rest}."
 
 
-def _money(to_generate: Sequence[State], order: Order, inventory: Inventory) -> Iterable[str]:
+def _money(to_generate: Sequence[State], target: Target, inventory: Inventory) -> Iterable[str]:
     if not to_generate:
         return
     waiting = [state for state in to_generate if state.why == IN_A_BATCH]
     if waiting:
-        yield f"  {_n(len(waiting), 'picture')} of these in a batch of the provider: picking up costs nothing more."
+        yield f"  {_n(len(waiting), 'image')} of these in a batch of the provider: picking up costs nothing more."
     to_generate = [state for state in to_generate if state.why != IN_A_BATCH]
     by_model: dict[str, Estimate] = {}
-    table = load_models(order.campaign.models)
+    table = load_models(target.campaign.models)
     for state in to_generate:
         of_model = by_model.setdefault(state.request.model, Estimate())
-        in_batch = settings_of(state.request.model, order.campaign).mode == "batch"
+        in_batch = settings_of(state.request.model, target.campaign).mode == "batch"
         of_model.add(
             table.get(state.recipe.provider, state.recipe.model), state.recipe, inventory.journal.costs, batch=in_batch
         )
     total = sum(by_model.values(), start=Estimate())
-    again = order.campaign.attempts.most - 1
+    again = target.campaign.attempts.most - 1
     more = f"; up to {again} more each if they are rejected" if again and not total.is_free else ""
     yield f"  Cost: {total}{more}."
     if len(by_model) > 1:
         for label, of_model in sorted(by_model.items()):
-            yield f"    {label}: {_n(of_model.pictures, 'picture')}, {of_model}"
+            yield f"    {label}: {_n(of_model.images, 'image')}, {of_model}"
     if total.learned:
-        yield f"  For {_n(total.learned, 'picture')} that is what earlier calls of the same size and quality cost."
-    yield from _budget(order, inventory)
+        yield f"  For {_n(total.learned, 'image')} that is what earlier calls of the same size and quality cost."
+    yield from _budget(target, inventory)
 
 
 def _in_doubt(states: Sequence[State], inventory: Inventory) -> Iterable[str]:
@@ -153,12 +153,12 @@ def _in_doubt(states: Sequence[State], inventory: Inventory) -> Iterable[str]:
         yield f"  {calls} had no answer and may have been billed{most}."
 
 
-def _budget(order: Order, inventory: Inventory) -> Iterable[str]:
-    budget = order.campaign.budget_usd
+def _budget(target: Target, inventory: Inventory) -> Iterable[str]:
+    budget = target.campaign.budget_usd
     if budget.run is not None:
         yield f"  Budget of this run: ${budget.run:,.2f}; what does not fit is left out."
     if budget.campaign is not None:
-        spent = spent_usd(read_calls(inventory.store.journal_folder), order.campaign.campaign)
+        spent = spent_usd(read_calls(inventory.store.journal_folder), target.campaign.campaign)
         yield f"  Budget of the campaign: ${budget.campaign:,.2f}, of which ${spent:,.2f} are spent."
 
 

@@ -10,20 +10,20 @@ from pathlib import Path
 import orjson
 
 from imagemake.config.campaign import Campaign, load_campaign
-from imagemake.images.source_files import PictureFiles
+from imagemake.images.source_files import SourceImages
 from imagemake.plan.batches import policy_of, requests_of_scope
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.requests.catalog import Row
 from imagemake.plan.requests.expand import expand, within
 from imagemake.plan.requests.file_names import FileNames
 from imagemake.plan.requests.request import Request
-from imagemake.plan.resolve import settle
+from imagemake.plan.resolve import resolve
 from imagemake.plan.reviews import REVIEWS, read_reviews
 from imagemake.plan.state import State
 
 
 @dataclass(frozen=True)
-class Order:
+class Target:
     """A target of a campaign, as it is wanted.
 
     Attributes:
@@ -32,7 +32,7 @@ class Order:
         scope: The target: ``all``, ``pilot``, ``small``, or ``image/`` and a file name.
         made_at: When the plan was made, ISO 8601 in UTC; what was made later was made by its run.
         batches: Of the first round.
-        files: Reference pictures and masks; those of a plan are what they were when it was made.
+        files: Reference images and masks; those of a plan are what they were when it was made.
     """
 
     campaign: Campaign
@@ -40,7 +40,7 @@ class Order:
     scope: str
     made_at: str
     batches: tuple[str, ...] = ()
-    files: PictureFiles = field(default_factory=PictureFiles, compare=False)
+    files: SourceImages = field(default_factory=SourceImages, compare=False)
 
     @cached_property
     def everything(self) -> list[Request]:
@@ -64,7 +64,7 @@ class Order:
 
     def states(self, inventory: Inventory) -> list[State]:
         """Say where each of the target's requests stands."""
-        return settle(self.requests, inventory, policy_of(self.campaign), read_reviews(REVIEWS))
+        return resolve(self.requests, inventory, policy_of(self.campaign), read_reviews(REVIEWS))
 
     def to_json(self) -> bytes:
         """Write it as the plan's file holds it."""
@@ -75,12 +75,12 @@ class Order:
                 "batches": self.batches,
                 "campaign": self.campaign.model_dump(mode="json", exclude_unset=True),
                 "rows": [[row.number, row.values] for row in self.rows],
-                "pictures": {path: list(picture) for path, picture in self.files.by_path.items()},
+                "references": {path: list(image) for path, image in self.files.by_path.items()},
             }
         )
 
     @classmethod
-    def read(cls, path: Path) -> Order:
+    def read(cls, path: Path) -> Target:
         """Read a plan's file."""
         data = orjson.loads(path.read_bytes())
         return cls(
@@ -89,5 +89,5 @@ class Order:
             scope=data["scope"],
             made_at=data["made_at"],
             batches=tuple(data["batches"]),
-            files=PictureFiles(planned=data["pictures"]),
+            files=SourceImages(planned=data["references"]),
         )

@@ -1,1 +1,1 @@
-"""What is handed over: pictures under their names, the manifest, numbers and the contact sheet."""
+"""What is handed over: images under their names, the manifest, numbers and the contact sheet."""

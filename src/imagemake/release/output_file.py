@@ -9,15 +9,15 @@ from imagemake.config.fields import MAIN
 
 if TYPE_CHECKING:
     from imagemake.plan.state import State
-    from imagemake.store.store import Held
+    from imagemake.store.store import StoredFile
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ReleaseFile:
     """A file that is to be released.
 
     Attributes:
-        state: A request whose pictures are finished.
+        state: A request whose images are finished.
         output: Which of them.
     """
 
@@ -25,6 +25,6 @@ class Wanted:
     output: str = MAIN
 
     @property
-    def held(self) -> Held:
-        """The finished picture in the store."""
+    def stored(self) -> StoredFile:
+        """The finished image in the store."""
         return self.state.files[self.output]

@@ -1,7 +1,7 @@
-"""Finished pictures under their names: hard links to the store, or files of their own that say where they came from.
+"""Finished images under their names: hard links to the store, or files of their own that say where they came from.
 
-The store keeps pixels without metadata, since a note of a reviewer must not finish a picture anew. A file with XMP is
-made from them by inserting it, when the picture is released, and only where the one that is there differs. Content
+The store keeps pixels without metadata, since a note of a reviewer must not postprocess an image anew. A file with XMP
+is made from them by inserting it, when the image is released, and only where the one that is there differs. Content
 credentials come last, over all of it.
 """
 
@@ -19,7 +19,7 @@ import orjson
 
 from imagemake.core.files import link_or_copy, write_whole
 from imagemake.images.metadata.xmp import packet_of, with_packet, without_packet
-from imagemake.release.output_file import Wanted
+from imagemake.release.output_file import ReleaseFile
 from imagemake.release.provenance import created_in, provenance_of
 from imagemake.store.store import DamagedError
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from imagemake.config.provenance import Metadata
     from imagemake.plan.state import State
     from imagemake.release.credentials.signing import Seal, Signing
-    from imagemake.store.store import Held, Shelf
+    from imagemake.store.store import ContentStore, StoredFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class ReleasedBefore:
 
 
 class Placing:
-    """Puts finished pictures under their names.
+    """Puts finished images under their names.
 
     Args:
         finished: The shelf that they are on.
@@ -91,14 +91,14 @@ class Placing:
     """
 
     def __init__(
-        self, finished: Shelf, metadata: Metadata, memory: ReleasedBefore, signing: Signing | None = None
+        self, finished: ContentStore, metadata: Metadata, memory: ReleasedBefore, signing: Signing | None = None
     ) -> None:
         self._finished, self._metadata, self._memory, self._signing = finished, metadata, memory, signing
 
     def place_all(
-        self, wanted: Mapping[Path, Wanted], generated_at: Callable[[State], str | None]
-    ) -> Iterator[tuple[Path, Wanted, Released | DamagedError]]:
-        """Put many pictures under their names, on all cores; see `place`, whose error is returned here."""
+        self, wanted: Mapping[Path, ReleaseFile], generated_at: Callable[[State], str | None]
+    ) -> Iterator[tuple[Path, ReleaseFile, Released | DamagedError]]:
+        """Put many images under their names, on all cores; see `place`, whose error is returned here."""
 
         def placed(target: Path) -> Released | DamagedError:
             try:
@@ -110,19 +110,19 @@ class Placing:
             for (target, one), result in zip(wanted.items(), pool.map(placed, wanted), strict=True):
                 yield target, one, result
 
-    def place(self, wanted: Wanted, target: Path, generated_at: str | None) -> Released:
-        """Put one finished picture under its name; a file that is right already keeps its time.
+    def place(self, wanted: ReleaseFile, target: Path, generated_at: str | None) -> Released:
+        """Put one finished image under its name; a file that is right already keeps its time.
 
         Args:
             wanted: What is to be there.
             target: The name.
-            generated_at: When its raw picture came.
+            generated_at: When its raw image came.
 
         Raises:
             DamagedError: If the store's file is damaged or gone.
         """
         if not self._metadata.xmp and self._signing is None:
-            return self._link(wanted.held, target)
+            return self._link(wanted.stored, target)
         packet = b""
         if self._metadata.xmp:
             packet = provenance_of(wanted.state, self._metadata, generated_at, wanted.output).packet()
@@ -131,13 +131,13 @@ class Placing:
         known = self._memory.find(target, made_of)
         if known is not None:
             return known
-        bare = self._finished.read(wanted.held)
+        bare = self._finished.read(wanted.stored)
         try:
             data = with_packet(bare, packet) if packet else bare
         except ValueError as error:
             print(f"imagemake: {target} is released without XMP: {error}", file=sys.stderr)
             if self._signing is None:
-                return self._link(wanted.held, target)
+                return self._link(wanted.stored, target)
             data, packet = bare, b""
         unsigned = None
         if self._signing is not None:
@@ -149,23 +149,23 @@ class Placing:
             self._memory.add(target, made_of, released)
         return released
 
-    def _link(self, held: Held, target: Path) -> Released:
-        source = self._finished.path(held)
+    def _link(self, stored: StoredFile, target: Path) -> Released:
+        source = self._finished.path(stored)
         if not (target.exists() and _is_same(target, source)):
             link_or_copy(source, target)
-        return Released(held.digest, source.stat().st_size)
+        return Released(stored.digest, source.stat().st_size)
 
 
-def is_as_released(path: Path, wanted: Wanted, metadata: Metadata, seal: Seal | None = None) -> bool:
-    """Say whether a file is just what releasing a picture would write, without asking the journal.
+def is_as_released(path: Path, wanted: ReleaseFile, metadata: Metadata, seal: Seal | None = None) -> bool:
+    """Say whether a file is just what releasing an image would write, without asking the journal.
 
     Args:
         path: The file.
-        wanted: Which picture it must be.
+        wanted: Which image it must be.
         metadata: What the campaign asks for.
         seal: What it must be signed with; None where nothing is signed.
     """
-    finished_digest = wanted.held.digest
+    finished_digest = wanted.stored.digest
     data = path.read_bytes()
     if seal is not None:
         return _is_signed_as_released(data, wanted, metadata, seal)
@@ -174,7 +174,7 @@ def is_as_released(path: Path, wanted: Wanted, metadata: Metadata, seal: Seal | 
         return digest == finished_digest
     try:
         packet, bare = packet_of(data), without_packet(data)
-    except ValueError:  # either no picture any more, or one that cannot hold XMP
+    except ValueError:  # either no image any more, or one that cannot hold XMP
         return digest == finished_digest
     if packet is None or hashlib.sha256(bare).hexdigest() != finished_digest:
         return False
@@ -183,7 +183,7 @@ def is_as_released(path: Path, wanted: Wanted, metadata: Metadata, seal: Seal | 
     return packet == expected and with_packet(bare, packet) == data
 
 
-def _is_signed_as_released(data: bytes, wanted: Wanted, metadata: Metadata, seal: Seal) -> bool:
+def _is_signed_as_released(data: bytes, wanted: ReleaseFile, metadata: Metadata, seal: Seal) -> bool:
     packet = b""
     if metadata.xmp:
         try:

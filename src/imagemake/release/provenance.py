@@ -1,4 +1,4 @@
-"""Where a released picture came from, as the XMP packet that travels in its file.
+"""Where a released image came from, as the XMP packet that travels in its file.
 
 Whoever gets the file alone can read from it that a machine made it, which one, and by which key to ask for the rest.
 Properties are those of the IPTC Photo Metadata Standard 2025.1 and of XMP where they have one, and ours for the rest.
@@ -56,7 +56,7 @@ class Provenance:
         content_digest: SHA-256 of the file without this packet.
         status: ``accepted``, or ``approved`` where a person decided.
         note: What the reviewer wrote to that decision.
-        generated_at: When the raw picture came, ISO 8601 in UTC.
+        generated_at: When the raw image came, ISO 8601 in UTC.
         prompt: As it was sent; None where it is kept out of files.
         output: Label of a further output; empty for the main one.
     """
@@ -98,7 +98,7 @@ class Provenance:
 
 
 def marked_sheet(data: bytes, name: str, source_types: Collection[str]) -> bytes:
-    """Return a sheet's file with a packet that says how the pictures on it came about.
+    """Return a sheet's file with a packet that says how the images on it came about.
 
     Args:
         data: The file.
@@ -138,9 +138,9 @@ def provenance_of(state: State, metadata: Metadata, generated_at: str | None, ou
     """Return what a released file of a request says about itself.
 
     Args:
-        state: Where the request stands; its picture is finished.
+        state: Where the request stands; its image is finished.
         metadata: What the campaign asks for.
-        generated_at: When the raw picture came, as the journal tells it.
+        generated_at: When the raw image came, as the journal tells it.
         output: Which of its files.
     """
     recipe, review = state.recipe, state.review
@@ -162,11 +162,11 @@ def provenance_of(state: State, metadata: Metadata, generated_at: str | None, ou
 
 @lru_cache
 def source_type_of(provider: str, *, with_files: bool) -> str:
-    """Return IPTC's code for how pictures of a provider come about.
+    """Return IPTC's code for how images of a provider come about.
 
     Args:
         provider: Registered name. One that sets ``trained = False`` draws by rules, without a trained model.
-        with_files: Whether reference pictures went in.
+        with_files: Whether reference images went in.
     """
     if not getattr(provider_class(provider), "trained", True):
         return "compositeSynthetic" if with_files else "algorithmicMedia"

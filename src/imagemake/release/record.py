@@ -21,12 +21,12 @@ from imagemake.release.credentials.certificate import file_digest
 from imagemake.release.credentials.signing import Seal, seal_of
 from imagemake.release.manifest.columns import MANIFEST_VERSION
 from imagemake.release.manifest.sidecars import SUFFIX
-from imagemake.release.output_file import Wanted
+from imagemake.release.output_file import ReleaseFile
 from imagemake.release.place import is_as_released
 from imagemake.stages.validate.earlier_releases import digests
 
 if TYPE_CHECKING:
-    from imagemake.plan.target import Order
+    from imagemake.plan.target import Target
     from imagemake.store.store import Store
 
 RESULTS = Path("results")
@@ -34,7 +34,7 @@ FILES = ("manifest.csv", "manifest.parquet", "manifest.schema.json", "metrics.js
 SHEETS = "sheets"
 RECORD = "release.json"
 NOBODY: Mapping[str, str] = {}
-RECORD_VERSION = 2  # raised when the same pictures, measures and campaign may stand otherwise
+RECORD_VERSION = 2  # raised when the same images, measures and campaign may stand otherwise
 
 
 def folder_of(scope: str) -> Path:
@@ -49,49 +49,49 @@ def outputs_of(scope: str) -> list[Path]:
     return [folder_of(scope) / name for name in FILES]
 
 
-def is_current(order: Order, states: Sequence[State]) -> bool:
+def is_current(target: Target, states: Sequence[State]) -> bool:
     """Say whether a target has nothing open and shows just what it would show if it were made now."""
-    if order.scope.startswith(IMAGE):
+    if target.scope.startswith(IMAGE):
         try:
-            seal = seal_of(order.campaign) if order.campaign.c2pa else None
+            seal = seal_of(target.campaign) if target.campaign.c2pa else None
         except UserError:  # told before the file is made again
             return False
-        return all(_is_there(order, state, seal) for state in states)
-    folder = folder_of(order.scope)
+        return all(_is_there(target, state, seal) for state in states)
+    folder = folder_of(target.scope)
     record = read_record(folder)
     expected = {
-        "digest": release_digest(states, order.campaign),
-        "certificate": file_digest(order.campaign.c2pa),
+        "digest": release_digest(states, target.campaign),
+        "certificate": file_digest(target.campaign.c2pa),
         "manifest_schema": MANIFEST_VERSION,
     }
     if record.get("unsigned") or any(record.get(name, "") != value for name, value in expected.items()):
         return False
-    names = {"images": names_in_images(order, states), SHEETS: names_in_sheets(order, states)}
+    names = {"images": names_in_images(target, states), SHEETS: names_in_sheets(target, states)}
     is_whole = all((folder / name).exists() for name in FILES)
     return is_whole and all(_names_in(folder / part) == wanted for part, wanted in names.items())
 
 
-def sheets_of(order: Order, states: Sequence[State]) -> dict[str, tuple[SheetGroup, list[State]]]:
-    """Return the sheets of a release by file name, with the states of the pictures on it, which are done."""
+def sheets_of(target: Target, states: Sequence[State]) -> dict[str, tuple[SheetGroup, list[State]]]:
+    """Return the sheets of a release by file name, with the states of the images on it, which are done."""
     done = {state.request.name: state for state in states if state.stage is Stage.DONE}
-    groups = sheet_groups(order.campaign, (state.request for state in done.values()))
+    groups = sheet_groups(target.campaign, (state.request for state in done.values()))
     return {group.file_name: (group, [done[request.name] for request in group.requests]) for group in groups}
 
 
-def names_in_sheets(order: Order, states: Sequence[State]) -> set[str]:
+def names_in_sheets(target: Target, states: Sequence[State]) -> set[str]:
     """Return the names of all that ``sheets/`` must hold."""
-    groups = (group for group, _ in sheets_of(order, states).values())
+    groups = (group for group, _ in sheets_of(target, states).values())
     return {name for group in groups for name in (group.file_name, group.boxes_name)}
 
 
-def names_in_images(order: Order, states: Sequence[State]) -> set[str]:
-    """Return the names of all that ``images/`` must hold: the files of pictures that are done, and their sidecars."""
+def names_in_images(target: Target, states: Sequence[State]) -> set[str]:
+    """Return the names of all that ``images/`` must hold: the files of images that are done, and their sidecars."""
     done = (state.request for state in states if state.stage is Stage.DONE)
-    names = {name for request in done for name in order.file_names.of(request).values()}
-    return names | {f"{name}{SUFFIX}" for name in names} if order.campaign.metadata.sidecar else names
+    names = {name for request in done for name in target.file_names.of(request).values()}
+    return names | {f"{name}{SUFFIX}" for name in names} if target.campaign.metadata.sidecar else names
 
 
-def known_counts(order: Order, store: Store, work: Path) -> Mapping[Stage, int] | None:
+def known_counts(target: Target, store: Store, work: Path) -> Mapping[Stage, int] | None:
     """Look whether nothing at all has changed since a release that left nothing open.
 
     This needs no keys and no measures, so it is what makes "nothing to do" quick.
@@ -99,11 +99,11 @@ def known_counts(order: Order, store: Store, work: Path) -> Mapping[Stage, int] 
     Returns:
         How many requests stood where then, which is where they stand now; None where that must be worked out.
     """
-    folder = folder_of(order.scope)
-    record = {} if order.scope.startswith(IMAGE) else read_record(folder)
-    if record.get("open") != 0 or record.get("unsigned") or record.get("seen") != _seen(order, store, work):
+    folder = folder_of(target.scope)
+    record = {} if target.scope.startswith(IMAGE) else read_record(folder)
+    if record.get("open") != 0 or record.get("unsigned") or record.get("seen") != _seen(target, store, work):
         return None
-    if not order.files.hold(record.get("pictures", {})):
+    if not target.files.hold(record.get("references", {})):
         return None
     if not all((folder / name).exists() for name in FILES) or record["images"] != _digest(_names_in(folder / "images")):
         return None
@@ -112,22 +112,22 @@ def known_counts(order: Order, store: Store, work: Path) -> Mapping[Stage, int] 
     return {Stage(stage): count for stage, count in record["counts"].items()}
 
 
-def _seen(order: Order, store: Store, work: Path) -> str:
+def _seen(target: Target, store: Store, work: Path) -> str:
     """Return a digest of all that decides where requests stand: what is wanted, and the names of what there is."""
-    tables = (_names_in(work / folder) for folder in ("validated", "finished"))
-    pictures = ((held.file_name for held in shelf.all()) for shelf in (store.raw, store.finished))
-    duplicates = order.campaign.validation.near_duplicates
+    tables = (_names_in(work / folder) for folder in ("validated", "postprocessed"))
+    images = ((stored.file_name for stored in content_store.all()) for content_store in (store.raw, store.finished))
+    duplicates = target.campaign.validation.near_duplicates
     wanted = {
         "earlier": digests(duplicates.earlier) if duplicates else {},
         "record": [RECORD_VERSION, MANIFEST_VERSION],
-        "campaign": order.campaign.model_dump(mode="json", exclude=set(NOT_SHOWN)),
-        "unknown": order.campaign.limits.unknown,
-        "measures": [measure.identity for measure in order.campaign.validation.measures_needed()],
-        "certificate": file_digest(order.campaign.c2pa),
-        "rows": [[row.number, dict(row.values)] for row in order.rows],
+        "campaign": target.campaign.model_dump(mode="json", exclude=set(NOT_SHOWN)),
+        "unknown": target.campaign.limits.unknown,
+        "measures": [measure.identity for measure in target.campaign.validation.measures_needed()],
+        "certificate": file_digest(target.campaign.c2pa),
+        "rows": [[row.number, dict(row.values)] for row in target.rows],
         "reviews": REVIEWS.read_text(errors="replace") if REVIEWS.is_file() else "",
     }
-    return fingerprint([fingerprint(wanted), *map(_digest, (*tables, *pictures))])
+    return fingerprint([fingerprint(wanted), *map(_digest, (*tables, *images))])
 
 
 def _digest(names: Iterable[str]) -> str:
@@ -144,40 +144,40 @@ def read_record(folder: Path) -> Mapping[str, Any]:
 
 
 def write_record(
-    order: Order, states: Sequence[State], store: Store, work: Path, unsigned: Mapping[str, str] = NOBODY
+    target: Target, states: Sequence[State], store: Store, work: Path, unsigned: Mapping[str, str] = NOBODY
 ) -> None:
     """Write down what a release was made of, after all of its other files.
 
     Args:
-        order: What was wanted.
+        target: What was wanted.
         states: Where the requests stand.
         store: What there is.
         work: The folder of tables.
-        unsigned: Why pictures have no content credentials that were to have some, by file name; tried again next time.
+        unsigned: Why images have no content credentials that were to have some, by file name; tried again next time.
     """
-    folder = folder_of(order.scope)
+    folder = folder_of(target.scope)
     record = {
-        "campaign": order.campaign.campaign,
+        "campaign": target.campaign.campaign,
         "manifest_schema": MANIFEST_VERSION,
-        "digest": release_digest(states, order.campaign),
+        "digest": release_digest(states, target.campaign),
         "counts": {stage.value: count for stage, count in counts(states).items()},
         "open": sum(state.stage in OPEN for state in states),
         "images": _digest(_names_in(folder / "images")),
         "sheets": _digest(_names_in(folder / SHEETS)),
-        "seen": _seen(order, store, work),
-        "certificate": file_digest(order.campaign.c2pa),
+        "seen": _seen(target, store, work),
+        "certificate": file_digest(target.campaign.c2pa),
         "unsigned": dict(unsigned),
-        "pictures": {path: picture.digest for path, picture in order.files.by_path.items()},
+        "references": {path: image.digest for path, image in target.files.by_path.items()},
     }
     write_whole(folder / RECORD, orjson.dumps(record, option=orjson.OPT_INDENT_2))
 
 
-def _is_there(order: Order, state: State, seal: Seal | None) -> bool:
-    path = RESULTS / "images" / order.scope.removeprefix(IMAGE)
+def _is_there(target: Target, state: State, seal: Seal | None) -> bool:
+    path = RESULTS / "images" / target.scope.removeprefix(IMAGE)
     if state.finished is None or not path.is_file():
         return False
-    wanted = Wanted(state, order.file_names.output_of(state.request, path.name))
-    return is_as_released(path, wanted, order.campaign.metadata, seal)
+    wanted = ReleaseFile(state, target.file_names.output_of(state.request, path.name))
+    return is_as_released(path, wanted, target.campaign.metadata, seal)
 
 
 def _names_in(folder: Path) -> set[str]:

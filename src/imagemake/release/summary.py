@@ -19,7 +19,7 @@ def closing_words(metrics: Mapping[str, Any], folder: Path, n_sheets: int = 0) -
         folder: Where it is.
         n_sheets: Sheets that are in it.
     """
-    made = f"{metrics['accepted']:,} of {metrics['requests']:,} pictures are in {folder}/images/"
+    made = f"{metrics['accepted']:,} of {metrics['requests']:,} images are in {folder}/images/"
     lines = [f"imagemake: {made}; see {folder}/index.html"]
     todo = {
         "review": f"wait for a person: run `imagemake review`, or edit config/reviews.csv by {folder}/review.csv",
@@ -35,7 +35,7 @@ def closing_words(metrics: Mapping[str, Any], folder: Path, n_sheets: int = 0) -
 
 
 def unsigned_words(unsigned: Mapping[str, str]) -> Iterator[str]:
-    """Say which pictures have no content credentials that were to have some.
+    """Say which images have no content credentials that were to have some.
 
     Args:
         unsigned: Why, by file name.
@@ -62,7 +62,7 @@ def _will_come_to(forecast: Mapping[str, Any] | None) -> Iterator[str]:
     cost = "at a cost that is not known" if forecast["cost_usd"] is None else f"about ${forecast['cost_usd']:,.2f}"
     time = "" if forecast["seconds"] is None else f", about {duration_words(forecast['seconds'])}"
     accepted = f"{forecast['accepted']:,} ({forecast['accepted_low']:,} to {forecast['accepted_high']:,})"
-    yield f"  The full run: {forecast['to_make']:,} more pictures, {cost}{time}; accepted in the end: {accepted}."
+    yield f"  The full run: {forecast['to_make']:,} more images, {cost}{time}; accepted in the end: {accepted}."
 
 
 def _percent(rate: float) -> str:

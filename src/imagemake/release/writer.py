@@ -1,4 +1,4 @@
-"""What is handed over: finished pictures under their names, and what there is to know about every request."""
+"""What is handed over: finished images under their names, and what there is to know about every request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from imagemake.plan.batches import PILOT, SMALL
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.reviews import COLUMNS
 from imagemake.plan.state import Stage, State
-from imagemake.plan.target import Order
+from imagemake.plan.target import Target
 from imagemake.plugins.providers import provider_class
 from imagemake.release.credentials.signing import signing_of
 from imagemake.release.manifest.entries import VERDICTS, Entries
@@ -29,14 +29,14 @@ from imagemake.release.manifest.sidecars import SCHEMA, write_sidecars
 from imagemake.release.manifest.tables import Entry, write_manifest
 from imagemake.release.metrics.forecast import Pace, forecast
 from imagemake.release.metrics.metrics import metrics_of, write_metrics
-from imagemake.release.output_file import Wanted
+from imagemake.release.output_file import ReleaseFile
 from imagemake.release.place import Placing, Released, ReleasedBefore
 from imagemake.release.record import SHEETS, folder_of, names_in_images, sheets_of, write_record
 from imagemake.release.report.contact_sheet import reference_name, write_contact_sheet
 from imagemake.release.sheets.write import Sheets
 from imagemake.release.summary import closing_words, unsigned_words
-from imagemake.store.spending import Purse
-from imagemake.store.store import DamagedError, Held, Store
+from imagemake.store.spending import SpendTracker
+from imagemake.store.store import DamagedError, Store, StoredFile
 from imagemake.store.thumbnails import ThumbnailCache, Thumbnails
 
 
@@ -45,14 +45,14 @@ class Release:
     """Writes one release.
 
     Attributes:
-        order: What is wanted.
-        store: Where finished pictures are.
+        target: What is wanted.
+        store: Where finished images are.
         work: The folder of tables and thumbnails.
         states: Where each request stands; looked up when it is written.
         unsigned: Why files have no content credentials that were to have some, by file name.
     """
 
-    order: Order
+    target: Target
     store: Store
     work: Path
     states: list[State] = field(default_factory=list)
@@ -60,23 +60,23 @@ class Release:
 
     def write(self) -> str:
         """Write it all, the record of what it was made of last, and return what to tell the user."""
-        self.states = self.order.states(Inventory(self.store, self.work))
-        folder = folder_of(self.order.scope)
-        left_out = Purse(self.work / "purse.json", self.order.campaign.budget_usd).left_out()
-        of_state = Entries(self.order, self.store, left_out)
-        released = self._release_pictures(folder, of_state)
+        self.states = self.target.states(Inventory(self.store, self.work))
+        folder = folder_of(self.target.scope)
+        left_out = SpendTracker(self.work / "spending.json", self.target.campaign.budget_usd).left_out()
+        of_state = Entries(self.target, self.store, left_out)
+        released = self._release_images(folder, of_state)
         sheets = self._write_sheets(folder)
         entries = [of_state.entry(state, released.get(state.request.name, {})) for state in self.states]
         metrics = {**metrics_of(entries), **self._forecast(entries)}
-        report = self.order.campaign.report
+        report = self.target.campaign.report
         write_contact_sheet(
             folder / "index.html",
             entries,
             metrics,
-            title=report.title or self.order.campaign.campaign,
+            title=report.title or self.target.campaign.campaign,
             thumbnails=self._thumbnails(),
             most_thumbnails=report.most_thumbnails,
-            variables=list(self.order.campaign.variables),
+            variables=list(self.target.campaign.variables),
             sheets=sheets,
         )
         self._write_review(folder / "review.csv")
@@ -86,15 +86,15 @@ class Release:
             entries,
             folder / "manifest.csv",
             folder / "manifest.parquet",
-            outputs=self.order.campaign.postprocess.more_outputs,
+            outputs=self.target.campaign.postprocess.more_outputs,
             schema_path=folder / "manifest.schema.json",
-            measures=[measure.identity for measure in self.order.campaign.validation.measures_needed()],
+            measures=[measure.identity for measure in self.target.campaign.validation.measures_needed()],
         )
-        write_record(self.order, self.states, self.store, self.work, self.unsigned)
+        write_record(self.target, self.states, self.store, self.work, self.unsigned)
         return "\n".join([closing_words(metrics, folder, len(sheets)), *unsigned_words(self.unsigned)])
 
     def _write_sidecars(self, entries: Sequence[Entry], folder: Path) -> None:
-        metadata = self.order.campaign.metadata
+        metadata = self.target.campaign.metadata
         if metadata.sidecar == "json":
             write_sidecars(entries, folder, with_prompt=metadata.prompt == "embed")
         else:
@@ -102,17 +102,17 @@ class Release:
 
     def _forecast(self, entries: Sequence[Entry]) -> dict[str, Any]:
         """Say what the full run will come to, after a smaller one."""
-        if self.order.scope not in (PILOT, SMALL):
+        if self.target.scope not in (PILOT, SMALL):
             return {}
-        campaign, raw = self.order.campaign, self.store.raw
-        everything = self.order.everything
+        campaign, raw = self.target.campaign, self.store.raw
+        everything = self.target.everything
         to_make = Counter(one.model or one.recipe.model for one in everything if raw.find(one.recipe.key()) is None)
         paces = {label: pace for label in to_make if (pace := pace_of(label, campaign))}
         found = forecast(entries, len(everything), to_make, paces)
         return {"forecast": found.as_dict() if found else None}
 
-    def _release_pictures(self, folder: Path, of_state: Entries) -> Mapping[str, Mapping[str, Released]]:
-        """Put every finished picture under its names, and take all others away; those found damaged are open again.
+    def _release_images(self, folder: Path, of_state: Entries) -> Mapping[str, Mapping[str, Released]]:
+        """Put every finished image under its names, and take all others away; those found damaged are open again.
 
         Returns:
             The files by the request's name and then by output.
@@ -120,17 +120,17 @@ class Release:
         images = folder / "images"
         images.mkdir(parents=True, exist_ok=True)
         wanted = {
-            images / name: Wanted(state, output)
+            images / name: ReleaseFile(state, output)
             for state in self.states
             if state.stage is Stage.DONE
-            for output, name in self.order.file_names.of(state.request).items()
+            for output, name in self.target.file_names.of(state.request).items()
         }
-        expected = names_in_images(self.order, self.states)
+        expected = names_in_images(self.target, self.states)
         for path in images.iterdir():
             if path.name not in expected:
                 path.unlink()
-        memory = ReleasedBefore(self.work / "released" / f"{self.order.scope}.json")
-        campaign = self.order.campaign
+        memory = ReleasedBefore(self.work / "released" / f"{self.target.scope}.json")
+        campaign = self.target.campaign
         placing = Placing(self.store.finished, campaign.metadata, memory, signing_of(campaign, self.store))
         released: dict[str, dict[str, Released]] = {}
         damaged: dict[str, State] = {}
@@ -140,24 +140,24 @@ class Release:
                     self.unsigned[path.name] = result.unsigned
                 released.setdefault(one.state.request.name, {})[one.output] = result
             else:
-                print(f"imagemake: {result}; run again to finish it anew", file=sys.stderr)
+                print(f"imagemake: {result}; run again to postprocess it anew", file=sys.stderr)
                 damaged[one.state.request.name] = one.state
         self._reopen(damaged, images)
         memory.save()
         return released
 
     def _reopen(self, damaged: Mapping[str, State], images: Path) -> None:
-        """Take requests out of the release whose finished pictures are damaged: all of their files."""
+        """Take requests out of the release whose finished images are damaged: all of their files."""
         for state in damaged.values():
-            for name in names_in_images(self.order, [state]):
+            for name in names_in_images(self.target, [state]):
                 (images / name).unlink(missing_ok=True)
-            state.stage, state.finished, state.why = Stage.FINISH, None, "damaged in the store"
+            state.stage, state.finished, state.why = Stage.POSTPROCESS, None, "damaged in the store"
 
     def _write_sheets(self, folder: Path) -> list[str]:
         """Write the sheets of what is released, and return where they are, from the release folder."""
-        wanted = sheets_of(self.order, self.states)
-        memory = ReleasedBefore(self.work / "released" / f"{self.order.scope}-sheets.json")
-        sheets = Sheets(self.store.finished, folder / SHEETS, memory, xmp=self.order.campaign.metadata.xmp)
+        wanted = sheets_of(self.target, self.states)
+        memory = ReleasedBefore(self.work / "released" / f"{self.target.scope}-sheets.json")
+        sheets = Sheets(self.store.finished, folder / SHEETS, memory, xmp=self.target.campaign.metadata.xmp)
         damaged = sheets.write_all(wanted)
         self._reopen(damaged, folder / "images")
         return [
@@ -167,7 +167,7 @@ class Release:
         ]
 
     def _thumbnails(self) -> Thumbnails:
-        shown: dict[str, tuple[Held, Path]] = {}
+        shown: dict[str, tuple[StoredFile, Path]] = {}
         for state in self.states:
             name = state.request.name
             if state.finished:
@@ -197,7 +197,7 @@ class Release:
 
 
 def pace_of(label: str, campaign: Campaign) -> Pace | None:
-    """Return how fast pictures of a model can come; None for those that come in batches, when the provider likes."""
+    """Return how fast images of a model can come; None for those that come in batches, when the provider likes."""
     settings = settings_of(label, campaign)
     if settings.mode == "batch":
         return None
@@ -210,23 +210,23 @@ def pace_of(label: str, campaign: Campaign) -> Pace | None:
     return Pace(campaign.limits.in_flight, min(per_min, default=None), pool="in_flight", lane=lane)
 
 
-def link_one(order: Order, target: Path, store: Store, work: Path) -> None:
-    """Put one finished picture under its name.
+def link_one(target: Target, path: Path, store: Store, work: Path) -> None:
+    """Put one finished image under its name.
 
     Raises:
         UserError: If there is none, with the reason.
     """
-    (state,) = order.states(Inventory(store, work))
+    (state,) = target.states(Inventory(store, work))
     if state.finished is None or state.stage is not Stage.DONE:
         reasons = "; ".join(map(str, state.reasons)) or state.why
         remedy = "Edit its row or the prompt, or decide about it in config/reviews.csv."
-        raise UserError(Problem(str(target), f"there is no such picture ({state.stage.value}: {reasons})", remedy))
-    signing = signing_of(order.campaign, store)
-    placing = Placing(store.finished, order.campaign.metadata, ReleasedBefore(None), signing)
-    wanted = Wanted(state, order.file_names.output_of(state.request, target.name))
+        raise UserError(Problem(str(path), f"there is no such image ({state.stage.value}: {reasons})", remedy))
+    signing = signing_of(target.campaign, store)
+    placing = Placing(store.finished, target.campaign.metadata, ReleasedBefore(None), signing)
+    wanted = ReleaseFile(state, target.file_names.output_of(state.request, path.name))
     try:
-        released = placing.place(wanted, target, Entries(order, store, ()).generated_at(state))
+        released = placing.place(wanted, path, Entries(target, store, ()).generated_at(state))
     except DamagedError as error:
-        raise UserError(Problem(str(target), str(error), "Run again: it is then finished anew.")) from error
+        raise UserError(Problem(str(path), str(error), "Run again: it is then finished anew.")) from error
     if released.unsigned is not None:
-        print(*unsigned_words({target.name: released.unsigned}), sep="\n", file=sys.stderr)
+        print(*unsigned_words({path.name: released.unsigned}), sep="\n", file=sys.stderr)

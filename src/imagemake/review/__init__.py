@@ -1,1 +1,1 @@
-"""`imagemake review`: a local web application in which people decide about pictures."""
+"""`imagemake review`: a local web application in which people decide about images."""

@@ -14,8 +14,8 @@ from imagemake.review.choices import DONE_WORDS, WrongChoiceError, review_from, 
 from imagemake.review.decisions import ChangedMeanwhileError, mark_of
 from imagemake.review.desk import Desk
 from imagemake.review.filters import Filter
-from imagemake.review.item import Item
-from imagemake.review.queue import View
+from imagemake.review.item import ReviewItem
+from imagemake.review.queue import QueueView
 
 Form = Mapping[str, Sequence[str]]
 WRONG, CONFLICT = 400, 409  # as HTTP knows them
@@ -26,10 +26,10 @@ class RefusedError(Exception):
 
     Attributes:
         status: For HTTP.
-        item: The picture that it was about, if there is just one.
+        item: The image that it was about, if there is just one.
     """
 
-    def __init__(self, words: str, status: int, item: Item | None = None) -> None:
+    def __init__(self, words: str, status: int, item: ReviewItem | None = None) -> None:
         super().__init__(words)
         self.status = status
         self.item = item
@@ -41,27 +41,27 @@ class Done:
 
     Attributes:
         said: In words.
-        following: The picture to show next; None for the list.
+        following: The image to show next; None for the list.
     """
 
     said: str
-    following: Item | None = None
+    following: ReviewItem | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Many pictures are about to be decided at once.
+    """Many images are about to be decided at once.
 
     Attributes:
-        items: The pictures.
+        items: The images.
         review: What is to be decided.
-        digest: Of just these pictures as they stand; the same form with it as `confirmed` does it.
+        digest: Of just these images as they stand; the same form with it as `confirmed` does it.
         skipped: Why others are left out, and how many.
         keys: Those that were selected one by one.
-        changed: Whether it was asked before, for other pictures.
+        changed: Whether it was asked before, for other images.
     """
 
-    items: Sequence[Item]
+    items: Sequence[ReviewItem]
     review: Review
     digest: str
     skipped: Sequence[tuple[str, int]]
@@ -70,7 +70,7 @@ class Question:
 
 
 def decide(desk: Desk, form: Form, reviewer: str) -> Done:
-    """Decide about one picture.
+    """Decide about one image.
 
     Raises:
         RefusedError: If it cannot be decided so, or somebody else was faster.
@@ -78,7 +78,7 @@ def decide(desk: Desk, form: Form, reviewer: str) -> Done:
     view, one = desk.view(), single(form)
     item = view.queue.find(one.get("item", ""))
     if item is None:
-        raise RefusedError("That picture is no longer asked for: its prompt has changed.", CONFLICT)
+        raise RefusedError("That image is no longer asked for: its prompt has changed.", CONFLICT)
     key = one.get("key", item.key)
     _, after, _ = view.around(item, Filter.read(one))
     try:
@@ -115,7 +115,7 @@ def undo(desk: Desk, reviewer: str) -> Done:
 
 
 def decide_many(desk: Desk, form: Form, reviewer: str) -> Done | Question:
-    """Decide about all pictures of a filter, or about those that are selected; the first time, only ask.
+    """Decide about all images of a filter, or about those that are selected; the first time, only ask.
 
     Raises:
         RefusedError: If there is nothing to decide, or somebody else was faster.
@@ -138,7 +138,7 @@ def decide_many(desk: Desk, form: Form, reviewer: str) -> Done | Question:
         raise RefusedError(words, CONFLICT) from None
     except UserError as mistakes:
         raise RefusedError(str(mistakes), CONFLICT) from None
-    return Done(f"{DONE_WORDS[review.decision]}: {len(items):,} pictures")
+    return Done(f"{DONE_WORDS[review.decision]}: {len(items):,} images")
 
 
 def single(form: Form) -> dict[str, str]:
@@ -146,11 +146,11 @@ def single(form: Form) -> dict[str, str]:
     return {name: values[-1] for name, values in form.items()}
 
 
-def _selected(view: View, keys: Sequence[str]) -> list[Item]:
+def _selected(view: QueueView, keys: Sequence[str]) -> list[ReviewItem]:
     return [item for key in dict.fromkeys(keys) if (item := view.queue.find(key)) and item.key == key]
 
 
-def _possible(asked: Sequence[Item], decision: str) -> tuple[list[Item], list[tuple[str, int]]]:
+def _possible(asked: Sequence[ReviewItem], decision: str) -> tuple[list[ReviewItem], list[tuple[str, int]]]:
     faults = [why_not(item, item.key, decision) for item in asked]
     items = [item for item, fault in zip(asked, faults, strict=True) if not fault]
     skipped = Counter(fault for fault in faults if fault).most_common()
@@ -160,14 +160,14 @@ def _possible(asked: Sequence[Item], decision: str) -> tuple[list[Item], list[tu
     return items, skipped
 
 
-def _digest_of(items: Sequence[Item], view: View) -> str:
+def _digest_of(items: Sequence[ReviewItem], view: QueueView) -> str:
     content = hashlib.sha256()
     for item in items:
         content.update(f"{item.key} {mark_of(view.reviews.get(item.key))}\n".encode())
     return content.hexdigest()
 
 
-def _changed_words(item: Item, now: Review | None) -> str:
+def _changed_words(item: ReviewItem, now: Review | None) -> str:
     if now is None:
         return f"A decision about {item.name} was taken back since you opened it. Yours was not written."
     words = DONE_WORDS[now.decision].lower()

@@ -1,4 +1,4 @@
-"""Which pictures look nearly the same as one: found when it is shown, whatever became of either."""
+"""Which images look nearly the same as one: found when it is shown, whatever became of either."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from imagemake.plan.state import State
 
 
 class Fingerprints:
-    """Perceptual hashes and colors of all current pictures, side by side.
+    """Perceptual hashes and colors of all current images, side by side.
 
     Args:
-        states: Where requests stand; a picture is named by its place among them.
+        states: Where requests stand; an image is named by its place among them.
     """
 
     def __init__(self, states: Sequence[State]) -> None:
@@ -26,7 +26,7 @@ class Fingerprints:
         self._colors = np.array(colors, dtype=np.int16).reshape(len(found), -1)
 
     def near(self, index: int, limits: NearDuplicates) -> Iterator[int]:
-        """Yield the places of pictures that are nearly the same as one, nearest first."""
+        """Yield the places of images that are nearly the same as one, nearest first."""
         import numpy as np
 
         place = self._places.get(index)
@@ -41,8 +41,8 @@ class Fingerprints:
 
 
 def phash_of(state: State) -> tuple[str, str] | None:
-    """Return hash and colors of a request's current picture, as hexadecimal digits; None where nobody read them."""
+    """Return hash and colors of a request's current image, as hexadecimal digits; None where nobody read them."""
     for identity, values in state.measured.items():
-        if identity.startswith("phash@") and "hash" in values:  # without one, it failed on this picture
+        if identity.startswith("phash@") and "hash" in values:  # without one, it failed on this image
             return str(values["hash"]), str(values["colors"])
     return None

@@ -19,9 +19,9 @@ from imagemake.review.before import file_response
 from imagemake.review.choices import MOST_REVIEWER_CHARACTERS
 from imagemake.review.desk import Desk
 from imagemake.review.filters import Filter
-from imagemake.review.item import Item
-from imagemake.review.pictures import picture_response, thumbnail_response
-from imagemake.review.queue import View
+from imagemake.review.images import image_response, thumbnail_response
+from imagemake.review.item import ReviewItem
+from imagemake.review.queue import QueueView
 from imagemake.review.security import Access, Guard, TooLargeError, read_form
 
 REVIEWER_COOKIE = "imagemake-reviewer"
@@ -41,8 +41,8 @@ def make_app(desk: Desk, access: Access, reviewer: str) -> Starlette:
     return Starlette(
         routes=[
             Route("/", site.queue),
-            Route("/picture/{key}", site.picture),
-            Route("/pictures/{key}/{digest}", site.raw),
+            Route("/image/{key}", site.image),
+            Route("/images/{key}/{digest}", site.raw),
             Route("/thumbnails/{key}/{digest}", site.thumbnail),
             Route("/earlier/{place}/{digest}", site.earlier),
             Route("/static/{name}", site.static),
@@ -69,24 +69,24 @@ class _Site:
         frame = self._frame(request, view)
         return HTMLResponse(pages.queue_page(frame, view, wanted, int(page) if page.isdecimal() else 1))
 
-    def picture(self, request: Request) -> Response:
+    def image(self, request: Request) -> Response:
         view = self._desk.view()
         item = view.queue.find(request.path_params["key"])
         if item is None:
             return self.not_found(request, None)
-        return self._picture(request, view, item, Filter.read(request.query_params))
+        return self._image(request, view, item, Filter.read(request.query_params))
 
-    def _picture(
-        self, request: Request, view: View, item: Item, wanted: Filter, refused: RefusedError | None = None
+    def _image(
+        self, request: Request, view: QueueView, item: ReviewItem, wanted: Filter, refused: RefusedError | None = None
     ) -> Response:
         error, status = (str(refused), refused.status) if refused else ("", 200)
         frame = self._frame(request, view, error)
         known = self._desk.log.last_good
         compare = "compare" in request.query_params
-        return HTMLResponse(pages.picture_page(frame, view, known, item, wanted, compare=compare), status)
+        return HTMLResponse(pages.image_page(frame, view, known, item, wanted, compare=compare), status)
 
     def raw(self, request: Request) -> Response:
-        return picture_response(self._desk.store, request.path_params["key"], request.path_params["digest"])
+        return image_response(self._desk.store, request.path_params["key"], request.path_params["digest"])
 
     def thumbnail(self, request: Request) -> Response:
         key, digest = request.path_params["key"], request.path_params["digest"]
@@ -105,7 +105,7 @@ class _Site:
 
     def not_found(self, request: Request, error: Exception | None) -> Response:
         frame = self._frame(request, self._desk.view())
-        return HTMLResponse(pages.message_page(frame, "There is no such page. Was the picture's prompt changed?"), 404)
+        return HTMLResponse(pages.message_page(frame, "There is no such page. Was the image's prompt changed?"), 404)
 
     # ---------------------------------------------------------------- deciding
     async def decide(self, request: Request) -> Response:
@@ -130,7 +130,7 @@ class _Site:
         if isinstance(done, Question):
             view = self._desk.view()
             return HTMLResponse(pages.confirm_page(self._frame(request, view), view, done, wanted))
-        where = f"{f'/picture/{done.following.key}' if done.following else '/'}?{wanted.query()}"
+        where = f"{f'/image/{done.following.key}' if done.following else '/'}?{wanted.query()}"
         if _wants_json(request):
             return JSONResponse({"said": done.said, "left": len(self._desk.view().matching(wanted)), "next": where})
         answer = RedirectResponse(where, 303)
@@ -142,7 +142,7 @@ class _Site:
             return JSONResponse({"error": str(refused)}, refused.status)
         view = self._desk.view()
         if refused.item is not None:
-            return self._picture(request, view, refused.item, wanted, refused)
+            return self._image(request, view, refused.item, wanted, refused)
         return HTMLResponse(pages.message_page(self._frame(request, view), str(refused)), refused.status)
 
     async def rename(self, request: Request) -> Response:
@@ -167,8 +167,8 @@ class _Site:
         if not hmac.compare_digest(form.get("form_token", "").encode(), self._access.form_token.encode()):
             raise RefusedError("This page is from before the server was started again. Load it anew, please.", 403)
 
-    def _frame(self, request: Request, view: View, error: str = "") -> pages.Frame:
-        return pages.Frame(
+    def _frame(self, request: Request, view: QueueView, error: str = "") -> pages.ImageFrame:
+        return pages.ImageFrame(
             self._desk.campaign.campaign,
             self._name(request),
             self._access.form_token,

@@ -1,7 +1,7 @@
-"""Pictures of earlier releases that look nearly the same as one, and their files where they lie beside their manifests.
+"""Images of earlier releases that look nearly the same as one, and their files where they lie beside their manifests.
 
 A manifest may come from anybody. A file that it names is shown only if it is in the folder `images` beside it, and not
-through a link that leads elsewhere, has the digest that the manifest says, and begins like a picture.
+through a link that leads elsewhere, has the digest that the manifest says, and begins like an image.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from starlette.responses import PlainTextResponse, Response
 from imagemake.images.file_format import format_of
 from imagemake.plan.state import Policy, State
 from imagemake.review.alike import phash_of
-from imagemake.review.pictures import HEADERS
-from imagemake.stages.validate.earlier_releases import EarlierPictures, Shown
+from imagemake.review.images import HEADERS
+from imagemake.stages.validate.earlier_releases import ComparedImage, EarlierImages
 
 FOLDER = "images"
 MOST_BYTES = 20_000_000  # of a file that is shown: several are held in memory
@@ -32,7 +32,7 @@ class NotThereError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """A picture of an earlier release.
+    """An image of an earlier release.
 
     Attributes:
         name: Its request's.
@@ -48,11 +48,11 @@ class Before:
 
 
 def near_before(state: State, policy: Policy, most: int) -> list[Before]:
-    """Find pictures of earlier releases that are nearly the same as a request's, nearest first.
+    """Find images of earlier releases that are nearly the same as a request's, nearest first.
 
     Args:
         state: Where the request stands.
-        policy: Its limits, and the earlier pictures.
+        policy: Its limits, and the earlier images.
         most: How many at most.
     """
     earlier = policy.earlier
@@ -61,29 +61,29 @@ def near_before(state: State, policy: Policy, most: int) -> list[Before]:
     return [_before(earlier, place) for place in _places(state, policy, earlier)[:most]]
 
 
-def file_response(earlier: EarlierPictures | None, place: str, digest: str) -> Response:
-    """Answer with an earlier picture's file, as it was released.
+def file_response(earlier: EarlierImages | None, place: str, digest: str) -> Response:
+    """Answer with an earlier image's file, as it was released.
 
     Args:
         earlier: Those that are known now.
-        place: Of the picture, in decimal digits.
+        place: Of the image, in decimal digits.
         digest: SHA-256 of the file.
     """
     try:
-        if earlier is None or not place.isdecimal() or len(place) > 9 or int(place) >= len(earlier.pictures):
+        if earlier is None or not place.isdecimal() or len(place) > 9 or int(place) >= len(earlier.images):
             raise NotThereError
-        picture = earlier.pictures[int(place)]
-        if picture.digest != digest:  # the manifests were read again since
+        image = earlier.images[int(place)]
+        if image.digest != digest:  # the manifests were read again since
             raise NotThereError
-        data, kind = _read(picture, earlier.releases[int(place)])
+        data, kind = _read(image, earlier.releases[int(place)])
     except NotThereError:
-        return PlainTextResponse("There is no such picture.", 404)
+        return PlainTextResponse("There is no such image.", 404)
     return Response(data, media_type=f"image/{kind}", headers=HEADERS)
 
 
-def _places(state: State, policy: Policy, earlier: EarlierPictures) -> list[int]:
+def _places(state: State, policy: Policy, earlier: EarlierImages) -> list[int]:
     found, limits = phash_of(state), policy.duplicates
-    if found is None or limits is None or state.key in earlier.keys or not earlier.pictures:
+    if found is None or limits is None or state.key in earlier.keys or not earlier.images:
         return []
     import numpy as np
 
@@ -96,25 +96,25 @@ def _places(state: State, policy: Policy, earlier: EarlierPictures) -> list[int]
     return [
         int(place)
         for place in near[np.argsort(bits[near], kind="stable")]
-        if earlier.pictures[place].name != state.request.name
-        and (not policy.compares_models or earlier.pictures[place].model == model)
+        if earlier.images[place].name != state.request.name
+        and (not policy.compares_models or earlier.images[place].model == model)
     ]
 
 
-def _before(earlier: EarlierPictures, place: int) -> Before:
-    picture, release = earlier.pictures[place], earlier.releases[place]
+def _before(earlier: EarlierImages, place: int) -> Before:
+    image, release = earlier.images[place], earlier.releases[place]
     try:
-        _read(picture, release)
+        _read(image, release)
     except NotThereError as error:
-        return Before(picture.name, release, "", str(error))
-    return Before(picture.name, release, f"/earlier/{place}/{picture.digest}", "")
+        return Before(image.name, release, "", str(error))
+    return Before(image.name, release, f"/earlier/{place}/{image.digest}", "")
 
 
-def _read(picture: Shown, release: str) -> tuple[bytes, str]:
-    """Read an earlier picture's file.
+def _read(image: ComparedImage, release: str) -> tuple[bytes, str]:
+    """Read an earlier image's file.
 
     Args:
-        picture: As its manifest says.
+        image: As its manifest says.
         release: The manifest.
 
     Returns:
@@ -123,10 +123,10 @@ def _read(picture: Shown, release: str) -> tuple[bytes, str]:
     Raises:
         NotThereError: If there is none that can be shown.
     """
-    if not picture.file or not _DIGITS.fullmatch(picture.digest):
+    if not image.file or not _DIGITS.fullmatch(image.digest):
         raise NotThereError("its manifest names no file")
-    parts = PurePosixPath(picture.file).parts
-    if len(parts) != 2 or parts[0] != FOLDER or parts[1] in (".", "..") or "\0" in picture.file or "\\" in picture.file:
+    parts = PurePosixPath(image.file).parts
+    if len(parts) != 2 or parts[0] != FOLDER or parts[1] in (".", "..") or "\0" in image.file or "\\" in image.file:
         raise NotThereError(f"its manifest names a file that is not in the folder {FOLDER} beside it")
     try:
         folder = (Path(release).parent / FOLDER).resolve()
@@ -137,8 +137,8 @@ def _read(picture: Shown, release: str) -> tuple[bytes, str]:
     if path.parent != folder or folder.parent != Path(release).parent.resolve():
         raise NotThereError("its file is a link that leads out of its release")
     if not S_ISREG(stat.st_mode) or stat.st_size > MOST_BYTES:
-        raise NotThereError("its file is no picture")
-    return _checked(path, picture.digest, stat.st_mtime_ns, stat.st_size)
+        raise NotThereError("its file is no image")
+    return _checked(path, image.digest, stat.st_mtime_ns, stat.st_size)
 
 
 @lru_cache(maxsize=8)
@@ -153,4 +153,4 @@ def _checked(path: Path, digest: str, mtime_ns: int, size_bytes: int) -> tuple[b
     try:
         return data, format_of(data)
     except ValueError:
-        raise NotThereError("its file is no picture") from None
+        raise NotThereError("its file is no image") from None

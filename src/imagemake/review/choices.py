@@ -1,11 +1,11 @@
-"""What may be decided about a picture, and what a form must say for it."""
+"""What may be decided about an image, and what a form must say for it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from imagemake.plan.reviews import MOST_PROMPT_CHARACTERS, NOTE, Review
-from imagemake.review.item import Item, can_be_seen
+from imagemake.review.item import ReviewItem, can_be_seen
 from imagemake.stages.validate.verdict import UNDECODABLE
 
 MOST_NOTE_CHARACTERS = 2_000
@@ -22,7 +22,7 @@ class WrongChoiceError(Exception):
     """What was asked for cannot be done; the message says why."""
 
 
-def why_not(item: Item, key: str, decision: str) -> str | None:
+def why_not(item: ReviewItem, key: str, decision: str) -> str | None:
     """Say why something cannot be decided about one of an item's attempts; None where it can.
 
     Args:
@@ -35,11 +35,11 @@ def why_not(item: Item, key: str, decision: str) -> str | None:
     if decision == NOTE or (decision == "regenerate" and key == item.key and item.tab == "refused"):
         return None
     if key != item.key:
-        had_picture = any(past.key == key and can_be_seen(past.raw, past.reasons) for past in item.past)
-        return None if decision == "approve" and had_picture else "An earlier attempt can only be approved."
+        had_image = any(past.key == key and can_be_seen(past.raw, past.reasons) for past in item.past)
+        return None if decision == "approve" and had_image else "An earlier attempt can only be approved."
     undecodable = decision == "approve" and UNDECODABLE in item.codes
     if undecodable or item.state.raw is None:
-        return "The file holds no picture." if undecodable else "There is no picture of it."
+        return "The file holds no image." if undecodable else "There is no image of it."
     return None
 
 

@@ -23,7 +23,7 @@ Signature = tuple[int, int, int] | None
 
 
 class ChangedMeanwhileError(Exception):
-    """Somebody else decided about the same picture after it was shown."""
+    """Somebody else decided about the same image after it was shown."""
 
     def __init__(self, key: str, now: Review | None) -> None:
         super().__init__(key)
@@ -72,7 +72,7 @@ class DecisionLog:
         """What the file held when it could last be understood."""
         return self._read[1]
 
-    def held(self) -> dict[str, Review]:
+    def stored(self) -> dict[str, Review]:
         """Return the decisions that hold, by key, as they were when the file could last be understood."""
         with self._adding:
             return self.last_good.decisions.as_dict()
@@ -92,10 +92,10 @@ class DecisionLog:
         return known
 
     def decide(self, keys: Sequence[str], review: Review, *, seen: Mapping[str, str] | None = None) -> Known:
-        """Write one decision about one or several pictures, all with the same time.
+        """Write one decision about one or several images, all with the same time.
 
         Args:
-            keys: The pictures.
+            keys: The images.
             review: Without its time.
             seen: By key, `mark_of` what the reviewer saw; a key that is not here was not looked at.
 
@@ -143,7 +143,7 @@ class DecisionLog:
 
 
 def mark_of(review: Review | None) -> str:
-    """Return what tells a decision from another one about the same picture; empty for none."""
+    """Return what tells a decision from another one about the same image; empty for none."""
     return "" if review is None else f"{review.decision} {review.time} {review.reviewer}"
 
 

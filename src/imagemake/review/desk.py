@@ -10,15 +10,15 @@ from imagemake.core.problems import UserError
 from imagemake.plan.batches import ALL, policy_of
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.requests.catalog import read_catalog
-from imagemake.plan.resolve import settle
+from imagemake.plan.resolve import resolve
 from imagemake.plan.reviews import REVIEWS
-from imagemake.plan.target import Order
+from imagemake.plan.target import Target
 from imagemake.review.decisions import DecisionLog
-from imagemake.review.queue import Queue, View
+from imagemake.review.queue import Queue, QueueView
 from imagemake.store.store import Store
 
 CONFIG = Path("config/config.yaml")
-TABLES = ("validated", "finished")
+TABLES = ("validated", "postprocessed")
 LOCK = "reviews.lock"
 
 
@@ -43,7 +43,7 @@ class Desk:
         self._seen = self._signature()
         self._queue = self._make()
 
-    def view(self) -> View:
+    def view(self) -> QueueView:
         """Return where everything stands now.
 
         A mistake that somebody makes in a file meanwhile is kept as `problem`, and the last good state is shown.
@@ -51,16 +51,16 @@ class Desk:
         try:
             self.log.known()
             signature = self._signature()
-            if signature != self._seen or self._queue.is_undone_by(self.log.held()):
+            if signature != self._seen or self._queue.is_undone_by(self.log.stored()):
                 self._renew(signature)
             self.problem = ""
         except UserError as mistakes:
             self.problem = str(mistakes)
-        return View(self._queue, self.log.held())
+        return QueueView(self._queue, self.log.stored())
 
     def _renew(self, signature: tuple[int, ...]) -> None:
         with self._making:
-            if signature == self._seen and not self._queue.is_undone_by(self.log.held()):
+            if signature == self._seen and not self._queue.is_undone_by(self.log.stored()):
                 return  # another thread was faster
             self.campaign = read_campaign(self._folder / CONFIG)
             self._queue = self._make()
@@ -68,10 +68,10 @@ class Desk:
 
     def _make(self) -> Queue:
         rows = read_catalog(self._folder / self.campaign.catalog)
-        requests = Order(self.campaign, rows, ALL, "").requests
+        requests = Target(self.campaign, rows, ALL, "").requests
         self.log.known()
-        policy, reviews = policy_of(self.campaign), self.log.held()
-        return Queue.of(settle(requests, Inventory(self.store, self.work), policy, reviews), policy, reviews)
+        policy, reviews = policy_of(self.campaign), self.log.stored()
+        return Queue.of(resolve(requests, Inventory(self.store, self.work), policy, reviews), policy, reviews)
 
     def _signature(self) -> tuple[int, ...]:
         paths = [self._folder / CONFIG, self._folder / self.campaign.catalog, *(self.work / name for name in TABLES)]

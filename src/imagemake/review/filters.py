@@ -1,4 +1,4 @@
-"""Which pictures are wanted: the tabs of the list, and the filters that an address or a form carries."""
+"""Which images are wanted: the tabs of the list, and the filters that an address or a form carries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from imagemake.review.tabs import ALL, TABS
 
 if TYPE_CHECKING:
-    from imagemake.review.item import Item
+    from imagemake.review.item import ReviewItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Filter:
         """Return it as the query of an address, with other fields."""
         return urlencode({**self.fields(), **{name: value for name, value in more.items() if value}})
 
-    def takes(self, item: Item, tab: str) -> bool:
+    def takes(self, item: ReviewItem, tab: str) -> bool:
         """Say whether an item that is listed under `tab` is wanted."""
         if self.tab not in (tab, ALL) or (self.reason and self.reason not in item.codes):
             return False

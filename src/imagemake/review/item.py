@@ -9,11 +9,11 @@ from functools import cached_property
 from imagemake.plan.state import Past, State
 from imagemake.review.tabs import TAB_OF
 from imagemake.stages.validate.verdict import UNDECODABLE, Reason, flat
-from imagemake.store.store import Held
+from imagemake.store.store import StoredFile
 
 
 @dataclass(frozen=True, eq=False)
-class Item:
+class ReviewItem:
     """One request, and where it stood when the queue was made.
 
     Attributes:
@@ -45,13 +45,13 @@ class Item:
         return self.state.past
 
     @cached_property
-    def raw(self) -> Held | None:
-        """The current attempt's picture; None where there is none that can be seen."""
+    def raw(self) -> StoredFile | None:
+        """The current attempt's image; None where there is none that can be seen."""
         return can_be_seen(self.state.raw, self.state.reasons)
 
     @cached_property
-    def shown(self) -> Held | None:
-        """The picture to show: the current one, else that of the last attempt which has one."""
+    def shown(self) -> StoredFile | None:
+        """The image to show: the current one, else that of the last attempt which has one."""
         earlier = (can_be_seen(past.raw, past.reasons) for past in reversed(self.past))
         return next((raw for raw in (self.raw, *earlier) if raw is not None), None)
 
@@ -68,12 +68,12 @@ class Item:
 
     @cached_property
     def size_px(self) -> tuple[int, int] | None:
-        """Width and height of the current picture; None where nobody read them."""
+        """Width and height of the current image; None where nobody read them."""
         values = flat(self.state.measured)
         width, height = values.get("file.width_px"), values.get("file.height_px")
         return (width, height) if isinstance(width, int) and isinstance(height, int) else None
 
 
-def can_be_seen(raw: Held | None, reasons: Iterable[Reason]) -> Held | None:
-    """Return a raw picture, or None where its file holds none."""
+def can_be_seen(raw: StoredFile | None, reasons: Iterable[Reason]) -> StoredFile | None:
+    """Return a raw image, or None where its file holds none."""
     return None if any(reason.code == UNDECODABLE for reason in reasons) else raw

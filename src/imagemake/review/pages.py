@@ -16,9 +16,9 @@ from imagemake.review.before import near_before
 from imagemake.review.choices import DONE_WORDS, why_not
 from imagemake.review.decisions import Known, mark_of
 from imagemake.review.filters import Filter
-from imagemake.review.item import Item, can_be_seen
-from imagemake.review.pictures import picture_url, thumbnail_url
-from imagemake.review.queue import View
+from imagemake.review.images import image_url, thumbnail_url
+from imagemake.review.item import ReviewItem, can_be_seen
+from imagemake.review.queue import QueueView
 from imagemake.review.readings import readings_of
 from imagemake.review.tabs import ALL, DECIDED, TABS
 
@@ -38,7 +38,7 @@ _WORD_OF_DECISION = {"approve": "accepted", "reject": "rejected", "regenerate": 
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class ImageFrame:
     """What every page shows.
 
     Attributes:
@@ -58,8 +58,8 @@ class Frame:
     error: str = ""
 
 
-def queue_page(frame: Frame, view: View, wanted: Filter, page: int) -> str:
-    """Return the list of a filter's pictures.
+def queue_page(frame: ImageFrame, view: QueueView, wanted: Filter, page: int) -> str:
+    """Return the list of a filter's images.
 
     Args:
         frame: What every page shows.
@@ -87,28 +87,30 @@ def queue_page(frame: Frame, view: View, wanted: Filter, page: int) -> str:
     )
 
 
-def picture_page(frame: Frame, view: View, known: Known, item: Item, wanted: Filter, *, compare: bool = False) -> str:
-    """Return the page of one picture.
+def image_page(
+    frame: ImageFrame, view: QueueView, known: Known, item: ReviewItem, wanted: Filter, *, compare: bool = False
+) -> str:
+    """Return the page of one image.
 
     Args:
         frame: What every page shows.
         view: Where everything stands.
         known: All rows of the log.
-        item: The picture.
+        item: The image.
         wanted: The filter that the reviewer goes through.
         compare: Whether attempts and near-duplicates are shown side by side.
     """
     before, after, others = view.around(item, wanted)
     key, review = view.decided.get(item.index, (item.key, view.reviews.get(item.key)))
     return _render(
-        "picture.html.j2",
+        "image.html.j2",
         frame,
         item=item,
         card=_card(item, view),
         wanted=wanted,
         before=before,
         after=after,
-        preload=picture_url(after.shown) if after and after.shown else "",
+        preload=image_url(after.shown) if after and after.shown else "",
         left=others + (view.tab_of(item) == wanted.tab or wanted.tab == ALL),
         readings=readings_of(item, view.queue.policy),
         similar=[_card(other, view) for other in view.queue.similar(item)[:SIMILAR_SHOWN]],
@@ -121,13 +123,13 @@ def picture_page(frame: Frame, view: View, known: Known, item: Item, wanted: Fil
     )
 
 
-def confirm_page(frame: Frame, view: View, question: Question, wanted: Filter) -> str:
-    """Return the page that asks before many pictures are decided at once."""
+def confirm_page(frame: ImageFrame, view: QueueView, question: Question, wanted: Filter) -> str:
+    """Return the page that asks before many images are decided at once."""
     cards = [_card(item, view) for item in question.items[:SAMPLES_SHOWN]]
     return _render("confirm.html.j2", frame, wanted=wanted, question=question, n=len(question.items), cards=cards)
 
 
-def message_page(frame: Frame, heading: str) -> str:
+def message_page(frame: ImageFrame, heading: str) -> str:
     """Return a page that only says something."""
     return _render("message.html.j2", frame, heading=heading)
 
@@ -140,7 +142,7 @@ def static_file(name: str) -> tuple[bytes, str] | None:
     return _own(package, path), kind
 
 
-def _card(item: Item, view: View) -> dict[str, Any]:
+def _card(item: ReviewItem, view: QueueView) -> dict[str, Any]:
     tab = view.tab_of(item)
     badge, word = item.tab, TABS[item.tab]
     if tab == DECIDED:
@@ -149,7 +151,7 @@ def _card(item: Item, view: View) -> dict[str, Any]:
     return {"item": item, "badge": badge, "word": word, "reasons": item.state.reasons, "why": item.state.why}
 
 
-def _render(template: str, frame: Frame, **values: Any) -> str:
+def _render(template: str, frame: ImageFrame, **values: Any) -> str:
     return str(_templates().get_template(template).render(frame=frame, **values))
 
 
@@ -169,7 +171,7 @@ def _templates() -> Environment:
     environment.filters.update(count="{:,}".format, moment=_moment)
     environment.globals.update(
         can_be_seen=can_be_seen,
-        picture_url=picture_url,
+        image_url=image_url,
         thumbnail_url=thumbnail_url,
         static=_versioned,
         done_words={**DONE_WORDS, UNDO: "Taken back"},

@@ -12,7 +12,7 @@ from imagemake.plan.reviews import Review
 from imagemake.plan.state import Policy, State
 from imagemake.review.alike import Fingerprints
 from imagemake.review.filters import Filter
-from imagemake.review.item import Item
+from imagemake.review.item import ReviewItem
 from imagemake.review.tabs import ALL, DECIDED, TABS
 
 MOST_VALUES = 60  # a column with more values than that is no filter
@@ -30,7 +30,7 @@ class Queue:
         columns: Columns that are worth a filter, with the values that occur.
     """
 
-    items: Sequence[Item]
+    items: Sequence[ReviewItem]
     policy: Policy
     reviews: Mapping[str, Review]
     index_of: Mapping[str, int]
@@ -39,14 +39,14 @@ class Queue:
     @classmethod
     def of(cls, states: Sequence[State], policy: Policy, reviews: Mapping[str, Review]) -> Queue:
         """Make a queue of where requests stand."""
-        items = [Item(index, state) for index, state in enumerate(states)]
+        items = [ReviewItem(index, state) for index, state in enumerate(states)]
         index_of: dict[str, int] = {}
         for item in items:
             for key in (item.key, *(past.key for past in item.past)):
                 index_of.setdefault(key, item.index)
         return cls(items, policy, dict(reviews), index_of, _columns(states))
 
-    def find(self, key: str) -> Item | None:
+    def find(self, key: str) -> ReviewItem | None:
         """Find the item that has a key."""
         index = self.index_of.get(key)
         return None if index is None else self.items[index]
@@ -67,8 +67,8 @@ class Queue:
     def _fingerprints(self) -> Fingerprints:
         return Fingerprints([item.state for item in self.items])
 
-    def similar(self, item: Item) -> list[Item]:
-        """Find the pictures that are nearly the same as an item's, nearest first."""
+    def similar(self, item: ReviewItem) -> list[ReviewItem]:
+        """Find the images that are nearly the same as an item's, nearest first."""
         limits = self.policy.duplicates or NearDuplicates()
         return [self.items[index] for index in self._fingerprints.near(item.index, limits)]
 
@@ -84,7 +84,7 @@ def _columns(states: Sequence[State]) -> dict[str, list[str]]:
 
 
 @dataclass(frozen=True)
-class View:
+class QueueView:
     """A queue, together with what was decided since it was made.
 
     Attributes:
@@ -100,11 +100,11 @@ class View:
         """What was decided since, by the item's place."""
         return self.queue.decided(self.reviews)
 
-    def tab_of(self, item: Item) -> str:
+    def tab_of(self, item: ReviewItem) -> str:
         """Say where an item is listed."""
         return DECIDED if item.index in self.decided else item.tab
 
-    def matching(self, wanted: Filter) -> list[Item]:
+    def matching(self, wanted: Filter) -> list[ReviewItem]:
         """Return the items that a filter takes, in the catalog's order."""
         return [item for item in self.queue.items if wanted.takes(item, self.tab_of(item))]
 
@@ -119,7 +119,7 @@ class View:
         found = Counter(code for item in everything for code in item.codes)
         return sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
 
-    def around(self, item: Item, wanted: Filter) -> tuple[Item | None, Item | None, int]:
+    def around(self, item: ReviewItem, wanted: Filter) -> tuple[ReviewItem | None, ReviewItem | None, int]:
         """Return the matching items before and after one, going round at the end, and how many match."""
         others = [other for other in self.matching(wanted) if other is not item]
         after = [other for other in others if other.index > item.index]

@@ -1,4 +1,4 @@
-"""What was read from a picture, as a reviewer sees it: each number beside its limits."""
+"""What was read from an image, as a reviewer sees it: each number beside its limits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from imagemake.config.checks import Limit
 from imagemake.plan.state import Policy
-from imagemake.review.item import Item
+from imagemake.review.item import ReviewItem
 from imagemake.stages.validate.verdict import flat
 
 
@@ -27,8 +27,8 @@ class Reading:
     verdict: str
 
 
-def readings_of(item: Item, policy: Policy) -> list[Reading]:
-    """Return what was read from an item's picture, what is checked first."""
+def readings_of(item: ReviewItem, policy: Policy) -> list[Reading]:
+    """Return what was read from an item's image, what is checked first."""
     values, request = flat(item.state.measured), item.state.request
     checks = policy.checks.of(request.variables, request.model or item.state.recipe.model)
     found = []

@@ -44,7 +44,7 @@ _HEADERS = {
 # A link from a mail or a chat is a cross-site navigation, and a redirect would still be one: the strict cookie would
 # not be sent. A page that goes on by itself is ours.
 _WELCOME = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Review</title>
-<meta http-equiv="refresh" content="0;url=/"><p><a href="/">To the pictures</a></p></html>"""
+<meta http-equiv="refresh" content="0;url=/"><p><a href="/">To the images</a></p></html>"""
 _UNKNOWN_VISITOR = "Open the address with the token that `imagemake review` printed when it started."
 
 

@@ -23,7 +23,7 @@ INSTALL = "pip install 'imagemake[review]'"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ServeOptions:
     """What the command line asks for.
 
     Attributes:
@@ -43,7 +43,7 @@ class Wish:
     allow_hosts: tuple[str, ...]
 
 
-def serve(folder: Path, wish: Wish) -> None:
+def serve(folder: Path, wish: ServeOptions) -> None:
     """Serve a project until Ctrl-C.
 
     Raises:
@@ -77,7 +77,7 @@ def serve(folder: Path, wish: Wish) -> None:
     print(f"Decisions are in {REVIEWS}; `snakemake -n` tells what follows from them.", file=sys.stderr)
 
 
-def _listen(wish: Wish) -> socket.socket:
+def _listen(wish: ServeOptions) -> socket.socket:
     family = socket.AF_INET6 if ":" in wish.host else socket.AF_INET
     # Named as TCP, or asyncio does not switch Nagle's delay off, and each answer takes 40 ms more.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

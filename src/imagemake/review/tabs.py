@@ -34,7 +34,7 @@ TAB_OF: Mapping[Stage, str] = {
     Stage.REFUSED: "refused",
     Stage.HELD: "refused",
     Stage.DONE: "accepted",
-    Stage.FINISH: "accepted",
+    Stage.POSTPROCESS: "accepted",
     Stage.GENERATE: "pending",
     Stage.VALIDATE: "pending",
 }

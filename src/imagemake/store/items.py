@@ -12,13 +12,13 @@ import orjson
 from imagemake.config.fields import MAIN
 from imagemake.core.files import write_whole
 from imagemake.core.recipe import Recipe
-from imagemake.store.store import Held
+from imagemake.store.store import StoredFile
 
 Measured = Mapping[str, Mapping[str, Any]]  # by measure identity, then by quantity
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class ItemFailure:
     """Why an item goes no further.
 
     Attributes:
@@ -33,30 +33,30 @@ class Failure:
         return f"{self.reason}: {self.message}"
 
 
-def of_output(label: str, failure: Failure) -> Failure:
+def of_output(label: str, failure: ItemFailure) -> ItemFailure:
     """Say which output a failure is about, where it is not the main one."""
-    return failure if label == MAIN else Failure(failure.reason, f"output {label}: {failure.message}")
+    return failure if label == MAIN else ItemFailure(failure.reason, f"output {label}: {failure.message}")
 
 
 @dataclass(frozen=True, slots=True)
 class FurtherFile:
-    """What became of a further output of a picture.
+    """What became of a further output of an image.
 
     Attributes:
         key: What its file is found by.
-        held: The file; None where it could not be made.
+        stored: The file; None where it could not be made.
         failure: Why there is none.
     """
 
     key: str
-    held: Held | None = None
-    failure: Failure | None = None
+    stored: StoredFile | None = None
+    failure: ItemFailure | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data; what is absent is left out."""
         data: dict[str, Any] = {"key": self.key}
-        if self.held:
-            data["finished"] = {"digest": self.held.digest, "extension": self.held.extension}
+        if self.stored:
+            data["finished"] = {"digest": self.stored.digest, "extension": self.stored.extension}
         if self.failure:
             data["failure"] = {"reason": self.failure.reason, "message": self.failure.message}
         return data
@@ -66,8 +66,8 @@ class FurtherFile:
         """Read back what `as_dict` wrote."""
         return cls(
             key=data["key"],
-            held=Held(key=data["key"], **data["finished"]) if "finished" in data else None,
-            failure=Failure(**data["failure"]) if "failure" in data else None,
+            stored=StoredFile(key=data["key"], **data["finished"]) if "finished" in data else None,
+            failure=ItemFailure(**data["failure"]) if "failure" in data else None,
         )
 
 
@@ -81,13 +81,13 @@ class Item:
         recipe: This attempt's.
         key: The recipe's.
         why: Why something must be done, in the words of the plan.
-        variables: The request's values by column, as far as a check compares the picture with them or has other ranges
+        variables: The request's values by column, as far as a check compares the image with them or has other ranges
             for them.
-        raw: The picture as the provider sent it.
+        raw: The image as the provider sent it.
         measures: What was read from it.
-        finish_key: What its finished picture is found by, once it was tried to finish it.
-        finished: The finished picture.
-        further: The same picture in further outputs, by their labels.
+        output_key: What its finished image is found by, once postprocessing was tried.
+        finished: The finished image.
+        further: The same image in further outputs, by their labels.
         failure: Why there is no more than this.
         model: Who makes it, as the user names it: a label of more_models; empty for a model by its own name.
     """
@@ -98,11 +98,11 @@ class Item:
     key: str
     why: str
     variables: Mapping[str, str] = field(default_factory=dict)
-    raw: Held | None = None
+    raw: StoredFile | None = None
     measures: Measured = field(default_factory=dict)
-    finish_key: str | None = None
-    finished: Held | None = None
-    failure: Failure | None = None
+    output_key: str | None = None
+    finished: StoredFile | None = None
+    failure: ItemFailure | None = None
     model: str = ""
     further: Mapping[str, FurtherFile] = field(default_factory=dict)
 
@@ -123,8 +123,8 @@ class Item:
             data["raw"] = {"digest": self.raw.digest, "extension": self.raw.extension}
         if self.measures:
             data["measures"] = self.measures
-        if self.finish_key:
-            data["finish_key"] = self.finish_key
+        if self.output_key:
+            data["output_key"] = self.output_key
         if self.finished:
             data["finished"] = {"digest": self.finished.digest, "extension": self.finished.extension}
         if self.further:
@@ -143,11 +143,11 @@ class Item:
             key=data["key"],
             why=data["why"],
             variables=data.get("variables", {}),
-            raw=Held(key=data["key"], **data["raw"]) if "raw" in data else None,
+            raw=StoredFile(key=data["key"], **data["raw"]) if "raw" in data else None,
             measures=data.get("measures", {}),
-            finish_key=data.get("finish_key"),
-            finished=Held(key=data["finish_key"], **data["finished"]) if "finished" in data else None,
-            failure=Failure(**data["failure"]) if "failure" in data else None,
+            output_key=data.get("output_key"),
+            finished=StoredFile(key=data["output_key"], **data["finished"]) if "finished" in data else None,
+            failure=ItemFailure(**data["failure"]) if "failure" in data else None,
             model=data.get("model", ""),
             further={label: FurtherFile.from_dict(one) for label, one in data.get("further", {}).items()},
         )

@@ -27,12 +27,12 @@ from imagemake.core.files import make_own, sync_folder, write_whole
 class Outcome(StrEnum):
     """How a call ended."""
 
-    MADE = "made"  # the picture is in the store
+    MADE = "made"  # the image is in the store
     REFUSED = "refused"  # final for its key
     FAILED = "failed"  # nothing was made, nothing billed
-    UNREADABLE = "unreadable"  # billed, but no picture came
+    UNREADABLE = "unreadable"  # billed, but no image came
     UNKNOWN = "unknown"  # sent, and no answer: possibly billed
-    SHARED = "shared"  # no call: the picture came from the team's store, and somebody else paid
+    SHARED = "shared"  # no call: the image came from the team's store, and somebody else paid
     WAITING = "waiting"  # in a batch of the provider, whose results were not collected yet; never written
 
 
@@ -105,7 +105,7 @@ class Journal:
         return call
 
     def arrived(self, **fields: Any) -> None:
-        """Write down a picture that came from the team's store; for it, nobody was asked, and nothing was paid.
+        """Write down an image that came from the team's store; for it, nobody was asked, and nothing was paid.
 
         Args:
             fields: As for `sent`; and ``digest``, ``request_id`` and ``origin``, which tell who made it.

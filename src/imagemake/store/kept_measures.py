@@ -1,6 +1,6 @@
-"""What was read from pictures, out of the many tables of ``work/`` into few files of the store, which travel with it.
+"""What was read from images, out of the many tables of ``work/`` into few files of the store, which travel with it.
 
-Without them, a clone would have to measure every picture again before it knew that nothing is to be done. A file holds
+Without them, a clone would have to measure every image again before it knew that nothing is to be done. A file holds
 what the ones before it do not, and is named by its content: two people's files never meet under one name.
 """
 
@@ -20,17 +20,17 @@ from imagemake.store.store import Store
 
 ID_DIGITS = 16
 
-_Facts = dict[str, dict[str, Any]]  # by a raw picture's digest, or by the key of a finished picture that failed
+_Facts = dict[str, dict[str, Any]]  # by a raw image's digest, or by the key of a finished image that failed
 
 
 def keep_measures(store: Store, work: Path) -> int:
     """Write what the store's tables do not tell yet into one more of them.
 
     Returns:
-        How many pictures it tells about; with none, there is no new file.
+        How many images it tells about; with none, there is no new file.
     """
     known = _facts(sorted(store.measures_folder.glob("*.jsonl")))
-    tables = (path for stage in ("validated", "finished") for path in sorted((work / stage).glob("*.jsonl")))
+    tables = (path for stage in ("validated", "postprocessed") for path in sorted((work / stage).glob("*.jsonl")))
     rows = list(_new_rows(_facts(tables), known))
     if rows:
         content = b"".join(orjson.dumps(row, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE) for row in rows)
@@ -49,8 +49,8 @@ def _facts(tables: Iterable[Path]) -> _Facts:
                 facts["measures"].update(row.get("measures", {}))
                 facts["outputs"] |= {label for label, one in further.items() if "finished" in one}
                 facts["outputs"] |= {MAIN} if "finished" in row else set()
-            if "finish_key" in row and "finished" not in row:
-                found[row["finish_key"]] = {"failure": row["failure"]}
+            if "output_key" in row and "finished" not in row:
+                found[row["output_key"]] = {"failure": row["failure"]}
             found |= {one["key"]: {"failure": one["failure"]} for one in further.values() if "failure" in one}
     return found
 
@@ -61,7 +61,7 @@ def _new_rows(found: _Facts, known: _Facts) -> Iterator[dict[str, Any]]:
         before = known.get(name, {})
         if "failure" in facts:
             if not before:
-                yield {"finish_key": name, **facts}
+                yield {"output_key": name, **facts}
             continue
         measures = {one: values for one, values in facts["measures"].items() if one not in before.get("measures", {})}
         outputs = facts["outputs"] - before.get("outputs", set())

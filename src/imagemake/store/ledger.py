@@ -136,12 +136,12 @@ class Tally:
 
     Attributes:
         calls: How many.
-        made: How many of them made a picture.
+        made: How many of them made an image.
         billed_usd: The known costs, exact.
         cost_unknown: Calls whose cost is not known; none of it is in `billed_usd`.
         unknown: Calls of unknown outcome.
         worst_usd: What the calls of unknown outcome can have cost at most; None where one of them has no known bound.
-        shared: Pictures that came from the team's store, for which there was no call.
+        shared: Images that came from the team's store, for which there was no call.
     """
 
     calls: int = 0

@@ -40,11 +40,11 @@ def spent_usd(calls: Iterable[Call], campaign: str) -> Decimal:
     return total
 
 
-class Purse:
+class SpendTracker:
     """What is left of a budget, shared by the jobs of a run.
 
     Args:
-        path: The shared file, usually ``work/purse.json``.
+        path: The shared file, usually ``work/spending.json``.
         budget: The limits.
     """
 
@@ -70,7 +70,7 @@ class Purse:
             worst_usd: The most it can cost; None where nobody knows.
 
         Returns:
-            What was set aside, to give to `settle`.
+            What was set aside, to give to `record_cost`.
 
         Raises:
             OverBudgetError: If it does not fit, or nobody knows.
@@ -105,12 +105,12 @@ class Purse:
             self._write(state)
         return found
 
-    def settle(self, reserved: Decimal, cost_usd: float | None) -> None:
+    def record_cost(self, reserved: Decimal, cost_usd: float | None) -> None:
         """Replace what was set aside by what it cost; None leaves the worst case standing."""
-        self.settle_all([(reserved, cost_usd)])
+        self.record_costs([(reserved, cost_usd)])
 
-    def settle_all(self, costs: Iterable[tuple[Decimal, float | None]]) -> None:
-        """Do what `settle` does for many calls: what was set aside, and what it cost in USD."""
+    def record_costs(self, costs: Iterable[tuple[Decimal, float | None]]) -> None:
+        """Do what `record_cost` does for many calls: what was set aside, and what it cost in USD."""
         known = [(reserved, cost_usd) for reserved, cost_usd in costs if cost_usd is not None]
         if self._budget.is_limited and known:
             with self._lock:
@@ -127,7 +127,7 @@ class Purse:
         if worst_usd is None:
             raise OverBudgetError(
                 "its cost is not known, so no budget can be kept: say under models what it costs at most "
-                "(most_usd_per_picture)"
+                "(most_usd_per_image)"
             )
         run = Decimal(state["run"]) + _usd(worst_usd)
         in_all = Decimal(state["before"]) + run

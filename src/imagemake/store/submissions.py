@@ -18,7 +18,7 @@ import orjson
 from imagemake.core.files import FileLock, sync_folder, write_whole
 
 
-class Step(StrEnum):
+class SubmissionStep(StrEnum):
     """How far a submission has come."""
 
     PREPARED = "prepared"  # nothing was asked for yet
@@ -43,7 +43,7 @@ class Submission:
     """
 
     id: str
-    step: Step
+    step: SubmissionStep
     provider: str
     endpoint: str | None
     model: str
@@ -125,7 +125,7 @@ class Submissions:
             data = orjson.loads(path.read_bytes())
         except FileNotFoundError:  # collected meanwhile
             return None
-        return Submission(**{**data, "step": Step(data["step"])})
+        return Submission(**{**data, "step": SubmissionStep(data["step"])})
 
     def _path(self, submission: Submission) -> Path:
         return self._folder / f"{submission.id}.json"

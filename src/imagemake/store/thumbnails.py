@@ -1,4 +1,4 @@
-"""Small pictures for the contact sheet, kept under ``work/`` by the digest of what they show."""
+"""Small images for the contact sheet, kept under ``work/`` by the digest of what they show."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from imagemake.core.files import write_whole
-from imagemake.store.store import Held
+from imagemake.store.store import StoredFile
 
 
 class ThumbnailCache:
-    """A folder of small pictures; losing it costs time, no money.
+    """A folder of small images; losing it costs time, no money.
 
     Args:
         folder: Usually ``work/thumbnails``.
@@ -20,14 +20,14 @@ class ThumbnailCache:
         self._folder = folder
 
     def get(self, digest: str) -> bytes | None:
-        """Return the small picture of a file, by the file's SHA-256; None where there is none."""
+        """Return the small image of a file, by the file's SHA-256; None where there is none."""
         try:
             return self._path(digest).read_bytes()
         except FileNotFoundError:
             return None
 
     def put(self, digest: str, data: bytes) -> None:
-        """Keep the small picture of a file."""
+        """Keep the small image of a file."""
         write_whole(self._path(digest), data)
 
     def _path(self, digest: str) -> Path:
@@ -35,29 +35,29 @@ class ThumbnailCache:
 
 
 class Thumbnails(Mapping[str, bytes]):
-    """Small pictures by name, each made when it is first asked for; a name whose picture cannot be decoded has none.
+    """Small images by name, each made when it is first asked for; a name whose image cannot be decoded has none.
 
     Args:
         cache: Where they are kept.
         shown: What each name shows, and where that file is.
     """
 
-    def __init__(self, cache: ThumbnailCache, shown: Mapping[str, tuple[Held, Path]]) -> None:
+    def __init__(self, cache: ThumbnailCache, shown: Mapping[str, tuple[StoredFile, Path]]) -> None:
         self._cache = cache
         self._shown = shown
 
     def __getitem__(self, name: str) -> bytes:
-        held, path = self._shown[name]
-        data = self._cache.get(held.digest)
+        stored, path = self._shown[name]
+        data = self._cache.get(stored.digest)
         if data is None:
-            from imagemake.images.picture import Undecodable
+            from imagemake.images.decoded import Undecodable
             from imagemake.images.thumbnail import thumbnail_of
 
             try:
                 data = thumbnail_of(path.read_bytes())
             except (Undecodable, FileNotFoundError) as error:
                 raise KeyError(name) from error
-            self._cache.put(held.digest, data)
+            self._cache.put(stored.digest, data)
         return data
 
     def __contains__(self, name: object) -> bool:

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from imagemake.store.store import Held, Shelf, Store
+from imagemake.store.store import ContentStore, Store, StoredFile
 
 TELL_EVERY = 500
 
 
 def verify_store(root: Path, *, move: bool, tell: Callable[[int, int], None]) -> tuple[int, list[Path]]:
-    """Compare every picture of a store with the digest in its name.
+    """Compare every image of a store with the digest in its name.
 
     Args:
         root: The store's folder.
@@ -24,24 +24,26 @@ def verify_store(root: Path, *, move: bool, tell: Callable[[int, int], None]) ->
         How many files there are, and which of them are damaged.
     """
     store = Store(root)
-    shelves = (store.raw, store.finished, store.references, store.reproduced, store.signatures)
-    files = [(shelf, held) for shelf in shelves for held in shelf.all()]
+    content_stores = (store.raw, store.finished, store.references, store.reproduced, store.signatures)
+    files = [(content_store, stored) for content_store in content_stores for stored in content_store.all()]
     damaged: list[Path] = []
     with ThreadPoolExecutor() as pool:  # hashing lets go of the interpreter's lock
-        for done, ((shelf, held), is_sound) in enumerate(zip(files, pool.map(_is_sound, files), strict=True), 1):
+        for done, ((content_store, stored), is_sound) in enumerate(
+            zip(files, pool.map(_is_sound, files), strict=True), 1
+        ):
             if not is_sound:
-                damaged.append(shelf.path(held))
+                damaged.append(content_store.path(stored))
                 if move:
-                    shelf.set_aside(held)
+                    content_store.set_aside(stored)
             if done % TELL_EVERY == 0 or done == len(files):
                 tell(done, len(files))
     return len(files), damaged
 
 
-def _is_sound(file: tuple[Shelf, Held]) -> bool:
-    shelf, held = file
+def _is_sound(file: tuple[ContentStore, StoredFile]) -> bool:
+    content_store, stored = file
     try:
-        with shelf.path(held).open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest() == held.digest
+        with content_store.path(stored).open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest() == stored.digest
     except OSError:  # a bad sector, or a file that went away
         return False

@@ -1,4 +1,4 @@
-"""For every picture of a release: who approved it, where it came from, what it cost, and what it was checked by.
+"""For every image of a release: who approved it, where it came from, what it cost, and what it was checked by.
 
 All of it is read from what belongs to the release: its record, its manifest, the reviews as they were then, and the
 journal as far as it was written then. What was decided or bought later is not in it.
@@ -68,12 +68,12 @@ class _Release:
 
 
 def audit_rows(root: Path, name: str | None, *, everything: bool) -> Iterator[dict[str, Any]]:
-    """Yield a row a picture.
+    """Yield a row per image.
 
     Args:
         root: The project's folder.
         name: Of the release; None for the last one.
-        everything: Whether to tell requests without a released picture too.
+        everything: Whether to tell requests without a released image too.
 
     Returns:
         Values by `COLUMNS`; ``calls`` and ``checks`` are lists, ``parameters`` a mapping, None is not known.
@@ -157,7 +157,7 @@ def _told(call: Call) -> dict[str, Any]:
     told = listed(call)
     cost = told["cost_usd"]
     names = ("at", "attempt", "outcome", "request_id")
-    origin = (call.closed or {}).get("origin")  # of a picture from the team's store: who paid, and how much
+    origin = (call.closed or {}).get("origin")  # of an image from the team's store: who paid, and how much
     of_team = {} if origin is None else {"origin": origin}
     return {**{name: told[name] for name in names}, "cost_usd": None if cost is None else float(cost), **of_team}
 
@@ -172,7 +172,7 @@ def _cost(calls: Iterable[Call]) -> float | None:
 
 
 def _checked(checks: Checks, row: changes.Row) -> Iterator[str]:
-    """Yield in words what each check found, and the limits that held for this picture."""
+    """Yield in words what each check found, and the limits that held for this image."""
     measures = _group("measure", row)
     for quantity, check in sorted(checks.of(_group("variable", row), row.get("model_label") or row["model"]).items()):
         value = measures.get(quantity)
@@ -180,7 +180,7 @@ def _checked(checks: Checks, row: changes.Row) -> Iterator[str]:
         limits = [
             f"{keys[-1]} {sign} {in_words(quantity, end)}"
             for keys, limit in limits_of(check)
-            if len(keys) == 1  # the others are for other pictures
+            if len(keys) == 1  # the others are for other images
             for sign, end in (("<", limit.min), (">", limit.max))
             if end is not None
         ]

@@ -1,4 +1,4 @@
-"""What became of pictures from one release to the next, in numbers."""
+"""What became of images from one release to the next, in numbers."""
 
 from __future__ import annotations
 
@@ -77,5 +77,5 @@ def _kind(row: Row, before: Sequence[Row]) -> str:
 
 
 def _of_files(row: Row, column: str) -> dict[str, str]:
-    """Return a column of each of a picture's files, by output."""
+    """Return a column of each of an image's files, by output."""
     return {output: file[column] for output, file in files_in(row).items()}

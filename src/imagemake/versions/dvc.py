@@ -1,6 +1,6 @@
 """DVC, as far as we ask it for something: it keeps the bytes that git should not.
 
-Store and pictures are tracked by files of their own (``store.dvc``, ``results/images.dvc``), never as outputs of a
+Store and images are tracked by files of their own (``store.dvc``, ``results/images.dvc``), never as outputs of a
 stage: DVC deletes the outputs of a stage before it runs, or copies them where ``persist`` keeps them.
 """
 
@@ -45,7 +45,7 @@ class Dvc:
         return next((name for name, stage in stages.items() if MANIFEST in _paths(stage.get("outs", ()))), None)
 
     def track(self, *more: Path) -> list[Path]:
-        """Put store, pictures and tables under DVC's care, as they are now.
+        """Put store, images and tables under DVC's care, as they are now.
 
         Args:
             more: Other files to track.

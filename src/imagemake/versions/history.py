@@ -51,7 +51,7 @@ def history_of(records: Mapping[str, Kept]) -> bytes:
 
 
 def failures(metrics: Mapping[str, Any]) -> int:
-    """Count the requests without a released picture."""
+    """Count the requests without a released image."""
     return sum(int(metrics[name]) for name in FAILED)
 
 
@@ -62,7 +62,7 @@ def in_words(record: Record) -> str:
     if changes.metadata:
         parts.append(f"{changes.metadata:,} with other metadata only")
     missing = failures(record.metrics)
-    made = f"{record.metrics['accepted']:,} pictures: {', '.join(parts)}"
+    made = f"{record.metrics['accepted']:,} images: {', '.join(parts)}"
     return f"{made}; {missing:,} of {record.metrics['requests']:,} without one" if missing else made
 
 
@@ -72,7 +72,7 @@ def cost_in_words(record: Record) -> str:
     unknown = f", and {record.cost_unknown:,} calls whose cost nobody knows" if record.cost_unknown else ""
     total = record.metrics["cost_usd_total"]
     whole = "not known" if total is None else f"${total:,.2f}"
-    return f"{since}{unknown}; all pictures of this release together: {whole}"
+    return f"{since}{unknown}; all images of this release together: {whole}"
 
 
 def _entry(record: Record) -> str:

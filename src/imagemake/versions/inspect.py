@@ -1,4 +1,4 @@
-"""From one picture back to where it came from: file, manifest, store, journal and reviews, and where they disagree."""
+"""From one image back to where it came from: file, manifest, store, journal and reviews, and where they disagree."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from imagemake.release.manifest.tables import files_in, read_manifest
 from imagemake.release.provenance import properties_in
 from imagemake.store.journal import Call, read_calls
 from imagemake.store.ledger import listed
-from imagemake.store.store import Held, Store
+from imagemake.store.store import Store, StoredFile
 
 Row = Mapping[str, str]
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 _STORED = re.compile(r"([0-9a-f]{64})\.([0-9a-f]{64})\.\w+")
-MOST_AGAIN = 100  # times that somebody makes a picture again
+MOST_AGAIN = 100  # times that somebody makes an image again
 _IN_XMP = {"Key": "key", "Name": "name", "Provider": "provider", "Model": "model", "Seed": "seed"}
 
 
@@ -57,7 +57,7 @@ class FileFacts:
 
 @dataclass(slots=True)
 class Inspection:
-    """All that is known about one picture.
+    """All that is known about one image.
 
     Attributes:
         key: Of the attempt that was asked for.
@@ -66,7 +66,7 @@ class Inspection:
         release: That release's folder.
         recipe: What decided its pixels.
         calls: Every call for it and for the other attempts at the same request, oldest first.
-        raw: Its raw picture in the store.
+        raw: Its raw image in the store.
         raw_credentials: What content credentials its provider gave that one; None where there are none.
         reviews: Every row of the reviews about it.
         mismatches: What does not fit together, a sentence each.
@@ -85,7 +85,7 @@ class Inspection:
 
 
 class Inspector:
-    """Looks one picture up in a project.
+    """Looks one image up in a project.
 
     Args:
         root: The project's folder.
@@ -118,11 +118,11 @@ class Inspector:
             for of_key, review in read_rows(self._root / "config" / "reviews.csv")
             if of_key == key
         ]
-        held = self._store.raw.find(key)
-        if held is not None:
-            path = self._store.raw.path(held)
+        stored = self._store.raw.find(key)
+        if stored is not None:
+            path = self._store.raw.path(stored)
             found.raw, found.raw_credentials = str(path), credentials_of(path.read_bytes(), self._anchors)
-        found.mismatches = [*self._in_store(held), *_in_file(file, row), *_in_journal(own, key)]
+        found.mismatches = [*self._in_store(stored), *_in_file(file, row), *_in_journal(own, key)]
         if row is None and not calls and found.raw is None:
             found.mismatches.append("neither manifest, journal nor store of this project knows this key")
         return found
@@ -164,14 +164,14 @@ class Inspector:
             "says no key, and no release here has such a file" if file else "is no file, and no release has that name"
         )
         if file and "imagemake:Name" in file.xmp:
-            what, remedy = "is a sheet", "The JSON beside it names the pictures on it: inspect one of them."
+            what, remedy = "is a sheet", "The JSON beside it names the images on it: inspect one of them."
             raise UserError(Problem(asked, what, remedy))
-        remedy = "Run this in the project that made it; give a picture, a key of 64 digits, or a name of the manifest."
+        remedy = "Run this in the project that made it; give an image, a key of 64 digits, or a name of the manifest."
         raise UserError(Problem(asked, what, remedy))
 
-    def _in_store(self, held: Held | None) -> Iterator[str]:
-        path = self._store.raw.path(held) if held else None
-        if held and path and hashlib.sha256(path.read_bytes()).hexdigest() != held.digest:
+    def _in_store(self, stored: StoredFile | None) -> Iterator[str]:
+        path = self._store.raw.path(stored) if stored else None
+        if stored and path and hashlib.sha256(path.read_bytes()).hexdigest() != stored.digest:
             yield f"{path} is damaged: its bytes do not fit its name; run `imagemake verify`"
 
 
@@ -179,7 +179,7 @@ def _read_file(path: Path, anchors: str) -> FileFacts:
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     facts = FileFacts(str(path), digest, digest, credentials=credentials_of(data, anchors))
-    with suppress(ValueError):  # no picture, or another's XMP
+    with suppress(ValueError):  # no image, or another's XMP
         packet = packet_of(data)
         facts.xmp = properties_in(packet) if packet is not None else {}
     with suppress(ValueError):  # a damaged one

@@ -21,7 +21,7 @@ from imagemake.versions.records import RECORD_FILE, RELEASES, names_in
 
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
-    from imagemake.plan.target import Order
+    from imagemake.plan.target import Target
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 SHOWN = 5
@@ -29,14 +29,14 @@ WRITTEN_BY_BUILDS = (f"{RESULTS}/", f"{RELEASES}/", "work/", "logs/", ".snakemak
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ReleaseOptions:
     """What is asked for.
 
     Attributes:
         name: The release's name, which becomes a tag.
         note: What it is, for people.
-        allow_review: Whether pictures may wait for a person.
-        allow_missing: Whether requests may have no picture: rejected, refused or held.
+        allow_review: Whether images may wait for a person.
+        allow_missing: Whether requests may have no image: rejected, refused or held.
         git: Whether git is to know of it.
     """
 
@@ -54,7 +54,7 @@ def name_problems(name: str) -> Iterator[Problem]:
         yield Problem("release", what, "Use letters, digits, dots, dashes and underscores, such as v1.2.")
 
 
-def git_problems(git: Git, wish: Wish) -> Iterator[Problem]:
+def git_problems(git: Git, wish: ReleaseOptions) -> Iterator[Problem]:
     """Say what keeps git from knowing what was released."""
     if not wish.git:
         return
@@ -87,35 +87,35 @@ def _unfinished(git: Git, name: str) -> Iterator[Problem]:
             yield Problem(str(RELEASES / other), f"there is no tag {other!r} for this release.", remedy)
 
 
-def build_problems(states: Sequence[State], wish: Wish) -> Iterator[Problem]:
+def build_problems(states: Sequence[State], wish: ReleaseOptions) -> Iterator[Problem]:
     """Say what is still to be made or decided."""
     by_stage: dict[Stage, list[str]] = {}
     for state in states:
         by_stage.setdefault(Stage.GENERATE if state.to_do else state.stage, []).append(state.request.name)
     still_open = [name for stage in OPEN for name in by_stage.get(stage, [])]
     if still_open:
-        what = f"{len(still_open):,} of {len(states):,} pictures are still to be made: {_some(still_open)}."
+        what = f"{len(still_open):,} of {len(states):,} images are still to be made: {_some(still_open)}."
         yield Problem("the build", what, "Run `snakemake`; `snakemake -n` tells why, and for how much.")
     waiting = by_stage.get(Stage.REVIEW, [])
     if waiting and not wish.allow_review:
-        what = f"{len(waiting):,} pictures wait for a person: {_some(waiting)}."
+        what = f"{len(waiting):,} images wait for a person: {_some(waiting)}."
         yield Problem("the review", what, "Run `imagemake review`, then `snakemake`; or release with --allow-review.")
     missing = [name for stage in (Stage.REJECTED, Stage.REFUSED, Stage.HELD) for name in by_stage.get(stage, [])]
     if missing and not wish.allow_missing:
-        what = f"{len(missing):,} requests have no good picture: {_some(missing)}."
+        what = f"{len(missing):,} requests have no good image: {_some(missing)}."
         remedy = "results/review.csv tells why: edit their prompts, approve them, or release with --allow-missing."
         yield Problem("the build", what, remedy)
 
 
-def result_problems(order: Order, states: Sequence[State], manifest: Path) -> Iterator[Problem]:
+def result_problems(target: Target, states: Sequence[State], manifest: Path) -> Iterator[Problem]:
     """Say where ``results/`` is not what the store and the configuration would give.
 
     Args:
-        order: What is wanted.
+        target: What is wanted.
         states: Where each request stands.
         manifest: The release's, as Parquet.
     """
-    if not is_current(order, states):
+    if not is_current(target, states):
         yield Problem(str(RESULTS), "it does not show what is wanted now.", "Run `snakemake`; it costs no call.")
         return
     released = [(RESULTS / file, digest) for file, digest in released_files(manifest)]

@@ -49,7 +49,7 @@ class Prefix(_Plain):
 
 
 class Changes(_Plain):
-    """What became of accepted pictures since the release before, by name.
+    """What became of accepted images since the release before, by name.
 
     Attributes:
         new: Not there before.
@@ -84,7 +84,7 @@ class Record(_Plain):
         cost_unknown: Calls of that part whose cost nobody knows.
         checks: Ranges by quantity, those that are always made among them, with other ranges for groups.
         measures: Identities of the measures.
-        finishing: By output, the digest of all that turns a raw picture into a finished one.
+        step_digests: By output, the digest of all that turns a raw image into a finished one.
         config: SHA-256 of each file that was written by people, by path.
         manifest: SHA-256 of the manifest's Parquet file.
         reviews: SHA-256 of the copy of config/reviews.csv; None where there was none.
@@ -105,7 +105,7 @@ class Record(_Plain):
     cost_unknown: int
     checks: Mapping[str, Any]
     measures: tuple[str, ...]
-    finishing: Mapping[str, str]
+    step_digests: Mapping[str, str]
     config: Mapping[str, str]
     manifest: str
     reviews: str | None

@@ -22,15 +22,15 @@ from imagemake.config.campaign import CONFIG, Campaign
 from imagemake.config.checks import over_defaults
 from imagemake.core.files import write_whole
 from imagemake.core.problems import Problem, UserError
-from imagemake.images.source_files import PictureFiles
+from imagemake.images.source_files import SourceImages
 from imagemake.plan.batches import ALL
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.requests.catalog import read_catalog
 from imagemake.plan.reviews import REVIEWS
 from imagemake.plan.state import State
-from imagemake.plan.target import Order
+from imagemake.plan.target import Target
 from imagemake.release.record import RESULTS
-from imagemake.stages.postprocess.job import finishing_digests
+from imagemake.stages.postprocess.job import postprocess_digests
 from imagemake.store.journal import read_calls
 from imagemake.store.kept_measures import keep_measures
 from imagemake.store.layout import STORE, WORK
@@ -42,7 +42,7 @@ from imagemake.versions.changes import Row, changes_between, read_files
 from imagemake.versions.dvc import Dvc
 from imagemake.versions.git import Git
 from imagemake.versions.readiness import (
-    Wish,
+    ReleaseOptions,
     build_problems,
     gate_problems,
     git_problems,
@@ -82,7 +82,7 @@ class Releasing:
     """
 
     campaign: Campaign
-    wish: Wish
+    wish: ReleaseOptions
     git: Git = field(default_factory=Git)
     dvc: Dvc = field(default_factory=Dvc)
 
@@ -101,7 +101,7 @@ class Releasing:
                 what = "the manifest of the release before is not here, so nobody can say what changed."
                 found.append(Problem(str(_manifest_of(one.release)), what, "Fetch it: dvc pull releases"))
         if not any(problem.where == "the build" for problem in found):
-            found += result_problems(self._order, self._states, MANIFEST)
+            found += result_problems(self._target, self._states, MANIFEST)
         return found
 
     @cached_property
@@ -150,7 +150,7 @@ class Releasing:
         self._copy(REVIEWS, folder / REVIEWS_FILE)
         kept = [RESULTS / "metrics.json", folder, Path(".gitignore"), RESULTS / ".gitignore"]
         if self.dvc.is_there():
-            tell("tracking store, pictures and tables with DVC")
+            tell("tracking store, images and tables with DVC")
             keep_measures(Store(STORE), WORK)
             kept += self.dvc.track(folder / MANIFEST_FILE)
         records = self._chain_with(record)
@@ -175,13 +175,13 @@ class Releasing:
         return [*others, *(folder / name for name in in_folder)]
 
     @cached_property
-    def _order(self) -> Order:
+    def _target(self) -> Target:
         rows = read_catalog(Path(self.campaign.catalog))
-        return Order(self.campaign, rows, ALL, "", files=PictureFiles(cache=WORK / "pictures.json"))
+        return Target(self.campaign, rows, ALL, "", files=SourceImages(cache=WORK / "images.json"))
 
     @cached_property
     def _states(self) -> list[State]:
-        return self._order.states(Inventory(Store(STORE), WORK))
+        return self._target.states(Inventory(Store(STORE), WORK))
 
     @cached_property
     def _rows(self) -> list[Row]:
@@ -232,9 +232,9 @@ class Releasing:
                 for name, check in over_defaults(validation.checks).items()
             },
             measures=tuple(measure.identity for measure in validation.measures_needed()),
-            finishing=finishing_digests(self.campaign.postprocess),
+            step_digests=postprocess_digests(self.campaign.postprocess),
             config=_digests(
-                [Path(CONFIG), Path(self.campaign.catalog), REVIEWS, *map(Path, self._order.files.by_path)]
+                [Path(CONFIG), Path(self.campaign.catalog), REVIEWS, *map(Path, self._target.files.by_path)]
             ),
             manifest=_digest(MANIFEST),
             reviews=_digest(REVIEWS) if REVIEWS.is_file() else None,

@@ -1,7 +1,7 @@
-"""Making a picture again from its recipe, to see whether the same comes out.
+"""Making an image again from its recipe, to see whether the same comes out.
 
 The call is one like any other: claimed, within the budget, in the journal. What comes is kept in the store, because it
-was paid for, but under a key and on a shelf of its own, so that it never stands for the picture that was released.
+was paid for, but under a key and on a shelf of its own, so that it never stands for the image that was released.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagemake.config.job_settings import Sections, sections_json
+from imagemake.config.job_settings import JobSettings, job_settings_json
 from imagemake.config.model import settings_of
 from imagemake.config.models import Model, load_models, worst_usd
 from imagemake.core.problems import Problem, UserError
@@ -22,8 +22,8 @@ from imagemake.plugins.providers import provider_class
 from imagemake.stages.generate.job import generate_again
 from imagemake.store.items import Item
 from imagemake.store.journal import read_calls
-from imagemake.store.spending import Purse, spent_usd
-from imagemake.store.store import Held, Store
+from imagemake.store.spending import SpendTracker, spent_usd
+from imagemake.store.store import Store, StoredFile
 from imagemake.versions.inspect import Inspector
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ NEAR_DELTA_E = 2.0  # 1 is just seen
 
 
 class Likeness(StrEnum):
-    """How the two pictures compare."""
+    """How the two images compare."""
 
     SAME_BYTES = "equal: the same bytes"
     SAME_PIXELS = "equal: the same pixels in another file"
@@ -46,16 +46,16 @@ class Likeness(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """A picture that is to be made again.
+class ReproduceOptions:
+    """An image that is to be made again.
 
     Attributes:
         name: Of the request; its key where no manifest has it.
-        key: Of the picture that there is.
+        key: Of the image that there is.
         label: What the campaign calls the model.
         recipe: What decided its pixels.
-        held: The picture that there is.
-        honors_seed: Whether the model gives equal pictures for equal seeds; None where nobody has said.
+        stored: The image that there is.
+        honors_seed: Whether the model gives equal images for equal seeds; None where nobody has said.
         paid: Whether the call costs money.
         worst_usd: What it can cost at most; None where nobody knows.
     """
@@ -64,7 +64,7 @@ class Wish:
     key: str
     label: str
     recipe: Recipe
-    held: Held
+    stored: StoredFile
     honors_seed: bool | None
     paid: bool
     worst_usd: float | None
@@ -77,7 +77,7 @@ class Reproduced:
     Attributes:
         likeness: In a word.
         distance: How far apart they look; None where the bytes are the same.
-        path: The new picture.
+        path: The new image.
     """
 
     likeness: Likeness
@@ -93,22 +93,22 @@ class SecondStore(Store):
         self.raw = self.reproduced
 
 
-def wish_for(asked: str, campaign: Campaign, store: Store) -> Wish:
+def wish_for(asked: str, campaign: Campaign, store: Store) -> ReproduceOptions:
     """Find out what must be made again.
 
     Args:
         asked: A file, a key, or a name, as `imagemake inspect` takes it.
         campaign: Says where its model is.
-        store: Where the picture is.
+        store: Where the image is.
 
     Raises:
-        UserError: If nothing here knows the picture, its recipe or its file.
+        UserError: If nothing here knows the image, its recipe or its file.
     """
     found = Inspector(Path()).inspect(asked)
-    held = store.raw.find(found.key)
-    if held is None:
-        remedy = "Only a picture that is there can be compared with: `dvc pull`, or `snakemake`, brings it."
-        raise UserError(Problem(asked, "its raw picture is not in the store.", remedy))
+    stored = store.raw.find(found.key)
+    if stored is None:
+        remedy = "Only an image that is there can be compared with: `dvc pull`, or `snakemake`, brings it."
+        raise UserError(Problem(asked, "its raw image is not in the store.", remedy))
     if found.recipe is None:
         raise UserError(Problem(asked, "no call in the journal tells its recipe.", "Fetch store/journal: dvc pull."))
     recipe = Recipe.from_dict(found.recipe)
@@ -122,10 +122,10 @@ def wish_for(asked: str, campaign: Campaign, store: Store) -> Wish:
     model = load_models(campaign.models).get(recipe.provider, recipe.model)
     paid = provider_class(recipe.provider).paid
     worst = (worst_usd(model, recipe) if model else None) if paid else 0.0
-    return Wish(row.get("name") or found.key, found.key, label, recipe, held, _honors(model), paid, worst)
+    return ReproduceOptions(row.get("name") or found.key, found.key, label, recipe, stored, _honors(model), paid, worst)
 
 
-def reproduce(wish: Wish, campaign: Campaign, store: Path, work: Path) -> Reproduced:
+def reproduce(wish: ReproduceOptions, campaign: Campaign, store: Path, work: Path) -> Reproduced:
     """Make it again and compare.
 
     Raises:
@@ -135,15 +135,15 @@ def reproduce(wish: Wish, campaign: Campaign, store: Path, work: Path) -> Reprod
     second = SecondStore(store)
     if campaign.budget_usd.is_limited:
         spent = spent_usd(read_calls(second.journal_folder), campaign.campaign)
-        Purse(work / "purse.json", campaign.budget_usd).open(spent)
-    sections = Sections.model_validate_json(sections_json(campaign, *Sections.model_fields))
+        SpendTracker(work / "spending.json", campaign.budget_usd).open(spent)
+    job_settings = JobSettings.model_validate_json(job_settings_json(campaign, *JobSettings.model_fields))
     key = _free_key(wish.key, second)
     item = Item(f"{wish.name} (again)", 0, wish.recipe, key, "reproduce", model=wish.label)
-    made = generate_again(item, sections, second, work)
+    made = generate_again(item, job_settings, second, work)
     if made.raw is None:
         why = made.failure or "nothing came"
         raise UserError(Problem(wish.name, f"it was not made again: {why}", "`imagemake ledger --calls` has the call."))
-    return compared(Store(store), wish.held, second, made.raw)
+    return compared(Store(store), wish.stored, second, made.raw)
 
 
 def _honors(model: Model | None) -> bool | None:
@@ -155,24 +155,24 @@ def _free_key(key: str, second: SecondStore) -> str:
     return next(one for one in keys if second.raw.find(one) is None)
 
 
-def compared(store: Store, held: Held, second: SecondStore, again: Held) -> Reproduced:
-    """Compare the picture that there is with the one that was made again.
+def compared(store: Store, stored: StoredFile, second: SecondStore, again: StoredFile) -> Reproduced:
+    """Compare the image that there is with the one that was made again.
 
     Raises:
-        UserError: If one of them is no picture.
+        UserError: If one of them is no image.
     """
+    from imagemake.images.decoded import Undecodable, decode_image
     from imagemake.images.distance import distance_between
-    from imagemake.images.picture import Undecodable, open_picture
 
     path = second.raw.path(again)
-    if again.digest == held.digest:
+    if again.digest == stored.digest:
         return Reproduced(Likeness.SAME_BYTES, None, path)
     try:
-        one, other = open_picture(store.raw.read(held)), open_picture(second.raw.read(again))
+        one, other = decode_image(store.raw.read(stored)), decode_image(second.raw.read(again))
     except Undecodable as error:
         raise UserError(Problem(str(path), f"cannot be compared: {error}", "Look at both files.")) from error
     distance = distance_between(one, other)
-    if _has_same_pixels(one.image, other.image):
+    if _has_same_pixels(one.pil, other.pil):
         return Reproduced(Likeness.SAME_PIXELS, distance, path)
     is_near = distance.hash_bits <= NEAR_BITS and distance.delta_e <= NEAR_DELTA_E
     return Reproduced(Likeness.NEAR if is_near else Likeness.DIFFERENT, distance, path)

@@ -19,7 +19,7 @@ from imagemake.store.items import Item
 
 ADDRESSES = "IMAGEMAKE_ALERTS"
 LONGEST_TEXT = 2000  # characters; some services refuse more
-NOT_TRIED = ("budget", "stopped", "waiting")  # reasons of pictures that nobody asked a provider for in this run
+NOT_TRIED = ("budget", "stopped", "waiting")  # reasons of images that nobody asked a provider for in this run
 INSTALL = "Install it: pip install 'imagemake[alerts]', or take alerts out."
 
 
@@ -73,19 +73,19 @@ class Alarm:
             print(f"Warning: {failure}", file=sys.stderr)
 
     def tell_failures(self, items: Sequence[Item]) -> None:
-        """Tell if more of a job's pictures than the limit were not good enough."""
+        """Tell if more of a job's images than the limit were not good enough."""
         tried = [item for item in items if item.failure is None or item.failure.reason not in NOT_TRIED]
         bad = sum(item.finished is None or item.failure is not None for item in tried)
         if len(tried) >= self._settings.least and bad > self._settings.failure_rate * len(tried):
-            what = f"{bad:,} of {len(tried):,} pictures of one job failed or were rejected"
+            what = f"{bad:,} of {len(tried):,} images of one job failed or were rejected"
             self.tell("failures", f"{what}, limit {100 * self._settings.failure_rate:g} %.")
 
     def tell_left_out(self, items: Sequence[Item]) -> None:
-        """Tell if the budget left pictures out."""
+        """Tell if the budget left images out."""
         left_out = [item for item in items if item.failure is not None and item.failure.reason == "budget"]
         if left_out:
             assert left_out[0].failure is not None
-            self.tell("budget", f"{len(left_out):,} pictures or more were left out: {left_out[0].failure.message}.")
+            self.tell("budget", f"{len(left_out):,} images or more were left out: {left_out[0].failure.message}.")
 
     def _is_first(self, event: Event) -> bool:
         self._told.mkdir(parents=True, exist_ok=True)

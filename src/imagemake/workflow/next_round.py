@@ -10,8 +10,8 @@ from imagemake.core.files import write_whole
 from imagemake.plan.batches import open_states, write_batches
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.state import Stage, State
-from imagemake.plan.target import Order
-from imagemake.store.spending import Purse
+from imagemake.plan.target import Target
+from imagemake.store.spending import SpendTracker
 from imagemake.store.store import Store
 
 
@@ -27,18 +27,18 @@ def write_next_round(plan: Path, listing: Path, store: Store, work: Path) -> int
     Returns:
         How many requests go into the round.
     """
-    order = Order.read(plan)
+    target = Target.read(plan)
     inventory = Inventory(store, work)
-    states = open_states(order.states(inventory), order.names)
-    left_out = Purse(work / "purse.json", order.campaign.budget_usd).left_out()
-    chosen = [state for state in states if state.key not in left_out and _goes_on(state, inventory, order.made_at)]
-    batches = write_batches(chosen, order.campaign, inventory, work)
+    states = open_states(target.states(inventory), target.names)
+    left_out = SpendTracker(work / "spending.json", target.campaign.budget_usd).left_out()
+    chosen = [state for state in states if state.key not in left_out and _goes_on(state, inventory, target.made_at)]
+    batches = write_batches(chosen, target.campaign, inventory, work)
     write_whole(listing, orjson.dumps({"batches": [batch.id for batch in batches]}))
     return len(chosen)
 
 
 def _goes_on(state: State, inventory: Inventory, made_at: str) -> bool:
-    if state.stage is Stage.FINISH:  # the job that finishes it waits for its own table only, and may be running
+    if state.stage is Stage.POSTPROCESS:  # the job that finishes it waits for its own table only, and may be running
         return False
     history = inventory.journal.keys.get(state.key)
     # What this run tried in vain, as often as the limits allow, is left to the next run.

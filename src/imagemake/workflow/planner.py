@@ -16,22 +16,22 @@ import orjson
 from imagemake.config.campaign import Campaign
 from imagemake.core.files import FileLock, make_own, write_whole
 from imagemake.core.problems import exit_on_mistakes
-from imagemake.images.source_files import PictureFiles
+from imagemake.images.source_files import SourceImages
 from imagemake.plan.batches import ID_DIGITS, open_states, write_batches
 from imagemake.plan.gates import check_gates
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.requests.catalog import Row, read_catalog
 from imagemake.plan.state import Stage, State
 from imagemake.plan.summary import open_batches, standing, summary
-from imagemake.plan.target import Order
+from imagemake.plan.target import Target
 from imagemake.release.manifest.entries import Entries
 from imagemake.release.metrics.metrics import metrics_of
 from imagemake.release.record import is_current, known_counts, outputs_of
 from imagemake.stages.postprocess.check import check_steps
 from imagemake.store.journal import read_calls
 from imagemake.store.layout import STORE, WORK
-from imagemake.store.sent_pictures import keep_sent_pictures
-from imagemake.store.spending import Purse, spent_usd
+from imagemake.store.sent_images import keep_sent_images
+from imagemake.store.spending import SpendTracker, spent_usd
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
 from imagemake.store.team.asking import keys_of_team, unshared_words
@@ -41,7 +41,7 @@ from imagemake.workflow.preflight.measures import check_comparisons, check_overr
 from imagemake.workflow.preflight.models import check_models
 from imagemake.workflow.process import let_sigterm_wait
 
-SPARE_ROUNDS = 2  # for pictures that are found damaged on the way
+SPARE_ROUNDS = 2  # for images that are found damaged on the way
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Planner:
     def begin_run(self) -> None:
         """Hold the folder for this process, open the purse, and keep what will be sent; a dry run does none of it.
 
-        Ends the program where another run holds the folder, or a reference picture changed since it was planned.
+        Ends the program where another run holds the folder, or a reference image changed since it was planned.
         """
         if not self._run_lock.acquire(wait=False):
             sys.exit(
@@ -104,9 +104,9 @@ class Planner:
         self._alarm.begin_run()
         if self.campaign.budget_usd.is_limited:
             spent = spent_usd(read_calls(Store(STORE).journal_folder), self.campaign.campaign)
-            Purse(WORK / "purse.json", self.campaign.budget_usd).open(spent)
+            SpendTracker(WORK / "spending.json", self.campaign.budget_usd).open(spent)
         with exit_on_mistakes():
-            keep_sent_pictures((state.recipe for state in self._open), self._files, Store(STORE))
+            keep_sent_images((state.recipe for state in self._open), self._files, Store(STORE))
 
     def tell_crash(self) -> None:
         """Tell whoever is to be told that the run ended with an error."""
@@ -123,8 +123,8 @@ class Planner:
         return read_catalog(Path(self.campaign.catalog))
 
     @cached_property
-    def _files(self) -> PictureFiles:
-        return PictureFiles(cache=WORK / "pictures.json")
+    def _files(self) -> SourceImages:
+        return SourceImages(cache=WORK / "images.json")
 
     @cached_property
     def _inventory(self) -> Inventory:
@@ -132,30 +132,30 @@ class Planner:
 
     def _make(self, scope: str) -> Plan:
         made_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        order = Order(self.campaign, self._rows, scope, made_at, files=self._files)
-        known = known_counts(order, Store(STORE), WORK)
+        target = Target(self.campaign, self._rows, scope, made_at, files=self._files)
+        known = known_counts(target, Store(STORE), WORK)
         if known is not None and not known.get(Stage.HELD):  # what is held is told with what it may have cost
-            still_open = open_batches(order, tuple(Submissions(STORE).all()), ())
-            print(standing(order, known), *still_open, "  Nothing to make.", sep="\n", file=sys.stderr)
+            still_open = open_batches(target, tuple(Submissions(STORE).all()), ())
+            print(standing(target, known), *still_open, "  Nothing to make.", sep="\n", file=sys.stderr)
             return UP_TO_DATE
-        check_comparisons(order.requests, self.campaign)
-        check_overrides(order.everything, self.campaign)
-        states = order.states(self._inventory)
-        open_ones = open_states(states, order.names)
+        check_comparisons(target.requests, self.campaign)
+        check_overrides(target.everything, self.campaign)
+        states = target.states(self._inventory)
+        open_ones = open_states(states, target.names)
         to_generate = [state for state in open_ones if state.stage is Stage.GENERATE]
         if open_ones:
             check_packages(self.campaign)
             check_steps(self.campaign.postprocess)
-        warnings = check_models(to_generate, self.campaign, order.files.by_path, datetime.now(UTC).date())
+        warnings = check_models(to_generate, self.campaign, target.files.by_path, datetime.now(UTC).date())
         if to_generate:
             check_gates(self.campaign, scope, self.figures_of)
         if open_ones:
             warnings += check_alerts(self.campaign.alerts)
-        current = not open_ones and is_current(order, states)
+        current = not open_ones and is_current(target, states)
         if not current:
             warnings += check_credentials(self.campaign)
         shared = keys_of_team(self.campaign.store, (state.recipe for state in to_generate), warnings.append)
-        print(summary(order, states, open_ones, self._inventory, shared), file=sys.stderr)
+        print(summary(target, states, open_ones, self._inventory, shared), file=sys.stderr)
         warnings += unshared_words(self.campaign.store, self._inventory.store)
         for warning in warnings:
             print(f"  Warning: {warning}", file=sys.stderr)
@@ -164,19 +164,19 @@ class Planner:
         self._open += open_ones
         for output in outputs_of(scope):
             make_own(output)  # Snakemake refuses to replace what may not be written, as DVC's hard links may not
-        order = replace(order, batches=self._write_batches(open_ones))
-        content = order.to_json()
+        target = replace(target, batches=self._write_batches(open_ones))
+        content = target.to_json()
         run = hashlib.sha256(content).hexdigest()[:ID_DIGITS]
         path = WORK / "plans" / f"{run}.json"
         write_whole(path, content)
-        return Plan(run, (str(path),), order.batches, self.campaign.attempts.most - 1 + SPARE_ROUNDS)
+        return Plan(run, (str(path),), target.batches, self.campaign.attempts.most - 1 + SPARE_ROUNDS)
 
     def figures_of(self, stage: str) -> Mapping[str, Any]:
         """Return what a stage came to, by what is there now."""
         # Of the whole pilot: `only` narrows a run, not what was demanded before it.
-        order = Order(self.campaign.model_copy(update={"only": ()}), self._rows, stage, "", files=self._files)
-        of_state = Entries(order, self._inventory.store, ())
-        return metrics_of(of_state.entry(state) for state in order.states(self._inventory))
+        target = Target(self.campaign.model_copy(update={"only": ()}), self._rows, stage, "", files=self._files)
+        of_state = Entries(target, self._inventory.store, ())
+        return metrics_of(of_state.entry(state) for state in target.states(self._inventory))
 
     def _write_batches(self, open_ones: list[State]) -> tuple[str, ...]:
         new = [state for state in open_ones if (state.stage, state.key) not in self._claimed]

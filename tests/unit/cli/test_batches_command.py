@@ -8,7 +8,7 @@ import yaml
 from fake_openai import BatchSettings, FakeOpenAI, Settings
 
 from imagemake.cli.main import main
-from imagemake.config.job_settings import Sections
+from imagemake.config.job_settings import JobSettings
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers.openai.provider import OpenAIProvider
 from imagemake.stages.generate.job import generate_for_job
@@ -25,7 +25,7 @@ def server():
 
 @pytest.fixture
 def project(server, tmp_path, monkeypatch):
-    """A folder whose run died while its batch of four pictures was out."""
+    """A folder whose run died while its batch of four images was out."""
     model = {"provider": "openai", "name": "gpt-image-2", "base_url": server.base_url, "identity": "here"}
     limits = {"first_wait_s": 0.02, "longest_wait_s": 0.1}
     (tmp_path / "config").mkdir()
@@ -33,7 +33,7 @@ def project(server, tmp_path, monkeypatch):
     (tmp_path / "config" / "config.yaml").write_text(yaml.safe_dump({**config, "limits": limits}))
     recipes = [Recipe("openai", "gpt-image-2", f"p{i}", 0, {"size": "64x64"}, endpoint="here") for i in range(4)]
     items = [Item(recipe.prompt, 0, recipe, recipe.key(), "new") for recipe in recipes]
-    sections = Sections.model_validate({"campaign": "c", "model": {**model, "mode": "batch"}, "limits": limits})
+    job_settings = JobSettings.model_validate({"campaign": "c", "model": {**model, "mode": "batch"}, "limits": limits})
 
     async def dies(*_):
         raise RuntimeError("killed")
@@ -41,7 +41,7 @@ def project(server, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(OpenAIProvider, "poll_batch", dies)
         with pytest.raises(RuntimeError, match="killed"):
-            generate_for_job(items, sections, job="j", calls=0, store=tmp_path / "store", work=tmp_path)
+            generate_for_job(items, job_settings, job="j", calls=0, store=tmp_path / "store", work=tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

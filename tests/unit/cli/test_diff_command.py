@@ -7,22 +7,22 @@ import io
 import json
 
 import pytest
-from release_folders import a_picture, with_picture, write_release
+from release_folders import an_image, with_image, write_release
 
 from imagemake.cli.main import main
 
-RED, TEAL = a_picture("red"), a_picture("teal")
+RED, TEAL = an_image("red"), an_image("teal")
 HOSTILE = "\x1b[2J=HYPERLINK(1)\u202e"
 
 
 @pytest.fixture
 def folders(tmp_path, monkeypatch):
-    """Two releases: one picture changed, one was removed, one was added, one stayed."""
+    """Two releases: one image changed, one was removed, one was added, one stayed."""
     monkeypatch.chdir(tmp_path)
-    kept = with_picture("kept", RED)
-    write_release(tmp_path / "a", [kept, with_picture("mug", RED), with_picture("gone", RED)])
-    changed = with_picture("mug", TEAL, prompt="Product photo of a teal cup", key="9" * 64, cost_usd=0.07)
-    write_release(tmp_path / "b", [kept, changed, with_picture("new", RED, verdict="review")])
+    kept = with_image("kept", RED)
+    write_release(tmp_path / "a", [kept, with_image("mug", RED), with_image("gone", RED)])
+    changed = with_image("mug", TEAL, prompt="Product photo of a teal cup", key="9" * 64, cost_usd=0.07)
+    write_release(tmp_path / "b", [kept, changed, with_image("new", RED, verdict="review")])
     return tmp_path
 
 
@@ -73,8 +73,8 @@ def test_json_holds_all_for_programs(folders, capsys):
 
 def test_csv_is_safe_in_a_spreadsheet(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    write_release(tmp_path / "a", [with_picture("mug", RED)])
-    write_release(tmp_path / "b", [with_picture("mug", RED, prompt="=1+1", variables={"color": "@x"})])
+    write_release(tmp_path / "a", [with_image("mug", RED)])
+    write_release(tmp_path / "b", [with_image("mug", RED, prompt="=1+1", variables={"color": "@x"})])
     _, told, _ = diff(capsys, "a", "b", "--format", "csv")
     (row,) = csv.DictReader(io.StringIO(told))
     assert (row["name"], row["reasons"]) == ("mug", "prompt; catalog")
@@ -83,13 +83,13 @@ def test_csv_is_safe_in_a_spreadsheet(tmp_path, monkeypatch, capsys):
 
 def test_no_text_of_a_manifest_reaches_the_terminal_as_a_command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    write_release(tmp_path / "a", [with_picture("mug", RED)])
+    write_release(tmp_path / "a", [with_image("mug", RED)])
     hostile = {
         "prompt": HOSTILE,
         "variables": {"color": HOSTILE, HOSTILE: "x"},
         "reasons": (HOSTILE,),
     }
-    write_release(tmp_path / "b", [with_picture("mug", RED, **hostile)])
+    write_release(tmp_path / "b", [with_image("mug", RED, **hostile)])
     for form in ("table", "json"):
         _, told, _ = diff(capsys, "a", "b", "--format", form)
         assert "\x1b" not in told
@@ -99,7 +99,7 @@ def test_no_text_of_a_manifest_reaches_the_terminal_as_a_command(tmp_path, monke
 def test_many_changes_are_cut_in_the_table_and_counted(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write_release(tmp_path / "a", [])
-    write_release(tmp_path / "b", [with_picture(f"n{number}", RED) for number in range(9)])
+    write_release(tmp_path / "b", [with_image(f"n{number}", RED) for number in range(9)])
     _, told, _ = diff(capsys, "a", "b", "--most", "2")
     assert "added (9)" in told
     assert "… and 7 more" in told

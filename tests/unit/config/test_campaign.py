@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from imagemake.config.campaign import Campaign, load_campaign
-from imagemake.config.chosen_plugins import Chosen
+from imagemake.config.chosen_plugins import ChosenPlugin
 from imagemake.core.problems import UserError
 from imagemake.plugins import registry as plugins
 
@@ -97,7 +97,7 @@ def test_the_problems_name_the_file_that_was_loaded():
 
 
 def test_a_missing_key_is_described():
-    with pytest.raises(UserError, match=r"(?s)prompt: this key is missing.*Prompt of every picture"):
+    with pytest.raises(UserError, match=r"(?s)prompt: this key is missing.*Prompt of every image"):
         load_campaign({key: value for key, value in LEAST.items() if key != "prompt"})
 
 
@@ -340,7 +340,7 @@ def test_a_campaign_survives_being_written_and_read():
         only="a*",
         seed={"fixed": 1},
         model={"base_url": "http://localhost/v1", "parameters": {"a": 1, "b": 0.5, "c": True, "d": "x"}},
-        models={"openai": {"m": {"prices": {"as_of": "2026-11-01", "usd_per_picture": 0.02}}}},
+        models={"openai": {"m": {"prices": {"as_of": "2026-11-01", "usd_per_image": 0.02}}}},
         validation={
             "measures": {"gloss": {}},
             "checks": {"gloss.shine": {"reject": {"min": 1}}},
@@ -373,10 +373,10 @@ def sections(model):
                 yield from sections(kind)
 
 
-NUMBER_WORDS = r"(?i)pictures|calls|attempts|seconds|bits|levels|pixels|whole number|USD|1 to 100|unit"
+NUMBER_WORDS = r"(?i)images|calls|attempts|seconds|bits|levels|pixels|whole number|USD|1 to 100|unit"
 
 
-WRITTEN = [model for model in dict.fromkeys(sections(Campaign)) if model is not Chosen]
+WRITTEN = [model for model in dict.fromkeys(sections(Campaign)) if model is not ChosenPlugin]
 
 
 @pytest.mark.parametrize("model", WRITTEN, ids=lambda model: model.__name__)

@@ -1,4 +1,4 @@
-"""Other ranges for some pictures: by model, column or variable."""
+"""Other ranges for some images: by model, column or variable."""
 
 from dataclasses import replace
 
@@ -10,16 +10,16 @@ from world import World
 
 from imagemake.config.campaign import load_campaign
 from imagemake.config.checks import DEFAULT_CHECKS, Check, Checks, Limit, Override
-from imagemake.config.job_settings import Sections, sections_json
+from imagemake.config.job_settings import JobSettings, job_settings_json
 from imagemake.core.problems import UserError
 from imagemake.core.recipe import Recipe
 from imagemake.plan.batches import item_of
 from imagemake.plan.requests.request import Request
 from imagemake.plan.state import Stage
-from imagemake.stages.postprocess.job import Finisher
+from imagemake.stages.postprocess.job import Postprocessor
 from imagemake.stages.validate.verdict import judge
 from imagemake.store.items import Item
-from imagemake.store.store import Held
+from imagemake.store.store import StoredFile
 from imagemake.workflow.preflight.measures import check_overrides
 
 LEAST = {"campaign": "Mugs", "catalog": "config/catalog.csv", "prompt": "A {color} mug", "name": "{sku}"}
@@ -72,7 +72,7 @@ def test_a_check_that_is_always_made_stays_for_the_others_where_only_overrides_a
     assert reasons(0.015, validation=validation) == [f"tone.contrast: 0.015, at least {least}"]
 
 
-def test_a_check_can_be_made_for_some_pictures_only():
+def test_a_check_can_be_made_for_some_images_only():
     checks = campaign({"overrides": [RINGS]}, "faces.count").validation.all_checks()
     assert checks.of({"category": "mugs"}, "")["faces.count"].reject is None
     assert checks.of({"category": "rings"}, "")["faces.count"].reject == Limit(min=0.01)
@@ -80,13 +80,13 @@ def test_a_check_can_be_made_for_some_pictures_only():
 
 def test_ranges_survive_the_way_to_a_job_and_to_a_plan():
     wanted = campaign(CHECK)
-    sections = Sections.model_validate_json(sections_json(wanted, "validation"))
-    assert reasons(0.005, model="flux", validation=sections.validation) == reasons(0.005, model="flux")
+    job_settings = JobSettings.model_validate_json(job_settings_json(wanted, "validation"))
+    assert reasons(0.005, model="flux", validation=job_settings.validation) == reasons(0.005, model="flux")
     planned = load_campaign(orjson.loads(orjson.dumps(wanted.model_dump(mode="json", exclude_unset=True))))
     assert planned == wanted
 
 
-def test_the_values_that_decide_go_with_a_picture_into_its_job(tmp_path):
+def test_the_values_that_decide_go_with_an_image_into_its_job(tmp_path):
     wanted = campaign(CHECK)
     assert wanted.validation.columns_needed() == ("category", "model")
     world = World("ring")
@@ -95,27 +95,29 @@ def test_the_values_that_decide_go_with_a_picture_into_its_job(tmp_path):
     item = Item.from_dict(item_of(world.one(), wanted.validation.columns_needed()).as_dict())
     assert (item.variables, item.model) == ({"category": "rings", "model": ""}, "flux")
 
-    finisher = Finisher(wanted.postprocess, wanted.validation, store=None, thumbnails=None)
+    postprocessor = Postprocessor(wanted.postprocess, wanted.validation, store=None, thumbnails=None)
     measured = replace(
-        item, raw=Held(item.key, "0" * 64, "png"), measures={"file@1": {"format": "png"}, "tone@1": {"contrast": 0.305}}
+        item,
+        raw=StoredFile(item.key, "0" * 64, "png"),
+        measures={"file@1": {"format": "png"}, "tone@1": {"contrast": 0.305}},
     )
-    assert finisher._is_wanted(measured)
-    assert not finisher._is_wanted(replace(measured, variables={"category": "mugs"}))
+    assert postprocessor._is_wanted(measured)
+    assert not postprocessor._is_wanted(replace(measured, variables={"category": "mugs"}))
 
 
 def test_moving_an_override_measures_nothing_again():
     world = World("ring", "mug")
     world.requests = [replace(r, variables={"category": f"{r.name}s"}) for r in world.requests]
-    for state in world.settle():
+    for state in world.resolve():
         world.make(state, tone={"contrast": 10.0})
 
     def stages(*overrides):
         check = Check(reject=Limit(min=5), overrides=overrides)
         world.policy = replace(world.policy, checks=Checks({CONTRAST: check}))
-        return [state.stage for state in world.settle()]
+        return [state.stage for state in world.resolve()]
 
-    assert stages() == [Stage.FINISH, Stage.FINISH]
-    assert stages(Override(when={"category": ["rings"]}, review=Limit(min=20))) == [Stage.REVIEW, Stage.FINISH]
+    assert stages() == [Stage.POSTPROCESS, Stage.POSTPROCESS]
+    assert stages(Override(when={"category": ["rings"]}, review=Limit(min=20))) == [Stage.REVIEW, Stage.POSTPROCESS]
 
 
 @pytest.mark.parametrize(

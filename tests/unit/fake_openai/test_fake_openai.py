@@ -56,7 +56,7 @@ def generate(server: FakeOpenAI, prompt: str = "a red mug", **parameters: Any) -
     return ask(server, prompt=prompt, **{"model": "gpt-image-2", "quality": "low", **parameters})
 
 
-def picture_file(size: tuple[int, int] = (64, 48), mode: str = "RGB", kind: str = "PNG", name: str = "mug.png") -> Any:
+def image_file(size: tuple[int, int] = (64, 48), mode: str = "RGB", kind: str = "PNG", name: str = "mug.png") -> Any:
     buffer = io.BytesIO()
     Image.new(mode, size).save(buffer, kind)
     return (name, buffer.getvalue(), f"image/{kind.lower()}")
@@ -107,20 +107,20 @@ def test_usage_and_price_are_those_that_were_published(
 
 
 @pytest.mark.parametrize("output_format", ["png", "jpeg", "webp"])
-def test_pictures_have_the_size_and_format_that_were_asked_for(server: FakeOpenAI, output_format: str) -> None:
+def test_images_have_the_size_and_format_that_were_asked_for(server: FakeOpenAI, output_format: str) -> None:
     answer = generate(server, size="1024x640", output_format=output_format, n=2).parse()
     assert len(answer.data) == 2 and answer.usage.output_tokens % 2 == 0
     for item in answer.data:
-        with Image.open(io.BytesIO(base64.b64decode(item.b64_json, validate=True))) as picture:
-            picture.load()
-            assert (picture.format, picture.size, picture.mode) == (output_format.upper(), (1024, 640), "RGB")
+        with Image.open(io.BytesIO(base64.b64decode(item.b64_json, validate=True))) as image:
+            image.load()
+            assert (image.format, image.size, image.mode) == (output_format.upper(), (1024, 640), "RGB")
 
 
 @pytest.mark.parametrize("output_format", ["png", "webp"])
 def test_a_transparent_background_has_holes(server: FakeOpenAI, output_format: str) -> None:
     answer = generate(server, background="transparent", output_format=output_format, size="816x816").parse()
-    with Image.open(io.BytesIO(base64.b64decode(answer.data[0].b64_json))) as picture:
-        assert picture.getchannel("A").getextrema() == (0, 255)
+    with Image.open(io.BytesIO(base64.b64decode(answer.data[0].b64_json))) as image:
+        assert image.getchannel("A").getextrema() == (0, 255)
 
 
 def test_null_counts_as_absent_and_auto_is_decided(server: FakeOpenAI) -> None:
@@ -129,7 +129,7 @@ def test_null_counts_as_absent_and_auto_is_decided(server: FakeOpenAI) -> None:
     assert answer.safety_identifier == "u1"
 
 
-def test_a_stream_sends_partial_pictures_and_then_the_whole_one(server: FakeOpenAI) -> None:
+def test_a_stream_sends_partial_images_and_then_the_whole_one(server: FakeOpenAI) -> None:
     async def events() -> list[Any]:
         stream = await clients[server].images.generate(
             prompt="a mug", model="gpt-image-2", quality="low", stream=True, partial_images=2
@@ -265,8 +265,8 @@ def edit(server: FakeOpenAI, image: Any, **parameters: Any) -> Any:
     return ask(server, "edit", image=image, prompt="make it blue", **parameters)
 
 
-def test_reference_pictures_are_counted_as_input_tokens(server: FakeOpenAI) -> None:
-    files = [picture_file(), picture_file(kind="JPEG", name="b.jpg"), picture_file((100, 250), "RGB", "WEBP", "c.webp")]
+def test_reference_images_are_counted_as_input_tokens(server: FakeOpenAI) -> None:
+    files = [image_file(), image_file(kind="JPEG", name="b.jpg"), image_file((100, 250), "RGB", "WEBP", "c.webp")]
     usage = edit(server, files, size="1024x1024").parse().usage
     assert usage.input_tokens_details.image_tokens == 65 + 2 * 129 + 65 + 2 * 129 + 65 + 3 * 129
     assert usage.output_tokens == 196
@@ -274,16 +274,16 @@ def test_reference_pictures_are_counted_as_input_tokens(server: FakeOpenAI) -> N
     assert (call.endpoint, len(call.references), call.params["size"]) == ("/v1/images/edits", 3, "1024x1024")
 
 
-def test_another_reference_picture_makes_another_request(server: FakeOpenAI) -> None:
+def test_another_reference_image_makes_another_request(server: FakeOpenAI) -> None:
     for size in ((64, 48), (64, 50), (64, 48)):
-        edit(server, picture_file(size))
+        edit(server, image_file(size))
     first, second, third = server.calls()
     assert first.fingerprint == third.fingerprint != second.fingerprint
     assert (first.occurrence, second.occurrence, third.occurrence) == (1, 1, 2)
 
 
 def test_the_json_form_takes_data_urls(server: FakeOpenAI) -> None:
-    url = "data:image/png;base64," + base64.b64encode(picture_file()[1]).decode()
+    url = "data:image/png;base64," + base64.b64encode(image_file()[1]).decode()
     body = {"prompt": "make it blue", "images": [{"image_url": url}], "output_format": "jpeg"}
     status, answer = raw(server, "/images/edits", json.dumps(body).encode(), **{"Content-Type": "application/json"})
     assert status == 200 and len(answer["data"]) == 1
@@ -293,22 +293,22 @@ def test_the_json_form_takes_data_urls(server: FakeOpenAI) -> None:
 
 
 def with_hole(size: tuple[int, int]) -> Any:
-    return picture_file(size, "RGBA", "PNG", "mask.png")  # all of it is a hole
+    return image_file(size, "RGBA", "PNG", "mask.png")  # all of it is a hole
 
 
 @pytest.mark.parametrize(
     ("image", "more", "code", "message"),
     [
-        ([picture_file()] * 17, {}, "array_above_max_length", "maximum length 16"),
-        (picture_file()[1], {}, "unsupported_file_mimetype", "application/octet-stream"),
-        (picture_file(kind="BMP", name="a.bmp"), {}, "unsupported_file_mimetype", "image/bmp"),
-        (("a.png", b"not a picture", "image/png"), {}, "invalid_image_file", "Invalid image file"),
+        ([image_file()] * 17, {}, "array_above_max_length", "maximum length 16"),
+        (image_file()[1], {}, "unsupported_file_mimetype", "application/octet-stream"),
+        (image_file(kind="BMP", name="a.bmp"), {}, "unsupported_file_mimetype", "image/bmp"),
+        (("a.png", b"not an image", "image/png"), {}, "invalid_image_file", "Invalid image file"),
         (("a.png", bytes(50 * 1024**2), "image/png"), {}, "file_too_large", "smaller than 50MB"),
-        (picture_file(), {"mask": with_hole((64, 49))}, "invalid_value", "mask size does not match"),
-        (picture_file(), {"mask": picture_file()}, "invalid_value", "no transparent pixels"),
-        (picture_file(), {"mask": picture_file(kind="JPEG", name="m.jpg")}, "unsupported_file_mimetype", "'image/png'"),
-        (picture_file(), {"input_fidelity": "high"}, "invalid_input_fidelity_model", "does not support"),
-        (picture_file(), {"markup": with_hole((64, 48))}, "invalid_value", "does not support the 'markup'"),
+        (image_file(), {"mask": with_hole((64, 49))}, "invalid_value", "mask size does not match"),
+        (image_file(), {"mask": image_file()}, "invalid_value", "no transparent pixels"),
+        (image_file(), {"mask": image_file(kind="JPEG", name="m.jpg")}, "unsupported_file_mimetype", "'image/png'"),
+        (image_file(), {"input_fidelity": "high"}, "invalid_input_fidelity_model", "does not support"),
+        (image_file(), {"markup": with_hole((64, 48))}, "invalid_value", "does not support the 'markup'"),
     ],
 )
 def test_a_reference_that_breaks_a_rule_is_refused(
@@ -322,7 +322,7 @@ def test_a_reference_that_breaks_a_rule_is_refused(
 def test_a_mask_with_a_hole_is_taken_and_high_fidelity_costs_more(server: FakeOpenAI) -> None:
     mask = with_hole((64, 64))
     low, high = (
-        edit(server, picture_file((64, 64)), mask=mask, model="gpt-image-1.5", input_fidelity=fidelity).parse().usage
+        edit(server, image_file((64, 64)), mask=mask, model="gpt-image-1.5", input_fidelity=fidelity).parse().usage
         for fidelity in ("low", "high")
     )
     assert high.input_tokens - low.input_tokens == 2 * 4160

@@ -78,7 +78,7 @@ def results(server: FakeOpenAI, file_id: str | None) -> list[dict[str, Any]]:
     return [json.loads(row) for row in content.splitlines()]
 
 
-def test_every_line_gets_its_picture_at_half_the_price(server: FakeOpenAI) -> None:
+def test_every_line_gets_its_image_at_half_the_price(server: FakeOpenAI) -> None:
     batch = submit(server, jsonl([line("a"), line("b", n=2)]), metadata={"run": "7"})
     assert batch.status in ("validating", "in_progress") and batch.metadata == {"run": "7"}
     batch = finished(server, batch)
@@ -90,8 +90,8 @@ def test_every_line_gets_its_picture_at_half_the_price(server: FakeOpenAI) -> No
     for row in rows.values():
         assert row["error"] is None and row["response"]["status_code"] == 200 and row["id"].startswith("batch_req_")
         content = base64.b64decode(row["response"]["body"]["data"][0]["b64_json"])
-        with Image.open(io.BytesIO(content)) as picture:
-            assert picture.size == (64, 64)
+        with Image.open(io.BytesIO(content)) as image:
+            assert image.size == (64, 64)
     usages = [row["response"]["body"]["usage"] for row in rows.values()]
     assert batch.usage.total_tokens == sum(usage["total_tokens"] for usage in usages)
     calls = server.calls()

@@ -71,8 +71,8 @@ def generate(server: FakeOpenAI, prompt: str = "a red mug", **parameters: Any) -
 
 
 def pixels(answer: Any) -> Any:
-    with Image.open(io.BytesIO(base64.b64decode(answer.parse().data[0].b64_json))) as picture:
-        return np.asarray(picture)
+    with Image.open(io.BytesIO(base64.b64decode(answer.parse().data[0].b64_json))) as image:
+        return np.asarray(image)
 
 
 # Errors
@@ -157,7 +157,7 @@ def test_moderation_tells_stage_and_categories(server: FakeOpenAI) -> None:
         "categories": ["sexual", "violence"],
     }
     (call,) = server.calls()
-    assert call.answered_s is not None and call.answered_s - call.arrived_s > 0.3  # the picture was made first
+    assert call.answered_s is not None and call.answered_s - call.arrived_s > 0.3  # the image was made first
     assert not call.billed
 
 
@@ -204,18 +204,18 @@ def test_a_slow_body_comes_slowly_and_outlasts_an_impatient_caller(server: FakeO
     assert [call.billed for call in server.calls()] == [True, True]
 
 
-def test_answers_without_a_picture_are_billed(server: FakeOpenAI) -> None:
-    server.change(rules=({"behavior": "no_pictures", "prompt": "^a"}, {"behavior": "not_json", "prompt": "^b"}))
+def test_answers_without_an_image_are_billed(server: FakeOpenAI) -> None:
+    server.change(rules=({"behavior": "no_images", "prompt": "^a"}, {"behavior": "not_json", "prompt": "^b"}))
     assert generate(server, "a").parse().data == []
     assert generate(server, "b").http_response.text.startswith("<html>")
-    assert [call.outcome for call in server.calls()] == ["no_pictures", "not_json"]
+    assert [call.outcome for call in server.calls()] == ["no_images", "not_json"]
     assert server.totals().billed_calls == 2
 
 
 # Rules
 
 
-def test_special_pictures_come_for_prompts_that_match_and_for_no_others(server: FakeOpenAI) -> None:
+def test_special_images_come_for_prompts_that_match_and_for_no_others(server: FakeOpenAI) -> None:
     server.change(rules=({"behavior": "blank", "prompt": "gh.st"}, {"behavior": "same", "prompt": "twin"}))
     ghost, mug, twin, other = (pixels(generate(server, prompt)) for prompt in ("a ghost", "a mug", "twin 1", "twin 2"))
     assert np.ptp(ghost) == 0 < np.ptp(mug)

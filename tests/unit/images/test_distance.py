@@ -1,4 +1,4 @@
-"""How far apart pictures look: published values, and what must hold for any two."""
+"""How far apart images look: published values, and what must hold for any two."""
 
 from io import BytesIO
 
@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from folders import ASTRONAUT
 from PIL import Image, ImageOps
-from release_folders import a_picture
+from release_folders import an_image
 
+from imagemake.images.decoded import decode_image
 from imagemake.images.distance import delta_e_2000, distance_between
-from imagemake.images.picture import open_picture
 
 # Sharma, Wu, Dalal 2005, table 1: two colors as L*, a*, b*, and their difference.
 PUBLISHED = [
@@ -33,12 +33,12 @@ PUBLISHED = [
 def opened(image, form="PNG"):
     file = BytesIO()
     image.save(file, form)
-    return open_picture(file.getvalue())
+    return decode_image(file.getvalue())
 
 
 @pytest.fixture(scope="module")
 def astronaut():
-    return open_picture(ASTRONAUT.read_bytes())
+    return decode_image(ASTRONAUT.read_bytes())
 
 
 @pytest.mark.parametrize(("one", "other", "difference"), PUBLISHED)
@@ -48,39 +48,39 @@ def test_color_differences_are_the_published_ones_from_both_sides(one, other, di
     assert delta_e_2000(other, one)[0] == pytest.approx(difference, abs=5e-5)
 
 
-def test_a_picture_is_not_apart_from_itself_and_black_is_100_from_white(astronaut):
+def test_an_image_is_not_apart_from_itself_and_black_is_100_from_white(astronaut):
     same = distance_between(astronaut, astronaut)
     assert (same.delta_e, same.ssim, same.hash_bits) == (0, 1, 0)
-    far = distance_between(open_picture(a_picture("black")), open_picture(a_picture("white")))
+    far = distance_between(decode_image(an_image("black")), decode_image(an_image("white")))
     assert far.delta_e == pytest.approx(100, abs=0.1)
 
 
 def test_another_encoding_or_size_is_near_and_another_motif_far(astronaut):
-    small = astronaut.image.resize((150, 150))
-    for near in (opened(astronaut.image, "JPEG"), opened(small)):
+    small = astronaut.pil.resize((150, 150))
+    for near in (opened(astronaut.pil, "JPEG"), opened(small)):
         distance = distance_between(astronaut, near)
         assert distance.delta_e < 2.5
         assert distance.ssim > 0.95
         assert distance.hash_bits <= 2
-    inverted = distance_between(astronaut, opened(ImageOps.invert(astronaut.image)))
+    inverted = distance_between(astronaut, opened(ImageOps.invert(astronaut.pil)))
     assert inverted.delta_e > 40
     assert inverted.ssim < 0
     assert inverted.hash_bits > 50
 
 
 def test_the_order_does_not_matter_and_another_shape_counts(astronaut):
-    wide = opened(astronaut.image.crop((0, 0, 200, 100)))
+    wide = opened(astronaut.pil.crop((0, 0, 200, 100)))
     assert distance_between(astronaut, wide) == distance_between(wide, astronaut)
     assert distance_between(astronaut, wide).delta_e > 10
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 1), (3, 2)])
-def test_tiny_and_narrow_pictures_have_a_distance(size):
-    plain, clear = a_picture("red", size), a_picture((0, 0, 0, 0), size, mode="RGBA")
-    assert distance_between(open_picture(plain), open_picture(clear)).delta_e > 5
+def test_tiny_and_narrow_images_have_a_distance(size):
+    plain, clear = an_image("red", size), an_image((0, 0, 0, 0), size, mode="RGBA")
+    assert distance_between(decode_image(plain), decode_image(clear)).delta_e > 5
 
 
 def test_what_is_transparent_differs_from_what_is_not():
-    red, clear = (a_picture((255, 0, 0, alpha), mode="RGBA") for alpha in (255, 0))
-    assert distance_between(open_picture(red), open_picture(clear)).delta_e > 20
+    red, clear = (an_image((255, 0, 0, alpha), mode="RGBA") for alpha in (255, 0))
+    assert distance_between(decode_image(red), decode_image(clear)).delta_e > 20
     assert Image.open(BytesIO(clear)).mode == "RGBA"

@@ -1,14 +1,14 @@
-"""Paths that a campaign names: nothing leaves the project, only pictures pass, and what was read is read once."""
+"""Paths that a campaign names: nothing leaves the project, only images pass, and what was read is read once."""
 
 import hashlib
 import os
 
 import pytest
-from picture_files import saved
+from image_files import saved
 from PIL import Image
 
-from imagemake.images import source_files as picture_files
-from imagemake.images.source_files import BadPictureFileError, PictureFiles
+from imagemake.images import source_files as image_files
+from imagemake.images.source_files import BadSourceImageError, SourceImages
 
 OLD_NS = 1_700_000_000_000_000_000
 
@@ -28,7 +28,7 @@ def folder(tmp_path):
 @pytest.fixture
 def aged(monkeypatch):
     """Lets every file be old enough to be remembered."""
-    monkeypatch.setattr(picture_files, "RACY_NS", -(10**12))
+    monkeypatch.setattr(image_files, "RACY_NS", -(10**12))
 
 
 def put(folder, name, data):
@@ -37,22 +37,22 @@ def put(folder, name, data):
 
 
 def problem(folder, path):
-    with pytest.raises(BadPictureFileError) as caught:
-        PictureFiles(folder).get(path)
+    with pytest.raises(BadSourceImageError) as caught:
+        SourceImages(folder).get(path)
     assert caught.value.remedy
     return caught.value.what
 
 
 def reads(monkeypatch):
     counted = []
-    real = picture_files.picture_file_of
-    monkeypatch.setattr(picture_files, "picture_file_of", lambda data: counted.append(len(data)) or real(data))
+    real = image_files.source_image_of
+    monkeypatch.setattr(image_files, "source_image_of", lambda data: counted.append(len(data)) or real(data))
     return counted
 
 
-def test_a_picture_is_known_by_its_content(folder):
+def test_an_image_is_known_by_its_content(folder):
     data = png(size=(6, 4))
-    found = PictureFiles(folder).get(put(folder, "refs/a.png", data))
+    found = SourceImages(folder).get(put(folder, "refs/a.png", data))
     assert found == (hashlib.sha256(data).hexdigest(), len(data), "png", 6, 4, False)
 
 
@@ -68,14 +68,14 @@ def test_a_picture_is_known_by_its_content(folder):
     ids=["jpeg", "webp", "webp alpha", "png alpha", "png palette"],
 )
 def test_the_bytes_say_what_it_is_and_not_the_name(folder, data, kind, has_alpha):
-    found = PictureFiles(folder).get(put(folder, "refs/any.txt", data))
+    found = SourceImages(folder).get(put(folder, "refs/any.txt", data))
     assert (found.format, found.width_px, found.height_px, found.has_alpha) == (kind, 5, 3, has_alpha)
 
 
 def test_a_photo_counts_upright(folder):
     turned = Image.Exif()
     turned[0x0112] = 6
-    found = PictureFiles(folder).get(put(folder, "refs/a.jpg", saved(Image.new("RGB", (8, 2)), "JPEG", exif=turned)))
+    found = SourceImages(folder).get(put(folder, "refs/a.jpg", saved(Image.new("RGB", (8, 2)), "JPEG", exif=turned)))
     assert (found.width_px, found.height_px) == (2, 8)
 
 
@@ -116,14 +116,14 @@ def test_a_link_that_leads_out_is_refused(folder, link):
 def test_a_link_within_the_project_is_fine(folder):
     put(folder, "refs/a.png", png())
     (folder / "refs" / "link.png").symlink_to("a.png")
-    files = PictureFiles(folder)
+    files = SourceImages(folder)
     assert files.get("refs/link.png") == files.get("refs/a.png")
 
 
 def test_a_project_may_be_a_link_itself(folder, tmp_path):
     put(folder, "refs/a.png", png())
     (tmp_path / "door").symlink_to(folder)
-    assert PictureFiles(tmp_path / "door").get("refs/a.png").format == "png"
+    assert SourceImages(tmp_path / "door").get("refs/a.png").format == "png"
 
 
 def test_a_pipe_is_refused_and_not_waited_for(folder):
@@ -146,7 +146,7 @@ def test_a_pipe_is_refused_and_not_waited_for(folder):
     ],
     ids=["empty", "secret", "svg", "gif", "png cut", "jpeg cut", "webp cut", "png header", "webp header"],
 )
-def test_what_is_no_whole_picture_is_refused_by_its_bytes(folder, data, what):
+def test_what_is_no_whole_image_is_refused_by_its_bytes(folder, data, what):
     message = problem(folder, put(folder, "refs/a.png", data))
     assert what in message
     assert "secret" not in message
@@ -161,16 +161,16 @@ def test_a_huge_file_is_not_read_whole(folder):
 
 def test_a_file_that_many_rows_name_is_read_once(folder, monkeypatch):
     counted = reads(monkeypatch)
-    files = PictureFiles(folder)
+    files = SourceImages(folder)
     put(folder, "refs/a.png", png())
     assert len({files.get("refs/a.png") for _ in range(1000)}) == 1
     assert len(counted) == 1
 
 
 def test_a_bad_path_is_looked_at_once(folder, monkeypatch):
-    files = PictureFiles(folder)
+    files = SourceImages(folder)
     for _ in range(2):
-        with pytest.raises(BadPictureFileError):
+        with pytest.raises(BadSourceImageError):
             files.get("refs/a.png")
         put(folder, "refs/a.png", png())
 
@@ -179,7 +179,7 @@ def test_an_old_file_is_not_read_by_the_next_plan(folder, tmp_path, monkeypatch,
     counted = reads(monkeypatch)
     put(folder, "refs/a.png", png())
     for _ in range(3):
-        files = PictureFiles(folder, cache=tmp_path / "cache.json")
+        files = SourceImages(folder, cache=tmp_path / "cache.json")
         assert files.get("refs/a.png").width_px == 6
         files.save()
     assert len(counted) == 1
@@ -189,7 +189,7 @@ def test_a_file_as_young_as_the_clock_is_coarse_is_read_again(folder, tmp_path, 
     counted = reads(monkeypatch)
     put(folder, "refs/a.png", png())
     for _ in range(3):
-        files = PictureFiles(folder, cache=tmp_path / "cache.json")
+        files = SourceImages(folder, cache=tmp_path / "cache.json")
         files.get("refs/a.png")
         files.save()
     assert len(counted) == 3
@@ -202,25 +202,25 @@ def test_an_edit_is_seen_even_if_it_keeps_size_and_time(folder, tmp_path, aged, 
     path = folder / "refs" / "a.png"
     path.write_bytes(red)
     os.utime(path, ns=(OLD_NS, OLD_NS))
-    files = PictureFiles(folder, cache=tmp_path / "cache.json")
+    files = SourceImages(folder, cache=tmp_path / "cache.json")
     before = files.get("refs/a.png")
     files.save()
     path.write_bytes(blue)
     if keeps_time:
         os.utime(path, ns=(OLD_NS, OLD_NS))
-    assert PictureFiles(folder, cache=tmp_path / "cache.json").get("refs/a.png").digest != before.digest
+    assert SourceImages(folder, cache=tmp_path / "cache.json").get("refs/a.png").digest != before.digest
 
 
 def test_a_touched_or_replaced_file_of_equal_content_keeps_its_digest(folder, tmp_path, aged):
     path = folder / "refs" / "a.png"
     path.write_bytes(png())
-    files = PictureFiles(folder, cache=tmp_path / "cache.json")
+    files = SourceImages(folder, cache=tmp_path / "cache.json")
     before = files.get("refs/a.png")
     files.save()
     os.utime(path, ns=(OLD_NS, OLD_NS))
     path.rename(folder / "refs" / "b.png")
     path.write_bytes(png())
-    later = PictureFiles(folder, cache=tmp_path / "cache.json")
+    later = SourceImages(folder, cache=tmp_path / "cache.json")
     assert later.get("refs/a.png") == later.get("refs/b.png") == before
 
 
@@ -228,22 +228,22 @@ def test_a_touched_or_replaced_file_of_equal_content_keeps_its_digest(folder, tm
 def test_a_broken_cache_costs_reading_and_no_more(folder, tmp_path, content):
     put(folder, "refs/a.png", png())
     (tmp_path / "cache.json").write_bytes(content)
-    assert PictureFiles(folder, cache=tmp_path / "cache.json").get("refs/a.png").width_px == 6
+    assert SourceImages(folder, cache=tmp_path / "cache.json").get("refs/a.png").width_px == 6
 
 
 def test_a_plan_keeps_what_it_found_whatever_happens_to_the_file(folder):
     put(folder, "refs/a.png", png("red"))
-    found = PictureFiles(folder)
+    found = SourceImages(folder)
     red = found.get("refs/a.png")
-    plan = {path: list(picture) for path, picture in found.by_path.items()}
+    plan = {path: list(image) for path, image in found.by_path.items()}
     put(folder, "refs/a.png", png("blue"))
-    assert PictureFiles(folder, planned=plan).get("refs/a.png") == red
+    assert SourceImages(folder, planned=plan).get("refs/a.png") == red
 
 
 def test_it_is_told_whether_paths_still_lead_to_the_same_content(folder):
-    digest = PictureFiles(folder).get(put(folder, "refs/a.png", png("red"))).digest
-    assert PictureFiles(folder).hold({"refs/a.png": digest})
+    digest = SourceImages(folder).get(put(folder, "refs/a.png", png("red"))).digest
+    assert SourceImages(folder).hold({"refs/a.png": digest})
     put(folder, "refs/a.png", png("blue"))
-    assert not PictureFiles(folder).hold({"refs/a.png": digest})
+    assert not SourceImages(folder).hold({"refs/a.png": digest})
     (folder / "refs" / "a.png").unlink()
-    assert not PictureFiles(folder).hold({"refs/a.png": digest})
+    assert not SourceImages(folder).hold({"refs/a.png": digest})

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from picture_files import saved
+from image_files import saved
 from PIL import Image
 
-from imagemake.images.picture import Undecodable
+from imagemake.images.decoded import Undecodable
 from imagemake.images.thumbnail import LONG_EDGE_PX, MOST_BYTES, thumbnail, thumbnail_of
 
 
@@ -36,7 +36,7 @@ def test_even_noise_stays_within_the_bytes_or_near_them():
     assert len(thumbnail(soft.resize((48, 48)).resize((800, 800)))) <= MOST_BYTES
 
 
-def test_a_thumbnail_looks_like_its_picture():
+def test_a_thumbnail_looks_like_its_image():
     gradient = Image.linear_gradient("L").resize((1024, 1024)).convert("RGB")
     small = np.asarray(decoded(thumbnail(gradient)), dtype=int)
     exact = np.asarray(gradient.resize(small.shape[:2], Image.Resampling.BOX), dtype=int)
@@ -48,7 +48,7 @@ def test_transparent_parts_are_white():
     assert np.asarray(small).min() >= 250
 
 
-def test_a_thumbnail_of_a_file_is_that_of_its_picture():
+def test_a_thumbnail_of_a_file_is_that_of_its_image():
     image = Image.linear_gradient("L").resize((640, 480)).convert("RGB")
     assert thumbnail_of(saved(image, "PNG")) == thumbnail(image)
     with pytest.raises(Undecodable):

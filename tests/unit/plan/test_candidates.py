@@ -1,4 +1,4 @@
-"""Several pictures of each attempt, of which the best one goes on."""
+"""Several images of each attempt, of which the best one goes on."""
 
 from dataclasses import replace
 
@@ -11,16 +11,16 @@ from imagemake.config.campaign import load_campaign
 from imagemake.core.problems import UserError
 from imagemake.core.recipe import Recipe
 from imagemake.plan.batches import open_states
-from imagemake.plan.candidates import NOT_BEST, Rivalry, ranked
+from imagemake.plan.candidates import NOT_BEST, CandidatePolicy, ranked
 from imagemake.plan.reviews import Review
 from imagemake.plan.state import Stage
 
-BRIGHTEST = Rivalry(3, {"tone.contrast": 1.0})
+BRIGHTEST = CandidatePolicy(3, {"tone.contrast": 1.0})
 
 
-def contest(*names, rivalry=BRIGHTEST):
+def contest(*names, candidate_policy=BRIGHTEST):
     world = World(*names)
-    world.policy = replace(world.policy, rivalry=rivalry)
+    world.policy = replace(world.policy, candidate_policy=candidate_policy)
     return world
 
 
@@ -29,7 +29,7 @@ def tone(contrast):
 
 
 def make(world, *tones, **more):
-    """Make the pictures of the one request's open candidates, with a tone each."""
+    """Make the images of the one request's open candidates, with a tone each."""
     for state, values in zip(world.one().to_do, tones, strict=True):
         world.make(state, values, **more)
 
@@ -47,7 +47,7 @@ def test_the_best_one_is_finished_and_the_others_are_told_with_their_scores():
     world = contest("mug")
     make(world, tone(40), tone(70), tone(50))
     state = world.one()
-    assert (state.stage, state.measured["tone@1"]["contrast"], state.attempt) == (Stage.FINISH, 70, 0)
+    assert (state.stage, state.measured["tone@1"]["contrast"], state.attempt) == (Stage.POSTPROCESS, 70, 0)
     assert [str(reason) for past in state.past for reason in past.reasons] == [
         "not_best: scores 40, the best one 70",
         "not_best: scores 50, the best one 70",
@@ -67,7 +67,7 @@ def test_a_good_one_is_taken_though_others_are_rejected_or_doubtful():
     world = contest("mug")
     make(world, BAD, tone(10), tone(30))
     state = world.one()
-    assert (state.stage, state.measured["tone@1"]["contrast"]) == (Stage.FINISH, 30)
+    assert (state.stage, state.measured["tone@1"]["contrast"]) == (Stage.POSTPROCESS, 30)
     assert NOT_BEST not in state.failed_for
 
 
@@ -110,43 +110,41 @@ def test_a_person_can_ask_for_another_attempt_after_all_candidates_are_rejected(
     assert [one.recipe.prompt for one in state.to_do] == ["A teal mug"] * 3
 
 
-def test_the_next_best_takes_the_place_of_one_that_is_nearly_another_picture():
-    world = contest("a", "b", rivalry=Rivalry(2, {"tone.contrast": 1.0}))
-    a, b = world.settle()
+def test_the_next_best_takes_the_place_of_one_that_is_nearly_another_image():
+    world = contest("a", "b", candidate_policy=CandidatePolicy(2, {"tone.contrast": 1.0}))
+    a, b = world.resolve()
     for one in a.to_do:
         world.make(one, tone(50), phash="00000000000000ff")
     world.make(b.to_do[0], tone(90), phash="00000000000000ff")
     world.make(b.to_do[1], tone(60), phash="ffff00000000ffff")
-    a, b = world.settle()
-    assert (a.stage, b.stage, b.attempt) == (Stage.FINISH, Stage.FINISH, 0)
+    a, b = world.resolve()
+    assert (a.stage, b.stage, b.attempt) == (Stage.POSTPROCESS, Stage.POSTPROCESS, 0)
     assert b.measured["tone@1"]["contrast"] == 60
-    assert [str(reason) for past in b.past for reason in past.reasons] == [
-        "near_duplicate: nearly the same picture as a"
-    ]
+    assert [str(reason) for past in b.past for reason in past.reasons] == ["near_duplicate: nearly the same image as a"]
 
 
-def test_if_every_good_candidate_is_nearly_another_picture_there_is_another_attempt():
-    world = contest("a", "b", rivalry=Rivalry(2, {"tone.contrast": 1.0}))
-    for state in world.settle():
+def test_if_every_good_candidate_is_nearly_another_image_there_is_another_attempt():
+    world = contest("a", "b", candidate_policy=CandidatePolicy(2, {"tone.contrast": 1.0}))
+    for state in world.resolve():
         for one in state.to_do:
             world.make(one, tone(50), phash="00000000000000ff")
-    _, b = world.settle()
+    _, b = world.resolve()
     assert (b.stage, b.attempt, b.failed_for) == (Stage.GENERATE, 1, ["near_duplicate"] * 2)
 
 
 def test_more_candidates_than_before_ask_for_just_those():
-    world = contest("mug", rivalry=Rivalry(2, {"tone.contrast": 1.0}))
+    world = contest("mug", candidate_policy=CandidatePolicy(2, {"tone.contrast": 1.0}))
     make(world, tone(40), tone(60))
-    for state in world.settle():
+    for state in world.resolve():
         world.journal.last_recipe["mug"] = state.recipe.as_dict()
-    world.policy = replace(world.policy, rivalry=BRIGHTEST)
+    world.policy = replace(world.policy, candidate_policy=BRIGHTEST)
     (added,) = world.one().to_do
     assert (added.candidate, added.why) == (2, "candidate added")
 
 
 def test_without_candidates_a_recipe_is_as_it_was():
     recipe = Recipe("openai", "m", "p", 7)
-    assert Rivalry().recipes(recipe) == [recipe]
+    assert CandidatePolicy().recipes(recipe) == [recipe]
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(-1e6, 1e6)), min_size=1))

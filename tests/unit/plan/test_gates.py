@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from entries import an_attempt, an_entry, without_picture
+from entries import an_attempt, an_entry, without_image
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,7 +63,7 @@ def test_what_chance_does_is_not_told():
     assert failing_values(colors(red=5, teal=5, gold=5)) == []
 
 
-def test_a_picture_that_was_good_at_last_counts_with_the_attempts_before_it():
+def test_an_image_that_was_good_at_last_counts_with_the_attempts_before_it():
     entries = colors(red=0, teal=0)
     again = [
         an_entry(f"gold{i}", variables={"color": "gold"}, history=(an_attempt(0, reasons=["tone.contrast: low"]),))
@@ -102,7 +102,7 @@ def test_what_is_not_known_meets_no_demand():
 
 def test_a_stage_that_is_not_made_is_told_as_that():
     (problem,) = unmet("small", {"success_rate": Limit(min=0.1)}, figures(pending=7))
-    assert problem.what == "7 of the 20 pictures of the small batch are not made yet."
+    assert problem.what == "7 of the 20 images of the small batch are not made yet."
     assert "snakemake small" in problem.remedy
 
 
@@ -211,7 +211,7 @@ def test_an_unknown_cost_makes_no_forecast_of_it():
 
 
 def test_nothing_decided_is_no_ground_for_a_forecast():
-    assert forecast([without_picture("a", "pending", tries=0)], 9, Counter(), {}) is None
+    assert forecast([without_image("a", "pending", tries=0)], 9, Counter(), {}) is None
 
 
 def test_a_stage_ends_with_what_it_came_to_and_what_the_rest_will(tmp_path):
@@ -220,4 +220,4 @@ def test_a_stage_ends_with_what_it_came_to_and_what_the_rest_will(tmp_path):
     words = closing_words({**metrics_of(entries), "forecast": to_come.as_dict()}, tmp_path)
     assert "Success rate 70 % (95 % interval: 52.1 % to 83.3 %)." in words
     assert "color red: 80 % of 10" in words
-    assert "2,000 more pictures, about $80.00, about 42 minutes" in words
+    assert "2,000 more images, about $80.00, about 42 minutes" in words

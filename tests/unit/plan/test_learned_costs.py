@@ -33,7 +33,7 @@ def test_three_calls_of_the_same_size_and_quality_teach_their_mean():
     assert costs.mean_usd(MODEL, recipe(size="1024x1024", quality="high"), batch=False) is None
 
 
-def test_what_made_no_picture_or_has_no_cost_teaches_nothing():
+def test_what_made_no_image_or_has_no_cost_teaches_nothing():
     costs = learned(call(0.01), call(0.01), call(None), call(0.01, outcome="unreadable"), Call(call(1).sent, None))
     assert costs.mean_usd(MODEL, recipe(), batch=False) is None
 

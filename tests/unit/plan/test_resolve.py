@@ -9,8 +9,8 @@ from imagemake.config.checks import Check, Checks, Limit
 from imagemake.plan.inventory import KeyHistory
 from imagemake.plan.reviews import Review
 from imagemake.plan.state import Stage
-from imagemake.stages.validate.earlier_releases import EarlierPictures, Shown
-from imagemake.store.items import Failure
+from imagemake.stages.validate.earlier_releases import ComparedImage, EarlierImages
+from imagemake.store.items import ItemFailure
 from imagemake.store.journal import Outcome
 
 
@@ -19,7 +19,7 @@ def mug():
     return World("mug")
 
 
-def test_a_request_without_a_picture_is_new(mug):
+def test_a_request_without_an_image_is_new(mug):
     state = mug.one()
     assert (state.stage, state.why, state.attempt) == (Stage.GENERATE, "new", 0)
 
@@ -29,19 +29,19 @@ def test_a_changed_prompt_is_the_reason_that_is_told(mug):
     assert mug.one().why == "key changed: prompt"
 
 
-def test_a_picture_goes_from_measuring_to_finishing_to_done(mug):
-    held = mug.make(mug.one())
-    measures = mug.measures.pop(held.digest)
+def test_an_image_goes_from_measuring_to_finishing_to_done(mug):
+    stored = mug.make(mug.one())
+    measures = mug.measures.pop(stored.digest)
     assert (mug.one().stage, mug.one().why) == (Stage.VALIDATE, "never measured")
-    mug.measures[held.digest] = measures
-    assert (mug.one().stage, mug.one().why) == (Stage.FINISH, "not finished yet")
-    mug.finish(mug.one())
+    mug.measures[stored.digest] = measures
+    assert (mug.one().stage, mug.one().why) == (Stage.POSTPROCESS, "not finished yet")
+    mug.postprocess(mug.one())
     assert mug.one().stage is Stage.DONE
 
 
 def test_an_added_measure_asks_for_measuring_only(mug):
     mug.make(mug.one())
-    mug.finish(mug.one())
+    mug.postprocess(mug.one())
     mug.policy = replace(mug.policy, measures=[*mug.policy.measures, "text@1"])
     assert (mug.one().stage, mug.one().why) == (Stage.VALIDATE, "check added: text")
     mug.policy = replace(mug.policy, measures=["file@1", "tone@2", "phash@1"])
@@ -50,20 +50,20 @@ def test_an_added_measure_asks_for_measuring_only(mug):
 
 def test_changed_steps_ask_for_finishing_only(mug):
     mug.make(mug.one())
-    mug.finish(mug.one())
+    mug.postprocess(mug.one())
     mug.once_finished[mug.one().raw.digest] = {"main"}
-    mug.policy = replace(mug.policy, finish_keys=lambda digest: {"main": f"other-{digest}"})
-    assert (mug.one().stage, mug.one().why) == (Stage.FINISH, "post-processing changed")
+    mug.policy = replace(mug.policy, output_keys=lambda digest: {"main": f"other-{digest}"})
+    assert (mug.one().stage, mug.one().why) == (Stage.POSTPROCESS, "post-processing changed")
 
 
 def test_a_changed_threshold_needs_no_measuring(mug):
     mug.make(mug.one(), tone={"contrast": 10.0})
     assert mug.one().stage is Stage.REVIEW
     mug.policy = replace(mug.policy, checks=Checks({"tone.contrast": Check(reject=Limit(min=5))}))
-    assert mug.one().stage is Stage.FINISH
+    assert mug.one().stage is Stage.POSTPROCESS
 
 
-def test_a_rejected_picture_is_tried_again_with_another_seed_and_a_patched_prompt(mug):
+def test_a_rejected_image_is_tried_again_with_another_seed_and_a_patched_prompt(mug):
     first = mug.one()
     mug.make(first, BAD)
     second = mug.one()
@@ -84,12 +84,12 @@ def test_attempts_end_at_the_most_that_are_allowed(mug):
 def test_a_later_attempt_that_is_good_is_what_is_released(mug):
     mug.make(mug.one(), BAD)
     mug.make(mug.one())
-    assert (mug.one().stage, mug.one().attempt) == (Stage.FINISH, 1)
+    assert (mug.one().stage, mug.one().attempt) == (Stage.POSTPROCESS, 1)
 
 
-def test_an_undecodable_picture_is_rejected_whatever_else_would_be_measured(mug):
-    held = mug.make(mug.one())
-    mug.measures[held.digest] = {"file@1": {"undecodable": "it is cut off"}}
+def test_an_undecodable_image_is_rejected_whatever_else_would_be_measured(mug):
+    stored = mug.make(mug.one())
+    mug.measures[stored.digest] = {"file@1": {"undecodable": "it is cut off"}}
     assert mug.one().why == "attempt 2: file.undecodable"
 
 
@@ -116,7 +116,7 @@ def test_a_call_without_an_answer_is_held_where_the_user_says_so(mug):
     assert mug.one().stage is Stage.HELD
 
 
-def test_a_lost_picture_says_that_it_is_missing_from_the_store(mug):
+def test_a_lost_image_says_that_it_is_missing_from_the_store(mug):
     mug.journal.keys[mug.one().key] = KeyHistory(calls=1, last=Outcome.MADE, was_made=True)
     assert mug.one().why == "missing from the store"
     mug.damaged.add(mug.one().key)
@@ -125,82 +125,82 @@ def test_a_lost_picture_says_that_it_is_missing_from_the_store(mug):
 
 def test_what_cannot_be_finished_is_rejected_with_its_reason(mug):
     mug.make(mug.one())
-    mug.unfinishable[mug.one().finish_key] = Failure("postprocess", "narrower than the crop")
+    mug.unfinishable[mug.one().output_key] = ItemFailure("postprocess", "narrower than the crop")
     assert [str(reason) for reason in mug.one().reasons] == ["postprocess: narrower than the crop"]
     assert mug.one().stage is Stage.REJECTED
 
 
 def test_of_near_duplicates_the_name_that_sorts_first_stays():
     world = World("b", "a")
-    for state in world.settle():
+    for state in world.resolve():
         world.make(state, phash="00000000000000ff")
-    b, a = world.settle()
-    assert (a.stage, b.stage, b.attempt) == (Stage.FINISH, Stage.GENERATE, 1)
-    assert str(b.past[0].reasons[0]) == "near_duplicate: nearly the same picture as a"
+    b, a = world.resolve()
+    assert (a.stage, b.stage, b.attempt) == (Stage.POSTPROCESS, Stage.GENERATE, 1)
+    assert str(b.past[0].reasons[0]) == "near_duplicate: nearly the same image as a"
 
 
 def test_of_near_duplicates_the_earlier_attempt_stays():
     world = World("b", "a")
-    b, a = world.settle()
+    b, a = world.resolve()
     world.make(b, phash="00000000000000ff")
     world.make(a, BAD)
-    world.make(world.settle()[1], phash="00000000000000fe")
-    b, a = world.settle()
-    assert (b.stage, b.attempt) == (Stage.FINISH, 0)
+    world.make(world.resolve()[1], phash="00000000000000fe")
+    b, a = world.resolve()
+    assert (b.stage, b.attempt) == (Stage.POSTPROCESS, 0)
     assert (a.stage, a.attempt) == (Stage.GENERATE, 2)
 
 
 def test_the_same_shape_in_another_color_is_no_near_duplicate():
     world = World("b", "a")
-    for state, color in zip(world.settle(), ("80", "a0"), strict=True):
+    for state, color in zip(world.resolve(), ("80", "a0"), strict=True):
         world.make(state, phash="00000000000000ff", color=color)
-    assert [state.stage for state in world.settle()] == [Stage.FINISH, Stage.FINISH]
+    assert [state.stage for state in world.resolve()] == [Stage.POSTPROCESS, Stage.POSTPROCESS]
 
 
-def test_a_picture_that_repeats_an_earlier_release_is_rejected_with_its_name_unless_a_person_approved_it(mug):
+def test_an_image_that_repeats_an_earlier_release_is_rejected_with_its_name_unless_a_person_approved_it(mug):
     mug.make(mug.one(), phash="00000000000000ff")
-    earlier = Shown(name="cup", key="c" * 64, model="preview-1", hash="00000000000000fe", colors="80" * 27)
-    mug.policy = replace(mug.policy, earlier=EarlierPictures([earlier], ["spring.parquet"]))
+    earlier = ComparedImage(name="cup", key="c" * 64, model="preview-1", hash="00000000000000fe", colors="80" * 27)
+    mug.policy = replace(mug.policy, earlier=EarlierImages([earlier], ["spring.parquet"]))
     state = mug.one()
     assert (state.why, state.attempt) == ("attempt 2: near_duplicate", 1)
-    assert str(state.past[0].reasons[0]) == "near_duplicate: nearly the same picture as cup of spring.parquet"
+    assert str(state.past[0].reasons[0]) == "near_duplicate: nearly the same image as cup of spring.parquet"
     mug.reviews[state.past[0].key] = Review("approve", "", "kim", "2026-11-01")
-    assert (mug.one().stage, mug.one().attempt) == (Stage.FINISH, 0)
+    assert (mug.one().stage, mug.one().attempt) == (Stage.POSTPROCESS, 0)
 
 
-def test_what_repeats_an_earlier_release_takes_no_other_picture_of_this_one_along():
+def test_what_repeats_an_earlier_release_takes_no_other_image_of_this_one_along():
     world = World("a", "b")
-    for state, shown in zip(world.settle(), ("00000000000000ff", "00000000000000f0"), strict=True):
+    for state, shown in zip(world.resolve(), ("00000000000000ff", "00000000000000f0"), strict=True):
         world.make(state, phash=shown)
-    earlier = Shown(name="cup", key="c" * 64, model="preview-1", hash="0000000000000fff", colors="80" * 27)
-    world.policy = replace(world.policy, earlier=EarlierPictures([earlier], ["spring.parquet"]))
-    a, b = world.settle()
-    assert (a.attempt, b.attempt, b.stage) == (1, 0, Stage.FINISH)
+    earlier = ComparedImage(name="cup", key="c" * 64, model="preview-1", hash="0000000000000fff", colors="80" * 27)
+    world.policy = replace(world.policy, earlier=EarlierImages([earlier], ["spring.parquet"]))
+    a, b = world.resolve()
+    assert (a.attempt, b.attempt, b.stage) == (1, 0, Stage.POSTPROCESS)
 
 
 def test_near_duplicates_are_let_be_where_the_campaign_says_so():
     world = World("b", "a")
-    for state in world.settle():
+    for state in world.resolve():
         world.make(state, phash="00000000000000ff")
     world.policy = replace(world.policy, duplicates=None)
-    assert [state.stage for state in world.settle()] == [Stage.FINISH, Stage.FINISH]
+    assert [state.stage for state in world.resolve()] == [Stage.POSTPROCESS, Stage.POSTPROCESS]
 
 
-@pytest.mark.parametrize(("compares", "stages"), [(True, ["finish"] * 2), (False, ["finish", "generate"])])
-def test_models_that_are_compared_may_give_nearly_the_same_picture(compares, stages):
+@pytest.mark.parametrize(("compares", "stages"), [(True, ["postprocess"] * 2), (False, ["postprocess", "generate"])])
+def test_models_that_are_compared_may_give_nearly_the_same_image(compares, stages):
     world = World("a", "b")
     world.requests = [replace(request, model=f"model of {request.name}") for request in world.requests]
     world.policy = replace(world.policy, compares_models=compares)
-    for state in world.settle():
+    for state in world.resolve():
         world.make(state, phash="00000000000000ff")
-    assert [state.stage.value for state in world.settle()] == stages
+    assert [state.stage.value for state in world.resolve()] == stages
 
 
 def test_a_person_overrules_the_machine_both_ways(mug):
     key = mug.one().key
     mug.make(mug.one(), BAD)
     mug.reviews[key] = Review("approve", "meant to be dark", "kim", "2026-11-01")
-    assert (mug.one().stage, mug.one().attempt) == (Stage.FINISH, 0)
+    assert (mug.one().stage, mug.one().attempt) == (Stage.POSTPROCESS, 0)
     mug.make(mug.one(), GOOD)
     mug.reviews[key] = Review("reject", "wrong handle", "kim", "2026-11-01")
     assert mug.one().why == "attempt 2: review"
@@ -272,13 +272,13 @@ def test_an_earlier_attempt_can_be_approved(mug):
     mug.make(first, BAD)
     mug.make(mug.one(), BAD)
     mug.reviews[first.key] = Review("approve", "", "kim", "")
-    assert (mug.one().stage, mug.one().attempt) == (Stage.FINISH, 0)
+    assert (mug.one().stage, mug.one().attempt) == (Stage.POSTPROCESS, 0)
 
 
 def test_nobody_can_approve_what_cannot_be_decoded_but_ask_for_another_one(mug):
-    held = mug.make(mug.one())
+    stored = mug.make(mug.one())
     key = mug.one().key
-    mug.measures[held.digest] = {"file@1": {"undecodable": "it is cut off"}}
+    mug.measures[stored.digest] = {"file@1": {"undecodable": "it is cut off"}}
     mug.reviews[key] = Review("approve", "", "kim", "")
     assert mug.one().why == "attempt 2: file.undecodable"
     mug.reviews[key] = again()
@@ -295,19 +295,19 @@ def test_a_decision_about_one_prompt_says_nothing_about_the_next(mug):
 
 def test_the_order_of_requests_changes_nothing():
     world = World("a", "b", "c")
-    for state in world.settle():
+    for state in world.resolve():
         world.make(state, BAD if state.request.name == "b" else GOOD)
-    before = {state.request.name: (state.stage, state.key, state.attempt) for state in world.settle()}
+    before = {state.request.name: (state.stage, state.key, state.attempt) for state in world.resolve()}
     world.requests.reverse()
-    assert {state.request.name: (state.stage, state.key, state.attempt) for state in world.settle()} == before
+    assert {state.request.name: (state.stage, state.key, state.attempt) for state in world.resolve()} == before
 
 
-def test_a_picture_that_the_hash_failed_on_waits_for_a_person_and_is_no_duplicate():
+def test_an_image_that_the_hash_failed_on_waits_for_a_person_and_is_no_duplicate():
     world = World("cup", "mug")
-    for state in world.settle():
+    for state in world.resolve():
         world.make(state)
         world.measures[world.raw[state.key].digest]["phash@1"] = {"failed": "odd"}
-    states = world.settle()
+    states = world.resolve()
     assert [state.stage for state in states] == [Stage.REVIEW] * 2
     world.reviews = {state.key: Review("approve", "", "ann", "now") for state in states}
-    assert [state.stage for state in world.settle()] == [Stage.FINISH] * 2
+    assert [state.stage for state in world.resolve()] == [Stage.POSTPROCESS] * 2

@@ -202,6 +202,6 @@ def test_a_row_that_cannot_be_understood_is_told_and_stops_every_writer(log, pat
 
 def test_decisions_are_a_mapping_of_what_holds():
     undo = Review("undo", "", "kim", "")
-    held = Decisions([(MUG, APPROVE), (VASE, REJECT), (VASE, undo), (LAMP, undo)])
-    assert dict(held) == {MUG: APPROVE}
-    assert VASE not in held
+    stored = Decisions([(MUG, APPROVE), (VASE, REJECT), (VASE, undo), (LAMP, undo)])
+    assert dict(stored) == {MUG: APPROVE}
+    assert VASE not in stored

@@ -1,10 +1,10 @@
 """What a plan's file and a rule's parameter hand on is what the campaign says, no more and no less."""
 
 from imagemake.config.campaign import load_campaign
-from imagemake.config.job_settings import Sections, sections_json
+from imagemake.config.job_settings import JobSettings, job_settings_json
 from imagemake.config.models import load_models
 from imagemake.plan.requests.catalog import Row
-from imagemake.plan.target import Order
+from imagemake.plan.target import Target
 
 CAMPAIGN = load_campaign(
     {
@@ -20,21 +20,21 @@ CAMPAIGN = load_campaign(
 
 
 def test_a_plans_file_gives_the_same_order_back(tmp_path):
-    order = Order(CAMPAIGN, [Row(2, {"product": "mug"})], "all", "2026-11-23T00:00:00.000Z", ("generate-0",))
+    target = Target(CAMPAIGN, [Row(2, {"product": "mug"})], "all", "2026-11-23T00:00:00.000Z", ("generate-0",))
     path = tmp_path / "plan.json"
-    path.write_bytes(order.to_json())
-    assert Order.read(path) == order
+    path.write_bytes(target.to_json())
+    assert Target.read(path) == target
 
 
 def test_a_fact_about_a_model_that_was_not_given_stays_known_in_the_jobs():
-    sections = Sections.model_validate_json(sections_json(CAMPAIGN, "models", "limits"))
-    facts = load_models(sections.models).get("openai", "gpt-image-2").facts
+    job_settings = JobSettings.model_validate_json(job_settings_json(CAMPAIGN, "models", "limits"))
+    facts = load_models(job_settings.models).get("openai", "gpt-image-2").facts
     assert facts.size_rule.least_edge_px == 16
     assert facts.prices is not None
 
 
 def test_sections_give_the_jobs_the_same_settings():
-    sections = Sections.model_validate_json(sections_json(CAMPAIGN, "validation", "postprocess", "model"))
-    assert sections.validation == CAMPAIGN.validation
-    assert sections.postprocess == CAMPAIGN.postprocess
-    assert sections.model == CAMPAIGN.model
+    job_settings = JobSettings.model_validate_json(job_settings_json(CAMPAIGN, "validation", "postprocess", "model"))
+    assert job_settings.validation == CAMPAIGN.validation
+    assert job_settings.postprocess == CAMPAIGN.postprocess
+    assert job_settings.model == CAMPAIGN.model

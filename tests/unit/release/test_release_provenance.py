@@ -15,7 +15,7 @@ from imagemake.images.metadata.xmp import MOST_PACKET_BYTES, with_packet, withou
 from imagemake.plan.requests.request import Request
 from imagemake.plan.reviews import Review
 from imagemake.plan.state import Stage, State
-from imagemake.release.output_file import Wanted
+from imagemake.release.output_file import ReleaseFile
 from imagemake.release.place import Placing, ReleasedBefore, is_as_released
 from imagemake.release.provenance import Provenance, properties_in, provenance_of, source_type_of
 from imagemake.stages.postprocess.encode import encode
@@ -128,8 +128,8 @@ def test_a_strangers_packet_that_is_none_is_refused(packet):
 def state(tmp_path):
     recipe = Recipe("openai", "gpt-image-2", "a mug", 7)
     made = State(Request("mug", recipe, 2, {}, 1), recipe, recipe.key(), stage=Stage.DONE)
-    shelf = Store(tmp_path / "store").finished
-    made.finished = shelf.put("c" * 64, BARE, durable=False, extension="jpg")
+    content_store = Store(tmp_path / "store").finished
+    made.finished = content_store.put("c" * 64, BARE, durable=False, extension="jpg")
     return made
 
 
@@ -138,7 +138,7 @@ def place(tmp_path, state):
     def placed(at=AT, **metadata):
         memory = ReleasedBefore(tmp_path / "work.json")
         placing = Placing(Store(tmp_path / "store").finished, Metadata(**metadata), memory)
-        released = placing.place(Wanted(state), tmp_path / "mug.jpg", at)
+        released = placing.place(ReleaseFile(state), tmp_path / "mug.jpg", at)
         memory.save()
         return released
 
@@ -160,7 +160,7 @@ def test_a_released_file_is_the_stores_with_its_packet(place, state, tmp_path):
 
 
 @pytest.mark.parametrize("forget", [False, True])
-def test_an_unchanged_picture_is_not_written_again(place, tmp_path, forget):
+def test_an_unchanged_image_is_not_written_again(place, tmp_path, forget):
     first = place()
     before = look_of(tmp_path / "mug.jpg")
     if forget:
@@ -201,7 +201,7 @@ def test_without_xmp_the_file_is_a_link_and_turning_it_on_leaves_the_store_alone
     assert (tmp_path / "mug.jpg").samefile(source)
 
 
-def test_a_damaged_picture_of_the_store_is_found_before_it_is_released(place, state, tmp_path):
+def test_a_damaged_image_of_the_store_is_found_before_it_is_released(place, state, tmp_path):
     source = Store(tmp_path / "store").finished.path(state.finished)
     source.chmod(0o644)
     source.write_bytes(BARE[:-3])
@@ -219,11 +219,11 @@ def test_a_file_that_can_hold_no_xmp_is_released_as_it_is(place, state, tmp_path
 def test_whether_a_file_is_right_is_known_without_the_journal(place, state, tmp_path):
     path, metadata = tmp_path / "mug.jpg", Metadata()
     place()
-    assert is_as_released(path, Wanted(state), metadata)
-    assert not is_as_released(path, Wanted(state), Metadata(xmp=False))
-    assert not is_as_released(path, Wanted(state), Metadata(prompt="embed"))
+    assert is_as_released(path, ReleaseFile(state), metadata)
+    assert not is_as_released(path, ReleaseFile(state), Metadata(xmp=False))
+    assert not is_as_released(path, ReleaseFile(state), Metadata(prompt="embed"))
     other = replace(provenance_of(state, metadata, AT), seed=8)
     path.write_bytes(with_packet(BARE, other.packet()))
-    assert not is_as_released(path, Wanted(state), metadata)
+    assert not is_as_released(path, ReleaseFile(state), metadata)
     path.write_bytes(BARE)
-    assert not is_as_released(path, Wanted(state), metadata)
+    assert not is_as_released(path, ReleaseFile(state), metadata)

@@ -18,7 +18,7 @@ from imagemake.review.security import MOST_BODY_BYTES, MOST_FIELDS, Access
 PORT = 8765
 HOME = f"http://127.0.0.1:{PORT}"
 HOSTILE = "<script>alert(1)</script>"
-PICTURES = {
+IMAGES = {
     ("mug", "red"): DOUBTFUL,
     ("mug", "teal"): DOUBTFUL,
     ("vase", "red"): GOOD,
@@ -31,7 +31,7 @@ class Visitor:
     """A browser without JavaScript."""
 
     def __init__(self, folder, access=None, **project):
-        self.project = ReviewProject(folder, {**PICTURES, **project.pop("more", {})}, **project)
+        self.project = ReviewProject(folder, {**IMAGES, **project.pop("more", {})}, **project)
         self.access = access or Access.at("127.0.0.1", PORT)
         self.keys = self.project.keys
         self.start()
@@ -55,9 +55,9 @@ class Visitor:
         return [html.unescape(name) for name in re.findall(r'<span class="name" dir="auto">(.*?)</span>', page)]
 
     def decisions(self):
-        held = read_reviews(self.project.folder / "config/reviews.csv")
+        stored = read_reviews(self.project.folder / "config/reviews.csv")
         names = {key: name for name, key in self.keys.items()}
-        return {names[key]: review.decision for key, review in held.items()}
+        return {names[key]: review.decision for key, review in stored.items()}
 
 
 @pytest.fixture
@@ -96,20 +96,20 @@ def test_a_long_list_comes_in_pages(tmp_path):
     assert [len(many.names(f"page={page}")) for page in (1, 2, 3, 9)] == [60, 60, 12, 12]
 
 
-def test_a_picture_is_shown_whole_with_prompt_measures_and_the_next_one(visitor):
+def test_an_image_is_shown_whole_with_prompt_measures_and_the_next_one(visitor):
     key = visitor.keys["mug_red"]
-    page = visitor.get(f"/picture/{key}?tab=review").text
-    source = re.search(r'<img id="picture" src="([^"]+)"', page)[1]
+    page = visitor.get(f"/image/{key}?tab=review").text
+    source = re.search(r'<img id="image" src="([^"]+)"', page)[1]
     assert "Photo of mug, red." in page
     assert "review below 0.5; reject below 0.1" in page
-    assert f'data-next="/picture/{visitor.keys["mug_teal"]}?tab=review"' in page
+    assert f'data-next="/image/{visitor.keys["mug_teal"]}?tab=review"' in page
     assert 'width="64" height="48"' in page
-    picture = visitor.get(source)
-    assert picture.content == visitor.desk.store.raw.path(visitor.desk.store.raw.find(key)).read_bytes()
-    assert picture.headers["content-type"] == "image/png"
-    assert picture.headers["x-content-type-options"] == "nosniff"
-    assert "immutable" in picture.headers["cache-control"]
-    assert "sandbox" in picture.headers["content-security-policy"]
+    image = visitor.get(source)
+    assert image.content == visitor.desk.store.raw.path(visitor.desk.store.raw.find(key)).read_bytes()
+    assert image.headers["content-type"] == "image/png"
+    assert image.headers["x-content-type-options"] == "nosniff"
+    assert "immutable" in image.headers["cache-control"]
+    assert "sandbox" in image.headers["content-security-policy"]
 
 
 def test_a_thumbnail_is_made_once_and_kept_in_the_cache_of_the_contact_sheet(visitor):
@@ -120,18 +120,18 @@ def test_a_thumbnail_is_made_once_and_kept_in_the_cache_of_the_contact_sheet(vis
     assert cached.read_bytes() == first.content == visitor.get(source).content
 
 
-def test_earlier_attempts_and_near_duplicates_are_beside_the_picture(tmp_path):
+def test_earlier_attempts_and_near_duplicates_are_beside_the_image(tmp_path):
     folder = tmp_path / "p"
     visitor = Visitor(folder, attempts={"most": 2})
     item = visitor.desk.view().queue.find(visitor.keys["lamp_red"])
     assert (item.state.attempt, item.tab) == (1, "pending")
     from imagemake.store.items import write_table
 
-    second = visitor.project.picture("lamp_red", item.state.recipe, DOUBTFUL, phash="00000000000000ff")
+    second = visitor.project.image("lamp_red", item.state.recipe, DOUBTFUL, phash="00000000000000ff")
     vase = visitor.desk.view().queue.find(visitor.keys["vase_red"]).state
-    third = visitor.project.picture("vase_red", vase.recipe, GOOD, phash="00000000000000fe")
+    third = visitor.project.image("vase_red", vase.recipe, GOOD, phash="00000000000000fe")
     write_table(folder / "work/validated/test2.jsonl", [second, third])
-    page = visitor.get(f"/picture/{second.key}").text
+    page = visitor.get(f"/image/{second.key}").text
     assert "tone.contrast: 0.01, at least 0.1" in html.unescape(page)
     assert "Approve this one" in page
     assert re.search(r"Nearly the same</strong><span[^>]*>vase_red<", page)
@@ -143,7 +143,7 @@ def test_what_a_run_made_meanwhile_is_there_without_a_restart(visitor):
     from imagemake.store.items import write_table
 
     state = visitor.desk.view().queue.find(visitor.keys["lamp_teal"]).state
-    item = visitor.project.picture("lamp_teal", state.recipe, DOUBTFUL)
+    item = visitor.project.image("lamp_teal", state.recipe, DOUBTFUL)
     write_table(visitor.project.folder / "work/validated/later.jsonl", [item])
     assert visitor.names() == ["mug_red", "mug_teal", "lamp_teal"]
 
@@ -163,20 +163,20 @@ def test_text_from_catalog_notes_and_reviewers_is_escaped(tmp_path):
     name = next(name for name in visitor.keys if "script" in name)
     visitor.decide(name, "note", note=f'"{HOSTILE}')
     visitor.post("/reviewer", reviewer=HOSTILE)
-    for page in ("/", f"/picture/{visitor.keys[name]}", "/?q=%22%3Cscript%3E", "/nowhere"):
+    for page in ("/", f"/image/{visitor.keys[name]}", "/?q=%22%3Cscript%3E", "/nowhere"):
         text = visitor.get(page).text
         assert HOSTILE not in text
         assert re.findall(r"<script[^>]*>", text) == re.findall(r'<script src="/static/review.js\?\w+" defer>', text)
-    assert html.escape(HOSTILE) in visitor.get(f"/picture/{visitor.keys[name]}").text
+    assert html.escape(HOSTILE) in visitor.get(f"/image/{visitor.keys[name]}").text
 
 
 # ---------------------------------------------------------------- what is decided
 
 
-def test_a_form_decides_and_leads_to_the_next_picture(visitor):
+def test_a_form_decides_and_leads_to_the_next_image(visitor):
     answer = visitor.decide("mug_red", "approve", note="fine", tab="review")
     assert answer.status_code == 303
-    assert answer.headers["location"] == f"/picture/{visitor.keys['mug_teal']}?tab=review"
+    assert answer.headers["location"] == f"/image/{visitor.keys['mug_teal']}?tab=review"
     assert visitor.decisions() == {"mug_red": "approve"}
     assert visitor.names() == ["mug_teal"]
     assert visitor.names("tab=decided") == ["mug_red"]
@@ -190,14 +190,14 @@ def test_a_script_gets_the_same_as_data(visitor):
     assert answer == {
         "said": "Rejected: mug_red",
         "left": 1,
-        "next": f"/picture/{visitor.keys['mug_teal']}?tab=review",
+        "next": f"/image/{visitor.keys['mug_teal']}?tab=review",
     }
 
 
 def test_undo_goes_back_step_by_step_also_past_a_restart(visitor):
     visitor.decide("mug_red", "approve")
     visitor.decide("mug_teal", "reject")
-    assert visitor.post("/undo").headers["location"].startswith(f"/picture/{visitor.keys['mug_teal']}")
+    assert visitor.post("/undo").headers["location"].startswith(f"/image/{visitor.keys['mug_teal']}")
     visitor.start()
     assert visitor.names("tab=accepted") == ["mug_red", "vase_red"]
     visitor.post("/undo")
@@ -208,9 +208,9 @@ def test_undo_goes_back_step_by_step_also_past_a_restart(visitor):
 def test_a_prompt_that_was_sent_back_as_it_was_is_no_edit(visitor):
     visitor.decide("mug_red", "regenerate", prompt="Photo of mug, red.\r\n", patch=" Brighter. ")
     visitor.decide("mug_teal", "regenerate", prompt="Photo of a mug")
-    held = read_reviews(visitor.project.folder / "config/reviews.csv")
-    assert (held[visitor.keys["mug_red"]].patch, held[visitor.keys["mug_red"]].prompt) == ("Brighter.", "")
-    assert held[visitor.keys["mug_teal"]].prompt == "Photo of a mug"
+    stored = read_reviews(visitor.project.folder / "config/reviews.csv")
+    assert (stored[visitor.keys["mug_red"]].patch, stored[visitor.keys["mug_red"]].prompt) == ("Brighter.", "")
+    assert stored[visitor.keys["mug_teal"]].prompt == "Photo of a mug"
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_a_prompt_that_was_sent_back_as_it_was_is_no_edit(visitor):
         ("mug_red", "reject", {"note": "x" * 2001}, "at most 2,000"),
         ("mug_red", "regenerate", {"prompt": "x" * 32001}, "at most 32,000"),
         ("mug_red", "delete", {}, "is no decision"),
-        ("lamp_teal", "approve", {}, "no picture of it"),
+        ("lamp_teal", "approve", {}, "no image of it"),
         ("mug_red", "reject", {"key": "d" * 64}, "can only be approved"),
     ],
 )
@@ -253,7 +253,7 @@ def test_a_reviewer_says_who_they_are(visitor):
 
 def test_many_are_decided_after_a_question_that_counts_them(visitor):
     asked = visitor.post("/bulk", tab="all", which="all", decision="reject", note="all wrong", value="color=red")
-    assert "Reject 3 pictures?" in asked.text
+    assert "Reject 3 images?" in asked.text
     assert visitor.project.reviews() == ""
     confirmed = re.search(r'name="confirmed" value="(\w+)"', asked.text)[1]
     fields = {"tab": "all", "which": "all", "decision": "reject", "note": "all wrong", "value": "color=red"}
@@ -269,20 +269,20 @@ def test_a_list_that_has_changed_since_the_question_is_asked_for_again(visitor):
     visitor.decide("mug_red", "reject")
     again = visitor.post("/bulk", **fields, confirmed=confirmed)
     assert "The list has changed" in again.text
-    assert "Approve 1 picture?" in again.text
+    assert "Approve 1 image?" in again.text
     assert visitor.decisions() == {"mug_red": "reject"}
 
 
 def test_of_many_those_that_cannot_be_decided_are_left_out_and_counted(visitor):
     asked = visitor.post("/bulk", which="all", tab="all", decision="approve")
-    assert "Approve 4 pictures?" in asked.text
-    assert "1 left out: There is no picture of it." in asked.text
+    assert "Approve 4 images?" in asked.text
+    assert "1 left out: There is no image of it." in asked.text
     assert visitor.post("/bulk", which="selected", decision="approve").status_code == 400
 
 
-def test_selected_pictures_alone_are_decided(visitor):
+def test_selected_images_alone_are_decided(visitor):
     asked = visitor.post("/bulk", which="selected", decision="approve", keys=[visitor.keys["vase_red"], "f" * 64])
-    assert "Approve 1 picture?" in asked.text
+    assert "Approve 1 image?" in asked.text
 
 
 # ---------------------------------------------------------------- what is refused
@@ -336,8 +336,8 @@ def test_other_addresses_than_this_machine_ask_for_the_token_and_then_remember_i
     access = Access.at("0.0.0.0", PORT)
     visitor = Visitor(tmp_path / "p", access)
     key = visitor.keys["mug_red"]
-    held = visitor.desk.store.raw.find(key)
-    for path in ("/", f"/picture/{key}", f"/pictures/{key}/{held.digest}", "/static/review.js", "/?token=wrong"):
+    stored = visitor.desk.store.raw.find(key)
+    for path in ("/", f"/image/{key}", f"/images/{key}/{stored.digest}", "/static/review.js", "/?token=wrong"):
         assert visitor.get(path).status_code == 401
     assert visitor.decide("mug_red", "approve").status_code == 401
     welcome = visitor.get(f"/?token={access.token}")
@@ -360,24 +360,24 @@ def test_this_machine_alone_asks_for_no_token_unless_it_is_told_to():
 @pytest.mark.parametrize(
     "path",
     [
-        "/pictures/../../config/config.yaml/x",
-        "/pictures/%2e%2e%2f%2e%2e%2fconfig/config.yaml",
-        "/pictures/{key}/" + "0" * 64,
-        "/pictures/{key}/%2e%2e",
+        "/images/../../config/config.yaml/x",
+        "/images/%2e%2e%2f%2e%2e%2fconfig/config.yaml",
+        "/images/{key}/" + "0" * 64,
+        "/images/{key}/%2e%2e",
         "/thumbnails/{key}/" + "0" * 64,
         "/static/..%2fpages.py",
         "/static/pages.py",
-        "/picture/../../etc/passwd",
+        "/image/../../etc/passwd",
     ],
 )
-def test_nothing_but_pictures_of_the_store_and_our_own_files_is_served(visitor, path):
+def test_nothing_but_images_of_the_store_and_our_own_files_is_served(visitor, path):
     assert visitor.get(path.format(key=visitor.keys["mug_red"])).status_code == 404
 
 
-def test_a_file_that_is_no_picture_is_never_served(visitor):
-    held = visitor.desk.store.raw.put("e" * 64, b"<svg onload=alert(1)>", durable=False)
-    assert visitor.get(f"/pictures/{held.key}/{held.digest}").status_code == 404
-    assert visitor.get(f"/thumbnails/{held.key}/{held.digest}").status_code == 404
+def test_a_file_that_is_no_image_is_never_served(visitor):
+    stored = visitor.desk.store.raw.put("e" * 64, b"<svg onload=alert(1)>", durable=False)
+    assert visitor.get(f"/images/{stored.key}/{stored.digest}").status_code == 404
+    assert visitor.get(f"/thumbnails/{stored.key}/{stored.digest}").status_code == 404
 
 
 def test_a_body_that_no_form_has_is_refused(visitor):
@@ -426,6 +426,6 @@ def test_no_page_allows_script_or_frames_from_elsewhere(visitor):
 
 
 def test_our_pages_hold_no_inline_script_or_style(visitor):
-    for path in ("/", f"/picture/{visitor.keys['mug_red']}"):
+    for path in ("/", f"/image/{visitor.keys['mug_red']}"):
         text = visitor.get(path).text
         assert not re.search(r"\son\w+=|\sstyle=|<style|javascript:", text)

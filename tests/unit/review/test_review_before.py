@@ -1,4 +1,4 @@
-"""`imagemake review` shows the earlier picture that one is nearly the same as, and no other file of the machine."""
+"""`imagemake review` shows the earlier image that one is nearly the same as, and no other file of the machine."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 class Earlier:
-    """A project with an earlier release in which one picture is nearly that of `mug_red`."""
+    """A project with an earlier release in which one image is nearly that of `mug_red`."""
 
     def __init__(self, folder):
         near = {"near_duplicates": {"earlier": ["releases/*/manifest.parquet"]}}
         self.project = ReviewProject(folder, {("mug", "red"): DOUBTFUL, ("vase", "red"): BAD}, validation=near)
         self.spring = folder / "releases" / "spring"
         (self.spring / "images").mkdir(parents=True)
-        self.picture = self.spring / "images" / "cup.png"
-        Image.new("RGB", (40, 30), "red").save(self.picture)
+        self.image = self.spring / "images" / "cup.png"
+        Image.new("RGB", (40, 30), "red").save(self.image)
         self.hash = (
             hashlib.sha256(self.project.keys["mug_red"].encode()).digest()[:8].hex()
         )  # as `ReviewProject` has it
 
     def write(self, name="cup", file="images/cup.png", digest=None, **entry):
         measures = {"phash.hash": self.hash, "phash.colors": "80" * 27}
-        digest = digest or hashlib.sha256(self.picture.read_bytes()).hexdigest()
+        digest = digest or hashlib.sha256(self.image.read_bytes()).hexdigest()
         entry = {"verdict": "accepted", "measures": measures, "file": file, "digest": digest, **entry}
         write_manifest([an_entry(name, **entry)], self.spring / "manifest.csv", self.spring / "manifest.parquet")
 
@@ -49,7 +49,7 @@ class Earlier:
         return self
 
     def page(self, name="mug_red"):
-        return self.client.get(f"/picture/{self.project.keys[name]}?tab=all").text
+        return self.client.get(f"/image/{self.project.keys[name]}?tab=all").text
 
     def sources(self):
         return re.findall(r'<img src="(/earlier/[^"]+)"', self.page())
@@ -63,20 +63,20 @@ def earlier(tmp_path, monkeypatch):
     return made
 
 
-def test_the_picture_of_the_earlier_release_is_beside_the_one_that_is_nearly_the_same(earlier):
+def test_the_image_of_the_earlier_release_is_beside_the_one_that_is_nearly_the_same(earlier):
     earlier.write()
     (source,) = earlier.open().sources()
     page = html.unescape(earlier.page())
     assert "Nearly the same, released before" in page
     assert "of <bdi>releases/spring/manifest.parquet</bdi>" in page
     answer = earlier.client.get(source)
-    assert answer.content == earlier.picture.read_bytes()
+    assert answer.content == earlier.image.read_bytes()
     assert answer.headers["content-type"] == "image/png"
     assert "sandbox" in answer.headers["content-security-policy"]
     assert "released before" not in earlier.page("vase_red")
 
 
-def test_the_same_request_or_key_is_not_shown_as_another_picture(earlier):
+def test_the_same_request_or_key_is_not_shown_as_another_image(earlier):
     earlier.write(name="mug_red")
     assert earlier.open().sources() == []
     earlier.write(key=earlier.project.keys["mug_red"])
@@ -98,21 +98,21 @@ def outside(earlier):
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda e: e.picture.unlink(), "its file is not beside its manifest"),
-        (lambda e: e.picture.write_bytes(b"\x89PNG other"), "its file was changed since it was released"),
+        (lambda e: e.image.unlink(), "its file is not beside its manifest"),
+        (lambda e: e.image.write_bytes(b"\x89PNG other"), "its file was changed since it was released"),
         (lambda e: e.write(file=None), "its manifest names no file"),
         (lambda e: e.write(digest="nonsense"), "its manifest names no file"),
         (lambda e: e.write(file=str(outside(e)[0]), digest=outside(e)[1]), "not in the folder images beside it"),
         (lambda e: e.write(file="../../../secret.png", digest=outside(e)[1]), "not in the folder images beside it"),
         (lambda e: e.write(file="images/..", digest=outside(e)[1]), "not in the folder images beside it"),
         (lambda e: e.write(file="images\\cup.png"), "not in the folder images beside it"),
-        (lambda e: (link(e.picture, outside(e)[0]), e.write()), "a link that leads out of its release"),
-        (lambda e: (e.picture.unlink(), os.mkfifo(e.picture)), "its file is no picture"),
-        (lambda e: (e.picture.write_text(HOSTILE), e.write()), "its file is no picture"),
+        (lambda e: (link(e.image, outside(e)[0]), e.write()), "a link that leads out of its release"),
+        (lambda e: (e.image.unlink(), os.mkfifo(e.image)), "its file is no image"),
+        (lambda e: (e.image.write_text(HOSTILE), e.write()), "its file is no image"),
         (lambda e: e.write(file=f"images/{'x' * 5000}"), "its file is not beside its manifest"),
     ],
 )
-def test_what_is_not_that_very_picture_in_its_own_folder_is_told_and_not_served(earlier, change, why):
+def test_what_is_not_that_very_image_in_its_own_folder_is_told_and_not_served(earlier, change, why):
     earlier.write()
     change(earlier)
     earlier.open()
@@ -122,9 +122,9 @@ def test_what_is_not_that_very_picture_in_its_own_folder_is_told_and_not_served(
     assert why in page
 
 
-def test_a_folder_of_pictures_that_is_a_link_out_of_the_release_is_not_followed(earlier):
+def test_a_folder_of_images_that_is_a_link_out_of_the_release_is_not_followed(earlier):
     secret, digest = outside(earlier)
-    earlier.picture.unlink()
+    earlier.image.unlink()
     (earlier.spring / "images").rmdir()
     (earlier.spring / "images").symlink_to(secret.parent)
     earlier.write(file="images/secret.png", digest=digest)
@@ -134,10 +134,10 @@ def test_a_folder_of_pictures_that_is_a_link_out_of_the_release_is_not_followed(
 
 
 @pytest.mark.parametrize("place", ["1", "-1", "0" * 5000, "x", "..%2f..", "٣"])
-def test_an_address_that_leads_to_no_earlier_picture_is_not_found(earlier, place):
+def test_an_address_that_leads_to_no_earlier_image_is_not_found(earlier, place):
     earlier.write()
     earlier.open()
-    digest = hashlib.sha256(earlier.picture.read_bytes()).hexdigest()
+    digest = hashlib.sha256(earlier.image.read_bytes()).hexdigest()
     assert earlier.client.get(f"/earlier/0/{digest}").status_code == 200
     assert earlier.client.get(f"/earlier/{place}/{digest}").status_code in (404, 400)
     assert earlier.client.get(f"/earlier/0/{'0' * 64}").status_code == 404

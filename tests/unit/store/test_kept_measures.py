@@ -6,12 +6,12 @@ import orjson
 import pytest
 
 from imagemake.plan.inventory import Inventory
-from imagemake.store.items import Failure
+from imagemake.store.items import ItemFailure
 from imagemake.store.kept_measures import keep_measures
-from imagemake.store.store import Held, Store
+from imagemake.store.store import Store, StoredFile
 
 ONE, TWO, KEY = "1" * 64, "2" * 64, "f" * 64
-TOO_SMALL = Failure("postprocess", "too small")
+TOO_SMALL = ItemFailure("postprocess", "too small")
 
 
 @pytest.fixture
@@ -23,10 +23,10 @@ def store(tmp_path):
 def work(tmp_path):
     write(tmp_path / "work" / "validated" / "a.jsonl", {"raw": raw(ONE), "measures": {"tone@1": {"contrast": 0.5}}})
     write(tmp_path / "work" / "validated" / "b.jsonl", {"raw": raw(TWO), "measures": {"tone@1": {"contrast": 0.25}}})
-    failed = {"raw": raw(TWO), "finish_key": KEY, "failure": {"reason": "postprocess", "message": "too small"}}
-    done = {"raw": raw(ONE), "finish_key": "e" * 64, "finished": {"digest": "d" * 64, "extension": "jpg"}}
+    failed = {"raw": raw(TWO), "output_key": KEY, "failure": {"reason": "postprocess", "message": "too small"}}
+    done = {"raw": raw(ONE), "output_key": "e" * 64, "finished": {"digest": "d" * 64, "extension": "jpg"}}
     further = {"web": {"key": "b" * 64, "finished": {}}, "cut": {"key": "c" * 64, "failure": failed["failure"]}}
-    write(tmp_path / "work" / "finished" / "a.jsonl", {**done, "further": further}, failed)
+    write(tmp_path / "work" / "postprocessed" / "a.jsonl", {**done, "further": further}, failed)
     return tmp_path / "work"
 
 
@@ -44,7 +44,7 @@ def test_an_inventory_without_work_knows_the_same(store, work, tmp_path):
     keep_measures(store, work)
     without = Inventory(store, tmp_path / "no-work")
     assert without.measures == with_work.measures
-    assert without.measured(Held(KEY, ONE, "png")) == {"tone@1": {"contrast": 0.5}}
+    assert without.measured(StoredFile(KEY, ONE, "png")) == {"tone@1": {"contrast": 0.5}}
     assert without.unfinishable == with_work.unfinishable == dict.fromkeys((KEY, "c" * 64), TOO_SMALL)
     assert without.once_finished == with_work.once_finished == {ONE: {"main", "web"}}
 

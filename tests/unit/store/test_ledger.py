@@ -121,7 +121,7 @@ def test_the_worst_case_is_unknown_as_soon_as_one_call_has_no_bound():
     assert json.loads("\n".join(lines_of_sums(sum_calls(calls, ["day"]), "json")))["total"]["worst_usd"] is None
 
 
-def test_a_made_picture_without_a_bound_leaves_the_worst_case_known():
+def test_a_made_image_without_a_bound_leaves_the_worst_case_known():
     assert sum_calls([call(cost_usd=0.1, worst_usd=None)], ["day"]).total.worst_usd == 0
 
 

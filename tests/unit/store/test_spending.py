@@ -8,23 +8,23 @@ from hypothesis import strategies as st
 
 from imagemake.config.run import Budget
 from imagemake.store.journal import Call
-from imagemake.store.spending import OverBudgetError, Purse, spent_usd
+from imagemake.store.spending import OverBudgetError, SpendTracker, spent_usd
 
 cents = st.integers(1, 50).map(lambda n: n / 100)
 
 
 @pytest.fixture
-def purse(tmp_path):
+def spend_tracker(tmp_path):
     def make(**limits):
-        made = Purse(tmp_path / "purse.json", Budget(**limits))
+        made = SpendTracker(tmp_path / "spending.json", Budget(**limits))
         made.open(Decimal(0))
         return made
 
     return make
 
 
-def test_what_fits_is_reserved_and_what_does_not_is_left_out(purse):
-    made = purse(run=0.25)
+def test_what_fits_is_reserved_and_what_does_not_is_left_out(spend_tracker):
+    made = spend_tracker(run=0.25)
     made.reserve("a", 0.1)
     made.reserve("b", 0.1)
     with pytest.raises(OverBudgetError, match=r"budget_usd\.run, \$0\.25"):
@@ -32,37 +32,37 @@ def test_what_fits_is_reserved_and_what_does_not_is_left_out(purse):
     assert made.left_out() == {"c"}
 
 
-def test_what_a_call_did_not_cost_is_there_for_the_next(purse):
-    made = purse(run=0.2)
-    made.settle(made.reserve("a", 0.2), 0.05)
-    made.settle(made.reserve("b", 0.15), 0.15)
+def test_what_a_call_did_not_cost_is_there_for_the_next(spend_tracker):
+    made = spend_tracker(run=0.2)
+    made.record_cost(made.reserve("a", 0.2), 0.05)
+    made.record_cost(made.reserve("b", 0.15), 0.15)
     with pytest.raises(OverBudgetError):
         made.reserve("c", 0.01)
 
 
-def test_an_unknown_cost_keeps_its_worst_case(purse):
-    made = purse(run=0.2)
-    made.settle(made.reserve("a", 0.15), None)
+def test_an_unknown_cost_keeps_its_worst_case(spend_tracker):
+    made = spend_tracker(run=0.2)
+    made.record_cost(made.reserve("a", 0.15), None)
     with pytest.raises(OverBudgetError):
         made.reserve("b", 0.1)
 
 
 def test_earlier_runs_count_in_the_campaigns_budget(tmp_path):
-    made = Purse(tmp_path / "purse.json", Budget(campaign=1.0))
+    made = SpendTracker(tmp_path / "spending.json", Budget(campaign=1.0))
     made.open(Decimal("0.95"))
     with pytest.raises(OverBudgetError, match=r"budget_usd\.campaign"):
         made.reserve("a", 0.1)
     made.reserve("b", 0.05)
 
 
-def test_where_nobody_knows_the_cost_nothing_is_bought_on_a_budget(purse):
+def test_where_nobody_knows_the_cost_nothing_is_bought_on_a_budget(spend_tracker):
     with pytest.raises(OverBudgetError, match="not known"):
-        purse(run=5.0).reserve("a", None)
+        spend_tracker(run=5.0).reserve("a", None)
 
 
 def test_without_a_budget_everything_fits_and_no_file_is_touched(tmp_path):
-    made = Purse(tmp_path / "purse.json", Budget())
-    made.settle(made.reserve("a", 1e6), 1e6)
+    made = SpendTracker(tmp_path / "spending.json", Budget())
+    made.record_cost(made.reserve("a", 1e6), 1e6)
     assert made.left_out() == frozenset()
     assert not list(tmp_path.iterdir())
 
@@ -73,7 +73,7 @@ def test_no_order_of_calls_spends_more_than_the_budget(calls, limit):
     from pathlib import Path
 
     with tempfile.TemporaryDirectory() as folder:
-        jobs = [Purse(Path(folder) / "purse.json", Budget(run=limit)) for _ in range(2)]
+        jobs = [SpendTracker(Path(folder) / "spending.json", Budget(run=limit)) for _ in range(2)]
         jobs[0].open(Decimal(0))
         spent = Decimal(0)
         for number, (worst_usd, share) in enumerate(calls):
@@ -83,7 +83,7 @@ def test_no_order_of_calls_spends_more_than_the_budget(calls, limit):
             except OverBudgetError:
                 continue
             cost_usd = round(worst_usd * share, 6)
-            job.settle(reserved, cost_usd)
+            job.record_cost(reserved, cost_usd)
             spent += Decimal(str(cost_usd))
         assert spent <= Decimal(str(limit))
 
@@ -107,13 +107,13 @@ def test_many_calls_at_once_are_let_through_as_they_are_one_by_one(costs, limit)
 
     wanted = {str(number): cost_usd for number, cost_usd in enumerate(costs)}
     with tempfile.TemporaryDirectory() as folder:
-        one_by_one, at_once = (Purse(Path(folder) / name, Budget(run=limit)) for name in ("a.json", "b.json"))
+        one_by_one, at_once = (SpendTracker(Path(folder) / name, Budget(run=limit)) for name in ("a.json", "b.json"))
         found = at_once.reserve_all(wanted)
         for key, worst_usd in wanted.items():
             try:
                 assert one_by_one.reserve(key, worst_usd) == found[key]
             except OverBudgetError as error:
                 assert str(found[key]) == str(error)
-        at_once.settle_all((reserved, 0.0) for reserved in found.values() if isinstance(reserved, Decimal))
+        at_once.record_costs((reserved, 0.0) for reserved in found.values() if isinstance(reserved, Decimal))
         assert at_once.left_out() == one_by_one.left_out()
         assert isinstance(at_once.reserve("again", limit), Decimal), "what cost nothing leaves the budget whole"

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from imagemake.store.store import DamagedError, Held, Store, extension_of
+from imagemake.store.store import DamagedError, Store, StoredFile, extension_of
 
 KEY = "a" * 64
 PNG = b"\x89PNG\r\n\x1a\n and so on"
@@ -18,11 +18,11 @@ def store(tmp_path):
 
 
 def test_what_was_put_is_read_back_and_listed(store):
-    held = store.raw.put(KEY, PNG, durable=True)
-    assert held == Held(KEY, hashlib.sha256(PNG).hexdigest(), "png")
-    assert store.raw.read(held) == PNG
-    assert store.raw.index() == {KEY: held}
-    assert store.raw.find(KEY) == held
+    stored = store.raw.put(KEY, PNG, durable=True)
+    assert stored == StoredFile(KEY, hashlib.sha256(PNG).hexdigest(), "png")
+    assert store.raw.read(stored) == PNG
+    assert store.raw.index() == {KEY: stored}
+    assert store.raw.find(KEY) == stored
 
 
 def test_a_key_that_was_never_put_is_not_found(store):
@@ -31,21 +31,21 @@ def test_a_key_that_was_never_put_is_not_found(store):
 
 
 def test_a_changed_byte_is_found_on_reading_and_the_file_is_moved_aside(store):
-    held = store.raw.put(KEY, PNG, durable=False)
-    path = store.raw.path(held)
+    stored = store.raw.put(KEY, PNG, durable=False)
+    path = store.raw.path(stored)
     path.chmod(0o644)
     path.write_bytes(PNG[:-1] + b"?")
     with pytest.raises(DamagedError, match="no longer holds"):
-        store.raw.read(held)
+        store.raw.read(stored)
     assert store.raw.find(KEY) is None
-    assert [file.name for file in (store.root / "damaged" / "raw").iterdir()] == [held.file_name]
+    assert [file.name for file in (store.root / "damaged" / "raw").iterdir()] == [stored.file_name]
 
 
 def test_a_deleted_file_is_reported_as_gone(store):
-    held = store.raw.put(KEY, PNG, durable=False)
-    store.raw.path(held).unlink()
+    stored = store.raw.put(KEY, PNG, durable=False)
+    store.raw.path(stored).unlink()
     with pytest.raises(DamagedError, match="gone"):
-        store.raw.read(held)
+        store.raw.read(stored)
 
 
 def test_a_half_written_file_is_never_listed(store):
@@ -58,13 +58,13 @@ def test_a_half_written_file_is_never_listed(store):
 def test_two_files_of_one_key_give_the_same_one_to_everybody(store):
     one = store.raw.put(KEY, PNG, durable=False)
     other = store.raw.put(KEY, PNG + b"!", durable=False)
-    first = min(one, other, key=lambda held: held.digest)
+    first = min(one, other, key=lambda stored: stored.digest)
     assert store.raw.index()[KEY] == store.raw.find(KEY) == first
 
 
-def test_stored_pictures_cannot_be_edited_in_place_by_mistake(store):
-    held = store.raw.put(KEY, PNG, durable=False)
-    assert store.raw.path(held).stat().st_mode & 0o222 == 0
+def test_stored_images_cannot_be_edited_in_place_by_mistake(store):
+    stored = store.raw.put(KEY, PNG, durable=False)
+    assert store.raw.path(stored).stat().st_mode & 0o222 == 0
 
 
 def test_a_claimed_key_is_free_again_when_its_process_is_killed(store):

@@ -1,4 +1,4 @@
-"""What a release counts as changed: any file of a picture, not the main one only."""
+"""What a release counts as changed: any file of an image, not the main one only."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def manifest(path, *, digest="a", web=None):
         ({}, "changed"),
     ],
 )
-def test_a_change_in_a_further_output_is_a_change_of_the_picture(tmp_path, now, kind):
+def test_a_change_in_a_further_output_is_a_change_of_the_image(tmp_path, now, kind):
     before = manifest(tmp_path / "before.parquet", web={"digest": "w", "finished_digest": "x"})
     rows = read_files(manifest(tmp_path / "now.parquet", **now))
     assert changes_between([before], rows) == Changes(**{kind: 1})

@@ -1,9 +1,9 @@
-"""How a picture that was made again compares with the first one."""
+"""How an image that was made again compares with the first one."""
 
 from __future__ import annotations
 
 import pytest
-from picture_files import saved
+from image_files import saved
 from PIL import Image, ImageDraw
 
 from imagemake.store.store import Store
@@ -28,10 +28,10 @@ def a_mug(color="teal", left_px=30):
         (saved(a_mug(left_px=70), "PNG"), Likeness.DIFFERENT),
     ],
 )
-def test_it_is_told_how_near_a_picture_comes_again(tmp_path, again, likeness):
+def test_it_is_told_how_near_an_image_comes_again(tmp_path, again, likeness):
     store, second = Store(tmp_path), SecondStore(tmp_path)
-    held = store.raw.put(KEY, saved(a_mug(), "PNG"), durable=False)
-    found = compared(store, held, second, second.raw.put(OTHER_KEY, again, durable=False))
+    stored = store.raw.put(KEY, saved(a_mug(), "PNG"), durable=False)
+    found = compared(store, stored, second, second.raw.put(OTHER_KEY, again, durable=False))
     assert found.likeness is likeness
     assert (found.distance is None) == (likeness is Likeness.SAME_BYTES)
 

@@ -6,8 +6,8 @@ from webhook import a_webhook
 from imagemake.config.run import Alerts
 from imagemake.core.problems import UserError
 from imagemake.core.recipe import Recipe
-from imagemake.store.items import Failure, Item
-from imagemake.store.store import Held
+from imagemake.store.items import Item, ItemFailure
+from imagemake.store.store import StoredFile
 from imagemake.workflow import alerts
 from imagemake.workflow.alerts import ADDRESSES, Alarm, check_alerts, send
 
@@ -23,8 +23,8 @@ def webhook(monkeypatch):
 
 def items(good, bad, failure=None):
     recipe = Recipe("openai", "m", "p", 0)
-    finished = [Held("k", "d", "jpg")] * good + [None] * bad
-    return [Item(f"{i}", 0, recipe, "k", "new", finished=held, failure=failure) for i, held in enumerate(finished)]
+    finished = [StoredFile("k", "d", "jpg")] * good + [None] * bad
+    return [Item(f"{i}", 0, recipe, "k", "new", finished=stored, failure=failure) for i, stored in enumerate(finished)]
 
 
 def test_an_event_is_told_once_a_run_however_many_jobs_meet_it(webhook, tmp_path):
@@ -46,23 +46,23 @@ def test_what_is_not_asked_for_is_not_told(webhook, tmp_path):
 def test_failures_are_told_above_the_limit_in_jobs_that_are_large_enough(webhook, tmp_path, good, bad, is_told):
     Alarm(EVERYTHING, "Shop", tmp_path).tell_failures(items(good, bad))
     assert [text for _, text in webhook.told] == (
-        ["3 of 4 pictures of one job failed or were rejected, limit 50 %."] if is_told else []
+        ["3 of 4 images of one job failed or were rejected, limit 50 %."] if is_told else []
     )
 
 
 @pytest.mark.parametrize("reason", ["budget", "stopped", "waiting"])
 def test_what_was_not_tried_is_no_failure(webhook, tmp_path, reason):
-    Alarm(EVERYTHING, "Shop", tmp_path).tell_failures(items(0, 9, Failure(reason, "later")))
+    Alarm(EVERYTHING, "Shop", tmp_path).tell_failures(items(0, 9, ItemFailure(reason, "later")))
     assert webhook.told == []
 
 
 def test_what_the_budget_left_out_is_told(webhook, tmp_path):
     alarm = Alarm(EVERYTHING, "Shop", tmp_path)
     alarm.tell_left_out(items(3, 0))
-    alarm.tell_left_out(items(0, 2, Failure("failed", "no answer")))
+    alarm.tell_left_out(items(0, 2, ItemFailure("failed", "no answer")))
     assert webhook.told == []
-    alarm.tell_left_out(items(0, 2, Failure("budget", "it does not fit")))
-    assert webhook.told == [("imagemake: Shop: budget", "2 pictures or more were left out: it does not fit.")]
+    alarm.tell_left_out(items(0, 2, ItemFailure("budget", "it does not fit")))
+    assert webhook.told == [("imagemake: Shop: budget", "2 images or more were left out: it does not fit.")]
 
 
 def test_an_address_that_does_not_take_it_costs_a_line_without_its_secrets(webhook, tmp_path, monkeypatch, capfd):

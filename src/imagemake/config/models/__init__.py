@@ -1,15 +1,15 @@
 """The models: what each one takes, what it costs, and when it goes away. The table itself is models.toml."""
 
-from imagemake.config.models.checks import Finding, Severity, problems_of
+from imagemake.config.models.checks import ModelFinding, Severity, problems_of
 from imagemake.config.models.costs import cost_usd, estimate_usd, worst_usd
 from imagemake.config.models.facts import ModelFacts
 from imagemake.config.models.reference_checks import problems_of_files
 from imagemake.config.models.table import Model, ModelTable, load_models
 
 __all__ = [
-    "Finding",
     "Model",
     "ModelFacts",
+    "ModelFinding",
     "ModelTable",
     "Severity",
     "cost_usd",

@@ -29,7 +29,7 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ModelFinding:
     """Something about a recipe that its model will not, or soon not, do.
 
     Attributes:
@@ -43,10 +43,10 @@ class Finding:
     remedy: str
 
 
-def problems_of(model: Model, recipe: Recipe, today: date) -> list[Finding]:
+def problems_of(model: Model, recipe: Recipe, today: date) -> list[ModelFinding]:
     """Find what speaks against asking this model for this recipe.
 
-    Ask it only of what has to be generated: a picture that the store holds needs no model any more, retired or not.
+    Ask it only of what has to be generated: an image that the store holds needs no model any more, retired or not.
     Findings can be compared and hashed, so that one that thousands of recipes share can be told once.
 
     Args:
@@ -62,7 +62,7 @@ def problems_of(model: Model, recipe: Recipe, today: date) -> list[Finding]:
     most = model.facts.most_prompt_characters
     if most is not None and len(recipe.prompt) > most:
         what = f"the prompt has {len(recipe.prompt):,} characters; {model.name} takes at most {most:,}."
-        findings.append(Finding(Severity.ERROR, what, "Shorten the prompt template or the columns that it uses."))
+        findings.append(ModelFinding(Severity.ERROR, what, "Shorten the prompt template or the columns that it uses."))
     return findings
 
 
@@ -73,7 +73,7 @@ def _findings_but_prompt(
     negative_prompt: bool,
     sent: tuple[int, bool],
     today: date,
-) -> tuple[Finding, ...]:
+) -> tuple[ModelFinding, ...]:
     parameters = dict(given[0])
     found = [
         *_retirement(model, today),
@@ -88,8 +88,8 @@ def _findings_but_prompt(
     return tuple(found)
 
 
-def _error(what: str, remedy: str) -> Finding:
-    return Finding(Severity.ERROR, what, remedy)
+def _error(what: str, remedy: str) -> ModelFinding:
+    return ModelFinding(Severity.ERROR, what, remedy)
 
 
 def _shown(value: object) -> str:
@@ -97,7 +97,7 @@ def _shown(value: object) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
 
 
-def _retirement(model: Model, today: date) -> Iterator[Finding]:
+def _retirement(model: Model, today: date) -> Iterator[ModelFinding]:
     day = model.facts.retires_on
     if day is None:
         return
@@ -106,10 +106,10 @@ def _retirement(model: Model, today: date) -> Iterator[Finding]:
         yield _error(f"{model.name} was shut down on {day}.", f"Use {instead}.")
     elif day - today <= RETIREMENT_NOTICE:
         what = f"{model.name} will be shut down on {day}, in {(day - today).days} days."
-        yield Finding(Severity.WARNING, what, f"Use {instead} before that; what is in the store stays.")
+        yield ModelFinding(Severity.WARNING, what, f"Use {instead} before that; what is in the store stays.")
 
 
-def _size(model: Model, parameters: Mapping[str, Any]) -> Iterator[Finding]:
+def _size(model: Model, parameters: Mapping[str, Any]) -> Iterator[ModelFinding]:
     facts, size = model.facts, parameters.get("size")
     if size is None or (facts.sizes is None and facts.size_rule is None) or size in (facts.sizes or ()):
         return
@@ -155,7 +155,7 @@ def _sizes_taken(facts: ModelFacts) -> str:
     return f"Give {', or '.join(ways)}." if ways else "Leave size out."
 
 
-def _parameters(model: Model, parameters: Mapping[str, Any]) -> Iterator[Finding]:
+def _parameters(model: Model, parameters: Mapping[str, Any]) -> Iterator[ModelFinding]:
     rules = model.facts.parameters
     if rules is None:
         return
@@ -183,11 +183,11 @@ def _right_values(rule: ParameterRule, value: Any) -> str | None:
     return "a number of " + " and ".join(f"{text} {bound:g}" for text, bound in bounds.items() if bound is not None)
 
 
-def _sent(model: Model, parameters: Mapping[str, Any], references: int, mask: bool) -> Iterator[Finding]:
+def _sent(model: Model, parameters: Mapping[str, Any], references: int, mask: bool) -> Iterator[ModelFinding]:
     facts = model.facts
-    most = facts.most_reference_pictures
+    most = facts.most_reference_images
     if most is not None and references > most:
-        what = f"{model.name} takes at most {most} reference pictures, and this request has {references}."
+        what = f"{model.name} takes at most {most} reference images, and this request has {references}."
         yield _error(what, "Name fewer." if most else "Name none, or choose another model.")
     if mask and facts.mask is False:
         yield _error(f"{model.name} takes no mask.", "Take the mask out, or choose another model.")
@@ -196,14 +196,14 @@ def _sent(model: Model, parameters: Mapping[str, Any], references: int, mask: bo
         if rule is None or rule.references is None or rule.references == (references > 0):
             continue
         when = "only with" if rule.references else "only without"
-        yield _error(f"{model.name} takes {name} {when} reference pictures.", f"Leave {name} out.")
+        yield _error(f"{model.name} takes {name} {when} reference images.", f"Leave {name} out.")
 
 
-def _combinations(parameters: Mapping[str, Any]) -> Iterator[Finding]:
-    picture_format = parameters.get("output_format", "png")
-    if parameters.get("background") == "transparent" and picture_format not in WITH_ALPHA:
-        what = f"a transparent background does not fit into output_format {_shown(picture_format)}."
+def _combinations(parameters: Mapping[str, Any]) -> Iterator[ModelFinding]:
+    image_format = parameters.get("output_format", "png")
+    if parameters.get("background") == "transparent" and image_format not in WITH_ALPHA:
+        what = f"a transparent background does not fit into output_format {_shown(image_format)}."
         yield _error(what, f"Set output_format to {' or '.join(WITH_ALPHA)}, or background to opaque.")
-    if "output_compression" in parameters and picture_format not in COMPRESSED:
-        what = f"output_compression does not apply to output_format {_shown(picture_format)}."
+    if "output_compression" in parameters and image_format not in COMPRESSED:
+        what = f"output_compression does not apply to output_format {_shown(image_format)}."
         yield _error(what, f"Set output_format to {' or '.join(COMPRESSED)}, or leave output_compression out.")

@@ -1,4 +1,4 @@
-"""What a picture will cost, can cost at most, and did cost."""
+"""What an image will cost, can cost at most, and did cost."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from imagemake.config.models.facts import ModelFacts, TokenPrices
 from imagemake.config.models.table import Model
 from imagemake.core.recipe import Recipe
 
-# ASSUME: 3P, 2026-06: OpenAI adds six tokens to a prompt without reference pictures.
+# ASSUME: 3P, 2026-06: OpenAI adds six tokens to a prompt without reference images.
 PROMPT_OVERHEAD_TOKENS = 6
 BYTES_PER_TOKEN = 4
 MOST_TOKENS = 10**12  # no bill has as many; a larger count is a broken answer
 
 
 def estimate_usd(model: Model, recipe: Recipe, *, batch: bool = False) -> float | None:
-    """Estimate what one picture costs.
+    """Estimate what one image costs.
 
-    Nobody has published how many tokens a reference picture is: with one, what is paid by tokens has no estimate.
+    Nobody has published how many tokens a reference image is: with one, what is paid by tokens has no estimate.
 
     The prompt's tokens are approximate: its UTF-8 bytes divided by four, which for English is its characters.
 
@@ -33,22 +33,22 @@ def estimate_usd(model: Model, recipe: Recipe, *, batch: bool = False) -> float 
 
 
 def worst_usd(model: Model, recipe: Recipe, *, batch: bool = False) -> float | None:
-    """Bound what one picture can cost: what the model chooses counts as the most that it could, and a byte as a token.
+    """Bound what one image can cost: what the model chooses counts as the most that it could, and a byte as a token.
 
-    Tokens of text that a model makes beside the picture have no known bound and are left out (gpt-image-1.5 only).
+    Tokens of text that a model makes beside the image have no known bound and are left out (gpt-image-1.5 only).
 
     Returns:
         USD, never below `estimate_usd`; None where the price or the token count is not known, and no bound is given.
     """
     known = _usd(model, recipe, _most_output_tokens(model, *_size_and_quality(recipe)), 1, batch=batch)
-    given = model.facts.most_usd_per_picture
+    given = model.facts.most_usd_per_image
     return known if known is not None or given is None else _rounded(given * 1_000_000)
 
 
 def cost_usd(model: Model, usage: Mapping[str, Any] | None, *, batch: bool = False) -> float | None:
     """Work out what an answer cost.
 
-    Where counts are not split into text and pictures, or the parts do not add up, all are taken at the higher price.
+    Where counts are not split into text and images, or the parts do not add up, all are taken at the higher price.
 
     Args:
         model: The model that answered.
@@ -62,8 +62,8 @@ def cost_usd(model: Model, usage: Mapping[str, Any] | None, *, batch: bool = Fal
     if prices is None:
         return None
     share = prices.batch_share if batch else Decimal(1)
-    if prices.usd_per_picture is not None:
-        return _rounded(prices.usd_per_picture * 1_000_000 * share)
+    if prices.usd_per_image is not None:
+        return _rounded(prices.usd_per_image * 1_000_000 * share)
     per_million = prices.usd_per_million_tokens
     if per_million is None or not isinstance(usage, Mapping):
         return None
@@ -104,8 +104,8 @@ def _usd(
     if prices is None:
         return None
     share = prices.batch_share if batch else Decimal(1)
-    if prices.usd_per_picture is not None:
-        return _rounded(prices.usd_per_picture * 1_000_000 * share)
+    if prices.usd_per_image is not None:
+        return _rounded(prices.usd_per_image * 1_000_000 * share)
     per_million: TokenPrices | None = prices.usd_per_million_tokens
     if per_million is None or output_tokens is None or recipe.references:
         return None
@@ -115,7 +115,7 @@ def _usd(
 
 
 def grid_tokens(patches: int, width: int, height: int) -> int:
-    """Count the output tokens of a picture that the model makes as a grid of patches.
+    """Count the output tokens of an image that the model makes as a grid of patches.
 
     Source: 3P, 2026-06, read from the calculator in OpenAI's image guide.
 

@@ -36,7 +36,7 @@ class ParameterRule(_Facts):
     most: float | None = Field(None, description="Largest number.")
     references: bool | None = Field(
         None,
-        description="true: taken only beside reference pictures; false: only without; not given: taken either way.",
+        description="true: taken only beside reference images; false: only without; not given: taken either way.",
     )
 
 
@@ -44,33 +44,33 @@ class TokenPrices(_Facts):
     """USD per million tokens, by what the tokens stand for."""
 
     text_in: Usd = Field(description="Prompt, USD per million tokens.")
-    image_in: Usd = Field(description="Reference pictures, USD per million tokens.")
-    image_out: Usd = Field(description="The picture made, USD per million tokens.")
+    image_in: Usd = Field(description="Reference images, USD per million tokens.")
+    image_out: Usd = Field(description="The image made, USD per million tokens.")
     text_out: Usd | None = Field(
         None,
-        description="Text made beside the picture, USD per million tokens; not given: it costs what pictures cost.",
+        description="Text made beside the image, USD per million tokens; not given: it costs what images cost.",
     )
 
 
 class Prices(_Facts):
-    """What a model costs: by tokens or by pictures; neither means that it is not known."""
+    """What a model costs: by tokens or by images; neither means that it is not known."""
 
     as_of: date = Field(description="Day on which these prices were right.")
     usd_per_million_tokens: TokenPrices | None = Field(None, description="Prices of a model that is paid by tokens.")
-    usd_per_picture: Usd | None = Field(None, description="USD a picture, for a model that is paid by pictures.")
+    usd_per_image: Usd | None = Field(None, description="USD per image, for a model that is paid by images.")
     batch_share: Usd = Field(
         Decimal(1), le=1, description="Share of the price that a request in a batch costs, 0 to 1."
     )
 
     @model_validator(mode="after")
     def _one_way_to_pay(self) -> Self:
-        if self.usd_per_million_tokens is not None and self.usd_per_picture is not None:
-            raise ValueError("give usd_per_million_tokens or usd_per_picture, not both")
+        if self.usd_per_million_tokens is not None and self.usd_per_image is not None:
+            raise ValueError("give usd_per_million_tokens or usd_per_image, not both")
         return self
 
 
 class OutputTokens(_Facts):
-    """How many tokens a picture is: by a grid or a table; neither means that it is not known."""
+    """How many tokens per image is: by a grid or a table; neither means that it is not known."""
 
     grid: Mapping[str, Annotated[int, Field(ge=1)]] | None = Field(
         None, description="Patches along the long edge, by quality; the tokens follow from them and the size."
@@ -98,24 +98,24 @@ class ModelFacts(_Facts):
         "or {} for any; null where it is not taken. Joined by name with those of like.",
     )
     negative_prompt: bool | None = Field(None, description="Whether it takes a negative prompt.")
-    honors_seed: bool | None = Field(None, description="Whether an equal seed gives an equal picture.")
+    honors_seed: bool | None = Field(None, description="Whether an equal seed gives an equal image.")
     most_prompt_characters: int | None = Field(None, ge=1, description="Longest prompt, in characters.")
-    most_reference_pictures: int | None = Field(None, ge=0, description="Most reference pictures a request.")
-    most_reference_bytes: int | None = Field(None, ge=1, description="Largest file of a reference picture, in bytes.")
+    most_reference_images: int | None = Field(None, ge=0, description="Most reference images a request.")
+    most_reference_bytes: int | None = Field(None, ge=1, description="Largest file of a reference image, in bytes.")
     reference_formats: tuple[Literal["png", "jpeg", "webp"], ...] | None = Field(
-        None, description="File formats of reference pictures: png, jpeg, webp."
+        None, description="File formats of reference images: png, jpeg, webp."
     )
     mask: bool | None = Field(
         None,
-        description="Whether it takes a mask: a PNG with transparency, as large as the first reference picture.",
+        description="Whether it takes a mask: a PNG with transparency, as large as the first reference image.",
     )
     most_mask_bytes: int | None = Field(None, ge=1, description="Largest file of a mask, in bytes.")
     prices: Prices | None = Field(None, description="What it costs.")
-    output_tokens: OutputTokens | None = Field(None, description="How many tokens a picture is.")
-    most_usd_per_picture: Usd | None = Field(
+    output_tokens: OutputTokens | None = Field(None, description="How many tokens per image is.")
+    most_usd_per_image: Usd | None = Field(
         None,
-        description="Most that one picture can cost, in USD, where tokens or prices do not tell, as with reference "
-        "pictures: what a budget sets aside for each call in flight.",
+        description="Most that one image can cost, in USD, where tokens or prices do not tell, as with reference "
+        "images: what a budget sets aside for each call in flight.",
     )
     retires_on: date | None = Field(None, description="First day on which it does not answer any more.")
     use_instead: tuple[str, ...] = Field((), description="Models that its provider names as replacements.")

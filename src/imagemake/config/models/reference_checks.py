@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from imagemake.config.models.checks import Finding, Severity
+from imagemake.config.models.checks import ModelFinding, Severity
 from imagemake.config.models.facts import ModelFacts
 from imagemake.config.models.table import Model
 
@@ -37,12 +37,12 @@ class SentFile(Protocol):
 Named = tuple[str, SentFile]  # with the path to name it by
 
 
-def problems_of_files(model: Model, references: Sequence[Named], mask: Named | None) -> list[Finding]:
+def problems_of_files(model: Model, references: Sequence[Named], mask: Named | None) -> list[ModelFinding]:
     """Find what speaks against sending these files to a model.
 
     Args:
         model: The model.
-        references: Reference pictures in their order.
+        references: Reference images in their order.
         mask: The mask, if there is one.
     """
     found = [finding for path, file in references for finding in _of_reference(model, path, file)]
@@ -51,30 +51,30 @@ def problems_of_files(model: Model, references: Sequence[Named], mask: Named | N
     return found
 
 
-def _of_reference(model: Model, path: str, file: SentFile) -> Iterator[Finding]:
+def _of_reference(model: Model, path: str, file: SentFile) -> Iterator[ModelFinding]:
     facts: ModelFacts = model.facts
     if facts.reference_formats is not None and file.format not in facts.reference_formats:
-        what = f"reference picture {path!r} is {file.format}, which {model.name} does not take."
+        what = f"reference image {path!r} is {file.format}, which {model.name} does not take."
         yield _error(what, f"Save it as {' or '.join(facts.reference_formats)}.")
     if facts.most_reference_bytes is not None and file.size_bytes > facts.most_reference_bytes:
-        what = f"reference picture {path!r} has {file.size_bytes:,} bytes; "
+        what = f"reference image {path!r} has {file.size_bytes:,} bytes; "
         yield _error(f"{what}{model.name} takes at most {facts.most_reference_bytes:,}.", "Make it smaller.")
 
 
-def _of_mask(model: Model, path: str, mask: SentFile, first_path: str, first: SentFile) -> Iterator[Finding]:
+def _of_mask(model: Model, path: str, mask: SentFile, first_path: str, first: SentFile) -> Iterator[ModelFinding]:
     most = model.facts.most_mask_bytes
     if mask.format != "png" or not mask.has_alpha:
         kind = mask.format if mask.format != "png" else "a PNG without transparency"
-        remedy = "Save it as PNG with an alpha channel that is 0 where the picture may be changed."
+        remedy = "Save it as PNG with an alpha channel that is 0 where the image may be changed."
         yield _error(f"mask {path!r} is {kind}.", remedy)
     if most is not None and mask.size_bytes > most:
         what = f"mask {path!r} has {mask.size_bytes:,} bytes; {model.name} takes at most {most:,}."
         yield _error(what, "Make it smaller: a mask needs few colors.")
     if (mask.width_px, mask.height_px) != (first.width_px, first.height_px):
-        what = f"mask {path!r} is {mask.width_px}x{mask.height_px} pixels, but the first reference picture, "
+        what = f"mask {path!r} is {mask.width_px}x{mask.height_px} pixels, but the first reference image, "
         what += f"{first_path!r}, is {first.width_px}x{first.height_px}."
         yield _error(what, "Give both the same size.")
 
 
-def _error(what: str, remedy: str) -> Finding:
-    return Finding(Severity.ERROR, what, remedy)
+def _error(what: str, remedy: str) -> ModelFinding:
+    return ModelFinding(Severity.ERROR, what, remedy)

@@ -19,7 +19,7 @@ _PLACES_OF_4_BYTES = b"\0\0\0\0\x44\0"  # how `iloc` begins: version 0, offsets 
 Item = tuple[int, list[tuple[int, int]]]  # number; offset from the file's start, and length, of each of its parts
 
 
-class Box(NamedTuple):
+class IsoBox(NamedTuple):
     """One box: its name, and where it and its content lie."""
 
     name: bytes
@@ -31,25 +31,25 @@ class Box(NamedTuple):
 class _File(NamedTuple):
     """A file, its `meta` box taken apart."""
 
-    meta: Box
+    meta: IsoBox
     parts: dict[bytes, bytes]  # content by name, in their order
     items: list[Item]
 
 
-def boxes(data: bytes, start: int, end: int) -> list[Box]:
+def boxes(data: bytes, start: int, end: int) -> list[IsoBox]:
     """List the boxes between two places.
 
     Raises:
-        ValueError: If one leaves them, or there are so many that no picture has them.
+        ValueError: If one leaves them, or there are so many that no image has them.
     """
-    found, at = list[Box](), start
+    found, at = list[IsoBox](), start
     while at < end:
         size, name, content = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8], at + 8
         if size == 1:
             size, content = int.from_bytes(data[at + 8 : at + 16]), at + 16
         if size < content - at or at + size > end or len(found) >= MOST_BOXES:
             raise ValueError(f"the AVIF file is damaged: the box at byte {at} leaves what it is in")
-        found.append(Box(name, at, content, at + size))
+        found.append(IsoBox(name, at, content, at + size))
         at += size
     return found
 
@@ -114,7 +114,7 @@ def _opened(data: bytes) -> _File:
     """
     meta = next((box for box in boxes(data, 0, len(data)) if box.name == b"meta"), None)
     if meta is None:
-        raise ValueError("the AVIF file is damaged: it says nothing about its picture")
+        raise ValueError("the AVIF file is damaged: it says nothing about its image")
     inside = boxes(data, meta.content + _FULL, meta.end)
     parts = {box.name: data[box.content : box.end] for box in inside}
     missing = {b"iloc", b"iinf", b"pitm"} - set(parts)

@@ -1,4 +1,4 @@
-"""Content credentials in picture files: whether there are any, and the file without them.
+"""Content credentials in image files: whether there are any, and the file without them.
 
 They are a JUMBF box (ISO 19566-5), which C2PA calls the manifest store. Each format has one place for it: JPEG APP11
 segments, PNG a ``caBX`` chunk, WebP a ``C2PA`` chunk, AVIF a ``uuid`` box (C2PA Technical Specification 2.4, appendix
@@ -21,7 +21,7 @@ _NUMBER, _TYPE, _KIND = slice(6, 8), slice(16, 20), slice(28, 32)  # from the se
 
 
 def mime_of(data: bytes) -> str:
-    """Return the media type of a picture that can hold content credentials.
+    """Return the media type of an image that can hold content credentials.
 
     Raises:
         ValueError: If it is none; the message says what it is.
@@ -94,6 +94,6 @@ def _avif_marks(data: bytes) -> Iterator[bool]:
     for _ in range(MOST_PARTS):
         length = int.from_bytes(data[at : at + 4])
         yield data[at + 4 : at + 8] == b"uuid" and data[at + 8 : at + 24] == _AVIF_BOX
-        if length < 8:  # the end of the file, or a box that goes there; credentials stand before the picture
+        if length < 8:  # the end of the file, or a box that goes there; credentials stand before the image
             return
         at += length

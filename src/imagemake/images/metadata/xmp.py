@@ -1,4 +1,4 @@
-"""XMP in picture files: put in and taken out of the container as it is, so that no pixel is encoded again.
+"""XMP in image files: put in and taken out of the container as it is, so that no pixel is encoded again.
 
 Each format has one place for it: JPEG an APP1 segment, PNG an ``iTXt`` chunk, WebP an ``XMP `` chunk (XMP Specification
 part 3, 2020; WebP Container Specification), AVIF an item (`imagemake.images.metadata.avif`). Taking out what was put
@@ -27,7 +27,7 @@ Part = tuple[bytes, bytes]  # name and whole bytes, name and length included
 
 
 def with_packet(data: bytes, packet: bytes) -> bytes:
-    """Put an XMP packet into a picture file, in place of one that is there.
+    """Put an XMP packet into an image file, in place of one that is there.
 
     Args:
         data: A JPEG, PNG, WebP or AVIF file.
@@ -52,7 +52,7 @@ def with_packet(data: bytes, packet: bytes) -> bytes:
 
 
 def packet_of(data: bytes) -> bytes | None:
-    """Return the first XMP packet of a picture file; None where there is none.
+    """Return the first XMP packet of an image file; None where there is none.
 
     Raises:
         ValueError: If the file is damaged or of another format.
@@ -71,7 +71,7 @@ def packet_of(data: bytes) -> bytes | None:
 
 
 def without_packet(data: bytes) -> bytes:
-    """Return a picture file without XMP: byte for byte what `with_packet` was given.
+    """Return an image file without XMP: byte for byte what `with_packet` was given.
 
     Raises:
         ValueError: If the file is damaged or of another format.
@@ -179,7 +179,7 @@ def _webp_header(name: bytes, part: bytes) -> bytes:
         width_px, height_px = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
         flags = _HAS_XMP | (_HAS_ALPHA if bits >> 28 & 1 else 0)
     else:
-        raise ValueError("the WebP file is damaged: its picture does not begin like one")
+        raise ValueError("the WebP file is damaged: its image does not begin like one")
     if not width_px or not height_px:
         raise ValueError("the WebP file is damaged: it has no size")
     size = (width_px - 1).to_bytes(3, "little") + (height_px - 1).to_bytes(3, "little")

@@ -1,4 +1,4 @@
-"""Models that see pictures and texts alike (CLIP, SigLIP), from a folder of weights that the user has."""
+"""Models that see images and texts alike (CLIP, SigLIP), from a folder of weights that the user has."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class ImageText:
         self._tokens.fit(self._text.shape("input_ids"))
 
     def long_edge_px(self, size_px: tuple[int, int]) -> int:
-        """Return the long edge that a picture can be shrunk to before, in whole pixels."""
+        """Return the long edge that an image can be shrunk to before, in whole pixels."""
         return self._pixels.long_edge_px(size_px)
 
     def image(self, image: Image) -> NDArray[np.float32]:
-        """Return the vector of an RGB picture."""
+        """Return the vector of an RGB image."""
         # A network for both sides wants a text as well; which one does not matter.
         ids, mask, _ = self._tokens.of("a")
         return self._vision.run({"pixel_values": self._pixels.of(image), "input_ids": ids, "attention_mask": mask})

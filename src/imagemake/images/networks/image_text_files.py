@@ -1,4 +1,4 @@
-"""The folder of a model that sees pictures and texts alike, as ONNX exports on Hugging Face are laid out.
+"""The folder of a model that sees images and texts alike, as ONNX exports on Hugging Face are laid out.
 
 tokenizer.json and preprocessor_config.json, and under onnx/ (or beside them) vision_model.onnx and text_model.onnx, or
 one model.onnx for both; other precisions by their names, such as vision_model_quantized.onnx. config.json and

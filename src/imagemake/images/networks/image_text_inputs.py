@@ -1,4 +1,4 @@
-"""What models that see pictures and texts alike are given: numbers of a text, and of a picture."""
+"""What models that see images and texts alike are given: numbers of a text, and of an image."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Tokens:
 
 
 class Pixels:
-    """Turns pictures into the numbers that a model looks at, as preprocessor_config.json says.
+    """Turns images into the numbers that a model looks at, as preprocessor_config.json says.
 
     Args:
         path: That file.
@@ -98,7 +98,7 @@ class Pixels:
                 for key, default in (("image_mean", 0.0), ("image_std", 1.0))
             )
         except (KeyError, TypeError, ValueError) as error:
-            what = f"{str(path)!r} does not say how pictures are prepared: {type(error).__name__} {error}."
+            what = f"{str(path)!r} does not say how images are prepared: {type(error).__name__} {error}."
             raise NotReadyError(what, "Take the file that comes with the model.") from error
 
     def of(self, image: Image) -> Any:
@@ -111,11 +111,11 @@ class Pixels:
         return np.ascontiguousarray(scaled.transpose(2, 0, 1)[None], dtype=np.float32)
 
     def long_edge_px(self, size_px: tuple[int, int]) -> int:
-        """Return the long edge at which a picture of some size still has all that is looked at."""
+        """Return the long edge at which an image of some size still has all that is looked at."""
         return -(-2 * max(self._size) * max(size_px) // min(size_px))
 
     def _box(self, size_px: tuple[int, int]) -> tuple[float, float, float, float]:
-        """Return what of a picture is looked at: all of it, or the middle that a crop leaves.
+        """Return what of an image is looked at: all of it, or the middle that a crop leaves.
 
         The crop comes first here: a strip whose short side is enlarged would not fit into memory.
         """

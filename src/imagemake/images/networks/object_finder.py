@@ -30,7 +30,7 @@ MOST_CANDIDATES = 1000
 
 
 class Thing(NamedTuple):
-    """A thing: what it is, how certain that is, and its box in shares of the picture's width and height."""
+    """A thing: what it is, how certain that is, and its box in shares of the image's width and height."""
 
     label: str
     score: float
@@ -95,13 +95,13 @@ class ObjectFinder:
 
 
 def _thing(kind: int, score: float, edges: Any) -> Thing:
-    """Return a thing with its box in shares, cut at the picture's edges."""
+    """Return a thing with its box in shares, cut at the image's edges."""
     left, top, right, bottom = (round(min(max(float(edge), 0.0), 1.0), 4) for edge in edges)
     return Thing(LABELS[kind], round(score, 3), left, top, round(right - left, 4), round(bottom - top, 4))
 
 
 def _blob(image: Image) -> Any:
-    """Fill the picture up to sides that the network takes, with the black that it was trained with."""
+    """Fill the image up to sides that the network takes, with the black that it was trained with."""
     import numpy as np
 
     mean, deviation = (np.array(values, dtype=np.float32) for values in (MEAN, DEVIATION))

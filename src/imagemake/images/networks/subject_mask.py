@@ -1,4 +1,4 @@
-"""What stands out in a picture, as a mask, by U²-Net (small, Qin et al. 2020, arXiv 2005.09007)."""
+"""What stands out in an image, as a mask, by U²-Net (small, Qin et al. 2020, arXiv 2005.09007)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""More pixels for a picture, by SPAN (48 channels, Wan et al. 2023, arXiv 2311.12770), in tiles of bounded memory."""
+"""More pixels for an image, by SPAN (48 channels, Wan et al. 2023, arXiv 2311.12770), in tiles of bounded memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HALO_PX = SEEN_PX + NEAR_PX + SOFT_PX + 1
 
 
 class SuperResolution:
-    """Enlarges pictures; loaded once a job.
+    """Enlarges images; loaded once a job.
 
     Args:
         factor: How many times wider and higher.
@@ -46,7 +46,7 @@ class SuperResolution:
         self._input = self._session.get_inputs()[0].name
 
     def of(self, image: Image, tile_px: int = TILE_PX) -> Image:
-        """Return the picture with more pixels.
+        """Return the image with more pixels.
 
         Args:
             image: RGB, of any size.
@@ -89,7 +89,7 @@ class SuperResolution:
 
 
 def _doubt(pixels: NDArray[Any], made: NDArray[Any], factor: int) -> NDArray[Any]:
-    """Return how little the network is to be believed around each pixel of the small picture, 0 to 1."""
+    """Return how little the network is to be believed around each pixel of the small image, 0 to 1."""
     import cv2
     import numpy as np
 

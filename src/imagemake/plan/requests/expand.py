@@ -1,4 +1,4 @@
-"""From a campaign and the rows of its catalog to requests: every picture that is wanted, with its name and recipe."""
+"""From a campaign and the rows of its catalog to requests: every image that is wanted, with its name and recipe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from imagemake.core.problems import Problem, UserError
 from imagemake.core.recipe import SEED_BITS, Recipe, derive_seed
 from imagemake.core.secrets import shown
 from imagemake.core.text import did_you_mean
-from imagemake.images.source_files import PictureFiles
+from imagemake.images.source_files import SourceImages
 from imagemake.plan.requests.catalog import Row
 from imagemake.plan.requests.combinations import Combinations
 from imagemake.plan.requests.file_names import FileNames
@@ -31,10 +31,10 @@ RESERVED_COLUMNS = {
     "prompt": "The prompt of this row: a template of its own, in place of the campaign's, unless that uses `{prompt}`; "
     "then it is a value like any other.",
     "negative_prompt": "The same for the negative prompt.",
-    "seed": "The seed of this row's pictures, as `seed.fixed`.",
-    MODEL: "The model of this row's pictures, in place of `model` and of what model_rules say: a label of more_models, "
+    "seed": "The seed of this row's images, as `seed.fixed`.",
+    MODEL: "The model of this row's images, in place of `model` and of what model_rules say: a label of more_models, "
     "or the name of a model of the same server as `model`.",
-    "references": "Paths of this row's reference pictures, with `;` between them, in place of the campaign's "
+    "references": "Paths of this row's reference images, with `;` between them, in place of the campaign's "
     "`references`, unless these use `{references}`; then it is a value like any other. In JSON, a list, too.",
     "mask": "The same for the path of the mask.",
     f"{PREFIX}*": "A parameter of the model, such as `parameters.size`, in place of its model's own. "
@@ -44,7 +44,7 @@ _SEED = re.compile(r"0|[1-9][0-9]{0,9}")
 
 
 def expand(
-    campaign: Campaign, rows: Sequence[Row], *, where: str = CONFIG, files: PictureFiles | None = None
+    campaign: Campaign, rows: Sequence[Row], *, where: str = CONFIG, files: SourceImages | None = None
 ) -> list[Request]:
     """Work out every request.
 
@@ -52,7 +52,7 @@ def expand(
         campaign: What is wanted.
         rows: The catalog's; all with the same columns.
         where: The campaign's file, to name in problems.
-        files: Where reference pictures and masks are looked up; by default in the current folder.
+        files: Where reference images and masks are looked up; by default in the current folder.
 
     Returns:
         In the order of the rows, the variables' values, and the takes.
@@ -60,13 +60,13 @@ def expand(
     Raises:
         UserError: If anything is wrong: every mistake at once.
     """
-    expansion = _Expansion(campaign, list(rows[0].values) if rows else [], where, files or PictureFiles())
+    expansion = _Expansion(campaign, list(rows[0].values) if rows else [], where, files or SourceImages())
     requests = [request for row in rows for request in expansion.of_row(row)]
     problems = [*expansion.problems, *expansion.combinations.never_used(), *expansion.models.never_used()]
     if not expansion.naming.unknown:
         problems += _shared_names(requests, campaign, expansion.naming.template.fields, where)
     if not requests and not problems:
-        problems.append(Problem(where, "no picture is wanted.", "Let exclude leave some combinations."))
+        problems.append(Problem(where, "no image is wanted.", "Let exclude leave some combinations."))
     if not problems:
         problems += FileNames(campaign).problems(requests, campaign, where)
         problems += sheet_problems(campaign, requests, where)
@@ -78,7 +78,7 @@ def expand(
 class _Expansion:
     """A campaign's templates and rules, read once. Problems are collected, each once, in their order."""
 
-    def __init__(self, campaign: Campaign, columns: Sequence[str], where: str, files: PictureFiles) -> None:
+    def __init__(self, campaign: Campaign, columns: Sequence[str], where: str, files: SourceImages) -> None:
         self.problems: dict[Problem, None] = {}
         self._campaign, self._where, self._row = campaign, where, 0
         known = dict.fromkeys([*columns, *campaign.variables, *campaign.defaults])
@@ -90,7 +90,7 @@ class _Expansion:
             self.naming = Wording.read("name", f"{campaign.name}_{{{TAKE}}}", with_take)
         self._namer = Namer(self.naming.template)
         self.models = ModelChoice(campaign, [name for name in known if name not in campaign.variables], where)
-        # Not by the model: naming by it, to compare models, keeps the pictures of the one that was there before.
+        # Not by the model: naming by it, to compare models, keeps the images of the one that was there before.
         self._seed_columns = sorted({*self.naming.template.fields} - {TAKE, MODEL})
         self._prompt = Prompts("prompt", campaign.prompt, vocabulary, can_be_empty=False)
         self._negative = Prompts("negative_prompt", campaign.negative_prompt, vocabulary, can_be_empty=True)
@@ -150,7 +150,7 @@ class _Expansion:
             self._tell(column, what, "Correct the value, or name by another column.")
             return ""
         if not name:
-            self._tell("name", "its picture would have no name.", "Use other columns in name.")
+            self._tell("name", "its image would have no name.", "Use other columns in name.")
         return name
 
     def _seed(self, values: Mapping[str, str], take: int) -> int:
@@ -223,7 +223,7 @@ def _shared_names(
         other = first.setdefault(folded(request.name), request)
         if other is request or not request.name:
             continue
-        what = f"its picture would be named {request.name!r}, "
+        what = f"its image would be named {request.name!r}, "
         what += "like another one of this row" if other.row == request.row else f"like that of row {other.row}"
         what += "." if other.name == request.name else f", {other.name!r}: many disks ignore case."
         yield Problem(f"{campaign.catalog}, row {request.row}", what, _tell_apart(other, request, fields, where))
@@ -236,13 +236,13 @@ def _tell_apart(first: Request, second: Request, fields: Collection[str], where:
         return f"Add a column in which they differ to name in {where}: {', '.join(f'{{{name}}}' for name in unused)}."
     if differing:
         return f"Change one of the values of {', '.join(map(repr, differing))}."
-    return "Take one of them out; for several pictures of one kind, set takes."
+    return "Take one of them out; for several images of one kind, set takes."
 
 
 def within(campaign: Campaign, requests: Iterable[Request], *, where: str = CONFIG) -> frozenset[str]:
     """Return the names that ``only`` asks for; all of them where it asks for none.
 
-    Patterns can end in the pictures' suffix, as a name copied from the results does.
+    Patterns can end in the images' suffix, as a name copied from the results does.
 
     Raises:
         UserError: If a pattern matches no name.

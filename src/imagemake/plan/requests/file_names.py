@@ -1,4 +1,4 @@
-"""The names of released files: one an output of each picture, none twice, and none that leaves its folder."""
+"""The names of released files: one an output of each image, none twice, and none that leaves its folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OWN_NAME = f"{{{NAME}}}"
 
 
 class FileNames:
-    """Names the files of a campaign's pictures.
+    """Names the files of a campaign's images.
 
     Args:
         campaign: With its outputs, whose templates are checked.
@@ -36,7 +36,7 @@ class FileNames:
         self.is_plain = len(outputs) == len(own) == 1
 
     def of(self, request: Request) -> dict[str, str]:
-        """Return the file names of a request's picture by output, the main one first.
+        """Return the file names of a request's image by output, the main one first.
 
         Raises:
             BadValueError: If a value cannot be part of a name.
@@ -52,7 +52,7 @@ class FileNames:
         return names
 
     def output_of(self, request: Request, file_name: str) -> str:
-        """Return the output of a request's picture that has a file name.
+        """Return the output of a request's image that has a file name.
 
         Raises:
             StopIteration: If none has it.
@@ -109,12 +109,12 @@ class FileNames:
                 other, other_label, other_name = first.setdefault(folded(name), (request, label, name))
                 if (other, other_label) == (request, label):
                     continue
-                remedy = f"Let {key_of(label)}.name in {where} tell them apart: {_OWN_NAME} is a picture's own name, "
+                remedy = f"Let {key_of(label)}.name in {where} tell them apart: {_OWN_NAME} is an image's own name, "
                 remedy += f"{{{OUTPUT}}} the output's label."
-                if other is request:  # most likely so for every picture: once is enough
+                if other is request:  # most likely so for every image: once is enough
                     if (other_label, label) not in alike:
                         alike.add((other_label, label))
-                        what = f"both this output and {key_of(other_label)} would make {name!r}, as for other pictures."
+                        what = f"both this output and {key_of(other_label)} would make {name!r}, as for other images."
                         yield Problem(f"{where}, {key_of(label)}.name", what, remedy)
                     continue
                 what = f"{request.name!r} would have the file {name!r} as its output {label!r}, which is "

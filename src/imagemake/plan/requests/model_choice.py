@@ -54,7 +54,7 @@ class ModelChoice:
         return values.get(MODEL) or self._by_rule(values) or self._campaign.model.name
 
     def settings(self, label: str) -> ModelSettings:
-        """Return who makes the pictures of a label."""
+        """Return who makes the images of a label."""
         if label not in self._settings:
             self._settings[label] = settings_of(label, self._campaign)
         return self._settings[label]

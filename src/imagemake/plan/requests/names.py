@@ -12,7 +12,7 @@ from imagemake.config.placeholders import Template
 NAME_BYTES = 150  # of the 255 that file systems allow: room for temporary names and extensions
 _DIGEST_DIGITS = 8
 _UNSAFE = re.compile(r"(?:[^0-9A-Za-z._-]|\.{2,})+")
-# What is a safe name already: nearly every one, and this is asked for every picture of a campaign.
+# What is a safe name already: nearly every one, and this is asked for every image of a campaign.
 _PLAIN = re.compile(r"(?!-)[0-9A-Za-z_-]+(?:\.[0-9A-Za-z_-]+)*(?<!-)")
 _ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
 # What Windows keeps for itself, with any extension:
@@ -80,7 +80,7 @@ def _is_safe(character: str) -> bool:
 
 
 class Namer:
-    """Names pictures by a template, each value by itself, so that a bad one can be told of.
+    """Names images by a template, each value by itself, so that a bad one can be told of.
 
     Args:
         template: The names' template.

@@ -1,4 +1,4 @@
-"""Reference pictures and masks: which files go with a row, by the campaign's templates or the row's own cells."""
+"""Reference images and masks: which files go with a row, by the campaign's templates or the row's own cells."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from imagemake.images.source_files import BadPictureFileError, PictureFiles
+from imagemake.images.source_files import BadSourceImageError, SourceImages
 from imagemake.plan.requests.wording import Columns, Tell, Wording
 
 REFERENCES = "references"
@@ -18,7 +18,7 @@ class Attached(NamedTuple):
     """What is sent with a prompt.
 
     Attributes:
-        references: Paths of the reference pictures, in their order.
+        references: Paths of the reference images, in their order.
         digests: SHA-256 of each one's content.
         mask: Path of the mask.
         mask_digest: SHA-256 of its content.
@@ -49,12 +49,12 @@ class References:
         references: The campaign's templates of paths.
         mask: The campaign's template of the mask's path.
         columns: What placeholders can name.
-        files: Where pictures are looked up.
+        files: Where images are looked up.
         tell_key: Told what is wrong with a key of the campaign, whatever the row.
     """
 
     def __init__(
-        self, references: Sequence[str], mask: str | None, columns: Columns, files: PictureFiles, tell_key: Tell
+        self, references: Sequence[str], mask: str | None, columns: Columns, files: SourceImages, tell_key: Tell
     ) -> None:
         self._columns, self._files, self._tell_key = columns, files, tell_key
         self._references = [Wording.read(f"{REFERENCES}[{i}]", text, columns) for i, text in enumerate(references)]
@@ -104,8 +104,8 @@ class References:
         digests = [self._digest(one, tell) for one in named]
         mask_digests = [self._digest(one, tell) for one in masks]
         if masks and not named and None not in mask_digests:
-            what = f"there is a mask, {masks[0].path!r}, but no reference picture that it is for."
-            self._tell(masks[0], what, f"Name the picture under {REFERENCES}, or take the mask out.", tell)
+            what = f"there is a mask, {masks[0].path!r}, but no reference image that it is for."
+            self._tell(masks[0], what, f"Name the image under {REFERENCES}, or take the mask out.", tell)
             return None
         if None in digests or None in mask_digests:
             return None
@@ -119,7 +119,7 @@ class References:
     def _digest(self, named: _Named, tell: Tell) -> str | None:
         try:
             return self._files.get(named.path).digest
-        except BadPictureFileError as error:
+        except BadSourceImageError as error:
             self._tell(named, error.what, error.remedy, tell)
             return None
 

@@ -13,7 +13,7 @@ Parameters = Mapping[str, Scalar]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One picture that is wanted.
+    """One image that is wanted.
 
     Attributes:
         name: File name without extension; no two requests of a campaign share one, on any file system.
@@ -22,7 +22,7 @@ class Request:
         variables: The row's values and those of the variables, by column.
         take: From 1.
         model: Who makes it, as the user names it: a label of more_models or a model's name.
-        attached: Reference pictures and mask, with their paths.
+        attached: Reference images and mask, with their paths.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Which pictures go on which sheet, how its file is called, and whether it can be made at all."""
+"""Which images go on which sheet, how its file is called, and whether it can be made at all."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class SheetGroup:
 
     @property
     def file_name(self) -> str:
-        """Name of the picture."""
+        """Name of the image."""
         return f"{self.stem}{self.sheet.suffix}"
 
     @property
     def boxes_name(self) -> str:
-        """Name of the file that says where each picture is."""
+        """Name of the file that says where each image is."""
         return f"{self.stem}.json"
 
 
@@ -135,7 +135,7 @@ def _too_large(group: SheetGroup, where: str) -> Iterator[Problem]:
     most_px = most_side_px(group.sheet)
     if width_px * height_px <= MOST_PIXELS and max(width_px, height_px) <= most_px:
         return
-    what = f"{group.file_name}, with {len(group.requests):,} pictures, would have {width_px:,} x {height_px:,} px; "
+    what = f"{group.file_name}, with {len(group.requests):,} images, would have {width_px:,} x {height_px:,} px; "
     what += f"{MOST_PIXELS // 1_000_000} million are the most, and {most_px:,} px a side for {group.sheet.format}."
     remedy = "Make the cells smaller, or give more columns to `by`, so that its groups are smaller."
     yield Problem(f"{where}, postprocess.sheets.{group.label}", what, remedy)

@@ -19,12 +19,12 @@ def most_side_px(sheet: Sheet) -> int:
 
 
 def caption_height_px(sheet: Sheet) -> int:
-    """Return the room below each picture."""
+    """Return the room below each image."""
     return 0 if sheet.caption is None else math.ceil(LINE * sheet.caption_px)
 
 
 def n_columns(n: int, sheet: Sheet) -> int:
-    """Return how many cells a row has, no more than there are pictures."""
+    """Return how many cells a row has, no more than there are images."""
     if sheet.columns is not None:
         return min(n, sheet.columns)
     cell_height_px = sheet.cell_height_px + caption_height_px(sheet)
@@ -32,7 +32,7 @@ def n_columns(n: int, sheet: Sheet) -> int:
 
 
 def size_px(n: int, sheet: Sheet) -> tuple[int, int]:
-    """Return width and height of a sheet of n pictures."""
+    """Return width and height of a sheet of n images."""
     columns = n_columns(n, sheet)
     rows = -(-n // columns)
     cell_height_px = sheet.cell_height_px + caption_height_px(sheet)

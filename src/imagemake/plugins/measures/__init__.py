@@ -1,4 +1,4 @@
-"""Numbers read from a picture: one file a measure, found through the entry points `imagemake.measures`."""
+"""Numbers read from an image: one file a measure, found through the entry points `imagemake.measures`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from imagemake.plugins import registry as plugins
 from imagemake.plugins.registry import load_plugin
 
 if TYPE_CHECKING:
-    from imagemake.images.picture import Picture
+    from imagemake.images.decoded import DecodedImage
 
-# These are cheap, and read from every picture: a check on one of them can then be added without reading anything again.
+# These are cheap, and read from every image: a check on one of them can then be added without reading anything again.
 ALWAYS_READ = ("background", "colors", "file", "noise", "phash", "sharpness", "tone")
 BUILT_IN = {
     "background": "imagemake.plugins.measures.background:Background",
@@ -36,10 +36,10 @@ Value = str | int | float | bool
 
 
 class Measure(Protocol):
-    """Reads named quantities from a picture.
+    """Reads named quantities from an image.
 
     Attributes:
-        version: Raised when the same picture may give other values; kept values of older versions are then read anew.
+        version: Raised when the same image may give other values; kept values of older versions are then read anew.
         quantities: Each quantity's name and what it is, with its unit. A check names ``measure.quantity``.
         Settings: What a user can set under ``validation.measures``; part of what a kept value belongs to.
     """
@@ -51,15 +51,15 @@ class Measure(Protocol):
     def __init__(self, settings: BaseModel) -> None:
         """Take the settings, an instance of `Settings`; load models here, once a job."""
 
-    def read(self, picture: Picture) -> Mapping[str, Value]:
-        """Read every quantity that this picture has; one that does not apply is left out."""
+    def read(self, image: DecodedImage) -> Mapping[str, Value]:
+        """Read every quantity that this image has; one that does not apply is left out."""
 
 
 class Comparing(Measure, Protocol):
     """A measure with quantities that depend on what was asked for as well: on a color, or on words of the prompt.
 
-    What `read` returns belongs to the picture alone, and is kept. These quantities are worked out from it whenever a
-    verdict is given, so a change of what is asked for, or of a threshold, reads no picture again.
+    What `read` returns belongs to the image alone, and is kept. These quantities are worked out from it whenever a
+    verdict is given, so a change of what is asked for, or of a threshold, reads no image again.
 
     Attributes:
         compared: Each such quantity's name and what it is, as in `quantities`.
@@ -79,7 +79,7 @@ class Comparing(Measure, Protocol):
         """Work the quantities out: pure and within microseconds; one that does not apply is left out.
 
         Args:
-            values: What was read from the picture, by quantity.
+            values: What was read from the image, by quantity.
             wanted: The value or prompt to compare with.
         """
 
@@ -87,8 +87,8 @@ class Comparing(Measure, Protocol):
 class Matching(Protocol):
     """A comparing measure that takes a network for the text as well, so that it compares in the job that validates.
 
-    Instead of `compare` it has `match`. What that returns is kept like what is read, but by picture and text: where a
-    text changes, only it is read again, without decoding a picture.
+    Instead of `compare` it has `match`. What that returns is kept like what is read, but by image and text: where a
+    text changes, only it is read again, without decoding an image.
     """
 
     def match(self, values: Mapping[str, Value], wanted: str) -> Mapping[str, Value]:
@@ -119,7 +119,7 @@ def comparing_class(name: str) -> type[Comparing] | None:
 
 @cache
 def is_matching(name: str) -> bool:
-    """Whether a measure compares by a network, so that what it compares is kept by picture and text."""
+    """Whether a measure compares by a network, so that what it compares is kept by image and text."""
     try:
         return hasattr(measure_class(name), "match")
     except LookupError:  # of a measure that is not installed any more

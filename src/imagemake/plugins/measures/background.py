@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from imagemake.images.picture import Picture
+    from imagemake.images.decoded import DecodedImage
     from imagemake.plugins.measures import Value
 
 STRIP_SHARE = 0.03  # of the shorter side: as wide is the border that is looked at
@@ -37,9 +37,9 @@ class BackgroundSettings(BaseModel):
 
 
 class Background:
-    """Reads the color of the picture's border, how plain it is, and how far it reaches into the picture.
+    """Reads the color of the image's border, how plain it is, and how far it reaches into the image.
 
-    It is read from the picture shrunk to 256 px. What is transparent counts as middle gray; whether anything is, tells
+    It is read from the image shrunk to 256 px. What is transparent counts as middle gray; whether anything is, tells
     `file.transparent_share`.
     """
 
@@ -47,7 +47,7 @@ class Background:
     quantities: ClassVar[Mapping[str, str]] = {
         "color": "median color of the border, as rrggbb",
         "border_share": "share of the border that has this color, 0 to 1; 1 is a plain background on all sides",
-        "share": "share of the picture that has this color and is connected with the border, 0 to 1",
+        "share": "share of the image that has this color and is connected with the border, 0 to 1",
         "unevenness": "mean CIE 1976 difference of the background from its color; 0 is flat, above 3 a gradient shows",
     }
     compared: ClassVar[Mapping[str, str]] = {
@@ -61,17 +61,17 @@ class Background:
         assert isinstance(settings, BackgroundSettings)
         self.color_distance = settings.color_distance
 
-    def read(self, picture: Picture) -> Mapping[str, Value]:
+    def read(self, image: DecodedImage) -> Mapping[str, Value]:
         """Read every quantity."""
         import numpy as np
 
         from imagemake.images.lab import lab_pixels
 
-        rgb = np.asarray(picture.small)
+        rgb = np.asarray(image.small)
         border = _border(rgb.shape[0], rgb.shape[1])
         red, green, blue = (round(float(channel)) for channel in np.median(rgb[border], axis=0))
         color = np.array(lab_of((red, green, blue)), dtype=np.float32)
-        difference = np.linalg.norm(lab_pixels(picture.small) - color, axis=2)
+        difference = np.linalg.norm(lab_pixels(image.small) - color, axis=2)
         is_near = difference <= self.color_distance
         background = _connected(is_near, border)
         values: dict[str, Value] = {

@@ -1,4 +1,4 @@
-"""Which colors a picture has, and whether it shows the one that was asked for."""
+"""Which colors per image has, and whether it shows the one that was asked for."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from imagemake.images.picture import Picture
+    from imagemake.images.decoded import DecodedImage
     from imagemake.plugins.measures import Value
 
 LONG_EDGE_PX = 64
 MERGED_DISTANCE = 6.0  # of two colors of a palette that are one
-SEEN_SHARE = 0.01  # of a picture; less of a color is a highlight or a stray pixel
+SEEN_SHARE = 0.01  # of an image; less of a color is a highlight or a stray pixel
 # What still counts as the named color. Shape and light change how light a thing is far more than its hue.
 GRAY_CHROMA = 10.0
 MOST_GRAY_CHROMA, MOST_GRAY_LIGHTNESS = 14.0, 22.0
@@ -33,26 +33,26 @@ class ColorsSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    most_colors: int = Field(default=10, ge=2, le=32, description="Colors of a picture's palette at most.")
+    most_colors: int = Field(default=10, ge=2, le=32, description="Colors of an image's palette at most.")
 
 
 class Colors:
-    """Reads the dominant colors: k-means in CIE L*a*b* on the picture shrunk to 64 px.
+    """Reads the dominant colors: k-means in CIE L*a*b* on the image shrunk to 64 px.
 
     Colorfulness is that of Hasler and Süsstrunk, Measuring colourfulness in natural images, SPIE 5007 (2003).
     """
 
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {
-        "palette": "dominant colors as rrggbb:share, largest share of the picture first",
-        "dominant_share": "share of the picture in its commonest color, 0 to 1",
+        "palette": "dominant colors as rrggbb:share, largest share of the image first",
+        "dominant_share": "share of the image in its commonest color, 0 to 1",
         "colorfulness": "0 for gray, 15 slightly colorful, 45 quite, 80 and up highly",
     }
     compared: ClassVar[Mapping[str, str]] = {
-        "named_share": "share of the picture in the color that was asked for, in any light, 0 to 1; of several colors "
+        "named_share": "share of the image in the color that was asked for, in any light, 0 to 1; of several colors "
         "that were asked for, the one with least",
         "named_distance": "CIE 1976 difference between the color that was asked for and the nearest one that has at "
-        "least 1 % of the picture; below 10 the very color, 25 the same family; of several, the farthest",
+        "least 1 % of the image; below 10 the very color, 25 the same family; of several, the farthest",
     }
     compares_with_prompt: ClassVar[frozenset[str]] = frozenset()
     Settings: ClassVar[type[BaseModel]] = ColorsSettings
@@ -61,13 +61,13 @@ class Colors:
         assert isinstance(settings, ColorsSettings)
         self.most_colors = settings.most_colors
 
-    def read(self, picture: Picture) -> Mapping[str, Value]:
+    def read(self, image: DecodedImage) -> Mapping[str, Value]:
         """Read every quantity."""
         import numpy as np
 
         from imagemake.images.lab import lab_pixels
 
-        shrunk = picture.shrunk(LONG_EDGE_PX)
+        shrunk = image.shrunk(LONG_EDGE_PX)
         rgb = np.asarray(shrunk, dtype=np.float32).reshape(-1, 3)
         palette = _palette(rgb, lab_pixels(shrunk).reshape(-1, 3), self.most_colors)
         return {
@@ -127,7 +127,7 @@ def _palette(rgb: NDArray[np.float32], lab: NDArray[np.float32], most_colors: in
     most = min(most_colors, len(np.unique(packed)))
     if most == 1:  # OpenCV takes a single pixel for three samples
         return [(_mean(rgb), 1.0)]
-    cv2.setRNGSeed(0)  # equal pictures, equal palettes
+    cv2.setRNGSeed(0)  # equal images, equal palettes
     criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 10, 1.0)
     _, labels, centers = cv2.kmeans(lab, most, None, criteria, 1, cv2.KMEANS_PP_CENTERS)  # type: ignore[call-overload]
     groups = np.array(_merged(centers))[labels.ravel()]

@@ -14,7 +14,7 @@ from imagemake.images.networks import Network
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from imagemake.images.picture import Picture
+    from imagemake.images.decoded import DecodedImage
     from imagemake.plugins.measures import Value
 
 STRIDE_PX = 4  # of the network's grid
@@ -43,7 +43,7 @@ class FacesSettings(BaseModel):
 
 
 class Face(NamedTuple):
-    """A face: its certainty, and its box in shares of the picture's width and height."""
+    """A face: its certainty, and its box in shares of the image's width and height."""
 
     score: float
     left: float
@@ -53,7 +53,7 @@ class Face(NamedTuple):
 
     @property
     def area(self) -> float:
-        """Share of the picture, 0 to 1."""
+        """Share of the image, 0 to 1."""
         return self.width * self.height
 
 
@@ -63,14 +63,14 @@ class Faces:
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {
         "count": "number of faces",
-        "share": "share of the picture that faces cover, 0 to 1",
-        "largest_share": "share of the picture that the largest face covers; a picture without faces has none",
+        "share": "share of the image that faces cover, 0 to 1",
+        "largest_share": "share of the image that the largest face covers; an image without faces has none",
         "largest_x": "center of the largest face, 0 (left edge) to 1",
         "largest_y": "center of the largest face, 0 (top edge) to 1",
-        "boxes": "the faces as JSON, largest first: certainty, left, top, width, height, as shares of the picture",
+        "boxes": "the faces as JSON, largest first: certainty, left, top, width, height, as shares of the image",
     }
     compared: ClassVar[Mapping[str, str]] = {
-        "count_difference": "faces in the picture minus the number that was asked for; negative where some are missing"
+        "count_difference": "faces in the image minus the number that was asked for; negative where some are missing"
     }
     compares_with_prompt: ClassVar[frozenset[str]] = frozenset()
     phrases: ClassVar[Mapping[str, str]] = {
@@ -85,9 +85,9 @@ class Faces:
         self.settings = settings
         self._network = Network("centerface.onnx")
 
-    def read(self, picture: Picture) -> Mapping[str, Value]:
+    def read(self, image: DecodedImage) -> Mapping[str, Value]:
         """Read every quantity."""
-        faces = _without_overlaps(self._found(picture.shrunk(self.settings.long_edge_px)))
+        faces = _without_overlaps(self._found(image.shrunk(self.settings.long_edge_px)))
         values: dict[str, Value] = {
             "count": len(faces),
             "share": round(min(1.0, sum(face.area for face in faces)), 4),
@@ -130,7 +130,7 @@ class Faces:
 
 
 def _blob(image: Image) -> Any:
-    """Fill the picture up with gray, to sides that the network takes."""
+    """Fill the image up with gray, to sides that the network takes."""
     import numpy as np
 
     width_px, height_px = (MULTIPLE_PX * ceil(side / MULTIPLE_PX) for side in image.size)

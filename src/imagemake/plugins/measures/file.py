@@ -1,4 +1,4 @@
-"""What kind of file a picture is."""
+"""What kind of file an image is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
-    from imagemake.images.picture import Picture
+    from imagemake.images.decoded import DecodedImage
     from imagemake.plugins.measures import Value
 
 
@@ -27,7 +27,7 @@ class File:
         "width_px": "width in pixels, after the turn that EXIF asks for",
         "height_px": "height in pixels, after the turn that EXIF asks for",
         "bytes": "length of the file in bytes",
-        "frames": "number of pictures in the file; more than 1 is an animation",
+        "frames": "number of images in the file; more than 1 is an animation",
         "has_alpha": "whether the file can hold transparent pixels",
         "transparent_share": "share of the pixels that are more than half transparent, 0 to 1",
     }
@@ -36,14 +36,14 @@ class File:
     def __init__(self, settings: BaseModel) -> None:
         pass
 
-    def read(self, picture: Picture) -> Mapping[str, Value]:
+    def read(self, image: DecodedImage) -> Mapping[str, Value]:
         """Read every quantity."""
         return {
-            "format": picture.format,
-            "width_px": picture.width_px,
-            "height_px": picture.height_px,
-            "bytes": picture.size_bytes,
-            "frames": picture.frames,
-            "has_alpha": picture.has_alpha,
-            "transparent_share": round(picture.transparent_share, 6),
+            "format": image.format,
+            "width_px": image.width_px,
+            "height_px": image.height_px,
+            "bytes": image.size_bytes,
+            "frames": image.frames,
+            "has_alpha": image.has_alpha,
+            "transparent_share": round(image.transparent_share, 6),
         }

@@ -1,4 +1,4 @@
-"""How grainy a picture is where it should be smooth."""
+"""How grainy an image is where it should be smooth."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from imagemake.images.picture import Picture
+    from imagemake.images.decoded import DecodedImage
     from imagemake.plugins.measures import Value
 
 TILE_PX = 32
@@ -20,7 +20,7 @@ CLIPPED_LEVELS = 8  # next to black and white: there, noise is cut off
 
 
 class NoiseSettings(BaseModel):
-    """Which part of a picture is taken for smooth."""
+    """Which part of an image is taken for smooth."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,7 +28,7 @@ class NoiseSettings(BaseModel):
         default=0.2,
         gt=0,
         le=1,
-        description="Share of the picture's tiles of 32 px that are taken for smooth: the ones with the least noise.",
+        description="Share of the image's tiles of 32 px that are taken for smooth: the ones with the least noise.",
     )
 
 
@@ -36,13 +36,13 @@ class Noise:
     """Reads the noise of the smoothest tiles, at full size: Immerkær's estimate, a tile at a time.
 
     Immerkær, Fast noise variance estimation, Computer Vision and Image Understanding 64 (1996). Its mask answers to
-    neither flat nor evenly sloping luma. Fine texture over the whole picture, such as grass, counts as noise.
+    neither flat nor evenly sloping luma. Fine texture over the whole image, such as grass, counts as noise.
     """
 
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {
         "deviation_levels": "standard deviation of the luma's noise in levels of 0 to 255: below 1 clean, above 5 "
-        "plainly grainy; a picture under 32 px, or all black and white, has none",
+        "plainly grainy; an image under 32 px, or all black and white, has none",
     }
     Settings: ClassVar[type[BaseModel]] = NoiseSettings
 
@@ -50,13 +50,13 @@ class Noise:
         assert isinstance(settings, NoiseSettings)
         self.smoothest_share = settings.smoothest_share
 
-    def read(self, picture: Picture) -> Mapping[str, Value]:
+    def read(self, image: DecodedImage) -> Mapping[str, Value]:
         """Read it."""
         import numpy as np
 
-        if min(picture.width_px, picture.height_px) < TILE_PX:
+        if min(image.width_px, image.height_px) < TILE_PX:
             return {}
-        deviations = _deviations(picture.gray)
+        deviations = _deviations(image.gray)
         if not len(deviations):
             return {}
         return {"deviation_levels": round(float(np.quantile(deviations, self.smoothest_share)), 3)}

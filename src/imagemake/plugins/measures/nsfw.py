@@ -1,4 +1,4 @@
-"""Whether a picture is fit for work."""
+"""Whether an image is fit for work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
-    from imagemake.images.picture import Picture
+    from imagemake.images.decoded import DecodedImage
     from imagemake.plugins.measures import Value
 
 LONG_EDGE_PX = 512  # the model looks at 256 x 256 px
@@ -39,6 +39,6 @@ class NSFW:
         # One thread: jobs run side by side. On the processor always, so that every machine reads the same.
         self._classifier = NSFWClassifier(providers=["CPUExecutionProvider"], intra_op_num_threads=1)
 
-    def read(self, picture: Picture) -> Mapping[str, Value]:
+    def read(self, image: DecodedImage) -> Mapping[str, Value]:
         """Read it."""
-        return {"score": round(float(self._classifier.classify(picture.shrunk(LONG_EDGE_PX)).nsfw), 4)}
+        return {"score": round(float(self._classifier.classify(image.shrunk(LONG_EDGE_PX)).nsfw), 4)}

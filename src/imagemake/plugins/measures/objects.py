@@ -1,4 +1,4 @@
-"""Things in a picture, and whether they are those that were asked for, and as many."""
+"""Things in an image, and whether they are those that were asked for, and as many."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from imagemake.images.networks.object_finder import ObjectFinder, Thing
 from imagemake.images.object_words import counted, things_in
 
 if TYPE_CHECKING:
-    from imagemake.images.picture import Picture
+    from imagemake.images.decoded import DecodedImage
     from imagemake.plugins.measures import Value
 
 MOST_OVERLAP = 0.5  # of two boxes of one kind, as intersection over union, that are two things
@@ -30,7 +30,7 @@ class ObjectsSettings(BaseModel):
         ge=192,
         le=1024,
         description="Long edge in pixels at which things are looked for. The network was trained at 416: a larger one "
-        "finds smaller things, and misses more of those that fill the picture.",
+        "finds smaller things, and misses more of those that fill the image.",
     )
     least_score: float = Field(
         default=0.35,
@@ -49,7 +49,7 @@ class Objects:
         "count": "number of things",
         "kinds": "how many of each kind, such as 2 cups, 1 dining table; the commonest first",
         "found": "the things as JSON, the most certain first: kind, certainty, left, top, width, height, as shares of "
-        "the picture",
+        "the image",
     }
     compared: ClassVar[Mapping[str, str]] = {
         "missing_objects": "number of kinds that were asked for and not found",
@@ -72,9 +72,9 @@ class Objects:
         self.long_edge_px = settings.long_edge_px
         self._finder = ObjectFinder(settings.least_score, MOST_OVERLAP)
 
-    def read(self, picture: Picture) -> Mapping[str, Value]:
+    def read(self, image: DecodedImage) -> Mapping[str, Value]:
         """Read every quantity."""
-        things = self._finder.of(picture.shrunk(self.long_edge_px))[:MOST_THINGS]
+        things = self._finder.of(image.shrunk(self.long_edge_px))[:MOST_THINGS]
         kinds = Counter(thing.label for thing in things).most_common()
         return {
             "count": len(things),

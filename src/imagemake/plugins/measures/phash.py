@@ -1,4 +1,4 @@
-"""Fingerprints by which pictures that look alike are found."""
+"""Fingerprints by which images that look alike are found."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
-    from imagemake.images.picture import Picture
+    from imagemake.images.decoded import DecodedImage
     from imagemake.plugins.measures import Value
 
 GRID_FIELDS = 3  # odd, so that a small product in the middle has a field of its own
@@ -23,13 +23,13 @@ class PHashSettings(BaseModel):
 class PHash:
     """Reads the 64-bit perceptual hash of `imagehash`: signs of the lowest 8x8 coefficients of a DCT of the luma.
 
-    It is read from the picture shrunk to 256 px, which takes a quarter of the time. The hash knows no colors: a red and
+    It is read from the image shrunk to 256 px, which takes a quarter of the time. The hash knows no colors: a red and
     a blue mug of the same shape have the same one. So a coarse grid of colors goes with it.
     """
 
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {
-        "hash": "64-bit perceptual hash as 16 hexadecimal digits; pictures that differ in few bits look alike",
+        "hash": "64-bit perceptual hash as 16 hexadecimal digits; images that differ in few bits look alike",
         "colors": "mean red, green and blue (0 to 255) of a grid of 3 x 3 fields, row by row, as 54 hexadecimal digits",
     }
     Settings: ClassVar[type[BaseModel]] = PHashSettings
@@ -37,10 +37,10 @@ class PHash:
     def __init__(self, settings: BaseModel) -> None:
         pass
 
-    def read(self, picture: Picture) -> Mapping[str, Value]:
+    def read(self, image: DecodedImage) -> Mapping[str, Value]:
         """Read both."""
         import imagehash
         from PIL.Image import Resampling
 
-        grid = picture.small.resize((GRID_FIELDS, GRID_FIELDS), Resampling.BOX)
-        return {"hash": str(imagehash.phash(picture.small)), "colors": grid.tobytes().hex()}
+        grid = image.small.resize((GRID_FIELDS, GRID_FIELDS), Resampling.BOX)
+        return {"hash": str(imagehash.phash(image.small)), "colors": grid.tobytes().hex()}

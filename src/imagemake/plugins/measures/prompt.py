@@ -1,4 +1,4 @@
-"""Whether a picture shows what a text says."""
+"""Whether an image shows what a text says."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from imagemake.images.picture import Picture
+    from imagemake.images.decoded import DecodedImage
     from imagemake.plugins.measures import Value
 
 LEVELS = 127  # of a vector's largest part, as it is kept
@@ -33,7 +33,7 @@ class PromptSettings(BaseModel):
         default="models/clip",
         min_length=1,
         description="Folder of a CLIP or SigLIP model with ONNX files, from the project's folder: no package ships "
-        "one. Once its files change, every picture is read again.",
+        "one. Once its files change, every image is read again.",
     )
     variant: str = Field(
         default="",
@@ -44,13 +44,13 @@ class PromptSettings(BaseModel):
     against: Annotated[tuple[str, ...], Strict(False)] = Field(
         default=("a photo", "a drawing", "an empty background", "a pattern without meaning"),
         min_length=1,
-        description="Texts that fit many pictures. A picture that shows what was asked for is nearer to that than to "
+        description="Texts that fit many images. An image that shows what was asked for is nearer to that than to "
         "any of these: margin tells by how much.",
     )
 
 
 class Prompt:
-    """Reads how near a picture and a text are to a CLIP or SigLIP model, whose weights the user has in a folder.
+    """Reads how near an image and a text are to a CLIP or SigLIP model, whose weights the user has in a folder.
 
     Radford et al. 2021, arXiv 2103.00020; Zhai et al. 2023, arXiv 2303.15343.
     """
@@ -58,7 +58,7 @@ class Prompt:
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {}
     compared: ClassVar[Mapping[str, str]] = {
-        "similarity": "cosine of the angle between picture and text, -1 to 1; what is good depends on the model and on "
+        "similarity": "cosine of the angle between image and text, -1 to 1; what is good depends on the model and on "
         "the kind of text: look at a pilot",
         "margin": "similarity minus that of the nearest of the texts in `against`; negative where one of those fits "
         "better",
@@ -66,7 +66,7 @@ class Prompt:
     }
     compares_with_prompt: ClassVar[frozenset[str]] = frozenset(compared)
     phrases: ClassVar[Mapping[str, str]] = {
-        "similarity": "picture and text are alike by {this}",
+        "similarity": "image and text are alike by {this}",
         "margin": "{this} nearer to the text than to any other one",
         "cut_tokens": "{this} token(s) of the text were not read",
     }
@@ -102,13 +102,13 @@ class Prompt:
         Tokens(weights)
         Pixels(weights.preprocessor)
 
-    def read(self, picture: Picture) -> Mapping[str, Value]:
-        """Read the picture's vector, which every text is compared with; it is kept, and shown nowhere."""
-        long_edge_px = self._model.long_edge_px(picture.image.size)
-        return {VECTOR: packed(self._model.image(picture.shrunk(long_edge_px)))}
+    def read(self, image: DecodedImage) -> Mapping[str, Value]:
+        """Read the image's vector, which every text is compared with; it is kept, and shown nowhere."""
+        long_edge_px = self._model.long_edge_px(image.pil.size)
+        return {VECTOR: packed(self._model.image(image.shrunk(long_edge_px)))}
 
     def match(self, values: Mapping[str, Value], wanted: str) -> Mapping[str, Value]:
-        """Compare the picture's vector with that of a text."""
+        """Compare the image's vector with that of a text."""
         seen = unpacked(str(values[VECTOR]))
         asked, cut = self._text(wanted)
         similarity = float(seen @ asked)

@@ -1,4 +1,4 @@
-"""Whether anything in a picture is in focus."""
+"""Whether anything in an image is in focus."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from imagemake.images.picture import Picture
+    from imagemake.images.decoded import DecodedImage
     from imagemake.plugins.measures import Value
 
 LEAST_VARIANCE = 1.0  # of luma: below, all that varies is rounding
-# Of `focus`. What is structure and what is not was tried on the pictures of bench/measures.py, at several contrasts.
+# Of `focus`. What is structure and what is not was tried on the images of bench/measures.py, at several contrasts.
 TILES = 8  # a side
 RE_BLUR_PX = 2.0
 SHARPEST_PERCENTILE = 90  # of the tiles: one in focus is enough, a speck is not
 CALMEST_PERCENTILE = 5  # of the tiles: what is there is grain
 # Mean squared gradient, in squared levels a pixel, of a tile that has structure: a share of the strongest tile's,
-# within what rounding comes to and what is structure in any picture.
+# within what rounding comes to and what is structure in any image.
 STRUCTURE_SHARE, LEAST_STRUCTURE, SURE_STRUCTURE = 0.3, 0.2, 3.0
 SOBEL_GAIN = 8.0  # of cv2.spatialGradient, for a slope of one level a pixel
 
@@ -36,8 +36,8 @@ class SharpnessSettings(BaseModel):
         default=512,
         ge=64,
         le=4096,
-        description="Pictures are shrunk to this long edge in pixels first, so that values of different sizes compare; "
-        "smaller pictures are read as they are.",
+        description="Images are shrunk to this long edge in pixels first, so that values of different sizes compare; "
+        "smaller images are read as they are.",
     )
 
 
@@ -55,12 +55,12 @@ class Sharpness:
 
     version: ClassVar[int] = 2
     quantities: ClassVar[Mapping[str, str]] = {
-        "focus": "share of the edges' energy that a blur of 2 px takes away, where the picture is sharpest, 0 to 1: "
-        "above 0.65 something is in focus, below 0.5 nothing is; 0 where there are no edges, and blank pictures have "
+        "focus": "share of the edges' energy that a blur of 2 px takes away, where the image is sharpest, 0 to 1: "
+        "above 0.65 something is in focus, below 0.5 nothing is; 0 where there are no edges, and blank images have "
         "none",
         "laplacian_variance": "variance of the Laplacian of the luma at a fixed scale, 0 (blurred or blank) and up",
-        "relative_sharpness": "laplacian_variance divided by the variance of the luma, so that pale pictures compare "
-        "with strong ones: below 0.002 nothing is in focus, above 0.02 there are clear edges; blank pictures have none",
+        "relative_sharpness": "laplacian_variance divided by the variance of the luma, so that pale images compare "
+        "with strong ones: below 0.002 nothing is in focus, above 0.02 there are clear edges; blank images have none",
     }
     Settings: ClassVar[type[BaseModel]] = SharpnessSettings
 
@@ -68,11 +68,11 @@ class Sharpness:
         assert isinstance(settings, SharpnessSettings)
         self.long_edge_px = settings.long_edge_px
 
-    def read(self, picture: Picture) -> Mapping[str, Value]:
-        """Read all three; a picture under 3 px in width or height has none."""
+    def read(self, image: DecodedImage) -> Mapping[str, Value]:
+        """Read all three; an image under 3 px in width or height has none."""
         import numpy as np
 
-        gray = np.asarray(picture.luma_shrunk(self.long_edge_px))
+        gray = np.asarray(image.luma_shrunk(self.long_edge_px))
         if min(gray.shape) < 3:
             return {}
         sharpness = _laplacian_variance(gray)

@@ -1,4 +1,4 @@
-"""The subject: whether there is one, how much of the picture it takes, where it is, and whether it is cut off."""
+"""The subject: whether there is one, how much of the image it takes, where it is, and whether it is cut off."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from imagemake.images.networks.subject_mask import SubjectMask, box_of, without_specks
 
 if TYPE_CHECKING:
-    from imagemake.images.picture import Picture
+    from imagemake.images.decoded import DecodedImage
     from imagemake.plugins.measures import Value
 
 LEAST_CUT = 0.02  # of an edge: as much of it the subject must touch to be cut off there
@@ -36,16 +36,16 @@ class Subject:
 
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {
-        "share": "share of the picture that the subject covers, 0 to 1; 0 where nothing stands out",
-        "left": "left edge of the subject's box, 0 to 1; like the following, a picture without subject has none",
+        "share": "share of the image that the subject covers, 0 to 1; 0 where nothing stands out",
+        "left": "left edge of the subject's box, 0 to 1; like the following, an image without subject has none",
         "top": "top edge of its box, 0 to 1",
         "right": "right edge of its box, 0 to 1",
         "bottom": "bottom edge of its box, 0 to 1",
-        "off_center": "how far its box's center is from the picture's, 0 to 1: the larger of both directions, as a "
+        "off_center": "how far its box's center is from the image's, 0 to 1: the larger of both directions, as a "
         "share of half the side",
-        "cut_share": "largest share of one edge of the picture that the subject touches, 0 to 1; above 0.02 it is cut "
+        "cut_share": "largest share of one edge of the image that the subject touches, 0 to 1; above 0.02 it is cut "
         "off there",
-        "cut_edges": "number of the picture's edges that cut it off",
+        "cut_edges": "number of the image's edges that cut it off",
         "parts": "pieces that it falls into; two or more can be several things",
         "certainty": "mean of the mask over the subject, 0.5 to 1",
     }
@@ -62,9 +62,9 @@ class Subject:
         self.side_px = settings.side_px
         self._mask = SubjectMask(self.side_px)
 
-    def read(self, picture: Picture) -> Mapping[str, Value]:
+    def read(self, image: DecodedImage) -> Mapping[str, Value]:
         """Read every quantity."""
-        mask = self._mask.of(picture.shrunk(2 * self.side_px))
+        mask = self._mask.of(image.shrunk(2 * self.side_px))
         is_subject, parts = without_specks(mask > 0.5)
         share = float(is_subject.mean())
         values: dict[str, Value] = {"share": round(share, 4), "cut_edges": 0, "parts": parts}

@@ -1,4 +1,4 @@
-"""Lettering in a picture: where, how much, and whether the prompt asked for it."""
+"""Lettering in an image: where, how much, and whether the prompt asked for it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from imagemake.images.picture import Picture
+    from imagemake.images.decoded import DecodedImage
     from imagemake.plugins.measures import Value
 
-LONG_EDGE_PX = 1280  # of the picture that words are recognized in; they are looked for at `TextSettings.long_edge_px`
+LONG_EDGE_PX = 1280  # of the image that words are recognized in; they are looked for at `TextSettings.long_edge_px`
 MOST_REGIONS = 100
 MOST_LETTERS = 80  # of a region's text that are kept
 
@@ -46,7 +46,7 @@ class TextSettings(BaseModel):
 
 
 class Region(NamedTuple):
-    """Text at one place. Lengths are shares of the picture's width and height, the area one of its area."""
+    """Text at one place. Lengths are shares of the image's width and height, the area one of its area."""
 
     text: str
     score: float
@@ -63,14 +63,14 @@ class Text:
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {
         "regions": "regions of text",
-        "share": "share of the picture that text covers, 0 to 1",
-        "words": "the regions as JSON: text, certainty, left, top, width, height, and area, as shares of the picture",
+        "share": "share of the image that text covers, 0 to 1",
+        "words": "the regions as JSON: text, certainty, left, top, width, height, and area, as shares of the image",
     }
     compared: ClassVar[Mapping[str, str]] = {
         "unwanted_regions": "regions of text with a word that was not asked for; misspelled counts as not asked for",
-        "unwanted_share": "share of the picture that these regions cover, 0 to 1",
+        "unwanted_share": "share of the image that these regions cover, 0 to 1",
         "unwanted_place": "where most of it is, such as bottom right",
-        "missing_words": "number of words that were asked for and not found in the picture",
+        "missing_words": "number of words that were asked for and not found in the image",
     }
     compares_with_prompt: ClassVar[frozenset[str]] = frozenset({"unwanted_regions", "unwanted_share", "unwanted_place"})
     phrases: ClassVar[Mapping[str, str]] = {
@@ -98,14 +98,14 @@ class Text:
             }
         )
 
-    def read(self, picture: Picture) -> Mapping[str, Value]:
+    def read(self, image: DecodedImage) -> Mapping[str, Value]:
         """Read every quantity."""
         import numpy as np
 
-        image = picture.shrunk(LONG_EDGE_PX)
-        found = self._engine(np.ascontiguousarray(np.asarray(image)[:, :, ::-1]))
+        small = image.shrunk(LONG_EDGE_PX)
+        found = self._engine(np.ascontiguousarray(np.asarray(small)[:, :, ::-1]))
         read = zip(found.boxes, found.txts, found.scores, strict=True) if found.boxes is not None else ()
-        regions = [_region(box, text, score, image.size) for box, text, score in read]
+        regions = [_region(box, text, score, small.size) for box, text, score in read]
         regions = [region for region in regions if self._counts(region)][:MOST_REGIONS]
         return {
             "regions": len(regions),
@@ -170,7 +170,7 @@ def _area(regions: list[Region]) -> float:
 
 
 def _place(regions: list[Region]) -> str:
-    """Say where the center of most of the text is, in ninths of the picture."""
+    """Say where the center of most of the text is, in ninths of the image."""
     weight = sum(region.area for region in regions)
     if not weight:
         return "nowhere"

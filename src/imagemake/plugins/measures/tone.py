@@ -1,4 +1,4 @@
-"""How light and dark are spread over a picture, and whether there is anything on it."""
+"""How light and dark are spread over an image, and whether there is anything on it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from imagemake.images.picture import Picture
+    from imagemake.images.decoded import DecodedImage
     from imagemake.plugins.measures import Value
 
 
@@ -47,7 +47,7 @@ class Tone:
         "clipped_shadows_share": "share of the pixels that are black or next to it, 0 to 1",
         "clipped_highlights_share": "share of the pixels that are white or next to it, 0 to 1",
         "entropy_bits": "Shannon entropy of the luma in bits a pixel, 0 (one level) to 8",
-        "uniform_share": "share of the picture, shrunk to 256 px, that has its commonest color, 0 to 1; 1 is blank",
+        "uniform_share": "share of the image, shrunk to 256 px, that has its commonest color, 0 to 1; 1 is blank",
     }
     Settings: ClassVar[type[BaseModel]] = ToneSettings
 
@@ -55,9 +55,9 @@ class Tone:
         assert isinstance(settings, ToneSettings)
         self.settings = settings
 
-    def read(self, picture: Picture) -> Mapping[str, Value]:
+    def read(self, image: DecodedImage) -> Mapping[str, Value]:
         """Read every quantity."""
-        counts = picture.luma.histogram()
+        counts = image.luma.histogram()
         mean, deviation = _mean_and_deviation(counts)
         pixels = sum(counts)
         edge = self.settings.clipped_levels + 1
@@ -67,7 +67,7 @@ class Tone:
             "clipped_shadows_share": round(sum(counts[:edge]) / pixels, 6),
             "clipped_highlights_share": round(sum(counts[-edge:]) / pixels, 6),
             "entropy_bits": round(_entropy_bits(counts), 4),
-            "uniform_share": round(_uniform_share(picture.small, self.settings.uniform_levels), 6),
+            "uniform_share": round(_uniform_share(image.small, self.settings.uniform_levels), 6),
         }
 
 
@@ -75,7 +75,7 @@ def _mean_and_deviation(counts: Sequence[int]) -> tuple[float, float]:
     pixels = sum(counts)
     total = sum(level * count for level, count in enumerate(counts))
     squares = sum(level * level * count for level, count in enumerate(counts))
-    # Whole numbers up to the root: no rounding can make the variance of a blank picture negative.
+    # Whole numbers up to the root: no rounding can make the variance of a blank image negative.
     return total / pixels, sqrt(pixels * squares - total * total) / pixels
 
 

@@ -103,5 +103,5 @@ def _remembered(path: str) -> _Remembered:
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
-    status = os.stat(path)  # noqa: PTH116  as in picture_files
+    status = os.stat(path)  # noqa: PTH116  as in image_files
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino

@@ -1,4 +1,4 @@
-"""Who makes pictures: one small protocol, one file a provider, found through the entry points `imagemake.providers`."""
+"""Who makes images: one small protocol, one file a provider, found through the entry points `imagemake.providers`."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ BUILT_IN = {
 }
 
 
-class Failure(StrEnum):
+class FailureKind(StrEnum):
     """What an error of a provider means for us."""
 
     REFUSED = "refused"  # this recipe will never be made (moderation, bad request): final for its key
     RATE_LIMITED = "rate_limited"  # nothing was made; wait, then try again
     UNAVAILABLE = "unavailable"  # nothing was made; the same try can succeed later
-    IN_VAIN = "in_vain"  # nothing was made, and the same try would not succeed in this run
+    NOT_RETRYABLE = "not_retryable"  # nothing was made, and the same try would not succeed in this run
     UNKNOWN = "unknown"  # the request was sent and no answer came: it may have been billed
-    UNREADABLE = "unreadable"  # an answer came, was billed, and holds no picture that could be read
+    UNREADABLE = "unreadable"  # an answer came, was billed, and holds no image that could be read
     STOP = "stop"  # nothing will work until the user does something: key, quota, organization
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ImageResponse:
     """What a provider gave for one recipe.
 
     Attributes:
-        picture: The bytes of the picture file as they came, not decoded by anybody yet.
+        image: The bytes of the image file as they came, not decoded by anybody yet.
         request_id: The provider's own name for the call, for its support and its bills.
         usage: Token counts as the provider reports them.
         headers: Lower-case names; only those about rate limits are read.
     """
 
-    picture: bytes
+    image: bytes
     request_id: str | None = None
     usage: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class ProviderError(Exception):
-    """A call that gave no picture.
+    """A call that gave no image.
 
     Attributes:
         failure: What it means for us.
@@ -54,14 +54,14 @@ class ProviderError(Exception):
         status: HTTP status, or None where there was no answer.
         retry_after_s: How long the provider asks to wait, in seconds.
         body: What came, where it could not be read; it was paid for, so it is kept.
-        remedy: What the user can do, for `Failure.STOP`.
-        limit: Which limit was reached, for `Failure.RATE_LIMITED`, as the headers ``x-ratelimit-remaining-*`` name it.
+        remedy: What the user can do, for `STOP`.
+        limit: Which limit was reached, for `RATE_LIMITED`, as the headers ``x-ratelimit-remaining-*`` name it.
     """
 
     def __init__(
         self,
         message: str,
-        failure: Failure,
+        failure: FailureKind,
         *,
         code: str | None = None,
         status: int | None = None,
@@ -87,11 +87,11 @@ class ProviderError(Exception):
 
 
 class Provider(Protocol):
-    """Makes pictures from recipes.
+    """Makes images from recipes.
 
     Attributes:
         paid: Whether a call costs money: its bytes are then forced to disk before anything else happens.
-        trained: Optional; False where no trained model makes the pictures: released files then do not say that AI did.
+        trained: Optional; False where no trained model makes the images: released files then do not say that AI did.
     """
 
     paid: ClassVar[bool]
@@ -99,8 +99,8 @@ class Provider(Protocol):
     def __init__(self, *, base_url: str | None, timeout_s: float) -> None:
         """Take the server's address (None for the provider's own) and the longest wait for one answer, in seconds."""
 
-    async def generate(self, recipe: Recipe) -> Answer:
-        """Make one picture.
+    async def generate(self, recipe: Recipe) -> ImageResponse:
+        """Make one image.
 
         Raises:
             ProviderError: If there is none; it says what that means.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import Answer, ProviderError
+from imagemake.plugins.providers import ImageResponse, ProviderError
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Result:
     """One line of a batch's results."""
 
     custom_id: str
-    outcome: Answer | ProviderError
+    outcome: ImageResponse | ProviderError
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""What a provider must offer so that requests can send reference pictures."""
+"""What a provider must offer so that requests can send reference images."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import Answer, Failure, Provider, ProviderError
+from imagemake.plugins.providers import FailureKind, ImageResponse, Provider, ProviderError
 
 
 @runtime_checkable
 class ReferenceProvider(Protocol):
-    """A provider that takes reference pictures beside a prompt."""
+    """A provider that takes reference images beside a prompt."""
 
-    async def generate_from(self, recipe: Recipe, pictures: Mapping[str, bytes]) -> Answer:
-        """Make one picture from a recipe that has reference pictures.
+    async def generate_from(self, recipe: Recipe, images: Mapping[str, bytes]) -> ImageResponse:
+        """Make one image from a recipe that has reference images.
 
         Args:
-            recipe: Names its reference pictures, and the mask where there is one, by SHA-256.
-            pictures: The content of each, as PNG, JPEG or WebP, by SHA-256; checked against it, and not decoded.
+            recipe: Names its reference images, and the mask where there is one, by SHA-256.
+            images: The content of each, as PNG, JPEG or WebP, by SHA-256; checked against it, and not decoded.
 
         Raises:
             ProviderError: If there is none; it says what that means.
@@ -27,10 +27,10 @@ class ReferenceProvider(Protocol):
 
 @runtime_checkable
 class ReferenceBatchProvider(Protocol):
-    """A provider whose batches take reference pictures: each is handed over before the lines that name it."""
+    """A provider whose batches take reference images: each is handed over before the lines that name it."""
 
-    async def upload_picture(self, digest: str, content: bytes) -> None:
-        """Hand a picture over, unless it is there already.
+    async def upload_image(self, digest: str, content: bytes) -> None:
+        """Hand an image over, unless it is there already.
 
         Raises:
             ProviderError: If it was not taken.
@@ -38,12 +38,12 @@ class ReferenceBatchProvider(Protocol):
 
 
 def takes_references(provider: type[Provider], *, batch: bool = False) -> bool:
-    """Say whether a class of providers takes reference pictures, one by one or in its batches."""
-    return hasattr(provider, "upload_picture" if batch else "generate_from")
+    """Say whether a class of providers takes reference images, one by one or in its batches."""
+    return hasattr(provider, "upload_image" if batch else "generate_from")
 
 
-async def answer_to(provider: Provider, recipe: Recipe, pictures: Mapping[str, bytes]) -> Answer:
-    """Ask a provider for one picture, with its reference pictures where the recipe has some.
+async def answer_to(provider: Provider, recipe: Recipe, images: Mapping[str, bytes]) -> ImageResponse:
+    """Ask a provider for one image, with its reference images where the recipe has some.
 
     Raises:
         ProviderError: If there is none; it says what that means.
@@ -51,5 +51,5 @@ async def answer_to(provider: Provider, recipe: Recipe, pictures: Mapping[str, b
     if not recipe.references:
         return await provider.generate(recipe)
     if not isinstance(provider, ReferenceProvider):  # the plan tells so before; a plug-in may have changed since
-        raise ProviderError("this provider takes no reference pictures", Failure.STOP, code="no_references")
-    return await provider.generate_from(recipe, pictures)
+        raise ProviderError("this provider takes no reference images", FailureKind.STOP, code="no_references")
+    return await provider.generate_from(recipe, images)

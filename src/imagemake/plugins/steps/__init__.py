@@ -1,9 +1,9 @@
-"""Steps that finish a picture: one file a step, found through the entry points `imagemake.steps`.
+"""Postprocessing steps: one file each, found through the entry points `imagemake.steps`.
 
 A step whose packages may be missing lists them in ``packages``, as a measure does; it is then told before the run.
 A setting that came to a step later is listed in ``came_later``: where it is None it is in no key, so that an upgrade
-finishes nobody's pictures anew. One whose settings name files lists those settings in ``names_only``, and has the
-digest of the content in another setting: what a file is called then finishes no picture anew.
+finishes nobody's images anew. One whose settings name files lists those settings in ``names_only``, and has the
+digest of the content in another setting: what a file is called then finishes no image anew.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ BUILT_IN = {
 
 
 class Step(Protocol):
-    """Changes a picture: RGB or RGBA, 8 bits a channel, in sRGB, both in and out.
+    """Changes an image: RGB or RGBA, 8 bits a channel, in sRGB, both in and out.
 
     Attributes:
-        version: Raised when the same picture and settings may give other pixels; pictures are then finished anew.
+        version: Raised when the same image and settings may give other pixels; images are then finished anew.
         Settings: What a user can set under the step's name in ``postprocess.steps``.
 
     A step may say what it does in the words of C2PA, for content credentials, by an attribute ``actions``: a tuple of
@@ -49,10 +49,10 @@ class Step(Protocol):
         """Take the settings, an instance of `Settings`; load models here, once a job."""
 
     def apply(self, image: Image) -> Image:
-        """Return the changed picture; the same input gives the same bytes on every run, and is left as it is.
+        """Return the changed image; the same input gives the same bytes on every run, and is left as it is.
 
         Raises:
-            ValueError: If this picture cannot be treated so; the message is the reason that people read.
+            ValueError: If this image cannot be treated so; the message is the reason that people read.
         """
 
 

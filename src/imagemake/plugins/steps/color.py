@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 BORDER_SHARE = 0.02  # of the longer edge
-LEAST_SPAN_LEVELS = 16  # a picture with fewer levels is blank or fog: stretching it would show nothing but noise
+LEAST_SPAN_LEVELS = 16  # an image with fewer levels is blank or fog: stretching it would show nothing but noise
 
 
 class WhiteBalance(BaseModel):
@@ -21,15 +21,15 @@ class WhiteBalance(BaseModel):
 
     by: Literal["border", "gray_world"] = Field(
         default="border",
-        description="What is meant to be without color. border: the background at the picture's edges, 2 % of the "
-        "longer edge wide; gray_world: the mean of the whole picture, for scenes of many colors.",
+        description="What is meant to be without color. border: the background at the image's edges, 2 % of the "
+        "longer edge wide; gray_world: the mean of the whole image, for scenes of many colors.",
     )
     strength: float = Field(default=1.0, gt=0, le=1, description="How much of the cast is taken away, 0 to 1.")
     most_percent: float = Field(
         default=60.0,
         gt=0,
         le=100,
-        description="Largest change of a channel's light, in percent: a picture that would need more has that color, "
+        description="Largest change of a channel's light, in percent: an image that would need more has that color, "
         "and no cast, and is left as it is.",
     )
 
@@ -79,7 +79,7 @@ class Color:
         self.settings = settings
 
     def apply(self, image: Image) -> Image:
-        """Correct the picture."""
+        """Correct the image."""
         from PIL import ImageEnhance
 
         if self.settings.white_balance is not None:

@@ -1,4 +1,4 @@
-"""Cutting a picture to a shape or to a box."""
+"""Cutting an image to a shape or to a box."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Gravity = Literal["center", "top", "bottom", "left", "right", "top_left", "top_r
 
 
 class Box(BaseModel):
-    """A part of a picture, in pixels from its top left corner."""
+    """A part of an image, in pixels from its top left corner."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,7 +31,7 @@ class Box(BaseModel):
 
 
 class Around(BaseModel):
-    """What stands out in the picture, with some room around it."""
+    """What stands out in the image, with some room around it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,7 +46,7 @@ class CropSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ratio: Ratio | None = Field(
-        default=None, description="Width to height that stays, such as 4:5: the largest such part of the picture."
+        default=None, description="Width to height that stays, such as 4:5: the largest such part of the image."
     )
     gravity: Gravity | Literal["smart"] = Field(
         default="center",
@@ -56,8 +56,8 @@ class CropSettings(BaseModel):
     box: Box | None = Field(default=None, description="A fixed part instead of a ratio.")
     subject: Around | None = Field(
         default=None,
-        description="The part around what stands out in the picture; with a ratio, the smallest such part that the "
-        "picture holds. The room ends at the picture's edges: pad makes more.",
+        description="The part around what stands out in the image; with a ratio, the smallest such part that the "
+        "image holds. The room ends at the image's edges: pad makes more.",
     )
 
     @model_validator(mode="after")
@@ -72,7 +72,7 @@ class CropSettings(BaseModel):
 
 
 class Crop:
-    """Cuts to a ratio, to a box, or to the subject; never makes a picture larger."""
+    """Cuts to a ratio, to a box, or to the subject; never makes an image larger."""
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = CropSettings
@@ -84,10 +84,10 @@ class Crop:
         self._mask = SubjectMask(SUBJECT_SIDE_PX) if settings.subject is not None else None
 
     def apply(self, image: Image) -> Image:
-        """Cut the picture.
+        """Cut the image.
 
         Raises:
-            ValueError: If the box does not lie within the picture, or nothing stands out in it.
+            ValueError: If the box does not lie within the image, or nothing stands out in it.
         """
         if self._mask is not None:
             return image.crop(self._around_subject(image, self._mask))
@@ -102,7 +102,7 @@ class Crop:
             left_px, top_px, width_px, height_px = box.left_px, box.top_px, box.width_px, box.height_px
             if left_px + width_px > image.width or top_px + height_px > image.height:
                 raise ValueError(
-                    f"the box of {width_px} x {height_px} px at ({left_px}, {top_px}) leaves the picture of "
+                    f"the box of {width_px} x {height_px} px at ({left_px}, {top_px}) leaves the image of "
                     f"{image.width} x {image.height} px"
                 )
         return image.crop((left_px, top_px, left_px + width_px, top_px + height_px))
@@ -111,7 +111,7 @@ class Crop:
         assert self.settings.subject is not None
         is_subject, parts = without_specks(mask.of(image.convert("RGB")) > 0.5)
         if not parts:
-            raise ValueError("nothing stands out in the picture, so it cannot be cut to it")
+            raise ValueError("nothing stands out in the image, so it cannot be cut to it")
         box_px = [share * side for share, side in zip(box_of(is_subject), 2 * image.size, strict=True)]
         return around(box_px, image.size, self.settings.subject.margin_percent, self.settings.ratio)
 
@@ -119,13 +119,13 @@ class Crop:
 def around(
     box_px: Sequence[float], size_px: tuple[int, int], margin_percent: float, ratio: str | None
 ) -> tuple[int, int, int, int]:
-    """Return left, top, right and bottom of the part around a box, within the picture.
+    """Return left, top, right and bottom of the part around a box, within the image.
 
     Args:
         box_px: Left, top, right and bottom of the subject, in pixels.
-        size_px: Of the picture.
+        size_px: Of the image.
         margin_percent: Room on each side, in percent of the box's longer edge.
-        ratio: Width to height of the part; None for that of the box with its room. A picture that is too small for it
+        ratio: Width to height of the part; None for that of the box with its room. An image that is too small for it
             gives the largest part of that ratio that it has.
     """
     left, top, right, bottom = box_px
@@ -149,7 +149,7 @@ def around(
 
 
 def largest_of_ratio(size_px: tuple[int, int], ratio: str) -> tuple[int, int]:
-    """Return width and height of the largest part of a picture that has this ratio, rounded to whole pixels."""
+    """Return width and height of the largest part of an image that has this ratio, rounded to whole pixels."""
     width_px, height_px = size_px
     wide, high = (int(side) for side in ratio.split(":"))
     if width_px * high > height_px * wide:
@@ -164,7 +164,7 @@ def most_detail(image: Image, size_px: tuple[int, int]) -> tuple[int, int]:
 
     Args:
         image: RGB or RGBA; what is transparent counts as middle gray.
-        size_px: Width and height of the part, of which one is the picture's own.
+        size_px: Width and height of the part, of which one is the image's own.
     """
     import cv2
     import numpy as np

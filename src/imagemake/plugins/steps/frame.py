@@ -1,4 +1,4 @@
-"""A border around the picture, or over its edge, and round corners."""
+"""A border around the image, or over its edge, and round corners."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FrameSettings(BaseModel):
         default=0.0,
         ge=0,
         le=50,
-        description="Width of the border in percent of the picture's longer edge, instead of width_px.",
+        description="Width of the border in percent of the image's longer edge, instead of width_px.",
     )
     color: str = Field(
         default="#ffffff",
@@ -34,11 +34,11 @@ class FrameSettings(BaseModel):
         default=0.0,
         ge=0,
         le=50,
-        description="Radius of the picture's round corners, in percent of its shorter edge; 50 makes a square a disk.",
+        description="Radius of the image's round corners, in percent of its shorter edge; 50 makes a square a disk.",
     )
     inside: bool = Field(
         default=False,
-        description="Whether the border lies over the picture's edge, which keeps the size, instead of around it.",
+        description="Whether the border lies over the image's edge, which keeps the size, instead of around it.",
     )
 
     @model_validator(mode="after")
@@ -51,7 +51,7 @@ class FrameSettings(BaseModel):
 
 
 class Frame:
-    """Puts a border of one color around a picture; under transparent parts, the picture stays transparent."""
+    """Puts a border of one color around an image; under transparent parts, the image stays transparent."""
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = FrameSettings
@@ -61,10 +61,10 @@ class Frame:
         self.settings = settings
 
     def apply(self, image: Image) -> Image:
-        """Frame the picture.
+        """Frame the image.
 
         Raises:
-            ValueError: If a border over the edge leaves nothing of it, or the framed picture would be enormous.
+            ValueError: If a border over the edge leaves nothing of it, or the framed image would be enormous.
         """
         from PIL import Image as Pillow
 
@@ -83,7 +83,7 @@ class Frame:
             framed = Pillow.new("RGB", size_px, self.settings.color)
             framed.paste(shown, (width_px, width_px), _rounded(shown.size, radius_px) if radius_px else None)
             return framed
-        # The picture's own transparency stays, so it replaces what is below; only its round corners let the border in.
+        # The image's own transparency stays, so it replaces what is below; only its round corners let the border in.
         framed = Pillow.new("RGBA", size_px, (0, 0, 0, 0) if is_clear else self.settings.color)
         if radius_px:
             behind = framed.crop((width_px, width_px, width_px + shown.width, width_px + shown.height))
@@ -112,7 +112,7 @@ def _rounded(size_px: tuple[int, int], radius_px: int) -> Image:
 
 
 def _over_corners(image: Image, behind: Image, mask: Image) -> Image:
-    """Lay a picture over what is behind it, through a mask of its corners; in between, both as in the mask."""
+    """Lay an image over what is behind it, through a mask of its corners; in between, both as in the mask."""
     from PIL import Image as Pillow
     from PIL import ImageChops
 

@@ -1,4 +1,4 @@
-"""A logo or watermark over the picture."""
+"""A logo or watermark over the image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from imagemake.core.mistakes import Mistake, mistakes
 from imagemake.core.problems import Problem, UserError
-from imagemake.images.source_files import BadPictureFileError, PictureFiles
+from imagemake.images.source_files import BadSourceImageError, SourceImages
 from imagemake.plugins.steps.crop import Gravity, place
 
 if TYPE_CHECKING:
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class OverlaySettings(BaseModel):
-    """Which picture is laid over, where, how large, and how strongly."""
+    """Which image is laid over, where, how large, and how strongly."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     file: str = Field(
         description="Path of the logo, from the project's folder: PNG, JPEG or WebP, best with transparency. Its "
-        "content counts: a changed logo finishes every picture anew, a renamed one none.",
+        "content counts: a changed logo finishes every image anew, a renamed one none.",
         examples=["config/logo.png"],
     )
     digest: str = Field(
@@ -36,18 +36,18 @@ class OverlaySettings(BaseModel):
         default=20.0,
         ge=1,
         le=100,
-        description="Width in percent of the picture's width; less where the height would not fit.",
+        description="Width in percent of the image's width; less where the height would not fit.",
     )
     margin_percent: float = Field(
         default=3.0,
         ge=0,
         le=45,
-        description="Distance from the picture's edges, or between tiles, in percent of the picture's longer edge.",
+        description="Distance from the image's edges, or between tiles, in percent of the image's longer edge.",
     )
-    gravity: Gravity = Field(default="bottom_right", description="Where in the picture it is put.")
+    gravity: Gravity = Field(default="bottom_right", description="Where in the image it is put.")
     opacity: float = Field(default=1.0, gt=0, le=1, description="1 as it is, towards 0 fainter.")
     tiled: bool = Field(
-        default=False, description="Repeat it over the whole picture, every other row by half a tile further."
+        default=False, description="Repeat it over the whole image, every other row by half a tile further."
     )
 
     @model_validator(mode="before")
@@ -57,8 +57,8 @@ class OverlaySettings(BaseModel):
         if not isinstance(data, Mapping) or not isinstance(data.get("file"), str) or data.get("digest"):
             return data
         try:
-            return {**data, "digest": PictureFiles().get(data["file"]).digest}
-        except BadPictureFileError as error:
+            return {**data, "digest": SourceImages().get(data["file"]).digest}
+        except BadSourceImageError as error:
             raise mistakes([Mistake(("file",), error.what, error.remedy)]) from error
 
     @model_validator(mode="after")
@@ -69,7 +69,7 @@ class OverlaySettings(BaseModel):
 
 
 class Overlay:
-    """Lays a logo over pictures, resized with a Lanczos filter; where it is transparent, the picture stays as it is."""
+    """Lays a logo over images, resized with a Lanczos filter; where it is transparent, the image stays as it is."""
 
     version: ClassVar[int] = 1
     names_only: ClassVar[frozenset[str]] = frozenset({"file"})
@@ -80,10 +80,10 @@ class Overlay:
         assert isinstance(settings, OverlaySettings)
         self.settings = settings
         self._logo = _logo(settings.file, settings.digest)
-        self._sized = lru_cache(maxsize=4)(self._resized)  # pictures of a batch mostly have one size
+        self._sized = lru_cache(maxsize=4)(self._resized)  # images of a batch mostly have one size
 
     def apply(self, image: Image) -> Image:
-        """Lay the logo over the picture."""
+        """Lay the logo over the image."""
         from PIL import Image as Pillow
 
         margin_px = round(self.settings.margin_percent / 100 * max(image.size))
@@ -129,16 +129,16 @@ def _logo(path: str, digest: str) -> Image:
     """Read the logo of a digest.
 
     Raises:
-        UserError: If there is another file, or none that holds a picture.
+        UserError: If there is another file, or none that holds an image.
     """
-    from imagemake.images.picture import Undecodable, open_picture
+    from imagemake.images.decoded import Undecodable, decode_image
 
-    data = PictureFiles().read(path, digest)
+    data = SourceImages().read(path, digest)
     where = f"postprocess.steps, overlay, {path}"
     if data is None:
         what = "the logo is not there any more, or not the one that the run was planned with."
-        raise UserError(Problem(where, what, "Run again: the pictures are then finished with the logo that is there."))
+        raise UserError(Problem(where, what, "Run again: the images are then finished with the logo that is there."))
     try:
-        return open_picture(data).image.convert("RGBA")
+        return decode_image(data).pil.convert("RGBA")
     except Undecodable as error:
         raise UserError(Problem(where, f"{error.reason}.", "Give a whole PNG, JPEG or WebP file.")) from error

@@ -1,4 +1,4 @@
-"""Giving a picture room around it."""
+"""Giving an image room around it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class PadSettings(BaseModel):
     color: str = Field(
         default="#ffffff",
         pattern=r"^(#[0-9a-fA-F]{6}|transparent)$",
-        description="Color around the picture and under its transparent parts, such as #ffffff; or transparent.",
+        description="Color around the image and under its transparent parts, such as #ffffff; or transparent.",
     )
-    gravity: Gravity = Field(default="center", description="Where the picture is put.")
+    gravity: Gravity = Field(default="center", description="Where the image is put.")
 
     @model_validator(mode="after")
     def _one_way(self) -> PadSettings:
@@ -43,7 +43,7 @@ class PadSettings(BaseModel):
 
 
 class Pad:
-    """Puts a picture on a larger area; the picture itself keeps its size."""
+    """Puts an image on a larger area; the image itself keeps its size."""
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = PadSettings
@@ -53,17 +53,17 @@ class Pad:
         self.settings = settings
 
     def apply(self, image: Image) -> Image:
-        """Fill up around the picture.
+        """Fill up around the image.
 
         Raises:
-            ValueError: If the picture is larger than the size, or the area would be enormous.
+            ValueError: If the image is larger than the size, or the area would be enormous.
         """
         from PIL import Image as Pillow
 
         size_px = self._size_px(image.size)
         if image.width > size_px[0] or image.height > size_px[1]:
             raise ValueError(
-                f"the picture of {image.width} x {image.height} px is larger than {size_px[0]} x {size_px[1]} px; "
+                f"the image of {image.width} x {image.height} px is larger than {size_px[0]} x {size_px[1]} px; "
                 "resize it first"
             )
         if size_px[0] * size_px[1] > MOST_PIXELS:
@@ -83,5 +83,5 @@ class Pad:
             return self.settings.width_px, self.settings.height_px
         width_px, height_px = size_px
         wide, high = (int(side) for side in self.settings.ratio.split(":"))
-        # Rounded up: a pixel less would cut the picture.
+        # Rounded up: a pixel less would cut the image.
         return max(width_px, -(-height_px * wide // high)), max(height_px, -(-width_px * high // wide))

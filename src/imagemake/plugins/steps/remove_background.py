@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SIDE_PX = 320  # what the network was made for
-GUIDE_PX = 1024  # longest edge at which the mask is fitted to the picture's own edges
-RADIUS_SHARE = 1 / 100  # of the longer edge, within which the mask follows the picture
+GUIDE_PX = 1024  # longest edge at which the mask is fitted to the image's own edges
+RADIUS_SHARE = 1 / 100  # of the longer edge, within which the mask follows the image
 EPSILON = 1e-4  # squared levels of 0 to 1 that count as an edge
 SURE_BACKGROUND, SURE_SUBJECT = 0.15, 0.85
 SHADOW_HEIGHT_SHARE, SHADOW_BLUR_SHARE = 0.05, 0.02  # of the subject's width
@@ -65,7 +65,7 @@ class RemoveBackground:
         mask = self._mask.of(rgb)
         is_subject, parts = without_specks(mask > 0.5)
         if not parts:
-            raise ValueError("nothing stands out in the picture, so no background can be told from it")
+            raise ValueError("nothing stands out in the image, so no background can be told from it")
         alpha = Pillow.fromarray(_fitted(mask, rgb))
         if image.mode == "RGBA":  # what was transparent stays so
             alpha = Pillow.fromarray(_smaller(alpha, image.getchannel("A")))
@@ -80,9 +80,9 @@ class RemoveBackground:
 
 
 def _fitted(mask: NDArray[np.float32], image: Image) -> NDArray[np.uint8]:
-    """Return the mask at the picture's size, its edges drawn to those of the picture; 0 to 255.
+    """Return the mask at the image's size, its edges drawn to those of the image; 0 to 255.
 
-    Source: K. He, J. Sun, X. Tang, "Guided image filtering", ECCV 2010, with the picture's brightness as guide.
+    Source: K. He, J. Sun, X. Tang, "Guided image filtering", ECCV 2010, with the image's brightness as guide.
     """
     import cv2
     import numpy as np

@@ -1,4 +1,4 @@
-"""Bringing pictures to a size."""
+"""Bringing images to a size."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_SIDE_PX = 10_000
 
 
 class ResizeSettings(BaseModel):
-    """The size, and what gives way where the picture has another shape."""
+    """The size, and what gives way where the image has another shape."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,16 +24,16 @@ class ResizeSettings(BaseModel):
         default=None,
         gt=0,
         le=100,
-        description="Area to bring pictures to, in millions of pixels, in their own shape; no width and height then.",
+        description="Area to bring images to, in millions of pixels, in their own shape; no width and height then.",
     )
     fit: Literal["contain", "cover", "exact"] = Field(
         default="contain",
-        description="contain: the whole picture, no side longer than given, one of them may be left out. "
+        description="contain: the whole image, no side longer than given, one of them may be left out. "
         "cover: exactly this size, what sticks out is cut off evenly. exact: exactly this size, distorted if need be.",
     )
     enlarge: bool = Field(
         default=False,
-        description="Whether a picture may be made larger. If not, contain leaves small pictures as they are, and "
+        description="Whether an image may be made larger. If not, contain leaves small images as they are, and "
         "cover and exact refuse them.",
     )
 
@@ -65,7 +65,7 @@ class Resize:
         return ("c2pa.cropped", "c2pa.resized") if settings.fit == "cover" else ("c2pa.resized",)
 
     def apply(self, image: Image) -> Image:
-        """Resize the picture.
+        """Resize the image.
 
         Raises:
             ValueError: If it is too small for the size, and may not be enlarged.
@@ -78,13 +78,13 @@ class Resize:
             return self._contain(image, wanted)
         if not self.settings.enlarge and (image.width < wanted[0] or image.height < wanted[1]):
             raise ValueError(
-                f"the picture of {image.width} x {image.height} px is smaller than {wanted[0]} x {wanted[1]} px; "
-                "ask for larger pictures, or set enlarge: true"
+                f"the image of {image.width} x {image.height} px is smaller than {wanted[0]} x {wanted[1]} px; "
+                "ask for larger images, or set enlarge: true"
             )
         if self.settings.fit == "exact":
             return _resized(image, wanted)
         scale = max(wanted[0] / image.width, wanted[1] / image.height)
-        # The part of the picture that will be seen, in its own pixels: filtering reads no more than that.
+        # The part of the image that will be seen, in its own pixels: filtering reads no more than that.
         part = (min(image.width, wanted[0] / scale), min(image.height, wanted[1] / scale))
         left, top = (image.width - part[0]) / 2, (image.height - part[1]) / 2
         return _resized(image, wanted, (left, top, left + part[0], top + part[1]))

@@ -36,7 +36,7 @@ class Sharpen:
         self.settings = settings
 
     def apply(self, image: Image) -> Image:
-        """Sharpen the picture."""
+        """Sharpen the image."""
         from PIL import ImageFilter
 
         settings = self.settings

@@ -1,4 +1,4 @@
-"""More pixels than the picture has, by a network that was trained to guess them."""
+"""More pixels than the image has, by a network that was trained to guess them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class UpscaleSettings(BaseModel):
 
     factor: Literal[2, 4] = Field(
         default=2,
-        description="How many times wider and higher, 2 or 4. It takes about 5 s a megapixel of the picture that comes "
+        description="How many times wider and higher, 2 or 4. It takes about 5 s a megapixel of the image that comes "
         "in, on one core; a resize behind it goes to an exact size.",
     )
 
@@ -45,7 +45,7 @@ class Upscale:
         self._network = SuperResolution(settings.factor)
 
     def apply(self, image: Image) -> Image:
-        """Enlarge the picture.
+        """Enlarge the image.
 
         Raises:
             ValueError: If it would become enormous.

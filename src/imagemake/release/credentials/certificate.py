@@ -1,4 +1,4 @@
-"""The certificate that pictures are signed with: read, and checked before anything is signed with it."""
+"""The certificate that images are signed with: read, and checked before anything is signed with it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def read_certificate(settings: C2pa, now: datetime) -> Certificate:
         now: In UTC; decides whether it holds.
 
     Raises:
-        UserError: If packages or the file are missing, or the certificate cannot sign pictures now.
+        UserError: If packages or the file are missing, or the certificate cannot sign images now.
     """
     if missing := packages_missing():
         what = f"content credentials need packages that are not installed: {', '.join(missing)}."
@@ -125,7 +125,7 @@ def _faults(chain: Sequence[x509.Certificate], path: str, now: datetime) -> Iter
     for number, one in enumerate(chain, start=1):
         if one.not_valid_after_utc <= now:
             what = f"certificate {number} of {shown(path)} expired on {one.not_valid_after_utc:%Y-%m-%d}."
-            yield Problem(place, what, "Renew it; the next run then signs every picture anew.")
+            yield Problem(place, what, "Renew it; the next run then signs every image anew.")
         if one.not_valid_before_utc > now:
             what = f"certificate {number} of {shown(path)} is not valid before {one.not_valid_before_utc:%Y-%m-%d}."
             yield Problem(place, what, "Wait, take another one, or set this machine's clock.")

@@ -1,7 +1,7 @@
-"""What a released picture's claim says: how the picture came about, and every step that was applied to it.
+"""What a released image's claim says: how the image came about, and every step that was applied to it.
 
 Actions have the names of the C2PA Technical Specification 2.4, section 18.15. Nothing is in a claim that must not be
-known by whoever gets the picture: no prompt, no path, no setting of a step, no bytes of a reference picture.
+known by whoever gets the image: no prompt, no path, no setting of a step, no bytes of a reference image.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from imagemake.plugins.steps import step_class
 from imagemake.release.provenance import AI_SOURCE_TYPES, SOURCE_TYPES, source_type_of
 
 if TYPE_CHECKING:
-    from imagemake.config.chosen_plugins import Chosen
+    from imagemake.config.chosen_plugins import ChosenPlugin
     from imagemake.plan.state import State
-    from imagemake.store.store import Held
+    from imagemake.store.store import StoredFile
 
-CLAIM_VERSION = 1  # raised when the same facts may give another claim; released pictures are then signed anew
+CLAIM_VERSION = 1  # raised when the same facts may give another claim; released images are then signed anew
 OWN_ASSERTION = "imagemake.release"
 MADE_OF = "made_of"
 PARENT = "parent"
@@ -32,7 +32,7 @@ _CLOSING = {True: "c2pa.transcoded", False: "c2pa.converted"}  # by whether the 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something that was done to the picture.
+    """Something that was done to the image.
 
     Attributes:
         name: In C2PA's words: ``c2pa.cropped``.
@@ -45,14 +45,14 @@ class Action:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What is said of one picture; equal claims say the same.
+    """What is said of one image; equal claims say the same.
 
     Attributes:
-        source_type: IPTC's code for how the picture came about, where its provider does not say so itself.
-        provider: Registered name of the provider, where a trained model made the picture.
+        source_type: IPTC's code for how the image came about, where its provider does not say so itself.
+        provider: Registered name of the provider, where a trained model made the image.
         model: Model name with its version, likewise.
         actions: What was done after that, in its order.
-        inputs: SHA-256 of each reference picture and mask that was sent, in their order.
+        inputs: SHA-256 of each reference image and mask that was sent, in their order.
     """
 
     source_type: str
@@ -71,7 +71,7 @@ class Claim:
 
         Args:
             made_of: Digest of everything that the signed file follows from; it is how the file is known again.
-            with_parent: Whether the provider's picture has content credentials, which then tell how it came about.
+            with_parent: Whether the provider's image has content credentials, which then tell how it came about.
         """
         ingredients = [] if with_parent else [_input(number, digest) for number, digest in enumerate(self.inputs)]
         actions = [_opened() if with_parent else self._created([one["label"] for one in ingredients])]
@@ -102,12 +102,12 @@ class Claim:
         return told
 
 
-def claim_of(state: State, finished: Held, steps: Sequence[Chosen], *, with_xmp: bool) -> Claim:
-    """Return what is said of a request's finished picture.
+def claim_of(state: State, finished: StoredFile, steps: Sequence[ChosenPlugin], *, with_xmp: bool) -> Claim:
+    """Return what is said of a request's finished image.
 
     Args:
         state: Where the request stands.
-        finished: The finished picture; a request may have several.
+        finished: The finished image; a request may have several.
         steps: Those that it went through.
         with_xmp: Whether the file says by XMP where it came from.
     """
@@ -124,27 +124,27 @@ def claim_of(state: State, finished: Held, steps: Sequence[Chosen], *, with_xmp:
     )
 
 
-def actions_of(steps: Sequence[Chosen], raw: str, finished: str, *, with_xmp: bool) -> tuple[Action, ...]:
-    """Return what turned a raw picture into a released one.
+def actions_of(steps: Sequence[ChosenPlugin], raw: str, finished: str, *, with_xmp: bool) -> tuple[Action, ...]:
+    """Return what turned a raw image into a released one.
 
     Args:
         steps: In the order in which they were applied.
-        raw: File format of the raw picture, as its name's extension.
+        raw: File format of the raw image, as its name's extension.
         finished: That of the finished one.
         with_xmp: Whether XMP was put in.
     """
     done = [Action(name, f"step {step.name}") for step in steps for name in action_names(step)]
     done.append(Action(_CLOSING[raw == finished], f"decoded to sRGB, 8 bits a channel, and written as {finished}"))
     if with_xmp:
-        done.append(Action("c2pa.edited.metadata", "XMP that tells where the picture came from, and no other metadata"))
+        done.append(Action("c2pa.edited.metadata", "XMP that tells where the image came from, and no other metadata"))
     return tuple(done)
 
 
-def action_names(step: Chosen) -> tuple[str, ...]:
+def action_names(step: ChosenPlugin) -> tuple[str, ...]:
     """Return what a step does, in C2PA's words.
 
     A step has them in an attribute ``actions``: a tuple, or a static method that gives one for the step's settings. One
-    without it, or with names that are none, edits the picture: that claims the most.
+    without it, or with names that are none, edits the image: that claims the most.
     """
     kind = step_class(step.name)
     told = getattr(kind, "actions", (EDITED,))
@@ -163,5 +163,5 @@ def _opened() -> dict[str, Any]:
 
 
 def _input(number: int, digest: str) -> dict[str, Any]:
-    title = f"reference picture {number + 1}"
+    title = f"reference image {number + 1}"
     return {"relationship": "inputTo", "label": f"input-{number}", "title": title, "description": f"SHA-256 {digest}"}

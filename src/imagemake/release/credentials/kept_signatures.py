@@ -1,6 +1,6 @@
 """Signatures that were made: kept in the store, so that a release that was deleted gets the very same bytes again.
 
-What is kept is what signing changed: a few KB a picture. It is worth nothing by itself: whoever takes it from here
+What is kept is what signing changed: a few KB per image. It is worth nothing by itself: whoever takes it from here
 checks that it is a valid signature over just what is wanted.
 """
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from imagemake.store.store import DamagedError
 
 if TYPE_CHECKING:
-    from imagemake.store.store import Shelf
+    from imagemake.store.store import ContentStore
 
 EXTENSION = "c2pa"
 _HEAD_BYTES = 12  # in which a WebP file tells its length; nothing is inserted so early in any format
@@ -23,11 +23,11 @@ class Signatures:
     """The signatures of a store.
 
     Args:
-        shelf: Where they are, by the digest of what each one was made of.
+        content_store: Where they are, by the digest of what each one was made of.
     """
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    def __init__(self, content_store: ContentStore) -> None:
+        self._shelf = content_store
 
     def over(self, data: bytes, made_of: str) -> bytes | None:
         """Return the file that was signed before, from the same one without; None where none is kept.
@@ -36,11 +36,11 @@ class Signatures:
             data: The file without credentials.
             made_of: What the signature must have been made of.
         """
-        held = self._shelf.find(made_of)
-        if held is None:
+        stored = self._shelf.find(made_of)
+        if stored is None:
             return None
         try:
-            return applied(self._shelf.read(held), data)
+            return applied(self._shelf.read(stored), data)
         except DamagedError:
             return None
 

@@ -27,7 +27,7 @@ _PURPOSES = (
 # A hostile file can name an address to read credentials from, and a certificate one to ask whether it was revoked.
 _SETTINGS: Mapping[str, Any] = {
     "version": 1,
-    "builder": {"thumbnail": {"enabled": False}},  # 3 KB instead of 136; and pictures within a picture
+    "builder": {"thumbnail": {"enabled": False}},  # 3 KB instead of 136; and images within an image
     "verify": {"verify_after_sign": True, "remote_manifest_fetch": False, "ocsp_fetch": False},
     "trust": {"trust_config": "\n".join(_PURPOSES)},
 }
@@ -41,14 +41,14 @@ class CredentialsError(Exception):
 def write_credentials(
     data: bytes, definition: Mapping[str, Any], certificate: Certificate, key: bytes, *, parent: bytes | None = None
 ) -> bytes:
-    """Sign a picture.
+    """Sign an image.
 
     Args:
         data: The file; the signature covers all of it.
         definition: What is claimed.
         certificate: Whose signature it is.
         key: Its private key, PEM.
-        parent: The picture with content credentials that this one was made from; they are kept whole.
+        parent: The image with content credentials that this one was made from; they are kept whole.
 
     Returns:
         The file with content credentials. Two calls never give the same bytes: names and salts are random.
@@ -78,7 +78,7 @@ def write_credentials(
 
 
 def read_credentials(data: bytes, anchors: str = "") -> dict[str, Any]:
-    """Read and check the content credentials of a picture.
+    """Read and check the content credentials of an image.
 
     Args:
         data: The file; it may be hostile.

@@ -1,4 +1,4 @@
-"""The private key that pictures are signed with: from the environment only, and never from the project."""
+"""The private key that images are signed with: from the environment only, and never from the project."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def warnings_about_key(environment: Mapping[str, str]) -> list[str]:
 def _pem(environment: Mapping[str, str], project: Path) -> tuple[str, bytes]:
     text, name = environment.get(KEY, ""), environment.get(KEY_FILE, "")
     if not text and not name:
-        what = "pictures are to be signed (c2pa), but there is no private key."
+        what = "images are to be signed (c2pa), but there is no private key."
         remedy = f"Set {KEY_FILE} to the path of a file outside of the project, or {KEY} to the PEM text."
         raise UserError(Problem("environment", what, f"{remedy} Or take the section c2pa out."))
     if text and name:

@@ -20,7 +20,7 @@ _EXPIRED = ("signingCredential.expired", "claimSignature.outsideValidity")
 
 @dataclass(frozen=True, slots=True)
 class Ingredient:
-    """Something that the picture was made from.
+    """Something that the image was made from.
 
     Attributes:
         relationship: ``parentOf``, ``componentOf`` or ``inputTo``.
@@ -46,7 +46,7 @@ class Credentials:
     Attributes:
         state: trusted: they hold, and one of the roots that you trust vouches for the signer; valid: they hold, but
             nobody vouches for the signer; expired: they hold, but the signer's certificate does not now, and no time
-            stamp says that it did; misused: they hold, but that certificate must not sign pictures; tampered: file or
+            stamp says that it did; misused: they hold, but that certificate must not sign images; tampered: file or
             credentials were changed after they were signed; unreadable; unread: the library is not installed.
         signer: Organization and name that the certificate gives.
         generator: The program that made the claim.

@@ -1,4 +1,4 @@
-"""Content credentials of released pictures: signed last, over XMP and all, and known again where they are right.
+"""Content credentials of released images: signed last, over XMP and all, and known again where they are right.
 
 No two signatures have the same bytes. So a file that is signed already over the same content, by the same certificate,
 and says the same must stay as it is: it is read back, and its own assertion tells what it was made of. Where the file
@@ -31,7 +31,7 @@ from imagemake.release.credentials.private_key import read_private_key
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
     from imagemake.plan.state import State
-    from imagemake.release.output_file import Wanted
+    from imagemake.release.output_file import ReleaseFile
     from imagemake.store.store import Store
 
 
@@ -47,23 +47,23 @@ class Seal:
         self.certificate = certificate
         self._postprocess = campaign.postprocess
 
-    def claim(self, wanted: Wanted, packet: bytes) -> Claim:
-        """Return what is said of a finished picture; arguments as for `made_of`."""
+    def claim(self, wanted: ReleaseFile, packet: bytes) -> Claim:
+        """Return what is said of a finished image; arguments as for `made_of`."""
         steps = self._postprocess.steps_of(wanted.output)
-        return claim_of(wanted.state, wanted.held, steps, with_xmp=bool(packet))
+        return claim_of(wanted.state, wanted.stored, steps, with_xmp=bool(packet))
 
-    def made_of(self, wanted: Wanted, packet: bytes) -> str:
+    def made_of(self, wanted: ReleaseFile, packet: bytes) -> str:
         """Return a digest of everything that a signed file follows from.
 
         Args:
-            wanted: Which picture it is.
+            wanted: Which image it is.
             packet: The XMP that is put in; empty where there is none.
         """
         assert wanted.state.raw is not None
         certificate = self.certificate
         return fingerprint(
             {
-                "content": wanted.held.digest,
+                "content": wanted.stored.digest,
                 "packet": hashlib.sha256(packet).hexdigest(),
                 "parent": wanted.state.raw.digest,  # decides whether there is one
                 "claim": self.claim(wanted, packet).digest,
@@ -87,24 +87,24 @@ class Seal:
 
 
 class Signing:
-    """Signs released pictures; threads may share it.
+    """Signs released images; threads may share it.
 
     Args:
         seal: What a signature must be over.
         key: The private key, PEM.
-        store: Where the pictures are as providers made them, and where signatures are kept.
+        store: Where the images are as providers made them, and where signatures are kept.
     """
 
     def __init__(self, seal: Seal, key: bytes, store: Store) -> None:
         self.seal = seal
         self._key, self._raw, self._kept = key, store.raw, Signatures(store.signatures)
 
-    def over(self, data: bytes, wanted: Wanted, packet: bytes, target: Path) -> tuple[bytes, str | None]:
+    def over(self, data: bytes, wanted: ReleaseFile, packet: bytes, target: Path) -> tuple[bytes, str | None]:
         """Return a released file, and why it is not signed where it cannot be.
 
         Args:
             data: The file as it is to be, XMP included.
-            wanted: Which picture it is.
+            wanted: Which image it is.
             packet: That XMP; empty where there is none.
             target: The file that is there, if any: it stays if it is signed over just this.
         """
@@ -145,7 +145,7 @@ class Signing:
             data = path.read_bytes()
         except OSError as error:
             raise CredentialsError(f"{path} cannot be read: {error.strerror}") from error
-        # Not by the shelf's own way, which moves damaged files away: the next run would buy the picture again.
+        # Not by the shelf's own way, which moves damaged files away: the next run would buy the image again.
         if hashlib.sha256(data).hexdigest() != state.raw.digest:
             raise CredentialsError(
                 f"{path} is damaged, so nobody knows what its provider signed; see `imagemake verify`"
@@ -173,7 +173,7 @@ def seal_of(campaign: Campaign) -> Seal | None:
 
 
 def signing_of(campaign: Campaign, store: Store) -> Signing | None:
-    """Return what signs released pictures; None where no certificate is named.
+    """Return what signs released images; None where no certificate is named.
 
     Raises:
         UserError: If the certificate or the key cannot be used.

@@ -15,7 +15,7 @@ def trust_anchors(root: Path, named: Path | None) -> str:
 
     Args:
         root: The project's folder: its ``c2pa.trust`` is used where nothing else is named. A configuration that cannot
-            be read names nothing: what is asked about is a picture.
+            be read names nothing: what is asked about is an image.
         named: A file that the user named instead.
 
     Raises:

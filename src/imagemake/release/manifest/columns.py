@@ -55,7 +55,7 @@ def _some(kind: Kind, meaning: str, unit: str = "", pattern: str = "") -> Column
 
 COLUMNS: Mapping[str, Column] = {
     "name": Column("text", "The request's name, unique in a release"),
-    "file": _some("text", "The released picture, from the release folder; empty where there is none"),
+    "file": _some("text", "The released image, from the release folder; empty where there is none"),
     "verdict": Column(
         "text",
         "accepted, or why not: review (a person decides), rejected (in every attempt), refused (by the provider), "
@@ -63,7 +63,7 @@ COLUMNS: Mapping[str, Column] = {
     ),
     "reasons": Column("texts", "Why it is not accepted; what stands before the first colon is the reason's code"),
     "prompt": Column("text", "As it was sent for the shown attempt"),
-    "negative_prompt": _some("text", "What the picture must not show"),
+    "negative_prompt": _some("text", "What the image must not show"),
     "provider": Column("text", "Registered name of the provider"),
     "model": Column("text", "Model name with its version"),
     "model_label": _some("text", "What the campaign calls it: a label of more_models, or the same name"),
@@ -73,32 +73,32 @@ COLUMNS: Mapping[str, Column] = {
     "attempts": Column("whole", "How many attempts were made"),
     "catalog_row": Column("whole", "Row of the catalog, as a user counts it in the file"),
     "take": Column("whole", "Number of the take, from 1"),
-    "references": Column("texts", "Paths of the reference pictures that were sent, in their order"),
+    "references": Column("texts", "Paths of the reference images that were sent, in their order"),
     "reference_digests": Column("texts", "SHA-256 of each one's content"),
     "mask": _some("text", "Path of the mask that was sent"),
     "mask_digest": _some("text", "SHA-256 of its content"),
     "request_id": _some("text", "The provider's own name of the call"),
-    "generated_at": _some("time", "When the raw picture came, UTC"),
+    "generated_at": _some("time", "When the raw image came, UTC"),
     "seconds": _some("number", "Duration of the call for the shown attempt", "s"),
     "cost_usd": _some("number", "Cost of the shown attempt, all its answered calls; empty where it is unknown", "USD"),
     "spent_usd": _some("number", "Cost of all attempts together; empty where that of one is unknown", "USD"),
     "unknown_calls": Column("whole", "Calls for it that nobody answered: each may have been billed beside that"),
     "unknown_worst_usd": _some("number", "What these can have cost at most; empty where nobody knows", "USD"),
-    "width_px": _some("whole", "Width of the released picture", "px"),
-    "height_px": _some("whole", "Height of the released picture", "px"),
+    "width_px": _some("whole", "Width of the released image", "px"),
+    "height_px": _some("whole", "Height of the released image", "px"),
     "bytes": _some("whole", "Size of the released file", "B"),
     "digest": _some("text", "SHA-256 of the released file", pattern=DIGEST),
-    "finished_digest": _some("text", "SHA-256 of the same picture in the store, without XMP", pattern=DIGEST),
-    "raw_digest": _some("text", "SHA-256 of the shown attempt's raw picture; empty where none came", pattern=DIGEST),
-    "cached": Column("flag", "Whether the raw picture was there before this run"),
+    "finished_digest": _some("text", "SHA-256 of the same image in the store, without XMP", pattern=DIGEST),
+    "raw_digest": _some("text", "SHA-256 of the shown attempt's raw image; empty where none came", pattern=DIGEST),
+    "cached": Column("flag", "Whether the raw image was there before this run"),
     "tries": Column("whole", "Calls made for the shown attempt's key, ever"),
-    "shared": Column("flag", "Whether the raw picture came from the team's store, so that somebody else paid for it"),
+    "shared": Column("flag", "Whether the raw image came from the team's store, so that somebody else paid for it"),
     "history": _some("json", "Earlier attempts, oldest first: a list of objects"),
 }
 GROUPS: Mapping[str, Group] = {
     "variable": Group("variables", "What a placeholder stood for: a column of the catalog, or a variable"),
     "parameter": Group("parameters", "A parameter that was sent to the model"),
-    "measure": Group("measures", "A quantity that was read from the raw picture; docs/measures.md has the units"),
+    "measure": Group("measures", "A quantity that was read from the raw image; docs/measures.md has the units"),
 }
 # Of a further output there are these, as ``output.web.file``; they mean what the columns of the main file mean.
 OF_OUTPUT = ("file", "width_px", "height_px", "bytes", "digest", "finished_digest")

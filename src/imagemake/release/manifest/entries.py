@@ -10,15 +10,15 @@ from pathlib import Path
 from imagemake.config.checks import Checks
 from imagemake.config.fields import MAIN
 from imagemake.plan.state import Past, Stage, State
-from imagemake.plan.target import Order
+from imagemake.plan.target import Target
 from imagemake.release.manifest.columns import Verdict
 from imagemake.release.manifest.tables import EarlierAttempt, Entry, OutputFile
 from imagemake.release.place import Released
 from imagemake.stages.validate.compare import values_of
-from imagemake.stages.validate.expected import Wanted
+from imagemake.stages.validate.expected import Expected
 from imagemake.store.journal import Call, Outcome, read_calls
 from imagemake.store.ledger import Tally
-from imagemake.store.store import Held, Store
+from imagemake.store.store import Store, StoredFile
 
 VERDICTS: Mapping[Stage, Verdict] = {
     Stage.DONE: "accepted",
@@ -34,7 +34,7 @@ BROUGHT = (Outcome.MADE, Outcome.SHARED)
 
 @dataclass(slots=True)
 class Calls:
-    """The calls for one key: what they came to, and the one that made the picture, else the last."""
+    """The calls for one key: what they came to, and the one that made the image, else the last."""
 
     told: Call | None = None
     tally: Tally = field(default_factory=Tally)
@@ -52,7 +52,7 @@ class Calls:
 
     @property
     def is_shared(self) -> bool:
-        """Whether the picture came from the team's store."""
+        """Whether the image came from the team's store."""
         return self.told is not None and self.told.outcome is Outcome.SHARED
 
     @property
@@ -80,14 +80,14 @@ class Entries:
     """Makes the manifest's entries.
 
     Args:
-        order: What is wanted.
-        store: Where finished pictures and the journal are; the whole journal is read.
+        target: What is wanted.
+        store: Where finished images and the journal are; the whole journal is read.
         left_out: Keys that did not fit into the budget.
     """
 
-    def __init__(self, order: Order, store: Store, left_out: Collection[str]) -> None:
+    def __init__(self, target: Target, store: Store, left_out: Collection[str]) -> None:
         self._left_out = left_out
-        self._order = order
+        self._target = target
         self._store = store
         self._calls: dict[str, Calls] = {}
         for call in read_calls(store.journal_folder):
@@ -95,10 +95,10 @@ class Entries:
 
     @cached_property
     def _checks(self) -> Checks:
-        return self._order.campaign.validation.all_checks()
+        return self._target.campaign.validation.all_checks()
 
     def generated_at(self, state: State) -> str | None:
-        """Return when the raw picture of the shown attempt came; None where the journal does not tell."""
+        """Return when the raw image of the shown attempt came; None where the journal does not tell."""
         calls = self._calls.get(state.key)
         if not (calls and calls.told and calls.told.closed and state.raw):
             return None
@@ -110,7 +110,7 @@ class Entries:
 
         Args:
             state: Where it stands.
-            released: Its files that were released, by output; by default its pictures as the store has them.
+            released: Its files that were released, by output; by default its images as the store has them.
         """
         verdict, reasons = self._verdict(state)
         calls = self._calls.get(state.key, Calls())
@@ -155,27 +155,29 @@ class Entries:
             finished_digest=main.finished_digest if main else None,
             outputs=files,
             raw_digest=state.raw.digest if state.raw else None,
-            measures=values_of(state.measured, checks, Wanted(recipe.prompt, request.variables)),
-            cached=state.raw is not None and closed.get("at", "") < self._order.made_at,
+            measures=values_of(state.measured, checks, Expected(recipe.prompt, request.variables)),
+            cached=state.raw is not None and closed.get("at", "") < self._target.made_at,
             tries=calls.n,
             shared=calls.is_shared and state.raw is not None,
             history=tuple(self._earlier(past) for past in state.past),
         )
 
     def _files(self, state: State, released: Mapping[str, Released]) -> dict[str, OutputFile]:
-        names = self._order.file_names.of(state.request)
-        return {output: self._file(names[output], held, released.get(output)) for output, held in state.files.items()}
+        names = self._target.file_names.of(state.request)
+        return {
+            output: self._file(names[output], stored, released.get(output)) for output, stored in state.files.items()
+        }
 
-    def _file(self, name: str, held: Held, released: Released | None) -> OutputFile:
-        path = self._store.finished.path(held)
+    def _file(self, name: str, stored: StoredFile, released: Released | None) -> OutputFile:
+        path = self._store.finished.path(stored)
         width_px, height_px = _size_px(path)
         return OutputFile(
             file=f"images/{name}",
             width_px=width_px,
             height_px=height_px,
             bytes=released.bytes if released else path.stat().st_size,
-            digest=released.digest if released else held.digest,
-            finished_digest=held.digest,
+            digest=released.digest if released else stored.digest,
+            finished_digest=stored.digest,
         )
 
     def _verdict(self, state: State) -> tuple[Verdict, tuple[str, ...]]:

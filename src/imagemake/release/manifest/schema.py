@@ -1,4 +1,4 @@
-"""JSON schemas of what a release tells about its pictures, and the documentation of its columns, from one list."""
+"""JSON schemas of what a release tells about its images, and the documentation of its columns, from one list."""
 
 from __future__ import annotations
 

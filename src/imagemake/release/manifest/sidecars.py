@@ -1,4 +1,4 @@
-"""One JSON beside each released picture: its entry of the manifest, for programs that see files and no tables."""
+"""One JSON beside each released image: its entry of the manifest, for programs that see files and no tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from imagemake.release.manifest.tables import Entry
 
 SIDECAR_VERSION = "1.0"  # as `imagemake.release.manifest.columns.MANIFEST_VERSION`
-SUFFIX = ".json"  # after the picture's own: two outputs of one name differ in that
+SUFFIX = ".json"  # after the image's own: two outputs of one name differ in that
 SCHEMA = "sidecar.schema.json"
 _ID = f"urn:imagemake:sidecar:{SIDECAR_VERSION}"
 _OF_THE_RUN = ("cached",)  # differs from run to run where nothing changed
@@ -68,7 +68,7 @@ def sidecar_schema() -> Schema:
         "output": {"type": "string", "description": "Label of the output that this file is; main for the first."},
         **columns,
         **file,
-        "verdict": {"const": "accepted", "description": "Only accepted pictures are released."},
+        "verdict": {"const": "accepted", "description": "Only accepted images are released."},
         "history": {"type": "array", "items": {"type": "object"}, "description": "Earlier attempts, oldest first."},
         **{
             group.field: {"type": "object", "additionalProperties": scalar, "description": f"{group.meaning}."}
@@ -76,7 +76,7 @@ def sidecar_schema() -> Schema:
         },
         "files": {
             "type": "object",
-            "description": "All files of this picture, by output.",
+            "description": "All files of this image, by output.",
             "additionalProperties": {
                 "type": "object",
                 "properties": file,
@@ -88,7 +88,7 @@ def sidecar_schema() -> Schema:
     return {
         "$schema": DIALECT,
         "$id": _ID,
-        "title": "What a released picture's sidecar tells",
+        "title": "What a released image's sidecar tells",
         "version": SIDECAR_VERSION,
         "type": "object",
         "properties": properties,

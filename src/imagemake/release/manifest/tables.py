@@ -72,8 +72,8 @@ class Entry:
     Attributes:
         variables: What the prompt's placeholders stood for.
         parameters: Parameters of the model.
-        measures: Quantities that were read from the picture.
-        outputs: The same picture in further outputs, by their labels.
+        measures: Quantities that were read from the image.
+        outputs: The same image in further outputs, by their labels.
         history: Earlier attempts, oldest first.
 
     All others are columns: `imagemake.release.manifest.columns.COLUMNS` says what each one means.
@@ -153,7 +153,7 @@ def write_manifest(
         entries: The requests, in any order.
         csv_path: Table for people.
         parquet_path: Table for programs.
-        outputs: Labels of further outputs, which have their columns also where no picture has a file.
+        outputs: Labels of further outputs, which have their columns also where no image has a file.
         schema_path: Where the JSON schema of the rows goes, if anywhere.
         measures: Identities of the measures that the quantities come from, such as ``phash@1``: kept beside the
             Parquet's columns, so that a later release knows what it can be compared with.

@@ -24,11 +24,11 @@ MINUTE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast the pictures of a model can come.
+    """How fast the images of a model can come.
 
     Attributes:
         at_once: Calls at once, of all models that share them.
-        images_per_min: Most pictures a minute, of all models that share the rate; None where nothing holds them back.
+        images_per_min: Most images a minute, of all models that share the rate; None where nothing holds them back.
         pool: Names what `at_once` is shared in.
         lane: Names what `images_per_min` is shared in.
     """
@@ -44,7 +44,7 @@ class Load:
     """What a model has to do.
 
     Attributes:
-        calls: Pictures to ask for, candidates and further attempts among them.
+        calls: Images to ask for, candidates and further attempts among them.
         call_s: Seconds that one takes.
         pace: How fast they can come.
     """
@@ -60,10 +60,10 @@ class Forecast:
 
     Attributes:
         requests: Of the whole campaign.
-        to_make: Those that have no picture yet.
+        to_make: Those that have no image yet.
         cost_usd: What these will cost, with the attempts that they will need.
         seconds: How long they will take.
-        accepted: Pictures that will be accepted, of all requests.
+        accepted: Images that will be accepted, of all requests.
         accepted_low: Low end of the 95 % interval.
         accepted_high: Its high end.
     """
@@ -89,7 +89,7 @@ def forecast(
     Args:
         entries: Of the smaller run, which stand for all.
         requests: Of the whole campaign.
-        to_make: Requests without a picture, by the model's label.
+        to_make: Requests without an image, by the model's label.
         paces: By the model's label; a model without one comes when it comes.
 
     Returns:

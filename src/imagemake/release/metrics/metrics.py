@@ -18,7 +18,7 @@ from imagemake.release.metrics.success import failing_values, interval_95
 
 
 class _Attempt(NamedTuple):
-    picture: bool
+    image: bool
     tries: int
     cost_usd: float | None
     seconds: float | None
@@ -61,7 +61,7 @@ def _of_entries(entries: Sequence[Entry]) -> dict[str, Any]:
     at_once = [entry for entry in entries if entry.verdict == "accepted" and entry.attempts <= 1]
     decided = sum(verdicts[verdict] for verdict in DECIDED)
     low, high = interval_95(verdicts["accepted"], decided) if decided else (0.0, 1.0)
-    with_picture = [entry for entry in entries if entry.raw_digest is not None]
+    with_image = [entry for entry in entries if entry.raw_digest is not None]
     return {
         "requests": len(entries),
         **{verdict: verdicts[verdict] for verdict in get_args(Verdict)},
@@ -70,7 +70,7 @@ def _of_entries(entries: Sequence[Entry]) -> dict[str, Any]:
         "success_rate_high": round(high, 4) if decided else None,
         "first_attempt_success_rate": _ratio(len(at_once), decided),
         "attempts_mean": _mean([entry.attempts for entry in entries if entry.attempts], 3),
-        "cached_share": _ratio(sum(entry.cached for entry in with_picture), len(with_picture)),
+        "cached_share": _ratio(sum(entry.cached for entry in with_image), len(with_image)),
         **_of_attempts(list(chain.from_iterable(map(_attempts, entries)))),
     }
 
@@ -83,7 +83,7 @@ def write_metrics(metrics: dict[str, Any], path: Path) -> None:
 def _attempts(entry: Entry) -> list[_Attempt]:
     attempts = [
         _Attempt(
-            picture=earlier["raw_digest"] is not None,
+            image=earlier["raw_digest"] is not None,
             tries=earlier.get("tries", 1),
             cost_usd=earlier.get("cost_usd"),
             seconds=earlier.get("seconds"),
@@ -95,7 +95,7 @@ def _attempts(entry: Entry) -> list[_Attempt]:
     ]
     if entry.made:
         shown = _Attempt(
-            picture=entry.raw_digest is not None,
+            image=entry.raw_digest is not None,
             tries=entry.tries,
             cost_usd=entry.cost_usd,
             seconds=entry.seconds,
@@ -110,16 +110,16 @@ def _attempts(entry: Entry) -> list[_Attempt]:
 
 def _of_attempts(attempts: Sequence[_Attempt]) -> dict[str, Any]:
     known = [attempt for attempt in attempts if attempt.cost_usd is not None]
-    pictures = [attempt for attempt in attempts if attempt.picture]
-    bought = [attempt for attempt in pictures if not attempt.shared]  # else a release would look cheaper than it is
+    images = [attempt for attempt in attempts if attempt.image]
+    bought = [attempt for attempt in images if not attempt.shared]  # else a release would look cheaper than it is
     unanswered = [attempt for attempt in attempts if attempt.unknown_calls]
     worst = [attempt.unknown_worst_usd for attempt in unanswered if attempt.unknown_worst_usd is not None]
     return {
         "calls": sum(attempt.tries for attempt in attempts),
-        "mean_seconds_per_image": _mean([one.seconds for one in pictures if one.seconds is not None], 3),
+        "mean_seconds_per_image": _mean([one.seconds for one in images if one.seconds is not None], 3),
         "cost_usd_total": round(sum(one.cost_usd or 0.0 for one in known), 6) if known or not attempts else None,
         "mean_cost_usd_per_image": _mean([one.cost_usd for one in bought if one.cost_usd is not None], 6),
-        "shared": len(pictures) - len(bought),
+        "shared": len(images) - len(bought),
         "cost_unknown": len(attempts) - len(known),
         "unknown_calls": sum(attempt.unknown_calls for attempt in unanswered),
         "unknown_worst_usd": round(sum(worst), 6) if len(worst) == len(unanswered) else None,

@@ -11,12 +11,12 @@ _CODE_AT_MOST = 60
 
 
 def failed(entry: Entry) -> bool:
-    """Say whether any picture of a request was not good enough: a good one after it was paid for twice."""
+    """Say whether any image of a request was not good enough: a good one after it was paid for twice."""
     return entry.verdict != "accepted" or any(failures_of(earlier) for earlier in entry.history)
 
 
 def failures_of(earlier: EarlierAttempt) -> list[str]:
-    """Return what was wrong with an earlier picture: that another candidate was better is no fault."""
+    """Return what was wrong with an earlier image: that another candidate was better is no fault."""
     return [reason for reason in earlier["reasons"] if reason_code(reason) != NOT_BEST]
 
 

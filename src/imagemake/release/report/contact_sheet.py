@@ -1,4 +1,4 @@
-"""The contact sheet: one HTML file that shows a release, searches it, and says why a picture is missing.
+"""The contact sheet: one HTML file that shows a release, searches it, and says why an image is missing.
 
 Everything in it may come from a hostile catalog or provider. So the page's own code sees it only as JSON and puts it on
 the page only as text, and the content security policy allows no script or style but ours, and nothing from elsewhere.
@@ -48,11 +48,11 @@ def write_contact_sheet(
         metrics: What `imagemake.release.metrics.metrics.metrics_of` said of them.
         title: Name of the release.
         thumbnails: JPEG or WebP by entry name; those of its history under ``name@place``, those of reference
-            pictures under `reference_name` of their digests. Asked only for those that go into the page, so that a
+            images under `reference_name` of their digests. Asked only for those that go into the page, so that a
             mapping may make them when they are asked for.
-        most_thumbnails: At most that many go into the page, those of pictures that were not accepted first. The others
+        most_thumbnails: At most that many go into the page, those of images that were not accepted first. The others
             load from their files.
-        variables: Columns by whose values, if there are several, pictures can be shown side by side; takes are too.
+        variables: Columns by whose values, if there are several, images can be shown side by side; takes are too.
         sheets: Sheets of the release, as paths from its folder.
 
     Raises:
@@ -61,7 +61,7 @@ def write_contact_sheet(
     entries = sorted(entries, key=lambda entry: entry.name)
     inlined = _inlined(entries, thumbnails, most_thumbnails)
     shown = sum(entry.name in inlined for entry in entries)
-    pictures = sum(entry.file is not None or entry.name in inlined or entry.name in thumbnails for entry in entries)
+    images = sum(entry.file is not None or entry.name in inlined or entry.name in thumbnails for entry in entries)
     page = template("imagemake.release", "report", "sheet.html.j2", _FILTERS).render(
         title=title,
         metrics=metrics,
@@ -71,7 +71,7 @@ def write_contact_sheet(
         compare=_comparable(entries, variables),
         sheets=[(PurePosixPath(sheet).stem, href) for sheet in sheets if (href := href_of(sheet))],
         thumbnails_shown=shown,
-        pictures=pictures,
+        images=images,
         style=own_text("sheet.css"),
         script=own_text("sheet.js"),
         data=embedded(
@@ -96,7 +96,7 @@ def _comparable(entries: Sequence[Entry], variables: Sequence[str]) -> list[str]
 
 
 def reference_name(digest: str) -> str:
-    """Return what a reference picture's thumbnail is found by; no entry's name holds a colon."""
+    """Return what a reference image's thumbnail is found by; no entry's name holds a colon."""
     return f"reference:{digest}"
 
 
@@ -107,7 +107,7 @@ def _reference_users(entries: Sequence[Entry]) -> Counter[str]:
 def _inlined(entries: Sequence[Entry], thumbnails: Mapping[str, bytes], most: int) -> dict[str, str]:
     worst_first = sorted(entries, key=lambda entry: (entry.verdict == "accepted", entry.name))
     users = _reference_users(entries)
-    # What many pictures share comes first, and what only one was made from after the pictures themselves.
+    # What many images share comes first, and what only one was made from after the images themselves.
     names = [reference_name(digest) for digest, n in users.items() if n > 1]
     names += [entry.name for entry in worst_first]
     names += [reference_name(digest) for digest, n in users.items() if n == 1]
@@ -116,8 +116,8 @@ def _inlined(entries: Sequence[Entry], thumbnails: Mapping[str, bytes], most: in
     for name in names:
         if len(inlined) >= most:
             break
-        if (picture := thumbnails.get(name)) is not None:
-            inlined[name] = data_url(name, picture)
+        if (image := thumbnails.get(name)) is not None:
+            inlined[name] = data_url(name, image)
     return inlined
 
 

@@ -1,4 +1,4 @@
-"""A page in one file, which may hold what anybody wrote: text as JSON, pictures as data, own code by its digest."""
+"""A page in one file, which may hold what anybody wrote: text as JSON, images as data, own code by its digest."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _SIGNATURES = {b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
-def data_url(name: str, picture: bytes) -> str:
-    """Return a picture as the address of an image.
+def data_url(name: str, image: bytes) -> str:
+    """Return an image as the address of an image.
 
     Args:
         name: What it is called in messages.
-        picture: JPEG or WebP.
+        image: JPEG or WebP.
 
     Raises:
         ValueError: If it is neither.
     """
     for signature, kind in _SIGNATURES.items():
-        if picture.startswith(signature):
-            return f"data:{kind};base64,{base64.b64encode(picture).decode()}"
+        if image.startswith(signature):
+            return f"data:{kind};base64,{base64.b64encode(image).decode()}"
     raise ValueError(f"the thumbnail of {name!r} is neither JPEG nor WebP")
 
 

@@ -42,13 +42,13 @@
   const list = (reasons, className) => (reasons?.length ? el("ul", { className }, ...reasons.map((text) => el("li", { dir: "auto" }, text))) : null);
 
   // ---------------------------------------------------------------- cards
-  const absent = { refused: "The provider refused it", failed: "No picture came", pending: "Not made in this run" };
-  const picture = (entry) => {
+  const absent = { refused: "The provider refused it", failed: "No image came", pending: "Not made in this run" };
+  const image = (entry) => {
     const source = entry.thumbnail ?? entry.href;
-    if (!source) return el("span", { className: "picture none" }, absent[entry.verdict] ?? "No picture to show");
+    if (!source) return el("span", { className: "image none" }, absent[entry.verdict] ?? "No image to show");
     const image = el("img", { loading: "lazy", decoding: "async", alt: "", src: source });
-    image.addEventListener("error", () => image.replaceWith("The picture is not beside this page"));
-    return el("span", { className: "picture" }, image);
+    image.addEventListener("error", () => image.replaceWith("The image is not beside this page"));
+    return el("span", { className: "image" }, image);
   };
   const fitting = matchMedia("(max-width: 760px)").matches ? 50 : 90; // characters that three lines surely hold
   const prompt = (entry) => {
@@ -63,7 +63,7 @@
     return [text, toggle];
   };
   const card = (entry, index) => {
-    const open = el("button", { type: "button", className: "open", "aria-haspopup": "dialog" }, picture(entry), el("span", { className: "name", dir: "auto" }, entry.name));
+    const open = el("button", { type: "button", className: "open", "aria-haspopup": "dialog" }, image(entry), el("span", { className: "name", dir: "auto" }, entry.name));
     open.addEventListener("click", () => show(index));
     const tried = [`seed ${entry.seed}`, attemptOf(entry)].filter(Boolean).join(" · ");
     return el(
@@ -193,8 +193,8 @@
   const section = (title, ...content) => (content.some(Boolean) ? el("section", {}, el("h3", {}, title), ...content) : null);
   const stage = (entry) => {
     const source = entry.href ?? entry.thumbnail;
-    if (!source) return el("div", { className: "stage" }, el("p", { className: "empty" }, absent[entry.verdict] ?? "No picture to show"));
-    const image = el("img", { alt: `Picture ${entry.name}`, src: source });
+    if (!source) return el("div", { className: "stage" }, el("p", { className: "empty" }, absent[entry.verdict] ?? "No image to show"));
+    const image = el("img", { alt: `Image ${entry.name}`, src: source });
     // The page may have been sent without its folder.
     if (entry.thumbnail && entry.thumbnail !== source) image.addEventListener("error", () => (image.src = entry.thumbnail), { once: true });
     return el("div", { className: "stage" }, image);
@@ -222,7 +222,7 @@
       el("div", {}, el("p", { dir: "auto" }, path), el("p", {}, what), el("p", { className: "code" }, digest)),
     );
   const sentWith = (entry) => {
-    const items = (entry.references ?? []).map((path, index) => sent(path, entry.reference_digests[index], `Reference picture ${index + 1}`));
+    const items = (entry.references ?? []).map((path, index) => sent(path, entry.reference_digests[index], `Reference image ${index + 1}`));
     if (entry.mask) items.push(sent(entry.mask, entry.mask_digest, "Mask"));
     return items.length ? section("Sent with the prompt", el("ol", { className: "past" }, ...items)) : null;
   };

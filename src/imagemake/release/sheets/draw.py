@@ -1,4 +1,4 @@
-"""Draws sheets: pictures in cells, each with its caption."""
+"""Draws sheets: images in cells, each with its caption."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _MOST_CHARACTERS = 300  # nobody's cell holds more, and cutting takes time
 _DARK, _LIGHT = "#202024", "#f4f4f6"
 
 
-class Box(NamedTuple):
-    """Where a picture is on a sheet, in pixels."""
+class Cell(NamedTuple):
+    """Where an image is on a sheet, in pixels."""
 
     left: int
     top: int
@@ -28,7 +28,7 @@ class Box(NamedTuple):
 
 
 class Member(NamedTuple):
-    """A picture that is to be drawn, as small as it will be.
+    """An image that is to be drawn, as small as it will be.
 
     Attributes:
         image: RGB or RGBA.
@@ -61,7 +61,7 @@ def fitted(data: bytes, sheet: Sheet) -> Image:
     return image.resize(size, Pillow.Resampling.LANCZOS)
 
 
-def draw_sheet(members: Iterable[Member | None], n: int, sheet: Sheet) -> tuple[Image, list[Box | None]]:
+def draw_sheet(members: Iterable[Member | None], n: int, sheet: Sheet) -> tuple[Image, list[Cell | None]]:
     """Draw a sheet; equal arguments give equal pixels.
 
     Args:
@@ -70,7 +70,7 @@ def draw_sheet(members: Iterable[Member | None], n: int, sheet: Sheet) -> tuple[
         sheet: How it looks.
 
     Returns:
-        The sheet, RGB where it has a background and RGBA where not, and where each picture is on it.
+        The sheet, RGB where it has a background and RGBA where not, and where each image is on it.
     """
     from PIL import Image as Pillow
 
@@ -83,7 +83,7 @@ def draw_sheet(members: Iterable[Member | None], n: int, sheet: Sheet) -> tuple[
     return image, list(_drawn(image, members, n, sheet))
 
 
-def _drawn(image: Image, members: Iterable[Member | None], n: int, sheet: Sheet) -> Iterator[Box | None]:
+def _drawn(image: Image, members: Iterable[Member | None], n: int, sheet: Sheet) -> Iterator[Cell | None]:
     for index, member in enumerate(members):
         if member is None:
             yield None
@@ -95,7 +95,7 @@ def _drawn(image: Image, members: Iterable[Member | None], n: int, sheet: Sheet)
         image.paste(small, at, mask)
         if member.caption:
             _write(image, member.caption, (left, top + sheet.cell_height_px), sheet)
-        yield Box(*at, *small.size)
+        yield Cell(*at, *small.size)
 
 
 def _write(image: Image, text: str, at: tuple[int, int], sheet: Sheet) -> None:

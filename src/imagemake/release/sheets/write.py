@@ -1,4 +1,4 @@
-"""The sheets of a release: drawn where a picture on them changed, and left alone else."""
+"""The sheets of a release: drawn where an image on them changed, and left alone else."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from imagemake.core.fingerprint import fingerprint
 from imagemake.plan.requests.file_names import NAME
 from imagemake.release.place import Released, ReleasedBefore
 from imagemake.release.provenance import marked_sheet, source_type_of
-from imagemake.release.sheets.draw import Box, Member, draw_sheet, fitted
+from imagemake.release.sheets.draw import Cell, Member, draw_sheet, fitted
 from imagemake.store.store import DamagedError
 
 if TYPE_CHECKING:
     from imagemake.plan.requests.sheet_groups import SheetGroup
     from imagemake.plan.state import State
-    from imagemake.store.store import Shelf
+    from imagemake.store.store import ContentStore
 
-SHEET_VERSION = 1  # raised when the same pictures and settings may give another sheet
+SHEET_VERSION = 1  # raised when the same images and settings may give another sheet
 TELL_EVERY_S = 10.0
-MOST_AT_ONCE = 4  # pictures in memory: an upscaled one has up to 600 MB
+MOST_AT_ONCE = 4  # images in memory: an upscaled one has up to 600 MB
 
 
 class Sheets:
     """Writes sheets.
 
     Args:
-        finished: The shelf of finished pictures.
+        finished: The shelf of finished images.
         folder: Where they go.
         memory: What was written before.
         xmp: Whether each says that machines made what it shows.
     """
 
-    def __init__(self, finished: Shelf, folder: Path, memory: ReleasedBefore, *, xmp: bool) -> None:
+    def __init__(self, finished: ContentStore, folder: Path, memory: ReleasedBefore, *, xmp: bool) -> None:
         self._finished, self._folder, self._memory, self._xmp = finished, folder, memory, xmp
 
     def write_all(self, groups: Mapping[str, tuple[SheetGroup, list[State]]]) -> dict[str, State]:
@@ -53,7 +53,7 @@ class Sheets:
             groups: By file name, with the states of what is on it, which are done.
 
         Returns:
-            Requests a picture of which was found damaged, by name; every sheet that would show one of them is left out.
+            Requests an image of which was found damaged, by name; every sheet that would show one of them is left out.
         """
         expected = {name for group, _ in groups.values() for name in (group.file_name, group.boxes_name)}
         if self._folder.is_dir():
@@ -63,13 +63,13 @@ class Sheets:
             if not expected:
                 self._folder.rmdir()
         damaged: dict[str, State] = {}
-        began, n_pictures = time.monotonic(), 0
+        began, n_images = time.monotonic(), 0
         for done, (group, states) in enumerate(groups.values(), 1):
             if not self._is_there(group, states) and self._write(group, states, damaged):
-                n_pictures += len(states)
+                n_images += len(states)
             if time.monotonic() - began > TELL_EVERY_S:
                 began = time.monotonic()
-                print(f"imagemake: {done:,} of {len(groups):,} sheets, {n_pictures:,} pictures drawn", file=sys.stderr)
+                print(f"imagemake: {done:,} of {len(groups):,} sheets, {n_images:,} images drawn", file=sys.stderr)
         for group, states in groups.values():
             if not damaged.keys().isdisjoint(state.request.name for state in states):
                 for path in self._paths(group):
@@ -94,7 +94,7 @@ class Sheets:
         return fingerprint([SHEET_VERSION, __version__, self._xmp, group.file_name, settings, members])
 
     def _write(self, group: SheetGroup, states: list[State], damaged: dict[str, State]) -> bool:
-        """Draw a sheet and write it with its boxes; False where a picture on it was found damaged."""
+        """Draw a sheet and write it with its boxes; False where an image on it was found damaged."""
         from imagemake.stages.postprocess.encode import encode
 
         paths = self._paths(group)
@@ -118,7 +118,7 @@ class Sheets:
         try:
             image = fitted(self._finished.read(state.files[group.sheet.output]), group.sheet)
         except DamagedError as error:
-            print(f"imagemake: {error}; run again to finish it anew", file=sys.stderr)
+            print(f"imagemake: {error}; run again to postprocess it anew", file=sys.stderr)
             damaged[state.request.name] = state
             return None
         except ValueError as error:
@@ -137,13 +137,13 @@ def _source_type(state: State) -> str:
     return source_type_of(state.recipe.provider, with_files=bool(state.recipe.files))
 
 
-def boxes_json(file_name: str, size_px: tuple[int, int], boxes: Mapping[str, Box]) -> bytes:
-    """Write where each picture is, in the form that game engines read: TexturePacker's "JSON (Hash)".
+def boxes_json(file_name: str, size_px: tuple[int, int], boxes: Mapping[str, Cell]) -> bytes:
+    """Write where each image is, in the form that game engines read: TexturePacker's "JSON (Hash)".
 
     Args:
         file_name: The sheet's.
         size_px: Its width and height.
-        boxes: By the picture's name, in their order.
+        boxes: By the image's name, in their order.
     """
     frames = dict(_frames(boxes))
     meta = {
@@ -157,7 +157,7 @@ def boxes_json(file_name: str, size_px: tuple[int, int], boxes: Mapping[str, Box
     return orjson.dumps({"frames": frames, "meta": meta}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def _frames(boxes: Mapping[str, Box]) -> Iterator[tuple[str, Any]]:
+def _frames(boxes: Mapping[str, Cell]) -> Iterator[tuple[str, Any]]:
     for name, box in boxes.items():
         size = {"w": box.width, "h": box.height}
         yield (

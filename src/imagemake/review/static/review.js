@@ -1,5 +1,5 @@
 "use strict";
-// Every action is a form that works without this file. With it, a decision shows the next picture at once, which was
+// Every action is a form that works without this file. With it, a decision shows the next image at once, which was
 // fetched before, and is sent behind the reviewer's back; keys do what the buttons do.
 (() => {
   const byId = (id) => document.getElementById(id);
@@ -99,7 +99,7 @@
       showLeft();
       tell(`${data.said}. ${left.toLocaleString("en-US")} left.`);
       if (early) return;
-      if (data.next.startsWith("/picture/")) show(data.next, data.next !== here);
+      if (data.next.startsWith("/image/")) show(data.next, data.next !== here);
       else location.assign(data.next);
     } catch (error) {
       decided.delete(here);
@@ -116,7 +116,7 @@
       fetched.clear();
       decided.clear();
       left = data.left;
-      if (byId("desk") && data.next.startsWith("/picture/")) await show(data.next);
+      if (byId("desk") && data.next.startsWith("/image/")) await show(data.next);
       else return location.assign(data.next);
       tell(data.said);
     } catch (error) {
@@ -156,11 +156,11 @@
     for (const image of document.querySelectorAll(".frames img[data-full]")) {
       if (on) image.src = image.dataset.full;
     }
-    tell(on ? "Side by side" : "One picture");
+    tell(on ? "Side by side" : "One image");
   };
   const zoom = () => {
     const actual = document.querySelector(".stage")?.classList.toggle("actual");
-    tell(actual ? "One pixel for one pixel" : "All of the picture");
+    tell(actual ? "One pixel for one pixel" : "All of the image");
   };
 
   // ---------------------------------------------------------------- keys
@@ -171,7 +171,7 @@
   const press = (decision) => {
     const button = document.querySelector(`#decide button[value="${decision}"]`);
     if (button && !button.disabled) decide(byId("decide"), decision);
-    else if (button) tell("That cannot be decided about this picture.", true);
+    else if (button) tell("That cannot be decided about this image.", true);
   };
   const open = (id, field) => {
     const details = byId(id);
@@ -184,7 +184,7 @@
     again.open = false;
     byId("main").focus();
   };
-  const onPicture = {
+  const onImage = {
     a: () => press("approve"),
     r: () => press("reject"),
     g: () => open("again", "patch"),
@@ -227,9 +227,9 @@
     const letters = event.key.length === 1;
     if (letters && !single.checked) return;
     const key = letters ? event.key.toLowerCase() : event.key;
-    // Arrows scroll what can be scrolled, such as a picture at one pixel for one pixel.
+    // Arrows scroll what can be scrolled, such as an image at one pixel for one pixel.
     if (key.startsWith("Arrow") && at.closest?.(".scroll, .stage.actual")) return;
-    const action = key === "?" ? () => help.showModal() : (byId("desk") ? onPicture : onList)[key];
+    const action = key === "?" ? () => help.showModal() : (byId("desk") ? onImage : onList)[key];
     if (!action) return;
     event.preventDefault();
     action();

@@ -1,6 +1,6 @@
-"""Buying the pictures of one batch, each once.
+"""Buying the images of one batch, each once.
 
-The order of things, for each picture, is what makes it safe: claim the key, look into the store, write the call down,
+The order of things, for each image, is what makes it safe: claim the key, look into the store, write the call down,
 send it, put the bytes into the store, close the call. Whatever kills the process between two of these loses at most the
 calls in flight.
 """
@@ -19,19 +19,18 @@ from typing import Any
 
 from imagemake.config.models import Model, cost_usd, worst_usd
 from imagemake.config.run import Limits
-from imagemake.plugins.providers import Answer, Provider, ProviderError
-from imagemake.plugins.providers import Failure as ProviderFailure
+from imagemake.plugins.providers import FailureKind, ImageResponse, Provider, ProviderError
 from imagemake.plugins.providers.reference_protocol import answer_to
 from imagemake.stages.generate.backoff import backoff_s
 from imagemake.stages.generate.rate_headers import has_room
 from imagemake.stages.generate.rate_limit import Gate
-from imagemake.store.items import Failure, Item
+from imagemake.store.items import Item, ItemFailure
 from imagemake.store.journal import Journal, Outcome
-from imagemake.store.sent_pictures import SentPictures
-from imagemake.store.spending import OverBudgetError, Purse
-from imagemake.store.store import DamagedError, Held, Store
+from imagemake.store.sent_images import SentImages
+from imagemake.store.spending import OverBudgetError, SpendTracker
+from imagemake.store.store import DamagedError, Store, StoredFile
 from imagemake.store.submissions import Submissions
-from imagemake.store.team.exchange import Exchange
+from imagemake.store.team.team_cache import TeamCache
 
 CLAIM_POLL_S = 0.2
 TELL_EVERY_S = 10.0
@@ -39,17 +38,17 @@ HTTP_OVERLOADED = 503
 THERE = "there"
 
 OUTCOMES = {
-    ProviderFailure.REFUSED: Outcome.REFUSED,
-    ProviderFailure.UNREADABLE: Outcome.UNREADABLE,
-    ProviderFailure.UNKNOWN: Outcome.UNKNOWN,
-    ProviderFailure.RATE_LIMITED: Outcome.FAILED,
-    ProviderFailure.UNAVAILABLE: Outcome.FAILED,
-    ProviderFailure.IN_VAIN: Outcome.FAILED,
-    ProviderFailure.STOP: Outcome.FAILED,
+    FailureKind.REFUSED: Outcome.REFUSED,
+    FailureKind.UNREADABLE: Outcome.UNREADABLE,
+    FailureKind.UNKNOWN: Outcome.UNKNOWN,
+    FailureKind.RATE_LIMITED: Outcome.FAILED,
+    FailureKind.UNAVAILABLE: Outcome.FAILED,
+    FailureKind.NOT_RETRYABLE: Outcome.FAILED,
+    FailureKind.STOP: Outcome.FAILED,
 }
-STOPPED = Failure("stopped", "the run was stopped before this call")
-IN_A_BATCH = Failure("waiting", "waiting in a batch that another run submitted")
-FINAL = (ProviderFailure.REFUSED, ProviderFailure.UNREADABLE, ProviderFailure.IN_VAIN)
+STOPPED = ItemFailure("stopped", "the run was stopped before this call")
+IN_A_BATCH = ItemFailure("waiting", "waiting in a batch that another run submitted")
+FINAL = (FailureKind.REFUSED, FailureKind.UNREADABLE, FailureKind.NOT_RETRYABLE)
 
 
 class StoppedError(Exception):
@@ -61,8 +60,8 @@ class ToldToStopError(StoppedError):
 
 
 @dataclass(slots=True)
-class Buyer:
-    """Makes the pictures of one batch.
+class CallRunner:
+    """Makes the images of one batch.
 
     Attributes:
         provider: Who makes them.
@@ -70,14 +69,14 @@ class Buyer:
         journal: Where each call is written down.
         limits: Tries and waits.
         gate: Calls at once, and rates.
-        purse: What may be spent.
+        spend_tracker: What may be spent.
         campaign: Name for the journal.
         model_of: The model table's entry for a model name; None where it has none.
-        title: Whose pictures these are, for messages; empty where a job has one model.
+        title: Whose images these are, for messages; empty where a job has one model.
         stopped_by: The error after which no call can succeed.
-        done: Pictures that are there, and failures by reason, so far.
-        exchange: Takes from the team before a call, and gives after it; None where there is no team.
-        sent_pictures: Reads reference pictures.
+        done: Images that are there, and failures by reason, so far.
+        team_cache: Takes from the team before a call, and gives after it; None where there is no team.
+        sent_images: Reads reference images.
     """
 
     provider: Provider
@@ -85,25 +84,25 @@ class Buyer:
     journal: Journal
     limits: Limits
     gate: Gate
-    purse: Purse
+    spend_tracker: SpendTracker
     campaign: str
     model_of: Callable[[str], Model | None]
     title: str = ""
     stopped_by: ProviderError | None = None
     done: Counter[str] = field(default_factory=Counter)
-    exchange: Exchange | None = None
-    sent_pictures: SentPictures = field(init=False)
+    team_cache: TeamCache | None = None
+    sent_images: SentImages = field(init=False)
     _submissions: Submissions = field(init=False)
 
     def __post_init__(self) -> None:
-        self.sent_pictures = SentPictures(self.store)
+        self.sent_images = SentImages(self.store)
         self._submissions = Submissions(self.store.root)
 
     async def buy_all(self, items: Sequence[Item]) -> list[Item]:
-        """Make every picture that the store does not hold.
+        """Make every image that the store does not hold.
 
         Returns:
-            The items in their order, each with its raw picture or its failure.
+            The items in their order, each with its raw image or its failure.
 
         Raises:
             StoppedError: If the provider says that nothing will work; everything that came is in the store.
@@ -137,7 +136,7 @@ class Buyer:
 
     def _tell(self, total: int) -> None:
         failed = [f"{n} {reason}" for reason, n in sorted(self.done.items()) if reason != THERE]
-        told = ", ".join([f"{self.done[THERE]} of {total} pictures", *failed])
+        told = ", ".join([f"{self.done[THERE]} of {total} images", *failed])
         with suppress(OSError):  # whoever listens may be gone before the last calls have landed
             print(": ".join(filter(None, (self.journal.job, self.title, told))), file=sys.stderr, flush=True)
 
@@ -156,15 +155,15 @@ class Buyer:
                 claim.release(remove=True)
 
     async def _adopt_or_buy(self, item: Item) -> Item:
-        held = self.store.raw.find(item.key)
-        if held is not None:
-            return replace(item, raw=held)
+        stored = self.store.raw.find(item.key)
+        if stored is not None:
+            return replace(item, raw=stored)
         if self.provider.paid and self._submissions.holds(item.key):
             return replace(item, failure=IN_A_BATCH)
-        if self.exchange is not None and self.provider.paid:
-            held = await asyncio.to_thread(self.exchange.take, item)
-            if held is not None:
-                return replace(item, raw=held)
+        if self.team_cache is not None and self.provider.paid:
+            stored = await asyncio.to_thread(self.team_cache.take, item)
+            if stored is not None:
+                return replace(item, raw=stored)
         failure = STOPPED
         for tried in range(1, self.limits.tries + 1):
             await self.gate.wait_for_start()
@@ -174,13 +173,13 @@ class Buyer:
             try:
                 return replace(item, raw=await self._call(item, tried))
             except OverBudgetError as error:
-                failure = Failure("budget", str(error))
+                failure = ItemFailure("budget", str(error))
                 break
             except DamagedError as error:
-                failure = Failure("failed", f"{error}; the next run copies it again")
+                failure = ItemFailure("failed", f"{error}; the next run copies it again")
                 break
             except ProviderError as error:
-                failure = Failure(OUTCOMES[error.failure].value, str(error))
+                failure = ItemFailure(OUTCOMES[error.failure].value, str(error))
                 if not self._may_try_again(error):
                     break
                 if tried < self.limits.tries:
@@ -188,25 +187,25 @@ class Buyer:
         return replace(item, failure=failure)
 
     def _may_try_again(self, error: ProviderError) -> bool:
-        if error.failure is ProviderFailure.STOP:
+        if error.failure is FailureKind.STOP:
             self.stopped_by = self.stopped_by or error
             self.gate.stopping.set()
-        hold = error.failure is ProviderFailure.UNKNOWN and self.limits.unknown == "hold"
-        return error.failure not in (*FINAL, ProviderFailure.STOP) and not hold
+        hold = error.failure is FailureKind.UNKNOWN and self.limits.unknown == "hold"
+        return error.failure not in (*FINAL, FailureKind.STOP) and not hold
 
     def _wait_s(self, error: ProviderError, tried: int, started: float) -> float:
         wait_s = backoff_s(self.limits, tried, error.retry_after_s, random.random())  # noqa: S311  spreads load
-        is_limit = error.failure is ProviderFailure.RATE_LIMITED
+        is_limit = error.failure is FailureKind.RATE_LIMITED
         is_limit = is_limit and not has_room(error.headers, error.limit, self.gate.pace.call_tokens())
         if is_limit or error.status == HTTP_OVERLOADED:
             self.gate.slow_down(started, wait_s, asked=error.retry_after_s is not None)
         return wait_s
 
-    async def _call(self, item: Item, tried: int) -> Held:
+    async def _call(self, item: Item, tried: int) -> StoredFile:
         model = self.model_of(item.recipe.model)
         worst = worst_usd(model, item.recipe) if model else None
-        pictures = await self._pictures_for(item)
-        reserved = self.purse.reserve(item.key, worst)
+        images = await self._images_for(item)
+        reserved = self.spend_tracker.reserve(item.key, worst)
         call = await self._write(
             self.journal.sent,
             campaign=self.campaign,
@@ -219,15 +218,15 @@ class Buyer:
         )
         start = time.monotonic()
         try:
-            answer = await answer_to(self.provider, item.recipe, pictures)
+            answer = await answer_to(self.provider, item.recipe, images)
         except ProviderError as error:
             cost = await self._close_failed(call, item, model, error, time.monotonic() - start)
-            self.purse.settle(reserved, cost)
+            self.spend_tracker.record_cost(reserved, cost)
             self.gate.heed(error.headers, error.usage)
             raise
-        held = await self._keep(item.key, answer)
+        stored = await self._keep(item.key, answer)
         cost = _cost(model, answer.usage, paid=self.provider.paid)
-        self.purse.settle(reserved, cost)
+        self.spend_tracker.record_cost(reserved, cost)
         end = await self._write(
             self.journal.closed,
             call,
@@ -238,20 +237,20 @@ class Buyer:
             usage=answer.usage,
             cost_usd=cost,
             seconds=round(time.monotonic() - start, 3),
-            digest=held.digest,
+            digest=stored.digest,
         )
-        if self.exchange is not None and self.provider.paid:
-            self.exchange.give(held, item.recipe.as_dict(), end)
+        if self.team_cache is not None and self.provider.paid:
+            self.team_cache.give(stored, item.recipe.as_dict(), end)
         self.gate.heed(answer.headers, answer.usage)
         self.gate.went_well()
-        return held
+        return stored
 
-    async def _pictures_for(self, item: Item) -> Mapping[str, bytes]:
-        return await asyncio.to_thread(self.sent_pictures.of, item.recipe) if item.recipe.references else {}
+    async def _images_for(self, item: Item) -> Mapping[str, bytes]:
+        return await asyncio.to_thread(self.sent_images.of, item.recipe) if item.recipe.references else {}
 
-    async def _keep(self, key: str, answer: Answer) -> Held:
-        held: Held = await self._write(self.store.raw.put, key, answer.picture, durable=self.provider.paid)
-        return held
+    async def _keep(self, key: str, answer: ImageResponse) -> StoredFile:
+        stored: StoredFile = await self._write(self.store.raw.put, key, answer.image, durable=self.provider.paid)
+        return stored
 
     async def _close_failed(
         self, call: str, item: Item, model: Model | None, error: ProviderError, seconds: float
@@ -259,9 +258,9 @@ class Buyer:
         if error.body is not None:
             await self._write(self.store.keep_unreadable, call, error.body)
         cost: float | None = 0.0
-        if error.failure is ProviderFailure.UNREADABLE:
+        if error.failure is FailureKind.UNREADABLE:
             cost = _cost(model, error.usage, paid=self.provider.paid)
-        elif error.failure is ProviderFailure.UNKNOWN:
+        elif error.failure is FailureKind.UNKNOWN:
             cost = None
         await self._write(
             self.journal.closed,

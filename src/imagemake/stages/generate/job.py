@@ -1,4 +1,4 @@
-"""From a batch of requests to pictures in the store: the only stage that spends money."""
+"""From a batch of requests to images in the store: the only stage that spends money."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from imagemake.config.job_settings import Sections
+from imagemake.config.job_settings import JobSettings
 from imagemake.config.model import ModelSettings, Server, settings_of
 from imagemake.config.models import Model, load_models
 from imagemake.config.run import Budget
@@ -16,19 +16,19 @@ from imagemake.core.fingerprint import fingerprint
 from imagemake.plugins.providers import Provider, ProviderError, provider_class
 from imagemake.plugins.providers.batch_protocol import BatchProvider
 from imagemake.stages.generate.batches.submit import BatchBuyer
-from imagemake.stages.generate.calls import Buyer, StoppedError, ToldToStopError
+from imagemake.stages.generate.calls import CallRunner, StoppedError, ToldToStopError
 from imagemake.stages.generate.rate_limit import Gate, SharedPace
 from imagemake.stages.generate.side_by_side import Work, buy_side_by_side
-from imagemake.store.items import Failure, Item
+from imagemake.store.items import Item, ItemFailure
 from imagemake.store.journal import Journal
-from imagemake.store.spending import Purse
+from imagemake.store.spending import SpendTracker
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
-from imagemake.store.team.exchange import Exchange, exchange_of
+from imagemake.store.team.team_cache import TeamCache, exchange_of
 
 
 async def generate_batch(work: Sequence[Work], calls: int, grace_s: float) -> list[Item]:
-    """Make a batch's pictures, and end well when the process is told to end.
+    """Make a batch's images, and end well when the process is told to end.
 
     SIGINT and SIGTERM let calls in flight land, and start no others; what has not landed after a while is given up.
 
@@ -46,8 +46,8 @@ async def generate_batch(work: Sequence[Work], calls: int, grace_s: float) -> li
 
     def stop(name: str) -> None:
         told.append(name)
-        for buyer, _ in work:
-            buyer.gate.stopping.set()
+        for runner, _ in work:
+            runner.gate.stopping.set()
         loop.call_later(grace_s, buying.cancel)
 
     for name in ("SIGINT", "SIGTERM"):
@@ -57,18 +57,18 @@ async def generate_batch(work: Sequence[Work], calls: int, grace_s: float) -> li
     except asyncio.CancelledError:
         raise ToldToStopError(f"calls in flight did not land within {grace_s:g} s; they may be billed") from None
     if told:
-        raise ToldToStopError(f"stopped by {told[0]}; every picture that came is in the store")
+        raise ToldToStopError(f"stopped by {told[0]}; every image that came is in the store")
     return made
 
 
 def generate_for_job(
-    items: Sequence[Item], sections: Sections, *, job: str, calls: int, store: Path, work: Path
+    items: Sequence[Item], job_settings: JobSettings, *, job: str, calls: int, store: Path, work: Path
 ) -> list[Item]:
-    """Make a batch's pictures, as a job does; what the store holds is adopted without starting the provider.
+    """Make a batch's images, as a job does; what the store holds is adopted without starting the provider.
 
     Args:
         items: The batch: of models that are called one by one, or of one that takes batches.
-        sections: The campaign's sections ``campaign``, ``model``, ``more_models``, ``models``, ``budget_usd``,
+        job_settings: The campaign's sections ``campaign``, ``model``, ``more_models``, ``models``, ``budget_usd``,
             ``limits`` and ``store``.
         job: Name for the journal file.
         calls: Calls at once; with 0, what waits in a batch is collected, and nothing is asked for one by one.
@@ -76,63 +76,63 @@ def generate_for_job(
         work: Where the rates that jobs share are kept.
 
     Returns:
-        The items in their order, each with its raw picture or its failure.
+        The items in their order, each with its raw image or its failure.
 
     Raises:
         StoppedError: If no call can succeed until the user does something.
     """
-    shelf = Store(store, shares=sections.store.remote is not None)
-    made = _held(shelf, items)
+    content_store = Store(store, shares=job_settings.store.remote is not None)
+    made = _stored(content_store, items)
     if made is not None:
         return made
     try:
-        with exchange_of(sections.store, shelf, sections.campaign, job, items) as exchange:
-            if exchange is not None:
-                exchange.take_all(items)
-                made = _held(shelf, items)
-            made = made or _Job(sections, shelf, job, calls, work, exchange).make(items)
-            if exchange is not None:
-                exchange.give_marked({item.key for item in items})
+        with exchange_of(job_settings.store, content_store, job_settings.campaign, job, items) as team_cache:
+            if team_cache is not None:
+                team_cache.take_all(items)
+                made = _stored(content_store, items)
+            made = made or _Job(job_settings, content_store, job, calls, work, team_cache).make(items)
+            if team_cache is not None:
+                team_cache.give_marked({item.key for item in items})
             return made
     except KeyboardInterrupt:
         raise ToldToStopError("stopped; what was not shared yet is shared later") from None
 
 
-def generate_again(item: Item, sections: Sections, store: Store, work: Path) -> Item:
-    """Make one picture, whatever the team's store or a batch has of it.
+def generate_again(item: Item, job_settings: JobSettings, store: Store, work: Path) -> Item:
+    """Make one image, whatever the team's store or a batch has of it.
 
     Args:
         item: With a key that nothing else has.
-        sections: As for `generate_for_job`.
-        store: Where the picture goes.
+        job_settings: As for `generate_for_job`.
+        store: Where the image goes.
         work: Where the rates that jobs share are kept.
 
     Returns:
-        The item with its raw picture or its failure.
+        The item with its raw image or its failure.
 
     Raises:
         StoppedError: If no call can succeed until the user does something.
     """
-    (made,) = _Job(sections, store, "reproduce", 1, work).make([item], in_batches=False)
+    (made,) = _Job(job_settings, store, "reproduce", 1, work).make([item], in_batches=False)
     return made
 
 
-def _held(store: Store, items: Sequence[Item]) -> list[Item] | None:
-    """Return the items with their pictures, if the store holds all of them."""
-    held = {item.key: store.raw.find(item.key) for item in items}
-    return [replace(item, raw=held[item.key]) for item in items] if all(held.values()) else None
+def _stored(store: Store, items: Sequence[Item]) -> list[Item] | None:
+    """Return the items with their images, if the store holds all of them."""
+    stored = {item.key: store.raw.find(item.key) for item in items}
+    return [replace(item, raw=stored[item.key]) for item in items] if all(stored.values()) else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """What all pictures of one job share."""
+    """What all images of one job share."""
 
-    sections: Sections
+    job_settings: JobSettings
     store: Store
     name: str
     calls: int
     work: Path
-    exchange: Exchange | None = None
+    team_cache: TeamCache | None = None
 
     def make(self, items: Sequence[Item], *, in_batches: bool | None = None) -> list[Item]:
         """Make them: through batches where their model says so, and nothing else is said."""
@@ -169,18 +169,20 @@ class _Job:
                 await provider.close()
 
     def _collected(self, item: Item) -> Item:
-        held = self.store.raw.find(item.key)
-        lost = Failure("failed", "the batch that it waited in brought no picture; the next round asks for it")
-        return replace(item, raw=held) if held else replace(item, failure=lost)
+        stored = self.store.raw.find(item.key)
+        lost = ItemFailure("failed", "the batch that it waited in brought no image; the next round asks for it")
+        return replace(item, raw=stored) if stored else replace(item, failure=lost)
 
     async def _through_batches(
         self, server: Server, provider: BatchProvider, items: Sequence[Item], *, buys: bool
     ) -> list[Item]:
-        sections, purse = self.sections, self._purse(paid=_class(server).paid)
+        job_settings, spend_tracker = self.job_settings, self._spend_tracker(paid=_class(server).paid)
         name, model_of = server[0], self._model_of(server)
-        buyer = BatchBuyer(provider, name, self.store, sections.limits, purse, sections.campaign, self.name, model_of)
-        buyer.exchange = self.exchange
-        return await _by_batches(buyer, items, buys=buys)
+        runner = BatchBuyer(
+            provider, name, self.store, job_settings.limits, spend_tracker, job_settings.campaign, self.name, model_of
+        )
+        runner.team_cache = self.team_cache
+        return await _by_batches(runner, items, buys=buys)
 
     async def _one_by_one(
         self, items: Sequence[Item], by_server: Mapping[Server, Sequence[Item]], providers: Mapping[Server, Provider]
@@ -188,8 +190,8 @@ class _Job:
         paid = any(_class(server).paid for server in by_server)
         journal = Journal(self.store.journal_folder, self.name, durable=paid)
         try:
-            work = self._work(by_server, providers, journal, self._purse(paid=paid))
-            bought = await generate_batch(work, self.calls, self.sections.limits.grace_s)
+            work = self._work(by_server, providers, journal, self._spend_tracker(paid=paid))
+            bought = await generate_batch(work, self.calls, self.job_settings.limits.grace_s)
         finally:
             journal.close()
         made = {item.key: item for item in bought}
@@ -200,9 +202,9 @@ class _Job:
         by_server: Mapping[Server, Sequence[Item]],
         providers: Mapping[Server, Provider],
         journal: Journal,
-        purse: Purse,
+        spend_tracker: SpendTracker,
     ) -> list[Work]:
-        stopping, sections = asyncio.Event(), self.sections
+        stopping, job_settings = asyncio.Event(), self.job_settings
         found: list[Work] = []
         for server, of_server in by_server.items():
             by_model: dict[str, list[Item]] = {}
@@ -211,32 +213,40 @@ class _Job:
             for model, items in by_model.items():
                 gate = Gate(self.calls, self._pace(self._settings(items[0])), stopping)
                 provider, model_of = providers[server], self._model_of(server)
-                buyer = Buyer(
-                    provider, self.store, journal, sections.limits, gate, purse, sections.campaign, model_of, model
+                runner = CallRunner(
+                    provider,
+                    self.store,
+                    journal,
+                    job_settings.limits,
+                    gate,
+                    spend_tracker,
+                    job_settings.campaign,
+                    model_of,
+                    model,
                 )
-                buyer.exchange = self.exchange
-                found.append((buyer, items))
+                runner.team_cache = self.team_cache
+                found.append((runner, items))
         return found
 
     def _settings(self, item: Item) -> ModelSettings:
-        return settings_of(item.model or item.recipe.model, self.sections)
+        return settings_of(item.model or item.recipe.model, self.job_settings)
 
     def _start(self, server: Server) -> Provider:
         try:
-            return _class(server)(base_url=server[1], timeout_s=self.sections.limits.timeout_s)
+            return _class(server)(base_url=server[1], timeout_s=self.job_settings.limits.timeout_s)
         except ProviderError as error:
             raise StoppedError(f"{error}\n{error.remedy or ''}".strip()) from None
 
-    def _purse(self, *, paid: bool) -> Purse:
-        return Purse(self.work / "purse.json", self.sections.budget_usd if paid else Budget())
+    def _spend_tracker(self, *, paid: bool) -> SpendTracker:
+        return SpendTracker(self.work / "spending.json", self.job_settings.budget_usd if paid else Budget())
 
     def _model_of(self, server: Server) -> Callable[[str], Model | None]:
-        table = load_models(self.sections.models)
+        table = load_models(self.job_settings.models)
         return lambda name: table.get(server[0], name)
 
     def _pace(self, settings: ModelSettings) -> SharedPace:
         """Return the rates that a model keeps to: its own, or those that all others of its server keep to together."""
-        limits, lane = self.sections.limits, [*settings.server]
+        limits, lane = self.job_settings.limits, [*settings.server]
         if settings.rates is not None:
             limits = limits.model_copy(update=settings.rates.model_dump())
             lane.append(settings.name)
@@ -247,13 +257,13 @@ def _class(server: Server) -> type[Provider]:
     return provider_class(server[0])
 
 
-async def _by_batches(buyer: BatchBuyer, items: Sequence[Item], *, buys: bool) -> list[Item]:
+async def _by_batches(runner: BatchBuyer, items: Sequence[Item], *, buys: bool) -> list[Item]:
     """Collect open submissions, then buy in batches if asked to; SIGINT and SIGTERM end it at once, losing nothing."""
     loop = asyncio.get_running_loop()
 
     async def steps() -> list[Item]:
-        await buyer.follower.collect_open(items)
-        return await buyer.buy_all(items) if buys else []
+        await runner.poller.collect_open(items)
+        return await runner.buy_all(items) if buys else []
 
     work = asyncio.ensure_future(steps())
     for name in (signal.SIGINT, signal.SIGTERM):

@@ -9,33 +9,33 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from imagemake.stages.generate.calls import Buyer
+from imagemake.stages.generate.calls import CallRunner
 from imagemake.store.items import Item
 
-Work = tuple[Buyer, Sequence[Item]]
+Work = tuple[CallRunner, Sequence[Item]]
 
 
 async def buy_side_by_side(work: Sequence[Work], calls: int) -> list[Item]:
-    """Make the pictures of several buyers at once.
+    """Make the images of several buyers at once.
 
     Args:
         work: Buyers, each with what it makes; their gates share one `stopping`.
         calls: Calls at once, over all of them.
 
     Returns:
-        All items, each with its raw picture or its failure.
+        All items, each with its raw image or its failure.
 
     Raises:
         StoppedError: If no call can succeed until the user does something; all that was in flight has landed.
     """
     shares = share_out(calls, [len(items) for _, items in work])
     waiting = deque(one for one, share in zip(work, shares, strict=True) if not share)
-    running: dict[asyncio.Task[list[Item]], Buyer] = {}
+    running: dict[asyncio.Task[list[Item]], CallRunner] = {}
 
     def start(one: Work, share: int) -> None:
-        buyer, items = one
-        buyer.gate.most = buyer.gate.allowed = share
-        running[asyncio.create_task(buyer.buy_all(items))] = buyer
+        runner, items = one
+        runner.gate.most = runner.gate.allowed = share
+        running[asyncio.create_task(runner.buy_all(items))] = runner
 
     for one, share in zip(work, shares, strict=True):
         if share:
@@ -49,8 +49,8 @@ async def buy_side_by_side(work: Sequence[Work], calls: int) -> list[Item]:
             while waiting and free:
                 start(waiting.popleft(), 1)
                 free -= 1
-            for buyer, more in zip(running.values(), _evenly(free, len(running)), strict=True):
-                await buyer.gate.grow(more)
+            for runner, more in zip(running.values(), _evenly(free, len(running)), strict=True):
+                await runner.gate.grow(more)
     except asyncio.CancelledError:
         for task in running:
             task.cancel()

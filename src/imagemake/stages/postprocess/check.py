@@ -1,4 +1,4 @@
-"""Whether pictures can be finished as the campaign asks, before anything is paid for."""
+"""Whether images can be finished as the campaign asks, before anything is paid for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finished pictures as bytes: the whole way from a file through the steps to a file."""
+"""Finished images as bytes: the whole way from a file through the steps to a file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from imagemake.images.picture import Undecodable, open_picture
+from imagemake.images.decoded import Undecodable, decode_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,8 +21,8 @@ MOST_SAID = 200  # letters of an unexpected exception's message that are kept
 Z_RLE = 3  # zlib.h; Python's zlib does not name it
 
 
-class Output(Protocol):
-    """How finished pictures are written."""
+class EncodeSettings(Protocol):
+    """How finished images are written."""
 
     @property
     def format(self) -> Literal["jpeg", "png", "webp", "avif"]:
@@ -41,8 +41,8 @@ class Output(Protocol):
         """The color under transparent parts where the format has no transparency (JPEG), such as #ffffff."""
 
 
-class Unfinishable(Exception):  # noqa: N818 - the word that reports show
-    """A picture that cannot be finished as asked.
+class PostprocessError(Exception):
+    """An image that cannot be finished as asked.
 
     Attributes:
         reason: Why, in words for people.
@@ -53,11 +53,11 @@ class Unfinishable(Exception):  # noqa: N818 - the word that reports show
         self.reason = reason
 
 
-def finish(data: bytes, steps: Sequence[Step], output: Output) -> bytes:
-    """Decode a picture, take it through the steps, and encode it.
+def postprocess(data: bytes, steps: Sequence[Step], output: EncodeSettings) -> bytes:
+    """Decode an image, take it through the steps, and encode it.
 
     Args:
-        data: A picture file as a provider gave it.
+        data: An image file as a provider gave it.
         steps: In the order in which they are applied.
         output: How to write it.
 
@@ -65,7 +65,7 @@ def finish(data: bytes, steps: Sequence[Step], output: Output) -> bytes:
         The file; equal inputs give equal bytes, and nothing of the input's metadata is left.
 
     Raises:
-        Unfinishable: If the data holds no picture, a step cannot treat it, or the format cannot hold it.
+        PostprocessError: If the data holds no image, a step cannot treat it, or the format cannot hold it.
     """
     image = opened(data)
     for step in steps:
@@ -74,28 +74,28 @@ def finish(data: bytes, steps: Sequence[Step], output: Output) -> bytes:
 
 
 def opened(data: bytes) -> Image:
-    """Decode a picture; errors as in `finish`."""
+    """Decode an image; errors as in `postprocess`."""
     try:
-        return open_picture(data).image
+        return decode_image(data).pil
     except Undecodable as error:
-        raise Unfinishable(error.reason) from error
+        raise PostprocessError(error.reason) from error
 
 
 def applied(step: Step, image: Image) -> Image:
-    """Take a picture through a step; errors as in `finish`."""
+    """Take an image through a step; errors as in `postprocess`."""
     with _reason_of(_name_of(step)):
         return step.apply(image)
 
 
-def encoded(image: Image, output: Output) -> bytes:
-    """Encode a picture; errors as in `finish`."""
+def encoded(image: Image, output: EncodeSettings) -> bytes:
+    """Encode an image; errors as in `postprocess`."""
     with _reason_of():
         return encode(image, output)
 
 
 @contextmanager
 def _reason_of(step: str = "") -> Iterator[None]:
-    # Steps are plug-ins and run on what nobody vouches for. Whatever one of them raises is about this one picture: the
+    # Steps are plug-ins and run on what nobody vouches for. Whatever one of them raises is about this one image: the
     # others of the batch must not be lost with it.
     try:
         yield
@@ -103,7 +103,7 @@ def _reason_of(step: str = "") -> Iterator[None]:
         said = " ".join(str(error).split())
         if not isinstance(error, ValueError):
             said = f"{type(error).__name__}: {said[:MOST_SAID]}" if said else type(error).__name__
-        raise Unfinishable(f"{step}: {said}" if step else said) from error
+        raise PostprocessError(f"{step}: {said}" if step else said) from error
 
 
 def _name_of(step: Step) -> str:
@@ -111,23 +111,23 @@ def _name_of(step: Step) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in type(step).__name__).lstrip("_")
 
 
-def encode(image: Image, output: Output) -> bytes:
-    """Write a picture as a file without metadata; its colors count as sRGB, as they do wherever a file does not say.
+def encode(image: Image, output: EncodeSettings) -> bytes:
+    """Write an image as a file without metadata; its colors count as sRGB, as they do wherever a file does not say.
 
     Args:
         image: RGB or RGBA, 8 bits a channel, sRGB.
         output: How to write it.
 
     Raises:
-        ValueError: If the picture is too large for the format, or for `Output.most_kb` at any quality.
+        ValueError: If the image is too large for the format, or for `EncodeSettings.most_kb` at any quality.
     """
     if output.most_kb is None or output.format == "png":
         return _encoded(image, output, output.quality)
     return _within(image, output, 1000 * output.most_kb)
 
 
-def _within(image: Image, output: Output, most_bytes: int) -> bytes:
-    """Write a picture at the highest quality at which its file is small enough."""
+def _within(image: Image, output: EncodeSettings, most_bytes: int) -> bytes:
+    """Write an image at the highest quality at which its file is small enough."""
     data = _encoded(image, output, output.quality)
     if len(data) <= most_bytes:
         return data
@@ -147,7 +147,7 @@ def _within(image: Image, output: Output, most_bytes: int) -> bytes:
     return best
 
 
-def _encoded(image: Image, output: Output, quality: int) -> bytes:
+def _encoded(image: Image, output: EncodeSettings, quality: int) -> bytes:
     bare = _flattened(image, output.background) if output.format == "jpeg" else image
     if bare.info:  # Pillow writes some of what it finds here: color profile, comment, resolution
         bare = bare.copy()

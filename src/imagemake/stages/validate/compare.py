@@ -1,4 +1,4 @@
-"""What was read from a picture, beside what was asked for: the quantities that depend on both."""
+"""What was read from an image, beside what was asked for: the quantities that depend on both."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from string import Formatter
 
 from imagemake.config.checks import Check, compared_by
 from imagemake.plugins.measures import Comparing, Value, is_matching, phrase_of
-from imagemake.stages.validate.expected import Wanted
+from imagemake.stages.validate.expected import Expected
 from imagemake.stages.validate.text_match import matched_identity, measure_of
 from imagemake.stages.validate.verdict import FAILED_QUANTITY, flat
 from imagemake.store.items import Measured
 
 
-def values_of(measured: Measured, checks: Mapping[str, Check], wanted: Wanted) -> dict[str, Value]:
-    """Return all values of a picture by quantity: what was read, and what the checks compare with the request.
+def values_of(measured: Measured, checks: Mapping[str, Check], wanted: Expected) -> dict[str, Value]:
+    """Return all values of an image by quantity: what was read, and what the checks compare with the request.
 
     Args:
         measured: What was read.

@@ -1,4 +1,4 @@
-"""Whether a picture's colors fit those of its group: one mug in yellow light among forty in white."""
+"""Whether an image's colors fit those of its group: one mug in yellow light among forty in white."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from functools import lru_cache
 from math import fsum
 from statistics import median
 
-from imagemake.config.similarity import LEAST_PICTURES, Consistency
+from imagemake.config.similarity import LEAST_IMAGES, Consistency
 from imagemake.images.lab import Lab, distance, lab_of
 from imagemake.store.items import Measured
 
 
 @dataclass(frozen=True, slots=True)
 class Colored:
-    """A good picture.
+    """A good image.
 
     Attributes:
         name: Its request's.
@@ -29,7 +29,7 @@ class Colored:
 
 
 def colored(name: str, variables: Mapping[str, str], measured: Measured, by: Sequence[str]) -> Colored | None:
-    """Return what of a picture is compared; None where it has no palette, or no value in a column.
+    """Return what of an image is compared; None where it has no palette, or no value in a column.
 
     Args:
         name: Its request's.
@@ -46,7 +46,7 @@ def colored(name: str, variables: Mapping[str, str], measured: Measured, by: Seq
 
 @lru_cache(maxsize=1 << 17)  # asked for again in every round of attempts
 def mean_color(palette: str) -> Lab:
-    """Return the mean of a palette as `measures.colors` reads it, weighted by each color's share of the picture."""
+    """Return the mean of a palette as `measures.colors` reads it, weighted by each color's share of the image."""
     colors, shares = [], []
     for entry in palette.split():
         colors.append(lab_of((int(entry[:2], 16), int(entry[2:4], 16), int(entry[4:6], 16))))
@@ -58,25 +58,25 @@ def mean_color(palette: str) -> Lab:
     return light, red_green, yellow_blue
 
 
-def odd_ones(pictures: Sequence[Colored], limits: Consistency) -> dict[str, str]:
-    """Find the pictures whose colors are far from those of their group.
+def odd_ones(images: Sequence[Colored], limits: Consistency) -> dict[str, str]:
+    """Find the images whose colors are far from those of their group.
 
-    Both the middle of a group and its spread are medians, so that a few odd pictures move neither: the middle is the
+    Both the middle of a group and its spread are medians, so that a few odd images move neither: the middle is the
     median of each of L*, a* and b*, the spread the median distance from it.
 
     Args:
-        pictures: Good ones, those in doubt not among them.
+        images: Good ones, those in doubt not among them.
         limits: How far is too far.
 
     Returns:
         By name, why: with the number and the limit.
     """
     groups: dict[tuple[str, ...], list[Colored]] = {}
-    for picture in pictures:
-        groups.setdefault(picture.group, []).append(picture)
+    for image in images:
+        groups.setdefault(image.group, []).append(image)
     found: dict[str, str] = {}
     for values, group in groups.items():
-        if len(group) >= LEAST_PICTURES:
+        if len(group) >= LEAST_IMAGES:
             found |= _odd_ones_of(group, " ".join(values), limits)
     return found
 
@@ -87,7 +87,7 @@ def _odd_ones_of(group: Sequence[Colored], title: str, limits: Consistency) -> d
     distances = [distance(one.color, middle) for one in group]
     most = max(limits.max_distance, limits.max_spread * median(distances))
     return {
-        one.name: f"{_difference(one.color, middle)} than the {len(group)} pictures of {title}: a color difference of "
+        one.name: f"{_difference(one.color, middle)} than the {len(group)} images of {title}: a color difference of "
         f"{far:.3g}, at most {most:.3g}"
         for one, far in zip(group, distances, strict=True)
         if far > most

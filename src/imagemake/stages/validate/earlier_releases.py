@@ -1,4 +1,4 @@
-"""Pictures of earlier releases, from their manifests: a new picture that is nearly one of them is no new picture."""
+"""Images of earlier releases, from their manifests: a new image that is nearly one of them is no new image."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ OF_THE_FILE = ("file", "digest")  # to show it to people; nothing is decided by 
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A picture as far as it is compared with others.
+class ComparedImage:
+    """An image as far as it is compared with others.
 
     Attributes:
         name: Its request's.
         key: Its attempt's.
         model: What the campaign calls the model.
         hash: 64-bit perceptual hash, as hexadecimal digits.
-        colors: Coarse colors, as hexadecimal digits; as long for every picture.
+        colors: Coarse colors, as hexadecimal digits; as long for every image.
         file: Its path, from its manifest's folder, as the manifest says; empty where that says none. Not to be trusted.
         digest: SHA-256 of that file; the same.
     """
@@ -54,51 +54,51 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class EarlierPictures:
+class EarlierImages:
     """What was handed over before, in the order in which it is named.
 
     Attributes:
-        pictures: Accepted ones that have a perceptual hash.
-        releases: Of each picture, the manifest that names it.
+        images: Accepted ones that have a perceptual hash.
+        releases: Of each image, the manifest that names it.
     """
 
-    pictures: Sequence[Shown]
+    images: Sequence[ComparedImage]
     releases: Sequence[str]
 
     @cached_property
     def keys(self) -> frozenset[str]:
         """Keys of all of them."""
-        return frozenset(picture.key for picture in self.pictures)
+        return frozenset(image.key for image in self.images)
 
     @cached_property
     def prints(self) -> Prints:
         """Their hashes and colors."""
-        return _prints(self.pictures)
+        return _prints(self.images)
 
     def repeated_by(
-        self, new: Sequence[Shown], max_distance_bits: int, max_color_levels: int, *, within_models: bool
+        self, new: Sequence[ComparedImage], max_distance_bits: int, max_color_levels: int, *, within_models: bool
     ) -> dict[str, str]:
-        """Find the pictures that are nearly one of an earlier release.
+        """Find the images that are nearly one of an earlier release.
 
-        The same request's own picture is no near-duplicate: one with the same name is only its older version, and a
-        key that was released before is no new picture, whatever else it looks like.
+        The same request's own image is no near-duplicate: one with the same name is only its older version, and a
+        key that was released before is no new image, whatever else it looks like.
 
         Args:
             new: With unique names.
             max_distance_bits: Largest difference of near hashes.
             max_color_levels: Largest difference of near colors.
-            within_models: Whether only pictures of the same model are compared.
+            within_models: Whether only images of the same model are compared.
 
         Returns:
-            By name, which picture of which release it is nearly: the first one, in their order.
+            By name, which image of which release it is nearly: the first one, in their order.
         """
-        new = [picture for picture in new if picture.key not in self.keys]
-        if not new or not self.pictures:
+        new = [image for image in new if image.key not in self.keys]
+        if not new or not self.images:
             return {}
         from imagemake.stages.validate.near_duplicates import first_near
 
-        name, known_name = _numbered([one.name for one in new], [one.name for one in self.pictures])
-        model, known_model = _numbered([one.model for one in new], [one.model for one in self.pictures])
+        name, known_name = _numbered([one.name for one in new], [one.name for one in self.images])
+        model, known_model = _numbered([one.model for one in new], [one.model for one in self.images])
 
         def may_be(row: Rows, position: Rows) -> NDArray[np.bool_]:
             counts: NDArray[np.bool_] = name[row] != known_name[position]
@@ -108,13 +108,13 @@ class EarlierPictures:
 
         found = first_near(_prints(new), self.prints, max_distance_bits, max_color_levels, may_be)
         return {
-            new[row].name: f"{self.pictures[position].name} of {self.releases[position]}"
+            new[row].name: f"{self.images[position].name} of {self.releases[position]}"
             for row, position in found.items()
         }
 
 
-def earlier_pictures(patterns: Sequence[str]) -> EarlierPictures:
-    """Read the pictures of earlier releases.
+def earlier_images(patterns: Sequence[str]) -> EarlierImages:
+    """Read the images of earlier releases.
 
     Args:
         patterns: Paths of manifests; ``*``, ``?`` and ``**`` stand for what they do in a shell.
@@ -127,9 +127,9 @@ def earlier_pictures(patterns: Sequence[str]) -> EarlierPictures:
 
 
 @lru_cache(maxsize=4)
-def _all_of(files: tuple[tuple[Path, int, int], ...]) -> EarlierPictures:
+def _all_of(files: tuple[tuple[Path, int, int], ...]) -> EarlierImages:
     """Read manifests; what the file system says of them tells whether they are still the same."""
-    pictures: list[Shown] = []
+    images: list[ComparedImage] = []
     releases: list[str] = []
     problems: list[Problem] = []
     for path, _, _ in files:
@@ -138,11 +138,11 @@ def _all_of(files: tuple[tuple[Path, int, int], ...]) -> EarlierPictures:
         except UserError as error:
             problems += error.problems
             continue
-        pictures += of_release
+        images += of_release
         releases += [str(path)] * len(of_release)
     if problems:
         raise UserError(problems)
-    return EarlierPictures(pictures, releases)
+    return EarlierImages(images, releases)
 
 
 def manifests(patterns: Sequence[str]) -> list[Path]:
@@ -182,7 +182,7 @@ def _matches(pattern: str) -> list[Path]:
     return sorted(Path(path) for path in glob(pattern, recursive=True) if Path(path).is_file())  # noqa: PTH207
 
 
-def _read(path: Path) -> list[Shown]:
+def _read(path: Path) -> list[ComparedImage]:
     table = _table(path)
     columns = [table[column].to_pylist() for column in table.column_names]
     rows = (dict(zip(table.column_names, cells, strict=True)) for cells in zip(*columns, strict=True))
@@ -195,12 +195,12 @@ def _read(path: Path) -> list[Shown]:
 _REMEDY = "Write that release's manifest again with this version, or take the file out: nothing is compared with it."
 
 
-def _shown(row: dict[str, Any]) -> Shown:
+def _shown(row: dict[str, Any]) -> ComparedImage:
     digits, colors = str(row[HASH]), str(row[COLORS])
     if len(digits) != 16 or len(colors) != 54 or not set(digits + colors) <= set("0123456789abcdef"):
-        raise ValueError(f"picture {row['name']!r} has no readable perceptual hash and colors")
+        raise ValueError(f"image {row['name']!r} has no readable perceptual hash and colors")
     file, digest = (str(row.get(column) or "") for column in OF_THE_FILE)
-    return Shown(str(row["name"]), str(row["key"]), str(row["model_label"]), digits, colors, file, digest)
+    return ComparedImage(str(row["name"]), str(row["key"]), str(row["model_label"]), digits, colors, file, digest)
 
 
 def _table(path: Path) -> Table:
@@ -244,14 +244,14 @@ def _other_version(metadata: Mapping[bytes, bytes]) -> str | None:
     return None if found == [_phash()] else found[0]
 
 
-def _prints(pictures: Sequence[Shown]) -> Prints:
+def _prints(images: Sequence[ComparedImage]) -> Prints:
     import numpy as np
 
     from imagemake.stages.validate.near_duplicates import Prints
 
-    hashes = np.array([int(picture.hash, 16) for picture in pictures], dtype=np.uint64)
-    colors = np.frombuffer(bytes.fromhex("".join(picture.colors for picture in pictures)), dtype=np.uint8)
-    return Prints(hashes, colors.reshape(len(pictures), -1))
+    hashes = np.array([int(image.hash, 16) for image in images], dtype=np.uint64)
+    colors = np.frombuffer(bytes.fromhex("".join(image.colors for image in images)), dtype=np.uint8)
+    return Prints(hashes, colors.reshape(len(images), -1))
 
 
 def _numbered(some: Sequence[str], others: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

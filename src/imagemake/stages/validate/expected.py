@@ -9,7 +9,7 @@ from imagemake.config.checks import Check
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Expected:
     """What a request asks for, as far as a quantity can depend on it.
 
     Attributes:

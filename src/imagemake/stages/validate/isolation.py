@@ -1,6 +1,6 @@
 """Work in a process of its own that may die: what it did is kept, and the step that kills it twice is left out.
 
-A segmentation fault in a library for pictures ends a process, and no `except` sees it. So a child does the work, item
+A segmentation fault in a library for images ends a process, and no `except` sees it. So a child does the work, item
 by item, and the parent, which imports nothing heavy, keeps the results. Where the child dies by a signal, another one
 goes on at the same item: the first time as if nothing had happened, because somebody else may just have needed the
 memory; after the second time at the same step, that step is left out.
@@ -20,7 +20,7 @@ from typing import NamedTuple, NoReturn, Protocol
 
 DEATHS_OF_A_STEP = 2
 KEPT_BYTES = 256 << 20
-MOST_DEATHS = 20  # of one job; more, and it is not the pictures
+MOST_DEATHS = 20  # of one job; more, and it is not the images
 
 Fatal = Mapping[int, str]  # by step, the name of the signal
 
@@ -41,7 +41,7 @@ class Work(Protocol):
         """
 
 
-class Place(NamedTuple):
+class WorkPosition(NamedTuple):
     """Where a child is."""
 
     item: int
@@ -62,9 +62,9 @@ class Mark:
         struct.pack_into(self._FORM, self._memory, 0, item, step)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> WorkPosition:
         """Where it was last; item -1 before the first one."""
-        return Place(*struct.unpack_from(self._FORM, self._memory))
+        return WorkPosition(*struct.unpack_from(self._FORM, self._memory))
 
 
 def do_all(n_items: int, make_work: Callable[[], Work]) -> list[bytes]:
@@ -81,7 +81,7 @@ def do_all(n_items: int, make_work: Callable[[], Work]) -> list[bytes]:
         SystemExit: With the child's status where it ended by itself; where it died before its first item, or too often.
     """
     results: list[bytes] = []
-    deaths: dict[Place, list[str]] = {}
+    deaths: dict[WorkPosition, list[str]] = {}
     while len(results) < n_items:
         fatal = {
             place.step: names[-1]
@@ -98,7 +98,7 @@ def do_all(n_items: int, make_work: Callable[[], Work]) -> list[bytes]:
     return results
 
 
-def _count_death(place: Place, name: str, deaths: dict[Place, list[str]]) -> None:
+def _count_death(place: WorkPosition, name: str, deaths: dict[WorkPosition, list[str]]) -> None:
     if place.item < 0:
         sys.exit(f"The job's process died of {name} before its first item: something that it loads is broken.")
     deaths.setdefault(place, []).append(name)
@@ -153,7 +153,7 @@ def _work(items: range, fatal: Fatal, make_work: Callable[[], Work], mark: Mark,
 
 
 def keep_memory() -> None:
-    """Let the C library keep memory that is free: without that, a job gives each picture back, and faults it in again.
+    """Let the C library keep memory that is free: without that, a job gives each image back, and faults it in again.
 
     Only glibc has this; elsewhere nothing happens. M_TRIM_THRESHOLD and M_MMAP_THRESHOLD are of its malloc.h; the
     latter may be 32 MiB at most.

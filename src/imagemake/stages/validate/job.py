@@ -1,4 +1,4 @@
-"""From pictures to measures: reads from each picture what was not read yet. Thresholds are applied elsewhere."""
+"""From images to measures: reads from each image what was not read yet. Thresholds are applied elsewhere."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import cast
 import orjson
 
 from imagemake.config.checks import Check
-from imagemake.config.chosen_plugins import Chosen
+from imagemake.config.chosen_plugins import ChosenPlugin
 from imagemake.core.problems import NotReadyError, Problem, UserError, exit_on_mistakes
-from imagemake.images.picture import Picture, Undecodable, open_picture
+from imagemake.images.decoded import DecodedImage, Undecodable, decode_image
 from imagemake.plugins.measures import Matching, Measure, Value, install_command, measure_class, packages_missing
-from imagemake.stages.validate.expected import Wanted
+from imagemake.stages.validate.expected import Expected
 from imagemake.stages.validate.isolation import Fatal, Work, do_all, keep_memory
 from imagemake.stages.validate.text_match import texts_to_match
 from imagemake.stages.validate.verdict import (
@@ -25,14 +25,14 @@ from imagemake.stages.validate.verdict import (
     UNDECODABLE_QUANTITY,
     still_to_measure,
 )
-from imagemake.store.items import Failure, Item, table_bytes
+from imagemake.store.items import Item, ItemFailure, table_bytes
 from imagemake.store.store import DamagedError, Store
 
 OPENING = 0  # the step before the first measure's
 MOST_SAID = 200  # letters of an exception's message that are kept
 
 
-def load_measures(chosen: Iterable[Chosen]) -> dict[str, Measure]:
+def load_measures(chosen: Iterable[ChosenPlugin]) -> dict[str, Measure]:
     """Make the measures of a campaign, by identity.
 
     Raises:
@@ -58,30 +58,30 @@ def load_measures(chosen: Iterable[Chosen]) -> dict[str, Measure]:
 def validate_batch(
     items: Sequence[Item], measures: Mapping[str, Measure], store: Store, checks: Mapping[str, Check] | None = None
 ) -> list[Item]:
-    """Measure a batch's pictures.
+    """Measure a batch's images.
 
     Args:
-        items: With their raw pictures; those without one pass through.
+        items: With their raw images; those without one pass through.
         measures: By identity.
-        store: Where the pictures are.
-        checks: By quantity: they say which texts a picture is compared with by a network.
+        store: Where the images are.
+        checks: By quantity: they say which texts an image is compared with by a network.
 
     Returns:
         The items in their order, with their measures; hostile bytes end as the measure ``file.undecodable``, and a
-        measure that fails on a picture as its quantity ``failed``, which says why.
+        measure that fails on an image as its quantity ``failed``, which says why.
     """
     return [_validate(item, measures, store, checks or {}) for item in items]
 
 
 def validate_apart(
-    items: Sequence[Item], chosen: Sequence[Chosen], store: Store, checks: Mapping[str, Check] | None = None
+    items: Sequence[Item], chosen: Sequence[ChosenPlugin], store: Store, checks: Mapping[str, Check] | None = None
 ) -> list[Item]:
-    """Measure a batch's pictures in a process of its own, so that a crash in a library costs only what crashes.
+    """Measure a batch's images in a process of its own, so that a crash in a library costs only what crashes.
 
     Args:
         items: As for `validate_batch`.
         chosen: The measures.
-        store: Where the pictures are.
+        store: Where the images are.
         checks: As for `validate_batch`.
 
     Returns:
@@ -105,9 +105,9 @@ def validate_apart(
 
 
 def _missing(item: Item, measures: Iterable[str], checks: Mapping[str, Check]) -> list[str]:
-    """Return the identities of what was not read yet, of the picture and then of picture and text."""
+    """Return the identities of what was not read yet, of the image and then of image and text."""
     identities = list(measures)
-    texts = texts_to_match(identities, checks, Wanted(item.recipe.prompt, item.variables))
+    texts = texts_to_match(identities, checks, Expected(item.recipe.prompt, item.variables))
     return still_to_measure([*identities, *texts], item.measures)
 
 
@@ -123,19 +123,19 @@ def _validate(
     missing = _missing(item, measures, checks)
     if item.raw is None or not missing:
         return item
-    picture = None
+    image = None
     if any(identity in measures for identity in missing):  # else only texts are new, and nothing is decoded
         try:
             at(OPENING)
             if OPENING in fatal:
                 raise Undecodable(f"decoding it ended the process, twice ({fatal[OPENING]})")
-            picture = open_picture(store.raw.read(item.raw))
+            image = decode_image(store.raw.read(item.raw))
         except DamagedError as error:
-            return replace(item, raw=None, failure=Failure("damaged", str(error)))
+            return replace(item, raw=None, failure=ItemFailure("damaged", str(error)))
         except Undecodable as error:
             identity = next(name for name in measures if name.partition("@")[0] == UNDECODABLE_MEASURE)
             return replace(item, measures={identity: {UNDECODABLE_QUANTITY: str(error)}})
-    texts = texts_to_match(measures, checks, Wanted(item.recipe.prompt, item.variables))
+    texts = texts_to_match(measures, checks, Expected(item.recipe.prompt, item.variables))
     values = dict(item.measures)
     for step, identity in enumerate(missing, start=OPENING + 1):
         at(step)
@@ -144,20 +144,20 @@ def _validate(
         elif identity in texts:
             values[identity] = _matched(measures, values, *texts[identity])
         else:
-            values[identity] = _tried(partial(measures[identity].read, cast(Picture, picture)))
+            values[identity] = _tried(partial(measures[identity].read, cast(DecodedImage, image)))
     return replace(item, measures=values)
 
 
 def _matched(
     measures: Mapping[str, Measure], read: Mapping[str, Mapping[str, Value]], identity: str, text: str
 ) -> Mapping[str, Value]:
-    """Compare what a measure read with a text; what failed on the picture fails here too, for the same reason."""
+    """Compare what a measure read with a text; what failed on the image fails here too, for the same reason."""
     own, measure = read[identity], cast(Matching, measures[identity])
     return own if FAILED_QUANTITY in own else _tried(partial(measure.match, own, text))
 
 
 def _tried(read: Callable[[], Mapping[str, Value]]) -> dict[str, Value]:
-    # Measures are plug-ins and run on what nobody vouches for. Whatever one of them raises is about this one picture:
+    # Measures are plug-ins and run on what nobody vouches for. Whatever one of them raises is about this one image:
     # the others of the batch, and the other measures of this one, must not be lost with it.
     try:
         return _plain(read())

@@ -1,4 +1,4 @@
-"""Finding pictures that look like an earlier one, exactly, among hundreds of thousands."""
+"""Finding images that look like an earlier one, exactly, among hundreds of thousands."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ def near_duplicates_of_earlier(
     colors: NDArray[np.uint8] | None = None,
     max_color_levels: int = 0,
 ) -> dict[int, int]:
-    """Find the pictures that repeat one that comes before them and is kept.
+    """Find the images that repeat one that comes before them and is kept.
 
-    Goes through the pictures in the given order: one that is near a picture kept so far is dropped, any other is kept.
+    Goes through the images in the given order: one that is near an image kept so far is dropped, any other is kept.
     So whoever stays is near nobody else who stays, whatever clusters the hashes form, and memory stays bounded.
 
     A perceptual hash sees brightness only: the same mug in red and in blue has the same hash. Where that matters, give
-    the colors too; pictures are then near only if both agree.
+    the colors too; images are then near only if both agree.
 
     Args:
-        hashes: Shape (n_pictures,); one 64-bit perceptual hash a picture.
+        hashes: Shape (n_images,); one 64-bit perceptual hash per image.
         max_distance_bits: Largest Hamming distance that counts as near, 0 to 64.
-        colors: Shape (n_pictures, n_values); what `measures.phash` reads as ``colors``, as bytes.
+        colors: Shape (n_images, n_values); what `measures.phash` reads as ``colors``, as bytes.
         max_color_levels: Largest difference of any one value in `colors` that counts as near, 0 to 255.
 
     Returns:
-        For each dropped picture, the first of the kept ones that it is near to, by row, in ascending order.
+        For each dropped image, the first of the kept ones that it is near to, by row, in ascending order.
 
     Raises:
         ValueError: If shapes do not fit, or a limit is out of range.
@@ -65,7 +65,7 @@ def near_duplicates_of_earlier(
         raise ValueError(f"{max_distance_bits} bits or {max_color_levels} color levels are out of range")
     if colors is None:
         colors = np.zeros((len(hashes), 0), dtype=np.uint8)
-    # Equal pictures share their fate: one of each goes through the search, so that 10,000 blank ones cost nothing.
+    # Equal images share their fate: one of each goes through the search, so that 10,000 blank ones cost nothing.
     rows = np.concatenate([hashes.astype(">u8").view(np.uint8).reshape(-1, 8), colors], axis=1)
     _, first, group = np.unique(_as_scalars(rows), return_index=True, return_inverse=True)
     search = _Search(hashes.astype(np.uint64), colors, max_distance_bits, max_color_levels)
@@ -79,11 +79,11 @@ def near_duplicates_of_earlier(
 
 @dataclass(frozen=True, slots=True)
 class Prints:
-    """What pictures are compared by.
+    """What images are compared by.
 
     Attributes:
-        hashes: Shape (n_pictures,); one 64-bit perceptual hash a picture.
-        colors: Shape (n_pictures, n_values), 0 to 255.
+        hashes: Shape (n_images,); one 64-bit perceptual hash per image.
+        colors: Shape (n_images, n_values), 0 to 255.
     """
 
     hashes: NDArray[np.uint64]
@@ -93,11 +93,11 @@ class Prints:
 def first_near(
     new: Prints, known: Prints, max_distance_bits: int, max_color_levels: int, may_be: Pairs
 ) -> dict[int, int]:
-    """Find for each new picture the first known one that it is near to.
+    """Find for each new image the first known one that it is near to.
 
     Args:
-        new: Pictures that may be near a known one, or each other, which is nothing.
-        known: With as many colors a picture.
+        new: Images that may be near a known one, or each other, which is nothing.
+        known: With as many colors per image.
         max_distance_bits: Largest Hamming distance that counts as near.
         max_color_levels: Largest difference of any one color value that counts as near.
         may_be: Says which pairs count, from their rows in `new` and their rows in `known`.

@@ -1,4 +1,4 @@
-"""What was read from a picture and a text together: which readings a verdict needs, and what they are kept by."""
+"""What was read from an image and a text together: which readings a verdict needs, and what they are kept by."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from imagemake.plugins.measures import is_matching
 
 if TYPE_CHECKING:
     from imagemake.config.checks import Check
-    from imagemake.stages.validate.expected import Wanted
+    from imagemake.stages.validate.expected import Expected
 
 _MARK = "/"  # between a measure's identity and a text's digest
 _DIGITS = 16
@@ -28,7 +28,7 @@ def measure_of(identity: str) -> str:
 
 
 def texts_to_match(
-    measures: Iterable[str], checks: Mapping[str, Check], wanted: Wanted
+    measures: Iterable[str], checks: Mapping[str, Check], wanted: Expected
 ) -> Mapping[str, tuple[str, str]]:
     """Return measure and text of each reading that a verdict needs, by its identity.
 

@@ -11,15 +11,15 @@ from imagemake.core.recipe import Scalar
 from imagemake.plugins.measures import Value, phrase_of
 from imagemake.store.items import Measured
 
-UNDECODABLE = "file.undecodable"  # the one quantity of a picture that could not be decoded: why not
-FAILED_QUANTITY = "failed"  # the one quantity of a measure that failed on a picture: why
+UNDECODABLE = "file.undecodable"  # the one quantity of an image that could not be decoded: why not
+FAILED_QUANTITY = "failed"  # the one quantity of a measure that failed on an image: why
 UNDECODABLE_MEASURE, _, UNDECODABLE_QUANTITY = UNDECODABLE.partition(".")
 
 UNMEASURED = "unmeasured"  # the reason where a measure failed; no prompt can be patched for it
 
 
 class Status(StrEnum):
-    """What is to happen with a picture."""
+    """What is to happen with an image."""
 
     ACCEPTED = "accepted"
     REVIEW = "review"
@@ -28,7 +28,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a picture was not simply accepted.
+    """Why an image was not simply accepted.
 
     Attributes:
         code: The quantity or rule, such as ``tone.contrast``; a prompt patch can name it, or its first part.
@@ -44,7 +44,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A status and the reasons for it; accepted pictures have none."""
+    """A status and the reasons for it; accepted images have none."""
 
     status: Status
     reasons: tuple[Reason, ...] = ()
@@ -59,7 +59,7 @@ def of_measures(wanted: Sequence[str], measured: Measured) -> Measured:
 
 
 def still_to_measure(wanted: Sequence[str], measured: Measured) -> list[str]:
-    """Return the identities of measures that were not read yet; a picture that cannot be decoded has no others."""
+    """Return the identities of measures that were not read yet; an image that cannot be decoded has no others."""
     if any(UNDECODABLE_QUANTITY in values for values in measured.values()):
         return []
     return [identity for identity in wanted if identity not in measured]
@@ -83,12 +83,12 @@ def judge(
     formats: Sequence[str],
     size_as_requested: bool,
 ) -> Verdict:
-    """Decide about one picture, by itself.
+    """Decide about one image, by itself.
 
     Args:
         values: By quantity, from `flat`.
         parameters: What was asked for: ``size``, ``output_format`` and ``background`` must have been obeyed.
-        checks: Ranges by quantity, as they are for its request; one that was not measured on this picture does not
+        checks: Ranges by quantity, as they are for its request; one that was not measured on this image does not
             apply. Where a measure failed, nobody knows what it would have found: a person decides.
         formats: File formats that are accepted.
         size_as_requested: Whether another size than the requested one is a fault.
@@ -122,7 +122,7 @@ def _phrase(quantity: str, value: Value, values: Mapping[str, Value]) -> str:
 
 def _failures(values: Mapping[str, Value]) -> list[Reason]:
     failed = [(name, values[name]) for name in values if name.endswith(f".{FAILED_QUANTITY}")]
-    return [Reason(UNMEASURED, f"{name.partition('.')[0]} failed on this picture: {why}") for name, why in failed]
+    return [Reason(UNMEASURED, f"{name.partition('.')[0]} failed on this image: {why}") for name, why in failed]
 
 
 def _disobeyed(

@@ -25,7 +25,7 @@ _S3 = ("s3", "s3a")
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedObject:
     """A file of a place, as its listing tells it.
 
     Attributes:
@@ -116,7 +116,7 @@ class Storage:
         answer = self._ask(ask)
         return _etag(answer) if isinstance(answer, Mapping) else None
 
-    def list(self, below: str = "") -> dict[str, Listed]:
+    def list(self, below: str = "") -> dict[str, ListedObject]:
         """List every file of a folder and its folders, by name; nothing where there is no such folder.
 
         Raises:
@@ -124,7 +124,7 @@ class Storage:
         """
         folder = self._path(below) if below else self._root
 
-        def ask() -> dict[str, Listed]:
+        def ask() -> dict[str, ListedObject]:
             try:
                 found = self._fs.find(folder, detail=True, **self._until(0, folds=50))
             except FileNotFoundError as error:
@@ -132,7 +132,7 @@ class Storage:
                     raise
                 return {}
             return {
-                path.removeprefix(self._root).lstrip("/"): Listed(int(info["size"]), _etag(info))
+                path.removeprefix(self._root).lstrip("/"): ListedObject(int(info["size"]), _etag(info))
                 for path, info in found.items()
                 if info.get("type") == "file"
             }

@@ -1,1 +1,1 @@
-"""The team's store: pictures by key that others paid for, and those that this project paid for."""
+"""The team's store: images by key that others paid for, and those that this project paid for."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def keys_of_team(settings: SharedStore, recipes: Iterable[Recipe], warn: Callable[[str], None]) -> set[str]:
-    """Say which pictures a run would take from the team instead of paying for them.
+    """Say which images a run would take from the team instead of paying for them.
 
     Args:
         settings: The campaign's section ``store``.
@@ -26,17 +26,17 @@ def keys_of_team(settings: SharedStore, recipes: Iterable[Recipe], warn: Callabl
     keys = {recipe.key() for recipe in recipes if provider_class(recipe.provider).paid}
     if not keys:
         return set()
-    from imagemake.store.team.remote_store import open_team_store
+    from imagemake.store.team.team_store import open_team_store
 
     team = open_team_store(settings, warn)
     return (team.known(keys) or set()) if team else set()
 
 
 def unshared_words(settings: SharedStore, store: Store) -> list[str]:
-    """Say how many pictures the team should have and does not."""
+    """Say how many images the team should have and does not."""
     if settings.remote is None:
         return []
     count = sum(1 for _ in store.unshared.glob("[0-9a-f]*"))
-    pictures = f"{count:,} picture{'' if count == 1 else 's'}"
-    then = "the next run that makes pictures tries again, or `imagemake share`"
-    return [f"{pictures} of this store did not get into the team's; {then}"] if count else []
+    images = f"{count:,} image{'' if count == 1 else 's'}"
+    then = "the next run that makes images tries again, or `imagemake share`"
+    return [f"{images} of this store did not get into the team's; {then}"] if count else []

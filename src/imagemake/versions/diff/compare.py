@@ -29,13 +29,13 @@ REASONS: Mapping[str, str] = {
     "parameters": "a parameter of the model",
     "seed": "another seed",
     "attempt": "another attempt: a check or a person asked for it",
-    "reference": "the content or order of reference pictures",
+    "reference": "the content or order of reference images",
     "mask": "the content of the mask",
     "recipe": "another key by what no column tells, such as the server",
-    "made again": "the same key and another raw picture: it was lost, or a provider without seeds was asked again",
-    "post-processing": "the same raw picture and another finished one, of the main output or a further one",
+    "made again": "the same key and another raw image: it was lost, or a provider without seeds was asked again",
+    "post-processing": "the same raw image and another finished one, of the main output or a further one",
     "review": "a person's decision about it or the note to that, as its XMP packet says",
-    "metadata": "the same finished picture in another file: its XMP packet or another mark",
+    "metadata": "the same finished image in another file: its XMP packet or another mark",
     "file": "another name of the file, of the main output or a further one",
     "verdict": "verdict or the reasons for it",
     "catalog": "a value of the catalog or of a variable",
@@ -60,7 +60,7 @@ _OF_GROUP = {"variable.": "catalog", "parameter.": "parameters"}
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One picture that is not as it was.
+    """One image that is not as it was.
 
     Attributes:
         name: After the change; before it where it was removed.
@@ -69,8 +69,8 @@ class Change:
         before: Its row of the table before; None where it was added.
         after: Its row of the table after; None where it was removed.
         differences: Values before and after by column. Keys and digests are left out, but for those of reference
-            pictures and further outputs.
-        hash_bits: How many of the 64 bits of the raw pictures' perceptual hashes differ; None where one has none.
+            images and further outputs.
+        hash_bits: How many of the 64 bits of the raw images' perceptual hashes differ; None where one has none.
     """
 
     name: str
@@ -142,7 +142,7 @@ def _pairs(before: Any, after: Any) -> tuple[Places, Places, Places]:
 
 
 def _renamed(before: Any, after: Any, removed: Places, added: Places) -> tuple[Places, Places, Places]:
-    """Find pictures that only have another name: a removed and an added one with the same key."""
+    """Find images that only have another name: a removed and an added one with the same key."""
     import numpy as np
 
     waiting: dict[str, list[int]] = {}
@@ -202,11 +202,11 @@ _MISSING, _SAME, _OTHER = 0, 1, 2
 
 
 def _same(one: Any, other: Any) -> tuple[Marks, NDArray[np.int8], NDArray[np.int8], NDArray[np.int8]]:
-    """Say whether keys are equal, and whether raw pictures, finished ones and files are same, other or missing."""
+    """Say whether keys are equal, and whether raw images, finished ones and files are same, other or missing."""
     import numpy as np
 
     def digests(table: Any, column: str) -> Any:
-        # Before there was XMP in files, the file was the finished picture, and no column of its own told so.
+        # Before there was XMP in files, the file was the finished image, and no column of its own told so.
         known = column if column in table.column_names else "digest"
         return _column(table, known)
 

@@ -1,4 +1,4 @@
-"""What two releases came to, in the same numbers, and what the new pictures of the later one cost."""
+"""What two releases came to, in the same numbers, and what the new images of the later one cost."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ Number = int | float | None
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt at a picture.
+    """One attempt at an image.
 
     Attributes:
         key: What it was asked for by.
         cost_usd: What it cost; None where nobody knows.
-        has_picture: Whether a picture came.
+        has_image: Whether an image came.
         seconds: How long it took; None where nobody knows.
     """
 
     key: str
     cost_usd: float | None
-    has_picture: bool
+    has_image: bool
     seconds: float | None
 
 
@@ -81,7 +81,7 @@ def numbers_of(table: Any, attempts: Iterable[Attempt]) -> dict[str, Number]:
     decided = sum(verdicts[verdict] for verdict in DECIDED)
     attempts = list(attempts)
     costs = [attempt.cost_usd for attempt in attempts if attempt.cost_usd is not None]
-    pictures = [attempt for attempt in attempts if attempt.has_picture]
+    images = [attempt for attempt in attempts if attempt.has_image]
     return {
         "requests": len(table),
         **{verdict: verdicts[verdict] for verdict in get_args(Verdict)},
@@ -89,8 +89,8 @@ def numbers_of(table: Any, attempts: Iterable[Attempt]) -> dict[str, Number]:
         "attempts": len(attempts),
         "cost_usd_total": round(sum(costs), 6) if costs or not attempts else None,
         "cost_unknown": len(attempts) - len(costs),
-        "mean_cost_usd_per_image": _mean([one.cost_usd for one in pictures], 6),
-        "mean_seconds_per_image": _mean([one.seconds for one in pictures], 3),
+        "mean_cost_usd_per_image": _mean([one.cost_usd for one in images], 6),
+        "mean_seconds_per_image": _mean([one.seconds for one in images], 3),
     }
 
 

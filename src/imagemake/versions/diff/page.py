@@ -1,4 +1,4 @@
-"""The page of differences: one HTML file with both pictures of each change under a slider.
+"""The page of differences: one HTML file with both images of each change under a slider.
 
 As on the contact sheet, everything in it may come from somebody hostile: the page's own code sees it only as JSON and
 puts it on the page only as text, and its policy allows no script or style but ours, and nothing from elsewhere.
@@ -13,7 +13,7 @@ from typing import Any
 from imagemake.core.files import write_whole
 from imagemake.release.report.one_file import data_url, embedded, own_text, template
 from imagemake.versions.diff.compare import KINDS, REASONS, Change
-from imagemake.versions.diff.report import NUMBER_NAMES, Report, new_words, number_words, step, told_values
+from imagemake.versions.diff.report import NUMBER_NAMES, DiffReport, new_words, number_words, step, told_values
 from imagemake.versions.diff.seen import Side
 from imagemake.versions.diff.words import word_diff
 
@@ -23,17 +23,17 @@ _TEXTS = ("prompt", "negative_prompt")
 _LONGEST = 2_000  # characters of a value
 
 
-def write_page(path: Path, report: Report) -> None:
+def write_page(path: Path, report: DiffReport) -> None:
     """Write the page; equal reports give equal bytes.
 
     Args:
         path: Where it goes.
-        report: What was found; pictures go into the page for what is in its `seen`.
+        report: What was found; images go into the page for what is in its `seen`.
     """
-    pictures = _Pictures()
+    images = _Images()
     # What is most different by what is known comes first, so that it is listed where not all can be.
     listed = sorted(report.comparison.changes, key=lambda change: _rank(report, change))[:MOST_LISTED]
-    cards = [_card(report, change, pictures) for change in sorted(listed, key=lambda change: change.name)]
+    cards = [_card(report, change, images) for change in sorted(listed, key=lambda change: change.name)]
     counts = report.comparison.counts()
     page = template("imagemake.versions.diff", "static", "page.html.j2", {}).render(
         before=_sound(report.before),
@@ -48,36 +48,36 @@ def write_page(path: Path, report: Report) -> None:
         reasons=[(reason, REASONS[reason], n) for reason, n in report.comparison.reasons().items()],
         style=own_text("sheet.css") + own_text("static/page.css", "imagemake.versions.diff"),
         script=own_text("static/page.js", "imagemake.versions.diff"),
-        data=embedded({"cards": cards, "pictures": list(pictures.urls)}),
+        data=embedded({"cards": cards, "images": list(images.urls)}),
     )
     write_whole(path, page.encode())
 
 
-class _Pictures:
-    """The pictures of a page, each once, however many cards show it."""
+class _Images:
+    """The images of a page, each once, however many cards show it."""
 
     def __init__(self) -> None:
         self.urls: dict[str, int] = {}
 
     def place(self, webp: bytes) -> int:
-        """Return where a picture is."""
+        """Return where an image is."""
         return self.urls.setdefault(data_url("a change", webp), len(self.urls))
 
 
-def _rank(report: Report, change: Change) -> tuple[int, float, str]:
+def _rank(report: DiffReport, change: Change) -> tuple[int, float, str]:
     distance = report.distance(change)
     far = distance["delta_e"] if distance["delta_e"] is not None else distance["hash_bits"]
     return 0 if change.name in report.seen else 1, -float(far or 0), change.name
 
 
-def _numbers(report: Report) -> Iterable[tuple[str, str, str, str]]:
+def _numbers(report: DiffReport) -> Iterable[tuple[str, str, str, str]]:
     for name, heading in NUMBER_NAMES.items():
         before, after = report.numbers_before[name], report.numbers_after[name]
         if before or after:
             yield heading, number_words(name, before), number_words(name, after), step(name, before, after)
 
 
-def _card(report: Report, change: Change, pictures: _Pictures) -> dict[str, Any]:
+def _card(report: DiffReport, change: Change, images: _Images) -> dict[str, Any]:
     seen = report.seen.get(change.name)
     before, after = report.verdicts.get(change.name, ("", ""))
     card: dict[str, Any] = {
@@ -91,14 +91,14 @@ def _card(report: Report, change: Change, pictures: _Pictures) -> dict[str, Any]
     }
     if seen:
         sides = {"before": seen.before, "after": seen.after}
-        card.update({side: _side(picture, pictures) for side, picture in sides.items() if picture is not None})
+        card.update({side: _side(image, images) for side, image in sides.items() if image is not None})
         card["output"] = seen.output or None
     return {name: value for name, value in card.items() if value not in (None, [])}
 
 
-def _side(side: Side, pictures: _Pictures) -> Mapping[str, Any]:
-    place = None if side.webp is None else pictures.place(side.webp)
-    return {"picture": place, "note": side.note, "size_px": side.size_px, "clear": side.is_clear}
+def _side(side: Side, images: _Images) -> Mapping[str, Any]:
+    place = None if side.webp is None else images.place(side.webp)
+    return {"image": place, "note": side.note, "size_px": side.size_px, "clear": side.is_clear}
 
 
 def _cut(text: str) -> str:

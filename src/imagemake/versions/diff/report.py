@@ -42,7 +42,7 @@ _CSV = ("name", "change", "reasons", "name_before", "verdict_before", "verdict_a
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DiffReport:
     """What differs between two releases.
 
     Attributes:
@@ -52,7 +52,7 @@ class Report:
         numbers_before: What the earlier one came to.
         numbers_after: What the later one came to.
         new: What was bought for the later one.
-        seen: Pictures and distances by name, of those that were opened.
+        seen: Images and distances by name, of those that were opened.
         verdicts: Before and after, by name; empty where it was not there.
     """
 
@@ -66,7 +66,7 @@ class Report:
     verdicts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def distance(self, change: Change) -> dict[str, float | int | None]:
-        """Return all that is known of how far apart the pictures of a change look."""
+        """Return all that is known of how far apart the images of a change look."""
         seen = self.seen.get(change.name)
         distance = seen.distance if seen else None
         bits = change.hash_bits if distance is None else distance.hash_bits
@@ -133,7 +133,7 @@ class Report:
             yield _csv_line(cells)
 
     def _output_shown(self, change: Change) -> str | None:
-        """Return the label of the output that distances were measured on; None where no picture was opened."""
+        """Return the label of the output that distances were measured on; None where no image was opened."""
         seen = self.seen.get(change.name)
         return None if seen is None else seen.output or MAIN
 
@@ -144,7 +144,7 @@ class Report:
 class _Table:
     """The lines for a terminal."""
 
-    def __init__(self, report: Report, most: int, color: bool) -> None:
+    def __init__(self, report: DiffReport, most: int, color: bool) -> None:
         self._report, self._most, self._color = report, most, color
 
     def lines(self) -> Iterator[str]:
@@ -155,7 +155,7 @@ class _Table:
         yield from self._numbers()
         yield ""
         counts, reasons = report.comparison.counts(), report.comparison.reasons()
-        yield ", ".join(f"{number:,} {kind}" for kind, number in counts.items() if number) or "no picture"
+        yield ", ".join(f"{number:,} {kind}" for kind, number in counts.items() if number) or "no image"
         if reasons:
             yield "reasons: " + ", ".join(f"{reason} {number:,}" for reason, number in reasons.items())
         for kind in KINDS:

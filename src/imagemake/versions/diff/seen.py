@@ -1,4 +1,4 @@
-"""The pictures of changes: opened, compared and made small, on all cores; and what their XMP packets say otherwise."""
+"""The images of changes: opened, compared and made small, on all cores; and what their XMP packets say otherwise."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from imagemake.images.decoded import DecodedImage, Undecodable, decode_image
 from imagemake.images.distance import Distance, distance_between
 from imagemake.images.metadata.xmp import packet_of
-from imagemake.images.picture import Picture, Undecodable, open_picture
 from imagemake.release.provenance import properties_in
 from imagemake.versions.diff.compare import REASONS, Change
-from imagemake.versions.diff.snapshot import Shown, Snapshot
+from imagemake.versions.diff.snapshot import ShownImage, Snapshot
 from imagemake.versions.diff.table import OF_OUTPUT, OUTPUT, is_output, output_of
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ _REVIEWED = {"imagemake:Status", "imagemake:ReviewNote"}
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One picture of a change.
+    """One image of a change.
 
     Attributes:
         webp: At most 640 px; None where there is none to show.
         note: Why there is none, or what is special about it; in words for people.
-        size_px: Width and height of the picture itself.
+        size_px: Width and height of the image itself.
         is_clear: Whether anything in it is transparent.
     """
 
@@ -48,7 +48,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Both pictures of a change.
+    """Both images of a change.
 
     Attributes:
         before: None where it was added.
@@ -64,7 +64,7 @@ class Seen:
 
 
 def most_visible(changes: Iterable[Change], before: Snapshot, after: Snapshot, most: int) -> list[Change]:
-    """Choose the changes whose pictures are opened.
+    """Choose the changes whose images are opened.
 
     Those with other pixels come first, the most different ones by the perceptual hash of the manifest before the
     others; then what was added or removed, and last what was renamed or changed without touching a pixel.
@@ -87,11 +87,11 @@ def see(
     after: Snapshot,
     tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Seen]:
-    """Open the pictures of changes.
+    """Open the images of changes.
 
     Args:
         changes: Which ones.
-        before: Where the earlier pictures are.
+        before: Where the earlier images are.
         after: Where the later ones are.
         tell: Called with how many are done, and of how many.
 
@@ -142,7 +142,7 @@ def _with_packet(change: Change, before: Snapshot, after: Snapshot) -> Change:
     return replace(change, reasons=ordered, differences={**change.differences, **said})
 
 
-def _properties(shown: Shown | None) -> Mapping[str, str] | None:
+def _properties(shown: ShownImage | None) -> Mapping[str, str] | None:
     try:
         packet = packet_of(shown.data) if shown else None
         return properties_in(packet) if packet is not None else {}
@@ -165,13 +165,15 @@ def _output_shown(change: Change, before: Snapshot, after: Snapshot) -> str:
     return min(outputs, key=lambda output: (not outputs[output], output))
 
 
-def _shown(change: Change, before: Snapshot, after: Snapshot, output: str = "") -> tuple[Shown | None, Shown | None]:
+def _shown(
+    change: Change, before: Snapshot, after: Snapshot, output: str = ""
+) -> tuple[ShownImage | None, ShownImage | None]:
     pairs = ((before, change.before), (after, change.after))
-    one, other = (None if row is None else snapshot.picture(snapshot.row(row), output) for snapshot, row in pairs)
+    one, other = (None if row is None else snapshot.image(snapshot.row(row), output) for snapshot, row in pairs)
     return one, other
 
 
-def _seen(change: Change, output: str, before: Shown | None, after: Shown | None) -> Seen:
+def _seen(change: Change, output: str, before: ShownImage | None, after: ShownImage | None) -> Seen:
     was, now = change.differences.get(f"{OUTPUT}{output}{OF_OUTPUT}", ("it", "it"))
     one = _opened(before, GONE if was else NOT_ASKED)
     is_same = before is not None and after is not None and before.data == after.data
@@ -181,16 +183,16 @@ def _seen(change: Change, output: str, before: Shown | None, after: Shown | None
     return Seen(*sides, distance, output)
 
 
-def _opened(shown: Shown | None, gone: str) -> tuple[Side, Picture | None]:
+def _opened(shown: ShownImage | None, gone: str) -> tuple[Side, DecodedImage | None]:
     if shown is None:
         return Side(None, gone), None
     try:
-        picture = open_picture(shown.data)
+        image = decode_image(shown.data)
     except Undecodable as error:
         return Side(None, f"it cannot be shown: {error.reason}"), None
     note = "as the provider sent it: it was not released" if shown.is_raw else ""
-    size_px, is_clear = (picture.width_px, picture.height_px), picture.image.mode == "RGBA"
-    return Side(_webp(picture.image), note, size_px, is_clear), picture
+    size_px, is_clear = (image.width_px, image.height_px), image.pil.mode == "RGBA"
+    return Side(_webp(image.pil), note, size_px, is_clear), image
 
 
 def _webp(image: Image) -> bytes:

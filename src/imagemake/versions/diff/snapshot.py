@@ -1,4 +1,4 @@
-"""A release at one moment: in the work tree, in a folder, or at a git revision; its manifest and its pictures."""
+"""A release at one moment: in the work tree, in a folder, or at a git revision; its manifest and its images."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from imagemake.core.problems import Problem, UserError
-from imagemake.images.picture import MOST_BYTES as MOST_PICTURE_BYTES
-from imagemake.store.store import Held, Store
+from imagemake.images.decoded import MOST_BYTES as MOST_IMAGE_BYTES
+from imagemake.store.store import Store, StoredFile
 from imagemake.versions.diff.revision import Repository, Revision
 from imagemake.versions.diff.table import MOST_BYTES, OUTPUT, read_table, with_names
 from imagemake.versions.diff.trees import Folder, Tree
@@ -23,8 +23,8 @@ _SHORT = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """The bytes of a picture.
+class ShownImage:
+    """The bytes of an image.
 
     Attributes:
         data: Of anybody's making.
@@ -35,25 +35,25 @@ class Shown:
     is_raw: bool
 
 
-class Pictures:
-    """Pictures of the store by the digests that manifests name; also those that no release holds any more."""
+class Images:
+    """Images of the store by the digests that manifests name; also those that no release holds any more."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def finished(self, digest: str) -> bytes | None:
-        """Return a finished picture by its SHA-256."""
-        held = self._finished.get(digest)
-        return _right(self._store.finished.path(held), digest) if held else None
+        """Return a finished image by its SHA-256."""
+        stored = self._finished.get(digest)
+        return _right(self._store.finished.path(stored), digest) if stored else None
 
     def raw(self, key: str, digest: str) -> bytes | None:
-        """Return a raw picture by its key and SHA-256."""
-        held = self._store.raw.find(key) if len(key) == 64 and key.isalnum() else None
-        return _right(self._store.raw.path(held), digest) if held and held.digest == digest else None
+        """Return a raw image by its key and SHA-256."""
+        stored = self._store.raw.find(key) if len(key) == 64 and key.isalnum() else None
+        return _right(self._store.raw.path(stored), digest) if stored and stored.digest == digest else None
 
     @cached_property
-    def _finished(self) -> Mapping[str, Held]:
-        return {held.digest: held for held in self._store.finished.all()}
+    def _finished(self) -> Mapping[str, StoredFile]:
+        return {stored.digest: stored for stored in self._store.finished.all()}
 
 
 class Snapshot:
@@ -64,44 +64,44 @@ class Snapshot:
         tree: Its files.
         folder: Where in the tree its manifest is; empty for the root.
         table: Its manifest, from `imagemake.versions.diff.table.read_table`.
-        pictures: Where pictures are that the tree does not hold.
+        images: Where images are that the tree does not hold.
     """
 
-    def __init__(self, label: str, tree: Tree, folder: str, table: Any, pictures: Pictures) -> None:
+    def __init__(self, label: str, tree: Tree, folder: str, table: Any, images: Images) -> None:
         self.label = label
         self.table = table
-        self._tree, self._folder, self._pictures = tree, folder, pictures
+        self._tree, self._folder, self._images = tree, folder, images
 
     def row(self, number: int) -> Mapping[str, str]:
         """Return one row of the manifest."""
         return {name: self.table[name][number].as_py() for name in self.table.column_names}
 
-    def picture(self, row: Mapping[str, str], output: str = "") -> Shown | None:
-        """Find what a row shows: its released file, else the finished picture, else the raw one; None if all are gone.
+    def image(self, row: Mapping[str, str], output: str = "") -> ShownImage | None:
+        """Find what a row shows: its released file, else the finished image, else the raw one; None if all are gone.
 
-        A file is not shown where its digest is not the one that the row names: it is another picture.
+        A file is not shown where its digest is not the one that the row names: it is another image.
 
         Args:
             row: Of the manifest.
-            output: Label of the further output that is wanted; the raw picture does not stand for one.
+            output: Label of the further output that is wanted; the raw image does not stand for one.
         """
         prefix = f"{OUTPUT}{output}." if output else ""
         file, digest, finished = (row.get(prefix + column, "") for column in ("file", "digest", "finished_digest"))
         if file:
-            data = self._tree.read(f"{self._folder}/{file}" if self._folder else file, MOST_PICTURE_BYTES)
+            data = self._tree.read(f"{self._folder}/{file}" if self._folder else file, MOST_IMAGE_BYTES)
             if data is not None and digest in ("", hashlib.sha256(data).hexdigest()):
-                return Shown(data, is_raw=False)
-        held = self._pictures.finished(finished or digest)
-        if held is not None:
-            return Shown(held, is_raw=False)
+                return ShownImage(data, is_raw=False)
+        stored = self._images.finished(finished or digest)
+        if stored is not None:
+            return ShownImage(stored, is_raw=False)
         if output:
             return None
-        raw = self._pictures.raw(row["key"], row.get("raw_digest", ""))
-        return None if raw is None else Shown(raw, is_raw=True)
+        raw = self._images.raw(row["key"], row.get("raw_digest", ""))
+        return None if raw is None else ShownImage(raw, is_raw=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ImageSource:
     """What to look for.
 
     Attributes:
@@ -123,11 +123,11 @@ class Opener:
         names: Patterns that names must match one of; all names where there is none.
     """
 
-    def __init__(self, place: Place, names: Sequence[str] = ()) -> None:
+    def __init__(self, place: ImageSource, names: Sequence[str] = ()) -> None:
         self._place = place
         self._names = names
         self._repository = Repository(place.project)
-        self._pictures = Pictures(Store(place.store))
+        self._images = Images(Store(place.store))
         self._revisions: list[Revision] = []
 
     def __enter__(self) -> Opener:
@@ -189,7 +189,7 @@ class Opener:
     def _snapshot(self, label: str, tree: Tree, found: tuple[str, str, bytes]) -> Snapshot:
         folder, manifest, data = found
         where = f"{label}: {folder}/{manifest}" if folder else f"{label}/{manifest}"
-        return Snapshot(label, tree, folder, with_names(read_table(data, where), self._names), self._pictures)
+        return Snapshot(label, tree, folder, with_names(read_table(data, where), self._names), self._images)
 
     def _unknown(self, name: str, path: Path) -> UserError:
         tags = self._repository.tags()[:5]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from imagemake.store.remote.storage import Listed
+from imagemake.store.remote.storage import ListedObject
 from imagemake.versions.publish.objects import MANIFEST, Object, Turn
 from imagemake.versions.publish.record import Sent
 
@@ -29,9 +29,9 @@ class Due:
 
 def compare(
     objects: Sequence[Object],
-    listed: Mapping[str, Listed],
+    listed: Mapping[str, ListedObject],
     sent: Mapping[str, Sent],
-    is_whole: Callable[[Object, Listed], bool],
+    is_whole: Callable[[Object, ListedObject], bool],
     *,
     again: bool = False,
 ) -> Due:
@@ -62,7 +62,9 @@ def compare(
     )
 
 
-def _is_there(one: Object, there: Listed, sent: Sent | None, is_whole: Callable[[Object, Listed], bool]) -> bool:
+def _is_there(
+    one: Object, there: ListedObject, sent: Sent | None, is_whole: Callable[[Object, ListedObject], bool]
+) -> bool:
     if there.bytes != one.size_bytes:
         return False
     if sent is not None and sent.is_sure and sent.etag == there.etag:
@@ -70,11 +72,11 @@ def _is_there(one: Object, there: Listed, sent: Sent | None, is_whole: Callable[
     return is_whole(one, there)
 
 
-def _is_foreign(there: Listed, sent: Sent) -> bool:
+def _is_foreign(there: ListedObject, sent: Sent) -> bool:
     return sent.is_sure and sent.etag is not None and there.etag != sent.etag
 
 
 def _turn(one: Object, *, replaces: bool) -> Turn:
-    if one.is_picture:
-        return Turn.REPLACED_PICTURE if replaces else Turn.NEW_PICTURE
+    if one.is_image:
+        return Turn.REPLACED_IMAGE if replaces else Turn.NEW_IMAGE
     return Turn.MANIFEST if one.name == MANIFEST else Turn.TABLE

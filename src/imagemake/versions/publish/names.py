@@ -1,6 +1,6 @@
 """Names that hold digests, and tables that lead to them.
 
-A picture whose name says its content is never replaced, so a reader who has one manifest finds all of its pictures,
+An image whose name says its content is never replaced, so a reader who has one manifest finds all of its images,
 also while the next release is on its way.
 """
 
@@ -12,20 +12,20 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
-DIGITS = 12  # of the SHA-256; two pictures of one name would have to agree in all of them
+DIGITS = 12  # of the SHA-256; two images of one name would have to agree in all of them
 _TEXT = (".csv", ".html", ".json", ".jsonl")
-# Names of pictures hold no blank, quote or backslash, so that one between quotes is found in CSV, JSON and HTML alike.
+# Names of images hold no blank, quote or backslash, so that one between quotes is found in CSV, JSON and HTML alike.
 _QUOTED = re.compile(rb'(?<=")[^"\\\s]{1,600}(?=")')
 
 
 def digest_name(name: str, digest: str) -> str:
-    """Return a picture's name with digits of its digest: ``images/a.jpg`` becomes ``images/a.3fa9c1d2e4b5.jpg``."""
+    """Return an image's name with digits of its digest: ``images/a.jpg`` becomes ``images/a.3fa9c1d2e4b5.jpg``."""
     path = PurePosixPath(name)
     return str(path.with_name(f"{path.stem}.{digest[:DIGITS]}{path.suffix}"))
 
 
 class PublishedNames:
-    """Lets tables lead to pictures where they are published.
+    """Lets tables lead to images where they are published.
 
     Args:
         published: Names as published, by name in the release's folder; with none, no table changes.
@@ -40,13 +40,13 @@ class PublishedNames:
             self._beside.setdefault(folder, {}).update(_in_text([(own, new.rpartition("/")[2])]))
 
     def of(self, name: str) -> str:
-        """Return the name that a picture is published under."""
+        """Return the name that an image is published under."""
         return self._published.get(name, name)
 
     def table(self, name: str, data: bytes) -> bytes:
-        """Return a table in which every text that is just the name of a picture is its published name.
+        """Return a table in which every text that is just the name of an image is its published name.
 
-        A name in a table that lies beside pictures, such as a sheet's JSON, may leave their folder out.
+        A name in a table that lies beside images, such as a sheet's JSON, may leave their folder out.
 
         Args:
             name: The table's own name, which tells its format.

@@ -45,8 +45,8 @@ CONTENT_TYPES: Mapping[str, str] = {
 class Turn(IntEnum):
     """In which order things are sent: what others lead to first, the manifest last."""
 
-    NEW_PICTURE = 0  # nothing leads there yet
-    REPLACED_PICTURE = 1
+    NEW_IMAGE = 0  # nothing leads there yet
+    REPLACED_IMAGE = 1
     TABLE = 2
     MANIFEST = 3
 
@@ -60,7 +60,7 @@ class Object:
         digest: SHA-256 of what is sent.
         size_bytes: How many bytes these are.
         content_type: Its media type.
-        is_picture: Whether it is one, and so comes before what leads to it.
+        is_image: Whether it is one, and so comes before what leads to it.
         path: The file with what is sent; None where `data` holds it.
         data: What is sent, where that is not just a file.
     """
@@ -69,7 +69,7 @@ class Object:
     digest: str
     size_bytes: int
     content_type: str
-    is_picture: bool
+    is_image: bool
     path: Path | None = None
     data: bytes | None = None
 
@@ -93,9 +93,9 @@ class Object:
 
     def cache_control(self, settings: Publish) -> str:
         """Return its Cache-Control header."""
-        if not self.is_picture:
+        if not self.is_image:
             return settings.cache_control.tables
-        return settings.cache_control.pictures or (LONG_LIVED if settings.names == "digest" else SHORT_LIVED)
+        return settings.cache_control.images or (LONG_LIVED if settings.names == "digest" else SHORT_LIVED)
 
 
 def objects_of(folder: Path, settings: Publish, digests: Mapping[str, str]) -> list[Object]:
@@ -110,16 +110,16 @@ def objects_of(folder: Path, settings: Publish, digests: Mapping[str, str]) -> l
         Everything that is published, in the order of names.
 
     Raises:
-        UserError: If a picture is missing, or is not what the manifest says.
+        UserError: If an image is missing, or is not what the manifest says.
     """
     names = [name for name in _names_in(folder) if not any(fnmatchcase(name, one) for one in settings.leave_out)]
-    pictures = [name for name in names if _is_picture(name)]
-    read = dict(zip(pictures, _on_all_cores(lambda name: _digest_of(folder / name), pictures), strict=True))
+    images = [name for name in names if _is_image(name)]
+    read = dict(zip(images, _on_all_cores(lambda name: _digest_of(folder / name), images), strict=True))
     _check(folder, read, digests, settings)
     is_named = settings.names == "digest"
-    published = PublishedNames({name: digest_name(name, read[name][0]) for name in pictures} if is_named else {})
+    published = PublishedNames({name: digest_name(name, read[name][0]) for name in images} if is_named else {})
     found = [
-        Object(published.of(name), *read[name], content_type_of(name), True, path=folder / name) for name in pictures
+        Object(published.of(name), *read[name], content_type_of(name), True, path=folder / name) for name in images
     ]
     for name in names:
         if name not in read:
@@ -134,7 +134,7 @@ def content_type_of(name: str) -> str:
     return CONTENT_TYPES.get(Path(name).suffix.lower(), _BINARY)
 
 
-def _is_picture(name: str) -> bool:
+def _is_image(name: str) -> bool:
     return "/" in name and content_type_of(name).startswith("image/")
 
 
@@ -177,4 +177,4 @@ def _faults(
         if name not in read:
             yield Problem(str(folder / name), "the manifest names it, and it is not there", remedy)
         elif digest and read[name][0] != digest:
-            yield Problem(str(folder / name), "it is not the picture that the manifest says", remedy)
+            yield Problem(str(folder / name), "it is not the image that the manifest says", remedy)

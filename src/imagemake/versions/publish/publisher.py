@@ -13,7 +13,7 @@ from imagemake.versions.publish.record import MOST_BYTES, NAME, Sent, read_recor
 
 if TYPE_CHECKING:
     from imagemake.config.remotes import Publish
-    from imagemake.store.remote.storage import Listed, Storage
+    from imagemake.store.remote.storage import ListedObject, Storage
 
 _OF_RECORD = ("application/json", "no-cache")
 _MD5_DIGITS = 32
@@ -43,7 +43,7 @@ class Publisher:
         return compare(objects, self._listed, self._sent, self._is_whole, again=again)
 
     def send(self, due: Due, tell: Callable[[int], None]) -> None:
-        """Send what is due: pictures that nothing leads to yet, those that are replaced, tables, and the manifest.
+        """Send what is due: images that nothing leads to yet, those that are replaced, tables, and the manifest.
 
         Killed at any moment, the next publish sends the rest.
 
@@ -91,7 +91,7 @@ class Publisher:
     def _write_record(self) -> None:
         self._storage.put(NAME, record_bytes(self._sent), *_OF_RECORD)
 
-    def _is_whole(self, one: Object, there: Listed) -> bool:
+    def _is_whole(self, one: Object, there: ListedObject) -> bool:
         if there.etag is not None and len(there.etag) == _MD5_DIGITS:
             return hashlib.md5(one.read(), usedforsecurity=False).hexdigest() == there.etag
         data = self._storage.get(one.name, one.size_bytes)

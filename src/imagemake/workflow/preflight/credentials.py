@@ -1,4 +1,4 @@
-"""Whether released pictures can be signed as the campaign asks, before anything is paid for."""
+"""Whether released images can be signed as the campaign asks, before anything is paid for."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SOON = timedelta(days=30)
 def check_credentials(
     campaign: Campaign, environment: Mapping[str, str] = os.environ, project: Path | None = None
 ) -> list[str]:
-    """Check certificate and key, and sign and read back a picture of one color with them; nobody else is asked.
+    """Check certificate and key, and sign and read back an image of one color with them; nobody else is asked.
 
     Args:
         campaign: What is wanted; without a section ``c2pa``, nothing is checked and nothing imported.
@@ -32,7 +32,7 @@ def check_credentials(
         Warnings.
 
     Raises:
-        UserError: If pictures could not be signed.
+        UserError: If images could not be signed.
     """
     if campaign.c2pa is None:
         return []
@@ -43,7 +43,7 @@ def check_credentials(
     key = read_private_key(certificate, environment, project or Path())
     if fault := _fault_of_trial(campaign, certificate, key):
         remedy = "docs/provenance.md tells what a certificate for content credentials must say."
-        raise UserError(Problem(f"{PLACE}.certificate", f"pictures cannot be signed with it: {fault}.", remedy))
+        raise UserError(Problem(f"{PLACE}.certificate", f"images cannot be signed with it: {fault}.", remedy))
     warnings = warnings_about_key(environment)
     if certificate.expires - now < SOON:
         without = "" if certificate.time_stamp_url else " What it signed counts for nothing from then on."
@@ -59,13 +59,13 @@ def _fault_of_trial(campaign: Campaign, certificate: Certificate, key: bytes) ->
     from imagemake.release.credentials.claim import Claim, actions_of
     from imagemake.release.credentials.library import TRUSTED, CredentialsError, read_credentials, write_credentials
 
-    picture = BytesIO()
-    Image.new("RGB", (8, 8)).save(picture, "PNG")
+    image = BytesIO()
+    Image.new("RGB", (8, 8)).save(image, "PNG")
     actions = actions_of(campaign.postprocess.steps, "png", "png", with_xmp=campaign.metadata.xmp)
     claim = Claim(source_type="trainedAlgorithmicMedia", provider=None, model=None, actions=actions)
     definition = claim.definition("trial", with_parent=False)
     try:
-        signed = write_credentials(picture.getvalue(), definition, replace(certificate, time_stamp_url=None), key)
+        signed = write_credentials(image.getvalue(), definition, replace(certificate, time_stamp_url=None), key)
         report = read_credentials(signed, certificate.issuers)
     except CredentialsError as error:
         return str(error).removesuffix(".")

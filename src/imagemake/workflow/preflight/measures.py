@@ -1,4 +1,4 @@
-"""Whether pictures can be measured as the campaign asks, before anything is paid for."""
+"""Whether images can be measured as the campaign asks, before anything is paid for."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def check_packages(campaign: Campaign) -> None:
 
 
 def check_comparisons(requests: Sequence[Request], campaign: Campaign) -> None:
-    """Check that pictures can be compared with what the requests' columns say, and with their group.
+    """Check that images can be compared with what the requests' columns say, and with their group.
 
     Raises:
         UserError: One problem a column that is not there, and one a value that cannot be compared, at its first row.

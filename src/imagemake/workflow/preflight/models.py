@@ -7,27 +7,27 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from imagemake.config.model import settings_of
-from imagemake.config.models import Finding, ModelTable, Severity, load_models, problems_of, problems_of_files
+from imagemake.config.models import ModelFinding, ModelTable, Severity, load_models, problems_of, problems_of_files
 from imagemake.core.problems import Problem, UserError
 from imagemake.plugins.providers import provider_class
 from imagemake.plugins.providers.reference_protocol import takes_references
 
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
-    from imagemake.images.source_files import PictureFile
+    from imagemake.images.source_files import SourceImage
     from imagemake.plan.requests.references import Attached
     from imagemake.plan.state import State
 
 
 def check_models(
-    to_generate: Sequence[State], campaign: Campaign, files: Mapping[str, PictureFile], today: date
+    to_generate: Sequence[State], campaign: Campaign, files: Mapping[str, SourceImage], today: date
 ) -> list[str]:
-    """Check every picture that is to be generated against the model table.
+    """Check every image that is to be generated against the model table.
 
     Args:
-        to_generate: What will be asked for; pictures that are there already may be of models that are gone.
+        to_generate: What will be asked for; images that are there already may be of models that are gone.
         campaign: With its own facts about models.
-        files: Reference pictures and masks by path.
+        files: Reference images and masks by path.
         today: Decides which models are retired.
 
     Returns:
@@ -38,7 +38,7 @@ def check_models(
     """
     table = load_models(campaign.models)
     sent = _SentFiles(table, files, campaign)
-    found: dict[Finding, list[State]] = {}
+    found: dict[ModelFinding, list[State]] = {}
     for state in to_generate:
         recipe = state.recipe
         model = table.get(recipe.provider, recipe.model)
@@ -59,11 +59,11 @@ def check_models(
 class _SentFiles:
     """Checks what goes with prompts, once for all requests that send the same."""
 
-    def __init__(self, table: ModelTable, files: Mapping[str, PictureFile], campaign: Campaign) -> None:
+    def __init__(self, table: ModelTable, files: Mapping[str, SourceImage], campaign: Campaign) -> None:
         self._table, self._files, self._campaign = table, files, campaign
-        self._known: dict[tuple[str, Attached], list[Finding]] = {}
+        self._known: dict[tuple[str, Attached], list[ModelFinding]] = {}
 
-    def findings(self, state: State) -> list[Finding]:
+    def findings(self, state: State) -> list[ModelFinding]:
         """Return what speaks against sending a request's files to its model."""
         attached = state.request.attached
         if not attached.references:
@@ -73,14 +73,14 @@ class _SentFiles:
             self._known[asked] = self._look(state.recipe.provider, state.recipe.model, *asked)
         return self._known[asked]
 
-    def _look(self, provider: str, name: str, label: str, attached: Attached) -> list[Finding]:
+    def _look(self, provider: str, name: str, label: str, attached: Attached) -> list[ModelFinding]:
         if not takes_references(provider_class(provider)):
-            what = f"provider {provider} takes no reference pictures."
-            return [Finding(Severity.ERROR, what, "Take them out, or choose another provider.")]
+            what = f"provider {provider} takes no reference images."
+            return [ModelFinding(Severity.ERROR, what, "Take them out, or choose another provider.")]
         in_batch = settings_of(label, self._campaign).mode == "batch"
         if in_batch and not takes_references(provider_class(provider), batch=True):
-            what = f"provider {provider} takes no reference pictures in batches."
-            return [Finding(Severity.ERROR, what, "Write mode: sync for its models, or take them out.")]
+            what = f"provider {provider} takes no reference images in batches."
+            return [ModelFinding(Severity.ERROR, what, "Write mode: sync for its models, or take them out.")]
         model = self._table.get(provider, name)
         if model is None:
             return []

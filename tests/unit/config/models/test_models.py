@@ -118,7 +118,7 @@ def test_overrides_of_one_load_do_not_reach_the_next():
 def test_every_mistake_in_the_overrides_is_told_at_once_with_its_place():
     mistakes = {
         "openai": {
-            "gpt-image-2": {"price": {}, "prices": {"as_of": "2026-01-01", "usd_per_picture": -1}},
+            "gpt-image-2": {"price": {}, "prices": {"as_of": "2026-01-01", "usd_per_image": -1}},
             "mine": {"size_rule": {"multiple": 8}, "negative_prompt": "perhaps"},
         }
     }
@@ -127,7 +127,7 @@ def test_every_mistake_in_the_overrides_is_told_at_once_with_its_place():
     told = {problem.where: problem for problem in error.value.problems}
     assert set(told) == {
         "config.yaml, models.openai.gpt-image-2.price",
-        "config.yaml, models.openai.gpt-image-2.prices.usd_per_picture",
+        "config.yaml, models.openai.gpt-image-2.prices.usd_per_image",
         "config.yaml, models.openai.mine.size_rule.multiple",
         "config.yaml, models.openai.mine.negative_prompt",
     }
@@ -160,7 +160,7 @@ def test_a_section_of_another_shape_is_a_problem_and_no_traceback(overrides):
         {
             "prices": {
                 "as_of": "2026-01-01",
-                "usd_per_picture": 1,
+                "usd_per_image": 1,
                 "usd_per_million_tokens": {"text_in": 1, "image_in": 1, "image_out": 1},
             }
         },
@@ -336,7 +336,7 @@ def test_the_grid_gives_the_posted_tokens(size, tokens):
 
 
 @pytest.mark.parametrize(("quality", "usd"), [("low", 0.0059), ("medium", 0.0527), ("high", 0.2107)])
-def test_a_gpt_image_2_picture_is_estimated_at_the_posted_price(quality, usd):
+def test_a_gpt_image_2_image_is_estimated_at_the_posted_price(quality, usd):
     prompt_usd = (PROMPT_OVERHEAD_TOKENS + 25) * 5 / 1e6
     estimate = estimate_usd(model(), recipe("x" * 100, size="1024x1024", quality=quality))
     assert round(estimate - prompt_usd, 4) == usd
@@ -362,7 +362,7 @@ def test_what_the_model_chooses_has_no_estimate_but_a_bound(parameters):
     assert worst_usd(model(), recipe(**parameters)) is not None
 
 
-def test_the_bound_without_size_and_quality_is_the_costliest_picture_there_is():
+def test_the_bound_without_size_and_quality_is_the_costliest_image_there_is():
     assert worst_usd(model(), recipe("")) == worst_usd(model(), recipe("", size="2880x2880", quality="high"))
     assert worst_usd(model("gpt-image-1.5"), recipe("")) == pytest.approx(6240 * 32e-6 + 30e-6)
 
@@ -385,8 +385,8 @@ def test_the_preview_is_free():
     assert (estimate_usd(free, recipe()), worst_usd(free, recipe()), cost_usd(free, None)) == (0, 0, 0)
 
 
-def test_a_price_by_the_picture_needs_no_usage():
-    flat = with_facts(prices={"as_of": "2026-11-01", "usd_per_picture": 0.039, "batch_share": 0.5})
+def test_a_price_by_the_image_needs_no_usage():
+    flat = with_facts(prices={"as_of": "2026-11-01", "usd_per_image": 0.039, "batch_share": 0.5})
     assert (estimate_usd(flat, recipe()), worst_usd(flat, recipe()), cost_usd(flat, None)) == (0.039, 0.039, 0.039)
     assert cost_usd(flat, {}, batch=True) == 0.0195
 
@@ -438,7 +438,7 @@ def test_the_cost_of_a_real_answer_is_exact():
     assert cost_usd(model("gpt-image-1.5"), usage(23, 0, 1056)) == 0.033907
 
 
-def test_text_reference_pictures_and_output_have_their_own_prices():
+def test_text_reference_images_and_output_have_their_own_prices():
     assert cost_usd(model(), usage(1000, 0, 0)) == 0.005
     assert cost_usd(model(), usage(0, 1000, 0)) == 0.008
     assert cost_usd(model(), usage(0, 0, 1000)) == 0.03
@@ -449,7 +449,7 @@ def test_a_batch_costs_half():
     assert cost_usd(model(), usage(10, 0, 7024), batch=True) == 0.105385
 
 
-def test_text_that_a_model_makes_beside_the_picture_has_its_own_price():
+def test_text_that_a_model_makes_beside_the_image_has_its_own_price():
     made = {"output_tokens_details": {"text_tokens": 209, "image_tokens": 272}}
     assert cost_usd(model("gpt-image-1.5"), usage(48, 0, 481, **made)) == 0.011034
     assert cost_usd(model(), usage(48, 0, 481, **made)) == cost_usd(model(), usage(48, 0, 481))
@@ -480,7 +480,7 @@ def test_a_cost_is_the_sum_of_its_tokens_to_the_millionth(text, image, made):
 
 
 def test_a_bound_that_is_given_makes_a_budget_possible_where_the_tokens_are_not_known():
-    bounded = with_facts(like="gpt-image-2.6-flare", most_usd_per_picture=0.4)
+    bounded = with_facts(like="gpt-image-2.6-flare", most_usd_per_image=0.4)
     assert (estimate_usd(bounded, recipe()), worst_usd(bounded, recipe())) == (None, 0.4)
-    known = with_facts(like="gpt-image-2", most_usd_per_picture=0.4)
+    known = with_facts(like="gpt-image-2", most_usd_per_image=0.4)
     assert worst_usd(known, recipe(size="1024x1024", quality="low")) < 0.01

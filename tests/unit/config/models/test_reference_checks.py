@@ -7,7 +7,7 @@ import pytest
 
 from imagemake.config.models import estimate_usd, load_models, problems_of, problems_of_files, worst_usd
 from imagemake.core.recipe import Recipe
-from imagemake.images.source_files import PictureFile
+from imagemake.images.source_files import SourceImage
 from imagemake.plan.learned_costs import LearnedCosts
 from imagemake.store.journal import Call
 
@@ -30,7 +30,7 @@ def found(model, asked):
 
 
 def file(size_bytes=1000, kind="png", width_px=64, height_px=48, has_alpha=True):
-    return PictureFile("a" * 64, size_bytes, kind, width_px, height_px, has_alpha)
+    return SourceImage("a" * 64, size_bytes, kind, width_px, height_px, has_alpha)
 
 
 def found_in_files(references, mask=None, model=GPT):
@@ -38,14 +38,14 @@ def found_in_files(references, mask=None, model=GPT):
 
 
 @pytest.mark.parametrize(("n", "told"), [(0, 0), (16, 0), (17, 1)])
-def test_the_number_of_reference_pictures_is_bounded(n, told):
+def test_the_number_of_reference_images_is_bounded(n, told):
     assert len(found(GPT, recipe(n))) == len(found(PREVIEW, recipe(n))) == told
 
 
-def test_a_model_without_reference_pictures_says_so():
-    model = load_models({"openai": {"mine": {"most_reference_pictures": 0, "mask": False}}}).get("openai", "mine")
+def test_a_model_without_reference_images_says_so():
+    model = load_models({"openai": {"mine": {"most_reference_images": 0, "mask": False}}}).get("openai", "mine")
     assert found(model, recipe(1, mask="m" * 64)) == [
-        "mine takes at most 0 reference pictures, and this request has 1.",
+        "mine takes at most 0 reference images, and this request has 1.",
         "mine takes no mask.",
     ]
 
@@ -57,10 +57,10 @@ def test_of_a_model_that_nobody_knows_nothing_is_said():
 
 
 def test_parameters_of_one_endpoint_are_not_for_the_other():
-    assert found(GPT, recipe(1, moderation="low")) == ["gpt-image-2 takes moderation only without reference pictures."]
+    assert found(GPT, recipe(1, moderation="low")) == ["gpt-image-2 takes moderation only without reference images."]
     assert found(GPT, recipe(0, moderation="low")) == []
     assert found(OLD, recipe(0, input_fidelity="high")) == [
-        "gpt-image-1.5 takes input_fidelity only with reference pictures."
+        "gpt-image-1.5 takes input_fidelity only with reference images."
     ]
     assert found(OLD, recipe(1, input_fidelity="high")) == []
     assert found(MINI, recipe(1, input_fidelity="high")) == ["input_fidelity 'high' is not for gpt-image-1-mini."]
@@ -68,7 +68,7 @@ def test_parameters_of_one_endpoint_are_not_for_the_other():
 
 
 @pytest.mark.parametrize(("size_bytes", "told"), [(49_999_999, 0), (50_000_000, 1)])
-def test_a_reference_picture_is_less_than_50_mb(size_bytes, told):
+def test_a_reference_image_is_less_than_50_mb(size_bytes, told):
     assert len(found_in_files([("a.png", file(size_bytes))])) == told
 
 
@@ -80,7 +80,7 @@ def test_a_mask_is_less_than_4_mb(size_bytes, told):
 def test_formats_can_be_narrowed():
     model = load_models({"openai": {"mine": {"reference_formats": ["png"]}}}).get("openai", "mine")
     assert found_in_files([("a", file()), ("b", file(kind="webp"))], model=model) == [
-        "reference picture 'b' is webp, which mine does not take."
+        "reference image 'b' is webp, which mine does not take."
     ]
 
 
@@ -91,30 +91,30 @@ def test_formats_can_be_narrowed():
         (file(has_alpha=False), "mask 'm.png' is a PNG without transparency."),
         (
             file(width_px=48, height_px=64),
-            "mask 'm.png' is 48x64 pixels, but the first reference picture, 'a.png', is 64x48.",
+            "mask 'm.png' is 48x64 pixels, but the first reference image, 'a.png', is 64x48.",
         ),
     ],
 )
-def test_a_mask_is_a_transparent_png_as_large_as_the_first_picture(mask, what):
+def test_a_mask_is_a_transparent_png_as_large_as_the_first_image(mask, what):
     others = [("a.png", file()), ("b.png", file(width_px=48, height_px=64))]
     assert found_in_files(others, ("m.png", mask)) == [what]
 
 
-def test_with_reference_pictures_the_cost_is_unknown_and_never_nothing():
+def test_with_reference_images_the_cost_is_unknown_and_never_nothing():
     assert estimate_usd(GPT, recipe(0)) is not None
     assert estimate_usd(GPT, recipe(1)) is None
     assert worst_usd(GPT, recipe(1)) is None
     assert estimate_usd(PREVIEW, recipe(1)) == 0
 
 
-def test_a_bound_that_the_user_gives_holds_with_reference_pictures_too():
-    model = load_models({"openai": {"gpt-image-2": {"most_usd_per_picture": Decimal("0.3")}}}).get(
+def test_a_bound_that_the_user_gives_holds_with_reference_images_too():
+    model = load_models({"openai": {"gpt-image-2": {"most_usd_per_image": Decimal("0.3")}}}).get(
         "openai", "gpt-image-2"
     )
     assert worst_usd(model, recipe(2)) == 0.3
 
 
-def test_costs_with_and_without_reference_pictures_are_learned_apart():
+def test_costs_with_and_without_reference_images_are_learned_apart():
     learned = LearnedCosts()
     for n, cost_usd in ((0, 0.01), (1, 0.05), (2, 0.09)):
         sent = {"recipe": {**recipe(n).as_dict(), "model": "gpt-image-2"}}

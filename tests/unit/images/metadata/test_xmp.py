@@ -21,19 +21,19 @@ PACKET = (
 )
 
 
-def a_picture(mode="RGB", size_px=(37, 21)):
+def an_image(mode="RGB", size_px=(37, 21)):
     channels = len(mode)
     noise = np.random.default_rng(7).integers(0, 255, (size_px[1], size_px[0], channels), dtype=np.uint8)
     return Image.fromarray(noise, mode)
 
 
 def a_file(file_format, mode="RGB", size_px=(37, 21)):
-    return encode(a_picture(mode, size_px), Output(format=file_format))
+    return encode(an_image(mode, size_px), Output(format=file_format))
 
 
 def lossless_webp(mode):
     file = BytesIO()
-    a_picture(mode).save(file, "WEBP", lossless=True)
+    an_image(mode).save(file, "WEBP", lossless=True)
     return file.getvalue()
 
 
@@ -109,7 +109,7 @@ def test_damage_is_told_or_passed_on_and_nothing_else(data, cut, flips):
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a", b"<svg/>", b"\xff\xd8\xff", b"RIFF\0\0\0\0WEBP"])
-def test_what_is_no_picture_is_refused(data):
+def test_what_is_no_image_is_refused(data):
     with pytest.raises(ValueError, match=r"."):
         with_packet(data, PACKET)
 
@@ -124,7 +124,7 @@ def test_the_longest_packet_fits_everywhere_and_a_longer_one_nowhere():
 
 def test_xmp_that_another_program_put_into_an_avif_file_is_read_and_left_alone():
     file = BytesIO()
-    a_picture("RGBA").save(file, "AVIF", xmp=PACKET)
+    an_image("RGBA").save(file, "AVIF", xmp=PACKET)
     assert packet_of(file.getvalue()) == PACKET
     for change in (without_packet, lambda data: with_packet(data, PACKET)):
         with pytest.raises(ValueError, match="another program"):

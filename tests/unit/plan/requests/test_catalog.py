@@ -60,7 +60,7 @@ def test_parameters_can_be_an_object_of_their_own(catalog):
     assert row.values == {"sku": "A", "parameters.size": "1x1", "parameters.n_steps": "3"}
 
 
-def test_reference_pictures_can_be_a_list_in_json(catalog):
+def test_reference_images_can_be_a_list_in_json(catalog):
     (row,) = read_catalog(catalog('[{"sku": "a", "references": ["a.png", "b.png"]}]', "c.json"))
     assert row.values["references"] == "a.png;b.png"
 

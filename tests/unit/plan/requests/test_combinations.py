@@ -26,7 +26,7 @@ def test_every_row_gets_every_combination_in_the_order_they_are_written():
     assert of(ROW) == ALL
 
 
-def test_without_variables_a_row_is_one_picture():
+def test_without_variables_a_row_is_one_image():
     assert combinations(variables={}).of(ROW) == [{}]
 
 

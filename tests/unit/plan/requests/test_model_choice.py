@@ -8,10 +8,10 @@ from imagemake.config.campaign import load_campaign
 from imagemake.core.problems import UserError
 from imagemake.core.recipe import Recipe
 from imagemake.plan.batches import batches_of, item_of
-from imagemake.plan.call_modes import Door, door_of
+from imagemake.plan.call_modes import CallMode, door_of
 from imagemake.plan.requests.catalog import Row
 from imagemake.plan.state import State
-from imagemake.plan.target import Order
+from imagemake.plan.target import Target
 from imagemake.store.items import Item
 
 OPENAI = {"provider": "openai", "name": "gpt-image-2", "parameters": {"size": "1024x1024"}}
@@ -141,18 +141,18 @@ def test_a_mistake_is_told_with_its_key(config, where):
 
 def test_a_plan_keeps_which_model_makes_what():
     campaign = load_campaign({**LEAST, "model": OPENAI, "more_models": {"fast": {"name": "m-1"}}})
-    order = Order(campaign, [Row(2, {**MUGS[0], "model": "fast"})], "all", "2026-11-24T00:00:00Z")
-    again = load_campaign(orjson.loads(order.to_json())["campaign"])
+    target = Target(campaign, [Row(2, {**MUGS[0], "model": "fast"})], "all", "2026-11-24T00:00:00Z")
+    again = load_campaign(orjson.loads(target.to_json())["campaign"])
     assert again.more_models == campaign.more_models
-    item = item_of(State(order.requests[0], order.requests[0].recipe, "k"))
+    item = item_of(State(target.requests[0], target.requests[0].recipe, "k"))
     assert (item.model, Item.from_dict(item.as_dict()).model) == ("fast", "fast")
 
 
 def jobs_of(**models):
     by_model = {"variables": {"color": ["red"], "model": list(models)}, "name": "{sku}_{model}"}
     campaign = load_campaign({**LEAST, **by_model, "more_models": models})
-    order = Order(campaign, [Row(2, MUGS[0])], "all", "")
-    states = [State(request, request.recipe, request.recipe.key(), why="new") for request in order.requests]
+    target = Target(campaign, [Row(2, MUGS[0])], "all", "")
+    states = [State(request, request.recipe, request.recipe.key(), why="new") for request in target.requests]
     batches = batches_of(states, campaign, lambda _: 0, 500, {})
     return sorted(sorted(item.model or item.recipe.model for item in batch.items) for batch in batches)
 
@@ -165,8 +165,8 @@ def test_models_that_are_called_one_by_one_share_a_job_and_each_batch_has_its_ow
 
 def jobs_in_batches(n, submission_of=(), **config):
     campaign = load_campaign({**LEAST, "variables": {"color": ["red"]}, "model": {**OPENAI, "mode": "batch"}, **config})
-    order = Order(campaign, [Row(i, {**MUGS[0], "sku": f"s{i}"}) for i in range(n)], "all", "")
-    states = [State(request, request.recipe, request.recipe.key(), why="new") for request in order.requests]
+    target = Target(campaign, [Row(i, {**MUGS[0], "sku": f"s{i}"}) for i in range(n)], "all", "")
+    states = [State(request, request.recipe, request.recipe.key(), why="new") for request in target.requests]
     waiting = {states[i].key: submission for i, submission in submission_of}
     return sorted(len(batch.items) for batch in batches_of(states, campaign, lambda _: 0, 20, waiting))
 
@@ -183,7 +183,7 @@ def test_what_waits_in_one_submission_is_one_job_and_joins_no_other():
 
 def test_a_job_that_draws_needs_a_core():
     campaign = load_campaign({**LEAST, "more_models": {"x": OPENAI}})
-    assert door_of(campaign.model) == Door(in_batches=False, paid=False)
+    assert door_of(campaign.model) == CallMode(in_batches=False, paid=False)
     assert door_of(campaign.more_models["x"]).paid
 
 

@@ -1,4 +1,4 @@
-"""Reference pictures of rows: content decides the key, and what is wrong names its row or key."""
+"""Reference images of rows: content decides the key, and what is wrong names its row or key."""
 
 import hashlib
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from imagemake.config.campaign import load_campaign
 from imagemake.core.problems import UserError
 from imagemake.core.recipe import Recipe
-from imagemake.images.source_files import BadPictureFileError, PictureFile
+from imagemake.images.source_files import BadSourceImageError, SourceImage
 from imagemake.plan.requests.catalog import Row
 from imagemake.plan.requests.expand import expand
 
@@ -26,9 +26,9 @@ class Files:
 
     def get(self, path):
         if path not in self.content:
-            raise BadPictureFileError(f"there is no file {path!r}.", "Put it there.")
+            raise BadSourceImageError(f"there is no file {path!r}.", "Put it there.")
         digest = hashlib.sha256(self.content[path].encode()).hexdigest()
-        return PictureFile(digest, 9, "png", 4, 4, True)
+        return SourceImage(digest, 9, "png", 4, 4, True)
 
 
 FILES = Files(**{"a.png": "A", "b.png": "B", "mug.png": "M", "vase.png": "V", "mask.png": "X", "red.png": "R"})
@@ -134,8 +134,8 @@ def test_every_row_with_an_empty_cell_is_told():
     assert [line.partition(":")[0] for line in told] == ["config/catalog.csv, row 2", "config/catalog.csv, row 3"]
 
 
-def test_a_mask_without_a_reference_picture_is_a_mistake():
-    assert "no reference picture that it is for" in problems(MUG, mask="mask.png")[0]
+def test_a_mask_without_a_reference_image_is_a_mistake():
+    assert "no reference image that it is for" in problems(MUG, mask="mask.png")[0]
     assert problems({**MUG, "mask": "mask.png"})[0].startswith("config/catalog.csv, row 2: in column 'mask'")
 
 

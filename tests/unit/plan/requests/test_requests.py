@@ -51,7 +51,7 @@ def test_a_derived_seed_hangs_on_the_columns_of_the_name_and_on_nothing_else():
     assert [r.recipe.seed for r in requests(seed={"derived": 1})] != seeds
 
 
-def test_more_takes_add_pictures_and_leave_the_first_ones_seeds_alone():
+def test_more_takes_add_images_and_leave_the_first_ones_seeds_alone():
     for seed in ({"derived": 0}, {"fixed": 7}):
         one, three = requests(seed=seed), requests(seed=seed, takes=3)
         assert [r.recipe.seed for r in three if r.take == 1] == [r.recipe.seed for r in one]
@@ -194,29 +194,29 @@ def test_two_requests_with_one_name_are_told_with_both_rows_and_what_tells_them_
         requests(MUGS[0], {**MUGS[0], "product": "cup"}, variables={}, name="{sku}", prompt="{product}")
     (problem,) = caught.value.problems
     assert problem.where == "config/catalog.csv, row 3"
-    assert problem.what == "its picture would be named 'M-7', like that of row 2."
+    assert problem.what == "its image would be named 'M-7', like that of row 2."
     assert problem.remedy == "Add a column in which they differ to name in config/config.yaml: {product}."
 
 
 def test_a_variable_that_the_name_leaves_out_makes_names_that_are_not_unique():
     with pytest.raises(UserError) as caught:
         requests(MUGS[0], name="{sku}")
-    assert caught.value.problems[0].what == "its picture would be named 'M-7', like another one of this row."
+    assert caught.value.problems[0].what == "its image would be named 'M-7', like another one of this row."
     assert "{color}" in caught.value.problems[0].remedy
 
 
 def test_names_that_differ_in_case_only_are_one_name():
     ((_, what),) = problems({"sku": "é"}, {"sku": "É"}, variables={}, prompt="x", name="{sku}")
-    assert what == "its picture would be named 'É', like that of row 2, 'é': many disks ignore case."
+    assert what == "its image would be named 'É', like that of row 2, 'é': many disks ignore case."
 
 
 def test_equal_rows_are_told_to_set_takes():
-    with pytest.raises(UserError, match="Take one of them out; for several pictures of one kind, set takes"):
+    with pytest.raises(UserError, match="Take one of them out; for several images of one kind, set takes"):
         requests(MUGS[0], MUGS[0], variables={}, prompt="x", name="{sku}")
 
 
 @pytest.mark.parametrize("sku", ["..", "/etc/passwd", "C:\\x", "..."])
-def test_a_value_that_is_a_path_cannot_name_a_picture(sku):
+def test_a_value_that_is_a_path_cannot_name_an_image(sku):
     (where, what), *more = problems({"sku": sku, "product": "mug"})
     assert (where, more) == ("config/catalog.csv, row 2", [])
     assert "but the name uses {sku}" in what
@@ -230,7 +230,7 @@ def test_separators_in_values_and_in_the_name_are_dashes():
 
 
 def test_a_name_of_nothing_is_told():
-    assert ("config/catalog.csv, row 2", "its picture would have no name.") in problems(MUGS[0], name="-")
+    assert ("config/catalog.csv, row 2", "its image would have no name.") in problems(MUGS[0], name="-")
 
 
 def test_a_prompt_that_is_too_long_or_empty_is_told():
@@ -260,7 +260,7 @@ def test_mistakes_of_all_kinds_are_told_together():
 
 
 def test_a_campaign_that_excludes_everything_is_told():
-    assert problems(exclude=[{"color": ["red", "teal"]}])[0][1] == "no picture is wanted."
+    assert problems(exclude=[{"color": ["red", "teal"]}])[0][1] == "no image is wanted."
 
 
 def test_exclude_and_include_decide_about_rows():

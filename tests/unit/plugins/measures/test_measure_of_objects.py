@@ -1,4 +1,4 @@
-"""Things: which ones a text asks for, and which ones are in a picture."""
+"""Things: which ones a text asks for, and which ones are in an image."""
 
 import json
 
@@ -10,17 +10,17 @@ import pytest
 from folders import ASTRONAUT
 from hypothesis import given
 from hypothesis import strategies as st
-from picture_files import saved
+from image_files import saved
 from PIL import Image
 
 from imagemake.config.checks import Check, Limit
+from imagemake.images.decoded import decode_image
 from imagemake.images.networks import WEIGHTS, Network
 from imagemake.images.networks.object_finder import LABELS, LEAST_PX
 from imagemake.images.object_words import NUMBERS, Asked, counted, plural, things_in
-from imagemake.images.picture import open_picture
 from imagemake.plugins.measures.objects import Objects, ObjectsSettings
 from imagemake.stages.validate.compare import values_of
-from imagemake.stages.validate.expected import Wanted
+from imagemake.stages.validate.expected import Expected
 from imagemake.stages.validate.verdict import Status, judge
 
 NUMBER_WORDS = {word: number for word, number in NUMBERS.items() if number > 1}
@@ -173,7 +173,7 @@ def test_each_reason_tells_what_its_own_text_asks_for():
         "objects.count_difference": Check(review=Limit(min=0, max=0)),
         "objects.missing_objects": Check(review=Limit(max=0), variable="product"),
     }
-    wanted = Wanted("3 mugs and a dog", {"product": "a cat and 2 umbrellas"})
+    wanted = Expected("3 mugs and a dog", {"product": "a cat and 2 umbrellas"})
     values = values_of({"objects@1": found(cup=2, dog=1)}, checks, wanted)
     verdict = judge({"file.format": "png", **values}, {}, checks, formats=["png"], size_as_requested=False)
     assert [reason.text for reason in verdict.reasons] == [
@@ -182,14 +182,14 @@ def test_each_reason_tells_what_its_own_text_asks_for():
     ]
 
 
-# Pictures
+# Images
 
 
 @pytest.fixture(scope="module")
 def read():
     cv2.setNumThreads(1)
     measure = Objects(ObjectsSettings())
-    return lambda image: measure.read(open_picture(saved(image, "PNG")))
+    return lambda image: measure.read(decode_image(saved(image, "PNG")))
 
 
 @pytest.fixture(scope="module")
@@ -209,12 +209,12 @@ def test_a_person_is_found_where_she_is(read, astronaut):
     assert top + height <= 1
 
 
-def test_blank_pictures_tiny_ones_and_strips_have_nothing(read):
+def test_blank_images_tiny_ones_and_strips_have_nothing(read):
     for image in (Image.new("RGB", (300, 300), "white"), Image.new("RGB", (1, 1)), Image.new("RGB", (2000, 2))):
         assert read(image) == {"count": 0, "kinds": "", "found": "[]"}
 
 
-def test_the_same_picture_has_the_same_values_whatever_was_read_before(read, astronaut):
+def test_the_same_image_has_the_same_values_whatever_was_read_before(read, astronaut):
     first = read(astronaut)
     read(Image.new("RGB", (200, 500)))
     assert read(astronaut) == first

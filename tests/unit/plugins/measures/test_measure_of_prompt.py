@@ -1,4 +1,4 @@
-"""How near a picture and a text are, by tiny models whose answers are known: no package ships a real one."""
+"""How near an image and a text are, by tiny models whose answers are known: no package ships a real one."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from picture_files import saved
+from image_files import saved
 from PIL import Image
 from tiny_clip import tiny_clip
 
@@ -17,13 +17,13 @@ from imagemake.config.checks import Check, Limit
 from imagemake.config.chosen_plugins import chosen_measure
 from imagemake.core.problems import NotReadyError, UserError
 from imagemake.core.recipe import Recipe
-from imagemake.images.picture import open_picture
+from imagemake.images.decoded import decode_image
 from imagemake.plan.batches import batches_of
 from imagemake.plan.requests.request import Request
 from imagemake.plan.state import Stage, State
 from imagemake.plugins.measures.prompt import Prompt, PromptSettings, packed, unpacked
 from imagemake.stages.validate.compare import values_of
-from imagemake.stages.validate.expected import Wanted
+from imagemake.stages.validate.expected import Expected
 from imagemake.stages.validate.job import load_measures, validate_batch
 from imagemake.stages.validate.text_match import texts_to_match
 from imagemake.stages.validate.verdict import Status, flat, judge, still_to_measure
@@ -49,14 +49,14 @@ def measure(**settings):
 
 def compared(image, text, **settings):
     one = measure(**settings)
-    return one.match(one.read(open_picture(saved(image, "PNG"))), text)
+    return one.match(one.read(decode_image(saved(image, "PNG"))), text)
 
 
 def identity(**settings):
     return chosen_measure("prompt", {"against": AGAINST, **settings}).identity
 
 
-def test_a_picture_is_nearest_to_the_text_that_says_what_it_shows():
+def test_an_image_is_nearest_to_the_text_that_says_what_it_shows():
     red = compared(RED, "a red mug")
     assert red["similarity"] == pytest.approx(1, abs=0.02)
     assert red["margin"] == pytest.approx(1 - 1 / 3**0.5, abs=0.02)
@@ -93,14 +93,14 @@ def test_words_beyond_the_end_of_what_the_model_reads_do_not_count_and_are_told(
     assert compared(RED, "red")["cut_tokens"] == 0
 
 
-def test_the_middle_of_a_wide_picture_is_what_clip_looks_at():
+def test_the_middle_of_a_wide_image_is_what_clip_looks_at():
     wide = Image.new("RGB", (300, 100), (0, 255, 0))
     wide.paste((255, 0, 0), (100, 0, 200, 100))
     assert compared(wide, "red")["similarity"] == pytest.approx(1, abs=0.02)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1)])
-def test_tiny_pictures_and_strips_can_be_read(size):
+def test_tiny_images_and_strips_can_be_read(size):
     assert compared(Image.new("RGB", size, (255, 0, 0)), "red")["similarity"] == pytest.approx(1, abs=0.02)
 
 
@@ -124,8 +124,8 @@ def store(tmp_path):
 
 def item(store, prompt="a red mug", **variables):
     recipe = Recipe("preview", "preview-1", prompt, 1)
-    held = store.raw.put(recipe.key(), saved(RED, "PNG"), durable=False)
-    return Item("M-1", 0, recipe, recipe.key(), "new", variables=variables, raw=held)
+    stored = store.raw.put(recipe.key(), saved(RED, "PNG"), durable=False)
+    return Item("M-1", 0, recipe, recipe.key(), "new", variables=variables, raw=stored)
 
 
 def validated(one, store, checks, tmp_path):
@@ -148,29 +148,29 @@ def test_each_check_is_compared_with_its_own_text(store, tmp_path):
         "prompt.margin": Check(review=Limit(min=0.1), value="red"),
     }
     done = validated(item(store, color="green"), store, checks, tmp_path)
-    wanted = Wanted("a red mug", {"color": "green"})
+    wanted = Expected("a red mug", {"color": "green"})
     values = values_of(done.measures, checks, wanted)
     assert values["prompt.similarity"] == pytest.approx(0, abs=0.02)
     assert values["prompt.margin"] > 0.3
     verdict = judge(values, {}, checks, formats=["png"], size_as_requested=False)
     assert verdict.status is Status.REJECTED
-    assert str(verdict.reasons[0]).startswith("prompt.similarity: picture and text are alike by ")
+    assert str(verdict.reasons[0]).startswith("prompt.similarity: image and text are alike by ")
 
 
 def test_an_empty_value_is_not_compared(store, tmp_path):
     checks = {"prompt.similarity": Check(reject=Limit(min=0.5), variable="color")}
     done = validated(item(store, color=""), store, checks, tmp_path)
-    assert "prompt.similarity" not in values_of(done.measures, checks, Wanted("a red mug", {"color": ""}))
+    assert "prompt.similarity" not in values_of(done.measures, checks, Expected("a red mug", {"color": ""}))
 
 
-def test_another_text_is_compared_without_reading_the_picture_again(store, tmp_path):
+def test_another_text_is_compared_without_reading_the_image_again(store, tmp_path):
     checks = {"prompt.similarity": Check(reject=Limit(min=0.5), variable="color")}
     first = validated(item(store, color="red"), store, checks, tmp_path)
     store.raw.path(first.raw).unlink()
     second = validated(item_with(first, color="green"), store, checks, tmp_path)
     assert second.failure is None
     similarity = {
-        color: values_of(second.measures, checks, Wanted("", {"color": color}))["prompt.similarity"]
+        color: values_of(second.measures, checks, Expected("", {"color": color}))["prompt.similarity"]
         for color in ("red", "green")
     }
     assert similarity["red"] > 0.9 > 0.1 > similarity["green"]
@@ -180,12 +180,12 @@ def item_with(one, **variables):
     return Item(one.name, 0, one.recipe, one.key, "text changed: prompt", variables, one.raw, one.measures)
 
 
-def test_a_failure_on_the_picture_is_told_once_and_leaves_nothing_open(store, tmp_path, project):
+def test_a_failure_on_the_image_is_told_once_and_leaves_nothing_open(store, tmp_path, project):
     tiny_clip(project, gain=(0, 0, 0))
     done = validated(item(store), store, {}, tmp_path)
     assert flat(done.measures)["prompt.failed"] == "ValueError: the model gave no usable vector"
     measures = [chosen_measure("prompt", {"against": AGAINST}).identity]
-    assert still_to_measure([*measures, *texts_to_match(measures, {}, Wanted("a red mug", {}))], done.measures) == []
+    assert still_to_measure([*measures, *texts_to_match(measures, {}, Expected("a red mug", {}))], done.measures) == []
     verdict = judge(flat(done.measures), {}, {}, formats=["png"], size_as_requested=False)
     assert Counter(reason.code for reason in verdict.reasons) == {"unmeasured": 1}
 
@@ -252,7 +252,7 @@ def test_networks_of_another_precision_are_named(tmp_path):
         ("tokenizer.json", b"{}", "is no tokenizer"),
         ("tokenizer.json", b"version https://git-lfs.github.com/spec/v1\n", "only a pointer to a file"),
         ("preprocessor_config.json", b"<html>", "is no JSON"),
-        ("preprocessor_config.json", b"{}", "does not say how pictures are prepared: KeyError 'size'"),
+        ("preprocessor_config.json", b"{}", "does not say how images are prepared: KeyError 'size'"),
         ("config.json", b"nothing", "is no JSON"),
         ("onnx/text_model.onnx", b"version https://git-lfs.github.com/spec/v1\n", "only a pointer to a file"),
     ],

@@ -1,4 +1,4 @@
-"""Lettering: found on pictures, allowed where it was asked for."""
+"""Lettering: found on images, allowed where it was asked for."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import json
 
 import numpy as np
 import pytest
-from picture_files import saved
+from image_files import saved
 from PIL import Image, ImageDraw, ImageFont
 
 from imagemake.config.checks import Check, Limit
-from imagemake.images.picture import open_picture
+from imagemake.images.decoded import decode_image
 from imagemake.plugins.measures.text import Text, TextSettings
 from imagemake.stages.validate.compare import values_of
-from imagemake.stages.validate.expected import Wanted
+from imagemake.stages.validate.expected import Expected
 from imagemake.stages.validate.verdict import judge
 
 
@@ -32,7 +32,7 @@ def sign(*words, size_px=48):
 
 
 def read(measure, image):
-    return measure.read(open_picture(saved(image, "PNG")))
+    return measure.read(decode_image(saved(image, "PNG")))
 
 
 def kept(*texts, area=0.01, left=0.1, top=0.1):
@@ -50,7 +50,7 @@ def test_words_are_read_with_their_place_and_area(measure):
     assert set(values) == set(Text.quantities)
 
 
-def test_a_picture_without_text_has_none(measure):
+def test_an_image_without_text_has_none(measure):
     blank, random = Image.new("RGB", (300, 200), "white"), np.random.default_rng(1)
     noise = Image.fromarray(random.integers(0, 256, (200, 300, 3), dtype=np.uint8))
     for image in (blank, noise, sign()):
@@ -58,7 +58,7 @@ def test_a_picture_without_text_has_none(measure):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 700), (700, 1), (30, 30)])
-def test_tiny_pictures_and_strips_can_be_read(measure, size):
+def test_tiny_images_and_strips_can_be_read(measure, size):
     assert read(measure, Image.new("RGB", size))["regions"] == 0
 
 
@@ -97,13 +97,13 @@ def test_where_it_is_is_told_in_words(left, top, place):
 def test_the_reason_says_how_many_how_much_where_and_the_limit():
     checks = {"text.unwanted_share": Check(reject=Limit(max=0.01))}
     measured = {"text@1": kept("SALE", "NOW", "ONLY", area=0.0137), "file@1": {"format": "png"}}
-    values = values_of(measured, checks, Wanted("a mug", {}))
+    values = values_of(measured, checks, Expected("a mug", {}))
     verdict = judge(values, {}, checks, formats=["png"], size_as_requested=True)
     (reason,) = map(str, verdict.reasons)
     assert reason == "text.unwanted_share: 3 region(s), 4.11 % of the area, mostly top left, at most 1 %"
 
 
-def test_what_a_picture_says_is_data():
+def test_what_an_image_says_is_data():
     values = kept("{0.__class__} \"'<b>")
     checks = {"text.share": Check(reject=Limit(max=0.001))}
     verdict = judge(
@@ -120,7 +120,7 @@ def test_words_in_the_prompt_and_in_a_column_can_be_asked_for():
     measured = {"text@1": kept("SALE")}
     by_prompt = {"text.unwanted_regions": Check(reject=Limit(max=0))}
     by_column = {"text.unwanted_regions": Check(reject=Limit(max=0), variable="slogan")}
-    wanted = Wanted("a mug that says sale", {"slogan": "Summer"})
+    wanted = Expected("a mug that says sale", {"slogan": "Summer"})
     assert values_of(measured, by_prompt, wanted)["text.unwanted_regions"] == 0
     assert values_of(measured, by_column, wanted)["text.unwanted_regions"] == 1
     assert values_of(measured, by_column, wanted)["text.missing_words"] == 1

@@ -5,10 +5,10 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from picture_files import saved
+from image_files import saved
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
-from imagemake.images.picture import open_picture
+from imagemake.images.decoded import decode_image
 from imagemake.plugins.measures import ALWAYS_READ, BUILT_IN, measure_class
 
 WHITE = (255, 255, 255)
@@ -16,7 +16,7 @@ WHITE = (255, 255, 255)
 
 def read(name, image, file_format="PNG", settings=None, **options):
     measure = measure_class(name)
-    return measure(measure.Settings(**settings or {})).read(open_picture(saved(image, file_format, **options)))
+    return measure(measure.Settings(**settings or {})).read(decode_image(saved(image, file_format, **options)))
 
 
 @cache
@@ -54,7 +54,7 @@ def test_a_measure_reads_exactly_the_quantities_that_it_declares(name):
 
 @pytest.mark.parametrize("name", ALWAYS)
 @pytest.mark.parametrize("size", [(1, 1), (2, 700), (700, 1)])
-def test_tiny_pictures_and_strips_can_be_measured(name, size):
+def test_tiny_images_and_strips_can_be_measured(name, size):
     assert set(read(name, Image.new("RGB", size))) <= set(measure_class(name).quantities)
 
 
@@ -80,7 +80,7 @@ def test_file_reads_what_the_file_is():
 
 
 @pytest.mark.parametrize("color", ["white", "black", "#c83250"])
-def test_a_blank_picture_is_uniform_and_has_neither_contrast_nor_entropy(color):
+def test_a_blank_image_is_uniform_and_has_neither_contrast_nor_entropy(color):
     tone = read("tone", Image.new("RGB", (300, 200), color))
     assert (tone["uniform_share"], tone["contrast"], tone["entropy_bits"]) == (1, 0, 0)
 
@@ -172,7 +172,7 @@ def test_a_gradient_has_nothing_in_focus():
 
 
 @pytest.mark.parametrize("size", [(3, 3), (5, 300), (500, 4)])
-def test_the_smallest_pictures_and_strips_have_a_focus(size):
+def test_the_smallest_images_and_strips_have_a_focus(size):
     noise = np.random.default_rng(2).integers(0, 256, size, dtype=np.uint8)
     assert 0 <= focus(Image.fromarray(noise)) <= 1
 
@@ -192,7 +192,7 @@ def test_relative_sharpness_does_not_depend_on_contrast():
     assert weak["relative_sharpness"] == pytest.approx(strong["relative_sharpness"], rel=0.1)
 
 
-def test_a_blank_picture_has_no_relative_sharpness():
+def test_a_blank_image_has_no_relative_sharpness():
     assert read("sharpness", Image.new("RGB", (64, 64), "red")) == {"laplacian_variance": 0}
 
 
@@ -216,7 +216,7 @@ def test_the_hash_is_that_of_imagehash():
         lambda image: Image.open(BytesIO(saved(image, "JPEG", quality=60))),
     ],
 )
-def test_a_picture_that_was_changed_a_little_keeps_its_hash_and_its_colors(change):
+def test_an_image_that_was_changed_a_little_keeps_its_hash_and_its_colors(change):
     before, after = read("phash", scene()), read("phash", change(scene()))
     assert bits_between(before, after) <= 6
     difference = np.frombuffer(bytes.fromhex(before["colors"]), np.uint8).astype(int) - list(
@@ -254,7 +254,7 @@ def test_noise_is_told_in_levels_whatever_is_shown(deviation_levels):
     assert read("noise", grainy(deviation_levels))["deviation_levels"] == pytest.approx(deviation_levels, rel=0.2)
 
 
-def test_a_drawing_has_no_noise_and_a_blank_white_picture_nothing_to_read_it_from():
+def test_a_drawing_has_no_noise_and_a_blank_white_image_nothing_to_read_it_from():
     assert read("noise", mug("#c83250"))["deviation_levels"] == 0
     assert read("noise", Image.new("RGB", (64, 64), "white")) == {}
 

@@ -1,4 +1,4 @@
-"""Faces, subjects and nudity: networks that come with packages, on pictures whose answer is known."""
+"""Faces, subjects and nudity: networks that come with packages, on images whose answer is known."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 import cv2
 import pytest
 from folders import ASTRONAUT
-from picture_files import saved
+from image_files import saved
 from PIL import Image, ImageDraw
 
 from imagemake.config.checks import Check, Limit
+from imagemake.images.decoded import decode_image
 from imagemake.images.networks import WEIGHTS
-from imagemake.images.picture import open_picture
 from imagemake.plugins.measures import measure_class
 from imagemake.plugins.measures.faces import Faces
 from imagemake.stages.validate.verdict import judge
@@ -36,7 +36,7 @@ def astronaut():
 
 @pytest.fixture
 def read(measures):
-    return lambda name, image: measures[name].read(open_picture(saved(image, "PNG")))
+    return lambda name, image: measures[name].read(decode_image(saved(image, "PNG")))
 
 
 def beside(*images):
@@ -69,12 +69,12 @@ def test_a_network_reads_what_its_measure_declares(name, read, astronaut):
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("size", [(1, 1), (2, 700), (700, 1)])
-def test_tiny_pictures_and_strips_can_be_read(name, size, read):
+def test_tiny_images_and_strips_can_be_read(name, size, read):
     assert set(read(name, Image.new("RGB", size))) <= set(measure_class(name).quantities)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_same_picture_has_the_same_values_whatever_was_read_before(name, read, astronaut):
+def test_the_same_image_has_the_same_values_whatever_was_read_before(name, read, astronaut):
     first = read(name, astronaut)
     read(name, ball(20, 20))
     assert read(name, astronaut) == first
@@ -97,7 +97,7 @@ def test_each_face_counts_once_and_the_largest_comes_first(read, astronaut):
     assert faces["largest_x"] > 0.5
 
 
-def test_a_drawing_and_a_blank_picture_have_no_face(read):
+def test_a_drawing_and_a_blank_image_have_no_face(read):
     for image in (ball(70, 70), Image.new("RGB", (300, 300), "white")):
         assert read("faces", image) == {"count": 0, "share": 0, "boxes": "[]"}
 
@@ -128,7 +128,7 @@ def test_a_subject_at_the_side_is_off_center_and_one_beyond_the_edge_is_cut_off(
     assert cut["cut_share"] > 0.2
 
 
-def test_blank_pictures_and_patterns_have_no_subject(read):
+def test_blank_images_and_patterns_have_no_subject(read):
     board = Image.new("L", (8, 8))
     board.putdata([255 * ((at + at // 8) % 2) for at in range(64)])
     blank = (Image.new("RGB", (300, 300), color) for color in ("white", "#808080", "black"))

@@ -1,16 +1,16 @@
-"""Colors and backgrounds: what is read belongs to the picture, what was asked for is compared later."""
+"""Colors and backgrounds: what is read belongs to the image, what was asked for is compared later."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 import pytest
-from picture_files import saved
+from image_files import saved
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
 from imagemake.images.color_words import named_colors
+from imagemake.images.decoded import decode_image
 from imagemake.images.lab import distance, lab_of
-from imagemake.images.picture import open_picture
 from imagemake.plugins.measures.background import Background, BackgroundSettings
 from imagemake.plugins.measures.colors import Colors, ColorsSettings
 
@@ -26,11 +26,11 @@ def ball(color, background="white", side_px=256):
 
 
 def colors(image):
-    return Colors(ColorsSettings()).read(open_picture(saved(image, "PNG")))
+    return Colors(ColorsSettings()).read(decode_image(saved(image, "PNG")))
 
 
 def background(image, **settings):
-    return Background(BackgroundSettings(**settings)).read(open_picture(saved(image, "PNG")))
+    return Background(BackgroundSettings(**settings)).read(decode_image(saved(image, "PNG")))
 
 
 def rgb_of(name):
@@ -49,7 +49,7 @@ def test_flat_colors_are_found_with_their_shares():
     assert read["dominant_share"] == 0.75
 
 
-def test_equal_pictures_have_equal_palettes_whatever_was_read_before():
+def test_equal_images_have_equal_palettes_whatever_was_read_before():
     random = np.random.default_rng(1)
     images = [Image.fromarray(random.integers(0, 256, (64, 64, 3), dtype=np.uint8)) for _ in range(3)]
     first = [colors(image) for image in images]

@@ -6,11 +6,11 @@ import hashlib
 import orjson
 import pytest
 from fake_openai import FakeOpenAI, Settings
-from picture_files import saved
+from image_files import saved
 from PIL import Image
 
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import Failure, ProviderError
+from imagemake.plugins.providers import FailureKind, ProviderError
 from imagemake.plugins.providers.openai.provider import OpenAIProvider
 from imagemake.plugins.providers.reference_protocol import answer_to, takes_references
 
@@ -37,12 +37,12 @@ def ask(server, *references, mask=None, **more):
     names = [hashlib.sha256(data).hexdigest() for data in references]
     mask_name = hashlib.sha256(mask).hexdigest() if mask else None
     recipe = Recipe("openai", "gpt-image-2", "A mug", 7, PARAMETERS | more, references=tuple(names), mask=mask_name)
-    pictures = dict(zip([*names, mask_name], [*references, mask], strict=True))
+    images = dict(zip([*names, mask_name], [*references, mask], strict=True))
 
     async def inside():
         provider = OpenAIProvider(base_url=server.base_url, timeout_s=20)
         try:
-            return await answer_to(provider, recipe, pictures)
+            return await answer_to(provider, recipe, images)
         finally:
             await provider.close()
 
@@ -55,7 +55,7 @@ def test_it_sends_every_file_in_its_order_and_the_mask(server):
     assert (call.endpoint, call.status, call.prompt, call.model) == ("/v1/images/edits", 200, "A mug", "gpt-image-2")
     assert call.references == list(recipe.files)
     assert call.params == {name: str(value) for name, value in PARAMETERS.items()}
-    assert answer.picture.startswith(b"\xff\xd8\xff")
+    assert answer.image.startswith(b"\xff\xd8\xff")
     assert answer.usage["input_tokens_details"]["image_tokens"] > 0
 
 
@@ -64,12 +64,12 @@ def test_it_tells_nothing_of_the_files_names(server):
     assert server.calls()[0].file_names == ["reference-1.png", "reference-2.jpeg", "mask.png"]
 
 
-def test_without_reference_pictures_it_asks_for_a_generation(server):
+def test_without_reference_images_it_asks_for_a_generation(server):
     ask(server)
     assert server.calls()[0].endpoint == "/v1/images/generations"
 
 
-def test_the_same_picture_twice_is_sent_twice(server):
+def test_the_same_image_twice_is_sent_twice(server):
     _, recipe = ask(server, PNG, PNG)
     assert server.calls()[0].references == list(recipe.references)
     assert len(recipe.references) == 2
@@ -78,7 +78,7 @@ def test_the_same_picture_twice_is_sent_twice(server):
 def test_what_the_server_refuses_is_final(server):
     with pytest.raises(ProviderError, match="size does not match") as caught:
         ask(server, JPEG, mask=MASK)
-    assert caught.value.failure is Failure.REFUSED
+    assert caught.value.failure is FailureKind.REFUSED
 
 
 def test_a_provider_that_takes_none_says_so_before_anything_is_sent():
@@ -90,9 +90,9 @@ def test_a_provider_that_takes_none_says_so_before_anything_is_sent():
 
     assert not takes_references(Plain)
     assert takes_references(OpenAIProvider)
-    with pytest.raises(ProviderError, match="takes no reference pictures") as caught:
+    with pytest.raises(ProviderError, match="takes no reference images") as caught:
         asyncio.run(answer_to(Plain(), Recipe("plain", "m", "p", 1, references=("a" * 64,)), {}))
-    assert caught.value.failure is Failure.STOP
+    assert caught.value.failure is FailureKind.STOP
 
 
 def in_batches(server, work):
@@ -116,14 +116,14 @@ def stored(server):
         return orjson.loads(answer.read())["data"]
 
 
-def test_a_batchs_picture_is_uploaded_once_and_deletes_itself_after_three_days(server):
+def test_a_batchs_image_is_uploaded_once_and_deletes_itself_after_three_days(server):
     before = len(stored(server))
     digest = hashlib.sha256(PNG).hexdigest()
     recipe = Recipe("openai", "gpt-image-2", "A mug", 7, references=(digest, digest), mask=digest)
 
     async def work(provider):
         for _ in range(3):
-            await provider.upload_picture(digest, PNG)
+            await provider.upload_image(digest, PNG)
         return provider.batch_request(recipe)
 
     endpoint, body = in_batches(server, work)
@@ -137,12 +137,12 @@ def test_a_batchs_picture_is_uploaded_once_and_deletes_itself_after_three_days(s
 
 
 def test_an_upload_of_yesterday_is_not_named_by_a_batch_of_today(server, monkeypatch):
-    monkeypatch.setattr("imagemake.plugins.providers.openai.pictures.REUSED_FOR_S", 0)
+    monkeypatch.setattr("imagemake.plugins.providers.openai.images.REUSED_FOR_S", 0)
     before = len(stored(server))
 
     async def work(provider):
         for _ in range(2):
-            await provider.upload_picture("a" * 64, PNG)
+            await provider.upload_image("a" * 64, PNG)
 
     in_batches(server, work)
     assert len(stored(server)) == before + 2
@@ -153,7 +153,7 @@ def test_a_line_is_never_longer_than_it_was_counted(server):
 
     async def work(provider):
         counted = provider.batch_request(recipe)
-        await provider.upload_picture("a" * 64, PNG)
+        await provider.upload_image("a" * 64, PNG)
         return counted, provider.batch_request(recipe)
 
     counted, written = in_batches(server, work)

@@ -18,7 +18,7 @@ from imagemake.core.recipe import Recipe
 from imagemake.images.color_words import colors_in
 from imagemake.plan.requests.catalog import read_catalog
 from imagemake.plan.requests.expand import expand
-from imagemake.plugins.providers import Failure, ProviderError, provider_class
+from imagemake.plugins.providers import FailureKind, ProviderError, provider_class
 from imagemake.plugins.providers.preview import PreviewProvider
 from imagemake.plugins.providers.preview.draw import draw
 from imagemake.plugins.providers.preview.scene import scene_of
@@ -33,15 +33,15 @@ def recipe(prompt=MUG, seed=1, negative=None, size=SMALL, model="preview-1", **p
 
 
 def answer(*args, **kwargs):
-    return asyncio.run(PreviewProvider(base_url=None, timeout_s=1).generate(recipe(*args, **kwargs))).picture
+    return asyncio.run(PreviewProvider(base_url=None, timeout_s=1).generate(recipe(*args, **kwargs))).image
 
 
-def picture(*args, **kwargs):
+def image(*args, **kwargs):
     return draw(scene_of(recipe(*args, **kwargs)))
 
 
 def pixels(*args, **kwargs):
-    return np.asarray(picture(*args, **kwargs)).astype(int)
+    return np.asarray(image(*args, **kwargs)).astype(int)
 
 
 def scene(prompt, **kwargs):
@@ -76,19 +76,19 @@ def test_the_same_recipe_gives_the_same_bytes_in_another_process():
         "from imagemake.core.recipe import Recipe\n"
         f"recipe = Recipe('preview', 'preview-1', {MUG!r}, 1, {{'size': '128x128'}})\n"
         "answer = asyncio.run(PreviewProvider(base_url=None, timeout_s=1).generate(recipe))\n"
-        "print(hashlib.sha256(answer.picture).hexdigest())"
+        "print(hashlib.sha256(answer.image).hexdigest())"
     )
     assert len({run_python(code), run_python(code)}) == 1
 
 
-def test_what_was_drawn_before_leaves_no_trace_in_a_picture():
+def test_what_was_drawn_before_leaves_no_trace_in_an_image():
     first = answer()
     answer("Photo of a striped red chair, side view", seed=2)
     assert answer() == first
 
 
-def test_other_seeds_give_pictures_that_look_different():
-    hashes = [imagehash.phash(picture(seed=seed, size="256x256")) for seed in range(24)]
+def test_other_seeds_give_images_that_look_different():
+    hashes = [imagehash.phash(image(seed=seed, size="256x256")) for seed in range(24)]
     near = sum(a - b <= 4 for a, b in combinations(hashes, 2))
     assert near <= 3  # of 276 pairs
 
@@ -201,13 +201,13 @@ def test_no_two_shapes_are_drawn_alike():
 
 @pytest.mark.parametrize("noun", [shape.nouns[0] for shape in SHAPES.values()])
 def test_a_white_product_is_seen_on_white(noun):
-    luma = np.asarray(picture(f"Photo of a {noun} on a white background, white", size="256x256").convert("L"))
+    luma = np.asarray(image(f"Photo of a {noun} on a white background, white", size="256x256").convert("L"))
     assert luma.std() > 8
     assert (luma < 200).mean() > 0.005
 
 
 def test_a_black_product_is_seen_on_black():
-    luma = np.asarray(picture("Photo of a tote bag on a black background, black, front view").convert("L"))
+    luma = np.asarray(image("Photo of a tote bag on a black background, black, front view").convert("L"))
     assert luma.std() > 8
 
 
@@ -234,8 +234,8 @@ def test_what_cannot_be_transparent_is_white(parameters):
 
 
 @pytest.mark.parametrize("size", ["16x16", "64x64", "97x31", "16x1024", "1024x16", "300x200"])
-def test_the_picture_has_the_size_that_was_asked_for(size):
-    assert "{}x{}".format(*picture("Photo of a plant, close-up", size=size).size) == size
+def test_the_image_has_the_size_that_was_asked_for(size):
+    assert "{}x{}".format(*image("Photo of a plant, close-up", size=size).size) == size
 
 
 def test_auto_is_1024_px_square():
@@ -278,13 +278,13 @@ def test_a_parameter_for_real_models_changes_nothing(parameters):
 )
 def test_what_the_model_does_not_know_is_refused(parameters, code):
     error = error_of(**parameters)
-    assert (error.failure, error.code) == (Failure.REFUSED, code)
+    assert (error.failure, error.code) == (FailureKind.REFUSED, code)
 
 
 def test_a_base_url_stops_with_a_remedy():
     with pytest.raises(ProviderError) as caught:
         PreviewProvider(base_url="http://localhost:1", timeout_s=1)
-    assert caught.value.failure is Failure.STOP
+    assert caught.value.failure is FailureKind.STOP
     assert "base_url" in (caught.value.remedy or "")
 
 
@@ -315,12 +315,12 @@ def test_without_a_shadow_the_ground_is_white():
     assert (bare == 255).all(axis=2).mean() > (shadowed == 255).all(axis=2).mean() + 0.02
 
 
-def test_a_blank_picture_has_one_color():
+def test_a_blank_image_has_one_color():
     assert len(np.unique(pixels("[blank] Photo of a mug on a teal background").reshape(-1, 3), axis=0)) == 1
 
 
 def test_low_contrast_is_low_but_there():
-    luma = np.asarray(picture("Photo of a black mug on a white background [low contrast]").convert("L"))
+    luma = np.asarray(image("Photo of a black mug on a white background [low contrast]").convert("L"))
     assert 0 < luma.std() < 8
 
 
@@ -347,7 +347,7 @@ def example():
     return expand(load_campaign(config), read_catalog(REPOSITORY / "config" / "catalog.csv"))
 
 
-def test_the_example_has_250_pictures_of_25_products(example):
+def test_the_example_has_250_images_of_25_products(example):
     assert len(example) == 250
     assert len({request.variables["sku"] for request in example}) == 25
 

@@ -21,12 +21,12 @@ def test_settings_that_make_no_sense_are_a_mistake(wrong):
         FrameSettings(**wrong)
 
 
-def test_a_border_lies_around_the_picture_and_leaves_its_pixels():
-    picture = Image.new("RGB", (60, 40), RED)
-    image = framed(picture, width_percent=10, color="#0000ff")
-    assert image.size == (72, 52)
-    assert image.crop((6, 6, 66, 46)).tobytes() == picture.tobytes()
-    assert sorted(image.getcolors()) == [(72 * 52 - 2400, BLUE), (2400, RED)]
+def test_a_border_lies_around_the_image_and_leaves_its_pixels():
+    image = Image.new("RGB", (60, 40), RED)
+    bordered = framed(image, width_percent=10, color="#0000ff")
+    assert bordered.size == (72, 52)
+    assert bordered.crop((6, 6, 66, 46)).tobytes() == image.tobytes()
+    assert sorted(bordered.getcolors()) == [(72 * 52 - 2400, BLUE), (2400, RED)]
 
 
 def test_a_border_inside_keeps_the_size():
@@ -62,9 +62,9 @@ def test_round_corners_show_the_color_and_a_smooth_edge(mode):
 
 
 def test_transparent_corners_cut_and_what_was_transparent_stays_so():
-    picture = Image.new("RGBA", (80, 80), (*RED, 255))
-    picture.paste(CLEAR, (30, 30, 50, 50))
-    image = framed(picture, width_px=4, color="transparent", radius_percent=50)
-    assert image.size == (88, 88)
-    assert [image.getpixel(at)[3] for at in ((0, 0), (6, 6), (44, 44), (44, 10))] == [0, 0, 0, 255]
-    assert framed(picture, width_px=4, color="#0000ff").getpixel((44, 44)) == CLEAR
+    image = Image.new("RGBA", (80, 80), (*RED, 255))
+    image.paste(CLEAR, (30, 30, 50, 50))
+    cut = framed(image, width_px=4, color="transparent", radius_percent=50)
+    assert cut.size == (88, 88)
+    assert [cut.getpixel(at)[3] for at in ((0, 0), (6, 6), (44, 44), (44, 10))] == [0, 0, 0, 255]
+    assert framed(image, width_px=4, color="#0000ff").getpixel((44, 44)) == CLEAR

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from picture_files import saved
+from image_files import saved
 from PIL import Image, ImageDraw
 
 from imagemake.config.campaign import load_campaign
@@ -12,7 +12,7 @@ from imagemake.config.outputs import Postprocess
 from imagemake.config.validation import Validation
 from imagemake.core.problems import UserError
 from imagemake.plugins.steps.overlay import Overlay, OverlaySettings
-from imagemake.stages.postprocess.job import Finisher, finishing_digests
+from imagemake.stages.postprocess.job import Postprocessor, postprocess_digests
 
 RED, BLUE, CLEAR = (255, 0, 0), (0, 0, 255), (0, 0, 0, 0)
 
@@ -47,7 +47,7 @@ def campaign(**settings):
 
 
 def digest(**settings):
-    return finishing_digests(campaign(**settings).postprocess)
+    return postprocess_digests(campaign(**settings).postprocess)
 
 
 @pytest.mark.parametrize(
@@ -59,38 +59,38 @@ def digest(**settings):
     ],
 )
 def test_a_logo_is_put_where_it_was_asked_for_and_only_where_it_is_opaque(project, gravity, box):
-    picture = Image.new("RGB", (400, 300), BLUE)
-    changed = laid(picture, width_percent=20, margin_percent=5, gravity=gravity)
-    assert where_changed(picture, changed) == pytest.approx(box, abs=6)  # the filter rings
+    image = Image.new("RGB", (400, 300), BLUE)
+    changed = laid(image, width_percent=20, margin_percent=5, gravity=gravity)
+    assert where_changed(image, changed) == pytest.approx(box, abs=6)  # the filter rings
     assert changed.getpixel((box[0] + 20, box[1] + 20)) == RED
-    assert picture.getcolors() == [(400 * 300, BLUE)], "the picture itself stays as it was"
+    assert image.getcolors() == [(400 * 300, BLUE)], "the image itself stays as it was"
 
 
 def test_a_logo_that_is_too_high_is_made_smaller(project):
-    picture = Image.new("RGB", (1000, 60), BLUE)
-    left, top, _, bottom = where_changed(picture, laid(picture, width_percent=100, margin_percent=1))
+    image = Image.new("RGB", (1000, 60), BLUE)
+    left, top, _, bottom = where_changed(image, laid(image, width_percent=100, margin_percent=1))
     assert (top, bottom) == (10, 50)
     assert left >= 10
 
 
 def test_opacity_makes_a_logo_fainter(project):
-    picture = Image.new("RGB", (400, 300), BLUE)
-    assert laid(picture, opacity=0.5, gravity="center", width_percent=50).getpixel((150, 150)) == pytest.approx(
+    image = Image.new("RGB", (400, 300), BLUE)
+    assert laid(image, opacity=0.5, gravity="center", width_percent=50).getpixel((150, 150)) == pytest.approx(
         (128, 0, 127), abs=1
     )
 
 
-def test_tiles_cover_the_whole_picture(project):
-    picture = Image.new("RGB", (400, 300), BLUE)
-    changed = np.asarray(laid(picture, width_percent=10, margin_percent=2, tiled=True))
+def test_tiles_cover_the_whole_image(project):
+    image = Image.new("RGB", (400, 300), BLUE)
+    changed = np.asarray(laid(image, width_percent=10, margin_percent=2, tiled=True))
     red = changed[:, :, 0] > 200
     parts = [part for half in np.array_split(red, 4) for part in np.array_split(half, 4, axis=1)]
     assert all(0.1 < part.mean() < 0.6 for part in parts)
 
 
 def test_over_transparency_the_logo_is_seen_and_the_rest_stays_transparent(project):
-    picture = Image.new("RGBA", (400, 300), CLEAR)
-    changed = laid(picture, gravity="center", width_percent=50)
+    image = Image.new("RGBA", (400, 300), CLEAR)
+    changed = laid(image, gravity="center", width_percent=50)
     assert changed.getpixel((150, 150)) == (*RED, 255)
     assert changed.getpixel((250, 150))[3] == changed.getpixel((5, 5))[3] == 0
 
@@ -109,12 +109,12 @@ def test_a_plan_and_its_jobs_keep_the_logo_that_was_planned(project):
     section = planned.postprocess.model_dump_json()
     (project / "logo.png").write_bytes(saved(Image.new("RGB", (40, 20), BLUE), "PNG"))
     in_the_job = Postprocess.model_validate(json.loads(section), strict=False)
-    assert finishing_digests(in_the_job) == finishing_digests(planned.postprocess)
+    assert postprocess_digests(in_the_job) == postprocess_digests(planned.postprocess)
     with pytest.raises(UserError, match="not the one that the run was planned with"):
-        Finisher(in_the_job, Validation(), None, None)
+        Postprocessor(in_the_job, Validation(), None, None)
     (project / "logo.png").unlink()
     with pytest.raises(UserError, match="Run again"):
-        Finisher(in_the_job, Validation(), None, None)
+        Postprocessor(in_the_job, Validation(), None, None)
 
 
 def _outside(project):
@@ -133,7 +133,7 @@ def _link(project):
         ("../outside.png", _outside, "leaves the project's folder"),
         ("/etc/passwd", None, "does not start at the project's folder"),
         ("link.png", _link, "is a link that leads out"),
-        ("note.png", lambda project: (project / "note.png").write_text("<svg/>"), "is no picture that can be used"),
+        ("note.png", lambda project: (project / "note.png").write_text("<svg/>"), "is no image that can be used"),
         (
             "half.png",
             lambda project: (project / "half.png").write_bytes(bytes((project / "logo.png").read_bytes()[:80])),

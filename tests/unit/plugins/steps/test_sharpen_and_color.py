@@ -83,7 +83,7 @@ def test_a_smart_crop_keeps_what_has_detail(left_px):
     assert dark.sum() == whole.sum(), "all of it"
 
 
-def test_of_a_blank_picture_the_middle_stays():
+def test_of_a_blank_image_the_middle_stays():
     image = Image.linear_gradient("L").resize((300, 100)).convert("RGB")
     cut = step("crop", ratio="1:1", gravity="smart").apply(Image.new("RGB", (300, 100), "white"))
     assert cut.size == (100, 100)
@@ -92,19 +92,19 @@ def test_of_a_blank_picture_the_middle_stays():
 
 
 @given(st.integers(1, 400), st.integers(1, 400), st.sampled_from(["1:1", "16:9", "2:3"]))
-def test_a_smart_crop_is_as_large_as_any_and_within_the_picture(width_px, height_px, ratio):
+def test_a_smart_crop_is_as_large_as_any_and_within_the_image(width_px, height_px, ratio):
     image = Image.effect_noise((width_px, height_px), 60).convert("RGB")
     assert step("crop", ratio=ratio, gravity="smart").apply(image).size == step("crop", ratio=ratio).apply(image).size
 
 
 @pytest.mark.parametrize("size_px", [(4000, 1000), (1000, 4000), (1500, 1500)])
-def test_megapixels_give_the_area_in_the_pictures_own_shape(size_px):
+def test_megapixels_give_the_area_in_the_images_own_shape(size_px):
     resized = step("resize", megapixels=0.5).apply(Image.new("RGB", size_px))
     assert resized.width * resized.height == pytest.approx(500_000, rel=0.002)
     assert resized.width / resized.height == pytest.approx(size_px[0] / size_px[1], rel=0.004)
 
 
-def test_a_picture_that_is_smaller_stays_unless_it_may_grow():
+def test_an_image_that_is_smaller_stays_unless_it_may_grow():
     small = Image.new("RGB", (100, 50))
     assert step("resize", megapixels=1).apply(small).size == (100, 50)
     assert step("resize", megapixels=0.02, enlarge=True).apply(small).size == (200, 100)

@@ -13,12 +13,12 @@ import pytest
 from hostile_files import UNREADABLE, hostile_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from picture_files import GRAY, png, profile, saved
+from image_files import GRAY, png, profile, saved
 from PIL import Image, ImageDraw, PngImagePlugin
 
 from imagemake.plugins.steps import BUILT_IN, step_class
 from imagemake.plugins.steps.crop import around
-from imagemake.stages.postprocess.encode import Unfinishable, encode, finish
+from imagemake.stages.postprocess.encode import PostprocessError, encode, postprocess
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
 
@@ -103,7 +103,7 @@ def test_every_setting_has_a_description_and_an_unknown_one_is_an_error(name):
     high=st.integers(1, 20),
     gravity=st.sampled_from(["center", "top", "bottom_right"]),
 )
-def test_a_crop_to_a_ratio_is_as_large_as_the_picture_allows(size, wide, high, gravity):
+def test_a_crop_to_a_ratio_is_as_large_as_the_image_allows(size, wide, high, gravity):
     width_px, height_px = apply("crop", Image.new("RGB", size), ratio=f"{wide}:{high}", gravity=gravity).size
     assert width_px <= size[0]
     assert height_px <= size[1]
@@ -124,8 +124,8 @@ def test_a_box_is_cut_to_the_pixel():
     assert np.array_equal(np.asarray(cut), np.asarray(image)[3:33, 7:27])
 
 
-def test_a_box_that_leaves_the_picture_is_refused_with_both_sizes():
-    with pytest.raises(ValueError, match=r"box of 50 x 30 px at \(11, 0\) leaves the picture of 60 x 40 px"):
+def test_a_box_that_leaves_the_image_is_refused_with_both_sizes():
+    with pytest.raises(ValueError, match=r"box of 50 x 30 px at \(11, 0\) leaves the image of 60 x 40 px"):
         apply("crop", noise(), box={"left_px": 11, "top_px": 0, "width_px": 50, "height_px": 30})
 
 
@@ -160,7 +160,7 @@ def test_contain_keeps_the_ratio_and_needs_one_side_only():
     assert apply("resize", Image.new("RGB", (1536, 1024)), height_px=512).size == (768, 512)
 
 
-def test_a_small_picture_is_left_as_it_is():
+def test_a_small_image_is_left_as_it_is():
     image = noise()
     assert apply("resize", image, width_px=600, height_px=600) is image
 
@@ -170,7 +170,7 @@ def test_cover_cuts_off_evenly():
     assert covered.getcolors() == [(200, WHITE)]
 
 
-def test_resizing_is_lanczos_over_the_whole_picture():
+def test_resizing_is_lanczos_over_the_whole_image():
     exact = apply("resize", noise(), width_px=20, height_px=20, fit="exact")
     assert exact.tobytes() == noise().resize((20, 20), Image.Resampling.LANCZOS).tobytes()
 
@@ -186,7 +186,7 @@ def test_transparent_pixels_do_not_bleed_into_the_others():
 # Pad
 
 
-def test_pad_to_a_ratio_puts_the_picture_in_the_middle():
+def test_pad_to_a_ratio_puts_the_image_in_the_middle():
     padded = apply("pad", columns(RED), ratio="1:1", color="#0000ff")
     assert padded.size == (20, 20)
     assert padded.crop((5, 0, 15, 20)).getcolors() == [(200, RED)]
@@ -207,7 +207,7 @@ def test_pad_to_a_size_follows_gravity():
     assert padded.crop((20, 10, 30, 30)).getcolors() == [(200, RED)]
 
 
-def test_transparent_padding_keeps_the_pictures_own_transparency():
+def test_transparent_padding_keeps_the_images_own_transparency():
     image = Image.new("RGBA", (10, 20), (255, 0, 0, 100))
     padded = apply("pad", image, ratio="1:1", color="transparent")
     assert sorted(padded.getcolors()) == [(200, (0, 0, 0, 0)), (200, (255, 0, 0, 100))]
@@ -218,7 +218,7 @@ def test_colored_padding_lies_under_transparent_parts_too():
     assert padded.getcolors() == [(400, BLUE)]
 
 
-def test_a_picture_larger_than_the_padding_is_refused():
+def test_an_image_larger_than_the_padding_is_refused():
     with pytest.raises(ValueError, match="60 x 40 px is larger than 50 x 50 px"):
         apply("pad", noise(), width_px=50, height_px=50)
 
@@ -253,10 +253,10 @@ def test_levels_change_by_the_documented_formulas(changed, expected):
 
 
 def test_saturation_moves_colors_from_gray_and_leaves_gray_alone():
-    picture = Image.new("RGB", (1, 1), (200, 100, 50))
-    luma = picture.convert("L").getpixel((0, 0))
-    assert apply("color", picture, saturation=0).getpixel((0, 0)) == (luma,) * 3
-    red, _, blue = apply("color", picture, saturation=1.5).getpixel((0, 0))
+    image = Image.new("RGB", (1, 1), (200, 100, 50))
+    luma = image.convert("L").getpixel((0, 0))
+    assert apply("color", image, saturation=0).getpixel((0, 0)) == (luma,) * 3
+    red, _, blue = apply("color", image, saturation=1.5).getpixel((0, 0))
     assert red > 200
     assert blue < 50
     assert apply("color", levels(90), saturation=2).getpixel((0, 0)) == (90, 90, 90)
@@ -273,7 +273,7 @@ def test_auto_levels_ignore_the_clipped_share_of_outliers():
     assert set(corrected.tolist()) == {0, 255}
 
 
-def test_auto_levels_do_not_turn_a_blank_picture_into_noise():
+def test_auto_levels_do_not_turn_a_blank_image_into_noise():
     image = levels(100, 101, 102, 110)
     assert apply("color", image, auto_levels_clip_percent=1).tobytes() == image.tobytes()
 
@@ -297,18 +297,18 @@ def test_auto_levels_look_at_visible_pixels_and_keep_transparency():
     ],
 )
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_a_step_leaves_the_picture_that_it_was_given_alone(name, how, mode):
+def test_a_step_leaves_the_image_that_it_was_given_alone(name, how, mode):
     image = noise().convert(mode)
     before = image.tobytes()
     apply(name, image, **how)
     assert image.tobytes() == before
 
 
-# Encode and finish
+# Encode and postprocess
 
 
 @pytest.mark.parametrize("file_format", ["png", "jpeg", "webp", "avif"])
-def test_a_file_of_each_format_holds_the_picture_and_no_metadata(file_format):
+def test_a_file_of_each_format_holds_the_image_and_no_metadata(file_format):
     image = Image.linear_gradient("L").convert("RGB")
     image.info = {"comment": b"x", "icc_profile": profile("RGB", 1.0), "dpi": (300, 300), "exif": b"Exif\0\0x"}
     read = decoded(encode(image, Output(file_format)))
@@ -323,17 +323,17 @@ def test_the_metadata_of_a_providers_file_does_not_reach_the_finished_one():
     text.add_text("prompt", "a secret product")
     data = saved(noise(), "PNG", pnginfo=text, icc_profile=profile("RGB", 2.2))
     for file_format in ("png", "jpeg", "webp", "avif"):
-        finished = finish(data, [], Output(file_format))
+        finished = postprocess(data, [], Output(file_format))
         assert b"secret" not in finished
         assert b"acsp" not in finished  # every color profile has these bytes
 
 
 def test_transparency_is_laid_on_the_background_for_jpeg_and_kept_elsewhere():
     data = saved(Image.new("RGBA", (16, 16), (255, 0, 0, 0)), "PNG")
-    flat = decoded(finish(data, [], Output("jpeg", background="#0000ff")))
+    flat = decoded(postprocess(data, [], Output("jpeg", background="#0000ff")))
     assert np.abs(np.asarray(flat, dtype=int) - BLUE).max() <= 3
     for file_format in ("png", "webp", "avif"):
-        assert decoded(finish(data, [], Output(file_format))).convert("RGBA").getextrema()[3] == (0, 0)
+        assert decoded(postprocess(data, [], Output(file_format))).convert("RGBA").getextrema()[3] == (0, 0)
 
 
 def test_png_is_lossless_and_as_small_as_level_six():
@@ -360,7 +360,7 @@ PROGRAM = """
 import hashlib, json, sys
 from dataclasses import dataclass
 from imagemake.plugins.steps import step_class
-from imagemake.stages.postprocess.encode import finish
+from imagemake.stages.postprocess.encode import postprocess
 from imagemake.images.thumbnail import thumbnail_of
 
 @dataclass(frozen=True)
@@ -372,14 +372,14 @@ class Output:
 
 data = open(sys.argv[1], "rb").read()
 steps = [step_class(name)(step_class(name).Settings(**how)) for name, how in json.loads(sys.argv[2])]
-finished = [finish(data, steps, Output(name)) for name in ("png", "jpeg", "webp", "avif")]
+finished = [postprocess(data, steps, Output(name)) for name in ("png", "jpeg", "webp", "avif")]
 print(json.dumps([hashlib.sha256(each).hexdigest() for each in [*finished, thumbnail_of(data)]]))
 """
 
 
 def test_equal_inputs_give_equal_bytes_in_another_process(tmp_path):
-    picture = tmp_path / "picture.png"
-    picture.write_bytes(saved(noise(300, 200).convert("RGBA"), "PNG"))
+    image = tmp_path / "image.png"
+    image.write_bytes(saved(noise(300, 200).convert("RGBA"), "PNG"))
     steps = [
         ("crop", {"ratio": "4:5"}),
         ("color", {"auto_levels_clip_percent": 0.5, "gamma": 1.1, "saturation": 1.2}),
@@ -387,7 +387,7 @@ def test_equal_inputs_give_equal_bytes_in_another_process(tmp_path):
         ("upscale", {"factor": 2}),
         ("pad", {"ratio": "1:1", "color": "transparent"}),
     ]
-    command = [sys.executable, "-c", PROGRAM, str(picture), json.dumps(steps)]
+    command = [sys.executable, "-c", PROGRAM, str(image), json.dumps(steps)]
     runs = [
         subprocess.run(
             command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONHASHSEED": seed}
@@ -396,33 +396,33 @@ def test_equal_inputs_give_equal_bytes_in_another_process(tmp_path):
     ]
     assert runs[0] == runs[1]
     loaded = [step(name, **how) for name, how in steps]
-    here = [finish(picture.read_bytes(), loaded, Output(name)) for name in ("png", "jpeg", "webp", "avif")]
+    here = [postprocess(image.read_bytes(), loaded, Output(name)) for name in ("png", "jpeg", "webp", "avif")]
     assert json.loads(runs[0])[:4] == [hashlib.sha256(data).hexdigest() for data in here]
 
 
 def test_steps_are_applied_in_their_order():
     data = saved(columns(RED, WHITE, BLUE), "PNG")
     crop, pad = step("crop", ratio="1:2", gravity="left"), step("pad", ratio="1:1", color="#0000ff")
-    assert decoded(finish(data, [crop, pad], Output())).size == (20, 20)
-    assert decoded(finish(data, [pad, crop], Output())).size == (15, 30)
+    assert decoded(postprocess(data, [crop, pad], Output())).size == (20, 20)
+    assert decoded(postprocess(data, [pad, crop], Output())).size == (15, 30)
 
 
-def test_why_a_picture_cannot_be_finished_names_the_step():
-    with pytest.raises(Unfinishable) as caught:
-        finish(saved(noise(), "PNG"), [step("resize", width_px=100, height_px=100, fit="cover")], Output())
-    assert caught.value.reason.startswith("resize: the picture of 60 x 40 px is smaller than 100 x 100 px")
+def test_why_an_image_cannot_be_finished_names_the_step():
+    with pytest.raises(PostprocessError) as caught:
+        postprocess(saved(noise(), "PNG"), [step("resize", width_px=100, height_px=100, fit="cover")], Output())
+    assert caught.value.reason.startswith("resize: the image of 60 x 40 px is smaller than 100 x 100 px")
 
 
-def test_a_picture_that_is_too_long_for_the_format_has_a_reason():
+def test_an_image_that_is_too_long_for_the_format_has_a_reason():
     strip = png(1, 20_000, 8, GRAY, [b"\x80"] * 20_000)
-    with pytest.raises(Unfinishable, match="1 x 20000 px cannot be written as webp"):
-        finish(strip, [], Output("webp"))
-    assert decoded(finish(strip, [], Output("jpeg"))).size == (1, 20_000)
+    with pytest.raises(PostprocessError, match="1 x 20000 px cannot be written as webp"):
+        postprocess(strip, [], Output("webp"))
+    assert decoded(postprocess(strip, [], Output("jpeg"))).size == (1, 20_000)
 
 
 @pytest.mark.parametrize("name", hostile_files())
 @pytest.mark.parametrize("file_format", ["png", "jpeg", "webp", "avif"])
-def test_hostile_bytes_end_in_a_picture_or_in_a_reason(name, file_format):
+def test_hostile_bytes_end_in_an_image_or_in_a_reason(name, file_format):
     steps = [
         step("crop", ratio="3:2"),
         step("color", auto_levels_clip_percent=1, saturation=1.1),
@@ -430,8 +430,8 @@ def test_hostile_bytes_end_in_a_picture_or_in_a_reason(name, file_format):
         step("pad", width_px=64, height_px=64, color="transparent"),
     ]
     try:
-        assert decoded(finish(hostile_files()[name], steps, Output(file_format))).size == (64, 64)
-    except Unfinishable as error:
+        assert decoded(postprocess(hostile_files()[name], steps, Output(file_format))).size == (64, 64)
+    except PostprocessError as error:
         assert error.reason
         assert name in UNREADABLE
 
@@ -505,7 +505,7 @@ def test_a_cut_around_the_subject_keeps_a_ratio():
     margin=st.floats(0, 100),
     ratio=st.sampled_from([None, "1:1", "16:9", "4:5", "9999:1"]),
 )
-def test_a_cut_around_a_box_lies_within_the_picture(size_px, ends, margin, ratio):
+def test_a_cut_around_a_box_lies_within_the_image(size_px, ends, margin, ratio):
     width_px, height_px = size_px
     (left, right), (top, bottom) = sorted(ends[:2]), sorted(ends[2:])
     found = around((left * width_px, top * height_px, right * width_px, bottom * height_px), size_px, margin, ratio)

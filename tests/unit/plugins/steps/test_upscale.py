@@ -15,7 +15,7 @@ from imagemake.images.networks.super_resolution import SuperResolution
 from imagemake.plugins.steps import step_class
 from imagemake.plugins.steps.upscale import Upscale, UpscaleSettings
 from imagemake.stages.postprocess.check import check_steps
-from imagemake.stages.postprocess.job import Finisher
+from imagemake.stages.postprocess.job import Postprocessor
 
 LANCZOS = Image.Resampling.LANCZOS
 
@@ -51,17 +51,17 @@ def test_a_photograph_that_was_made_smaller_is_restored_better_than_by_a_filter(
 
 @pytest.mark.parametrize("factor", [2, 4])
 def test_tiles_leave_no_seams(factor):
-    picture = astronaut().crop((60, 20, 190, 140))
-    picture.paste(chessboard(24), (50, 40))  # where the network is not believed, there are no seams either
-    assert apart(network(factor).of(picture, tile_px=37), network(factor).of(picture, tile_px=500)).max() <= 1
+    image = astronaut().crop((60, 20, 190, 140))
+    image.paste(chessboard(24), (50, 40))  # where the network is not believed, there are no seams either
+    assert apart(network(factor).of(image, tile_px=37), network(factor).of(image, tile_px=500)).max() <= 1
 
 
 @pytest.mark.parametrize("factor", [2, 4])
 def test_a_pattern_that_the_network_cannot_read_is_left_to_the_filter(factor):
-    picture = astronaut()
-    picture.paste(chessboard(), (100, 100))
-    larger = network(factor).of(picture)
-    by_filter = picture.resize(larger.size, LANCZOS)
+    image = astronaut()
+    image.paste(chessboard(), (100, 100))
+    larger = network(factor).of(image)
+    by_filter = image.resize(larger.size, LANCZOS)
     board = tuple(at * factor for at in (102, 102, 146, 146))
     assert apart(larger.crop(board), by_filter.crop(board)).max() <= 1
     elsewhere = tuple(at * factor for at in (0, 160, 100, 256))
@@ -69,22 +69,22 @@ def test_a_pattern_that_the_network_cannot_read_is_left_to_the_filter(factor):
 
 
 def test_transparency_is_enlarged_by_the_filter_and_hidden_colors_stay_hidden():
-    picture = Image.new("RGBA", (60, 60), (0, 255, 0, 0))
-    picture.paste((200, 30, 30, 255), (0, 0, 30, 60))
-    larger = Upscale(UpscaleSettings(factor=2)).apply(picture)
-    assert larger.getchannel("A").tobytes() == picture.getchannel("A").resize((120, 120), LANCZOS).tobytes()
+    image = Image.new("RGBA", (60, 60), (0, 255, 0, 0))
+    image.paste((200, 30, 30, 255), (0, 0, 30, 60))
+    larger = Upscale(UpscaleSettings(factor=2)).apply(image)
+    assert larger.getchannel("A").tobytes() == image.getchannel("A").resize((120, 120), LANCZOS).tobytes()
     pixels = np.asarray(larger, dtype=int)
     visible = pixels[pixels[:, :, 3] > 8]
     assert np.abs(visible[:, :3] - (200, 30, 30)).max() <= 12
 
 
 @pytest.mark.parametrize("size_px", [(1, 1), (1, 700), (3, 2)])
-def test_small_and_narrow_pictures_are_enlarged_too(size_px):
+def test_small_and_narrow_images_are_enlarged_too(size_px):
     assert network().of(Image.new("RGB", size_px, "teal")).size == (2 * size_px[0], 2 * size_px[1])
 
 
 @pytest.mark.parametrize("size_px", [(3900, 2500), (1, 16_400)])
-def test_a_picture_that_would_become_enormous_is_refused_before_the_work(size_px):
+def test_an_image_that_would_become_enormous_is_refused_before_the_work(size_px):
     with pytest.raises(ValueError, match=f"{4 * size_px[0]} x {4 * size_px[1]} px are more than 150,000,000 pixels"):
         Upscale(UpscaleSettings(factor=4)).apply(Image.new("RGB", size_px))
 
@@ -107,4 +107,4 @@ def test_a_step_whose_package_is_missing_is_told_before_the_run_and_where_a_job_
     assert problem.what == "step 'upscale' needs packages that are not installed: no-such-package."
     assert problem.remedy.startswith("Install them: pip install 'imagemake[upscale]'")
     with pytest.raises(UserError, match="no-such-package"):
-        Finisher(wanted, Validation(), None, None)
+        Postprocessor(wanted, Validation(), None, None)

@@ -61,7 +61,7 @@ def test_the_certificates_of_the_standard_are_valid_and_others_are_called_misuse
     signed = signed_by_provider(PLAIN["png"], "image/png", theirs.chain, theirs.key, purpose="1.2.3.4.5")
     told = credentials_of(signed, theirs.root)
     assert told.state == "misused"
-    assert "must not sign pictures" in "\n".join(inspecting_lines.credentials_lines(told))
+    assert "must not sign images" in "\n".join(inspecting_lines.credentials_lines(told))
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
@@ -108,7 +108,7 @@ def test_a_file_that_is_cut_off_still_has_them_and_they_do_not_hold():
 
 
 @given(data=st.binary(max_size=200), start=st.sampled_from([b"", *(data[:40] for data in SIGNED.values())]))
-def test_bytes_that_are_no_picture_have_no_credentials(data, start):
+def test_bytes_that_are_no_image_have_no_credentials(data, start):
     credentials_of(start + data)
     with suppress(ValueError):
         without_manifest(start + data)

@@ -1,4 +1,4 @@
-"""Signed pictures, read by the C2PA library's own reader: what they claim, when they are signed again, what breaks."""
+"""Signed images, read by the C2PA library's own reader: what they claim, when they are signed again, what breaks."""
 
 import hashlib
 import io
@@ -28,7 +28,7 @@ from imagemake.release.credentials.certificate import read_certificate
 from imagemake.release.credentials.kept_signatures import applied, difference
 from imagemake.release.credentials.library import CredentialsError, write_credentials
 from imagemake.release.credentials.signing import Seal, Signing
-from imagemake.release.output_file import Wanted
+from imagemake.release.output_file import ReleaseFile
 from imagemake.release.place import Placing, ReleasedBefore, is_as_released
 from imagemake.stages.postprocess.encode import encode
 from imagemake.store.store import Store
@@ -54,7 +54,7 @@ def a_png(image=IMAGE):
 
 
 class Desk:
-    """Releases one picture, whose raw and finished files are in a store."""
+    """Releases one image, whose raw and finished files are in a store."""
 
     def __init__(self, folder, raw=None, output="jpeg", provider="openai", references=(), **metadata):
         self.folder, self.store, self.metadata = folder, Store(folder / "store"), metadata
@@ -69,7 +69,7 @@ class Desk:
 
     @property
     def wanted(self):
-        return Wanted(self.state)
+        return ReleaseFile(self.state)
 
     @property
     def mime(self):
@@ -109,7 +109,7 @@ def desk(tmp_path):
 
 @pytest.mark.parametrize("output", FORMATS)
 @pytest.mark.parametrize("xmp", [True, False])
-def test_a_signed_picture_is_valid_and_is_the_unsigned_one_without_its_credentials(tmp_path, output, xmp):
+def test_a_signed_image_is_valid_and_is_the_unsigned_one_without_its_credentials(tmp_path, output, xmp):
     desk = Desk(tmp_path, output=output, xmp=xmp)
     released = desk.release()
     data = desk.target.read_bytes()
@@ -125,7 +125,7 @@ def test_a_signed_picture_is_valid_and_is_the_unsigned_one_without_its_credentia
 
 @pytest.mark.parametrize("output", FORMATS)
 @pytest.mark.parametrize("place", [0.3, 0.6, 0.9])
-def test_one_byte_of_the_picture_that_is_another_makes_it_invalid(tmp_path, output, place):
+def test_one_byte_of_the_image_that_is_another_makes_it_invalid(tmp_path, output, place):
     desk = Desk(tmp_path, output=output)
     desk.release()
     data = bytearray(desk.target.read_bytes())
@@ -204,7 +204,7 @@ def test_what_the_provider_signed_is_kept_as_the_parent(tmp_path, mime):
     assert "inputTo" not in str(report)
 
 
-def test_a_provider_picture_that_was_tampered_with_is_kept_with_that_finding(tmp_path):
+def test_a_provider_image_that_was_tampered_with_is_kept_with_that_finding(tmp_path):
     raw = bytearray(signed_by_provider(a_png(), "image/png", PROVIDER.chain, PROVIDER.key))
     raw[-30] ^= 1
     desk = Desk(tmp_path, bytes(raw))
@@ -215,7 +215,7 @@ def test_a_provider_picture_that_was_tampered_with_is_kept_with_that_finding(tmp
     assert "assertion.dataHash.mismatch" in [one["code"] for one in failed]
 
 
-def test_credentials_that_nobody_can_read_lose_no_picture_and_are_told(tmp_path, capsys):
+def test_credentials_that_nobody_can_read_lose_no_image_and_are_told(tmp_path, capsys):
     raw = bytearray(signed_by_provider(a_png(), "image/png", PROVIDER.chain, PROVIDER.key))
     raw[raw.find(b"caBX") + 8] ^= 0xFF
     desk = Desk(tmp_path, bytes(raw))
@@ -225,7 +225,7 @@ def test_credentials_that_nobody_can_read_lose_no_picture_and_are_told(tmp_path,
 
 
 @pytest.mark.parametrize("forget", [False, True])
-def test_a_picture_that_is_signed_as_wanted_stays_as_it_is(desk, forget):
+def test_an_image_that_is_signed_as_wanted_stays_as_it_is(desk, forget):
     first, before = desk.release(), desk.look
     if forget:
         (desk.folder / "memory.json").unlink()
@@ -265,10 +265,10 @@ def test_a_release_that_was_deleted_gets_the_same_bytes_again(tmp_path, output):
 @pytest.mark.parametrize("kept", [b"", b"x" * 40, b"\xff" * 60])
 def test_a_kept_signature_that_is_worth_nothing_is_made_again(desk, kept):
     desk.release()
-    (held,) = desk.store.signatures.all()
-    path = desk.store.signatures.path(held)
+    (stored,) = desk.store.signatures.all()
+    path = desk.store.signatures.path(stored)
     path.unlink()
-    desk.store.signatures.put(held.key, kept, durable=False, extension="c2pa")
+    desk.store.signatures.put(stored.key, kept, durable=False, extension="c2pa")
     desk.target.unlink()
     assert desk.release().unsigned is None
     assert desk.read()[0] == "Trusted"
@@ -284,7 +284,7 @@ def test_what_signing_changed_gives_back_the_signed_file(data, signed):
 
 @pytest.mark.parametrize("forget", [False, True])
 @pytest.mark.parametrize("change", [a_note, another_certificate, embedded_prompt, other_pixels])
-def test_a_picture_is_signed_again_where_what_it_says_or_who_says_it_changed(desk, change, forget):
+def test_an_image_is_signed_again_where_what_it_says_or_who_says_it_changed(desk, change, forget):
     desk.release()
     before = desk.target.read_bytes()
     change(desk)
@@ -329,7 +329,7 @@ def test_without_a_certificate_nothing_is_claimed_any_more(desk):
     assert is_as_released(desk.target, desk.wanted, desk.campaign.metadata)
 
 
-def test_a_picture_that_cannot_be_signed_is_released_without_and_tried_again(desk):
+def test_an_image_that_cannot_be_signed_is_released_without_and_tried_again(desk):
     desk.url = "http://127.0.0.1:9/nobody-is-here"
     released = desk.release()
     assert "127.0.0.1" in released.unsigned
@@ -340,7 +340,7 @@ def test_a_picture_that_cannot_be_signed_is_released_without_and_tried_again(des
     assert desk.read()[0] == "Trusted"
 
 
-def test_a_damaged_raw_picture_is_left_where_it_is_and_its_release_not_signed(desk):
+def test_a_damaged_raw_image_is_left_where_it_is_and_its_release_not_signed(desk):
     path = desk.store.raw.path(desk.state.raw)
     path.chmod(0o644)
     path.write_bytes(b"damaged")
@@ -348,7 +348,7 @@ def test_a_damaged_raw_picture_is_left_where_it_is_and_its_release_not_signed(de
     assert path.exists()
 
 
-def test_a_hundred_pictures_are_signed_at_once_and_each_is_valid(tmp_path):
+def test_a_hundred_images_are_signed_at_once_and_each_is_valid(tmp_path):
     desk = Desk(tmp_path, signed_by_provider(a_png(), "image/png", PROVIDER.chain, PROVIDER.key))
     signing = Signing(desk.seal, desk.chain.key.encode(), desk.store)
     placing = Placing(desk.store.finished, desk.campaign.metadata, ReleasedBefore(None), signing)
@@ -356,7 +356,7 @@ def test_a_hundred_pictures_are_signed_at_once_and_each_is_valid(tmp_path):
     for number in range(100):
         recipe = replace(desk.state.recipe, seed=number)
         state = replace(desk.state, request=Request(f"mug-{number}", recipe, 2, {}, 1), recipe=recipe)
-        states[tmp_path / f"mug-{number}.jpg"] = Wanted(state)
+        states[tmp_path / f"mug-{number}.jpg"] = ReleaseFile(state)
     placed = [*placing.place_all(states, lambda _: AT)]
     assert [result.unsigned for _, _, result in placed] == [None] * 100
     with ThreadPoolExecutor() as pool:
@@ -376,7 +376,7 @@ def test_an_avif_can_be_signed_too(desk):
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a", b"\xff\xd8\xff broken", b"\x89PNG\r\n\x1a\n"])
-def test_what_is_no_picture_cannot_be_signed(desk, data):
+def test_what_is_no_image_cannot_be_signed(desk, data):
     claim = desk.seal.claim(desk.wanted, b"").definition("x", with_parent=False)
     with pytest.raises(CredentialsError):
         write_credentials(data, claim, desk.seal.certificate, STUDIO.key.encode())

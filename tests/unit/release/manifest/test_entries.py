@@ -38,11 +38,11 @@ def test_every_call_for_a_key_counts_and_those_without_an_answer_apart(ended, co
     assert (calls.unknown_calls, calls.unknown_worst_usd) == (unknown, worst_usd)
 
 
-def test_the_call_that_made_the_picture_is_told_whatever_failed_after_it():
+def test_the_call_that_made_the_image_is_told_whatever_failed_after_it():
     assert calls_of(("made", 0.04, 0.1), ("failed", None, 0.1)).told.outcome == "made"
 
 
-def test_a_picture_that_waits_in_a_batch_has_not_failed(tmp_path):
+def test_an_image_that_waits_in_a_batch_has_not_failed(tmp_path):
     entries = Entries(None, Store(tmp_path), ())
     entries._calls["k"] = Calls(Call({"key": "k", "submission": "s"}, None))
     state = SimpleNamespace(key="k", stage=Stage.GENERATE, reasons=(), why=IN_A_BATCH)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from entries import an_attempt, an_entry, without_picture
+from entries import an_attempt, an_entry, without_image
 from jsonschema import Draft202012Validator
 
 from imagemake.core.fingerprint import fingerprint
@@ -30,7 +30,7 @@ def written(tmp_path):
 
 
 def test_each_request_has_a_row_and_rows_are_sorted_by_name(written):
-    csv_path, parquet_path = written(an_entry("b"), without_picture("c", "refused"), an_entry("a"))
+    csv_path, parquet_path = written(an_entry("b"), without_image("c", "refused"), an_entry("a"))
     assert [row["name"] for row in read_manifest(csv_path)] == ["a", "b", "c"]
     assert list(pd.read_parquet(parquet_path)["name"]) == ["a", "b", "c"]
 
@@ -71,7 +71,7 @@ def test_the_csv_shows_umlauts_in_a_spreadsheet(written):
 
 
 def test_pandas_reads_types_from_the_parquet_also_where_cells_are_empty(written):
-    _, path = written(an_entry("a"), without_picture("b", "refused", reasons=("moderation: blocked", "again")))
+    _, path = written(an_entry("a"), without_image("b", "refused", reasons=("moderation: blocked", "again")))
     frame = pd.read_parquet(path)
     assert str(frame["width_px"].dtype) == "Int64"
     assert frame["width_px"][0] == 1024
@@ -118,10 +118,10 @@ def test_what_was_spent_counts_all_attempts_and_is_unknown_where_one_is(costs, m
 
 
 def test_nothing_was_spent_on_what_was_never_asked_for():
-    assert without_picture("a", "pending", tries=0).spent_usd == 0
+    assert without_image("a", "pending", tries=0).spent_usd == 0
 
 
-def test_reference_pictures_are_told_with_path_and_content(written):
+def test_reference_images_are_told_with_path_and_content(written):
     sent = an_entry(
         references=("=refs/a.png", "refs/b.png"),
         reference_digests=("a" * 64, "b" * 64),
@@ -150,7 +150,7 @@ def rows_of(parquet_path):
 def test_every_row_fits_the_schema_that_is_written_beside_it_and_the_general_one(tmp_path):
     entries = [
         an_entry("a", outputs={"web": PNG}, history=(an_attempt(0),), measures={"m": 1, "t": "x", "b": True}),
-        without_picture("b", "refused", variables={}, parameters={}, reasons=("refused: no",)),
+        without_image("b", "refused", variables={}, parameters={}, reasons=("refused: no",)),
     ]
     paths = [tmp_path / name for name in ("m.csv", "m.parquet", "m.json")]
     write_manifest(entries, *paths[:2], outputs=["web", "cut"], schema_path=paths[2])
@@ -166,7 +166,7 @@ def test_every_row_fits_the_schema_that_is_written_beside_it_and_the_general_one
     assert own["version"] == MANIFEST_VERSION
 
 
-def test_every_output_has_typed_columns_whether_or_not_a_picture_has_it(tmp_path):
+def test_every_output_has_typed_columns_whether_or_not_an_image_has_it(tmp_path):
     paths = (tmp_path / "m.csv", tmp_path / "m.parquet")
     write_manifest([an_entry("a", outputs={"web": PNG}), an_entry("b")], *paths, outputs=["web", "cut"])
     schema = pq.read_schema(paths[1])

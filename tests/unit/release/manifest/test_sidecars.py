@@ -1,9 +1,9 @@
-"""The JSON beside a picture: the manifest's entry, without what belongs to the run, and without the prompt."""
+"""The JSON beside an image: the manifest's entry, without what belongs to the run, and without the prompt."""
 
 import json
 
 import pytest
-from entries import an_attempt, an_entry, without_picture
+from entries import an_attempt, an_entry, without_image
 from jsonschema import Draft202012Validator
 
 from imagemake.config.campaign import load_campaign
@@ -31,7 +31,7 @@ def test_every_file_has_one_that_fits_the_schema(write, tmp_path):
     told = write(
         accepted("a", outputs={"web": WEB}, history=(an_attempt(0),), parameters={"n": 1, "sharp": True}),
         accepted("b", negative_prompt="text", variables={}),
-        without_picture("c", "rejected"),
+        without_image("c", "rejected"),
     )
     assert list(told) == ["a-web.webp.json", "a.jpg.json", "b.jpg.json"]
     schema = json.loads((tmp_path / "sidecar.schema.json").read_bytes())

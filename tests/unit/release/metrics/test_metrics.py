@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from entries import an_attempt, an_entry, without_picture
+from entries import an_attempt, an_entry, without_image
 
 from imagemake.release.metrics.metrics import metrics_of, write_metrics
 from imagemake.release.metrics.reasons import reason_code
@@ -14,9 +14,9 @@ def test_rates_leave_out_what_is_not_decided():
         an_entry("a"),
         an_entry("b", attempt=1, attempts=2, history=(an_attempt(0),)),
         an_entry("c", verdict="rejected", reasons=("tone.contrast: 3",)),
-        without_picture("d", "refused"),
+        without_image("d", "refused"),
         an_entry("e", verdict="review"),
-        without_picture("f", "pending", tries=0, attempts=0),
+        without_image("f", "pending", tries=0, attempts=0),
     ]
     metrics = metrics_of(entries)
     assert metrics["requests"] == 6
@@ -70,15 +70,15 @@ def test_earlier_attempts_count_in_calls_costs_and_durations():
     assert metrics["mean_seconds_per_image"] == 15.0
 
 
-def test_a_call_without_picture_is_paid_for_but_is_no_image():
-    metrics = metrics_of([an_entry("a"), without_picture("b", "refused", cost_usd=0.01, seconds=99.0)])
+def test_a_call_without_image_is_paid_for_but_is_no_image():
+    metrics = metrics_of([an_entry("a"), without_image("b", "refused", cost_usd=0.01, seconds=99.0)])
     assert metrics["cost_usd_total"] == 0.05
     assert metrics["mean_cost_usd_per_image"] == 0.04
     assert metrics["mean_seconds_per_image"] == 10.0
 
 
-def test_the_cached_share_is_that_of_requests_with_a_picture():
-    entries = [an_entry("a", cached=True), an_entry("b"), without_picture("c", "refused")]
+def test_the_cached_share_is_that_of_requests_with_an_image():
+    entries = [an_entry("a", cached=True), an_entry("b"), without_image("c", "refused")]
     assert metrics_of(entries)["cached_share"] == 0.5
 
 
@@ -87,7 +87,7 @@ def test_failures_are_counted_once_a_request_and_reason():
     entries = [
         an_entry("a", verdict="rejected", reasons=twice, history=(an_attempt(0),), attempts=2),
         an_entry("b", reasons=("review: accepted by hand",), history=(an_attempt(0),), attempts=2),
-        without_picture("c", "pending", reasons=("only: left out",), tries=0),
+        without_image("c", "pending", reasons=("only: left out",), tries=0),
     ]
     metrics = metrics_of(entries)
     assert metrics["failures_by_reason"] == {"sharpness": 1, "tone.contrast": 1}

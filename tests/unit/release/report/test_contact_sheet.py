@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from entries import an_attempt, an_entry, without_picture
+from entries import an_attempt, an_entry, without_image
 from folders import REPOSITORY
 
 import imagemake.release.report
@@ -201,13 +201,13 @@ def test_the_page_says_how_many_thumbnails_are_left_out(page_of):
     assert "Thumbnails" not in page_of(entries, "t", thumbnails, 1200).words
 
 
-def test_a_thumbnail_that_is_no_picture_is_refused(page_of):
+def test_a_thumbnail_that_is_no_image_is_refused(page_of):
     with pytest.raises(ValueError, match="neither JPEG nor WebP"):
         page_of([an_entry()], thumbnails={"MUG-001_red": b"<svg onload=alert(1)>"})
 
 
 def test_each_verdict_that_occurs_has_a_filter_with_its_count(page_of):
-    page = page_of([an_entry("a"), an_entry("b"), without_picture("c", "refused"), an_entry("d", verdict="review")])
+    page = page_of([an_entry("a"), an_entry("b"), without_image("c", "refused"), an_entry("d", verdict="review")])
     filters = [attrs["data-verdict"] for tag, attrs in page.tags if "data-verdict" in attrs]
     assert filters == ["", "accepted", "review", "refused"]
     assert page.texts["b"] == ["4", "2", "1", "1"]
@@ -223,7 +223,7 @@ def test_every_control_has_a_name(page_of):
 
 
 def test_the_order_of_entries_moves_no_byte(page_of):
-    entries = [an_entry("b"), without_picture("a", "failed"), an_entry("c")]
+    entries = [an_entry("b"), without_image("a", "failed"), an_entry("c")]
     assert page_of(entries).html == page_of(entries[::-1]).html
 
 
@@ -271,7 +271,7 @@ def options(page):
     return [attrs["value"] for tag, attrs in page.tags if tag == "option"]
 
 
-def test_pictures_can_be_compared_by_what_has_several_values(page_of):
+def test_images_can_be_compared_by_what_has_several_values(page_of):
     entries = [
         an_entry(f"mug {model} {take}", variables={"model": model, "angle": "front"}, take=take)
         for model in ("one", "other")
@@ -300,14 +300,14 @@ def test_what_fails_more_than_the_rest_and_what_is_to_come_stands_at_the_top(pag
     words = " ".join(page.words)
     assert "<b>red" in page.texts["b"], "as text, not as an element"
     assert "100% of 5" in words
-    assert "480 of 500 pictures are still to make: cost $19.20, time 10 minutes" in words
+    assert "480 of 500 images are still to make: cost $19.20, time 10 minutes" in words
 
 
 def sent(name, *digests, **changes):
     return an_entry(name, references=tuple(f"{d}.png" for d in digests), reference_digests=digests, **changes)
 
 
-def test_reference_pictures_are_in_the_page_once_the_shared_ones_first(page_of):
+def test_reference_images_are_in_the_page_once_the_shared_ones_first(page_of):
     entries = [sent("a", "one", "style"), sent("b", "two", "style", mask="m.png", mask_digest="mask")]
     names = ["a", "b", *map(reference_name, ("one", "two", "style", "mask"))]
     thumbnails = dict.fromkeys(names, b"\xff\xd8\xff")
@@ -319,7 +319,7 @@ def test_reference_pictures_are_in_the_page_once_the_shared_ones_first(page_of):
     assert narrow["entries"][1]["mask_digest"] == "mask"
 
 
-def test_a_page_without_reference_pictures_says_nothing_of_them(page_of):
+def test_a_page_without_reference_images_says_nothing_of_them(page_of):
     data = page_of([an_entry()]).data
     assert data["references"] == {}
     assert not {"references", "reference_digests", "mask"} & data["entries"][0].keys()

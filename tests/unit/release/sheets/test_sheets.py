@@ -1,4 +1,4 @@
-"""Sheets: every picture where its box says, drawn again only where one changed, told before the run where not."""
+"""Sheets: every image where its box says, drawn again only where one changed, told before the run where not."""
 
 import json
 from dataclasses import replace
@@ -24,7 +24,7 @@ from imagemake.release.place import ReleasedBefore
 from imagemake.release.sheets.draw import Member, draw_sheet, fitted
 from imagemake.release.sheets.write import Sheets
 from imagemake.stages.postprocess.encode import encode
-from imagemake.stages.postprocess.job import finishing_digests
+from imagemake.stages.postprocess.job import postprocess_digests
 from imagemake.store.store import Store
 
 COLORS = ("red", "green", "blue", "orange", "purple")
@@ -62,7 +62,7 @@ def test_cells_lie_side_by_side_within_the_sheet(n, columns, cell, gap, caption)
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 @pytest.mark.parametrize("file_format", ["png", "jpeg"])
-def test_every_picture_is_where_its_box_says_and_as_large(mode, file_format):
+def test_every_image_is_where_its_box_says_and_as_large(mode, file_format):
     sheet = a_sheet(gap_px=3, format=file_format, caption="{name}", background="#102030", columns=2)
     smalls = [fitted(png(color, (40, 20), mode), sheet) for color in COLORS]
     image, boxes = draw_sheet([Member(small, "caption") for small in smalls], len(smalls), sheet)
@@ -75,7 +75,7 @@ def test_every_picture_is_where_its_box_says_and_as_large(mode, file_format):
     assert image.getpixel((0, 0)) == (0x10, 0x20, 0x30)
 
 
-def test_small_pictures_are_not_enlarged_and_transparency_is_kept():
+def test_small_images_are_not_enlarged_and_transparency_is_kept():
     sheet = a_sheet()
     small = fitted(png((255, 0, 0, 100), (4, 4), "RGBA"), sheet)
     image, (box,) = draw_sheet([Member(small, "")], 1, sheet)
@@ -84,7 +84,7 @@ def test_small_pictures_are_not_enlarged_and_transparency_is_kept():
     assert image.getpixel((0, 0))[3] == 0
 
 
-def test_a_caption_stays_below_its_picture_however_long_it_is():
+def test_a_caption_stays_below_its_image_however_long_it_is():
     sheet = a_sheet(gap_px=10, background="#ffffff", caption="{name}", columns=1)
     small = fitted(png("white"), sheet)
     long = draw_sheet([Member(small, "word \n\t" * 9_000)], 1, sheet)[0]
@@ -95,7 +95,7 @@ def test_a_caption_stays_below_its_picture_however_long_it_is():
 
 
 class World:
-    """States whose pictures are in a store."""
+    """States whose images are in a store."""
 
     def __init__(self, folder, n=5, provider="openai"):
         self.store, self.folder = Store(folder / "store"), folder
@@ -132,7 +132,7 @@ def world(tmp_path):
     return World(tmp_path)
 
 
-def test_only_the_sheet_whose_picture_changed_is_drawn_again(world, monkeypatch):
+def test_only_the_sheet_whose_image_changed_is_drawn_again(world, monkeypatch):
     assert world.write() == {}
     before = world.looks()
     assert sorted(before) == ["all-a.json", "all-a.png", "all-b.json", "all-b.png"]
@@ -140,7 +140,7 @@ def test_only_the_sheet_whose_picture_changed_is_drawn_again(world, monkeypatch)
     world.write()
     after = world.looks()
     assert {name for name in after if after[name] != before[name]} == {"all-a.png"}, "the boxes are as they were"
-    monkeypatch.setattr(world.store.finished, "read", lambda held: pytest.fail("nothing need be read"))
+    monkeypatch.setattr(world.store.finished, "read", lambda stored: pytest.fail("nothing need be read"))
     world.write()
     assert world.looks() == after
 
@@ -172,7 +172,7 @@ def test_sheets_that_are_not_wanted_any_more_go_and_then_their_folder(world):
     assert not (world.folder / "sheets").exists()
 
 
-def test_a_damaged_picture_leaves_its_sheet_out_and_no_other(world, capsys):
+def test_a_damaged_image_leaves_its_sheet_out_and_no_other(world, capsys):
     world.write()
     world.paint("mug-2", "black")
     path = world.store.finished.path(world.states["mug-2"].finished)
@@ -183,7 +183,7 @@ def test_a_damaged_picture_leaves_its_sheet_out_and_no_other(world, capsys):
     assert "run again" in capsys.readouterr().err
 
 
-def test_all_sheets_with_a_damaged_picture_are_left_out_also_those_that_show_another_file_of_it(world):
+def test_all_sheets_with_a_damaged_image_are_left_out_also_those_that_show_another_file_of_it(world):
     states = list(world.states.values())
     for state in states:
         state.further = {"web": world.store.finished.put("e" * 64, png("gray"), durable=False, extension="png")}
@@ -204,9 +204,9 @@ def test_all_sheets_with_a_damaged_picture_are_left_out_also_those_that_show_ano
     assert sorted(world.looks()) == ["4.json", "4.png"]
 
 
-def test_a_picture_that_cannot_be_decoded_leaves_its_cell_empty(world, capsys):
+def test_an_image_that_cannot_be_decoded_leaves_its_cell_empty(world, capsys):
     state = world.states["mug-2"]
-    state.finished = world.store.finished.put("f" * 64, b"no picture", durable=False, extension="png")
+    state.finished = world.store.finished.put("f" * 64, b"no image", durable=False, extension="png")
     assert world.write() == {}
     assert list(json.loads((world.folder / "sheets" / "all-a.json").read_bytes())["frames"]) == ["mug-0", "mug-4"]
     assert "all-a.png is without mug-2" in capsys.readouterr().err
@@ -229,7 +229,7 @@ def test_the_boxes_are_what_game_engines_read(world):
 
 
 @pytest.mark.parametrize(("provider", "code"), [("openai", "trainedAlgorithmicMedia"), ("preview", "algorithmicMedia")])
-def test_a_sheet_says_how_its_pictures_came_about(tmp_path, provider, code):
+def test_a_sheet_says_how_its_images_came_about(tmp_path, provider, code):
     world = World(tmp_path, provider=provider)
     world.write()
 
@@ -247,7 +247,7 @@ def test_a_sheet_says_how_its_pictures_came_about(tmp_path, provider, code):
     assert b"xmpmeta" not in (tmp_path / "sheets" / "all-a.png").read_bytes()
 
 
-def test_equal_pictures_give_equal_sheets_whatever_the_format(tmp_path):
+def test_equal_images_give_equal_sheets_whatever_the_format(tmp_path):
     for file_format in ("png", "jpeg", "webp"):
         files = []
         for place in ("one", "two"):
@@ -301,6 +301,6 @@ def test_a_sheet_that_cannot_be_made_is_told_before_the_run(sheet, rows, words):
     assert words in str(told.value)
 
 
-def test_sheets_finish_no_picture_anew():
+def test_sheets_finish_no_image_anew():
     with_sheets = Postprocess.model_validate({"sheets": {"s": {"columns": 3}}})
-    assert finishing_digests(with_sheets) == finishing_digests(Postprocess())
+    assert postprocess_digests(with_sheets) == postprocess_digests(Postprocess())

@@ -4,23 +4,23 @@ import asyncio
 
 import pytest
 
-from imagemake.config.job_settings import Sections
+from imagemake.config.job_settings import JobSettings
 from imagemake.config.run import Budget, Limits
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import Answer, Failure, ProviderError
-from imagemake.stages.generate.calls import Buyer, StoppedError
+from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
+from imagemake.stages.generate.calls import CallRunner, StoppedError
 from imagemake.stages.generate.job import generate_batch, generate_for_job
 from imagemake.stages.generate.rate_limit import Gate, SharedPace
 from imagemake.store.items import Item
 from imagemake.store.journal import Journal, Outcome, read_calls
-from imagemake.store.spending import Purse
+from imagemake.store.spending import SpendTracker
 from imagemake.store.store import Store
 
 QUICK = Limits(first_wait_s=0.001, longest_wait_s=0.002, tries=3)
 
 
 class Scripted:
-    """A provider that does what it is told, prompt by prompt, and then makes pictures."""
+    """A provider that does what it is told, prompt by prompt, and then makes images."""
 
     paid = True
 
@@ -37,7 +37,7 @@ class Scripted:
         self.in_flight -= 1
         if self.script.get(recipe.prompt):
             raise self.script[recipe.prompt].pop(0)
-        return Answer(picture=f"picture of {recipe.prompt}".encode(), request_id="req_1")
+        return ImageResponse(image=f"image of {recipe.prompt}".encode(), request_id="req_1")
 
     async def close(self):
         pass
@@ -59,9 +59,9 @@ def buy(tmp_path):
             gate = Gate(calls, SharedPace(tmp_path / "pace.json", limits))
             journal = Journal(tmp_path / "store" / "journal", "job", durable=True)
             store = Store(tmp_path / "store")
-            purse = Purse(tmp_path / "purse.json", Budget())
-            buyer = Buyer(provider, store, journal, limits, gate, purse, "c", lambda _: None)
-            return await generate_batch([(buyer, given)], calls, 5)
+            spend_tracker = SpendTracker(tmp_path / "spending.json", Budget())
+            runner = CallRunner(provider, store, journal, limits, gate, spend_tracker, "c", lambda _: None)
+            return await generate_batch([(runner, given)], calls, 5)
 
         return asyncio.run(inside())
 
@@ -72,9 +72,9 @@ def outcomes(tmp_path):
     return [call.outcome for call in read_calls(tmp_path / "store" / "journal")]
 
 
-def test_every_picture_is_in_the_store_and_every_call_in_the_journal(buy, tmp_path):
+def test_every_image_is_in_the_store_and_every_call_in_the_journal(buy, tmp_path):
     made = buy(Scripted(), items("a", "b"))
-    assert [Store(tmp_path / "store").raw.read(item.raw) for item in made] == [b"picture of a", b"picture of b"]
+    assert [Store(tmp_path / "store").raw.read(item.raw) for item in made] == [b"image of a", b"image of b"]
     assert outcomes(tmp_path) == [Outcome.MADE, Outcome.MADE]
 
 
@@ -94,7 +94,7 @@ def test_the_same_key_twice_in_a_batch_is_bought_once(buy):
     assert made[0].raw == made[1].raw
 
 
-@pytest.mark.parametrize("failure", [Failure.RATE_LIMITED, Failure.UNAVAILABLE, Failure.UNKNOWN])
+@pytest.mark.parametrize("failure", [FailureKind.RATE_LIMITED, FailureKind.UNAVAILABLE, FailureKind.UNKNOWN])
 def test_what_can_succeed_later_is_tried_again(buy, failure):
     provider = Scripted(a=[error(failure), error(failure)])
     (made,) = buy(provider, items("a"))
@@ -103,14 +103,14 @@ def test_what_can_succeed_later_is_tried_again(buy, failure):
 
 
 def test_tries_are_bounded_and_the_failure_is_an_outcome(buy, tmp_path):
-    provider = Scripted(a=[error(Failure.UNAVAILABLE)] * 9)
+    provider = Scripted(a=[error(FailureKind.UNAVAILABLE)] * 9)
     made = buy(provider, items("a", "b"))
     assert provider.calls.count("a") == 3
     assert (made[0].failure.reason, made[1].failure) == ("failed", None)
     assert outcomes(tmp_path).count(Outcome.FAILED) == 3
 
 
-@pytest.mark.parametrize("failure", [Failure.REFUSED, Failure.UNREADABLE])
+@pytest.mark.parametrize("failure", [FailureKind.REFUSED, FailureKind.UNREADABLE])
 def test_what_is_final_is_asked_for_once(buy, failure):
     provider = Scripted(a=[error(failure, body=b"not json")])
     (made,) = buy(provider, items("a"))
@@ -119,13 +119,13 @@ def test_what_is_final_is_asked_for_once(buy, failure):
 
 
 def test_an_answer_that_was_paid_for_and_cannot_be_read_is_kept(buy, tmp_path):
-    buy(Scripted(a=[error(Failure.UNREADABLE, body=b"<html>")]), items("a"))
+    buy(Scripted(a=[error(FailureKind.UNREADABLE, body=b"<html>")]), items("a"))
     (kept,) = (tmp_path / "store" / "unreadable").iterdir()
     assert kept.read_bytes() == b"<html>"
 
 
 def test_a_call_without_an_answer_is_not_repeated_where_the_user_holds_it(buy, tmp_path):
-    provider = Scripted(a=[error(Failure.UNKNOWN)])
+    provider = Scripted(a=[error(FailureKind.UNKNOWN)])
     (made,) = buy(provider, items("a"), Limits(unknown="hold"))
     assert provider.calls == ["a"]
     assert made.failure.reason == "unknown"
@@ -133,7 +133,7 @@ def test_a_call_without_an_answer_is_not_repeated_where_the_user_holds_it(buy, t
 
 
 def test_what_can_never_succeed_stops_the_batch_and_says_what_to_do(buy, tmp_path):
-    provider = Scripted(b=[error(Failure.STOP, remedy="Pay the bill.")])
+    provider = Scripted(b=[error(FailureKind.STOP, remedy="Pay the bill.")])
     with pytest.raises(StoppedError, match="Pay the bill"):
         buy(provider, items("a", "b", *"cdefghijklmnop"), calls=2)
     assert len(provider.calls) <= 4
@@ -148,28 +148,30 @@ def test_no_more_calls_are_in_flight_than_the_job_has_tokens(buy):
 
 
 def test_one_rate_limit_halves_the_calls_of_the_whole_job(buy):
-    provider = Scripted(p0=[error(Failure.RATE_LIMITED)])
+    provider = Scripted(p0=[error(FailureKind.RATE_LIMITED)])
     buy(provider, items(*(f"p{n}" for n in range(6))), calls=4)
     assert len(provider.calls) == 7
 
 
-def test_a_batch_whose_pictures_are_all_there_starts_no_provider(buy, tmp_path):
+def test_a_batch_whose_images_are_all_there_starts_no_provider(buy, tmp_path):
     buy(Scripted(), items("a"))
-    sections = Sections.model_validate({"model": {"provider": "openai", "name": "m"}})  # would need a key to start
-    made = generate_for_job(items("a"), sections, job="j", calls=1, store=tmp_path / "store", work=tmp_path)
+    job_settings = JobSettings.model_validate(
+        {"model": {"provider": "openai", "name": "m"}}
+    )  # would need a key to start
+    made = generate_for_job(items("a"), job_settings, job="j", calls=1, store=tmp_path / "store", work=tmp_path)
     assert made[0].raw is not None
 
 
 def test_a_missing_key_stops_before_any_call_and_names_the_variable(tmp_path, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    sections = Sections.model_validate({"model": {"provider": "openai", "name": "m"}})
+    job_settings = JobSettings.model_validate({"model": {"provider": "openai", "name": "m"}})
     with pytest.raises(StoppedError, match="OPENAI_API_KEY"):
-        generate_for_job(items("a"), sections, job="j", calls=1, store=tmp_path / "store", work=tmp_path)
+        generate_for_job(items("a"), job_settings, job="j", calls=1, store=tmp_path / "store", work=tmp_path)
 
 
 def test_progress_is_told_with_failures_by_reason(buy, capfd):
-    buy(Scripted(b=[error(Failure.REFUSED)]), items("a", "b", "c"))
-    assert "job: 2 of 3 pictures, 1 refused" in capfd.readouterr().err
+    buy(Scripted(b=[error(FailureKind.REFUSED)]), items("a", "b", "c"))
+    assert "job: 2 of 3 images, 1 refused" in capfd.readouterr().err
 
 
 def test_a_full_disk_lets_what_is_in_flight_land_and_starts_no_other_call(buy, tmp_path):

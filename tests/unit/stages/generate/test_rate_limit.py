@@ -81,7 +81,7 @@ def test_calls_that_differ_exceed_the_rate_of_tokens_by_less_than_the_last_of_th
 
 
 @given(st.lists(st.integers(1, 6000), min_size=1, max_size=60), gaps)
-def test_a_call_of_many_tokens_does_not_let_pictures_bunch_after_it(sizes, gaps):
+def test_a_call_of_many_tokens_does_not_let_images_bunch_after_it(sizes, gaps):
     starts = starts_of(Limits(tokens_per_min=3000, images_per_min=20), gaps, sizes)
     assert all(later - earlier >= 3 - 1e-6 for earlier, later in pairwise(starts))
 

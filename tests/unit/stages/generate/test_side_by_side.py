@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from imagemake.config.run import Budget, Limits
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import Answer, Failure, ProviderError
-from imagemake.stages.generate.calls import Buyer, StoppedError
+from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
+from imagemake.stages.generate.calls import CallRunner, StoppedError
 from imagemake.stages.generate.rate_limit import Gate, SharedPace
 from imagemake.stages.generate.side_by_side import buy_side_by_side, share_out
 from imagemake.store.items import Item
 from imagemake.store.journal import Journal
-from imagemake.store.spending import Purse
+from imagemake.store.spending import SpendTracker
 from imagemake.store.store import Store
 
 QUICK = Limits(first_wait_s=0.001, longest_wait_s=0.002, tries=3)
@@ -49,12 +49,12 @@ class Server:
         self.in_flight -= 1
         self.of_model[recipe.model] -= 1
         if recipe.model in self.stops:
-            raise ProviderError("no quota", Failure.STOP, remedy="Pay.")
+            raise ProviderError("no quota", FailureKind.STOP, remedy="Pay.")
         if recipe.model in self.drained:
             self.drained.discard(recipe.model)
-            raise ProviderError("slow down", Failure.RATE_LIMITED, status=429, retry_after_s=self.wait_s)
+            raise ProviderError("slow down", FailureKind.RATE_LIMITED, status=429, retry_after_s=self.wait_s)
         self.order.append(recipe.model)
-        return Answer(picture=f"{recipe.model} {recipe.prompt}".encode())
+        return ImageResponse(image=f"{recipe.model} {recipe.prompt}".encode())
 
     async def close(self):
         pass
@@ -65,14 +65,14 @@ def buy(tmp_path):
     def run(server, calls, **n_by_model):
         async def inside():
             stopping = asyncio.Event()
-            store, purse = Store(tmp_path / "store"), Purse(tmp_path / "purse.json", Budget())
+            store, spend_tracker = Store(tmp_path / "store"), SpendTracker(tmp_path / "spending.json", Budget())
             journal = Journal(tmp_path / "store" / "journal", "job", durable=True)
             work = []
             for model, n in n_by_model.items():
                 gate = Gate(calls, SharedPace(tmp_path / "pace.json", QUICK, model), stopping)
-                buyer = Buyer(server, store, journal, QUICK, gate, purse, "c", lambda _: None, model)
+                runner = CallRunner(server, store, journal, QUICK, gate, spend_tracker, "c", lambda _: None, model)
                 recipes = [Recipe("openai", model, str(i), 0) for i in range(n)]
-                work.append((buyer, [Item(f"{model}{r.prompt}", 0, r, r.key(), "new") for r in recipes]))
+                work.append((runner, [Item(f"{model}{r.prompt}", 0, r, r.key(), "new") for r in recipes]))
             return await buy_side_by_side(work, calls)
 
         return asyncio.run(inside())

@@ -1,4 +1,4 @@
-"""Several files of a picture: found by keys of their own, computed together, named so that none hides another."""
+"""Several files of an image: found by keys of their own, computed together, named so that none hides another."""
 
 import hashlib
 from collections import Counter
@@ -19,11 +19,11 @@ from imagemake.plan.requests.catalog import Row
 from imagemake.plan.requests.expand import expand
 from imagemake.plan.requests.file_names import FileNames
 from imagemake.plan.state import Stage
-from imagemake.stages.postprocess import job as finishing
-from imagemake.stages.postprocess.branches import Branch, finish_all
-from imagemake.stages.postprocess.encode import Unfinishable, encode, finish
-from imagemake.stages.postprocess.job import Finisher, finish_keys, finishing_digests
-from imagemake.store.items import Failure, Item, read_table, write_table
+from imagemake.stages.postprocess import job
+from imagemake.stages.postprocess.branches import Branch, postprocess_all
+from imagemake.stages.postprocess.encode import PostprocessError, encode, postprocess
+from imagemake.stages.postprocess.job import Postprocessor, output_keys, postprocess_digests
+from imagemake.store.items import Item, ItemFailure, read_table, write_table
 from imagemake.store.store import Store
 from imagemake.store.thumbnails import ThumbnailCache
 
@@ -31,7 +31,7 @@ RAW = encode(Image.radial_gradient("L").convert("RGB"), Output(format="png"))
 SMALL = {"resize": {"width_px": 32}}
 
 
-def postprocess(**settings_of):
+def section(**settings_of):
     return Postprocess.model_validate(settings_of)
 
 
@@ -57,37 +57,37 @@ def postprocess(**settings_of):
     ],
 )
 def test_what_was_finished_with_one_output_counts_as_finished(settings_of, digest):
-    # Computed by the version that knew one output only; a change here finishes all pictures of all users anew.
-    assert finishing_digests(postprocess(**settings_of)) == {"main": digest}
-    more = finishing_digests(postprocess(**settings_of, more_outputs={"web": {"format": "webp"}}))
+    # Computed by the version that knew one output only; a change here finishes all images of all users anew.
+    assert postprocess_digests(section(**settings_of)) == {"main": digest}
+    more = postprocess_digests(section(**settings_of, more_outputs={"web": {"format": "webp"}}))
     assert more["main"] == digest != more["web"]
 
 
-def test_a_finished_pictures_key_is_as_it_was():
-    keys = finish_keys("a" * 64, finishing_digests(postprocess()))
+def test_a_finished_images_key_is_as_it_was():
+    keys = output_keys("a" * 64, postprocess_digests(section()))
     assert keys == {"main": "4a13dc4ec4cc37af146f49405b61ff703e881c1a99fe6e3f486429b2c4b6327a"}
 
 
 def test_where_a_step_is_written_and_how_files_are_named_finishes_nothing_anew():
-    common = postprocess(steps=[SMALL], more_outputs={"web": {"format": "webp"}})
-    own = postprocess(
+    common = section(steps=[SMALL], more_outputs={"web": {"format": "webp"}})
+    own = section(
         output={"steps": [SMALL], "name": "{name}-x"},
         more_outputs={"web": {"format": "webp", "steps": [SMALL], "name": "w{name}"}},
     )
-    assert finishing_digests(common) == finishing_digests(own)
+    assert postprocess_digests(common) == postprocess_digests(own)
 
 
 def test_changing_an_output_moves_no_other_key():
-    before = finishing_digests(postprocess(more_outputs={"web": {"format": "webp"}, "cut": {"format": "png"}}))
-    after = finishing_digests(
-        postprocess(more_outputs={"web": {"format": "webp", "quality": 70}, "cut": {"format": "png"}})
+    before = postprocess_digests(section(more_outputs={"web": {"format": "webp"}, "cut": {"format": "png"}}))
+    after = postprocess_digests(
+        section(more_outputs={"web": {"format": "webp", "quality": 70}, "cut": {"format": "png"}})
     )
     assert {label for label in before if before[label] != after[label]} == {"web"}
 
 
-def test_an_output_from_the_raw_picture_does_not_depend_on_the_common_steps():
+def test_an_output_from_the_raw_image_does_not_depend_on_the_common_steps():
     def digests(*steps):
-        return finishing_digests(postprocess(steps=list(steps), more_outputs={"cut": {"from_raw": True}, "web": {}}))
+        return postprocess_digests(section(steps=list(steps), more_outputs={"cut": {"from_raw": True}, "web": {}}))
 
     assert digests()["cut"] == digests(SMALL)["cut"]
     assert digests()["web"] != digests(SMALL)["web"]
@@ -116,19 +116,21 @@ def test_finishing_together_gives_what_finishing_alone_gives_and_applies_no_begi
     steps = {label: Counting(label, calls, label in rude) for label in range(4)}
     png = Output(format="png")
     branches = {str(n): Branch([steps[label] for label in way], png) for n, way in enumerate(ways)}
-    together = finish_all(RAW, branches)
+    together = postprocess_all(RAW, branches)
     beginnings = {tuple(way[:end]) for way in ways for end in range(1, len(way) + 1)}
     assert calls == Counter(beginning[-1] for beginning in beginnings)
-    assert together == {label: finish(RAW, branch.steps, png) for label, branch in branches.items()}
+    assert together == {label: postprocess(RAW, branch.steps, png) for label, branch in branches.items()}
 
 
 def test_a_step_that_fails_costs_only_the_outputs_that_need_it():
     fails = Counting(1, Counter(), fails=True)
     png = Output(format="png")
-    made = finish_all(RAW, {"plain": Branch([], png), "odd": Branch([fails], png), "odder": Branch([fails], png)})
+    made = postprocess_all(RAW, {"plain": Branch([], png), "odd": Branch([fails], png), "odder": Branch([fails], png)})
     assert isinstance(made["plain"], bytes)
     assert (str(made["odd"]), str(made["odder"])) == ("counting: no", "counting: no")
-    assert all(isinstance(one, Unfinishable) for one in finish_all(b"no picture", {"a": Branch([], png)}).values())
+    assert all(
+        isinstance(one, PostprocessError) for one in postprocess_all(b"no image", {"a": Branch([], png)}).values()
+    )
 
 
 @pytest.fixture
@@ -138,11 +140,11 @@ def finished(tmp_path):
     raw = store.raw.put(recipe.key(), RAW, durable=False)
 
     def run(**settings_of):
-        finisher = Finisher(
-            postprocess(**settings_of), Validation(), store, ThumbnailCache(tmp_path / "work" / "thumbnails")
+        postprocessor = Postprocessor(
+            section(**settings_of), Validation(), store, ThumbnailCache(tmp_path / "work" / "thumbnails")
         )
-        item = Item("mug", 0, recipe, recipe.key(), "not finished yet", raw=raw, finish_key="known to the plan")
-        (item,) = finisher.finish_batch([item])
+        item = Item("mug", 0, recipe, recipe.key(), "not finished yet", raw=raw, output_key="known to the plan")
+        (item,) = postprocessor.postprocess_batch([item])
         return item
 
     run.store, run.work, run.raw = store, tmp_path / "work", raw
@@ -154,11 +156,13 @@ OUTPUTS = {"web": {"steps": [SMALL], "format": "webp"}, "cut": {"from_raw": True
 
 def test_a_changed_output_is_finished_and_no_other(finished, monkeypatch):
     item = finished(more_outputs=OUTPUTS)
-    assert {label: one.held.extension for label, one in item.further.items()} == {"web": "webp", "cut": "png"}
+    assert {label: one.stored.extension for label, one in item.further.items()} == {"web": "webp", "cut": "png"}
     assert len(finished.store.finished.index()) == 3
     asked = []
     monkeypatch.setattr(
-        finishing, "finish_all", lambda data, branches: asked.append(list(branches)) or finish_all(data, branches)
+        job,
+        "postprocess_all",
+        lambda data, branches: asked.append(list(branches)) or postprocess_all(data, branches),
     )
     again = finished(more_outputs={**OUTPUTS, "web": {"steps": [SMALL], "format": "webp", "quality": 50}})
     assert asked == [["web"]]
@@ -171,10 +175,10 @@ def test_an_output_that_cannot_be_made_leaves_the_others_and_says_which_it_is(fi
     too_large = {"steps": [{"pad": {"width_px": 8, "height_px": 8}}]}
     item = finished(more_outputs={"web": OUTPUTS["web"], "icon": too_large})
     assert item.finished is not None
-    assert item.further["web"].held is not None
+    assert item.further["web"].stored is not None
     assert str(item.failure).startswith("postprocess: output icon: pad: ")
-    write_table(finished.work / "finished" / "a.jsonl", [item])
-    assert read_table(finished.work / "finished" / "a.jsonl") == [item]
+    write_table(finished.work / "postprocessed" / "a.jsonl", [item])
+    assert read_table(finished.work / "postprocessed" / "a.jsonl") == [item]
     inventory = Inventory(finished.store, finished.work)
     assert inventory.once_finished == {finished.raw.digest: {"main", "web"}}
     assert set(inventory.unfinishable) == {item.further["icon"].key}
@@ -185,7 +189,7 @@ def mug():
     world = World("mug")
     world.make(world.one())
     keys = {"main": "m", "web": "w", "cut": "c"}
-    object.__setattr__(world.policy, "finish_keys", lambda digest: keys)
+    object.__setattr__(world.policy, "output_keys", lambda digest: keys)
     world.keys = keys
     world.have = lambda *labels: world.finished.update({keys[one]: world.raw[world.one().key] for one in labels})
     return world
@@ -193,7 +197,7 @@ def mug():
 
 def test_a_request_is_done_once_all_of_its_outputs_are_there(mug):
     mug.have("main", "web")
-    assert (mug.one().stage, mug.one().files) == (Stage.FINISH, {})
+    assert (mug.one().stage, mug.one().files) == (Stage.POSTPROCESS, {})
     mug.have("cut")
     assert mug.one().stage is Stage.DONE
     assert list(mug.one().files) == ["main", "web", "cut"]
@@ -218,9 +222,9 @@ def test_the_plan_says_which_output_is_missing_and_why(mug, there, known, why):
     assert mug.one().why == why
 
 
-def test_an_output_that_could_not_be_made_rejects_the_picture(mug):
+def test_an_output_that_could_not_be_made_rejects_the_image(mug):
     mug.have("main", "web")
-    mug.unfinishable["c"] = Failure("postprocess", "too narrow")
+    mug.unfinishable["c"] = ItemFailure("postprocess", "too narrow")
     assert (mug.one().stage, str(mug.one().reasons[0])) == (Stage.REJECTED, "postprocess: output cut: too narrow")
 
 
@@ -299,13 +303,13 @@ def test_a_label_is_plain_and_not_that_of_the_main_output(label):
         files("M-1", more_outputs={label: {}})
 
 
-def test_a_column_called_name_does_not_stand_for_a_pictures_name():
+def test_a_column_called_name_does_not_stand_for_an_images_name():
     campaign, requests = wanted([("M-1", {"name": "mug"})], more_outputs={"web": {}})
     assert FileNames(campaign).of(requests[0])["web"] == "M-1-web.jpg"
 
 
 def test_equal_outputs_are_one_file_of_the_store(finished):
     item = finished(more_outputs={"copy": {"name": "copy-of-{name}"}})
-    assert item.further["copy"].held.digest == item.finished.digest
+    assert item.further["copy"].stored.digest == item.finished.digest
     assert len(list(finished.store.finished.all())) == 1
     assert item.finished.digest == hashlib.sha256(finished.store.finished.read(item.finished)).hexdigest()

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import pytest
 from hostile_files import UNREADABLE, hostile_files
-from picture_files import GRAY, RGB, png, profile, saved
+from image_files import GRAY, RGB, png, profile, saved
 from PIL import Image
 
 from imagemake.config.chosen_plugins import chosen_step
 from imagemake.config.outputs import Output, Postprocess
 from imagemake.config.validation import Validation
 from imagemake.core.recipe import Recipe
-from imagemake.stages.postprocess.job import Finisher
+from imagemake.stages.postprocess.job import Postprocessor
 from imagemake.store.items import Item
 from imagemake.store.store import Store
 from imagemake.store.thumbnails import ThumbnailCache
 
 
 class Fragile:
-    """Goes wrong on wide pictures, as other people's steps do, and in no way that a step should."""
+    """Goes wrong on wide images, as other people's steps do, and in no way that a step should."""
 
     def apply(self, image):
         if image.width == 333:
@@ -37,19 +37,19 @@ def finished_of(tmp_path):
         store, items = Store(tmp_path / "store"), []
         for seed, (name, data) in enumerate(files.items()):
             recipe = Recipe("preview", "preview-1", "a mug", seed)
-            held = store.raw.put(recipe.key(), data, durable=False, extension="png")  # whatever it really is
-            items.append(Item(name, 0, recipe, recipe.key(), "new", raw=held, finish_key="planned"))
+            stored = store.raw.put(recipe.key(), data, durable=False, extension="png")  # whatever it really is
+            items.append(Item(name, 0, recipe, recipe.key(), "new", raw=stored, output_key="planned"))
         postprocess = Postprocess(steps=[chosen_step(*step) for step in steps], output=Output(**output))
-        finisher = Finisher(postprocess, Validation(), store, ThumbnailCache(tmp_path / "thumbnails"))
-        (main,) = finisher._branches.values()
-        finisher._branches = {"main": replace(main, steps=[*main.steps, *also])}
-        return {item.name: item for item in finisher.finish_batch(items)}, store
+        postprocessor = Postprocessor(postprocess, Validation(), store, ThumbnailCache(tmp_path / "thumbnails"))
+        (main,) = postprocessor._branches.values()
+        postprocessor._branches = {"main": replace(main, steps=[*main.steps, *also])}
+        return {item.name: item for item in postprocessor.postprocess_batch(items)}, store
 
     return finished_of
 
 
 @pytest.mark.parametrize("file_format", ["jpeg", "png", "webp", "avif"])
-def test_each_hostile_file_of_a_batch_gets_a_picture_or_a_reason_and_none_is_lost(finished_of, file_format):
+def test_each_hostile_file_of_a_batch_gets_an_image_or_a_reason_and_none_is_lost(finished_of, file_format):
     files = hostile_files()
     steps = [
         ("crop", {"ratio": "3:2"}),
@@ -65,20 +65,20 @@ def test_each_hostile_file_of_a_batch_gets_a_picture_or_a_reason_and_none_is_los
             assert item.failure.reason == "postprocess"
             assert 10 < len(item.failure.message) < 250, name
         else:
-            with Image.open(BytesIO(store.finished.read(item.finished))) as picture:
-                picture.load()
-                assert picture.format == file_format.upper()
+            with Image.open(BytesIO(store.finished.read(item.finished))) as image:
+                image.load()
+                assert image.format == file_format.upper()
 
 
 def test_reasons_say_what_is_wrong_with_a_file(finished_of):
     items, _ = finished_of(hostile_files())
     said = {name: items[name].failure.message for name in UNREADABLE}
-    assert said["larger bomb"] == "the picture is 50000 x 1000 px, more than 40,000,000 pixels"
+    assert said["larger bomb"] == "the image is 50000 x 1000 px, more than 40,000,000 pixels"
     assert said["GIF animation"].startswith("it is a GIF file")
-    assert said["truncated PNG"] == "the PNG file is cut off before the end of the picture"
+    assert said["truncated PNG"] == "the PNG file is cut off before the end of the image"
 
 
-def test_a_step_that_goes_wrong_in_any_way_loses_one_picture(finished_of):
+def test_a_step_that_goes_wrong_in_any_way_loses_one_image(finished_of):
     files = {f"{width_px} px": saved(Image.new("RGB", (width_px, 10)), "PNG") for width_px in (332, 333, 334, 335)}
     items, _ = finished_of(files, also=[Fragile()])
     assert [name for name, item in items.items() if item.finished] == ["332 px", "335 px"]
@@ -86,7 +86,7 @@ def test_a_step_that_goes_wrong_in_any_way_loses_one_picture(finished_of):
     assert "AttributeError" in items["334 px"].failure.message
 
 
-def test_a_finished_picture_may_be_larger_than_one_from_a_provider(finished_of, tmp_path):
+def test_a_finished_image_may_be_larger_than_one_from_a_provider(finished_of, tmp_path):
     dot = {"dot": saved(Image.new("L", (1, 1)), "PNG")}
     items, _ = finished_of(dot, ("pad", {"width_px": 6_500, "height_px": 6_500}), format="png")
     (item,) = items.values()
@@ -135,13 +135,13 @@ ODD_ONES = {
 
 @pytest.mark.parametrize("name", ODD_ONES)
 @pytest.mark.parametrize("file_format", ["jpeg", "png", "webp", "avif"])
-def test_colors_come_out_right_of_whatever_a_picture_was(finished_of, name, file_format):
+def test_colors_come_out_right_of_whatever_an_image_was(finished_of, name, file_format):
     data, colors = ODD_ONES[name]
     resize = ("resize", {"width_px": 64, "height_px": 48, "fit": "exact", "enlarge": True})
     white = ("pad", {"width_px": 64, "height_px": 48, "color": "#ffffff"})  # under what is transparent
     items, store = finished_of({name: data}, resize, white, format=file_format, quality=95)
-    with Image.open(BytesIO(store.finished.read(items[name].finished))) as picture:
-        found = [picture.convert("RGB").getpixel((32 * (n % 2) + 16, 24 * (n // 2) + 12)) for n in range(4)]
+    with Image.open(BytesIO(store.finished.read(items[name].finished))) as image:
+        found = [image.convert("RGB").getpixel((32 * (n % 2) + 16, 24 * (n // 2) + 12)) for n in range(4)]
     off = [abs(a - b) for seen, wanted in zip(found, colors, strict=True) for a, b in zip(seen, wanted, strict=True)]
     if "16 bits" in name:  # two pixels, enlarged: the places are between them
         off = off[:1]

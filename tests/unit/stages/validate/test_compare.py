@@ -1,4 +1,4 @@
-"""What was asked for decides at verdict time: no picture is read again for it."""
+"""What was asked for decides at verdict time: no image is read again for it."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from imagemake.core.recipe import Recipe
 from imagemake.plan.requests.request import Request
 from imagemake.plugins import measures
 from imagemake.stages.validate.compare import values_of
-from imagemake.stages.validate.expected import Wanted
+from imagemake.stages.validate.expected import Expected
 from imagemake.stages.validate.verdict import Status, judge
 from imagemake.workflow.preflight.measures import check_comparisons, check_packages
 
@@ -35,7 +35,7 @@ def problems_of(**checks):
 
 def verdict(check, color):
     checks = {NAMED: check}
-    values = values_of(RED_BALL, checks, Wanted("a mug", {"color": color}))
+    values = values_of(RED_BALL, checks, Expected("a mug", {"color": color}))
     return judge({"file.format": "png", **values}, {}, checks, formats=["png"], size_as_requested=True)
 
 
@@ -50,7 +50,7 @@ def test_the_color_that_a_request_names_must_be_there():
     assert [str(reason) for reason in verdict(check, "teal").reasons] == [f"{NAMED}: 0 %, at least 5 %"]
 
 
-def test_a_check_can_compare_every_picture_with_one_value():
+def test_a_check_can_compare_every_image_with_one_value():
     assert verdict(Check(reject=Limit(min=0.05), value="teal"), "red").status is Status.REJECTED
 
 
@@ -60,33 +60,34 @@ def test_a_request_without_a_value_is_not_compared():
 
 def test_other_compared_quantities_of_the_measure_come_along():
     checks = {NAMED: Check(reject=Limit(min=0.05), value="red")}
-    values = values_of(RED_BALL, checks, Wanted("", {}))
+    values = values_of(RED_BALL, checks, Expected("", {}))
     assert values["colors.named_distance"] < 1
     assert values["colors.dominant_share"] == 0.8
 
 
 def test_a_measure_that_failed_is_compared_with_nothing():
     checks = {NAMED: Check(reject=Limit(min=0.05), value="red")}
-    assert values_of({"colors@1": {"failed": "odd"}}, checks, Wanted("", {})) == {"colors.failed": "odd"}
+    assert values_of({"colors@1": {"failed": "odd"}}, checks, Expected("", {})) == {"colors.failed": "odd"}
 
 
-def test_a_hundred_thousand_pictures_can_be_compared_in_seconds():
+def test_a_hundred_thousand_images_can_be_compared_in_seconds():
     """By the work that is done, not by the clock: no library for pixels is imported."""
     program = (
         "import sys\n"
-        "from imagemake.stages.validate.compare import Wanted, values_of\n"
+        "from imagemake.stages.validate.compare import values_of\n"
+        "from imagemake.stages.validate.expected import Expected\n"
         "from imagemake.config.checks import Check, Limit\n"
         "checks = {'colors.named_share': Check(reject=Limit(min=0.05), value='#ff0000'),\n"
         "          'background.color_distance': Check(reject=Limit(max=5), value='#ffffff')}\n"
         "measured = {'colors@1': {'palette': 'ffffff:1.0'}, 'background@1': {'color': 'ffffff'}}\n"
-        "print(values_of(measured, checks, Wanted('', {}))['background.color_distance'])\n"
+        "print(values_of(measured, checks, Expected('', {}))['background.color_distance'])\n"
         "print(sorted({'numpy', 'cv2', 'scipy', 'onnxruntime'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:2] == ["0.0", "[]"]
 
 
-def test_what_must_be_in_a_picture_is_never_the_whole_prompt():
+def test_what_must_be_in_an_image_is_never_the_whole_prompt():
     (problem,) = problems_of(text__missing_words={"reject": {"max": 0}})
     assert "Name the column in variable" in problem.remedy
     campaign(text__unwanted_regions={"reject": {"max": 0}})
@@ -106,7 +107,7 @@ def test_a_comparison_with_nothing_that_can_be_compared_is_a_mistake(check, wher
     assert what in problem.what
 
 
-def test_what_is_the_pictures_alone_is_compared_with_nothing():
+def test_what_is_the_images_alone_is_compared_with_nothing():
     (problem,) = problems_of(tone__contrast={"reject": {"min": 0.1}, "variable": "color"})
     assert problem.where.endswith("tone.contrast.variable")
     assert "compared with nothing" in problem.what

@@ -1,4 +1,4 @@
-"""Which pictures have other colors than the rest of their group, and what becomes of them."""
+"""Which images have other colors than the rest of their group, and what becomes of them."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from imagemake.stages.validate.consistency import Colored, colored, mean_color, 
 LIMITS = Consistency(by=("product",), max_distance=10, max_spread=3)
 
 
-def pictures(*colors, group="mug"):
+def images(*colors, group="mug"):
     return [Colored(f"{group}-{number}", (group,), color) for number, color in enumerate(colors)]
 
 
@@ -25,35 +25,35 @@ WHITE = [(90.0, 0.0, 0.0), (91.0, 0.0, 1.0), (89.0, 1.0, 0.0), (90.0, -1.0, 0.0)
     ("color", "words"),
     [
         ((90.0, 0.0, 10.0), None),
-        ((90.0, 0.0, 14.2), "yellower than the 6 pictures of mug: a color difference of 14.2, at most 10"),
-        ((90.0, 0.0, -12.0), "bluer than the 6 pictures of mug: a color difference of 12, at most 10"),
-        ((70.0, 3.0, 0.0), "darker than the 6 pictures of mug: a color difference of 20.2, at most 10"),
-        ((90.0, 30.0, 0.0), "redder than the 6 pictures of mug: a color difference of 30, at most 10"),
+        ((90.0, 0.0, 14.2), "yellower than the 6 images of mug: a color difference of 14.2, at most 10"),
+        ((90.0, 0.0, -12.0), "bluer than the 6 images of mug: a color difference of 12, at most 10"),
+        ((70.0, 3.0, 0.0), "darker than the 6 images of mug: a color difference of 20.2, at most 10"),
+        ((90.0, 30.0, 0.0), "redder than the 6 images of mug: a color difference of 30, at most 10"),
     ],
 )
-def test_a_picture_is_odd_only_beyond_the_limit_and_the_reason_says_how(color, words):
-    found = odd_ones(pictures(*WHITE, color), LIMITS)
+def test_an_image_is_odd_only_beyond_the_limit_and_the_reason_says_how(color, words):
+    found = odd_ones(images(*WHITE, color), LIMITS)
     assert found == ({"mug-5": words} if words else {})
 
 
-def test_a_group_whose_pictures_differ_much_by_themselves_has_no_odd_one():
+def test_a_group_whose_images_differ_much_by_themselves_has_no_odd_one():
     wide = [(20.0 * step, 0.0, 0.0) for step in range(6)]
-    assert odd_ones(pictures(*wide), LIMITS) == {}
-    assert odd_ones(pictures(*wide), LIMITS.model_copy(update={"max_spread": 1.0})).keys() == {"mug-0", "mug-5"}
+    assert odd_ones(images(*wide), LIMITS) == {}
+    assert odd_ones(images(*wide), LIMITS.model_copy(update={"max_spread": 1.0})).keys() == {"mug-0", "mug-5"}
 
 
 def test_nearly_half_of_a_group_can_be_odd_without_moving_its_middle():
     odd = [(60.0, 0.0, 40.0)] * 4
-    assert odd_ones(pictures(*WHITE, *odd), LIMITS).keys() == {"mug-5", "mug-6", "mug-7", "mug-8"}
+    assert odd_ones(images(*WHITE, *odd), LIMITS).keys() == {"mug-5", "mug-6", "mug-7", "mug-8"}
 
 
 def test_a_group_of_three_says_nothing_and_groups_are_apart():
-    three = pictures(*WHITE[:2], (10.0, 0.0, 0.0))
+    three = images(*WHITE[:2], (10.0, 0.0, 0.0))
     assert odd_ones(three, LIMITS) == {}
-    assert odd_ones([*three, *pictures(*[(10.0, 0.0, 0.0)] * 5, group="pot")], LIMITS) == {}
+    assert odd_ones([*three, *images(*[(10.0, 0.0, 0.0)] * 5, group="pot")], LIMITS) == {}
 
 
-def test_a_palette_is_weighted_by_what_each_color_has_of_the_picture():
+def test_a_palette_is_weighted_by_what_each_color_has_of_the_image():
     white, red = lab_of((255, 255, 255)), lab_of((255, 0, 0))
     expected = [0.75 * one + 0.25 * other for one, other in zip(white, red, strict=True)]
     assert mean_color("ffffff:0.7500 ff0000:0.2500") == pytest.approx(expected)
@@ -77,37 +77,37 @@ def shop():
     world = World(*"abcde")
     world.requests = [replace(request, variables={"product": "mug"}) for request in world.requests]
     world.policy = replace(world.policy, consistency=LIMITS, measures=[*world.policy.measures, "colors@1"])
-    for state in world.settle():
+    for state in world.resolve():
         show(world, state, "ffe000" if state.request.name == "e" else "ffffff")
     return world
 
 
 def show(world, state, color):
-    held = world.make(state)
-    world.measures[held.digest]["colors@1"] = {"palette": f"{color}:1.0000"}
+    stored = world.make(state)
+    world.measures[stored.digest]["colors@1"] = {"palette": f"{color}:1.0000"}
 
 
-def test_an_odd_picture_waits_for_a_person_whose_approval_counts(shop):
-    *others, odd = shop.settle()
-    assert {state.stage for state in others} == {Stage.FINISH}
+def test_an_odd_image_waits_for_a_person_whose_approval_counts(shop):
+    *others, odd = shop.resolve()
+    assert {state.stage for state in others} == {Stage.POSTPROCESS}
     assert (odd.stage, odd.attempt) == (Stage.REVIEW, 0)
-    assert str(odd.reasons[0]).startswith("consistency: yellower than the 5 pictures of mug: a color difference of ")
+    assert str(odd.reasons[0]).startswith("consistency: yellower than the 5 images of mug: a color difference of ")
     shop.reviews[odd.key] = Review("approve", "", "kim", "2026-11-01")
-    assert shop.settle()[-1].stage is Stage.FINISH
+    assert shop.resolve()[-1].stage is Stage.POSTPROCESS
 
 
-def test_an_odd_picture_is_made_again_where_the_campaign_says_so_and_compared_again(shop):
+def test_an_odd_image_is_made_again_where_the_campaign_says_so_and_compared_again(shop):
     rejecting = LIMITS.model_copy(update={"outcome": "reject"})
     shop.policy = replace(shop.policy, consistency=rejecting, patches={"consistency": "White light."})
-    odd = shop.settle()[-1]
+    odd = shop.resolve()[-1]
     assert (odd.stage, odd.attempt, odd.why) == (Stage.GENERATE, 1, "attempt 2: consistency")
     assert odd.recipe.prompt.endswith("White light.")
     show(shop, odd, "ffd000")
-    assert shop.settle()[-1].attempt == 2
-    show(shop, shop.settle()[-1], "fefefe")
-    assert (shop.settle()[-1].stage, shop.settle()[-1].attempt) == (Stage.FINISH, 2)
+    assert shop.resolve()[-1].attempt == 2
+    show(shop, shop.resolve()[-1], "fefefe")
+    assert (shop.resolve()[-1].stage, shop.resolve()[-1].attempt) == (Stage.POSTPROCESS, 2)
 
 
 def test_a_group_is_compared_once_enough_of_it_is_there(shop):
     shop.requests = shop.requests[2:]
-    assert {state.stage for state in shop.settle()} == {Stage.FINISH}
+    assert {state.stage for state in shop.resolve()} == {Stage.POSTPROCESS}

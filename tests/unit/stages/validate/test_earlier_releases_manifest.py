@@ -1,4 +1,4 @@
-"""What was handed over before: which new pictures are nearly one of an earlier release."""
+"""What was handed over before: which new images are nearly one of an earlier release."""
 
 from dataclasses import replace
 
@@ -10,16 +10,16 @@ from pyarrow import parquet
 from imagemake.core.problems import UserError
 from imagemake.plugins.measures import measure_class
 from imagemake.release.manifest.tables import write_manifest
-from imagemake.stages.validate.earlier_releases import EarlierPictures, Shown, digests, earlier_pictures
+from imagemake.stages.validate.earlier_releases import ComparedImage, EarlierImages, digests, earlier_images
 from imagemake.stages.validate.near_duplicates import Prints, first_near
 
-MUG = Shown(name="mug", key="a" * 64, model="m", hash="00000000000000ff", colors="80" * 27)
+MUG = ComparedImage(name="mug", key="a" * 64, model="m", hash="00000000000000ff", colors="80" * 27)
 NEW = replace(MUG, name="cup", key="b" * 64)
 SPRING = "releases/spring/manifest.parquet"
 
 
 def repeats(*new, earlier=(MUG,), within_models=False):
-    known = EarlierPictures(earlier, [SPRING] * len(earlier))
+    known = EarlierImages(earlier, [SPRING] * len(earlier))
     return known.repeated_by(new, 4, 6, within_models=within_models)
 
 
@@ -36,7 +36,7 @@ def repeats(*new, earlier=(MUG,), within_models=False):
         ({"key": "a" * 64}, False),
     ],
 )
-def test_a_new_picture_repeats_one_that_is_near_in_hash_and_colors_and_not_its_own(changes, is_near):
+def test_a_new_image_repeats_one_that_is_near_in_hash_and_colors_and_not_its_own(changes, is_near):
     new = replace(NEW, **changes)
     assert repeats(new) == ({new.name: f"mug of {SPRING}"} if is_near else {})
 
@@ -52,7 +52,7 @@ def test_a_key_that_was_released_before_repeats_nothing_else_in_that_release():
     assert repeats(NEW, earlier=known) == {}
 
 
-def test_models_that_are_compared_are_compared_with_their_own_pictures_only():
+def test_models_that_are_compared_are_compared_with_their_own_images_only():
     other = replace(NEW, model="other")
     assert repeats(NEW, other, within_models=True).keys() == {"cup"}
     assert repeats(other).keys() == {"cup"}
@@ -98,13 +98,13 @@ def released(name, **changes):
     return an_entry(name, **{"measures": measures, "verdict": "accepted", **changes})
 
 
-def test_accepted_pictures_of_all_manifests_that_a_pattern_means_are_read_in_order(folder):
+def test_accepted_images_of_all_manifests_that_a_pattern_means_are_read_in_order(folder):
     write(folder, "releases/b", released("pot"))
     write(folder, "releases/a", released("mug"), released("bad", verdict="rejected"), released("jug", measures={}))
-    found = earlier_pictures(["releases/*/manifest.parquet", "releases/a/manifest.parquet"])
-    assert [one.name for one in found.pictures] == ["mug", "pot"]
+    found = earlier_images(["releases/*/manifest.parquet", "releases/a/manifest.parquet"])
+    assert [one.name for one in found.images] == ["mug", "pot"]
     assert found.releases == ["releases/a/manifest.parquet", "releases/b/manifest.parquet"]
-    assert [one.name for one in earlier_pictures([str(folder / "releases/b/*.parquet")]).pictures] == ["pot"]
+    assert [one.name for one in earlier_images([str(folder / "releases/b/*.parquet")]).images] == ["pot"]
 
 
 def test_hashes_of_another_version_of_the_measure_are_not_compared(folder, monkeypatch):
@@ -114,7 +114,7 @@ def test_hashes_of_another_version_of_the_measure_are_not_compared(folder, monke
 
     def read(*measures):
         write_manifest([released("pot")], *paths, measures=measures)
-        return earlier_pictures(["old/manifest.parquet"]).pictures
+        return earlier_images(["old/manifest.parquet"]).images
 
     assert len(read("file@1", "phash@1")) == len(read()) == 1  # without a word, they are of the first version
     with pytest.raises(UserError) as caught:
@@ -137,7 +137,7 @@ def test_a_manifest_with_odd_metadata_ends_in_an_answer(folder, measures):
     table = parquet.read_table(path)
     parquet.write_table(table.replace_schema_metadata({"imagemake.measures": measures}), path)
     try:
-        earlier_pictures(["old/manifest.parquet"])
+        earlier_images(["old/manifest.parquet"])
     except UserError as error:
         assert "they do not compare" in str(error)
 
@@ -145,9 +145,9 @@ def test_a_manifest_with_odd_metadata_ends_in_an_answer(folder, measures):
 def test_a_manifest_that_changes_is_read_again(folder):
     write(folder, "old", released("pot"))
     path = "old/manifest.parquet"
-    before = earlier_pictures([path]), digests([path])
+    before = earlier_images([path]), digests([path])
     write(folder, "old", released("a longer name"))
-    assert earlier_pictures([path]).pictures != before[0].pictures
+    assert earlier_images([path]).images != before[0].images
     assert digests([path]) != before[1]
 
 
@@ -160,7 +160,7 @@ def test_a_manifest_that_changes_is_read_again(folder):
         ("res*/manifest.parquet", "belongs to this campaign's own release", "Copy the release"),
         ("torn.parquet", "cannot be read as Parquet", "fetch it again"),
         ("plain/manifest.parquet", "it has no column measure.phash.hash, measure.phash.colors", "Write that release"),
-        ("odd/manifest.parquet", "picture 'mug' has no readable perceptual hash", "Write that release"),
+        ("odd/manifest.parquet", "image 'mug' has no readable perceptual hash", "Write that release"),
     ],
 )
 def test_what_cannot_be_compared_with_is_told_with_a_remedy(folder, pattern, what, remedy):
@@ -169,7 +169,7 @@ def test_what_cannot_be_compared_with_is_told_with_a_remedy(folder, pattern, wha
     write(folder, "odd", released("mug", measures={"phash.hash": "zz", "phash.colors": MUG.colors}))
     (folder / "torn.parquet").write_bytes((folder / "results/manifest.parquet").read_bytes()[:-20])
     with pytest.raises(UserError) as caught:
-        earlier_pictures([pattern])
+        earlier_images([pattern])
     (problem,) = caught.value.problems
     assert "validation.near_duplicates.earlier" in problem.where
     assert what in problem.what

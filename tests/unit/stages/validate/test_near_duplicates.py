@@ -79,7 +79,7 @@ def test_at_full_size_the_answer_is_that_of_comparing_one_by_one():
         assert near_duplicates_of_earlier(hashes, max_distance_bits) == one_by_one(hashes, max_distance_bits)
 
 
-def test_of_a_chain_every_other_picture_stays():
+def test_of_a_chain_every_other_image_stays():
     chain = np.array([0b0, 0b1, 0b11, 0b111, 0b1111], dtype=np.uint64)
     assert near_duplicates_of_earlier(chain, 1) == {1: 0, 3: 2}
 

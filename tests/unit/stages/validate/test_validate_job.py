@@ -1,4 +1,4 @@
-"""What one picture or one measure does wrong stays with that picture: no other one of the batch is lost."""
+"""What one image or one measure does wrong stays with that image: no other one of the batch is lost."""
 
 import hashlib
 import json
@@ -14,16 +14,16 @@ from typing import ClassVar
 import numpy as np
 import pytest
 from folders import REPOSITORY
-from picture_files import GRAY, PNG_SIGNATURE, RGB, chunk, png, saved
+from image_files import GRAY, PNG_SIGNATURE, RGB, chunk, png, saved
 from PIL import Image
 from pydantic import BaseModel
 
 from imagemake.config.outputs import Postprocess
 from imagemake.config.validation import Validation
 from imagemake.core.recipe import Recipe
-from imagemake.images.picture import open_picture
+from imagemake.images.decoded import decode_image
 from imagemake.plugins.measures.file import File, FileSettings
-from imagemake.stages.postprocess.job import Finisher
+from imagemake.stages.postprocess.job import Postprocessor
 from imagemake.stages.validate import job as validate
 from imagemake.stages.validate.job import load_measures, validate_apart, validate_batch
 from imagemake.stages.validate.verdict import Status, flat, judge
@@ -36,7 +36,7 @@ GOOD.paste("navy", (16, 20, 40, 50))
 
 
 class Odd:
-    """A measure that does to a picture of a given width what a test wants."""
+    """A measure that does to an image of a given width what a test wants."""
 
     version: ClassVar[int] = 1
     quantities: ClassVar[dict[str, str]] = {"value": "a number"}
@@ -45,8 +45,8 @@ class Odd:
     def __init__(self, act, width_px=65):
         self.act, self.width_px = act, width_px
 
-    def read(self, picture):
-        return self.act() if picture.width_px == self.width_px else {"value": 1}
+    def read(self, image):
+        return self.act() if image.width_px == self.width_px else {"value": 1}
 
 
 def raises(error):
@@ -57,8 +57,8 @@ def batch(store, *files):
     items = []
     for number, data in enumerate(files):
         recipe = Recipe("preview", "preview-1", "a mug", number)
-        held = store.raw.put(recipe.key(), data, durable=False)
-        items.append(Item(str(number), 0, recipe, recipe.key(), "new", raw=held))
+        stored = store.raw.put(recipe.key(), data, durable=False)
+        items.append(Item(str(number), 0, recipe, recipe.key(), "new", raw=stored))
     return items
 
 
@@ -99,8 +99,8 @@ HOSTILE = {
     "a page behind the start of a PNG": PNG_SIGNATURE + b"<script>alert(1)</script>" * 9,
     "a side above the limit": png(100_000, 1, 8, GRAY, [bytes(100_000)]),
     "a side above the limit, upright": png(1, 100_000, 8, GRAY, [b"\0"] * 100_000),
-    "a page that ends in a picture": b"<script>alert(1)</script>" + saved(GOOD, "PNG"),
-    "a picture of no width": png(0, 64, 8, GRAY, [b""] * 64),
+    "a page that ends in an image": b"<script>alert(1)</script>" + saved(GOOD, "PNG"),
+    "an image of no width": png(0, 64, 8, GRAY, [b""] * 64),
 }
 ODD = {
     "a ZIP behind the end": saved(GOOD, "PNG") + b"PK\3\4" + bytes(100),
@@ -124,7 +124,7 @@ def ours():
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_bytes_end_as_a_rejection_with_a_reason_and_lose_no_other_picture(name, store, ours, tmp_path):
+def test_hostile_bytes_end_as_a_rejection_with_a_reason_and_lose_no_other_image(name, store, ours, tmp_path):
     files = (saved(GOOD, "PNG"), HOSTILE[name], saved(GOOD.rotate(90), "PNG"))
     first, hostile, last = in_a_table(validate_batch(batch(store, *files), ours, store), tmp_path)
     assert verdict(hostile).status is Status.REJECTED
@@ -134,13 +134,13 @@ def test_hostile_bytes_end_as_a_rejection_with_a_reason_and_lose_no_other_pictur
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_odd_pictures_are_measured_as_far_as_they_can_be(name, store, ours, tmp_path):
+def test_odd_images_are_measured_as_far_as_they_can_be(name, store, ours, tmp_path):
     (item,) = in_a_table(validate_batch(batch(store, ODD[name]), ours, store), tmp_path)
     assert not [quantity for quantity in flat(item.measures) if quantity.endswith("failed")]
     assert flat(item.measures)["file.width_px"] in (1, 64)
 
 
-def test_all_hostile_and_odd_bytes_in_one_batch_end_with_a_verdict_and_only_pictures_are_released(store, tmp_path):
+def test_all_hostile_and_odd_bytes_in_one_batch_end_with_a_verdict_and_only_images_are_released(store, tmp_path):
     good = saved(GOOD, "PNG")
     files = [data for pair in zip_longest(HOSTILE.values(), ODD.values(), fillvalue=good) for data in pair]
     chosen = Validation().measures_needed()
@@ -150,8 +150,8 @@ def test_all_hostile_and_odd_bytes_in_one_batch_end_with_a_verdict_and_only_pict
     assert undecodable == set(HOSTILE.values())
     assert statuses[-1] is Status.ACCEPTED
 
-    finisher = Finisher(Postprocess(), Validation(), store, ThumbnailCache(tmp_path / "thumbnails"))
-    finished = in_a_table(finisher.finish_batch(items), tmp_path)
+    postprocessor = Postprocessor(Postprocess(), Validation(), store, ThumbnailCache(tmp_path / "thumbnails"))
+    finished = in_a_table(postprocessor.postprocess_batch(items), tmp_path)
     for item, status in zip(finished, statuses, strict=True):
         assert (item.finished is not None) == (status is Status.ACCEPTED), item
         if item.finished:  # encoded anew: nothing that hid in the file is left
@@ -168,10 +168,10 @@ class Deadly(File):
 
     quantities = {"width": "px"}
 
-    def read(self, picture):
-        if picture.width_px == 65:
+    def read(self, image):
+        if image.width_px == 65:
             os.kill(os.getpid(), signal.SIGSEGV)
-        return {"width": picture.width_px}
+        return {"width": image.width_px}
 
 sys.modules["deadly"] = sys.modules[__name__]
 measures.BUILT_IN["deadly"] = "deadly:Deadly"
@@ -180,17 +180,17 @@ exec(open(os.environ["DOOR"]).read())
 """
 
 
-def test_a_measure_that_ends_the_process_on_one_picture_fails_on_that_one_and_all_others_are_measured(store, tmp_path):
+def test_a_measure_that_ends_the_process_on_one_image_fails_on_that_one_and_all_others_are_measured(store, tmp_path):
     items = batch(store, *(saved(GOOD.resize((width_px, 64)), "PNG") for width_px in (64, 65, 66)))
-    write_table(tmp_path / "pictures.jsonl", items)
+    write_table(tmp_path / "images.jsonl", items)
     settings = {"validation": {"measures": {"deadly": {}}}}
     (tmp_path / "program.py").write_text(DEADLY)
-    options = {"pictures": "pictures.jsonl", "measures": "measures.jsonl", "store": "store"}
+    options = {"images": "images.jsonl", "measures": "measures.jsonl", "store": "store"}
     command = [sys.executable, "program.py", "--settings", json.dumps(settings)]
     command += [part for name, value in options.items() for part in (f"--{name}", value)]
-    door = REPOSITORY / "scripts" / "validate.py"
+    call_mode = REPOSITORY / "scripts" / "validate.py"
     done = subprocess.run(
-        command, cwd=tmp_path, env={**os.environ, "DOOR": str(door)}, capture_output=True, text=True, check=False
+        command, cwd=tmp_path, env={**os.environ, "DOOR": str(call_mode)}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     before, failed, after = read_table(tmp_path / "measures.jsonl")
@@ -198,20 +198,20 @@ def test_a_measure_that_ends_the_process_on_one_picture_fails_on_that_one_and_al
     assert flat(failed.measures)["deadly.failed"] == "it ended the process, twice (SIGSEGV)"
     assert flat(failed.measures)["tone.contrast"] > 0
     assert str(verdict(failed).reasons[0]) == (
-        "unmeasured: deadly failed on this picture: it ended the process, twice (SIGSEGV)"
+        "unmeasured: deadly failed on this image: it ended the process, twice (SIGSEGV)"
     )
     assert done.stderr.count("Fatal Python error: Segmentation fault") == 2  # and where, in the job's log
 
 
-def test_a_decoder_that_ends_the_process_on_one_picture_makes_it_undecodable(store, monkeypatch):
+def test_a_decoder_that_ends_the_process_on_one_image_makes_it_undecodable(store, monkeypatch):
     deadly, good = saved(GOOD.resize((65, 64)), "PNG"), saved(GOOD, "PNG")
 
     def decode(data):
         if data == deadly:
             os.kill(os.getpid(), signal.SIGBUS)
-        return open_picture(data)
+        return decode_image(data)
 
-    monkeypatch.setattr(validate, "open_picture", decode)
+    monkeypatch.setattr(validate, "decode_image", decode)
     chosen = Validation().measures_needed()
     dead, alive = validate_apart(batch(store, deadly, good), chosen, store)
     assert [str(reason) for reason in verdict(dead).reasons] == [
@@ -240,7 +240,7 @@ def test_a_package_that_is_missing_where_the_job_runs_ends_it_with_the_command(s
         (lambda: {"value": "\ud800"}, "TypeError: str is not valid UTF-8: surrogates not allowed"),
     ],
 )
-def test_a_measure_that_fails_on_a_picture_says_why_and_loses_nothing_else(act, said, store, tmp_path):
+def test_a_measure_that_fails_on_an_image_says_why_and_loses_nothing_else(act, said, store, tmp_path):
     measures = {"file@1": File(FileSettings()), "odd@1": Odd(act)}
     items = batch(store, *(saved(GOOD.resize((width_px, 64)), "PNG") for width_px in (64, 65, 66)))
     before, failed, after = in_a_table(validate_batch(items, measures, store), tmp_path)
@@ -249,12 +249,12 @@ def test_a_measure_that_fails_on_a_picture_says_why_and_loses_nothing_else(act, 
     assert [item.measures["odd@1"] for item in (before, after)] == [{"value": 1}] * 2
 
 
-def test_a_person_decides_about_a_picture_that_a_measure_failed_on(store):
+def test_a_person_decides_about_an_image_that_a_measure_failed_on(store):
     measures = {"file@1": File(FileSettings()), "odd@1": Odd(lambda: raises(ValueError("too odd")), 64)}
     (item,) = validate_batch(batch(store, saved(GOOD, "PNG")), measures, store)
     assert verdict(item).status is Status.REVIEW
     assert [str(reason) for reason in verdict(item).reasons] == [
-        "unmeasured: odd failed on this picture: ValueError: too odd"
+        "unmeasured: odd failed on this image: ValueError: too odd"
     ]
 
 
@@ -278,7 +278,7 @@ def test_only_what_was_not_read_before_is_read(store):
     assert again.measures == item.measures
 
 
-def test_a_picture_that_is_gone_or_was_changed_is_damaged_and_the_others_are_measured(store, ours):
+def test_an_image_that_is_gone_or_was_changed_is_damaged_and_the_others_are_measured(store, ours):
     items = batch(store, saved(GOOD, "PNG"), saved(GOOD.rotate(90), "PNG"), saved(GOOD.rotate(180), "PNG"))
     store.raw.path(items[0].raw).unlink()
     changed = store.raw.path(items[1].raw)

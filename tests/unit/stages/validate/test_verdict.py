@@ -20,7 +20,7 @@ def judged(values=None, parameters=None, checks=None, **options):
     return judge({**VALUES, **(values or {})}, parameters or {}, checks or {}, **options)
 
 
-def test_a_picture_within_all_limits_is_accepted_without_reasons():
+def test_an_image_within_all_limits_is_accepted_without_reasons():
     assert judged(checks={"tone.contrast": Check(reject=Limit(min=0.05, max=0.2))}).reasons == ()
 
 
@@ -66,13 +66,13 @@ def test_a_format_that_is_not_accepted_is_rejected():
     assert judged(formats=["jpeg"]).reasons[0].code == "file.format"
 
 
-def test_a_picture_that_cannot_be_decoded_has_that_one_reason():
+def test_an_image_that_cannot_be_decoded_has_that_one_reason():
     verdict = judged(values={"file.undecodable": "it is cut off"}, parameters={"size": "1x1"})
     assert [str(reason) for reason in verdict.reasons] == ["file.undecodable: it is cut off"]
     assert still_to_measure(["file@1", "tone@1"], {"file@1": {"undecodable": "x"}}) == []
 
 
-def test_what_does_not_apply_to_a_picture_is_not_checked():
+def test_what_does_not_apply_to_an_image_is_not_checked():
     assert judged(checks={"faces.count": Check(reject=Limit(min=1))}).status is Status.ACCEPTED
 
 

@@ -18,7 +18,7 @@ from imagemake.config.campaign import load_campaign
 from imagemake.config.remotes import fault_of_address
 from imagemake.core.problems import UserError
 from imagemake.store.remote.errors import PlaceError, Trouble, in_words
-from imagemake.store.remote.storage import Listed, Storage
+from imagemake.store.remote.storage import ListedObject, Storage
 
 CAMPAIGN = {"campaign": "c", "catalog": "c.csv", "prompt": "p", "name": "{sku}"}
 
@@ -211,4 +211,4 @@ def test_a_process_that_spoke_to_s3_can_still_start_others(here):
     Storage("s3://bucket/p", timeout_s=20).put("x", b"1", "text/plain")
     done = subprocess.run([sys.executable, "-c", "print(1)"], capture_output=True, check=True)
     assert done.stdout == b"1\n"
-    assert Storage("s3://bucket/p", timeout_s=20).list()["x"] == Listed(1, "c4ca4238a0b923820dcc509a6f75849b")
+    assert Storage("s3://bucket/p", timeout_s=20).list()["x"] == ListedObject(1, "c4ca4238a0b923820dcc509a6f75849b")

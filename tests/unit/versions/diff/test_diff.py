@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from entries import an_attempt, an_entry, without_picture
+from entries import an_attempt, an_entry, without_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from release_folders import table_of
@@ -138,18 +138,18 @@ def test_each_reason_is_told_for_its_own_change_alone(reason):
 
 
 def test_verdicts_and_their_reasons_are_one_reason():
-    doubtful = without_picture("mug", "review", reasons=("tone: 3",))
+    doubtful = without_image("mug", "review", reasons=("tone: 3",))
     for other in (replace(doubtful, reasons=("tone: 4",)), replace(doubtful, verdict="rejected")):
         told, _ = changes([doubtful], [other])
         assert told["mug"].reasons == ("verdict",)
 
 
 def test_every_reason_is_tested_here():
-    elsewhere = {"verdict", "name", "review"}  # above; below; where pictures are read
+    elsewhere = {"verdict", "name", "review"}  # above; below; where images are read
     assert set(WHY) | elsewhere == set(REASONS)
 
 
-def test_what_no_picture_shows_is_no_difference():
+def test_what_no_image_shows_is_no_difference():
     other = {
         "catalog_row": 9,
         "references": ("moved.png",),
@@ -179,7 +179,7 @@ def test_a_further_output_that_is_another_file_is_told_by_its_label():
     assert list(told_values(told["mug"])) == [("output.web", (ONE[:12], OTHER[:12]))]
     assert changes([ALIKE], [before])[0]["mug"].reasons == ("post-processing",), "an output that was not there"
     told, _ = changes([before], [replace(after, prompt="other", key=OTHER, raw_digest="c" * 64)])
-    assert told["mug"].reasons == ("prompt",), "another raw picture has other files anyway"
+    assert told["mug"].reasons == ("prompt",), "another raw image has other files anyway"
 
 
 def test_another_name_of_a_file_of_a_further_output_is_told_with_both():
@@ -192,7 +192,7 @@ def test_another_name_of_a_file_of_a_further_output_is_told_with_both():
     assert told["mug"].differences == {"output.web.file": ("mug.webp", "mug-400.webp")}
 
 
-def test_another_name_for_the_same_key_is_no_new_picture():
+def test_another_name_for_the_same_key_is_no_new_image():
     keys = [hashlib.sha256(name.encode()).hexdigest() for name in "abc"]
     before = [an_entry("a", key=keys[0]), an_entry("b", key=keys[1])]
     after = [an_entry("A", key=keys[0], prompt="other"), an_entry("c", key=keys[2])]
@@ -203,7 +203,7 @@ def test_another_name_for_the_same_key_is_no_new_picture():
     assert "file" not in told["A"].differences
 
 
-def test_hashes_of_the_manifest_tell_how_far_apart_raw_pictures_are():
+def test_hashes_of_the_manifest_tell_how_far_apart_raw_images_are():
     hashes = ["00000000000000ff", "0000000000000000", "no hash", None]
     entries = [[an_entry("mug", measures={"phash.hash": one} if one else {}, seed=n)] for n, one in enumerate(hashes)]
     bits = [changes(entries[0], other)[0]["mug"].hash_bits for other in entries[1:]]

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from entries import an_entry
-from release_folders import a_picture, opener, with_picture, write_release
+from release_folders import an_image, opener, with_image, write_release
 
 from imagemake.cli.diff import _report
 from imagemake.core.problems import UserError
@@ -29,10 +29,10 @@ from imagemake.versions.diff.compare import compare
 from imagemake.versions.diff.page import write_page
 from imagemake.versions.diff.revision import Repository, Revision
 from imagemake.versions.diff.seen import most_visible, see, with_packets
-from imagemake.versions.diff.snapshot import Shown
+from imagemake.versions.diff.snapshot import ShownImage
 from imagemake.versions.diff.table import read_table
 
-RED, TEAL = a_picture("red"), a_picture("teal")
+RED, TEAL = an_image("red"), an_image("teal")
 
 
 def run(folder, *command):
@@ -55,14 +55,14 @@ def names_of(changes):
 def project(tmp_path):
     """Not at the root of its repository; the first release is at tag v1, the second one in the work tree."""
     folder = tmp_path / "repository" / "shop"
-    write_release(folder / "results", [with_picture("mug", RED), with_picture("cup", RED)])
+    write_release(folder / "results", [with_image("mug", RED), with_image("cup", RED)])
     run(tmp_path / "repository", "git", "init", "-q")
     return folder
 
 
 def edit(project):
-    changed = with_picture("mug", TEAL, prompt="Product photo of a cup", key="9" * 64)
-    write_release(project / "results", [changed, with_picture("vase", RED)])
+    changed = with_image("mug", TEAL, prompt="Product photo of a cup", key="9" * 64)
+    write_release(project / "results", [changed, with_image("vase", RED)])
 
 
 def seen_between(one, other):
@@ -71,7 +71,7 @@ def seen_between(one, other):
     return names_of(changes), see(changes, one, other)
 
 
-def test_pictures_that_git_tracks_are_those_of_the_revision(project):
+def test_images_that_git_tracks_are_those_of_the_revision(project):
     commit(project, "v1")
     edit(project)
     with opener(project) as opening:
@@ -100,7 +100,7 @@ def test_a_file_of_a_revision_that_is_too_large_is_left_and_the_next_one_is_read
     assert found == [(None, RED)]
 
 
-def test_pictures_that_dvc_tracks_come_from_its_cache_or_its_remote_and_else_from_the_store(project, tmp_path):
+def test_images_that_dvc_tracks_come_from_its_cache_or_its_remote_and_else_from_the_store(project, tmp_path):
     run(project, "dvc", "init", "-q", "--subdir")
     run(project, "dvc", "remote", "add", "-q", "-d", "elsewhere", str(tmp_path / "remote"))
     run(project, "dvc", "add", "-q", "results/images", "results/manifest.parquet", "results/manifest.csv")
@@ -127,7 +127,7 @@ def test_pictures_that_dvc_tracks_come_from_its_cache_or_its_remote_and_else_fro
 
 
 def test_a_record_of_a_release_and_the_store_are_enough_where_its_files_are_gone(project):
-    write_release(project / "releases" / "v1", [with_picture("mug", RED), with_picture("cup", RED)])
+    write_release(project / "releases" / "v1", [with_image("mug", RED), with_image("cup", RED)])
     run(project, "rm", "-rf", "results", "releases/v1/images")
     commit(project, "v1")
     edit(project)
@@ -137,8 +137,8 @@ def test_a_record_of_a_release_and_the_store_are_enough_where_its_files_are_gone
     store.raw.put("9" * 64, TEAL, durable=False)
     with opener(project) as opening:
         before, after = opening.open("v1"), opening.work_tree()
-        assert before.picture(before.row(1)) == Shown(RED, is_raw=False)
-        assert after.picture({**after.row(0), "raw_digest": hashlib.sha256(TEAL).hexdigest()}) == Shown(
+        assert before.image(before.row(1)) == ShownImage(RED, is_raw=False)
+        assert after.image({**after.row(0), "raw_digest": hashlib.sha256(TEAL).hexdigest()}) == ShownImage(
             TEAL, is_raw=True
         )
         _, seen = seen_between(before, after)
@@ -153,8 +153,8 @@ def test_a_file_that_is_not_the_one_its_manifest_names_is_not_shown(project):
     (project / "results/images/mug.png").write_bytes(TEAL)
     with opener(project) as opening:
         shown = opening.work_tree()
-        assert shown.picture(shown.row(1)) is None
-        assert shown.picture(shown.row(0)) == Shown(RED, is_raw=False)
+        assert shown.image(shown.row(1)) is None
+        assert shown.image(shown.row(0)) == ShownImage(RED, is_raw=False)
 
 
 @pytest.mark.parametrize(
@@ -178,8 +178,8 @@ def test_what_cannot_be_opened_is_told_with_a_remedy(project, name, told):
 
 
 def test_without_git_two_folders_can_be_compared_and_revisions_are_told(tmp_path):
-    one = write_release(tmp_path / "one", [with_picture("mug", RED)])
-    other = write_release(tmp_path / "other", [with_picture("mug", TEAL)])
+    one = write_release(tmp_path / "one", [with_image("mug", RED)])
+    other = write_release(tmp_path / "other", [with_image("mug", TEAL)])
     with opener(tmp_path) as opening:
         told, seen = seen_between(opening.open(str(one)), opening.open(str(other / "manifest.csv")))
         assert told == {"mug": ("changed", "made again")}
@@ -201,7 +201,7 @@ def test_a_note_of_a_reviewer_is_told_from_the_files_themselves(tmp_path):
     def said(folder, **changes):
         packet = Provenance(**plain, content_digest="c", **{"status": "accepted", **changes}).packet()
         data = with_packet(RED, packet)
-        entry, _ = with_picture("mug", data, raw_digest="b" * 64, finished_digest="f" * 64)
+        entry, _ = with_image("mug", data, raw_digest="b" * 64, finished_digest="f" * 64)
         return write_release(tmp_path / folder, [(entry, data)])
 
     folders = said("a"), said("b", status="approved", note="fine"), said("c", generated_at="2026-01-01T00:00:00Z")
@@ -229,7 +229,7 @@ def test_no_path_of_a_manifest_leads_out_of_its_folder(tmp_path, file):
     os.mkfifo(folder / "images/pipe")
     with opener(tmp_path) as opening:
         theirs = opening.open(str(folder))
-        assert theirs.picture(theirs.row(0)) is None
+        assert theirs.image(theirs.row(0)) is None
 
 
 def test_no_manifest_is_read_through_a_link_out_of_its_folder(tmp_path):
@@ -251,10 +251,10 @@ def bomb():
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("data", [b"", b"no picture", RED[:60], bomb(), b"<svg xmlns='http://www.w3.org/2000/svg'/>"])
-def test_what_cannot_be_decoded_is_told_in_the_place_of_the_picture(tmp_path, data):
-    one = write_release(tmp_path / "one", [with_picture("mug", RED)])
-    other = write_release(tmp_path / "other", [with_picture("mug", data)])
+@pytest.mark.parametrize("data", [b"", b"no image", RED[:60], bomb(), b"<svg xmlns='http://www.w3.org/2000/svg'/>"])
+def test_what_cannot_be_decoded_is_told_in_the_place_of_the_image(tmp_path, data):
+    one = write_release(tmp_path / "one", [with_image("mug", RED)])
+    other = write_release(tmp_path / "other", [with_image("mug", data)])
     with opener(tmp_path) as opening:
         _, seen = seen_between(opening.open(str(one)), opening.open(str(other)))
     assert seen["mug"].after.webp is None
@@ -320,14 +320,14 @@ def test_attempts_that_are_none_are_told_in_words(changes):
         attempts_of(read_table(a_parquet(**changes), "it"), "it")
 
 
-def test_pictures_of_a_further_output_are_shown_where_the_main_one_is_as_it_was(tmp_path):
+def test_images_of_a_further_output_are_shown_where_the_main_one_is_as_it_was(tmp_path):
     def release(folder, **files):
         outputs = {}
         for label, data in files.items():
             digest = hashlib.sha256(data).hexdigest()
             facts = {"width_px": 64, "height_px": 48, "bytes": len(data), "digest": digest, "finished_digest": digest}
             outputs[label] = OutputFile(file=f"images/mug-{label}.png", **facts)
-        entry, _ = with_picture("mug", RED, outputs=outputs)
+        entry, _ = with_image("mug", RED, outputs=outputs)
         written = write_release(tmp_path / folder, [(entry, RED)])
         for label, data in files.items():
             (written / f"images/mug-{label}.png").write_bytes(data)
@@ -356,14 +356,14 @@ def test_pictures_of_a_further_output_are_shown_where_the_main_one_is_as_it_was(
     assert "neither its release nor the store" in seen(one, other).before.note, "the raw one does not stand for it"
 
 
-def test_the_most_different_pictures_are_opened_first_and_unchanged_pixels_last(tmp_path):
+def test_the_most_different_images_are_opened_first_and_unchanged_pixels_last(tmp_path):
     def release(folder, *entries):
         return write_release(tmp_path / folder, entries)
 
     def hashed(name, data, bits, **changes):
-        return with_picture(name, data, measures={"phash.hash": f"{(1 << bits) - 1:016x}"}, **changes)
+        return with_image(name, data, measures={"phash.hash": f"{(1 << bits) - 1:016x}"}, **changes)
 
-    one = release("a", hashed("near", RED, 0), hashed("far", RED, 0), hashed("same", RED, 0), with_picture("gone", RED))
+    one = release("a", hashed("near", RED, 0), hashed("far", RED, 0), hashed("same", RED, 0), with_image("gone", RED))
     other = release(
         "b",
         hashed("near", TEAL, 2),

@@ -17,7 +17,7 @@ from imagemake.cli.main import main
 from imagemake.config.remotes import LONG_LIVED, SHORT_LIVED, Publish
 from imagemake.release.manifest.tables import read_manifest, write_manifest
 from imagemake.store.remote.errors import PlaceError, Trouble
-from imagemake.store.remote.storage import Listed, Storage
+from imagemake.store.remote.storage import ListedObject, Storage
 from imagemake.versions.publish.comparing import compare
 from imagemake.versions.publish.names import PublishedNames, digest_name
 from imagemake.versions.publish.objects import Object, Turn, content_type_of, objects_of
@@ -27,29 +27,29 @@ from imagemake.versions.publish.record import NAME, Sent, is_safe, read_record, 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two pictures, released, in a project that says where to."""
+    """Two images, released, in a project that says where to."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config").mkdir()
     config = f"{{campaign: c, catalog: c.csv, prompt: p, name: n, publish: {{url: 'file://{tmp_path}/there'}}}}"
     (tmp_path / "config" / "config.yaml").write_text(config)
-    release(tmp_path, a=b"picture a", b=b"picture b")
+    release(tmp_path, a=b"image a", b=b"image b")
     return tmp_path
 
 
-def release(project: Path, *, missing: tuple[str, ...] = (), **pictures: bytes) -> None:
+def release(project: Path, *, missing: tuple[str, ...] = (), **images: bytes) -> None:
     """Write a release."""
-    images = project / "results" / "images"
-    images.mkdir(parents=True, exist_ok=True)
-    for path in images.iterdir():
+    folder = project / "results" / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
         path.unlink()
     entries = []
-    for name, data in pictures.items():
-        (images / f"{name}.jpg").write_bytes(data)
+    for name, data in images.items():
+        (folder / f"{name}.jpg").write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()
         entries.append(an_entry(name, file=f"images/{name}.jpg", digest=digest))
     entries += [an_entry(name, verdict="review", file=None, digest=None) for name in missing]
     write_manifest(entries, project / "results" / "manifest.csv", project / "results" / "manifest.parquet")
-    links = {name: f"images/{name}.jpg" for name in pictures}
+    links = {name: f"images/{name}.jpg" for name in images}
     (project / "results" / "index.html").write_bytes(b"<script>" + orjson.dumps(links) + b"</script>")
     (project / "results" / "review.csv").write_text("for us\n")
     (project / "results" / "images.dvc").write_text("for DVC\n")
@@ -76,7 +76,7 @@ def published_name(name: str, data: bytes) -> str:
 def test_every_link_of_a_published_release_leads_to_what_it_says(project, capsys):
     publish(capsys)
     found = there(project)
-    names = {"a": published_name("a", b"picture a"), "b": published_name("b", b"picture b")}
+    names = {"a": published_name("a", b"image a"), "b": published_name("b", b"image b")}
     assert set(found) == {*names.values(), "manifest.csv", "manifest.parquet", "index.html", NAME}
     rows = list(csv.DictReader(io.StringIO(found["manifest.csv"].decode("utf-8-sig"))))
     assert {row["name"]: row["file"] for row in rows} == names
@@ -106,9 +106,9 @@ def test_plain_names_are_those_of_the_release_byte_for_byte(project, capsys):
 def test_what_is_gone_from_a_release_stays_until_it_is_pruned_and_nothing_of_others_goes(project, capsys):
     publish(capsys)
     (project / "there" / "images" / "theirs.jpg").write_bytes(b"not ours")
-    release(project, a=b"picture a")
+    release(project, a=b"image a")
     assert "1 file of earlier releases left there" in publish(capsys)
-    gone = published_name("b", b"picture b")
+    gone = published_name("b", b"image b")
     assert gone in there(project)
     assert f"delete                  {gone}" in publish(capsys, "--prune", "--dry-run")
     assert gone in there(project), "a dry run deletes nothing"
@@ -118,27 +118,27 @@ def test_what_is_gone_from_a_release_stays_until_it_is_pruned_and_nothing_of_oth
     assert "nothing to send" in publish(capsys, "--prune")
 
 
-def test_a_picture_that_somebody_spoiled_there_is_sent_again(project, capsys):
+def test_an_image_that_somebody_spoiled_there_is_sent_again(project, capsys):
     publish(capsys)
-    name = published_name("a", b"picture a")
-    (project / "there" / name).write_bytes(b"spoiled")
-    assert "1 file, 9 bytes, sent" in publish(capsys)
-    assert there(project)[name] == b"picture a"
+    name = published_name("a", b"image a")
+    (project / "there" / name).write_bytes(b"spoiled there")
+    assert "1 file, 7 bytes, sent" in publish(capsys)
+    assert there(project)[name] == b"image a"
 
 
 def test_an_incomplete_release_is_refused_and_told_why_unless_it_is_meant(project, capsys):
-    release(project, a=b"picture a", missing=("b", "c"))
+    release(project, a=b"image a", missing=("b", "c"))
     told = publish(capsys, expect=2)
-    assert "2 of 3 pictures are missing: 2 review" in told
+    assert "2 of 3 images are missing: 2 review" in told
     assert "--incomplete" in told
     assert not (project / "there").exists()
     publish(capsys, "--incomplete")
 
 
-@pytest.mark.parametrize("fault", ["is not the picture that the manifest says", "and it is not there"])
+@pytest.mark.parametrize("fault", ["is not the image that the manifest says", "and it is not there"])
 def test_a_release_that_is_not_what_its_manifest_says_is_refused(project, capsys, fault):
     path = project / "results" / "images" / "a.jpg"
-    path.write_bytes(b"another") if "picture" in fault else path.unlink()
+    path.write_bytes(b"another") if "image" in fault else path.unlink()
     assert fault in publish(capsys, expect=2)
     assert not (project / "there").exists()
 
@@ -163,7 +163,7 @@ def test_a_pilot_goes_below_the_address_and_the_full_release_leaves_it_alone(pro
     Path("pilot").rename("results/pilot")
     publish(capsys, "--scope", "pilot")
     assert "pilot/manifest.csv" in there(project)
-    release(project, a=b"picture a")
+    release(project, a=b"image a")
     publish(capsys, "--prune")
     assert {"pilot/manifest.csv", "manifest.csv"} <= set(there(project))
 
@@ -172,7 +172,7 @@ def test_a_broken_record_costs_a_warning_and_nothing_is_deleted(project, capsys)
     publish(capsys)
     before = set(there(project))
     (project / "there" / NAME).write_bytes(b"{")
-    release(project, a=b"picture a")
+    release(project, a=b"image a")
     told = publish(capsys, "--prune")
     assert "is no record of what was published" in told
     assert before == set(there(project))
@@ -217,7 +217,7 @@ def test_whatever_is_denied_the_manifest_there_leads_to_what_is_there(project, b
         publisher.send(publisher.due(objects_of(Path("results"), settings, digests)), lambda _: None)
 
     send()
-    release(project, a=b"another a", c=b"picture c")
+    release(project, a=b"another a", c=b"image c")
     digests = {row["file"]: row["digest"] for row in read_manifest(Path("results/manifest.csv"))}
     place.bad = bad
     with pytest.raises(PlaceError):
@@ -237,12 +237,12 @@ def an_object(name: str, data: bytes = b"x") -> Object:
     return Object(name, digest, len(data), content_type_of(name), name.startswith("images/"), data=data)
 
 
-def test_new_pictures_go_before_replaced_ones_tables_after_pictures_and_the_manifest_last():
+def test_new_images_go_before_replaced_ones_tables_after_images_and_the_manifest_last():
     objects = [an_object(name) for name in ("images/a.jpg", "images/b.jpg", "index.html", "manifest.csv", "z.json")]
-    due = compare(objects, {"images/a.jpg": Listed(5)}, {}, lambda one, there: False)
+    due = compare(objects, {"images/a.jpg": ListedObject(5)}, {}, lambda one, there: False)
     assert [(turn, one.name) for turn, one, _ in due.send] == [
-        (Turn.NEW_PICTURE, "images/b.jpg"),
-        (Turn.REPLACED_PICTURE, "images/a.jpg"),
+        (Turn.NEW_IMAGE, "images/b.jpg"),
+        (Turn.REPLACED_IMAGE, "images/a.jpg"),
         (Turn.TABLE, "index.html"),
         (Turn.TABLE, "z.json"),
         (Turn.MANIFEST, "manifest.csv"),
@@ -252,14 +252,14 @@ def test_new_pictures_go_before_replaced_ones_tables_after_pictures_and_the_mani
 @pytest.mark.parametrize(
     ("listed", "sent", "is_there"),
     [
-        (Listed(1, "e"), Sent(an_object("a").digest, "e"), True),
-        (Listed(1, "e"), Sent("0" * 64, "e"), False),
-        (Listed(2, "e"), Sent(an_object("a").digest, "e"), False),
-        (Listed(1, "other"), Sent(an_object("a").digest, "e"), None),
-        (Listed(1, "e"), Sent(an_object("a").digest, None, is_sure=False), None),
-        (Listed(1), Sent(an_object("a").digest), True),
-        (Listed(1), Sent(an_object("a").digest, is_sure=False), None),
-        (Listed(1), None, None),
+        (ListedObject(1, "e"), Sent(an_object("a").digest, "e"), True),
+        (ListedObject(1, "e"), Sent("0" * 64, "e"), False),
+        (ListedObject(2, "e"), Sent(an_object("a").digest, "e"), False),
+        (ListedObject(1, "other"), Sent(an_object("a").digest, "e"), None),
+        (ListedObject(1, "e"), Sent(an_object("a").digest, None, is_sure=False), None),
+        (ListedObject(1), Sent(an_object("a").digest), True),
+        (ListedObject(1), Sent(an_object("a").digest, is_sure=False), None),
+        (ListedObject(1), None, None),
         (None, Sent(an_object("a").digest), False),
     ],
     ids=str,
@@ -267,7 +267,7 @@ def test_new_pictures_go_before_replaced_ones_tables_after_pictures_and_the_mani
 def test_what_is_there_is_known_by_record_and_listing_and_else_by_its_content(listed, sent, is_there):
     asked = []
 
-    def is_whole(one: Object, there: Listed) -> bool:
+    def is_whole(one: Object, there: ListedObject) -> bool:
         asked.append(one)
         return True
 
@@ -279,7 +279,7 @@ def test_what_is_there_is_known_by_record_and_listing_and_else_by_its_content(li
 def test_what_somebody_else_wrote_over_ours_is_not_deleted():
     due = compare(
         [],
-        {"a": Listed(1, "theirs"), "b": Listed(1, "e")},
+        {"a": ListedObject(1, "theirs"), "b": ListedObject(1, "e")},
         {"a": Sent("0" * 64, "e"), "b": Sent("0" * 64, "e")},
         lambda *_: True,
     )
@@ -327,7 +327,7 @@ def test_only_whole_names_between_quotes_are_replaced(names, text):
     assert told == [published.get(text, text), {"file": list(published.values()), "told": f"see images/{names[0]}.jpg"}]
 
 
-def test_a_table_beside_pictures_may_leave_their_folder_out():
+def test_a_table_beside_images_may_leave_their_folder_out():
     published = PublishedNames({"sheets/a.png": "sheets/a.0.png", "images/b.jpg": "images/b.1.jpg"})
     data = b'{"image":"a.png","other":"b.jpg","main":"images/b.jpg"}'
     assert published.table("sheets/a.json", data) == b'{"image":"a.0.png","other":"b.jpg","main":"images/b.1.jpg"}'
@@ -335,9 +335,9 @@ def test_a_table_beside_pictures_may_leave_their_folder_out():
 
 
 def test_cache_headers_are_long_only_where_a_name_says_its_content():
-    picture, table = an_object("images/a.jpg"), an_object("manifest.csv")
-    assert picture.cache_control(Publish()) == LONG_LIVED
-    assert picture.cache_control(Publish(names="plain")) == SHORT_LIVED
+    image, table = an_object("images/a.jpg"), an_object("manifest.csv")
+    assert image.cache_control(Publish()) == LONG_LIVED
+    assert image.cache_control(Publish(names="plain")) == SHORT_LIVED
     assert {table.cache_control(Publish()), table.cache_control(Publish(names="plain"))} == {"no-cache"}
     assert content_type_of("a/B.JPG") == "image/jpeg"
     assert content_type_of("a/b") == "application/octet-stream"

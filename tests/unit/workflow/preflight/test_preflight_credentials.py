@@ -92,7 +92,7 @@ def test_a_certificate_for_each_purpose_of_the_standard_can_sign(check, purpose)
 
 def test_a_certificate_for_another_purpose_is_found_by_signing_a_trial(check):
     chain = a_chain("Server", usage=ExtendedKeyUsageOID.SERVER_AUTH)
-    assert "pictures cannot be signed with it" in refused(check, chain.chain, {KEY: chain.key})
+    assert "images cannot be signed with it" in refused(check, chain.chain, {KEY: chain.key})
 
 
 def test_a_certificate_that_is_not_there_is_told(check):

@@ -8,7 +8,7 @@ import pytest
 from imagemake.config.campaign import load_campaign
 from imagemake.core.problems import UserError
 from imagemake.core.recipe import Recipe
-from imagemake.images.source_files import PictureFile
+from imagemake.images.source_files import SourceImage
 from imagemake.plan.requests.references import Attached
 from imagemake.plugins.providers.openai.provider import OpenAIProvider
 from imagemake.workflow.preflight import models as model_check
@@ -16,22 +16,22 @@ from imagemake.workflow.preflight.models import check_models
 
 TODAY = date(2026, 11, 24)
 FILES = {
-    "a.png": PictureFile("a" * 64, 1000, "png", 64, 48, False),
-    "big.png": PictureFile("b" * 64, 10**8, "png", 64, 48, False),
+    "a.png": SourceImage("a" * 64, 1000, "png", 64, 48, False),
+    "big.png": SourceImage("b" * 64, 10**8, "png", 64, 48, False),
 }
 
 
 class Plain:
-    """A provider as plug-ins were before there were reference pictures."""
+    """A provider as plug-ins were before there were reference images."""
 
     async def generate(self, recipe):
         raise NotImplementedError
 
 
 class OneByOne(Plain):
-    """One whose batches take no reference pictures."""
+    """One whose batches take no reference images."""
 
-    async def generate_from(self, recipe, pictures):
+    async def generate_from(self, recipe, images):
         raise NotImplementedError
 
 
@@ -52,8 +52,8 @@ def check(*states, mode="sync"):
 @pytest.mark.parametrize(
     ("provider", "mode", "what"),
     [
-        (Plain, "sync", "provider openai takes no reference pictures."),
-        (OneByOne, "batch", "provider openai takes no reference pictures in batches."),
+        (Plain, "sync", "provider openai takes no reference images."),
+        (OneByOne, "batch", "provider openai takes no reference images in batches."),
     ],
 )
 def test_a_provider_that_takes_none_is_told_with_the_first_row(monkeypatch, provider, mode, what):
@@ -76,4 +76,4 @@ def test_a_file_that_is_too_large_is_told_once_with_its_path():
         check(state(2), state(3, "big.png"), state(4, "big.png"))
     (problem,) = caught.value.problems
     assert problem.where == "c.csv, row 3 (r3 and 1 others)"
-    assert problem.what.startswith("reference picture 'big.png' has 100,000,000 bytes")
+    assert problem.what.startswith("reference image 'big.png' has 100,000,000 bytes")

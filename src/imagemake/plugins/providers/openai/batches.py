@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from imagemake.plugins.providers import Failure, ProviderError
+from imagemake.plugins.providers import FailureKind, ProviderError
 from imagemake.plugins.providers.batch_protocol import BatchState, Result
 
 if TYPE_CHECKING:
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from openai import AsyncOpenAI
 
-    from imagemake.plugins.providers.openai.pictures import UploadedPictures
+    from imagemake.plugins.providers.openai.images import UploadedImages
 
 # ASSUME: of these codes, only token_limit_exceeded was seen in the wild (3P).
 FULL = ("token_limit_exceeded", "rate_limit_exceeded", "request_limit_exceeded")
 PASSING = ("server_error", "internal_error")
 CANCELLED = "batch_cancelled"
 OVER = ("completed", "failed", "expired", "cancelled")
-# ASSUME: a picture has at most 8.3 million pixels (3P), so PNG in base64 stays below this.
+# ASSUME: an image has at most 8.3 million pixels (3P), so PNG in base64 stays below this.
 MOST_LINE_BYTES = 128 * 1024**2
 
 
@@ -46,12 +46,12 @@ class OpenAIBatches:
     """The batch half of the `openai` provider."""
 
     _client: AsyncOpenAI
-    _pictures: UploadedPictures
+    _images: UploadedImages
 
-    async def upload_picture(self, digest: str, content: bytes) -> None:
-        """Upload a picture that lines of batches will name."""
+    async def upload_image(self, digest: str, content: bytes) -> None:
+        """Upload an image that lines of batches will name."""
         with _told():
-            await self._pictures.upload(self._client, digest, content)
+            await self._images.upload(self._client, digest, content)
 
     async def upload_batch(self, path: Path) -> str:
         """Upload a file of requests and return its name there; it is read while it is sent, not before."""
@@ -93,9 +93,9 @@ class OpenAIBatches:
             with _told():
                 async with self._client.files.with_streaming_response.content(file) as response:
                     async for line in lines_of(response.iter_bytes()):
-                        yield result_in(line) if line is not None else "a line is too long to be a picture"
+                        yield result_in(line) if line is not None else "a line is too long to be an image"
         except httpx2.HTTPError as error:
-            raise ProviderError(f"the download broke: {error}", Failure.UNAVAILABLE, code="no_answer") from None
+            raise ProviderError(f"the download broke: {error}", FailureKind.UNAVAILABLE, code="no_answer") from None
 
     async def delete_batch_file(self, file: str) -> None:
         """Delete a file at the provider."""
@@ -105,28 +105,28 @@ class OpenAIBatches:
 
 async def lines_of(chunks: AsyncIterator[bytes], most_bytes: int = MOST_LINE_BYTES) -> AsyncIterator[bytes | None]:
     """Split a stream into lines, with one of them in memory; None stands for one that is too long."""
-    held, too_long = bytearray(), False
+    stored, too_long = bytearray(), False
     async for chunk in chunks:
         *ends, rest = chunk.split(b"\n")
         for end in ends:
-            held += b"" if too_long else end
-            if too_long or len(held) > most_bytes:
+            stored += b"" if too_long else end
+            if too_long or len(stored) > most_bytes:
                 yield None
-            elif held.strip():
-                yield bytes(held)
-            held, too_long = bytearray(), False
-        held += b"" if too_long else rest
-        if len(held) > most_bytes:
-            held, too_long = bytearray(), True
+            elif stored.strip():
+                yield bytes(stored)
+            stored, too_long = bytearray(), False
+        stored += b"" if too_long else rest
+        if len(stored) > most_bytes:
+            stored, too_long = bytearray(), True
     if too_long:
         yield None
-    elif held.strip():
-        yield bytes(held)
+    elif stored.strip():
+        yield bytes(stored)
 
 
 def result_in(line: bytes) -> Result | str:
     """Read one line of results; a sentence says why it is none."""
-    from imagemake.plugins.providers.openai.errors import picture_in
+    from imagemake.plugins.providers.openai.errors import image_in
 
     try:
         data = orjson.loads(line)
@@ -145,7 +145,7 @@ def result_in(line: bytes) -> Result | str:
         inner = body.get("error") if isinstance(body, dict) else None
         return Result(custom_id, _line_error(inner, status if isinstance(status, int) else None, request_id))
     try:
-        return Result(custom_id, picture_in(orjson.dumps(body), {"x-request-id": request_id} if request_id else {}))
+        return Result(custom_id, image_in(orjson.dumps(body), {"x-request-id": request_id} if request_id else {}))
     except ProviderError as unreadable:
         return Result(custom_id, unreadable)
 
@@ -157,8 +157,8 @@ def _line_error(error: Any, status: int | None, request_id: str | None) -> Provi
     message, code = str(told.get("message") or "the line says no more"), told.get("code") or told.get("type")
     code = code if isinstance(code, str) else None
     failure, remedy = failure_of(status or 500, code, None, message)
-    if failure is Failure.UNKNOWN:  # what failed inside a batch is not billed
-        failure = Failure.IN_VAIN if code == CANCELLED else Failure.UNAVAILABLE
+    if failure is FailureKind.UNKNOWN:  # what failed inside a batch is not billed
+        failure = FailureKind.NOT_RETRYABLE if code == CANCELLED else FailureKind.UNAVAILABLE
     return ProviderError(message, failure, code=code, status=status, request_id=request_id, remedy=remedy)
 
 
@@ -190,12 +190,12 @@ def _refusal(batch: Any) -> tuple[ProviderError, dict[int, str]]:
     return ProviderError(message[:2000], failure, code=code, remedy=remedy), lines
 
 
-def _meaning_of(code: str | None) -> tuple[Failure, str | None]:
+def _meaning_of(code: str | None) -> tuple[FailureKind, str | None]:
     """Say what a failed batch's code means, and what the user can do where nothing else will help."""
     from imagemake.plugins.providers.openai.errors import QUOTA_CODES, REMEDIES
 
     if code in QUOTA_CODES:
-        return Failure.STOP, REMEDIES["quota"]
+        return FailureKind.STOP, REMEDIES["quota"]
     if code in FULL:
-        return Failure.RATE_LIMITED, None
-    return (Failure.UNAVAILABLE if code is None or code in PASSING else Failure.IN_VAIN), None
+        return FailureKind.RATE_LIMITED, None
+    return (FailureKind.UNAVAILABLE if code is None or code in PASSING else FailureKind.NOT_RETRYABLE), None

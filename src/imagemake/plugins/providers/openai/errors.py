@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from imagemake.plugins.providers import Answer, Failure, ProviderError
+from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
 
 if TYPE_CHECKING:
     from openai import APIStatusError
@@ -31,44 +31,44 @@ REMEDIES = {
 }
 
 
-def picture_in(body: bytes, headers: Mapping[str, str]) -> Answer:
-    """Take the picture's bytes out of an answer of status 200.
+def image_in(body: bytes, headers: Mapping[str, str]) -> ImageResponse:
+    """Take the image's bytes out of an answer of status 200.
 
     Raises:
-        ProviderError: `Failure.UNREADABLE`, with the body, where there is none.
+        ProviderError: `FailureKind.UNREADABLE`, with the body, where there is none.
     """
     request_id = headers.get("x-request-id")
     usage = None
     try:
         answer = orjson.loads(body)
         usage = answer.get("usage")
-        picture = base64.b64decode(answer["data"][0]["b64_json"], validate=True)
+        image = base64.b64decode(answer["data"][0]["b64_json"], validate=True)
     except (orjson.JSONDecodeError, binascii.Error, AttributeError, KeyError, IndexError, TypeError) as error:
         raise ProviderError(
-            f"the answer holds no picture: {type(error).__name__}: {error}",
-            Failure.UNREADABLE,
+            f"the answer holds no image: {type(error).__name__}: {error}",
+            FailureKind.UNREADABLE,
             status=200,
             request_id=request_id,
             usage=usage,
             body=body,
             headers=dict(headers),
         ) from None
-    return Answer(picture=picture, request_id=request_id, usage=usage, headers=dict(headers))
+    return ImageResponse(image=image, request_id=request_id, usage=usage, headers=dict(headers))
 
 
-def failure_of(status: int, code: str | None, error_type: str | None, message: str) -> tuple[Failure, str | None]:
+def failure_of(status: int, code: str | None, error_type: str | None, message: str) -> tuple[FailureKind, str | None]:
     """Say what an error answer means, and what the user can do where nothing else will help."""
     if code in QUOTA_CODES:
-        return Failure.STOP, REMEDIES["quota"]
+        return FailureKind.STOP, REMEDIES["quota"]
     if status == 401:
-        return Failure.STOP, REMEDIES["key"]
+        return FailureKind.STOP, REMEDIES["key"]
     if status == 403:
-        return Failure.STOP, REMEDIES["verify"] if "verif" in message else REMEDIES["key"]
+        return FailureKind.STOP, REMEDIES["verify"] if "verif" in message else REMEDIES["key"]
     if status == 429:
-        return Failure.RATE_LIMITED, None
+        return FailureKind.RATE_LIMITED, None
     if status in (408, 409) or status >= 500:
-        return Failure.UNKNOWN, None  # sent, and nobody says whether it was made and billed
-    return Failure.REFUSED, None
+        return FailureKind.UNKNOWN, None  # sent, and nobody says whether it was made and billed
+    return FailureKind.REFUSED, None
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
@@ -106,6 +106,6 @@ def connection_error(error: Exception) -> ProviderError:
     unsent = name in UNSENT
     return ProviderError(
         f"{name}: {cause}".rstrip(": "),
-        Failure.UNAVAILABLE if unsent else Failure.UNKNOWN,
+        FailureKind.UNAVAILABLE if unsent else FailureKind.UNKNOWN,
         code="not_connected" if unsent else "no_answer",
     )

@@ -18,7 +18,7 @@ class Camera:
     """A viewer who looks at the middle of a product.
 
     Attributes:
-        axes: Shape (3, 3); the picture's right, its up, and the direction to the viewer.
+        axes: Shape (3, 3); the image's right, its up, and the direction to the viewer.
         light: Shape (3,); the direction to the light.
     """
 
@@ -33,7 +33,7 @@ class Camera:
             yaw_deg: 0 looks at the front, 90 at the product's right.
             pitch_deg: 0 looks level, 90 straight down.
             roll_deg: Counterclockwise turn of the camera.
-            light_deg: Where the light stands: 0 straight above in the picture, negative to the left.
+            light_deg: Where the light stands: 0 straight above in the image, negative to the left.
             light_rise: How much more it stands above the ground; without any, shadows could be endless.
         """
         import numpy as np

@@ -1,4 +1,4 @@
-"""From a scene to a picture."""
+"""From a scene to an image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from imagemake.images.color_words import BLACK, RGB, WHITE, luminance, mixed
 from imagemake.plugins.providers.preview.camera import Camera
 from imagemake.plugins.providers.preview.lettering import letter
 from imagemake.plugins.providers.preview.mesh import Mesh, mesh_of, with_pattern
-from imagemake.plugins.providers.preview.render import Frame, Painted, paint, projected
+from imagemake.plugins.providers.preview.render import Painted, Viewport, paint, projected
 from imagemake.plugins.providers.preview.scene import Scene
 from imagemake.plugins.providers.preview.shadow import shadow
 from imagemake.plugins.providers.preview.shapes import SHAPES
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-FILL = 0.62  # of the picture's edges
+FILL = 0.62  # of the image's edges
 CLOSE_UP_FILL = 1.25
 LYING_FROM_DEG = 60.0  # what lies flat is seen from its front when it is seen from above
 SOFT_EDGE_PX = 256  # shadow and backdrop are smooth: drawn this small, then enlarged
@@ -45,7 +45,7 @@ def draw(scene: Scene) -> Image:
     """Draw a scene: RGB, or RGBA where its background is transparent."""
     from PIL import Image
 
-    pixels = _backdrop(scene, None) if scene.blank else _pictured(scene)
+    pixels = _backdrop(scene, None) if scene.blank else _imaged(scene)
     if scene.low_contrast:
         pixels = _flattened(pixels)
     image = Image.fromarray(pixels)
@@ -54,7 +54,7 @@ def draw(scene: Scene) -> Image:
     return image
 
 
-def _pictured(scene: Scene) -> MatLike:
+def _imaged(scene: Scene) -> MatLike:
     look, lying = scene.look, SHAPES[scene.shape].lies_flat and scene.view.pitch_deg > LYING_FROM_DEG
     camera = Camera.at(
         yaw_deg=scene.view.yaw_deg + look.turn_deg,
@@ -63,7 +63,7 @@ def _pictured(scene: Scene) -> MatLike:
         light_deg=look.light_deg,
         light_rise=look.light_rise,
     )
-    frame = Frame(
+    frame = Viewport(
         width_px=scene.width_px,
         height_px=scene.height_px,
         fill=(CLOSE_UP_FILL if scene.close_up else FILL) * look.size,

@@ -1,4 +1,4 @@
-"""Reference pictures as small insets at the top of a drawing, so that a pilot shows which ones a request sends."""
+"""Reference images as small insets at the top of a drawing, so that a pilot shows which ones a request sends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from imagemake.core.recipe import Recipe
-from imagemake.images.picture import Undecodable, open_picture
+from imagemake.images.decoded import Undecodable, decode_image
 from imagemake.plugins.providers.preview.options import refused
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ MASK_FRAME = (214, 40, 90)
 GROUND = (255, 255, 255)
 
 
-def with_insets(image: Image, recipe: Recipe, pictures: Mapping[str, bytes]) -> Image:
-    """Put every reference picture into a drawing, in their order from the left; the mask comes last, in another frame.
+def with_insets(image: Image, recipe: Recipe, images: Mapping[str, bytes]) -> Image:
+    """Put every reference image into a drawing, in their order from the left; the mask comes last, in another frame.
 
     Raises:
         ProviderError: `Failure.REFUSED`, if one cannot be decoded.
@@ -32,7 +32,7 @@ def with_insets(image: Image, recipe: Recipe, pictures: Mapping[str, bytes]) -> 
     edge_px = max(3, min(round(min(image.size) * SHARE), room_px))
     for place, digest in enumerate(recipe.files):
         inset = Pillow.new("RGB", (edge_px, edge_px), MASK_FRAME if digest == recipe.mask else FRAME)
-        small = _small(pictures[digest], edge_px - 2)
+        small = _small(images[digest], edge_px - 2)
         inset.paste(GROUND, (1, 1, edge_px - 1, edge_px - 1))
         inset.paste(small, _middle(edge_px, small), small if small.mode == "RGBA" else None)
         image.paste(inset, (margin_px + place * (edge_px + margin_px), margin_px))
@@ -41,9 +41,9 @@ def with_insets(image: Image, recipe: Recipe, pictures: Mapping[str, bytes]) -> 
 
 def _small(data: bytes, edge_px: int) -> Image:
     try:
-        image = open_picture(data).image
+        image = decode_image(data).pil
     except Undecodable as error:
-        raise refused(f"a reference picture cannot be read: {error.reason}", "invalid_image_file") from error
+        raise refused(f"a reference image cannot be read: {error.reason}", "invalid_image_file") from error
     scale = edge_px / max(image.size)
     return image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
 

@@ -20,7 +20,7 @@ LEAST_WIDTH_PX = 200  # for a caption
 def letter(image: Image, scene: Scene) -> None:
     """Write the mark at the lower right, and at the lower left the caption, cut to the room that is left.
 
-    A picture too small for any mark gets none: below some 40 pixels nobody could read it.
+    An image too small for any mark gets none: below some 40 pixels nobody could read it.
     """
     from PIL import ImageDraw
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from imagemake.core.recipe import Recipe, Scalar
-from imagemake.plugins.providers import Failure, ProviderError
+from imagemake.plugins.providers import FailureKind, ProviderError
 
 MODEL = "preview-1"
 LEAST_EDGE_PX, MOST_EDGE_PX = 16, 4096
@@ -52,7 +52,7 @@ def options_of(recipe: Recipe) -> Options:
     """Read a recipe's parameters.
 
     Raises:
-        ProviderError: `Failure.REFUSED`, if the model or a parameter is not known, or a value is wrong.
+        ProviderError: `FailureKind.REFUSED`, if the model or a parameter is not known, or a value is wrong.
     """
     if recipe.model != MODEL:
         raise refused(f"model {recipe.model!r} is not known; the preview provider has only {MODEL}", "model_not_found")
@@ -82,7 +82,7 @@ def options_of(recipe: Recipe) -> Options:
 
 def refused(message: str, code: str) -> ProviderError:
     """Return the error of a recipe that will never be drawn."""
-    return ProviderError(message, Failure.REFUSED, code=code)
+    return ProviderError(message, FailureKind.REFUSED, code=code)
 
 
 def _wrong(name: str, value: Scalar, rule: str) -> ProviderError:

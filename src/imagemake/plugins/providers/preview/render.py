@@ -23,13 +23,13 @@ DARK = 62.0
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
-    """Where on the picture a product goes.
+class Viewport:
+    """Where on the image a product goes.
 
     Attributes:
-        width_px: Of the picture.
-        height_px: Of the picture.
-        fill: Share of the picture's edge that the product takes.
+        width_px: Of the image.
+        height_px: Of the image.
+        fill: Share of the image's edge that the product takes.
         shift_x: To the right, as a share of the width.
         shift_y: Downward, as a share of the height.
         oversampling: Painted pixels on a pixel's edge.
@@ -50,7 +50,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """Where the corners of a mesh are on a picture.
+    """Where the corners of a mesh are on an image.
 
     Attributes:
         middle: Shape (3,); what the viewer looks at.
@@ -70,8 +70,8 @@ class Painted:
     Attributes:
         colors: Shape (height, width, 3); red, green, blue, times coverage.
         cover: Shape (height, width); coverage, 0 to 255.
-        left: The picture's column that the first column is.
-        top: The picture's row that the first row is.
+        left: The image's column that the first column is.
+        top: The image's row that the first row is.
     """
 
     colors: MatLike
@@ -80,8 +80,8 @@ class Painted:
     top: int
 
 
-def projected(mesh: Mesh, camera: Camera, frame: Frame) -> Projection:
-    """Place a mesh in the frame, so that it takes the share of the picture that it shall."""
+def projected(mesh: Mesh, camera: Camera, frame: Viewport) -> Projection:
+    """Place a mesh in the frame, so that it takes the share of the image that it shall."""
     import numpy as np
 
     middle = (mesh.corners.min(axis=0) + mesh.corners.max(axis=0)) / 2
@@ -110,7 +110,7 @@ def face_colors(mesh: Mesh, paints: Mapping[str, RGB], camera: Camera) -> NDArra
     return shaded
 
 
-def paint(mesh: Mesh, paints: Mapping[str, RGB], seen: Projection, camera: Camera, frame: Frame) -> Painted:
+def paint(mesh: Mesh, paints: Mapping[str, RGB], seen: Projection, camera: Camera, frame: Viewport) -> Painted:
     """Paint the faces that look at the viewer, the farthest first, and a line where one part ends."""
     import cv2
     import numpy as np
@@ -141,7 +141,7 @@ def paint(mesh: Mesh, paints: Mapping[str, RGB], seen: Projection, camera: Camer
     return Painted(lined, cover, left, top)
 
 
-def _bounds(pixels: NDArray[np.float64], frame: Frame) -> tuple[int, int, int, int]:
+def _bounds(pixels: NDArray[np.float64], frame: Viewport) -> tuple[int, int, int, int]:
     import numpy as np
 
     left, top = np.floor(pixels.min(axis=0)).astype(int) - 2
@@ -169,7 +169,7 @@ def _edges(parts: MatLike, width_px: float) -> MatLike:
     return cv2.threshold(steps, 0, 255, cv2.THRESH_BINARY)[1]
 
 
-def _smooth(colors: MatLike, parts: MatLike, frame: Frame) -> None:
+def _smooth(colors: MatLike, parts: MatLike, frame: Viewport) -> None:
     # Neighboring faces differ by a shade, which a blur as wide as a face turns into a gradient; not across an edge.
     import cv2
 

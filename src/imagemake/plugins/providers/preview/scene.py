@@ -10,7 +10,14 @@ from random import Random
 from imagemake.core.recipe import Recipe
 from imagemake.images.color_words import BLACK, RGB, WHITE, colors_in, luminance, mixed
 from imagemake.plugins.providers.preview.options import Options, options_of, refused
-from imagemake.plugins.providers.preview.words import View, background_in, caption_in, is_close_up, shape_in, view_in
+from imagemake.plugins.providers.preview.words import (
+    CameraView,
+    background_in,
+    caption_in,
+    is_close_up,
+    shape_in,
+    view_in,
+)
 
 READ_CHARACTERS = 2000  # of a prompt: what comes after says no more about what to draw
 DIRECTIVES = re.compile(r"\[(refuse|blank|sometimes blank|low contrast)\]", re.IGNORECASE)
@@ -32,10 +39,10 @@ class Look:
     Attributes:
         turn_deg: Of the product about its own axis.
         tilt_deg: Of the camera, upward.
-        roll_deg: Of the picture.
+        roll_deg: Of the image.
         light_deg: Where the light stands; negative is left.
         light_rise: How high the light stands above what is lit from the viewer's shoulder; more means shorter shadows.
-        size: Factor on the product's size in the picture.
+        size: Factor on the product's size in the image.
         slimness: Factor on the product's height, against its width.
         shift_x: To the right, as a share of the width.
         shift_y: Downward, as a share of the height.
@@ -73,7 +80,7 @@ class Scene:
         accent: Of what is on the product.
         background: None is transparent.
         view: The camera angle.
-        close_up: Whether the product runs out of the picture.
+        close_up: Whether the product runs out of the image.
         look: What the seed varies.
         left_out: Of ``shadow``, ``caption``, ``badge`` and ``pattern``, what is not drawn.
         coarse: Whether curves are cut into fewer faces.
@@ -88,7 +95,7 @@ class Scene:
     color: RGB
     accent: RGB
     background: RGB | None
-    view: View
+    view: CameraView
     close_up: bool
     look: Look
     left_out: frozenset[str] = frozenset()

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imagemake.plugins.providers.preview.mesh import Mesh
-from imagemake.plugins.providers.preview.render import SUBPIXEL_BITS, Frame, Projection
+from imagemake.plugins.providers.preview.render import SUBPIXEL_BITS, Projection, Viewport
 
 if TYPE_CHECKING:
     from cv2.typing import MatLike
 
 
-def shadow(mesh: Mesh, seen: Projection, frame: Frame, shape: tuple[int, int]) -> MatLike:
+def shadow(mesh: Mesh, seen: Projection, frame: Viewport, shape: tuple[int, int]) -> MatLike:
     """Draw the shadow on the ground: soft where it is cast, darker and sharper where the product stands.
 
     Args:
         mesh: What casts it.
         seen: Where its corners' shadows fall.
-        frame: Of the whole picture.
-        shape: (height, width) of the answer, which may be smaller than the picture.
+        frame: Of the whole image.
+        shape: (height, width) of the answer, which may be smaller than the image.
 
     Returns:
         Shape as given; 0 is none, 255 is full.

@@ -11,7 +11,7 @@ MOST_CAPTION_CHARACTERS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class CameraView:
     """A camera angle.
 
     Attributes:
@@ -29,14 +29,16 @@ class View:
 
 # The first pattern that matches wins; `background` and `backpack` are no back views, and `high detail` is no close-up.
 _VIEWS = {
-    r"three[- ]quarters?|3/4|\b45[- ]?(?:°|deg)|isometric|angled view": View("three-quarter view", 36, 24),
-    r"top[- ]down|from (?:above|the top)|overhead|bird'?s[- ]eye|flat[- ]lay": View("top-down view", 6, 82),
-    r"(?<!table)(?<!table )\btop[- ]view": View("top-down view", 6, 82),
-    r"\b(?:back|rear)(?:[- ]side)?[- ]view|from (?:behind|the back|the rear)|\brear\b": View("back view", 180, 11),
-    r"left[- ]side|from the left": View("left side view", -84, 9, is_of_one_side=True),
-    r"right[- ]side|from the right": View("right side view", 84, 9, is_of_one_side=True),
-    r"side[- ](?:view|profile|angle|on)|from the side|in profile|profile view": View("side view", 84, 9),
-    r"front(?:al)?[- ](?:view|side|angle)|from the front|straight[- ]on|head[- ]on": View("front view", 0, 10),
+    r"three[- ]quarters?|3/4|\b45[- ]?(?:°|deg)|isometric|angled view": CameraView("three-quarter view", 36, 24),
+    r"top[- ]down|from (?:above|the top)|overhead|bird'?s[- ]eye|flat[- ]lay": CameraView("top-down view", 6, 82),
+    r"(?<!table)(?<!table )\btop[- ]view": CameraView("top-down view", 6, 82),
+    r"\b(?:back|rear)(?:[- ]side)?[- ]view|from (?:behind|the back|the rear)|\brear\b": CameraView(
+        "back view", 180, 11
+    ),
+    r"left[- ]side|from the left": CameraView("left side view", -84, 9, is_of_one_side=True),
+    r"right[- ]side|from the right": CameraView("right side view", 84, 9, is_of_one_side=True),
+    r"side[- ](?:view|profile|angle|on)|from the side|in profile|profile view": CameraView("side view", 84, 9),
+    r"front(?:al)?[- ](?:view|side|angle)|from the front|straight[- ]on|head[- ]on": CameraView("front view", 0, 10),
 }
 VIEWS = tuple((re.compile(pattern), view) for pattern, view in _VIEWS.items())
 # A clause that is nothing but one of these words counts too: "..., side, navy".
@@ -51,7 +53,7 @@ BARE_VIEWS = {
     "profile": "side view",
     "front": "front view",
 }
-NO_VIEW = View("", 24, 17)
+NO_VIEW = CameraView("", 24, 17)
 CLOSE_UP = re.compile(r"close[- ]?up|\bmacro\b|\bdetail(?:ed)? (?:view|shot|photo)|(?:^|,)\s*detail\s*(?:,|$)")
 _WORDS = (
     r"((?:(?!(?:on|against|with|in|of|over|an?|the)\b)[a-z-]+\s){1,4}?)"
@@ -68,7 +70,7 @@ PHRASE_END = re.compile(
 )
 
 
-def view_in(text: str) -> View:
+def view_in(text: str) -> CameraView:
     """Return the camera angle that a text names; without one, a little to the side and a little from above."""
     lower = text.lower()
     clauses = [BARE_VIEWS[clause] for part in lower.split(",") if (clause := part.strip()) in BARE_VIEWS]
@@ -97,7 +99,7 @@ def background_in(text: str) -> tuple[str | None, str]:
 
 
 def caption_in(text: str) -> str:
-    """Return what a text is a picture of, as its first phrase names it: at most 60 printable characters."""
+    """Return what a text is an image of, as its first phrase names it: at most 60 printable characters."""
     phrase = LEAD.sub("", text.strip(), count=1)
     phrase = ARTICLE.sub("", PHRASE_END.split(phrase, maxsplit=1)[0].strip())
     phrase = " ".join("".join(c if c.isprintable() else " " for c in phrase).split())

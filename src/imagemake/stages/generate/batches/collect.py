@@ -1,4 +1,4 @@
-"""Closing the calls of one submission: each picture is in the store before its call is closed."""
+"""Closing the calls of one submission: each image is in the store before its call is closed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Callable
 from itertools import islice
 
 from imagemake.config.models import Model, cost_usd
-from imagemake.plugins.providers import Answer, ProviderError
-from imagemake.plugins.providers import Failure as ProviderFailure
+from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
 from imagemake.plugins.providers.batch_protocol import BatchProvider, Result
 from imagemake.stages.generate.calls import OUTCOMES
 from imagemake.store.journal import Call, Journal, Outcome, calls_in
@@ -17,12 +16,12 @@ from imagemake.store.store import Store
 from imagemake.store.submissions import Submission, Submissions
 
 
-class Collector:
+class BatchCollector:
     """Takes the results of one submission, whose lock is held.
 
     Args:
         submission: The submission.
-        store: Where its pictures go.
+        store: Where its images go.
         job: Name to tell of it with.
         model_of: The model table's entry for a model name.
         closed: Called for each call that is closed: its key, its error, its cost (None: the worst case may be billed).
@@ -89,22 +88,22 @@ class Collector:
     def _warn(self, what: str) -> None:
         print(f"{self._journal.job}: {self._submission.batch}: {what}; ignored", file=sys.stderr)
 
-    def _close(self, call: str, outcome: Answer | ProviderError) -> None:
+    def _close(self, call: str, outcome: ImageResponse | ProviderError) -> None:
         key = self._open[call].sent["key"]
         model = self._model_of(self._submission.model)
-        answered = isinstance(outcome, Answer) or outcome.failure is ProviderFailure.UNREADABLE
+        answered = isinstance(outcome, ImageResponse) or outcome.failure is FailureKind.UNREADABLE
         cost = cost_usd(model, outcome.usage, batch=True) if answered and model else None
         facts = {"key": key, "batch": self._submission.batch, "request_id": outcome.request_id, "usage": outcome.usage}
-        if isinstance(outcome, Answer):
-            held = self._store.raw.put(key, outcome.picture, durable=True)
+        if isinstance(outcome, ImageResponse):
+            stored = self._store.raw.put(key, outcome.image, durable=True)
             ended, error = Outcome.MADE, None
-            facts |= {"status": 200, "digest": held.digest}
+            facts |= {"status": 200, "digest": stored.digest}
         else:
             ended, error = OUTCOMES[outcome.failure], outcome
             facts |= {"status": outcome.status, "code": outcome.code, "message": str(outcome)[:2000]}
             if outcome.body is not None:
                 self._store.keep_unreadable(call, outcome.body)
-            if outcome.failure is ProviderFailure.STOP:
+            if outcome.failure is FailureKind.STOP:
                 self.stopped_by = outcome
         self._journal.closed(call, ended, cost_usd=cost, **facts)
         del self._open[call]

@@ -13,26 +13,25 @@ from typing import TypeVar
 from imagemake.config.models import Model
 from imagemake.config.run import Limits
 from imagemake.core.files import FileLock
-from imagemake.plugins.providers import Failure as ProviderFailure
-from imagemake.plugins.providers import ProviderError
+from imagemake.plugins.providers import FailureKind, ProviderError
 from imagemake.plugins.providers.batch_protocol import BatchProvider, BatchState
-from imagemake.stages.generate.batches.collect import Collector
+from imagemake.stages.generate.batches.collect import BatchCollector
 from imagemake.store.items import Item
 from imagemake.store.store import Store
-from imagemake.store.submissions import Step, Submission, Submissions
+from imagemake.store.submissions import Submission, Submissions, SubmissionStep
 
 T = TypeVar("T")
 HTTP_NOT_FOUND = 404
 
 
 @dataclass(slots=True)
-class Follower:
+class BatchPoller:
     """Follows the submissions of a store.
 
     Attributes:
         provider: Who works on them.
         provider_name: Its registered name.
-        store: Where the pictures go.
+        store: Where the images go.
         limits: Waits.
         job: Name to tell with.
         model_of: The model table's entry for a model name; None where it has none.
@@ -95,21 +94,21 @@ class Follower:
 
     async def work_on(self, submission: Submission) -> None:
         """Bring a submission, whose lock is held, to its end from wherever it is."""
-        if submission.step is Step.PREPARED:
-            error = ProviderError("the run ended before this was sent", ProviderFailure.UNAVAILABLE)
+        if submission.step is SubmissionStep.PREPARED:
+            error = ProviderError("the run ended before this was sent", FailureKind.UNAVAILABLE)
             return self.collector(submission).close_all(error)
-        if submission.step is Step.CREATING:
+        if submission.step is SubmissionStep.CREATING:
             found = await self._find(submission)
             if found is None:
-                error = ProviderError("no batch of this submission is listed", ProviderFailure.UNKNOWN)
+                error = ProviderError("no batch of this submission is listed", FailureKind.UNKNOWN)
                 return self.collector(submission).close_all(error)
-            submission = replace(submission, step=Step.CREATED, batch=found.id)
+            submission = replace(submission, step=SubmissionStep.CREATED, batch=found.id)
             self.submissions.save(submission)
         await self.collect(submission)
         return None
 
     async def _is_over(self, submission: Submission) -> bool:
-        if submission.step is not Step.CREATED:
+        if submission.step is not SubmissionStep.CREATED:
             return True
         state = await self._state(submission.batch or "")
         return state is None or state.is_over
@@ -141,10 +140,10 @@ class Follower:
         state = await self._end_of(submission.batch or "")
         if state is None:
             gone = f"the provider does not know {submission.batch} any more"
-            return collector.close_all(ProviderError(gone, ProviderFailure.UNKNOWN, status=HTTP_NOT_FOUND))
+            return collector.close_all(ProviderError(gone, FailureKind.UNKNOWN, status=HTTP_NOT_FOUND))
         came = [await self._take(collector, file) for file in state.files]
         for number, wrong in state.bad_lines.items():
-            collector.close_line(number, ProviderError(wrong, ProviderFailure.IN_VAIN))
+            collector.close_line(number, ProviderError(wrong, FailureKind.NOT_RETRYABLE))
         collector.close_all(_missing(state, knows_all=all(came) and collector.has_read_all))
         self.tell(f"{state.id}: {state.status}, {collector.told()}")
         if collector.has_all:
@@ -165,7 +164,7 @@ class Follower:
             with suppress(ProviderError):
                 await self.provider.delete_batch_file(file)
 
-    async def _take(self, collector: Collector, file: str) -> bool:
+    async def _take(self, collector: BatchCollector, file: str) -> bool:
         """Take what a file holds, and say whether the file was there."""
         try:
             await self._patiently(lambda: collector.take(self.provider, file))
@@ -183,11 +182,9 @@ class Follower:
             try:
                 return await ask()
             except ProviderError as error:
-                if error.failure in (ProviderFailure.STOP, ProviderFailure.REFUSED):
+                if error.failure in (FailureKind.STOP, FailureKind.REFUSED):
                     message = f"{error}; the batch stays open, and the next run asks for it again"
-                    raise ProviderError(
-                        message, ProviderFailure.STOP, status=error.status, remedy=error.remedy
-                    ) from None
+                    raise ProviderError(message, FailureKind.STOP, status=error.status, remedy=error.remedy) from None
                 self.tell(f"{error}; asking again")
             wait_s = await self.wait(wait_s)
 
@@ -196,9 +193,9 @@ class Follower:
         await asyncio.sleep(wait_s * random.uniform(0.75, 1.25))  # noqa: S311  spreads load
         return min(2 * wait_s, self.limits.longest_wait_s)
 
-    def collector(self, submission: Submission) -> Collector:
+    def collector(self, submission: Submission) -> BatchCollector:
         """Return what closes the calls of a submission."""
-        return Collector(submission, self.store, self.job, self.model_of, self.closed)
+        return BatchCollector(submission, self.store, self.job, self.model_of, self.closed)
 
     def tell(self, what: str) -> None:
         """Say something to whoever watches the job."""
@@ -208,13 +205,13 @@ class Follower:
 
 def _missing(state: BatchState, *, knows_all: bool) -> ProviderError:
     """Say how calls end for which a batch that is over brought no line."""
-    if state.error is not None and state.bad_lines and state.error.failure is ProviderFailure.IN_VAIN:
-        return ProviderError("another line of its file was wrong", ProviderFailure.UNAVAILABLE, code=state.error.code)
+    if state.error is not None and state.bad_lines and state.error.failure is FailureKind.NOT_RETRYABLE:
+        return ProviderError("another line of its file was wrong", FailureKind.UNAVAILABLE, code=state.error.code)
     if state.error is not None:
         return state.error
     if state.was_cancelled and knows_all:
-        return ProviderError("the batch was cancelled before this was made", ProviderFailure.IN_VAIN)
-    return ProviderError("the batch ended without a line for it", ProviderFailure.UNKNOWN)
+        return ProviderError("the batch was cancelled before this was made", FailureKind.NOT_RETRYABLE)
+    return ProviderError("the batch ended without a line for it", FailureKind.UNKNOWN)
 
 
 def metadata_of(submission: Submission) -> dict[str, str]:
@@ -224,7 +221,7 @@ def metadata_of(submission: Submission) -> dict[str, str]:
 
 def stop_on(error: ProviderError | None) -> None:
     """Raise an error after which nothing will work until the user does something."""
-    if error is not None and error.failure is ProviderFailure.STOP:
+    if error is not None and error.failure is FailureKind.STOP:
         raise error
 
 

@@ -18,7 +18,7 @@ OVER = "over"
 
 
 @dataclass(slots=True)
-class Listed:
+class ListedBatch:
     """One submission.
 
     Attributes:
@@ -63,7 +63,7 @@ class Listed:
 
 def listed_batches(
     calls: Iterable[Call], submissions: Iterable[Submission], states: Mapping[str, BatchState]
-) -> list[Listed]:
+) -> list[ListedBatch]:
     """List every submission, the oldest first.
 
     Args:
@@ -71,15 +71,15 @@ def listed_batches(
         submissions: The open ones.
         states: What the provider says of them, by submission, as far as it was asked.
     """
-    found: dict[str, Listed] = {}
+    found: dict[str, ListedBatch] = {}
     for call in calls:
         identity = call.sent.get("submission")
         if identity is not None:
             if identity not in found:
-                found[identity] = Listed(identity, call.sent["recipe"]["model"], call.sent["at"])
+                found[identity] = ListedBatch(identity, call.sent["recipe"]["model"], call.sent["at"])
             found[identity].add(call)
     for submission in submissions:
-        one = found.setdefault(submission.id, Listed(submission.id, submission.model, submission.made_at))
+        one = found.setdefault(submission.id, ListedBatch(submission.id, submission.model, submission.made_at))
         one.requests = len(submission.calls)
         one.batch = submission.batch or one.batch
         state = states.get(submission.id)
@@ -88,7 +88,7 @@ def listed_batches(
     return sorted(found.values(), key=lambda one: one.made_at)
 
 
-def rows_of(batches: Iterable[Listed], now: datetime) -> list[dict[str, Any]]:
+def rows_of(batches: Iterable[ListedBatch], now: datetime) -> list[dict[str, Any]]:
     """Return what is shown of each batch."""
     return [
         {

@@ -1,4 +1,4 @@
-"""Buying many pictures at once, at half the price, through a provider's Batch API.
+"""Buying many images at once, at half the price, through a provider's Batch API.
 
 A submission is on disk before anything is uploaded, its calls are in the journal before the batch is created, and its
 file goes when each call is closed. So a killed run leaves a submission that the next one picks up, never a second bill.
@@ -17,85 +17,84 @@ from decimal import Decimal
 
 from imagemake.config.models import Model, worst_usd
 from imagemake.config.run import Limits
-from imagemake.plugins.providers import Failure as ProviderFailure
-from imagemake.plugins.providers import ProviderError
+from imagemake.plugins.providers import FailureKind, ProviderError
 from imagemake.plugins.providers.batch_protocol import BatchProvider
 from imagemake.stages.generate.backoff import backoff_s
-from imagemake.stages.generate.batches.follow import Follower, acquire, metadata_of, stop_on
+from imagemake.stages.generate.batches.follow import BatchPoller, acquire, metadata_of, stop_on
 from imagemake.stages.generate.batches.request_file import OF_A_FILE, FileLimits, groups_of, write_lines
 from imagemake.stages.generate.batches.upload import upload_for_batch
 from imagemake.stages.generate.calls import IN_A_BATCH, OUTCOMES
-from imagemake.store.items import Failure, Item
+from imagemake.store.items import Item, ItemFailure
 from imagemake.store.journal import Journal
-from imagemake.store.spending import OverBudgetError, Purse
+from imagemake.store.spending import OverBudgetError, SpendTracker
 from imagemake.store.store import Store
-from imagemake.store.submissions import Step, Submission, Submissions
-from imagemake.store.team.exchange import Exchange
+from imagemake.store.submissions import Submission, Submissions, SubmissionStep
+from imagemake.store.team.team_cache import TeamCache
 
-ASKED_FOR = Failure("waiting", "another run is asking for it at this moment")
+ASKED_FOR = ItemFailure("waiting", "another run is asking for it at this moment")
 
 
 @dataclass(slots=True)
 class BatchBuyer:
-    """Makes the pictures of one job through batches of the provider.
+    """Makes the images of one job through batches of the provider.
 
     Attributes:
         provider: Who makes them.
         provider_name: Its registered name.
         store: Where they go.
         limits: Tries and waits.
-        purse: What may be spent.
+        spend_tracker: What may be spent.
         campaign: Name for the journal.
         job: Name for the journal file.
         model_of: The model table's entry for a model name; None where it has none.
         file_limits: What one file of requests may hold.
-        failures: Why a key has no picture, as far as this job knows.
-        exchange: Takes from the team before something is submitted; None where there is no team.
-        follower: Waits for what was submitted, by this job or another, and collects it.
+        failures: Why a key has no image, as far as this job knows.
+        team_cache: Takes from the team before something is submitted; None where there is no team.
+        poller: Waits for what was submitted, by this job or another, and collects it.
     """
 
     provider: BatchProvider
     provider_name: str
     store: Store
     limits: Limits
-    purse: Purse
+    spend_tracker: SpendTracker
     campaign: str
     job: str
     model_of: Callable[[str], Model | None]
     file_limits: FileLimits = OF_A_FILE
-    failures: dict[str, Failure] = field(default_factory=dict)
-    exchange: Exchange | None = None
-    follower: Follower = field(init=False)
+    failures: dict[str, ItemFailure] = field(default_factory=dict)
+    team_cache: TeamCache | None = None
+    poller: BatchPoller = field(init=False)
     _reserved: dict[str, Decimal] = field(default_factory=dict)
     _tried: Counter[str] = field(default_factory=Counter)
     _costs: list[tuple[Decimal, float | None]] = field(default_factory=list)
     _no_room: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.follower = Follower(
+        self.poller = BatchPoller(
             self.provider, self.provider_name, self.store, self.limits, self.job, self.model_of, self._closed
         )
 
     @property
     def submissions(self) -> Submissions:
         """The open submissions of the store."""
-        return self.follower.submissions
+        return self.poller.submissions
 
     async def buy_all(self, items: Sequence[Item]) -> list[Item]:
         """Submit what the store does not hold, and collect it; what failed is submitted again within the limits.
 
         Returns:
-            The items in their order, each with its raw picture or its failure.
+            The items in their order, each with its raw image or its failure.
 
         Raises:
-            ProviderError: `Failure.STOP`, if nothing will work until the user does something.
+            ProviderError: `FailureKind.STOP`, if nothing will work until the user does something.
         """
         wanted = {item.key: item for item in items}
         while chosen := [item for item in wanted.values() if self._may_ask(item)]:
             endpoint = chosen[0].recipe.endpoint
             await self._pause_before([item for item in chosen if self.failures.pop(item.key, None)], endpoint)
-            if self.exchange is not None:
-                await asyncio.to_thread(self.exchange.take_all, chosen)
+            if self.team_cache is not None:
+                await asyncio.to_thread(self.team_cache.take_all, chosen)
                 chosen = [item for item in chosen if self.store.raw.find(item.key) is None]
             for group in groups_of(chosen, self.provider.batch_request, self.file_limits):
                 await self._submit(group)
@@ -104,10 +103,10 @@ class BatchBuyer:
         return [self.with_raw(item) for item in items]
 
     def with_raw(self, item: Item) -> Item:
-        """Return an item with its picture or its failure."""
-        held = self.store.raw.find(item.key)
-        lost = Failure("failed", "the batch brought no picture")
-        return replace(item, raw=held) if held else replace(item, failure=self.failures.get(item.key, lost))
+        """Return an item with its image or its failure."""
+        stored = self.store.raw.find(item.key)
+        lost = ItemFailure("failed", "the batch brought no image")
+        return replace(item, raw=stored) if stored else replace(item, failure=self.failures.get(item.key, lost))
 
     def _may_ask(self, item: Item) -> bool:
         if self.store.raw.find(item.key) is not None or self._tried[item.key] >= self.limits.tries:
@@ -120,11 +119,11 @@ class BatchBuyer:
         """Wait before something is submitted again: for room in the provider's queue, else as before any other try."""
         others = self._others(endpoint)
         if self._no_room and others:
-            self.follower.tell("the provider's queue is full; waiting until another batch of this store is over")
+            self.poller.tell("the provider's queue is full; waiting until another batch of this store is over")
             wait_s = self.limits.first_wait_s
             while others <= self._others(endpoint):
-                wait_s = await self.follower.wait(wait_s)
-                await self.follower.collect_open(again)  # nobody may be at work on one that is over
+                wait_s = await self.poller.wait(wait_s)
+                await self.poller.collect_open(again)  # nobody may be at work on one that is over
         elif again:
             tries = max(1, *(self._tried[item.key] for item in again))
             await asyncio.sleep(backoff_s(self.limits, tries, None, random.random()))  # noqa: S311  spreads load
@@ -138,7 +137,7 @@ class BatchBuyer:
         """Wait for what another run submitted meanwhile; what it did not bring may be asked for after that."""
         waiting = [item for item in items if self.failures.get(item.key) is IN_A_BATCH]
         if waiting:
-            await self.follower.collect_open(waiting)
+            await self.poller.collect_open(waiting)
         for item in waiting:
             if not self.submissions.holds(item.key):
                 del self.failures[item.key]
@@ -154,7 +153,7 @@ class BatchBuyer:
                 submission, calls = prepared
                 await self._send_and_collect(submission, calls)
         finally:
-            self.purse.settle_all(self._costs)
+            self.spend_tracker.record_costs(self._costs)
             self._costs.clear()
             lock.release(remove=True)
 
@@ -169,7 +168,7 @@ class BatchBuyer:
         calls = {uuid.uuid4().hex: item for item in group}
         submission = Submission(
             id=identity,
-            step=Step.PREPARED,
+            step=SubmissionStep.PREPARED,
             provider=self.provider_name,
             endpoint=recipe.endpoint,
             model=recipe.model,
@@ -209,12 +208,12 @@ class BatchBuyer:
         return self.store.raw.find(item.key) is None
 
     def _that_fit(self, calls: Mapping[str, Item]) -> dict[str, Item]:
-        reserved = self.purse.reserve_all({item.key: self._worst_usd(item) for item in calls.values()})
+        reserved = self.spend_tracker.reserve_all({item.key: self._worst_usd(item) for item in calls.values()})
         fit = {}
         for call, item in calls.items():
             outcome = reserved[item.key]
             if isinstance(outcome, OverBudgetError):
-                self.failures[item.key] = Failure("budget", str(outcome))
+                self.failures[item.key] = ItemFailure("budget", str(outcome))
                 continue
             self._reserved[item.key] = outcome
             self._tried[item.key] += 1
@@ -239,26 +238,26 @@ class BatchBuyer:
         }
 
     async def _send_and_collect(self, submission: Submission, calls: dict[str, Item]) -> None:
-        collector = self.follower.collector(submission)
+        collector = self.poller.collector(submission)
         try:
             await upload_for_batch(self.provider, (item.recipe for item in calls.values()), self.store)
             file = await self._upload(submission, calls)
         except ProviderError as error:
             collector.close_all(_nothing_sent(error))
             return stop_on(error)
-        submission = replace(submission, step=Step.CREATING)
+        submission = replace(submission, step=SubmissionStep.CREATING)
         self.submissions.save(submission)
         endpoint, _ = self.provider.batch_request(next(iter(calls.values())).recipe)
         try:
             state = await self.provider.create_batch(file, endpoint, metadata_of(submission))
         except ProviderError as error:
-            if error.failure is not ProviderFailure.UNKNOWN:
+            if error.failure is not FailureKind.UNKNOWN:
                 collector.close_all(_nothing_sent(error))
                 return stop_on(error)
-            return await self.follower.work_on(submission)
-        submission = replace(submission, step=Step.CREATED, batch=state.id)
+            return await self.poller.work_on(submission)
+        submission = replace(submission, step=SubmissionStep.CREATED, batch=state.id)
         self.submissions.save(submission)
-        await self.follower.collect(submission)
+        await self.poller.collect(submission)
         return None
 
     async def _upload(self, submission: Submission, calls: dict[str, Item]) -> str:
@@ -271,10 +270,10 @@ class BatchBuyer:
 
     def _closed(self, key: str, error: ProviderError | None, cost_usd: float | None) -> None:
         if error is not None:
-            self.failures[key] = Failure(OUTCOMES[error.failure].value, str(error))
-            if error.failure is ProviderFailure.RATE_LIMITED:
+            self.failures[key] = ItemFailure(OUTCOMES[error.failure].value, str(error))
+            if error.failure is FailureKind.RATE_LIMITED:
                 self._no_room.add(key)
-            if error.failure is ProviderFailure.IN_VAIN:
+            if error.failure is FailureKind.NOT_RETRYABLE:
                 self._tried[key] = self.limits.tries
         reserved = self._reserved.pop(key, None)
         if reserved is not None:
@@ -283,5 +282,5 @@ class BatchBuyer:
 
 def _nothing_sent(error: ProviderError) -> ProviderError:
     # Nothing was made yet: not even a refusal of the file is final for a key.
-    failure = error.failure if error.failure is ProviderFailure.STOP else ProviderFailure.UNAVAILABLE
+    failure = error.failure if error.failure is FailureKind.STOP else FailureKind.UNAVAILABLE
     return ProviderError(str(error), failure, code=error.code, status=error.status, remedy=error.remedy)

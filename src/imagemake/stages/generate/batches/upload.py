@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import Iterable
 
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import Failure, ProviderError
+from imagemake.plugins.providers import FailureKind, ProviderError
 from imagemake.plugins.providers.reference_protocol import ReferenceBatchProvider
-from imagemake.store.sent_pictures import SentPictures
+from imagemake.store.sent_images import SentImages
 from imagemake.store.store import DamagedError, Store
 
 UPLOADS_AT_ONCE = 8
 
 
 async def upload_for_batch(provider: object, recipes: Iterable[Recipe], store: Store) -> None:
-    """Hand a provider every picture that some lines of a batch will name, each once.
+    """Hand a provider every image that some lines of a batch will name, each once.
 
     Raises:
         ProviderError: If one was not taken, or the store has lost it; those that were taken stay known.
@@ -24,20 +24,20 @@ async def upload_for_batch(provider: object, recipes: Iterable[Recipe], store: S
     if not digests:
         return
     if not isinstance(provider, ReferenceBatchProvider):  # the plan tells so before; a plug-in may have changed since
-        raise ProviderError("this provider's batches take no reference pictures", Failure.STOP, code="no_references")
-    sent, room, failed = SentPictures(store), asyncio.Semaphore(UPLOADS_AT_ONCE), list[ProviderError]()
+        raise ProviderError("this provider's batches take no reference images", FailureKind.STOP, code="no_references")
+    sent, room, failed = SentImages(store), asyncio.Semaphore(UPLOADS_AT_ONCE), list[ProviderError]()
 
     async def upload(digest: str) -> None:
         async with room:
             if failed:  # the others would most likely fail, too
                 return
             try:
-                await provider.upload_picture(digest, await asyncio.to_thread(sent.read, digest))
+                await provider.upload_image(digest, await asyncio.to_thread(sent.read, digest))
             except ProviderError as error:
                 failed.append(error)
             except DamagedError as error:
                 message = f"{error}; the next run copies it again"
-                failed.append(ProviderError(message, Failure.UNAVAILABLE, code="no_reference"))
+                failed.append(ProviderError(message, FailureKind.UNAVAILABLE, code="no_reference"))
 
     await asyncio.gather(*map(upload, digests))
     if failed:

@@ -1,7 +1,7 @@
 "use strict";
 (() => {
   const CHUNK = 40; // cards added at a time, as the reader nears the end of what is there
-  const { cards, pictures } = JSON.parse(document.getElementById("data").textContent);
+  const { cards, images } = JSON.parse(document.getElementById("data").textContent);
   const byId = (id) => document.getElementById(id);
   const [list, more, query, reason, least, order, view] = ["cards", "more", "query", "reason", "least", "order", "view"].map(byId);
   const chips = [...document.querySelectorAll(".chip")];
@@ -30,10 +30,10 @@
   };
   const count = (number) => number.toLocaleString("en-US");
 
-  // ---------------------------------------------------------------- pictures
-  const lacking = (side, place) => el("p", { className: `lacking ${place}` }, side ? `No picture: ${side.note}` : "Not in this page: only the most different pictures are.");
-  const image = (card, side, className, what) => el("img", { className: side.clear ? `${className} clear` : className, alt: `${card.name}, ${what}`, decoding: "async", draggable: false, src: pictures[side.picture] });
-  const has = (side) => side !== undefined && side.picture !== null;
+  // ---------------------------------------------------------------- images
+  const lacking = (side, place) => el("p", { className: `lacking ${place}` }, side ? `No image: ${side.note}` : "Not in this page: only the most different images are.");
+  const image = (card, side, className, what) => el("img", { className: side.clear ? `${className} clear` : className, alt: `${card.name}, ${what}`, decoding: "async", draggable: false, src: images[side.image] });
+  const has = (side) => side !== undefined && side.image !== null;
   const single = (card, side, what) => el("div", { className: "compare single" }, has(side) ? image(card, side, "only", what) : lacking(side, ""));
   const both = (card) => {
     const [old, now] = [card.before, card.after];
@@ -50,7 +50,7 @@
     return stage;
   };
   const slider = (card, stage) => {
-    const input = el("input", { type: "range", min: 0, max: 100, step: 1, value: 50, "aria-label": `${card.name}: how much of the picture before is shown` });
+    const input = el("input", { type: "range", min: 0, max: 100, step: 1, value: 50, "aria-label": `${card.name}: how much of the image before is shown` });
     const move = () => {
       stage.style.setProperty("--at", `${input.value}%`);
       stage.style.setProperty("--share", String(input.value / 100));
@@ -84,8 +84,8 @@
     if (!old || !now || String(old) === String(now)) return null;
     return el("p", { className: "note" }, `${old.join(" × ")} px → ${now.join(" × ")} px`);
   };
-  const ofOutput = (card) => (card.output ? el("p", { className: "note" }, `The files of ${card.output} are shown: the main picture is as it was.`) : null);
-  const notes = (card) => ["before", "after"].filter((side) => has(card[side]) && card[side].note).map((side) => el("p", { className: "note" }, `The picture ${side}: ${card[side].note}.`));
+  const ofOutput = (card) => (card.output ? el("p", { className: "note" }, `The files of ${card.output} are shown: the main image is as it was.`) : null);
+  const notes = (card) => ["before", "after"].filter((side) => has(card[side]) && card[side].note).map((side) => el("p", { className: "note" }, `The image ${side}: ${card[side].note}.`));
   const draw = (card) => {
     const verdict = card.kind === "added" ? card.verdicts[1] : card.kind === "removed" ? card.verdicts[0] : "";
     const line = el("div", { className: "line" }, el("span", { className: `badge kind-${card.kind}` }, kinds[card.kind]), ...(card.reasons ?? []).map((why) => el("span", { className: "why" }, why)));

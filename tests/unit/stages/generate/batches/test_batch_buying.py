@@ -11,21 +11,21 @@ import orjson
 import pytest
 from fake_openai import BatchSettings, FakeOpenAI, Settings
 
-from imagemake.config.job_settings import Sections
+from imagemake.config.job_settings import JobSettings
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import Answer, Failure, ProviderError
+from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
 from imagemake.plugins.providers.openai.batches import lines_of, result_in
 from imagemake.plugins.providers.openai.provider import OpenAIProvider
 from imagemake.stages.generate import job as generate
 from imagemake.stages.generate.batches import request_file as batch_lines
-from imagemake.stages.generate.batches.follow import Follower
+from imagemake.stages.generate.batches.follow import BatchPoller
 from imagemake.stages.generate.batches.request_file import FileLimits
 from imagemake.stages.generate.batches.submit import BatchBuyer
 from imagemake.stages.generate.calls import StoppedError
 from imagemake.stages.generate.job import generate_for_job
 from imagemake.store.items import Item
 from imagemake.store.journal import Journal, Outcome, calls_in, read_calls
-from imagemake.store.submissions import Step, Submission, Submissions
+from imagemake.store.submissions import Submission, Submissions, SubmissionStep
 
 
 @pytest.fixture
@@ -36,14 +36,14 @@ def server():
 
 @pytest.fixture
 def buy(server, tmp_path):
-    def run(n=4, mode="batch", limits=None, names="p", store="store", work=".", **sections):
+    def run(n=4, mode="batch", limits=None, names="p", store="store", work=".", **job_settings):
         parameters = {"size": "64x64", "quality": "low"}
         recipes = [Recipe("openai", "gpt-image-2", f"{names}{i}", 0, parameters, endpoint="here") for i in range(n)]
         items = [Item(recipe.prompt, 0, recipe, recipe.key(), "new") for recipe in recipes]
         model = {"provider": "openai", "name": "gpt-image-2", "base_url": server.base_url, "identity": "here"}
         limits = {"first_wait_s": 0.02, "longest_wait_s": 0.1, **(limits or {})}
-        given = Sections.model_validate(
-            {"campaign": "c", "model": {**model, "mode": mode}, "limits": limits, **sections}
+        given = JobSettings.model_validate(
+            {"campaign": "c", "model": {**model, "mode": mode}, "limits": limits, **job_settings}
         )
         return generate_for_job(items, given, job="j", calls=2, store=tmp_path / store, work=tmp_path / work)
 
@@ -75,7 +75,7 @@ def check_books(server, tmp_path, n=4):
     assert not list(Submissions(tmp_path / "store").all())
 
 
-def test_a_batch_makes_every_picture_at_half_the_price(server, buy, tmp_path):
+def test_a_batch_makes_every_image_at_half_the_price(server, buy, tmp_path):
     made = buy()
     assert all(item.raw for item in made)
     check_books(server, tmp_path)
@@ -128,7 +128,7 @@ def test_what_does_not_fit_into_the_budget_is_left_out_at_the_price_of_a_batch(s
 
 def test_a_campaign_that_asks_a_provider_without_batches_is_told_so():
     with pytest.raises(ValueError, match="provider preview has no batch mode"):
-        Sections.model_validate({"model": {"mode": "batch"}})
+        JobSettings.model_validate({"model": {"mode": "batch"}})
 
 
 @pytest.mark.parametrize("line", [b"no json", b"[]", b"7", b"{}", b'{"custom_id": 7}', b"null"])
@@ -147,10 +147,10 @@ def test_a_line_that_is_no_result_is_a_warning(line):
         ({"status_code": 200, "body": {"data": []}}, None, "unreadable"),
     ],
 )
-def test_a_line_without_a_picture_says_what_it_means(response, error, failure):
+def test_a_line_without_an_image_says_what_it_means(response, error, failure):
     result = result_in(orjson.dumps({"custom_id": "a", "response": response, "error": error}))
     assert isinstance(result.outcome, ProviderError)
-    assert not isinstance(result.outcome, Answer)
+    assert not isinstance(result.outcome, ImageResponse)
     assert result.outcome.failure == failure
 
 
@@ -178,7 +178,7 @@ def test_a_torn_journal_is_gone_on_with_and_loses_no_other_line(tmp_path):
 
 def test_a_quota_that_is_used_up_stops_the_job_with_what_to_do(buy, tmp_path, monkeypatch):
     async def refuses(*_):
-        raise ProviderError("no money", Failure.STOP, remedy="Pay the bill.")
+        raise ProviderError("no money", FailureKind.STOP, remedy="Pay the bill.")
 
     monkeypatch.setattr(OpenAIProvider, "create_batch", refuses)
     with pytest.raises(StoppedError, match="Pay the bill"):
@@ -202,7 +202,7 @@ def test_a_batch_that_the_provider_has_forgotten_ends_as_unknown_and_stops_nobod
     left_out(buy, monkeypatch)
 
     async def not_found(*_):
-        raise ProviderError("no such batch", Failure.REFUSED, status=404)
+        raise ProviderError("no such batch", FailureKind.REFUSED, status=404)
 
     with monkeypatch.context() as patch:
         patch.setattr(OpenAIProvider, "poll_batch", not_found)
@@ -213,7 +213,7 @@ def test_a_batch_that_the_provider_has_forgotten_ends_as_unknown_and_stops_nobod
     assert not list(Submissions(tmp_path / "store").all())
 
 
-def test_pictures_of_a_batch_that_nobody_asks_for_any_more_are_collected_too(server, buy, tmp_path, monkeypatch):
+def test_images_of_a_batch_that_nobody_asks_for_any_more_are_collected_too(server, buy, tmp_path, monkeypatch):
     left_out(buy, monkeypatch)
     server.wait_until_idle()
     time.sleep(0.5)  # the stand-in works on it for a tenth of a second
@@ -233,7 +233,7 @@ def test_a_batch_that_nobody_asks_for_and_that_is_not_over_keeps_nobody_waiting(
 def test_a_sync_run_leaves_alone_what_another_folder_has_in_a_batch(server, buy, tmp_path, monkeypatch):
     server.change(batches={"duration_s": 30})
     left_out(buy, monkeypatch)
-    monkeypatch.setattr(Follower, "collect_open", nothing_to_collect)
+    monkeypatch.setattr(BatchPoller, "collect_open", nothing_to_collect)
     made = buy(mode="sync")
     assert {item.failure.reason for item in made} == {"waiting"}
     assert not [call for call in server.calls() if call.batch_id is None]
@@ -288,7 +288,7 @@ def test_a_batch_that_nobody_noted_is_found_on_a_later_page_of_a_list_that_lags(
 
 def test_a_batch_that_was_never_created_ends_as_unknown_within_a_bound(server, buy, tmp_path, monkeypatch):
     async def lost(*_):
-        raise ProviderError("cut", Failure.UNKNOWN)
+        raise ProviderError("cut", FailureKind.UNKNOWN)
 
     with monkeypatch.context() as patch:
         patch.setattr(OpenAIProvider, "create_batch", lost)
@@ -361,7 +361,7 @@ def test_what_a_cancelled_batch_did_not_make_is_free_and_not_asked_for_again_by_
     check_books(server, tmp_path)
 
 
-def test_two_folders_that_share_a_store_pay_once_and_both_get_every_picture(server, buy, tmp_path):
+def test_two_folders_that_share_a_store_pay_once_and_both_get_every_image(server, buy, tmp_path):
     server.change(batches={"duration_s": 1})
 
     def run(folder):
@@ -385,7 +385,7 @@ def test_a_provider_is_started_once_also_where_a_sync_run_collects_first(buy, tm
 
 def test_a_state_file_that_has_not_changed_is_read_once_for_all_items(tmp_path, monkeypatch):
     submissions = Submissions(tmp_path)
-    submission = Submission("s", Step.CREATED, "openai", None, "m", "j", {"c": "k"}, "2026-11-24T00:00:00Z")
+    submission = Submission("s", SubmissionStep.CREATED, "openai", None, "m", "j", {"c": "k"}, "2026-11-24T00:00:00Z")
     submissions.save(submission)
     reads = []
     whole = Submissions._read

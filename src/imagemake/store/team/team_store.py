@@ -1,4 +1,4 @@
-"""Asking the team's store for pictures, and putting them there. What goes wrong costs a warning and nothing else."""
+"""Asking the team's store for images, and putting them there. What goes wrong costs a warning and nothing else."""
 
 from __future__ import annotations
 
@@ -10,10 +10,17 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from imagemake.images.file_format import end_of_picture, format_of
+from imagemake.images.file_format import end_of_image, format_of
 from imagemake.store.remote.errors import PlaceError, Trouble
 from imagemake.store.remote.storage import Storage
-from imagemake.store.team.note import MOST_NOTE_BYTES, Note, note_bytes, note_name, picture_name, read_note
+from imagemake.store.team.origin_record import (
+    MOST_NOTE_BYTES,
+    OriginRecord,
+    image_name,
+    note_bytes,
+    note_name,
+    read_note,
+)
 
 if TYPE_CHECKING:
     from imagemake.config.remotes import SharedStore
@@ -56,38 +63,38 @@ class TeamStore:
         """Whether it is still written to."""
         return "write" not in self._given_up
 
-    def fetch(self, key: str) -> tuple[bytes, Note] | None:
-        """Fetch the picture of a key, checked against its digest; None where there is none that can be used."""
+    def fetch(self, key: str) -> tuple[bytes, OriginRecord] | None:
+        """Fetch the image of a key, checked against its digest; None where there is none that can be used."""
 
-        def ask() -> tuple[bytes | None, Note] | None:
-            note = self._note(key)
-            return None if note is None else (self._storage.get(picture_name(note.held), note.n_bytes), note)
+        def ask() -> tuple[bytes | None, OriginRecord] | None:
+            origin = self._note(key)
+            return None if origin is None else (self._storage.get(image_name(origin.stored), origin.n_bytes), origin)
 
         found = self._try("read", ask)
         if found is None:
             return None
-        data, note = found
-        fault = _fault_of(data, note)
+        data, origin = found
+        fault = _fault_of(data, origin)
         if fault:
             self._unusable.add(key)
-            self._warn(f"{self.address}: the picture of key {key} is not used: {fault}")
+            self._warn(f"{self.address}: the image of key {key} is not used: {fault}")
             return None
         assert data is not None
-        return data, note
+        return data, origin
 
-    def put(self, data: bytes, note: Note, recipe: Mapping[str, Any]) -> bool:
-        """Put a picture there, unless there is one of its key; say whether there is one now.
+    def put(self, data: bytes, origin: OriginRecord, recipe: Mapping[str, Any]) -> bool:
+        """Put an image there, unless there is one of its key; say whether there is one now.
 
         Where the one that is there was found to be of no use, the note leads to this one from then on.
         """
 
         def ask() -> bool:
-            if note.held.key not in self._unusable and self._note(note.held.key) is not None:
+            if origin.stored.key not in self._unusable and self._note(origin.stored.key) is not None:
                 return True
-            media_type = MEDIA_TYPES.get(note.held.extension, "application/octet-stream")
-            self._storage.put(picture_name(note.held), data, media_type)
+            media_type = MEDIA_TYPES.get(origin.stored.extension, "application/octet-stream")
+            self._storage.put(image_name(origin.stored), data, media_type)
             told = recipe if self._settings.remote_recipes else None
-            self._storage.put(note_name(note.held.key), note_bytes(note, told), "application/json")
+            self._storage.put(note_name(origin.stored.key), note_bytes(origin, told), "application/json")
             return True
 
         return self._try("write", ask) or False
@@ -109,14 +116,14 @@ class TeamStore:
         self._storage.each(ask, wanted)
         return None if "read" in self._given_up else found
 
-    def _note(self, key: str) -> Note | None:
+    def _note(self, key: str) -> OriginRecord | None:
         data = self._storage.get(note_name(key), MOST_NOTE_BYTES)
         if data is None:
             return None
         try:
             return read_note(data, key)
         except ValueError as error:
-            self._warn(f"{self.address}: the picture of key {key} is not used: {error}")
+            self._warn(f"{self.address}: the image of key {key} is not used: {error}")
             return None
 
     def _try(self, verb: str, ask: Callable[[], Any]) -> Any:
@@ -139,7 +146,7 @@ class TeamStore:
                 return
             self._given_up.add(verb)
         what = {"read": "asked", "write": "written to"}[verb]
-        then = {"read": "pictures are paid for here", "write": "`imagemake share` makes up for it"}[verb]
+        then = {"read": "images are paid for here", "write": "`imagemake share` makes up for it"}[verb]
         self._warn(f"the team's store is not {what} any more in this job, and {then}: {error}. {error.remedy}")
 
 
@@ -169,13 +176,13 @@ def warn_in(job: str) -> Callable[[str], None]:
     return warn
 
 
-def _fault_of(data: bytes | None, note: Note) -> str | None:
+def _fault_of(data: bytes | None, origin: OriginRecord) -> str | None:
     if data is None:
-        return "its note is there, and the picture is not"
-    if hashlib.sha256(data).hexdigest() != note.held.digest:
+        return "its note is there, and the image is not"
+    if hashlib.sha256(data).hexdigest() != origin.stored.digest:
         return "its bytes do not fit its digest"
     try:
-        is_whole = end_of_picture(data, format_of(data)) is not None
+        is_whole = end_of_image(data, format_of(data)) is not None
     except ValueError as error:
         return str(error)
-    return None if is_whole else "the file ends before its picture does"
+    return None if is_whole else "the file ends before its image does"

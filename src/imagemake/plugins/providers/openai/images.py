@@ -1,7 +1,7 @@
-"""Reference pictures in OpenAI's batches: uploaded once, then named by their file's id in every line that sends them.
+"""Reference images in OpenAI's batches: uploaded once, then named by their file's id in every line that sends them.
 
-The JSON form of ``/v1/images/edits`` (`EditImageBodyJsonParam` in OpenAI's specification) takes pictures as data URLs,
-too, but a file of requests holds 200 MB: at 5 MB a picture, 30 lines.
+The JSON form of ``/v1/images/edits`` (`EditImageBodyJsonParam` in OpenAI's specification) takes images as data URLs,
+too, but a file of requests holds 200 MB: at 5 MB per image, 30 lines.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from imagemake.images.file_format import format_of
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-# A batch takes up to a day, and one that is submitted after another of the same job can name pictures as old as a day.
+# A batch takes up to a day, and one that is submitted after another of the same job can name images as old as a day.
 # The provider deletes them by itself after that: a killed run leaves nothing behind.
 REUSED_FOR_S = 24 * 3600
 KEPT_FOR_S = 3 * 24 * 3600
-# ASSUME: of the purposes that the SDK names, the one that OpenAI's guide to pictures as input uses.
+# ASSUME: of the purposes that the SDK names, the one that OpenAI's guide to images as input uses.
 PURPOSE: Literal["vision"] = "vision"
 PLACEHOLDER = "file-" + "0" * 59  # while lines are only counted in bytes; longer than any id that was seen
 
 
 def file_tuple(name: str, content: bytes) -> tuple[str, bytes, str]:
-    """Return a picture as the SDK takes files: a name of ours, the bytes, and the type that they say they are."""
+    """Return an image as the SDK takes files: a name of ours, the bytes, and the type that they say they are."""
     kind = format_of(content)  # the API goes by the type that is said, not by the bytes
     return f"{name}.{kind}", content, f"image/{kind}"
 
 
-class UploadedPictures:
-    """The pictures that one client has uploaded."""
+class UploadedImages:
+    """The images that one client has uploaded."""
 
     def __init__(self) -> None:
         self._ids: dict[str, tuple[str, float]] = {}  # by digest, with the time of the upload
 
     async def upload(self, client: AsyncOpenAI, digest: str, content: bytes) -> None:
-        """Upload a picture, unless it is there and will be for long enough."""
+        """Upload an image, unless it is there and will be for long enough."""
         known = self._ids.get(digest)
         if known is not None and time.monotonic() - known[1] < REUSED_FOR_S:
             return
@@ -50,7 +50,7 @@ class UploadedPictures:
         self._ids[digest] = uploaded.id, started
 
     def fields(self, recipe: Recipe) -> dict[str, Any]:
-        """Return what a line says of its reference pictures and mask."""
+        """Return what a line says of its reference images and mask."""
         fields: dict[str, Any] = {"images": [self._named(digest) for digest in recipe.references]}
         if recipe.mask is not None:
             fields["mask"] = self._named(recipe.mask)

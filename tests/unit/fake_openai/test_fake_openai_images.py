@@ -1,4 +1,4 @@
-"""The stand-in's pictures are valid files, unlike one another, cheap, and as bad as a rule asks for."""
+"""The stand-in's images are valid files, unlike one another, cheap, and as bad as a rule asks for."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def studio() -> Studio:
 
 
 def file_of(studio: Studio, spec: Spec, number: int, comment: str = "call-1") -> bytes:
-    return base64.b64decode(b"".join(studio.picture(spec, digest(number), comment)), validate=True)
+    return base64.b64decode(b"".join(studio.image(spec, digest(number), comment)), validate=True)
 
 
 def special(studio: Studio, behavior: Behavior, spec: Spec, number: int = 0, size: str | None = None) -> bytes:
-    pieces = studio.special_picture(behavior, spec, digest(number), f"call-{number}", size)
+    pieces = studio.special_image(behavior, spec, digest(number), f"call-{number}", size)
     return base64.b64decode(b"".join(pieces), validate=True)
 
 
 def pixels(content: bytes) -> NDArray[np.uint8]:
-    with Image.open(io.BytesIO(content)) as picture:
-        return np.asarray(picture)
+    with Image.open(io.BytesIO(content)) as image:
+        return np.asarray(image)
 
 
 # Heights that bands of 16 rows fill, do not fill, and a width that JPEG's blocks do not fill.
@@ -41,9 +41,9 @@ def pixels(content: bytes) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("output_format", ["png", "jpeg", "webp"])
 def test_files_decode_to_the_size_that_was_asked_for(studio: Studio, size: tuple[int, int], output_format: str) -> None:
     content = file_of(studio, Spec(*size, output_format), 1)
-    with Image.open(io.BytesIO(content)) as picture:
-        picture.load()
-        assert (picture.size, picture.format) == (size, output_format.upper())
+    with Image.open(io.BytesIO(content)) as image:
+        image.load()
+        assert (image.size, image.format) == (size, output_format.upper())
     assert b"call-1" in content
 
 
@@ -55,7 +55,7 @@ def test_a_png_that_was_put_together_holds_exactly_the_pixels_of_its_bands(trans
     variants = [int.from_bytes(identity[4 * i : 4 * i + 4], "big") % 16 for i in range(8)]
     heights = band_heights_px(300)
     bands = [draw_band(400, height, variants[i], transparent) for i, height in enumerate(heights)]
-    made = pixels(base64.b64decode(b"".join(studio.picture(spec, identity, "x"))))
+    made = pixels(base64.b64decode(b"".join(studio.image(spec, identity, "x"))))
     assert np.array_equal(made, np.vstack(bands))
 
 
@@ -74,13 +74,13 @@ def test_output_compression_decides_the_size_of_a_jpeg(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize("spec", [Spec(384, 384), Spec(64, 64), Spec(384, 384, "jpeg")])
-def test_pictures_are_unlike_one_another_and_neither_dark_nor_flat(studio: Studio, spec: Spec) -> None:
+def test_images_are_unlike_one_another_and_neither_dark_nor_flat(studio: Studio, spec: Spec) -> None:
     count = 150
     made = [Image.open(io.BytesIO(file_of(studio, spec, number))).convert("L") for number in range(count)]
-    hashes = np.array([int(str(imagehash.phash(picture)), 16) for picture in made], np.uint64)
+    hashes = np.array([int(str(imagehash.phash(image)), 16) for image in made], np.uint64)
     distances = np.bitwise_count(hashes[:, None] ^ hashes[None])[np.triu_indices(count, 1)]
     assert distances.min() > 12
-    assert all(60 < np.asarray(picture).mean() < 190 and np.asarray(picture).std() > 20 for picture in made)
+    assert all(60 < np.asarray(image).mean() < 190 and np.asarray(image).std() > 20 for image in made)
 
 
 def test_another_comment_changes_the_file_and_not_one_pixel(studio: Studio) -> None:
@@ -100,7 +100,7 @@ ANY = [Spec(512, 384), Spec(64, 64), Spec(512, 384, "jpeg"), Spec(512, 384, "web
 
 
 @pytest.mark.parametrize("spec", ANY)
-def test_a_blank_picture_has_one_color_and_low_contrast_has_few_grays(studio: Studio, spec: Spec) -> None:
+def test_a_blank_image_has_one_color_and_low_contrast_has_few_grays(studio: Studio, spec: Spec) -> None:
     blank = pixels(special(studio, Behavior.BLANK, spec))
     assert blank.shape[:2] == (spec.height_px, spec.width_px)
     assert np.ptp(blank[..., :3]) <= 1
@@ -117,10 +117,10 @@ def test_a_wrong_size_is_half_or_what_the_rule_says(studio: Studio, spec: Spec) 
 
 
 @pytest.mark.parametrize("spec", ANY)
-def test_a_wrong_format_is_a_good_picture_of_another_kind(studio: Studio, spec: Spec) -> None:
-    with Image.open(io.BytesIO(special(studio, Behavior.WRONG_FORMAT, spec))) as picture:
-        picture.load()
-        assert picture.format != spec.output_format.upper() and picture.size == (spec.width_px, spec.height_px)
+def test_a_wrong_format_is_a_good_image_of_another_kind(studio: Studio, spec: Spec) -> None:
+    with Image.open(io.BytesIO(special(studio, Behavior.WRONG_FORMAT, spec))) as image:
+        image.load()
+        assert image.format != spec.output_format.upper() and image.size == (spec.width_px, spec.height_px)
 
 
 @pytest.mark.parametrize("spec", ANY)
@@ -132,7 +132,7 @@ def test_a_truncated_file_starts_well_and_ends_early(studio: Studio, spec: Spec)
         pixels(content)
 
 
-def test_garbage_and_nothing_are_no_pictures(studio: Studio) -> None:
+def test_garbage_and_nothing_are_no_images(studio: Studio) -> None:
     garbage = special(studio, Behavior.GARBAGE, Spec(512, 512))
     assert len(garbage) == 20_000 != len(set(garbage))
     assert special(studio, Behavior.EMPTY, Spec(512, 512)) == b""
@@ -155,6 +155,6 @@ def test_a_bomb_is_small_valid_and_huge(studio: Studio) -> None:
     assert inflate.eof and inflated == 40_000 * 5_001  # a decoder without limits would take it
 
 
-def test_the_same_picture_comes_in_files_that_differ(studio: Studio) -> None:
+def test_the_same_image_comes_in_files_that_differ(studio: Studio) -> None:
     one, other = (special(studio, Behavior.SAME, Spec(512, 512), number) for number in (1, 2))
     assert one != other and np.array_equal(pixels(one), pixels(other))

@@ -1,4 +1,4 @@
-"""A picture from bytes that nobody vouches for, decoded once, and the views of it that measures and steps share."""
+"""An image from bytes that nobody vouches for, decoded once, and the views of it that measures and steps share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from imagemake.images.file_format import end_of_picture, format_of
+from imagemake.images.file_format import end_of_image, format_of
 from imagemake.images.srgb import BrokenProfile, to_srgb
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _ORIENTATION_TAG = 0x0112  # EXIF 2.3, section 4.6.4
 
 
 class Undecodable(Exception):  # noqa: N818 - the word that reports show
-    """Bytes that give no picture.
+    """Bytes that give no image.
 
     Attributes:
         reason: Why, in words for people; it quotes nothing that the file says.
@@ -37,17 +37,17 @@ class Undecodable(Exception):  # noqa: N818 - the word that reports show
         self.reason = reason
 
 
-class Picture:
-    """A decoded picture. Each view is made when it is first asked for, and kept; nobody may change one.
+class DecodedImage:
+    """A decoded image. Each view is made when it is first asked for, and kept; nobody may change one.
 
-    Where a picture is transparent, all views but `image` show it on a middle gray: on white a white mug would be
+    Where an image is transparent, all views but `pil` show it on a middle gray: on white a white mug would be
     gone, and what hides under transparent pixels is arbitrary.
 
     Attributes:
-        image: RGB, or RGBA where at least one pixel is not opaque; 8 bits a channel, sRGB, upright, no metadata.
+        pil: RGB, or RGBA where at least one pixel is not opaque; 8 bits a channel, sRGB, upright, no metadata.
         format: What the file is: ``png``, ``jpeg``, ``webp`` or ``avif``.
         mode: Pillow's name of the file's own pixels, such as ``CMYK`` or ``P``.
-        frames: Number of pictures in the file; only the first one is read.
+        frames: Number of images in the file; only the first one is read.
         size_bytes: Length of the file.
         has_alpha: Whether the file can hold transparent pixels, even if it has none.
         notes: What was ignored in the file, in words for people: a broken profile, data behind the end.
@@ -55,7 +55,7 @@ class Picture:
 
     def __init__(
         self,
-        image: Image,
+        pil: Image,
         *,
         file_format: str,
         mode: str,
@@ -64,7 +64,7 @@ class Picture:
         has_alpha: bool,
         notes: tuple[str, ...] = (),
     ) -> None:
-        self.image = image
+        self.pil = pil
         self.format = file_format
         self.mode = mode
         self.frames = frames
@@ -76,17 +76,17 @@ class Picture:
     @property
     def width_px(self) -> int:
         """Width as it is looked at, after the turn that EXIF asks for."""
-        return self.image.width
+        return self.pil.width
 
     @property
     def height_px(self) -> int:
         """Height as it is looked at, after the turn that EXIF asks for."""
-        return self.image.height
+        return self.pil.height
 
     @cached_property
     def luma(self) -> Image:
         """Brightness by ITU-R BT.601, 0 to 255: a Pillow image of mode L."""
-        return _on_gray(self.image).convert("L") if self.image.mode == "RGBA" else self.image.convert("L")
+        return _on_gray(self.pil).convert("L") if self.pil.mode == "RGBA" else self.pil.convert("L")
 
     @cached_property
     def gray(self) -> NDArray[np.uint8]:
@@ -98,13 +98,13 @@ class Picture:
     @cached_property
     def small(self) -> Image:
         """RGB, shrunk by a whole factor until no side is longer than 256 px; each pixel is the mean of a block."""
-        factor = -(-max(self.image.size) // SMALL_PX)
+        factor = -(-max(self.pil.size) // SMALL_PX)
         if factor == 1:
-            return _on_gray(self.image)
-        return _on_gray(self.image.reduce((min(factor, self.width_px), min(factor, self.height_px))))
+            return _on_gray(self.pil)
+        return _on_gray(self.pil.reduce((min(factor, self.width_px), min(factor, self.height_px))))
 
     def shrunk(self, long_edge_px: int) -> Image:
-        """RGB, shrunk until no side is longer; each pixel is the mean of an area. Smaller pictures stay as they are."""
+        """RGB, shrunk until no side is longer; each pixel is the mean of an area. Smaller images stay as they are."""
         return self._shrunk_once("RGB", long_edge_px, self.small if long_edge_px <= SMALL_PX // 2 else None)
 
     def luma_shrunk(self, long_edge_px: int) -> Image:
@@ -113,15 +113,15 @@ class Picture:
 
     def _shrunk_once(self, mode: str, long_edge_px: int, source: Image | None) -> Image:
         if (mode, long_edge_px) not in self._shrunk:
-            self._shrunk[mode, long_edge_px] = _shrunk(source or _on_gray(self.image), long_edge_px)
+            self._shrunk[mode, long_edge_px] = _shrunk(source or _on_gray(self.pil), long_edge_px)
         return self._shrunk[mode, long_edge_px]
 
     @cached_property
     def transparent_share(self) -> float:
         """Share of the pixels that are more than half transparent, 0 to 1."""
-        if self.image.mode != "RGBA":
+        if self.pil.mode != "RGBA":
             return 0.0
-        return sum(self.image.getchannel("A").histogram()[:128]) / (self.width_px * self.height_px)
+        return sum(self.pil.getchannel("A").histogram()[:128]) / (self.width_px * self.height_px)
 
 
 def _on_gray(image: Image) -> Image:
@@ -145,8 +145,8 @@ def _shrunk(image: Image, long_edge_px: int) -> Image:
     return image.resize((width_px, height_px), Resampling.BOX, reducing_gap=1.0)
 
 
-def open_picture(data: bytes, *, most_pixels: int = MOST_PIXELS, most_bytes: int = MOST_BYTES) -> Picture:
-    """Decode a picture file, trusting nothing in it.
+def decode_image(data: bytes, *, most_pixels: int = MOST_PIXELS, most_bytes: int = MOST_BYTES) -> DecodedImage:
+    """Decode an image file, trusting nothing in it.
 
     Args:
         data: The whole file: PNG, JPEG, WebP or AVIF, whatever its name says.
@@ -154,13 +154,13 @@ def open_picture(data: bytes, *, most_pixels: int = MOST_PIXELS, most_bytes: int
         most_bytes: Largest file that is looked at.
 
     Raises:
-        Undecodable: If there is no picture within these limits. No other exception comes out of hostile bytes.
+        Undecodable: If there is no image within these limits. No other exception comes out of hostile bytes.
     """
     if len(data) > most_bytes:
         raise Undecodable(f"the file has {len(data):,} bytes, more than {most_bytes:,}")
     try:
         file_format = format_of(data)
-        end = end_of_picture(data, file_format)
+        end = end_of_image(data, file_format)
     except ValueError as error:
         raise Undecodable(str(error)) from error
     # Decoders raise what they like (SyntaxError, struct.error, zlib.error, MemoryError, AttributeError, ...), and a
@@ -173,11 +173,11 @@ def open_picture(data: bytes, *, most_pixels: int = MOST_PIXELS, most_bytes: int
         raise Undecodable(_reason(error, file_format, is_whole=end is not None)) from error
 
 
-def _decode(data: bytes, file_format: str, end: int | None, most_pixels: int) -> Picture:
+def _decode(data: bytes, file_format: str, end: int | None, most_pixels: int) -> DecodedImage:
     from PIL import Image as Pillow
 
     notes = []
-    # Pillow warns about broken EXIF data and large pictures: here, the one does not matter and the other is checked.
+    # Pillow warns about broken EXIF data and large images: here, the one does not matter and the other is checked.
     with warnings.catch_warnings(action="ignore"), Pillow.open(BytesIO(data), formats=(file_format.upper(),)) as opened:
         _check_size(opened.size, most_pixels)
         _fit_color_key(opened)
@@ -187,13 +187,13 @@ def _decode(data: bytes, file_format: str, end: int | None, most_pixels: int) ->
         if end is None:
             notes.append("the file ends before its end mark, but behind its last pixel")
         elif end < len(data) and not further_frames:
-            notes.append(f"{len(data) - end:,} bytes behind the end of the picture were ignored")
+            notes.append(f"{len(data) - end:,} bytes behind the end of the image were ignored")
         try:
             image = to_srgb(opened, opened.info.get("icc_profile"))
         except BrokenProfile as error:
             notes.append(f"the color profile was ignored: {error}")
             image = to_srgb(opened, None)
-        return Picture(
+        return DecodedImage(
             _upright(image, opened, notes),
             file_format=file_format,
             mode=opened.mode,
@@ -207,11 +207,11 @@ def _decode(data: bytes, file_format: str, end: int | None, most_pixels: int) ->
 def _check_size(size: tuple[int, int], most_pixels: int) -> None:
     width_px, height_px = size
     if min(size) < 1:
-        raise Undecodable(f"the picture is {width_px} x {height_px} px, which is nothing")
+        raise Undecodable(f"the image is {width_px} x {height_px} px, which is nothing")
     if max(size) > MOST_SIDE_PX:
-        raise Undecodable(f"the picture is {width_px} x {height_px} px, and a side may have {MOST_SIDE_PX:,} at most")
+        raise Undecodable(f"the image is {width_px} x {height_px} px, and a side may have {MOST_SIDE_PX:,} at most")
     if width_px * height_px > most_pixels:
-        raise Undecodable(f"the picture is {width_px} x {height_px} px, more than {most_pixels:,} pixels")
+        raise Undecodable(f"the image is {width_px} x {height_px} px, more than {most_pixels:,} pixels")
 
 
 def _fit_color_key(opened: ImageFile) -> None:
@@ -230,7 +230,7 @@ def _upright(image: Image, opened: ImageFile, notes: list[str]) -> Image:
 
     try:
         orientation = opened.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:  # parsed from hostile bytes, like the picture itself, but not needed for it
+    except Exception:  # parsed from hostile bytes, like the image itself, but not needed for it
         notes.append("the EXIF data was ignored: it cannot be read")
         return image
     turns = {
@@ -259,7 +259,7 @@ def _reason(error: Exception, file_format: str, *, is_whole: bool) -> str:
     if "decompressed data too large" in message or "too much memory" in message:
         return f"the {name} file has a text or a color profile that unpacks to more than Pillow allows"
     if not is_whole or isinstance(error, EOFError) or "truncated" in message:
-        return f"the {name} file is cut off before the end of the picture"
+        return f"the {name} file is cut off before the end of the image"
     if isinstance(error, UnidentifiedImageError):
         return f"the {name} file is damaged: its header cannot be read"
     return f"the {name} file is damaged: its pixels cannot be read ({type(error).__name__})"

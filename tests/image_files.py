@@ -1,4 +1,4 @@
-"""Picture files for tests that no encoder writes: odd PNGs from parts, and small color profiles."""
+"""Image files for tests that no encoder writes: odd PNGs from parts, and small color profiles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The team's store: nobody pays twice, and what is wrong with it costs a warning, never a wrong or a lost picture."""
+"""The team's store: nobody pays twice, and what is wrong with it costs a warning, never a wrong or a lost image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fake_openai import BatchSettings, FakeOpenAI, Settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagemake.config.job_settings import Sections
+from imagemake.config.job_settings import JobSettings
 from imagemake.config.remotes import SharedStore
 from imagemake.core.recipe import Recipe
 from imagemake.plan.inventory import Inventory
@@ -24,11 +24,11 @@ from imagemake.store.items import Item
 from imagemake.store.journal import Outcome, read_calls
 from imagemake.store.remote.errors import PlaceError, Trouble
 from imagemake.store.remote.storage import Storage
-from imagemake.store.store import Held, Store
-from imagemake.store.team import exchange as exchange_module
+from imagemake.store.store import Store, StoredFile
+from imagemake.store.team import team_cache as exchange_module
 from imagemake.store.team.asking import keys_of_team, unshared_words
-from imagemake.store.team.note import Note, note_bytes, note_name, picture_name, read_note
-from imagemake.store.team.remote_store import TeamStore
+from imagemake.store.team.origin_record import OriginRecord, image_name, note_bytes, note_name, read_note
+from imagemake.store.team.team_store import TeamStore
 from imagemake.versions import audit
 
 
@@ -67,7 +67,7 @@ def build(stand_in: FakeOpenAI, team: Storage, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("OPENAI_API_KEY", "sk-stand-in")
 
     def run(project: str, n: int = 3, mode: str = "sync", **store: Any) -> list[Item]:
-        given = Sections.model_validate(
+        given = JobSettings.model_validate(
             {
                 "campaign": "c",
                 "model": {
@@ -93,8 +93,8 @@ def items(n: int = 3) -> list[Item]:
     return [Item(recipe.prompt, 0, recipe, recipe.key(), "new") for recipe in recipes]
 
 
-def picture_of(name: str) -> bytes:
-    """A picture that no other name has."""
+def image_of(name: str) -> bytes:
+    """An image that no other name has."""
     from PIL import Image
 
     buffer = BytesIO()
@@ -121,10 +121,10 @@ def test_what_one_paid_for_nobody_else_in_the_team_pays_for(build, till, team, t
     assert till.billed_calls == paid
     assert [item.raw for item in got] == [item.raw for item in made]
     assert unshared(tmp_path, "ann") == unshared(tmp_path, "bob") == set()
-    assert len(team.list()) == 6, "a note and a picture each, put there once"
+    assert len(team.list()) == 6, "a note and an image each, put there once"
 
 
-def test_the_journal_says_where_a_picture_came_from_and_that_nothing_was_paid(build, tmp_path):
+def test_the_journal_says_where_an_image_came_from_and_that_nothing_was_paid(build, tmp_path):
     build("ann")
     build("bob")
     paid = {call.sent["key"]: call.closed for call in read_calls(store_of(tmp_path, "ann").journal_folder)}
@@ -160,40 +160,40 @@ def test_only_what_the_team_lacks_is_paid_for(build, till):
 
 
 def spoil(team: Storage, how: str) -> None:
-    """Let the team's store lie about every picture."""
+    """Let the team's store lie about every image."""
     for name in team.list():
         if not name.endswith(".json"):
             continue
         data = team.get(name, 10**6) or b""
-        note = orjson.loads(data)
-        picture = picture_name(Held(note["key"], note["digest"], note["extension"]))
-        whole = team.get(picture, 10**7) or b""
+        origin = orjson.loads(data)
+        image = image_name(StoredFile(origin["key"], origin["digest"], origin["extension"]))
+        whole = team.get(image, 10**7) or b""
         match how:
             case "other bytes":
-                team.put(picture, b"x" + whole[1:], "image/png")
+                team.put(image, b"x" + whole[1:], "image/png")
             case "truncated":
-                team.put(picture, whole[:-20], "image/png")
+                team.put(image, whole[:-20], "image/png")
             case "longer":
-                team.put(picture, whole + b"more", "image/png")
+                team.put(image, whole + b"more", "image/png")
             case "gone":
-                team.delete(picture)
-            case "half a picture that fits its note":
+                team.delete(image)
+            case "half an image that fits its note":
                 half = whole[: len(whole) // 2]
                 digest = hashlib.sha256(half).hexdigest()
-                team.put(picture_name(Held(note["key"], digest, "png")), half, "image/png")
-                team.put(name, orjson.dumps({**note, "digest": digest, "bytes": len(half)}), "application/json")
-            case "no picture at all":
+                team.put(image_name(StoredFile(origin["key"], digest, "png")), half, "image/png")
+                team.put(name, orjson.dumps({**origin, "digest": digest, "bytes": len(half)}), "application/json")
+            case "no image at all":
                 page = b"<html>log in first</html>"
                 digest = hashlib.sha256(page).hexdigest()
-                team.put(picture_name(Held(note["key"], digest, "png")), page, "image/png")
-                team.put(name, orjson.dumps({**note, "digest": digest, "bytes": len(page)}), "application/json")
+                team.put(image_name(StoredFile(origin["key"], digest, "png")), page, "image/png")
+                team.put(name, orjson.dumps({**origin, "digest": digest, "bytes": len(page)}), "application/json")
             case "recipe of another key":
-                other = {**note["recipe"], "prompt": "another"}
-                team.put(name, orjson.dumps({**note, "recipe": other}), "application/json")
+                other = {**origin["recipe"], "prompt": "another"}
+                team.put(name, orjson.dumps({**origin, "recipe": other}), "application/json")
             case "note of another key":
-                team.put(name, orjson.dumps({**note, "key": "0" * 64}), "application/json")
+                team.put(name, orjson.dumps({**origin, "key": "0" * 64}), "application/json")
             case "path in the note":
-                team.put(name, orjson.dumps({**note, "extension": "/../x"}), "application/json")
+                team.put(name, orjson.dumps({**origin, "extension": "/../x"}), "application/json")
             case "no note":
                 team.put(name, b"\xff{", "application/json")
             case _:
@@ -207,8 +207,8 @@ def spoil(team: Storage, how: str) -> None:
         "truncated",
         "longer",
         "gone",
-        "half a picture that fits its note",
-        "no picture at all",
+        "half an image that fits its note",
+        "no image at all",
         "recipe of another key",
         "note of another key",
         "path in the note",
@@ -220,9 +220,9 @@ def test_a_store_that_lies_costs_a_warning_and_a_call_and_is_put_right(build, ti
     spoil(team, how)
     made = build("bob")
     assert till.billed_calls == 6
-    shelf = store_of(tmp_path, "bob").raw
-    assert all(shelf.read(item.raw).startswith(b"\x89PNG") for item in made)
-    assert len(list(shelf.all())) == 3, "nothing of what came from there was kept"
+    content_store = store_of(tmp_path, "bob").raw
+    assert all(content_store.read(item.raw).startswith(b"\x89PNG") for item in made)
+    assert len(list(content_store.all())) == 3, "nothing of what came from there was kept"
     assert "is not used" in capfd.readouterr().err
     build("cid")
     assert till.billed_calls == 6, "who was lied to puts right what is there"
@@ -256,7 +256,7 @@ def troubled(monkeypatch: pytest.MonkeyPatch) -> type[Troubled]:
     class Own(Troubled):
         pass
 
-    monkeypatch.setattr("imagemake.store.team.remote_store.Storage", Own)
+    monkeypatch.setattr("imagemake.store.team.team_store.Storage", Own)
     return Own
 
 
@@ -293,7 +293,7 @@ def test_what_could_not_be_put_there_is_made_up_for_by_the_next_job(build, till,
     keys = {item.key for item in items()}
     assert unshared(tmp_path, "ann") == keys
     settings = SharedStore(remote=team.address)
-    assert unshared_words(settings, store_of(tmp_path, "ann"))[0].startswith("3 pictures of this store did not get")
+    assert unshared_words(settings, store_of(tmp_path, "ann"))[0].startswith("3 images of this store did not get")
     troubled.trouble = None
     monkeypatch.setattr(exchange_module, "YOUNG_S", -1.0)
     build("ann", n=4)
@@ -310,7 +310,7 @@ def test_who_may_only_read_saves_money_all_the_same(build, till, troubled):
     assert till.billed_calls == 3
 
 
-def test_a_kill_between_the_picture_and_the_team_loses_neither(build, till, tmp_path, monkeypatch):
+def test_a_kill_between_the_image_and_the_team_loses_neither(build, till, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(TeamStore, "put", lambda *args: False)  # as if the process had died before
         build("ann")
@@ -325,13 +325,13 @@ def test_prompts_stay_out_of_the_teams_store_where_they_are_to(build, till, team
     build("ann", remote_recipes=False)
     notes = [team.get(name, 10**6) or b"" for name in team.list() if name.endswith(".json")]
     assert len(notes) == 3
-    for note in notes:
-        assert set(orjson.loads(note)) == {
+    for origin in notes:
+        assert set(orjson.loads(origin)) == {
             *("version", "key", "digest", "extension", "bytes"),
             *("generated_at", "request_id", "cost_usd"),
         }
     build("bob")
-    assert till.billed_calls == 3, "a picture without a recipe beside it is used by its digest"
+    assert till.billed_calls == 3, "an image without a recipe beside it is used by its digest"
 
 
 def test_a_note_holds_nothing_of_campaign_catalog_or_machine(build, team):
@@ -347,43 +347,43 @@ def test_a_note_holds_nothing_of_campaign_catalog_or_machine(build, team):
 
 
 def test_two_who_put_a_key_there_at_the_same_moment_leave_one_that_everybody_can_use(team):
-    pictures = {name: picture_of(name) for name in ("ann", "bob")}
+    images = {name: image_of(name) for name in ("ann", "bob")}
     together = threading.Barrier(2)
 
     def put(name: str) -> None:
         store = TeamStore(SharedStore(remote=team.address), team, pytest.fail)
         for item in items(20):
-            held = Held(item.key, hashlib.sha256(pictures[name]).hexdigest(), "png")
+            stored = StoredFile(item.key, hashlib.sha256(images[name]).hexdigest(), "png")
             together.wait()
-            assert store.put(pictures[name], Note(held, len(pictures[name])), item.recipe.as_dict())
+            assert store.put(images[name], OriginRecord(stored, len(images[name])), item.recipe.as_dict())
 
-    threads = [threading.Thread(target=put, args=[name]) for name in pictures]
+    threads = [threading.Thread(target=put, args=[name]) for name in images]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     reader = TeamStore(SharedStore(remote=team.address), team, pytest.fail)
     found = [reader.fetch(item.key) for item in items(20)]
-    assert all(one is not None and one[0] in pictures.values() for one in found)
+    assert all(one is not None and one[0] in images.values() for one in found)
 
 
-def test_two_pictures_of_one_key_do_no_harm_and_the_first_note_holds(team):
+def test_two_images_of_one_key_do_no_harm_and_the_first_note_holds(team):
     store = TeamStore(SharedStore(remote=team.address), team, pytest.fail)
     recipe = items()[0].recipe
-    pictures = [picture_of("ann"), picture_of("bob")]
-    held = [Held(recipe.key(), hashlib.sha256(data).hexdigest(), "png") for data in pictures]
-    for data, one in zip(pictures, held, strict=True):
-        assert store.put(data, Note(one, len(data)), recipe.as_dict())
-    assert read_note(team.get(note_name(recipe.key()), 10**6) or b"", recipe.key()).held == held[0]
+    images = [image_of("ann"), image_of("bob")]
+    stored = [StoredFile(recipe.key(), hashlib.sha256(data).hexdigest(), "png") for data in images]
+    for data, one in zip(images, stored, strict=True):
+        assert store.put(data, OriginRecord(one, len(data)), recipe.as_dict())
+    assert read_note(team.get(note_name(recipe.key()), 10**6) or b"", recipe.key()).stored == stored[0]
 
 
-def test_a_plan_says_which_pictures_the_team_has_and_warns_where_it_cannot_ask(build, team, monkeypatch):
+def test_a_plan_says_which_images_the_team_has_and_warns_where_it_cannot_ask(build, team, monkeypatch):
     build("ann", n=2)
     settings = SharedStore(remote=team.address)
     recipes = [item.recipe for item in items(4)]
     warned: list[str] = []
     assert keys_of_team(settings, recipes, warned.append) == {recipe.key() for recipe in recipes[:2]}
-    monkeypatch.setattr("imagemake.store.team.remote_store.FEW_KEYS", 3)
+    monkeypatch.setattr("imagemake.store.team.team_store.FEW_KEYS", 3)
     assert keys_of_team(settings, recipes, warned.append) == {recipe.key() for recipe in recipes[:2]}, "by a listing"
     assert warned == []
     assert keys_of_team(SharedStore(remote="nobody-speaks-it://x"), recipes, warned.append) == set()
@@ -393,14 +393,14 @@ def test_a_plan_says_which_pictures_the_team_has_and_warns_where_it_cannot_ask(b
     assert keys_of_team(SharedStore(), recipes, pytest.fail) == set()
 
 
-NOTED = Note(Held("a" * 64, "b" * 64, "png"), 5, "2026-11-25T10:00:00.000Z", "req_1", 0.04)
+NOTED = OriginRecord(StoredFile("a" * 64, "b" * 64, "png"), 5, "2026-11-25T10:00:00.000Z", "req_1", 0.04)
 
 
 def test_a_note_is_read_as_it_was_written():
     assert read_note(note_bytes(NOTED, None), "a" * 64) == NOTED
     recipe = items()[0].recipe
-    held = Held(recipe.key(), "b" * 64, "png")
-    assert read_note(note_bytes(Note(held, 5), recipe.as_dict()), recipe.key()) == Note(held, 5)
+    stored = StoredFile(recipe.key(), "b" * 64, "png")
+    assert read_note(note_bytes(OriginRecord(stored, 5), recipe.as_dict()), recipe.key()) == OriginRecord(stored, 5)
 
 
 @pytest.mark.parametrize(
@@ -431,8 +431,8 @@ def test_what_a_note_tells_of_a_call_is_left_out_where_it_cannot_be(facts):
 )
 def test_any_note_is_read_or_refused_with_a_reason(data):
     try:
-        note = read_note(data, "a" * 64)
+        origin = read_note(data, "a" * 64)
     except ValueError as error:
         assert str(error)
     else:
-        assert picture_name(note.held) == f"raw/aa/{'a' * 64}.{note.held.digest}.{note.held.extension}"
+        assert image_name(origin.stored) == f"raw/aa/{'a' * 64}.{origin.stored.digest}.{origin.stored.extension}"

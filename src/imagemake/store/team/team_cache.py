@@ -1,6 +1,6 @@
 """What a job takes from the team's store before it pays, and what it puts there after.
 
-A picture that is paid for leaves a mark, ``store/unshared/<key>``, before its bytes are written; the mark goes when the
+An image that is paid for leaves a mark, ``store/unshared/<key>``, before its bytes are written; the mark goes when the
 team has it. So whatever was in the way, a later job or `imagemake share` makes up for it.
 """
 
@@ -16,23 +16,23 @@ from typing import TYPE_CHECKING, Any
 from imagemake.core.files import FileLock
 from imagemake.plugins.providers import provider_class
 from imagemake.store.journal import Journal, Outcome, read_calls
-from imagemake.store.store import DamagedError, Held, Store
-from imagemake.store.team.note import Note
+from imagemake.store.store import DamagedError, Store, StoredFile
+from imagemake.store.team.origin_record import OriginRecord
 
 if TYPE_CHECKING:
     from imagemake.config.remotes import SharedStore
     from imagemake.store.items import Item
     from imagemake.store.journal import Call
-    from imagemake.store.team.remote_store import TeamStore
+    from imagemake.store.team.team_store import TeamStore
 
-Due = tuple[Held, Mapping[str, Any], Mapping[str, Any]]  # a picture, its recipe, and the end of its call
+Due = tuple[StoredFile, Mapping[str, Any], Mapping[str, Any]]  # an image, its recipe, and the end of its call
 
 ASK_AGAIN_S = 30.0  # a key that was asked for just now is not asked for again
 YOUNG_S = 60.0  # a mark that a job may be working on
 
 
 @dataclass(slots=True)
-class Exchange:
+class TeamCache:
     """Takes and gives for one job.
 
     Attributes:
@@ -55,8 +55,8 @@ class Exchange:
         self._pool = ThreadPoolExecutor(self.team.parallel)
         self._journal = Journal(self.store.journal_folder, self.job, durable=False)
 
-    def take(self, item: Item) -> Held | None:
-        """Take one picture from the team into the store, and write down that it came from there."""
+    def take(self, item: Item) -> StoredFile | None:
+        """Take one image from the team into the store, and write down that it came from there."""
         now = time.monotonic()
         if now - self._asked.get(item.key, -ASK_AGAIN_S) < ASK_AGAIN_S:
             return None
@@ -64,35 +64,35 @@ class Exchange:
         found = self.team.fetch(item.key)
         if found is None:
             return None
-        data, note = found
-        # Not by the store of a job, whose pictures are marked: the team has this one.
-        held = Store(self.store.root).raw.put(item.key, data, durable=True)
+        data, origin = found
+        # Not by the store of a job, whose images are marked: the team has this one.
+        stored = Store(self.store.root).raw.put(item.key, data, durable=True)
         self._journal.arrived(
             campaign=self.campaign,
             name=item.name,
             key=item.key,
             attempt=item.attempt,
             recipe=item.recipe.as_dict(),
-            digest=held.digest,
-            request_id=note.request_id,
-            origin={"store": self.team.address, "generated_at": note.generated_at, "cost_usd": note.cost_usd},
+            digest=stored.digest,
+            request_id=origin.request_id,
+            origin={"store": self.team.address, "generated_at": origin.generated_at, "cost_usd": origin.cost_usd},
         )
-        return held
+        return stored
 
     def take_all(self, items: Iterable[Item]) -> int:
         """Take what the team has of what the store lacks, many at once; say how many came."""
         missing = [item for item in items if _is_paid(item) and self.store.raw.find(item.key) is None]
-        return sum(held is not None for held in self._pool.map(self.take, missing))
+        return sum(stored is not None for stored in self._pool.map(self.take, missing))
 
-    def give(self, held: Held, recipe: Mapping[str, Any], closed: Mapping[str, Any]) -> None:
-        """Put a picture that was just paid for there, in the background.
+    def give(self, stored: StoredFile, recipe: Mapping[str, Any], closed: Mapping[str, Any]) -> None:
+        """Put an image that was just paid for there, in the background.
 
         Args:
-            held: The picture.
+            stored: The image.
             recipe: Its recipe.
             closed: What the journal says of the call's end.
         """
-        self._giving.append(self._pool.submit(self._give, held, recipe, closed))
+        self._giving.append(self._pool.submit(self._give, stored, recipe, closed))
 
     def give_marked(self, own: Collection[str] = ()) -> int:
         """Put there what still has a mark, but for what another job may be working on; say how many the team has now.
@@ -110,15 +110,15 @@ class Exchange:
             lock.release()
 
     def lacking(self) -> list[Due] | None:
-        """Return the paid pictures of this store that the team lacks; None where it cannot be asked."""
+        """Return the paid images of this store that the team lacks; None where it cannot be asked."""
         index = self.store.raw.index()
         known = self.team.known(index)
         if known is None:
             return None
-        return list(_with_facts(self.store, {key: held for key, held in index.items() if key not in known}))
+        return list(_with_facts(self.store, {key: stored for key, stored in index.items() if key not in known}))
 
     def give_all(self, due: Sequence[Due], tell: Callable[[int, int], None]) -> int:
-        """Put pictures there, many at once; tell how many were tried, and return how many are there now."""
+        """Put images there, many at once; tell how many were tried, and return how many are there now."""
         given = 0
         for place, is_there in enumerate(self._pool.map(lambda one: self._give(*one), due), 1):
             given += is_there
@@ -135,30 +135,30 @@ class Exchange:
         finally:
             self._journal.close()
 
-    def _give(self, held: Held, recipe: Mapping[str, Any], closed: Mapping[str, Any]) -> bool:
+    def _give(self, stored: StoredFile, recipe: Mapping[str, Any], closed: Mapping[str, Any]) -> bool:
         if not self.team.takes:
             return False
         try:
-            data = self.store.raw.read(held)
+            data = self.store.raw.read(stored)
         except (DamagedError, OSError):  # the next run finds that by itself
             return False
-        note = Note(held, len(data), closed.get("at"), closed.get("request_id"), closed.get("cost_usd"))
-        given = self.team.put(data, note, recipe)
+        origin = OriginRecord(stored, len(data), closed.get("at"), closed.get("request_id"), closed.get("cost_usd"))
+        given = self.team.put(data, origin, recipe)
         if given:
-            (self.store.unshared / held.key).unlink(missing_ok=True)
+            (self.store.unshared / stored.key).unlink(missing_ok=True)
         return given
 
     def _marked(self, own: Collection[str]) -> Iterator[Due]:
         now = time.time()
-        marked: dict[str, Held] = {}
+        marked: dict[str, StoredFile] = {}
         for path in self.store.unshared.glob("[0-9a-f]*"):
             is_young = False
             with suppress(FileNotFoundError):
                 is_young = now - path.stat().st_mtime < YOUNG_S
-            held = self.store.raw.find(path.name)
-            if held is not None and (path.name in own or not is_young):
-                marked[path.name] = held
-            elif held is None and not is_young:
+            stored = self.store.raw.find(path.name)
+            if stored is not None and (path.name in own or not is_young):
+                marked[path.name] = stored
+            elif stored is None and not is_young:
                 path.unlink(missing_ok=True)  # nothing came of it
         return _with_facts(self.store, marked)
 
@@ -166,32 +166,32 @@ class Exchange:
 @contextmanager
 def exchange_of(
     settings: SharedStore, store: Store, campaign: str, job: str, items: Sequence[Item]
-) -> Iterator[Exchange | None]:
+) -> Iterator[TeamCache | None]:
     """Open a job's exchange with the team; None where there is no team, or nothing of the job costs money."""
     if settings.remote is None or not any(map(_is_paid, items)):
         yield None
         return
-    from imagemake.store.team.remote_store import open_team_store, warn_in
+    from imagemake.store.team.team_store import open_team_store, warn_in
 
     team = open_team_store(settings, warn_in(job))
     if team is None:
         yield None
         return
-    exchange = Exchange(team, store, campaign, job)
+    team_cache = TeamCache(team, store, campaign, job)
     try:
-        yield exchange
+        yield team_cache
     except BaseException:
-        exchange.close(finish=False)
+        team_cache.close(finish=False)
         raise
-    exchange.close()
+    team_cache.close()
 
 
 def _is_paid(item: Item) -> bool:
     return provider_class(item.recipe.provider).paid
 
 
-def _with_facts(store: Store, wanted: Mapping[str, Held]) -> Iterator[Due]:
-    """Add recipe and call to pictures; one whose call is in no journal of this store, or was free, is left out."""
+def _with_facts(store: Store, wanted: Mapping[str, StoredFile]) -> Iterator[Due]:
+    """Add recipe and call to images; one whose call is in no journal of this store, or was free, is left out."""
     if not wanted:
         return
     made: dict[str, Call] = {}

@@ -1,7 +1,7 @@
-"""The note beside a shared picture: what it is, who made it, what it cost. Written by others, so not trusted.
+"""The note beside a shared image: what it is, who made it, what it cost. Written by others, so not trusted.
 
-``raw/ab/<key>.json`` names the one picture of a key, ``raw/ab/<key>.<digest>.<extension>``. The picture is there before
-its note, so a note without its picture is damage. It holds nothing of a configuration, a catalog or a person.
+``raw/ab/<key>.json`` names the one image of a key, ``raw/ab/<key>.<digest>.<extension>``. The image is there before
+its note, so a note without its image is damage. It holds nothing of a configuration, a catalog or a person.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 import orjson
 
 from imagemake.core.recipe import digest_of
-from imagemake.store.store import Held
+from imagemake.store.store import StoredFile
 
 VERSION = 1
 MOST_NOTE_BYTES = 1_000_000  # a prompt has at most 32,000 characters
-MOST_PICTURE_BYTES = 100_000_000  # as for a picture from a provider
+MOST_IMAGE_BYTES = 100_000_000  # as for an image from a provider
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _EXTENSION = re.compile(r"[a-z0-9]{1,5}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
@@ -27,18 +27,18 @@ _MOST_USD = 1e6
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class OriginRecord:
     """What a note tells.
 
     Attributes:
-        held: Key, digest and extension of the picture.
+        stored: Key, digest and extension of the image.
         n_bytes: Its size.
         generated_at: When it came from the provider, ISO 8601 in UTC; None where nobody knows.
         request_id: The provider's own name of the call that made it.
         cost_usd: What that call was billed; None where nobody knows.
     """
 
-    held: Held
+    stored: StoredFile
     n_bytes: int
     generated_at: str | None = None
     request_id: str | None = None
@@ -50,34 +50,34 @@ def note_name(key: str) -> str:
     return f"raw/{key[:2]}/{key}.json"
 
 
-def picture_name(held: Held) -> str:
-    """Return where a picture is."""
-    return f"raw/{held.key[:2]}/{held.file_name}"
+def image_name(stored: StoredFile) -> str:
+    """Return where an image is."""
+    return f"raw/{stored.key[:2]}/{stored.file_name}"
 
 
-def note_bytes(note: Note, recipe: Mapping[str, Any] | None) -> bytes:
+def note_bytes(origin: OriginRecord, recipe: Mapping[str, Any] | None) -> bytes:
     """Write a note; what is not known is left out.
 
     Args:
-        note: What it tells.
+        origin: What it tells.
         recipe: The recipe of the key; None keeps it, and with it the prompt, out.
     """
     facts: dict[str, Any] = {
         "version": VERSION,
-        "key": note.held.key,
-        "digest": note.held.digest,
-        "extension": note.held.extension,
-        "bytes": note.n_bytes,
+        "key": origin.stored.key,
+        "digest": origin.stored.digest,
+        "extension": origin.stored.extension,
+        "bytes": origin.n_bytes,
         "recipe": recipe,
-        "generated_at": note.generated_at,
-        "request_id": note.request_id,
-        "cost_usd": note.cost_usd,
+        "generated_at": origin.generated_at,
+        "request_id": origin.request_id,
+        "cost_usd": origin.cost_usd,
     }
     known = {name: value for name, value in facts.items() if value is not None}
     return orjson.dumps(known, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)
 
 
-def read_note(data: bytes, key: str) -> Note:
+def read_note(data: bytes, key: str) -> OriginRecord:
     """Read a note.
 
     Args:
@@ -97,15 +97,15 @@ def read_note(data: bytes, key: str) -> Note:
         raise ValueError("its note is of another key")
     digest, extension, n_bytes = (facts.get(name) for name in ("digest", "extension", "bytes"))
     if not (_matches(_DIGEST, digest) and _matches(_EXTENSION, extension)):
-        raise ValueError("its note names no picture")
-    if type(n_bytes) is not int or not 0 < n_bytes <= MOST_PICTURE_BYTES:
-        raise ValueError("its note tells no size that a picture can have")
+        raise ValueError("its note names no image")
+    if type(n_bytes) is not int or not 0 < n_bytes <= MOST_IMAGE_BYTES:
+        raise ValueError("its note tells no size that an image can have")
     if "recipe" in facts and _key_of(facts["recipe"]) != key:
         raise ValueError("the recipe in its note is that of another key")
-    held = Held(key, str(digest), str(extension))
+    stored = StoredFile(key, str(digest), str(extension))
     time, cost, request = (facts.get(name) for name in ("generated_at", "cost_usd", "request_id"))
-    return Note(
-        held,
+    return OriginRecord(
+        stored,
         n_bytes,
         generated_at=time if _matches(_TIME, time) else None,
         request_id=request[:_MOST_CHARACTERS] if isinstance(request, str) and request.isprintable() else None,

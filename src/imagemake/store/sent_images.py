@@ -1,4 +1,4 @@
-"""The pictures that are sent with prompts: kept in the store by content, so that no edit changes what a key means."""
+"""The images that are sent with prompts: kept in the store by content, so that no edit changes what a key means."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 
 from imagemake.core.problems import Problem, UserError
 from imagemake.core.recipe import Recipe
-from imagemake.images.source_files import PictureFiles
+from imagemake.images.source_files import SourceImages
 from imagemake.store.store import DamagedError, Store
 
 KEPT_BYTES = 64_000_000  # what a job holds in memory for later calls; what calls in flight use comes on top
 
 
-def keep_sent_pictures(recipes: Iterable[Recipe], files: PictureFiles, store: Store) -> None:
+def keep_sent_images(recipes: Iterable[Recipe], files: SourceImages, store: Store) -> None:
     """Copy the files of some recipes into the store, those that it does not hold.
 
     Args:
@@ -28,23 +28,23 @@ def keep_sent_pictures(recipes: Iterable[Recipe], files: PictureFiles, store: St
     wanted = {digest for recipe in recipes for digest in recipe.files}
     missing = wanted - store.references.index().keys() if wanted else wanted
     changed: dict[str, str] = {}
-    for path, picture in files.by_path.items():
-        if picture.digest not in missing:
+    for path, image in files.by_path.items():
+        if image.digest not in missing:
             continue
-        data = files.read(path, picture.digest)
+        data = files.read(path, image.digest)
         if data is None:
-            changed[path] = picture.digest
+            changed[path] = image.digest
             continue
-        store.references.put(picture.digest, data, durable=True)
-        missing.discard(picture.digest)
+        store.references.put(image.digest, data, durable=True)
+        missing.discard(image.digest)
     if missing:
         remedy = "Start the run again: what has changed is then planned anew."
         places = [path for path, digest in changed.items() if digest in missing]
-        raise UserError(Problem(path, "this picture has changed while the run was planned.", remedy) for path in places)
+        raise UserError(Problem(path, "this image has changed while the run was planned.", remedy) for path in places)
 
 
-class SentPictures:
-    """Hands out the content of reference pictures and masks, by digest.
+class SentImages:
+    """Hands out the content of reference images and masks, by digest.
 
     Args:
         store: Where they are.
@@ -52,7 +52,7 @@ class SentPictures:
 
     def __init__(self, store: Store) -> None:
         self._shelf = store.references
-        self._held: OrderedDict[str, bytes] = OrderedDict()
+        self._stored: OrderedDict[str, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(self, recipe: Recipe) -> Mapping[str, bytes]:
@@ -73,15 +73,15 @@ class SentPictures:
             return self._read(digest)
 
     def _read(self, digest: str) -> bytes:
-        # Many calls of a job send the same picture: it is read, checked and held once for all of them.
-        data = self._held.get(digest)
+        # Many calls of a job send the same image: it is read, checked and held once for all of them.
+        data = self._stored.get(digest)
         if data is None:
-            held = self._shelf.find(digest)
-            if held is None:
-                raise DamagedError(f"{self._shelf.folder} does not hold the reference picture {digest}")
-            data = self._shelf.read(held)
-        self._held[digest] = data
-        self._held.move_to_end(digest)
-        while len(self._held) > 1 and sum(map(len, self._held.values())) > KEPT_BYTES:
-            self._held.popitem(last=False)
+            stored = self._shelf.find(digest)
+            if stored is None:
+                raise DamagedError(f"{self._shelf.folder} does not hold the reference image {digest}")
+            data = self._shelf.read(stored)
+        self._stored[digest] = data
+        self._stored.move_to_end(digest)
+        while len(self._stored) > 1 and sum(map(len, self._stored.values())) > KEPT_BYTES:
+            self._stored.popitem(last=False)
         return data
