@@ -1,7 +1,7 @@
 """Measures in a real build: read once, and compared with what was asked for whenever that changes."""
 
-from project import Project
 from tiny_clip import tiny_clip
+from workflow.project import Project
 
 COLOR = {"variable": "color", "review": {"min": 0.03}}
 WHITE = {"value": "white", "reject": {"max": 12}}
