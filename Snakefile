@@ -47,4 +47,4 @@ onstart:
 
 
 onerror:
-    PLANNER.tell_crash()
+    PLANNER.alert_crash()

@@ -8,7 +8,7 @@ from imagemake.config.job_settings import JobSettings
 from imagemake.stages.generate.calls import StoppedError, ToldToStopError
 from imagemake.stages.generate.job import generate_for_job
 from imagemake.store.items import read_table, write_table
-from imagemake.workflow.alerts import Alarm
+from imagemake.workflow.alerts import AlertSender
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
     options = parser.parse_args()
     job_settings = JobSettings.model_validate_json(options.settings)
-    alarm = Alarm(job_settings.alerts, job_settings.campaign, options.work)
+    alerts = AlertSender(job_settings.alerts, job_settings.campaign, options.work)
     try:
         items = generate_for_job(
             read_table(options.batch),
@@ -37,10 +37,10 @@ def main() -> None:
         )
     except StoppedError as error:
         if not isinstance(error, ToldToStopError):
-            alarm.tell("stopped", str(error))
+            alerts.send("stopped", str(error))
         sys.exit(str(error))
     write_table(options.outcomes, items)
-    alarm.tell_left_out(items)
+    alerts.send_left_out(items)
 
 
 if __name__ == "__main__":

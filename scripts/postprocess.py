@@ -9,7 +9,7 @@ from imagemake.stages.postprocess.job import Postprocessor
 from imagemake.store.items import read_table, write_table
 from imagemake.store.store import Store
 from imagemake.store.thumbnails import ThumbnailCache
-from imagemake.workflow.alerts import Alarm
+from imagemake.workflow.alerts import AlertSender
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
         )
     items = postprocessor.postprocess_batch(read_table(options.verdicts))
     write_table(options.finished, items)
-    Alarm(job_settings.alerts, job_settings.campaign, options.work).tell_failures(items)
+    AlertSender(job_settings.alerts, job_settings.campaign, options.work).send_failures(items)
 
 
 if __name__ == "__main__":

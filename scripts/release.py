@@ -7,7 +7,7 @@ from imagemake.core.problems import exit_on_mistakes
 from imagemake.plan.target import Target
 from imagemake.release.writer import Release
 from imagemake.store.store import Store
-from imagemake.workflow.alerts import Alarm
+from imagemake.workflow.alerts import AlertSender
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
         target = Target.read(options.plan)
         words = Release(target, Store(options.store), options.work).write()
     print(words)
-    Alarm(target.campaign.alerts, target.campaign.campaign, options.work).tell("finished", words)
+    AlertSender(target.campaign.alerts, target.campaign.campaign, options.work).send("finished", words)
 
 
 if __name__ == "__main__":

@@ -221,7 +221,7 @@ def test_two_runs_in_one_folder_do_not_mix(project, server):
             if b"rule generate" in line:
                 break
         second = made.snakemake(expect=1)
-        assert "Another run is at work in this folder" in second.stderr
+        assert "Another run is active in this folder" in second.stderr
         first.stderr.read()
     assert first.returncode == 0
     assert made.calls() == 4

@@ -7,8 +7,8 @@ from fake_openai import Rule
 from starlette.testclient import TestClient
 
 from imagemake.review.app import make_app
-from imagemake.review.desk import Desk
 from imagemake.review.security import Access
+from imagemake.review.session import ReviewSession
 
 PORT = 8765
 DOUBT = {"validation": {"checks": {"tone.contrast": {"review": {"min": 200}}}}}
@@ -22,7 +22,7 @@ class Reviewer:
         self.access = Access.at("127.0.0.1", PORT)
 
     def decide(self, name, decision, **fields):
-        desk = Desk(self.project.folder)
+        desk = ReviewSession(self.project.folder)
         client = TestClient(make_app(desk, self.access, "kim"), base_url=f"http://127.0.0.1:{PORT}")
         (item,) = [item for item in desk.view().queue.items if item.name == name]
         form = {"form_token": self.access.form_token, "item": item.key, "decision": decision, **fields}
@@ -31,7 +31,7 @@ class Reviewer:
 
     def undo(self):
         client = TestClient(
-            make_app(Desk(self.project.folder), self.access, "kim"), base_url=f"http://127.0.0.1:{PORT}"
+            make_app(ReviewSession(self.project.folder), self.access, "kim"), base_url=f"http://127.0.0.1:{PORT}"
         )
         assert client.post("/undo", data={"form_token": self.access.form_token}).status_code == 200
 

@@ -18,12 +18,12 @@ def add_alerts_options(parser: argparse.ArgumentParser) -> None:
 
 def run_alerts(_: argparse.Namespace) -> int:
     """Send it; 1 where an address did not take it."""
-    from imagemake.workflow.alerts import ADDRESSES, addresses, send
+    from imagemake.workflow.alerts import ADDRESSES, addresses, send_message
 
     if not addresses():
         print(f"The environment variable {ADDRESSES} holds no address.", file=sys.stderr)
         return 1
-    failures = send("imagemake: a test", "Messages about runs come here.")
+    failures = send_message("imagemake: a test", "Messages about runs come here.")
     for failure in failures:
         print(failure, file=sys.stderr)
     print(f"{len(addresses()) - len(failures)} of {len(addresses())} addresses took the message.")

@@ -109,14 +109,14 @@ def run_diff(options: argparse.Namespace) -> int:
 
 def _report(opener: Opener, a: str, b: str | None, most_images: int) -> DiffReport:
     from imagemake.versions.diff.compare import Comparison, compare
+    from imagemake.versions.diff.image_changes import most_visible, open_images, with_xmp_changes
     from imagemake.versions.diff.numbers import attempts_of, new_in, numbers_of
     from imagemake.versions.diff.report import DiffReport
-    from imagemake.versions.diff.seen import most_visible, see, with_packets
 
     before = opener.open(a)
     after = opener.work_tree() if b is None else opener.open(b)
     found = compare(before.table, after.table)
-    changes = list(with_packets(found.changes, before, after))
+    changes = list(with_xmp_changes(found.changes, before, after))
     tried = [attempts_of(one.table, one.label) for one in (before, after)]
     return DiffReport(
         before.label,
@@ -125,7 +125,7 @@ def _report(opener: Opener, a: str, b: str | None, most_images: int) -> DiffRepo
         numbers_of(before.table, tried[0]),
         numbers_of(after.table, tried[1]),
         new_in(*tried),
-        see(most_visible(changes, before, after, most_images), before, after, _tell),
+        open_images(most_visible(changes, before, after, most_images), before, after, _tell),
         {change.name: (_verdict(before, change.before), _verdict(after, change.after)) for change in changes},
     )
 

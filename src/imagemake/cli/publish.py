@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from imagemake.config.remotes import Publish
-    from imagemake.versions.publish.comparing import Due
+    from imagemake.versions.publish.plan import PublishPlan
     from imagemake.versions.publish.publisher import Publisher
 
 DESCRIPTION = """\
@@ -101,7 +101,7 @@ def _publish(options: argparse.Namespace) -> int:
     return 0
 
 
-def _send(publisher: Publisher, due: Due, address: str, *, prune: bool) -> None:
+def _send(publisher: Publisher, due: PublishPlan, address: str, *, prune: bool) -> None:
     progress = _Progress(len(due.send), sum(one.size_bytes for _, one, _ in due.send))
     publisher.send(due, progress.tell)
     sent = f"{_files(len(due.send))}, {_size(progress.all_bytes)}, sent to {address}" if due.send else "nothing to send"
@@ -115,7 +115,7 @@ def _send(publisher: Publisher, due: Due, address: str, *, prune: bool) -> None:
         print(f"  {_files(len(due.foreign))} of earlier releases were changed there by somebody else, and left alone.")
 
 
-def _lines_of(due: Due, address: str, *, prune: bool) -> Iterator[str]:
+def _lines_of(due: PublishPlan, address: str, *, prune: bool) -> Iterator[str]:
     from imagemake.versions.publish.record import NAME
 
     for _, one, replaces in due.send:

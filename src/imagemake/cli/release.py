@@ -52,12 +52,12 @@ def run_release(options: argparse.Namespace) -> int:
     from imagemake.config.campaign import CONFIG
     from imagemake.config.load import read_campaign
     from imagemake.core.problems import UserError, exit_on_mistakes
-    from imagemake.versions.quiet import no_run_at_work
     from imagemake.versions.readiness import ReleaseOptions
     from imagemake.versions.releasing import Releasing
+    from imagemake.workflow.run_lock import hold_run_lock
 
     wish = ReleaseOptions(options.name, options.note, options.allow_review, options.allow_missing, not options.no_git)
-    with exit_on_mistakes(), no_run_at_work():
+    with exit_on_mistakes(), hold_run_lock():
         releasing = Releasing(read_campaign(Path(CONFIG)), wish)
         if problems := releasing.problems():
             raise UserError(problems)

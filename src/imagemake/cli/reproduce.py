@@ -47,8 +47,8 @@ def run_reproduce(options: argparse.Namespace) -> int:
     from imagemake.stages.generate.calls import StoppedError
     from imagemake.store.layout import STORE, WORK
     from imagemake.store.store import Store
-    from imagemake.versions.quiet import no_run_at_work
     from imagemake.versions.reproduce import reproduce, wish_for
+    from imagemake.workflow.run_lock import hold_run_lock
 
     try:
         campaign = read_campaign(options.config)
@@ -57,7 +57,7 @@ def run_reproduce(options: argparse.Namespace) -> int:
         if objection:
             print(objection, file=sys.stderr)
             return 2
-        with no_run_at_work():
+        with hold_run_lock():
             made = reproduce(wish, campaign, STORE, WORK)
     except (UserError, StoppedError) as error:
         print(error, file=sys.stderr)

@@ -32,13 +32,13 @@ def run_track(_: argparse.Namespace) -> int:
     from imagemake.store.layout import STORE, WORK
     from imagemake.store.store import Store
     from imagemake.versions.dvc import HELP, Dvc
-    from imagemake.versions.quiet import no_run_at_work
+    from imagemake.workflow.run_lock import hold_run_lock
 
     dvc = Dvc(Path())
     with exit_on_mistakes():
         if not dvc.is_there():
             raise UserError(Problem(".dvc", "this project does not use DVC.", f"Run `dvc init` first. {HELP}"))
-        with no_run_at_work():
+        with hold_run_lock():
             keep_measures(Store(STORE), WORK)
             dvc.track()
     return 0

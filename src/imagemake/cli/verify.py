@@ -49,8 +49,8 @@ def _store(store: Path, *, move: bool) -> int:
 
 
 def _releases(root: Path) -> int:
-    from imagemake.versions.proof import findings
-    from imagemake.versions.records import RECORD_FILE, RELEASES, read_kept
+    from imagemake.versions.integrity import findings
+    from imagemake.versions.records import RECORD_FILE, RELEASES, read_record_file
 
     if not (root / RELEASES).is_dir():
         return 0
@@ -63,7 +63,7 @@ def _releases(root: Path) -> int:
         told = "no change" if not changed else f"{changed:,} changed"
         releases = "1 release" if len(names) == 1 else f"{len(names):,} releases"
         print(f"{releases}, {told}{f', {missing:,} not here' if missing else ''}")
-        last = read_kept(root / RELEASES / names[-1] / RECORD_FILE)
+        last = read_record_file(root / RELEASES / names[-1] / RECORD_FILE)
         print(f"last record: {names[-1]} {last.digest}")
     return 1 if changed else 0
 

@@ -12,10 +12,10 @@ from imagemake.core.problems import UserError
 from imagemake.plan.reviews import NOTE, Review
 from imagemake.review.choices import DONE_WORDS, WrongChoiceError, review_from, why_not
 from imagemake.review.decisions import ChangedMeanwhileError, mark_of
-from imagemake.review.desk import Desk
 from imagemake.review.filters import Filter
 from imagemake.review.item import ReviewItem
 from imagemake.review.queue import QueueView
+from imagemake.review.session import ReviewSession
 
 Form = Mapping[str, Sequence[str]]
 WRONG, CONFLICT = 400, 409  # as HTTP knows them
@@ -69,13 +69,13 @@ class Question:
     changed: bool
 
 
-def decide(desk: Desk, form: Form, reviewer: str) -> Done:
+def decide(session: ReviewSession, form: Form, reviewer: str) -> Done:
     """Decide about one image.
 
     Raises:
         RefusedError: If it cannot be decided so, or somebody else was faster.
     """
-    view, one = desk.view(), single(form)
+    view, one = session.view(), single(form)
     item = view.queue.find(one.get("item", ""))
     if item is None:
         raise RefusedError("That image is no longer asked for: its prompt has changed.", CONFLICT)
@@ -85,7 +85,7 @@ def decide(desk: Desk, form: Form, reviewer: str) -> Done:
         if fault := why_not(item, key, one.get("decision", "")):
             raise WrongChoiceError(fault)
         review = review_from(one, reviewer, item.state.recipe.prompt)
-        desk.log.decide([key], review, seen={key: one["seen"]} if "seen" in one else None)
+        session.log.decide([key], review, seen={key: one["seen"]} if "seen" in one else None)
     except WrongChoiceError as error:
         raise RefusedError(str(error), WRONG, item) from None
     except ChangedMeanwhileError as changed:
@@ -95,32 +95,32 @@ def decide(desk: Desk, form: Form, reviewer: str) -> Done:
     return Done(f"{DONE_WORDS[review.decision]}: {item.name}", item if review.decision == NOTE else after)
 
 
-def undo(desk: Desk, reviewer: str) -> Done:
+def undo(session: ReviewSession, reviewer: str) -> Done:
     """Take this reviewer's last decision back.
 
     Raises:
         RefusedError: If there is none.
     """
     try:
-        taken = desk.log.undo(reviewer)
+        taken = session.log.undo(reviewer)
     except UserError as mistakes:
         raise RefusedError(str(mistakes), CONFLICT) from None
     if not taken:
         raise RefusedError("There is nothing of yours to take back.", CONFLICT)
-    queue = desk.view().queue
+    queue = session.view().queue
     items = [item for key, _ in taken if (item := queue.find(key))]
     only = items[0] if len(items) == len(taken) == 1 else None
     what = only.name if only else f"{len(taken):,} decisions"
     return Done(f"Taken back: {DONE_WORDS[taken[0][1].decision].lower()}, {what}", only)
 
 
-def decide_many(desk: Desk, form: Form, reviewer: str) -> Done | Question:
+def decide_many(session: ReviewSession, form: Form, reviewer: str) -> Done | Question:
     """Decide about all images of a filter, or about those that are selected; the first time, only ask.
 
     Raises:
         RefusedError: If there is nothing to decide, or somebody else was faster.
     """
-    view, one = desk.view(), single(form)
+    view, one = session.view(), single(form)
     keys = form.get("keys", ()) if one.get("which") == "selected" else ()
     try:
         review = review_from({**one, "prompt": ""}, reviewer, None)
@@ -130,7 +130,7 @@ def decide_many(desk: Desk, form: Form, reviewer: str) -> Done | Question:
         if not hmac.compare_digest(confirmed.encode(), digest.encode()):
             return Question(items, review, digest, skipped, keys, changed=bool(confirmed))
         seen = {item.key: mark_of(view.reviews.get(item.key)) for item in items}
-        desk.log.decide(list(seen), review, seen=seen)
+        session.log.decide(list(seen), review, seen=seen)
     except WrongChoiceError as error:
         raise RefusedError(str(error), WRONG) from None
     except ChangedMeanwhileError:

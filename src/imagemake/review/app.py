@@ -15,29 +15,29 @@ from starlette.routing import Route
 
 from imagemake.review import actions, pages
 from imagemake.review.actions import Done, Form, Question, RefusedError, single
-from imagemake.review.before import file_response
 from imagemake.review.choices import MOST_REVIEWER_CHARACTERS
-from imagemake.review.desk import Desk
+from imagemake.review.earlier_images import file_response
 from imagemake.review.filters import Filter
 from imagemake.review.images import image_response, thumbnail_response
 from imagemake.review.item import ReviewItem
 from imagemake.review.queue import QueueView
 from imagemake.review.security import Access, Guard, TooLargeError, read_form
+from imagemake.review.session import ReviewSession
 
 REVIEWER_COOKIE = "imagemake-reviewer"
 SAID_COOKIE = "imagemake-said"  # what an action did, for the page after it
-Action = Callable[[Desk, Form, str], Done | Question]
+Action = Callable[[ReviewSession, Form, str], Done | Question]
 
 
-def make_app(desk: Desk, access: Access, reviewer: str) -> Starlette:
+def make_app(session: ReviewSession, access: Access, reviewer: str) -> Starlette:
     """Make the application.
 
     Args:
-        desk: The project.
+        session: The project.
         access: Who may do what.
         reviewer: Whose decisions these are, unless a browser says another name.
     """
-    site = _Site(desk, access, reviewer)
+    site = _Site(session, access, reviewer)
     return Starlette(
         routes=[
             Route("/", site.queue),
@@ -57,8 +57,8 @@ def make_app(desk: Desk, access: Access, reviewer: str) -> Starlette:
 
 
 class _Site:
-    def __init__(self, desk: Desk, access: Access, reviewer: str) -> None:
-        self._desk = desk
+    def __init__(self, session: ReviewSession, access: Access, reviewer: str) -> None:
+        self._desk = session
         self._access = access
         self._reviewer = reviewer
 
@@ -114,7 +114,7 @@ class _Site:
 
     async def undo(self, request: Request) -> Response:
         form = await read_form(request)
-        return await run_in_threadpool(self._act, request, form, lambda desk, _, name: actions.undo(desk, name))
+        return await run_in_threadpool(self._act, request, form, lambda session, _, name: actions.undo(session, name))
 
     async def bulk(self, request: Request) -> Response:
         form = await read_form(request)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from imagemake.core.html import environment_of
 from imagemake.plan.reviews import NOTE, UNDO
 from imagemake.review.actions import Question
-from imagemake.review.before import near_before
 from imagemake.review.choices import DONE_WORDS, why_not
 from imagemake.review.decisions import Known, mark_of
+from imagemake.review.earlier_images import similar_earlier_images
 from imagemake.review.filters import Filter
 from imagemake.review.images import image_url, thumbnail_url
 from imagemake.review.item import ReviewItem, can_be_seen
@@ -114,7 +114,7 @@ def image_page(
         left=others + (view.tab_of(item) == wanted.tab or wanted.tab == ALL),
         readings=readings_of(item, view.queue.policy),
         similar=[_card(other, view) for other in view.queue.similar(item)[:SIMILAR_SHOWN]],
-        released=near_before(item.state, view.queue.policy, SIMILAR_SHOWN),
+        released=similar_earlier_images(item.state, view.queue.policy, SIMILAR_SHOWN),
         decided=(key, review) if review else None,
         seen=mark_of(view.reviews.get(item.key)),
         compare=compare,

@@ -10,9 +10,9 @@ from functools import cached_property
 from imagemake.config.similarity import NearDuplicates
 from imagemake.plan.reviews import Review
 from imagemake.plan.state import Policy, State
-from imagemake.review.alike import Fingerprints
 from imagemake.review.filters import Filter
 from imagemake.review.item import ReviewItem
+from imagemake.review.similar import Fingerprints
 from imagemake.review.tabs import ALL, DECIDED, TABS
 
 MOST_VALUES = 60  # a column with more values than that is no filter

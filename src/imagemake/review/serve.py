@@ -56,18 +56,20 @@ def serve(folder: Path, wish: ServeOptions) -> None:
         from imagemake.review.security import Access
     except ModuleNotFoundError as error:
         raise UserError(Problem("imagemake review", f"{error.name} is not installed", f"Run: {INSTALL}")) from None
-    from imagemake.review.desk import Desk
+    from imagemake.review.session import ReviewSession
 
-    desk = Desk(folder)
+    session = ReviewSession(folder)
     listening = _listen(wish)
     access = Access.at(wish.host, listening.getsockname()[1], ask=wish.ask_token, names=wish.allow_hosts)
     url = _url(wish.host, access)
-    counts = desk.view().counts()
-    print(f"{desk.campaign.campaign}: {counts['review']:,} to review of {counts['all']:,}. Decisions go to {REVIEWS}.")
+    counts = session.view().counts()
+    print(
+        f"{session.campaign.campaign}: {counts['review']:,} to review of {counts['all']:,}. Decisions go to {REVIEWS}."
+    )
     print(f"Open {url}\nCtrl-C ends it; every decision is on disk as soon as the page says so.", flush=True)
     if wish.browser:
         threading.Timer(0.5, webbrowser.open, [url]).start()
-    app = make_app(desk, access, wish.reviewer or _reviewer(folder))
+    app = make_app(session, access, wish.reviewer or _reviewer(folder))
     # The date and the server's name help nobody; forwarded headers are trusted from nobody.
     config = uvicorn.Config(
         app, log_level="warning", server_header=False, proxy_headers=False, timeout_graceful_shutdown=5

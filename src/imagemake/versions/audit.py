@@ -28,7 +28,7 @@ from imagemake.versions.records import (
     Record,
     in_order,
     names_in,
-    read_kept,
+    read_record_file,
 )
 
 CHECKS = "checks"  # who approved what nobody looked at
@@ -92,7 +92,7 @@ def _read(root: Path, name: str | None) -> _Release:
     if not names:
         raise UserError(Problem(str(RELEASES), "there is no release.", "Make one: imagemake release NAME"))
     try:
-        kept = {one: read_kept(root / RELEASES / one / RECORD_FILE) for one in names}
+        kept = {one: read_record_file(root / RELEASES / one / RECORD_FILE) for one in names}
     except BadRecordError as error:
         remedy = "`imagemake verify --releases` tells which; git has it as it was."
         raise UserError(Problem(str(RELEASES), f"a record cannot be read: {error}", remedy)) from None

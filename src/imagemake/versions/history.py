@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from imagemake.versions.records import Kept, Record
+from imagemake.versions.records import Record, StoredRecord
 
 CHANGES_FILE, HISTORY_FILE = "CHANGES.md", "history.csv"
 COLUMNS = {
@@ -21,13 +21,13 @@ COLUMNS = {
 FAILED = ("review", "rejected", "refused", "failed")
 
 
-def changes_of(records: Mapping[str, Kept]) -> bytes:
+def changes_of(records: Mapping[str, StoredRecord]) -> bytes:
     """Write the changelog, newest first, from records in their order."""
     entries = [_entry(kept.record) for kept in reversed(list(records.values()))]
     return "\n".join(["# Releases\n", *entries]).encode()
 
 
-def history_of(records: Mapping[str, Kept]) -> bytes:
+def history_of(records: Mapping[str, StoredRecord]) -> bytes:
     """Write the table, a row a release, oldest first."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")

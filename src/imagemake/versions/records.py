@@ -122,7 +122,7 @@ class Record(_Plain):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredRecord:
     """A record that is there.
 
     Attributes:
@@ -143,7 +143,7 @@ def folder_of_release(name: str) -> Path:
     return RELEASES / name
 
 
-def read_kept(path: Path) -> Kept:
+def read_record_file(path: Path) -> StoredRecord:
     """Read one record.
 
     Raises:
@@ -152,7 +152,7 @@ def read_kept(path: Path) -> Kept:
     """
     data = path.read_bytes()
     try:
-        return Kept(Record.model_validate_json(data), hashlib.sha256(data).hexdigest())
+        return StoredRecord(Record.model_validate_json(data), hashlib.sha256(data).hexdigest())
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
@@ -164,7 +164,7 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.parent.name for path in folder.glob(f"*/{RECORD_FILE}"))
 
 
-def in_order(records: Mapping[str, Kept]) -> list[str]:
+def in_order(records: Mapping[str, StoredRecord]) -> list[str]:
     """Return names so that each release comes after those that it follows; what was made earlier comes first."""
     found: list[str] = []
     left = dict(records)
@@ -181,19 +181,19 @@ def in_order(records: Mapping[str, Kept]) -> list[str]:
     return found
 
 
-def heads(records: Mapping[str, Kept]) -> tuple[Previous, ...]:
+def heads(records: Mapping[str, StoredRecord]) -> tuple[Previous, ...]:
     """Return the releases that no other one follows."""
     followed = {before.release for kept in records.values() for before in kept.record.previous}
     return tuple(Previous(release=name, record=records[name].digest) for name in sorted(set(records) - followed))
 
 
-def read_all(folder: Path, names: Collection[str]) -> dict[str, Kept]:
+def read_all(folder: Path, names: Collection[str]) -> dict[str, StoredRecord]:
     """Read the records of some releases, in their order.
 
     Raises:
         BadRecordError: If one is none.
     """
-    found = {name: read_kept(folder / name / RECORD_FILE) for name in names}
+    found = {name: read_record_file(folder / name / RECORD_FILE) for name in names}
     return {name: found[name] for name in in_order(found)}
 
 

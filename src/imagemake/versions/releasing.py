@@ -55,8 +55,8 @@ from imagemake.versions.records import (
     RELEASES,
     REVIEWS_FILE,
     BadRecordError,
-    Kept,
     Record,
+    StoredRecord,
     folder_of_release,
     heads,
     journal_prefixes,
@@ -107,7 +107,7 @@ class Releasing:
     @cached_property
     def record(self) -> Record:
         """What the release is: the record that is there already where it tells the same, else a new one."""
-        draft, kept = self._draft(), self._own_kept
+        draft, kept = self._draft(), self._own_record
         if kept is None or not kept.record.is_same_as(draft):
             return draft
         is_over = self.git.has_tag(self.wish.name) if self.wish.git else True
@@ -123,9 +123,9 @@ class Releasing:
         name = self.wish.name
         path = folder_of_release(name) / RECORD_FILE
         if not self.wish.git:
-            if self._own_kept is None:
+            if self._own_record is None:
                 return False
-            same = self._own_kept.record == self.record
+            same = self._own_record.record == self.record
         elif self.git.has_tag(name):
             same = self.git.content(name, path) == self.record.to_json()
         else:
@@ -188,7 +188,7 @@ class Releasing:
         return read_files(MANIFEST)
 
     @cached_property
-    def _others(self) -> Mapping[str, Kept]:
+    def _others(self) -> Mapping[str, StoredRecord]:
         try:
             return read_all(RELEASES, [name for name in names_in(RELEASES) if name != self.wish.name])
         except BadRecordError as error:
@@ -196,14 +196,14 @@ class Releasing:
             raise UserError(Problem(str(RELEASES), f"a record cannot be read: {error}", remedy)) from None
 
     @cached_property
-    def _own_kept(self) -> Kept | None:
+    def _own_record(self) -> StoredRecord | None:
         try:
             return read_all(RELEASES, [self.wish.name])[self.wish.name]
         except (FileNotFoundError, BadRecordError):  # one that is half written is written anew
             return None
 
-    def _chain_with(self, record: Record) -> dict[str, Kept]:
-        own = Kept(record, hashlib.sha256(record.to_json()).hexdigest())
+    def _chain_with(self, record: Record) -> dict[str, StoredRecord]:
+        own = StoredRecord(record, hashlib.sha256(record.to_json()).hexdigest())
         return {**self._others, record.release: own}
 
     def _draft(self) -> Record:

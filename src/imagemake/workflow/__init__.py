@@ -1,1 +1,1 @@
-"""What Snakemake calls: the planner, the rounds, alerts, and the environment of its jobs."""
+"""What Snakemake calls: the planner, the rounds, alerts, the run lock, and the environment of jobs."""

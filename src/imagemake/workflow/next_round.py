@@ -1,4 +1,4 @@
-"""Between two rounds: which requests failed and have an attempt left, in new batches."""
+"""Plans the next round: requests that failed and have an attempt left, in new batches."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from imagemake.store.store import Store
 
 
 def write_next_round(plan: Path, listing: Path, store: Store, work: Path) -> int:
-    """Write the batches of the next round and their listing.
+    """Write the batches of the next round and a list of their names.
 
     Args:
-        plan: The plan's file.
-        listing: Where the batches' names go, as JSON.
-        store: What there is.
-        work: The folder of tables.
+        plan: Path of the plan.
+        listing: Path of the list to write, as JSON.
+        store: The store.
+        work: The work folder.
 
     Returns:
-        How many requests go into the round.
+        Number of requests in the round.
     """
     target = Target.read(plan)
     inventory = Inventory(store, work)
     states = open_states(target.states(inventory), target.names)
     left_out = SpendTracker(work / "spending.json", target.campaign.budget_usd).left_out()
-    chosen = [state for state in states if state.key not in left_out and _goes_on(state, inventory, target.made_at)]
+    chosen = [state for state in states if state.key not in left_out and _continues(state, inventory, target.made_at)]
     batches = write_batches(chosen, target.campaign, inventory, work)
     write_whole(listing, orjson.dumps({"batches": [batch.id for batch in batches]}))
     return len(chosen)
 
 
-def _goes_on(state: State, inventory: Inventory, made_at: str) -> bool:
-    if state.stage is Stage.POSTPROCESS:  # the job that finishes it waits for its own table only, and may be running
+def _continues(state: State, inventory: Inventory, made_at: str) -> bool:
+    if state.stage is Stage.POSTPROCESS:  # its job may be running: it waits for its own table only
         return False
     history = inventory.journal.keys.get(state.key)
-    # What this run tried in vain, as often as the limits allow, is left to the next run.
+    # This run has already tried as often as the limits allow; the next run tries again.
     return history is None or history.was_made or history.last_at < made_at

@@ -1,4 +1,4 @@
-"""Planning for Snakemake: reads what is wanted and what there is, writes the batches, and says what will be done."""
+"""Plans a run for Snakemake: compares requests with the store, writes the batches, and prints a summary."""
 
 from __future__ import annotations
 
@@ -35,24 +35,25 @@ from imagemake.store.spending import SpendTracker, spent_usd
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
 from imagemake.store.team.asking import keys_of_team, unshared_words
-from imagemake.workflow.alerts import Alarm, check_alerts
+from imagemake.workflow.alerts import AlertSender, check_alerts
 from imagemake.workflow.preflight.credentials import check_credentials
 from imagemake.workflow.preflight.measures import check_comparisons, check_overrides, check_packages
 from imagemake.workflow.preflight.models import check_models
 from imagemake.workflow.process import let_sigterm_wait
+from imagemake.workflow.run_lock import acquire_run_lock
 
-SPARE_ROUNDS = 2  # for images that are found damaged on the way
+SPARE_ROUNDS = 2  # for images that turn out to be damaged during the run
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a target needs done, as the rules see it.
+    """The plan of one target, as the rules see it.
 
     Attributes:
-        run: Names the plan; 16 hexadecimal digits.
-        inputs: The plan's file, or nothing where the target is up to date.
-        batches: Of the first round.
-        last_round: Number of the last round that there can be, from 1; the first is not counted.
+        run: ID of the plan, 16 hexadecimal digits.
+        inputs: The plan's path, or nothing if the target is up to date.
+        batches: Batches of the first round.
+        last_round: Highest possible number of a later round, from 1; the first round is not counted.
     """
 
     run: str
@@ -65,24 +66,24 @@ UP_TO_DATE = Plan("", (), (), 0)
 
 
 class Planner:
-    """Plans targets of one campaign, each when it is first asked for.
+    """Plans targets of one campaign, each when it is first requested.
 
     Args:
-        campaign: What is wanted.
+        campaign: The campaign.
     """
 
     def __init__(self, campaign: Campaign) -> None:
         self.campaign = campaign
         self._plans: dict[str, Plan] = {}
-        self._claimed: dict[tuple[str, str], str] = {}  # batch by stage and key, over all targets of this process
-        self._open: list[State] = []  # of all targets of this process
-        self._run_lock = FileLock(WORK / "run.lock")
-        self._alarm = Alarm(campaign.alerts, campaign.campaign, WORK)
+        self._claimed: dict[tuple[str, str], str] = {}  # batch by stage and key, across all targets
+        self._open: list[State] = []  # across all targets
+        self._run_lock: FileLock | None = None
+        self._alerts = AlertSender(campaign.alerts, campaign.campaign, WORK)
 
     def plan(self, scope: str) -> Plan:
-        """Plan a target, say so on standard error, and write its batches; the second time, only return it.
+        """Return the plan of a target; the first call prints a summary on standard error and writes its batches.
 
-        A user's mistakes end the program here, without a traceback.
+        Exits without a traceback if the user made a mistake.
         """
         if scope not in self._plans:
             with exit_on_mistakes():
@@ -91,30 +92,27 @@ class Planner:
         return self._plans[scope]
 
     def begin_run(self) -> None:
-        """Hold the folder for this process, open the purse, and keep what will be sent; a dry run does none of it.
+        """Acquire the run lock, start the spend tracker, and copy reference images. A dry run doesn't call this.
 
-        Ends the program where another run holds the folder, or a reference image changed since it was planned.
+        Exits if another run is active or a reference image changed after planning.
         """
-        if not self._run_lock.acquire(wait=False):
-            sys.exit(
-                f"Another run is at work in this folder ({self._run_lock.path} is locked). Wait for it, or stop it; "
-                "nothing is lost by that, and no file must be removed."
-            )
+        with exit_on_mistakes():
+            self._run_lock = acquire_run_lock()
         let_sigterm_wait()
-        self._alarm.begin_run()
+        self._alerts.begin_run()
         if self.campaign.budget_usd.is_limited:
             spent = spent_usd(read_calls(Store(STORE).journal_folder), self.campaign.campaign)
             SpendTracker(WORK / "spending.json", self.campaign.budget_usd).open(spent)
         with exit_on_mistakes():
             keep_sent_images((state.recipe for state in self._open), self._files, Store(STORE))
 
-    def tell_crash(self) -> None:
-        """Tell whoever is to be told that the run ended with an error."""
-        self._alarm.tell("crashed", "The run ended with an error. Its log tells which; run it again to go on.")
+    def alert_crash(self) -> None:
+        """Send an alert that the run ended with an error."""
+        self._alerts.send("crashed", "The run ended with an error. See its log, then run it again to continue.")
 
     @staticmethod
     def batches_in(path: str) -> list[str]:
-        """Read the batches of a plan or of a later round."""
+        """Read the names of a plan's or a later round's batches."""
         batches: list[str] = orjson.loads(Path(path).read_bytes())["batches"]
         return batches
 
@@ -134,7 +132,7 @@ class Planner:
         made_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         target = Target(self.campaign, self._rows, scope, made_at, files=self._files)
         known = known_counts(target, Store(STORE), WORK)
-        if known is not None and not known.get(Stage.HELD):  # what is held is told with what it may have cost
+        if known is not None and not known.get(Stage.HELD):  # else the summary shows what held requests cost
             still_open = open_batches(target, tuple(Submissions(STORE).all()), ())
             print(standing(target, known), *still_open, "  Nothing to make.", sep="\n", file=sys.stderr)
             return UP_TO_DATE
@@ -163,7 +161,7 @@ class Planner:
             return UP_TO_DATE
         self._open += open_ones
         for output in outputs_of(scope):
-            make_own(output)  # Snakemake refuses to replace what may not be written, as DVC's hard links may not
+            make_own(output)  # Snakemake cannot replace read-only files, such as DVC's hard links
         target = replace(target, batches=self._write_batches(open_ones))
         content = target.to_json()
         run = hashlib.sha256(content).hexdigest()[:ID_DIGITS]
@@ -172,8 +170,8 @@ class Planner:
         return Plan(run, (str(path),), target.batches, self.campaign.attempts.most - 1 + SPARE_ROUNDS)
 
     def figures_of(self, stage: str) -> Mapping[str, Any]:
-        """Return what a stage came to, by what is there now."""
-        # Of the whole pilot: `only` narrows a run, not what was demanded before it.
+        """Return a stage's metrics, based on what is in the store now."""
+        # A gate applies to the whole stage: `only` narrows a run, not its gate.
         target = Target(self.campaign.model_copy(update={"only": ()}), self._rows, stage, "", files=self._files)
         of_state = Entries(target, self._inventory.store, ())
         return metrics_of(of_state.entry(state) for state in target.states(self._inventory))
@@ -183,5 +181,5 @@ class Planner:
         for batch in write_batches(new, self.campaign, self._inventory, WORK):
             for item in batch.items:
                 self._claimed[batch.id.partition("-")[0], item.key] = batch.id
-        # Sorted, each once: another target of this run may have claimed some.
+        # Sorted and unique: another target of this run may have claimed some batches.
         return tuple(sorted({self._claimed[state.stage, state.key] for state in open_ones}))

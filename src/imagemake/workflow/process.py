@@ -1,4 +1,4 @@
-"""What jobs run in: the interpreter and the package that Snakemake itself uses."""
+"""The environment of jobs: the same interpreter and package that Snakemake uses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from threading import Thread
 
 
 def use_this_python() -> None:
-    """Make `python` in a job the one that runs Snakemake, also where its environment was not activated."""
+    """Let jobs use the interpreter that runs Snakemake, even if its environment is not activated."""
     own = str(Path(sys.executable).parent)
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     if folders[0] != own:
@@ -19,14 +19,14 @@ def use_this_python() -> None:
 
 
 def package_folder() -> str:
-    """Return the folder that this package is imported from, quoted for a shell."""
+    """Return the folder that this package is imported from, quoted for the shell."""
     return shlex.quote(str(Path(__file__).resolve().parents[2]))
 
 
 def let_sigterm_wait() -> None:
-    """Let Snakemake's answer to SIGTERM run in a thread of its own; call this after it has set its handler.
+    """Run Snakemake's SIGTERM handler in a separate thread. Call this after Snakemake has set its handler.
 
-    In Snakemake 9.27 the handler takes a lock that the interrupted main thread may hold, and then waits for ever.
+    In Snakemake 9.27 the handler acquires a lock that the interrupted main thread may hold, which is a deadlock.
     """
     handler = signal.getsignal(signal.SIGTERM)
     if callable(handler):

@@ -139,7 +139,7 @@ def test_ctrl_c_ends_it_and_leaves_no_page(folders, capsys, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("imagemake.versions.diff.seen._opened", interrupted)
+    monkeypatch.setattr("imagemake.versions.diff.image_changes._opened", interrupted)
     status, _, told = diff(capsys, "a", "b", "--html")
     assert (status, "nothing was written" in told) == (130, True)
     assert not (folders / "work").exists()

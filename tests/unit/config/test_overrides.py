@@ -148,7 +148,7 @@ def test_what_no_request_has_is_told_before_the_run():
     told = [str(problem).replace("\n  ", " ") for problem in caught.value.problems]
     assert [text.partition("overrides")[2] for text in told] == [
         "[0].when: 'categroy' is neither a column of the catalog nor a variable. "
-        "Did you mean 'category'? Known are category.",
+        "Did you mean 'category'? Known columns are category.",
         "[1].when: no request has 'mug' as its category. Did you mean 'mugs'?",
         "[2].when: no request has 'fluxx' as its model. Did you mean 'flux'?",
     ]
@@ -157,7 +157,7 @@ def test_what_no_request_has_is_told_before_the_run():
 def test_an_override_behind_one_that_always_holds_before_it_is_told():
     same = {"when": {"category": ["rings", "mugs"]}, "reject": False}
     requests = [request(category="rings"), request(3, category="mugs")]
-    with pytest.raises(UserError, match=r"overrides\[1\]: no request has its ranges from here"):
+    with pytest.raises(UserError, match=r"overrides\[1\]: this override applies to no request"):
         check_overrides(requests, campaign(CHECK | {"overrides": [same, RINGS]}))
 
 

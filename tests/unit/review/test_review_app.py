@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 
 from imagemake.plan.reviews import Review, read_reviews, read_rows
 from imagemake.review.app import make_app
-from imagemake.review.desk import Desk
 from imagemake.review.security import MOST_BODY_BYTES, MOST_FIELDS, Access
+from imagemake.review.session import ReviewSession
 
 PORT = 8765
 HOME = f"http://127.0.0.1:{PORT}"
@@ -37,7 +37,7 @@ class Visitor:
         self.start()
 
     def start(self):
-        self.desk = Desk(self.project.folder)
+        self.desk = ReviewSession(self.project.folder)
         self.client = TestClient(make_app(self.desk, self.access, "kim"), base_url=HOME, follow_redirects=False)
 
     def get(self, path, **words):

@@ -9,7 +9,7 @@ from imagemake.core.recipe import Recipe
 from imagemake.store.items import Item, ItemFailure
 from imagemake.store.store import StoredFile
 from imagemake.workflow import alerts
-from imagemake.workflow.alerts import ADDRESSES, Alarm, check_alerts, send
+from imagemake.workflow.alerts import ADDRESSES, AlertSender, check_alerts, send_message
 
 EVERYTHING = Alerts(on=("finished", "stopped", "budget", "failures", "crashed"), failure_rate=0.5, least=4)
 
@@ -29,49 +29,49 @@ def items(good, bad, failure=None):
 
 def test_an_event_is_told_once_a_run_however_many_jobs_meet_it(webhook, tmp_path):
     for _ in range(2):
-        Alarm(EVERYTHING, "Shop", tmp_path).tell("stopped", "no quota")
+        AlertSender(EVERYTHING, "Shop", tmp_path).send("stopped", "no quota")
     assert webhook.told == [("imagemake: Shop: stopped", "no quota")]
-    Alarm(EVERYTHING, "Shop", tmp_path).begin_run()
-    Alarm(EVERYTHING, "Shop", tmp_path).tell("stopped", "no quota again")
+    AlertSender(EVERYTHING, "Shop", tmp_path).begin_run()
+    AlertSender(EVERYTHING, "Shop", tmp_path).send("stopped", "no quota again")
     assert len(webhook.taken) == 2
 
 
 def test_what_is_not_asked_for_is_not_told(webhook, tmp_path):
-    Alarm(Alerts(on=("finished",)), "Shop", tmp_path).tell("crashed", "x")
-    Alarm(Alerts(), "Shop", tmp_path).tell("finished", "x")
+    AlertSender(Alerts(on=("finished",)), "Shop", tmp_path).send("crashed", "x")
+    AlertSender(Alerts(), "Shop", tmp_path).send("finished", "x")
     assert webhook.told == []
 
 
 @pytest.mark.parametrize(("good", "bad", "is_told"), [(1, 3, True), (2, 2, False), (0, 3, False)])
 def test_failures_are_told_above_the_limit_in_jobs_that_are_large_enough(webhook, tmp_path, good, bad, is_told):
-    Alarm(EVERYTHING, "Shop", tmp_path).tell_failures(items(good, bad))
+    AlertSender(EVERYTHING, "Shop", tmp_path).send_failures(items(good, bad))
     assert [text for _, text in webhook.told] == (
-        ["3 of 4 images of one job failed or were rejected, limit 50 %."] if is_told else []
+        ["3 of 4 images of one job failed or were rejected. The limit is 50 %."] if is_told else []
     )
 
 
 @pytest.mark.parametrize("reason", ["budget", "stopped", "waiting"])
 def test_what_was_not_tried_is_no_failure(webhook, tmp_path, reason):
-    Alarm(EVERYTHING, "Shop", tmp_path).tell_failures(items(0, 9, ItemFailure(reason, "later")))
+    AlertSender(EVERYTHING, "Shop", tmp_path).send_failures(items(0, 9, ItemFailure(reason, "later")))
     assert webhook.told == []
 
 
 def test_what_the_budget_left_out_is_told(webhook, tmp_path):
-    alarm = Alarm(EVERYTHING, "Shop", tmp_path)
-    alarm.tell_left_out(items(3, 0))
-    alarm.tell_left_out(items(0, 2, ItemFailure("failed", "no answer")))
+    sender = AlertSender(EVERYTHING, "Shop", tmp_path)
+    sender.send_left_out(items(3, 0))
+    sender.send_left_out(items(0, 2, ItemFailure("failed", "no answer")))
     assert webhook.told == []
-    alarm.tell_left_out(items(0, 2, ItemFailure("budget", "it does not fit")))
-    assert webhook.told == [("imagemake: Shop: budget", "2 images or more were left out: it does not fit.")]
+    sender.send_left_out(items(0, 2, ItemFailure("budget", "it does not fit")))
+    assert webhook.told == [("imagemake: Shop: budget", "At least 2 images were left out: it does not fit.")]
 
 
 def test_an_address_that_does_not_take_it_costs_a_line_without_its_secrets(webhook, tmp_path, monkeypatch, capfd):
     webhook.status = 500
     monkeypatch.setenv(ADDRESSES, f"json://kim:pass-word@127.0.0.1:{webhook.server_port}/ nonsense://pass-word")
-    Alarm(EVERYTHING, "Shop", tmp_path).tell("finished", "done")
+    AlertSender(EVERYTHING, "Shop", tmp_path).send("finished", "done")
     said = "".join(capfd.readouterr())
-    assert f"address 1 of {ADDRESSES} did not take the message" in said
-    assert f"address 2 of {ADDRESSES} is none that Apprise knows" in said
+    assert f"address 1 of {ADDRESSES} did not accept the message" in said
+    assert f"Apprise does not recognize address 2 of {ADDRESSES}" in said
     assert "pass-word" not in said
 
 
@@ -90,5 +90,5 @@ def test_alerts_without_an_address_are_warned_of(monkeypatch):
 
 
 def test_a_long_message_is_cut(webhook):
-    assert send("t", "x" * 10_000) == []
-    assert len(webhook.taken[0]["message"]) == alerts.LONGEST_TEXT
+    assert send_message("t", "x" * 10_000) == []
+    assert len(webhook.taken[0]["message"]) == alerts.MAX_CHARACTERS

@@ -13,8 +13,8 @@ from typing import Any
 from imagemake.core.files import write_whole
 from imagemake.release.report.one_file import data_url, embedded, own_text, template
 from imagemake.versions.diff.compare import KINDS, REASONS, Change
+from imagemake.versions.diff.image_changes import Side
 from imagemake.versions.diff.report import NUMBER_NAMES, DiffReport, new_words, number_words, step, told_values
-from imagemake.versions.diff.seen import Side
 from imagemake.versions.diff.words import word_diff
 
 MOST_LISTED = 10_000  # cards; more would make the page a slow one

@@ -11,8 +11,8 @@ from io import StringIO
 from imagemake.config.fields import MAIN
 from imagemake.core.spreadsheet import safe_cell
 from imagemake.versions.diff.compare import KINDS, Change, Comparison
+from imagemake.versions.diff.image_changes import ImageChange
 from imagemake.versions.diff.numbers import New, Number
-from imagemake.versions.diff.seen import Seen
 from imagemake.versions.diff.table import OF_OUTPUT, is_output
 from imagemake.versions.diff.words import word_diff
 
@@ -62,7 +62,7 @@ class DiffReport:
     numbers_before: Mapping[str, Number]
     numbers_after: Mapping[str, Number]
     new: New
-    seen: Mapping[str, Seen] = field(default_factory=dict)
+    seen: Mapping[str, ImageChange] = field(default_factory=dict)
     verdicts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def distance(self, change: Change) -> dict[str, float | int | None]:

@@ -42,7 +42,7 @@ CONTENT_TYPES: Mapping[str, str] = {
 }
 
 
-class Turn(IntEnum):
+class SendOrder(IntEnum):
     """In which order things are sent: what others lead to first, the manifest last."""
 
     NEW_IMAGE = 0  # nothing leads there yet

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from imagemake.versions.publish.comparing import Due, compare
 from imagemake.versions.publish.objects import Object
-from imagemake.versions.publish.record import MOST_BYTES, NAME, Sent, read_record, record_bytes
+from imagemake.versions.publish.plan import PublishPlan, compare
+from imagemake.versions.publish.record import MOST_BYTES, NAME, SentFile, read_record, record_bytes
 
 if TYPE_CHECKING:
     from imagemake.config.remotes import Publish
@@ -38,11 +38,11 @@ class Publisher:
             self._sent = {}
         self._listed = listed
 
-    def due(self, objects: Sequence[Object], *, again: bool = False) -> Due:
+    def due(self, objects: Sequence[Object], *, again: bool = False) -> PublishPlan:
         """Say what is to be done."""
         return compare(objects, self._listed, self._sent, self._is_whole, again=again)
 
-    def send(self, due: Due, tell: Callable[[int], None]) -> None:
+    def send(self, due: PublishPlan, tell: Callable[[int], None]) -> None:
         """Send what is due: images that nothing leads to yet, those that are replaced, tables, and the manifest.
 
         Killed at any moment, the next publish sends the rest.
@@ -58,15 +58,15 @@ class Publisher:
         for one in due.same:
             known = self._sent.get(one.name)
             if known is None or not known.is_sure or known.digest != one.digest:
-                self._sent[one.name] = Sent(one.digest, self._listed[one.name].etag)
+                self._sent[one.name] = SentFile(one.digest, self._listed[one.name].etag)
         if not due.send:
             return
-        self._sent |= {one.name: Sent(one.digest, is_sure=False) for _, one, _ in due.send}
+        self._sent |= {one.name: SentFile(one.digest, is_sure=False) for _, one, _ in due.send}
         self._write_record()
 
         def put(one: Object) -> None:
             etag = self._storage.put(one.name, one.read(), one.content_type, one.cache_control(self._settings))
-            self._sent[one.name] = Sent(one.digest, etag)
+            self._sent[one.name] = SentFile(one.digest, etag)
             tell(one.size_bytes)
 
         for _, together in groupby(due.send, key=lambda step: step[0]):

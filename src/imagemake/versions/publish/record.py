@@ -19,7 +19,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentFile:
     """One file that was put there.
 
     Attributes:
@@ -33,7 +33,7 @@ class Sent:
     is_sure: bool = True
 
 
-def read_record(data: bytes | None) -> Mapping[str, Sent]:
+def read_record(data: bytes | None) -> Mapping[str, SentFile]:
     """Read what is there; what cannot be ours is left out.
 
     Raises:
@@ -54,11 +54,11 @@ def read_record(data: bytes | None) -> Mapping[str, Sent]:
             continue
         digest, etag = entry.get("digest"), entry.get("etag")
         if isinstance(digest, str) and _DIGEST.fullmatch(digest) and isinstance(etag, str | None):
-            found[name] = Sent(digest, etag, entry.get("sure") is True)
+            found[name] = SentFile(digest, etag, entry.get("sure") is True)
     return found
 
 
-def record_bytes(files: Mapping[str, Sent]) -> bytes:
+def record_bytes(files: Mapping[str, SentFile]) -> bytes:
     """Write it; equal facts give equal bytes."""
     told = {
         name: {"digest": sent.digest, "sure": sent.is_sure, **({"etag": sent.etag} if sent.etag else {})}

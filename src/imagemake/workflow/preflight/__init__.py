@@ -1,1 +1,1 @@
-"""Checks before anything is paid for."""
+"""Checks before a run spends money."""

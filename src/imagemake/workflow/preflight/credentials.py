@@ -1,4 +1,4 @@
-"""Whether released images can be signed as the campaign asks, before anything is paid for."""
+"""Checks before a run that released images can be signed as configured."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ SOON = timedelta(days=30)
 def check_credentials(
     campaign: Campaign, environment: Mapping[str, str] = os.environ, project: Path | None = None
 ) -> list[str]:
-    """Check certificate and key, and sign and read back an image of one color with them; nobody else is asked.
+    """Check certificate and key by signing and reading back an image of one color. This makes no network call.
 
     Args:
-        campaign: What is wanted; without a section ``c2pa``, nothing is checked and nothing imported.
-        environment: Where the private key is named.
-        project: Its folder; by default the current one.
+        campaign: The campaign. Without a ``c2pa`` section, nothing is checked or imported.
+        environment: Environment variables, which name the private key.
+        project: The project's folder; by default the current one.
 
     Returns:
         Warnings.
 
     Raises:
-        UserError: If images could not be signed.
+        UserError: If images cannot be signed.
     """
     if campaign.c2pa is None:
         return []
@@ -42,12 +42,12 @@ def check_credentials(
     certificate = read_certificate(campaign.c2pa, now)
     key = read_private_key(certificate, environment, project or Path())
     if fault := _fault_of_trial(campaign, certificate, key):
-        remedy = "docs/provenance.md tells what a certificate for content credentials must say."
-        raise UserError(Problem(f"{PLACE}.certificate", f"images cannot be signed with it: {fault}.", remedy))
+        remedy = "See docs/provenance.md for what a certificate for content credentials must contain."
+        raise UserError(Problem(f"{PLACE}.certificate", f"it cannot sign images: {fault}.", remedy))
     warnings = warnings_about_key(environment)
     if certificate.expires - now < SOON:
-        without = "" if certificate.time_stamp_url else " What it signed counts for nothing from then on."
-        warnings.append(f"the certificate of c2pa expires on {certificate.expires:%Y-%m-%d %H:%M} UTC.{without}")
+        without = "" if certificate.time_stamp_url else " After that, its signatures are no longer valid."
+        warnings.append(f"the c2pa certificate expires on {certificate.expires:%Y-%m-%d %H:%M} UTC.{without}")
     return warnings
 
 
@@ -71,5 +71,5 @@ def _fault_of_trial(campaign: Campaign, certificate: Certificate, key: bytes) ->
         return str(error).removesuffix(".")
     if report.get("validation_state") == TRUSTED:
         return None
-    told = {str(one.get("explanation") or one.get("code")) for one in report.get("validation_status", ())}
-    return "; ".join(sorted(told)) or "nobody would trust it"
+    reasons = {str(one.get("explanation") or one.get("code")) for one in report.get("validation_status", ())}
+    return "; ".join(sorted(reasons)) or "the signature is not trusted"

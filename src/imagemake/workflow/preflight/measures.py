@@ -1,4 +1,4 @@
-"""Whether images can be measured as the campaign asks, before anything is paid for."""
+"""Checks before a run that images can be measured as configured."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from imagemake.config.checks import Check, Override
     from imagemake.plan.requests.request import Request
 
-MOST_LISTED = 10  # values of a column, where one of them was meant
+MAX_LISTED = 10  # known values shown for an unknown one
 
 
 def check_packages(campaign: Campaign) -> None:
-    """Check that what the campaign's measures need is there: packages, and files that the user has.
+    """Check that the packages and files that the campaign's measures need are present.
 
     Raises:
-        UserError: One problem a measure that lacks something.
+        UserError: One problem per measure that lacks something.
     """
     problems = []
     for measure in campaign.validation.measures_needed():
         name = measure.name
         if missing := packages_missing(name):
             what = f"measure {name!r} needs packages that are not installed: {', '.join(missing)}."
-            remedy = f"Install them: {install_command(name)}; or take its checks and its entry out."
+            remedy = f"Install them with {install_command(name)}, or remove the measure's checks and entry."
             problems.append(Problem(f"{CONFIG}, validation", what, remedy))
             continue
         try:
@@ -41,26 +41,26 @@ def check_packages(campaign: Campaign) -> None:
 
 
 def check_comparisons(requests: Sequence[Request], campaign: Campaign) -> None:
-    """Check that images can be compared with what the requests' columns say, and with their group.
+    """Check that images can be compared with the requests' columns and within their group.
 
     Raises:
-        UserError: One problem a column that is not there, and one a value that cannot be compared, at its first row.
+        UserError: One problem per missing column, and one per value that cannot be compared, at its first row.
     """
     checks = campaign.validation.checks.items()
     compared = [(name, check) for name, check in checks if check.variable is not None]
     problems = [problem for name, check in compared for problem in _not_comparable(name, check, requests, campaign)]
     consistency = campaign.validation.consistency
     for column in consistency.by if consistency else ():
-        problems += _not_there(column, f"{CONFIG}, validation.consistency.by", requests)
+        problems += _missing_column(column, f"{CONFIG}, validation.consistency.by", requests)
     if problems:
         raise UserError(problems)
 
 
 def _not_comparable(name: str, check: Check, requests: Sequence[Request], campaign: Campaign) -> Iterator[Problem]:
     kind, column = compared_by(name), check.variable
-    assert kind is not None, "a configuration with this mistake is not loaded"
+    assert kind is not None, "loading the configuration rejects this"
     assert column is not None
-    missing = list(_not_there(column, f"{CONFIG}, validation.checks.{name}.variable", requests))
+    missing = list(_missing_column(column, f"{CONFIG}, validation.checks.{name}.variable", requests))
     if missing:
         yield from missing
         return
@@ -70,19 +70,19 @@ def _not_comparable(name: str, check: Check, requests: Sequence[Request], campai
     for value, request in first.items():
         if value and (complaint := kind.complaint(value)):
             place = f"{campaign.catalog}, row {request.row} ({request.name}), column {column!r}"
-            yield Problem(place, f"{value!r} {complaint}.", f"Write it in other words, or drop the check {name}.")
+            yield Problem(place, f"{value!r} {complaint}.", f"Use other words, or remove the check {name}.")
 
 
 def check_overrides(requests: Sequence[Request], campaign: Campaign) -> None:
-    """Check that every override of a check's ranges is some request's.
+    """Check that every override of a check's ranges applies to at least one request.
 
     Args:
-        requests: All of the campaign's, whatever the target: a sample need not have every value.
-        campaign: With its checks.
+        requests: All requests of the campaign, not only the target's, because a sample may lack some values.
+        campaign: The campaign.
 
     Raises:
-        UserError: One problem a column that is not there, a value that no request has, and an override that never is
-            the first one to hold.
+        UserError: One problem per missing column, value that no request has, and override that another one always
+            precedes.
     """
     checks = campaign.validation.checks.items()
     problems: list[Problem] = []
@@ -91,44 +91,45 @@ def check_overrides(requests: Sequence[Request], campaign: Campaign) -> None:
         wrong = [
             problem
             for place, override in zip(places, check.overrides, strict=True)
-            for problem in _nobodys(override, f"{place}.when", requests)
+            for problem in _unused_values(override, f"{place}.when", requests)
         ]
-        problems += wrong or _never_first(check, places, requests)
+        problems += wrong or _never_applied(check, places, requests)
     if problems:
         raise UserError(problems)
 
 
-def _nobodys(override: Override, place: str, requests: Sequence[Request]) -> Iterator[Problem]:
-    for column, wanted in override.when.items():
-        missing = [] if column == MODEL else list(_not_there(column, place, requests))
+def _unused_values(override: Override, place: str, requests: Sequence[Request]) -> Iterator[Problem]:
+    for column, values in override.when.items():
+        missing = [] if column == MODEL else list(_missing_column(column, place, requests))
         yield from missing
         known = {} if missing else dict.fromkeys(_value(request, column) for request in requests)
-        for value in () if missing else wanted:
+        for value in () if missing else values:
             if value not in known:
-                near = did_you_mean(value, known) or f"It has {', '.join(list(known)[:MOST_LISTED])}."
+                near = did_you_mean(value, known) or f"Known values are {', '.join(list(known)[:MAX_LISTED])}."
                 yield Problem(place, f"no request has {value!r} as its {column}.", near)
 
 
-def _never_first(check: Check, places: Sequence[str], requests: Sequence[Request]) -> Iterator[Problem]:
+def _never_applied(check: Check, places: Sequence[str], requests: Sequence[Request]) -> Iterator[Problem]:
     columns = list(dict.fromkeys(name for override in check.overrides for name in override.when))
     first = set()
     for values in {tuple(_value(request, column) for column in columns) for request in requests}:
         by_name = dict(zip(columns, values, strict=True))
         holding = (place for place, override in enumerate(check.overrides) if override.holds_for(by_name))
         first.add(next(holding, None))
-    remedy = "Correct the values, put it before one that holds for the same requests, or take it out."
+    remedy = "Correct its values, move it before overrides that apply to the same requests, or remove it."
     for number, place in enumerate(places):
         if number not in first:
-            yield Problem(place, "no request has its ranges from here.", remedy)
+            yield Problem(place, "this override applies to no request.", remedy)
 
 
 def _value(request: Request, column: str) -> str:
     return (request.model or request.recipe.model) if column == MODEL else request.variables[column]
 
 
-def _not_there(column: str, place: str, requests: Sequence[Request]) -> Iterator[Problem]:
+def _missing_column(column: str, place: str, requests: Sequence[Request]) -> Iterator[Problem]:
     for request in requests:
         if column not in request.variables:
-            remedy = f"{did_you_mean(column, request.variables)} Known are {', '.join(request.variables)}.".strip()
+            known = f"Known columns are {', '.join(request.variables)}."
+            remedy = f"{did_you_mean(column, request.variables)} {known}".strip()
             yield Problem(place, f"{column!r} is neither a column of the catalog nor a variable.", remedy)
             return

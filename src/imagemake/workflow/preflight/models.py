@@ -1,4 +1,4 @@
-"""Whether the models take what a plan asks of them, before anything is paid for."""
+"""Checks before a run that the models accept what the plan requests."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 def check_models(
     to_generate: Sequence[State], campaign: Campaign, files: Mapping[str, SourceImage], today: date
 ) -> list[str]:
-    """Check every image that is to be generated against the model table.
+    """Check every image to generate against the model table.
 
     Args:
-        to_generate: What will be asked for; images that are there already may be of models that are gone.
-        campaign: With its own facts about models.
+        to_generate: Requests to send. Images that exist are not checked: their models may be retired.
+        campaign: The campaign, which may add facts about models.
         files: Reference images and masks by path.
-        today: Decides which models are retired.
+        today: Date for retirement checks.
 
     Returns:
-        Warnings, one a kind.
+        Warnings, one per kind.
 
     Raises:
-        UserError: If the provider would refuse some: one problem a kind, with the first row that has it.
+        UserError: If the provider would refuse some requests: one problem per kind, at its first row.
     """
     table = load_models(campaign.models)
     sent = _SentFiles(table, files, campaign)
@@ -57,30 +57,30 @@ def check_models(
 
 
 class _SentFiles:
-    """Checks what goes with prompts, once for all requests that send the same."""
+    """Checks reference images and masks, once for all requests that send the same ones."""
 
     def __init__(self, table: ModelTable, files: Mapping[str, SourceImage], campaign: Campaign) -> None:
         self._table, self._files, self._campaign = table, files, campaign
         self._known: dict[tuple[str, Attached], list[ModelFinding]] = {}
 
     def findings(self, state: State) -> list[ModelFinding]:
-        """Return what speaks against sending a request's files to its model."""
+        """Return why a request's files cannot be sent to its model."""
         attached = state.request.attached
         if not attached.references:
             return []
-        asked = state.request.model, attached
-        if asked not in self._known:
-            self._known[asked] = self._look(state.recipe.provider, state.recipe.model, *asked)
-        return self._known[asked]
+        request = state.request.model, attached
+        if request not in self._known:
+            self._known[request] = self._check(state.recipe.provider, state.recipe.model, *request)
+        return self._known[request]
 
-    def _look(self, provider: str, name: str, label: str, attached: Attached) -> list[ModelFinding]:
+    def _check(self, provider: str, name: str, label: str, attached: Attached) -> list[ModelFinding]:
         if not takes_references(provider_class(provider)):
-            what = f"provider {provider} takes no reference images."
-            return [ModelFinding(Severity.ERROR, what, "Take them out, or choose another provider.")]
+            what = f"provider {provider} does not accept reference images."
+            return [ModelFinding(Severity.ERROR, what, "Remove them, or choose another provider.")]
         in_batch = settings_of(label, self._campaign).mode == "batch"
         if in_batch and not takes_references(provider_class(provider), batch=True):
-            what = f"provider {provider} takes no reference images in batches."
-            return [ModelFinding(Severity.ERROR, what, "Write mode: sync for its models, or take them out.")]
+            what = f"provider {provider} does not accept reference images in batches."
+            return [ModelFinding(Severity.ERROR, what, "Set mode: sync for its models, or remove them.")]
         model = self._table.get(provider, name)
         if model is None:
             return []

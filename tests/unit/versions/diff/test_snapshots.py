@@ -26,9 +26,9 @@ from imagemake.release.provenance import Provenance
 from imagemake.store.store import Store
 from imagemake.versions.diff import table as reading
 from imagemake.versions.diff.compare import compare
+from imagemake.versions.diff.image_changes import most_visible, open_images, with_xmp_changes
 from imagemake.versions.diff.page import write_page
 from imagemake.versions.diff.revision import Repository, Revision
-from imagemake.versions.diff.seen import most_visible, see, with_packets
 from imagemake.versions.diff.snapshot import ShownImage
 from imagemake.versions.diff.table import read_table
 
@@ -68,7 +68,7 @@ def edit(project):
 def seen_between(one, other):
     found = compare(one.table, other.table)
     changes = list(found.changes)
-    return names_of(changes), see(changes, one, other)
+    return names_of(changes), open_images(changes, one, other)
 
 
 def test_images_that_git_tracks_are_those_of_the_revision(project):
@@ -207,7 +207,7 @@ def test_a_note_of_a_reviewer_is_told_from_the_files_themselves(tmp_path):
     folders = said("a"), said("b", status="approved", note="fine"), said("c", generated_at="2026-01-01T00:00:00Z")
     with opener(tmp_path) as opening:
         one, *others = (opening.open(str(folder)) for folder in folders)
-        reviewed, other = (next(with_packets(compare(one.table, two.table).changes, one, two)) for two in others)
+        reviewed, other = (next(with_xmp_changes(compare(one.table, two.table).changes, one, two)) for two in others)
     assert reviewed.reasons == ("review",)
     assert reviewed.differences == {"xmp.Status": ("accepted", "approved"), "xmp.ReviewNote": ("", "fine")}
     assert other.reasons == ("metadata",)
@@ -337,7 +337,7 @@ def test_images_of_a_further_output_are_shown_where_the_main_one_is_as_it_was(tm
     def seen(one, other):
         with opener(tmp_path) as opening:
             before, after = opening.open(one), opening.open(other)
-            return see(compare(before.table, after.table).changes, before, after)["mug"]
+            return open_images(compare(before.table, after.table).changes, before, after)["mug"]
 
     one, other = release("a", web=RED, same=RED), release("b", web=TEAL, same=RED, above=TEAL)
     found = seen(one, other)

@@ -18,11 +18,11 @@ from imagemake.config.remotes import LONG_LIVED, SHORT_LIVED, Publish
 from imagemake.release.manifest.tables import read_manifest, write_manifest
 from imagemake.store.remote.errors import PlaceError, Trouble
 from imagemake.store.remote.storage import ListedObject, Storage
-from imagemake.versions.publish.comparing import compare
 from imagemake.versions.publish.names import PublishedNames, digest_name
-from imagemake.versions.publish.objects import Object, Turn, content_type_of, objects_of
+from imagemake.versions.publish.objects import Object, SendOrder, content_type_of, objects_of
+from imagemake.versions.publish.plan import compare
 from imagemake.versions.publish.publisher import Publisher
-from imagemake.versions.publish.record import NAME, Sent, is_safe, read_record, record_bytes
+from imagemake.versions.publish.record import NAME, SentFile, is_safe, read_record, record_bytes
 
 
 @pytest.fixture
@@ -241,26 +241,26 @@ def test_new_images_go_before_replaced_ones_tables_after_images_and_the_manifest
     objects = [an_object(name) for name in ("images/a.jpg", "images/b.jpg", "index.html", "manifest.csv", "z.json")]
     due = compare(objects, {"images/a.jpg": ListedObject(5)}, {}, lambda one, there: False)
     assert [(turn, one.name) for turn, one, _ in due.send] == [
-        (Turn.NEW_IMAGE, "images/b.jpg"),
-        (Turn.REPLACED_IMAGE, "images/a.jpg"),
-        (Turn.TABLE, "index.html"),
-        (Turn.TABLE, "z.json"),
-        (Turn.MANIFEST, "manifest.csv"),
+        (SendOrder.NEW_IMAGE, "images/b.jpg"),
+        (SendOrder.REPLACED_IMAGE, "images/a.jpg"),
+        (SendOrder.TABLE, "index.html"),
+        (SendOrder.TABLE, "z.json"),
+        (SendOrder.MANIFEST, "manifest.csv"),
     ]
 
 
 @pytest.mark.parametrize(
     ("listed", "sent", "is_there"),
     [
-        (ListedObject(1, "e"), Sent(an_object("a").digest, "e"), True),
-        (ListedObject(1, "e"), Sent("0" * 64, "e"), False),
-        (ListedObject(2, "e"), Sent(an_object("a").digest, "e"), False),
-        (ListedObject(1, "other"), Sent(an_object("a").digest, "e"), None),
-        (ListedObject(1, "e"), Sent(an_object("a").digest, None, is_sure=False), None),
-        (ListedObject(1), Sent(an_object("a").digest), True),
-        (ListedObject(1), Sent(an_object("a").digest, is_sure=False), None),
+        (ListedObject(1, "e"), SentFile(an_object("a").digest, "e"), True),
+        (ListedObject(1, "e"), SentFile("0" * 64, "e"), False),
+        (ListedObject(2, "e"), SentFile(an_object("a").digest, "e"), False),
+        (ListedObject(1, "other"), SentFile(an_object("a").digest, "e"), None),
+        (ListedObject(1, "e"), SentFile(an_object("a").digest, None, is_sure=False), None),
+        (ListedObject(1), SentFile(an_object("a").digest), True),
+        (ListedObject(1), SentFile(an_object("a").digest, is_sure=False), None),
         (ListedObject(1), None, None),
-        (None, Sent(an_object("a").digest), False),
+        (None, SentFile(an_object("a").digest), False),
     ],
     ids=str,
 )
@@ -280,7 +280,7 @@ def test_what_somebody_else_wrote_over_ours_is_not_deleted():
     due = compare(
         [],
         {"a": ListedObject(1, "theirs"), "b": ListedObject(1, "e")},
-        {"a": Sent("0" * 64, "e"), "b": Sent("0" * 64, "e")},
+        {"a": SentFile("0" * 64, "e"), "b": SentFile("0" * 64, "e")},
         lambda *_: True,
     )
     assert (due.superseded, due.foreign) == (["b"], ["a"])
@@ -295,7 +295,7 @@ def test_a_record_cannot_lead_a_deletion_out_of_the_release(name):
 @given(
     st.dictionaries(
         st.text("ab/.é", min_size=1).filter(is_safe),
-        st.builds(Sent, st.just("0" * 64), st.none() | st.just("e"), st.booleans()),
+        st.builds(SentFile, st.just("0" * 64), st.none() | st.just("e"), st.booleans()),
     )
 )
 def test_a_record_is_read_as_it_was_written(files):

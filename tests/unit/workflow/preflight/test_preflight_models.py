@@ -52,8 +52,8 @@ def check(*states, mode="sync"):
 @pytest.mark.parametrize(
     ("provider", "mode", "what"),
     [
-        (Plain, "sync", "provider openai takes no reference images."),
-        (OneByOne, "batch", "provider openai takes no reference images in batches."),
+        (Plain, "sync", "provider openai does not accept reference images."),
+        (OneByOne, "batch", "provider openai does not accept reference images in batches."),
     ],
 )
 def test_a_provider_that_takes_none_is_told_with_the_first_row(monkeypatch, provider, mode, what):

@@ -47,7 +47,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ImageChange:
     """Both images of a change.
 
     Attributes:
@@ -81,12 +81,12 @@ def most_visible(changes: Iterable[Change], before: Snapshot, after: Snapshot, m
     return sorted(changes, key=rank)[:most]
 
 
-def see(
+def open_images(
     changes: Sequence[Change],
     before: Snapshot,
     after: Snapshot,
     tell: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[str, Seen]:
+) -> dict[str, ImageChange]:
     """Open the images of changes.
 
     Args:
@@ -98,10 +98,10 @@ def see(
     Returns:
         By name of the change.
     """
-    found: dict[str, Seen] = {}
+    found: dict[str, ImageChange] = {}
     workers = os.cpu_count() or 1
     pool = ThreadPoolExecutor(workers)  # decoding, shrinking and encoding let go of the interpreter's lock
-    waiting: deque[tuple[Change, Future[Seen]]] = deque()
+    waiting: deque[tuple[Change, Future[ImageChange]]] = deque()
     try:
         for change in [*changes, *[None] * (2 * workers)]:
             # Files are read here, one after the other: git and DVC are no good for several threads.
@@ -118,7 +118,7 @@ def see(
     return found
 
 
-def with_packets(changes: Iterable[Change], before: Snapshot, after: Snapshot) -> Iterator[Change]:
+def with_xmp_changes(changes: Iterable[Change], before: Snapshot, after: Snapshot) -> Iterator[Change]:
     """Tell what the XMP of files says otherwise where nothing but their metadata differs: the first 1,000 of them."""
     left = MOST_PACKETS
     for change in changes:
@@ -173,14 +173,14 @@ def _shown(
     return one, other
 
 
-def _seen(change: Change, output: str, before: ShownImage | None, after: ShownImage | None) -> Seen:
+def _seen(change: Change, output: str, before: ShownImage | None, after: ShownImage | None) -> ImageChange:
     was, now = change.differences.get(f"{OUTPUT}{output}{OF_OUTPUT}", ("it", "it"))
     one = _opened(before, GONE if was else NOT_ASKED)
     is_same = before is not None and after is not None and before.data == after.data
     other = one if is_same else _opened(after, GONE if now else NOT_ASKED)
     distance = distance_between(one[1], other[1]) if one[1] and other[1] else None
     sides = (one[0] if change.before is not None else None, other[0] if change.after is not None else None)
-    return Seen(*sides, distance, output)
+    return ImageChange(*sides, distance, output)
 
 
 def _opened(shown: ShownImage | None, gone: str) -> tuple[Side, DecodedImage | None]:

@@ -22,7 +22,7 @@ TABLES = ("validated", "postprocessed")
 LOCK = "reviews.lock"
 
 
-class Desk:
+class ReviewSession:
     """Everything that a page is made of.
 
     Args:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from imagemake.store.remote.storage import ListedObject
-from imagemake.versions.publish.objects import MANIFEST, Object, Turn
-from imagemake.versions.publish.record import Sent
+from imagemake.versions.publish.objects import MANIFEST, Object, SendOrder
+from imagemake.versions.publish.record import SentFile
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class PublishPlan:
     """What is to be done.
 
     Attributes:
@@ -21,7 +21,7 @@ class Due:
         foreign: Such names that somebody else has written since; they are left alone.
     """
 
-    send: Sequence[tuple[Turn, Object, bool]]
+    send: Sequence[tuple[SendOrder, Object, bool]]
     same: Sequence[Object]
     superseded: Sequence[str]
     foreign: Sequence[str]
@@ -30,11 +30,11 @@ class Due:
 def compare(
     objects: Sequence[Object],
     listed: Mapping[str, ListedObject],
-    sent: Mapping[str, Sent],
+    sent: Mapping[str, SentFile],
     is_whole: Callable[[Object, ListedObject], bool],
     *,
     again: bool = False,
-) -> Due:
+) -> PublishPlan:
     """Compare a release with what is there.
 
     Args:
@@ -54,7 +54,7 @@ def compare(
     names = {one.name for one in objects}
     gone = [name for name in sorted(sent) if name in listed and name not in names]
     foreign = {name for name in gone if _is_foreign(listed[name], sent[name])}
-    return Due(
+    return PublishPlan(
         sorted(send, key=lambda due: (due[0], due[1].name)),
         same,
         [name for name in gone if name not in foreign],
@@ -63,7 +63,7 @@ def compare(
 
 
 def _is_there(
-    one: Object, there: ListedObject, sent: Sent | None, is_whole: Callable[[Object, ListedObject], bool]
+    one: Object, there: ListedObject, sent: SentFile | None, is_whole: Callable[[Object, ListedObject], bool]
 ) -> bool:
     if there.bytes != one.size_bytes:
         return False
@@ -72,11 +72,11 @@ def _is_there(
     return is_whole(one, there)
 
 
-def _is_foreign(there: ListedObject, sent: Sent) -> bool:
+def _is_foreign(there: ListedObject, sent: SentFile) -> bool:
     return sent.is_sure and sent.etag is not None and there.etag != sent.etag
 
 
-def _turn(one: Object, *, replaces: bool) -> Turn:
+def _turn(one: Object, *, replaces: bool) -> SendOrder:
     if one.is_image:
-        return Turn.REPLACED_IMAGE if replaces else Turn.NEW_IMAGE
-    return Turn.MANIFEST if one.name == MANIFEST else Turn.TABLE
+        return SendOrder.REPLACED_IMAGE if replaces else SendOrder.NEW_IMAGE
+    return SendOrder.MANIFEST if one.name == MANIFEST else SendOrder.TABLE

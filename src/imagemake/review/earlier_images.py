@@ -17,8 +17,8 @@ from starlette.responses import PlainTextResponse, Response
 
 from imagemake.images.file_format import format_of
 from imagemake.plan.state import Policy, State
-from imagemake.review.alike import phash_of
 from imagemake.review.images import HEADERS
+from imagemake.review.similar import phash_of
 from imagemake.stages.validate.earlier_releases import ComparedImage, EarlierImages
 
 FOLDER = "images"
@@ -26,7 +26,7 @@ MOST_BYTES = 20_000_000  # of a file that is shown: several are held in memory
 _DIGITS = re.compile(r"[0-9a-f]{64}")
 
 
-class NotThereError(Exception):
+class UnavailableError(Exception):
     """There is no file to show; the message says why, in words for people."""
 
 
@@ -47,7 +47,7 @@ class Before:
     why_not: str
 
 
-def near_before(state: State, policy: Policy, most: int) -> list[Before]:
+def similar_earlier_images(state: State, policy: Policy, most: int) -> list[Before]:
     """Find images of earlier releases that are nearly the same as a request's, nearest first.
 
     Args:
@@ -71,12 +71,12 @@ def file_response(earlier: EarlierImages | None, place: str, digest: str) -> Res
     """
     try:
         if earlier is None or not place.isdecimal() or len(place) > 9 or int(place) >= len(earlier.images):
-            raise NotThereError
+            raise UnavailableError
         image = earlier.images[int(place)]
         if image.digest != digest:  # the manifests were read again since
-            raise NotThereError
+            raise UnavailableError
         data, kind = _read(image, earlier.releases[int(place)])
-    except NotThereError:
+    except UnavailableError:
         return PlainTextResponse("There is no such image.", 404)
     return Response(data, media_type=f"image/{kind}", headers=HEADERS)
 
@@ -105,7 +105,7 @@ def _before(earlier: EarlierImages, place: int) -> Before:
     image, release = earlier.images[place], earlier.releases[place]
     try:
         _read(image, release)
-    except NotThereError as error:
+    except UnavailableError as error:
         return Before(image.name, release, "", str(error))
     return Before(image.name, release, f"/earlier/{place}/{image.digest}", "")
 
@@ -121,23 +121,23 @@ def _read(image: ComparedImage, release: str) -> tuple[bytes, str]:
         The file, and its format.
 
     Raises:
-        NotThereError: If there is none that can be shown.
+        UnavailableError: If there is none that can be shown.
     """
     if not image.file or not _DIGITS.fullmatch(image.digest):
-        raise NotThereError("its manifest names no file")
+        raise UnavailableError("its manifest names no file")
     parts = PurePosixPath(image.file).parts
     if len(parts) != 2 or parts[0] != FOLDER or parts[1] in (".", "..") or "\0" in image.file or "\\" in image.file:
-        raise NotThereError(f"its manifest names a file that is not in the folder {FOLDER} beside it")
+        raise UnavailableError(f"its manifest names a file that is not in the folder {FOLDER} beside it")
     try:
         folder = (Path(release).parent / FOLDER).resolve()
         path = (folder / parts[1]).resolve()
         stat = path.stat()
     except OSError:
-        raise NotThereError("its file is not beside its manifest") from None
+        raise UnavailableError("its file is not beside its manifest") from None
     if path.parent != folder or folder.parent != Path(release).parent.resolve():
-        raise NotThereError("its file is a link that leads out of its release")
+        raise UnavailableError("its file is a link that leads out of its release")
     if not S_ISREG(stat.st_mode) or stat.st_size > MOST_BYTES:
-        raise NotThereError("its file is no image")
+        raise UnavailableError("its file is no image")
     return _checked(path, image.digest, stat.st_mtime_ns, stat.st_size)
 
 
@@ -147,10 +147,10 @@ def _checked(path: Path, digest: str, mtime_ns: int, size_bytes: int) -> tuple[b
     try:
         data = path.read_bytes()
     except OSError:
-        raise NotThereError("its file cannot be read") from None
+        raise UnavailableError("its file cannot be read") from None
     if hashlib.sha256(data).hexdigest() != digest:
-        raise NotThereError("its file was changed since it was released")
+        raise UnavailableError("its file was changed since it was released")
     try:
         return data, format_of(data)
     except ValueError:
-        raise NotThereError("its file is no image") from None
+        raise UnavailableError("its file is no image") from None

@@ -15,8 +15,8 @@ from starlette.testclient import TestClient
 
 from imagemake.release.manifest.tables import write_manifest
 from imagemake.review.app import make_app
-from imagemake.review.desk import Desk
 from imagemake.review.security import Access
+from imagemake.review.session import ReviewSession
 
 HOME = "http://127.0.0.1:8765"
 HOSTILE = "<script>alert(1)</script>"
@@ -44,7 +44,7 @@ class Earlier:
 
     def open(self):
         self.client = TestClient(
-            make_app(Desk(self.project.folder), Access.at("127.0.0.1", 8765), "kim"), base_url=HOME
+            make_app(ReviewSession(self.project.folder), Access.at("127.0.0.1", 8765), "kim"), base_url=HOME
         )
         return self
 
@@ -152,5 +152,5 @@ def test_names_of_a_hostile_manifest_are_escaped(earlier):
 
 def test_without_earlier_releases_there_is_nothing_to_find(tmp_path):
     project = ReviewProject(tmp_path / "p", {("mug", "red"): DOUBTFUL})
-    client = TestClient(make_app(Desk(project.folder), Access.at("127.0.0.1", 8765), "kim"), base_url=HOME)
+    client = TestClient(make_app(ReviewSession(project.folder), Access.at("127.0.0.1", 8765), "kim"), base_url=HOME)
     assert client.get(f"/earlier/0/{'0' * 64}").status_code == 404
