@@ -100,13 +100,13 @@ class EarlierImages:
         name, known_name = _numbered([one.name for one in new], [one.name for one in self.images])
         model, known_model = _numbered([one.model for one in new], [one.model for one in self.images])
 
-        def may_be(row: Rows, position: Rows) -> NDArray[np.bool_]:
+        def can_be_near(row: Rows, position: Rows) -> NDArray[np.bool_]:
             counts: NDArray[np.bool_] = name[row] != known_name[position]
             if within_models:
                 counts &= model[row] == known_model[position]
             return counts
 
-        found = first_near(_prints(new), self.prints, max_distance_bits, max_color_levels, may_be)
+        found = first_near(_prints(new), self.prints, max_distance_bits, max_color_levels, can_be_near)
         return {
             new[row].name: f"{self.images[position].name} of {self.releases[position]}"
             for row, position in found.items()

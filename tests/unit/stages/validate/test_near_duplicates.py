@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagemake.stages.validate import near_duplicates as duplicates
-from imagemake.stages.validate import sorted_pairs
-from imagemake.stages.validate.near_duplicates import near_duplicates_of_earlier
-from imagemake.stages.validate.sorted_pairs import NotFasterError, near_pairs_by_sorting
+from imagemake.stages.validate import near_pairs as pairs
+from imagemake.stages.validate.near_duplicates import Prints, first_near, near_duplicates_of_earlier
+from imagemake.stages.validate.near_pairs import near_pairs
 
 
 def one_by_one(hashes, max_distance_bits, colors=None, max_color_levels=0):
@@ -30,6 +30,21 @@ def one_by_one(hashes, max_distance_bits, colors=None, max_color_levels=0):
     return dropped
 
 
+def all_pairs(hashes, others, max_distance_bits, *, within=False):
+    """Return all near pairs in ascending order, each compared with each."""
+    is_near = np.bitwise_count(hashes[:, np.newaxis] ^ others) <= max_distance_bits
+    rows, places = np.nonzero(np.triu(is_near, k=1) if within else is_near)
+    return list(zip(rows.tolist(), places.tolist(), strict=True))
+
+
+def found_pairs(hashes, others, max_distance_bits):
+    return [
+        pair
+        for rows, places in near_pairs(hashes, others, max_distance_bits)
+        for pair in zip(rows.tolist(), places.tolist(), strict=True)
+    ]
+
+
 @st.composite
 def clustered_hashes(draw):
     centers = draw(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=4))
@@ -42,15 +57,19 @@ def clustered_hashes(draw):
     return np.array(values, dtype=np.uint64)
 
 
-@pytest.fixture(params=["looking up", "comparing all", "sorting", "sorting what has few pairs"])
+@pytest.fixture(params=["sorting", "comparing all", "sorting until clusters show", "halving", "halving by colors"])
 def way(request, monkeypatch):
-    """Split down to a few rows, and find pairs one way or the other, whatever would be faster."""
-    monkeypatch.setattr(duplicates, "_SMALLEST_SPLIT", 12)
-    monkeypatch.setattr(duplicates, "_PAIRS_AT_ONCE", 16)
-    monkeypatch.setattr(duplicates, "_PAIR_NS", 0 if request.param == "comparing all" else 1e12)
-    monkeypatch.setattr(duplicates, "_MOST_PAIRS_A_ROW", 2 if request.param == "sorting what has few pairs" else 1e9)
-    if request.param == "looking up":
-        monkeypatch.setattr(sorted_pairs, "_SORT_NS", 1e99)
+    """Force each way to find pairs, whatever would be fastest, and pieces of a few rows."""
+    monkeypatch.setattr(pairs, "PAIRS_AT_ONCE", 16)
+    monkeypatch.setattr(pairs, "PAIR_NS", 0 if request.param == "comparing all" else 1e12)
+    if request.param == "sorting until clusters show":
+        monkeypatch.setattr(pairs, "SORT_NS", 0)
+        monkeypatch.setattr(pairs, "PAIR_NS", 1)
+        monkeypatch.setattr(pairs, "CANDIDATE_NS", 2)
+    if request.param.startswith("halving"):
+        monkeypatch.setattr(duplicates, "MOST_PAIRS_OF_FEW_ROWS", 3)
+        most = "COLOR_PAIRS_PER_ROW" if request.param == "halving by colors" else "HELD_PAIRS_PER_ROW"
+        monkeypatch.setattr(duplicates, most, 0)
 
 
 @pytest.mark.usefixtures("way")
@@ -111,25 +130,47 @@ def test_twenty_thousand_hashes_in_one_cluster_stay_below_forty_megabytes():
     assert peak_bytes < 40_000_000  # all of their pairs would be 3 GB
 
 
+@pytest.mark.usefixtures("way")
+@settings(max_examples=25, deadline=None)
+@given(hashes=clustered_hashes(), max_distance_bits=st.sampled_from([0, 1, 4, 7, 11, 64]))
+def test_every_near_pair_within_a_set_is_found_once(hashes, max_distance_bits):
+    found = found_pairs(hashes, None, max_distance_bits)
+    assert sorted(tuple(sorted(pair)) for pair in found) == all_pairs(hashes, hashes, max_distance_bits, within=True)
+
+
+@pytest.mark.usefixtures("way")
+@settings(max_examples=25, deadline=None)
+@given(hashes=clustered_hashes(), max_distance_bits=st.sampled_from([0, 1, 4, 7, 11, 64]), data=st.data())
+def test_every_near_pair_between_two_sets_is_found_once(hashes, max_distance_bits, data):
+    cut = data.draw(st.integers(0, len(hashes)))
+    some, others = hashes[:cut], hashes[cut:]
+    assert sorted(found_pairs(some, others, max_distance_bits)) == all_pairs(some, others, max_distance_bits)
+
+
 @pytest.mark.parametrize("max_distance_bits", [0, 1, 4, 7, 11])
-def test_sorting_finds_every_near_pair_once(max_distance_bits):
+def test_every_near_pair_of_a_few_hundred_hashes_is_found_once(max_distance_bits):
     random = np.random.default_rng(max_distance_bits)
     hashes = random.integers(0, 2**64, 50, dtype=np.uint64)[random.integers(0, 50, 500)]
     for _ in range(max_distance_bits):
         hashes = hashes ^ (np.uint64(1) << random.integers(0, 64, 500).astype(np.uint64))
-    found = [
-        tuple(sorted(pair))
-        for rows, others in near_pairs_by_sorting(hashes, max_distance_bits, most_ns=1e18)
-        for pair in zip(rows.tolist(), others.tolist(), strict=True)
-    ]
-    bits = np.bitwise_count(hashes[:, np.newaxis] ^ hashes)
-    expected = zip(*np.nonzero(np.triu(bits <= max_distance_bits, k=1)), strict=True)
-    assert sorted(found) == [(int(one), int(other)) for one, other in expected]
+    found = found_pairs(hashes, None, max_distance_bits)
+    assert sorted(tuple(sorted(pair)) for pair in found) == all_pairs(hashes, hashes, max_distance_bits, within=True)
 
 
-def test_sorting_gives_up_where_one_shape_has_many_colors():
-    with pytest.raises(NotFasterError):
-        list(near_pairs_by_sorting(np.zeros(5000, dtype=np.uint64), 4, most_ns=1e7))
+@pytest.mark.usefixtures("way")
+@settings(max_examples=15, deadline=None)
+@given(hashes=clustered_hashes(), max_distance_bits=st.integers(0, 11), data=st.data())
+def test_the_first_near_one_of_an_earlier_release_is_that_of_comparing_one_by_one(hashes, max_distance_bits, data):
+    cut = data.draw(st.integers(0, len(hashes)))
+    colors = np.array(data.draw(st.lists(st.integers(0, 3), min_size=len(hashes), max_size=len(hashes))), np.uint8)
+    new = Prints(hashes[:cut], colors[:cut, np.newaxis])
+    known = Prints(hashes[cut:], colors[cut:, np.newaxis])
+    found = first_near(new, known, max_distance_bits, 1, lambda row, place: (row + place) % 3 != 0)
+    expected = {}
+    for row, place in all_pairs(new.hashes, known.hashes, max_distance_bits):
+        if (row + place) % 3 and abs(int(new.colors[row, 0]) - int(known.colors[place, 0])) <= 1:
+            expected.setdefault(row, place)
+    assert found == expected
 
 
 def test_nothing_in_nothing_out():
