@@ -133,6 +133,6 @@ def test_a_missing_package_is_told_before_the_run_with_the_command_to_install_it
         measures.measure_class("tone"), "packages", {"no_such_module": "no-such-package"}, raising=False
     )
     with pytest.raises(
-        UserError, match=r"not installed: no-such-package.\n  Install them: pip install 'imagemake\[tone\]'"
+        UserError, match=r"not installed: no-such-package.\n  Install them with pip install 'imagemake\[tone\]'"
     ):
         check_packages(campaign())
