@@ -22,9 +22,9 @@ class Reviewer:
         self.access = Access.at("127.0.0.1", PORT)
 
     def decide(self, name, decision, **fields):
-        desk = ReviewSession(self.project.folder)
-        client = TestClient(make_app(desk, self.access, "kim"), base_url=f"http://127.0.0.1:{PORT}")
-        (item,) = [item for item in desk.view().queue.items if item.name == name]
+        session = ReviewSession(self.project.folder)
+        client = TestClient(make_app(session, self.access, "kim"), base_url=f"http://127.0.0.1:{PORT}")
+        (item,) = [item for item in session.view().queue.items if item.name == name]
         form = {"form_token": self.access.form_token, "item": item.key, "decision": decision, **fields}
         answer = client.post("/decide", data=form, headers={"accept": "application/json"})
         assert answer.status_code == 200, answer.text

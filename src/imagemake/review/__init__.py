@@ -1,1 +1,1 @@
-"""`imagemake review`: a local web application in which people decide about images."""
+"""`imagemake review`: a local web application for reviewing images."""

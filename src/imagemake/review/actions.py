@@ -1,4 +1,4 @@
-"""What reviewers do: each action checks what is asked, writes it down, and says what was done."""
+"""Actions of reviewers: each one checks the form, saves the decision, and returns a message."""
 
 from __future__ import annotations
 
@@ -10,55 +10,55 @@ from dataclasses import dataclass
 
 from imagemake.core.problems import UserError
 from imagemake.plan.reviews import NOTE, Review
-from imagemake.review.choices import DONE_WORDS, WrongChoiceError, review_from, why_not
-from imagemake.review.decisions import ChangedMeanwhileError, mark_of
+from imagemake.review.choices import DONE_WORDS, WrongChoiceError, reason_against, review_from
+from imagemake.review.decisions import ChangedMeanwhileError, version_of
 from imagemake.review.filters import Filter
 from imagemake.review.item import ReviewItem
 from imagemake.review.queue import QueueView
 from imagemake.review.session import ReviewSession
 
 Form = Mapping[str, Sequence[str]]
-WRONG, CONFLICT = 400, 409  # as HTTP knows them
+BAD_REQUEST, CONFLICT = 400, 409  # HTTP status codes
 
 
 class RefusedError(Exception):
-    """An action was not done; nothing was written.
+    """An action was refused, and nothing was saved.
 
     Attributes:
-        status: For HTTP.
-        item: The image that it was about, if there is just one.
+        status: HTTP status code.
+        item: The image that the action is about; None unless there is exactly one.
     """
 
-    def __init__(self, words: str, status: int, item: ReviewItem | None = None) -> None:
-        super().__init__(words)
+    def __init__(self, message: str, status: int, item: ReviewItem | None = None) -> None:
+        super().__init__(message)
         self.status = status
         self.item = item
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """An action was done.
+    """An action succeeded.
 
     Attributes:
-        said: In words.
-        following: The image to show next; None for the list.
+        message: What it did.
+        next_item: The image to show next; None for the list.
     """
 
-    said: str
-    following: ReviewItem | None = None
+    message: str
+    next_item: ReviewItem | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """Many images are about to be decided at once.
+class Confirmation:
+    """A bulk decision that the reviewer must confirm.
 
     Attributes:
         items: The images.
-        review: What is to be decided.
-        digest: Of just these images as they stand; the same form with it as `confirmed` does it.
-        skipped: Why others are left out, and how many.
-        keys: Those that were selected one by one.
-        changed: Whether it was asked before, for other images.
+        review: The decision.
+        digest: Digest of these images and their decisions. Posting the form again with it as `confirmed` saves.
+        skipped: Reasons why other images are left out, with their counts.
+        keys: Keys of the images that were selected one by one.
+        changed: Whether the images changed since the reviewer was first asked.
     """
 
     items: Sequence[ReviewItem]
@@ -73,76 +73,76 @@ def decide(session: ReviewSession, form: Form, reviewer: str) -> Done:
     """Decide about one image.
 
     Raises:
-        RefusedError: If it cannot be decided so, or somebody else was faster.
+        RefusedError: If the decision is not possible, or another reviewer decided first.
     """
-    view, one = session.view(), single(form)
-    item = view.queue.find(one.get("item", ""))
+    view, fields = session.view(), single(form)
+    item = view.queue.find(fields.get("item", ""))
     if item is None:
-        raise RefusedError("That image is no longer asked for: its prompt has changed.", CONFLICT)
-    key = one.get("key", item.key)
-    _, after, _ = view.around(item, Filter.read(one))
+        raise RefusedError("This image is no longer requested: its prompt has changed.", CONFLICT)
+    key = fields.get("key", item.key)
+    _, after, _ = view.neighbors(item, Filter.read(fields))
     try:
-        if fault := why_not(item, key, one.get("decision", "")):
-            raise WrongChoiceError(fault)
-        review = review_from(one, reviewer, item.state.recipe.prompt)
-        session.log.decide([key], review, seen={key: one["seen"]} if "seen" in one else None)
+        if reason := reason_against(item, key, fields.get("decision", "")):
+            raise WrongChoiceError(reason)
+        review = review_from(fields, reviewer, item.state.recipe.prompt)
+        session.log.decide([key], review, expected={key: fields["expected"]} if "expected" in fields else None)
     except WrongChoiceError as error:
-        raise RefusedError(str(error), WRONG, item) from None
+        raise RefusedError(str(error), BAD_REQUEST, item) from None
     except ChangedMeanwhileError as changed:
-        raise RefusedError(_changed_words(item, changed.now), CONFLICT, item) from None
+        raise RefusedError(_conflict_message(item, changed.now), CONFLICT, item) from None
     except UserError as mistakes:
         raise RefusedError(str(mistakes), CONFLICT, item) from None
     return Done(f"{DONE_WORDS[review.decision]}: {item.name}", item if review.decision == NOTE else after)
 
 
 def undo(session: ReviewSession, reviewer: str) -> Done:
-    """Take this reviewer's last decision back.
+    """Undo this reviewer's last decision.
 
     Raises:
-        RefusedError: If there is none.
+        RefusedError: If there is nothing to undo.
     """
     try:
-        taken = session.log.undo(reviewer)
+        undone = session.log.undo(reviewer)
     except UserError as mistakes:
         raise RefusedError(str(mistakes), CONFLICT) from None
-    if not taken:
-        raise RefusedError("There is nothing of yours to take back.", CONFLICT)
+    if not undone:
+        raise RefusedError("Nothing to undo.", CONFLICT)
     queue = session.view().queue
-    items = [item for key, _ in taken if (item := queue.find(key))]
-    only = items[0] if len(items) == len(taken) == 1 else None
-    what = only.name if only else f"{len(taken):,} decisions"
-    return Done(f"Taken back: {DONE_WORDS[taken[0][1].decision].lower()}, {what}", only)
+    items = [item for key, _ in undone if (item := queue.find(key))]
+    only = items[0] if len(items) == len(undone) == 1 else None
+    what = only.name if only else f"{len(undone):,} decisions"
+    return Done(f"Undone: {DONE_WORDS[undone[0][1].decision].lower()}, {what}", only)
 
 
-def decide_many(session: ReviewSession, form: Form, reviewer: str) -> Done | Question:
-    """Decide about all images of a filter, or about those that are selected; the first time, only ask.
+def decide_many(session: ReviewSession, form: Form, reviewer: str) -> Done | Confirmation:
+    """Decide about all images of a filter or of a selection. The first call only asks for confirmation.
 
     Raises:
-        RefusedError: If there is nothing to decide, or somebody else was faster.
+        RefusedError: If there is nothing to decide, or another reviewer decided first.
     """
-    view, one = session.view(), single(form)
-    keys = form.get("keys", ()) if one.get("which") == "selected" else ()
+    view, fields = session.view(), single(form)
+    keys = form.get("keys", ()) if fields.get("which") == "selected" else ()
     try:
-        review = review_from({**one, "prompt": ""}, reviewer, None)
-        asked = _selected(view, keys) if one.get("which") != "all" else view.matching(Filter.read(one))
-        items, skipped = _possible(asked, review.decision)
-        digest, confirmed = _digest_of(items, view), one.get("confirmed", "")
+        review = review_from({**fields, "prompt": ""}, reviewer, None)
+        chosen = _selected(view, keys) if fields.get("which") != "all" else view.matching(Filter.read(fields))
+        items, skipped = _possible(chosen, review.decision)
+        digest, confirmed = _digest_of(items, view), fields.get("confirmed", "")
         if not hmac.compare_digest(confirmed.encode(), digest.encode()):
-            return Question(items, review, digest, skipped, keys, changed=bool(confirmed))
-        seen = {item.key: mark_of(view.reviews.get(item.key)) for item in items}
-        session.log.decide(list(seen), review, seen=seen)
+            return Confirmation(items, review, digest, skipped, keys, changed=bool(confirmed))
+        expected = {item.key: version_of(view.reviews.get(item.key)) for item in items}
+        session.log.decide(list(expected), review, expected=expected)
     except WrongChoiceError as error:
-        raise RefusedError(str(error), WRONG) from None
+        raise RefusedError(str(error), BAD_REQUEST) from None
     except ChangedMeanwhileError:
-        words = "Somebody decided about one of them at this moment. Nothing was written."
-        raise RefusedError(words, CONFLICT) from None
+        message = "Another reviewer just decided about one of these images. Your decision was not saved."
+        raise RefusedError(message, CONFLICT) from None
     except UserError as mistakes:
         raise RefusedError(str(mistakes), CONFLICT) from None
     return Done(f"{DONE_WORDS[review.decision]}: {len(items):,} images")
 
 
 def single(form: Form) -> dict[str, str]:
-    """Return a form's fields, the last one where there are several of a name."""
+    """Return a form's fields; of several with the same name, the last one."""
     return {name: values[-1] for name, values in form.items()}
 
 
@@ -150,25 +150,26 @@ def _selected(view: QueueView, keys: Sequence[str]) -> list[ReviewItem]:
     return [item for key in dict.fromkeys(keys) if (item := view.queue.find(key)) and item.key == key]
 
 
-def _possible(asked: Sequence[ReviewItem], decision: str) -> tuple[list[ReviewItem], list[tuple[str, int]]]:
-    faults = [why_not(item, item.key, decision) for item in asked]
-    items = [item for item, fault in zip(asked, faults, strict=True) if not fault]
-    skipped = Counter(fault for fault in faults if fault).most_common()
+def _possible(chosen: Sequence[ReviewItem], decision: str) -> tuple[list[ReviewItem], list[tuple[str, int]]]:
+    reasons = [reason_against(item, item.key, decision) for item in chosen]
+    items = [item for item, reason in zip(chosen, reasons, strict=True) if not reason]
+    skipped = Counter(reason for reason in reasons if reason).most_common()
     if not items:
-        reasons = " ".join(reason for reason, _ in skipped) or "Nothing was selected."
-        raise WrongChoiceError(f"There is nothing to decide. {reasons}")
+        why = " ".join(reason for reason, _ in skipped) or "No image is selected."
+        raise WrongChoiceError(f"Nothing to decide. {why}")
     return items, skipped
 
 
 def _digest_of(items: Sequence[ReviewItem], view: QueueView) -> str:
     content = hashlib.sha256()
     for item in items:
-        content.update(f"{item.key} {mark_of(view.reviews.get(item.key))}\n".encode())
+        content.update(f"{item.key} {version_of(view.reviews.get(item.key))}\n".encode())
     return content.hexdigest()
 
 
-def _changed_words(item: ReviewItem, now: Review | None) -> str:
+def _conflict_message(item: ReviewItem, now: Review | None) -> str:
     if now is None:
-        return f"A decision about {item.name} was taken back since you opened it. Yours was not written."
-    words = DONE_WORDS[now.decision].lower()
-    return f"{now.reviewer or 'Somebody'}, since you opened {item.name}: {words}. Yours was not written."
+        what = "a decision was undone"
+    else:
+        what = f"{now.reviewer or 'another reviewer'} decided: {DONE_WORDS[now.decision].lower()}"
+    return f"Since you opened {item.name}, {what}. Your decision was not saved."

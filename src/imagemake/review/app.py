@@ -1,4 +1,4 @@
-"""The web application: addresses, and what each one does."""
+"""The web application: its routes and their handlers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from imagemake.review import actions, pages
-from imagemake.review.actions import Done, Form, Question, RefusedError, single
-from imagemake.review.choices import MOST_REVIEWER_CHARACTERS
+from imagemake.review.actions import Confirmation, Done, Form, RefusedError, single
+from imagemake.review.choices import MAX_REVIEWER_CHARACTERS
 from imagemake.review.earlier_images import file_response
 from imagemake.review.filters import Filter
 from imagemake.review.images import image_response, thumbnail_response
@@ -25,17 +25,17 @@ from imagemake.review.security import Access, Guard, TooLargeError, read_form
 from imagemake.review.session import ReviewSession
 
 REVIEWER_COOKIE = "imagemake-reviewer"
-SAID_COOKIE = "imagemake-said"  # what an action did, for the page after it
-Action = Callable[[ReviewSession, Form, str], Done | Question]
+MESSAGE_COOKIE = "imagemake-message"  # message of an action, shown on the next page
+Action = Callable[[ReviewSession, Form, str], Done | Confirmation]
 
 
 def make_app(session: ReviewSession, access: Access, reviewer: str) -> Starlette:
-    """Make the application.
+    """Return the application.
 
     Args:
-        session: The project.
-        access: Who may do what.
-        reviewer: Whose decisions these are, unless a browser says another name.
+        session: The project under review.
+        access: Which requests the server accepts.
+        reviewer: Name to record with decisions, unless the browser sends another one.
     """
     site = _Site(session, access, reviewer)
     return Starlette(
@@ -58,54 +58,59 @@ def make_app(session: ReviewSession, access: Access, reviewer: str) -> Starlette
 
 class _Site:
     def __init__(self, session: ReviewSession, access: Access, reviewer: str) -> None:
-        self._desk = session
+        self._session = session
         self._access = access
         self._reviewer = reviewer
 
     # ---------------------------------------------------------------- reading
     def queue(self, request: Request) -> Response:
-        view, wanted = self._desk.view(), Filter.read(request.query_params)
+        view, filters = self._session.view(), Filter.read(request.query_params)
         page = request.query_params.get("page", "1")
         frame = self._frame(request, view)
-        return HTMLResponse(pages.queue_page(frame, view, wanted, int(page) if page.isdecimal() else 1))
+        return HTMLResponse(pages.queue_page(frame, view, filters, int(page) if page.isdecimal() else 1))
 
     def image(self, request: Request) -> Response:
-        view = self._desk.view()
+        view = self._session.view()
         item = view.queue.find(request.path_params["key"])
         if item is None:
             return self.not_found(request, None)
         return self._image(request, view, item, Filter.read(request.query_params))
 
     def _image(
-        self, request: Request, view: QueueView, item: ReviewItem, wanted: Filter, refused: RefusedError | None = None
+        self,
+        request: Request,
+        view: QueueView,
+        item: ReviewItem,
+        filters: Filter,
+        refused: RefusedError | None = None,
     ) -> Response:
         error, status = (str(refused), refused.status) if refused else ("", 200)
         frame = self._frame(request, view, error)
-        known = self._desk.log.last_good
+        log = self._session.log.last_read
         compare = "compare" in request.query_params
-        return HTMLResponse(pages.image_page(frame, view, known, item, wanted, compare=compare), status)
+        return HTMLResponse(pages.image_page(frame, view, log, item, filters, compare=compare), status)
 
     def raw(self, request: Request) -> Response:
-        return image_response(self._desk.store, request.path_params["key"], request.path_params["digest"])
+        return image_response(self._session.store, request.path_params["key"], request.path_params["digest"])
 
     def thumbnail(self, request: Request) -> Response:
         key, digest = request.path_params["key"], request.path_params["digest"]
-        return thumbnail_response(self._desk.store, self._desk.work, key, digest)
+        return thumbnail_response(self._session.store, self._session.work, key, digest)
 
     def earlier(self, request: Request) -> Response:
-        known = self._desk.view().queue.policy.earlier
-        return file_response(known, request.path_params["place"], request.path_params["digest"])
+        earlier = self._session.view().queue.policy.earlier
+        return file_response(earlier, request.path_params["place"], request.path_params["digest"])
 
     def static(self, request: Request) -> Response:
         found = pages.static_file(request.path_params["name"])
         if found is None:
-            return PlainTextResponse("There is no such file.", 404)
-        # Named by their content in every page, so that a newer version is another address.
+            return PlainTextResponse("File not found.", 404)
+        # Pages address these files by digest, so a new version has a new address.
         return Response(found[0], media_type=found[1], headers={"cache-control": "max-age=31536000, immutable"})
 
     def not_found(self, request: Request, error: Exception | None) -> Response:
-        frame = self._frame(request, self._desk.view())
-        return HTMLResponse(pages.message_page(frame, "There is no such page. Was the image's prompt changed?"), 404)
+        frame = self._frame(request, self._session.view())
+        return HTMLResponse(pages.message_page(frame, "Page not found. The image's prompt may have changed."), 404)
 
     # ---------------------------------------------------------------- deciding
     async def decide(self, request: Request) -> Response:
@@ -121,28 +126,30 @@ class _Site:
         return await run_in_threadpool(self._act, request, form, actions.decide_many)
 
     def _act(self, request: Request, form: Form, action: Action) -> Response:
-        wanted = Filter.read(single(form))
+        filters = Filter.read(single(form))
         try:
             self._check_form(single(form))
-            done = action(self._desk, form, self._name(request))
+            done = action(self._session, form, self._name(request))
         except RefusedError as refused:
-            return self._refuse(request, refused, wanted)
-        if isinstance(done, Question):
-            view = self._desk.view()
-            return HTMLResponse(pages.confirm_page(self._frame(request, view), view, done, wanted))
-        where = f"{f'/image/{done.following.key}' if done.following else '/'}?{wanted.query()}"
+            return self._refuse(request, refused, filters)
+        if isinstance(done, Confirmation):
+            view = self._session.view()
+            return HTMLResponse(pages.confirm_page(self._frame(request, view), view, done, filters))
+        where = f"{f'/image/{done.next_item.key}' if done.next_item else '/'}?{filters.query()}"
         if _wants_json(request):
-            return JSONResponse({"said": done.said, "left": len(self._desk.view().matching(wanted)), "next": where})
+            return JSONResponse(
+                {"message": done.message, "left": len(self._session.view().matching(filters)), "next": where}
+            )
         answer = RedirectResponse(where, 303)
-        answer.set_cookie(SAID_COOKIE, quote(done.said), httponly=True, samesite="strict", max_age=5)
+        answer.set_cookie(MESSAGE_COOKIE, quote(done.message), httponly=True, samesite="strict", max_age=5)
         return answer
 
-    def _refuse(self, request: Request, refused: RefusedError, wanted: Filter) -> Response:
+    def _refuse(self, request: Request, refused: RefusedError, filters: Filter) -> Response:
         if _wants_json(request):
             return JSONResponse({"error": str(refused)}, refused.status)
-        view = self._desk.view()
+        view = self._session.view()
         if refused.item is not None:
-            return self._image(request, view, refused.item, wanted, refused)
+            return self._image(request, view, refused.item, filters, refused)
         return HTMLResponse(pages.message_page(self._frame(request, view), str(refused)), refused.status)
 
     async def rename(self, request: Request) -> Response:
@@ -152,7 +159,7 @@ class _Site:
         except RefusedError as refused:
             return self._refuse(request, refused, Filter())
         answer = RedirectResponse("/", 303)
-        name = " ".join(one.get("reviewer", "").split())[:MOST_REVIEWER_CHARACTERS]
+        name = " ".join(one.get("reviewer", "").split())[:MAX_REVIEWER_CHARACTERS]
         if name:
             answer.set_cookie(REVIEWER_COOKIE, quote(name), httponly=True, samesite="strict", max_age=31536000)
         else:
@@ -161,19 +168,19 @@ class _Site:
 
     # ---------------------------------------------------------------- helpers
     def _name(self, request: Request) -> str:
-        return unquote(request.cookies.get(REVIEWER_COOKIE, ""))[:MOST_REVIEWER_CHARACTERS] or self._reviewer
+        return unquote(request.cookies.get(REVIEWER_COOKIE, ""))[:MAX_REVIEWER_CHARACTERS] or self._reviewer
 
     def _check_form(self, form: Mapping[str, str]) -> None:
         if not hmac.compare_digest(form.get("form_token", "").encode(), self._access.form_token.encode()):
-            raise RefusedError("This page is from before the server was started again. Load it anew, please.", 403)
+            raise RefusedError("The server was restarted after this page was loaded. Reload the page.", 403)
 
-    def _frame(self, request: Request, view: QueueView, error: str = "") -> pages.ImageFrame:
-        return pages.ImageFrame(
-            self._desk.campaign.campaign,
+    def _frame(self, request: Request, view: QueueView, error: str = "") -> pages.PageFrame:
+        return pages.PageFrame(
+            self._session.campaign.campaign,
             self._name(request),
             self._access.form_token,
-            problem=self._desk.problem,
-            said="" if error else unquote(request.cookies.get(SAID_COOKIE, "")),
+            problem=self._session.problem,
+            message="" if error else unquote(request.cookies.get(MESSAGE_COOKIE, "")),
             error=error,
         )
 
@@ -183,4 +190,4 @@ def _wants_json(request: Request) -> bool:
 
 
 def _too_large(request: Request, error: Exception) -> Response:
-    return PlainTextResponse("That is more than any form of this page holds.", 413)
+    return PlainTextResponse("The form is too large.", 413)

@@ -1,7 +1,7 @@
-"""The log of decisions, ``config/reviews.csv``: rows are only ever added, by several processes, and none is lost.
+"""The decision log, ``config/reviews.csv``. Several processes can append rows at once, and no row is lost.
 
-A writer holds a kernel lock, reads what is there at that moment, whoever wrote it, and puts the same with its rows at
-the end in the file's place. So a reader sees all of a decision or nothing of it, and what was edited by hand stays.
+A writer holds a kernel lock, reads the current file, and replaces it with a copy that has the new rows at its end.
+Readers see either all rows of a decision or none, and manual edits are kept.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Signature = tuple[int, int, int] | None
 
 
 class ChangedMeanwhileError(Exception):
-    """Somebody else decided about the same image after it was shown."""
+    """Another reviewer decided about the same image after it was shown."""
 
     def __init__(self, key: str, now: Review | None) -> None:
         super().__init__(key)
@@ -32,13 +32,13 @@ class ChangedMeanwhileError(Exception):
 
 
 @dataclass(slots=True)
-class Known:
-    """What the file held when it was read.
+class LogContent:
+    """Content of the file when it was read.
 
     Attributes:
-        rows: All of them, in order.
-        decisions: Those that hold.
-        rows_of: Every row about a key, in order.
+        rows: All rows, in order.
+        decisions: The current decision about each key.
+        rows_of: All rows about a key, in order.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Known:
     rows_of: dict[str, list[Review]] = field(default_factory=dict)
 
     def add(self, rows: Iterable[Row]) -> None:
-        """Take in more rows."""
+        """Add rows at the end."""
         for key, review in rows:
             self.rows.append((key, review))
             self.decisions.add(key, review)
@@ -54,60 +54,60 @@ class Known:
 
 
 class DecisionLog:
-    """Reads and writes one file of decisions.
+    """Reads and writes one decision log.
 
     Args:
         path: Usually ``config/reviews.csv``.
-        lock: The lock file of all who write it.
+        lock: Lock file that all writers share.
     """
 
     def __init__(self, path: Path, lock: Path) -> None:
-        self._path = path
-        self._lock = lock
-        self._read: tuple[Signature, Known] = None, Known()  # one value, so that threads see the two together
+        self.path = path
+        self.lock = lock
+        self._cached: tuple[Signature, LogContent] = None, LogContent()  # one tuple, so that threads see both together
         self._adding = threading.Lock()
 
     @property
-    def last_good(self) -> Known:
-        """What the file held when it could last be understood."""
-        return self._read[1]
+    def last_read(self) -> LogContent:
+        """Content of the file when it was last valid."""
+        return self._cached[1]
 
-    def stored(self) -> dict[str, Review]:
-        """Return the decisions that hold, by key, as they were when the file could last be understood."""
+    def current(self) -> dict[str, Review]:
+        """Return the current decisions by key, from when the file was last valid."""
         with self._adding:
-            return self.last_good.decisions.as_dict()
+            return self.last_read.decisions.as_dict()
 
-    def known(self) -> Known:
-        """Return what the file holds; it is read only where it has changed.
+    def read(self) -> LogContent:
+        """Return the content of the file, and read the file only if it has changed.
 
         Raises:
-            UserError: If somebody has written something else into it.
+            UserError: If the file is invalid.
         """
-        signature = _signature(self._path)
-        read, known = self._read
-        if signature != read:
-            known = Known()
-            known.add(read_rows(self._path))
-            self._read = signature, known
-        return known
+        signature = _signature(self.path)
+        cached, content = self._cached
+        if signature != cached:
+            content = LogContent()
+            content.add(read_rows(self.path))
+            self._cached = signature, content
+        return content
 
-    def decide(self, keys: Sequence[str], review: Review, *, seen: Mapping[str, str] | None = None) -> Known:
-        """Write one decision about one or several images, all with the same time.
+    def decide(self, keys: Sequence[str], review: Review, *, expected: Mapping[str, str] | None = None) -> LogContent:
+        """Save one decision about one or several images, all with the same time.
 
         Args:
-            keys: The images.
-            review: Without its time.
-            seen: By key, `mark_of` what the reviewer saw; a key that is not here was not looked at.
+            keys: Keys of the images.
+            review: The decision, without its time.
+            expected: By key, the `version_of` the decision that the reviewer saw. Keys without one are not checked.
 
         Raises:
-            ChangedMeanwhileError: If somebody decided about one of them since; then nothing is written.
-            UserError: If the file cannot be understood.
+            ChangedMeanwhileError: If a decision has changed since the reviewer saw it. Nothing is saved.
+            UserError: If the file is invalid.
         """
 
-        def rows(known: Known) -> list[Row]:
-            for key, mark in (seen or {}).items():
-                now = known.decisions.get(key)
-                if mark_of(now) != mark:
+        def rows(content: LogContent) -> list[Row]:
+            for key, version in (expected or {}).items():
+                now = content.decisions.get(key)
+                if version_of(now) != version:
                     raise ChangedMeanwhileError(key, now)
             timed = replace(review, time=_now())
             return [(key, timed) for key in keys]
@@ -115,45 +115,45 @@ class DecisionLog:
         return self._append(rows)
 
     def undo(self, reviewer: str) -> list[Row]:
-        """Take back this reviewer's last decision that holds; what was decided in bulk goes back in bulk.
+        """Undo this reviewer's last current decision. A bulk decision is undone as a whole.
 
         Returns:
-            What was taken back, which is nothing where there is nothing to take back.
+            The undone rows; empty if there is nothing to undo.
         """
-        taken: list[Row] = []
+        undone: list[Row] = []
 
-        def rows(known: Known) -> list[Row]:
-            taken.extend(last_step(known, reviewer))
-            return [(key, Review(UNDO, "", reviewer, _now())) for key, _ in taken]
+        def rows(content: LogContent) -> list[Row]:
+            undone.extend(last_step(content, reviewer))
+            return [(key, Review(UNDO, "", reviewer, _now())) for key, _ in undone]
 
         self._append(rows)
-        return taken
+        return undone
 
-    def _append(self, make: Callable[[Known], list[Row]]) -> Known:
-        # A lock of its own for each call: threads of one process exclude each other too.
-        with FileLock(self._lock):
-            known = self.known()
-            rows = make(known)
+    def _append(self, make_rows: Callable[[LogContent], list[Row]]) -> LogContent:
+        # Each call has its own lock object, so that threads of one process exclude each other too.
+        with FileLock(self.lock):
+            content = self.read()
+            rows = make_rows(content)
             if rows:
-                _write(self._path, rows)
+                _write(self.path, rows)
                 with self._adding:
-                    known.add(rows)
-                    self._read = _signature(self._path), known
-            return known
+                    content.add(rows)
+                    self._cached = _signature(self.path), content
+            return content
 
 
-def mark_of(review: Review | None) -> str:
-    """Return what tells a decision from another one about the same image; empty for none."""
+def version_of(review: Review | None) -> str:
+    """Return text that identifies a decision among all about the same image; empty for no decision."""
     return "" if review is None else f"{review.decision} {review.time} {review.reviewer}"
 
 
-def last_step(known: Known, reviewer: str) -> list[Row]:
-    """Return the rows of a reviewer's last decision that holds: those of one time, where nobody decided since."""
+def last_step(content: LogContent, reviewer: str) -> list[Row]:
+    """Return the rows of a reviewer's last decision: those with the same time that are still current."""
     time = None
     step: list[Row] = []
-    # From the end, and only while the time is the same: a step back is quick however long the file is.
-    for key, row in reversed(known.rows):
-        if row.reviewer != reviewer or row.decision not in DECISIONS or known.decisions.get(key) is not row:
+    # Reading backward until the time changes keeps undo fast in a long file.
+    for key, row in reversed(content.rows):
+        if row.reviewer != reviewer or row.decision not in DECISIONS or content.decisions.get(key) is not row:
             continue
         if time is None:
             time = row.time
@@ -176,29 +176,29 @@ def _signature(path: Path) -> Signature:
 
 
 def _write(path: Path, rows: Sequence[Row]) -> None:
-    target = path.resolve()  # what a link leads to is replaced, not the link
+    target = path.resolve()  # replaces the target of a link, not the link
     while True:
         before = _signature(target)
         old = target.read_bytes() if before else b""
         new = _with_rows(old, rows)
-        if _signature(target) == before:  # else somebody saved it from an editor just now
+        if _signature(target) == before:  # otherwise, an editor saved the file just now
             write_whole(target, new, durable=True)
             return
 
 
 def _with_rows(old: bytes, rows: Sequence[Row]) -> bytes:
-    """Return a file's bytes with more rows at their end; all other bytes stay, but where columns are missing."""
+    """Return a file's bytes with more rows at the end. Other bytes change only if columns are missing."""
     columns = next(csv.reader(io.StringIO(old.decode("utf-8-sig"), newline="")), [])
     missing = [column for column in COLUMNS if column not in columns]
     if missing:
         columns += missing
-        old = _widened(old, columns)
+        old = _with_columns(old, columns)
     if not old.endswith((b"\n", b"\r")):
         old += b"\n"
     return old + _csv([_cells(key, review, columns) for key, review in rows])
 
 
-def _widened(old: bytes, columns: Sequence[str]) -> bytes:
+def _with_columns(old: bytes, columns: Sequence[str]) -> bytes:
     rows = [row for row in csv.reader(io.StringIO(old.decode("utf-8-sig"), newline="")) if row]
     return _csv([columns, *([*row, *[""] * (len(columns) - len(row))] for row in rows[1:])])
 
@@ -210,7 +210,7 @@ def _cells(key: str, review: Review, columns: Sequence[str]) -> list[str]:
 
 def _csv(rows: Iterable[Sequence[str]]) -> bytes:
     text = io.StringIO(newline="")
-    # The csv module leaves a lone \r without quotes, and reads it as the end of a row.
+    # The csv module doesn't quote a lone \r, but reads it as the end of a row.
     plain = ([cell.replace("\r\n", "\n").replace("\r", "\n") for cell in row] for row in rows)
     csv.writer(text, lineterminator="\n").writerows(plain)
     return text.getvalue().encode()

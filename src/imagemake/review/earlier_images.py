@@ -1,7 +1,7 @@
-"""Images of earlier releases that look nearly the same as one, and their files where they lie beside their manifests.
+"""Finds near-duplicates in earlier releases, and serves their files from beside their manifests.
 
-A manifest may come from anybody. A file that it names is shown only if it is in the folder `images` beside it, and not
-through a link that leads elsewhere, has the digest that the manifest says, and begins like an image.
+A manifest may come from anybody. A file that it names is served only if it lies in the folder `images` beside the
+manifest, is not a link out of it, has the digest that the manifest records, and starts like an image.
 """
 
 from __future__ import annotations
@@ -22,66 +22,66 @@ from imagemake.review.similar import phash_of
 from imagemake.stages.validate.earlier_releases import ComparedImage, EarlierImages
 
 FOLDER = "images"
-MOST_BYTES = 20_000_000  # of a file that is shown: several are held in memory
+MAX_BYTES = 20_000_000  # of a served file, because several are held in memory
 _DIGITS = re.compile(r"[0-9a-f]{64}")
 
 
 class UnavailableError(Exception):
-    """There is no file to show; the message says why, in words for people."""
+    """An earlier image cannot be shown; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
+class EarlierImage:
     """An image of an earlier release.
 
     Attributes:
-        name: Its request's.
-        release: Its manifest.
-        url: Where its file is served; empty where there is none to show.
-        why_not: Why not, then.
+        name: Name of its request.
+        release: Path of its manifest.
+        url: Where its file is served; empty if the file is unavailable.
+        unavailable: Why the file is unavailable; empty if it is served.
     """
 
     name: str
     release: str
     url: str
-    why_not: str
+    unavailable: str
 
 
-def similar_earlier_images(state: State, policy: Policy, most: int) -> list[Before]:
-    """Find images of earlier releases that are nearly the same as a request's, nearest first.
+def similar_earlier_images(state: State, policy: Policy, limit: int) -> list[EarlierImage]:
+    """Find near-duplicates of a request's image in earlier releases, nearest first.
 
     Args:
-        state: Where the request stands.
-        policy: Its limits, and the earlier images.
-        most: How many at most.
+        state: State of the request.
+        policy: Near-duplicate limits and the earlier images.
+        limit: Largest number of images to return.
     """
     earlier = policy.earlier
     if earlier is None:
         return []
-    return [_before(earlier, place) for place in _places(state, policy, earlier)[:most]]
+    return [_earlier_image(earlier, index) for index in _near(state, policy, earlier)[:limit]]
 
 
-def file_response(earlier: EarlierImages | None, place: str, digest: str) -> Response:
-    """Answer with an earlier image's file, as it was released.
+def file_response(earlier: EarlierImages | None, index: str, digest: str) -> Response:
+    """Serve an earlier image's released file.
 
     Args:
-        earlier: Those that are known now.
-        place: Of the image, in decimal digits.
+        earlier: The earlier images.
+        index: Index of the image, in decimal digits.
         digest: SHA-256 of the file.
     """
     try:
-        if earlier is None or not place.isdecimal() or len(place) > 9 or int(place) >= len(earlier.images):
+        if earlier is None or not index.isdecimal() or len(index) > 9 or int(index) >= len(earlier.images):
             raise UnavailableError
-        image = earlier.images[int(place)]
+        image = earlier.images[int(index)]
         if image.digest != digest:  # the manifests were read again since
             raise UnavailableError
-        data, kind = _read(image, earlier.releases[int(place)])
+        data, kind = _read(image, earlier.releases[int(index)])
     except UnavailableError:
-        return PlainTextResponse("There is no such image.", 404)
+        return PlainTextResponse("Image not found.", 404)
     return Response(data, media_type=f"image/{kind}", headers=HEADERS)
 
 
-def _places(state: State, policy: Policy, earlier: EarlierImages) -> list[int]:
+def _near(state: State, policy: Policy, earlier: EarlierImages) -> list[int]:
     found, limits = phash_of(state), policy.duplicates
     if found is None or limits is None or state.key in earlier.keys or not earlier.images:
         return []
@@ -94,34 +94,34 @@ def _places(state: State, policy: Policy, earlier: EarlierImages) -> list[int]:
     near = near[np.abs(prints.colors[near] - colors).max(axis=1, initial=0) <= limits.max_color_levels]
     model = state.request.model or state.recipe.model
     return [
-        int(place)
-        for place in near[np.argsort(bits[near], kind="stable")]
-        if earlier.images[place].name != state.request.name
-        and (not policy.compares_models or earlier.images[place].model == model)
+        int(index)
+        for index in near[np.argsort(bits[near], kind="stable")]
+        if earlier.images[index].name != state.request.name
+        and (not policy.compares_models or earlier.images[index].model == model)
     ]
 
 
-def _before(earlier: EarlierImages, place: int) -> Before:
-    image, release = earlier.images[place], earlier.releases[place]
+def _earlier_image(earlier: EarlierImages, index: int) -> EarlierImage:
+    image, release = earlier.images[index], earlier.releases[index]
     try:
         _read(image, release)
     except UnavailableError as error:
-        return Before(image.name, release, "", str(error))
-    return Before(image.name, release, f"/earlier/{place}/{image.digest}", "")
+        return EarlierImage(image.name, release, "", str(error))
+    return EarlierImage(image.name, release, f"/earlier/{index}/{image.digest}", "")
 
 
 def _read(image: ComparedImage, release: str) -> tuple[bytes, str]:
     """Read an earlier image's file.
 
     Args:
-        image: As its manifest says.
-        release: The manifest.
+        image: The image, as its manifest describes it.
+        release: Path of the manifest.
 
     Returns:
-        The file, and its format.
+        The file and its format.
 
     Raises:
-        UnavailableError: If there is none that can be shown.
+        UnavailableError: If the file cannot be shown.
     """
     if not image.file or not _DIGITS.fullmatch(image.digest):
         raise UnavailableError("its manifest names no file")
@@ -133,24 +133,24 @@ def _read(image: ComparedImage, release: str) -> tuple[bytes, str]:
         path = (folder / parts[1]).resolve()
         stat = path.stat()
     except OSError:
-        raise UnavailableError("its file is not beside its manifest") from None
+        raise UnavailableError("its file is missing") from None
     if path.parent != folder or folder.parent != Path(release).parent.resolve():
-        raise UnavailableError("its file is a link that leads out of its release")
-    if not S_ISREG(stat.st_mode) or stat.st_size > MOST_BYTES:
-        raise UnavailableError("its file is no image")
-    return _checked(path, image.digest, stat.st_mtime_ns, stat.st_size)
+        raise UnavailableError("its file is a link that leads out of the release")
+    if not S_ISREG(stat.st_mode) or stat.st_size > MAX_BYTES:
+        raise UnavailableError("its file is not an image")
+    return _read_checked(path, image.digest, stat.st_mtime_ns, stat.st_size)
 
 
 @lru_cache(maxsize=8)
-def _checked(path: Path, digest: str, mtime_ns: int, size_bytes: int) -> tuple[bytes, str]:
-    """Read a file and check it; what the file system says of it tells whether it is still the same."""
+def _read_checked(path: Path, digest: str, mtime_ns: int, size_bytes: int) -> tuple[bytes, str]:
+    """Read a file and check it. Modification time and size are part of the cache key, so a change is noticed."""
     try:
         data = path.read_bytes()
     except OSError:
         raise UnavailableError("its file cannot be read") from None
     if hashlib.sha256(data).hexdigest() != digest:
-        raise UnavailableError("its file was changed since it was released")
+        raise UnavailableError("its file changed after the release")
     try:
         return data, format_of(data)
     except ValueError:
-        raise UnavailableError("its file is no image") from None
+        raise UnavailableError("its file is not an image") from None

@@ -1,4 +1,4 @@
-"""Which images are wanted: the tabs of the list, and the filters that an address or a form carries."""
+"""Filters of the image list, as an address or a form contains them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which items are wanted.
+    """Selects items of the list.
 
     Attributes:
         tab: One of `TABS`.
@@ -31,7 +31,7 @@ class Filter:
 
     @classmethod
     def read(cls, fields: Mapping[str, str]) -> Filter:
-        """Read what `query` wrote; a tab that is not known is the first one."""
+        """Read a filter from form fields or query parameters. An unknown tab becomes ``review``."""
         tab = fields.get("tab", "review")
         return cls(
             tab if tab in TABS else "review",
@@ -41,16 +41,16 @@ class Filter:
         )
 
     def fields(self) -> dict[str, str]:
-        """Return it as form fields; what is not set is left out."""
+        """Return the filter as form fields, without empty ones."""
         given = {"tab": self.tab, "reason": self.reason, "value": self.value, "q": self.text}
         return {name: value for name, value in given.items() if value}
 
     def query(self, **more: object) -> str:
-        """Return it as the query of an address, with other fields."""
+        """Return the filter as a query string, with additional fields."""
         return urlencode({**self.fields(), **{name: value for name, value in more.items() if value}})
 
-    def takes(self, item: ReviewItem, tab: str) -> bool:
-        """Say whether an item that is listed under `tab` is wanted."""
+    def matches(self, item: ReviewItem, tab: str) -> bool:
+        """Return whether the filter selects an item that is listed under `tab`."""
         if self.tab not in (tab, ALL) or (self.reason and self.reason not in item.codes):
             return False
         if self.value:

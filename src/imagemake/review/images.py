@@ -1,4 +1,4 @@
-"""Images of the store for the browser: found by key, named by digest, so that a cached copy is good for ever."""
+"""Serves images of the store. An address contains key and digest, so browsers can cache an image forever."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KINDS: Mapping[str, str] = {
     "avif": "image/avif",
 }
 _DIGITS = re.compile(r"[0-9a-f]{64}")
-# An image is bytes from a provider: opened by itself, it may do nothing.
+# Images are untrusted bytes from a provider: a browser that opens one must not run anything in it.
 HEADERS = {
     "cache-control": "private, max-age=31536000, immutable",
     "content-security-policy": "default-src 'none'; sandbox",
@@ -27,17 +27,17 @@ HEADERS = {
 
 
 def image_url(stored: StoredFile) -> str:
-    """Return where a raw image is served."""
+    """Return the address of a raw image."""
     return f"/images/{stored.key}/{stored.digest}"
 
 
 def thumbnail_url(stored: StoredFile) -> str:
-    """Return where a raw image's thumbnail is served."""
+    """Return the address of a raw image's thumbnail."""
     return f"/thumbnails/{stored.key}/{stored.digest}"
 
 
 def find(store: Store, key: str, digest: str) -> StoredFile | None:
-    """Look a raw image up; nothing else is ever opened."""
+    """Find a raw image by key and digest; return None if the store has no such image."""
     if not (_DIGITS.fullmatch(key) and _DIGITS.fullmatch(digest)):
         return None
     stored = store.raw.find(key)
@@ -45,21 +45,21 @@ def find(store: Store, key: str, digest: str) -> StoredFile | None:
 
 
 def image_response(store: Store, key: str, digest: str) -> Response:
-    """Answer with a raw image, as it came from the provider."""
+    """Serve a raw image, exactly as the provider sent it."""
     stored = find(store, key, digest)
     kind = KINDS.get(stored.extension) if stored else None
     if stored is None or kind is None:
-        return PlainTextResponse("There is no such image.", 404)
+        return PlainTextResponse("Image not found.", 404)
     return FileResponse(store.raw.path(stored), media_type=kind, headers=HEADERS)
 
 
 def thumbnail_response(store: Store, work: Path, key: str, digest: str) -> Response:
-    """Answer with a small image from the cache of the contact sheet; one that is missing is made."""
+    """Serve a thumbnail from the contact sheet's cache, and create it if it is missing."""
     stored = find(store, key, digest)
     thumbnails = Thumbnails(
         ThumbnailCache(work / "thumbnails"), {digest: (stored, store.raw.path(stored))} if stored is not None else {}
     )
     small = thumbnails.get(digest)
     if small is None:
-        return PlainTextResponse("There is no such image.", 404)
+        return PlainTextResponse("Image not found.", 404)
     return Response(small, media_type="image/jpeg", headers=HEADERS)

@@ -14,11 +14,11 @@ from imagemake.store.store import StoredFile
 
 @dataclass(frozen=True, eq=False)
 class ReviewItem:
-    """One request, and where it stood when the queue was made.
+    """One request and its state when the queue was built.
 
     Attributes:
-        index: Its place in the queue.
-        state: Where it stands.
+        index: Its position in the queue.
+        state: Its state.
     """
 
     index: int
@@ -26,17 +26,17 @@ class ReviewItem:
 
     @property
     def name(self) -> str:
-        """The request's name."""
+        """Name of the request."""
         return self.state.request.name
 
     @property
     def key(self) -> str:
-        """The current attempt's key."""
+        """Key of the current attempt."""
         return self.state.key
 
     @property
     def tab(self) -> str:
-        """Where it is listed as long as nobody decides."""
+        """Tab that lists it until someone decides."""
         return TAB_OF[self.state.stage]
 
     @property
@@ -46,13 +46,13 @@ class ReviewItem:
 
     @cached_property
     def raw(self) -> StoredFile | None:
-        """The current attempt's image; None where there is none that can be seen."""
-        return can_be_seen(self.state.raw, self.state.reasons)
+        """Image of the current attempt; None if there is none, or if it cannot be decoded."""
+        return viewable(self.state.raw, self.state.reasons)
 
     @cached_property
     def shown(self) -> StoredFile | None:
-        """The image to show: the current one, else that of the last attempt which has one."""
-        earlier = (can_be_seen(past.raw, past.reasons) for past in reversed(self.past))
+        """The image to show: that of the current attempt, or else of the last attempt that has one."""
+        earlier = (viewable(past.raw, past.reasons) for past in reversed(self.past))
         return next((raw for raw in (self.raw, *earlier) if raw is not None), None)
 
     @cached_property
@@ -62,18 +62,18 @@ class ReviewItem:
 
     @cached_property
     def text(self) -> str:
-        """What a search looks at."""
+        """Text that a search looks through."""
         reasons = (str(reason) for reason in self.state.reasons)
         return "\n".join((self.name, self.state.recipe.prompt, self.state.why, *reasons)).casefold()
 
     @cached_property
     def size_px(self) -> tuple[int, int] | None:
-        """Width and height of the current image; None where nobody read them."""
+        """Width and height of the current image, in pixels; None if they were not measured."""
         values = flat(self.state.measured)
         width, height = values.get("file.width_px"), values.get("file.height_px")
         return (width, height) if isinstance(width, int) and isinstance(height, int) else None
 
 
-def can_be_seen(raw: StoredFile | None, reasons: Iterable[Reason]) -> StoredFile | None:
-    """Return a raw image, or None where its file holds none."""
+def viewable(raw: StoredFile | None, reasons: Iterable[Reason]) -> StoredFile | None:
+    """Return a raw image, or None if it cannot be decoded."""
     return None if any(reason.code == UNDECODABLE for reason in reasons) else raw

@@ -1,4 +1,4 @@
-"""What people look at: every request, where it stands, and what was decided about it since."""
+"""The review queue: every request, its state, and the decisions made since the queue was built."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from imagemake.review.item import ReviewItem
 from imagemake.review.similar import Fingerprints
 from imagemake.review.tabs import ALL, DECIDED, TABS
 
-MOST_VALUES = 60  # a column with more values than that is no filter
+MAX_VALUES = 60  # a column with more values gets no filter
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Queue:
     """All requests at one moment.
 
     Attributes:
-        items: In the catalog's order.
-        policy: What decided where they stand.
-        reviews: The decisions that they stand by.
-        index_of: Place of the item that has a key, as its current attempt or an earlier one.
-        columns: Columns that are worth a filter, with the values that occur.
+        items: The requests, in the catalog's order.
+        policy: Policy that their states follow from.
+        reviews: Decisions that their states follow from.
+        index_of: Position of the item whose current or earlier attempt has a key.
+        columns: Columns to filter by, with their values.
     """
 
     items: Sequence[ReviewItem]
@@ -38,7 +38,7 @@ class Queue:
 
     @classmethod
     def of(cls, states: Sequence[State], policy: Policy, reviews: Mapping[str, Review]) -> Queue:
-        """Make a queue of where requests stand."""
+        """Build a queue from the states of requests."""
         items = [ReviewItem(index, state) for index, state in enumerate(states)]
         index_of: dict[str, int] = {}
         for item in items:
@@ -47,20 +47,20 @@ class Queue:
         return cls(items, policy, dict(reviews), index_of, _columns(states))
 
     def find(self, key: str) -> ReviewItem | None:
-        """Find the item that has a key."""
+        """Find the item with a key, of its current attempt or an earlier one."""
         index = self.index_of.get(key)
         return None if index is None else self.items[index]
 
     def decided(self, reviews: Mapping[str, Review]) -> dict[int, tuple[str, Review]]:
-        """Return what was decided since the queue was made: key and decision by the item's place."""
+        """Return the decisions made since the queue was built: key and decision by the item's position."""
         return {
             self.index_of[key]: (key, review)
             for key, review in reviews.items()
             if key in self.index_of and self.reviews.get(key) != review
         }
 
-    def is_undone_by(self, reviews: Mapping[str, Review]) -> bool:
-        """Say whether a decision that items stand by holds no longer: then the queue must be made again."""
+    def is_outdated_by(self, reviews: Mapping[str, Review]) -> bool:
+        """Return whether a decision that the states follow from has changed, so the queue must be rebuilt."""
         return any(reviews.get(key) != review for key, review in self.reviews.items())
 
     @cached_property
@@ -68,7 +68,7 @@ class Queue:
         return Fingerprints([item.state for item in self.items])
 
     def similar(self, item: ReviewItem) -> list[ReviewItem]:
-        """Find the images that are nearly the same as an item's, nearest first."""
+        """Find near-duplicates of an item's image, nearest first."""
         limits = self.policy.duplicates or NearDuplicates()
         return [self.items[index] for index in self._fingerprints.near(item.index, limits)]
 
@@ -78,18 +78,18 @@ def _columns(states: Sequence[State]) -> dict[str, list[str]]:
     for state in states:
         for column, value in state.request.variables.items():
             values = found.setdefault(column, Counter())
-            if len(values) <= MOST_VALUES:
+            if len(values) <= MAX_VALUES:
                 values[value] += 1
-    return {column: sorted(values) for column, values in found.items() if 1 < len(values) <= MOST_VALUES}
+    return {column: sorted(values) for column, values in found.items() if 1 < len(values) <= MAX_VALUES}
 
 
 @dataclass(frozen=True)
 class QueueView:
-    """A queue, together with what was decided since it was made.
+    """A queue together with the current decisions.
 
     Attributes:
         queue: The queue.
-        reviews: The decisions that hold now.
+        reviews: The current decisions.
     """
 
     queue: Queue
@@ -97,31 +97,34 @@ class QueueView:
 
     @cached_property
     def decided(self) -> Mapping[int, tuple[str, Review]]:
-        """What was decided since, by the item's place."""
+        """Decisions made since the queue was built, by the item's position."""
         return self.queue.decided(self.reviews)
 
     def tab_of(self, item: ReviewItem) -> str:
-        """Say where an item is listed."""
+        """Return the tab that lists an item."""
         return DECIDED if item.index in self.decided else item.tab
 
-    def matching(self, wanted: Filter) -> list[ReviewItem]:
-        """Return the items that a filter takes, in the catalog's order."""
-        return [item for item in self.queue.items if wanted.takes(item, self.tab_of(item))]
+    def matching(self, filters: Filter) -> list[ReviewItem]:
+        """Return the items that a filter selects, in the catalog's order."""
+        return [item for item in self.queue.items if filters.matches(item, self.tab_of(item))]
 
     def counts(self) -> dict[str, int]:
-        """Count the items of each tab."""
+        """Count the items per tab."""
         found = Counter(self.tab_of(item) for item in self.queue.items)
         return {tab: len(self.queue.items) if tab == ALL else found[tab] for tab in TABS}
 
     def reasons(self, tab: str) -> list[tuple[str, int]]:
-        """Count the reasons in a tab, most frequent first."""
+        """Count the reason codes in a tab, most frequent first."""
         everything = self.matching(Filter(tab))
         found = Counter(code for item in everything for code in item.codes)
         return sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
 
-    def around(self, item: ReviewItem, wanted: Filter) -> tuple[ReviewItem | None, ReviewItem | None, int]:
-        """Return the matching items before and after one, going round at the end, and how many match."""
-        others = [other for other in self.matching(wanted) if other is not item]
+    def neighbors(self, item: ReviewItem, filters: Filter) -> tuple[ReviewItem | None, ReviewItem | None, int]:
+        """Return the matching items before and after an item, and the number of other matching items.
+
+        After the last item, the first one is next.
+        """
+        others = [other for other in self.matching(filters) if other is not item]
         after = [other for other in others if other.index > item.index]
         before = [other for other in others if other.index < item.index]
         onward = after or before

@@ -1,4 +1,4 @@
-"""What was read from an image, as a reviewer sees it: each number beside its limits."""
+"""Measured values of an image, each with the limits of its check."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from imagemake.stages.validate.verdict import flat
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A quantity that a check looks at.
+    """A measured value.
 
     Attributes:
-        quantity: Such as ``tone.contrast``.
-        value: As it was read.
-        limits: In words; empty where no check looks at it.
-        verdict: ``accepted``, ``review`` or ``rejected``.
+        quantity: Name of the quantity, such as ``tone.contrast``.
+        value: The value as text.
+        limits: Limits in words; empty if the quantity is not checked.
+        verdict: ``accepted``, ``review``, or ``rejected``; empty if the quantity is not checked.
     """
 
     quantity: str
@@ -28,7 +28,7 @@ class Reading:
 
 
 def readings_of(item: ReviewItem, policy: Policy) -> list[Reading]:
-    """Return what was read from an item's image, what is checked first."""
+    """Return the measured values of an item's image, checked ones first."""
     values, request = flat(item.state.measured), item.state.request
     checks = policy.checks.of(request.variables, request.model or item.state.recipe.model)
     found = []

@@ -1,12 +1,12 @@
-"""Who may do what: asked before any page is made.
+"""Access control: checks every request before a page is rendered.
 
-| against | what |
+| threat | defense |
 |---|---|
-| other machines | only this one is listened to, unless `--host` says otherwise; then a token is asked for |
-| DNS rebinding: a page of theirs under a name that leads here | the Host header must be a name of ours |
-| writes by pages of theirs | Origin and Sec-Fetch-Site must be ours, and each form has a token that they cannot read |
-| script in prompts, notes and names | everything is escaped, and the policy allows no script but our file |
-| floods | a body has a limit, whatever it says about itself |
+| other machines | the server listens on this machine only; with `--host`, it requires a token |
+| DNS rebinding: another site's name resolves to this server | the Host header must be one of the server's names |
+| forms on other sites | Origin and Sec-Fetch-Site must match, and each form contains a secret token |
+| script in prompts, notes, and names | templates escape all values, and the policy allows only the package's script |
+| oversized requests | the size of a body is limited, regardless of its Content-Length |
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from starlette.requests import Request, cookie_parser
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MOST_BODY_BYTES = 1_000_000
-MOST_FIELDS = 10_000
+MAX_BODY_BYTES = 1_000_000
+MAX_FIELDS = 10_000
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _SAFE_METHODS = ("GET", "HEAD")
 _POLICY = (
@@ -41,23 +41,23 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-# A link from a mail or a chat is a cross-site navigation, and a redirect would still be one: the strict cookie would
-# not be sent. A page that goes on by itself is ours.
+# Opening a link from a mail or chat is a cross-site navigation, and so is a redirect after it: browsers would not send
+# the strict cookie. A page that refreshes itself is a same-site navigation.
 _WELCOME = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Review</title>
 <meta http-equiv="refresh" content="0;url=/"><p><a href="/">To the images</a></p></html>"""
-_UNKNOWN_VISITOR = "Open the address with the token that `imagemake review` printed when it started."
+_SIGN_IN = "Open the address with the token that `imagemake review` printed when it started."
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What this server asks of requests.
+    """Which requests the server accepts.
 
     Attributes:
-        port: That it listens at.
-        hosts: Names that it goes by, in lower case.
-        any_address: Whether any IP address will do as the Host: a rebinding page has a name.
-        token: Asked for before anything is shown; None on this machine alone.
-        secret: What form tokens are made from.
+        port: Port that the server listens on.
+        hosts: Names of the server, in lower case.
+        any_address: Whether the Host header may be any IP address. This is safe: DNS rebinding needs a name.
+        token: Token that every visitor needs; None if the server is reachable from this machine only.
+        secret: Secret that cookies and form tokens are derived from.
     """
 
     port: int
@@ -67,14 +67,14 @@ class Access:
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 
     @classmethod
-    def at(cls, host: str, port: int, *, ask: bool = False, names: tuple[str, ...] = ()) -> Access:
-        """Return what a server at an address should ask.
+    def at(cls, host: str, port: int, *, require_token: bool = False, names: tuple[str, ...] = ()) -> Access:
+        """Return the access rules for a server at an address.
 
         Args:
-            host: That it binds to.
-            port: That it listens at.
-            ask: Whether to ask for a token on this machine too, where others have accounts.
-            names: Names that it goes by besides, such as that of a proxy.
+            host: Address that the server binds to.
+            port: Port that the server listens on.
+            require_token: Whether to require a token even on this machine, because others have accounts on it.
+            names: Further names of the server, such as the name of a proxy.
         """
         if is_loopback(host):
             known = {*LOOPBACK, host, *names}
@@ -84,26 +84,26 @@ class Access:
             port,
             frozenset(name.lower() for name in known),
             any_address=not is_loopback(host),
-            token=secrets.token_urlsafe(24) if ask or not is_loopback(host) else None,
+            token=secrets.token_urlsafe(24) if require_token or not is_loopback(host) else None,
         )
 
     @property
     def form_token(self) -> str:
-        """What each form carries."""
+        """Token that each form contains."""
         return hmac.new(self.secret, b"form", hashlib.sha256).hexdigest()
 
     @property
     def cookie_name(self) -> str:
-        """Cookies know no ports: two servers of one machine would overwrite each other's."""
+        """Name of the cookie. It contains the port, because all ports of a machine share their cookies."""
         return f"imagemake-review-{self.port}"
 
     @property
     def cookie(self) -> str:
-        """What the browser shows instead of the token."""
+        """Cookie value that replaces the token."""
         return hmac.new(self.secret, b"cookie", hashlib.sha256).hexdigest()
 
     def knows_host(self, header: str) -> bool:
-        """Say whether a Host header names this server."""
+        """Return whether a Host header names this server."""
         try:
             name = urlsplit(f"//{header}").hostname or ""
         except ValueError:
@@ -112,7 +112,7 @@ class Access:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether an address can be reached from this machine alone."""
+    """Return whether an address is reachable from this machine only."""
     return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
@@ -125,11 +125,11 @@ def _is_address(host: str) -> bool:
 
 
 class Guard:
-    """Middleware that lets through what `Access` allows.
+    """Middleware that rejects requests that `Access` does not allow.
 
     Args:
-        app: What is guarded.
-        access: What is asked.
+        app: The application to protect.
+        access: The access rules.
     """
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
@@ -137,11 +137,11 @@ class Guard:
         self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer by itself what is not allowed."""
+        """Respond to rejected requests, and pass on the others."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        if scope["type"] != "http":  # there are no web sockets here
+        if scope["type"] != "http":  # the application has no web sockets
             return
 
         async def send_with_headers(message: Message) -> None:
@@ -152,18 +152,18 @@ class Guard:
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
-        answer = self._answer(scope)
-        if answer is not None:
-            await answer(scope, receive, send_with_headers)
+        rejection = self._reject(scope)
+        if rejection is not None:
+            await rejection(scope, receive, send_with_headers)
         else:
             await self._app(scope, receive, send_with_headers)
 
-    def _answer(self, scope: Scope) -> Response | None:
+    def _reject(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         if not self._access.knows_host(headers.get("host", "")):
-            return PlainTextResponse("This server does not go by that name; see --allow-host.", 421)
+            return PlainTextResponse("This server does not have that name. To allow it, pass --allow-host.", 421)
         if scope["method"] not in _SAFE_METHODS and not _is_same_site(headers):
-            return PlainTextResponse("Another site may not write here.", 403)
+            return PlainTextResponse("Requests from other sites are not allowed.", 403)
         return self._check_token(scope, headers)
 
     def _check_token(self, scope: Scope, headers: Headers) -> Response | None:
@@ -178,7 +178,7 @@ class Guard:
             welcome = HTMLResponse(_WELCOME)
             welcome.set_cookie(access.cookie_name, access.cookie, httponly=True, samesite="strict", path="/")
             return welcome
-        return PlainTextResponse(_UNKNOWN_VISITOR, 401)
+        return PlainTextResponse(_SIGN_IN, 401)
 
 
 def _is_same_site(headers: Headers) -> bool:
@@ -190,21 +190,21 @@ def _is_same_site(headers: Headers) -> bool:
 
 
 class TooLargeError(Exception):
-    """A body is larger than any form of ours."""
+    """A request body is larger than any form."""
 
 
 async def read_form(request: Request) -> dict[str, list[str]]:
-    """Read a form's fields, and no more bytes than a form has.
+    """Read a form's fields, up to a limit.
 
     Raises:
-        TooLargeError: If there is more.
+        TooLargeError: If the body is too large or has too many fields.
     """
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > MOST_BODY_BYTES:
+        if len(body) > MAX_BODY_BYTES:
             raise TooLargeError
     try:
-        return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
-    except ValueError:  # more fields than that
+        return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:  # too many fields
         raise TooLargeError from None

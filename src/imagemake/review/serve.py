@@ -1,4 +1,4 @@
-"""Starts the application: address, token, browser, and an end that loses nothing."""
+"""Starts the review server and stops it without losing decisions."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ INSTALL = "pip install 'imagemake[review]'"
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """What the command line asks for.
+    """Options of the command line.
 
     Attributes:
-        host: To bind to.
-        port: To listen at; 0 for any that is free.
-        reviewer: Whose decisions these are; None for the name that git or the system knows.
-        browser: Whether to open one.
-        ask_token: Whether to ask for a token on this machine too.
-        allow_hosts: Further names that this server goes by.
+        host: Address to bind to.
+        port: Port to listen on; 0 for any free port.
+        reviewer: Name of the reviewer; None for the name from git or the system.
+        browser: Whether to open a browser.
+        ask_token: Whether to require a token even on this machine.
+        allow_hosts: Further names of the server.
     """
 
     host: str
@@ -43,11 +43,11 @@ class ServeOptions:
     allow_hosts: tuple[str, ...]
 
 
-def serve(folder: Path, wish: ServeOptions) -> None:
+def serve(folder: Path, options: ServeOptions) -> None:
     """Serve a project until Ctrl-C.
 
     Raises:
-        UserError: If the extra is not installed, the port is taken, or the project cannot be understood.
+        UserError: If the extra is not installed, the port is in use, or the project is invalid.
     """
     try:
         import uvicorn
@@ -59,37 +59,38 @@ def serve(folder: Path, wish: ServeOptions) -> None:
     from imagemake.review.session import ReviewSession
 
     session = ReviewSession(folder)
-    listening = _listen(wish)
-    access = Access.at(wish.host, listening.getsockname()[1], ask=wish.ask_token, names=wish.allow_hosts)
-    url = _url(wish.host, access)
-    counts = session.view().counts()
-    print(
-        f"{session.campaign.campaign}: {counts['review']:,} to review of {counts['all']:,}. Decisions go to {REVIEWS}."
+    listening = _listen(options)
+    access = Access.at(
+        options.host, listening.getsockname()[1], require_token=options.ask_token, names=options.allow_hosts
     )
-    print(f"Open {url}\nCtrl-C ends it; every decision is on disk as soon as the page says so.", flush=True)
-    if wish.browser:
+    url = _url(options.host, access)
+    counts = session.view().counts()
+    print(f"{session.campaign.campaign}: {counts['review']:,} of {counts['all']:,} images await review.")
+    print(f"Decisions are saved to {REVIEWS}.")
+    print(f"Open {url}\nPress Ctrl-C to stop. A decision is on disk as soon as the page confirms it.", flush=True)
+    if options.browser:
         threading.Timer(0.5, webbrowser.open, [url]).start()
-    app = make_app(session, access, wish.reviewer or _reviewer(folder))
-    # The date and the server's name help nobody; forwarded headers are trusted from nobody.
+    app = make_app(session, access, options.reviewer or _reviewer(folder))
+    # Forwarded headers are not trusted, because no proxy is configured.
     config = uvicorn.Config(
         app, log_level="warning", server_header=False, proxy_headers=False, timeout_graceful_shutdown=5
     )
     with listening, contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
-    print(f"Decisions are in {REVIEWS}; `snakemake -n` tells what follows from them.", file=sys.stderr)
+    print(f"Decisions are in {REVIEWS}. To see what they change, run `snakemake -n`.", file=sys.stderr)
 
 
-def _listen(wish: ServeOptions) -> socket.socket:
-    family = socket.AF_INET6 if ":" in wish.host else socket.AF_INET
-    # Named as TCP, or asyncio does not switch Nagle's delay off, and each answer takes 40 ms more.
+def _listen(options: ServeOptions) -> socket.socket:
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    # Without IPPROTO_TCP, asyncio doesn't disable Nagle's algorithm, which adds 40 ms per response.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((wish.host, wish.port))
+        listening.bind((options.host, options.port))
     except (OSError, OverflowError) as error:
         listening.close()
-        remedy = "Choose another one with --port; 0 takes any that is free."
-        raise UserError(Problem(f"{wish.host}, port {wish.port}", f"cannot be listened at: {error}", remedy)) from None
+        remedy = "Choose another port with --port, or pass --port 0 to use any free port."
+        raise UserError(Problem(f"{options.host}, port {options.port}", f"cannot listen: {error}", remedy)) from None
     return listening
 
 
@@ -102,7 +103,7 @@ def _url(host: str, access: Access) -> str:
 
 def _reviewer(folder: Path) -> str:
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
-        command = ["git", "config", "user.name"]  # reviews.csv goes into git: the same name stands in both
+        command = ["git", "config", "user.name"]  # reviews.csv is in git, so use the same name
         name = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
         if name:
             return name

@@ -1,4 +1,4 @@
-"""The project as reviewers see it: read once, and again where a run, an edit or an undo has changed it."""
+"""The project under review: it is read once, and again after a run, an edit, or an undo changes it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ LOCK = "reviews.lock"
 
 
 class ReviewSession:
-    """Everything that a page is made of.
+    """The data that pages show.
 
     Args:
-        folder: The project's.
+        folder: The project's folder.
 
     Raises:
-        UserError: If the configuration, the catalog or the decisions cannot be understood.
+        UserError: If the configuration, the catalog, or the decision log is invalid.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -38,39 +38,39 @@ class ReviewSession:
         self.store = Store(folder / "store")
         self.log = DecisionLog(folder / REVIEWS, self.work / LOCK)
         self.problem = ""
-        self._making = threading.Lock()
+        self._building = threading.Lock()
         self.campaign = read_campaign(folder / CONFIG)
-        self._seen = self._signature()
-        self._queue = self._make()
+        self._loaded = self._signature()
+        self._queue = self._build()
 
     def view(self) -> QueueView:
-        """Return where everything stands now.
+        """Return the current state of the project.
 
-        A mistake that somebody makes in a file meanwhile is kept as `problem`, and the last good state is shown.
+        If a file has become invalid, `problem` describes the mistake, and the last valid state is returned.
         """
         try:
-            self.log.known()
+            self.log.read()
             signature = self._signature()
-            if signature != self._seen or self._queue.is_undone_by(self.log.stored()):
-                self._renew(signature)
+            if signature != self._loaded or self._queue.is_outdated_by(self.log.current()):
+                self._reload(signature)
             self.problem = ""
         except UserError as mistakes:
             self.problem = str(mistakes)
-        return QueueView(self._queue, self.log.stored())
+        return QueueView(self._queue, self.log.current())
 
-    def _renew(self, signature: tuple[int, ...]) -> None:
-        with self._making:
-            if signature == self._seen and not self._queue.is_undone_by(self.log.stored()):
-                return  # another thread was faster
+    def _reload(self, signature: tuple[int, ...]) -> None:
+        with self._building:
+            if signature == self._loaded and not self._queue.is_outdated_by(self.log.current()):
+                return  # another thread has reloaded it
             self.campaign = read_campaign(self._folder / CONFIG)
-            self._queue = self._make()
-            self._seen = signature
+            self._queue = self._build()
+            self._loaded = signature
 
-    def _make(self) -> Queue:
+    def _build(self) -> Queue:
         rows = read_catalog(self._folder / self.campaign.catalog)
         requests = Target(self.campaign, rows, ALL, "").requests
-        self.log.known()
-        policy, reviews = policy_of(self.campaign), self.log.stored()
+        self.log.read()
+        policy, reviews = policy_of(self.campaign), self.log.current()
         return Queue.of(resolve(requests, Inventory(self.store, self.work), policy, reviews), policy, reviews)
 
     def _signature(self) -> tuple[int, ...]:

@@ -1,33 +1,22 @@
-"""The tabs of the review page."""
+"""The tabs of the review list."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from imagemake.plan.state import Stage
 
-if TYPE_CHECKING:
-    pass
-
-
 DECIDED = "decided"
-
-
 ALL = "all"
-
-
 TABS: Mapping[str, str] = {
-    "review": "To review",
+    "review": "Awaiting review",
     "rejected": "Rejected",
     "refused": "Refused",
     "accepted": "Accepted",
-    "pending": "Not made",
+    "pending": "Not generated",
     DECIDED: "Decided",
     ALL: "All",
 }
-
-
 TAB_OF: Mapping[Stage, str] = {
     Stage.REVIEW: "review",
     Stage.REJECTED: "rejected",

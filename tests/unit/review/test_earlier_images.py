@@ -67,13 +67,13 @@ def test_the_image_of_the_earlier_release_is_beside_the_one_that_is_nearly_the_s
     earlier.write()
     (source,) = earlier.open().sources()
     page = html.unescape(earlier.page())
-    assert "Nearly the same, released before" in page
-    assert "of <bdi>releases/spring/manifest.parquet</bdi>" in page
+    assert "Near-duplicate in an earlier release" in page
+    assert "from <bdi>releases/spring/manifest.parquet</bdi>" in page
     answer = earlier.client.get(source)
     assert answer.content == earlier.image.read_bytes()
     assert answer.headers["content-type"] == "image/png"
     assert "sandbox" in answer.headers["content-security-policy"]
-    assert "released before" not in earlier.page("vase_red")
+    assert "earlier release" not in earlier.page("vase_red")
 
 
 def test_the_same_request_or_key_is_not_shown_as_another_image(earlier):
@@ -98,18 +98,18 @@ def outside(earlier):
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda e: e.image.unlink(), "its file is not beside its manifest"),
-        (lambda e: e.image.write_bytes(b"\x89PNG other"), "its file was changed since it was released"),
+        (lambda e: e.image.unlink(), "its file is missing"),
+        (lambda e: e.image.write_bytes(b"\x89PNG other"), "its file changed after the release"),
         (lambda e: e.write(file=None), "its manifest names no file"),
         (lambda e: e.write(digest="nonsense"), "its manifest names no file"),
         (lambda e: e.write(file=str(outside(e)[0]), digest=outside(e)[1]), "not in the folder images beside it"),
         (lambda e: e.write(file="../../../secret.png", digest=outside(e)[1]), "not in the folder images beside it"),
         (lambda e: e.write(file="images/..", digest=outside(e)[1]), "not in the folder images beside it"),
         (lambda e: e.write(file="images\\cup.png"), "not in the folder images beside it"),
-        (lambda e: (link(e.image, outside(e)[0]), e.write()), "a link that leads out of its release"),
-        (lambda e: (e.image.unlink(), os.mkfifo(e.image)), "its file is no image"),
-        (lambda e: (e.image.write_text(HOSTILE), e.write()), "its file is no image"),
-        (lambda e: e.write(file=f"images/{'x' * 5000}"), "its file is not beside its manifest"),
+        (lambda e: (link(e.image, outside(e)[0]), e.write()), "a link that leads out of the release"),
+        (lambda e: (e.image.unlink(), os.mkfifo(e.image)), "its file is not an image"),
+        (lambda e: (e.image.write_text(HOSTILE), e.write()), "its file is not an image"),
+        (lambda e: e.write(file=f"images/{'x' * 5000}"), "its file is missing"),
     ],
 )
 def test_what_is_not_that_very_image_in_its_own_folder_is_told_and_not_served(earlier, change, why):
@@ -118,7 +118,7 @@ def test_what_is_not_that_very_image_in_its_own_folder_is_told_and_not_served(ea
     earlier.open()
     assert earlier.sources() == []
     page = html.unescape(earlier.page())
-    assert "of <bdi>releases/spring/manifest.parquet</bdi>; " in page
+    assert "from <bdi>releases/spring/manifest.parquet</bdi>; " in page
     assert why in page
 
 

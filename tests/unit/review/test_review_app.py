@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from imagemake.plan.reviews import Review, read_reviews, read_rows
 from imagemake.review.app import make_app
-from imagemake.review.security import MOST_BODY_BYTES, MOST_FIELDS, Access
+from imagemake.review.security import MAX_BODY_BYTES, MAX_FIELDS, Access
 from imagemake.review.session import ReviewSession
 
 PORT = 8765
@@ -37,8 +37,8 @@ class Visitor:
         self.start()
 
     def start(self):
-        self.desk = ReviewSession(self.project.folder)
-        self.client = TestClient(make_app(self.desk, self.access, "kim"), base_url=HOME, follow_redirects=False)
+        self.session = ReviewSession(self.project.folder)
+        self.client = TestClient(make_app(self.session, self.access, "kim"), base_url=HOME, follow_redirects=False)
 
     def get(self, path, **words):
         return self.client.get(path, **words)
@@ -105,7 +105,7 @@ def test_an_image_is_shown_whole_with_prompt_measures_and_the_next_one(visitor):
     assert f'data-next="/image/{visitor.keys["mug_teal"]}?tab=review"' in page
     assert 'width="64" height="48"' in page
     image = visitor.get(source)
-    assert image.content == visitor.desk.store.raw.path(visitor.desk.store.raw.find(key)).read_bytes()
+    assert image.content == visitor.session.store.raw.path(visitor.session.store.raw.find(key)).read_bytes()
     assert image.headers["content-type"] == "image/png"
     assert image.headers["x-content-type-options"] == "nosniff"
     assert "immutable" in image.headers["cache-control"]
@@ -123,18 +123,18 @@ def test_a_thumbnail_is_made_once_and_kept_in_the_cache_of_the_contact_sheet(vis
 def test_earlier_attempts_and_near_duplicates_are_beside_the_image(tmp_path):
     folder = tmp_path / "p"
     visitor = Visitor(folder, attempts={"most": 2})
-    item = visitor.desk.view().queue.find(visitor.keys["lamp_red"])
+    item = visitor.session.view().queue.find(visitor.keys["lamp_red"])
     assert (item.state.attempt, item.tab) == (1, "pending")
     from imagemake.store.items import write_table
 
     second = visitor.project.image("lamp_red", item.state.recipe, DOUBTFUL, phash="00000000000000ff")
-    vase = visitor.desk.view().queue.find(visitor.keys["vase_red"]).state
+    vase = visitor.session.view().queue.find(visitor.keys["vase_red"]).state
     third = visitor.project.image("vase_red", vase.recipe, GOOD, phash="00000000000000fe")
     write_table(folder / "work/validated/test2.jsonl", [second, third])
     page = visitor.get(f"/image/{second.key}").text
     assert "tone.contrast: 0.01, at least 0.1" in html.unescape(page)
-    assert "Approve this one" in page
-    assert re.search(r"Nearly the same</strong><span[^>]*>vase_red<", page)
+    assert "Approve this attempt" in page
+    assert re.search(r"Near-duplicate</strong><span[^>]*>vase_red<", page)
     visitor.post("/decide", item=second.key, key=visitor.keys["lamp_red"], decision="approve")
     assert visitor.decisions() == {"lamp_red": "approve"}
 
@@ -142,7 +142,7 @@ def test_earlier_attempts_and_near_duplicates_are_beside_the_image(tmp_path):
 def test_what_a_run_made_meanwhile_is_there_without_a_restart(visitor):
     from imagemake.store.items import write_table
 
-    state = visitor.desk.view().queue.find(visitor.keys["lamp_teal"]).state
+    state = visitor.session.view().queue.find(visitor.keys["lamp_teal"]).state
     item = visitor.project.image("lamp_teal", state.recipe, DOUBTFUL)
     write_table(visitor.project.folder / "work/validated/later.jsonl", [item])
     assert visitor.names() == ["mug_red", "mug_teal", "lamp_teal"]
@@ -188,7 +188,7 @@ def test_a_script_gets_the_same_as_data(visitor):
     headers = {"accept": "application/json", "origin": HOME}
     answer = visitor.post("/decide", headers=headers, item=visitor.keys["mug_red"], decision="reject").json()
     assert answer == {
-        "said": "Rejected: mug_red",
+        "message": "Rejected: mug_red",
         "left": 1,
         "next": f"/image/{visitor.keys['mug_teal']}?tab=review",
     }
@@ -220,8 +220,8 @@ def test_a_prompt_that_was_sent_back_as_it_was_is_no_edit(visitor):
         ("mug_red", "note", {}, "The note is empty."),
         ("mug_red", "reject", {"note": "x" * 2001}, "at most 2,000"),
         ("mug_red", "regenerate", {"prompt": "x" * 32001}, "at most 32,000"),
-        ("mug_red", "delete", {}, "is no decision"),
-        ("lamp_teal", "approve", {}, "no image of it"),
+        ("mug_red", "delete", {}, "is not a decision"),
+        ("lamp_teal", "approve", {}, "No image exists yet"),
         ("mug_red", "reject", {"key": "d" * 64}, "can only be approved"),
     ],
 )
@@ -234,14 +234,14 @@ def test_what_makes_no_sense_is_refused_with_the_reason(visitor, name, decision,
 
 def test_of_two_reviewers_the_later_one_is_told_what_the_other_decided(visitor):
     visitor.client.cookies.set("imagemake-reviewer", "alex")
-    visitor.decide("mug_red", "reject", seen="")
+    visitor.decide("mug_red", "reject", expected="")
     visitor.client.cookies.clear()
-    answer = visitor.decide("mug_red", "approve", seen="")
+    answer = visitor.decide("mug_red", "approve", expected="")
     assert answer.status_code == 409
-    assert "alex, since you opened mug_red: rejected" in answer.text
+    assert "Since you opened mug_red, alex decided: rejected" in answer.text
     assert visitor.decisions() == {"mug_red": "reject"}
-    seen = html.unescape(re.search(r'name="seen" value="([^"]*)"', answer.text)[1])
-    assert visitor.decide("mug_red", "approve", seen=seen).status_code == 303, "knowing it, one may still decide"
+    version = html.unescape(re.search(r'name="expected" value="([^"]*)"', answer.text)[1])
+    assert visitor.decide("mug_red", "approve", expected=version).status_code == 303, "knowing it, one may still decide"
 
 
 def test_a_reviewer_says_who_they_are(visitor):
@@ -276,7 +276,7 @@ def test_a_list_that_has_changed_since_the_question_is_asked_for_again(visitor):
 def test_of_many_those_that_cannot_be_decided_are_left_out_and_counted(visitor):
     asked = visitor.post("/bulk", which="all", tab="all", decision="approve")
     assert "Approve 4 images?" in asked.text
-    assert "1 left out: There is no image of it." in asked.text
+    assert "1 left out: No image exists yet." in asked.text
     assert visitor.post("/bulk", which="selected", decision="approve").status_code == 400
 
 
@@ -336,7 +336,7 @@ def test_other_addresses_than_this_machine_ask_for_the_token_and_then_remember_i
     access = Access.at("0.0.0.0", PORT)
     visitor = Visitor(tmp_path / "p", access)
     key = visitor.keys["mug_red"]
-    stored = visitor.desk.store.raw.find(key)
+    stored = visitor.session.store.raw.find(key)
     for path in ("/", f"/image/{key}", f"/images/{key}/{stored.digest}", "/static/review.js", "/?token=wrong"):
         assert visitor.get(path).status_code == 401
     assert visitor.decide("mug_red", "approve").status_code == 401
@@ -353,7 +353,7 @@ def test_other_addresses_than_this_machine_ask_for_the_token_and_then_remember_i
 def test_this_machine_alone_asks_for_no_token_unless_it_is_told_to():
     assert [Access.at(host, 1).token for host in ("127.0.0.1", "localhost", "::1", "127.0.0.9")] == [None] * 4
     assert all(len(Access.at(host, 1).token) >= 32 for host in ("0.0.0.0", "::", "192.168.1.5", "myhost"))
-    assert Access.at("127.0.0.1", 1, ask=True).token
+    assert Access.at("127.0.0.1", 1, require_token=True).token
     assert Access.at("0.0.0.0", 1).token != Access.at("0.0.0.0", 1).token
 
 
@@ -375,19 +375,19 @@ def test_nothing_but_images_of_the_store_and_our_own_files_is_served(visitor, pa
 
 
 def test_a_file_that_is_no_image_is_never_served(visitor):
-    stored = visitor.desk.store.raw.put("e" * 64, b"<svg onload=alert(1)>", durable=False)
+    stored = visitor.session.store.raw.put("e" * 64, b"<svg onload=alert(1)>", durable=False)
     assert visitor.get(f"/images/{stored.key}/{stored.digest}").status_code == 404
     assert visitor.get(f"/thumbnails/{stored.key}/{stored.digest}").status_code == 404
 
 
 def test_a_body_that_no_form_has_is_refused(visitor):
-    answer = visitor.decide("mug_red", "reject", note="x" * (MOST_BODY_BYTES + 1))
+    answer = visitor.decide("mug_red", "reject", note="x" * (MAX_BODY_BYTES + 1))
     assert answer.status_code == 413
     assert visitor.project.reviews() == ""
 
 
 def test_a_form_with_more_fields_than_any_of_ours_is_refused(visitor):
-    keys = [str(n) for n in range(MOST_FIELDS + 1)]
+    keys = [str(n) for n in range(MAX_FIELDS + 1)]
     assert visitor.post("/bulk", which="selected", decision="reject", keys=keys).status_code == 413
 
 
@@ -401,7 +401,7 @@ def test_pages_and_decisions_at_once_disturb_each_other_nowhere(visitor):
     def look():
         try:
             for _ in range(30):
-                visitor.desk.view().counts()
+                visitor.session.view().counts()
         except Exception as fault:  # whatever it is
             faults.append(fault)
 
@@ -409,8 +409,8 @@ def test_pages_and_decisions_at_once_disturb_each_other_nowhere(visitor):
     for thread in looking:
         thread.start()
     for n in range(30):
-        visitor.desk.log.decide([f"{n:064x}"], Review("approve", "", "kim", ""))
-        visitor.desk.log.undo("kim")
+        visitor.session.log.decide([f"{n:064x}"], Review("approve", "", "kim", ""))
+        visitor.session.log.undo("kim")
     for thread in looking:
         thread.join()
     assert faults == []

@@ -1,78 +1,79 @@
 "use strict";
-// Every action is a form that works without this file. With it, a decision shows the next image at once, which was
-// fetched before, and is sent behind the reviewer's back; keys do what the buttons do.
+// Every action is a form that works without this script. The script prefetches the next image, shows it as soon as the
+// reviewer decides, sends the decision in the background, and adds keyboard shortcuts.
 (() => {
   const byId = (id) => document.getElementById(id);
-  const said = byId("said");
+  const toast = byId("toast");
   const help = byId("help");
   document.documentElement.classList.add("script");
 
-  let quiet = 0;
-  const tell = (text, wrong = false) => {
-    said.textContent = text;
-    said.classList.toggle("wrong", wrong);
-    clearTimeout(quiet);
-    quiet = setTimeout(() => (said.textContent = ""), wrong ? 12000 : 4000);
+  let hideTimer = 0;
+  const notify = (text, isError = false) => {
+    toast.textContent = text;
+    toast.classList.toggle("error", isError);
+    clearTimeout(hideTimer);
+    hideTimer = setTimeout(() => (toast.textContent = ""), isError ? 12000 : 4000);
   };
-  if (said.textContent) tell(said.textContent);
+  if (toast.textContent) notify(toast.textContent);
 
-  // ---------------------------------------------------------------- pages, fetched before they are needed
-  const fetched = new Map(); // address to the promise of its desk; what is shown is taken out, so nothing old comes back
-  let left = null; // the last number that the server told, which a page that was fetched before does not know
+  // ---------------------------------------------------------------- prefetched pages
+  const fetched = new Map(); // address to a promise of its viewer element; removed when shown, so that it is never stale
+  let left = null; // the last count from the server, which is newer than that of a prefetched page
   const load = (address) => {
     if (!fetched.has(address)) {
-      const page = fetch(address).then(async (answer) => {
-        const desk = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("desk");
-        if (!answer.ok || !desk) throw new Error(`${answer.status} ${address}`);
-        return desk;
+      const page = fetch(address).then(async (response) => {
+        const viewer = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("viewer");
+        if (!response.ok || !viewer) throw new Error(`${response.status} ${address}`);
+        return viewer;
       });
       page.catch(() => fetched.delete(address));
       fetched.set(address, page);
     }
     return fetched.get(address);
   };
-  const prepare = () => {
-    const desk = byId("desk");
-    if (!desk) return;
-    if (desk.dataset.preload) new Image().src = desk.dataset.preload;
-    if (desk.dataset.next) load(desk.dataset.next).catch(() => {});
+  const prefetch = () => {
+    const viewer = byId("viewer");
+    if (!viewer) return;
+    if (viewer.dataset.preload) new Image().src = viewer.dataset.preload;
+    if (viewer.dataset.next) load(viewer.dataset.next).catch(() => {});
   };
-  let shows = 0;
+  let lastShow = 0;
   const show = async (address, remember = true) => {
-    const mine = ++shows;
-    byId("desk").setAttribute("aria-busy", "true");
+    const thisShow = ++lastShow;
+    byId("viewer").setAttribute("aria-busy", "true");
     try {
-      const desk = await load(address);
-      if (mine !== shows) return;
+      const viewer = await load(address);
+      if (thisShow !== lastShow) return; // a later call shows another page
       fetched.delete(address);
-      byId("desk").replaceWith(document.adoptNode(desk));
+      byId("viewer").replaceWith(document.adoptNode(viewer));
       showLeft();
     } catch {
-      location.assign(address); // whatever it is, the browser shows it
+      location.assign(address); // lets the browser show the page or the error
       return;
     }
     if (remember) history.pushState(null, "", address);
-    document.title = `${byId("desk").dataset.name} – ${document.title.split(" – ").pop()}`;
+    document.title = `${byId("viewer").dataset.name} – ${document.title.split(" – ").pop()}`;
     scrollTo(0, 0);
     byId("main").focus({ preventScroll: true });
-    prepare();
+    prefetch();
   };
   const showLeft = () => {
-    const place = document.querySelector(".desk-bar .left strong");
-    if (place && left !== null) place.textContent = left.toLocaleString("en-US");
+    const counter = document.querySelector(".viewer-bar .left strong");
+    if (counter && left !== null) counter.textContent = left.toLocaleString("en-US");
   };
-  const isBusy = () => byId("desk")?.getAttribute("aria-busy") === "true";
+  const isBusy = () => byId("viewer")?.getAttribute("aria-busy") === "true";
 
-  // ---------------------------------------------------------------- decisions, one after the other
+  // ---------------------------------------------------------------- decisions, sent in order
   let sending = Promise.resolve();
   let unsent = 0;
   const send = (address, fields) => {
     unsent += 1;
     const sent = sending.then(async () => {
       const headers = { Accept: "application/json" };
-      const answer = await fetch(address, { method: "POST", body: fields, headers, keepalive: fields.toString().length < 60000 });
-      const data = await answer.json().catch(() => ({ error: `The server answered ${answer.status}.` }));
-      if (!answer.ok) throw new Error(data.error);
+      const keepalive = fields.toString().length < 60000; // browsers allow no more
+      const response = await fetch(address, { method: "POST", body: fields, headers, keepalive });
+      const data = await response.json().catch(() => ({ error: `The server returned status ${response.status}.` }));
+      if (!response.ok) throw new Error(data.error);
       return data;
     });
     sending = sent.catch(() => {}).finally(() => (unsent -= 1));
@@ -83,22 +84,22 @@
     if (decision) fields.set("decision", decision);
     return fields;
   };
-  const decided = new Set(); // pages; one that was fetched early may name one of these as its next
+  const decided = new Set(); // addresses of decided images, which a prefetched page may still name as its next one
   const decide = async (form, decision) => {
     if (isBusy()) return;
-    const { here, next } = byId("desk").dataset;
+    const { here, next } = byId("viewer").dataset;
     const fields = fieldsOf(form, decision);
-    const early = decision !== "note" && next && !decided.has(next);
+    const showsNextNow = decision !== "note" && next && !decided.has(next);
     const sent = send("/decide", fields);
-    if (early) show(next);
-    else byId("desk").setAttribute("aria-busy", "true");
+    if (showsNextNow) show(next);
+    else byId("viewer").setAttribute("aria-busy", "true");
     if (decision !== "note") decided.add(here);
     try {
       const data = await sent;
       left = data.left;
       showLeft();
-      tell(`${data.said}. ${left.toLocaleString("en-US")} left.`);
-      if (early) return;
+      notify(`${data.message}. ${left.toLocaleString("en-US")} left.`);
+      if (showsNextNow) return;
       if (data.next.startsWith("/image/")) show(data.next, data.next !== here);
       else location.assign(data.next);
     } catch (error) {
@@ -106,7 +107,7 @@
       fetched.clear();
       left = null;
       await show(here);
-      tell(error.message || "The server cannot be reached. Nothing was written.", true);
+      notify(error.message || "The server is unreachable. Your decision was not saved.", true);
     }
   };
   const undo = async (form) => {
@@ -116,18 +117,18 @@
       fetched.clear();
       decided.clear();
       left = data.left;
-      if (byId("desk") && data.next.startsWith("/image/")) await show(data.next);
+      if (byId("viewer") && data.next.startsWith("/image/")) await show(data.next);
       else return location.assign(data.next);
-      tell(data.said);
+      notify(data.message);
     } catch (error) {
-      tell(error.message, true);
+      notify(error.message, true);
     }
   };
 
   document.addEventListener("submit", (event) => {
     const form = event.target;
     const path = new URL(form.action, location.href).pathname;
-    if (path === "/decide" && byId("desk")) {
+    if (path === "/decide" && byId("viewer")) {
       event.preventDefault();
       decide(form, event.submitter.value);
     } else if (path === "/undo") {
@@ -144,26 +145,26 @@
       if (!isBusy()) show(link.getAttribute("href"));
     }
   });
-  addEventListener("popstate", () => (byId("desk") ? show(location.pathname + location.search, false) : location.reload()));
+  addEventListener("popstate", () => (byId("viewer") ? show(location.pathname + location.search, false) : location.reload()));
   addEventListener("beforeunload", (event) => unsent && event.preventDefault());
 
-  // ---------------------------------------------------------------- looking
+  // ---------------------------------------------------------------- views
   const compare = () => {
     const button = byId("larger");
-    if (!button) return tell("There is nothing to compare it with.");
-    const on = byId("desk").classList.toggle("comparing");
+    if (!button) return notify("No other image to compare with.");
+    const on = byId("viewer").classList.toggle("comparing");
     button.setAttribute("aria-pressed", String(on));
     for (const image of document.querySelectorAll(".frames img[data-full]")) {
       if (on) image.src = image.dataset.full;
     }
-    tell(on ? "Side by side" : "One image");
+    notify(on ? "Side by side" : "Single image");
   };
   const zoom = () => {
     const actual = document.querySelector(".stage")?.classList.toggle("actual");
-    tell(actual ? "One pixel for one pixel" : "All of the image");
+    notify(actual ? "Actual size" : "Whole image");
   };
 
-  // ---------------------------------------------------------------- keys
+  // ---------------------------------------------------------------- keyboard shortcuts
   const single = byId("single-keys");
   single.checked = localStorage.getItem("review-single-keys") !== "off";
   single.addEventListener("change", () => localStorage.setItem("review-single-keys", single.checked ? "on" : "off"));
@@ -171,7 +172,7 @@
   const press = (decision) => {
     const button = document.querySelector(`#decide button[value="${decision}"]`);
     if (button && !button.disabled) decide(byId("decide"), decision);
-    else if (button) tell("That cannot be decided about this image.", true);
+    else if (button) notify("This decision is not possible for this image.", true);
   };
   const open = (id, field) => {
     const details = byId(id);
@@ -180,7 +181,7 @@
   };
   const leave = () => {
     const again = byId("again");
-    if (!again?.open) return location.assign(byId("desk").dataset.list);
+    if (!again?.open) return location.assign(byId("viewer").dataset.list);
     again.open = false;
     byId("main").focus();
   };
@@ -223,17 +224,17 @@
     }
     if (typing || help.open || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
     const inControl = at.matches?.("a, button, summary, input");
-    if (event.key === "Enter" && inControl) return; // it does what it always does
+    if (event.key === "Enter" && inControl) return; // activates the control
     const letters = event.key.length === 1;
     if (letters && !single.checked) return;
     const key = letters ? event.key.toLowerCase() : event.key;
-    // Arrows scroll what can be scrolled, such as an image at one pixel for one pixel.
+    // Arrow keys scroll scrollable elements, such as an image at actual size.
     if (key.startsWith("Arrow") && at.closest?.(".scroll, .stage.actual")) return;
-    const action = key === "?" ? () => help.showModal() : (byId("desk") ? onImage : onList)[key];
+    const action = key === "?" ? () => help.showModal() : (byId("viewer") ? onImage : onList)[key];
     if (!action) return;
     event.preventDefault();
     action();
   });
 
-  prepare();
+  prefetch();
 })();
