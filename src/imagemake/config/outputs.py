@@ -11,9 +11,7 @@ from pydantic import AfterValidator, Field, Strict, WithJsonSchema, model_valida
 from imagemake.config.chosen_plugins import ChosenPlugin, Step
 from imagemake.config.fields import MAIN, ColumnName, Section, TemplateText
 from imagemake.core.mistakes import mistake
-
-_SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif"}
-
+from imagemake.images.formats import FORMATS, FormatName
 
 _WHITE = "#ffffff"
 
@@ -59,7 +57,7 @@ class Sheet(Section):
 
     @model_validator(mode="after")
     def _can_be_transparent(self) -> Sheet:
-        if self.caption is not None and self.background is None and self.format != "jpeg":
+        if self.caption is not None and self.background is None and FORMATS[self.format].has_alpha:
             raise mistake(
                 "captions on a transparent sheet are not seen everywhere.", "Give it a background: '#ffffff'."
             )
@@ -68,7 +66,7 @@ class Sheet(Section):
     @property
     def suffix(self) -> str:
         """What the files' names end in, with its dot."""
-        return _SUFFIXES[self.format]
+        return FORMATS[self.format].suffix
 
     @property
     def template(self) -> str:
@@ -78,13 +76,11 @@ class Sheet(Section):
     @property
     def ground(self) -> str | None:
         """The color behind the images; None for transparency."""
-        return self.background or (_WHITE if self.format == "jpeg" else None)
+        return self.background or (None if FORMATS[self.format].has_alpha else _WHITE)
 
 
 _LABEL = r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
 _FIRST_OF_ENCODING = ("format", "quality", "most_kb", "background")  # part of every finished image's key
-
-Format = Literal["jpeg", "png", "webp", "avif"]
 
 
 def _label(label: str) -> str:
@@ -111,7 +107,7 @@ class Output(Section):
     steps: Annotated[tuple[Step, ...], Strict(False)] = Field(
         (), description="Further steps for this output alone, after those of `postprocess.steps`."
     )
-    format: Format = Field("jpeg", description="File format of finished images: jpeg (.jpg), png, webp, or avif.")
+    format: FormatName = Field("jpeg", description="File format of finished images: jpeg (.jpg), png, webp, or avif.")
     quality: int = Field(90, ge=1, le=100, description="Quality of JPEG, WebP and AVIF, 1 to 100; PNG has none.")
     most_kb: int | None = Field(
         None,
@@ -132,7 +128,7 @@ class Output(Section):
 
     @model_validator(mode="after")
     def _can_be_smaller(self) -> Output:
-        if self.most_kb is not None and self.format == "png":
+        if self.most_kb is not None and not FORMATS[self.format].has_quality:
             raise mistake(
                 "PNG has no quality that could be lowered.", "Take most_kb out, or choose jpeg, webp or avif."
             )
@@ -141,7 +137,7 @@ class Output(Section):
     @property
     def suffix(self) -> str:
         """What the files' names end in, with its dot."""
-        return _SUFFIXES[self.format]
+        return FORMATS[self.format].suffix
 
     @property
     def encoding(self) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from pydantic import AfterValidator, Discriminator, Field, Strict, Tag
 from imagemake.config.checks import DEFAULT_CHECKS, Check, Checks, comparable, limits_of, over_defaults
 from imagemake.config.chosen_plugins import ChosenPlugin, Measures, Quantity, chosen_measure
 from imagemake.config.fields import Section
-from imagemake.config.outputs import Format
 from imagemake.config.similarity import Consistency, NearDuplicates
 from imagemake.core.mistakes import TAGS, dotted, mistake
+from imagemake.images.formats import FormatName
 from imagemake.plugins.measures import ALWAYS_READ
 
 
@@ -42,7 +42,7 @@ def _in_words(checks: Mapping[str, Check]) -> str:
 class Validation(Section):
     """Which images are good enough. Changing this costs no call to a provider."""
 
-    formats: Annotated[tuple[Format, ...], Strict(False)] = Field(
+    formats: Annotated[tuple[FormatName, ...], Strict(False)] = Field(
         ("jpeg", "png", "webp"), min_length=1, description="File formats that are accepted from a provider."
     )
     size: Literal["requested", "any"] = Field(

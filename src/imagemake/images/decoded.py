@@ -7,7 +7,7 @@ from functools import cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from imagemake.images.file_format import end_of_image, format_of
+from imagemake.images.formats import FORMATS, FormatName, end_of_image, format_of
 from imagemake.images.srgb import BrokenProfile, to_srgb
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def decode_image(data: bytes, *, most_pixels: int = MOST_PIXELS, most_bytes: int
         raise Undecodable(_reason(error, file_format, is_whole=end is not None)) from error
 
 
-def _decode(data: bytes, file_format: str, end: int | None, most_pixels: int) -> DecodedImage:
+def _decode(data: bytes, file_format: FormatName, end: int | None, most_pixels: int) -> DecodedImage:
     from PIL import Image as Pillow
 
     notes = []
@@ -246,11 +246,11 @@ def _upright(image: Image, opened: ImageFile, notes: list[str]) -> Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _reason(error: Exception, file_format: str, *, is_whole: bool) -> str:
+def _reason(error: Exception, file_format: FormatName, *, is_whole: bool) -> str:
     from PIL import UnidentifiedImageError
     from PIL.Image import DecompressionBombError
 
-    name = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP", "avif": "AVIF"}[file_format]
+    name = FORMATS[file_format].label
     message = str(error).lower()
     if isinstance(error, DecompressionBombError):
         return f"the {name} file would unpack to more pixels than Pillow allows"

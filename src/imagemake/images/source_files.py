@@ -16,6 +16,7 @@ import orjson
 from imagemake.core.files import write_whole
 from imagemake.core.problems import NotReadyError
 from imagemake.core.text import forbidden_character
+from imagemake.images.formats import FORMATS, end_of_image, format_of, in_words
 
 MOST_BYTES = 100_000_000  # as `imagemake.images` reads at most
 MOST_PATH_CHARACTERS = 1000
@@ -24,6 +25,7 @@ SHOWN_CHARACTERS = 200
 RACY_NS = 2_000_000_000
 
 _CACHE_VERSION = 1
+_GIVE_A_PATH = f"Give the path of a {in_words(references=True)} file."
 _ROTATED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 _ORIENTATION_TAG = 0x0112  # EXIF 2.3, section 4.6.4
 
@@ -145,7 +147,7 @@ class SourceImages:
         try:
             image = source_image_of(data)
         except ValueError as error:
-            remedy = "Give a whole PNG, JPEG or WebP file."
+            remedy = f"Give a whole {in_words(references=True)} file."
             raise BadSourceImageError(f"{path!r} is no image that can be used: {error}.", remedy) from error
         self._remembered.pop(path, None)
         self._is_new = True
@@ -160,7 +162,9 @@ class SourceImages:
             with open(self._inside(path), "rb", opener=_open_without_waiting) as file:
                 before = os.fstat(file.fileno())
                 if not stat.S_ISREG(before.st_mode):
-                    raise BadSourceImageError(f"{path!r} is no file.", "Give the path of a PNG, JPEG or WebP file.")
+                    raise BadSourceImageError(
+                        f"{path!r} is no file.", f"Give the path of a {in_words(references=True)} file."
+                    )
                 data = file.read(MOST_BYTES + 1)
                 after = os.fstat(file.fileno())
         except OSError as error:
@@ -199,15 +203,14 @@ def source_image_of(data: bytes) -> SourceImage:
     """Read what an image file says about itself, without decoding a pixel.
 
     Raises:
-        ValueError: If it is no whole PNG, JPEG or WebP file of a size that is read; the message is no whole sentence.
+        ValueError: If it is no complete image file of a size that is read; the message is not a whole sentence.
     """
-    from imagemake.images.file_format import end_of_image, format_of
-
     if len(data) > MOST_BYTES:
         raise ValueError(f"the file has more than {MOST_BYTES // 1_000_000} MB")
     file_format = format_of(data)
-    if file_format == "avif":  # no provider takes it
-        raise ValueError("it is an AVIF file, and only PNG, JPEG and WebP are taken")
+    if not FORMATS[file_format].is_reference:
+        label = FORMATS[file_format].label
+        raise ValueError(f"it is an {label} file, and providers accept only {in_words('and', references=True)}")
     if end_of_image(data, file_format) is None:
         raise ValueError("the file is cut off before the end of the image")
     width_px, height_px, has_alpha = _header(data, file_format)
@@ -243,7 +246,7 @@ def _unreadable(path: str, error: OSError) -> tuple[str, str]:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return f"there is no file {path!r}.", "Put the image there, or correct the path; upper and lower case differ."
     if isinstance(error, IsADirectoryError):
-        return f"{path!r} is a folder.", "Give the path of a PNG, JPEG or WebP file."
+        return f"{path!r} is a folder.", _GIVE_A_PATH
     return f"{path!r} cannot be read: {error.strerror or error}.", "Correct its permissions, or give another file."
 
 

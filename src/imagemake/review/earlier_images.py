@@ -15,7 +15,7 @@ from stat import S_ISREG
 
 from starlette.responses import PlainTextResponse, Response
 
-from imagemake.images.file_format import format_of
+from imagemake.images.formats import FORMATS, FormatName, format_of
 from imagemake.plan.state import Policy, State
 from imagemake.review.images import HEADERS
 from imagemake.review.similar import phash_of
@@ -78,7 +78,7 @@ def file_response(earlier: EarlierImages | None, index: str, digest: str) -> Res
         data, kind = _read(image, earlier.releases[int(index)])
     except UnavailableError:
         return PlainTextResponse("Image not found.", 404)
-    return Response(data, media_type=f"image/{kind}", headers=HEADERS)
+    return Response(data, media_type=FORMATS[kind].media_type, headers=HEADERS)
 
 
 def _near(state: State, policy: Policy, earlier: EarlierImages) -> list[int]:
@@ -110,7 +110,7 @@ def _earlier_image(earlier: EarlierImages, index: int) -> EarlierImage:
     return EarlierImage(image.name, release, f"/earlier/{index}/{image.digest}", "")
 
 
-def _read(image: ComparedImage, release: str) -> tuple[bytes, str]:
+def _read(image: ComparedImage, release: str) -> tuple[bytes, FormatName]:
     """Read an earlier image's file.
 
     Args:
@@ -142,7 +142,7 @@ def _read(image: ComparedImage, release: str) -> tuple[bytes, str]:
 
 
 @lru_cache(maxsize=8)
-def _read_checked(path: Path, digest: str, mtime_ns: int, size_bytes: int) -> tuple[bytes, str]:
+def _read_checked(path: Path, digest: str, mtime_ns: int, size_bytes: int) -> tuple[bytes, FormatName]:
     """Read a file and check it. Modification time and size are part of the cache key, so a change is noticed."""
     try:
         data = path.read_bytes()

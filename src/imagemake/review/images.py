@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
+from imagemake.images.formats import media_type_of
 from imagemake.store.store import Store, StoredFile
 from imagemake.store.thumbnails import ThumbnailCache, Thumbnails
 
-KINDS: Mapping[str, str] = {
-    "png": "image/png",
-    "jpg": "image/jpeg",
-    "webp": "image/webp",
-    "gif": "image/gif",
-    "avif": "image/avif",
-}
 _DIGITS = re.compile(r"[0-9a-f]{64}")
 # Images are untrusted bytes from a provider: a browser that opens one must not run anything in it.
 HEADERS = {
@@ -47,7 +40,7 @@ def find(store: Store, key: str, digest: str) -> StoredFile | None:
 def image_response(store: Store, key: str, digest: str) -> Response:
     """Serve a raw image, exactly as the provider sent it."""
     stored = find(store, key, digest)
-    kind = KINDS.get(stored.extension) if stored else None
+    kind = media_type_of(stored.extension) if stored else None
     if stored is None or kind is None:
         return PlainTextResponse("Image not found.", 404)
     return FileResponse(store.raw.path(stored), media_type=kind, headers=HEADERS)

@@ -25,10 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagemake.core.files import FileLock, write_whole
+from imagemake.images.formats import extension_of
 
 READ_ONLY = 0o444  # a program that edits a hard link of ours in place would change the store
-
-_MAGIC = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpg", b"GIF8": "gif"}
 
 
 class DamagedError(Exception):
@@ -184,18 +183,6 @@ class Store:
         Whoever gets it looks into the store again: the holder before may have bought it. Release with ``remove=True``.
         """
         return FileLock(self.root / "claims" / key)
-
-
-def extension_of(data: bytes) -> str:
-    """Name a file's format by its first bytes."""
-    for magic, extension in _MAGIC.items():
-        if data.startswith(magic):
-            return extension
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "webp"
-    if data[4:12] in (b"ftypavif", b"ftypavis"):
-        return "avif"
-    return "bin"
 
 
 def _subfolders(folder: Path) -> Iterator[Path]:

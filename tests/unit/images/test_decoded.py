@@ -14,7 +14,7 @@ from image_files import GRAY, PALETTE, PNG_SIGNATURE, RGB, chunk, png, profile, 
 from PIL import Image, ImageCms, ImageOps
 
 from imagemake.images.decoded import MOST_SIDE_PX, Undecodable, decode_image
-from imagemake.images.file_format import MOST_PARTS, MOST_SCANS
+from imagemake.images.ends import MOST_PARTS, MOST_SCANS
 from imagemake.images.srgb import MOST_PROFILE_BYTES
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF")

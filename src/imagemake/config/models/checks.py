@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -13,11 +13,10 @@ from typing import Any
 from imagemake.config.models.facts import ModelFacts, ParameterRule, SizeRule
 from imagemake.config.models.table import Model
 from imagemake.core.recipe import Recipe
+from imagemake.images.formats import FORMATS, ImageFormat
 
 RETIREMENT_NOTICE = timedelta(days=60)
 SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})")
-WITH_ALPHA = ("png", "webp")
-COMPRESSED = ("jpeg", "webp")
 SHOWN_CHARACTERS = 60
 
 
@@ -201,9 +200,15 @@ def _sent(model: Model, parameters: Mapping[str, Any], references: int, mask: bo
 
 def _combinations(parameters: Mapping[str, Any]) -> Iterator[ModelFinding]:
     image_format = parameters.get("output_format", "png")
-    if parameters.get("background") == "transparent" and image_format not in WITH_ALPHA:
+    known = next((one for name, one in FORMATS.items() if name == image_format), None)
+    if parameters.get("background") == "transparent" and not (known and known.has_alpha):
         what = f"a transparent background does not fit into output_format {_shown(image_format)}."
-        yield _error(what, f"Set output_format to {' or '.join(WITH_ALPHA)}, or background to opaque.")
-    if "output_compression" in parameters and image_format not in COMPRESSED:
+        yield _error(what, f"Set output_format to {_formats_with(lambda one: one.has_alpha)}, or background to opaque.")
+    if "output_compression" in parameters and not (known and known.has_quality):
+        fitting = _formats_with(lambda one: one.has_quality)
         what = f"output_compression does not apply to output_format {_shown(image_format)}."
-        yield _error(what, f"Set output_format to {' or '.join(COMPRESSED)}, or leave output_compression out.")
+        yield _error(what, f"Set output_format to {fitting}, or leave output_compression out.")
+
+
+def _formats_with(holds: Callable[[ImageFormat], bool]) -> str:
+    return " or ".join(sorted(name for name, one in FORMATS.items() if one.is_reference and holds(one)))

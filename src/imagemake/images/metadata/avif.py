@@ -1,4 +1,4 @@
-"""XMP in AVIF files: an item of the file's `meta` box, with its bytes in an `mdat` box of its own at the end.
+"""XMP and content credentials in AVIF files: an item of the `meta` box with its own `mdat` box, and a `uuid` box.
 
 Sources: ISO/IEC 14496-12 (boxes, `iloc`, `iinf`, `iref`) and the AV1 Image File Format, section 4 (metadata). Only what
 libavif writes is rewritten (`iloc` of version 0 with places of 4 bytes); other files raise ValueError.
@@ -7,13 +7,16 @@ libavif writes is rewritten (`iloc` of version 0 with places of 4 bytes); other 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
+
+from imagemake.images.ends import MOST_PARTS
 
 MOST_BOXES = 1_000
 
 _FULL = 4  # bytes of version and flags at the start of many boxes
 _XMP_INFO = b"mimeXMP\0application/rdf+xml\0"
+_CREDENTIALS = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # C2PA Technical Specification 2.4, appendix A.5
 _PLACES_OF_4_BYTES = b"\0\0\0\0\x44\0"  # how `iloc` begins: version 0, offsets and lengths of 4 bytes, no base
 
 Item = tuple[int, list[tuple[int, int]]]  # number; offset from the file's start, and length, of each of its parts
@@ -54,7 +57,7 @@ def boxes(data: bytes, start: int, end: int) -> list[IsoBox]:
     return found
 
 
-def with_packet(bare: bytes, packet: bytes) -> bytes:
+def with_xmp(bare: bytes, packet: bytes) -> bytes:
     """Put an XMP packet into an AVIF file that has none."""
     file = _opened(bare)
     number = 1 + max(int.from_bytes(info[_FULL : _FULL + 2]) for info in _infos(file))
@@ -71,15 +74,15 @@ def with_packet(bare: bytes, packet: bytes) -> bytes:
     return _whole(bare, file, parts, [*file.items, (number, [(len(bare) + 8, len(packet))])]) + _box(b"mdat", packet)
 
 
-def packet_of(data: bytes) -> bytes | None:
+def xmp_of(data: bytes) -> bytes | None:
     """Return the XMP packet of an AVIF file; None where there is none."""
     file = _opened(data)
     places = _xmp_places(file)
     return None if places is None else b"".join(data[at : at + length] for at, length in places)
 
 
-def without_packet(data: bytes) -> bytes:
-    """Return an AVIF file without XMP: byte for byte what `with_packet` was given.
+def without_xmp(data: bytes) -> bytes:
+    """Return an AVIF file without XMP: byte for byte what `with_xmp` was given.
 
     Raises:
         ValueError: If the XMP is not in a box of its own at the end: another program put it there.
@@ -104,6 +107,28 @@ def without_packet(data: bytes) -> bytes:
     if not kept:
         del parts[b"iref"]
     return _whole(data[: last.start], file, parts, [one for one in file.items if one[0] != int.from_bytes(item)])
+
+
+def credential_marks(data: bytes) -> Iterator[bool]:
+    """Yield for each box whether it holds content credentials."""
+    at = 0
+    for _ in range(MOST_PARTS):
+        length = int.from_bytes(data[at : at + 4])
+        yield data[at + 4 : at + 8] == b"uuid" and data[at + 8 : at + 24] == _CREDENTIALS
+        if length < 8:  # the end of the file, or a box that goes there: credentials stand before the image
+            return
+        at += length
+
+
+def without_credentials(data: bytes) -> bytes:
+    """Return the file if it has no content credentials.
+
+    Raises:
+        ValueError: If it has some: signing moved everything behind them, and every position that the file states.
+    """
+    if any(credential_marks(data)):
+        raise ValueError("content credentials of an AVIF file cannot be taken out")
+    return data
 
 
 def _opened(data: bytes) -> _File:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from imagemake.images.formats import FORMATS
+
 if TYPE_CHECKING:
     from imagemake.config.outputs import Sheet
 
 LINE = 1.6  # height of a caption's line, in heights of its letters
-# libjpeg's limit less its margin; WebP has 14 bits; PNG has 31, and 64 million pixels are the limit there.
-_MOST_SIDE_PX = {"jpeg": 65_500, "webp": 16_383, "png": 1_000_000}
 
 
 def most_side_px(sheet: Sheet) -> int:
     """Return the longest side that the sheet's format can hold."""
-    return _MOST_SIDE_PX[sheet.format]
+    return FORMATS[sheet.format].max_side_px
 
 
 def caption_height_px(sheet: Sheet) -> int:

@@ -11,26 +11,27 @@ from typing import Any
 import orjson
 
 from imagemake.core.html import environment_of
+from imagemake.images.formats import FORMATS, format_of
 
-_SIGNATURES = {b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 # What ends a script element, begins a comment, or ends a line for JavaScript, in the escapes of JSON.
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
 def data_url(name: str, image: bytes) -> str:
-    """Return an image as the address of an image.
+    """Return an image as a data URL.
 
     Args:
-        name: What it is called in messages.
-        image: JPEG or WebP.
+        name: What messages call it.
+        image: The bytes of a thumbnail.
 
     Raises:
-        ValueError: If it is neither.
+        ValueError: If it is no image.
     """
-    for signature, kind in _SIGNATURES.items():
-        if image.startswith(signature):
-            return f"data:{kind};base64,{base64.b64encode(image).decode()}"
-    raise ValueError(f"the thumbnail of {name!r} is neither JPEG nor WebP")
+    try:
+        media_type = FORMATS[format_of(image)].media_type
+    except ValueError as error:
+        raise ValueError(f"the thumbnail of {name!r} cannot be shown: {error}") from error
+    return f"data:{media_type};base64,{base64.b64encode(image).decode()}"
 
 
 def embedded(data: Any) -> str:

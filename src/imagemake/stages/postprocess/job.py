@@ -13,6 +13,7 @@ from imagemake.config.fields import MAIN
 from imagemake.config.outputs import Postprocess
 from imagemake.config.validation import Validation
 from imagemake.core.fingerprint import fingerprint
+from imagemake.images.formats import FORMATS
 from imagemake.plugins.steps import Step, step_class
 from imagemake.stages.postprocess.branches import Branch, postprocess_all
 from imagemake.stages.postprocess.check import check_steps
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 MOST_FINISHED_PIXELS = 150_000_000  # steps make larger images than those that are taken from a provider
 POSTPROCESS_VERSION = 1  # raised when the same image and steps may give other bytes
-EXTENSIONS = {"jpeg": "jpg", "png": "png", "webp": "webp", "avif": "avif"}
 
 
 def postprocess_digests(postprocess: Postprocess) -> dict[str, str]:
@@ -157,7 +157,7 @@ class Postprocessor:
 
         if isinstance(made, PostprocessError):
             return FurtherFile(key, failure=ItemFailure("postprocess", str(made)))
-        extension = EXTENSIONS[self._branches[label].output.format]
+        extension = FORMATS[self._branches[label].output.format].extension
         stored = self._store.finished.put(key, made, durable=False, extension=extension)
         if label == MAIN:
             # Without a thumbnail, the report makes its own, or shows none.

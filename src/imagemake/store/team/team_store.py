@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from imagemake.images.file_format import end_of_image, format_of
+from imagemake.images.formats import end_of_image, format_of, media_type_of
 from imagemake.store.remote.errors import PlaceError, Trouble
 from imagemake.store.remote.storage import Storage
 from imagemake.store.team.origin_record import (
@@ -31,7 +31,6 @@ MOST_IN_A_ROW = 3  # failures after which it is not asked any more
 HOPELESS = (Trouble.DENIED, Trouble.MISSING, Trouble.UNREACHABLE, Trouble.UNKNOWN_KIND, Trouble.FULL)
 ABSENT = "Mount it, or make the folder where this is the first use; nothing here makes it."
 FEW_KEYS = 200  # that are asked for one by one; a listing brings 1,000 names with each request
-MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp", "avif": "image/avif", "gif": "image/gif"}
 
 
 class TeamStore:
@@ -91,7 +90,7 @@ class TeamStore:
         def ask() -> bool:
             if origin.stored.key not in self._unusable and self._note(origin.stored.key) is not None:
                 return True
-            media_type = MEDIA_TYPES.get(origin.stored.extension, "application/octet-stream")
+            media_type = media_type_of(origin.stored.extension) or "application/octet-stream"
             self._storage.put(image_name(origin.stored), data, media_type)
             told = recipe if self._settings.remote_recipes else None
             self._storage.put(note_name(origin.stored.key), note_bytes(origin, told), "application/json")

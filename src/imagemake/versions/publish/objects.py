@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from imagemake.config.remotes import LONG_LIVED, SHORT_LIVED
 from imagemake.core.problems import Problem, UserError
+from imagemake.images.formats import FORMATS
 from imagemake.versions.publish.names import PublishedNames, digest_name
 
 if TYPE_CHECKING:
@@ -25,12 +26,7 @@ NESTED = ("pilot", "small")  # releases of their own, below that of everything
 _BINARY = "application/octet-stream"
 # Not `mimetypes`: what that says differs from machine to machine.
 CONTENT_TYPES: Mapping[str, str] = {
-    ".avif": "image/avif",
-    ".gif": "image/gif",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".png": "image/png",
-    ".webp": "image/webp",
+    **{one.suffix: one.media_type for one in FORMATS.values()},
     ".csv": "text/csv; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".json": "application/json",

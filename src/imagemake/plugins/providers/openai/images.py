@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from imagemake.core.recipe import Recipe
-from imagemake.images.file_format import format_of
+from imagemake.images.formats import FORMATS, format_of
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -27,7 +27,7 @@ PLACEHOLDER = "file-" + "0" * 59  # while lines are only counted in bytes; longe
 def file_tuple(name: str, content: bytes) -> tuple[str, bytes, str]:
     """Return an image as the SDK takes files: a name of ours, the bytes, and the type that they say they are."""
     kind = format_of(content)  # the API goes by the type that is said, not by the bytes
-    return f"{name}.{kind}", content, f"image/{kind}"
+    return f"{name}.{kind}", content, FORMATS[kind].media_type
 
 
 class UploadedImages:

@@ -1,7 +1,10 @@
-"""What an image file says about itself before a pixel is decoded: its format, and where its image ends.
+"""Where the image in a file ends: a walk along the parts of the file, before a pixel is decoded.
 
 Decoders are slow on files that are made to be slow: a million chunks, a million scans over the same pixels. A walk
 along the parts finds those first, and finds what lies behind the image.
+
+Each function returns the number of bytes up to the end of the image, or None if the file ends first. Each raises
+ValueError for a damaged part, or for so many parts that decoding would take forever.
 """
 
 from __future__ import annotations
@@ -9,80 +12,19 @@ from __future__ import annotations
 import re
 import zlib
 
-FORMATS = ("png", "jpeg", "webp", "avif")
-
 MOST_PARTS = 100_000  # a PNG of 100 MB in the usual chunks of 8 KB has 12,000
 MOST_SCANS = 100  # encoders write 1, progressive ones 6 to 12; each is a pass over all pixels
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_JPEG_SIGNATURE = b"\xff\xd8\xff"
-_RIFF_HEADER_BYTES = 12
+_PNG_SIGNATURE_BYTES = 8
 _MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")  # 0xff00 is a stuffed byte, 0xffd0 to 0xffd7 restart a scan
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _MARKERS_WITHOUT_LENGTH = (0x01, 0xD8)
 
-# Formats that come up by mistake, so that the reason can name them: (bytes, at which place, name).
-_OTHERS = (
-    (b"GIF8", 0, "a GIF"),
-    (b"ftypavis", 4, "an AVIF animation"),
-    (b"ftyphei", 4, "a HEIC"),
-    (b"BM", 0, "a BMP"),
-    (b"II*\0", 0, "a TIFF"),
-    (b"MM\0*", 0, "a TIFF"),
-    (b"%PDF", 0, "a PDF"),
-    (b"PK\3\4", 0, "a ZIP"),
-    (b"\x1f\x8b", 0, "a gzip"),
-    (b"ftyp", 4, "a video"),
-)
 
-
-def format_of(data: bytes) -> str:
-    """Tell a file's format by its first bytes.
-
-    Returns:
-        One of `FORMATS`.
-
-    Raises:
-        ValueError: If it is another one; the message says which, where it can.
-    """
-    if not data:
-        raise ValueError("the file is empty")
-    if data.startswith(_PNG_SIGNATURE):
-        return "png"
-    if data.startswith(_JPEG_SIGNATURE):
-        return "jpeg"
-    if data.startswith(b"RIFF") and data[8:_RIFF_HEADER_BYTES] == b"WEBP":
-        return "webp"
-    if data[4:12] == b"ftypavif":
-        return "avif"
-    for signature, place, name in _OTHERS:
-        if data.startswith(signature, place):
-            raise ValueError(f"it is {name} file, and only PNG, JPEG, WebP and AVIF are read")
-    if data.lstrip()[:1] in (b"<", b"{", b"["):
-        raise ValueError("it is text such as HTML, SVG or JSON, not a PNG, JPEG, WebP or AVIF file")
-    raise ValueError("it does not begin like a PNG, JPEG, WebP or AVIF file")
-
-
-def end_of_image(data: bytes, file_format: str) -> int | None:
-    """Walk along the parts of a file to where its image ends.
-
-    Args:
-        data: The whole file.
-        file_format: What `format_of` said.
-
-    Returns:
-        The number of bytes up to the image's own end; None if the file ends first.
-
-    Raises:
-        ValueError: If a part is damaged, or there are so many that decoding would take forever.
-    """
-    walk = {"png": _end_of_png, "jpeg": _end_of_jpeg, "webp": _end_of_webp, "avif": _end_of_avif}[file_format]
-    return walk(data)
-
-
-def _end_of_png(data: bytes) -> int | None:
+def end_of_png(data: bytes) -> int | None:
+    """Find the end of the image in a PNG file."""
     # Each chunk: length, name, content, CRC-32. Pillow skips the CRC of pixel data, and so shows damage as an image.
-    view, at = memoryview(data), len(_PNG_SIGNATURE)
+    view, at = memoryview(data), _PNG_SIGNATURE_BYTES
     for _ in range(MOST_PARTS):
         if at + 12 > len(data):
             return None
@@ -99,7 +41,8 @@ def _end_of_png(data: bytes) -> int | None:
     raise ValueError(f"the PNG file has more than {MOST_PARTS:,} chunks")
 
 
-def _end_of_jpeg(data: bytes) -> int | None:
+def end_of_jpeg(data: bytes) -> int | None:
+    """Find the end of the image in a JPEG file."""
     at, scans = 2, 0
     for _ in range(MOST_PARTS):
         found = _MARKER.search(data, at)
@@ -118,12 +61,14 @@ def _end_of_jpeg(data: bytes) -> int | None:
     raise ValueError(f"the JPEG file has more than {MOST_PARTS:,} segments")
 
 
-def _end_of_webp(data: bytes) -> int | None:
+def end_of_webp(data: bytes) -> int | None:
+    """Find the end of the image in a WebP file."""
     end = int.from_bytes(data[4:8], "little") + 8
     return end if end <= len(data) else None
 
 
-def _end_of_avif(data: bytes) -> int | None:
+def end_of_avif(data: bytes) -> int | None:
+    """Find the end of the image in a AVIF file."""
     # Boxes: length, name, content. What lies behind the image begins like no box, or like one that leaves the file.
     at, names = 0, set[bytes]()
     for _ in range(MOST_PARTS):

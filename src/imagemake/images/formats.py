@@ -1,0 +1,134 @@
+"""The image formats: one row each, from which suffixes, media types, limits and readers come.
+
+A new format is a row here, an encoder in `imagemake.stages.postprocess.encode`, and a metadata container in
+`imagemake.images.metadata`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from imagemake.images.ends import end_of_avif, end_of_jpeg, end_of_png, end_of_webp
+
+FormatName = Literal["jpeg", "png", "webp", "avif"]  # as configuration, manifest, and provider parameters write it
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFormat:
+    """What is known of one format.
+
+    Attributes:
+        label: Its name in sentences, such as ``JPEG``.
+        extension: Of its files, without the dot.
+        media_type: By IANA.
+        signature: Pairs of a position and the bytes that a file has there.
+        find_end: Finds where the image in a file ends; see `imagemake.images.ends`.
+        max_side_px: Longest side that its encoder writes.
+        has_alpha: Whether it can hold transparent pixels.
+        has_quality: Whether its encoder takes a quality, and so can aim at a file size.
+        is_reference: Whether providers accept it as a reference image.
+    """
+
+    label: str
+    extension: str
+    media_type: str
+    signature: tuple[tuple[int, bytes], ...]
+    find_end: Callable[[bytes], int | None]
+    max_side_px: int
+    has_alpha: bool = True
+    has_quality: bool = True
+    is_reference: bool = True
+
+    @property
+    def suffix(self) -> str:
+        """The extension with its dot."""
+        return f".{self.extension}"
+
+    def matches(self, data: bytes) -> bool:
+        """Return whether a file begins like one of this format."""
+        return all(data.startswith(part, position) for position, part in self.signature)
+
+
+FORMATS: dict[FormatName, ImageFormat] = {
+    # 65,500 px: libjpeg's JPEG_MAX_DIMENSION.
+    "jpeg": ImageFormat("JPEG", "jpg", "image/jpeg", ((0, b"\xff\xd8\xff"),), end_of_jpeg, 65_500, has_alpha=False),
+    # 1,000,000 px: libpng's PNG_USER_WIDTH_MAX.
+    "png": ImageFormat(
+        "PNG", "png", "image/png", ((0, b"\x89PNG\r\n\x1a\n"),), end_of_png, 1_000_000, has_quality=False
+    ),
+    # 16,383 px: libwebp's WEBP_MAX_DIMENSION.
+    "webp": ImageFormat("WebP", "webp", "image/webp", ((0, b"RIFF"), (8, b"WEBP")), end_of_webp, 16_383),
+    # 65,536 px: the AV1 specification, section 5.5.1.
+    "avif": ImageFormat("AVIF", "avif", "image/avif", ((4, b"ftypavif"),), end_of_avif, 65_536, is_reference=False),
+}
+assert tuple(FORMATS) == get_args(FormatName)
+
+# Formats that come up by mistake, so that the reason can name them: (bytes, position, name).
+_OTHERS = (
+    (b"GIF8", 0, "a GIF"),
+    (b"ftypavis", 4, "an AVIF animation"),
+    (b"ftyphei", 4, "a HEIC"),
+    (b"BM", 0, "a BMP"),
+    (b"II*\0", 0, "a TIFF"),
+    (b"MM\0*", 0, "a TIFF"),
+    (b"%PDF", 0, "a PDF"),
+    (b"PK\3\4", 0, "a ZIP"),
+    (b"\x1f\x8b", 0, "a gzip"),
+    (b"ftyp", 4, "a video"),
+)
+# Formats that are kept as they came, though nothing here reads them: (bytes, position, extension).
+_STORED = ((b"GIF8", 0, "gif"), (b"ftypavis", 4, "avif"))
+
+
+def in_words(conjunction: str = "or", *, references: bool = False) -> str:
+    """Join the labels of all formats, or of those that references can have, for a sentence: ``JPEG, PNG, or WebP``."""
+    *first, last = [one.label for one in FORMATS.values() if one.is_reference or not references]
+    return f"{', '.join(first)}, {conjunction} {last}"
+
+
+def format_of(data: bytes) -> FormatName:
+    """Tell the format of a file by its first bytes.
+
+    Raises:
+        ValueError: If it is none of `FORMATS`; the message says which format it is, if that is known.
+    """
+    if not data:
+        raise ValueError("the file is empty")
+    for name, one in FORMATS.items():
+        if one.matches(data):
+            return name
+    for signature, position, name_of_other in _OTHERS:
+        if data.startswith(signature, position):
+            raise ValueError(f"it is {name_of_other} file, and only {in_words('and')} are read")
+    if data.lstrip()[:1] in (b"<", b"{", b"["):
+        raise ValueError(f"it is text such as HTML, SVG or JSON, not a {in_words()} file")
+    raise ValueError(f"it does not begin like a {in_words()} file")
+
+
+def end_of_image(data: bytes, file_format: FormatName) -> int | None:
+    """Find where the image in a file ends.
+
+    Args:
+        data: The whole file.
+        file_format: What `format_of` returned.
+
+    Returns:
+        The number of bytes up to the end of the image; None if the file ends first.
+
+    Raises:
+        ValueError: If a part is damaged, or there are so many parts that decoding would take forever.
+    """
+    return FORMATS[file_format].find_end(data)
+
+
+def extension_of(data: bytes) -> str:
+    """Name the extension of a file by its first bytes, without the dot; ``bin`` if no image format is known."""
+    known = next((one.extension for one in FORMATS.values() if one.matches(data)), None)
+    return known or next((name for begin, position, name in _STORED if data.startswith(begin, position)), "bin")
+
+
+def media_type_of(extension: str) -> str | None:
+    """Return the media type of an image file by its extension, without the dot; None for other files."""
+    return next((one.media_type for one in FORMATS.values() if one.extension == extension), None)
