@@ -59,19 +59,19 @@ def test_an_image_that_was_changed_is_told(built, tmp_path):
 
 def test_what_nobody_here_knows_is_said_so(built, tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "strange.png")
-    assert "says no key" in built.imagemake("inspect", str(tmp_path / "strange.png"), expect=2).stderr
-    assert "is no file" in built.imagemake("inspect", "no-such", expect=2).stderr
-    assert "neither manifest" in built.imagemake("inspect", "0" * 64, expect=1).stdout
+    assert "the file has no key" in built.imagemake("inspect", str(tmp_path / "strange.png"), expect=2).stderr
+    assert "no file or image has this name" in built.imagemake("inspect", "no-such", expect=2).stderr
+    assert "this key is in no manifest" in built.imagemake("inspect", "0" * 64, expect=1).stdout
     ours = packet_of((built.folder / "results/images/S001_teal.jpg").read_bytes())
     elsewhere = ours.replace(built.manifest()["S001_teal"]["key"].encode(), b"f" * 64).replace(
         b"gpt", "\u202egpt".encode()
     )
     (tmp_path / "theirs.jpg").write_bytes(with_packet((tmp_path / "strange.png").read_bytes(), elsewhere))
     told = built.imagemake("inspect", str(tmp_path / "theirs.jpg"), expect=1).stdout
-    assert "its XMP says" in told
+    assert "the digest in its XMP" in told
     assert "\u202e" not in told
     (tmp_path / "text.jpg").write_text("no image")
-    assert "says no key" in built.imagemake("inspect", str(tmp_path / "text.jpg"), expect=2).stderr
+    assert "the file has no key" in built.imagemake("inspect", str(tmp_path / "text.jpg"), expect=2).stderr
 
 
 def test_all_attempts_are_told(project):

@@ -62,9 +62,9 @@ def approve(*keys):
 def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop, imagemake, monkeypatch):
     # Refused with every reason at once.
     said = imagemake("release", "v 1", expect=1)
-    assert "'v 1' cannot be a release's name" in said
-    assert "in no git repository" in said
-    assert "4 of 4 images are still to be made" in said
+    assert "'v 1' is not a valid release name" in said
+    assert "not in a git repository" in said
+    assert "4 of 4 images are not built yet" in said
     git("init", "-q")
     Path(".gitignore").write_text("/work/\n/store/\n/logs/\n/.snakemake/\n/results/images/\n")
     shop.snakemake()
@@ -72,10 +72,10 @@ def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop
     git("commit", "-q", "-m", "begin")
     waiting = [row for row in shop.manifest().values() if row["verdict"] == "review"]
     assert waiting
-    assert "wait for a person" in imagemake("release", "v1", expect=1)
+    assert "await review" in imagemake("release", "v1", expect=1)
     approve(*(row["key"] for row in waiting))
     said = imagemake("release", "v1", expect=1)
-    assert "still to be made" in said, "an approved image is not finished yet"
+    assert "not built yet" in said, "an approved image is not finished yet"
     assert "not committed: config/reviews.csv" in said
     shop.snakemake()
     git("add", "-A")
@@ -98,12 +98,12 @@ def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop
     shop.snakemake()
     assert "not committed: config/catalog.csv" in imagemake("release", "v2", expect=1)
     git("commit", "-q", "-a", "-m", "sofa")
-    assert "'v1' is released already, and the project has changed" in imagemake("release", "v1", expect=1)
+    assert "'v1' is already released, and the project has changed" in imagemake("release", "v1", expect=1)
     with monkeypatch.context() as killed:
         killed.setattr(Git, "tag", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             main(["release", "v2"])
-    assert "there is no tag 'v2'" in imagemake("release", "v3", expect=1)
+    assert "this release has no git tag 'v2'" in imagemake("release", "v3", expect=1)
     commits = git("rev-list", "--count", "HEAD")
     assert "v2 is released: 4 images: 0 new, 1 changed, 0 removed" in imagemake("release", "v2")
     assert git("rev-list", "--count", "HEAD") == commits, "what was committed was not committed again"
@@ -123,7 +123,7 @@ def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop
     (now,) = csv.DictReader(imagemake("audit", "--name", "S003*", "--format", "csv").splitlines())
     assert "sofa" in now["prompt"]
     assert "chair" in rows["S002_gold"]["prompt"]
-    assert "There are: v1, v2" in imagemake("audit", "v9", expect=1)
+    assert "Known releases are v1, v2" in imagemake("audit", "v9", expect=1)
 
     # Nothing was changed; and what is changed is named.
     assert "2 releases, no change" in imagemake("verify")
@@ -134,16 +134,16 @@ def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop
     reviews = Path("config/reviews.csv")
     for path, change, told in (
         (journal, lambda data: data.replace(b"0.0", b"0.1", 1), f"CHANGED: v1, {journal}: its first "),
-        (journal, lambda data: data[:-10], f"CHANGED: v2, {journal}: it was cut"),
-        (reviews, lambda data: data.replace(b"Mia", b"Eve", 1), "a decision was changed or taken out: approve by Mia"),
-        (parquet, lambda data: data + b" ", f"CHANGED: v1, {parquet}: its content is not what was recorded"),
-        (RECORD, lambda data: data.replace(b"first", b"other"), "its digest is not the one that v2 recorded"),
-        (RECORD, lambda data: data.replace(b"first", b"other"), "it is not the file that the git tag holds"),
-        (RECORD, lambda _: b"{}", f"CHANGED: v1, {RECORD}: it is no record any more"),
-        (released, lambda data: data + b" ", f"CHANGED: v2, {released}: its content is not what was released"),
-        (web, lambda data: data + b" ", f"CHANGED: v2, {web}: its content is not what was released"),
-        (raw, lambda _: None, "not here: v1, store/raw: 1 of 4 raw images"),
-        (RECORD, lambda _: None, f"CHANGED: v1, {RECORD}: the record is gone, and v2 follows it"),
+        (journal, lambda data: data[:-10], f"CHANGED: v2, {journal}: the file was truncated"),
+        (reviews, lambda data: data.replace(b"Mia", b"Eve", 1), "a decision was changed or removed: approve by Mia"),
+        (parquet, lambda data: data + b" ", f"CHANGED: v1, {parquet}: its content differs from the record"),
+        (RECORD, lambda data: data.replace(b"first", b"other"), "its digest differs from the one in the record of v2"),
+        (RECORD, lambda data: data.replace(b"first", b"other"), "it differs from the file in the git tag"),
+        (RECORD, lambda _: b"{}", f"CHANGED: v1, {RECORD}: the record is invalid"),
+        (released, lambda data: data + b" ", f"CHANGED: v2, {released}: its content differs from the release"),
+        (web, lambda data: data + b" ", f"CHANGED: v2, {web}: its content differs from the release"),
+        (raw, lambda _: None, "missing: v1, store/raw: 1 of 4 raw images"),
+        (RECORD, lambda _: None, f"CHANGED: v1, {RECORD}: the record is missing, but v2 follows it"),
     ):
         data = path.read_bytes()
         path.unlink()

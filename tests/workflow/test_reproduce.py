@@ -39,4 +39,4 @@ def test_where_seeds_are_honored_the_same_bytes_come_again(preview):
     assert f"{NAME}: equal: the same bytes" in made.imagemake("reproduce", f"results/images/{NAME}.jpg").stdout
     assert f"{NAME}: equal" in made.imagemake("reproduce", NAME).stdout, "once more, by another key"
     assert len([*made.folder.glob("store/reproduced/*/*.png")]) == 2
-    assert "no release has that name" in made.imagemake("reproduce", "S999", expect=2).stderr
+    assert "no file or image has this name" in made.imagemake("reproduce", "S999", expect=2).stderr

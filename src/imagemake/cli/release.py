@@ -87,7 +87,7 @@ def _tell(releasing: Releasing, verb: str) -> None:
 
 
 def _send(releasing: Releasing, *, push: bool) -> None:
-    uses_dvc, uses_git = releasing.dvc.is_there(), releasing.wish.git
+    uses_dvc, uses_git = releasing.dvc.is_there(), releasing.options.git
     if push:  # bytes before names: nobody must find a tag whose images are nowhere
         if uses_dvc:
             releasing.dvc.run("push")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from imagemake.versions.reproduce import Reproduced, ReproduceOptions
+    from imagemake.versions.reproduce import Reproduced, ReproduceSubject
 
 DESCRIPTION = """\
 Makes an image again from its recipe (prompt, seed, model, parameters, reference images) and says whether it is
@@ -47,12 +47,12 @@ def run_reproduce(options: argparse.Namespace) -> int:
     from imagemake.stages.generate.calls import StoppedError
     from imagemake.store.layout import STORE, WORK
     from imagemake.store.store import Store
-    from imagemake.versions.reproduce import reproduce, wish_for
+    from imagemake.versions.reproduce import reproduce, subject_of
     from imagemake.workflow.run_lock import hold_run_lock
 
     try:
         campaign = read_campaign(options.config)
-        wish = wish_for(options.image, campaign, Store(STORE))
+        wish = subject_of(options.image, campaign, Store(STORE))
         objection = _objection(wish, yes=options.yes, anyway=options.anyway)
         if objection:
             print(objection, file=sys.stderr)
@@ -66,7 +66,7 @@ def run_reproduce(options: argparse.Namespace) -> int:
     return 1 if made.likeness.name == "DIFFERENT" else 0
 
 
-def _objection(wish: ReproduceOptions, *, yes: bool, anyway: bool) -> str | None:
+def _objection(wish: ReproduceSubject, *, yes: bool, anyway: bool) -> str | None:
     """Say why it is not done yet; None where nothing speaks against it."""
     if wish.honors_seed is not True and not anyway:
         model = wish.recipe.model
@@ -84,7 +84,7 @@ def _objection(wish: ReproduceOptions, *, yes: bool, anyway: bool) -> str | None
     return None
 
 
-def _lines(wish: ReproduceOptions, made: Reproduced) -> list[str]:
+def _lines(wish: ReproduceSubject, made: Reproduced) -> list[str]:
     lines = [f"{wish.name}: {made.likeness.value}"]
     if made.distance is not None:
         distance = made.distance

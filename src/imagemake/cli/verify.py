@@ -49,12 +49,12 @@ def _store(store: Path, *, move: bool) -> int:
 
 
 def _releases(root: Path) -> int:
-    from imagemake.versions.integrity import findings
+    from imagemake.versions.integrity import check_releases
     from imagemake.versions.records import RECORD_FILE, RELEASES, read_record_file
 
     if not (root / RELEASES).is_dir():
         return 0
-    names, found = findings(root)
+    names, found = check_releases(root)
     for finding in found:
         print(finding)
     changed = sum(not finding.is_missing for finding in found)

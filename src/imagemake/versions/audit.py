@@ -1,7 +1,7 @@
-"""For every image of a release: who approved it, where it came from, what it cost, and what it was checked by.
+"""The audit of a release: who approved each image, where it came from, what it cost, and which checks it passed.
 
-All of it is read from what belongs to the release: its record, its manifest, the reviews as they were then, and the
-journal as far as it was written then. What was decided or bought later is not in it.
+All facts come from the release itself: its record, its manifest, and the reviews and journal as they were at that
+time. Later decisions and calls are not included.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from imagemake.versions.records import (
     read_record_file,
 )
 
-CHECKS = "checks"  # who approved what nobody looked at
+CHECKS = "checks"  # approver of images that nobody reviewed
 COLUMNS = (
     "release",
     "name",
@@ -68,18 +68,18 @@ class _Release:
 
 
 def audit_rows(root: Path, name: str | None, *, everything: bool) -> Iterator[dict[str, Any]]:
-    """Yield a row per image.
+    """Yield one row per image.
 
     Args:
         root: The project's folder.
-        name: Of the release; None for the last one.
-        everything: Whether to tell requests without a released image too.
+        name: Name of the release; None for the latest one.
+        everything: Whether to include requests without a released image.
 
-    Returns:
-        Values by `COLUMNS`; ``calls`` and ``checks`` are lists, ``parameters`` a mapping, None is not known.
+    Yields:
+        Values by `COLUMNS`. ``calls`` and ``checks`` are lists, ``parameters`` is a mapping, and None means unknown.
 
     Raises:
-        UserError: If there is no such release, or a part of it is not here.
+        UserError: If the release does not exist, or a part of it is missing.
     """
     release = _read(root, name)
     for row in release.rows:
@@ -90,18 +90,18 @@ def audit_rows(root: Path, name: str | None, *, everything: bool) -> Iterator[di
 def _read(root: Path, name: str | None) -> _Release:
     names = names_in(root / RELEASES)
     if not names:
-        raise UserError(Problem(str(RELEASES), "there is no release.", "Make one: imagemake release NAME"))
+        raise UserError(Problem(str(RELEASES), "no release exists yet.", "Create one: imagemake release NAME"))
     try:
         kept = {one: read_record_file(root / RELEASES / one / RECORD_FILE) for one in names}
     except BadRecordError as error:
-        remedy = "`imagemake verify --releases` tells which; git has it as it was."
-        raise UserError(Problem(str(RELEASES), f"a record cannot be read: {error}", remedy)) from None
+        remedy = "To find it, run `imagemake verify --releases`. To restore it, use git."
+        raise UserError(Problem(str(RELEASES), f"a record is invalid: {error}", remedy)) from None
     name = name or in_order(kept)[-1]
     if name not in kept:
-        raise UserError(Problem(name, "there is no such release.", f"There are: {', '.join(names)}."))
+        raise UserError(Problem(name, "unknown release.", f"Known releases are {', '.join(names)}."))
     folder, record = root / RELEASES / name, kept[name].record
     if not (folder / MANIFEST_FILE).is_file():
-        raise UserError(Problem(str(folder / MANIFEST_FILE), "it is not here.", "Fetch it: dvc pull releases"))
+        raise UserError(Problem(str(folder / MANIFEST_FILE), "the manifest is missing.", "Fetch it: dvc pull releases"))
     rows = changes.read_rows(folder / MANIFEST_FILE, None)
     reviews = Decisions(read_rows(folder / REVIEWS_FILE))
     checks = Checks({quantity: Check.model_validate(plain) for quantity, plain in record.checks.items()})
@@ -112,10 +112,9 @@ def _calls(root: Path, record: Record) -> Mapping[str, list[Call]]:
     journal, found = root / "store" / "journal", dict[str, list[Call]]()
     missing = [path for path in record.journal if not (journal / path).is_file()]
     if missing:
-        what = f"{len(missing):,} of {len(record.journal):,} files that the release recorded are not here."
-        raise UserError(
-            Problem(str(journal), what, "Fetch them: dvc pull store; or see `imagemake verify --releases`.")
-        )
+        what = f"{len(missing):,} of {len(record.journal):,} files that the release recorded are missing."
+        remedy = "Fetch them with `dvc pull store`, or run `imagemake verify --releases`."
+        raise UserError(Problem(str(journal), what, remedy))
     for path, prefix in record.journal.items():
         for call in calls_of(journal / path, prefix.bytes):
             found.setdefault(call.sent["key"], []).append(call)
@@ -135,8 +134,8 @@ def _row(row: changes.Row, release: _Release) -> dict[str, Any]:
         "note": review.note if review else None,
         "parameters": _group("parameter", row),
         "references": row["reference_digests"],
-        "calls": [_told(call) for call in calls],
-        "cost_usd": _cost(calls),
+        "calls": [call_facts(call) for call in calls],
+        "cost_usd": cost_of(calls),
         "checks": list(_checked(release.checks, row)),
     }
     return {column: found[column] for column in COLUMNS}
@@ -149,20 +148,22 @@ def _group(name: str, row: changes.Row) -> dict[str, Any]:
 
 def _who(row: changes.Row, approval: Review | None) -> str | None:
     if approval is not None:
-        return approval.reviewer or "nobody named"
+        return approval.reviewer or "unnamed reviewer"
     return CHECKS if row["file"] else None
 
 
-def _told(call: Call) -> dict[str, Any]:
-    told = listed(call)
-    cost = told["cost_usd"]
+def call_facts(call: Call) -> dict[str, Any]:
+    """Return the facts about a call that an audit lists."""
+    facts = listed(call)
+    cost = facts["cost_usd"]
     names = ("at", "attempt", "outcome", "request_id")
-    origin = (call.closed or {}).get("origin")  # of an image from the team's store: who paid, and how much
+    origin = (call.closed or {}).get("origin")  # for an image from the team store: who paid, and how much
     of_team = {} if origin is None else {"origin": origin}
-    return {**{name: told[name] for name in names}, "cost_usd": None if cost is None else float(cost), **of_team}
+    return {**{name: facts[name] for name in names}, "cost_usd": None if cost is None else float(cost), **of_team}
 
 
-def _cost(calls: Iterable[Call]) -> float | None:
+def cost_of(calls: Iterable[Call]) -> float | None:
+    """Return what calls cost in USD, or None if that is unknown. Images from the team store cost nothing."""
     tally = Tally()
     for call in calls:
         tally.add(call)
@@ -172,16 +173,16 @@ def _cost(calls: Iterable[Call]) -> float | None:
 
 
 def _checked(checks: Checks, row: changes.Row) -> Iterator[str]:
-    """Yield in words what each check found, and the limits that held for this image."""
+    """Yield one text per check: its value, and the limits that applied to this image."""
     measures = _group("measure", row)
     for quantity, check in sorted(checks.of(_group("variable", row), row.get("model_label") or row["model"]).items()):
         value = measures.get(quantity)
-        told = "not read" if value is None else in_words(quantity, value)
+        shown = "not measured" if value is None else in_words(quantity, value)
         limits = [
             f"{keys[-1]} {sign} {in_words(quantity, end)}"
             for keys, limit in limits_of(check)
-            if len(keys) == 1  # the others are for other images
+            if len(keys) == 1  # longer keys are overrides for other images
             for sign, end in (("<", limit.min), (">", limit.max))
             if end is not None
         ]
-        yield f"{quantity} = {told} ({', '.join(limits) or 'no limit'}{check.of_whom})"
+        yield f"{quantity} = {shown} ({', '.join(limits) or 'no limit'}{check.of_whom})"

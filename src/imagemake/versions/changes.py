@@ -1,4 +1,4 @@
-"""What became of images from one release to the next, in numbers."""
+"""Counts how images changed from one release to the next."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COLUMNS = ("name", "file", "digest", "finished_digest")
 
 
 def read_rows(manifest: Path, columns: Sequence[str] | None = COLUMNS) -> list[Row]:
-    """Read some columns of a manifest's Parquet file, or all; ones that it does not have are None."""
+    """Read some columns of a manifest's Parquet file, or all if `columns` is None. Missing columns are None."""
     from pyarrow import parquet
 
     if columns is None:
@@ -26,7 +26,7 @@ def read_rows(manifest: Path, columns: Sequence[str] | None = COLUMNS) -> list[R
 
 
 def read_files(manifest: Path) -> list[Row]:
-    """Read `COLUMNS`, and all columns of further outputs."""
+    """Read `COLUMNS` and all columns of additional outputs."""
     from pyarrow import parquet
 
     further = (name for name in parquet.read_schema(manifest).names if name.startswith("output."))
@@ -34,7 +34,7 @@ def read_files(manifest: Path) -> list[Row]:
 
 
 def released_files(manifest: Path) -> Iterator[tuple[str, str]]:
-    """Yield every released file with its SHA-256, those of further outputs too; paths are from the release's folder."""
+    """Yield path, relative to the release, and SHA-256 of every released file, including additional outputs."""
     from pyarrow import parquet
 
     labels = [name.removesuffix("file") for name in parquet.read_schema(manifest).names if name.endswith(".file")]
@@ -47,12 +47,12 @@ def released_files(manifest: Path) -> Iterator[tuple[str, str]]:
 
 
 def changes_between(before: Iterable[Path], rows: Iterable[Row]) -> Changes:
-    """Count what changed.
+    """Count the changes in a release.
 
     Args:
-        before: Manifests of the releases before; of a name that several have, any may be the same. One that is not
-            here, because nobody fetched it, counts as empty.
-        rows: The release's own, from `read_files`.
+        before: Manifests of the preceding releases. If several have a name, an image is unchanged if any of them has
+            the same files. A missing manifest, which was not fetched, counts as empty.
+        rows: Rows of the release, from `read_files`.
     """
     known: dict[str, list[Row]] = {}
     for path in before:

@@ -1,7 +1,7 @@
-"""DVC, as far as we ask it for something: it keeps the bytes that git should not.
+"""Calls to DVC, which tracks the files that are too large for git.
 
-Store and images are tracked by files of their own (``store.dvc``, ``results/images.dvc``), never as outputs of a
-stage: DVC deletes the outputs of a stage before it runs, or copies them where ``persist`` keeps them.
+Store and images have separate files (``store.dvc``, ``results/images.dvc``) and are never outputs of a stage: DVC
+deletes the outputs of a stage before it runs, or copies them if ``persist`` keeps them.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from imagemake.core.problems import Problem, UserError
 from imagemake.release.record import FILES, RECORD, RESULTS, SHEETS
 
 MANIFEST = str(RESULTS / "manifest.csv")
-STAGE_AT_WORK = "DVC_STAGE"  # which DVC sets for the command of a stage
-HELP = "docs/versions.md tells how a project is set up; nothing was lost, and the same command goes on."
+RUNNING_STAGE = "DVC_STAGE"  # environment variable that DVC sets for the command of a stage
+HELP = "Nothing was lost. Fix the cause, and run the same command again. For setup, see docs/versions.md."
 
 
 class Dvc:
@@ -33,11 +33,11 @@ class Dvc:
         self._root = root
 
     def is_there(self) -> bool:
-        """Say whether the project uses DVC."""
+        """Return whether the project uses DVC."""
         return (self._root / ".dvc").is_dir()
 
     def build_stage(self) -> str | None:
-        """Return the stage of dvc.yaml that builds the release; None where there is none."""
+        """Return the stage of dvc.yaml that builds the results; None if there is none."""
         try:
             stages = yaml.safe_load((self._root / "dvc.yaml").read_bytes())["stages"]
         except (OSError, yaml.YAMLError, TypeError, KeyError):
@@ -45,42 +45,42 @@ class Dvc:
         return next((name for name, stage in stages.items() if MANIFEST in _paths(stage.get("outs", ()))), None)
 
     def track(self, *more: Path) -> list[Path]:
-        """Put store, images and tables under DVC's care, as they are now.
+        """Track the current store, images, and tables with DVC.
 
         Args:
             more: Other files to track.
 
         Returns:
-            The files by which DVC knows them, which are git's.
+            The ``.dvc`` files and ``dvc.lock``, which belong in git.
 
         Raises:
-            UserError: If DVC does not take them; its own words are on standard error.
+            UserError: If DVC fails. DVC prints the reason on standard error.
         """
         folders = [RESULTS / name for name in ("images", SHEETS)]
-        wanted = [Path("store"), *folders, *more]
+        paths = [Path("store"), *folders, *more]
         stage = self.build_stage()
-        if stage is None:  # nobody else tracks the tables
-            wanted += [RESULTS / name for name in (*FILES, RECORD) if name != "metrics.json"]
-        for folder in folders:  # one that is gone must not come back with the next pull
+        if stage is None:  # otherwise the stage tracks the tables
+            paths += [RESULTS / name for name in (*FILES, RECORD) if name != "metrics.json"]
+        for folder in folders:  # the next pull must not restore a deleted folder
             if not (self._root / folder).exists():
                 (self._root / folder.with_name(f"{folder.name}.dvc")).unlink(missing_ok=True)
-        there = [path for path in wanted if (self._root / path).exists()]
-        self.run("add", *map(str, there))
-        if stage is not None and STAGE_AT_WORK not in os.environ:  # `dvc repro` has just done it
+        existing = [path for path in paths if (self._root / path).exists()]
+        self.run("add", *map(str, existing))
+        if stage is not None and RUNNING_STAGE not in os.environ:  # `dvc repro` commits the stage itself
             self.run("commit", "--force", stage)
-        return [*(path.with_name(f"{path.name}.dvc") for path in there), *([Path("dvc.lock")] if stage else [])]
+        return [*(path.with_name(f"{path.name}.dvc") for path in existing), *([Path("dvc.lock")] if stage else [])]
 
     def run(self, *command: str) -> None:
-        """Run one of DVC's commands; it shows how far it is where somebody looks.
+        """Run a DVC command, with progress bars if standard error is a terminal.
 
         Raises:
             UserError: If it fails.
         """
         quiet = () if sys.stderr.isatty() else ("--quiet",)
         whole = [sys.executable, "-m", "dvc", *command, *quiet]
-        done = subprocess.run(whole, cwd=self._root, stdout=subprocess.DEVNULL, check=False)  # noqa: S603  our own words
+        done = subprocess.run(whole, cwd=self._root, stdout=subprocess.DEVNULL, check=False)  # noqa: S603  no user input
         if done.returncode:
-            raise UserError(Problem(f"dvc {' '.join(command)}", "it failed, see above.", HELP))
+            raise UserError(Problem(f"dvc {' '.join(command)}", "the command failed. See the output above.", HELP))
 
 
 def _paths(outs: Iterable[object]) -> list[str]:

@@ -1,4 +1,4 @@
-"""git, as far as a release asks it for something."""
+"""Calls to git that a release makes."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ class Git:
     """git in one project.
 
     Args:
-        root: The project's folder; it may lie within a larger repository.
+        root: The project's folder, which may be part of a larger repository.
     """
 
     def __init__(self, root: Path = Path()) -> None:
         self._root = root
 
     def is_there(self) -> bool:
-        """Say whether the project is in a git repository, and git is installed."""
+        """Return whether git is installed and the project is in a git repository."""
         try:
             return self._ask("rev-parse", "--is-inside-work-tree").strip() == "true"
         except OSError:
             return False
 
     def has_commit(self) -> bool:
-        """Say whether there is a commit at all."""
+        """Return whether the repository has a commit."""
         return bool(self._ask("rev-parse", "--verify", "--quiet", "HEAD"))
 
     def operation(self) -> str | None:
-        """Return what git is in the middle of, such as ``MERGE_HEAD``; None for nothing."""
+        """Return the unfinished operation, such as ``MERGE_HEAD``; None if there is none."""
         paths = (self._ask("rev-parse", "--git-path", name).strip() for name in OPERATIONS)
         return next((name for name, path in zip(OPERATIONS, paths, strict=True) if (self._root / path).exists()), None)
 
     def changed(self) -> list[str]:
-        """Return the paths, from the project's folder, that are not as they were committed; new ones count."""
+        """Return the paths of changed and new files, relative to the project's folder."""
         prefix = self._ask("rev-parse", "--show-prefix").strip()
-        told = self._ask("status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--", ".")
-        return [entry[3:].removeprefix(prefix) for entry in told.split("\0") if entry]
+        status = self._ask("status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--", ".")
+        return [entry[3:].removeprefix(prefix) for entry in status.split("\0") if entry]
 
     def committed(self, folder: Path) -> list[str]:
-        """Return the paths of a folder that the last commit has."""
+        """Return the paths in a folder that the last commit contains."""
         if not self.has_commit():
             return []
         return [
@@ -52,22 +52,22 @@ class Git:
         ]
 
     def has_tag(self, name: str) -> bool:
-        """Say whether there is a tag."""
+        """Return whether a tag exists."""
         return bool(self._ask("rev-parse", "--verify", "--quiet", f"refs/tags/{name}"))
 
     def content(self, revision: str, path: Path) -> bytes | None:
-        """Return a file's content in a revision; None where it has none."""
+        """Return a file's content in a revision; None if the revision has no such file."""
         done = self._run("show", f"{revision}:./{path}")
         return done.stdout if done.returncode == 0 else None
 
     def commit(self, paths: Iterable[Path], message: str) -> bool:
-        """Commit some files as they are, and nothing else; ignored ones too.
+        """Commit some files, including ignored ones, and nothing else.
 
         Returns:
             Whether there was anything to commit.
 
         Raises:
-            UserError: If git refuses; nothing is committed then.
+            UserError: If git fails. Nothing is committed.
         """
         names = [str(path) for path in paths if (self._root / path).exists()]
         self._do("add", "--force", "--", *names)
@@ -77,27 +77,27 @@ class Git:
         return True
 
     def tag(self, name: str, message: str) -> None:
-        """Make an annotated tag of the last commit.
+        """Create an annotated tag at the last commit.
 
         Raises:
-            UserError: If git refuses.
+            UserError: If git fails.
         """
         self._do("tag", "--annotate", name, "--message", message)
 
     def push(self) -> None:
-        """Push the branch and the annotated tags that belong to it.
+        """Push the branch and its annotated tags.
 
         Raises:
-            UserError: If git refuses.
+            UserError: If git fails.
         """
         self._do("push", "--quiet", "--follow-tags")
 
     def _do(self, *command: str) -> None:
         done = self._run(*command)
         if done.returncode:
-            said = (done.stderr or done.stdout).decode(errors="replace").strip()
-            what = f"git refused: {said}"
-            raise UserError(Problem(f"git {command[0]}", what, "Do what it says, and run the same command again."))
+            message = (done.stderr or done.stdout).decode(errors="replace").strip()
+            remedy = "Follow git's advice, and run the same command again."
+            raise UserError(Problem(f"git {command[0]}", f"git failed: {message}", remedy))
 
     def _ask(self, *command: str) -> str:
         done = self._run(*command)
@@ -105,4 +105,4 @@ class Git:
 
     def _run(self, *command: str) -> subprocess.CompletedProcess[bytes]:
         whole: Sequence[str] = ("git", "-c", "core.quotePath=false", *command)
-        return subprocess.run(whole, cwd=self._root, capture_output=True, check=False)  # noqa: S603  our own words
+        return subprocess.run(whole, cwd=self._root, capture_output=True, check=False)  # noqa: S603  no user input

@@ -1,4 +1,4 @@
-"""All releases in one place: a changelog for people, a table for `dvc plots`; both follow from the records."""
+"""The history of releases, from their records: a changelog, and a table for `dvc plots`."""
 
 from __future__ import annotations
 
@@ -22,13 +22,17 @@ FAILED = ("review", "rejected", "refused", "failed")
 
 
 def changes_of(records: Mapping[str, StoredRecord]) -> bytes:
-    """Write the changelog, newest first, from records in their order."""
+    """Return the changelog, newest release first.
+
+    Args:
+        records: Records by name, oldest first.
+    """
     entries = [_entry(kept.record) for kept in reversed(list(records.values()))]
     return "\n".join(["# Releases\n", *entries]).encode()
 
 
 def history_of(records: Mapping[str, StoredRecord]) -> bytes:
-    """Write the table, a row a release, oldest first."""
+    """Return the table, one row per release, oldest first."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     counts = ("requests", "accepted")
@@ -51,28 +55,28 @@ def history_of(records: Mapping[str, StoredRecord]) -> bytes:
 
 
 def failures(metrics: Mapping[str, Any]) -> int:
-    """Count the requests without a released image."""
+    """Return the number of requests without a released image."""
     return sum(int(metrics[name]) for name in FAILED)
 
 
 def in_words(record: Record) -> str:
-    """Say what a release came to, in one line."""
+    """Return a summary of a release in one line."""
     changes = record.changes
     parts = [f"{changes.new:,} new", f"{changes.changed:,} changed", f"{changes.removed:,} removed"]
     if changes.metadata:
-        parts.append(f"{changes.metadata:,} with other metadata only")
+        parts.append(f"{changes.metadata:,} with changed metadata only")
     missing = failures(record.metrics)
     made = f"{record.metrics['accepted']:,} images: {', '.join(parts)}"
-    return f"{made}; {missing:,} of {record.metrics['requests']:,} without one" if missing else made
+    return f"{made}; {missing:,} of {record.metrics['requests']:,} requests without an image" if missing else made
 
 
 def cost_in_words(record: Record) -> str:
-    """Say what it cost."""
-    since = f"${Decimal(record.spent_since_usd):,.2f} since the release before"
-    unknown = f", and {record.cost_unknown:,} calls whose cost nobody knows" if record.cost_unknown else ""
+    """Return a summary of what a release cost."""
+    since = f"${Decimal(record.spent_since_usd):,.2f} since the previous release"
+    unknown = f", plus {record.cost_unknown:,} calls of unknown cost" if record.cost_unknown else ""
     total = record.metrics["cost_usd_total"]
-    whole = "not known" if total is None else f"${total:,.2f}"
-    return f"{since}{unknown}; all images of this release together: {whole}"
+    whole = "unknown" if total is None else f"${total:,.2f}"
+    return f"{since}{unknown}; all images of this release: {whole}"
 
 
 def _entry(record: Record) -> str:

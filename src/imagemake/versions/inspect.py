@@ -1,4 +1,4 @@
-"""From one image back to where it came from: file, manifest, store, journal and reviews, and where they disagree."""
+"""Traces an image through file, manifest, store, journal, and reviews, and reports where they disagree."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ Row = Mapping[str, str]
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 _STORED = re.compile(r"([0-9a-f]{64})\.([0-9a-f]{64})\.\w+")
-MOST_AGAIN = 100  # times that somebody makes an image again
+MAX_AGAIN = 100  # how often one image can be reproduced
 _IN_XMP = {"Key": "key", "Name": "name", "Provider": "provider", "Model": "model", "Seed": "seed"}
 
 
 @dataclass(slots=True)
 class FileFacts:
-    """What a file says by itself.
+    """Facts from a file itself.
 
     Attributes:
-        path: Where it is.
+        path: Path of the file.
         digest: SHA-256 of its bytes.
-        content_digest: SHA-256 of it without XMP and content credentials.
+        content_digest: SHA-256 of its bytes without XMP and content credentials.
         xmp: Properties of its XMP, such as ``imagemake:Key``.
-        credentials: What its content credentials come to; None where it has none.
+        credentials: Result of checking its content credentials; None if it has none.
     """
 
     path: str
@@ -50,26 +50,26 @@ class FileFacts:
     xmp: Mapping[str, str] = field(default_factory=dict)
     credentials: Credentials | None = None
 
-    def ours(self, name: str) -> str | None:
-        """Return one of our own properties."""
+    def own_property(self, name: str) -> str | None:
+        """Return a property of the ``imagemake`` namespace."""
         return self.xmp.get(f"imagemake:{name}")
 
 
 @dataclass(slots=True)
 class Inspection:
-    """All that is known about one image.
+    """Everything known about one image.
 
     Attributes:
-        key: Of the attempt that was asked for.
-        file: What the file says; None where a key or a name was asked for.
-        row: Its row of a manifest, as text; None where no release has it.
-        release: That release's folder.
-        recipe: What decided its pixels.
-        calls: Every call for it and for the other attempts at the same request, oldest first.
-        raw: Its raw image in the store.
-        raw_credentials: What content credentials its provider gave that one; None where there are none.
-        reviews: Every row of the reviews about it.
-        mismatches: What does not fit together, a sentence each.
+        key: Key of the attempt.
+        file: Facts from the file; None if a key or a name was given.
+        row: Its manifest row, as text; None if no release has the image.
+        release: Folder of that release.
+        recipe: Recipe of the key.
+        calls: All calls for this and the request's other attempts, oldest first.
+        raw: Path of its raw image in the store.
+        raw_credentials: Content credentials of the raw image; None if it has none.
+        reviews: All rows of the reviews about it.
+        mismatches: Contradictions between the sources, one sentence each.
     """
 
     key: str
@@ -85,11 +85,11 @@ class Inspection:
 
 
 class Inspector:
-    """Looks one image up in a project.
+    """Looks up images in a project.
 
     Args:
         root: The project's folder.
-        anchors: PEM: the root certificates whose signers are trusted.
+        anchors: Trusted root certificates, in PEM.
     """
 
     def __init__(self, root: Path, anchors: str = "") -> None:
@@ -97,10 +97,10 @@ class Inspector:
         self._store = Store(root / "store")
 
     def inspect(self, asked: str) -> Inspection:
-        """Find out all about a file, a key, or a name.
+        """Return everything known about a file, a key, or a name.
 
         Raises:
-            UserError: If nothing here knows it.
+            UserError: If the project does not know it.
         """
         path = Path(asked)
         file = _read_file(path, self._anchors) if path.is_file() else None
@@ -110,7 +110,7 @@ class Inspector:
         keys = {key, *(past["key"] for past in history_of(row))} | ({row["key"]} if row else set())
         calls = [call for call in read_calls(self._store.journal_folder) if call.sent["key"] in keys]
         calls.sort(key=lambda call: str(call.sent["at"]))
-        found.calls = [_told(call) for call in calls]
+        found.calls = [_call_facts(call) for call in calls]
         own = [call for call in calls if call.sent["key"] == key]
         found.recipe = own[-1].sent["recipe"] if own else None
         found.reviews = [
@@ -124,7 +124,7 @@ class Inspector:
             found.raw, found.raw_credentials = str(path), credentials_of(path.read_bytes(), self._anchors)
         found.mismatches = [*self._in_store(stored), *_in_file(file, row), *_in_journal(own, key)]
         if row is None and not calls and found.raw is None:
-            found.mismatches.append("neither manifest, journal nor store of this project knows this key")
+            found.mismatches.append("this key is in no manifest, journal, or store of this project")
         return found
 
     def _rows(self) -> Iterator[tuple[str, Row]]:
@@ -134,9 +134,9 @@ class Inspector:
                 yield from ((folder, row) for row in read_manifest(path))
 
     def _row_of(self, asked: str, file: FileFacts | None) -> tuple[str | None, Row | None]:
-        """Return the row that says most: of the key, else of the bytes, else of the name."""
+        """Return the best matching row: by key, else by content, else by name."""
         found: dict[int, tuple[str, Row]] = {}
-        key = file.ours("Key") if file else asked.lower()
+        key = file.own_property("Key") if file else asked.lower()
         stored = _STORED.fullmatch(Path(asked).name)
         digests = {file.digest, file.content_digest} if file else set()
         for folder, row in self._rows():
@@ -151,59 +151,57 @@ class Inspector:
         return found[min(found)] if found else (None, None)
 
     def _key_of(self, asked: str, file: FileFacts | None, row: Row | None) -> str:
-        told = (file.ours("Key") or "").lower() if file else asked.lower()
-        if _KEY.fullmatch(told):
-            return told
+        key = (file.own_property("Key") or "").lower() if file else asked.lower()
+        if _KEY.fullmatch(key):
+            return key
         stored = _STORED.fullmatch(Path(asked).name)
         if stored and self._store.raw.find(stored[1]):
             return stored[1]
         if row is not None:
             past = {one["raw_digest"]: str(one["key"]) for one in history_of(row)}
             return past.get(file.digest, row["key"]) if file else row["key"]
-        what = (
-            "says no key, and no release here has such a file" if file else "is no file, and no release has that name"
-        )
         if file and "imagemake:Name" in file.xmp:
-            what, remedy = "is a sheet", "The JSON beside it names the images on it: inspect one of them."
-            raise UserError(Problem(asked, what, remedy))
-        remedy = "Run this in the project that made it; give an image, a key of 64 digits, or a name of the manifest."
+            remedy = "The JSON file beside it names the images on it. Inspect one of them."
+            raise UserError(Problem(asked, "this is a sheet.", remedy))
+        what = "the file has no key, and no release has the file." if file else "no file or image has this name."
+        remedy = "In the project that generated it, pass an image, a 64-digit key, or a name from the manifest."
         raise UserError(Problem(asked, what, remedy))
 
     def _in_store(self, stored: StoredFile | None) -> Iterator[str]:
         path = self._store.raw.path(stored) if stored else None
         if stored and path and hashlib.sha256(path.read_bytes()).hexdigest() != stored.digest:
-            yield f"{path} is damaged: its bytes do not fit its name; run `imagemake verify`"
+            yield f"{path} is damaged: its content does not match its name. Run `imagemake verify`"
 
 
 def _read_file(path: Path, anchors: str) -> FileFacts:
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     facts = FileFacts(str(path), digest, digest, credentials=credentials_of(data, anchors))
-    with suppress(ValueError):  # no image, or another's XMP
+    with suppress(ValueError):  # not an image, or unreadable XMP
         packet = packet_of(data)
         facts.xmp = properties_in(packet) if packet is not None else {}
-    with suppress(ValueError):  # a damaged one
+    with suppress(ValueError):  # a damaged image
         facts.content_digest = hashlib.sha256(without_packet(without_manifest(data))).hexdigest()
     return facts
 
 
 def history_of(row: Row | None) -> list[Mapping[str, Any]]:
-    """Return the earlier attempts that a row tells of, oldest first."""
+    """Return the earlier attempts that a row lists, oldest first."""
     return orjson.loads(row["history"]) if row and row["history"] else []
 
 
 def _digests_of(row: Row) -> set[str]:
-    """Return the digests of every file that a row tells of."""
+    """Return the digests of all files that a row lists."""
     digests = {one[name] for one in files_in(row).values() for name in ("digest", "finished_digest")}
     digests |= {row["raw_digest"], *(past["raw_digest"] or "" for past in history_of(row))}
     return digests - {""}
 
 
-def _told(call: Call) -> Mapping[str, Any]:
+def _call_facts(call: Call) -> Mapping[str, Any]:
     cost_usd = listed(call)["cost_usd"]
-    told = {**listed(call), "cost_usd": None if cost_usd is None else float(cost_usd), "key": call.sent["key"]}
+    facts = {**listed(call), "cost_usd": None if cost_usd is None else float(cost_usd), "key": call.sent["key"]}
     closed = call.closed or {}
-    return {**told, "message": closed.get("message"), "origin": closed.get("origin")}
+    return {**facts, "message": closed.get("message"), "origin": closed.get("origin")}
 
 
 def _in_file(file: FileFacts | None, row: Row | None) -> Iterator[str]:
@@ -211,12 +209,13 @@ def _in_file(file: FileFacts | None, row: Row | None) -> Iterator[str]:
         return
     stored = _STORED.fullmatch(Path(file.path).name)
     if stored and stored[2] != file.digest:
-        yield f"{file.path} is damaged: its bytes do not fit its name; run `imagemake verify`"
+        yield f"{file.path} is damaged: its content does not match its name. Run `imagemake verify`"
     if file.credentials and file.credentials.state in ("tampered", "unreadable"):
-        yield f"its content credentials do not hold ({file.credentials.state}): {'; '.join(file.credentials.failures)}"
-    content = file.ours("ContentDigest")
+        failures = "; ".join(file.credentials.failures)
+        yield f"its content credentials are invalid ({file.credentials.state}): {failures}"
+    content = file.own_property("ContentDigest")
     if content is not None and content != file.content_digest:
-        yield "the file was changed after its release: its content is not what its own XMP says"
+        yield "the file was changed after its release: its content does not match the digest in its XMP"
     if row is None:
         return
     known = _digests_of(row)
@@ -224,18 +223,21 @@ def _in_file(file: FileFacts | None, row: Row | None) -> Iterator[str]:
         same = file.content_digest in known
         yield "the manifest has another file: " + ("only its metadata differs" if same else "its content differs")
     for name, column in _IN_XMP.items():
-        told = file.ours(name)
-        if told is not None and told != row[column]:
-            yield f"its XMP says {column} {told[:80]!r}, and the manifest {row[column][:80]!r}"
+        value = file.own_property(name)
+        if value is not None and value != row[column]:
+            yield f"{column} is {value[:80]!r} in its XMP, but {row[column][:80]!r} in the manifest"
 
 
 def _in_journal(calls: list[Call], key: str) -> Iterator[str]:
     for call in calls:
         try:
             of_recipe = Recipe.from_dict(call.sent["recipe"]).key()
-            is_own = key in (of_recipe, *(reproduction_key(of_recipe, number) for number in range(1, MOST_AGAIN)))
+            is_own = key in (
+                of_recipe,
+                *(reproduction_key(of_recipe, number) for number in range(1, MAX_AGAIN)),
+            )
         except (ValueError, KeyError):
             is_own = False
         if not is_own:
-            yield f"the journal's recipe of the call of {call.sent['at']} does not give this key"
+            yield f"the recipe of the call at {call.sent['at']} in the journal does not produce this key"
             return

@@ -1,8 +1,8 @@
-"""Whether releases are still what was recorded: the chain of records, what they tell of, and where it was changed.
+"""Checks that releases are unchanged: the chain of records, and everything that the records contain digests of.
 
-What this proves: against the digest of the last record, which git's tag holds and anybody may write down elsewhere,
-nothing in the records, manifests, reviews, journal or store of any release before it was changed. What it does not
-prove: that the records were true when they were written, or that nobody wrote all records and tags anew.
+The digest of the latest record is in a git tag, and you can also write it down elsewhere. Relative to that digest, this
+proves that no record, manifest, review, journal, or store of an earlier release was changed. It does not prove that the
+records were correct when they were written, or that nobody rewrote all records and tags.
 """
 
 from __future__ import annotations
@@ -27,22 +27,23 @@ from imagemake.versions.records import (
     BadRecordError,
     Prefix,
     StoredRecord,
+    file_sha256,
     in_order,
     names_in,
     read_record_file,
 )
 
-SHOWN = 5
+MAX_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
 class IntegrityFinding:
-    """Something that is not as it was recorded.
+    """A difference between a release and its record.
 
     Attributes:
-        where: The release, and the file.
+        where: The release and the file.
         what: What was changed.
-        is_missing: Whether it may simply not have been fetched.
+        is_missing: Whether the file may just not have been fetched.
     """
 
     where: str
@@ -50,14 +51,14 @@ class IntegrityFinding:
     is_missing: bool = False
 
     def __str__(self) -> str:
-        return f"{'not here' if self.is_missing else 'CHANGED'}: {self.where}: {self.what}"
+        return f"{'missing' if self.is_missing else 'CHANGED'}: {self.where}: {self.what}"
 
 
-def findings(root: Path) -> tuple[list[str], list[IntegrityFinding]]:
+def check_releases(root: Path) -> tuple[list[str], list[IntegrityFinding]]:
     """Compare every release with its record.
 
     Returns:
-        Names of the releases in their order, and what is not as it was recorded.
+        Names of the releases, oldest first, and all differences.
     """
     records: dict[str, StoredRecord] = {}
     found: list[IntegrityFinding] = []
@@ -66,24 +67,24 @@ def findings(root: Path) -> tuple[list[str], list[IntegrityFinding]]:
         try:
             records[name] = read_record_file(root / path)
         except BadRecordError as error:
-            found.append(IntegrityFinding(f"{name}, {path}", f"it is no record any more: {error}"))
+            found.append(IntegrityFinding(f"{name}, {path}", f"the record is invalid: {error}"))
     order = in_order(records)
     git = Git(root)
     has_git = git.is_there()
-    proof = _Proof(root, records)
+    checker = _ReleaseChecker(root, records)
     for name in order:
-        found += proof.chain(name)
+        found += checker.chain(name)
         if has_git:
             found += _tag(git, name, records[name])
-        found += proof.files(name)
-        found += proof.journal(name)
-        found += proof.images(name)
+        found += checker.files(name)
+        found += checker.journal(name)
+        found += checker.images(name)
     if order:
-        found += proof.results(order[-1])
+        found += checker.results(order[-1])
     return order, found
 
 
-class _Proof:
+class _ReleaseChecker:
     def __init__(self, root: Path, records: Mapping[str, StoredRecord]) -> None:
         self._root = root
         self._records = records
@@ -95,21 +96,21 @@ class _Proof:
         self._prefixes: dict[tuple[str, int], str | None] = {}
 
     def chain(self, name: str) -> Iterator[IntegrityFinding]:
-        """Check the name, and the record before."""
+        """Check the record's name and the records that it follows."""
         kept = self._records[name]
         path = RELEASES / name / RECORD_FILE
         if kept.record.release != name:
-            yield IntegrityFinding(f"{name}, {path}", f"it is the record of {kept.record.release!r}")
+            yield IntegrityFinding(f"{name}, {path}", f"this is the record of {kept.record.release!r}")
         for before in kept.record.previous:
             other = self._records.get(before.release)
             where = f"{before.release}, {RELEASES / before.release / RECORD_FILE}"
             if other is None:
-                yield IntegrityFinding(where, f"the record is gone, and {name} follows it")
+                yield IntegrityFinding(where, f"the record is missing, but {name} follows it")
             elif other.digest != before.record:
-                yield IntegrityFinding(where, f"its digest is not the one that {name} recorded")
+                yield IntegrityFinding(where, f"its digest differs from the one in the record of {name}")
 
     def files(self, name: str) -> Iterator[IntegrityFinding]:
-        """Check the copies beside the record, and that no decision was taken out of the reviews."""
+        """Check the copies beside the record, and that no decision was removed from the reviews."""
         record = self._records[name].record
         for file, digest in ((MANIFEST_FILE, record.manifest), (REVIEWS_FILE, record.reviews)):
             path = RELEASES / name / file
@@ -117,10 +118,10 @@ class _Proof:
                 continue
             if not (self._root / path).is_file():
                 yield IntegrityFinding(
-                    f"{name}, {path}", "it is gone, or was not fetched (dvc pull releases)", is_missing=True
+                    f"{name}, {path}", "deleted, or not fetched (dvc pull releases)", is_missing=True
                 )
-            elif _digest(self._root / path) != digest:
-                yield IntegrityFinding(f"{name}, {path}", "its content is not what was recorded")
+            elif file_sha256(self._root / path) != digest:
+                yield IntegrityFinding(f"{name}, {path}", "its content differs from the record")
             elif file == REVIEWS_FILE:
                 yield from self._reviews(name, path)
 
@@ -128,14 +129,14 @@ class _Proof:
         try:
             then, now = Counter(read_rows(self._root / path)), Counter(read_rows(self._root / REVIEWS))
         except UserError as error:
-            yield IntegrityFinding(f"{name}, {REVIEWS}", f"it cannot be read: {error.problems[0].what}")
+            yield IntegrityFinding(f"{name}, {REVIEWS}", f"the file is invalid: {error.problems[0].what}")
             return
         for key, review in then - now:
-            who = f"{review.decision} by {review.reviewer or 'nobody named'} {review.time}".strip()
-            yield IntegrityFinding(f"{name}, {REVIEWS}", f"a decision was changed or taken out: {who}, key {key}")
+            who = f"{review.decision} by {review.reviewer or 'an unnamed reviewer'} {review.time}".strip()
+            yield IntegrityFinding(f"{name}, {REVIEWS}", f"a decision was changed or removed: {who}, key {key}")
 
     def journal(self, name: str) -> Iterator[IntegrityFinding]:
-        """Check that each file of the journal still begins as it did: it may only have grown."""
+        """Check that each journal file still starts with its recorded content. Files may only have grown."""
         record = self._records[name].record
         missing = []
         for path, prefix in record.journal.items():
@@ -144,70 +145,65 @@ class _Proof:
             if now is None:
                 missing.append(path)
             elif now == "":
-                yield IntegrityFinding(where, f"it was cut: {prefix.bytes:,} bytes were recorded")
+                yield IntegrityFinding(where, f"the file was truncated: {prefix.bytes:,} bytes were recorded")
             elif now != prefix.sha256:
-                yield IntegrityFinding(where, f"its first {prefix.bytes:,} bytes are not what was recorded")
+                yield IntegrityFinding(where, f"its first {prefix.bytes:,} bytes differ from the record")
         if missing and len(missing) == len(record.journal):
             yield IntegrityFinding(f"{name}, store/journal", "the whole journal (dvc pull store)", is_missing=True)
         else:
-            yield from (IntegrityFinding(f"{name}, store/journal/{path}", "the file is gone") for path in missing)
+            yield from (IntegrityFinding(f"{name}, store/journal/{path}", "the file is missing") for path in missing)
 
     def _prefix(self, path: str, prefix: Prefix) -> str | None:
-        """Return the digest of a file's first bytes: None where there is no file, empty where there are fewer."""
-        asked = (path, prefix.bytes)
-        if asked not in self._prefixes:  # most files are the same in all releases
+        """Return the digest of a file's first bytes; None if the file is missing, empty if it is shorter."""
+        cached = (path, prefix.bytes)
+        if cached not in self._prefixes:  # most releases share most files
             try:
                 with (self._journal / path).open("rb") as file:
                     data = file.read(prefix.bytes)
                 digest = hashlib.sha256(data).hexdigest()
-                self._prefixes[asked] = digest if len(data) == prefix.bytes else ""
+                self._prefixes[cached] = digest if len(data) == prefix.bytes else ""
             except OSError:
-                self._prefixes[asked] = None
-        return self._prefixes[asked]
+                self._prefixes[cached] = None
+        return self._prefixes[cached]
 
     def images(self, name: str) -> Iterator[IntegrityFinding]:
-        """Check that the store holds the raw image of everything that was released, by key and digest."""
+        """Check that the store has the raw image of every released file, by key and digest."""
         path = self._root / RELEASES / name / MANIFEST_FILE
-        if not path.is_file() or _digest(path) != self._records[name].record.manifest:
-            return  # told already
+        if not path.is_file() or file_sha256(path) != self._records[name].record.manifest:
+            return  # `files` reports this
         rows = [row for row in changes.read_rows(path, ("name", "file", "key", "raw_digest")) if row["file"]]
         for row in rows:
             if row["raw_digest"] not in self._raw.get(row["key"], (row["raw_digest"],)):
-                what = f"another image has the place of {row['raw_digest']}"
+                what = f"another image replaced {row['raw_digest']}"
                 yield IntegrityFinding(f"{name}, store/raw, {row['name']}, key {row['key']}", what)
         gone = [row["name"] for row in rows if row["key"] not in self._raw]
         if gone:
-            shown = ", ".join(gone[:SHOWN]) + (" …" if len(gone) > SHOWN else "")
-            what = f"{len(gone):,} of {len(rows):,} raw images as they were released: {shown}"
+            shown = ", ".join(gone[:MAX_SHOWN]) + (" …" if len(gone) > MAX_SHOWN else "")
+            what = f"{len(gone):,} of {len(rows):,} raw images: {shown}"
             yield IntegrityFinding(
-                f"{name}, store/raw", f"{what} (dvc pull store, or they were taken out)", is_missing=True
+                f"{name}, store/raw", f"{what} (deleted, or not fetched: dvc pull store)", is_missing=True
             )
 
     def results(self, name: str) -> Iterator[IntegrityFinding]:
-        """Check the released files, where ``results/`` shows the last release."""
+        """Check the released files, if ``results/`` contains the latest release."""
         manifest = self._root / RESULTS / MANIFEST_FILE
-        if not manifest.is_file() or _digest(manifest) != self._records[name].record.manifest:
+        if not manifest.is_file() or file_sha256(manifest) != self._records[name].record.manifest:
             return
         for file, digest in changes.released_files(manifest):
             path = RESULTS / file
             if not (self._root / path).is_file():
                 yield IntegrityFinding(f"{name}, {path}", "the released file", is_missing=True)
-            elif _digest(self._root / path) != digest:
-                yield IntegrityFinding(f"{name}, {path}", "its content is not what was released")
+            elif file_sha256(self._root / path) != digest:
+                yield IntegrityFinding(f"{name}, {path}", "its content differs from the release")
 
 
 def _tag(git: Git, name: str, kept: StoredRecord) -> Iterator[IntegrityFinding]:
     path = RELEASES / name / RECORD_FILE
     if not git.has_tag(name):
         yield IntegrityFinding(
-            f"{name}, git tag", "there is no such tag (git fetch --tags); not finished?", is_missing=True
+            f"{name}, git tag", "the tag is missing (git fetch --tags), or the release is unfinished", is_missing=True
         )
         return
     content = git.content(f"refs/tags/{name}", path)
     if content is None or hashlib.sha256(content).hexdigest() != kept.digest:
-        yield IntegrityFinding(f"{name}, {path}", "it is not the file that the git tag holds")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        yield IntegrityFinding(f"{name}, {path}", "it differs from the file in the git tag")

@@ -1,8 +1,7 @@
-"""Whether a project can be released as it is: the build is complete, shown in results/, and committed."""
+"""Checks whether a project can be released: the build is complete, results/ is current, and everything is committed."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ from imagemake.plan.state import OPEN, Stage, State
 from imagemake.release.record import RESULTS, is_current
 from imagemake.versions.changes import released_files
 from imagemake.versions.git import Git
-from imagemake.versions.records import RECORD_FILE, RELEASES, names_in
+from imagemake.versions.records import RECORD_FILE, RELEASES, file_sha256, names_in
 
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
@@ -30,14 +29,14 @@ WRITTEN_BY_BUILDS = (f"{RESULTS}/", f"{RELEASES}/", "work/", "logs/", ".snakemak
 
 @dataclass(frozen=True, slots=True)
 class ReleaseOptions:
-    """What is asked for.
+    """Options of a release.
 
     Attributes:
-        name: The release's name, which becomes a tag.
-        note: What it is, for people.
-        allow_review: Whether images may wait for a person.
-        allow_missing: Whether requests may have no image: rejected, refused or held.
-        git: Whether git is to know of it.
+        name: Name of the release, which becomes a tag.
+        note: Description for readers.
+        allow_review: Whether images may await review.
+        allow_missing: Whether requests may have no image because they were rejected, refused, or held.
+        git: Whether to commit and tag the release in git.
     """
 
     name: str
@@ -48,30 +47,30 @@ class ReleaseOptions:
 
 
 def name_problems(name: str) -> Iterator[Problem]:
-    """Say what is wrong with a release's name; it becomes a folder and a tag."""
+    """Yield what is wrong with a release's name, which becomes a folder and a tag."""
     if not NAME.fullmatch(name) or ".." in name or name.endswith((".", ".lock")):
-        what = f"{name[:120]!r} cannot be a release's name."
-        yield Problem("release", what, "Use letters, digits, dots, dashes and underscores, such as v1.2.")
+        what = f"{name[:120]!r} is not a valid release name."
+        yield Problem("release", what, "Use letters, digits, dots, dashes, and underscores, such as v1.2.")
 
 
-def git_problems(git: Git, wish: ReleaseOptions) -> Iterator[Problem]:
-    """Say what keeps git from knowing what was released."""
-    if not wish.git:
+def git_problems(git: Git, options: ReleaseOptions) -> Iterator[Problem]:
+    """Yield what prevents a git tag from identifying the release."""
+    if not options.git:
         return
     if not git.is_there():
-        remedy = "Run `git init` and commit your work, or write the record alone with --no-git."
-        yield Problem("git", "this project is in no git repository, so nothing would tell what was released.", remedy)
+        remedy = "Run `git init` and commit your work, or pass --no-git to write the record only."
+        yield Problem("git", "this project is not in a git repository, which keeps the record of a release.", remedy)
         return
     if not git.has_commit():
-        yield Problem("git", "there is no commit yet.", "Run `git add -A && git commit -m Begin` first.")
+        yield Problem("git", "the repository has no commit.", "Run `git add -A && git commit -m Begin` first.")
         return
     if operation := git.operation():
-        yield Problem("git", f"it is in the middle of something ({operation}).", "Finish or abort that first.")
+        yield Problem("git", f"an operation is unfinished ({operation}).", "Finish or abort it first.")
     changed = [path for path in git.changed() if not _is_written_by_builds(path)]
     if changed:
         what = f"not committed: {_some(changed)}."
-        yield Problem("git", what, "Commit these, or put them into .gitignore: a tag must tell what was released.")
-    yield from _unfinished(git, wish.name)
+        yield Problem("git", what, "Commit these files or add them to .gitignore, so that the tag matches the release.")
+    yield from _unfinished(git, options.name)
 
 
 def _unfinished(git: Git, name: str) -> Iterator[Problem]:
@@ -81,54 +80,54 @@ def _unfinished(git: Git, name: str) -> Iterator[Problem]:
             continue
         if other not in committed:
             remedy = f"Run `imagemake release {other}` again to finish it, or delete the folder."
-            yield Problem(str(RELEASES / other), "this release was begun and not finished.", remedy)
+            yield Problem(str(RELEASES / other), "this release is unfinished.", remedy)
         elif not git.has_tag(other):
-            remedy = f"Run `git fetch --tags`; if it was never made, tag its commit: git tag -a {other} COMMIT."
-            yield Problem(str(RELEASES / other), f"there is no tag {other!r} for this release.", remedy)
+            remedy = f"Run `git fetch --tags`. If the tag never existed, create it: git tag -a {other} COMMIT"
+            yield Problem(str(RELEASES / other), f"this release has no git tag {other!r}.", remedy)
 
 
-def build_problems(states: Sequence[State], wish: ReleaseOptions) -> Iterator[Problem]:
-    """Say what is still to be made or decided."""
+def build_problems(states: Sequence[State], options: ReleaseOptions) -> Iterator[Problem]:
+    """Yield what remains to be generated or decided."""
     by_stage: dict[Stage, list[str]] = {}
     for state in states:
         by_stage.setdefault(Stage.GENERATE if state.to_do else state.stage, []).append(state.request.name)
     still_open = [name for stage in OPEN for name in by_stage.get(stage, [])]
     if still_open:
-        what = f"{len(still_open):,} of {len(states):,} images are still to be made: {_some(still_open)}."
-        yield Problem("the build", what, "Run `snakemake`; `snakemake -n` tells why, and for how much.")
+        what = f"{len(still_open):,} of {len(states):,} images are not built yet: {_some(still_open)}."
+        yield Problem("the build", what, "Run `snakemake`. To see the reasons and the cost first, run `snakemake -n`.")
     waiting = by_stage.get(Stage.REVIEW, [])
-    if waiting and not wish.allow_review:
-        what = f"{len(waiting):,} images wait for a person: {_some(waiting)}."
-        yield Problem("the review", what, "Run `imagemake review`, then `snakemake`; or release with --allow-review.")
+    if waiting and not options.allow_review:
+        what = f"{len(waiting):,} images await review: {_some(waiting)}."
+        yield Problem("the review", what, "Run `imagemake review`, then `snakemake`, or pass --allow-review.")
     missing = [name for stage in (Stage.REJECTED, Stage.REFUSED, Stage.HELD) for name in by_stage.get(stage, [])]
-    if missing and not wish.allow_missing:
-        what = f"{len(missing):,} requests have no good image: {_some(missing)}."
-        remedy = "results/review.csv tells why: edit their prompts, approve them, or release with --allow-missing."
+    if missing and not options.allow_missing:
+        what = f"{len(missing):,} requests have no accepted image: {_some(missing)}."
+        remedy = "See the reasons in results/review.csv. Edit their prompts, approve them, or pass --allow-missing."
         yield Problem("the build", what, remedy)
 
 
 def result_problems(target: Target, states: Sequence[State], manifest: Path) -> Iterator[Problem]:
-    """Say where ``results/`` is not what the store and the configuration would give.
+    """Yield where ``results/`` differs from what the store and the configuration produce.
 
     Args:
-        target: What is wanted.
-        states: Where each request stands.
-        manifest: The release's, as Parquet.
+        target: The target.
+        states: State of each request.
+        manifest: Path of the results' Parquet manifest.
     """
     if not is_current(target, states):
-        yield Problem(str(RESULTS), "it does not show what is wanted now.", "Run `snakemake`; it costs no call.")
+        yield Problem(str(RESULTS), "the results are outdated.", "Run `snakemake`, which makes no calls.")
         return
     released = [(RESULTS / file, digest) for file, digest in released_files(manifest)]
     with ThreadPoolExecutor() as pool:
         digests = pool.map(_digest, (path for path, _ in released))
         changed = [path.name for (path, digest), now in zip(released, digests, strict=True) if now != digest]
     if changed:
-        what = f"{len(changed):,} files are not as the manifest has them: {_some(changed)}."
-        yield Problem(str(RESULTS / "images"), what, "Delete these files, and run `snakemake`; it costs no call.")
+        what = f"{len(changed):,} files differ from the manifest: {_some(changed)}."
+        yield Problem(str(RESULTS / "images"), what, "Delete these files and run `snakemake`, which makes no calls.")
 
 
 def gate_problems(campaign: Campaign, figures_of: Callable[[str], Mapping[str, Any]]) -> Iterator[Problem]:
-    """Say which gates the stages before do not pass."""
+    """Yield the gates that earlier stages do not pass."""
     try:
         check_gates(campaign, ALL, figures_of)
     except UserError as error:
@@ -140,11 +139,7 @@ def _is_written_by_builds(path: str) -> bool:
 
 
 def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
+    return file_sha256(path) if path.is_file() else ""
 
 
 def _some(names: Sequence[str]) -> str:

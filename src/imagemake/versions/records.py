@@ -1,6 +1,6 @@
-"""The record of a release: a small file that git keeps, with the digest of everything that belongs to the release.
+"""The record of a release: a small file in git with the digests of everything that belongs to the release.
 
-Each one holds the digest of the one before it, so that no record can be changed without changing all that follow.
+Each record contains the digest of the preceding one, so changing a record requires changing all later ones.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ RELEASES = Path("releases")
 RECORD_FILE, MANIFEST_FILE, REVIEWS_FILE = "release.json", "manifest.parquet", "reviews.csv"
 
 
-class _Plain(BaseModel):
+class _Model(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Previous(_Plain):
-    """A release that one follows.
+class Previous(_Model):
+    """A preceding release.
 
     Attributes:
         release: Its name.
@@ -36,11 +36,11 @@ class Previous(_Plain):
     record: str
 
 
-class Prefix(_Plain):
-    """What of a file that only grows was there.
+class Prefix(_Model):
+    """The content of an append-only file at one time.
 
     Attributes:
-        bytes: How many.
+        bytes: Number of bytes.
         sha256: Their digest.
     """
 
@@ -48,15 +48,15 @@ class Prefix(_Plain):
     sha256: str
 
 
-class Changes(_Plain):
-    """What became of accepted images since the release before, by name.
+class Changes(_Model):
+    """How accepted images changed since the previous release, counted by name.
 
     Attributes:
-        new: Not there before.
-        changed: Other pixels in any of its files, or other files.
-        metadata: The same pixels in another file, such as with another note.
-        removed: Not there any more.
-        unchanged: The same files.
+        new: Names that the previous release does not have.
+        changed: Images with changed pixels in any file, or with other files.
+        metadata: Images with the same pixels in changed files, such as with another note.
+        removed: Names that only the previous release has.
+        unchanged: Images with the same files.
     """
 
     new: int = 0
@@ -66,29 +66,29 @@ class Changes(_Plain):
     unchanged: int = 0
 
 
-class Record(_Plain):
-    """What belongs to a release.
+class Record(_Model):
+    """Everything that belongs to a release.
 
     Attributes:
-        record: Version of this form.
-        release: The release's name.
-        at: When it was made, ISO 8601 in UTC.
-        note: What it is, for people.
-        campaign: The campaign's name.
-        previous: The releases that it follows; several where branches were merged.
-        made_with: Versions, by package.
-        metrics: Numbers of metrics.json.
-        changes: Since the release before.
-        spent_usd: All that the journal says was billed, ever; exact decimals as text.
-        spent_since_usd: The part of it that was not there before.
-        cost_unknown: Calls of that part whose cost nobody knows.
-        checks: Ranges by quantity, those that are always made among them, with other ranges for groups.
+        record: Version of this schema.
+        release: Name of the release.
+        at: Time of the release, ISO 8601 in UTC.
+        note: Description for readers.
+        campaign: Name of the campaign.
+        previous: The releases that it follows; several if branches were merged.
+        made_with: Package versions.
+        metrics: Content of metrics.json.
+        changes: Changes since the previous release.
+        spent_usd: Total billed cost in the journal; exact decimals as text.
+        spent_since_usd: Billed cost since the previous release.
+        cost_unknown: Number of calls since the previous release whose cost is unknown.
+        checks: Checks by quantity, including default checks, with their overrides.
         measures: Identities of the measures.
-        step_digests: By output, the digest of all that turns a raw image into a finished one.
-        config: SHA-256 of each file that was written by people, by path.
-        manifest: SHA-256 of the manifest's Parquet file.
-        reviews: SHA-256 of the copy of config/reviews.csv; None where there was none.
-        journal: What each file of the journal held, by its path in store/journal.
+        step_digests: Digest of the postprocessing steps, by output.
+        config: SHA-256 of each file that people edit, by path.
+        manifest: SHA-256 of the Parquet manifest.
+        reviews: SHA-256 of the copy of config/reviews.csv; None if there was none.
+        journal: Content of each journal file, by its path in store/journal.
     """
 
     record: Literal[1] = 1
@@ -112,21 +112,21 @@ class Record(_Plain):
     journal: Mapping[str, Prefix]
 
     def to_json(self) -> bytes:
-        """Write it as its file holds it; equal records give equal bytes."""
+        """Return the content of its file. Equal records give equal bytes."""
         option = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
         return orjson.dumps(self.model_dump(mode="json"), option=option)
 
     def is_same_as(self, other: Record) -> bool:
-        """Say whether both tell of the same state of a project, whenever they were written."""
+        """Return whether both records describe the same state, ignoring time and note."""
         return self.model_copy(update={"at": other.at, "note": other.note}) == other
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """A record that is there.
+    """A record that was read from its file.
 
     Attributes:
-        record: What it says.
+        record: The record.
         digest: SHA-256 of its file.
     """
 
@@ -135,11 +135,11 @@ class StoredRecord:
 
 
 class BadRecordError(Exception):
-    """A file that should be a record and is none; the message says why."""
+    """A record's file is invalid; the message says why."""
 
 
 def folder_of_release(name: str) -> Path:
-    """Return where the record of a release is."""
+    """Return the folder that contains the record of a release."""
     return RELEASES / name
 
 
@@ -147,8 +147,8 @@ def read_record_file(path: Path) -> StoredRecord:
     """Read one record.
 
     Raises:
-        BadRecordError: If it is none.
-        FileNotFoundError: If there is none.
+        BadRecordError: If the file is invalid.
+        FileNotFoundError: If the file does not exist.
     """
     data = path.read_bytes()
     try:
@@ -165,7 +165,7 @@ def names_in(folder: Path) -> list[str]:
 
 
 def in_order(records: Mapping[str, StoredRecord]) -> list[str]:
-    """Return names so that each release comes after those that it follows; what was made earlier comes first."""
+    """Return release names in order: each release comes after those that it follows, and then by time."""
     found: list[str] = []
     left = dict(records)
     while left:
@@ -174,7 +174,7 @@ def in_order(records: Mapping[str, StoredRecord]) -> list[str]:
             for name, kept in left.items()
             if not any(before.release in left for before in kept.record.previous if before.release != name)
         ]
-        # A circle can only come from tampering: it is shown in the order of time, and the digests tell.
+        # A cycle can only come from tampering, which the digests reveal. Its releases are sorted by time.
         for name in sorted(ready or left, key=lambda name: (left[name].record.at, name)):
             found.append(name)
             del left[name]
@@ -182,23 +182,23 @@ def in_order(records: Mapping[str, StoredRecord]) -> list[str]:
 
 
 def heads(records: Mapping[str, StoredRecord]) -> tuple[Previous, ...]:
-    """Return the releases that no other one follows."""
+    """Return the releases that no other release follows."""
     followed = {before.release for kept in records.values() for before in kept.record.previous}
     return tuple(Previous(release=name, record=records[name].digest) for name in sorted(set(records) - followed))
 
 
 def read_all(folder: Path, names: Collection[str]) -> dict[str, StoredRecord]:
-    """Read the records of some releases, in their order.
+    """Read the records of some releases, oldest first.
 
     Raises:
-        BadRecordError: If one is none.
+        BadRecordError: If a file is invalid.
     """
     found = {name: read_record_file(folder / name / RECORD_FILE) for name in names}
     return {name: found[name] for name in in_order(found)}
 
 
 def journal_prefixes(folder: Path) -> dict[str, Prefix]:
-    """Read what each file of a journal holds now, by its path."""
+    """Return size and digest of each journal file, by its path."""
     return {
         str(path.relative_to(folder)): Prefix(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
         for path, data in _contents(folder)
@@ -208,6 +208,12 @@ def journal_prefixes(folder: Path) -> dict[str, Prefix]:
 def _contents(folder: Path) -> Iterator[tuple[Path, bytes]]:
     for path in sorted(folder.glob("*/*.jsonl")):
         yield path, path.read_bytes()
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_record(root: Path, record: Record) -> None:

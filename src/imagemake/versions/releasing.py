@@ -1,7 +1,7 @@
-"""Making a release: look whether it can be, write down what it is, and let DVC and git keep it, the tag last.
+"""Creates a release: checks that it is possible, writes its record, and has DVC and git keep it.
 
-The order makes half a release harmless. DVC tracks first, then the record is written, then one commit holds all of it,
-and only a tag makes it a release. Killed before the tag, the same command goes on where it was, and until then says so.
+An interrupted release is harmless because of the order: DVC tracks the files, then the record is written, then one
+commit contains everything, and only the tag makes it a release. Running the same command again continues it.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ from imagemake.versions.records import (
     BadRecordError,
     Record,
     StoredRecord,
+    file_sha256,
     folder_of_release,
     heads,
     journal_prefixes,
@@ -72,33 +73,33 @@ MADE_WITH = ("snakemake", "dvc", "pillow", "numpy", "opencv-python-headless")
 
 @dataclass
 class Releasing:
-    """One release on its way.
+    """One release in progress.
 
     Attributes:
-        campaign: What is wanted.
-        wish: What is asked for.
-        git: Of the project.
-        dvc: Of the project.
+        campaign: The campaign.
+        options: Options of the release.
+        git: The project's git repository.
+        dvc: The project's DVC repository.
     """
 
     campaign: Campaign
-    wish: ReleaseOptions
+    options: ReleaseOptions
     git: Git = field(default_factory=Git)
     dvc: Dvc = field(default_factory=Dvc)
 
     def problems(self) -> list[Problem]:
-        """Return every reason against this release, in one go."""
-        found = [*name_problems(self.wish.name), *git_problems(self.git, self.wish)]
-        found += build_problems(self._states, self.wish)
+        """Return every problem that prevents this release."""
+        found = [*name_problems(self.options.name), *git_problems(self.git, self.options)]
+        found += build_problems(self._states, self.options)
         found += gate_problems(self.campaign, Planner(self.campaign).figures_of)
         waiting = [submission.id for submission in Submissions(STORE).all()]
         if waiting:
-            what = f"{len(waiting):,} batches are open at the provider: what they bring would be in no release."
-            remedy = "Wait and run `snakemake`, or see `imagemake batches` for --collect and --cancel."
+            what = f"{len(waiting):,} batches are open at the provider, and their images would be in no release."
+            remedy = "Wait and run `snakemake`, or use `imagemake batches` with --collect or --cancel."
             found.append(Problem("batches", what, remedy))
         for one in heads(self._others):
             if not _manifest_of(one.release).is_file():
-                what = "the manifest of the release before is not here, so nobody can say what changed."
+                what = "the manifest of the previous release is missing, so changes cannot be counted."
                 found.append(Problem(str(_manifest_of(one.release)), what, "Fetch it: dvc pull releases"))
         if not any(problem.where == "the build" for problem in found):
             found += result_problems(self._target, self._states, MANIFEST)
@@ -106,23 +107,23 @@ class Releasing:
 
     @cached_property
     def record(self) -> Record:
-        """What the release is: the record that is there already where it tells the same, else a new one."""
+        """The record of the release: the existing one if it describes the same state, or else a new one."""
         draft, kept = self._draft(), self._own_record
         if kept is None or not kept.record.is_same_as(draft):
             return draft
-        is_over = self.git.has_tag(self.wish.name) if self.wish.git else True
-        has_same_note = is_over or self.wish.note in ("", kept.record.note)  # a release keeps the note that it has
+        is_released = self.git.has_tag(self.options.name) if self.options.git else True
+        has_same_note = is_released or self.options.note in ("", kept.record.note)  # a release never changes its note
         return kept.record if has_same_note else draft
 
     def is_there(self) -> bool:
-        """Say whether just this is released already.
+        """Return whether the same state is already released under this name.
 
         Raises:
-            UserError: If the name stands for something else.
+            UserError: If another state is released under this name.
         """
-        name = self.wish.name
+        name = self.options.name
         path = folder_of_release(name) / RECORD_FILE
-        if not self.wish.git:
+        if not self.options.git:
             if self._own_record is None:
                 return False
             same = self._own_record.record == self.record
@@ -131,18 +132,18 @@ class Releasing:
         else:
             return False
         if not same:
-            what = f"{name!r} is released already, and the project has changed since."
-            raise UserError(Problem("release", what, "Choose another name: a release does not change."))
+            what = f"{name!r} is already released, and the project has changed since."
+            raise UserError(Problem("release", what, "Choose another name, because a release never changes."))
         return True
 
-    def make(self, tell: Callable[[str], None]) -> None:
-        """Do it, step by step; each one can be repeated.
+    def make(self, report: Callable[[str], None]) -> None:
+        """Create the release in steps that can be repeated.
 
         Args:
-            tell: Is told what is done.
+            report: Called with a description of each step.
 
         Raises:
-            UserError: If DVC or git refuse; the same command goes on then.
+            UserError: If DVC or git fails. Running the same command again continues.
         """
         record = self.record
         folder = folder_of_release(record.release)
@@ -150,7 +151,7 @@ class Releasing:
         self._copy(REVIEWS, folder / REVIEWS_FILE)
         kept = [RESULTS / "metrics.json", folder, Path(".gitignore"), RESULTS / ".gitignore"]
         if self.dvc.is_there():
-            tell("tracking store, images and tables with DVC")
+            report("tracking store, images and tables with DVC")
             keep_measures(Store(STORE), WORK)
             kept += self.dvc.track(folder / MANIFEST_FILE)
         records = self._chain_with(record)
@@ -160,12 +161,12 @@ class Releasing:
         ):
             write_whole(RELEASES / name, content)
             kept.append(RELEASES / name)
-        write_record(Path(), record)  # without git, this is what makes it a release
-        if self.wish.git:
-            tell("committing the record")
-            words = f"{record.release}: {history.in_words(record)}"
-            self.git.commit(self._git_paths(kept, folder), f"Release {words}")
-            self.git.tag(record.release, words)
+        write_record(Path(), record)  # without git, the record alone makes it a release
+        if self.options.git:
+            report("committing the record")
+            summary = f"{record.release}: {history.in_words(record)}"
+            self.git.commit(self._git_paths(kept, folder), f"Release {summary}")
+            self.git.tag(record.release, summary)
 
     def _git_paths(self, kept: Iterable[Path], folder: Path) -> list[Path]:
         in_folder = [RECORD_FILE, REVIEWS_FILE, ".gitignore"]
@@ -190,16 +191,16 @@ class Releasing:
     @cached_property
     def _others(self) -> Mapping[str, StoredRecord]:
         try:
-            return read_all(RELEASES, [name for name in names_in(RELEASES) if name != self.wish.name])
+            return read_all(RELEASES, [name for name in names_in(RELEASES) if name != self.options.name])
         except BadRecordError as error:
-            remedy = "`imagemake verify` tells which one; git has it as it was: git log releases/"
-            raise UserError(Problem(str(RELEASES), f"a record cannot be read: {error}", remedy)) from None
+            remedy = "To find it, run `imagemake verify --releases`. To restore it, use git."
+            raise UserError(Problem(str(RELEASES), f"a record is invalid: {error}", remedy)) from None
 
     @cached_property
     def _own_record(self) -> StoredRecord | None:
         try:
-            return read_all(RELEASES, [self.wish.name])[self.wish.name]
-        except (FileNotFoundError, BadRecordError):  # one that is half written is written anew
+            return read_all(RELEASES, [self.options.name])[self.options.name]
+        except (FileNotFoundError, BadRecordError):  # rewrites an incomplete record
             return None
 
     def _chain_with(self, record: Record) -> dict[str, StoredRecord]:
@@ -216,9 +217,9 @@ class Releasing:
         unknown_before = max((record.cost_unknown for record in earlier), default=0)
         validation = self.campaign.validation
         return Record(
-            release=self.wish.name,
+            release=self.options.name,
             at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-            note=self.wish.note,
+            note=self.options.note,
             campaign=self.campaign.campaign,
             previous=follow,
             made_with=_versions(),
@@ -236,8 +237,8 @@ class Releasing:
             config=_digests(
                 [Path(CONFIG), Path(self.campaign.catalog), REVIEWS, *map(Path, self._target.files.by_path)]
             ),
-            manifest=_digest(MANIFEST),
-            reviews=_digest(REVIEWS) if REVIEWS.is_file() else None,
+            manifest=file_sha256(MANIFEST),
+            reviews=file_sha256(REVIEWS) if REVIEWS.is_file() else None,
             journal=journal_prefixes(Store(STORE).journal_folder),
         )
 
@@ -252,12 +253,7 @@ def _manifest_of(name: str) -> Path:
 
 
 def _digests(paths: Iterable[Path]) -> dict[str, str]:
-    return {str(path): _digest(path) for path in sorted(set(paths)) if path.is_file()}
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {str(path): file_sha256(path) for path in sorted(set(paths)) if path.is_file()}
 
 
 def _versions() -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""Making an image again from its recipe, to see whether the same comes out.
+"""Regenerates an image from its recipe, and compares the result with the original.
 
-The call is one like any other: claimed, within the budget, in the journal. What comes is kept in the store, because it
-was paid for, but under a key and on a shelf of its own, so that it never stands for the image that was released.
+The call is like any other: it claims its key, stays within the budget, and is in the journal. The store keeps the new
+image, because it was paid for, but separately and under a different key, so that it never replaces the original.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
     from imagemake.images.distance import Distance
 
-NEAR_BITS = 4  # re-encoding and resizing change no more of a perceptual hash
-NEAR_DELTA_E = 2.0  # 1 is just seen
+NEAR_BITS = 4  # re-encoding and resizing change at most this many bits of a perceptual hash
+NEAR_DELTA_E = 2.0  # a difference of 1 is just noticeable
 
 
 class Likeness(StrEnum):
-    """How the two images compare."""
+    """How similar the two images are."""
 
     SAME_BYTES = "equal: the same bytes"
     SAME_PIXELS = "equal: the same pixels in another file"
@@ -46,18 +46,18 @@ class Likeness(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ReproduceOptions:
-    """An image that is to be made again.
+class ReproduceSubject:
+    """An image to reproduce.
 
     Attributes:
-        name: Of the request; its key where no manifest has it.
-        key: Of the image that there is.
-        label: What the campaign calls the model.
-        recipe: What decided its pixels.
-        stored: The image that there is.
-        honors_seed: Whether the model gives equal images for equal seeds; None where nobody has said.
+        name: Name of the request, or the key if no manifest has the image.
+        key: Key of the original image.
+        label: The campaign's label for the model.
+        recipe: Recipe of the key.
+        stored: The original image.
+        honors_seed: Whether the model gives equal images for equal seeds; None if unknown.
         paid: Whether the call costs money.
-        worst_usd: What it can cost at most; None where nobody knows.
+        worst_usd: Highest possible cost of the call; None if unknown.
     """
 
     name: str
@@ -72,12 +72,12 @@ class ReproduceOptions:
 
 @dataclass(frozen=True, slots=True)
 class Reproduced:
-    """What came out.
+    """The result of a reproduction.
 
     Attributes:
-        likeness: In a word.
-        distance: How far apart they look; None where the bytes are the same.
-        path: The new image.
+        likeness: How similar the images are.
+        distance: Perceptual distance; None if the bytes are the same.
+        path: Path of the new image.
     """
 
     likeness: Likeness
@@ -85,92 +85,93 @@ class Reproduced:
     path: Path
 
 
-class SecondStore(Store):
-    """The store, with what is made again on a shelf of its own."""
+class ReproductionStore(Store):
+    """A store that writes raw images to the separate folder for reproductions."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.raw = self.reproduced
 
 
-def wish_for(asked: str, campaign: Campaign, store: Store) -> ReproduceOptions:
-    """Find out what must be made again.
+def subject_of(asked: str, campaign: Campaign, store: Store) -> ReproduceSubject:
+    """Find the image to reproduce.
 
     Args:
-        asked: A file, a key, or a name, as `imagemake inspect` takes it.
-        campaign: Says where its model is.
-        store: Where the image is.
+        asked: A file, a key, or a name, as for `imagemake inspect`.
+        campaign: The campaign that configures its model.
+        store: The store that contains the image.
 
     Raises:
-        UserError: If nothing here knows the image, its recipe or its file.
+        UserError: If the image, its recipe, or its file is unknown, or its model is not configured.
     """
     found = Inspector(Path()).inspect(asked)
     stored = store.raw.find(found.key)
     if stored is None:
-        remedy = "Only an image that is there can be compared with: `dvc pull`, or `snakemake`, brings it."
-        raise UserError(Problem(asked, "its raw image is not in the store.", remedy))
+        remedy = "Get the original with `dvc pull` or `snakemake`."
+        raise UserError(Problem(asked, "its raw image is not in the store, so nothing can be compared.", remedy))
     if found.recipe is None:
-        raise UserError(Problem(asked, "no call in the journal tells its recipe.", "Fetch store/journal: dvc pull."))
+        raise UserError(Problem(asked, "the journal has no recipe for it.", "Fetch store/journal with `dvc pull`."))
     recipe = Recipe.from_dict(found.recipe)
     row: Mapping[str, str] = found.row or {}
     label = row.get("model_label") or recipe.model
     settings = settings_of(label, campaign)
     if (settings.provider, settings.name) != (recipe.provider, recipe.model):
-        what = f"it was made by {recipe.model} of {recipe.provider}, "
-        what += f"and {label!r} is {settings.name} of {settings.provider} now."
-        raise UserError(Problem("config/config.yaml", what, f"Name it under more_models, as {label}."))
+        what = f"the image is from {recipe.model} by {recipe.provider}, "
+        what += f"but {label!r} is now {settings.name} by {settings.provider}."
+        raise UserError(Problem("config/config.yaml", what, f"Add the model under more_models, as {label}."))
     model = load_models(campaign.models).get(recipe.provider, recipe.model)
     paid = provider_class(recipe.provider).paid
     worst = (worst_usd(model, recipe) if model else None) if paid else 0.0
-    return ReproduceOptions(row.get("name") or found.key, found.key, label, recipe, stored, _honors(model), paid, worst)
+    return ReproduceSubject(row.get("name") or found.key, found.key, label, recipe, stored, _honors(model), paid, worst)
 
 
-def reproduce(wish: ReproduceOptions, campaign: Campaign, store: Path, work: Path) -> Reproduced:
-    """Make it again and compare.
+def reproduce(subject: ReproduceSubject, campaign: Campaign, store: Path, work: Path) -> Reproduced:
+    """Regenerate an image and compare it with the original.
 
     Raises:
-        UserError: If it does not fit into the budget, or the provider does not make it.
-        StoppedError: If no call can succeed until the user does something.
+        UserError: If the call does not fit into the budget, or the provider returns no image.
+        StoppedError: If no call can succeed until the user changes something.
     """
-    second = SecondStore(store)
+    reproductions = ReproductionStore(store)
     if campaign.budget_usd.is_limited:
-        spent = spent_usd(read_calls(second.journal_folder), campaign.campaign)
+        spent = spent_usd(read_calls(reproductions.journal_folder), campaign.campaign)
         SpendTracker(work / "spending.json", campaign.budget_usd).open(spent)
     job_settings = JobSettings.model_validate_json(job_settings_json(campaign, *JobSettings.model_fields))
-    key = _free_key(wish.key, second)
-    item = Item(f"{wish.name} (again)", 0, wish.recipe, key, "reproduce", model=wish.label)
-    made = generate_again(item, job_settings, second, work)
+    key = _free_key(subject.key, reproductions)
+    item = Item(f"{subject.name} (again)", 0, subject.recipe, key, "reproduce", model=subject.label)
+    made = generate_again(item, job_settings, reproductions, work)
     if made.raw is None:
-        why = made.failure or "nothing came"
-        raise UserError(Problem(wish.name, f"it was not made again: {why}", "`imagemake ledger --calls` has the call."))
-    return compared(Store(store), wish.stored, second, made.raw)
+        why = made.failure or "the provider returned no image"
+        remedy = "To see the call, run `imagemake ledger --calls`."
+        raise UserError(Problem(subject.name, f"the image was not reproduced: {why}", remedy))
+    return compare(Store(store), subject.stored, reproductions, made.raw)
 
 
 def _honors(model: Model | None) -> bool | None:
     return model.facts.honors_seed if model else None
 
 
-def _free_key(key: str, second: SecondStore) -> str:
+def _free_key(key: str, reproductions: ReproductionStore) -> str:
     keys = (reproduction_key(key, number) for number in count(1))
-    return next(one for one in keys if second.raw.find(one) is None)
+    return next(one for one in keys if reproductions.raw.find(one) is None)
 
 
-def compared(store: Store, stored: StoredFile, second: SecondStore, again: StoredFile) -> Reproduced:
-    """Compare the image that there is with the one that was made again.
+def compare(store: Store, stored: StoredFile, reproductions: ReproductionStore, again: StoredFile) -> Reproduced:
+    """Compare an original with its reproduction.
 
     Raises:
-        UserError: If one of them is no image.
+        UserError: If one of them cannot be decoded.
     """
     from imagemake.images.decoded import Undecodable, decode_image
     from imagemake.images.distance import distance_between
 
-    path = second.raw.path(again)
+    path = reproductions.raw.path(again)
     if again.digest == stored.digest:
         return Reproduced(Likeness.SAME_BYTES, None, path)
     try:
-        one, other = decode_image(store.raw.read(stored)), decode_image(second.raw.read(again))
+        one, other = decode_image(store.raw.read(stored)), decode_image(reproductions.raw.read(again))
     except Undecodable as error:
-        raise UserError(Problem(str(path), f"cannot be compared: {error}", "Look at both files.")) from error
+        raise UserError(Problem(str(path), f"the images cannot be compared: {error}", "Check both files.")) from error
     distance = distance_between(one, other)
     if _has_same_pixels(one.pil, other.pil):
         return Reproduced(Likeness.SAME_PIXELS, distance, path)

@@ -7,7 +7,7 @@ from image_files import saved
 from PIL import Image, ImageDraw
 
 from imagemake.store.store import Store
-from imagemake.versions.reproduce import Likeness, SecondStore, compared
+from imagemake.versions.reproduce import Likeness, ReproductionStore, compare
 
 KEY, OTHER_KEY = "a" * 64, "b" * 64
 
@@ -29,15 +29,15 @@ def a_mug(color="teal", left_px=30):
     ],
 )
 def test_it_is_told_how_near_an_image_comes_again(tmp_path, again, likeness):
-    store, second = Store(tmp_path), SecondStore(tmp_path)
+    store, second = Store(tmp_path), ReproductionStore(tmp_path)
     stored = store.raw.put(KEY, saved(a_mug(), "PNG"), durable=False)
-    found = compared(store, stored, second, second.raw.put(OTHER_KEY, again, durable=False))
+    found = compare(store, stored, second, second.raw.put(OTHER_KEY, again, durable=False))
     assert found.likeness is likeness
     assert (found.distance is None) == (likeness is Likeness.SAME_BYTES)
 
 
 def test_its_shelf_is_not_that_of_what_is_released(tmp_path):
-    second = SecondStore(tmp_path)
+    second = ReproductionStore(tmp_path)
     second.raw.put(KEY, b"bytes", durable=False)
     assert Store(tmp_path).raw.find(KEY) is None
     assert second.journal_folder == Store(tmp_path).journal_folder

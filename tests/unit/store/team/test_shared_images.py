@@ -138,8 +138,8 @@ def test_the_journal_says_where_an_image_came_from_and_that_nothing_was_paid(bui
         assert call.closed["origin"]["generated_at"] == theirs["at"]
         assert call.closed["origin"]["cost_usd"] == theirs["cost_usd"] > 0
         assert call.closed["origin"]["store"].startswith("memory://team-")
-    assert audit._cost(got) == 0, "not unknown"
-    assert all(audit._told(call)["origin"]["cost_usd"] > 0 for call in got)
+    assert audit.cost_of(got) == 0, "not unknown"
+    assert all(audit.call_facts(call)["origin"]["cost_usd"] > 0 for call in got)
     history = Inventory(store_of(tmp_path, "bob"), tmp_path / "bob" / "work").journal.keys[items()[0].key]
     assert history.was_made
     assert history.unknown == 0
