@@ -1,7 +1,7 @@
 # make run     build a part of the bundled campaign; STAGE=all builds all of it
 # make test    pass the tests
 # make lint    the checks that need no run
-# make lock    renew requirements.lock after a change of pyproject.toml
+# make lock    renew requirements.lock and envs/ after a change of pyproject.toml
 
 PYTHON ?= python3
 VENV := .venv
@@ -35,6 +35,7 @@ bench: $(VENV)/.installed
 lock: $(VENV)/.installed
 	$(BIN)/uv pip compile -q --upgrade pyproject.toml --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate -o requirements.lock
+	$(BIN)/python envs/write.py
 
 # Bytecode is compiled once here: without it, every job would compile what it imports.
 $(VENV)/.installed: requirements.lock pyproject.toml
