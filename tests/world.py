@@ -23,8 +23,8 @@ class World:
             Request(name=name, recipe=Recipe("preview", "preview-1", f"A {name}", n), row=n, variables={}, take=1)
             for n, name in enumerate(names)
         ]
-        self.raw, self.finished, self.unfinishable = {}, {}, {}
-        self.once_finished, self.damaged = {}, set()
+        self.raw, self.finished, self.failed_outputs = {}, {}, {}
+        self.postprocessed_before, self.damaged = {}, set()
         self.measures, self.submission_of = {}, {}
         self.journal = JournalFacts()
         self.reviews = {}

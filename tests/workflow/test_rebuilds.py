@@ -60,7 +60,7 @@ def test_editing_post_processing_finishes_anew_and_calls_nobody(built):
     built.write_config(postprocess={"steps": [{"resize": {"width_px": 32, "height_px": 32}}]})
     done = built.snakemake()
     assert set(built.jobs(done)) == {"postprocess", "release", "all"}
-    assert "4 to postprocess: post-processing changed" in done.stderr
+    assert "4 to postprocess: postprocessing changed" in done.stderr
     assert built.calls() == 4
     after = built.images()
     assert set(after) == set(before)

@@ -92,7 +92,7 @@ def test_outputs_come_and_go_and_only_they_are_finished(built):
 
     made.write_config(postprocess={**common, "more_outputs": {"web": {**WEB, "quality": 50}, "cut": CUT}})
     done = made.snakemake()
-    assert "4 to postprocess: post-processing changed: web" in done.stderr
+    assert "4 to postprocess: postprocessing changed: web" in done.stderr
     after = made.images()
     assert {name for name in after if after[name] != three[name]} == webs
 

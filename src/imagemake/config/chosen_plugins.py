@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
 from imagemake.config.fields import Section
+from imagemake.config.verdict_codes import OTHER_PATCHABLE, RULES
 from imagemake.core.fingerprint import fingerprint
 from imagemake.core.mistakes import Mistake, mistake, mistakes, mistakes_of
 from imagemake.core.secrets import shown
@@ -19,9 +20,6 @@ from imagemake.plugins.measures.weights import with_weights
 from imagemake.plugins.steps import BUILT_IN as BUILT_IN_STEPS
 from imagemake.plugins.steps import step_class
 
-# Codes of `imagemake.stages.validate.verdict` that are rules and no quantities, and of failures that are no measure's.
-RULES = ("file.undecodable", "file.size", "file.format", "file.alpha")
-OTHER_REASONS = ("near_duplicate", "consistency", "refused", "unreadable", "review", "postprocess")
 _DIGEST_DIGITS = 12
 
 
@@ -153,7 +151,7 @@ def reason(code: str) -> str:
     Raises:
         PydanticCustomError: If nothing is ever rejected for it.
     """
-    known = [*BUILT_IN_MEASURES, *RULES, *OTHER_REASONS]
+    known = [*BUILT_IN_MEASURES, *RULES, *OTHER_PATCHABLE]
     if code in known:
         return code
     if "." in code:
@@ -161,7 +159,7 @@ def reason(code: str) -> str:
     try:
         measure_class(code)
     except LookupError as error:
-        remedy = f"{did_you_mean(code, known)} Name a check, a measure, or one of {', '.join(OTHER_REASONS)}."
+        remedy = f"{did_you_mean(code, known)} Name a check, a measure, or one of {', '.join(OTHER_PATCHABLE)}."
         raise mistake(f"no image is rejected for {code!r}.", remedy.strip()) from error
     return code
 

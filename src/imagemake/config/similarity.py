@@ -36,9 +36,6 @@ class NearDuplicates(Section):
     )
 
 
-CONSISTENCY = "consistency"
-
-
 LEAST_IMAGES = 4  # of three, nobody can say which one is odd
 
 

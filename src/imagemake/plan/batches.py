@@ -14,10 +14,10 @@ from imagemake.core.problems import Problem, UserError
 from imagemake.plan.call_modes import divide, job_size
 from imagemake.plan.candidates import CandidatePolicy
 from imagemake.plan.inventory import Inventory
-from imagemake.plan.requests.expand import sample, within
 from imagemake.plan.requests.file_names import FileNames
 from imagemake.plan.requests.model_choice import MODEL
 from imagemake.plan.requests.request import Request
+from imagemake.plan.requests.selection import sample, within
 from imagemake.plan.state import OPEN, Policy, Stage, State
 from imagemake.stages.postprocess.job import output_keys, postprocess_digests
 from imagemake.stages.validate.earlier_releases import earlier_images
@@ -163,12 +163,13 @@ def item_of(state: State, columns: Collection[str] = ()) -> Item:
         attempt=state.attempt,
         recipe=state.recipe,
         key=state.key,
-        why=state.why,
+        why=str(state.why or ""),
         variables={column: variables[column] for column in columns if column in variables},
         raw=state.raw,
         measures=state.measured,
         output_key=state.output_key,
         model="" if state.request.model == state.recipe.model else state.request.model,
+        is_in_batch=state.is_in_batch,
     )
 
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from imagemake.core.recipe import Recipe, derive_seed
 from imagemake.plugins.measures import Value
 
-NOT_BEST = "not_best"
-
 
 @dataclass(frozen=True, slots=True)
 class CandidatePolicy:

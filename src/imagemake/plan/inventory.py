@@ -89,12 +89,12 @@ class Inventory:
         return found
 
     @cached_property
-    def unfinishable(self) -> dict[str, ItemFailure]:
+    def failed_outputs(self) -> dict[str, ItemFailure]:
         """Why a raw image could not be finished, by the key that its finished image would have."""
         return self._postprocess_failures[0]
 
     @cached_property
-    def once_finished(self) -> dict[str, set[str]]:
+    def postprocessed_before(self) -> dict[str, set[str]]:
         """Outputs that raw images were finished for before, with whatever steps, by the raw image's digest."""
         return self._postprocess_failures[1]
 
@@ -107,12 +107,12 @@ class Inventory:
                 if "finished" in row:
                     outputs.setdefault(row["raw"]["digest"], set()).add(MAIN)
                 elif "output_key" in row:
-                    failures[row["output_key"]] = ItemFailure(**row["failure"])
+                    failures[row["output_key"]] = ItemFailure.from_dict(row["failure"])
                 for label, one in row.get("further", {}).items():
                     if "finished" in one:
                         outputs.setdefault(row["raw"]["digest"], set()).add(label)
                     else:
-                        failures[one["key"]] = ItemFailure(**one["failure"])
+                        failures[one["key"]] = ItemFailure.from_dict(one["failure"])
         return failures, outputs
 
     def _tables(self, stage: str) -> list[Path]:

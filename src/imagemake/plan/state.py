@@ -1,4 +1,4 @@
-"""Where a request can stand, and what of the campaign decides it: the plain data that planning passes on."""
+"""Where a request stands, and what in the campaign decides it: the plain data that planning passes on."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from imagemake.config.fields import MAIN
 from imagemake.config.similarity import Consistency, NearDuplicates
 from imagemake.core.recipe import Recipe
 from imagemake.plan.candidates import CandidatePolicy
+from imagemake.plan.reasons import RebuildReason, Why
 from imagemake.stages.validate.earlier_releases import EarlierImages
 from imagemake.stages.validate.verdict import Reason
 from imagemake.store.items import Measured
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from imagemake.plan.requests.request import Request
     from imagemake.plan.reviews import Review
 
-IN_A_BATCH = "waiting in a batch"
-
 
 class Stage(StrEnum):
     """What must happen next for a request."""
@@ -31,34 +30,34 @@ class Stage(StrEnum):
     VALIDATE = "validate"
     POSTPROCESS = "postprocess"
     DONE = "done"
-    REVIEW = "review"  # a person decides
+    REVIEW = "review"  # a reviewer decides
     REJECTED = "rejected"  # every attempt was rejected
-    REFUSED = "refused"  # the provider will not make it
+    REFUSED = "refused"  # the provider refuses the prompt
     HELD = "held"  # a call may have been billed, and `limits.unknown` is 'hold'
 
 
-OPEN = (Stage.GENERATE, Stage.VALIDATE, Stage.POSTPROCESS)  # what a run can do something about
+OPEN = (Stage.GENERATE, Stage.VALIDATE, Stage.POSTPROCESS)  # a run can work on these
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What of the campaign decides where a request stands.
+    """What in the campaign decides where a request stands.
 
     Attributes:
-        checks: Ranges by quantity, for each request.
-        formats: File formats that are accepted.
-        size_as_requested: Whether another size than the requested one is a fault.
-        measures: Identities of all measures that must have been read.
-        duplicates: What near-duplicates are; None where they are allowed.
-        compares_models: Whether `model` is a variable: that two models make nearly the same image of the same prompt
-            and seed is then a result, and no fault.
-        most_attempts: Attempts a request, the first included.
+        checks: Limits by quantity, for each request.
+        formats: Accepted file formats.
+        size_as_requested: Whether to reject an image of another size than the requested one.
+        measures: Identities of all measures that a verdict needs.
+        duplicates: What counts as a near-duplicate; None where near-duplicates are allowed.
+        compares_models: Whether `model` is a variable. If two models then make nearly the same image from the same
+            prompt and seed, that is a result and not a fault.
+        most_attempts: Attempts per request, including the first one.
         patches: Text to append to the prompt, by reason.
-        hold_unknown: Whether a call with unknown outcome keeps its key from being asked for again.
-        finish_keys: From a raw image's digest to its finished images' keys, by output, the main one first.
-        candidate_policy: How many candidates each attempt has, and which is the best.
+        hold_unknown: Whether a call with an unknown outcome keeps its key from being requested again.
+        output_keys: Maps a raw image's digest to the keys of its finished images, by output, the main one first.
+        candidate_policy: How many candidates each attempt has, and which one is the best.
         earlier: Images of earlier releases, which must not be made again; None where there are none.
-        consistency: How far colors may be from those of a group; None where that is not asked.
+        consistency: How far colors may be from those of a group; None where they are not compared.
     """
 
     checks: Checks
@@ -78,7 +77,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """An attempt that was not good enough."""
+    """An earlier attempt, or a candidate that was not chosen."""
 
     attempt: int
     recipe: Recipe
@@ -93,25 +92,25 @@ class State:
 
     Attributes:
         request: The request.
-        recipe: The current attempt's.
-        key: Its key.
-        attempt: From 0.
+        recipe: The recipe of the current attempt.
+        key: The recipe's key.
+        attempt: The number of the current attempt, from 0.
         stage: What must happen next.
-        why: Why, for what is open.
+        why: Why that must happen; None where a run can do nothing.
         raw: The current attempt's image.
-        measured: What was read from it.
+        measured: The values that were read from it, by measure identity.
         reasons: Why it was not simply accepted.
-        output_key: The finished image's, for accepted ones.
-        finished: The finished image, where those of all outputs are there.
-        further: Those of the further outputs, by label.
-        past: Earlier attempts.
-        asked: What the next attempts derive from where a person wrote another prompt.
-        asked_at: How many of `past` were there before that.
-        candidate: Which of the attempt's candidates this is, from 0.
-        open_candidates: Those about which something must be done before the best one is known.
+        output_key: The key of the finished image, for accepted images.
+        finished: The finished image of the main output, once the images of all outputs exist.
+        further: The finished images of the further outputs, by label.
+        past: Earlier attempts and candidates.
+        asked: The recipe that the next attempts derive from, where a reviewer wrote another prompt.
+        asked_at: The length of `past` at that time.
+        candidate: The number of the candidate that the request stands at, from 0.
+        open_candidates: Candidates that must be made or judged before the best one is known.
         next_best: Other good candidates, the best first.
         is_chosen: Whether the best of the attempt's candidates is known.
-        review: What a person decided about the current attempt's image.
+        review: What a reviewer decided about the current attempt's image.
     """
 
     request: Request
@@ -119,7 +118,7 @@ class State:
     key: str
     attempt: int = 0
     stage: Stage = Stage.GENERATE
-    why: str = ""
+    why: Why | None = None
     raw: StoredFile | None = None
     measured: Measured = field(default_factory=dict)
     reasons: tuple[Reason, ...] = ()
@@ -137,20 +136,25 @@ class State:
 
     @property
     def files(self) -> dict[str, StoredFile]:
-        """The finished images by output, the main one first; nothing where one of them is missing."""
+        """The finished images by output, the main one first; empty where one of them is missing."""
         return {MAIN: self.finished, **self.further} if self.finished else {}
 
     @property
     def to_do(self) -> list[State]:
-        """What a run can do something about: the current attempt, or those of its candidates that are not judged."""
+        """What a run can work on: the current attempt, or those of its candidates that have no verdict yet."""
         return self.open_candidates or ([self] if self.stage in OPEN else [])
 
     @property
+    def is_in_batch(self) -> bool:
+        """Whether the current attempt already waits in a batch of the provider."""
+        return self.why is not None and self.why.reason is RebuildReason.IN_A_BATCH
+
+    @property
     def failed_for(self) -> list[str]:
-        """Reason codes of all earlier attempts, in their order."""
+        """The reason codes of all earlier attempts, in order."""
         return [reason.code for past in self.past for reason in past.reasons]
 
     @property
     def patched_for(self) -> list[str]:
-        """The same, but of the attempts since a person wrote another prompt: it is meant as it was written."""
+        """The reason codes since a reviewer last wrote another prompt, which is to be used as written."""
         return [reason.code for past in self.past[self.asked_at :] for reason in past.reasons]

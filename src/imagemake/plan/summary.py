@@ -10,7 +10,7 @@ from imagemake.config.model import settings_of
 from imagemake.config.models import load_models
 from imagemake.plan.batches import ALL, IMAGE, counts
 from imagemake.plan.estimate import Estimate
-from imagemake.plan.state import IN_A_BATCH, OPEN, Stage, State
+from imagemake.plan.state import OPEN, Stage, State
 from imagemake.store.journal import read_calls
 from imagemake.store.spending import spent_usd
 from imagemake.store.submissions import Submission
@@ -49,7 +49,7 @@ def summary(
     """
     lines = [standing(target, counts(states))]
     for stage, words in STARTS.items():
-        why = Counter(state.why for state in open_ones if state.stage is stage)
+        why = Counter(str(state.why) for state in open_ones if state.stage is stage)
         if why:
             lines.append(f"  {why.total():>7,} {words}: {_reasons(why)}")
     skipped = sum(state.stage in OPEN and state.request.name not in target.names for state in states)
@@ -119,10 +119,10 @@ def _from_team(to_generate: Sequence[State], shared: Collection[str]) -> Iterabl
 def _money(to_generate: Sequence[State], target: Target, inventory: Inventory) -> Iterable[str]:
     if not to_generate:
         return
-    waiting = [state for state in to_generate if state.why == IN_A_BATCH]
+    waiting = sum(state.is_in_batch for state in to_generate)
     if waiting:
-        yield f"  {_n(len(waiting), 'image')} of these in a batch of the provider: picking up costs nothing more."
-    to_generate = [state for state in to_generate if state.why != IN_A_BATCH]
+        yield f"  {_n(waiting, 'image')} of these in a batch of the provider: picking up costs nothing more."
+    to_generate = [state for state in to_generate if not state.is_in_batch]
     by_model: dict[str, Estimate] = {}
     table = load_models(target.campaign.models)
     for state in to_generate:

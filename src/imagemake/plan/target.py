@@ -14,9 +14,10 @@ from imagemake.images.source_files import SourceImages
 from imagemake.plan.batches import policy_of, requests_of_scope
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.requests.catalog import Row
-from imagemake.plan.requests.expand import expand, within
+from imagemake.plan.requests.expand import expand
 from imagemake.plan.requests.file_names import FileNames
 from imagemake.plan.requests.request import Request
+from imagemake.plan.requests.selection import within
 from imagemake.plan.resolve import resolve
 from imagemake.plan.reviews import REVIEWS, read_reviews
 from imagemake.plan.state import State

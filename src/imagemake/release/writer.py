@@ -19,6 +19,7 @@ from imagemake.core.problems import Problem, UserError
 from imagemake.core.spreadsheet import safe_cell
 from imagemake.plan.batches import PILOT, SMALL
 from imagemake.plan.inventory import Inventory
+from imagemake.plan.reasons import RebuildReason
 from imagemake.plan.reviews import COLUMNS
 from imagemake.plan.state import Stage, State
 from imagemake.plan.target import Target
@@ -151,7 +152,7 @@ class Release:
         for state in damaged.values():
             for name in names_in_images(self.target, [state]):
                 (images / name).unlink(missing_ok=True)
-            state.stage, state.finished, state.why = Stage.POSTPROCESS, None, "damaged in the store"
+            state.stage, state.finished, state.why = Stage.POSTPROCESS, None, RebuildReason.DAMAGED.because()
 
     def _write_sheets(self, folder: Path) -> list[str]:
         """Write the sheets of what is released, and return where they are, from the release folder."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from imagemake.config.verdict_codes import VerdictCode
 from imagemake.plan.reviews import MOST_PROMPT_CHARACTERS, NOTE, Review
 from imagemake.review.item import ReviewItem, viewable
-from imagemake.stages.validate.verdict import UNDECODABLE
 
 MAX_NOTE_CHARACTERS = 2_000
 MAX_REVIEWER_CHARACTERS = 80
@@ -37,7 +37,7 @@ def reason_against(item: ReviewItem, key: str, decision: str) -> str | None:
     if key != item.key:
         had_image = any(past.key == key and viewable(past.raw, past.reasons) for past in item.past)
         return None if decision == "approve" and had_image else "An earlier attempt can only be approved."
-    undecodable = decision == "approve" and UNDECODABLE in item.codes
+    undecodable = decision == "approve" and VerdictCode.UNDECODABLE in item.codes
     if undecodable or item.state.raw is None:
         return "The file cannot be decoded." if undecodable else "No image exists yet."
     return None

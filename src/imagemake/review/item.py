@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from imagemake.config.verdict_codes import VerdictCode
 from imagemake.plan.state import Past, State
 from imagemake.review.tabs import TAB_OF
-from imagemake.stages.validate.verdict import UNDECODABLE, Reason, flat
+from imagemake.stages.validate.verdict import Reason, flat
 from imagemake.store.store import StoredFile
 
 
@@ -64,7 +65,7 @@ class ReviewItem:
     def text(self) -> str:
         """Text that a search looks through."""
         reasons = (str(reason) for reason in self.state.reasons)
-        return "\n".join((self.name, self.state.recipe.prompt, self.state.why, *reasons)).casefold()
+        return "\n".join((self.name, self.state.recipe.prompt, str(self.state.why or ""), *reasons)).casefold()
 
     @cached_property
     def size_px(self) -> tuple[int, int] | None:
@@ -76,4 +77,4 @@ class ReviewItem:
 
 def viewable(raw: StoredFile | None, reasons: Iterable[Reason]) -> StoredFile | None:
     """Return a raw image, or None if it cannot be decoded."""
-    return None if any(reason.code == UNDECODABLE for reason in reasons) else raw
+    return None if any(reason.code == VerdictCode.UNDECODABLE for reason in reasons) else raw

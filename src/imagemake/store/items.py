@@ -5,16 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
 from imagemake.config.fields import MAIN
 from imagemake.core.files import write_whole
 from imagemake.core.recipe import Recipe
+from imagemake.core.worded_enum import WordedEnum
 from imagemake.store.store import StoredFile
 
 Measured = Mapping[str, Mapping[str, Any]]  # by measure identity, then by quantity
+
+
+class FailureReason(WordedEnum):
+    """Why an item goes no further, as it stands in tables; the words are those of a job's progress."""
+
+    REFUSED = "refused", "refused"
+    FAILED = "failed", "failed"
+    UNREADABLE = "unreadable", "unreadable"
+    UNKNOWN = "unknown", "without an answer"
+    BUDGET = "budget", "over budget"
+    STOPPED = "stopped", "not started"
+    WAITING = "waiting", "waiting in a batch"
+    DAMAGED = "damaged", "damaged in the store"
+    POSTPROCESS = "postprocess", "not postprocessed"
+
+
+# Of images that this run requested from no provider.
+NOT_TRIED = (FailureReason.BUDGET, FailureReason.STOPPED, FailureReason.WAITING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +41,21 @@ class ItemFailure:
     """Why an item goes no further.
 
     Attributes:
-        reason: A word that a prompt patch can name: ``refused``, ``failed``, ``damaged``, ...
+        reason: What kind of failure it is.
         message: A sentence for people.
     """
 
-    reason: str
+    reason: FailureReason
     message: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return plain data."""
+        return {"reason": self.reason, "message": self.message}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, str]) -> Self:
+        """Read back what `as_dict` wrote."""
+        return cls(FailureReason(data["reason"]), data["message"])
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}"
@@ -58,7 +86,7 @@ class FurtherFile:
         if self.stored:
             data["finished"] = {"digest": self.stored.digest, "extension": self.stored.extension}
         if self.failure:
-            data["failure"] = {"reason": self.failure.reason, "message": self.failure.message}
+            data["failure"] = self.failure.as_dict()
         return data
 
     @classmethod
@@ -67,7 +95,7 @@ class FurtherFile:
         return cls(
             key=data["key"],
             stored=StoredFile(key=data["key"], **data["finished"]) if "finished" in data else None,
-            failure=ItemFailure(**data["failure"]) if "failure" in data else None,
+            failure=ItemFailure.from_dict(data["failure"]) if "failure" in data else None,
         )
 
 
@@ -81,6 +109,7 @@ class Item:
         recipe: This attempt's.
         key: The recipe's.
         why: Why something must be done, in the words of the plan.
+        is_in_batch: Whether it already waits in a batch of the provider.
         variables: The request's values by column, as far as a check compares the image with them or has other ranges
             for them.
         raw: The image as the provider sent it.
@@ -105,6 +134,7 @@ class Item:
     failure: ItemFailure | None = None
     model: str = ""
     further: Mapping[str, FurtherFile] = field(default_factory=dict)
+    is_in_batch: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data; what is absent is left out."""
@@ -115,6 +145,8 @@ class Item:
             "why": self.why,
             "recipe": self.recipe.as_dict(),
         }
+        if self.is_in_batch:
+            data["is_in_batch"] = True
         if self.model:
             data["model"] = self.model
         if self.variables:
@@ -130,7 +162,7 @@ class Item:
         if self.further:
             data["further"] = {label: one.as_dict() for label, one in self.further.items()}
         if self.failure:
-            data["failure"] = {"reason": self.failure.reason, "message": self.failure.message}
+            data["failure"] = self.failure.as_dict()
         return data
 
     @classmethod
@@ -147,9 +179,10 @@ class Item:
             measures=data.get("measures", {}),
             output_key=data.get("output_key"),
             finished=StoredFile(key=data["output_key"], **data["finished"]) if "finished" in data else None,
-            failure=ItemFailure(**data["failure"]) if "failure" in data else None,
+            failure=ItemFailure.from_dict(data["failure"]) if "failure" in data else None,
             model=data.get("model", ""),
             further={label: FurtherFile.from_dict(one) for label, one in data.get("further", {}).items()},
+            is_in_batch=data.get("is_in_batch", False),
         )
 
 

@@ -90,7 +90,8 @@ class Releasing:
     def problems(self) -> list[Problem]:
         """Return every problem that prevents this release."""
         found = [*name_problems(self.options.name), *git_problems(self.git, self.options)]
-        found += build_problems(self._states, self.options)
+        of_build = list(build_problems(self._states, self.options))
+        found += of_build
         found += gate_problems(self.campaign, Planner(self.campaign).figures_of)
         waiting = [submission.id for submission in Submissions(STORE).all()]
         if waiting:
@@ -101,7 +102,7 @@ class Releasing:
             if not _manifest_of(one.release).is_file():
                 what = "the manifest of the previous release is missing, so changes cannot be counted."
                 found.append(Problem(str(_manifest_of(one.release)), what, "Fetch it: dvc pull releases"))
-        if not any(problem.where == "the build" for problem in found):
+        if not of_build:
             found += result_problems(self._target, self._states, MANIFEST)
         return found
 

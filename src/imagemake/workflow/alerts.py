@@ -15,11 +15,10 @@ from pathlib import Path
 
 from imagemake.config.run import Alerts, Event
 from imagemake.core.problems import Problem, UserError
-from imagemake.store.items import Item
+from imagemake.store.items import NOT_TRIED, FailureReason, Item
 
 ADDRESSES = "IMAGEMAKE_ALERTS"
 MAX_CHARACTERS = 2000  # some services reject longer messages
-NOT_TRIED = ("budget", "stopped", "waiting")  # failure reasons of images that were not requested in this run
 INSTALL = "Install it with pip install 'imagemake[alerts]', or remove alerts from the configuration."
 
 
@@ -82,7 +81,7 @@ class AlertSender:
 
     def send_left_out(self, items: Sequence[Item]) -> None:
         """Send an alert if the budget left images out."""
-        left_out = [item for item in items if item.failure is not None and item.failure.reason == "budget"]
+        left_out = [item for item in items if item.failure is not None and item.failure.reason is FailureReason.BUDGET]
         if left_out:
             assert left_out[0].failure is not None
             self.send("budget", f"At least {len(left_out):,} images were left out: {left_out[0].failure.message}.")

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from world import BAD, GOOD, World
 
 from imagemake.config.campaign import load_campaign
+from imagemake.config.verdict_codes import VerdictCode
 from imagemake.core.problems import UserError
 from imagemake.core.recipe import Recipe
 from imagemake.plan.batches import open_states
-from imagemake.plan.candidates import NOT_BEST, CandidatePolicy, ranked
+from imagemake.plan.candidates import CandidatePolicy, ranked
 from imagemake.plan.reviews import Review
 from imagemake.plan.state import Stage
 
@@ -49,8 +50,8 @@ def test_the_best_one_is_finished_and_the_others_are_told_with_their_scores():
     state = world.one()
     assert (state.stage, state.measured["tone@1"]["contrast"], state.attempt) == (Stage.POSTPROCESS, 70, 0)
     assert [str(reason) for past in state.past for reason in past.reasons] == [
-        "not_best: scores 40, the best one 70",
-        "not_best: scores 50, the best one 70",
+        "not_best: scores 40, the best candidate 70",
+        "not_best: scores 50, the best candidate 70",
     ]
 
 
@@ -68,7 +69,7 @@ def test_a_good_one_is_taken_though_others_are_rejected_or_doubtful():
     make(world, BAD, tone(10), tone(30))
     state = world.one()
     assert (state.stage, state.measured["tone@1"]["contrast"]) == (Stage.POSTPROCESS, 30)
-    assert NOT_BEST not in state.failed_for
+    assert VerdictCode.NOT_BEST not in state.failed_for
 
 
 def test_of_doubtful_ones_the_best_goes_before_a_person():
@@ -139,7 +140,7 @@ def test_more_candidates_than_before_ask_for_just_those():
         world.journal.last_recipe["mug"] = state.recipe.as_dict()
     world.policy = replace(world.policy, candidate_policy=BRIGHTEST)
     (added,) = world.one().to_do
-    assert (added.candidate, added.why) == (2, "candidate added")
+    assert (added.candidate, str(added.why)) == (2, "candidate added")
 
 
 def test_without_candidates_a_recipe_is_as_it_was():

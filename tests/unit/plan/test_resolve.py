@@ -10,7 +10,7 @@ from imagemake.plan.inventory import KeyHistory
 from imagemake.plan.reviews import Review
 from imagemake.plan.state import Stage
 from imagemake.stages.validate.earlier_releases import ComparedImage, EarlierImages
-from imagemake.store.items import ItemFailure
+from imagemake.store.items import FailureReason, ItemFailure
 from imagemake.store.journal import Outcome
 
 
@@ -21,20 +21,20 @@ def mug():
 
 def test_a_request_without_an_image_is_new(mug):
     state = mug.one()
-    assert (state.stage, state.why, state.attempt) == (Stage.GENERATE, "new", 0)
+    assert (state.stage, str(state.why), state.attempt) == (Stage.GENERATE, "new", 0)
 
 
 def test_a_changed_prompt_is_the_reason_that_is_told(mug):
     mug.journal.last_recipe["mug"] = replace(mug.requests[0].recipe, prompt="A cup").as_dict()
-    assert mug.one().why == "key changed: prompt"
+    assert str(mug.one().why) == "key changed: prompt"
 
 
 def test_an_image_goes_from_measuring_to_finishing_to_done(mug):
     stored = mug.make(mug.one())
     measures = mug.measures.pop(stored.digest)
-    assert (mug.one().stage, mug.one().why) == (Stage.VALIDATE, "never measured")
+    assert (mug.one().stage, str(mug.one().why)) == (Stage.VALIDATE, "never measured")
     mug.measures[stored.digest] = measures
-    assert (mug.one().stage, mug.one().why) == (Stage.POSTPROCESS, "not finished yet")
+    assert (mug.one().stage, str(mug.one().why)) == (Stage.POSTPROCESS, "not postprocessed yet")
     mug.postprocess(mug.one())
     assert mug.one().stage is Stage.DONE
 
@@ -43,17 +43,17 @@ def test_an_added_measure_asks_for_measuring_only(mug):
     mug.make(mug.one())
     mug.postprocess(mug.one())
     mug.policy = replace(mug.policy, measures=[*mug.policy.measures, "text@1"])
-    assert (mug.one().stage, mug.one().why) == (Stage.VALIDATE, "check added: text")
+    assert (mug.one().stage, str(mug.one().why)) == (Stage.VALIDATE, "check added: text")
     mug.policy = replace(mug.policy, measures=["file@1", "tone@2", "phash@1"])
-    assert mug.one().why == "measure changed: tone"
+    assert str(mug.one().why) == "measure changed: tone"
 
 
 def test_changed_steps_ask_for_finishing_only(mug):
     mug.make(mug.one())
     mug.postprocess(mug.one())
-    mug.once_finished[mug.one().raw.digest] = {"main"}
+    mug.postprocessed_before[mug.one().raw.digest] = {"main"}
     mug.policy = replace(mug.policy, output_keys=lambda digest: {"main": f"other-{digest}"})
-    assert (mug.one().stage, mug.one().why) == (Stage.POSTPROCESS, "post-processing changed")
+    assert (mug.one().stage, str(mug.one().why)) == (Stage.POSTPROCESS, "postprocessing changed")
 
 
 def test_a_changed_threshold_needs_no_measuring(mug):
@@ -67,7 +67,7 @@ def test_a_rejected_image_is_tried_again_with_another_seed_and_a_patched_prompt(
     first = mug.one()
     mug.make(first, BAD)
     second = mug.one()
-    assert (second.stage, second.attempt, second.why) == (Stage.GENERATE, 1, "attempt 2: tone.contrast")
+    assert (second.stage, second.attempt, str(second.why)) == (Stage.GENERATE, 1, "attempt 2: tone.contrast")
     assert second.recipe.prompt == "A mug Bright light."
     assert second.recipe.seed != first.recipe.seed
     assert [str(reason) for reason in second.past[0].reasons] == ["tone.contrast: 1, at least 5"]
@@ -90,7 +90,7 @@ def test_a_later_attempt_that_is_good_is_what_is_released(mug):
 def test_an_undecodable_image_is_rejected_whatever_else_would_be_measured(mug):
     stored = mug.make(mug.one())
     mug.measures[stored.digest] = {"file@1": {"undecodable": "it is cut off"}}
-    assert mug.one().why == "attempt 2: file.undecodable"
+    assert str(mug.one().why) == "attempt 2: file.undecodable"
 
 
 def test_a_refused_key_is_never_asked_for_again_without_a_patch(mug):
@@ -107,7 +107,7 @@ def test_a_refused_key_is_never_asked_for_again_without_a_patch(mug):
 )
 def test_what_failed_on_the_way_is_open_again(mug, outcome, why):
     mug.journal.keys[mug.one().key] = KeyHistory(calls=1, last=outcome)
-    assert (mug.one().stage, mug.one().why) == (Stage.GENERATE, why)
+    assert (mug.one().stage, str(mug.one().why)) == (Stage.GENERATE, why)
 
 
 def test_a_call_without_an_answer_is_held_where_the_user_says_so(mug):
@@ -118,14 +118,14 @@ def test_a_call_without_an_answer_is_held_where_the_user_says_so(mug):
 
 def test_a_lost_image_says_that_it_is_missing_from_the_store(mug):
     mug.journal.keys[mug.one().key] = KeyHistory(calls=1, last=Outcome.MADE, was_made=True)
-    assert mug.one().why == "missing from the store"
+    assert str(mug.one().why) == "missing from the store"
     mug.damaged.add(mug.one().key)
-    assert mug.one().why == "damaged in the store"
+    assert str(mug.one().why) == "damaged in the store"
 
 
 def test_what_cannot_be_finished_is_rejected_with_its_reason(mug):
     mug.make(mug.one())
-    mug.unfinishable[mug.one().output_key] = ItemFailure("postprocess", "narrower than the crop")
+    mug.failed_outputs[mug.one().output_key] = ItemFailure(FailureReason.POSTPROCESS, "narrower than the crop")
     assert [str(reason) for reason in mug.one().reasons] == ["postprocess: narrower than the crop"]
     assert mug.one().stage is Stage.REJECTED
 
@@ -162,7 +162,7 @@ def test_an_image_that_repeats_an_earlier_release_is_rejected_with_its_name_unle
     earlier = ComparedImage(name="cup", key="c" * 64, model="preview-1", hash="00000000000000fe", colors="80" * 27)
     mug.policy = replace(mug.policy, earlier=EarlierImages([earlier], ["spring.parquet"]))
     state = mug.one()
-    assert (state.why, state.attempt) == ("attempt 2: near_duplicate", 1)
+    assert (str(state.why), state.attempt) == ("attempt 2: near_duplicate", 1)
     assert str(state.past[0].reasons[0]) == "near_duplicate: nearly the same image as cup of spring.parquet"
     mug.reviews[state.past[0].key] = Review("approve", "", "kim", "2026-11-01")
     assert (mug.one().stage, mug.one().attempt) == (Stage.POSTPROCESS, 0)
@@ -203,7 +203,7 @@ def test_a_person_overrules_the_machine_both_ways(mug):
     assert (mug.one().stage, mug.one().attempt) == (Stage.POSTPROCESS, 0)
     mug.make(mug.one(), GOOD)
     mug.reviews[key] = Review("reject", "wrong handle", "kim", "2026-11-01")
-    assert mug.one().why == "attempt 2: review"
+    assert str(mug.one().why) == "attempt 2: review"
     assert str(mug.one().past[0].reasons[0]) == "review: wrong handle"
 
 
@@ -226,7 +226,7 @@ def test_a_person_can_ask_for_another_one_with_another_prompt(mug, words, prompt
     state = mug.one()
     assert (state.stage, state.attempt, state.recipe.prompt) == (Stage.GENERATE, 1, prompt)
     assert state.recipe.seed != first.recipe.seed
-    assert str(state.past[0].reasons[0]) == "regenerate: a person asked for another one"
+    assert str(state.past[0].reasons[0]) == "regenerate: a reviewer asked for another image"
 
 
 def test_an_asked_for_attempt_comes_also_where_no_other_is_left_and_only_one(mug):
@@ -280,9 +280,9 @@ def test_nobody_can_approve_what_cannot_be_decoded_but_ask_for_another_one(mug):
     key = mug.one().key
     mug.measures[stored.digest] = {"file@1": {"undecodable": "it is cut off"}}
     mug.reviews[key] = Review("approve", "", "kim", "")
-    assert mug.one().why == "attempt 2: file.undecodable"
+    assert str(mug.one().why) == "attempt 2: file.undecodable"
     mug.reviews[key] = again()
-    assert mug.one().why == "attempt 2: regenerate"
+    assert str(mug.one().why) == "attempt 2: regenerate"
 
 
 def test_a_decision_about_one_prompt_says_nothing_about_the_next(mug):

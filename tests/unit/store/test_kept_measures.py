@@ -6,12 +6,12 @@ import orjson
 import pytest
 
 from imagemake.plan.inventory import Inventory
-from imagemake.store.items import ItemFailure
+from imagemake.store.items import FailureReason, ItemFailure
 from imagemake.store.kept_measures import keep_measures
 from imagemake.store.store import Store, StoredFile
 
 ONE, TWO, KEY = "1" * 64, "2" * 64, "f" * 64
-TOO_SMALL = ItemFailure("postprocess", "too small")
+TOO_SMALL = ItemFailure(FailureReason.POSTPROCESS, "too small")
 
 
 @pytest.fixture
@@ -45,8 +45,8 @@ def test_an_inventory_without_work_knows_the_same(store, work, tmp_path):
     without = Inventory(store, tmp_path / "no-work")
     assert without.measures == with_work.measures
     assert without.measured(StoredFile(KEY, ONE, "png")) == {"tone@1": {"contrast": 0.5}}
-    assert without.unfinishable == with_work.unfinishable == dict.fromkeys((KEY, "c" * 64), TOO_SMALL)
-    assert without.once_finished == with_work.once_finished == {ONE: {"main", "web"}}
+    assert without.failed_outputs == with_work.failed_outputs == dict.fromkeys((KEY, "c" * 64), TOO_SMALL)
+    assert without.postprocessed_before == with_work.postprocessed_before == {ONE: {"main", "web"}}
 
 
 def test_what_is_kept_already_is_not_written_again_and_only_what_is_new_is(store, work):

@@ -6,7 +6,7 @@ from webhook import a_webhook
 from imagemake.config.run import Alerts
 from imagemake.core.problems import UserError
 from imagemake.core.recipe import Recipe
-from imagemake.store.items import Item, ItemFailure
+from imagemake.store.items import FailureReason, Item, ItemFailure
 from imagemake.store.store import StoredFile
 from imagemake.workflow import alerts
 from imagemake.workflow.alerts import ADDRESSES, AlertSender, check_alerts, send_message
@@ -59,9 +59,9 @@ def test_what_was_not_tried_is_no_failure(webhook, tmp_path, reason):
 def test_what_the_budget_left_out_is_told(webhook, tmp_path):
     sender = AlertSender(EVERYTHING, "Shop", tmp_path)
     sender.send_left_out(items(3, 0))
-    sender.send_left_out(items(0, 2, ItemFailure("failed", "no answer")))
+    sender.send_left_out(items(0, 2, ItemFailure(FailureReason.FAILED, "no answer")))
     assert webhook.told == []
-    sender.send_left_out(items(0, 2, ItemFailure("budget", "it does not fit")))
+    sender.send_left_out(items(0, 2, ItemFailure(FailureReason.BUDGET, "it does not fit")))
     assert webhook.told == [("imagemake: Shop: budget", "At least 2 images were left out: it does not fit.")]
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from fnmatch import translate
 from pathlib import PurePath
 
 from imagemake.config.campaign import CONFIG, Campaign
@@ -237,57 +234,3 @@ def _tell_apart(first: Request, second: Request, fields: Collection[str], where:
     if differing:
         return f"Change one of the values of {', '.join(map(repr, differing))}."
     return "Take one of them out; for several images of one kind, set takes."
-
-
-def within(campaign: Campaign, requests: Iterable[Request], *, where: str = CONFIG) -> frozenset[str]:
-    """Return the names that ``only`` asks for; all of them where it asks for none.
-
-    Patterns can end in the images' suffix, as a name copied from the results does.
-
-    Raises:
-        UserError: If a pattern matches no name.
-    """
-    names = {request.name for request in requests}
-    if not campaign.only:
-        return frozenset(names)
-    wanted, problems = set[str](), []
-    for written in campaign.only:
-        pattern = unicodedata.normalize("NFC", written)
-        found = {pattern, pattern.removesuffix(campaign.postprocess.output.suffix)} & names
-        if not found and set(pattern) & set("*?["):
-            matches = re.compile(translate(pattern.removesuffix(campaign.postprocess.output.suffix))).match
-            found = {name for name in names if matches(name)}
-        if not found:
-            remedy = f"Names are made from {campaign.name!r}, such as {min(names, default='none')}."
-            problems.append(Problem(f"{where}, only", f"{written!r} matches no name.", remedy))
-        wanted |= found
-    if problems:
-        raise UserError(problems)
-    return frozenset(wanted)
-
-
-def sample(requests: Sequence[Request], size: int, variables: Collection[str]) -> list[Request]:
-    """Choose a small number of requests that shows as much as it can; the order of rows does not matter.
-
-    Args:
-        requests: In the catalog's order.
-        size: How many to choose.
-        variables: Columns each of whose values should be seen: the campaign's variables.
-
-    Returns:
-        At most `size` requests, in the catalog's order: in an order that their names' digests decide, first those that
-        show a value not seen so far, then any. A larger sample holds every smaller one.
-    """
-    shuffled = sorted(requests, key=lambda request: hashlib.sha256(request.name.encode()).digest())
-    seen = set[tuple[str, str]]()
-    chosen = dict[str, Request]()
-    for request in shuffled:
-        new = {(name, request.variables[name]) for name in variables} - seen
-        if new and len(chosen) < size:
-            seen |= new
-            chosen[request.name] = request
-    for request in shuffled:
-        if len(chosen) >= size:
-            break
-        chosen.setdefault(request.name, request)
-    return [request for request in requests if request.name in chosen]

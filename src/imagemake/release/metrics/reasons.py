@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imagemake.plan.candidates import NOT_BEST
+from imagemake.config.verdict_codes import VerdictCode
 from imagemake.release.manifest.columns import Verdict
 from imagemake.release.manifest.tables import EarlierAttempt, Entry
 
@@ -17,7 +17,7 @@ def failed(entry: Entry) -> bool:
 
 def failures_of(earlier: EarlierAttempt) -> list[str]:
     """Return what was wrong with an earlier image: that another candidate was better is no fault."""
-    return [reason for reason in earlier["reasons"] if reason_code(reason) != NOT_BEST]
+    return [reason for reason in earlier["reasons"] if reason_code(reason) != VerdictCode.NOT_BEST]
 
 
 def reason_code(reason: str) -> str:

@@ -24,7 +24,7 @@ from imagemake.plugins.providers.reference_protocol import answer_to
 from imagemake.stages.generate.backoff import backoff_s
 from imagemake.stages.generate.rate_headers import has_room
 from imagemake.stages.generate.rate_limit import Gate
-from imagemake.store.items import Item, ItemFailure
+from imagemake.store.items import FailureReason, Item, ItemFailure
 from imagemake.store.journal import Journal, Outcome
 from imagemake.store.sent_images import SentImages
 from imagemake.store.spending import OverBudgetError, SpendTracker
@@ -35,7 +35,6 @@ from imagemake.store.team.team_cache import TeamCache
 CLAIM_POLL_S = 0.2
 TELL_EVERY_S = 10.0
 HTTP_OVERLOADED = 503
-THERE = "there"
 
 OUTCOMES = {
     FailureKind.REFUSED: Outcome.REFUSED,
@@ -46,8 +45,8 @@ OUTCOMES = {
     FailureKind.NOT_RETRYABLE: Outcome.FAILED,
     FailureKind.STOP: Outcome.FAILED,
 }
-STOPPED = ItemFailure("stopped", "the run was stopped before this call")
-IN_A_BATCH = ItemFailure("waiting", "waiting in a batch that another run submitted")
+STOPPED = ItemFailure(FailureReason.STOPPED, "the run was stopped before this call")
+IN_A_BATCH = ItemFailure(FailureReason.WAITING, "waiting in a batch that another run submitted")
 FINAL = (FailureKind.REFUSED, FailureKind.UNREADABLE, FailureKind.NOT_RETRYABLE)
 
 
@@ -89,7 +88,7 @@ class CallRunner:
     model_of: Callable[[str], Model | None]
     title: str = ""
     stopped_by: ProviderError | None = None
-    done: Counter[str] = field(default_factory=Counter)
+    done: Counter[FailureReason | None] = field(default_factory=Counter)
     team_cache: TeamCache | None = None
     sent_images: SentImages = field(init=False)
     _submissions: Submissions = field(init=False)
@@ -126,7 +125,7 @@ class CallRunner:
         except Exception:  # a full disk, a broken plug-in: no other call is started, and those in flight may land
             self.gate.stopping.set()
             raise
-        self.done[done.failure.reason if done.failure else THERE] += 1
+        self.done[done.failure.reason if done.failure else None] += 1
         return done
 
     async def _tell_progress(self, total: int) -> None:
@@ -135,8 +134,8 @@ class CallRunner:
             self._tell(total)
 
     def _tell(self, total: int) -> None:
-        failed = [f"{n} {reason}" for reason, n in sorted(self.done.items()) if reason != THERE]
-        told = ", ".join([f"{self.done[THERE]} of {total} images", *failed])
+        failed = [f"{n} {reason.words}" for reason, n in self.done.items() if reason is not None]
+        told = ", ".join([f"{self.done[None]} of {total} images", *sorted(failed)])
         with suppress(OSError):  # whoever listens may be gone before the last calls have landed
             print(": ".join(filter(None, (self.journal.job, self.title, told))), file=sys.stderr, flush=True)
 
@@ -173,13 +172,13 @@ class CallRunner:
             try:
                 return replace(item, raw=await self._call(item, tried))
             except OverBudgetError as error:
-                failure = ItemFailure("budget", str(error))
+                failure = ItemFailure(FailureReason.BUDGET, str(error))
                 break
             except DamagedError as error:
-                failure = ItemFailure("failed", f"{error}; the next run copies it again")
+                failure = ItemFailure(FailureReason.FAILED, f"{error}; the next run copies it again")
                 break
             except ProviderError as error:
-                failure = ItemFailure(OUTCOMES[error.failure].value, str(error))
+                failure = ItemFailure(FailureReason(OUTCOMES[error.failure]), str(error))
                 if not self._may_try_again(error):
                     break
                 if tried < self.limits.tries:

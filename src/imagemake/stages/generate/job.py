@@ -19,7 +19,7 @@ from imagemake.stages.generate.batches.submit import BatchBuyer
 from imagemake.stages.generate.calls import CallRunner, StoppedError, ToldToStopError
 from imagemake.stages.generate.rate_limit import Gate, SharedPace
 from imagemake.stages.generate.side_by_side import Work, buy_side_by_side
-from imagemake.store.items import Item, ItemFailure
+from imagemake.store.items import FailureReason, Item, ItemFailure
 from imagemake.store.journal import Journal
 from imagemake.store.spending import SpendTracker
 from imagemake.store.store import Store
@@ -170,7 +170,9 @@ class _Job:
 
     def _collected(self, item: Item) -> Item:
         stored = self.store.raw.find(item.key)
-        lost = ItemFailure("failed", "the batch that it waited in brought no image; the next round asks for it")
+        lost = ItemFailure(
+            FailureReason.FAILED, "the batch that it waited in brought no image; the next round requests it again"
+        )
         return replace(item, raw=stored) if stored else replace(item, failure=lost)
 
     async def _through_batches(

@@ -21,7 +21,7 @@ from imagemake.stages.postprocess.encode import PostprocessError
 from imagemake.stages.validate.compare import values_of
 from imagemake.stages.validate.expected import Expected
 from imagemake.stages.validate.verdict import Status, judge
-from imagemake.store.items import FurtherFile, Item, ItemFailure, of_output
+from imagemake.store.items import FailureReason, FurtherFile, Item, ItemFailure, of_output
 from imagemake.store.store import DamagedError, Store
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Postprocessor:
                 data = self._store.raw.read(item.raw)
             except DamagedError as error:
                 # Not this image's fault: without an output key, the next plan looks at it again.
-                return replace(item, raw=None, output_key=None, failure=ItemFailure("damaged", str(error)))
+                return replace(item, raw=None, output_key=None, failure=ItemFailure(FailureReason.DAMAGED, str(error)))
             for label, made in postprocess_all(data, missing).items():
                 found[label] = self._kept(label, keys[label], made)
         failure = next((of_output(label, one.failure) for label, one in found.items() if one.failure), None)
@@ -156,7 +156,7 @@ class Postprocessor:
         from imagemake.images.thumbnail import thumbnail_of
 
         if isinstance(made, PostprocessError):
-            return FurtherFile(key, failure=ItemFailure("postprocess", str(made)))
+            return FurtherFile(key, failure=ItemFailure(FailureReason.POSTPROCESS, str(made)))
         extension = FORMATS[self._branches[label].output.format].extension
         stored = self._store.finished.put(key, made, durable=False, extension=extension)
         if label == MAIN:

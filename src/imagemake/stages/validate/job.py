@@ -25,7 +25,7 @@ from imagemake.stages.validate.verdict import (
     UNDECODABLE_QUANTITY,
     still_to_measure,
 )
-from imagemake.store.items import Item, ItemFailure, table_bytes
+from imagemake.store.items import FailureReason, Item, ItemFailure, table_bytes
 from imagemake.store.store import DamagedError, Store
 
 OPENING = 0  # the step before the first measure's
@@ -131,7 +131,7 @@ def _validate(
                 raise Undecodable(f"decoding it ended the process, twice ({fatal[OPENING]})")
             image = decode_image(store.raw.read(item.raw))
         except DamagedError as error:
-            return replace(item, raw=None, failure=ItemFailure("damaged", str(error)))
+            return replace(item, raw=None, failure=ItemFailure(FailureReason.DAMAGED, str(error)))
         except Undecodable as error:
             identity = next(name for name in measures if name.partition("@")[0] == UNDECODABLE_MEASURE)
             return replace(item, measures={identity: {UNDECODABLE_QUANTITY: str(error)}})

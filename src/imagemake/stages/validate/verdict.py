@@ -1,4 +1,4 @@
-"""Is it good: from measures and thresholds to a verdict with reasons. Pure: a threshold can change in seconds."""
+"""From measures and thresholds to a verdict with reasons. Pure functions: a changed threshold is judged in seconds."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from imagemake.config.checks import Check, in_words
+from imagemake.config.verdict_codes import VerdictCode
 from imagemake.core.recipe import Scalar
 from imagemake.plugins.measures import Value, phrase_of
 from imagemake.store.items import Measured
 
-UNDECODABLE = "file.undecodable"  # the one quantity of an image that could not be decoded: why not
-FAILED_QUANTITY = "failed"  # the one quantity of a measure that failed on an image: why
-UNDECODABLE_MEASURE, _, UNDECODABLE_QUANTITY = UNDECODABLE.partition(".")
-
-UNMEASURED = "unmeasured"  # the reason where a measure failed; no prompt can be patched for it
+# An image that cannot be decoded has one quantity, which holds the cause; so has a measure that failed on an image.
+UNDECODABLE_MEASURE, _, UNDECODABLE_QUANTITY = VerdictCode.UNDECODABLE.value.partition(".")
+FAILED_QUANTITY = "failed"
 
 
 class Status(StrEnum):
-    """What is to happen with an image."""
+    """What happens with an image."""
 
     ACCEPTED = "accepted"
     REVIEW = "review"
@@ -31,12 +30,18 @@ class Reason:
     """Why an image was not simply accepted.
 
     Attributes:
-        code: The quantity or rule, such as ``tone.contrast``; a prompt patch can name it, or its first part.
-        text: For people, with the number and the limit.
+        code: A `VerdictCode`, or the quantity of a check, such as ``tone.contrast``. A prompt patch can name it, or the
+            part before the dot.
+        text: For people, with the value and the limit.
     """
 
     code: str
     text: str
+
+    @classmethod
+    def of(cls, code: VerdictCode, **details: object) -> Reason:
+        """Return the reason for a code, in its own words."""
+        return cls(code, code.words.format_map(details))
 
     def __str__(self) -> str:
         return f"{self.code}: {self.text}"
@@ -54,24 +59,24 @@ ACCEPTED = Verdict(Status.ACCEPTED)
 
 
 def of_measures(wanted: Sequence[str], measured: Measured) -> Measured:
-    """Return what was read by these measures, by identity: what older versions and other settings read is no more."""
+    """Return the values of these measures by identity, without those of older versions and other settings."""
     return {identity: measured[identity] for identity in wanted if identity in measured}
 
 
 def still_to_measure(wanted: Sequence[str], measured: Measured) -> list[str]:
-    """Return the identities of measures that were not read yet; an image that cannot be decoded has no others."""
+    """Return the identities of measures that are still missing; an image that cannot be decoded needs no others."""
     if any(UNDECODABLE_QUANTITY in values for values in measured.values()):
         return []
     return [identity for identity in wanted if identity not in measured]
 
 
 def flat(measured: Measured) -> dict[str, Value]:
-    """Turn measures by identity (``tone@1``) into values by quantity (``tone.contrast``)."""
+    """Turn values by measure identity (``tone@1``) into values by quantity (``tone.contrast``)."""
     return {
         f"{identity.partition('@')[0]}.{quantity}": value
         for identity, values in measured.items()
         for quantity, value in values.items()
-        if not quantity.startswith("_")  # what only the measure itself can read, such as a vector
+        if not quantity.startswith("_")  # only the measure itself can read it, such as a vector
     }
 
 
@@ -83,18 +88,19 @@ def judge(
     formats: Sequence[str],
     size_as_requested: bool,
 ) -> Verdict:
-    """Decide about one image, by itself.
+    """Decide about one image by itself.
 
     Args:
-        values: By quantity, from `flat`.
-        parameters: What was asked for: ``size``, ``output_format`` and ``background`` must have been obeyed.
-        checks: Ranges by quantity, as they are for its request; one that was not measured on this image does not
-            apply. Where a measure failed, nobody knows what it would have found: a person decides.
-        formats: File formats that are accepted.
-        size_as_requested: Whether another size than the requested one is a fault.
+        values: Values by quantity, as `flat` returns them.
+        parameters: The request's parameters: the image must follow ``size``, ``output_format``, and ``background``.
+        checks: Limits by quantity, as they are for this request. A check whose quantity the image does not have does
+            not apply. Where a measure failed, its value is unknown, so the image goes to review.
+        formats: Accepted file formats.
+        size_as_requested: Whether to reject an image of another size than the requested one.
     """
-    if UNDECODABLE in values:
-        return Verdict(Status.REJECTED, (Reason(UNDECODABLE, str(values[UNDECODABLE])),))
+    if VerdictCode.UNDECODABLE in values:
+        reason = Reason.of(VerdictCode.UNDECODABLE, fault=values[VerdictCode.UNDECODABLE])
+        return Verdict(Status.REJECTED, (reason,))
     rejections = _disobeyed(values, parameters, formats, size_as_requested)
     doubts = _failures(values)
     for quantity, check in checks.items():
@@ -112,32 +118,30 @@ def judge(
 
 def _phrase(quantity: str, value: Value, values: Mapping[str, Value]) -> str:
     measure, _, name = quantity.partition(".")
-    told = in_words(quantity, value)
+    in_short = in_words(quantity, value)
     template = phrase_of(measure, name)
     if template is None:
-        return told
+        return in_short
     own = {known.partition(".")[2]: found for known, found in values.items() if known.startswith(f"{measure}.")}
-    return template.format_map({**own, "this": told})
+    return template.format_map({**own, "this": in_short})
 
 
 def _failures(values: Mapping[str, Value]) -> list[Reason]:
-    failed = [(name, values[name]) for name in values if name.endswith(f".{FAILED_QUANTITY}")]
-    return [Reason(UNMEASURED, f"{name.partition('.')[0]} failed on this image: {why}") for name, why in failed]
+    failed = (name for name in values if name.endswith(f".{FAILED_QUANTITY}"))
+    return [Reason.of(VerdictCode.UNMEASURED, measure=name.partition(".")[0], fault=values[name]) for name in failed]
 
 
 def _disobeyed(
     values: Mapping[str, Value], parameters: Mapping[str, Scalar], formats: Sequence[str], size_as_requested: bool
 ) -> list[Reason]:
     reasons = []
-    size = f"{values.get('file.width_px')}x{values.get('file.height_px')}"
-    wanted_size = parameters.get("size", "auto")
-    if size_as_requested and wanted_size not in ("auto", size):
-        reasons.append(Reason("file.size", f"{size} px, {wanted_size} was requested"))
-    found, wanted = values.get("file.format"), parameters.get("output_format")
-    if wanted is not None and found != wanted:
-        reasons.append(Reason("file.format", f"{found}, {wanted} was requested"))
-    elif found not in formats:
-        reasons.append(Reason("file.format", f"{found}, accepted are {', '.join(formats)}"))
+    size, expected = f"{values.get('file.width_px')}x{values.get('file.height_px')}", parameters.get("size", "auto")
+    if size_as_requested and expected not in ("auto", size):
+        reasons.append(Reason.of(VerdictCode.SIZE, found=size, expected=expected))
+    found, requested = values.get("file.format"), parameters.get("output_format")
+    expected_formats = formats if requested in (None, found) else (str(requested),)
+    if found not in expected_formats:
+        reasons.append(Reason.of(VerdictCode.FORMAT, found=found, expected=" or ".join(expected_formats)))
     if parameters.get("background") == "transparent" and not values.get("file.has_alpha"):
-        reasons.append(Reason("file.alpha", "no transparency, a transparent background was requested"))
+        reasons.append(Reason.of(VerdictCode.ALPHA))
     return reasons

@@ -8,11 +8,12 @@ from imagemake.config.campaign import load_campaign
 from imagemake.core.problems import UserError
 from imagemake.core.recipe import Recipe
 from imagemake.plan.batches import batches_of, item_of
-from imagemake.plan.call_modes import CallMode, door_of
+from imagemake.plan.call_modes import CallMode, call_mode_of, call_mode_of_batch
+from imagemake.plan.reasons import RebuildReason
 from imagemake.plan.requests.catalog import Row
 from imagemake.plan.state import State
 from imagemake.plan.target import Target
-from imagemake.store.items import Item
+from imagemake.store.items import Item, write_table
 
 OPENAI = {"provider": "openai", "name": "gpt-image-2", "parameters": {"size": "1024x1024"}}
 FLUX = {"provider": "openai", "name": "flux-dev", "base_url": "http://gpu:8000/v1"}
@@ -152,7 +153,10 @@ def jobs_of(**models):
     by_model = {"variables": {"color": ["red"], "model": list(models)}, "name": "{sku}_{model}"}
     campaign = load_campaign({**LEAST, **by_model, "more_models": models})
     target = Target(campaign, [Row(2, MUGS[0])], "all", "")
-    states = [State(request, request.recipe, request.recipe.key(), why="new") for request in target.requests]
+    states = [
+        State(request, request.recipe, request.recipe.key(), why=RebuildReason.NEW.because())
+        for request in target.requests
+    ]
     batches = batches_of(states, campaign, lambda _: 0, 500, {})
     return sorted(sorted(item.model or item.recipe.model for item in batch.items) for batch in batches)
 
@@ -166,7 +170,10 @@ def test_models_that_are_called_one_by_one_share_a_job_and_each_batch_has_its_ow
 def jobs_in_batches(n, submission_of=(), **config):
     campaign = load_campaign({**LEAST, "variables": {"color": ["red"]}, "model": {**OPENAI, "mode": "batch"}, **config})
     target = Target(campaign, [Row(i, {**MUGS[0], "sku": f"s{i}"}) for i in range(n)], "all", "")
-    states = [State(request, request.recipe, request.recipe.key(), why="new") for request in target.requests]
+    states = [
+        State(request, request.recipe, request.recipe.key(), why=RebuildReason.NEW.because())
+        for request in target.requests
+    ]
     waiting = {states[i].key: submission for i, submission in submission_of}
     return sorted(len(batch.items) for batch in batches_of(states, campaign, lambda _: 0, 20, waiting))
 
@@ -183,10 +190,22 @@ def test_what_waits_in_one_submission_is_one_job_and_joins_no_other():
 
 def test_a_job_that_draws_needs_a_core():
     campaign = load_campaign({**LEAST, "more_models": {"x": OPENAI}})
-    assert door_of(campaign.model) == CallMode(in_batches=False, paid=False)
-    assert door_of(campaign.more_models["x"]).paid
+    assert call_mode_of(campaign.model) == CallMode(in_batches=False, paid=False)
+    assert call_mode_of(campaign.more_models["x"]).paid
 
 
 def test_what_has_no_label_of_its_own_is_written_as_before():
     recipe = Recipe("openai", "m", "p", 0)
     assert "model" not in Item("a", 0, recipe, recipe.key(), "new").as_dict()
+
+
+@pytest.mark.parametrize(("reason", "in_batches"), [(RebuildReason.IN_A_BATCH, True), (RebuildReason.NEW, False)])
+def test_a_job_whose_images_wait_in_a_batch_reserves_no_calls_whatever_their_model_does_now(
+    tmp_path, reason, in_batches
+):
+    campaign = load_campaign({**LEAST, "model": OPENAI})
+    request = Target(campaign, [Row(2, MUGS[0])], "all", "").requests[0]
+    state = State(request, request.recipe, request.recipe.key(), why=reason.because())
+    write_table(tmp_path / "batch.jsonl", [item_of(state)])
+    call_mode, n_items = call_mode_of_batch(tmp_path / "batch.jsonl", campaign)
+    assert (call_mode.in_batches, n_items) == (in_batches, 1)

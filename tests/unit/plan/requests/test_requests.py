@@ -9,7 +9,7 @@ from mugs import LEAST, MUGS, named, problems, requests
 from imagemake.config.campaign import load_campaign
 from imagemake.core.problems import UserError
 from imagemake.core.recipe import derive_seed
-from imagemake.plan.requests.expand import sample, within
+from imagemake.plan.requests.selection import sample, within
 
 
 def test_every_row_is_crossed_with_every_variable():

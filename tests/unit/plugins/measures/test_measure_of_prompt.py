@@ -19,6 +19,7 @@ from imagemake.core.problems import NotReadyError, UserError
 from imagemake.core.recipe import Recipe
 from imagemake.images.decoded import decode_image
 from imagemake.plan.batches import batches_of
+from imagemake.plan.reasons import RebuildReason
 from imagemake.plan.requests.request import Request
 from imagemake.plan.state import Stage, State
 from imagemake.plugins.measures.prompt import Prompt, PromptSettings, packed, unpacked
@@ -278,7 +279,11 @@ def test_what_is_measured_by_other_weights_is_another_batch(project):
     campaign = load_campaign({**LEAST, "validation": {"measures": {"prompt": None}}})
     recipe = Recipe("preview", "preview-1", "a red mug", 1)
     request = Request(name="M-1", recipe=recipe, row=2, variables={}, take=1)
-    states = [State(request, recipe, recipe.key(), stage=Stage.VALIDATE, why="measure changed: prompt")]
+    states = [
+        State(
+            request, recipe, recipe.key(), stage=Stage.VALIDATE, why=RebuildReason.MEASURE_CHANGED.because(["prompt"])
+        )
+    ]
 
     def batch():
         return batches_of(states, campaign, lambda key: 0, 10, {})[0].id

@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from imagemake.plan.state import IN_A_BATCH, Stage
+from imagemake.plan.reasons import RebuildReason
+from imagemake.plan.state import Stage
 from imagemake.release.manifest.entries import Calls, Entries
 from imagemake.store.journal import Call
 from imagemake.store.store import Store
@@ -45,5 +46,5 @@ def test_the_call_that_made_the_image_is_told_whatever_failed_after_it():
 def test_an_image_that_waits_in_a_batch_has_not_failed(tmp_path):
     entries = Entries(None, Store(tmp_path), ())
     entries._calls["k"] = Calls(Call({"key": "k", "submission": "s"}, None))
-    state = SimpleNamespace(key="k", stage=Stage.GENERATE, reasons=(), why=IN_A_BATCH)
+    state = SimpleNamespace(key="k", stage=Stage.GENERATE, reasons=(), why=RebuildReason.IN_A_BATCH.because())
     assert entries._verdict(state) == ("pending", ("generate: waiting in a batch",))

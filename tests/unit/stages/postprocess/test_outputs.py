@@ -23,7 +23,7 @@ from imagemake.stages.postprocess import job
 from imagemake.stages.postprocess.branches import Branch, postprocess_all
 from imagemake.stages.postprocess.encode import PostprocessError, encode, postprocess
 from imagemake.stages.postprocess.job import Postprocessor, output_keys, postprocess_digests
-from imagemake.store.items import Item, ItemFailure, read_table, write_table
+from imagemake.store.items import FailureReason, Item, ItemFailure, read_table, write_table
 from imagemake.store.store import Store
 from imagemake.store.thumbnails import ThumbnailCache
 
@@ -143,7 +143,7 @@ def finished(tmp_path):
         postprocessor = Postprocessor(
             section(**settings_of), Validation(), store, ThumbnailCache(tmp_path / "work" / "thumbnails")
         )
-        item = Item("mug", 0, recipe, recipe.key(), "not finished yet", raw=raw, output_key="known to the plan")
+        item = Item("mug", 0, recipe, recipe.key(), "not postprocessed yet", raw=raw, output_key="known to the plan")
         (item,) = postprocessor.postprocess_batch([item])
         return item
 
@@ -180,8 +180,8 @@ def test_an_output_that_cannot_be_made_leaves_the_others_and_says_which_it_is(fi
     write_table(finished.work / "postprocessed" / "a.jsonl", [item])
     assert read_table(finished.work / "postprocessed" / "a.jsonl") == [item]
     inventory = Inventory(finished.store, finished.work)
-    assert inventory.once_finished == {finished.raw.digest: {"main", "web"}}
-    assert set(inventory.unfinishable) == {item.further["icon"].key}
+    assert inventory.postprocessed_before == {finished.raw.digest: {"main", "web"}}
+    assert set(inventory.failed_outputs) == {item.further["icon"].key}
 
 
 @pytest.fixture
@@ -206,25 +206,25 @@ def test_a_request_is_done_once_all_of_its_outputs_are_there(mug):
 @pytest.mark.parametrize(
     ("there", "known", "why"),
     [
-        ("", "", "not finished yet"),
-        ("", "main web", "post-processing changed"),
-        ("main cut", "main web cut", "post-processing changed: web"),
+        ("", "", "not postprocessed yet"),
+        ("", "main web", "postprocessing changed"),
+        ("main cut", "main web cut", "postprocessing changed: web"),
         ("main", "main", "output added: web, cut"),
-        ("main", "main web", "post-processing changed: web, output added: cut"),
-        ("main", "", "not finished yet: web, cut"),
-        ("web cut", "main web cut", "post-processing changed: main"),
+        ("main", "main web", "postprocessing changed: web, output added: cut"),
+        ("main", "", "not postprocessed yet: web, cut"),
+        ("web cut", "main web cut", "postprocessing changed: main"),
     ],
 )
 def test_the_plan_says_which_output_is_missing_and_why(mug, there, known, why):
     mug.have(*there.split())
     if known:
-        mug.once_finished[mug.one().raw.digest] = set(known.split())
-    assert mug.one().why == why
+        mug.postprocessed_before[mug.one().raw.digest] = set(known.split())
+    assert str(mug.one().why) == why
 
 
 def test_an_output_that_could_not_be_made_rejects_the_image(mug):
     mug.have("main", "web")
-    mug.unfinishable["c"] = ItemFailure("postprocess", "too narrow")
+    mug.failed_outputs["c"] = ItemFailure(FailureReason.POSTPROCESS, "too narrow")
     assert (mug.one().stage, str(mug.one().reasons[0])) == (Stage.REJECTED, "postprocess: output cut: too narrow")
 
 

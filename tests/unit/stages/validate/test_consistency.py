@@ -100,7 +100,7 @@ def test_an_odd_image_is_made_again_where_the_campaign_says_so_and_compared_agai
     rejecting = LIMITS.model_copy(update={"outcome": "reject"})
     shop.policy = replace(shop.policy, consistency=rejecting, patches={"consistency": "White light."})
     odd = shop.resolve()[-1]
-    assert (odd.stage, odd.attempt, odd.why) == (Stage.GENERATE, 1, "attempt 2: consistency")
+    assert (odd.stage, odd.attempt, str(odd.why)) == (Stage.GENERATE, 1, "attempt 2: consistency")
     assert odd.recipe.prompt.endswith("White light.")
     show(shop, odd, "ffd000")
     assert shop.resolve()[-1].attempt == 2

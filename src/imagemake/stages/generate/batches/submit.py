@@ -24,14 +24,14 @@ from imagemake.stages.generate.batches.follow import BatchPoller, acquire, metad
 from imagemake.stages.generate.batches.request_file import OF_A_FILE, FileLimits, groups_of, write_lines
 from imagemake.stages.generate.batches.upload import upload_for_batch
 from imagemake.stages.generate.calls import IN_A_BATCH, OUTCOMES
-from imagemake.store.items import Item, ItemFailure
+from imagemake.store.items import FailureReason, Item, ItemFailure
 from imagemake.store.journal import Journal
 from imagemake.store.spending import OverBudgetError, SpendTracker
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submission, Submissions, SubmissionStep
 from imagemake.store.team.team_cache import TeamCache
 
-ASKED_FOR = ItemFailure("waiting", "another run is asking for it at this moment")
+ASKED_FOR = ItemFailure(FailureReason.WAITING, "another run is asking for it at this moment")
 
 
 @dataclass(slots=True)
@@ -105,15 +105,16 @@ class BatchBuyer:
     def with_raw(self, item: Item) -> Item:
         """Return an item with its image or its failure."""
         stored = self.store.raw.find(item.key)
-        lost = ItemFailure("failed", "the batch brought no image")
+        lost = ItemFailure(FailureReason.FAILED, "the batch brought no image")
         return replace(item, raw=stored) if stored else replace(item, failure=self.failures.get(item.key, lost))
 
     def _may_ask(self, item: Item) -> bool:
         if self.store.raw.find(item.key) is not None or self._tried[item.key] >= self.limits.tries:
             return False
         failure = self.failures.get(item.key)
-        again = ("failed", "unknown") if self.limits.unknown == "retry" else ("failed",)
-        return failure is None or failure.reason in again
+        if failure is not None and failure.reason is FailureReason.UNKNOWN:
+            return self.limits.unknown == "retry"
+        return failure is None or failure.reason is FailureReason.FAILED
 
     async def _pause_before(self, again: Sequence[Item], endpoint: str | None) -> None:
         """Wait before something is submitted again: for room in the provider's queue, else as before any other try."""
@@ -213,7 +214,7 @@ class BatchBuyer:
         for call, item in calls.items():
             outcome = reserved[item.key]
             if isinstance(outcome, OverBudgetError):
-                self.failures[item.key] = ItemFailure("budget", str(outcome))
+                self.failures[item.key] = ItemFailure(FailureReason.BUDGET, str(outcome))
                 continue
             self._reserved[item.key] = outcome
             self._tried[item.key] += 1
@@ -270,7 +271,7 @@ class BatchBuyer:
 
     def _closed(self, key: str, error: ProviderError | None, cost_usd: float | None) -> None:
         if error is not None:
-            self.failures[key] = ItemFailure(OUTCOMES[error.failure].value, str(error))
+            self.failures[key] = ItemFailure(FailureReason(OUTCOMES[error.failure]), str(error))
             if error.failure is FailureKind.RATE_LIMITED:
                 self._no_room.add(key)
             if error.failure is FailureKind.NOT_RETRYABLE:
