@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
     from imagemake.config.model import ModelSettings
-    from imagemake.plugins.providers import ProviderError
-    from imagemake.plugins.providers.batch_protocol import BatchProvider, BatchState
+    from imagemake.plugins.providers import BatchProvider, BatchState, ProviderError
     from imagemake.stages.generate.batches.follow import BatchPoller
     from imagemake.store.submissions import Submission
 

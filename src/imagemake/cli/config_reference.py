@@ -10,6 +10,10 @@ from typing import Any
 
 from imagemake.config.campaign import Campaign
 from imagemake.plan.requests.expand import RESERVED_COLUMNS
+from imagemake.plugins import measures, steps
+from imagemake.plugins.measures import Measure, measure_class
+from imagemake.plugins.plugin import Plugin
+from imagemake.plugins.steps import step_class
 
 Schema = dict[str, Any]
 
@@ -116,16 +120,12 @@ def reference_markdown() -> str:
     return "\n".join([*parts, _CATALOG + reserved])
 
 
-def _measures() -> Iterator[tuple[str, Any]]:
-    from imagemake.plugins.measures import BUILT_IN, measure_class
-
-    return ((name, measure_class(name)) for name in BUILT_IN)
+def _measures() -> Iterator[tuple[str, type[Plugin]]]:
+    return ((name, measure_class(name)) for name in measures.BUILT_IN)
 
 
-def _steps() -> Iterator[tuple[str, Any]]:
-    from imagemake.plugins.steps import BUILT_IN, step_class
-
-    return ((name, step_class(name)) for name in BUILT_IN)
+def _steps() -> Iterator[tuple[str, type[Plugin]]]:
+    return ((name, step_class(name)) for name in steps.BUILT_IN)
 
 
 def _inlined(schema: Schema, definitions: Schema) -> Schema:
@@ -137,7 +137,7 @@ def _or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def _plug_ins(title: str, key: str, plug_ins: Iterator[tuple[str, Any]]) -> Iterator[str]:
+def _plug_ins(title: str, key: str, plug_ins: Iterator[tuple[str, type[Plugin]]]) -> Iterator[str]:
     yield f"## {title}\n\nWhat can be set under `{key}`. Installed packages can add more.\n"
     for name, plug_in in plug_ins:
         schema = plug_in.Settings.model_json_schema()
@@ -145,12 +145,15 @@ def _plug_ins(title: str, key: str, plug_ins: Iterator[tuple[str, Any]]) -> Iter
         yield f"### `{key}.{name}`\n\n{_escaped(about)}\n"
         if schema.get("properties"):
             yield from _Page(schema.get("$defs", {}), heading="####").contents(f"{key}.{name}", schema)
-        if quantities := getattr(plug_in, "quantities", None):
-            rows = "".join(f"| `{name}.{quantity}` | {_escaped(text)} |\n" for quantity, text in quantities.items())
-            yield f"| Quantity | What is read |\n|---|---|\n{rows}"
-        if compared := getattr(plug_in, "compared", None):
-            rows = "".join(f"| `{name}.{quantity}` | {_escaped(text)} |\n" for quantity, text in compared.items())
-            yield f"| Quantity | What is compared with what was asked for |\n|---|---|\n{rows}"
+        if issubclass(plug_in, Measure):
+            yield from _quantities("What is read", name, plug_in.quantities)
+            yield from _quantities("What is compared with what was asked for", name, plug_in.compared)
+
+
+def _quantities(title: str, measure: str, quantities: Mapping[str, str]) -> Iterator[str]:
+    if quantities:
+        rows = "".join(f"| `{measure}.{name}` | {_escaped(text)} |\n" for name, text in quantities.items())
+        yield f"| Quantity | {title} |\n|---|---|\n{rows}"
 
 
 class _Page:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, Strict
 
 from imagemake.config.fields import ColumnName, Values
 from imagemake.core.mistakes import Mistake, mistakes
-from imagemake.plugins.measures import Comparing, Value, comparing_class
+from imagemake.plugins.measures import Measure, Value, measure_class
 
 
 def comparable(checks: Mapping[str, Check]) -> Mapping[str, Check]:
@@ -30,11 +30,11 @@ def comparable(checks: Mapping[str, Check]) -> Mapping[str, Check]:
 
 
 @cache
-def compared_by(check: str) -> type[Comparing] | None:
-    """Return the class that a check's quantity is compared by; None where it is read from the image alone."""
+def compared_by(check: str) -> type[Measure] | None:
+    """Return the measure that compares a check's quantity with a text; None if it depends on the image alone."""
     measure, _, quantity = check.partition(".")
-    kind = comparing_class(measure)
-    return kind if kind is not None and quantity in kind.compared else None
+    kind = measure_class(measure)
+    return kind if quantity in kind.compared else None
 
 
 def _mistakes(name: str, check: Check) -> Iterator[tuple[tuple[str, ...], str, str]]:

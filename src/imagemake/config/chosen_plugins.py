@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from imagemake.config.fields import Section
@@ -15,17 +15,13 @@ from imagemake.core.mistakes import Mistake, mistake, mistakes, mistakes_of
 from imagemake.core.secrets import shown
 from imagemake.core.text import did_you_mean
 from imagemake.plugins.measures import BUILT_IN as BUILT_IN_MEASURES
-from imagemake.plugins.measures import measure_class, quantities_of
+from imagemake.plugins.measures import measure_class
 from imagemake.plugins.measures.weights import with_weights
+from imagemake.plugins.plugin import Plugin
 from imagemake.plugins.steps import BUILT_IN as BUILT_IN_STEPS
 from imagemake.plugins.steps import step_class
 
 _DIGEST_DIGITS = 12
-
-
-class _PlugIn(Protocol):
-    version: ClassVar[int]
-    Settings: ClassVar[type[BaseModel]]
 
 
 class ChosenPlugin(Section):
@@ -75,7 +71,7 @@ def chosen_step(name: str, settings: Any = None) -> ChosenPlugin:
 
 
 def _choose(
-    load: Callable[[str], type[_PlugIn]], built_in: Mapping[str, str], kind: str, name: str, settings: Any
+    load: Callable[[str], type[Plugin]], built_in: Mapping[str, str], kind: str, name: str, settings: Any
 ) -> ChosenPlugin:
     try:
         plug_in = load(name)
@@ -93,9 +89,8 @@ def _choose(
     except ValidationError as error:
         found = mistakes_of(error, plug_in.Settings)
         raise mistakes(one._replace(location=(name, *one.location)) for one in found) from error
-    came_later = getattr(plug_in, "came_later", ())
     dumped = valid.model_dump(mode="json")
-    decisive = {name: value for name, value in dumped.items() if value is not None or name not in came_later}
+    decisive = {name: value for name, value in dumped.items() if value is not None or name not in plug_in.came_later}
     return ChosenPlugin(name=name, version=plug_in.version, settings=decisive)
 
 
@@ -132,7 +127,8 @@ def quantity(check: str) -> str:
     """
     measure, _, name = check.partition(".")
     try:
-        known = [f"{measure}.{name}" for name in quantities_of(measure_class(measure))]
+        kind = measure_class(measure)
+        known = [f"{measure}.{name}" for name in {**kind.quantities, **kind.compared}]
     except LookupError as error:
         known = sorted(BUILT_IN_MEASURES)
         remedy = f"{did_you_mean(measure, known)} Write measure.quantity, such as tone.contrast."

@@ -13,7 +13,7 @@ from imagemake.config.fields import ColumnName, ParameterName, ParameterValue, S
 from imagemake.core.mistakes import mistake
 from imagemake.core.secrets import is_secret_name, is_secret_value
 from imagemake.core.text import did_you_mean
-from imagemake.plugins.providers import BUILT_IN, provider_class
+from imagemake.plugins.providers import BUILT_IN, provider_class, takes_batches
 
 Server = tuple[str, str | None]  # the provider, and an address that is not its own
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -111,7 +111,7 @@ class ModelSettings(Section):
 
     @model_validator(mode="after")
     def _batches_are_there(self) -> ModelSettings:
-        if self.mode == "batch" and not hasattr(provider_class(self.provider), "create_batch"):
+        if self.mode == "batch" and not takes_batches(provider_class(self.provider)):
             raise mistake(f"provider {self.provider} has no batch mode.", "Write mode: sync, or take mode out.")
         return self
 

@@ -168,7 +168,7 @@ def source_type_of(provider: str, *, with_files: bool) -> str:
         provider: Registered name. One that sets ``trained = False`` draws by rules, without a trained model.
         with_files: Whether reference images went in.
     """
-    if not getattr(provider_class(provider), "trained", True):
+    if not provider_class(provider).trained:
         return "compositeSynthetic" if with_files else "algorithmicMedia"
     return AI_SOURCE_TYPES[with_files]
 

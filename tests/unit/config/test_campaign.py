@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import ClassVar
 
 import orjson
@@ -11,6 +12,9 @@ from imagemake.config.campaign import Campaign, load_campaign
 from imagemake.config.chosen_plugins import ChosenPlugin
 from imagemake.core.problems import UserError
 from imagemake.plugins import registry as plugins
+from imagemake.plugins.measures import Measure
+from imagemake.plugins.providers import Provider
+from imagemake.plugins.steps import Step
 
 LEAST = {"campaign": "Mugs", "catalog": "config/catalog.csv", "prompt": "A {color} mug", "name": "{sku}"}
 
@@ -22,21 +26,43 @@ class Settings(BaseModel):
     name: str = Field("x", description="A name.")
 
 
-class Gloss:
-    version: ClassVar[int] = 3
+class GlossProvider(Provider):
+    paid = False
+
+    async def generate(self, recipe):
+        raise NotImplementedError
+
+
+class GlossMeasure(Measure):
+    version = 3
     quantities: ClassVar = {"shine": "share of shiny pixels, 0 to 1"}
-    Settings: ClassVar = Settings
+    Settings = Settings
+
+    def read(self, image):
+        raise NotImplementedError
 
 
-class EntryPoint:
-    def load(self):
-        return Gloss
+class GlossStep(Step):
+    version = 3
+    Settings = Settings
+
+    def apply(self, image):
+        raise NotImplementedError
+
+
+GLOSS = {
+    "imagemake.providers": GlossProvider,
+    "imagemake.measures": GlossMeasure,
+    "imagemake.steps": GlossStep,
+}
 
 
 @pytest.fixture(autouse=True)
 def installed(monkeypatch):
     """A package that brings a provider, a measure and a step, all of them called gloss."""
-    monkeypatch.setattr(plugins, "_entry_points", lambda group: {"gloss": EntryPoint()})
+    monkeypatch.setattr(
+        plugins, "installed_plugins", lambda group: {"gloss": SimpleNamespace(load=lambda: GLOSS[group])}
+    )
 
 
 def load(**more):
@@ -355,7 +381,7 @@ def test_a_campaign_survives_being_written_and_read():
 
 def test_a_campaign_of_another_version_of_a_step_is_refused(monkeypatch):
     written = load(postprocess={"steps": [{"gloss": {}}]}).model_dump()
-    monkeypatch.setattr(Gloss, "version", 4)
+    monkeypatch.setattr(GlossStep, "version", 4)
     with pytest.raises(UserError, match="planned with version 3, but version 4 is installed"):
         load_campaign(written)
 

@@ -1,14 +1,20 @@
-"""Numbers read from an image: one file a measure, found through the entry points `imagemake.measures`."""
+"""The contract of measures, which read values from an image. One file per measure.
+
+An installed package adds measures through the group of entry points `imagemake.measures`.
+"""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
-from imagemake.plugins import registry as plugins
+from imagemake.core.problems import UserError
+from imagemake.plugins.plugin import Plugin
 from imagemake.plugins.registry import load_plugin
 
 if TYPE_CHECKING:
@@ -35,48 +41,72 @@ BUILT_IN = {
 Value = str | int | float | bool
 
 
-class Measure(Protocol):
-    """Reads named quantities from an image.
+class Measure(Plugin):
+    """Reads values from an image. `Plugin` describes `version`, `Settings`, `packages`, `came_later`, and `paths`.
 
     Attributes:
-        version: Raised when the same image may give other values; kept values of older versions are then read anew.
-        quantities: Each quantity's name and what it is, with its unit. A check names ``measure.quantity``.
-        Settings: What a user can set under ``validation.measures``; part of what a kept value belongs to.
+        quantities: Each value's name, with its meaning and unit. A check names ``measure.quantity``.
+        compared: The same for values that also depend on what the image is compared with, such as the request's color.
+            A measure that has some is a `ComparingMeasure` or a `MatchingMeasure`.
+        compares_with_prompt: The names in `compared` that use the prompt where a check gives neither a variable nor a
+            value. For the others, a check must give one.
+        phrases: How a reason describes a value, by quantity: a format string over the measure's quantities and
+            ``this``, the value in words. Example: ``{regions} regions, {this} of the area``. Without one, the reason
+            shows the number.
     """
 
-    version: ClassVar[int]
+    required: ClassVar[Mapping[str, type]] = {**Plugin.required, "quantities": Mapping}
+
     quantities: ClassVar[Mapping[str, str]]
-    Settings: ClassVar[type[BaseModel]]
+    compared: ClassVar[Mapping[str, str]] = {}
+    compares_with_prompt: ClassVar[frozenset[str]] = frozenset()
+    phrases: ClassVar[Mapping[str, str]] = {}
 
-    def __init__(self, settings: BaseModel) -> None:
-        """Take the settings, an instance of `Settings`; load models here, once a job."""
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.compared and not issubclass(cls, ComparingMeasure | MatchingMeasure):
+            raise TypeError(f"{cls.__name__} defines compared, so it must be a ComparingMeasure or a MatchingMeasure")
 
+    @abstractmethod
     def read(self, image: DecodedImage) -> Mapping[str, Value]:
-        """Read every quantity that this image has; one that does not apply is left out."""
+        """Read the image's values, by quantity; leave out those that do not apply. Names with a leading _ stay hidden.
 
+        An exception fails this measure for this image only; its message becomes the reason.
+        """
 
-class Comparing(Measure, Protocol):
-    """A measure with quantities that depend on what was asked for as well: on a color, or on words of the prompt.
+    @staticmethod
+    def check(settings: BaseModel) -> None:
+        """Check before a run that what the measure needs besides packages is present.
 
-    What `read` returns belongs to the image alone, and is kept. These quantities are worked out from it whenever a
-    verdict is given, so a change of what is asked for, or of a threshold, reads no image again.
+        Raises:
+            NotReadyError: If something is missing.
+        """
 
-    Attributes:
-        compared: Each such quantity's name and what it is, as in `quantities`.
-        compares_with_prompt: The quantities that are compared with the prompt where a check names neither a variable
-            nor a value; for the others, it must name one of the two.
-    """
+    @staticmethod
+    def files(settings: BaseModel) -> tuple[Path, ...]:
+        """Return the user's files that decide what is read, such as weights; their content is part of the key.
 
-    compared: ClassVar[Mapping[str, str]]
-    compares_with_prompt: ClassVar[frozenset[str]]
+        Raises:
+            NotReadyError: If some are missing.
+        """
+        return ()
 
     @staticmethod
     def complaint(wanted: str) -> str | None:
-        """Say in words why nothing can be compared with such a text; None where all is well. Asked before a run."""
+        """Return why an image cannot be compared with a text, such as ``is not a color``; None if it can."""
+        return None
+
+
+class ComparingMeasure(Measure):
+    """Compares what `read` returned with a text, such as a color or the prompt.
+
+    What `read` returned is kept. Comparing happens at each verdict, so changing the text or a limit reads no image.
+    """
 
     @staticmethod
+    @abstractmethod
     def compare(values: Mapping[str, Value], wanted: str) -> Mapping[str, Value]:
-        """Work the quantities out: pure and within microseconds; one that does not apply is left out.
+        """Return the values in `compared` that apply. Must be pure and take microseconds.
 
         Args:
             values: What was read from the image, by quantity.
@@ -84,18 +114,18 @@ class Comparing(Measure, Protocol):
         """
 
 
-class Matching(Protocol):
-    """A comparing measure that takes a network for the text as well, so that it compares in the job that validates.
+class MatchingMeasure(Measure):
+    """Compares with a text by a network, too slow for each verdict, so it happens in the job that validates.
 
-    Instead of `compare` it has `match`. What that returns is kept like what is read, but by image and text: where a
-    text changes, only it is read again, without decoding an image.
+    The result is kept by image and text: a changed text is matched again, without decoding the image.
     """
 
+    @abstractmethod
     def match(self, values: Mapping[str, Value], wanted: str) -> Mapping[str, Value]:
-        """Work the quantities out.
+        """Return the values in `compared` that apply.
 
         Args:
-            values: What `read` returned. Names that begin with _ are kept, and shown nowhere.
+            values: What `read` returned.
             wanted: The value or prompt to compare with.
         """
 
@@ -105,62 +135,28 @@ def measure_class(name: str) -> type[Measure]:
 
     Raises:
         LookupError: If no measure has that name.
+        UserError: If the package that has it is broken.
     """
-    loaded: type[Measure] = load_plugin("imagemake.measures", name, BUILT_IN)
+    loaded: type[Measure] = load_plugin("measure", name, BUILT_IN, Measure)
     return loaded
 
 
 @cache
-def comparing_class(name: str) -> type[Comparing] | None:
-    """Load the class of a measure that compares; None for one that does not."""
-    kind = measure_class(name)
-    return kind if hasattr(kind, "compared") else None  # type: ignore[return-value]
-
-
-@cache
 def is_matching(name: str) -> bool:
-    """Whether a measure compares by a network, so that what it compares is kept by image and text."""
-    try:
-        return hasattr(measure_class(name), "match")
-    except LookupError:  # of a measure that is not installed any more
-        return False
-
-
-def check_ready(name: str, settings: BaseModel) -> None:
-    """Look whether what a measure needs besides packages is there: it can have a static ``check`` for that.
-
-    Raises:
-        NotReadyError: If not.
-    """
-    check = getattr(measure_class(name), "check", None)
-    if check is not None:
-        check(settings)
-
-
-def quantities_of(kind: type[Measure]) -> dict[str, str]:
-    """Return what a check can name, with its meaning: what is read, and what is compared."""
-    return {**kind.quantities, **getattr(kind, "compared", {})}
-
-
-def packages_missing(name: str) -> list[str]:
-    """Name the packages that a measure needs and that are not installed, without importing any."""
-    return plugins.packages_missing(measure_class(name))
-
-
-def install_command(name: str) -> str:
-    """Return what a user types to install what a measure needs: ours are extras."""
-    return f"pip install 'imagemake[{name}]'" if name in BUILT_IN else f"pip install {' '.join(packages_missing(name))}"
+    """Return whether a measure keeps results by image and text; False where it is no longer installed."""
+    kind = _installed(name)
+    return kind is not None and issubclass(kind, MatchingMeasure)
 
 
 @cache
 def phrase_of(name: str, quantity: str) -> str | None:
-    """Return the words in which a reason tells a quantity; None where the number says it all.
+    """Return how a reason describes a quantity; None where the number says it all, or the measure is gone."""
+    kind = _installed(name)
+    return kind.phrases.get(quantity) if kind else None
 
-    A measure has them in an attribute ``phrases``, by quantity: a format string over its own quantities and ``this``,
-    the quantity in words, such as ``{regions} regions, {this} of the area``.
-    """
+
+def _installed(name: str) -> type[Measure] | None:
     try:
-        phrases: Mapping[str, str] = getattr(measure_class(name), "phrases", {})
-    except LookupError:  # of a measure that is not installed any more
+        return measure_class(name)
+    except (LookupError, UserError):  # values of a measure outlive its package
         return None
-    return phrases.get(quantity)

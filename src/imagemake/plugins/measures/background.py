@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from imagemake.images.color_words import named_colors
 from imagemake.images.lab import Lab, distance, lab_of
+from imagemake.plugins.measures import ComparingMeasure, Value
 from imagemake.plugins.measures.colors import Colors
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from imagemake.images.decoded import DecodedImage
-    from imagemake.plugins.measures import Value
 
 STRIP_SHARE = 0.03  # of the shorter side: as wide is the border that is looked at
 
@@ -36,7 +36,7 @@ class BackgroundSettings(BaseModel):
     )
 
 
-class Background:
+class Background(ComparingMeasure):
     """Reads the color of the image's border, how plain it is, and how far it reaches into the image.
 
     It is read from the image shrunk to 256 px. What is transparent counts as middle gray; whether anything is, tells
@@ -54,12 +54,8 @@ class Background:
         "color_distance": "CIE 1976 difference between the border's color and the one that was asked for; below 5 it "
         "is that color, above 15 another one; of several that were asked for, the nearest",
     }
-    compares_with_prompt: ClassVar[frozenset[str]] = frozenset()
     Settings: ClassVar[type[BaseModel]] = BackgroundSettings
-
-    def __init__(self, settings: BaseModel) -> None:
-        assert isinstance(settings, BackgroundSettings)
-        self.color_distance = settings.color_distance
+    settings: BackgroundSettings
 
     def read(self, image: DecodedImage) -> Mapping[str, Value]:
         """Read every quantity."""
@@ -72,7 +68,7 @@ class Background:
         red, green, blue = (round(float(channel)) for channel in np.median(rgb[border], axis=0))
         color = np.array(lab_of((red, green, blue)), dtype=np.float32)
         difference = np.linalg.norm(lab_pixels(image.small) - color, axis=2)
-        is_near = difference <= self.color_distance
+        is_near = difference <= self.settings.color_distance
         background = _connected(is_near, border)
         values: dict[str, Value] = {
             "color": f"{red:02x}{green:02x}{blue:02x}",

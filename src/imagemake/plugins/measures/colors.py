@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from imagemake.images.color_words import RGB, named_colors
 from imagemake.images.lab import Lab, distance, lab_of
+from imagemake.plugins.measures import ComparingMeasure, Value
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from imagemake.images.decoded import DecodedImage
-    from imagemake.plugins.measures import Value
 
 LONG_EDGE_PX = 64
 MERGED_DISTANCE = 6.0  # of two colors of a palette that are one
@@ -36,7 +36,7 @@ class ColorsSettings(BaseModel):
     most_colors: int = Field(default=10, ge=2, le=32, description="Colors of an image's palette at most.")
 
 
-class Colors:
+class Colors(ComparingMeasure):
     """Reads the dominant colors: k-means in CIE L*a*b* on the image shrunk to 64 px.
 
     Colorfulness is that of Hasler and Süsstrunk, Measuring colourfulness in natural images, SPIE 5007 (2003).
@@ -54,12 +54,8 @@ class Colors:
         "named_distance": "CIE 1976 difference between the color that was asked for and the nearest one that has at "
         "least 1 % of the image; below 10 the very color, 25 the same family; of several, the farthest",
     }
-    compares_with_prompt: ClassVar[frozenset[str]] = frozenset()
     Settings: ClassVar[type[BaseModel]] = ColorsSettings
-
-    def __init__(self, settings: BaseModel) -> None:
-        assert isinstance(settings, ColorsSettings)
-        self.most_colors = settings.most_colors
+    settings: ColorsSettings
 
     def read(self, image: DecodedImage) -> Mapping[str, Value]:
         """Read every quantity."""
@@ -69,7 +65,7 @@ class Colors:
 
         shrunk = image.shrunk(LONG_EDGE_PX)
         rgb = np.asarray(shrunk, dtype=np.float32).reshape(-1, 3)
-        palette = _palette(rgb, lab_pixels(shrunk).reshape(-1, 3), self.most_colors)
+        palette = _palette(rgb, lab_pixels(shrunk).reshape(-1, 3), self.settings.most_colors)
         return {
             "palette": " ".join(f"{red:02x}{green:02x}{blue:02x}:{share:.4f}" for (red, green, blue), share in palette),
             "dominant_share": round(palette[0][1], 4),

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from imagemake.images.networks import Network
+from imagemake.plugins.measures import ComparingMeasure, Value
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from imagemake.images.decoded import DecodedImage
-    from imagemake.plugins.measures import Value
 
 STRIDE_PX = 4  # of the network's grid
 MULTIPLE_PX = 32  # sides of its input
@@ -57,7 +57,7 @@ class Face(NamedTuple):
         return self.width * self.height
 
 
-class Faces:
+class Faces(ComparingMeasure):
     """Reads faces by CenterFace (Xu et al. 2019, arXiv 1911.03599), whose weights come with this package."""
 
     version: ClassVar[int] = 1
@@ -72,17 +72,16 @@ class Faces:
     compared: ClassVar[Mapping[str, str]] = {
         "count_difference": "faces in the image minus the number that was asked for; negative where some are missing"
     }
-    compares_with_prompt: ClassVar[frozenset[str]] = frozenset()
     phrases: ClassVar[Mapping[str, str]] = {
         "count": "{this} face(s)",
         "largest_share": "the largest face covers {this}",
         "count_difference": "{this} of {count} face(s) too many",
     }
     Settings: ClassVar[type[BaseModel]] = FacesSettings
+    settings: FacesSettings
 
-    def __init__(self, settings: BaseModel) -> None:
-        assert isinstance(settings, FacesSettings)
-        self.settings = settings
+    def __init__(self, settings: FacesSettings) -> None:
+        super().__init__(settings)
         self._network = Network("centerface.onnx")
 
     def read(self, image: DecodedImage) -> Mapping[str, Value]:

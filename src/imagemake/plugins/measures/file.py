@@ -5,20 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from imagemake.plugins.measures import Measure, Value
 
 if TYPE_CHECKING:
     from imagemake.images.decoded import DecodedImage
-    from imagemake.plugins.measures import Value
 
 
-class FileSettings(BaseModel):
-    """Nothing can be set."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class File:
+class File(Measure):
     """Reads format, size, and transparency."""
 
     version: ClassVar[int] = 1
@@ -31,10 +24,6 @@ class File:
         "has_alpha": "whether the file can hold transparent pixels",
         "transparent_share": "share of the pixels that are more than half transparent, 0 to 1",
     }
-    Settings: ClassVar[type[BaseModel]] = FileSettings
-
-    def __init__(self, settings: BaseModel) -> None:
-        pass
 
     def read(self, image: DecodedImage) -> Mapping[str, Value]:
         """Read every quantity."""

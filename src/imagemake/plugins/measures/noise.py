@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from imagemake.plugins.measures import Measure, Value
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from imagemake.images.decoded import DecodedImage
-    from imagemake.plugins.measures import Value
 
 TILE_PX = 32
 CLIPPED_LEVELS = 8  # next to black and white: there, noise is cut off
@@ -32,7 +33,7 @@ class NoiseSettings(BaseModel):
     )
 
 
-class Noise:
+class Noise(Measure):
     """Reads the noise of the smoothest tiles, at full size: Immerkær's estimate, a tile at a time.
 
     Immerkær, Fast noise variance estimation, Computer Vision and Image Understanding 64 (1996). Its mask answers to
@@ -45,10 +46,7 @@ class Noise:
         "plainly grainy; an image under 32 px, or all black and white, has none",
     }
     Settings: ClassVar[type[BaseModel]] = NoiseSettings
-
-    def __init__(self, settings: BaseModel) -> None:
-        assert isinstance(settings, NoiseSettings)
-        self.smoothest_share = settings.smoothest_share
+    settings: NoiseSettings
 
     def read(self, image: DecodedImage) -> Mapping[str, Value]:
         """Read it."""
@@ -59,7 +57,7 @@ class Noise:
         deviations = _deviations(image.gray)
         if not len(deviations):
             return {}
-        return {"deviation_levels": round(float(np.quantile(deviations, self.smoothest_share)), 3)}
+        return {"deviation_levels": round(float(np.quantile(deviations, self.settings.smoothest_share)), 3)}
 
 
 def _deviations(gray: NDArray[np.uint8]) -> NDArray[np.float32]:

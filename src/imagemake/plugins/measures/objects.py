@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from imagemake.images.networks.object_finder import ObjectFinder, Thing
 from imagemake.images.object_words import counted, things_in
+from imagemake.plugins.measures import ComparingMeasure, Value
 
 if TYPE_CHECKING:
     from imagemake.images.decoded import DecodedImage
-    from imagemake.plugins.measures import Value
 
 MOST_OVERLAP = 0.5  # of two boxes of one kind, as intersection over union, that are two things
 MOST_THINGS = 100
@@ -41,7 +41,7 @@ class ObjectsSettings(BaseModel):
     )
 
 
-class Objects:
+class Objects(ComparingMeasure):
     """Reads things of the 80 kinds of COCO by NanoDet-g (RangiLyu 2021), whose weights come with this package."""
 
     version: ClassVar[int] = 1
@@ -66,15 +66,15 @@ class Objects:
         "count_difference": "asked for {count_asked}, found {count_found}",
     }
     Settings: ClassVar[type[BaseModel]] = ObjectsSettings
+    settings: ObjectsSettings
 
-    def __init__(self, settings: BaseModel) -> None:
-        assert isinstance(settings, ObjectsSettings)
-        self.long_edge_px = settings.long_edge_px
+    def __init__(self, settings: ObjectsSettings) -> None:
+        super().__init__(settings)
         self._finder = ObjectFinder(settings.least_score, MOST_OVERLAP)
 
     def read(self, image: DecodedImage) -> Mapping[str, Value]:
         """Read every quantity."""
-        things = self._finder.of(image.shrunk(self.long_edge_px))[:MOST_THINGS]
+        things = self._finder.of(image.shrunk(self.settings.long_edge_px))[:MOST_THINGS]
         kinds = Counter(thing.label for thing in things).most_common()
         return {
             "count": len(things),

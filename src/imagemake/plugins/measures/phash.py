@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from imagemake.plugins.measures import Measure, Value
 
 if TYPE_CHECKING:
     from imagemake.images.decoded import DecodedImage
-    from imagemake.plugins.measures import Value
 
 GRID_FIELDS = 3  # odd, so that a small product in the middle has a field of its own
 
 
-class PHashSettings(BaseModel):
-    """Nothing can be set."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PHash:
+class PHash(Measure):
     """Reads the 64-bit perceptual hash of `imagehash`: signs of the lowest 8x8 coefficients of a DCT of the luma.
 
     It is read from the image shrunk to 256 px, which takes a quarter of the time. The hash knows no colors: a red and
@@ -32,10 +25,6 @@ class PHash:
         "hash": "64-bit perceptual hash as 16 hexadecimal digits; images that differ in few bits look alike",
         "colors": "mean red, green and blue (0 to 255) of a grid of 3 x 3 fields, row by row, as 54 hexadecimal digits",
     }
-    Settings: ClassVar[type[BaseModel]] = PHashSettings
-
-    def __init__(self, settings: BaseModel) -> None:
-        pass
 
     def read(self, image: DecodedImage) -> Mapping[str, Value]:
         """Read both."""

@@ -12,13 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, Strict
 from imagemake.images.networks.image_text import ImageText
 from imagemake.images.networks.image_text_files import Weights, weights_in
 from imagemake.images.networks.image_text_inputs import Pixels, Tokens
+from imagemake.plugins.measures import MatchingMeasure, Value
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from imagemake.images.decoded import DecodedImage
-    from imagemake.plugins.measures import Value
 
 LEVELS = 127  # of a vector's largest part, as it is kept
 VECTOR = "_vector"
@@ -49,7 +49,7 @@ class PromptSettings(BaseModel):
     )
 
 
-class Prompt:
+class Prompt(MatchingMeasure):
     """Reads how near an image and a text are to a CLIP or SigLIP model, whose weights the user has in a folder.
 
     Radford et al. 2021, arXiv 2103.00020; Zhai et al. 2023, arXiv 2303.15343.
@@ -74,8 +74,8 @@ class Prompt:
     paths: ClassVar[frozenset[str]] = frozenset({"model", "variant"})
     Settings: ClassVar[type[BaseModel]] = PromptSettings
 
-    def __init__(self, settings: BaseModel) -> None:
-        assert isinstance(settings, PromptSettings)
+    def __init__(self, settings: PromptSettings) -> None:
+        super().__init__(settings)
         self._model = ImageText(_weights(settings))
         self._texts: dict[str, tuple[NDArray[np.float32], int]] = {}
         self._against = [self._text(text)[0] for text in settings.against]

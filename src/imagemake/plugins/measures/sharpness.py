@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from imagemake.plugins.measures import Measure, Value
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from imagemake.images.decoded import DecodedImage
-    from imagemake.plugins.measures import Value
 
 LEAST_VARIANCE = 1.0  # of luma: below, all that varies is rounding
 # Of `focus`. What is structure and what is not was tried on the images of bench/measures.py, at several contrasts.
@@ -41,7 +42,7 @@ class SharpnessSettings(BaseModel):
     )
 
 
-class Sharpness:
+class Sharpness(Measure):
     """Reads how much of the edges a blur takes away, and the variance of the Laplacian, plain and relative.
 
     `focus` follows Crété-Roffet, Dolmiere, Ladret, Nicolas: The blur effect, SPIE 6492 (2007): blurring what is sharp
@@ -63,16 +64,13 @@ class Sharpness:
         "with strong ones: below 0.002 nothing is in focus, above 0.02 there are clear edges; blank images have none",
     }
     Settings: ClassVar[type[BaseModel]] = SharpnessSettings
-
-    def __init__(self, settings: BaseModel) -> None:
-        assert isinstance(settings, SharpnessSettings)
-        self.long_edge_px = settings.long_edge_px
+    settings: SharpnessSettings
 
     def read(self, image: DecodedImage) -> Mapping[str, Value]:
         """Read all three; an image under 3 px in width or height has none."""
         import numpy as np
 
-        gray = np.asarray(image.luma_shrunk(self.long_edge_px))
+        gray = np.asarray(image.luma_shrunk(self.settings.long_edge_px))
         if min(gray.shape) < 3:
             return {}
         sharpness = _laplacian_variance(gray)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from imagemake.images.networks.subject_mask import SubjectMask, box_of, without_specks
+from imagemake.plugins.measures import Measure, Value
 
 if TYPE_CHECKING:
     from imagemake.images.decoded import DecodedImage
-    from imagemake.plugins.measures import Value
 
 LEAST_CUT = 0.02  # of an edge: as much of it the subject must touch to be cut off there
 
@@ -31,7 +31,7 @@ class SubjectSettings(BaseModel):
     )
 
 
-class Subject:
+class Subject(Measure):
     """Reads the mask of what stands out, by U²-Net (small, Qin et al. 2020, arXiv 2005.09007); weights come along."""
 
     version: ClassVar[int] = 1
@@ -56,15 +56,15 @@ class Subject:
         "parts": "the subject has {this} part(s)",
     }
     Settings: ClassVar[type[BaseModel]] = SubjectSettings
+    settings: SubjectSettings
 
-    def __init__(self, settings: BaseModel) -> None:
-        assert isinstance(settings, SubjectSettings)
-        self.side_px = settings.side_px
-        self._mask = SubjectMask(self.side_px)
+    def __init__(self, settings: SubjectSettings) -> None:
+        super().__init__(settings)
+        self._mask = SubjectMask(self.settings.side_px)
 
     def read(self, image: DecodedImage) -> Mapping[str, Value]:
         """Read every quantity."""
-        mask = self._mask.of(image.shrunk(2 * self.side_px))
+        mask = self._mask.of(image.shrunk(2 * self.settings.side_px))
         is_subject, parts = without_specks(mask > 0.5)
         share = float(is_subject.mean())
         values: dict[str, Value] = {"share": round(share, 4), "cut_edges": 0, "parts": parts}

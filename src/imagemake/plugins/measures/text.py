@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from imagemake.plugins.measures import ComparingMeasure, Value
+
 if TYPE_CHECKING:
     from imagemake.images.decoded import DecodedImage
-    from imagemake.plugins.measures import Value
 
 LONG_EDGE_PX = 1280  # of the image that words are recognized in; they are looked for at `TextSettings.long_edge_px`
 MOST_REGIONS = 100
@@ -57,7 +58,7 @@ class Region(NamedTuple):
     area: float
 
 
-class Text:
+class Text(ComparingMeasure):
     """Reads text by `rapidocr` (PP-OCRv6, small models, which the package ships)."""
 
     version: ClassVar[int] = 1
@@ -80,12 +81,12 @@ class Text:
     }
     packages: ClassVar[Mapping[str, str]] = {"rapidocr": "rapidocr", "onnxruntime": "onnxruntime"}
     Settings: ClassVar[type[BaseModel]] = TextSettings
+    settings: TextSettings
 
-    def __init__(self, settings: BaseModel) -> None:
-        assert isinstance(settings, TextSettings)
+    def __init__(self, settings: TextSettings) -> None:
+        super().__init__(settings)
         from rapidocr import RapidOCR
 
-        self.settings = settings
         self._engine: Any = RapidOCR(
             params={
                 "Global.log_level": "critical",

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from imagemake.plugins.measures import Measure, Value
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from imagemake.images.decoded import DecodedImage
-    from imagemake.plugins.measures import Value
 
 
 class ToneSettings(BaseModel):
@@ -34,7 +35,7 @@ class ToneSettings(BaseModel):
     )
 
 
-class Tone:
+class Tone(Measure):
     """Reads contrast, brightness, clipping, entropy, and the share of the commonest color.
 
     All but the last come from the histogram of the luma (ITU-R BT.601) at full size.
@@ -50,10 +51,7 @@ class Tone:
         "uniform_share": "share of the image, shrunk to 256 px, that has its commonest color, 0 to 1; 1 is blank",
     }
     Settings: ClassVar[type[BaseModel]] = ToneSettings
-
-    def __init__(self, settings: BaseModel) -> None:
-        assert isinstance(settings, ToneSettings)
-        self.settings = settings
+    settings: ToneSettings
 
     def read(self, image: DecodedImage) -> Mapping[str, Value]:
         """Read every quantity."""

@@ -18,7 +18,7 @@ import orjson
 from imagemake.core.files import write_whole
 from imagemake.core.fingerprint import fingerprint
 from imagemake.core.problems import NotReadyError
-from imagemake.plugins.measures import measure_class
+from imagemake.plugins.measures import Measure, measure_class
 
 CACHE = Path("work/weights.json")
 UNKNOWN = "unknown"
@@ -31,9 +31,6 @@ _RACY_NS = 2_000_000_000
 def with_weights(name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what of a measure's settings decides what it reads: with a digest of its files instead of their paths.
 
-    A measure that reads by files of the user has a static ``files``, which returns them, and names in ``paths`` the
-    settings that only say where they are.
-
     Files that are gone are taken to be those that were there last, so that what was measured by them stays measured
     where it is only looked at. Whoever measures needs them, and is told.
 
@@ -42,18 +39,16 @@ def with_weights(name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         settings: As plain data.
     """
     kind = measure_class(name)
-    files = getattr(kind, "files", None)
-    if files is None:
+    if kind.files is Measure.files:
         return settings
     remembered = _remembered(str(CACHE.absolute()))
     key = fingerprint([name, dict(settings)])
     try:
-        digest = remembered.digest_of(files(kind.Settings.model_validate(settings)))
+        digest = remembered.digest_of(kind.files(kind.Settings.model_validate(settings)))
         remembered.keep(key, digest)
     except (NotReadyError, OSError):
         digest = remembered.last.get(key, UNKNOWN)
-    paths = getattr(kind, "paths", ())
-    return {"weights": digest, **{one: value for one, value in settings.items() if one not in paths}}
+    return {"weights": digest, **{one: value for one, value in settings.items() if one not in kind.paths}}
 
 
 class _Remembered:

@@ -1,11 +1,17 @@
-"""Who makes images: one small protocol, one file a provider, found through the entry points `imagemake.providers`."""
+"""The contract of providers, which make images. One file or folder per provider.
+
+An installed package adds providers through the group of entry points `imagemake.providers`. A provider derives from
+`Provider`, and also from `ReferenceProvider`, `BatchProvider`, or `ReferenceBatchProvider` for what else it can do.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from pathlib import Path
+from typing import Any, ClassVar
 
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.registry import load_plugin
@@ -17,26 +23,26 @@ BUILT_IN = {
 
 
 class FailureKind(StrEnum):
-    """What an error of a provider means for us."""
+    """What a provider's error means for the request."""
 
     REFUSED = "refused"  # this recipe will never be made (moderation, bad request): final for its key
     RATE_LIMITED = "rate_limited"  # nothing was made; wait, then try again
-    UNAVAILABLE = "unavailable"  # nothing was made; the same try can succeed later
-    NOT_RETRYABLE = "not_retryable"  # nothing was made, and the same try would not succeed in this run
-    UNKNOWN = "unknown"  # the request was sent and no answer came: it may have been billed
-    UNREADABLE = "unreadable"  # an answer came, was billed, and holds no image that could be read
-    STOP = "stop"  # nothing will work until the user does something: key, quota, organization
+    UNAVAILABLE = "unavailable"  # nothing was made; the same request can succeed later
+    NOT_RETRYABLE = "not_retryable"  # nothing was made, and the same request cannot succeed in this run
+    UNKNOWN = "unknown"  # the request was sent and no response came: it may have been billed
+    UNREADABLE = "unreadable"  # a response came, was billed, and holds no readable image
+    STOP = "stop"  # nothing works until the user does something: key, quota, organization
 
 
 @dataclass(frozen=True, slots=True)
 class ImageResponse:
-    """What a provider gave for one recipe.
+    """A provider's response to one recipe.
 
     Attributes:
-        image: The bytes of the image file as they came, not decoded by anybody yet.
-        request_id: The provider's own name for the call, for its support and its bills.
+        image: The bytes of the image file, not decoded.
+        request_id: The provider's ID of the call, for its support and its bills.
         usage: Token counts as the provider reports them.
-        headers: Lower-case names; only those about rate limits are read.
+        headers: By lower-case name; only rate limits are read from them.
     """
 
     image: bytes
@@ -46,15 +52,18 @@ class ImageResponse:
 
 
 class ProviderError(Exception):
-    """A call that gave no image.
+    """A call that returned no image.
 
     Attributes:
-        failure: What it means for us.
-        code: The provider's own error code, such as ``moderation_blocked``.
-        status: HTTP status, or None where there was no answer.
+        failure: What it means for the request.
+        code: The provider's error code, such as ``moderation_blocked``.
+        status: HTTP status; None without a response.
+        request_id: The provider's ID of the call.
         retry_after_s: How long the provider asks to wait, in seconds.
-        body: What came, where it could not be read; it was paid for, so it is kept.
+        usage: Token counts as the provider reports them.
+        body: A response that could not be read. It was paid for, so it is kept.
         remedy: What the user can do, for `STOP`.
+        headers: By lower-case name; only rate limits are read from them.
         limit: Which limit was reached, for `RATE_LIMITED`, as the headers ``x-ratelimit-remaining-*`` name it.
     """
 
@@ -86,28 +95,137 @@ class ProviderError(Exception):
         self.limit = limit
 
 
-class Provider(Protocol):
+class Provider(ABC):
     """Makes images from recipes.
 
     Attributes:
-        paid: Whether a call costs money: its bytes are then forced to disk before anything else happens.
-        trained: Optional; False where no trained model makes the images: released files then do not say that AI did.
+        required: Attributes without a default, with their types; `imagemake.plugins.registry` checks them.
+        paid: Whether a call costs money. If so, its bytes are on disk before anything else happens.
+        trained: Whether a trained model makes the images. If not, released files do not say that AI made them.
     """
 
+    required: ClassVar[Mapping[str, type]] = {"paid": bool}
+
     paid: ClassVar[bool]
+    trained: ClassVar[bool] = True
 
     def __init__(self, *, base_url: str | None, timeout_s: float) -> None:
-        """Take the server's address (None for the provider's own) and the longest wait for one answer, in seconds."""
+        """Take the server's address, None for the provider's own, and the longest wait for one response in seconds."""
+        self.base_url, self.timeout_s = base_url, timeout_s
 
+    @abstractmethod
     async def generate(self, recipe: Recipe) -> ImageResponse:
-        """Make one image.
+        """Make one image, by exactly one call: the caller records each one and decides about retries.
 
         Raises:
-            ProviderError: If there is none; it says what that means.
+            ProviderError: If no image came.
         """
 
-    async def close(self) -> None:
-        """Let go of connections."""
+    async def close(self) -> None:  # noqa: B027 - most providers have nothing to close
+        """Close connections."""
+
+
+class ReferenceProvider(Provider):
+    """A provider that accepts reference images."""
+
+    @abstractmethod
+    async def generate_from(self, recipe: Recipe, images: Mapping[str, bytes]) -> ImageResponse:
+        """Make one image from a recipe with reference images.
+
+        Args:
+            recipe: Names its reference images, and the mask if it has one, by SHA-256.
+            images: The content of each by SHA-256, as PNG, JPEG, or WebP; the digest was checked, nothing was decoded.
+
+        Raises:
+            ProviderError: If no image came.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class BatchState:
+    """The state of a provider's batch.
+
+    Attributes:
+        id: The provider's ID of the batch.
+        status: The provider's word.
+        is_over: Whether nothing more will come.
+        n_done: Requests that have succeeded or failed.
+        n_all: Requests in all.
+        files: Files with results.
+        input_file: The file that was uploaded.
+        was_cancelled: Whether somebody canceled it.
+        expires_at: When the provider gives up on it, in seconds of Unix time.
+        error: Why the whole batch failed: `FailureKind.RATE_LIMITED` if the provider's queue is full.
+        bad_lines: Errors in single lines of a rejected file, by line number from 1.
+    """
+
+    id: str
+    status: str
+    is_over: bool
+    n_done: int
+    n_all: int
+    files: tuple[str, ...]
+    input_file: str
+    was_cancelled: bool = False
+    expires_at: float | None = None
+    error: ProviderError | None = None
+    bad_lines: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One line of a batch's results."""
+
+    custom_id: str
+    outcome: ImageResponse | ProviderError
+
+
+class BatchProvider(Provider):
+    """A provider with a Batch API, for `mode: batch`. All methods but `batch_request` raise `ProviderError`."""
+
+    @abstractmethod
+    def batch_request(self, recipe: Recipe) -> tuple[str, dict[str, Any]]:
+        """Return the endpoint and the body of a recipe's line."""
+
+    @abstractmethod
+    async def upload_batch(self, path: Path) -> str:
+        """Upload a file of requests and return its ID."""
+
+    @abstractmethod
+    async def create_batch(self, file: str, endpoint: str, metadata: Mapping[str, str]) -> BatchState:
+        """Start a batch."""
+
+    @abstractmethod
+    async def find_batch(self, metadata: Mapping[str, str]) -> BatchState | None:
+        """Find a batch by its metadata."""
+
+    @abstractmethod
+    async def poll_batch(self, batch: str) -> BatchState:
+        """Return the state of a batch."""
+
+    @abstractmethod
+    async def cancel_batch(self, batch: str) -> BatchState:
+        """Cancel a batch; images that are done by then are still collected."""
+
+    @abstractmethod
+    def batch_results(self, file: str) -> AsyncIterator[Result | str]:
+        """Yield the results in a file, with one in memory at a time; a warning for each unreadable line."""
+
+    @abstractmethod
+    async def delete_batch_file(self, file: str) -> None:
+        """Delete a file at the provider."""
+
+
+class ReferenceBatchProvider(BatchProvider):
+    """A provider whose batches accept reference images: each is uploaded before the lines that name it."""
+
+    @abstractmethod
+    async def upload_image(self, digest: str, content: bytes) -> None:
+        """Upload an image by its SHA-256, unless it is there already.
+
+        Raises:
+            ProviderError: If the provider rejects it.
+        """
 
 
 def provider_class(name: str) -> type[Provider]:
@@ -115,6 +233,30 @@ def provider_class(name: str) -> type[Provider]:
 
     Raises:
         LookupError: If no provider has that name.
+        UserError: If the package that has it is broken.
     """
-    loaded: type[Provider] = load_plugin("imagemake.providers", name, BUILT_IN)
+    loaded: type[Provider] = load_plugin("provider", name, BUILT_IN, Provider)
     return loaded
+
+
+def takes_batches(provider: type[Provider]) -> bool:
+    """Return whether a provider has a Batch API."""
+    return issubclass(provider, BatchProvider)
+
+
+def takes_references(provider: type[Provider], *, batch: bool = False) -> bool:
+    """Return whether a provider accepts reference images, one by one or in its batches."""
+    return issubclass(provider, ReferenceBatchProvider if batch else ReferenceProvider)
+
+
+async def response_to(provider: Provider, recipe: Recipe, images: Mapping[str, bytes]) -> ImageResponse:
+    """Request one image, with the recipe's reference images if it has some.
+
+    Raises:
+        ProviderError: If no image came.
+    """
+    if not recipe.references:
+        return await provider.generate(recipe)
+    if not isinstance(provider, ReferenceProvider):  # the plan checks this; a plug-in may have changed since
+        raise ProviderError("this provider takes no reference images", FailureKind.STOP, code="no_references")
+    return await provider.generate_from(recipe, images)

@@ -1,18 +1,17 @@
-"""Postprocessing steps: one file each, found through the entry points `imagemake.steps`.
+"""The contract of postprocessing steps, which change an image. One file per step.
 
-A step whose packages may be missing lists them in ``packages``, as a measure does; it is then told before the run.
-A setting that came to a step later is listed in ``came_later``: where it is None it is in no key, so that an upgrade
-finishes nobody's images anew. One whose settings name files lists those settings in ``names_only``, and has the
-digest of the content in another setting: what a file is called then finishes no image anew.
+An installed package adds steps through the group of entry points `imagemake.steps`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
-from imagemake.plugins.registry import load_plugin, packages_missing
+from imagemake.plugins.plugin import Plugin
+from imagemake.plugins.registry import load_plugin
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,30 +29,30 @@ BUILT_IN = {
 }
 
 
-class Step(Protocol):
-    """Changes an image: RGB or RGBA, 8 bits a channel, in sRGB, both in and out.
+class Step(Plugin):
+    """Changes an image: RGB or RGBA in sRGB with 8 bits per channel, both in and out.
+
+    `Plugin` describes `version`, `Settings`, `packages`, `came_later`, and `paths`. A step with `paths` has the digest
+    of each file's content in another setting.
 
     Attributes:
-        version: Raised when the same image and settings may give other pixels; images are then finished anew.
-        Settings: What a user can set under the step's name in ``postprocess.steps``.
-
-    A step may say what it does in the words of C2PA, for content credentials, by an attribute ``actions``: a tuple of
-    names such as ``("c2pa.cropped",)``, or a static method that gives one for an instance of `Settings`. One without it
-    counts as ``c2pa.edited``.
+        actions: What the step does in C2PA's terms, for content credentials, such as ``("c2pa.cropped",)``.
     """
 
-    version: ClassVar[int]
-    Settings: ClassVar[type[BaseModel]]
+    actions: ClassVar[tuple[str, ...]] = ("c2pa.edited",)
 
-    def __init__(self, settings: BaseModel) -> None:
-        """Take the settings, an instance of `Settings`; load models here, once a job."""
-
+    @abstractmethod
     def apply(self, image: Image) -> Image:
-        """Return the changed image; the same input gives the same bytes on every run, and is left as it is.
+        """Return the changed image, and leave the given one unchanged. The same input always gives the same bytes.
 
         Raises:
-            ValueError: If this image cannot be treated so; the message is the reason that people read.
+            ValueError: If this image cannot be changed; the message is the reason that users read.
         """
+
+    @classmethod
+    def actions_for(cls, settings: BaseModel) -> tuple[str, ...]:
+        """Return `actions`; override it where they depend on the settings, an instance of `Settings`."""
+        return cls.actions
 
 
 def step_class(name: str) -> type[Step]:
@@ -61,13 +60,7 @@ def step_class(name: str) -> type[Step]:
 
     Raises:
         LookupError: If no step has that name.
+        UserError: If the package that has it is broken.
     """
-    loaded: type[Step] = load_plugin("imagemake.steps", name, BUILT_IN)
+    loaded: type[Step] = load_plugin("step", name, BUILT_IN, Step)
     return loaded
-
-
-def install_command(name: str) -> str:
-    """Return what a user types to install what a step needs: ours are extras of the step's name."""
-    if name in BUILT_IN:
-        return f"pip install 'imagemake[{name}]'"
-    return f"pip install {' '.join(packages_missing(step_class(name)))}"

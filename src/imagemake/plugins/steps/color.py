@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from imagemake.plugins.steps import Step
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -60,7 +62,7 @@ class ColorSettings(BaseModel):
     )
 
 
-class Color:
+class Color(Step):
     """Corrects color; transparency stays as it is.
 
     With v as a level from 0 to 1, one after the other, cut off to 0..1 only at the end:
@@ -71,12 +73,9 @@ class Color:
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = ColorSettings
+    settings: ColorSettings
     came_later: ClassVar[tuple[str, ...]] = ("white_balance",)
     actions: ClassVar[tuple[str, ...]] = ("c2pa.adjustedColor",)
-
-    def __init__(self, settings: BaseModel) -> None:
-        assert isinstance(settings, ColorSettings)
-        self.settings = settings
 
     def apply(self, image: Image) -> Image:
         """Correct the image."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from imagemake.images.networks.subject_mask import SubjectMask, box_of, without_specks
+from imagemake.plugins.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,16 +72,16 @@ class CropSettings(BaseModel):
         return self
 
 
-class Crop:
+class Crop(Step):
     """Cuts to a ratio, to a box, or to the subject; never makes an image larger."""
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = CropSettings
+    settings: CropSettings
     actions: ClassVar[tuple[str, ...]] = ("c2pa.cropped",)
 
-    def __init__(self, settings: BaseModel) -> None:
-        assert isinstance(settings, CropSettings)
-        self.settings = settings
+    def __init__(self, settings: CropSettings) -> None:
+        super().__init__(settings)
         self._mask = SubjectMask(SUBJECT_SIDE_PX) if settings.subject is not None else None
 
     def apply(self, image: Image) -> Image:

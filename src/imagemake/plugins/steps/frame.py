@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from imagemake.plugins.steps import Step
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -50,15 +52,12 @@ class FrameSettings(BaseModel):
         return self
 
 
-class Frame:
+class Frame(Step):
     """Puts a border of one color around an image; under transparent parts, the image stays transparent."""
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = FrameSettings
-
-    def __init__(self, settings: BaseModel) -> None:
-        assert isinstance(settings, FrameSettings)
-        self.settings = settings
+    settings: FrameSettings
 
     def apply(self, image: Image) -> Image:
         """Frame the image.

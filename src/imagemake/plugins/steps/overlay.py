@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from imagemake.core.mistakes import Mistake, mistakes
 from imagemake.core.problems import Problem, UserError
 from imagemake.images.source_files import BadSourceImageError, SourceImages
+from imagemake.plugins.steps import Step
 from imagemake.plugins.steps.crop import Gravity, place
 
 if TYPE_CHECKING:
@@ -68,17 +69,17 @@ class OverlaySettings(BaseModel):
         return self
 
 
-class Overlay:
+class Overlay(Step):
     """Lays a logo over images, resized with a Lanczos filter; where it is transparent, the image stays as it is."""
 
     version: ClassVar[int] = 1
-    names_only: ClassVar[frozenset[str]] = frozenset({"file"})
+    paths: ClassVar[frozenset[str]] = frozenset({"file"})
     actions: ClassVar[tuple[str, ...]] = ("c2pa.placed",)
     Settings: ClassVar[type[BaseModel]] = OverlaySettings
+    settings: OverlaySettings
 
-    def __init__(self, settings: BaseModel) -> None:
-        assert isinstance(settings, OverlaySettings)
-        self.settings = settings
+    def __init__(self, settings: OverlaySettings) -> None:
+        super().__init__(settings)
         self._logo = _logo(settings.file, settings.digest)
         self._sized = lru_cache(maxsize=4)(self._resized)  # images of a batch mostly have one size
 

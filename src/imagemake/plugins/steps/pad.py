@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from imagemake.plugins.steps import Step
 from imagemake.plugins.steps.crop import Gravity, Ratio, place
 
 if TYPE_CHECKING:
@@ -42,15 +43,12 @@ class PadSettings(BaseModel):
         return self
 
 
-class Pad:
+class Pad(Step):
     """Puts an image on a larger area; the image itself keeps its size."""
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = PadSettings
-
-    def __init__(self, settings: BaseModel) -> None:
-        assert isinstance(settings, PadSettings)
-        self.settings = settings
+    settings: PadSettings
 
     def apply(self, image: Image) -> Image:
         """Fill up around the image.

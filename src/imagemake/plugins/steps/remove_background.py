@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from imagemake.images.networks.subject_mask import SubjectMask, box_of, without_specks
+from imagemake.plugins.steps import Step
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,15 +43,15 @@ class RemoveBackgroundSettings(BaseModel):
         return self
 
 
-class RemoveBackground:
+class RemoveBackground(Step):
     """Keeps what stands out, by the network that the measure `subject` uses; thin hair and glass come out roughly."""
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = RemoveBackgroundSettings
+    settings: RemoveBackgroundSettings
 
-    def __init__(self, settings: BaseModel) -> None:
-        assert isinstance(settings, RemoveBackgroundSettings)
-        self.settings = settings
+    def __init__(self, settings: RemoveBackgroundSettings) -> None:
+        super().__init__(settings)
         self._mask = SubjectMask(SIDE_PX)
 
     def apply(self, image: Image) -> Image:

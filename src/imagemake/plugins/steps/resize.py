@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from imagemake.plugins.steps import Step
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -48,20 +50,18 @@ class ResizeSettings(BaseModel):
         return self
 
 
-class Resize:
+class Resize(Step):
     """Resizes with a Lanczos filter (three lobes); transparent pixels do not bleed into their neighbors."""
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = ResizeSettings
+    settings: ResizeSettings
     came_later: ClassVar[tuple[str, ...]] = ("megapixels",)
 
-    def __init__(self, settings: BaseModel) -> None:
+    @classmethod
+    def actions_for(cls, settings: BaseModel) -> tuple[str, ...]:
+        """Return C2PA's terms: ``fit: cover`` also crops."""
         assert isinstance(settings, ResizeSettings)
-        self.settings = settings
-
-    @staticmethod
-    def actions(settings: ResizeSettings) -> tuple[str, ...]:
-        """Return what this does in C2PA's words: covering an area cuts off what sticks out."""
         return ("c2pa.cropped", "c2pa.resized") if settings.fit == "cover" else ("c2pa.resized",)
 
     def apply(self, image: Image) -> Image:

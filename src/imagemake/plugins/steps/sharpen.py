@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from imagemake.plugins.steps import Step
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -24,16 +26,13 @@ class SharpenSettings(BaseModel):
     )
 
 
-class Sharpen:
+class Sharpen(Step):
     """Unsharp masking of the colors; transparency is left alone."""
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = SharpenSettings
+    settings: SharpenSettings
     actions: ClassVar[tuple[str, ...]] = ("c2pa.enhanced",)
-
-    def __init__(self, settings: BaseModel) -> None:
-        assert isinstance(settings, SharpenSettings)
-        self.settings = settings
 
     def apply(self, image: Image) -> Image:
         """Sharpen the image."""

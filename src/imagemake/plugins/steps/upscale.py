@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from imagemake.images.networks.super_resolution import SEEN_PX, SuperResolution
+from imagemake.plugins.steps import Step
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,7 +29,7 @@ class UpscaleSettings(BaseModel):
     )
 
 
-class Upscale:
+class Upscale(Step):
     """Enlarges by SPAN, a network for photographs; transparency is enlarged by a Lanczos filter.
 
     It restores edges and textures that a filter leaves soft, and invents no objects. Where it cannot be believed, as on
@@ -40,8 +41,8 @@ class Upscale:
     actions: ClassVar[tuple[str, ...]] = ("c2pa.resized", "c2pa.enhanced")
     Settings: ClassVar[type[BaseModel]] = UpscaleSettings
 
-    def __init__(self, settings: BaseModel) -> None:
-        assert isinstance(settings, UpscaleSettings)
+    def __init__(self, settings: UpscaleSettings) -> None:
+        super().__init__(settings)
         self._network = SuperResolution(settings.factor)
 
     def apply(self, image: Image) -> Image:

@@ -141,14 +141,9 @@ def actions_of(steps: Sequence[ChosenPlugin], raw: str, finished: str, *, with_x
 
 
 def action_names(step: ChosenPlugin) -> tuple[str, ...]:
-    """Return what a step does, in C2PA's words.
-
-    A step has them in an attribute ``actions``: a tuple, or a static method that gives one for the step's settings. One
-    without it, or with names that are none, edits the image: that claims the most.
-    """
+    """Return what a step does, in C2PA's terms; an invalid name becomes ``c2pa.edited``, which claims the most."""
     kind = step_class(step.name)
-    told = getattr(kind, "actions", (EDITED,))
-    names = told(kind.Settings.model_validate(step.settings)) if callable(told) else told
+    names = kind.actions_for(kind.Settings.model_validate(step.settings))
     return tuple(name if _ACTION.fullmatch(str(name)) else EDITED for name in names)
 
 

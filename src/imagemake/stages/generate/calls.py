@@ -19,8 +19,7 @@ from typing import Any
 
 from imagemake.config.models import Model, cost_usd, worst_usd
 from imagemake.config.run import Limits
-from imagemake.plugins.providers import FailureKind, ImageResponse, Provider, ProviderError
-from imagemake.plugins.providers.reference_protocol import answer_to
+from imagemake.plugins.providers import FailureKind, ImageResponse, Provider, ProviderError, response_to
 from imagemake.stages.generate.backoff import backoff_s
 from imagemake.stages.generate.rate_headers import has_room
 from imagemake.stages.generate.rate_limit import Gate
@@ -217,7 +216,7 @@ class CallRunner:
         )
         start = time.monotonic()
         try:
-            answer = await answer_to(self.provider, item.recipe, images)
+            answer = await response_to(self.provider, item.recipe, images)
         except ProviderError as error:
             cost = await self._close_failed(call, item, model, error, time.monotonic() - start)
             self.spend_tracker.record_cost(reserved, cost)

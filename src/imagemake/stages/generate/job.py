@@ -13,8 +13,7 @@ from imagemake.config.model import ModelSettings, Server, settings_of
 from imagemake.config.models import Model, load_models
 from imagemake.config.run import Budget
 from imagemake.core.fingerprint import fingerprint
-from imagemake.plugins.providers import Provider, ProviderError, provider_class
-from imagemake.plugins.providers.batch_protocol import BatchProvider
+from imagemake.plugins.providers import BatchProvider, Provider, ProviderError, provider_class
 from imagemake.stages.generate.batches.submit import BatchBuyer
 from imagemake.stages.generate.calls import CallRunner, StoppedError, ToldToStopError
 from imagemake.stages.generate.rate_limit import Gate, SharedPace

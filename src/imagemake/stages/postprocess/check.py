@@ -5,8 +5,8 @@ from __future__ import annotations
 from imagemake.config.campaign import CONFIG
 from imagemake.config.outputs import Postprocess
 from imagemake.core.problems import Problem, UserError
-from imagemake.plugins.registry import packages_missing
-from imagemake.plugins.steps import install_command, step_class
+from imagemake.plugins.registry import install_command, packages_missing
+from imagemake.plugins.steps import step_class
 
 
 def check_steps(postprocess: Postprocess) -> None:
@@ -19,10 +19,10 @@ def check_steps(postprocess: Postprocess) -> None:
         Problem(
             f"{CONFIG}, {place}",
             f"step {step.name!r} needs packages that are not installed: {', '.join(missing)}.",
-            f"Install them: {install_command(step.name)}; or take the step out.",
+            f"Install them: {install_command(step.name, kind)}; or take the step out.",
         )
         for place, step in postprocess.steps_by_place().items()
-        if (missing := packages_missing(step_class(step.name)))
+        if (missing := packages_missing(kind := step_class(step.name)))
     ]
     if problems:
         raise UserError(problems)

@@ -51,7 +51,7 @@ def postprocess_digests(postprocess: Postprocess) -> dict[str, str]:
 def _decisive(step: ChosenPlugin) -> dict[str, Any]:
     """Return what of a step decides pixels: what its files are called does not."""
     content = step.model_dump(mode="json")
-    for setting in getattr(step_class(step.name), "names_only", ()):
+    for setting in step_class(step.name).paths:
         del content["settings"][setting]
     return content
 

@@ -7,7 +7,7 @@ from functools import cache
 from string import Formatter
 
 from imagemake.config.checks import Check, compared_by
-from imagemake.plugins.measures import Comparing, Value, is_matching, phrase_of
+from imagemake.plugins.measures import ComparingMeasure, Measure, Value, phrase_of
 from imagemake.stages.validate.expected import Expected
 from imagemake.stages.validate.text_match import matched_identity, measure_of
 from imagemake.stages.validate.verdict import FAILED_QUANTITY, flat
@@ -50,11 +50,10 @@ def _told_with(measure: str, quantity: str) -> frozenset[str]:
     return frozenset(name for _, name, _, _ in parts if name)
 
 
-def _compared(kind: type[Comparing], measure: str, measured: Measured, text: str) -> Mapping[str, Value]:
+def _compared(kind: type[Measure], measure: str, measured: Measured, text: str) -> Mapping[str, Value]:
     identity = next((identity for identity in measured if identity.partition("@")[0] == measure), "")
-    if is_matching(measure):  # by a network, in a job
-        identity = matched_identity(measure_of(identity), text)
-    own = measured.get(identity)
+    compares = issubclass(kind, ComparingMeasure)  # the others matched by a network, in the job that validates
+    own = measured.get(identity if compares else matched_identity(measure_of(identity), text))
     if not own or not text or FAILED_QUANTITY in own:
         return {}
-    return own if is_matching(measure) else kind.compare(own, text)
+    return kind.compare(own, text) if issubclass(kind, ComparingMeasure) else own

@@ -15,7 +15,8 @@ from imagemake.config.checks import Check
 from imagemake.config.chosen_plugins import ChosenPlugin
 from imagemake.core.problems import NotReadyError, Problem, UserError, exit_on_mistakes
 from imagemake.images.decoded import DecodedImage, Undecodable, decode_image
-from imagemake.plugins.measures import Matching, Measure, Value, install_command, measure_class, packages_missing
+from imagemake.plugins.measures import MatchingMeasure, Measure, Value, measure_class
+from imagemake.plugins.registry import install_command, packages_missing
 from imagemake.stages.validate.expected import Expected
 from imagemake.stages.validate.isolation import Fatal, Work, do_all, keep_memory
 from imagemake.stages.validate.text_match import texts_to_match
@@ -44,10 +45,10 @@ def load_measures(chosen: Iterable[ChosenPlugin]) -> dict[str, Measure]:
     keep_memory()
     loaded = {}
     for measure in chosen:
-        if missing := ", ".join(packages_missing(measure.name)):
-            what = f"measure {measure.name!r} needs packages that are not installed here: {missing}."
-            raise UserError(Problem("validation", what, f"Install them: {install_command(measure.name)}"))
         kind = measure_class(measure.name)
+        if missing := ", ".join(packages_missing(kind)):
+            what = f"measure {measure.name!r} needs packages that are not installed here: {missing}."
+            raise UserError(Problem("validation", what, f"Install them: {install_command(measure.name, kind)}"))
         try:
             loaded[measure.identity] = kind(kind.Settings.model_validate(measure.settings))
         except NotReadyError as error:
@@ -152,7 +153,7 @@ def _matched(
     measures: Mapping[str, Measure], read: Mapping[str, Mapping[str, Value]], identity: str, text: str
 ) -> Mapping[str, Value]:
     """Compare what a measure read with a text; what failed on the image fails here too, for the same reason."""
-    own, measure = read[identity], cast(Matching, measures[identity])
+    own, measure = read[identity], cast(MatchingMeasure, measures[identity])
     return own if FAILED_QUANTITY in own else _tried(partial(measure.match, own, text))
 
 

@@ -9,7 +9,8 @@ from imagemake.config.campaign import CONFIG, Campaign
 from imagemake.config.checks import MODEL, compared_by
 from imagemake.core.problems import NotReadyError, Problem, UserError
 from imagemake.core.text import did_you_mean
-from imagemake.plugins.measures import check_ready, install_command, measure_class, packages_missing
+from imagemake.plugins.measures import measure_class
+from imagemake.plugins.registry import install_command, packages_missing
 
 if TYPE_CHECKING:
     from imagemake.config.checks import Check, Override
@@ -26,14 +27,14 @@ def check_packages(campaign: Campaign) -> None:
     """
     problems = []
     for measure in campaign.validation.measures_needed():
-        name = measure.name
-        if missing := packages_missing(name):
+        name, kind = measure.name, measure_class(measure.name)
+        if missing := packages_missing(kind):
             what = f"measure {name!r} needs packages that are not installed: {', '.join(missing)}."
-            remedy = f"Install them with {install_command(name)}, or remove the measure's checks and entry."
+            remedy = f"Install them with {install_command(name, kind)}, or remove the measure's checks and entry."
             problems.append(Problem(f"{CONFIG}, validation", what, remedy))
             continue
         try:
-            check_ready(name, measure_class(name).Settings.model_validate(measure.settings))
+            kind.check(kind.Settings.model_validate(measure.settings))
         except NotReadyError as error:
             problems.append(Problem(f"{CONFIG}, validation.measures.{name}", error.what, error.remedy))
     if problems:

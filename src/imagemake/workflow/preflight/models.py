@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from imagemake.config.model import settings_of
 from imagemake.config.models import ModelFinding, ModelTable, Severity, load_models, problems_of, problems_of_files
 from imagemake.core.problems import Problem, UserError
-from imagemake.plugins.providers import provider_class
-from imagemake.plugins.providers.reference_protocol import takes_references
+from imagemake.plugins.providers import provider_class, takes_references
 
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign

@@ -10,9 +10,8 @@ from image_files import saved
 from PIL import Image
 
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import FailureKind, ProviderError
+from imagemake.plugins.providers import FailureKind, Provider, ProviderError, response_to, takes_references
 from imagemake.plugins.providers.openai.provider import OpenAIProvider
-from imagemake.plugins.providers.reference_protocol import answer_to, takes_references
 
 PNG = saved(Image.new("RGB", (64, 48), "red"), "PNG")
 JPEG = saved(Image.new("RGB", (32, 32), "blue"), "JPEG")
@@ -42,7 +41,7 @@ def ask(server, *references, mask=None, **more):
     async def inside():
         provider = OpenAIProvider(base_url=server.base_url, timeout_s=20)
         try:
-            return await answer_to(provider, recipe, images)
+            return await response_to(provider, recipe, images)
         finally:
             await provider.close()
 
@@ -82,7 +81,7 @@ def test_what_the_server_refuses_is_final(server):
 
 
 def test_a_provider_that_takes_none_says_so_before_anything_is_sent():
-    class Plain:
+    class Plain(Provider):
         paid = True
 
         async def generate(self, recipe):
@@ -90,8 +89,9 @@ def test_a_provider_that_takes_none_says_so_before_anything_is_sent():
 
     assert not takes_references(Plain)
     assert takes_references(OpenAIProvider)
+    provider, recipe = Plain(base_url=None, timeout_s=1), Recipe("plain", "m", "p", 1, references=("a" * 64,))
     with pytest.raises(ProviderError, match="takes no reference images") as caught:
-        asyncio.run(answer_to(Plain(), Recipe("plain", "m", "p", 1, references=("a" * 64,)), {}))
+        asyncio.run(response_to(provider, recipe, {}))
     assert caught.value.failure is FailureKind.STOP
 
 

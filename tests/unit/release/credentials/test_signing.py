@@ -23,6 +23,7 @@ from imagemake.images.metadata.xmp import packet_of, without_packet
 from imagemake.plan.requests.request import Request
 from imagemake.plan.reviews import Review
 from imagemake.plan.state import Stage, State
+from imagemake.plugins.steps import Step
 from imagemake.release.credentials import claim as claim_module
 from imagemake.release.credentials.certificate import read_certificate
 from imagemake.release.credentials.kept_signatures import applied, difference
@@ -382,14 +383,11 @@ def test_what_is_no_image_cannot_be_signed(desk, data):
         write_credentials(data, claim, desk.seal.certificate, STUDIO.key.encode())
 
 
-class Plugged:
+class Plugged(Step):
     """A step of somebody else, which names what it does."""
 
     version = 1
     Settings = type("Nothing", (BaseModel,), {})
-
-    def __init__(self, settings):
-        pass
 
     def apply(self, image):
         return image
@@ -402,11 +400,12 @@ class Plugged:
         (("c2pa.filtered", "org.example.glow"), ["c2pa.filtered", "org.example.glow"]),
         (("glow", "", "c2pa.x y"), ["c2pa.edited"] * 3),
         (("c2pa.placed",), ["c2pa.placed"]),
-        (staticmethod(lambda settings: ("c2pa.filtered",)), ["c2pa.filtered"]),
+        (classmethod(lambda cls, settings: ("c2pa.filtered",)), ["c2pa.filtered"]),
     ],
 )
 def test_a_plug_in_step_says_what_it_does_and_edits_where_it_does_not(desk, monkeypatch, names, told):
-    kind = type("Theirs", (Plugged,), {} if names is None else {"actions": names})
+    attribute = "actions" if isinstance(names, tuple) else "actions_for"
+    kind = type("Theirs", (Plugged,), {} if names is None else {attribute: names})
     monkeypatch.setattr(claim_module, "step_class", lambda _: kind)
     desk.release()
     state, manifest, _ = desk.read()

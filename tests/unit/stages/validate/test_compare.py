@@ -129,9 +129,7 @@ def test_a_column_that_is_not_there_is_told_before_the_run():
 
 
 def test_a_missing_package_is_told_before_the_run_with_the_command_to_install_it(monkeypatch):
-    monkeypatch.setattr(
-        measures.measure_class("tone"), "packages", {"no_such_module": "no-such-package"}, raising=False
-    )
+    monkeypatch.setattr(measures.measure_class("tone"), "packages", {"no_such_module": "no-such-package"})
     with pytest.raises(
         UserError, match=r"not installed: no-such-package.\n  Install them with pip install 'imagemake\[tone\]'"
     ):

@@ -16,13 +16,14 @@ import pytest
 from folders import REPOSITORY
 from image_files import GRAY, PNG_SIGNATURE, RGB, chunk, png, saved
 from PIL import Image
-from pydantic import BaseModel
 
 from imagemake.config.outputs import Postprocess
 from imagemake.config.validation import Validation
 from imagemake.core.recipe import Recipe
 from imagemake.images.decoded import decode_image
-from imagemake.plugins.measures.file import File, FileSettings
+from imagemake.plugins.measures import Measure
+from imagemake.plugins.measures.file import File
+from imagemake.plugins.plugin import NoSettings
 from imagemake.stages.postprocess.job import Postprocessor
 from imagemake.stages.validate import job as validate
 from imagemake.stages.validate.job import load_measures, validate_apart, validate_batch
@@ -35,12 +36,11 @@ GOOD = Image.linear_gradient("L").resize((64, 64)).convert("RGB")
 GOOD.paste("navy", (16, 20, 40, 50))
 
 
-class Odd:
+class Odd(Measure):
     """A measure that does to an image of a given width what a test wants."""
 
     version: ClassVar[int] = 1
     quantities: ClassVar[dict[str, str]] = {"value": "a number"}
-    Settings: ClassVar[type[BaseModel]] = FileSettings
 
     def __init__(self, act, width_px=65):
         self.act, self.width_px = act, width_px
@@ -161,7 +161,7 @@ def test_all_hostile_and_odd_bytes_in_one_batch_end_with_a_verdict_and_only_imag
 DEADLY = """
 import os, signal, sys
 from imagemake.plugins import measures
-from imagemake.plugins.measures.file import File, FileSettings
+from imagemake.plugins.measures.file import File
 
 class Deadly(File):
     \"\"\"Reads the width, and kills its process where that is 65 px.\"\"\"
@@ -221,7 +221,7 @@ def test_a_decoder_that_ends_the_process_on_one_image_makes_it_undecodable(store
 
 
 def test_a_package_that_is_missing_where_the_job_runs_ends_it_with_the_command(store, monkeypatch, capfd):
-    monkeypatch.setattr(File, "packages", {"no_such_module": "no-such-package"}, raising=False)
+    monkeypatch.setattr(File, "packages", {"no_such_module": "no-such-package"})
     with pytest.raises(SystemExit):
         validate_apart(batch(store, saved(GOOD, "PNG")), Validation().measures_needed(), store)
     assert "not installed here: no-such-package" in capfd.readouterr().err
@@ -241,7 +241,7 @@ def test_a_package_that_is_missing_where_the_job_runs_ends_it_with_the_command(s
     ],
 )
 def test_a_measure_that_fails_on_an_image_says_why_and_loses_nothing_else(act, said, store, tmp_path):
-    measures = {"file@1": File(FileSettings()), "odd@1": Odd(act)}
+    measures = {"file@1": File(NoSettings()), "odd@1": Odd(act)}
     items = batch(store, *(saved(GOOD.resize((width_px, 64)), "PNG") for width_px in (64, 65, 66)))
     before, failed, after = in_a_table(validate_batch(items, measures, store), tmp_path)
     assert failed.measures["odd@1"] == {"failed": said}
@@ -250,7 +250,7 @@ def test_a_measure_that_fails_on_an_image_says_why_and_loses_nothing_else(act, s
 
 
 def test_a_person_decides_about_an_image_that_a_measure_failed_on(store):
-    measures = {"file@1": File(FileSettings()), "odd@1": Odd(lambda: raises(ValueError("too odd")), 64)}
+    measures = {"file@1": File(NoSettings()), "odd@1": Odd(lambda: raises(ValueError("too odd")), 64)}
     (item,) = validate_batch(batch(store, saved(GOOD, "PNG")), measures, store)
     assert verdict(item).status is Status.REVIEW
     assert [str(reason) for reason in verdict(item).reasons] == [
@@ -259,7 +259,7 @@ def test_a_person_decides_about_an_image_that_a_measure_failed_on(store):
 
 
 def test_numbers_of_numpy_that_are_floats_are_kept_as_floats(store, tmp_path):
-    measures = {"file@1": File(FileSettings()), "odd@1": Odd(lambda: {"value": np.float64(0.5)}, 64)}
+    measures = {"file@1": File(NoSettings()), "odd@1": Odd(lambda: {"value": np.float64(0.5)}, 64)}
     (item,) = in_a_table(validate_batch(batch(store, saved(GOOD, "PNG")), measures, store), tmp_path)
     assert item.measures["odd@1"] == {"value": 0.5}
 
@@ -271,7 +271,7 @@ def test_stopping_stops(store):
 
 
 def test_only_what_was_not_read_before_is_read(store):
-    measures = {"file@1": File(FileSettings()), "odd@1": Odd(lambda: {"value": 2}, 64)}
+    measures = {"file@1": File(NoSettings()), "odd@1": Odd(lambda: {"value": 2}, 64)}
     (item,) = validate_batch(batch(store, saved(GOOD, "PNG")), measures, store)
     measures["odd@1"] = Odd(lambda: {"value": 3}, 64)
     (again,) = validate_batch([item], measures, store)

@@ -10,6 +10,7 @@ from imagemake.core.problems import UserError
 from imagemake.core.recipe import Recipe
 from imagemake.images.source_files import SourceImage
 from imagemake.plan.requests.references import Attached
+from imagemake.plugins.providers import Provider, ReferenceProvider
 from imagemake.plugins.providers.openai.provider import OpenAIProvider
 from imagemake.workflow.preflight import models as model_check
 from imagemake.workflow.preflight.models import check_models
@@ -21,14 +22,16 @@ FILES = {
 }
 
 
-class Plain:
-    """A provider as plug-ins were before there were reference images."""
+class Plain(Provider):
+    """A provider without reference images."""
+
+    paid = True
 
     async def generate(self, recipe):
         raise NotImplementedError
 
 
-class OneByOne(Plain):
+class OneByOne(ReferenceProvider, Plain):
     """One whose batches take no reference images."""
 
     async def generate_from(self, recipe, images):

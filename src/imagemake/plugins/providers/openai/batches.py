@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from imagemake.plugins.providers import FailureKind, ProviderError
-from imagemake.plugins.providers.batch_protocol import BatchState, Result
+from imagemake.plugins.providers import BatchState, FailureKind, ProviderError, ReferenceBatchProvider, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +41,7 @@ def _told() -> Iterator[None]:
         raise connection_error(error) from None
 
 
-class OpenAIBatches:
+class OpenAIBatches(ReferenceBatchProvider):
     """The batch half of the `openai` provider."""
 
     _client: AsyncOpenAI

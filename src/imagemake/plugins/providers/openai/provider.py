@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
+from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError, ReferenceProvider
 from imagemake.plugins.providers.openai.batches import OpenAIBatches
 from imagemake.plugins.providers.openai.errors import KEY_VARIABLE, REMEDIES, connection_error, image_in, status_error
 from imagemake.plugins.providers.openai.images import UploadedImages, file_tuple
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 OWN_BASE_URL = "https://api.openai.com/v1"
 
 
-class OpenAIProvider(OpenAIBatches):
+class OpenAIProvider(OpenAIBatches, ReferenceProvider):
     """Makes images with OpenAI's image models, and with servers that speak the same API.
 
     Args:
@@ -40,7 +40,7 @@ class OpenAIProvider(OpenAIBatches):
     def __init__(self, *, base_url: str | None, timeout_s: float) -> None:
         from openai import AsyncOpenAI
 
-        self._timeout_s = timeout_s
+        super().__init__(base_url=base_url, timeout_s=timeout_s)
         self._images = UploadedImages()
         key = os.environ.get(KEY_VARIABLE)
         if not key and base_url is None:
@@ -75,10 +75,10 @@ class OpenAIProvider(OpenAIBatches):
 
         try:
             # The SDK's own time-out is for each read: an answer that trickles in would never reach it.
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self.timeout_s):
                 response = await ask()
         except TimeoutError:
-            message = f"no whole answer within {self._timeout_s:g} s"
+            message = f"no whole answer within {self.timeout_s:g} s"
             raise ProviderError(message, FailureKind.UNKNOWN, code="no_answer") from None
         except openai.APIStatusError as error:
             raise status_error(error) from None

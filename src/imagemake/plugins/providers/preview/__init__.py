@@ -36,12 +36,12 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
+from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError, ReferenceProvider
 from imagemake.plugins.providers.preview.options import options_of
 from imagemake.plugins.providers.preview.scene import scene_of
 
 
-class PreviewProvider:
+class PreviewProvider(ReferenceProvider):
     """Draws images on this machine.
 
     Args:
@@ -56,6 +56,7 @@ class PreviewProvider:
     trained: ClassVar[bool] = False
 
     def __init__(self, *, base_url: str | None, timeout_s: float) -> None:
+        super().__init__(base_url=base_url, timeout_s=timeout_s)
         if base_url is not None:
             raise ProviderError(
                 f"the preview provider draws on this machine and has no server, but base_url is {base_url!r}",
@@ -88,6 +89,3 @@ class PreviewProvider:
 
         drawing = with_insets(draw(scene_of(recipe)), recipe, images)
         return ImageResponse(encode(drawing, options_of(recipe)))
-
-    async def close(self) -> None:
-        """Do nothing: there is no connection."""

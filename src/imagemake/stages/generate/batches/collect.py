@@ -8,8 +8,7 @@ from collections.abc import Callable
 from itertools import islice
 
 from imagemake.config.models import Model, cost_usd
-from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
-from imagemake.plugins.providers.batch_protocol import BatchProvider, Result
+from imagemake.plugins.providers import BatchProvider, FailureKind, ImageResponse, ProviderError, Result
 from imagemake.stages.generate.calls import OUTCOMES
 from imagemake.store.journal import Call, Journal, Outcome, calls_in
 from imagemake.store.store import Store

@@ -13,8 +13,7 @@ from typing import TypeVar
 from imagemake.config.models import Model
 from imagemake.config.run import Limits
 from imagemake.core.files import FileLock
-from imagemake.plugins.providers import FailureKind, ProviderError
-from imagemake.plugins.providers.batch_protocol import BatchProvider, BatchState
+from imagemake.plugins.providers import BatchProvider, BatchState, FailureKind, ProviderError
 from imagemake.stages.generate.batches.collect import BatchCollector
 from imagemake.store.items import Item
 from imagemake.store.store import Store

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from imagemake.plugins.providers.batch_protocol import BatchState
+from imagemake.plugins.providers import BatchState
 from imagemake.store.journal import Call, Outcome
 from imagemake.store.ledger import cost_of
 from imagemake.store.submissions import Submission

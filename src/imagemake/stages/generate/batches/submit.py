@@ -17,8 +17,7 @@ from decimal import Decimal
 
 from imagemake.config.models import Model, worst_usd
 from imagemake.config.run import Limits
-from imagemake.plugins.providers import FailureKind, ProviderError
-from imagemake.plugins.providers.batch_protocol import BatchProvider
+from imagemake.plugins.providers import BatchProvider, FailureKind, ProviderError
 from imagemake.stages.generate.backoff import backoff_s
 from imagemake.stages.generate.batches.follow import BatchPoller, acquire, metadata_of, stop_on
 from imagemake.stages.generate.batches.request_file import OF_A_FILE, FileLimits, groups_of, write_lines

@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Iterable
 
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import FailureKind, ProviderError
-from imagemake.plugins.providers.reference_protocol import ReferenceBatchProvider
+from imagemake.plugins.providers import FailureKind, ProviderError, ReferenceBatchProvider
 from imagemake.store.sent_images import SentImages
 from imagemake.store.store import DamagedError, Store
 

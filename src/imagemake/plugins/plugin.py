@@ -1,0 +1,43 @@
+"""What every measure and step has: a version, settings, and the packages that it needs."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Mapping
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class NoSettings(BaseModel):
+    """Nothing can be set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Plugin(ABC):
+    """Base of measures and steps. What has no default here must be defined by each of them.
+
+    Attributes:
+        required: Attributes without a default, with their types; `imagemake.plugins.registry` checks them.
+        version: Raise it when the same image and settings may give another result: results of older versions are then
+            computed again.
+        Settings: What a user can set. Part of the key of each result.
+        packages: Packages that may be missing, as ``{module: name to install}``. Users hear of them before the run.
+        came_later: Settings added after the first release. While one is None, it is in no key, so that an upgrade
+            computes nothing again.
+        paths: Settings that only say where a file is. They are in no key: the content of the file decides.
+    """
+
+    required: ClassVar[Mapping[str, type]] = {"version": int}
+
+    version: ClassVar[int]
+    Settings: ClassVar[type[BaseModel]] = NoSettings
+    packages: ClassVar[Mapping[str, str]] = {}
+    came_later: ClassVar[tuple[str, ...]] = ()
+    paths: ClassVar[frozenset[str]] = frozenset()
+    settings: BaseModel
+
+    def __init__(self, settings: BaseModel) -> None:
+        """Take the settings, an instance of `Settings`. Load models here: it is called once per job."""
+        self.settings = settings
