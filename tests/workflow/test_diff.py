@@ -47,7 +47,7 @@ def test_each_edit_is_told_with_its_reason_and_what_did_not_change_is_not(previe
     made.write_config(postprocess={"steps": [{"resize": {"width_px": 32, "height_px": 32}}]})
     made.snakemake()
     found, told = diff("v3")
-    assert set(told.values()) == {("changed", "post-processing")}
+    assert set(told.values()) == {("changed", "postprocessing")}
     assert found["new"]["attempts"] == 0
     assert diff("v3..v2")[1].keys() == diff("v2", "v3")[1].keys()
 

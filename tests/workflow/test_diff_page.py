@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from release_folders import an_image, opener, with_image, write_release
 
-from imagemake.cli.diff import _report
+from imagemake.cli.diff import build_report
 from imagemake.versions.diff.page import write_page
 
 HOSTILE = "</script><script>window.hacked = 1</script><img src=http://192.0.2.1/x onerror='window.hacked = 1'>{{ 7 }}"
@@ -43,7 +43,7 @@ def page_file(tmp_path_factory):
     write_release(folder / "b", after)
     (folder / "b/images/lost.png").unlink()
     with opener(folder) as opening:
-        write_page(folder / "page.html", _report(opening, str(folder / "a"), str(folder / "b"), 100))
+        write_page(folder / "page.html", build_report(opening, str(folder / "a"), str(folder / "b"), 100))
     return folder / "page.html"
 
 
@@ -153,7 +153,7 @@ def test_words_reasons_and_hostile_text_are_shown_as_text(page_file, browser):
         assert card.locator(".why").all_inner_texts() == ["prompt", "catalog"]
         assert HOSTILE in card.locator("dd").inner_text()
         lost = page.locator(".card", has=page.locator("h2", has_text="lost"))
-        assert "neither its release nor the store" in lost.inner_text()
+        assert "no longer in the release or the store" in lost.inner_text()
         renamed = page.locator(".card", has=page.locator("h2", has_text="new name"))
         assert "old name → new name" in renamed.inner_text()
 

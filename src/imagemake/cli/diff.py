@@ -86,7 +86,7 @@ def run_diff(options: argparse.Namespace) -> int:
         a, b = _sides(options.a, options.b)
         page = _page(options.html, a, b or "results")
         with Opener(ImageSource(Path(), options.scope, options.store), options.names) as opener:
-            report = _report(opener, a, b, options.most_images if page else 0)
+            report = build_report(opener, a, b, options.most_images if page else 0)
         if page:
             from imagemake.versions.diff.page import write_page
 
@@ -107,10 +107,11 @@ def run_diff(options: argparse.Namespace) -> int:
     return 1 if options.exit_code and report.comparison.changes else 0
 
 
-def _report(opener: Opener, a: str, b: str | None, most_images: int) -> DiffReport:
+def build_report(opener: Opener, a: str, b: str | None, most_images: int) -> DiffReport:
+    """Compare two releases, and open the images of the most visible changes."""
     from imagemake.versions.diff.compare import Comparison, compare
     from imagemake.versions.diff.image_changes import most_visible, open_images, with_xmp_changes
-    from imagemake.versions.diff.numbers import attempts_of, new_in, numbers_of
+    from imagemake.versions.diff.numbers import attempts_of, new_attempts, numbers_of
     from imagemake.versions.diff.report import DiffReport
 
     before = opener.open(a)
@@ -124,7 +125,7 @@ def _report(opener: Opener, a: str, b: str | None, most_images: int) -> DiffRepo
         Comparison(changes, found.unchanged),
         numbers_of(before.table, tried[0]),
         numbers_of(after.table, tried[1]),
-        new_in(*tried),
+        new_attempts(*tried),
         open_images(most_visible(changes, before, after, most_images), before, after, _tell),
         {change.name: (_verdict(before, change.before), _verdict(after, change.after)) for change in changes},
     )

@@ -90,7 +90,7 @@ def _publish(options: argparse.Namespace) -> int:
     objects = objects_of(folder, settings, digests)
     storage = Storage(address, timeout_s=settings.timeout_s, parallel=settings.parallel)
     publisher = Publisher(storage, settings, _warn)
-    due = publisher.due(objects, again=options.again)
+    due = publisher.plan(objects, again=options.again)
     if options.dry_run:
         for line in _lines_of(due, address, prune=options.prune):
             print(line)

@@ -44,7 +44,7 @@ def test_the_table_tells_names_reasons_words_and_numbers(folders, capsys):
         "      prompt: Product photo of a [-mug-]{+teal cup+}",
         "  new: review",
         "  gone: accepted",
-        "What is new cost 0.1100 USD (2 new attempts).",
+        "New attempts cost 0.1100 USD (2 new attempts).",
     ):
         assert line in told, line
     assert "\x1b" not in told
@@ -119,11 +119,11 @@ def test_a_page_is_written_where_it_is_asked_for_and_nowhere_else(folders, capsy
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["a", "nowhere"], "it is no folder with a manifest, and this project is in no git repository"),
-        (["a"], "there is no manifest.parquet"),
+        (["a", "nowhere"], "this is not a folder with a manifest, and the project is not in a git repository"),
+        (["a"], "it contains no manifest.parquet"),
         (["--html", "a", "b"], "--html last"),
         (["a", "b", "--html", "a/manifest.csv/x.html"], "Name another place with --html"),
-        (["a", "broken"], "broken/manifest.parquet: it cannot be read as a manifest"),
+        (["a", "broken"], "broken/manifest.parquet: invalid manifest"),
     ],
 )
 def test_mistakes_are_told_without_a_traceback(folders, capsys, arguments, told):
@@ -139,7 +139,7 @@ def test_ctrl_c_ends_it_and_leaves_no_page(folders, capsys, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("imagemake.versions.diff.image_changes._opened", interrupted)
+    monkeypatch.setattr("imagemake.versions.diff.image_changes.decode_image", interrupted)
     status, _, told = diff(capsys, "a", "b", "--html")
     assert (status, "nothing was written" in told) == (130, True)
     assert not (folders / "work").exists()

@@ -1,1 +1,1 @@
-"""What changed between two releases, so that people can see it: names, reasons, numbers, and images side by side."""
+"""Shows what changed between two releases: names, reasons, numbers, and images side by side."""

@@ -1,4 +1,4 @@
-"""What differs between two manifests, name by name, and why. Pure: tables in, changes out."""
+"""Compares two manifests by name and gives the reasons for each change. Pure functions: tables in, changes out."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 Kind = Literal["changed", "added", "removed", "renamed"]
 KINDS: tuple[Kind, ...] = ("changed", "added", "removed", "renamed")
 
-# Every reason, in the order in which they are told.
+# All reasons, in the order in which they are shown.
 REASONS: Mapping[str, str] = {
-    "prompt": "the prompt is another one",
-    "negative prompt": "what must not be shown is other",
+    "prompt": "the prompt changed",
+    "negative prompt": "the negative prompt changed",
     "provider": "another provider",
-    "model": "another model, or version of it",
-    "parameters": "a parameter of the model",
+    "model": "another model or model version",
+    "parameters": "a parameter of the model changed",
     "seed": "another seed",
-    "attempt": "another attempt: a check or a person asked for it",
-    "reference": "the content or order of reference images",
-    "mask": "the content of the mask",
-    "recipe": "another key by what no column tells, such as the server",
-    "made again": "the same key and another raw image: it was lost, or a provider without seeds was asked again",
-    "post-processing": "the same raw image and another finished one, of the main output or a further one",
-    "review": "a person's decision about it or the note to that, as its XMP packet says",
-    "metadata": "the same finished image in another file: its XMP packet or another mark",
-    "file": "another name of the file, of the main output or a further one",
-    "verdict": "verdict or the reasons for it",
-    "catalog": "a value of the catalog or of a variable",
+    "attempt": "another attempt, because of a check or a decision",
+    "reference": "the content or order of reference images changed",
+    "mask": "the content of the mask changed",
+    "recipe": "another key for a reason without a column, such as another server",
+    "regenerated": "the same key but another raw image: the image was lost, or the provider ignores seeds",
+    "postprocessing": "the same raw image but another finished one, in any output",
+    "review": "the decision about the image or its note changed, as recorded in its XMP packet",
+    "metadata": "the same finished image in another file: its XMP packet or another mark changed",
+    "file": "another file name, in any output",
+    "verdict": "the verdict or its reasons changed",
+    "catalog": "a value of the catalog or of a variable changed",
     "name": "another name for the same key",
 }
-# Reason and column. What only one of two manifests has is not compared: the other is of a version that knew none.
+# Reason and column. A column that only one manifest has is not compared: the other is from a version without it.
 _COLUMNS = (
     ("prompt", "prompt"),
     ("negative prompt", "negative_prompt"),
@@ -60,17 +60,17 @@ _OF_GROUP = {"variable.": "catalog", "parameter.": "parameters"}
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One image that is not as it was.
+    """A change of one image.
 
     Attributes:
-        name: After the change; before it where it was removed.
-        kind: What became of it.
-        reasons: Words of `REASONS`, in that order; none where it was added or removed.
-        before: Its row of the table before; None where it was added.
-        after: Its row of the table after; None where it was removed.
-        differences: Values before and after by column. Keys and digests are left out, but for those of reference
-            images and further outputs.
-        hash_bits: How many of the 64 bits of the raw images' perceptual hashes differ; None where one has none.
+        name: Name after the change; if removed, the name before.
+        kind: Kind of change.
+        reasons: Keys of `REASONS`, in that order; empty if added or removed.
+        before: Its row in the earlier table; None if added.
+        after: Its row in the later table; None if removed.
+        differences: Values before and after, by column. Keys and digests are left out, except those of reference
+            images and additional outputs.
+        hash_bits: Differing bits of the raw images' perceptual hashes, of 64; None if a hash is missing.
     """
 
     name: str
@@ -84,23 +84,23 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All that differs.
+    """The differences between two manifests.
 
     Attributes:
-        changes: Sorted by name.
-        unchanged: How many names are as they were.
+        changes: All changes, sorted by name.
+        unchanged: Number of unchanged names.
     """
 
     changes: Sequence[Change]
     unchanged: int
 
     def counts(self) -> dict[str, int]:
-        """Count by kind; all kinds, also those that there are none of."""
+        """Count changes by kind, including kinds without changes."""
         counts = Counter(change.kind for change in self.changes)
         return {**{kind: counts[kind] for kind in KINDS}, "unchanged": self.unchanged}
 
     def reasons(self) -> dict[str, int]:
-        """Count by reason, in the order of `REASONS`; a change with two reasons counts in both."""
+        """Count changes by reason, in the order of `REASONS`. A change with two reasons counts twice."""
         counts = Counter(chain.from_iterable(change.reasons for change in self.changes))
         return {reason: counts[reason] for reason in REASONS if counts[reason]}
 
@@ -109,18 +109,18 @@ def compare(before: Any, after: Any) -> Comparison:
     """Compare two manifests.
 
     Args:
-        before: From `imagemake.versions.diff.table.read_table`.
-        after: Likewise.
+        before: The earlier manifest, from `imagemake.versions.diff.table.read_table`.
+        after: The later manifest, from `read_table`.
     """
     import numpy as np
 
     pairs, removed, added = _pairs(before, after)
     renamed, removed, added = _renamed(before, after, removed, added)
     both = np.concatenate([pairs, renamed])
-    marks = _compared(before.take(both[:, 0]), after.take(both[:, 1]))
+    marks = _mark_differences(before.take(both[:, 0]), after.take(both[:, 1]))
     marks.reasons["name"][len(pairs) :] = True
     for of_file in (marks.reasons["file"], *(marks.columns[name] for name in marks.columns if is_file(name))):
-        of_file[len(pairs) :] = False  # another name has other files anyway
+        of_file[len(pairs) :] = False  # a renamed image always has renamed files
     changed = np.flatnonzero(np.logical_or.reduce([marks.reasons[reason] for reason in REASONS]))
     changes = [*_changed(before, after, both[changed], marks.of(changed))]
     changes += [Change(name, "added", after=row) for name, row in _names(after, added)]
@@ -129,7 +129,7 @@ def compare(before: Any, after: Any) -> Comparison:
 
 
 def _pairs(before: Any, after: Any) -> tuple[Places, Places, Places]:
-    """Return rows with the same name, shape (n, 2), and those that only one table has."""
+    """Return pairs of rows with the same name, shape (n, 2), and the rows that only one table has."""
     import numpy as np
     import pyarrow.compute as pc
 
@@ -142,7 +142,7 @@ def _pairs(before: Any, after: Any) -> tuple[Places, Places, Places]:
 
 
 def _renamed(before: Any, after: Any, removed: Places, added: Places) -> tuple[Places, Places, Places]:
-    """Find images that only have another name: a removed and an added one with the same key."""
+    """Find renamed images: a removed and an added one with the same key."""
     import numpy as np
 
     waiting: dict[str, list[int]] = {}
@@ -171,7 +171,7 @@ class _Marks:
         return _Marks(reasons, {"name": reasons["name"], **columns})
 
 
-def _compared(one: Any, other: Any) -> _Marks:
+def _mark_differences(one: Any, other: Any) -> _Marks:
     """Compare tables of equal length row by row."""
     import numpy as np
 
@@ -185,11 +185,11 @@ def _compared(one: Any, other: Any) -> _Marks:
     same_key, raw, finished, file = _same(one, other)
     known = np.logical_or.reduce([reasons[reason] for reason in _IN_KEY])
     reasons["recipe"] = ~same_key & ~known
-    reasons["made again"] = same_key & (raw == _OTHER)
-    reasons["post-processing"] = (raw == _SAME) & (finished == _OTHER)
+    reasons["regenerated"] = same_key & (raw == _OTHER)
+    reasons["postprocessing"] = (raw == _SAME) & (finished == _OTHER)
     for column in sorted(filter(is_output, {*one.column_names, *other.column_names})):
         columns[column] = (raw == _SAME) & _differs(one, other, column)
-        reasons["post-processing"] |= columns[column]
+        reasons["postprocessing"] |= columns[column]
     reasons["metadata"] = (finished == _SAME) & (file == _OTHER)
     for column in sorted(filter(is_file, {*one.column_names, *other.column_names})):
         there = _numpy(_not_equal(_column(one, column), "")) & _numpy(_not_equal(_column(other, column), ""))
@@ -202,13 +202,12 @@ _MISSING, _SAME, _OTHER = 0, 1, 2
 
 
 def _same(one: Any, other: Any) -> tuple[Marks, NDArray[np.int8], NDArray[np.int8], NDArray[np.int8]]:
-    """Say whether keys are equal, and whether raw images, finished ones and files are same, other or missing."""
+    """Return whether keys are equal, and whether raw images, finished images, and files are same, other, or missing."""
     import numpy as np
 
     def digests(table: Any, column: str) -> Any:
-        # Before there was XMP in files, the file was the finished image, and no column of its own told so.
-        known = column if column in table.column_names else "digest"
-        return _column(table, known)
+        # Manifests from before XMP have no `finished_digest`: the file was the finished image.
+        return _column(table, column if column in table.column_names else "digest")
 
     def look(column: str) -> NDArray[np.int8]:
         a, b = digests(one, column), digests(other, column)
@@ -230,7 +229,7 @@ def _group_columns(one: Any, other: Any) -> Iterator[tuple[str, str]]:
 def _column(table: Any, name: str) -> Any:
     import pyarrow as pa
 
-    # combine_chunks: a chunked column compares chunk by chunk, and the two are cut differently.
+    # combine_chunks: chunked columns are compared chunk by chunk, but the two have different chunks.
     if name not in table.column_names:
         return pa.array([""] * len(table), pa.string())
     return table[name].combine_chunks()
@@ -252,9 +251,9 @@ def _differs(one: Any, other: Any, column: str) -> Marks:
 
 
 def _changed(before: Any, after: Any, rows: Places, marks: _Marks) -> Iterator[Change]:
-    """Tell of pairs of rows, shape (n, 2), all that their marks say."""
+    """Yield a change for each pair of rows, shape (n, 2), with the reasons and columns that are marked."""
     one, other = before.take(rows[:, 0]), after.take(rows[:, 1])
-    told = {
+    values = {
         column: (_column(one, column).to_pylist(), _column(other, column).to_pylist())
         for column, differs in marks.columns.items()
         if differs.any()
@@ -268,7 +267,7 @@ def _changed(before: Any, after: Any, rows: Places, marks: _Marks) -> Iterator[C
             reasons,
             int(rows[place, 0]),
             int(rows[place, 1]),
-            {column: (a[place], b[place]) for column, (a, b) in told.items() if marks.columns[column][place]},
+            {column: (a[place], b[place]) for column, (a, b) in values.items() if marks.columns[column][place]},
             bits[place],
         )
 

@@ -1,4 +1,4 @@
-"""The images of changes: opened, compared and made small, on all cores; and what their XMP packets say otherwise."""
+"""Opens, compares, and shrinks the images of changes on all cores, and compares their XMP packets."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 LONG_EDGE_PX = 640
-QUALITY, METHOD = 75, 2  # of WebP; a higher method takes twice the time for a tenth less
-MOST_PACKETS = 1_000
-GONE = "neither its release nor the store has it any more"
-NOT_ASKED = "its release has no such output"
+QUALITY, METHOD = 75, 2  # of WebP; a higher method doubles the time and saves a tenth of the size
+MAX_PACKETS = 1_000
+GONE = "it is no longer in the release or the store"
+NO_OUTPUT = "its release does not have this output"
 _REVIEWED = {"imagemake:Status", "imagemake:ReviewNote"}
 
 
@@ -34,16 +34,16 @@ class Side:
     """One image of a change.
 
     Attributes:
-        webp: At most 640 px; None where there is none to show.
-        note: Why there is none, or what is special about it; in words for people.
-        size_px: Width and height of the image itself.
-        is_clear: Whether anything in it is transparent.
+        webp: The image at 640 px or less; None if it cannot be shown.
+        note: Why it cannot be shown, or what is special about it.
+        size_px: Width and height of the original image.
+        has_transparency: Whether a part of it is transparent.
     """
 
     webp: bytes | None
     note: str = ""
     size_px: tuple[int, int] | None = None
-    is_clear: bool = False
+    has_transparency: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,10 @@ class ImageChange:
     """Both images of a change.
 
     Attributes:
-        before: None where it was added.
-        after: None where it was removed.
-        distance: How far apart they look; None where one is missing.
-        output: Label of the further output that they are files of; empty for the main one.
+        before: The earlier image; None if added.
+        after: The later image; None if removed.
+        distance: Perceptual distance; None if an image is missing.
+        output: Label of their additional output; empty for the main output.
     """
 
     before: Side | None
@@ -64,10 +64,10 @@ class ImageChange:
 
 
 def most_visible(changes: Iterable[Change], before: Snapshot, after: Snapshot, most: int) -> list[Change]:
-    """Choose the changes whose images are opened.
+    """Choose the changes whose images to open.
 
-    Those with other pixels come first, the most different ones by the perceptual hash of the manifest before the
-    others; then what was added or removed, and last what was renamed or changed without touching a pixel.
+    Changes of pixels come first, sorted by the perceptual hashes in the manifests, then added and removed images, and
+    then renamed images and other changes.
     """
 
     def rank(change: Change) -> tuple[int, int, str]:
@@ -85,42 +85,42 @@ def open_images(
     changes: Sequence[Change],
     before: Snapshot,
     after: Snapshot,
-    tell: Callable[[int, int], None] = lambda done, total: None,
+    report: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, ImageChange]:
-    """Open the images of changes.
+    """Open and compare the images of changes.
 
     Args:
-        changes: Which ones.
-        before: Where the earlier images are.
-        after: Where the later ones are.
-        tell: Called with how many are done, and of how many.
+        changes: The changes.
+        before: The earlier release.
+        after: The later release.
+        report: Called with the numbers of finished and of all changes.
 
     Returns:
-        By name of the change.
+        Images by name of the change.
     """
     found: dict[str, ImageChange] = {}
     workers = os.cpu_count() or 1
-    pool = ThreadPoolExecutor(workers)  # decoding, shrinking and encoding let go of the interpreter's lock
+    pool = ThreadPoolExecutor(workers)  # decoding, shrinking, and encoding release the GIL
     waiting: deque[tuple[Change, Future[ImageChange]]] = deque()
     try:
         for change in [*changes, *[None] * (2 * workers)]:
-            # Files are read here, one after the other: git and DVC are no good for several threads.
+            # Files are read in this thread, because reading from git and DVC is not thread-safe.
             if change is not None:
                 output = _output_shown(change, before, after)
                 shown = _shown(change, before, after, output)
-                waiting.append((change, pool.submit(_seen, change, output, *shown)))
+                waiting.append((change, pool.submit(_image_change, change, output, *shown)))
             if waiting and (change is None or len(waiting) > 2 * workers):
                 done, future = waiting.popleft()
                 found[done.name] = future.result()
-                tell(len(found), len(changes))
+                report(len(found), len(changes))
     finally:
         pool.shutdown(cancel_futures=True)
     return found
 
 
 def with_xmp_changes(changes: Iterable[Change], before: Snapshot, after: Snapshot) -> Iterator[Change]:
-    """Tell what the XMP of files says otherwise where nothing but their metadata differs: the first 1,000 of them."""
-    left = MOST_PACKETS
+    """Add the XMP differences to changes of metadata only, for the first 1,000 of them."""
+    left = MAX_PACKETS
     for change in changes:
         if "metadata" in change.reasons and left > 0:
             left -= 1
@@ -134,12 +134,12 @@ def _with_packet(change: Change, before: Snapshot, after: Snapshot) -> Change:
     if one is None or other is None:
         return change
     names = [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
-    said = {f"xmp.{name.partition(':')[2]}": (one.get(name, ""), other.get(name, "")) for name in names}
+    values = {f"xmp.{name.partition(':')[2]}": (one.get(name, ""), other.get(name, "")) for name in names}
     reasons = set(change.reasons)
     if names and set(names) <= _REVIEWED | {"imagemake:ContentDigest"}:
         reasons = reasons - {"metadata"} | {"review"}
     ordered = tuple(reason for reason in REASONS if reason in reasons)
-    return replace(change, reasons=ordered, differences={**change.differences, **said})
+    return replace(change, reasons=ordered, differences={**change.differences, **values})
 
 
 def _properties(shown: ShownImage | None) -> Mapping[str, str] | None:
@@ -156,7 +156,7 @@ def _finished(snapshot: Snapshot, row: int) -> str:
 
 
 def _output_shown(change: Change, before: Snapshot, after: Snapshot) -> str:
-    """Return the further output that shows a change which the main one does not: one that both have, else any."""
+    """Return the additional output to show if the main one is unchanged, preferably one that both releases have."""
     outputs = {output_of(column): all(pair) for column, pair in change.differences.items() if is_output(column)}
     if not outputs or change.before is None or change.after is None:
         return ""
@@ -173,11 +173,11 @@ def _shown(
     return one, other
 
 
-def _seen(change: Change, output: str, before: ShownImage | None, after: ShownImage | None) -> ImageChange:
+def _image_change(change: Change, output: str, before: ShownImage | None, after: ShownImage | None) -> ImageChange:
     was, now = change.differences.get(f"{OUTPUT}{output}{OF_OUTPUT}", ("it", "it"))
-    one = _opened(before, GONE if was else NOT_ASKED)
+    one = _opened(before, GONE if was else NO_OUTPUT)
     is_same = before is not None and after is not None and before.data == after.data
-    other = one if is_same else _opened(after, GONE if now else NOT_ASKED)
+    other = one if is_same else _opened(after, GONE if now else NO_OUTPUT)
     distance = distance_between(one[1], other[1]) if one[1] and other[1] else None
     sides = (one[0] if change.before is not None else None, other[0] if change.after is not None else None)
     return ImageChange(*sides, distance, output)
@@ -189,10 +189,10 @@ def _opened(shown: ShownImage | None, gone: str) -> tuple[Side, DecodedImage | N
     try:
         image = decode_image(shown.data)
     except Undecodable as error:
-        return Side(None, f"it cannot be shown: {error.reason}"), None
-    note = "as the provider sent it: it was not released" if shown.is_raw else ""
-    size_px, is_clear = (image.width_px, image.height_px), image.pil.mode == "RGBA"
-    return Side(_webp(image.pil), note, size_px, is_clear), image
+        return Side(None, f"it cannot be decoded: {error.reason}"), None
+    note = "raw image, because it was not released" if shown.is_raw else ""
+    size_px, has_transparency = (image.width_px, image.height_px), image.pil.mode == "RGBA"
+    return Side(_webp(image.pil), note, size_px, has_transparency), image
 
 
 def _webp(image: Image) -> bytes:

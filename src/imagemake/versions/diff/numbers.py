@@ -1,4 +1,4 @@
-"""What two releases came to, in the same numbers, and what the new images of the later one cost."""
+"""Summary numbers of two releases, and the cost of the new images in the later one."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Attempt:
     """One attempt at an image.
 
     Attributes:
-        key: What it was asked for by.
-        cost_usd: What it cost; None where nobody knows.
-        has_image: Whether an image came.
-        seconds: How long it took; None where nobody knows.
+        key: Key of the attempt.
+        cost_usd: Cost of the attempt; None if unknown.
+        has_image: Whether the provider returned an image.
+        seconds: Duration; None if unknown.
     """
 
     key: str
@@ -35,13 +35,13 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class New:
-    """What was bought for the later release.
+class NewAttempts:
+    """The attempts that were paid for since the earlier release.
 
     Attributes:
-        attempts: How many attempts the earlier one did not know.
-        cost_usd: What they cost, as far as it is known.
-        cost_unknown: Of how many it is not.
+        attempts: Number of attempts that the earlier release does not have.
+        cost_usd: Their known cost.
+        cost_unknown: Number of attempts whose cost is unknown.
     """
 
     attempts: int
@@ -50,14 +50,14 @@ class New:
 
 
 def attempts_of(table: Any, where: str) -> list[Attempt]:
-    """Return every attempt that a manifest tells of: those shown and those before them.
+    """Return all attempts in a manifest, including earlier ones.
 
     Args:
-        table: From `imagemake.versions.diff.table.read_table`.
-        where: What the manifest is called in messages.
+        table: The manifest, from `imagemake.versions.diff.table.read_table`.
+        where: Name of the manifest in messages.
 
     Raises:
-        UserError: If a number is none, or the earlier attempts cannot be read.
+        UserError: If a number or an earlier attempt is invalid.
     """
     columns = ("name", "key", "cost_usd", "raw_digest", "seconds", "tries", "history")
     cells = [table[name].to_pylist() if name in table.column_names else [""] * len(table) for name in columns]
@@ -69,14 +69,14 @@ def attempts_of(table: Any, where: str) -> list[Attempt]:
             if raw or (tries and int(tries) > 0):
                 found.append(Attempt(key, _number(cost), bool(raw), _number(seconds)))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            remedy = "It is not as a release writes it: fetch or build it again."
-            what = f"the attempts of {name[:100]!a} cannot be read: {str(error)[:100]!a}."
+            remedy = "Fetch or build the manifest again."
+            what = f"the attempts of {name[:100]!a} are invalid: {str(error)[:100]!a}."
             raise UserError(Problem(where, what, remedy)) from error
     return found
 
 
 def numbers_of(table: Any, attempts: Iterable[Attempt]) -> dict[str, Number]:
-    """Sum a release up; what `imagemake.release.metrics.metrics.metrics_of` has too is the same number."""
+    """Return the summary numbers of a release; they equal those of `imagemake.release.metrics.metrics.metrics_of`."""
     verdicts = Counter(table["verdict"].to_pylist())
     decided = sum(verdicts[verdict] for verdict in DECIDED)
     attempts = list(attempts)
@@ -94,24 +94,24 @@ def numbers_of(table: Any, attempts: Iterable[Attempt]) -> dict[str, Number]:
     }
 
 
-def new_in(before: Iterable[Attempt], after: Iterable[Attempt]) -> New:
-    """Sum up the attempts whose key the earlier release did not know."""
+def new_attempts(before: Iterable[Attempt], after: Iterable[Attempt]) -> NewAttempts:
+    """Summarize the attempts whose keys the earlier release does not have."""
     known = {attempt.key for attempt in before}
     new = [attempt for attempt in after if attempt.key not in known]
     costs = [attempt.cost_usd for attempt in new if attempt.cost_usd is not None]
-    return New(len(new), round(sum(costs), 6), len(new) - len(costs))
+    return NewAttempts(len(new), round(sum(costs), 6), len(new) - len(costs))
 
 
 def _earlier(attempt: Mapping[str, Any]) -> Attempt:
     key, cost, seconds = attempt["key"], attempt.get("cost_usd"), attempt.get("seconds")
     if not isinstance(key, str) or not all(isinstance(one, int | float | None) for one in (cost, seconds)):
-        raise ValueError("an earlier attempt is not as a release writes it")
+        raise ValueError("an earlier attempt is malformed")
     return Attempt(key, cost, attempt.get("raw_digest") is not None, seconds)
 
 
 def _number(text: str) -> float | None:
     if text and not isfinite(float(text)):
-        raise ValueError(f"{text} is no cost and no duration")
+        raise ValueError(f"{text} is not a cost or duration")
     return float(text) if text else None
 
 

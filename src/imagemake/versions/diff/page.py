@@ -1,7 +1,7 @@
-"""The page of differences: one HTML file with both images of each change under a slider.
+"""Writes the page of differences: one HTML file with a slider between both images of each change.
 
-As on the contact sheet, everything in it may come from somebody hostile: the page's own code sees it only as JSON and
-puts it on the page only as text, and its policy allows no script or style but ours, and nothing from elsewhere.
+As on the contact sheet, all data is untrusted: the page's script reads it as JSON and inserts it as text only, and the
+page's policy allows only its own script and style, and no external resources.
 """
 
 from __future__ import annotations
@@ -14,37 +14,37 @@ from imagemake.core.files import write_whole
 from imagemake.release.report.one_file import data_url, embedded, own_text, template
 from imagemake.versions.diff.compare import KINDS, REASONS, Change
 from imagemake.versions.diff.image_changes import Side
-from imagemake.versions.diff.report import NUMBER_NAMES, DiffReport, new_words, number_words, step, told_values
+from imagemake.versions.diff.report import NUMBER_NAMES, DiffReport, difference, new_words, number_words, shown_values
 from imagemake.versions.diff.words import word_diff
 
-MOST_LISTED = 10_000  # cards; more would make the page a slow one
+MAX_LISTED = 10_000  # cards; more would make the page slow
 KIND_WORDS = {"changed": "Changed", "added": "Added", "removed": "Removed", "renamed": "Renamed"}
 _TEXTS = ("prompt", "negative_prompt")
 _LONGEST = 2_000  # characters of a value
 
 
 def write_page(path: Path, report: DiffReport) -> None:
-    """Write the page; equal reports give equal bytes.
+    """Write the page. Equal reports give equal bytes.
 
     Args:
-        path: Where it goes.
-        report: What was found; images go into the page for what is in its `seen`.
+        path: Path of the page.
+        report: The report. The page contains the images in its `image_changes`.
     """
     images = _Images()
-    # What is most different by what is known comes first, so that it is listed where not all can be.
-    listed = sorted(report.comparison.changes, key=lambda change: _rank(report, change))[:MOST_LISTED]
+    # If the page cannot list all changes, it lists the most different ones.
+    listed = sorted(report.comparison.changes, key=lambda change: _rank(report, change))[:MAX_LISTED]
     cards = [_card(report, change, images) for change in sorted(listed, key=lambda change: change.name)]
     counts = report.comparison.counts()
     page = template("imagemake.versions.diff", "static", "page.html.j2", {}).render(
-        before=_sound(report.before),
-        after=_sound(report.after),
+        before=_encodable(report.before),
+        after=_encodable(report.after),
         numbers=list(_numbers(report)),
         new=new_words(report.new),
         counts=[(kind, KIND_WORDS[kind], counts[kind]) for kind in KINDS if counts[kind]],
         unchanged=counts["unchanged"],
         total=len(report.comparison.changes),
         listed=len(listed),
-        opened=len(report.seen),
+        opened=len(report.image_changes),
         reasons=[(reason, REASONS[reason], n) for reason, n in report.comparison.reasons().items()],
         style=own_text("sheet.css") + own_text("static/page.css", "imagemake.versions.diff"),
         script=own_text("static/page.js", "imagemake.versions.diff"),
@@ -54,31 +54,31 @@ def write_page(path: Path, report: DiffReport) -> None:
 
 
 class _Images:
-    """The images of a page, each once, however many cards show it."""
+    """The images of a page. An image that several cards show is stored once."""
 
     def __init__(self) -> None:
         self.urls: dict[str, int] = {}
 
     def place(self, webp: bytes) -> int:
-        """Return where an image is."""
+        """Return the index of an image."""
         return self.urls.setdefault(data_url("a change", webp), len(self.urls))
 
 
 def _rank(report: DiffReport, change: Change) -> tuple[int, float, str]:
     distance = report.distance(change)
     far = distance["delta_e"] if distance["delta_e"] is not None else distance["hash_bits"]
-    return 0 if change.name in report.seen else 1, -float(far or 0), change.name
+    return 0 if change.name in report.image_changes else 1, -float(far or 0), change.name
 
 
 def _numbers(report: DiffReport) -> Iterable[tuple[str, str, str, str]]:
     for name, heading in NUMBER_NAMES.items():
         before, after = report.numbers_before[name], report.numbers_after[name]
         if before or after:
-            yield heading, number_words(name, before), number_words(name, after), step(name, before, after)
+            yield heading, number_words(name, before), number_words(name, after), difference(name, before, after)
 
 
 def _card(report: DiffReport, change: Change, images: _Images) -> dict[str, Any]:
-    seen = report.seen.get(change.name)
+    image_change = report.image_changes.get(change.name)
     before, after = report.verdicts.get(change.name, ("", ""))
     card: dict[str, Any] = {
         "name": change.name,
@@ -86,24 +86,24 @@ def _card(report: DiffReport, change: Change, images: _Images) -> dict[str, Any]
         "reasons": list(change.reasons),
         "verdicts": [before, after],
         "texts": [[column, word_diff(*pair)] for column, pair in change.differences.items() if column in _TEXTS],
-        "values": [[column, *map(_cut, pair)] for column, pair in told_values(change) if column not in _TEXTS],
+        "values": [[column, *map(_cut, pair)] for column, pair in shown_values(change) if column not in _TEXTS],
         **report.distance(change),
     }
-    if seen:
-        sides = {"before": seen.before, "after": seen.after}
+    if image_change:
+        sides = {"before": image_change.before, "after": image_change.after}
         card.update({side: _side(image, images) for side, image in sides.items() if image is not None})
-        card["output"] = seen.output or None
+        card["output"] = image_change.output or None
     return {name: value for name, value in card.items() if value not in (None, [])}
 
 
 def _side(side: Side, images: _Images) -> Mapping[str, Any]:
     place = None if side.webp is None else images.place(side.webp)
-    return {"image": place, "note": side.note, "size_px": side.size_px, "clear": side.is_clear}
+    return {"image": place, "note": side.note, "size_px": side.size_px, "transparent": side.has_transparency}
 
 
 def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def _sound(label: str) -> str:
-    return label.encode(errors="replace").decode()  # names of files and tags can hold bytes that are no text
+def _encodable(label: str) -> str:
+    return label.encode(errors="replace").decode()  # names of files and tags can contain bytes that are not UTF-8

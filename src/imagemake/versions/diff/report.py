@@ -1,4 +1,4 @@
-"""All that was found about two releases, and what is said of it to people and to programs."""
+"""The report about two releases, as a table for terminals, JSON, or CSV."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from imagemake.config.fields import MAIN
 from imagemake.core.spreadsheet import safe_cell
 from imagemake.versions.diff.compare import KINDS, Change, Comparison
 from imagemake.versions.diff.image_changes import ImageChange
-from imagemake.versions.diff.numbers import New, Number
+from imagemake.versions.diff.numbers import NewAttempts, Number
 from imagemake.versions.diff.table import OF_OUTPUT, is_output
 from imagemake.versions.diff.words import word_diff
 
@@ -21,10 +21,10 @@ NUMBER_NAMES = {
     "requests": "requests",
     "accepted": "accepted",
     "rejected": "rejected",
-    "review": "to review",
+    "review": "awaiting review",
     "refused": "refused",
     "failed": "failed",
-    "pending": "not made",
+    "pending": "not generated",
     "success_rate": "success rate",
     "attempts": "attempts",
     "cost_usd_total": "cost USD",
@@ -43,17 +43,17 @@ _CSV = ("name", "change", "reasons", "name_before", "verdict_before", "verdict_a
 
 @dataclass(frozen=True, slots=True)
 class DiffReport:
-    """What differs between two releases.
+    """The differences between two releases.
 
     Attributes:
-        before: What the earlier one is called.
-        after: What the later one is called.
+        before: Label of the earlier release.
+        after: Label of the later release.
         comparison: The changes.
-        numbers_before: What the earlier one came to.
-        numbers_after: What the later one came to.
-        new: What was bought for the later one.
-        seen: Images and distances by name, of those that were opened.
-        verdicts: Before and after, by name; empty where it was not there.
+        numbers_before: Summary numbers of the earlier release.
+        numbers_after: Summary numbers of the later release.
+        new: Attempts that were paid for since the earlier release.
+        image_changes: Images and distances by name, for the changes whose images were opened.
+        verdicts: Verdicts before and after, by name; empty if the release does not have the name.
     """
 
     before: str
@@ -61,14 +61,14 @@ class DiffReport:
     comparison: Comparison
     numbers_before: Mapping[str, Number]
     numbers_after: Mapping[str, Number]
-    new: New
-    seen: Mapping[str, ImageChange] = field(default_factory=dict)
+    new: NewAttempts
+    image_changes: Mapping[str, ImageChange] = field(default_factory=dict)
     verdicts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def distance(self, change: Change) -> dict[str, float | int | None]:
-        """Return all that is known of how far apart the images of a change look."""
-        seen = self.seen.get(change.name)
-        distance = seen.distance if seen else None
+        """Return the known perceptual distances between the images of a change."""
+        image_change = self.image_changes.get(change.name)
+        distance = image_change.distance if image_change else None
         bits = change.hash_bits if distance is None else distance.hash_bits
         return {
             "hash_bits": bits,
@@ -77,12 +77,12 @@ class DiffReport:
         }
 
     def lines(self, form: str, *, most: int, color: bool = False) -> Iterator[str]:
-        """Write it all.
+        """Yield the lines of the report.
 
         Args:
             form: One of `FORMATS`.
-            most: At most that many changes of each kind go into a table; the other forms hold all.
-            color: Whether a terminal shows the table.
+            most: Largest number of changes per kind in a table. The other formats contain all changes.
+            color: Whether to use terminal colors in the table.
         """
         if form == "json":
             return self._json()
@@ -100,7 +100,7 @@ class DiffReport:
         last = len(self.comparison.changes) - 1
         for place, change in enumerate(self.comparison.changes):
             before, after = self.verdicts.get(change.name, ("", ""))
-            told = {
+            entry = {
                 "name": change.name,
                 "change": change.kind,
                 "reasons": change.reasons,
@@ -111,7 +111,7 @@ class DiffReport:
                 "distance": self.distance(change),
                 "output_shown": self._output_shown(change),
             }
-            yield f"  {json.dumps(told)}{'' if place == last else ','}"  # escapes all but ASCII
+            yield f"  {json.dumps(entry)}{'' if place == last else ','}"  # escapes everything except ASCII
         yield " ]\n}"
 
     def _csv(self) -> Iterator[str]:
@@ -133,22 +133,22 @@ class DiffReport:
             yield _csv_line(cells)
 
     def _output_shown(self, change: Change) -> str | None:
-        """Return the label of the output that distances were measured on; None where no image was opened."""
-        seen = self.seen.get(change.name)
-        return None if seen is None else seen.output or MAIN
+        """Return the label of the output whose distances were measured; None if no image was opened."""
+        image_change = self.image_changes.get(change.name)
+        return None if image_change is None else image_change.output or MAIN
 
     def _name_before(self, change: Change) -> str | None:
         return change.differences["name"][0] if "name" in change.differences else None
 
 
 class _Table:
-    """The lines for a terminal."""
+    """The report as lines for a terminal."""
 
     def __init__(self, report: DiffReport, most: int, color: bool) -> None:
         self._report, self._most, self._color = report, most, color
 
     def lines(self) -> Iterator[str]:
-        """Write numbers, counts, and the changes kind by kind."""
+        """Yield numbers, counts, and the changes by kind."""
         report = self._report
         yield self._bold(f"{printable(report.before)} → {printable(report.after)}")
         yield ""
@@ -166,7 +166,9 @@ class _Table:
         for name, heading in NUMBER_NAMES.items():
             before, after = self._report.numbers_before[name], self._report.numbers_after[name]
             if name in _ALWAYS or before or after:
-                rows.append((heading, number_words(name, before), number_words(name, after), step(name, before, after)))
+                rows.append(
+                    (heading, number_words(name, before), number_words(name, after), difference(name, before, after))
+                )
         widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
         for heading, *cells in rows:
             aligned = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
@@ -181,7 +183,7 @@ class _Table:
         for change in changes[: self._most]:
             yield from self._change(change)
         if len(changes) > self._most:
-            yield f"  … and {len(changes) - self._most:,} more: --most, --format json, or the page (--html)"
+            yield f"  … and {len(changes) - self._most:,} more; to see them, use --most, --format json, or --html"
 
     def _change(self, change: Change) -> Iterator[str]:
         known = {name: value for name, value in self._report.distance(change).items() if value is not None}
@@ -189,10 +191,10 @@ class _Table:
         far = ", ".join(words[name].format(value) for name, value in known.items())
         before, after = self._report.verdicts.get(change.name, ("", ""))
         about = ", ".join(change.reasons) or after or before
-        seen = self._report.seen.get(change.name)
-        of = f"{printable(seen.output)}: " if seen and seen.output else ""
+        image_change = self._report.image_changes.get(change.name)
+        of = f"{printable(image_change.output)}: " if image_change and image_change.output else ""
         yield f"  {printable(change.name)}: {about}{f'  [{of}{far}]' if far else ''}"
-        for column, (old, new) in told_values(change):
+        for column, (old, new) in shown_values(change):
             yield f"      {printable(column)}: {self._difference(column, old, new)}"
 
     def _difference(self, column: str, old: str, new: str) -> str:
@@ -211,8 +213,8 @@ class _Table:
         return f"{_COLORS['bold']}{text}{_COLORS['end']}" if self._color else text
 
 
-def told_values(change: Change) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Return what people are told of the values of a change: of digests, only which output another file is of."""
+def shown_values(change: Change) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield the values of a change that reports show. Digests are shortened and shown for outputs only."""
     for column, (old, new) in change.differences.items():
         if is_output(column):
             yield column.removesuffix(OF_OUTPUT), (old[:_DIGITS], new[:_DIGITS])
@@ -221,7 +223,7 @@ def told_values(change: Change) -> Iterator[tuple[str, tuple[str, str]]]:
 
 
 def number_words(name: str, value: Number) -> str:
-    """Write a number of a release for people."""
+    """Return a summary number as text."""
     if value is None:
         return "unknown"
     if name == "success_rate":
@@ -231,8 +233,8 @@ def number_words(name: str, value: Number) -> str:
     return f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
 
 
-def step(name: str, before: Number, after: Number) -> str:
-    """Write how much more a number is now; empty where it is the same, or one of them is unknown."""
+def difference(name: str, before: Number, after: Number) -> str:
+    """Return the difference between two numbers as text; empty if they are equal or one is unknown."""
     if before is None or after is None or before == after:
         return ""
     size = abs(after - before)
@@ -240,23 +242,23 @@ def step(name: str, before: Number, after: Number) -> str:
     return ("+" if after > before else "-") + words if words.strip("0.") else ""
 
 
-def new_words(new: New) -> str:
-    """Say what was bought for the later release."""
+def new_words(new: NewAttempts) -> str:
+    """Return what the later release cost in addition, as a sentence."""
     if not new.attempts:
-        return "Nothing was bought for it: every key was there before."
+        return "No new attempts: the earlier release has every key."
     attempts = f"{new.attempts:,} new attempt{'' if new.attempts == 1 else 's'}"
-    unknown = f", and unknown for {new.cost_unknown:,}" if new.cost_unknown else ""
-    return f"What is new cost {number_words('cost_usd_total', new.cost_usd)} USD ({attempts}{unknown})."
+    unknown = f", cost unknown for {new.cost_unknown:,}" if new.cost_unknown else ""
+    return f"New attempts cost {number_words('cost_usd_total', new.cost_usd)} USD ({attempts}{unknown})."
 
 
 def shortened(text: str) -> str:
-    """Cut a value for a line of a table."""
+    """Shorten a value to fit a line of a table."""
     text = printable(text)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def printable(text: str) -> str:
-    """Escape what a terminal would obey."""
+    """Escape control characters for terminals."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
 
 

@@ -1,4 +1,4 @@
-"""Files as they were at a commit: those of git from git, those of DVC from its cache or its remote."""
+"""Reads files at a commit: from git, or from DVC's cache or remote."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 class Repository:
-    """The git repository that a project lies in.
+    """The git repository of a project.
 
     Args:
-        project: The project's folder: the repository's root, or a folder in it.
+        project: The project's folder, which is the repository's root or a folder in it.
     """
 
     def __init__(self, project: Path) -> None:
         self.project = project
 
     def ask(self, *arguments: str) -> str | None:
-        """Return what a git command says; None where it fails, or git is not installed."""
+        """Return the output of a git command; None if it fails or git is not installed."""
         command = ["git", "-C", str(self.project), *arguments]
         try:
-            done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - no shell, own words
+            done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - no shell
         except FileNotFoundError:
             return None
         return done.stdout.decode(errors="surrogateescape").rstrip("\n") if done.returncode == 0 else None
 
     @cached_property
     def root(self) -> Path | None:
-        """The repository's root; None where there is no repository."""
+        """The repository's root; None if there is no repository."""
         top = self.ask("rev-parse", "--show-toplevel")
         return Path(top) if top else None
 
     @cached_property
     def prefix(self) -> str:
-        """The project's folder within the repository: empty, or with ``/`` at its end."""
+        """The project's folder within the repository: empty, or ending in ``/``."""
         return self.ask("rev-parse", "--show-prefix") or ""
 
     def commit_of(self, revision: str) -> str | None:
-        """Return the full id of the commit that a tag, branch or id means; None where it means none."""
+        """Return the full ID of the commit that a tag, branch, or ID refers to; None if there is none."""
         return self.ask("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
 
     def tags_at(self, commit: str) -> list[str]:
@@ -55,7 +55,7 @@ class Repository:
         return (self.ask("tag", "--sort=-creatordate") or "").splitlines()
 
     def folders_at(self, commit: str, folder: str) -> list[str]:
-        """Return the names of what lies in a folder of the project at a commit."""
+        """Return the names in a folder of the project at a commit."""
         listed = self.ask("ls-tree", "--name-only", commit, "--", f"{folder}/")
         return [line.rpartition("/")[2] for line in (listed or "").splitlines()]
 
@@ -63,11 +63,11 @@ class Repository:
 class Revision:
     """A project's files at one commit; see `imagemake.versions.diff.trees.Tree`.
 
-    One git process answers all questions, and one file system of DVC those that git cannot. Not for several threads.
+    One git process serves all reads, and one DVC file system serves files that git doesn't have. Not thread-safe.
 
     Args:
-        repository: Where the commit is.
-        commit: Its full id.
+        repository: Repository that contains the commit.
+        commit: Full ID of the commit.
     """
 
     def __init__(self, repository: Repository, commit: str) -> None:
@@ -77,7 +77,7 @@ class Revision:
         self.dvc_error: str | None = None
 
     def read(self, path: str, most_bytes: int) -> bytes | None:
-        """See `Tree.read`; a file that only a large-file pointer stands for is not there."""
+        """See `Tree.read`. A Git LFS pointer counts as a missing file."""
         if not is_inside(path) or "\n" in path:
             return None
         data = self._from_git(path, most_bytes)
@@ -89,7 +89,7 @@ class Revision:
         """End the git process."""
         if self._git is not None:
             self._pipe(self._git.stdin).close()
-            self._pipe(self._git.stdout).close()  # first: git would wait for ever for who reads on in a large file
+            self._pipe(self._git.stdout).close()  # first: otherwise git waits until a large file is read
             self._git.wait()
             self._git = None
 
@@ -105,7 +105,7 @@ class Revision:
             return None
         size = int(facts)
         if size > most_bytes:
-            self.close()  # rather than reading all of it to throw it away
+            self.close()  # avoids reading the whole file only to discard it
             return None
         data = stdout.read(size)
         stdout.read(1)
@@ -117,8 +117,8 @@ class Revision:
         return pipe
 
     def _from_dvc(self, path: str, most_bytes: int) -> bytes | None:
-        # DVC, its remotes and their libraries raise what they like. Here is the one border where that becomes a file
-        # that is not there; why is kept, for the case that it is needed.
+        # DVC, its remotes, and their libraries can raise any exception. Here it becomes a missing file, and the reason
+        # is kept for the error message.
         try:
             if self._dvc is None:
                 return None
@@ -141,12 +141,12 @@ class Revision:
 
     @cached_property
     def _dvc(self) -> Any:
-        """DVC's file system of the whole repository; None where the commit knows no DVC."""
+        """DVC's file system of the whole repository; None if the commit does not use DVC."""
         parts = self._repository.prefix.rstrip("/").split("/") if self._repository.prefix else []
         above = ["/".join(parts[:n]) for n in range(len(parts) + 1)]
         names = [f"{folder}/.dvc/config" if folder else ".dvc/config" for folder in above]
         if not any(self._repository.ask("cat-file", "-e", f"{self._commit}:{name}") is not None for name in names):
             return None
-        from dvc.api import DVCFileSystem  # a quarter of a second
+        from dvc.api import DVCFileSystem  # the import takes 0.25 s
 
         return DVCFileSystem(str(self._repository.root), rev=self._commit, subrepos=True)

@@ -1,4 +1,4 @@
-"""A release at one moment: in the work tree, in a folder, or at a git revision; its manifest and its images."""
+"""A release at one moment, with its manifest and images: in the work tree, in a folder, or at a git revision."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from imagemake.versions.diff.revision import Repository, Revision
 from imagemake.versions.diff.table import MOST_BYTES, OUTPUT, read_table, with_names
 from imagemake.versions.diff.trees import Folder, Tree
 
-MANIFESTS = ("manifest.parquet", "manifest.csv")  # the first that is there
+MANIFESTS = ("manifest.parquet", "manifest.csv")  # in order of preference
 SCOPES: Mapping[str, str] = {"all": "results", "small": "results/small", "pilot": "results/pilot"}
 RECORDS = "releases"
 _SHORT = 10
@@ -27,8 +27,8 @@ class ShownImage:
     """The bytes of an image.
 
     Attributes:
-        data: Of anybody's making.
-        is_raw: Whether it is what came from the provider, because nothing was released.
+        data: The file; untrusted.
+        is_raw: Whether it is the raw image, because nothing was released.
     """
 
     data: bytes
@@ -36,7 +36,7 @@ class ShownImage:
 
 
 class Images:
-    """Images of the store by the digests that manifests name; also those that no release holds any more."""
+    """Images of the store by the digests in manifests, including images that are no longer in a release."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -44,12 +44,12 @@ class Images:
     def finished(self, digest: str) -> bytes | None:
         """Return a finished image by its SHA-256."""
         stored = self._finished.get(digest)
-        return _right(self._store.finished.path(stored), digest) if stored else None
+        return _read_verified(self._store.finished.path(stored), digest) if stored else None
 
     def raw(self, key: str, digest: str) -> bytes | None:
         """Return a raw image by its key and SHA-256."""
         stored = self._store.raw.find(key) if len(key) == 64 and key.isalnum() else None
-        return _right(self._store.raw.path(stored), digest) if stored and stored.digest == digest else None
+        return _read_verified(self._store.raw.path(stored), digest) if stored and stored.digest == digest else None
 
     @cached_property
     def _finished(self) -> Mapping[str, StoredFile]:
@@ -60,11 +60,11 @@ class Snapshot:
     """One release.
 
     Args:
-        label: What it is called.
+        label: Name of the release in reports.
         tree: Its files.
-        folder: Where in the tree its manifest is; empty for the root.
+        folder: Folder of its manifest in the tree; empty for the root.
         table: Its manifest, from `imagemake.versions.diff.table.read_table`.
-        images: Where images are that the tree does not hold.
+        images: Images that the tree does not contain.
     """
 
     def __init__(self, label: str, tree: Tree, folder: str, table: Any, images: Images) -> None:
@@ -77,13 +77,13 @@ class Snapshot:
         return {name: self.table[name][number].as_py() for name in self.table.column_names}
 
     def image(self, row: Mapping[str, str], output: str = "") -> ShownImage | None:
-        """Find what a row shows: its released file, else the finished image, else the raw one; None if all are gone.
+        """Find a row's image: its released file, else the finished image, else the raw image; None if all are missing.
 
-        A file is not shown where its digest is not the one that the row names: it is another image.
+        A file whose digest differs from the row's is skipped, because it is another image.
 
         Args:
-            row: Of the manifest.
-            output: Label of the further output that is wanted; the raw image does not stand for one.
+            row: Row of the manifest.
+            output: Label of an additional output, for which the raw image is no substitute; empty for the main one.
         """
         prefix = f"{OUTPUT}{output}." if output else ""
         file, digest, finished = (row.get(prefix + column, "") for column in ("file", "digest", "finished_digest"))
@@ -102,12 +102,12 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class ImageSource:
-    """What to look for.
+    """Where to look for releases and images.
 
     Attributes:
         project: The project's folder.
-        scope: Which release of a project: one of `SCOPES`.
-        store: The folder of everything that was paid for.
+        scope: Which results of the project: one of `SCOPES`.
+        store: The store's folder.
     """
 
     project: Path
@@ -116,18 +116,18 @@ class ImageSource:
 
 
 class Opener:
-    """Opens what revisions, folders and the work tree hold; to be closed.
+    """Opens releases in revisions, folders, and the work tree. Use it as a context manager.
 
     Args:
-        place: What to look for.
-        names: Patterns that names must match one of; all names where there is none.
+        source: Where to look.
+        names: Patterns; only names that match one of them are included. Without patterns, all names are.
     """
 
-    def __init__(self, place: ImageSource, names: Sequence[str] = ()) -> None:
-        self._place = place
+    def __init__(self, source: ImageSource, names: Sequence[str] = ()) -> None:
+        self._source = source
         self._names = names
-        self._repository = Repository(place.project)
-        self._images = Images(Store(place.store))
+        self._repository = Repository(source.project)
+        self._images = Images(Store(source.store))
         self._revisions: list[Revision] = []
 
     def __enter__(self) -> Opener:
@@ -141,33 +141,33 @@ class Opener:
         """Open the current results.
 
         Raises:
-            UserError: If there are none.
+            UserError: If there are no results.
         """
-        folder = SCOPES[self._place.scope]
-        found = _first(Folder(self._place.project), [folder])
+        folder = SCOPES[self._source.scope]
+        found = _first(Folder(self._source.project), [folder])
         if found is None:
-            remedy = "Build it first (`snakemake`), or name two revisions or folders to compare."
-            raise UserError(Problem(f"{folder}/", f"there is no {' or '.join(MANIFESTS)}", remedy))
-        return self._snapshot(f"{folder}/", Folder(self._place.project), found)
+            remedy = "Run `snakemake` first, or name two revisions or folders to compare."
+            raise UserError(Problem(f"{folder}/", f"it contains no {' or '.join(MANIFESTS)}", remedy))
+        return self._snapshot(f"{folder}/", Folder(self._source.project), found)
 
     def open(self, name: str) -> Snapshot:
-        """Open what a user names: a tag, a branch, a commit, or a folder with a release.
+        """Open a release by a tag, a branch, a commit, or a folder.
 
         Raises:
-            UserError: If it is none of these, is two of them, or holds no manifest that can be read.
+            UserError: If the name is unknown or ambiguous, or has no valid manifest.
         """
-        path = self._place.project / name
+        path = self._source.project / name
         folder = path.parent if path.is_file() and path.name in MANIFESTS else path
         is_folder = any((folder / manifest).is_file() for manifest in MANIFESTS)
         commit = self._repository.commit_of(name)
         if is_folder and commit and not name.startswith((".", "/")):
             remedy = f"Write ./{name} for the folder, or refs/tags/{name} or refs/heads/{name} for the revision."
-            raise UserError(Problem(name, "it is a folder with a release and a git revision", remedy))
+            raise UserError(Problem(name, "this is both a folder with a release and a git revision", remedy))
         if is_folder:
             found = _first(Folder(folder), [""])
             if found is None:
-                remedy = "Give a folder that holds it as a plain file."
-                raise UserError(Problem(name, "its manifest leads out of the folder, or is too large", remedy))
+                remedy = "Name a folder that contains the manifest as a regular file."
+                raise UserError(Problem(name, "its manifest is a link out of the folder, or is too large", remedy))
             return self._snapshot(name, Folder(folder), found)
         if commit is None:
             raise self._unknown(name, path)
@@ -177,8 +177,8 @@ class Opener:
         revision = Revision(self._repository, commit)
         self._revisions.append(revision)
         versions = dict.fromkeys([name.removeprefix("refs/tags/"), *self._repository.tags_at(commit)])
-        folders = [SCOPES[self._place.scope]]
-        if self._place.scope == "all":
+        folders = [SCOPES[self._source.scope]]
+        if self._source.scope == "all":
             folders += [f"{RECORDS}/{version}" for version in versions]
         found = _first(revision, folders)
         label = name if commit.startswith(name) else f"{name} ({commit[:_SHORT]})"
@@ -195,25 +195,25 @@ class Opener:
         tags = self._repository.tags()[:5]
         known = f" Tags are {', '.join(tags)}." if tags else ""
         if self._repository.root is None:
-            what = "it is no folder with a manifest, and this project is in no git repository"
-            return UserError(Problem(name, what, "Name two folders that hold releases, or run this in the project."))
+            what = "this is not a folder with a manifest, and the project is not in a git repository"
+            return UserError(Problem(name, what, "Name two folders that contain releases, or run this in the project."))
         if path.is_dir():
-            what = f"the folder holds no {' or '.join(MANIFESTS)}, and no git revision has that name"
+            what = f"the folder contains no {' or '.join(MANIFESTS)}, and no git revision has this name"
         else:
-            what = "it is no git tag, branch or commit, and no folder with a manifest"
-        return UserError(Problem(name, what, f"Name a revision that `git rev-parse` knows, or a folder.{known}"))
+            what = "this is neither a git tag, branch, or commit nor a folder with a manifest"
+        return UserError(Problem(name, what, f"Name a git revision or a folder with a release.{known}"))
 
     def _nothing_at(self, label: str, commit: str, folders: Sequence[str], dvc_error: str | None) -> UserError:
         looked = " or ".join(f"{folder}/" for folder in folders)
         if dvc_error is not None:
-            what = f"its manifest is tracked by DVC, and cannot be had: {dvc_error}"
-            remedy = "Fetch it (`dvc fetch` with that revision checked out, or `dvc fetch --all-tags`), and try again."
+            what = f"DVC tracks its manifest but cannot read it: {dvc_error}"
+            remedy = "Fetch it with `dvc fetch --all-tags`, or with `dvc fetch` at that revision, and try again."
             return UserError(Problem(label, what, remedy))
         records = self._repository.folders_at(commit, RECORDS)
-        what = f"it holds no manifest in {looked}"
-        remedy = "A revision is compared by the manifest that git or DVC tracks in it; `git tag` lists releases."
+        what = f"it contains no manifest in {looked}"
+        remedy = "Name a revision in which git or DVC tracks the manifest. `git tag` lists releases."
         if records:
-            remedy += f" {RECORDS}/ holds {', '.join(records[:5])} there: name that tag, or check it out as a folder."
+            remedy += f" {RECORDS}/ contains {', '.join(records[:5])}: name that tag, or check it out as a folder."
         return UserError(Problem(label, what, remedy))
 
 
@@ -226,7 +226,7 @@ def _first(tree: Tree, folders: Sequence[str]) -> tuple[str, str, bytes] | None:
     return None
 
 
-def _right(path: Path, digest: str) -> bytes | None:
+def _read_verified(path: Path, digest: str) -> bytes | None:
     try:
         data = path.read_bytes()
     except OSError:

@@ -1,8 +1,8 @@
-"""The manifest of a release as columns of text, whichever file and version it comes from.
+"""Reads the manifest of a release as columns of text, from either file format and any version.
 
-Every value becomes the text that the CSV shows, so that a CSV can be compared with a Parquet file, and a parameter that
-was a number with one that is a word now. What is missing is empty text. Files come from anybody: they are read under
-limits, and whatever is wrong with one is told in words.
+Every value becomes the text in the CSV, so that a CSV can be compared with a Parquet file, and a parameter that was a
+number with one that is now a word. Missing values are empty. Manifests are untrusted: they are read within limits, and
+errors are reported in words.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from imagemake.core.problems import Problem, UserError
 from imagemake.core.spreadsheet import plain_cell
 
-MOST_BYTES = 2_000_000_000  # of a file; what it unpacks to is limited column by column
+MOST_BYTES = 2_000_000_000  # of a file; each decompressed column has its own limit
 MOST_COLUMN_BYTES = 1_000_000_000
 MOST_ROWS = 10_000_000
 MOST_COLUMNS = 2_000
@@ -29,7 +29,7 @@ FIXED = (
     *("seconds", "cost_usd", "tries", "width_px", "height_px", "bytes", "history", "measure.phash.hash"),
 )
 GROUPS = ("variable.", "parameter.")
-OUTPUT, OF_OUTPUT = "output.", ".finished_digest"  # what is compared of further outputs
+OUTPUT, OF_OUTPUT = "output.", ".finished_digest"  # the compared column of an additional output
 FILE_OF_OUTPUT = ".file"
 _SHOWN_OF_OUTPUT = (FILE_OF_OUTPUT, ".digest")
 
@@ -37,17 +37,17 @@ _LIST = ".list.element"
 
 
 def read_table(data: bytes, where: str) -> Any:
-    """Read what is compared of a manifest.
+    """Read the compared columns of a manifest.
 
     Args:
         data: A ``manifest.parquet`` or ``manifest.csv``.
-        where: What it is called in messages.
+        where: Name of the manifest in messages.
 
     Returns:
         A pyarrow table of text without nulls, sorted by name: the columns of `FIXED` and `GROUPS` that the file has.
 
     Raises:
-        UserError: If it is no manifest, or breaks a limit.
+        UserError: If it is not a manifest, or exceeds a limit.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -60,26 +60,26 @@ def read_table(data: bytes, where: str) -> Any:
         columns = {name: _as_whole(column) if _may_be_number(name) else column for name, column in columns.items()}
         table = pa.table(columns).sort_by("name").combine_chunks()
     except (pa.ArrowException, ValueError, OSError, MemoryError, OverflowError, csv.Error) as error:
-        what = (str(error).splitlines() or [type(error).__name__])[0][:300]
-        remedy = "Fetch or build it again; it must be the manifest.parquet or manifest.csv of a release."
-        raise UserError(Problem(where, f"it cannot be read as a manifest: {what}.", remedy)) from error
+        what = (str(error).splitlines() or [type(error).__name__])[0][:300].rstrip(".")
+        remedy = "Fetch or build it again. It must be the manifest.parquet or manifest.csv of a release."
+        raise UserError(Problem(where, f"invalid manifest: {what}.", remedy)) from error
     twice = pc.filter(pc.value_counts(table["name"]), pc.greater(pc.value_counts(table["name"]).field("counts"), 1))
     if len(twice):
         name = ascii(str(twice[0]["values"])[:100])
         raise UserError(
-            Problem(where, f"it has the name {name} twice.", "Names are unique in a release: build it anew.")
+            Problem(where, f"it has the name {name} twice.", "Names must be unique. Build the release again.")
         )
     return table
 
 
 def with_names(table: Any, globs: Sequence[str]) -> Any:
-    """Keep the rows whose name matches one of some patterns; all rows where there is no pattern."""
+    """Keep the rows whose name matches a pattern, or all rows if there is no pattern."""
     if not globs:
         return table
-    wanted = [any(fnmatchcase(name, glob) for glob in globs) for name in table["name"].to_pylist()]
+    is_kept = [any(fnmatchcase(name, glob) for glob in globs) for name in table["name"].to_pylist()]
     import pyarrow as pa
 
-    return table.filter(pa.array(wanted, pa.bool_()))
+    return table.filter(pa.array(is_kept, pa.bool_()))
 
 
 def _is_compared(column: str) -> bool:
@@ -88,17 +88,17 @@ def _is_compared(column: str) -> bool:
 
 
 def is_output(column: str) -> bool:
-    """Say whether a column holds the digest of a further output."""
+    """Return whether a column contains the digest of an additional output."""
     return column.startswith(OUTPUT) and column.endswith(OF_OUTPUT)
 
 
 def is_file(column: str) -> bool:
-    """Say whether a column holds the name of a released file."""
+    """Return whether a column contains the name of a released file."""
     return column == "file" or (column.startswith(OUTPUT) and column.endswith(FILE_OF_OUTPUT))
 
 
 def output_of(column: str) -> str:
-    """Return the label of the output that a column of digests is of."""
+    """Return the output label in the name of a digest column."""
     return column.removeprefix(OUTPUT).removesuffix(OF_OUTPUT)
 
 
@@ -113,7 +113,7 @@ def _of_parquet(data: bytes) -> dict[str, Any]:
     _check_sizes(rows, names)
     texts = [name for name in names if pa.types.is_string(schema.field(name).type)]
     lists = [name for name in names if pa.types.is_list(schema.field(name).type)]
-    # As dictionaries: a file of a few bytes can repeat one long text a million times.
+    # As dictionaries, because a small file can repeat a long text a million times.
     stored = [*texts, *(name + _LIST for name in lists)]
     table = parquet.ParquetFile(reader, read_dictionary=stored).read(columns=names)
     return {name: _as_text(name, table[name]) for name in names}
@@ -126,7 +126,7 @@ def _check_sizes(rows: int, columns: Iterable[str]) -> None:
     if len(columns) > MOST_COLUMNS:
         raise ValueError(f"it has {len(columns):,} columns to compare, more than {MOST_COLUMNS:,}")
     if len(set(columns)) < len(columns):
-        raise ValueError("it has a column twice")
+        raise ValueError("it has duplicate columns")
 
 
 def _as_text(name: str, column: Any) -> Any:
@@ -192,5 +192,5 @@ def _may_be_number(column: str) -> bool:
 def _as_whole(column: Any) -> Any:
     import pyarrow.compute as pc
 
-    # In the CSV, and where a column also holds words, 1024.0 is written out; pyarrow writes 1024.
+    # A CSV, or a column that also contains words, has 1024.0; pyarrow writes 1024.
     return pc.replace_substring_regex(column, r"^(-?[0-9]+)\.0$", r"\1")

@@ -1,7 +1,6 @@
-"""Files of a project as they are in a folder, or as they were at a revision.
+"""Files of a project in a folder or at a revision.
 
-Both are read by paths relative to a root and by nothing else: a manifest can come from anybody, and what it names must
-not lead to other files of this machine.
+All paths are relative to a root and cannot leave it: manifests are untrusted, and must not give access to other files.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ class Tree(Protocol):
         """Read a file.
 
         Args:
-            path: Relative to the root, with ``/`` between its parts; whatever a manifest says.
-            most_bytes: Largest file that is read.
+            path: Path relative to the root, with ``/`` as separator; untrusted.
+            most_bytes: Largest size of the file.
 
         Returns:
-            None where there is no such file, where it is larger, or where the path leads out of the root.
+            The content; None if the file is missing or too large, or the path leads out of the root.
         """
         ...
 
@@ -31,7 +30,7 @@ class Folder:
     """A folder on this machine.
 
     Args:
-        root: Nothing outside of it is read, over links neither.
+        root: The folder. Nothing outside of it is read, not even through links.
     """
 
     def __init__(self, root: Path) -> None:
@@ -46,15 +45,15 @@ class Folder:
             if not found.is_relative_to(self._root.resolve()):
                 return None
             facts = found.stat()
-            # A pipe or a device of somebody else's folder would keep us waiting, or never end.
+            # Reading a pipe or a device could block or never end.
             if not stat.S_ISREG(facts.st_mode) or facts.st_size > most_bytes:
                 return None
             return found.read_bytes()
-        except (OSError, RuntimeError):  # gone, unreadable, a name that is too long; links that lead to themselves
+        except (OSError, RuntimeError):  # missing, unreadable, name too long; circular links
             return None
 
 
 def is_inside(path: str) -> bool:
-    """Say whether a relative path stays where it starts, by its text alone."""
+    """Return whether the text of a path is relative and never leaves its root."""
     parts = PurePosixPath(path)
     return bool(path) and "\0" not in path and "\\" not in path and not parts.is_absolute() and ".." not in parts.parts

@@ -1,4 +1,4 @@
-"""Which words of a text were taken out and which put in: a word diff."""
+"""A word diff: which words of a text were removed and which were added."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Literal
 
 Part = tuple[Literal["=", "-", "+"], str]
 
-# A hostile prompt must not keep the page waiting: the work is bounded by edits² + edits · words.
-MOST_WORDS = 12_000
-MOST_EDITS = 250
-MOST_CHARACTERS = 20_000
+# Limits the time for a hostile prompt: the work is bounded by edits² + edits · words.
+MAX_WORDS = 12_000
+MAX_EDITS = 250
+MAX_CHARACTERS = 20_000
 _WORD = re.compile(r"\s+|\w+|[^\w\s]")
 
 
@@ -19,12 +19,12 @@ def word_diff(before: str, after: str) -> list[Part]:
     """Compare two texts word by word.
 
     Args:
-        before: Cut to `MOST_CHARACTERS`.
-        after: Likewise.
+        before: The earlier text, cut to `MAX_CHARACTERS`.
+        after: The later text, cut to `MAX_CHARACTERS`.
 
     Returns:
-        Kept, removed (``-``) and added (``+``) text, in order; kept and removed text together are the first one, kept
-        and added text the second. Texts that have little in common are removed and added as a whole.
+        Kept (``=``), removed (``-``), and added (``+``) text, in order. Kept and removed text make up the earlier text,
+        kept and added text the later one. Texts with little in common are removed and added as a whole.
     """
     one, other = (_WORD.findall(_cut(text)) for text in (before, after))
     start = _common(one, other)
@@ -37,7 +37,7 @@ def word_diff(before: str, after: str) -> list[Part]:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + "…"
+    return text if len(text) <= MAX_CHARACTERS else text[:MAX_CHARACTERS] + "…"
 
 
 def _common(one: Sequence[str], other: Sequence[str]) -> int:
@@ -47,22 +47,22 @@ def _common(one: Sequence[str], other: Sequence[str]) -> int:
 def _edits(one: Sequence[str], other: Sequence[str]) -> list[Part]:
     whole: list[Part] = [("-", word) for word in one]
     whole += [("+", word) for word in other]
-    if len(one) + len(other) > MOST_WORDS:
+    if len(one) + len(other) > MAX_WORDS:
         return whole
     trace = _trace(one, other)
     return whole if trace is None else _walked_back(one, other, trace)
 
 
 def _trace(one: Sequence[str], other: Sequence[str]) -> list[dict[int, int]] | None:
-    """Find the fewest edits, up to `MOST_EDITS`.
+    """Find the fewest edits, up to `MAX_EDITS`.
 
     Source: E. W. Myers, "An O(ND) difference algorithm and its variations", Algorithmica 1, 1986.
 
     Returns:
-        For each number of edits, the place in `one` that is reached farthest on each diagonal.
+        For each number of edits, the farthest position in `one` on each diagonal.
     """
     reached, trace = {1: 0}, []
-    for edits in range(min(MOST_EDITS, len(one) + len(other)) + 1):
+    for edits in range(min(MAX_EDITS, len(one) + len(other)) + 1):
         trace.append(dict(reached))
         for diagonal in range(-edits, edits + 1, 2):
             x = _step(reached, diagonal, edits)
@@ -103,7 +103,7 @@ def _walked_back(one: Sequence[str], other: Sequence[str], trace: list[dict[int,
 
 
 def _without_islands(parts: Sequence[Part]) -> Iterator[Part]:
-    """Take blanks between changes for changed: `-red- -mug-` reads better as `-red mug-`."""
+    """Treat blanks between changes as changed: `-red mug-` is easier to read than `-red- -mug-`."""
     for place, (mark, text) in enumerate(parts):
         is_island = (
             mark == "="
@@ -120,7 +120,7 @@ def _without_islands(parts: Sequence[Part]) -> Iterator[Part]:
 
 
 def _joined(parts: Iterator[Part]) -> Iterator[Part]:
-    """Put neighbors of one kind together, what was removed before what was added."""
+    """Join adjacent parts of one kind, removed text before added text."""
     kept, removed, added = "", "", ""
     for mark, text in parts:
         if mark == "=" and (removed or added):

@@ -1,1 +1,1 @@
-"""From a release's folder to a place where readers find it, whole."""
+"""Publishes a release's folder to a remote, so that readers see a complete release at all times."""

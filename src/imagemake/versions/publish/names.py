@@ -1,7 +1,7 @@
-"""Names that hold digests, and tables that lead to them.
+"""Adds digests to the names of published images, and updates tables that refer to them.
 
-An image whose name says its content is never replaced, so a reader who has one manifest finds all of its images,
-also while the next release is on its way.
+An image whose name contains its digest is never replaced, so the images of a manifest stay available, even while the
+next release is published.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
-DIGITS = 12  # of the SHA-256; two images of one name would have to agree in all of them
+DIGITS = 12  # of the SHA-256; a collision needs two images with the same name
 _TEXT = (".csv", ".html", ".json", ".jsonl")
-# Names of images hold no blank, quote or backslash, so that one between quotes is found in CSV, JSON and HTML alike.
+# Image names contain no blanks, quotes, or backslashes, so a quoted name is found in CSV, JSON, and HTML alike.
 _QUOTED = re.compile(rb'(?<=")[^"\\\s]{1,600}(?=")')
 
 
 def digest_name(name: str, digest: str) -> str:
-    """Return an image's name with digits of its digest: ``images/a.jpg`` becomes ``images/a.3fa9c1d2e4b5.jpg``."""
+    """Add digits of an image's digest to its name: ``images/a.jpg`` becomes ``images/a.3fa9c1d2e4b5.jpg``."""
     path = PurePosixPath(name)
     return str(path.with_name(f"{path.stem}.{digest[:DIGITS]}{path.suffix}"))
 
 
 class PublishedNames:
-    """Lets tables lead to images where they are published.
+    """Replaces the names of images in tables by their published names.
 
     Args:
-        published: Names as published, by name in the release's folder; with none, no table changes.
+        published: Published names, by name in the release's folder; if empty, tables don't change.
     """
 
     def __init__(self, published: Mapping[str, str]) -> None:
@@ -40,17 +40,17 @@ class PublishedNames:
             self._beside.setdefault(folder, {}).update(_in_text([(own, new.rpartition("/")[2])]))
 
     def of(self, name: str) -> str:
-        """Return the name that an image is published under."""
+        """Return the published name of an image."""
         return self._published.get(name, name)
 
     def table(self, name: str, data: bytes) -> bytes:
-        """Return a table in which every text that is just the name of an image is its published name.
+        """Replace each value of a table that equals the name of an image by its published name.
 
-        A name in a table that lies beside images, such as a sheet's JSON, may leave their folder out.
+        In a table in the folder of the images, such as the JSON file of a sheet, names may omit the folder.
 
         Args:
-            name: The table's own name, which tells its format.
-            data: Its content.
+            name: Name of the table, which determines its format.
+            data: Content of the table.
         """
         suffix = PurePosixPath(name).suffix.lower()
         if not self._published or suffix not in (*_TEXT, ".parquet"):

@@ -1,4 +1,4 @@
-"""What is published: each file of a release's folder with the name, the headers and the turn that it gets."""
+"""The objects of a publish: each file of a release's folder with its published name, headers, and position."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from imagemake.config.remotes import Publish
 
 MANIFEST = "manifest.csv"
-NESTED = ("pilot", "small")  # releases of their own, below that of everything
+NESTED = ("pilot", "small")  # separate releases in subfolders of the full release
 
 _BINARY = "application/octet-stream"
-# Not `mimetypes`: what that says differs from machine to machine.
+# Not `mimetypes`, because its results differ between machines.
 CONTENT_TYPES: Mapping[str, str] = {
     **{one.suffix: one.media_type for one in FORMATS.values()},
     ".csv": "text/csv; charset=utf-8",
@@ -39,9 +39,9 @@ CONTENT_TYPES: Mapping[str, str] = {
 
 
 class SendOrder(IntEnum):
-    """In which order things are sent: what others lead to first, the manifest last."""
+    """The order of sending: objects come before those that refer to them, and the manifest comes last."""
 
-    NEW_IMAGE = 0  # nothing leads there yet
+    NEW_IMAGE = 0  # nothing refers to it yet
     REPLACED_IMAGE = 1
     TABLE = 2
     MANIFEST = 3
@@ -49,16 +49,16 @@ class SendOrder(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """One file as it is published.
+    """One file to publish.
 
     Attributes:
-        name: Where it goes, below the address.
-        digest: SHA-256 of what is sent.
-        size_bytes: How many bytes these are.
+        name: Name relative to the remote's address.
+        digest: SHA-256 of the content.
+        size_bytes: Size of the content.
         content_type: Its media type.
-        is_image: Whether it is one, and so comes before what leads to it.
-        path: The file with what is sent; None where `data` holds it.
-        data: What is sent, where that is not just a file.
+        is_image: Whether it is an image, which is sent before the files that refer to it.
+        path: File with the content; None if `data` contains it.
+        data: The content, if it differs from the file.
     """
 
     name: str
@@ -70,10 +70,10 @@ class Object:
     data: bytes | None = None
 
     def read(self) -> bytes:
-        """Return what is sent.
+        """Return the content.
 
         Raises:
-            UserError: If the file is not what it was when this publish began.
+            UserError: If the file has changed since this publish started.
         """
         if self.data is not None:
             return self.data
@@ -83,8 +83,8 @@ class Object:
         except FileNotFoundError:
             data = b""
         if hashlib.sha256(data).hexdigest() != self.digest:
-            what = "the file was changed while it was published"
-            raise UserError(Problem(str(self.path), what, "Wait until no run is at work here, and publish again."))
+            what = "the file changed during the publish"
+            raise UserError(Problem(str(self.path), what, "Wait until no run is active here, and publish again."))
         return data
 
     def cache_control(self, settings: Publish) -> str:
@@ -95,18 +95,18 @@ class Object:
 
 
 def objects_of(folder: Path, settings: Publish, digests: Mapping[str, str]) -> list[Object]:
-    """Read a release's folder.
+    """Return the objects to publish from a release's folder.
 
     Args:
-        folder: Such as ``results/``.
-        settings: Names, and what is left out.
-        digests: SHA-256 by file, as the manifest tells it.
+        folder: The folder, such as ``results/``.
+        settings: How to name files, and which ones to leave out.
+        digests: SHA-256 by file, from the manifest.
 
     Returns:
-        Everything that is published, in the order of names.
+        All objects, sorted by name.
 
     Raises:
-        UserError: If an image is missing, or is not what the manifest says.
+        UserError: If an image is missing or differs from the manifest.
     """
     names = [name for name in _names_in(folder) if not any(fnmatchcase(name, one) for one in settings.leave_out)]
     images = [name for name in names if _is_image(name)]
@@ -126,7 +126,7 @@ def objects_of(folder: Path, settings: Publish, digests: Mapping[str, str]) -> l
 
 
 def content_type_of(name: str) -> str:
-    """Return the media type of a file, by its extension."""
+    """Return the media type of a file, based on its extension."""
     return CONTENT_TYPES.get(Path(name).suffix.lower(), _BINARY)
 
 
@@ -138,7 +138,7 @@ def _names_in(folder: Path, below: str = "") -> Iterator[str]:
     with os.scandir(folder / below) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             name = f"{below}{entry.name}"
-            if entry.name.startswith("."):  # temporary files, and the system's
+            if entry.name.startswith("."):  # temporary and system files
                 continue
             if entry.is_dir() and name not in NESTED:
                 yield from _names_in(folder, f"{name}/")
@@ -153,7 +153,7 @@ def _digest_of(path: Path) -> tuple[str, int]:
 
 
 def _on_all_cores(do: Callable[[str], tuple[str, int]], names: Sequence[str]) -> list[tuple[str, int]]:
-    with ThreadPoolExecutor() as pool:  # hashing lets go of the interpreter's lock
+    with ThreadPoolExecutor() as pool:  # hashing releases the GIL
         return list(pool.map(do, names))
 
 
@@ -166,11 +166,11 @@ def _check(folder: Path, read: Mapping[str, tuple[str, int]], digests: Mapping[s
 def _faults(
     folder: Path, read: Mapping[str, tuple[str, int]], digests: Mapping[str, str], settings: Publish
 ) -> Iterable[Problem]:
-    remedy = "Run `snakemake` again, and publish when it is done."
+    remedy = "Run `snakemake` again, and publish when it has finished."
     for name, digest in digests.items():
         if any(fnmatchcase(name, one) for one in settings.leave_out):
             continue
         if name not in read:
-            yield Problem(str(folder / name), "the manifest names it, and it is not there", remedy)
+            yield Problem(str(folder / name), "the manifest lists this file, but it is missing", remedy)
         elif digest and read[name][0] != digest:
-            yield Problem(str(folder / name), "it is not the image that the manifest says", remedy)
+            yield Problem(str(folder / name), "the image differs from the manifest", remedy)

@@ -1,4 +1,4 @@
-"""What a publish has to do: a pure comparison of a release with what is there."""
+"""Plans a publish: a pure comparison of a release with the remote."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from imagemake.versions.publish.record import SentFile
 
 @dataclass(frozen=True, slots=True)
 class PublishPlan:
-    """What is to be done.
+    """The steps of a publish.
 
     Attributes:
-        send: What is sent, in its order, with its turn and whether something else is there under that name.
-        same: What is there already.
-        superseded: Names that an earlier publish put there, that still hold what it put, and that this release has not.
-        foreign: Such names that somebody else has written since; they are left alone.
+        send: Objects to send, in order, each with its position and whether it replaces another object.
+        same: Objects that the remote already has.
+        superseded: Names of unchanged objects from an earlier publish that this release does not have.
+        foreign: Names from an earlier publish that someone else has changed since. They are left alone.
     """
 
     send: Sequence[tuple[SendOrder, Object, bool]]
@@ -27,7 +27,7 @@ class PublishPlan:
     foreign: Sequence[str]
 
 
-def compare(
+def plan_publish(
     objects: Sequence[Object],
     listed: Mapping[str, ListedObject],
     sent: Mapping[str, SentFile],
@@ -35,48 +35,48 @@ def compare(
     *,
     again: bool = False,
 ) -> PublishPlan:
-    """Compare a release with what is there.
+    """Compare a release with the remote.
 
     Args:
-        objects: The release.
-        listed: What the place lists.
-        sent: What earlier publishes put there.
-        is_whole: Says by content whether a listed file is an object; asked only where the record cannot tell.
-        again: Send everything, for other headers.
+        objects: Objects of the release.
+        listed: Objects that the remote lists.
+        sent: Objects that earlier publishes sent.
+        is_whole: Compares an object with a listed one by content. Called only if the record is not sufficient.
+        again: Whether to send everything, such as to change headers.
     """
     same, send = [], []
     for one in objects:
-        there = listed.get(one.name)
-        if there is not None and not again and _is_there(one, there, sent.get(one.name), is_whole):
+        remote = listed.get(one.name)
+        if remote is not None and not again and _is_same(one, remote, sent.get(one.name), is_whole):
             same.append(one)
         else:
-            send.append((_turn(one, replaces=there is not None), one, there is not None))
+            send.append((_order(one, replaces=remote is not None), one, remote is not None))
     names = {one.name for one in objects}
     gone = [name for name in sorted(sent) if name in listed and name not in names]
     foreign = {name for name in gone if _is_foreign(listed[name], sent[name])}
     return PublishPlan(
-        sorted(send, key=lambda due: (due[0], due[1].name)),
+        sorted(send, key=lambda step: (step[0], step[1].name)),
         same,
         [name for name in gone if name not in foreign],
         sorted(foreign),
     )
 
 
-def _is_there(
-    one: Object, there: ListedObject, sent: SentFile | None, is_whole: Callable[[Object, ListedObject], bool]
+def _is_same(
+    one: Object, remote: ListedObject, sent: SentFile | None, is_whole: Callable[[Object, ListedObject], bool]
 ) -> bool:
-    if there.bytes != one.size_bytes:
+    if remote.bytes != one.size_bytes:
         return False
-    if sent is not None and sent.is_sure and sent.etag == there.etag:
+    if sent is not None and sent.is_complete and sent.etag == remote.etag:
         return sent.digest == one.digest
-    return is_whole(one, there)
+    return is_whole(one, remote)
 
 
-def _is_foreign(there: ListedObject, sent: SentFile) -> bool:
-    return sent.is_sure and sent.etag is not None and there.etag != sent.etag
+def _is_foreign(remote: ListedObject, sent: SentFile) -> bool:
+    return sent.is_complete and sent.etag is not None and remote.etag != sent.etag
 
 
-def _turn(one: Object, *, replaces: bool) -> SendOrder:
+def _order(one: Object, *, replaces: bool) -> SendOrder:
     if one.is_image:
         return SendOrder.REPLACED_IMAGE if replaces else SendOrder.NEW_IMAGE
     return SendOrder.MANIFEST if one.name == MANIFEST else SendOrder.TABLE

@@ -1,7 +1,7 @@
-"""What earlier publishes put somewhere, by digest: a small file beside it, which is not trusted.
+"""The record of what earlier publishes sent to a remote: a small, untrusted file on the remote.
 
-It is written before the first file is sent, with what will be there, and after the last one. So what a killed publish
-left is known as ours; whether it is whole, the listing of the place tells.
+It is written before the first file is sent, with all planned files, and again after the last one. So the files of an
+interrupted publish are known, and the remote's listing shows which are complete.
 """
 
 from __future__ import annotations
@@ -14,40 +14,40 @@ import orjson
 
 NAME = ".imagemake/published.json"
 VERSION = 1
-MOST_BYTES = 200_000_000  # a million files have 150 MB
+MAX_BYTES = 200_000_000  # a million files take 150 MB
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class SentFile:
-    """One file that was put there.
+    """One file that a publish sent.
 
     Attributes:
         digest: SHA-256 of its content.
-        etag: What the place called it then; None where it has no such thing, or it is not known yet.
-        is_sure: Whether it was sent whole; False where it was about to be.
+        etag: Its ETag on the remote; None if unknown or if the remote has none.
+        is_complete: Whether it was sent completely; False if it was only planned.
     """
 
     digest: str
     etag: str | None = None
-    is_sure: bool = True
+    is_complete: bool = True
 
 
 def read_record(data: bytes | None) -> Mapping[str, SentFile]:
-    """Read what is there; what cannot be ours is left out.
+    """Read a record, and skip invalid entries.
 
     Raises:
-        ValueError: If it is no record at all.
+        ValueError: If the file is not a record.
     """
     if data is None:
         return {}
     try:
-        told = orjson.loads(data)
-        files = told["files"] if told["version"] == VERSION else None
+        record = orjson.loads(data)
+        files = record["files"] if record["version"] == VERSION else None
     except (orjson.JSONDecodeError, KeyError, TypeError):
         files = None
     if not isinstance(files, dict):
-        raise ValueError(f"{NAME} is no record of what was published")
+        raise ValueError(f"{NAME} is not a valid publish record")
     found = {}
     for name, entry in files.items():
         if not is_safe(name) or not isinstance(entry, dict):
@@ -59,15 +59,15 @@ def read_record(data: bytes | None) -> Mapping[str, SentFile]:
 
 
 def record_bytes(files: Mapping[str, SentFile]) -> bytes:
-    """Write it; equal facts give equal bytes."""
-    told = {
-        name: {"digest": sent.digest, "sure": sent.is_sure, **({"etag": sent.etag} if sent.etag else {})}
+    """Return the content of a record. Equal records give equal bytes."""
+    entries = {
+        name: {"digest": sent.digest, "sure": sent.is_complete, **({"etag": sent.etag} if sent.etag else {})}
         for name, sent in sorted(files.items())
     }
-    return orjson.dumps({"version": VERSION, "files": told})
+    return orjson.dumps({"version": VERSION, "files": entries})
 
 
 def is_safe(name: str) -> bool:
-    """Say whether a name stays below its address, and is none of our own notes."""
+    """Return whether a name stays below the remote's address and is not a hidden file such as the record."""
     parts = name.split("/")
     return bool(name) and all(part not in ("", ".", "..") for part in parts) and not parts[0].startswith(".")

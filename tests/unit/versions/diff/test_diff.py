@@ -17,8 +17,8 @@ from release_folders import table_of
 from imagemake.release.manifest.tables import OutputFile
 from imagemake.release.metrics.metrics import metrics_of
 from imagemake.versions.diff.compare import KINDS, REASONS, compare
-from imagemake.versions.diff.numbers import attempts_of, new_in, numbers_of
-from imagemake.versions.diff.report import told_values
+from imagemake.versions.diff.numbers import attempts_of, new_attempts, numbers_of
+from imagemake.versions.diff.report import shown_values
 
 ONE, OTHER = "1" * 64, "2" * 64
 PLAIN = {"digest": "e" * 64, "finished_digest": "f" * 64, "raw_digest": "b" * 64}
@@ -120,8 +120,8 @@ WHY = {
     "reference": {"reference_digests": (ONE,), "references": ("a.png",), "key": OTHER},
     "mask": {"mask_digest": ONE, "mask": "a.png", "key": OTHER},
     "recipe": {"key": OTHER},
-    "made again": {"raw_digest": "c" * 64, "finished_digest": "d" * 64},
-    "post-processing": {"finished_digest": "d" * 64, "digest": "d" * 64},
+    "regenerated": {"raw_digest": "c" * 64, "finished_digest": "d" * 64},
+    "postprocessing": {"finished_digest": "d" * 64, "digest": "d" * 64},
     "metadata": {"digest": "d" * 64},
     "file": {"file": "images/mug-1600.jpg"},
     "attempt": {"attempt": 1},
@@ -163,8 +163,8 @@ def test_what_no_image_shows_is_no_difference():
 
 
 def test_values_of_both_sides_are_told_and_digests_are_not():
-    told, _ = changes([ALIKE], [replace(ALIKE, **WHY["catalog"], **WHY["post-processing"])])
-    assert told["mug"].reasons == ("post-processing", "catalog")
+    told, _ = changes([ALIKE], [replace(ALIKE, **WHY["catalog"], **WHY["postprocessing"])])
+    assert told["mug"].reasons == ("postprocessing", "catalog")
     assert told["mug"].differences == {"variable.size": ("", "L")}
 
 
@@ -175,9 +175,9 @@ def test_a_further_output_that_is_another_file_is_told_by_its_label():
 
     before, after = replace(ALIKE, outputs=outputs(ONE)), replace(ALIKE, outputs=outputs(OTHER))
     told, _ = changes([before], [after])
-    assert told["mug"].reasons == ("post-processing",)
-    assert list(told_values(told["mug"])) == [("output.web", (ONE[:12], OTHER[:12]))]
-    assert changes([ALIKE], [before])[0]["mug"].reasons == ("post-processing",), "an output that was not there"
+    assert told["mug"].reasons == ("postprocessing",)
+    assert list(shown_values(told["mug"])) == [("output.web", (ONE[:12], OTHER[:12]))]
+    assert changes([ALIKE], [before])[0]["mug"].reasons == ("postprocessing",), "an output that was not there"
     told, _ = changes([before], [replace(after, prompt="other", key=OTHER, raw_digest="c" * 64)])
     assert told["mug"].reasons == ("prompt",), "another raw image has other files anyway"
 
@@ -225,5 +225,5 @@ def test_only_attempts_that_the_earlier_release_did_not_know_are_new():
         an_entry("again", key="3" * 64, cost_usd=2.0, history=(an_attempt(0, key="4" * 64),)),
     ]
     before, now = tables([an_entry("kept", key=ONE, cost_usd=1.0, history=(first,))], after)
-    new = new_in(attempts_of(before, "A"), attempts_of(now, "B"))
+    new = new_attempts(attempts_of(before, "A"), attempts_of(now, "B"))
     assert (new.attempts, new.cost_usd, new.cost_unknown) == (2, 2.0, 1)

@@ -18,7 +18,7 @@ import pytest
 from entries import an_entry
 from release_folders import an_image, opener, with_image, write_release
 
-from imagemake.cli.diff import _report
+from imagemake.cli.diff import build_report
 from imagemake.core.problems import UserError
 from imagemake.images.metadata.xmp import with_packet
 from imagemake.release.manifest.tables import OutputFile, write_manifest
@@ -75,7 +75,7 @@ def test_images_that_git_tracks_are_those_of_the_revision(project):
     commit(project, "v1")
     edit(project)
     with opener(project) as opening:
-        for name in ("v1", "HEAD", opening._repository.commit_of("v1")[:12]):
+        for name in ("v1", "HEAD", Repository(project).commit_of("v1")[:12]):
             told, seen = seen_between(opening.open(name), opening.work_tree())
             assert told == {"mug": ("changed", "prompt"), "cup": ("removed",), "vase": ("added",)}
             assert seen["mug"].distance.delta_e > 10
@@ -121,7 +121,7 @@ def test_images_that_dvc_tracks_come_from_its_cache_or_its_remote_and_else_from_
     run(project, "rm", "-rf", ".dvc/cache", str(tmp_path / "remote"))
     with (
         opener(project) as opening,
-        pytest.raises(UserError, match=r"tracked by DVC, and cannot be had.*\n.*dvc fetch"),
+        pytest.raises(UserError, match=r"DVC tracks its manifest but cannot read it.*\n.*dvc fetch"),
     ):
         opening.open("v1")
 
@@ -143,7 +143,7 @@ def test_a_record_of_a_release_and_the_store_are_enough_where_its_files_are_gone
         )
         _, seen = seen_between(before, after)
     assert seen["mug"].before.webp is not None
-    assert "neither its release nor the store" in seen["mug"].after.note
+    assert "no longer in the release or the store" in seen["mug"].after.note
     assert seen["mug"].distance is None
     with opener(project) as opening:
         assert names_of(compare(opening.open("releases/v1").table, opening.open("v1").table).changes) == {}
@@ -160,10 +160,10 @@ def test_a_file_that_is_not_the_one_its_manifest_names_is_not_shown(project):
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("v9", "no git tag, branch or commit, and no folder with a manifest"),
-        ("results/images", "the folder holds no manifest.parquet or manifest.csv"),
-        ("--upload-pack=x", "no git tag"),
-        ("v1", "holds no manifest in results/ or releases/v1/"),
+        ("v9", "neither a git tag, branch, or commit nor a folder with a manifest"),
+        ("results/images", "the folder contains no manifest.parquet or manifest.csv"),
+        ("--upload-pack=x", "neither a git tag"),
+        ("v1", "contains no manifest in results/ or releases/v1/"),
         ("both", "a folder with a release and a git revision"),
     ],
 )
@@ -182,9 +182,9 @@ def test_without_git_two_folders_can_be_compared_and_revisions_are_told(tmp_path
     other = write_release(tmp_path / "other", [with_image("mug", TEAL)])
     with opener(tmp_path) as opening:
         told, seen = seen_between(opening.open(str(one)), opening.open(str(other / "manifest.csv")))
-        assert told == {"mug": ("changed", "made again")}
+        assert told == {"mug": ("changed", "regenerated")}
         assert seen["mug"].distance.delta_e > 10
-        with pytest.raises(UserError, match="in no git repository"):
+        with pytest.raises(UserError, match="not in a git repository"):
             opening.open("v1")
         with pytest.raises(UserError, match="snakemake"):
             opening.work_tree()
@@ -236,7 +236,7 @@ def test_no_manifest_is_read_through_a_link_out_of_its_folder(tmp_path):
     write_release(tmp_path / "ours", [])
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs/manifest.parquet").symlink_to(tmp_path / "ours/manifest.parquet")
-    with opener(tmp_path) as opening, pytest.raises(UserError, match="leads out of the folder"):
+    with opener(tmp_path) as opening, pytest.raises(UserError, match="a link out of the folder"):
         opening.open(str(tmp_path / "theirs"))
 
 
@@ -258,7 +258,7 @@ def test_what_cannot_be_decoded_is_told_in_the_place_of_the_image(tmp_path, data
     with opener(tmp_path) as opening:
         _, seen = seen_between(opening.open(str(one)), opening.open(str(other)))
     assert seen["mug"].after.webp is None
-    assert "it cannot be shown: " in seen["mug"].after.note
+    assert "it cannot be decoded: " in seen["mug"].after.note
     assert seen["mug"].before.webp is not None
 
 
@@ -278,12 +278,12 @@ GOOD = a_parquet()
         (b"", "no column name, key, verdict, prompt"),
         (b"PAR1", "smaller than the minimum"),
         (GOOD[:-20], "magic bytes"),
-        (GOOD[:60] + bytes(40) + GOOD[100:], "cannot be read"),
+        (GOOD[:60] + bytes(40) + GOOD[100:], "invalid manifest"),
         (a_parquet(key=None), "no column key"),
         (a_parquet(name=["a", "a"]), "the name 'a' twice"),
-        (a_parquet(prompt=[{"a": 1}, {"a": 2}]), "cannot be read"),
+        (a_parquet(prompt=[{"a": 1}, {"a": 2}]), "invalid manifest"),
         (b"name,key,verdict,prompt\na,b,c\n", "line 2 has 3 cells"),
-        (b"name,key,verdict,prompt,prompt\n", "a column twice"),
+        (b"name,key,verdict,prompt,prompt\n", "duplicate columns"),
         (b"\xff\xfe\xfd", "utf-8"),
         (b'name,key,verdict,prompt\n"a', "unexpected end of data"),
     ],
@@ -316,7 +316,7 @@ def test_a_small_file_that_says_one_long_text_a_million_times_is_refused(monkeyp
 def test_attempts_that_are_none_are_told_in_words(changes):
     from imagemake.versions.diff.numbers import attempts_of
 
-    with pytest.raises(UserError, match="the attempts of 'a' cannot be read"):
+    with pytest.raises(UserError, match="the attempts of 'a' are invalid"):
         attempts_of(read_table(a_parquet(**changes), "it"), "it")
 
 
@@ -344,16 +344,16 @@ def test_images_of_a_further_output_are_shown_where_the_main_one_is_as_it_was(tm
     assert found.output == "web", "rather than one that only one of them has"
     assert found.distance.delta_e > 10
     with opener(tmp_path) as opening:
-        report = _report(opening, one, other, 9)
-    assert any("mug: post-processing  [web: hash " in line for line in report.lines("table", most=9))
+        report = build_report(opening, one, other, 9)
+    assert any("mug: postprocessing  [web: hash " in line for line in report.lines("table", most=9))
     assert json.loads("\n".join(report.lines("json", most=9)))["changes"][0]["output_shown"] == "web"
     write_page(tmp_path / "page.html", report)
     assert b'"output":"web"' in (tmp_path / "page.html").read_bytes().replace(b" ", b"")
     found = seen(release("c"), one)
-    assert (found.output, found.before.note, found.distance) == ("same", "its release has no such output", None)
+    assert (found.output, found.before.note, found.distance) == ("same", "its release does not have this output", None)
     assert found.after.webp is not None
     Path(one, "images/mug-web.png").unlink()
-    assert "neither its release nor the store" in seen(one, other).before.note, "the raw one does not stand for it"
+    assert "no longer in the release or the store" in seen(one, other).before.note, "the raw one does not stand for it"
 
 
 def test_the_most_different_images_are_opened_first_and_unchanged_pixels_last(tmp_path):

@@ -20,7 +20,7 @@ from imagemake.store.remote.errors import PlaceError, Trouble
 from imagemake.store.remote.storage import ListedObject, Storage
 from imagemake.versions.publish.names import PublishedNames, digest_name
 from imagemake.versions.publish.objects import Object, SendOrder, content_type_of, objects_of
-from imagemake.versions.publish.plan import compare
+from imagemake.versions.publish.plan import plan_publish
 from imagemake.versions.publish.publisher import Publisher
 from imagemake.versions.publish.record import NAME, SentFile, is_safe, read_record, record_bytes
 
@@ -135,7 +135,7 @@ def test_an_incomplete_release_is_refused_and_told_why_unless_it_is_meant(projec
     publish(capsys, "--incomplete")
 
 
-@pytest.mark.parametrize("fault", ["is not the image that the manifest says", "and it is not there"])
+@pytest.mark.parametrize("fault", ["the image differs from the manifest", "but it is missing"])
 def test_a_release_that_is_not_what_its_manifest_says_is_refused(project, capsys, fault):
     path = project / "results" / "images" / "a.jpg"
     path.write_bytes(b"another") if "image" in fault else path.unlink()
@@ -174,7 +174,7 @@ def test_a_broken_record_costs_a_warning_and_nothing_is_deleted(project, capsys)
     (project / "there" / NAME).write_bytes(b"{")
     release(project, a=b"image a")
     told = publish(capsys, "--prune")
-    assert "is no record of what was published" in told
+    assert "is not a valid publish record" in told
     assert before == set(there(project))
 
 
@@ -214,7 +214,7 @@ def test_whatever_is_denied_the_manifest_there_leads_to_what_is_there(project, b
 
     def send() -> None:
         publisher = Publisher(place, settings, lambda _: None)
-        publisher.send(publisher.due(objects_of(Path("results"), settings, digests)), lambda _: None)
+        publisher.send(publisher.plan(objects_of(Path("results"), settings, digests)), lambda _: None)
 
     send()
     release(project, a=b"another a", c=b"image c")
@@ -239,7 +239,7 @@ def an_object(name: str, data: bytes = b"x") -> Object:
 
 def test_new_images_go_before_replaced_ones_tables_after_images_and_the_manifest_last():
     objects = [an_object(name) for name in ("images/a.jpg", "images/b.jpg", "index.html", "manifest.csv", "z.json")]
-    due = compare(objects, {"images/a.jpg": ListedObject(5)}, {}, lambda one, there: False)
+    due = plan_publish(objects, {"images/a.jpg": ListedObject(5)}, {}, lambda one, there: False)
     assert [(turn, one.name) for turn, one, _ in due.send] == [
         (SendOrder.NEW_IMAGE, "images/b.jpg"),
         (SendOrder.REPLACED_IMAGE, "images/a.jpg"),
@@ -256,9 +256,9 @@ def test_new_images_go_before_replaced_ones_tables_after_images_and_the_manifest
         (ListedObject(1, "e"), SentFile("0" * 64, "e"), False),
         (ListedObject(2, "e"), SentFile(an_object("a").digest, "e"), False),
         (ListedObject(1, "other"), SentFile(an_object("a").digest, "e"), None),
-        (ListedObject(1, "e"), SentFile(an_object("a").digest, None, is_sure=False), None),
+        (ListedObject(1, "e"), SentFile(an_object("a").digest, None, is_complete=False), None),
         (ListedObject(1), SentFile(an_object("a").digest), True),
-        (ListedObject(1), SentFile(an_object("a").digest, is_sure=False), None),
+        (ListedObject(1), SentFile(an_object("a").digest, is_complete=False), None),
         (ListedObject(1), None, None),
         (None, SentFile(an_object("a").digest), False),
     ],
@@ -271,13 +271,13 @@ def test_what_is_there_is_known_by_record_and_listing_and_else_by_its_content(li
         asked.append(one)
         return True
 
-    due = compare([an_object("a")], {"a": listed} if listed else {}, {"a": sent} if sent else {}, is_whole)
+    due = plan_publish([an_object("a")], {"a": listed} if listed else {}, {"a": sent} if sent else {}, is_whole)
     assert bool(asked) == (is_there is None)
     assert bool(due.same) == (is_there is not False)
 
 
 def test_what_somebody_else_wrote_over_ours_is_not_deleted():
-    due = compare(
+    due = plan_publish(
         [],
         {"a": ListedObject(1, "theirs"), "b": ListedObject(1, "e")},
         {"a": SentFile("0" * 64, "e"), "b": SentFile("0" * 64, "e")},
@@ -313,7 +313,7 @@ def test_any_record_is_read_or_refused(data):
     try:
         read_record(data)
     except ValueError as error:
-        assert "no record" in str(error)
+        assert "not a valid publish record" in str(error)
 
 
 NAMES = st.text("aZ09_-.é", min_size=1, max_size=12).filter(lambda name: name.strip("."))

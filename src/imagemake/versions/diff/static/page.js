@@ -31,8 +31,8 @@
   const count = (number) => number.toLocaleString("en-US");
 
   // ---------------------------------------------------------------- images
-  const lacking = (side, place) => el("p", { className: `lacking ${place}` }, side ? `No image: ${side.note}` : "Not in this page: only the most different images are.");
-  const image = (card, side, className, what) => el("img", { className: side.clear ? `${className} clear` : className, alt: `${card.name}, ${what}`, decoding: "async", draggable: false, src: images[side.image] });
+  const lacking = (side, place) => el("p", { className: `lacking ${place}` }, side ? `No image: ${side.note}` : "This page has only the most different images.");
+  const image = (card, side, className, what) => el("img", { className: side.transparent ? `${className} transparent` : className, alt: `${card.name}, ${what}`, decoding: "async", draggable: false, src: images[side.image] });
   const has = (side) => side !== undefined && side.image !== null;
   const single = (card, side, what) => el("div", { className: "compare single" }, has(side) ? image(card, side, "only", what) : lacking(side, ""));
   const both = (card) => {
@@ -50,7 +50,7 @@
     return stage;
   };
   const slider = (card, stage) => {
-    const input = el("input", { type: "range", min: 0, max: 100, step: 1, value: 50, "aria-label": `${card.name}: how much of the image before is shown` });
+    const input = el("input", { type: "range", min: 0, max: 100, step: 1, value: 50, "aria-label": `${card.name}: share of the earlier image that is shown` });
     const move = () => {
       stage.style.setProperty("--at", `${input.value}%`);
       stage.style.setProperty("--share", String(input.value / 100));
@@ -84,8 +84,8 @@
     if (!old || !now || String(old) === String(now)) return null;
     return el("p", { className: "note" }, `${old.join(" × ")} px → ${now.join(" × ")} px`);
   };
-  const ofOutput = (card) => (card.output ? el("p", { className: "note" }, `The files of ${card.output} are shown: the main image is as it was.`) : null);
-  const notes = (card) => ["before", "after"].filter((side) => has(card[side]) && card[side].note).map((side) => el("p", { className: "note" }, `The image ${side}: ${card[side].note}.`));
+  const ofOutput = (card) => (card.output ? el("p", { className: "note" }, `Shown are the files of ${card.output}, because the main image is unchanged.`) : null);
+  const notes = (card) => ["before", "after"].filter((side) => has(card[side]) && card[side].note).map((side) => el("p", { className: "note" }, `Image ${side}: ${card[side].note}.`));
   const draw = (card) => {
     const verdict = card.kind === "added" ? card.verdicts[1] : card.kind === "removed" ? card.verdicts[0] : "";
     const line = el("div", { className: "line" }, el("span", { className: `badge kind-${card.kind}` }, kinds[card.kind]), ...(card.reasons ?? []).map((why) => el("span", { className: "why" }, why)));
@@ -106,7 +106,7 @@
   // ---------------------------------------------------------------- filters
   const haystackOf = (card) => (card.haystack ??= [card.name, ...(card.texts ?? []).flatMap(([, parts]) => parts.map(([, part]) => part).join("")), ...(card.values ?? []).flat()].join("\n").toLowerCase());
   const kind = () => chips.find((chip) => chip.getAttribute("aria-pressed") === "true").dataset.kind;
-  const press = (wanted) => chips.forEach((chip) => chip.setAttribute("aria-pressed", String(chip.dataset.kind === wanted)));
+  const press = (active) => chips.forEach((chip) => chip.setAttribute("aria-pressed", String(chip.dataset.kind === active)));
   const update = () => {
     const terms = query.value.toLowerCase().split(/\s+/).filter(Boolean);
     const [onlyKind, onlyReason, atLeast] = [kind(), reason.value, Number(least.value)];
@@ -123,12 +123,12 @@
     const all = `${count(cards.length)} change${cards.length === 1 ? "" : "s"}`;
     byId("count").textContent = shown.length === cards.length ? all : `${count(shown.length)} of ${all}`;
     byId("empty").hidden = shown.length > 0;
-    byId("empty-words").textContent = cards.length ? "Nothing matches." : "Nothing differs.";
+    byId("empty-words").textContent = cards.length ? "No change matches." : "No differences.";
     byId("reset").hidden = cards.length === 0;
     remember();
   };
 
-  // The filters are in the address, so that a link can lead to what is talked about.
+  // The address contains the filters, so that a link shows the same changes.
   const fields = { reason, least, order, view };
   const remember = () => {
     const state = { kind: kind(), q: query.value, ...Object.fromEntries(Object.entries(fields).map(([name, select]) => [name, select.selectedIndex ? select.value : ""])) };
@@ -154,7 +154,7 @@
   });
   for (const select of [reason, least, order]) select.addEventListener("change", update);
   view.addEventListener("change", () => {
-    list.className = `changes view-${view.value}`; // the sliders stay where they are
+    list.className = `changes view-${view.value}`; // keeps the positions of the sliders
     remember();
   });
   for (const chip of chips) chip.addEventListener("click", () => (press(chip.dataset.kind), update()));
