@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from imagemake.images.formats import FORMATS, FormatName, end_of_image, format_of
-from imagemake.images.srgb import BrokenProfile, to_srgb
+from imagemake.images.srgb import to_srgb
 
 if TYPE_CHECKING:
     import numpy as np
@@ -176,7 +176,7 @@ def decode_image(data: bytes, *, most_pixels: int = MOST_PIXELS, most_bytes: int
 def _decode(data: bytes, file_format: FormatName, end: int | None, most_pixels: int) -> DecodedImage:
     from PIL import Image as Pillow
 
-    notes = []
+    notes: list[str] = []
     # Pillow warns about broken EXIF data and large images: here, the one does not matter and the other is checked.
     with warnings.catch_warnings(action="ignore"), Pillow.open(BytesIO(data), formats=(file_format.upper(),)) as opened:
         _check_size(opened.size, most_pixels)
@@ -188,11 +188,7 @@ def _decode(data: bytes, file_format: FormatName, end: int | None, most_pixels: 
             notes.append("the file ends before its end mark, but behind its last pixel")
         elif end < len(data) and not further_frames:
             notes.append(f"{len(data) - end:,} bytes behind the end of the image were ignored")
-        try:
-            image = to_srgb(opened, opened.info.get("icc_profile"))
-        except BrokenProfile as error:
-            notes.append(f"the color profile was ignored: {error}")
-            image = to_srgb(opened, None)
+        image = to_srgb(opened, opened.info.get("icc_profile"), notes)
         return DecodedImage(
             _upright(image, opened, notes),
             file_format=file_format,

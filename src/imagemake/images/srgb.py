@@ -17,27 +17,21 @@ MOST_PROFILE_BYTES = 8_000_000
 _SRGB_NAMES = {"sRGB", "sRGB IEC61966-2.1", "sRGB built-in", "GIMP built-in sRGB", "sRGB2014", "c2"}
 
 
-class BrokenProfile(ValueError):  # noqa: N818 - it is no error: the image is read without
-    """A color profile that cannot be read, or is for another kind of image; the message says which."""
-
-
-def to_srgb(image: Image, profile: bytes | None) -> Image:
-    """Convert to 8 bits a channel in sRGB.
+def to_srgb(image: Image, profile: bytes | None, notes: list[str]) -> Image:
+    """Convert to 8 bits per channel in sRGB.
 
     Args:
         image: Decoded by Pillow from PNG, JPEG, WebP or AVIF: of mode 1, L, LA, I;16, P, RGB, RGBA or CMYK.
         profile: The embedded ICC profile; None where the pixels count as sRGB already. CMYK without a profile is
-            converted by the plain formula, 255 - ink - black.
+            converted by the plain formula, 255 - ink - black. A profile that cannot be used is ignored.
+        notes: Takes the reason if the profile is ignored.
 
     Returns:
         RGBA where at least one pixel is not opaque, otherwise RGB; without any metadata.
-
-    Raises:
-        BrokenProfile: If the profile cannot be used; None instead of it then gives an image.
     """
     image = _eight_bits(image)
     if profile is not None:
-        image = _convert_by_profile(image, profile)
+        image = _convert_by_profile(image, profile, notes)
     if image.mode in ("LA", "RGBA"):
         least_alpha, _ = image.getchannel("A").getextrema()
         mode = "RGB" if least_alpha == 255 else "RGBA"
@@ -75,11 +69,9 @@ def _from_sixteen_bits(image: Image) -> Image:
     return gray
 
 
-def _convert_by_profile(image: Image, profile: bytes) -> Image:
+def _convert_by_profile(image: Image, profile: bytes, notes: list[str]) -> Image:
     from PIL import ImageCms
 
-    if len(profile) > MOST_PROFILE_BYTES:
-        raise BrokenProfile(f"it has {len(profile):,} bytes, more than {MOST_PROFILE_BYTES:,}")
     has_alpha = image.mode in ("LA", "RGBA")
     opaque = image.convert(image.mode[:-1]) if has_alpha else image
     try:
@@ -89,7 +81,8 @@ def _convert_by_profile(image: Image, profile: bytes) -> Image:
         # A gray image may carry an RGB profile.
         converted = ImageCms.applyTransform(opaque.convert(transform.inputMode), transform)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
-        raise BrokenProfile(str(error)) from error
+        notes.append(f"the color profile was ignored: {error}")
+        return image
     assert converted is not None  # only None where the conversion is done in place
     if has_alpha:
         converted.putalpha(image.getchannel("A"))
@@ -100,11 +93,13 @@ def _convert_by_profile(image: Image, profile: bytes) -> Image:
 def _transform(profile: bytes, mode: str) -> ImageCmsTransform | None:
     from PIL import ImageCms
 
+    if len(profile) > MOST_PROFILE_BYTES:
+        raise ValueError(f"it has {len(profile):,} bytes, more than {MOST_PROFILE_BYTES:,}")
     opened = ImageCms.ImageCmsProfile(BytesIO(profile))
     space = opened.profile.xcolor_space.strip()
     taken_modes = {"RGB": ("RGB", "L"), "GRAY": ("L",), "CMYK": ("CMYK",)}.get(space, ())
     if mode not in taken_modes:
-        raise BrokenProfile(f"it is for {space!r} colors, and the image has {mode}")
+        raise ValueError(f"it is for {space!r} colors, and the image has {mode}")
     if space == "RGB" and ImageCms.getProfileDescription(opened).strip() in _SRGB_NAMES:
         return None
     # What image editors use by default: white stays white, black stays black.

@@ -80,10 +80,10 @@ def decide(session: ReviewSession, form: Form, reviewer: str) -> Done:
     if item is None:
         raise RefusedError("This image is no longer requested: its prompt has changed.", CONFLICT)
     key = fields.get("key", item.key)
+    if reason := reason_against(item, key, fields.get("decision", "")):
+        raise RefusedError(reason, BAD_REQUEST, item)
     _, after, _ = view.neighbors(item, Filter.read(fields))
     try:
-        if reason := reason_against(item, key, fields.get("decision", "")):
-            raise WrongChoiceError(reason)
         review = review_from(fields, reviewer, item.state.recipe.prompt)
         session.log.decide([key], review, expected={key: fields["expected"]} if "expected" in fields else None)
     except WrongChoiceError as error:
@@ -156,7 +156,7 @@ def _possible(chosen: Sequence[ReviewItem], decision: str) -> tuple[list[ReviewI
     skipped = Counter(reason for reason in reasons if reason).most_common()
     if not items:
         why = " ".join(reason for reason, _ in skipped) or "No image is selected."
-        raise WrongChoiceError(f"Nothing to decide. {why}")
+        raise RefusedError(f"Nothing to decide. {why}", BAD_REQUEST)
     return items, skipped
 
 

@@ -69,15 +69,16 @@ def file_response(earlier: EarlierImages | None, index: str, digest: str) -> Res
         index: Index of the image, in decimal digits.
         digest: SHA-256 of the file.
     """
+    not_found = PlainTextResponse("Image not found.", 404)
+    if earlier is None or not index.isdecimal() or len(index) > 9 or int(index) >= len(earlier.images):
+        return not_found
+    image = earlier.images[int(index)]
+    if image.digest != digest:  # the manifests were read again since
+        return not_found
     try:
-        if earlier is None or not index.isdecimal() or len(index) > 9 or int(index) >= len(earlier.images):
-            raise UnavailableError
-        image = earlier.images[int(index)]
-        if image.digest != digest:  # the manifests were read again since
-            raise UnavailableError
         data, kind = _read(image, earlier.releases[int(index)])
     except UnavailableError:
-        return PlainTextResponse("Image not found.", 404)
+        return not_found
     return Response(data, media_type=FORMATS[kind].media_type, headers=HEADERS)
 
 

@@ -95,11 +95,9 @@ class SpendTracker:
         with self._lock:
             state = self._read()
             for key, worst in worst_usd.items():
-                try:
-                    state["run"] = str(self._with(state, worst))
-                    found[key] = _usd(worst)
-                except OverBudgetError as error:
-                    found[key] = error
+                found[key] = outcome = self._fitting(state, worst)
+                if isinstance(outcome, Decimal):
+                    state["run"] = str(Decimal(state["run"]) + outcome)
             left_out = (key for key, outcome in found.items() if isinstance(outcome, OverBudgetError))
             state["left_out"] = sorted({*state["left_out"], *left_out})
             self._write(state)
@@ -123,19 +121,20 @@ class SpendTracker:
         """Return the keys that did not fit in this run."""
         return frozenset(self._read()["left_out"]) if self._budget.is_limited else frozenset()
 
-    def _with(self, state: Mapping[str, Any], worst_usd: float | None) -> Decimal:
+    def _fitting(self, state: Mapping[str, Any], worst_usd: float | None) -> Decimal | OverBudgetError:
+        """Return what can be set aside, or why it does not fit."""
         if worst_usd is None:
-            raise OverBudgetError(
+            return OverBudgetError(
                 "its cost is not known, so no budget can be kept: say under models what it costs at most "
                 "(most_usd_per_image)"
             )
         run = Decimal(state["run"]) + _usd(worst_usd)
         in_all = Decimal(state["before"]) + run
         if self._budget.run is not None and run > _usd(self._budget.run):
-            raise OverBudgetError(f"it does not fit into budget_usd.run, ${self._budget.run:,.2f}")
+            return OverBudgetError(f"it does not fit into budget_usd.run, ${self._budget.run:,.2f}")
         if self._budget.campaign is not None and in_all > _usd(self._budget.campaign):
-            raise OverBudgetError(f"it does not fit into budget_usd.campaign, ${self._budget.campaign:,.2f}")
-        return run
+            return OverBudgetError(f"it does not fit into budget_usd.campaign, ${self._budget.campaign:,.2f}")
+        return _usd(worst_usd)
 
     def _read(self) -> dict[str, Any]:
         try:
