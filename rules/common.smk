@@ -8,7 +8,7 @@ from pathlib import Path
 from snakemake.resources import Resource
 
 from imagemake.config.campaign import load_campaign
-from imagemake.workflow.process import package_folder, use_this_python
+from imagemake.workflow.process import python_path, use_this_python
 from imagemake.plan.call_modes import call_mode_of_batch
 from imagemake.workflow.planner import Planner
 from imagemake.core.problems import exit_on_mistakes
@@ -16,7 +16,8 @@ from imagemake.config.job_settings import job_settings_json
 
 use_this_python()
 # In a conda environment of a stage, this package is not installed. Strict mode is what a prefix of our own replaces.
-shell.prefix(f"set -euo pipefail; export PYTHONPATH={package_folder()}; ")
+# The user's own entries stay: jobs find the same plug-ins as the plan.
+shell.prefix(f"set -euo pipefail; export PYTHONPATH={python_path()}; ")
 
 with exit_on_mistakes():
     CAMPAIGN = load_campaign(config)

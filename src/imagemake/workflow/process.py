@@ -18,9 +18,11 @@ def use_this_python() -> None:
         os.environ["PATH"] = os.pathsep.join([own, *folders])
 
 
-def package_folder() -> str:
-    """Return the folder that this package is imported from, quoted for the shell."""
-    return shlex.quote(str(Path(__file__).resolve().parents[2]))
+def python_path() -> str:
+    """Return the PYTHONPATH of jobs, quoted for the shell: this package, then the user's own entries."""
+    package = str(Path(__file__).resolve().parents[2])
+    entries = [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return shlex.quote(os.pathsep.join(dict.fromkeys(entries)))
 
 
 def let_sigterm_wait() -> None:
