@@ -6,6 +6,8 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from image_files import saved
+from PIL import Image
 from world import World
 
 from imagemake.config.campaign import load_campaign
@@ -19,7 +21,8 @@ from imagemake.plan.state import Stage
 from imagemake.stages.postprocess.job import Postprocessor
 from imagemake.stages.validate.verdict import judge
 from imagemake.store.items import Item
-from imagemake.store.store import StoredFile
+from imagemake.store.store import Store
+from imagemake.store.thumbnails import ThumbnailCache
 from imagemake.workflow.preflight.measures import check_overrides
 
 LEAST = {"campaign": "Mugs", "catalog": "config/catalog.csv", "prompt": "A {color} mug", "name": "{sku}"}
@@ -95,14 +98,16 @@ def test_the_values_that_decide_go_with_an_image_into_its_job(tmp_path):
     item = Item.from_dict(item_of(world.one(), wanted.validation.columns_needed()).as_dict())
     assert (item.variables, item.model) == ({"category": "rings", "model": ""}, "flux")
 
-    postprocessor = Postprocessor(wanted.postprocess, wanted.validation, store=None, thumbnails=None)
+    store = Store(tmp_path / "store")
+    postprocessor = Postprocessor(wanted.postprocess, wanted.validation, store, ThumbnailCache(tmp_path / "thumbnails"))
     measured = replace(
         item,
-        raw=StoredFile(item.key, "0" * 64, "png"),
+        raw=store.raw.put(item.key, saved(Image.new("RGB", (8, 8)), "PNG"), durable=False, extension="png"),
         measures={"file@1": {"format": "png"}, "tone@1": {"contrast": 0.305}},
     )
-    assert postprocessor._is_wanted(measured)
-    assert not postprocessor._is_wanted(replace(measured, variables={"category": "mugs"}))
+    rings, mugs = postprocessor.postprocess_batch([measured, replace(measured, variables={"category": "mugs"})])
+    assert rings.finished
+    assert not mugs.finished
 
 
 def test_moving_an_override_measures_nothing_again():

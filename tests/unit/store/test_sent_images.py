@@ -9,6 +9,7 @@ from imagemake.core.problems import UserError
 from imagemake.core.recipe import Recipe
 from imagemake.images.source_files import SourceImages
 from imagemake.plugins.providers import FailureKind, ProviderError
+from imagemake.plugins.providers.openai.provider import OpenAIProvider
 from imagemake.stages.generate.batches.upload import UPLOADS_AT_ONCE, upload_for_batch
 from imagemake.store.sent_images import SentImages, keep_sent_images
 from imagemake.store.store import DamagedError, Store
@@ -94,15 +95,19 @@ def test_what_is_held_in_memory_is_bounded_and_never_wrong(made, monkeypatch):
     folder, files, recipe, content = made
     store = Store(folder / "store")
     keep_sent_images([recipe], files, store)
+    reads, read = [], store.references.read
+    monkeypatch.setattr(store.references, "read", lambda stored: reads.append(stored) or read(stored))
     monkeypatch.setattr("imagemake.store.sent_images.KEPT_BYTES", 1)
     sent = SentImages(store)
     for _ in range(3):
         assert sent.of(recipe) == {digest(data): data for data in content.values()}
-    assert len(sent._stored) == 1
+    assert len(reads) == 3 * len(content), "it holds one image at a time"
+    assert sent.read(reads[-1].key) == sent.read(reads[-1].key)
+    assert len(reads) == 3 * len(content), "the last one needs no reading"
 
 
-class Taker:
-    """A provider whose batches take images, or refuse them."""
+class Taker(OpenAIProvider):
+    """A provider whose batches accept images, or refuse them with an error."""
 
     def __init__(self, error=None):
         self.taken, self.asked, self.error = {}, 0, error

@@ -3,11 +3,11 @@
 from types import SimpleNamespace
 
 import pytest
+from world import World
 
-from imagemake.plan.reasons import RebuildReason
-from imagemake.plan.state import Stage
+from imagemake.config.validation import Validation
 from imagemake.release.manifest.entries import Calls, Entries
-from imagemake.store.journal import Call
+from imagemake.store.journal import Call, Journal
 from imagemake.store.store import Store
 
 
@@ -44,7 +44,10 @@ def test_the_call_that_made_the_image_is_told_whatever_failed_after_it():
 
 
 def test_an_image_that_waits_in_a_batch_has_not_failed(tmp_path):
-    entries = Entries(None, Store(tmp_path), ())
-    entries._calls["k"] = Calls(Call({"key": "k", "submission": "s"}, None))
-    state = SimpleNamespace(key="k", stage=Stage.GENERATE, reasons=(), why=RebuildReason.IN_A_BATCH.because())
-    assert entries._verdict(state) == ("pending", ("generate: waiting in a batch",))
+    store, world = Store(tmp_path), World("mug")
+    key = world.one().key
+    world.submission_of[key] = "s"
+    Journal(store.journal_folder, "job", durable=False).sent(key=key, submission="s")
+    target = SimpleNamespace(campaign=SimpleNamespace(validation=Validation()), made_at="")
+    entry = Entries(target, store, ()).entry(world.one())
+    assert (entry.verdict, entry.reasons) == ("pending", ("generate: waiting in a batch",))

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hostile_files import UNREADABLE, hostile_files
@@ -14,14 +14,17 @@ from imagemake.config.chosen_plugins import chosen_step
 from imagemake.config.outputs import Output, Postprocess
 from imagemake.config.validation import Validation
 from imagemake.core.recipe import Recipe
+from imagemake.plugins.steps import Step
 from imagemake.stages.postprocess.job import Postprocessor
 from imagemake.store.items import Item
 from imagemake.store.store import Store
 from imagemake.store.thumbnails import ThumbnailCache
 
 
-class Fragile:
-    """Goes wrong on wide images, as other people's steps do, and in no way that a step should."""
+class Fragile(Step):
+    """A plug-in step that raises unexpected errors on wide images."""
+
+    version = 1
 
     def apply(self, image):
         if image.width == 333:
@@ -31,9 +34,9 @@ class Fragile:
 
 @pytest.fixture
 def finished_of(tmp_path):
-    """Finish files as one batch; return the items by name, and the store."""
+    """Postprocess files as one batch; return the items by name, and the store."""
 
-    def finished_of(files, *steps, also=(), **output):
+    def finished_of(files, *steps, **output):
         store, items = Store(tmp_path / "store"), []
         for seed, (name, data) in enumerate(files.items()):
             recipe = Recipe("preview", "preview-1", "a mug", seed)
@@ -41,8 +44,7 @@ def finished_of(tmp_path):
             items.append(Item(name, 0, recipe, recipe.key(), "new", raw=stored, output_key="planned"))
         postprocess = Postprocess(steps=[chosen_step(*step) for step in steps], output=Output(**output))
         postprocessor = Postprocessor(postprocess, Validation(), store, ThumbnailCache(tmp_path / "thumbnails"))
-        (main,) = postprocessor._branches.values()
-        postprocessor._branches = {"main": replace(main, steps=[*main.steps, *also])}
+
         return {item.name: item for item in postprocessor.postprocess_batch(items)}, store
 
     return finished_of
@@ -78,9 +80,11 @@ def test_reasons_say_what_is_wrong_with_a_file(finished_of):
     assert said["truncated PNG"] == "the PNG file is cut off before the end of the image"
 
 
-def test_a_step_that_goes_wrong_in_any_way_loses_one_image(finished_of):
+def test_a_step_that_goes_wrong_in_any_way_loses_one_image(finished_of, monkeypatch):
+    installed = {"fragile": SimpleNamespace(load=lambda: Fragile)}
+    monkeypatch.setattr("imagemake.plugins.registry.installed_plugins", lambda group: installed)
     files = {f"{width_px} px": saved(Image.new("RGB", (width_px, 10)), "PNG") for width_px in (332, 333, 334, 335)}
-    items, _ = finished_of(files, also=[Fragile()])
+    items, _ = finished_of(files, ("fragile", {}))
     assert [name for name, item in items.items() if item.finished] == ["332 px", "335 px"]
     assert items["333 px"].failure.message == "fragile: KeyError: 'a mistake of mine'"
     assert "AttributeError" in items["334 px"].failure.message

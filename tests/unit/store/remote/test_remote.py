@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 from s3_proxy import an_s3_proxy
@@ -150,23 +151,25 @@ def test_a_server_that_does_not_answer_is_given_up_and_a_full_one_is_called_full
         assert told.value.trouble is Trouble.FULL
 
 
-def test_what_passes_is_tried_again_and_what_does_not_is_not():
+def test_what_passes_is_tried_again_and_what_does_not_is_not(monkeypatch):
     place = Storage("memory://tries", timeout_s=1, tries=3)
     asked = []
 
-    def fails(error: Exception):
-        def ask() -> int:
+    def fail_twice(error: Exception) -> None:
+        def cat_file(*_, **__) -> bytes:
             asked.append(1)
             if len(asked) < 3:
                 raise error
-            return 7
+            return b"7"
 
-        return ask
+        monkeypatch.setattr(MemoryFileSystem, "cat_file", cat_file)
 
-    assert place._ask(fails(TimeoutError())) == 7
+    fail_twice(TimeoutError())
+    assert place.get("x", 9) == b"7"
     asked.clear()
+    fail_twice(PermissionError("no"))
     with pytest.raises(PlaceError, match="denied"):
-        place._ask(fails(PermissionError("no")))
+        place.get("x", 9)
     assert len(asked) == 1
 
 

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 
 import orjson
 import pytest
@@ -17,7 +18,6 @@ from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderErro
 from imagemake.plugins.providers.openai.batches import lines_of, result_in
 from imagemake.plugins.providers.openai.provider import OpenAIProvider
 from imagemake.stages.generate import job as generate
-from imagemake.stages.generate.batches import request_file as batch_lines
 from imagemake.stages.generate.batches.follow import BatchPoller
 from imagemake.stages.generate.batches.request_file import FileLimits
 from imagemake.stages.generate.batches.submit import BatchBuyer
@@ -317,9 +317,14 @@ def test_a_line_that_is_not_taken_holds_back_no_other_and_is_refused_for_this_ru
 
 
 def test_a_file_that_is_refused_as_a_whole_is_not_submitted_again_in_this_run(server, buy, tmp_path, monkeypatch):
-    whole = OpenAIProvider.batch_request
-    monkeypatch.setattr(OpenAIProvider, "batch_request", lambda *args: ("/v1/images/edits", whole(*args)[1]))
-    monkeypatch.setattr(batch_lines, "_line", lambda *_: b"no json\n")
+    request, upload = OpenAIProvider.batch_request, OpenAIProvider.upload_batch
+
+    async def upload_nonsense(self, path):
+        path.write_bytes(b"no json\n" * len(path.read_bytes().splitlines()))
+        return await upload(self, path)
+
+    monkeypatch.setattr(OpenAIProvider, "batch_request", lambda *args: ("/v1/images/edits", request(*args)[1]))
+    monkeypatch.setattr(OpenAIProvider, "upload_batch", upload_nonsense)
     assert {item.failure.reason for item in buy(n=2)} == {"failed"}
     assert len(journal(tmp_path)) == 2
 
@@ -388,8 +393,8 @@ def test_a_state_file_that_has_not_changed_is_read_once_for_all_items(tmp_path, 
     submission = Submission("s", SubmissionStep.CREATED, "openai", None, "m", "j", {"c": "k"}, "2026-11-24T00:00:00Z")
     submissions.save(submission)
     reads = []
-    whole = Submissions._read
-    monkeypatch.setattr(Submissions, "_read", staticmethod(lambda path: reads.append(path) or whole(path)))
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: reads.append(path) or read(path))
     assert [submissions.holds(key) for key in ("k", "l", "k")] == [True, False, True]
     assert len(reads) == 1
     submissions.save(replace(submission, calls={"c": "l"}))
