@@ -11,7 +11,7 @@ from imagemake.config.campaign import load_campaign
 from imagemake.workflow.process import python_path, use_this_python
 from imagemake.plan.call_modes import call_mode_of_batch
 from imagemake.workflow.planner import Planner
-from imagemake.core.problems import exit_on_mistakes
+from imagemake.core.errors import exit_on_error
 from imagemake.config.job_settings import job_settings_json
 
 use_this_python()
@@ -19,7 +19,7 @@ use_this_python()
 # The user's own entries stay: jobs find the same plug-ins as the plan.
 shell.prefix(f"set -euo pipefail; export PYTHONPATH={python_path()}; ")
 
-with exit_on_mistakes():
+with exit_on_error():
     CAMPAIGN = load_campaign(config)
 PLANNER = Planner(CAMPAIGN)
 

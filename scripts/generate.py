@@ -1,10 +1,10 @@
 """Entry point of `imagemake.stages.generate.job`: a batch's images, into the store."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from imagemake.config.job_settings import JobSettings
+from imagemake.core.errors import exit_on_error
 from imagemake.stages.generate.calls import StoppedError, ToldToStopError
 from imagemake.stages.generate.job import generate_for_job
 from imagemake.store.items import read_table, write_table
@@ -26,19 +26,20 @@ def main() -> None:
     options = parser.parse_args()
     job_settings = JobSettings.model_validate_json(options.settings)
     alerts = AlertSender(job_settings.alerts, job_settings.campaign, options.work)
-    try:
-        items = generate_for_job(
-            read_table(options.batch),
-            job_settings,
-            job=options.batch.stem,
-            calls=options.calls,
-            store=options.store,
-            work=options.work,
-        )
-    except StoppedError as error:
-        if not isinstance(error, ToldToStopError):
-            alerts.send("stopped", str(error))
-        sys.exit(str(error))
+    with exit_on_error():
+        try:
+            items = generate_for_job(
+                read_table(options.batch),
+                job_settings,
+                job=options.batch.stem,
+                calls=options.calls,
+                store=options.store,
+                work=options.work,
+            )
+        except StoppedError as error:
+            if not isinstance(error, ToldToStopError):
+                alerts.send("stopped", error.in_words())
+            raise
     write_table(options.outcomes, items)
     alerts.send_left_out(items)
 

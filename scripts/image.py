@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from imagemake.core.problems import exit_on_mistakes
+from imagemake.core.errors import exit_on_error
 from imagemake.plan.target import Target
 from imagemake.release.writer import link_one
 from imagemake.store.store import Store
@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
     parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
     options = parser.parse_args()
-    with exit_on_mistakes():
+    with exit_on_error():
         link_one(Target.read(options.plan), options.image, Store(options.store), options.work)
 
 

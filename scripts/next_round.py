@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from imagemake.core.problems import exit_on_mistakes
+from imagemake.core.errors import exit_on_error
 from imagemake.store.store import Store
 from imagemake.workflow.next_round import write_next_round
 
@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
     parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
     options = parser.parse_args()
-    with exit_on_mistakes():
+    with exit_on_error():
         n = write_next_round(options.plan, options.batches, Store(options.store), options.work)
     print(f"{n} requests go into the next round", file=sys.stderr)
 

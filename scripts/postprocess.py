@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from imagemake.config.job_settings import JobSettings
-from imagemake.core.problems import exit_on_mistakes
+from imagemake.core.errors import exit_on_error
 from imagemake.stages.postprocess.job import Postprocessor
 from imagemake.store.items import read_table, write_table
 from imagemake.store.store import Store
@@ -22,7 +22,7 @@ def main() -> None:
     options = parser.parse_args()
     job_settings = JobSettings.model_validate_json(options.settings)
     thumbnails = ThumbnailCache(options.work / "thumbnails")
-    with exit_on_mistakes():
+    with exit_on_error():
         postprocessor = Postprocessor(
             job_settings.postprocess, job_settings.validation, Store(options.store), thumbnails
         )

@@ -18,11 +18,11 @@ def add_alerts_options(parser: argparse.ArgumentParser) -> None:
 
 def run_alerts(_: argparse.Namespace) -> int:
     """Send it; 1 where an address did not take it."""
+    from imagemake.core.problems import NotReadyError
     from imagemake.workflow.alerts import ADDRESSES, addresses, send_message
 
     if not addresses():
-        print(f"The environment variable {ADDRESSES} holds no address.", file=sys.stderr)
-        return 1
+        raise NotReadyError(f"The environment variable {ADDRESSES} holds no address.", "Set it, and run this again.")
     failures = send_message("imagemake: a test", "Messages about runs come here.")
     for failure in failures:
         print(failure, file=sys.stderr)

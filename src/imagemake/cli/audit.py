@@ -11,6 +11,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from imagemake.core.text import printable
+
 DESCRIPTION = """\
 Writes a row for every image of a release: who approved it and when, with which note; from which row of the catalog,
 prompt, model, seed and parameters; by which calls, with the provider's request ids, at what cost; and what each check
@@ -45,15 +47,13 @@ def run_audit(options: argparse.Namespace) -> int:
     from fnmatch import fnmatchcase
 
     from imagemake.cli.terminal import print_lines
-    from imagemake.core.problems import exit_on_mistakes
     from imagemake.versions.audit import audit_rows
 
-    with exit_on_mistakes():
-        rows = [
-            row
-            for row in audit_rows(Path(), options.release, everything=options.all)
-            if fnmatchcase(row["name"], options.name)
-        ]
+    rows = [
+        row
+        for row in audit_rows(Path(), options.release, everything=options.all)
+        if fnmatchcase(row["name"], options.name)
+    ]
     if not rows:
         print(f"No image of this release has a name like {options.name!r}.", file=sys.stderr)
     forms = {"table": _blocks, "csv": _csv, "json": _json}
@@ -91,7 +91,7 @@ def _blocks(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
             lines = value if isinstance(value, list) else [value]
             for line in lines:
                 if line not in (None, ""):
-                    yield f"{column.replace('_', ' '):<16}  {_printable(_text(line))}"
+                    yield f"{column.replace('_', ' '):<16}  {printable(_text(line))}"
 
 
 def _text(value: Any) -> str:
@@ -102,7 +102,3 @@ def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name}={_text(one)}" for name, one in value.items() if one is not None)
     return str(value)
-
-
-def _printable(text: str) -> str:
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)

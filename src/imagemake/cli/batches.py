@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from imagemake.core.text import printable
+
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
     from imagemake.config.model import ModelSettings
@@ -71,7 +73,7 @@ def add_batches_options(parser: argparse.ArgumentParser) -> None:
 def run_batches(options: argparse.Namespace) -> int:
     """Do what was asked, and list."""
     from imagemake.config.load import read_campaign
-    from imagemake.core.problems import exit_on_mistakes
+    from imagemake.core.problems import Problem, UserError
     from imagemake.stages.generate.batches.listing import listed_batches, rows_of
     from imagemake.store.journal import read_calls
     from imagemake.store.store import Store
@@ -79,16 +81,14 @@ def run_batches(options: argparse.Namespace) -> int:
 
     store = Store(options.store)
     if not store.root.is_dir():
-        print(f"{store.root}: there is no store. Run this where the Snakefile is, or name it.", file=sys.stderr)
-        return 1
+        remedy = "Run this where the Snakefile is, or name the store with --store."
+        raise UserError(Problem(str(store.root), "there is no store.", remedy))
     submissions = Submissions(store.root)
-    with exit_on_mistakes():
-        chosen = _chosen(list(submissions.all()), options.cancel)
+    chosen = _chosen(list(submissions.all()), options.cancel)
     errors: list[str] = []
     states: dict[str, BatchState] = {}
     if chosen and not options.offline:
-        with exit_on_mistakes():
-            campaign = read_campaign(options.config)
+        campaign = read_campaign(options.config)
         act = _canceled if options.cancel else _collected if options.collect else _asked
         try:
             states, errors = asyncio.run(_at_providers(chosen, campaign, store, act))
@@ -223,5 +223,4 @@ def _cell(name: str, value: Any) -> str:
         return "" if name in ("batch", "expires_at", "worst_usd") else "unknown"
     if isinstance(value, float):
         return f"{value:,.2f}"
-    text = str(value)
-    return text if text.isprintable() else ascii(text)
+    return printable(str(value))

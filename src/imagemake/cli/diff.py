@@ -40,7 +40,6 @@ exit status: 0; with --exit-code 1 where anything differs; 2 where something cou
 PAGES = Path("work/diff")
 MOST_IMAGES = 500
 MOST_LINES = 50
-FAILED, STOPPED = 2, 130
 
 
 def add_diff_options(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +78,8 @@ def add_diff_options(parser: argparse.ArgumentParser) -> None:
 def run_diff(options: argparse.Namespace) -> int:
     """Compare, and tell."""
     from imagemake.cli.terminal import print_lines
-    from imagemake.core.problems import UserError
+    from imagemake.core.errors import ExitCode, InterruptedByUserError
+    from imagemake.core.problems import Problem, UserError
     from imagemake.versions.diff.snapshot import ImageSource, Opener
 
     try:
@@ -91,20 +91,15 @@ def run_diff(options: argparse.Namespace) -> int:
             from imagemake.versions.diff.page import write_page
 
             write_page(page, report)
-    except UserError as mistakes:
-        print(mistakes, file=sys.stderr)
-        return FAILED
     except OSError as error:
-        print(f"{error.filename}: {error.strerror}. Name another place with --html.", file=sys.stderr)
-        return FAILED
+        raise UserError(Problem(str(error.filename), f"{error.strerror}.", "Name another file with --html.")) from None
     except KeyboardInterrupt:
-        print("\nStopped; nothing was written.", file=sys.stderr)
-        return STOPPED
+        raise InterruptedByUserError("\nStopped; nothing was written.") from None
     color = sys.stdout.isatty() and not _no_color()
     print_lines(report.lines(options.format, most=options.most, color=color))
     if page:
         print(f"The page is {page}.", file=sys.stderr)
-    return 1 if options.exit_code and report.comparison.changes else 0
+    return ExitCode.INCOMPLETE if options.exit_code and report.comparison.changes else ExitCode.OK
 
 
 def build_report(opener: Opener, a: str, b: str | None, most_images: int) -> DiffReport:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 DESCRIPTION = """\
@@ -51,10 +50,9 @@ def run_inspect(options: argparse.Namespace) -> int:
     try:
         anchors = trust_anchors(Path(), options.trust)
         found = Inspector(Path(), anchors).inspect(options.image)
-    except UserError as mistakes:
+    except UserError:
         if anchors is not None and not options.json:
             print_lines(lines_of_stranger(Path(options.image), anchors))
-        print(mistakes, file=sys.stderr)
-        return 2
+        raise
     print_lines([json_of(found)] if options.json else lines_of(found))
     return 1 if found.mismatches else 0

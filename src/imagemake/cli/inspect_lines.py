@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from imagemake.config.fields import MAIN
+from imagemake.core.text import printable
 from imagemake.release.credentials.report import Credentials, credentials_of
 from imagemake.release.manifest.tables import files_in
 from imagemake.versions.inspect import Inspection, history_of
@@ -141,5 +142,4 @@ def _line(heading: str, value: object) -> str:
 def _shown(value: object) -> str:
     text = str(value)
     text = text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
-    # A terminal obeys what it is told in escape sequences.
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+    return printable(text)

@@ -49,22 +49,17 @@ def run_ledger(options: argparse.Namespace) -> int:
     """Show or sum the calls."""
     from imagemake.cli.ledger_lines import lines_of_calls, lines_of_sums
     from imagemake.cli.terminal import print_lines
-    from imagemake.core.problems import UserError
+    from imagemake.core.problems import Problem, UserError
     from imagemake.store.journal import read_calls
     from imagemake.store.ledger import read_question, sum_calls
     from imagemake.store.store import Store
 
     filters = {name: getattr(options, name) for name in ("since", "until", "outcome", "model", "campaign", "name")}
-    try:
-        by, selection = read_question(options.by, **filters)
-    except UserError as mistakes:
-        print(mistakes, file=sys.stderr)
-        return 2
+    by, selection = read_question(options.by, **filters)
     folder = Store(options.store).journal_folder
     if not folder.is_dir():
         remedy = "Run this where the Snakefile is, or name the store with --store; the first call makes the journal."
-        print(f"{folder}: there is no journal.\n  {remedy}", file=sys.stderr)
-        return 1
+        raise UserError(Problem(str(folder), "there is no journal.", remedy))
     selected = filter(selection.test(), read_calls(folder))
     first = next(selected, None)
     if first is None:

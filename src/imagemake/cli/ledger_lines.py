@@ -14,6 +14,7 @@ from itertools import chain, islice
 from typing import Any
 
 from imagemake.core.spreadsheet import safe_cell
+from imagemake.core.text import printable
 from imagemake.store.journal import Call
 from imagemake.store.ledger import Sums, Tally, listed
 
@@ -119,16 +120,12 @@ def _cell(column: str, value: Any, usd_form: str) -> str:
     if isinstance(value, Decimal):
         return _usd(value, usd_form)
     text = f"{value:,}" if usd_form is CENT and isinstance(value, int) else str(value)
-    return text if text.isprintable() else "".join(map(_visible, text))
+    return printable(text)
 
 
 def _usd(usd: Decimal, form: str) -> str:
     shown = format(usd, form)
     return f"<{shown[:-1]}1" if usd and not shown.strip("0.") else shown  # a tenth of a cent is not nothing
-
-
-def _visible(character: str) -> str:
-    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
 
 
 def _cut(cell: str) -> str:

@@ -24,6 +24,7 @@ from imagemake.cli import (
     track,
     verify,
 )
+from imagemake.core.errors import exit_on_error
 
 DESCRIPTION = """\
 make for AI images. The builds themselves are Snakemake's:
@@ -59,9 +60,10 @@ COMMANDS: dict[str, tuple[ModuleType, str]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command; ends the process with 1 where it found something wrong."""
+    """Run one command, and end the process with one of `imagemake.core.errors.ExitCode`."""
     options = _parser().parse_args(arguments)
-    sys.exit(options.run(options))
+    with exit_on_error():
+        sys.exit(options.run(options))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -33,7 +33,6 @@ examples:
     imagemake publish --prune
 """
 TELL_EVERY_S = 5.0
-STOPPED_BY_USER = 130
 RESULTS = {"all": Path("results"), "small": Path("results/small"), "pilot": Path("results/pilot")}
 
 
@@ -57,21 +56,14 @@ def add_publish_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run_publish(options: argparse.Namespace) -> int:
-    """Do what was asked; 1 where the place did not take it, 2 where the user has to do something first."""
-    from imagemake.core.problems import UserError
-    from imagemake.store.remote.errors import PlaceError
+    """Publish the release."""
+    from imagemake.core.errors import InterruptedByUserError
 
     try:
         return _publish(options)
-    except UserError as mistakes:
-        print(mistakes, file=sys.stderr)
-        return 2
-    except PlaceError as error:
-        print(f"{error}\n  {error.remedy}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
-        print("\nStopped; what has arrived stays, and the next publish sends the rest.", file=sys.stderr)
-        return STOPPED_BY_USER
+        what = "\nStopped. What has arrived stays, and the next publish sends the rest."
+        raise InterruptedByUserError(what) from None
 
 
 def _publish(options: argparse.Namespace) -> int:

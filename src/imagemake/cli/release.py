@@ -51,13 +51,13 @@ def run_release(options: argparse.Namespace) -> int:
     """Do it; returns 1 where it is refused."""
     from imagemake.config.campaign import CONFIG
     from imagemake.config.load import read_campaign
-    from imagemake.core.problems import UserError, exit_on_mistakes
+    from imagemake.core.problems import UserError
     from imagemake.versions.readiness import ReleaseOptions
     from imagemake.versions.releasing import Releasing
     from imagemake.workflow.run_lock import hold_run_lock
 
     wish = ReleaseOptions(options.name, options.note, options.allow_review, options.allow_missing, not options.no_git)
-    with exit_on_mistakes(), hold_run_lock():
+    with hold_run_lock():
         releasing = Releasing(read_campaign(Path(CONFIG)), wish)
         if problems := releasing.problems():
             raise UserError(problems)

@@ -43,25 +43,20 @@ def add_reproduce_options(parser: argparse.ArgumentParser) -> None:
 def run_reproduce(options: argparse.Namespace) -> int:
     """Do it."""
     from imagemake.config.load import read_campaign
-    from imagemake.core.problems import UserError
-    from imagemake.stages.generate.calls import StoppedError
+    from imagemake.core.errors import ExitCode
     from imagemake.store.layout import STORE, WORK
     from imagemake.store.store import Store
     from imagemake.versions.reproduce import reproduce, subject_of
     from imagemake.workflow.run_lock import hold_run_lock
 
-    try:
-        campaign = read_campaign(options.config)
-        wish = subject_of(options.image, campaign, Store(STORE))
-        objection = _objection(wish, yes=options.yes, anyway=options.anyway)
-        if objection:
-            print(objection, file=sys.stderr)
-            return 2
-        with hold_run_lock():
-            made = reproduce(wish, campaign, STORE, WORK)
-    except (UserError, StoppedError) as error:
-        print(error, file=sys.stderr)
-        return 2
+    campaign = read_campaign(options.config)
+    wish = subject_of(options.image, campaign, Store(STORE))
+    objection = _objection(wish, yes=options.yes, anyway=options.anyway)
+    if objection:
+        print(objection, file=sys.stderr)
+        return ExitCode.USAGE
+    with hold_run_lock():
+        made = reproduce(wish, campaign, STORE, WORK)
     print(*_lines(wish, made), sep="\n")
     return 1 if made.likeness.name == "DIFFERENT" else 0
 

@@ -34,7 +34,6 @@ def add_review_options(review: argparse.ArgumentParser) -> None:
 
 def run_review(options: argparse.Namespace) -> int:
     """Serve until it is stopped."""
-    from imagemake.core.problems import exit_on_mistakes
     from imagemake.review.serve import ServeOptions, serve
 
     wish = ServeOptions(
@@ -45,6 +44,5 @@ def run_review(options: argparse.Namespace) -> int:
         ask_token=options.token,
         allow_hosts=tuple(options.allow_host),
     )
-    with exit_on_mistakes():
-        serve(Path(), wish)
+    serve(Path(), wish)
     return 0

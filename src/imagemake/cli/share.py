@@ -22,24 +22,21 @@ def add_share_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run_share(options: argparse.Namespace) -> int:
-    """Do it; 1 where the team's store did not take everything."""
+    """Share the images; returns 1 if the team's store did not take all of them."""
     from imagemake.config.load import read_campaign
+    from imagemake.core.errors import InterruptedByUserError
     from imagemake.core.problems import Problem, UserError
     from imagemake.store.store import Store
     from imagemake.store.team.team_cache import TeamCache
     from imagemake.store.team.team_store import open_team_store, warn_in
 
-    try:
-        campaign = read_campaign(options.config)
-        if campaign.store.remote is None:
-            remedy = "Write where it is: store: {remote: s3://bucket/prefix}."
-            raise UserError(Problem(str(options.config), "it names no store of a team", remedy))
-        if not options.store.is_dir():
-            remedy = "Run this where the Snakefile is, or name the store with --store."
-            raise UserError(Problem(str(options.store), "there is no store", remedy))
-    except UserError as mistakes:
-        print(mistakes, file=sys.stderr)
-        return 2
+    campaign = read_campaign(options.config)
+    if campaign.store.remote is None:
+        remedy = "Add its address: store: {remote: s3://bucket/prefix}."
+        raise UserError(Problem(str(options.config), "it names no team store", remedy))
+    if not options.store.is_dir():
+        remedy = "Run this where the Snakefile is, or name the store with --store."
+        raise UserError(Problem(str(options.store), "there is no store", remedy))
     warn = warn_in("imagemake")
     team = open_team_store(campaign.store, warn)
     if team is None:
@@ -55,8 +52,8 @@ def run_share(options: argparse.Namespace) -> int:
         given = team_cache.give_all(due, _tell_progress)
     except KeyboardInterrupt:
         team_cache.close(finish=False)
-        print("\nStopped; what has arrived stays, and the next time the rest follows.", file=sys.stderr)
-        return 130
+        what = "\nStopped. What has arrived stays, and the next `imagemake share` sends the rest."
+        raise InterruptedByUserError(what) from None
     team_cache.close()
     print(f"imagemake: {given:,} of {len(due):,} images put into {team.address}; the others were there already.")
     return 0 if given == len(due) else 1

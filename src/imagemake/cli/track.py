@@ -27,7 +27,7 @@ def add_track_options(parser: argparse.ArgumentParser) -> None:
 
 def run_track(_: argparse.Namespace) -> int:
     """Do it."""
-    from imagemake.core.problems import Problem, UserError, exit_on_mistakes
+    from imagemake.core.problems import Problem, UserError
     from imagemake.store.kept_measures import keep_measures
     from imagemake.store.layout import STORE, WORK
     from imagemake.store.store import Store
@@ -35,10 +35,9 @@ def run_track(_: argparse.Namespace) -> int:
     from imagemake.workflow.run_lock import hold_run_lock
 
     dvc = Dvc(Path())
-    with exit_on_mistakes():
-        if not dvc.is_there():
-            raise UserError(Problem(".dvc", "this project does not use DVC.", f"Run `dvc init` first. {HELP}"))
-        with hold_run_lock():
-            keep_measures(Store(STORE), WORK)
-            dvc.track()
+    if not dvc.is_there():
+        raise UserError(Problem(".dvc", "this project does not use DVC.", f"Run `dvc init` first. {HELP}"))
+    with hold_run_lock():
+        keep_measures(Store(STORE), WORK)
+        dvc.track()
     return 0

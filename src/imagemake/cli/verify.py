@@ -28,11 +28,13 @@ def add_verify_options(parser: argparse.ArgumentParser) -> None:
 
 def run_verify(options: argparse.Namespace) -> int:
     """Do it; returns 1 where something is damaged or was changed."""
+    from imagemake.core.problems import Problem, UserError
+
     if options.releases:
         return _releases(Path())
     if not options.store.is_dir():
-        print(f"{options.store} is no folder: run this where the Snakefile is, or name the store with --store.")
-        return 1
+        remedy = "Run this where the Snakefile is, or name the store with --store."
+        raise UserError(Problem(str(options.store), "there is no store.", remedy))
     found = _store(options.store, move=not options.dry_run)
     return max(found, _releases(options.store.parent))
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from imagemake.core.errors import ExitCode, ImagemakeError
 
 SHOWN_AT_MOST = 50
 
@@ -28,12 +28,14 @@ class Problem:
         return f"{self.where}: {self.what}\n  {self.remedy}"
 
 
-class UserError(Exception):
+class UserError(ImagemakeError):
     """Mistakes of the user, shown without a traceback.
 
     Args:
         problems: One or more mistakes; the message lists the first 50 and counts the rest.
     """
+
+    exit_code = ExitCode.USAGE
 
     def __init__(self, problems: Problem | Iterable[Problem]) -> None:
         self.problems = [problems] if isinstance(problems, Problem) else list(problems)
@@ -47,7 +49,7 @@ class UserError(Exception):
         return "\n".join(shown)
 
 
-class NotReadyError(Exception):
+class NotReadyError(ImagemakeError):
     """Something outside of the configuration that must be there, and is not, or cannot be used.
 
     Attributes:
@@ -55,16 +57,9 @@ class NotReadyError(Exception):
         remedy: What to do about it, a sentence.
     """
 
+    exit_code = ExitCode.NOT_READY
+
     def __init__(self, what: str, remedy: str) -> None:
         super().__init__(what)
         self.what = what
         self.remedy = remedy
-
-
-@contextmanager
-def exit_on_mistakes() -> Iterator[None]:
-    """End the program with the user's mistakes on standard error, without a traceback."""
-    try:
-        yield
-    except UserError as error:
-        sys.exit(str(error))

@@ -17,6 +17,13 @@ def forbidden_character(text: str) -> str | None:
     return f"U+{ord(found.group()):04X}" if found else None
 
 
+def printable(text: str) -> str:
+    """Escape what a terminal obeys or hides: control characters, line ends, bidirectional marks, lone surrogates."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+
+
 def with_plain_line_ends(text: str) -> str:
     """Turn every line end into a line feed, so that a checkout on another system does not change a prompt's key."""
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text

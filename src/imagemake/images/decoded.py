@@ -7,6 +7,7 @@ from functools import cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from imagemake.core.errors import ImagemakeError
 from imagemake.images.formats import FORMATS, FormatName, end_of_image, format_of
 from imagemake.images.srgb import to_srgb
 
@@ -25,7 +26,7 @@ MIDDLE_GRAY = 128
 _ORIENTATION_TAG = 0x0112  # EXIF 2.3, section 4.6.4
 
 
-class Undecodable(Exception):  # noqa: N818 - the word that reports show
+class Undecodable(ImagemakeError):  # noqa: N818 - the word that reports show
     """Bytes that give no image.
 
     Attributes:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from imagemake.core.errors import ImagemakeError
 from imagemake.core.problems import UserError
 from imagemake.plan.reviews import NOTE, Review
 from imagemake.review.choices import DONE_WORDS, WrongChoiceError, reason_against, review_from
@@ -21,7 +22,7 @@ Form = Mapping[str, Sequence[str]]
 BAD_REQUEST, CONFLICT = 400, 409  # HTTP status codes
 
 
-class RefusedError(Exception):
+class RefusedError(ImagemakeError):
     """An action was refused, and nothing was saved.
 
     Attributes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from imagemake.config.verdict_codes import VerdictCode
+from imagemake.core.errors import ImagemakeError
 from imagemake.plan.reviews import MOST_PROMPT_CHARACTERS, NOTE, Review
 from imagemake.review.item import ReviewItem, viewable
 
@@ -18,7 +19,7 @@ DONE_WORDS: Mapping[str, str] = {
 }
 
 
-class WrongChoiceError(Exception):
+class WrongChoiceError(ImagemakeError):
     """A decision is not possible; the message says why."""
 
 

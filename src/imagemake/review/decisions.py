@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from imagemake.core.errors import ImagemakeError
 from imagemake.core.files import FileLock, write_whole
 from imagemake.core.spreadsheet import safe_cell
 from imagemake.plan.reviews import COLUMNS, DECISIONS, UNDO, Decisions, Review, read_rows
@@ -22,7 +23,7 @@ Row = tuple[str, Review]  # key and row
 Signature = tuple[int, int, int] | None
 
 
-class ChangedMeanwhileError(Exception):
+class ChangedMeanwhileError(ImagemakeError):
     """Another reviewer decided about the same image after it was shown."""
 
     def __init__(self, key: str, now: Review | None) -> None:

@@ -15,6 +15,7 @@ from stat import S_ISREG
 
 from starlette.responses import PlainTextResponse, Response
 
+from imagemake.core.errors import ImagemakeError
 from imagemake.images.formats import FORMATS, FormatName, format_of
 from imagemake.plan.state import Policy, State
 from imagemake.review.images import HEADERS
@@ -26,7 +27,7 @@ MAX_BYTES = 20_000_000  # of a served file, because several are held in memory
 _DIGITS = re.compile(r"[0-9a-f]{64}")
 
 
-class UnavailableError(Exception):
+class UnavailableError(ImagemakeError):
     """An earlier image cannot be shown; the message says why."""
 
 

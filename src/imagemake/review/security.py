@@ -24,6 +24,8 @@ from starlette.requests import Request, cookie_parser
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from imagemake.core.errors import ImagemakeError
+
 MAX_BODY_BYTES = 1_000_000
 MAX_FIELDS = 10_000
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -189,7 +191,7 @@ def _is_same_site(headers: Headers) -> bool:
     return origin is None or urlsplit(origin).netloc == headers.get("host", "")
 
 
-class TooLargeError(Exception):
+class TooLargeError(ImagemakeError):
     """A request body is larger than any form."""
 
 

@@ -14,11 +14,12 @@ from typing import Any
 import orjson
 
 from imagemake.config.run import Budget
+from imagemake.core.errors import ImagemakeError
 from imagemake.core.files import FileLock, write_whole
 from imagemake.store.journal import Call, Outcome
 
 
-class OverBudgetError(Exception):
+class OverBudgetError(ImagemakeError):
     """A call does not fit into the budget; the message says which part of it is used up."""
 
 

@@ -24,13 +24,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from imagemake.core.errors import ImagemakeError
 from imagemake.core.files import FileLock, write_whole
 from imagemake.images.formats import extension_of
 
 READ_ONLY = 0o444  # a program that edits a hard link of ours in place would change the store
 
 
-class DamagedError(Exception):
+class DamagedError(ImagemakeError):
     """A file's bytes do not fit the digest in its name; it was moved to ``damaged/``."""
 
 

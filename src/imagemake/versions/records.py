@@ -14,6 +14,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from imagemake.core.errors import ImagemakeError
 from imagemake.core.files import write_whole
 
 RELEASES = Path("releases")
@@ -134,7 +135,7 @@ class StoredRecord:
     digest: str
 
 
-class BadRecordError(Exception):
+class BadRecordError(ImagemakeError):
     """A record's file is invalid; the message says why."""
 
 

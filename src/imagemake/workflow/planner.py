@@ -14,8 +14,8 @@ from typing import Any
 import orjson
 
 from imagemake.config.campaign import Campaign
+from imagemake.core.errors import exit_on_error
 from imagemake.core.files import FileLock, make_own, write_whole
-from imagemake.core.problems import exit_on_mistakes
 from imagemake.images.source_files import SourceImages
 from imagemake.plan.batches import ID_DIGITS, open_states, write_batches
 from imagemake.plan.gates import check_gates
@@ -86,7 +86,7 @@ class Planner:
         Exits without a traceback if the user made a mistake.
         """
         if scope not in self._plans:
-            with exit_on_mistakes():
+            with exit_on_error():
                 self._plans[scope] = self._make(scope)
             self._files.save()
         return self._plans[scope]
@@ -96,14 +96,14 @@ class Planner:
 
         Exits if another run is active or a reference image changed after planning.
         """
-        with exit_on_mistakes():
+        with exit_on_error():
             self._run_lock = acquire_run_lock()
         let_sigterm_wait()
         self._alerts.begin_run()
         if self.campaign.budget_usd.is_limited:
             spent = spent_usd(read_calls(Store(STORE).journal_folder), self.campaign.campaign)
             SpendTracker(WORK / "spending.json", self.campaign.budget_usd).open(spent)
-        with exit_on_mistakes():
+        with exit_on_error():
             keep_sent_images((state.recipe for state in self._open), self._files, Store(STORE))
 
     def alert_crash(self) -> None:

@@ -114,7 +114,8 @@ def test_cancel_keeps_what_was_made_and_frees_the_rest(batches, project, server)
 def test_cancel_of_an_id_that_is_not_open_names_those_that_are(project, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["batches", "--cancel", "zzz"])
-    assert "no open batch has this id" in str(ended.value.code)
+    assert ended.value.code == 2
+    assert "no open batch has this id" in capsys.readouterr().err
 
 
 def test_a_batch_that_a_run_works_on_is_cancelled_and_left_to_it(batches, project):

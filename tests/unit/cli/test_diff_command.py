@@ -122,7 +122,7 @@ def test_a_page_is_written_where_it_is_asked_for_and_nowhere_else(folders, capsy
         (["a", "nowhere"], "this is not a folder with a manifest, and the project is not in a git repository"),
         (["a"], "it contains no manifest.parquet"),
         (["--html", "a", "b"], "--html last"),
-        (["a", "b", "--html", "a/manifest.csv/x.html"], "Name another place with --html"),
+        (["a", "b", "--html", "a/manifest.csv/x.html"], "Name another file with --html"),
         (["a", "broken"], "broken/manifest.parquet: invalid manifest"),
     ],
 )

@@ -272,9 +272,9 @@ def test_a_selection_of_nothing_says_so_and_what_was_asked(capsys, store):
     assert shown.splitlines()[1:] == ["total,0,0,0.000000,0,0.000000"]
 
 
-def test_no_journal_ends_with_1_and_an_empty_one_with_0(capsys, tmp_path):
+def test_no_journal_ends_with_2_and_an_empty_one_with_0(capsys, tmp_path):
     status, shown, told = ledger(capsys, tmp_path / "elsewhere")
-    assert (status, shown) == (1, "")
+    assert (status, shown) == (2, "")
     assert "elsewhere" in told and "--store" in told
     (tmp_path / "journal").mkdir()
     status, _, told = ledger(capsys, tmp_path)

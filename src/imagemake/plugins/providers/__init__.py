@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar
 
+from imagemake.core.errors import ExitCode, ImagemakeError
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.registry import load_plugin
 
@@ -51,7 +52,7 @@ class ImageResponse:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class ProviderError(Exception):
+class ProviderError(ImagemakeError):
     """A call that returned no image.
 
     Attributes:
@@ -66,6 +67,8 @@ class ProviderError(Exception):
         headers: By lower-case name; only rate limits are read from them.
         limit: Which limit was reached, for `RATE_LIMITED`, as the headers ``x-ratelimit-remaining-*`` name it.
     """
+
+    exit_code = ExitCode.STOPPED
 
     def __init__(
         self,
@@ -90,7 +93,7 @@ class ProviderError(Exception):
         self.retry_after_s = retry_after_s
         self.usage = usage
         self.body = body
-        self.remedy = remedy
+        self.remedy = remedy or ""
         self.headers = headers or {}
         self.limit = limit
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from imagemake.core.errors import ExitCode, ImagemakeError
 from imagemake.images.metadata.c2pa import mime_of
 from imagemake.release.credentials.claim import PARENT
 
@@ -34,8 +35,10 @@ _SETTINGS: Mapping[str, Any] = {
 TRUSTED, INVALID = "Trusted", "Invalid"
 
 
-class CredentialsError(Exception):
+class CredentialsError(ImagemakeError):
     """Content credentials that cannot be written or read; the message says why."""
+
+    exit_code = ExitCode.NOT_READY
 
 
 def write_credentials(

@@ -8,7 +8,6 @@ calls in flight.
 from __future__ import annotations
 
 import asyncio
-import random
 import sys
 import time
 from collections import Counter
@@ -19,8 +18,9 @@ from typing import Any
 
 from imagemake.config.models import Model, cost_usd, worst_usd
 from imagemake.config.run import Limits
+from imagemake.core.backoff import backoff_s
+from imagemake.core.errors import ExitCode, ImagemakeError, InterruptedByUserError
 from imagemake.plugins.providers import FailureKind, ImageResponse, Provider, ProviderError, response_to
-from imagemake.stages.generate.backoff import backoff_s
 from imagemake.stages.generate.rate_headers import has_room
 from imagemake.stages.generate.rate_limit import Gate
 from imagemake.store.items import FailureReason, Item, ItemFailure
@@ -49,12 +49,20 @@ IN_A_BATCH = ItemFailure(FailureReason.WAITING, "waiting in a batch that another
 FINAL = (FailureKind.REFUSED, FailureKind.UNREADABLE, FailureKind.NOT_RETRYABLE)
 
 
-class StoppedError(Exception):
-    """No call can succeed until the user does something; the message says what."""
+class StoppedError(ImagemakeError):
+    """No call can succeed until the user does something; the remedy says what."""
+
+    exit_code = ExitCode.STOPPED
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(what)
+        self.remedy = remedy
 
 
-class ToldToStopError(StoppedError):
+class ToldToStopError(StoppedError, InterruptedByUserError):
     """The process was told to end, by Ctrl-C or a signal."""
+
+    exit_code = ExitCode.INTERRUPTED
 
 
 @dataclass(slots=True)
@@ -115,7 +123,7 @@ class CallRunner:
             if isinstance(outcome, BaseException):  # raised only now, when all that was in flight has landed
                 raise outcome
         if self.stopped_by is not None:
-            raise StoppedError(f"{self.stopped_by}\n{self.stopped_by.remedy or ''}".strip())
+            raise StoppedError(str(self.stopped_by), self.stopped_by.remedy)
         return [item for item in made if isinstance(item, Item)]
 
     async def _item_counted(self, item: Item) -> Item:
@@ -192,7 +200,7 @@ class CallRunner:
         return error.failure not in (*FINAL, FailureKind.STOP) and not hold
 
     def _wait_s(self, error: ProviderError, tried: int, started: float) -> float:
-        wait_s = backoff_s(self.limits, tried, error.retry_after_s, random.random())  # noqa: S311  spreads load
+        wait_s = backoff_s(self.limits.first_wait_s, self.limits.longest_wait_s, tried, error.retry_after_s)
         is_limit = error.failure is FailureKind.RATE_LIMITED
         is_limit = is_limit and not has_room(error.headers, error.limit, self.gate.pace.call_tokens())
         if is_limit or error.status == HTTP_OVERLOADED:

@@ -236,7 +236,7 @@ class _Job:
         try:
             return _class(server)(base_url=server[1], timeout_s=self.job_settings.limits.timeout_s)
         except ProviderError as error:
-            raise StoppedError(f"{error}\n{error.remedy or ''}".strip()) from None
+            raise StoppedError(str(error), error.remedy) from None
 
     def _spend_tracker(self, *, paid: bool) -> SpendTracker:
         return SpendTracker(self.work / "spending.json", self.job_settings.budget_usd if paid else Budget())
@@ -276,7 +276,7 @@ async def _by_batches(runner: BatchBuyer, items: Sequence[Item], *, buys: bool) 
             "stopped; a batch that was submitted goes on at the provider, and the next run picks its results up"
         ) from None
     except ProviderError as error:
-        raise StoppedError(f"{error}\n{error.remedy or ''}".strip()) from None
+        raise StoppedError(str(error), error.remedy) from None
     finally:
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(name)

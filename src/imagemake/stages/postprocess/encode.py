@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol
 
+from imagemake.core.errors import ImagemakeError
 from imagemake.images.decoded import Undecodable, decode_image
 from imagemake.images.formats import FORMATS, FormatName
 
@@ -42,7 +43,7 @@ class EncodeSettings(Protocol):
         """The color under transparent parts where the format has no transparency (JPEG), such as #ffffff."""
 
 
-class PostprocessError(Exception):
+class PostprocessError(ImagemakeError):
     """An image that cannot be finished as asked.
 
     Attributes:

@@ -13,7 +13,8 @@ import orjson
 
 from imagemake.config.checks import Check
 from imagemake.config.chosen_plugins import ChosenPlugin
-from imagemake.core.problems import NotReadyError, Problem, UserError, exit_on_mistakes
+from imagemake.core.errors import exit_on_error
+from imagemake.core.problems import NotReadyError, Problem, UserError
 from imagemake.images.decoded import DecodedImage, Undecodable, decode_image
 from imagemake.plugins.measures import MatchingMeasure, Measure, Value, measure_class
 from imagemake.plugins.registry import install_command, packages_missing
@@ -95,7 +96,7 @@ def validate_apart(
     todo = [item for item in items if item.raw is not None and _missing(item, identities, all_checks)]
 
     def make_work() -> Work:
-        with exit_on_mistakes():
+        with exit_on_error():
             measures = load_measures(chosen)
         return lambda number, fatal, at: table_bytes(
             [_validate(todo[number], measures, store, all_checks, fatal=fatal, at=at)]

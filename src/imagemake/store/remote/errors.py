@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
+from imagemake.core.errors import ExitCode, ImagemakeError
 from imagemake.core.secrets import is_secret_value
 
 _MOST_CHARACTERS = 300
@@ -36,7 +37,7 @@ _REMEDIES = {
 }
 
 
-class PlaceError(Exception):
+class PlaceError(ImagemakeError):
     """A place did not do what it was asked for.
 
     Args:
@@ -45,6 +46,8 @@ class PlaceError(Exception):
         what: What happened, in words.
         remedy: What to do about it; by default what fits the trouble.
     """
+
+    exit_code = ExitCode.NOT_READY
 
     def __init__(self, trouble: Trouble, place: str, what: str, remedy: str = "") -> None:
         super().__init__(f"{place}: {what}")

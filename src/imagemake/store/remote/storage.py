@@ -7,7 +7,6 @@ at all: S3 sees to that itself, and in a folder a file is renamed into place.
 from __future__ import annotations
 
 import os
-import random
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -15,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from imagemake.core.backoff import backoff_s
 from imagemake.core.files import write_whole
 from imagemake.store.remote.errors import PASSING, in_words
 
 T = TypeVar("T")
 SLOWEST_BYTES_PER_S = 50_000  # what is sent or fetched is given that much more time
-FIRST_WAIT_S = 0.5
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
 _S3 = ("s3", "s3a")
 
 
@@ -180,7 +180,7 @@ class Storage:
                 error = in_words(raised, self.address)
                 if error.trouble not in PASSING or tried == self._tries:
                     raise error from None
-                time.sleep(FIRST_WAIT_S * 2 ** (tried - 1) * random.uniform(0.5, 1))  # noqa: S311  spreads load
+                time.sleep(backoff_s(FIRST_WAIT_S, LONGEST_WAIT_S, tried))
         raise AssertionError("at least one try")
 
 

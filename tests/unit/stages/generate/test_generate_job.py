@@ -134,8 +134,9 @@ def test_a_call_without_an_answer_is_not_repeated_where_the_user_holds_it(buy, t
 
 def test_what_can_never_succeed_stops_the_batch_and_says_what_to_do(buy, tmp_path):
     provider = Scripted(b=[error(FailureKind.STOP, remedy="Pay the bill.")])
-    with pytest.raises(StoppedError, match="Pay the bill"):
+    with pytest.raises(StoppedError) as stopped:
         buy(provider, items("a", "b", *"cdefghijklmnop"), calls=2)
+    assert stopped.value.remedy == "Pay the bill."
     assert len(provider.calls) <= 4
     made = [call.outcome for call in read_calls(tmp_path / "store" / "journal")].count(Outcome.MADE)
     assert len(Store(tmp_path / "store").raw.index()) == made

@@ -11,34 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imagemake.config.run import Limits
-from imagemake.stages.generate.backoff import backoff_s
 from imagemake.stages.generate.rate_headers import drained_s, has_room, parse_reset_s, total_tokens
 from imagemake.stages.generate.rate_limit import Gate, SharedPace
-
-draws = st.floats(0, 1, exclude_max=True)
-
-
-@given(st.integers(1, 40), draws)
-def test_a_wait_never_exceeds_the_longest(tries, draw):
-    limits = Limits(first_wait_s=1, longest_wait_s=60)
-    assert 0 <= backoff_s(limits, tries, None, draw) <= 60
-
-
-@given(st.integers(1, 40), st.floats(0, 300), draws)
-def test_a_wait_is_never_shorter_than_the_server_asked_for(tries, asked_s, draw):
-    assert backoff_s(Limits(), tries, asked_s, draw) >= asked_s
-
-
-def test_waits_double_from_try_to_try():
-    limits = Limits(first_wait_s=1, longest_wait_s=60)
-    assert [backoff_s(limits, tries, None, 0.999) for tries in range(1, 9)] == [
-        0.999 * most for most in (1, 2, 4, 8, 16, 32, 60, 60)
-    ]
-
-
-@pytest.mark.parametrize("asked_s", [float("inf"), float("nan"), -1.0, 1e300])
-def test_a_server_that_asks_for_an_absurd_wait_is_not_believed(asked_s):
-    assert backoff_s(Limits(longest_wait_s=60), 1, asked_s, 0.5) == 0.5
 
 
 def starts_of(limits, gaps, tokens=None):

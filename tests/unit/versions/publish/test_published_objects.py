@@ -188,7 +188,7 @@ def test_ctrl_c_ends_in_words_and_the_next_publish_sends_the_rest(project, capsy
 
     with monkeypatch.context() as patch:
         patch.setattr(Storage, "put", interrupted)
-        assert "what has arrived stays" in publish(capsys, expect=130)
+        assert "What has arrived stays" in publish(capsys, expect=130)
     assert "manifest.csv" not in there(project)
     done = publish(capsys)
     assert "4 files" in done

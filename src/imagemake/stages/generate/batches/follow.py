@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from imagemake.config.models import Model
 from imagemake.config.run import Limits
+from imagemake.core.backoff import poll_waits_s
 from imagemake.core.files import FileLock
 from imagemake.plugins.providers import BatchProvider, BatchState, FailureKind, ProviderError
 from imagemake.stages.generate.batches.collect import BatchCollector
@@ -124,14 +124,14 @@ class BatchPoller:
     async def _find(self, submission: Submission) -> BatchState | None:
         """Look for a batch that may have been created; the list may lag behind what was made just now."""
         longest_lag_s = 2 * self.limits.longest_wait_s
-        wait_s = self.limits.first_wait_s
+        waits_s = self.waits_s()
         while True:
             age_s = self.submissions.age_s(submission)
             found = await self._patiently(lambda: self.provider.find_batch(metadata_of(submission)))
             if found is not None or age_s >= longest_lag_s:
                 return found
             self.tell(f"submission {submission.id} is not listed yet; asking again")
-            wait_s = await self.wait(wait_s)
+            await asyncio.sleep(next(waits_s))
 
     async def collect(self, submission: Submission) -> None:
         """Wait for a batch that was created, and close all of its calls."""
@@ -152,10 +152,10 @@ class BatchPoller:
         return stop_on(collector.stopped_by)
 
     async def _end_of(self, batch: str) -> BatchState | None:
-        wait_s = self.limits.first_wait_s
+        waits_s = self.waits_s()
         while (state := await self._state(batch)) is not None and not state.is_over:
             self.tell(f"{state.id}: {state.status}, {state.n_done:,} of {state.n_all:,}")
-            wait_s = await self.wait(wait_s)
+            await asyncio.sleep(next(waits_s))
         return state
 
     async def _delete(self, files: Sequence[str]) -> None:
@@ -176,7 +176,7 @@ class BatchPoller:
 
     async def _patiently(self, ask: Callable[[], Coroutine[None, None, T]]) -> T:
         """Ask again for as long as it takes: the batch goes on at the provider, and nothing is lost by waiting."""
-        wait_s = self.limits.first_wait_s
+        waits_s = self.waits_s()
         while True:
             try:
                 return await ask()
@@ -185,12 +185,11 @@ class BatchPoller:
                     message = f"{error}; the batch stays open, and the next run asks for it again"
                     raise ProviderError(message, FailureKind.STOP, status=error.status, remedy=error.remedy) from None
                 self.tell(f"{error}; asking again")
-            wait_s = await self.wait(wait_s)
+            await asyncio.sleep(next(waits_s))
 
-    async def wait(self, wait_s: float) -> float:
-        """Wait, in seconds, and return how long the next wait is."""
-        await asyncio.sleep(wait_s * random.uniform(0.75, 1.25))  # noqa: S311  spreads load
-        return min(2 * wait_s, self.limits.longest_wait_s)
+    def waits_s(self) -> Iterator[float]:
+        """Return the waits between looks at a batch, in seconds."""
+        return poll_waits_s(self.limits.first_wait_s, self.limits.longest_wait_s)
 
     def collector(self, submission: Submission) -> BatchCollector:
         """Return what closes the calls of a submission."""

@@ -7,7 +7,6 @@ file goes when each call is closed. So a killed run leaves a submission that the
 from __future__ import annotations
 
 import asyncio
-import random
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -17,8 +16,8 @@ from decimal import Decimal
 
 from imagemake.config.models import Model, worst_usd
 from imagemake.config.run import Limits
+from imagemake.core.backoff import backoff_s
 from imagemake.plugins.providers import BatchProvider, FailureKind, ProviderError
-from imagemake.stages.generate.backoff import backoff_s
 from imagemake.stages.generate.batches.follow import BatchPoller, acquire, metadata_of, stop_on
 from imagemake.stages.generate.batches.request_file import OF_A_FILE, FileLimits, groups_of, write_lines
 from imagemake.stages.generate.batches.upload import upload_for_batch
@@ -120,13 +119,13 @@ class BatchBuyer:
         others = self._others(endpoint)
         if self._no_room and others:
             self.poller.tell("the provider's queue is full; waiting until another batch of this store is over")
-            wait_s = self.limits.first_wait_s
+            waits_s = self.poller.waits_s()
             while others <= self._others(endpoint):
-                wait_s = await self.poller.wait(wait_s)
+                await asyncio.sleep(next(waits_s))
                 await self.poller.collect_open(again)  # nobody may be at work on one that is over
         elif again:
             tries = max(1, *(self._tried[item.key] for item in again))
-            await asyncio.sleep(backoff_s(self.limits, tries, None, random.random()))  # noqa: S311  spreads load
+            await asyncio.sleep(backoff_s(self.limits.first_wait_s, self.limits.longest_wait_s, tries))
         self._no_room.clear()
 
     def _others(self, endpoint: str | None) -> set[str]:

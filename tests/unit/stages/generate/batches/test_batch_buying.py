@@ -181,8 +181,9 @@ def test_a_quota_that_is_used_up_stops_the_job_with_what_to_do(buy, tmp_path, mo
         raise ProviderError("no money", FailureKind.STOP, remedy="Pay the bill.")
 
     monkeypatch.setattr(OpenAIProvider, "create_batch", refuses)
-    with pytest.raises(StoppedError, match="Pay the bill"):
+    with pytest.raises(StoppedError, match="no money") as stopped:
         buy()
+    assert stopped.value.remedy == "Pay the bill."
     assert {call.outcome for call in journal(tmp_path)} == {Outcome.FAILED}
 
 

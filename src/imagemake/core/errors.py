@@ -1,0 +1,82 @@
+"""The base of every error that imagemake raises, and the exit status that each one ends a command with.
+
+    ImagemakeError
+    ├── UserError                  a mistake in the configuration, the catalog, or a command line
+    ├── NotReadyError              a file, package, key, or service is missing
+    │   └── BadSourceImageError
+    ├── CredentialsError           content credentials cannot be written or read
+    ├── PlaceError                 a storage address did not do what was asked
+    ├── ProviderError              a call gave no image
+    ├── StoppedError               no call can succeed until the user does something
+    ├── InterruptedByUserError     Ctrl-C or SIGTERM
+    ├── BadRecordError             the record of a release is invalid
+    ├── DamagedError               a stored file does not fit its name
+    ├── OverBudgetError            a call does not fit the budget
+    ├── Undecodable                bytes are not an image
+    └── PostprocessError           an image cannot be postprocessed as asked
+
+The exit codes are documented in docs/exit-codes.md; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """The exit status of a command or a job."""
+
+    OK = 0, "Everything that was asked for is done."
+    INCOMPLETE = 1, "The command ran, and found something: damage, differences, missing images, or a failed part."
+    USAGE = 2, "Something that you wrote is wrong: the command line, the configuration, or the catalog."
+    NOT_READY = 3, "Something outside the project is missing or out of reach: a package, a key, a server, DVC, S3."
+    STOPPED = 4, "The provider refuses every call until you do something: key, quota, payment, or organization."
+    INTERRUPTED = 130, "You stopped it with Ctrl-C. Nothing that was paid for is lost."
+
+    meaning: str
+
+    def __new__(cls, value: int, meaning: str) -> ExitCode:
+        """Make a code that knows what it means."""
+        code = int.__new__(cls, value)
+        code._value_ = value
+        code.meaning = meaning
+        return code
+
+
+class ImagemakeError(Exception):
+    """The base of all errors of imagemake.
+
+    Attributes:
+        exit_code: The exit status of a command that this error ends.
+        remedy: What the user can do, a sentence; empty if the message says it.
+    """
+
+    exit_code: ClassVar[ExitCode] = ExitCode.INCOMPLETE
+    remedy: str = ""
+
+    def in_words(self) -> str:
+        """Return the message and, on the next line, the remedy."""
+        return f"{self}\n  {self.remedy}" if self.remedy else str(self)
+
+
+class InterruptedByUserError(ImagemakeError):
+    """Ctrl-C or a signal ended the work; the message says what became of it."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+@contextmanager
+def exit_on_error() -> Iterator[None]:
+    """End the process with the message and the exit status of an error, without a traceback."""
+    try:
+        yield
+    except ImagemakeError as error:
+        print(error.in_words(), file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        sys.exit(ExitCode.INTERRUPTED)
