@@ -42,7 +42,7 @@ def project_of(root: str, server: FakeOpenAI, n: int, in_flight: int, images_per
         model={"parameters": {"size": "64x64", "quality": "low"}},
         limits={**limits, **({"images_per_min": images_per_min} if images_per_min else {})},
         validation={"near_duplicates": False},
-        attempts={"most": 1},
+        attempts={"max": 1},
         postprocess={"output": {"format": "jpeg"}},
     )
 

@@ -25,7 +25,7 @@ CONFIG: Mapping[str, Any] = {
     "catalog": "config/catalog.csv",
     "prompt": "Photo of {product}, {color}.",
     "name": "{product}_{color}",
-    "attempts": {"most": 1},
+    "attempts": {"max": 1},
     "validation": {"checks": {"tone.contrast": {"reject": {"min": 0.1}, "review": {"min": 0.5}}}},
 }
 

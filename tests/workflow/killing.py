@@ -85,7 +85,7 @@ def _project(folder: Path, server: FakeOpenAI, mode: str) -> Project:
         model={"mode": mode, "parameters": {"size": "64x64", "quality": "low"}},
         limits={"in_flight": 4, "longest_wait_s": 1.0},
         validation={"near_duplicates": False},
-        attempts={"most": 1},
+        attempts={"max": 1},
     )
 
 

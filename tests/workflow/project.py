@@ -56,7 +56,7 @@ class Project:
             parameters = {"size": "96x96", "quality": "low"}
             self.config["model"] = {**model, "parameters": parameters, **config.get("model", {})}
             # Small images keep the tests quick; the real model refuses them.
-            self.config["models"] = {"openai": {"gpt-image-2": {"size_rule": {"least_edge_px": 16}}}}
+            self.config["models"] = {"openai": {"gpt-image-2": {"size_rule": {"min_edge_px": 16}}}}
             self.config["limits"] = {"first_wait_s": 0.05, "in_flight": 4, **config.get("limits", {})}
         self.write_config()
         self.rows = [

@@ -8,7 +8,7 @@ from workflow.project import Project
 
 
 def test_an_image_of_an_earlier_release_is_not_handed_over_again_under_another_name(preview):
-    project: Project = preview(attempts={"most": 1}, rows=3)
+    project: Project = preview(attempts={"max": 1}, rows=3)
     project.snakemake()
     spring = project.folder / "releases" / "spring"
     spring.mkdir(parents=True)

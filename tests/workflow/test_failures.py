@@ -29,7 +29,7 @@ def test_rejected_images_get_another_seed_and_a_patched_prompt(project, server):
 
 def test_what_is_bad_in_every_attempt_is_left_out_and_listed_for_review(project, server):
     rules(server, Rule(prompt="mug", behavior="blank"))
-    made = project(attempts={"most": 2})
+    made = project(attempts={"max": 2})
     done = made.snakemake()
     assert made.calls() == 5
     assert "1 were rejected in every attempt" in done.stdout + done.stderr
@@ -41,7 +41,7 @@ def test_what_is_bad_in_every_attempt_is_left_out_and_listed_for_review(project,
 
 def test_a_person_can_approve_what_the_machine_rejected(project, server):
     rules(server, Rule(prompt="mug", behavior="blank"))
-    made = project(attempts={"most": 1})
+    made = project(attempts={"max": 1})
     made.snakemake()
     _, row = (made.folder / "results/review.csv").read_text().splitlines()
     key = row.split(",")[0]
@@ -54,7 +54,7 @@ def test_a_person_can_approve_what_the_machine_rejected(project, server):
 @pytest.mark.parametrize("behavior", ["truncated", "garbage", "bomb", "wrong_size", "empty"])
 def test_a_hostile_image_is_rejected_with_a_reason_and_no_other_is_lost(project, server, behavior):
     rules(server, Rule(prompt="mug", behavior=behavior))
-    made = project(attempts={"most": 1})
+    made = project(attempts={"max": 1})
     made.snakemake()
     assert len(made.images()) == 3
     row = made.manifest()["S000_red"]
@@ -249,7 +249,7 @@ def test_a_budget_is_never_exceeded_and_the_run_ends_well(project, server):
 
 
 FLARE = {"name": "gpt-image-2.6-flare"}
-SMALL = {"openai": {FLARE["name"]: {"size_rule": {"least_edge_px": 16}}}}
+SMALL = {"openai": {FLARE["name"]: {"size_rule": {"min_edge_px": 16}}}}
 
 
 def test_a_cost_that_nobody_has_published_is_unknown_until_calls_have_taught_it(project):
@@ -268,7 +268,7 @@ def test_a_budget_needs_a_bound_for_such_a_model_and_says_which(project):
     made.write_config(models=SMALL)
     made.snakemake()
     assert made.calls() == 0
-    facts = {**SMALL["openai"][FLARE["name"]], "most_usd_per_image": 0.3}
+    facts = {**SMALL["openai"][FLARE["name"]], "max_usd_per_image": 0.3}
     made.write_config(models={"openai": {FLARE["name"]: facts}})
     made.snakemake()
     assert made.calls() == 4

@@ -75,7 +75,7 @@ def test_what_nobody_here_knows_is_said_so(built, tmp_path):
 
 
 def test_all_attempts_are_told(project):
-    made = project(attempts={"most": 2}, validation={"checks": {"tone.contrast": {"reject": {"min": 500}}}})
+    made = project(attempts={"max": 2}, validation={"checks": {"tone.contrast": {"reject": {"min": 500}}}})
     made.snakemake()
     told = json.loads(made.imagemake("inspect", "S000_red", "--json").stdout)
     assert [call["attempt"] for call in told["calls"]] == [0, 1]

@@ -10,7 +10,7 @@ CHECKS = {"colors.named_share": COLOR, "background.color_distance": WHITE}
 
 def test_another_wanted_color_measures_nothing_and_another_measure_reads_only_itself(tmp_path):
     model = {"provider": "preview", "name": "preview-1", "parameters": {"size": "256x256"}}
-    project = Project(tmp_path, model=model, validation={"checks": CHECKS}, attempts={"most": 1})
+    project = Project(tmp_path, model=model, validation={"checks": CHECKS}, attempts={"max": 1})
     project.snakemake()
     before = project.manifest()
     assert {row["verdict"] for row in before.values()} == {"accepted"}
@@ -41,7 +41,7 @@ def test_a_range_of_one_group_holds_in_the_job_and_in_the_next_plan_and_moves_wi
         return [name for name, row in project.manifest().items() if row["verdict"] == "accepted"]
 
     mugs = validation(when={"product": ["mug", "hat"]}, reject=False, review={"min": 0.01})
-    project = preview(attempts={"most": 1}, validation=mugs)
+    project = preview(attempts={"max": 1}, validation=mugs)
     project.edit_row(1, product="hat")
     project.snakemake()  # one run: the job that finishes images must know whose range holds
     assert accepted() == ["S000_red", "S001_teal"]
@@ -69,7 +69,7 @@ def test_a_color_that_nobody_knows_ends_the_dry_run_with_its_row(tmp_path):
 
 
 def test_one_color_among_five_of_another_waits_for_a_person_and_nothing_is_measured_for_it(preview):
-    project = preview(rows=6, attempts={"most": 1}, validation={"near_duplicates": False})
+    project = preview(rows=6, attempts={"max": 1}, validation={"near_duplicates": False})
     for row in range(6):
         project.edit_row(row, product="coffee mug", color="black" if row == 5 else "white")
     project.snakemake()
@@ -88,7 +88,7 @@ def test_one_color_among_five_of_another_waits_for_a_person_and_nothing_is_measu
 
 
 def test_images_are_matched_with_texts_by_a_model_of_the_users_without_a_call(preview):
-    project = preview(rows=3, attempts={"most": 1}, validation={"near_duplicates": False})
+    project = preview(rows=3, attempts={"max": 1}, validation={"near_duplicates": False})
     project.snakemake()
     calls = project.calls()
 

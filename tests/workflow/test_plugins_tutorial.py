@@ -43,7 +43,7 @@ def test_a_provider_a_measure_and_a_step_of_other_packages_build_a_project(tutor
     # Beside the page's images, a maroon one whose range its stripes cannot reach.
     checks = tutorial.config["validation"]["checks"]
     checks["symmetry.difference"]["overrides"] = [{"when": {"color": "maroon"}, "reject": {"min": 0.5}}]
-    tutorial.write_config(attempts={"most": 1})
+    tutorial.write_config(attempts={"max": 1})
     with (tutorial.folder / "config" / "catalog.csv").open("a", encoding="utf-8") as catalog:
         catalog.write("maroon\n")
     tutorial.snakemake()

@@ -228,7 +228,7 @@ def test_comparing_with_a_second_model_calls_only_that_model(project, server):
     made.write_config(
         name="{sku}_{model}",
         variables={"model": ["gpt-image-2", "gpt-image-2-2026-04-21"]},
-        models={"openai": {name: {"size_rule": {"least_edge_px": 16}} for name in ("gpt-image-2", "mine")}},
+        models={"openai": {name: {"size_rule": {"min_edge_px": 16}} for name in ("gpt-image-2", "mine")}},
     )
     made.snakemake()
     assert made.calls() == 8

@@ -188,7 +188,7 @@ def test_rejected_images_are_tried_again_from_the_same_reference_images(project,
         rows=1,
         references=["config/references/a.png"],
         validation={"checks": {"tone.contrast": {"reject": {"min": 200}}}},
-        attempts={"most": 2},
+        attempts={"max": 2},
     )
     paint(made, "a.png", "white")
     made.snakemake()

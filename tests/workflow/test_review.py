@@ -39,7 +39,7 @@ class Reviewer:
 @pytest.fixture
 def doubtful(project):
     """Four images, all of which wait for a person."""
-    made = project(**DOUBT, attempts={"most": 1})
+    made = project(**DOUBT, attempts={"max": 1})
     made.snakemake()
     assert (made.calls(), made.images()) == (4, {})
     return made

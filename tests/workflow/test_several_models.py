@@ -54,7 +54,7 @@ def test_a_rule_moves_just_its_requests_to_another_model(project, server):
     made.write_config(more_models={"fine": {"name": "gpt-image-9"}}, model_rules=[])
     assert made.jobs(made.snakemake()) in ([], ["release", "all"])
     made.write_config(
-        models={"openai": {"gpt-image-9": {"like": "gpt-image-2", "size_rule": {"least_edge_px": 16}}}},
+        models={"openai": {"gpt-image-9": {"like": "gpt-image-2", "size_rule": {"min_edge_px": 16}}}},
         model_rules=[{"when": {"product": "mug"}, "model": "fine"}],
     )
     dry = made.snakemake("-n")

@@ -24,7 +24,7 @@ def test_a_gate_stops_the_full_run_before_it_pays_and_opens_when_the_pilot_is_go
     made = project(
         rows=12,
         pilot={"size": 12},
-        attempts={"most": 1},
+        attempts={"max": 1},
         gates={"pilot": {"success_rate": {"min": 0.95}}},
         variables={"angle": ["front", "side"]},
         name="{sku}_{angle}",

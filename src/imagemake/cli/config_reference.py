@@ -39,7 +39,7 @@ validation:
   checks:
     tone.contrast: {reject: {min: 0.05}}
 attempts:
-  most: 2
+  max: 2
 postprocess:
   steps:
     - resize: {width_px: 400}

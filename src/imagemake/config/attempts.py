@@ -38,7 +38,7 @@ class Seed(Section):
 class Attempts(Section):
     """What happens after an image is rejected."""
 
-    most: int = Field(3, ge=1, description="Attempts a request gets, the first included; each one is paid for.")
+    max: int = Field(3, ge=1, description="Attempts a request gets, the first included; each one is paid for.")
     patches: Mapping[ReasonCode, Text] = Field(
         default_factory=dict,
         description="Text appended to the prompt of the attempts that follow a rejection, by its reason: a check "

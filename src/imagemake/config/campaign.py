@@ -50,7 +50,7 @@ class ReportSettings(Section):
     """The contact sheet of a release."""
 
     title: Text | None = Field(None, description="Heading of the contact sheet; null is the campaign's name.")
-    most_thumbnails: int = Field(
+    max_thumbnails: int = Field(
         2000, ge=0, description="Images the sheet shows at most, those that need attention first."
     )
 

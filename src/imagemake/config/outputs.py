@@ -80,7 +80,7 @@ class Sheet(Section):
 
 
 _LABEL = r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
-_FIRST_OF_ENCODING = ("format", "quality", "most_kb", "background")  # part of every finished image's key
+_FIRST_OF_ENCODING = ("format", "quality", "max_kb", "background")  # part of every finished image's key
 
 
 def _label(label: str) -> str:
@@ -109,7 +109,7 @@ class Output(Section):
     )
     format: FormatName = Field("jpeg", description="File format of finished images: jpeg (.jpg), png, webp, or avif.")
     quality: int = Field(90, ge=1, le=100, description="Quality of JPEG, WebP and AVIF, 1 to 100; PNG has none.")
-    most_kb: int | None = Field(
+    max_kb: int | None = Field(
         None,
         ge=1,
         description="Largest file, in units of 1,000 bytes, for JPEG, WebP and AVIF: the quality is lowered from "
@@ -128,10 +128,8 @@ class Output(Section):
 
     @model_validator(mode="after")
     def _can_be_smaller(self) -> Output:
-        if self.most_kb is not None and not FORMATS[self.format].has_quality:
-            raise mistake(
-                "PNG has no quality that could be lowered.", "Take most_kb out, or choose jpeg, webp or avif."
-            )
+        if self.max_kb is not None and not FORMATS[self.format].has_quality:
+            raise mistake("PNG has no quality that could be lowered.", "Take max_kb out, or choose jpeg, webp or avif.")
         return self
 
     @property
@@ -141,13 +139,14 @@ class Output(Section):
 
     @property
     def encoding(self) -> dict[str, Any]:
-        """How files are written, as plain data; a later version's fields are left out where they are not used."""
+        """How files are written, as plain data, without later fields that are not used: part of each file's key."""
         used = {
             field
             for field, about in Output.model_fields.items()
             if field in _FIRST_OF_ENCODING or getattr(self, field) != about.default
         }
-        return self.model_dump(mode="json", include=used - {"steps", "name"})
+        plain = self.model_dump(mode="json", include=used - {"steps", "name"})
+        return {"most_kb": plain.pop("max_kb"), **plain}  # keys keep the name that it first had
 
 
 class FurtherOutput(Output):

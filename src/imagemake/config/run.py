@@ -60,7 +60,7 @@ class Alerts(BaseModel):
     failure_rate: float = Field(
         0.3, ge=0, le=1, description="Share of a job's images that may fail or be rejected untold, 0 to 1."
     )
-    least: int = Field(20, ge=1, description="Images that a job must have for its failure rate to count.")
+    min_images: int = Field(20, ge=1, description="Images that a job must have for its failure rate to count.")
 
 
 Usd = Annotated[float, Field(gt=0)]

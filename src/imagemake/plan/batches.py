@@ -62,7 +62,7 @@ def policy_of(campaign: Campaign) -> Policy:
         earlier=earlier_images(duplicates.earlier) if duplicates and duplicates.earlier else None,
         consistency=campaign.validation.consistency,
         compares_models=MODEL in campaign.variables,
-        most_attempts=campaign.attempts.most,
+        most_attempts=campaign.attempts.max,
         patches=campaign.attempts.patches,
         hold_unknown=campaign.limits.unknown == "hold",
         output_keys=lambda raw_digest: output_keys(raw_digest, step_digests),

@@ -132,7 +132,7 @@ def _money(to_generate: Sequence[State], target: Target, inventory: Inventory) -
             table.get(state.recipe.provider, state.recipe.model), state.recipe, inventory.journal.costs, batch=in_batch
         )
     total = sum(by_model.values(), start=Estimate())
-    again = target.campaign.attempts.most - 1
+    again = target.campaign.attempts.max - 1
     more = f"; up to {again} more each if they are rejected" if again and not total.is_free else ""
     yield f"  Cost: {total}{more}."
     if len(by_model) > 1:

@@ -76,7 +76,7 @@ class Release:
             metrics,
             title=report.title or self.target.campaign.campaign,
             thumbnails=self._thumbnails(),
-            most_thumbnails=report.most_thumbnails,
+            max_thumbnails=report.max_thumbnails,
             variables=list(self.target.campaign.variables),
             sheets=sheets,
         )

@@ -127,7 +127,7 @@ class SpendTracker:
         if worst_usd is None:
             return OverBudgetError(
                 "its cost is not known, so no budget can be kept: say under models what it costs at most "
-                "(most_usd_per_image)"
+                "(max_usd_per_image)"
             )
         run = Decimal(state["run"]) + _usd(worst_usd)
         in_all = Decimal(state["before"]) + run

@@ -75,7 +75,7 @@ class AlertSender:
         """Send an alert if the share of a job's images that failed or were rejected exceeds the limit."""
         tried = [item for item in items if item.failure is None or item.failure.reason not in NOT_TRIED]
         bad = sum(item.finished is None or item.failure is not None for item in tried)
-        if len(tried) >= self._settings.least and bad > self._settings.failure_rate * len(tried):
+        if len(tried) >= self._settings.min_images and bad > self._settings.failure_rate * len(tried):
             what = f"{bad:,} of {len(tried):,} images of one job failed or were rejected"
             self.send("failures", f"{what}. The limit is {100 * self._settings.failure_rate:g} %.")
 

@@ -167,7 +167,7 @@ class Planner:
         run = hashlib.sha256(content).hexdigest()[:ID_DIGITS]
         path = WORK / "plans" / f"{run}.json"
         write_whole(path, content)
-        return Plan(run, (str(path),), target.batches, self.campaign.attempts.most - 1 + SPARE_ROUNDS)
+        return Plan(run, (str(path),), target.batches, self.campaign.attempts.max - 1 + SPARE_ROUNDS)
 
     def figures_of(self, stage: str) -> Mapping[str, Any]:
         """Return a stage's metrics, based on what is in the store now."""

@@ -50,8 +50,8 @@ def test_xmp_that_is_taken_out_leaves_the_same_bytes(name, packet):
 
 @pytest.mark.parametrize("name", [name for name, row in FORMATS.items() if not row.has_quality])
 def test_a_format_without_quality_takes_no_largest_size(name):
-    with pytest.raises(ValueError, match="most_kb"):
-        Output(format=name, most_kb=100)
+    with pytest.raises(ValueError, match="max_kb"):
+        Output(format=name, max_kb=100)
 
 
 def test_formats_that_nothing_here_reads_keep_their_extension():

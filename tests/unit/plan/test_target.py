@@ -13,7 +13,7 @@ CAMPAIGN = load_campaign(
         "prompt": "A {product}",
         "name": "{product}",
         "variables": {"größe": ["L"]},
-        "models": {"openai": {"gpt-image-2": {"size_rule": {"least_edge_px": 16}}}},
+        "models": {"openai": {"gpt-image-2": {"size_rule": {"min_edge_px": 16}}}},
         "postprocess": {"steps": [{"resize": {"width_px": 64, "height_px": 64}}]},
     }
 )
@@ -29,7 +29,7 @@ def test_a_plans_file_gives_the_same_order_back(tmp_path):
 def test_a_fact_about_a_model_that_was_not_given_stays_known_in_the_jobs():
     job_settings = JobSettings.model_validate_json(job_settings_json(CAMPAIGN, "models", "limits"))
     facts = load_models(job_settings.models).get("openai", "gpt-image-2").facts
-    assert facts.size_rule.least_edge_px == 16
+    assert facts.size_rule.min_edge_px == 16
     assert facts.prices is not None
 
 

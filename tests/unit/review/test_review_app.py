@@ -122,7 +122,7 @@ def test_a_thumbnail_is_made_once_and_kept_in_the_cache_of_the_contact_sheet(vis
 
 def test_earlier_attempts_and_near_duplicates_are_beside_the_image(tmp_path):
     folder = tmp_path / "p"
-    visitor = Visitor(folder, attempts={"most": 2})
+    visitor = Visitor(folder, attempts={"max": 2})
     item = visitor.session.view().queue.find(visitor.keys["lamp_red"])
     assert (item.state.attempt, item.tab) == (1, "pending")
     from imagemake.store.items import write_table

@@ -11,7 +11,7 @@ from imagemake.store.store import StoredFile
 from imagemake.workflow import alerts
 from imagemake.workflow.alerts import ADDRESSES, AlertSender, check_alerts, send_message
 
-EVERYTHING = Alerts(on=("finished", "stopped", "budget", "failures", "crashed"), failure_rate=0.5, least=4)
+EVERYTHING = Alerts(on=("finished", "stopped", "budget", "failures", "crashed"), failure_rate=0.5, min_images=4)
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def problems_of(model: Model, recipe: Recipe, today: date) -> list[ModelFinding]
     given = (tuple(parameters.items()), tuple(map(type, parameters.values())))
     sent = len(recipe.references), recipe.mask is not None
     findings = list(_findings_but_prompt(model, given, recipe.negative_prompt is not None, sent, today))
-    most = model.facts.most_prompt_characters
+    most = model.facts.max_prompt_characters
     if most is not None and len(recipe.prompt) > most:
         what = f"the prompt has {len(recipe.prompt):,} characters; {model.name} takes at most {most:,}."
         findings.append(ModelFinding(Severity.ERROR, what, "Shorten the prompt template or the columns that it uses."))
@@ -127,16 +127,16 @@ def _broken(rule: SizeRule, width: int, height: int) -> Iterator[str]:
     short, long = sorted((width, height))
     if width % rule.multiple_px or height % rule.multiple_px:
         yield f"has an edge that does not divide by {rule.multiple_px}"
-    if rule.least_edge_px is not None and short < rule.least_edge_px:
-        yield f"has an edge below {rule.least_edge_px} pixels"
-    if rule.most_edge_px is not None and long > rule.most_edge_px:
-        yield f"has an edge above {rule.most_edge_px} pixels"
-    if rule.most_ratio is not None and long > rule.most_ratio * short:
-        yield f"is longer than {rule.most_ratio:g}:1"
-    if rule.least_pixels is not None and width * height < rule.least_pixels:
-        yield f"has fewer than {rule.least_pixels:,} pixels"
-    if rule.most_pixels is not None and width * height > rule.most_pixels:
-        yield f"has more than {rule.most_pixels:,} pixels"
+    if rule.min_edge_px is not None and short < rule.min_edge_px:
+        yield f"has an edge below {rule.min_edge_px} pixels"
+    if rule.max_edge_px is not None and long > rule.max_edge_px:
+        yield f"has an edge above {rule.max_edge_px} pixels"
+    if rule.max_ratio is not None and long > rule.max_ratio * short:
+        yield f"is longer than {rule.max_ratio:g}:1"
+    if rule.min_pixels is not None and width * height < rule.min_pixels:
+        yield f"has fewer than {rule.min_pixels:,} pixels"
+    if rule.max_pixels is not None and width * height > rule.max_pixels:
+        yield f"has more than {rule.max_pixels:,} pixels"
 
 
 def _sizes_taken(facts: ModelFacts) -> str:
@@ -144,11 +144,11 @@ def _sizes_taken(facts: ModelFacts) -> str:
     if (rule := facts.size_rule) is not None:
         limits = {
             f"edges that divide by {rule.multiple_px}": rule.multiple_px > 1,
-            f"no edge below {rule.least_edge_px} pixels": rule.least_edge_px,
-            f"no edge above {rule.most_edge_px} pixels": rule.most_edge_px,
-            f"a ratio of at most {rule.most_ratio or 0:g}:1": rule.most_ratio,
-            f"at least {rule.least_pixels or 0:,} pixels in all": rule.least_pixels,
-            f"at most {rule.most_pixels or 0:,} pixels in all": rule.most_pixels,
+            f"no edge below {rule.min_edge_px} pixels": rule.min_edge_px,
+            f"no edge above {rule.max_edge_px} pixels": rule.max_edge_px,
+            f"a ratio of at most {rule.max_ratio or 0:g}:1": rule.max_ratio,
+            f"at least {rule.min_pixels or 0:,} pixels in all": rule.min_pixels,
+            f"at most {rule.max_pixels or 0:,} pixels in all": rule.max_pixels,
         }
         ways.append(f"WIDTHxHEIGHT with {', '.join(text for text, holds in limits.items() if holds) or 'any edges'}")
     return f"Give {', or '.join(ways)}." if ways else "Leave size out."
@@ -173,18 +173,18 @@ def _right_values(rule: ParameterRule, value: Any) -> str | None:
     """Return what would be right, or None where the value is."""
     if rule.one_of is not None:
         return None if value in rule.one_of else " or ".join(rule.one_of)
-    if rule.least is None and rule.most is None:
+    if rule.min is None and rule.max is None:
         return None
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and (rule.least is None or value >= rule.least) and (rule.most is None or value <= rule.most):
+    if is_number and (rule.min is None or value >= rule.min) and (rule.max is None or value <= rule.max):
         return None
-    bounds = {"at least": rule.least, "at most": rule.most}
+    bounds = {"at least": rule.min, "at most": rule.max}
     return "a number of " + " and ".join(f"{text} {bound:g}" for text, bound in bounds.items() if bound is not None)
 
 
 def _sent(model: Model, parameters: Mapping[str, Any], references: int, mask: bool) -> Iterator[ModelFinding]:
     facts = model.facts
-    most = facts.most_reference_images
+    most = facts.max_reference_images
     if most is not None and references > most:
         what = f"{model.name} takes at most {most} reference images, and this request has {references}."
         yield _error(what, "Name fewer." if most else "Name none, or choose another model.")

@@ -41,7 +41,7 @@ def worst_usd(model: Model, recipe: Recipe, *, batch: bool = False) -> float | N
         USD, never below `estimate_usd`; None where the price or the token count is not known, and no bound is given.
     """
     known = _usd(model, recipe, _most_output_tokens(model, *_size_and_quality(recipe)), 1, batch=batch)
-    given = model.facts.most_usd_per_image
+    given = model.facts.max_usd_per_image
     return known if known is not None or given is None else _rounded(given * 1_000_000)
 
 
@@ -160,8 +160,8 @@ def _costliest_sizes(facts: ModelFacts) -> list[str]:
         return list(facts.output_tokens.table)
     if rule is None:
         return list(facts.sizes or ())
-    edges = [rule.most_edge_px] if rule.most_edge_px is not None else []
-    if rule.most_pixels is not None:
-        edges.append(isqrt(rule.most_pixels - 1) + 1)
+    edges = [rule.max_edge_px] if rule.max_edge_px is not None else []
+    if rule.max_pixels is not None:
+        edges.append(isqrt(rule.max_pixels - 1) + 1)
     # Of all sizes of as many pixels, the grid of a square has the most patches.
     return [*(facts.sizes or ()), f"{min(edges)}x{min(edges)}"] if edges else []

@@ -21,19 +21,19 @@ class SizeRule(_Facts):
     """Which sizes a model takes beyond those that it names."""
 
     multiple_px: Pixels = Field(1, description="Both edges divide by this many pixels.")
-    least_edge_px: Pixels | None = Field(None, description="Shortest edge, in pixels.")
-    most_edge_px: Pixels | None = Field(None, description="Longest edge, in pixels.")
-    most_ratio: float | None = Field(None, ge=1, description="Largest ratio of the long edge to the short one.")
-    least_pixels: Pixels | None = Field(None, description="Fewest pixels in all.")
-    most_pixels: Pixels | None = Field(None, description="Most pixels in all.")
+    min_edge_px: Pixels | None = Field(None, description="Shortest edge, in pixels.")
+    max_edge_px: Pixels | None = Field(None, description="Longest edge, in pixels.")
+    max_ratio: float | None = Field(None, ge=1, description="Largest ratio of the long edge to the short one.")
+    min_pixels: Pixels | None = Field(None, description="Fewest pixels in all.")
+    max_pixels: Pixels | None = Field(None, description="Most pixels in all.")
 
 
 class ParameterRule(_Facts):
     """Which values a parameter takes; without an entry, any."""
 
     one_of: tuple[str, ...] | None = Field(None, description="The values there are.")
-    least: float | None = Field(None, description="Smallest number.")
-    most: float | None = Field(None, description="Largest number.")
+    min: float | None = Field(None, description="Smallest number.")
+    max: float | None = Field(None, description="Largest number.")
     references: bool | None = Field(
         None,
         description="true: taken only beside reference images; false: only without; not given: taken either way.",
@@ -94,14 +94,14 @@ class ModelFacts(_Facts):
     size_rule: SizeRule | None = Field(None, description="Other sizes that are taken.")
     parameters: Mapping[str, ParameterRule | None] | None = Field(
         None,
-        description="Parameters taken besides size, each with its values: {one_of: [low, high]}, {least: 0, most: 9}, "
+        description="Parameters taken besides size, each with its values: {one_of: [low, high]}, {min: 0, max: 9}, "
         "or {} for any; null where it is not taken. Joined by name with those of like.",
     )
     negative_prompt: bool | None = Field(None, description="Whether it takes a negative prompt.")
     honors_seed: bool | None = Field(None, description="Whether an equal seed gives an equal image.")
-    most_prompt_characters: int | None = Field(None, ge=1, description="Longest prompt, in characters.")
-    most_reference_images: int | None = Field(None, ge=0, description="Most reference images a request.")
-    most_reference_bytes: int | None = Field(None, ge=1, description="Largest file of a reference image, in bytes.")
+    max_prompt_characters: int | None = Field(None, ge=1, description="Longest prompt, in characters.")
+    max_reference_images: int | None = Field(None, ge=0, description="Most reference images a request.")
+    max_reference_bytes: int | None = Field(None, ge=1, description="Largest file of a reference image, in bytes.")
     reference_formats: tuple[Literal["png", "jpeg", "webp"], ...] | None = Field(
         None, description="File formats of reference images: png, jpeg, webp."
     )
@@ -109,10 +109,10 @@ class ModelFacts(_Facts):
         None,
         description="Whether it takes a mask: a PNG with transparency, as large as the first reference image.",
     )
-    most_mask_bytes: int | None = Field(None, ge=1, description="Largest file of a mask, in bytes.")
+    max_mask_bytes: int | None = Field(None, ge=1, description="Largest file of a mask, in bytes.")
     prices: Prices | None = Field(None, description="What it costs.")
     output_tokens: OutputTokens | None = Field(None, description="How many tokens per image is.")
-    most_usd_per_image: Usd | None = Field(
+    max_usd_per_image: Usd | None = Field(
         None,
         description="Most that one image can cost, in USD, where tokens or prices do not tell, as with reference "
         "images: what a budget sets aside for each call in flight.",

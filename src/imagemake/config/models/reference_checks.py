@@ -56,13 +56,13 @@ def _of_reference(model: Model, path: str, file: SentFile) -> Iterator[ModelFind
     if facts.reference_formats is not None and file.format not in facts.reference_formats:
         what = f"reference image {path!r} is {file.format}, which {model.name} does not take."
         yield _error(what, f"Save it as {' or '.join(facts.reference_formats)}.")
-    if facts.most_reference_bytes is not None and file.size_bytes > facts.most_reference_bytes:
+    if facts.max_reference_bytes is not None and file.size_bytes > facts.max_reference_bytes:
         what = f"reference image {path!r} has {file.size_bytes:,} bytes; "
-        yield _error(f"{what}{model.name} takes at most {facts.most_reference_bytes:,}.", "Make it smaller.")
+        yield _error(f"{what}{model.name} takes at most {facts.max_reference_bytes:,}.", "Make it smaller.")
 
 
 def _of_mask(model: Model, path: str, mask: SentFile, first_path: str, first: SentFile) -> Iterator[ModelFinding]:
-    most = model.facts.most_mask_bytes
+    most = model.facts.max_mask_bytes
     if mask.format != "png" or not mask.has_alpha:
         kind = mask.format if mask.format != "png" else "a PNG without transparency"
         remedy = "Save it as PNG with an alpha channel that is 0 where the image may be changed."

@@ -36,7 +36,7 @@ def write_contact_sheet(
     *,
     title: str,
     thumbnails: Mapping[str, bytes],
-    most_thumbnails: int,
+    max_thumbnails: int,
     variables: Sequence[str] = (),
     sheets: Sequence[str] = (),
 ) -> None:
@@ -50,7 +50,7 @@ def write_contact_sheet(
         thumbnails: JPEG or WebP by entry name; those of its history under ``name@place``, those of reference
             images under `reference_name` of their digests. Asked only for those that go into the page, so that a
             mapping may make them when they are asked for.
-        most_thumbnails: At most that many go into the page, those of images that were not accepted first. The others
+        max_thumbnails: At most that many go into the page, those of images that were not accepted first. The others
             load from their files.
         variables: Columns by whose values, if there are several, images can be shown side by side; takes are too.
         sheets: Sheets of the release, as paths from its folder.
@@ -59,7 +59,7 @@ def write_contact_sheet(
         ValueError: If a thumbnail is neither JPEG nor WebP.
     """
     entries = sorted(entries, key=lambda entry: entry.name)
-    inlined = _inlined(entries, thumbnails, most_thumbnails)
+    inlined = _inlined(entries, thumbnails, max_thumbnails)
     shown = sum(entry.name in inlined for entry in entries)
     images = sum(entry.file is not None or entry.name in inlined or entry.name in thumbnails for entry in entries)
     page = template("imagemake.release", "report", "sheet.html.j2", _FILTERS).render(

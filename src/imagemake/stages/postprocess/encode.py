@@ -35,7 +35,7 @@ class EncodeSettings(Protocol):
         """For JPEG, WebP and AVIF, 1 to 100; PNG has none."""
 
     @property
-    def most_kb(self) -> int | None:
+    def max_kb(self) -> int | None:
         """Largest file in units of 1,000 bytes, for JPEG, WebP and AVIF; None for any."""
 
     @property
@@ -121,11 +121,11 @@ def encode(image: Image, output: EncodeSettings) -> bytes:
         output: How to write it.
 
     Raises:
-        ValueError: If the image is too large for the format, or for `EncodeSettings.most_kb` at any quality.
+        ValueError: If the image is too large for the format, or for `EncodeSettings.max_kb` at any quality.
     """
-    if output.most_kb is None or not FORMATS[output.format].has_quality:
+    if output.max_kb is None or not FORMATS[output.format].has_quality:
         return _encoded(image, output, output.quality)
-    return _within(image, output, 1000 * output.most_kb)
+    return _within(image, output, 1000 * output.max_kb)
 
 
 def _within(image: Image, output: EncodeSettings, most_bytes: int) -> bytes:

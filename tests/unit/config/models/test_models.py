@@ -104,7 +104,7 @@ def test_parameters_are_joined_by_name_and_null_takes_one_away():
 
 
 def test_checked_facts_are_taken_like_plain_data():
-    facts = ModelFacts.model_validate({"like": "gpt-image-2", "most_prompt_characters": 3})
+    facts = ModelFacts.model_validate({"like": "gpt-image-2", "max_prompt_characters": 3})
     table = load_models({"openai": {"mine": facts}})
     assert whats("mine", table=table) == ["the prompt has 5 characters; mine takes at most 3."]
     assert whats("mine", table=table, prompt="cat", size="1024x1024") == []
@@ -290,7 +290,7 @@ def test_of_a_model_of_which_nothing_is_known_nothing_is_checked():
 
 
 def test_a_parameter_without_bounds_takes_any_value():
-    bounded = with_facts(parameters={"style": {}, "steps": {"least": 1}})
+    bounded = with_facts(parameters={"style": {}, "steps": {"min": 1}})
     assert problems_of(bounded, recipe(style="my own", steps=10**6), TODAY) == []
     (finding,) = problems_of(bounded, recipe(steps=0), TODAY)
     assert finding.remedy == "Give a number of at least 1, or leave it out."
@@ -480,7 +480,7 @@ def test_a_cost_is_the_sum_of_its_tokens_to_the_millionth(text, image, made):
 
 
 def test_a_bound_that_is_given_makes_a_budget_possible_where_the_tokens_are_not_known():
-    bounded = with_facts(like="gpt-image-2.6-flare", most_usd_per_image=0.4)
+    bounded = with_facts(like="gpt-image-2.6-flare", max_usd_per_image=0.4)
     assert (estimate_usd(bounded, recipe()), worst_usd(bounded, recipe())) == (None, 0.4)
-    known = with_facts(like="gpt-image-2", most_usd_per_image=0.4)
+    known = with_facts(like="gpt-image-2", max_usd_per_image=0.4)
     assert worst_usd(known, recipe(size="1024x1024", quality="low")) < 0.01

@@ -43,7 +43,7 @@ def test_the_number_of_reference_images_is_bounded(n, told):
 
 
 def test_a_model_without_reference_images_says_so():
-    model = load_models({"openai": {"mine": {"most_reference_images": 0, "mask": False}}}).get("openai", "mine")
+    model = load_models({"openai": {"mine": {"max_reference_images": 0, "mask": False}}}).get("openai", "mine")
     assert found(model, recipe(1, mask="m" * 64)) == [
         "mine takes at most 0 reference images, and this request has 1.",
         "mine takes no mask.",
@@ -108,9 +108,7 @@ def test_with_reference_images_the_cost_is_unknown_and_never_nothing():
 
 
 def test_a_bound_that_the_user_gives_holds_with_reference_images_too():
-    model = load_models({"openai": {"gpt-image-2": {"most_usd_per_image": Decimal("0.3")}}}).get(
-        "openai", "gpt-image-2"
-    )
+    model = load_models({"openai": {"gpt-image-2": {"max_usd_per_image": Decimal("0.3")}}}).get("openai", "gpt-image-2")
     assert worst_usd(model, recipe(2)) == 0.3
 
 

@@ -71,9 +71,9 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def page_of(tmp_path):
-    def write(entries, title="Autumn", thumbnails=None, most_thumbnails=100, variables=(), **more):
+    def write(entries, title="Autumn", thumbnails=None, max_thumbnails=100, variables=(), **more):
         path = tmp_path / "contact_sheet.html"
-        arguments = {"title": title, "thumbnails": thumbnails or {}, "most_thumbnails": most_thumbnails}
+        arguments = {"title": title, "thumbnails": thumbnails or {}, "max_thumbnails": max_thumbnails}
         arguments["variables"] = variables
         write_contact_sheet(path, entries, {**metrics_of(entries), **more}, **arguments)
         return Page(path.read_text(encoding="utf-8"))
@@ -338,7 +338,7 @@ def test_further_files_and_sheets_are_linked_within_the_release_folder_only(tmp_
         metrics_of(entries),
         title="t",
         thumbnails={},
-        most_thumbnails=0,
+        max_thumbnails=0,
         sheets=["sheets/a&b.png", "../x.png", *(f"sheets/{n}.png" for n in range(6))],
     )
     text = page.read_text()

@@ -50,7 +50,7 @@ def section(**settings_of):
         (
             {
                 "steps": [{"resize": {"width_px": 64}}],
-                "output": {"format": "webp", "most_kb": 40, "background": "#112233"},
+                "output": {"format": "webp", "max_kb": 40, "background": "#112233"},
             },
             "d4616833b861006240ddc9be2d9487f88c51427f616d41b0d129b6c1c363223a",
         ),
