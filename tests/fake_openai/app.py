@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from fake_openai import errors
 from fake_openai.batches import Batches, as_dict
-from fake_openai.images import FILES, STAND, edits, generations
+from fake_openai.images import FILES, STAND, edits, generations, json_object
 from fake_openai.models import Model, served_models
 from fake_openai.settings import Settings
 from fake_openai.stand import Stand
@@ -149,7 +149,7 @@ async def _delete_file(request: web.Request) -> web.Response:
 
 
 async def _create_batch(request: web.Request) -> web.Response:
-    return _json(as_dict(request.app[BATCHES].create(await _object(request))))
+    return _json(as_dict(request.app[BATCHES].create(await json_object(request))))
 
 
 async def _batches(request: web.Request) -> web.Response:
@@ -180,16 +180,6 @@ def _page(
     return _json({"object": "list", "data": page, "first_id": first, "last_id": last, "has_more": more})
 
 
-async def _object(request: web.Request) -> dict[str, Any]:
-    try:
-        body = orjson.loads(await request.read())
-    except orjson.JSONDecodeError as error:
-        raise errors.ApiError(400, "We could not parse the JSON body of your request.") from error
-    if not isinstance(body, dict):
-        raise errors.ApiError(400, "Invalid body: expected a JSON object.")
-    return body
-
-
 async def _record(request: web.Request) -> web.Response:
     stand = request.app[STAND]
     after = int(request.query.get("after", "0"))
@@ -211,7 +201,7 @@ async def _settings(request: web.Request) -> web.Response:
 async def _change_settings(request: web.Request) -> web.Response:
     stand = request.app[STAND]
     try:
-        stand.apply(stand.settings.changed(await _object(request)))
+        stand.apply(stand.settings.changed(await json_object(request)))
     except ValidationError as error:
         raise errors.ApiError(400, f"These settings are not allowed: {error}") from error
     return _json(stand.settings.model_dump(mode="json"))

@@ -86,15 +86,25 @@ def understand(
     return wanted
 
 
-async def _read_body(request: web.Request) -> tuple[dict[str, Any], list[Upload]]:
-    if request.content_type == "multipart/form-data":
-        return await _read_form(request)
+async def json_object(request: web.Request) -> dict[str, Any]:
+    """Read a request's JSON body.
+
+    Raises:
+        ApiError: If it is not a JSON object.
+    """
     try:
         body = orjson.loads(await request.read())
     except orjson.JSONDecodeError as error:
         raise errors.ApiError(400, "We could not parse the JSON body of your request.") from error
     if not isinstance(body, dict):
         raise errors.ApiError(400, "Invalid body: expected a JSON object.")
+    return body
+
+
+async def _read_body(request: web.Request) -> tuple[dict[str, Any], list[Upload]]:
+    if request.content_type == "multipart/form-data":
+        return await _read_form(request)
+    body = await json_object(request)
     uploads = []
     if request.path.endswith("/edits"):
         uploads = uploads_of_json(body, request.app[FILES].content)

@@ -1,4 +1,4 @@
-"""Half-price batches over whole builds: stopped, collected by others, and what they cost."""
+"""Half-price batches in whole builds: interrupted, collected by another run, and their cost."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ import pytest
 from workflow.project import wait_for_group
 
 
-def test_a_polite_stop_leaves_the_batch_at_the_provider_and_says_so(project, server):
-    server.change(batches={"duration_s": 4.0})
-    made = project(rows=4, model={"mode": "batch"})
+def interrupt_with_open_batch(made, server):
+    """Start a run, interrupt it as soon as the provider has its batch, and return its exit status."""
     run = made.start()
     while not server.totals().calls and run.poll() is None:
         time.sleep(0.02)
     os.killpg(run.pid, signal.SIGINT)
     wait_for_group(run)
-    assert run.returncode != 0
+    return run.returncode
+
+
+def test_a_polite_stop_leaves_the_batch_at_the_provider_and_says_so(project, server):
+    server.change(batches={"duration_s": 4.0})
+    made = project(rows=4, model={"mode": "batch"})
+    assert interrupt_with_open_batch(made, server) != 0
     (log,) = made.folder.glob("logs/generate/*.log")
     assert "the next run picks its results up" in log.read_text()
     dry = made.snakemake("-n").stderr
@@ -43,11 +48,7 @@ def test_a_batch_costs_half_of_what_single_calls_cost(project, server):
 def test_a_dry_run_tells_what_of_a_batch_nobody_wants_any_more_and_cancel_frees_it(project, server):
     server.change(batches={"duration_s": 24})
     made = project(rows=4, model={"mode": "batch"})
-    run = made.start()
-    while not server.totals().calls and run.poll() is None:
-        time.sleep(0.02)
-    os.killpg(run.pid, signal.SIGINT)
-    wait_for_group(run)
+    interrupt_with_open_batch(made, server)
     made.edit_row(0, product="spoon")
     done = made.snakemake("-n")
     dry = done.stderr
@@ -66,11 +67,7 @@ def test_a_dry_run_tells_what_of_a_batch_nobody_wants_any_more_and_cancel_frees_
 def test_what_waits_in_a_batch_holds_no_call_of_a_run_that_asks_one_by_one(project, server):
     server.change(batches={"duration_s": 8})
     made = project(rows=4, model={"mode": "batch"})
-    run = made.start()
-    while not server.totals().calls and run.poll() is None:
-        time.sleep(0.02)
-    os.killpg(run.pid, signal.SIGINT)
-    wait_for_group(run)
+    interrupt_with_open_batch(made, server)
     made.rows.append({"sku": "S004", "product": "spoon", "color": "red"})
     made.write_catalog()
     made.write_config(model={**made.config["model"], "mode": "sync"}, limits={**made.config["limits"], "in_flight": 1})

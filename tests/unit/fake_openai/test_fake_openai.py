@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import io
 import json
@@ -10,12 +9,11 @@ import os
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 import openai
 import pytest
-from fake_openai import FakeOpenAI, Limits, Settings
+from fake_openai import Limits
 from fake_openai.__main__ import main
 from fake_openai.limits import duration
 from fake_openai.validate import PARAMETERS
@@ -23,36 +21,18 @@ from folders import TESTS
 from openai.types.image_edit_params import ImageEditParamsBase
 from openai.types.image_generate_params import ImageGenerateParamsBase
 from PIL import Image
+from sdk_server import SdkServer
 
-clients: dict[FakeOpenAI, openai.AsyncOpenAI] = {}
-loops: dict[FakeOpenAI, asyncio.Runner] = {}
 LEGACY = {"response_format", "style"}  # the SDK keeps them for the models that are gone
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[FakeOpenAI]:
-    with FakeOpenAI() as server, asyncio.Runner() as loop:
-        loops[server] = loop
-        # A client costs 0.1 s: all tests share one, with the SDK's own retries off.
-        clients[server] = openai.AsyncOpenAI(base_url=server.base_url, api_key="sk-any", max_retries=0)
-        yield server
-        loop.run(clients.pop(server).close())
-
-
-@pytest.fixture
-def server(running: FakeOpenAI) -> FakeOpenAI:
-    running.change(**dict(Settings()))
-    running.reset()
-    return running
-
-
-def ask(server: FakeOpenAI, what: str = "generate", *, key: str = "sk-any", **parameters: Any) -> Any:
+def ask(server: SdkServer, what: str = "generate", *, key: str = "sk-any", **parameters: Any) -> Any:
     """Call the SDK once; return the raw response."""
-    images = clients[server].with_options(api_key=key).images.with_raw_response
-    return loops[server].run(getattr(images, what)(**parameters))
+    images = server.client.with_options(api_key=key).images.with_raw_response
+    return server.loop.run(getattr(images, what)(**parameters))
 
 
-def generate(server: FakeOpenAI, prompt: str = "a red mug", **parameters: Any) -> Any:
+def generate(server: SdkServer, prompt: str = "a red mug", **parameters: Any) -> Any:
     return ask(server, prompt=prompt, **{"model": "gpt-image-2", "quality": "low", **parameters})
 
 
@@ -62,7 +42,7 @@ def image_file(size: tuple[int, int] = (64, 48), mode: str = "RGB", kind: str = 
     return (name, buffer.getvalue(), f"image/{kind.lower()}")
 
 
-def raw(server: FakeOpenAI, path: str, data: bytes | None = None, **headers: str) -> tuple[int, Any]:
+def raw(server: SdkServer, path: str, data: bytes | None = None, **headers: str) -> tuple[int, Any]:
     request = urllib.request.Request(server.base_url + path, data, {"Authorization": "Bearer sk-any", **headers})
     try:
         with urllib.request.urlopen(request) as response:
@@ -97,7 +77,7 @@ def test_it_takes_exactly_the_parameters_that_the_sdk_documents() -> None:
     ],
 )
 def test_usage_and_price_are_those_that_were_published(
-    server: FakeOpenAI, model: str, quality: str, size: str, tokens: int, usd: float
+    server: SdkServer, model: str, quality: str, size: str, tokens: int, usd: float
 ) -> None:
     answer = generate(server, model=model, quality=quality, size=size, output_format="jpeg").parse()
     assert answer.usage.output_tokens == tokens
@@ -107,7 +87,7 @@ def test_usage_and_price_are_those_that_were_published(
 
 
 @pytest.mark.parametrize("output_format", ["png", "jpeg", "webp"])
-def test_images_have_the_size_and_format_that_were_asked_for(server: FakeOpenAI, output_format: str) -> None:
+def test_images_have_the_size_and_format_that_were_asked_for(server: SdkServer, output_format: str) -> None:
     answer = generate(server, size="1024x640", output_format=output_format, n=2).parse()
     assert len(answer.data) == 2 and answer.usage.output_tokens % 2 == 0
     for item in answer.data:
@@ -117,26 +97,26 @@ def test_images_have_the_size_and_format_that_were_asked_for(server: FakeOpenAI,
 
 
 @pytest.mark.parametrize("output_format", ["png", "webp"])
-def test_a_transparent_background_has_holes(server: FakeOpenAI, output_format: str) -> None:
+def test_a_transparent_background_has_holes(server: SdkServer, output_format: str) -> None:
     answer = generate(server, background="transparent", output_format=output_format, size="816x816").parse()
     with Image.open(io.BytesIO(base64.b64decode(answer.data[0].b64_json))) as image:
         assert image.getchannel("A").getextrema() == (0, 255)
 
 
-def test_null_counts_as_absent_and_auto_is_decided(server: FakeOpenAI) -> None:
+def test_null_counts_as_absent_and_auto_is_decided(server: SdkServer) -> None:
     answer = generate(server, size="auto", quality=None, background="auto", user="u1").parse()
     assert (answer.size, answer.quality, answer.background) == ("1024x1024", "medium", "opaque")
     assert answer.safety_identifier == "u1"
 
 
-def test_a_stream_sends_partial_images_and_then_the_whole_one(server: FakeOpenAI) -> None:
+def test_a_stream_sends_partial_images_and_then_the_whole_one(server: SdkServer) -> None:
     async def events() -> list[Any]:
-        stream = await clients[server].images.generate(
+        stream = await server.client.images.generate(
             prompt="a mug", model="gpt-image-2", quality="low", stream=True, partial_images=2
         )
         return [event async for event in stream]
 
-    received = loops[server].run(events())
+    received = server.loop.run(events())
     assert [event.type.rpartition(".")[2] for event in received] == ["partial_image", "partial_image", "completed"]
     assert [event.partial_image_index for event in received[:2]] == [0, 1]
     assert received[2].usage.output_tokens == 196 + 2 * 100
@@ -187,7 +167,7 @@ BAD = openai.BadRequestError
     ],
 )
 def test_a_parameter_that_breaks_a_rule_is_named(
-    server: FakeOpenAI, parameters: dict[str, Any], code: str, param: str, message: str
+    server: SdkServer, parameters: dict[str, Any], code: str, param: str, message: str
 ) -> None:
     with pytest.raises(BAD, match="Error code: 400") as caught:
         generate(server, **parameters)
@@ -209,12 +189,12 @@ def test_a_parameter_that_breaks_a_rule_is_named(
         ("chatgpt-image-latest", {"n": 3}),
     ],
 )
-def test_what_a_model_can_do_is_taken(server: FakeOpenAI, model: str, parameters: dict[str, Any]) -> None:
+def test_what_a_model_can_do_is_taken(server: SdkServer, model: str, parameters: dict[str, Any]) -> None:
     answer = generate(server, model=model, output_format="jpeg", **parameters)
     assert answer.http_response.status_code == 200
 
 
-def test_a_missing_prompt_and_a_broken_body_are_refused(server: FakeOpenAI) -> None:
+def test_a_missing_prompt_and_a_broken_body_are_refused(server: SdkServer) -> None:
     status, body = raw(server, "/images/generations", b'{"model": "gpt-image-2"}')
     assert (status, body["error"]["code"]) == (400, "missing_required_parameter")
     status, body = raw(server, "/images/generations", b"{")
@@ -223,7 +203,7 @@ def test_a_missing_prompt_and_a_broken_body_are_refused(server: FakeOpenAI) -> N
     assert status == 404 and body["error"]["message"] == "Invalid URL (POST /v1/images/variations)"
 
 
-def test_models_go_on_the_day_that_was_announced(server: FakeOpenAI) -> None:
+def test_models_go_on_the_day_that_was_announced(server: SdkServer) -> None:
     _, body = raw(server, "/models")
     listed = {model["id"]: model["shutdown_date"] for model in body["data"]}
     assert listed["gpt-image-1.5"] == "2026-12-01" and listed["gpt-image-2"] is None
@@ -236,7 +216,7 @@ def test_models_go_on_the_day_that_was_announced(server: FakeOpenAI) -> None:
     assert raw(server, "/models/gpt-image-1.5")[0] == 404
 
 
-def test_a_wrong_key_is_refused_and_is_nowhere_to_be_read(server: FakeOpenAI) -> None:
+def test_a_wrong_key_is_refused_and_is_nowhere_to_be_read(server: SdkServer) -> None:
     server.change(api_keys=("sk-right",))
     secret = "sk-proj-this-one-is-secret-1234"
     with pytest.raises(openai.AuthenticationError) as caught:
@@ -248,7 +228,7 @@ def test_a_wrong_key_is_refused_and_is_nowhere_to_be_read(server: FakeOpenAI) ->
     assert raw(server, "/models", Authorization="Bearer sk-wrong")[0] == 401
 
 
-def test_an_organization_that_is_not_verified_is_told_so_and_pays_nothing(server: FakeOpenAI) -> None:
+def test_an_organization_that_is_not_verified_is_told_so_and_pays_nothing(server: SdkServer) -> None:
     server.change(unverified=True)
     with pytest.raises(openai.PermissionDeniedError, match="must be verified to use the model `gpt-image-2`"):
         generate(server)
@@ -260,12 +240,12 @@ def test_an_organization_that_is_not_verified_is_told_so_and_pays_nothing(server
 # References
 
 
-def edit(server: FakeOpenAI, image: Any, **parameters: Any) -> Any:
+def edit(server: SdkServer, image: Any, **parameters: Any) -> Any:
     parameters = {"model": "gpt-image-2", "quality": "low", "output_format": "jpeg", **parameters}
     return ask(server, "edit", image=image, prompt="make it blue", **parameters)
 
 
-def test_reference_images_are_counted_as_input_tokens(server: FakeOpenAI) -> None:
+def test_reference_images_are_counted_as_input_tokens(server: SdkServer) -> None:
     files = [image_file(), image_file(kind="JPEG", name="b.jpg"), image_file((100, 250), "RGB", "WEBP", "c.webp")]
     usage = edit(server, files, size="1024x1024").parse().usage
     assert usage.input_tokens_details.image_tokens == 65 + 2 * 129 + 65 + 2 * 129 + 65 + 3 * 129
@@ -274,7 +254,7 @@ def test_reference_images_are_counted_as_input_tokens(server: FakeOpenAI) -> Non
     assert (call.endpoint, len(call.references), call.params["size"]) == ("/v1/images/edits", 3, "1024x1024")
 
 
-def test_another_reference_image_makes_another_request(server: FakeOpenAI) -> None:
+def test_another_reference_image_makes_another_request(server: SdkServer) -> None:
     for size in ((64, 48), (64, 50), (64, 48)):
         edit(server, image_file(size))
     first, second, third = server.calls()
@@ -282,7 +262,7 @@ def test_another_reference_image_makes_another_request(server: FakeOpenAI) -> No
     assert (first.occurrence, second.occurrence, third.occurrence) == (1, 1, 2)
 
 
-def test_the_json_form_takes_data_urls(server: FakeOpenAI) -> None:
+def test_the_json_form_takes_data_urls(server: SdkServer) -> None:
     url = "data:image/png;base64," + base64.b64encode(image_file()[1]).decode()
     body = {"prompt": "make it blue", "images": [{"image_url": url}], "output_format": "jpeg"}
     status, answer = raw(server, "/images/edits", json.dumps(body).encode(), **{"Content-Type": "application/json"})
@@ -312,14 +292,14 @@ def with_hole(size: tuple[int, int]) -> Any:
     ],
 )
 def test_a_reference_that_breaks_a_rule_is_refused(
-    server: FakeOpenAI, image: Any, more: dict[str, Any], code: str, message: str
+    server: SdkServer, image: Any, more: dict[str, Any], code: str, message: str
 ) -> None:
     with pytest.raises(BAD) as caught:
         edit(server, image, **more)
     assert caught.value.code == code and message in str(caught.value)
 
 
-def test_a_mask_with_a_hole_is_taken_and_high_fidelity_costs_more(server: FakeOpenAI) -> None:
+def test_a_mask_with_a_hole_is_taken_and_high_fidelity_costs_more(server: SdkServer) -> None:
     mask = with_hole((64, 64))
     low, high = (
         edit(server, image_file((64, 64)), mask=mask, model="gpt-image-1.5", input_fidelity=fidelity).parse().usage
@@ -331,7 +311,7 @@ def test_a_mask_with_a_hole_is_taken_and_high_fidelity_costs_more(server: FakeOp
 # Headers and limits
 
 
-def test_headers_tell_the_limits_and_name_the_request(server: FakeOpenAI) -> None:
+def test_headers_tell_the_limits_and_name_the_request(server: SdkServer) -> None:
     server.change(limits=Limits(images_per_min=5, tokens_per_min=100_000))
     headers = generate(server, output_format="jpeg", n=2).headers
     (call,) = server.calls()

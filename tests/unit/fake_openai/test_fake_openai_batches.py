@@ -7,42 +7,22 @@ import base64
 import io
 import json
 import time
-from collections.abc import Awaitable, Iterator
 from typing import Any
 
 import openai
 import pytest
-from fake_openai import BatchSettings, FakeOpenAI, Limits, Settings
+from fake_openai import BatchSettings, Limits, Settings
 from fake_openai.batch_input import read_lines
 from PIL import Image
+from sdk_server import SdkServer
 
 GENERATIONS: Any = "/v1/images/generations"
 START = Settings(any_size=True, batches=BatchSettings(duration_s=0.1))
-clients: dict[FakeOpenAI, openai.AsyncOpenAI] = {}
-loops: dict[FakeOpenAI, asyncio.Runner] = {}
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[FakeOpenAI]:
-    with FakeOpenAI(START) as server, asyncio.Runner() as loop:
-        loops[server] = loop
-        clients[server] = openai.AsyncOpenAI(base_url=server.base_url, api_key="sk-any", max_retries=0)
-        yield server
-        loop.run(clients.pop(server).close())
-
-
-@pytest.fixture
-def server(running: FakeOpenAI) -> FakeOpenAI:
-    running.change(**dict(START))
-    running.reset()
-    return running
-
-
-def wait_for(server: FakeOpenAI, call: Awaitable[Any]) -> Any:
-    async def waited() -> Any:
-        return await call
-
-    return loops[server].run(waited())
+def settings() -> Settings:
+    return START
 
 
 def line(custom_id: str, *, url: Any = GENERATIONS, method: str = "POST", **body: Any) -> dict[str, Any]:
@@ -54,31 +34,29 @@ def jsonl(lines: list[dict[str, Any]]) -> bytes:
     return b"".join(json.dumps(item).encode() + b"\n" for item in lines)
 
 
-def submit(server: FakeOpenAI, content: bytes, endpoint: Any = GENERATIONS, **more: Any) -> Any:
-    client = clients[server]
-    file = wait_for(server, client.files.create(file=("requests.jsonl", content), purpose="batch"))
-    return wait_for(
-        server, client.batches.create(input_file_id=file.id, endpoint=endpoint, completion_window="24h", **more)
-    )
+def submit(server: SdkServer, content: bytes, endpoint: Any = GENERATIONS, **more: Any) -> Any:
+    client = server.client
+    file = server.run(client.files.create(file=("requests.jsonl", content), purpose="batch"))
+    return server.run(client.batches.create(input_file_id=file.id, endpoint=endpoint, completion_window="24h", **more))
 
 
-def finished(server: FakeOpenAI, batch: Any, timeout_s: float = 20) -> Any:
+def finished(server: SdkServer, batch: Any, timeout_s: float = 20) -> Any:
     end_s = time.monotonic() + timeout_s
     while batch.status not in ("completed", "failed", "expired", "cancelled"):
         assert time.monotonic() < end_s, batch
         time.sleep(0.05)
-        batch = wait_for(server, clients[server].batches.retrieve(batch.id))
+        batch = server.run(server.client.batches.retrieve(batch.id))
     return batch
 
 
-def results(server: FakeOpenAI, file_id: str | None) -> list[dict[str, Any]]:
+def results(server: SdkServer, file_id: str | None) -> list[dict[str, Any]]:
     if file_id is None:
         return []
-    content = wait_for(server, clients[server].files.content(file_id)).content
+    content = server.run(server.client.files.content(file_id)).content
     return [json.loads(row) for row in content.splitlines()]
 
 
-def test_every_line_gets_its_image_at_half_the_price(server: FakeOpenAI) -> None:
+def test_every_line_gets_its_image_at_half_the_price(server: SdkServer) -> None:
     batch = submit(server, jsonl([line("a"), line("b", n=2)]), metadata={"run": "7"})
     assert batch.status in ("validating", "in_progress") and batch.metadata == {"run": "7"}
     batch = finished(server, batch)
@@ -101,7 +79,7 @@ def test_every_line_gets_its_image_at_half_the_price(server: FakeOpenAI) -> None
     assert calls[0].cost_usd == pytest.approx(tokens / 1e6 / 2)
 
 
-def test_lines_fail_alone_and_rate_limits_do_not_count(server: FakeOpenAI) -> None:
+def test_lines_fail_alone_and_rate_limits_do_not_count(server: SdkServer) -> None:
     server.change(
         limits=Limits(images_per_min=1),
         rules=({"behavior": "moderation", "prompt": "of bad"}, {"behavior": "cut_before_answer", "prompt": "of cut"}),
@@ -120,10 +98,10 @@ def test_lines_fail_alone_and_rate_limits_do_not_count(server: FakeOpenAI) -> No
     assert server.totals().billed_by_prompt == {"prompt of good": 1, "prompt of cut": 1}
 
 
-def test_edits_take_stored_files_and_data_urls(server: FakeOpenAI) -> None:
+def test_edits_take_stored_files_and_data_urls(server: SdkServer) -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (40, 30)).save(buffer, "PNG")
-    stored = wait_for(server, clients[server].files.create(file=("mug.png", buffer.getvalue()), purpose="vision"))
+    stored = server.run(server.client.files.create(file=("mug.png", buffer.getvalue()), purpose="vision"))
     url = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
     lines = [
         line("stored", url="/v1/images/edits", images=[{"file_id": stored.id}]),
@@ -138,7 +116,7 @@ def test_edits_take_stored_files_and_data_urls(server: FakeOpenAI) -> None:
     assert first.usage["input_tokens_details"]["image_tokens"] == 65 + 2 * 129
 
 
-def test_an_expired_batch_returns_and_bills_what_was_done(server: FakeOpenAI) -> None:
+def test_an_expired_batch_returns_and_bills_what_was_done(server: SdkServer) -> None:
     server.change(batches=BatchSettings(duration_s=4, expires_after_s=1.2))
     batch = finished(server, submit(server, jsonl([line(f"line-{number}") for number in range(8)])))
     assert batch.status == "expired" and batch.expired_at is not None
@@ -149,12 +127,12 @@ def test_an_expired_batch_returns_and_bills_what_was_done(server: FakeOpenAI) ->
     assert server.totals().billed_calls == len(done)
 
 
-def test_a_cancelled_batch_keeps_what_was_done(server: FakeOpenAI) -> None:
+def test_a_cancelled_batch_keeps_what_was_done(server: SdkServer) -> None:
     server.change(batches=BatchSettings(duration_s=30))
     batch = submit(server, jsonl([line(f"line-{number}") for number in range(60)]))
     while not server.calls():
         time.sleep(0.05)
-    batch = wait_for(server, clients[server].batches.cancel(batch.id))
+    batch = server.run(server.client.batches.cancel(batch.id))
     assert batch.status == "cancelling"
     batch = finished(server, batch)
     assert batch.status == "cancelled" and batch.cancelled_at >= batch.cancelling_at
@@ -162,7 +140,7 @@ def test_a_cancelled_batch_keeps_what_was_done(server: FakeOpenAI) -> None:
     assert done and len(done) + len(missing) == 60
     assert {row["error"]["code"] for row in missing} == {"batch_cancelled"}
     with pytest.raises(openai.ConflictError):
-        wait_for(server, clients[server].batches.cancel(batch.id))
+        server.run(server.client.batches.cancel(batch.id))
 
 
 @pytest.mark.parametrize(
@@ -178,7 +156,7 @@ def test_a_cancelled_batch_keeps_what_was_done(server: FakeOpenAI) -> None:
     ],
 )
 def test_a_file_that_breaks_a_rule_fails_the_whole_batch(
-    server: FakeOpenAI, content: bytes, code: str, line_number: int | None
+    server: SdkServer, content: bytes, code: str, line_number: int | None
 ) -> None:
     batch = finished(server, submit(server, content))
     assert batch.status == "failed" and batch.failed_at is not None and batch.output_file_id is None
@@ -193,39 +171,39 @@ def test_a_file_of_more_than_50000_requests_is_refused() -> None:
     assert asyncio.run(read_lines(b"".join(lines[1:]), "u")).problems == []
 
 
-def test_files_are_checked_listed_read_and_deleted(server: FakeOpenAI) -> None:
-    files = clients[server].files
+def test_files_are_checked_listed_read_and_deleted(server: SdkServer) -> None:
+    files = server.client.files
     content = jsonl([line("a")])
-    stored = wait_for(server, files.create(file=("requests.jsonl", content), purpose="batch"))
+    stored = server.run(files.create(file=("requests.jsonl", content), purpose="batch"))
     assert (stored.bytes, stored.filename, stored.purpose, stored.status) == (
         len(content),
         "requests.jsonl",
         "batch",
         "processed",
     )
-    assert wait_for(server, files.retrieve(stored.id)) == stored
-    assert wait_for(server, files.content(stored.id)).content == content
-    listed = wait_for(server, files.list(purpose="batch", limit=1))
+    assert server.run(files.retrieve(stored.id)) == stored
+    assert server.run(files.content(stored.id)).content == content
+    listed = server.run(files.list(purpose="batch", limit=1))
     assert listed.data == [stored] and listed.has_more
-    assert wait_for(server, files.delete(stored.id)).deleted
+    assert server.run(files.delete(stored.id)).deleted
     with pytest.raises(openai.NotFoundError, match="No such File object"):
-        wait_for(server, files.retrieve(stored.id))
+        server.run(files.retrieve(stored.id))
     for name, large in (("requests.txt", b"{}"), ("requests.jsonl", bytes(200 * 1024**2 + 1))):
         with pytest.raises(openai.BadRequestError) as caught:
-            wait_for(server, files.create(file=(name, large), purpose="batch"))
+            server.run(files.create(file=(name, large), purpose="batch"))
         assert caught.value.code == ("invalid_file_format" if name.endswith("txt") else "file_too_large")
 
 
-def test_batches_are_listed_page_by_page_and_wrong_ones_not_started(server: FakeOpenAI) -> None:
-    batches = clients[server].batches
+def test_batches_are_listed_page_by_page_and_wrong_ones_not_started(server: SdkServer) -> None:
+    batches = server.client.batches
     made = [submit(server, jsonl([line("a")])).id for _ in range(3)]
-    page = wait_for(server, batches.list(limit=2))
+    page = server.run(batches.list(limit=2))
     assert [batch.id for batch in page.data] == made[:0:-1] and page.has_more
-    assert [batch.id for batch in wait_for(server, batches.list(limit=1, after=made[1])).data] == made[:1]
+    assert [batch.id for batch in server.run(batches.list(limit=1, after=made[1])).data] == made[:1]
     with pytest.raises(openai.NotFoundError):
-        wait_for(server, batches.retrieve("batch_none"))
+        server.run(batches.retrieve("batch_none"))
     with pytest.raises(openai.NotFoundError):
-        wait_for(server, batches.create(input_file_id="file-none", endpoint=GENERATIONS, completion_window="24h"))
+        server.run(batches.create(input_file_id="file-none", endpoint=GENERATIONS, completion_window="24h"))
     with pytest.raises(openai.BadRequestError) as caught:
         submit(server, jsonl([line("a")]), "/v1/embeddings")
     assert caught.value.param == "endpoint"

@@ -14,7 +14,6 @@ import textwrap
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,42 +27,29 @@ from fake_openai.limits import Limiter
 from fake_openai.record import most_within
 from folders import TESTS
 from PIL import Image
+from sdk_server import SdkServer
 
 SMALL = Settings(any_size=True)
-clients: dict[FakeOpenAI, openai.AsyncOpenAI] = {}
-loops: dict[FakeOpenAI, asyncio.Runner] = {}
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[FakeOpenAI]:
-    with FakeOpenAI(SMALL) as server, asyncio.Runner() as loop:
-        loops[server] = loop
-        # A client costs 0.1 s: all tests share one, with the SDK's own retries off.
-        clients[server] = openai.AsyncOpenAI(base_url=server.base_url, api_key="sk-any", max_retries=0)
-        yield server
-        loop.run(clients.pop(server).close())
+def settings() -> Settings:
+    return SMALL
 
 
-@pytest.fixture
-def server(running: FakeOpenAI) -> FakeOpenAI:
-    running.change(**dict(SMALL))
-    running.reset()
-    return running
-
-
-def generate_all(server: FakeOpenAI, *prompts: str, timeout_s: float = 30, **parameters: Any) -> list[Any]:
+def generate_all(server: SdkServer, *prompts: str, timeout_s: float = 30, **parameters: Any) -> list[Any]:
     """Call the SDK for all prompts at the same time; return raw responses and exceptions."""
-    images = clients[server].with_options(timeout=timeout_s).images.with_raw_response
+    images = server.client.with_options(timeout=timeout_s).images.with_raw_response
     given = {"model": "gpt-image-2", "size": "64x64", "quality": "low", **parameters}
 
     async def together() -> list[Any]:
         calls = (images.generate(prompt=prompt, **given) for prompt in prompts)
         return list(await asyncio.gather(*calls, return_exceptions=True))
 
-    return loops[server].run(together())
+    return server.loop.run(together())
 
 
-def generate(server: FakeOpenAI, prompt: str = "a red mug", **parameters: Any) -> Any:
+def generate(server: SdkServer, prompt: str = "a red mug", **parameters: Any) -> Any:
     (answer,) = generate_all(server, prompt, **parameters)
     if isinstance(answer, Exception):
         raise answer
@@ -110,7 +96,7 @@ def pixels(answer: Any) -> Any:
     ],
 )
 def test_each_error_is_what_the_sdk_makes_of_the_real_one(
-    server: FakeOpenAI,
+    server: SdkServer,
     rule: dict[str, Any],
     raised: type[openai.APIStatusError],
     status: int,
@@ -138,7 +124,7 @@ def test_each_error_is_what_the_sdk_makes_of_the_real_one(
     ],
 )
 def test_an_error_says_when_to_come_back_as_the_rule_tells(
-    server: FakeOpenAI, behavior: str, hint: str, expected: dict[str, str]
+    server: SdkServer, behavior: str, hint: str, expected: dict[str, str]
 ) -> None:
     server.change(rules=({"behavior": behavior, "retry_hint": hint, "retry_after_s": 2.5},))
     with pytest.raises(openai.APIStatusError) as caught:
@@ -147,7 +133,7 @@ def test_an_error_says_when_to_come_back_as_the_rule_tells(
     assert {name: headers[name] for name in headers if name.startswith("retry-after")} == expected
 
 
-def test_moderation_tells_stage_and_categories(server: FakeOpenAI) -> None:
+def test_moderation_tells_stage_and_categories(server: SdkServer) -> None:
     rule = {"behavior": "moderation", "stage": "output", "categories": ["sexual", "violence"], "latency_s": 0.3}
     server.change(rules=(rule,))
     with pytest.raises(openai.BadRequestError, match=r"safety_violations=\[sexual, violence\]") as caught:
@@ -161,7 +147,7 @@ def test_moderation_tells_stage_and_categories(server: FakeOpenAI) -> None:
     assert not call.billed
 
 
-def test_a_server_error_can_have_been_billed(server: FakeOpenAI) -> None:
+def test_a_server_error_can_have_been_billed(server: SdkServer) -> None:
     server.change(rules=(Rule(behavior=Behavior.SERVER_ERROR, billed=True),))
     with pytest.raises(openai.InternalServerError):
         generate(server)
@@ -174,7 +160,7 @@ def test_a_server_error_can_have_been_billed(server: FakeOpenAI) -> None:
 
 @pytest.mark.parametrize("billed", [True, False])
 def test_a_connection_that_is_cut_leaves_the_caller_ignorant_and_the_record_not(
-    server: FakeOpenAI, billed: bool
+    server: SdkServer, billed: bool
 ) -> None:
     server.change(rules=(Rule(behavior=Behavior.CUT_BEFORE_ANSWER, billed=billed),))
     with pytest.raises(openai.APIConnectionError):
@@ -184,7 +170,7 @@ def test_a_connection_that_is_cut_leaves_the_caller_ignorant_and_the_record_not(
     assert (call.billed, call.cost_usd > 0) == (billed, billed)
 
 
-def test_a_body_that_ends_midway_is_a_connection_error_and_is_billed(server: FakeOpenAI) -> None:
+def test_a_body_that_ends_midway_is_a_connection_error_and_is_billed(server: SdkServer) -> None:
     server.change(rules=(Rule(behavior=Behavior.CUT_MIDWAY),))
     for size in ("64x64", "1024x1024"):
         with pytest.raises(openai.APIConnectionError):
@@ -193,7 +179,7 @@ def test_a_body_that_ends_midway_is_a_connection_error_and_is_billed(server: Fak
         assert (call.status, call.billed, call.delivered) == (200, True, False)
 
 
-def test_a_slow_body_comes_slowly_and_outlasts_an_impatient_caller(server: FakeOpenAI) -> None:
+def test_a_slow_body_comes_slowly_and_outlasts_an_impatient_caller(server: SdkServer) -> None:
     server.change(rules=(Rule(behavior=Behavior.SLOW_BODY, bytes_per_s=40_000),))
     started_s = time.monotonic()
     assert generate(server).parse().data  # some 14 KB
@@ -204,7 +190,7 @@ def test_a_slow_body_comes_slowly_and_outlasts_an_impatient_caller(server: FakeO
     assert [call.billed for call in server.calls()] == [True, True]
 
 
-def test_answers_without_an_image_are_billed(server: FakeOpenAI) -> None:
+def test_answers_without_an_image_are_billed(server: SdkServer) -> None:
     server.change(rules=({"behavior": "no_images", "prompt": "^a"}, {"behavior": "not_json", "prompt": "^b"}))
     assert generate(server, "a").parse().data == []
     assert generate(server, "b").http_response.text.startswith("<html>")
@@ -215,7 +201,7 @@ def test_answers_without_an_image_are_billed(server: FakeOpenAI) -> None:
 # Rules
 
 
-def test_special_images_come_for_prompts_that_match_and_for_no_others(server: FakeOpenAI) -> None:
+def test_special_images_come_for_prompts_that_match_and_for_no_others(server: SdkServer) -> None:
     server.change(rules=({"behavior": "blank", "prompt": "gh.st"}, {"behavior": "same", "prompt": "twin"}))
     ghost, mug, twin, other = (pixels(generate(server, prompt)) for prompt in ("a ghost", "a mug", "twin 1", "twin 2"))
     assert np.ptp(ghost) == 0 < np.ptp(mug)
@@ -252,7 +238,7 @@ def test_a_share_is_drawn_by_seed_and_prompt_in_whichever_order_calls_come() -> 
     assert behaviors(rules, prompts[::-1])[::-1] == drawn != behaviors(rules, prompts, seed=1)
 
 
-def test_a_reset_lets_rules_count_anew(server: FakeOpenAI) -> None:
+def test_a_reset_lets_rules_count_anew(server: SdkServer) -> None:
     server.change(rules=(Rule(behavior=Behavior.BLANK, first=1),))
     for expected in ("blank", "ok"):
         generate(server)
@@ -265,7 +251,7 @@ def test_a_reset_lets_rules_count_anew(server: FakeOpenAI) -> None:
 # Latency
 
 
-def test_latency_is_waited_for_and_a_rule_has_its_own(server: FakeOpenAI) -> None:
+def test_latency_is_waited_for_and_a_rule_has_its_own(server: SdkServer) -> None:
     server.change(latency_s=0.2, rules=({"behavior": "normal", "prompt": "slow", "latency_s": 0.5},))
     generate_all(server, "quick", "slow")
     quick, slow = sorted(call.answered_s - call.arrived_s for call in server.calls() if call.answered_s)
@@ -326,7 +312,7 @@ def test_a_call_that_no_wait_helps_is_told_so() -> None:
     assert caught.value.headers == {}
 
 
-def test_the_server_refuses_what_is_too_much_and_a_polite_caller_gets_on(server: FakeOpenAI) -> None:
+def test_the_server_refuses_what_is_too_much_and_a_polite_caller_gets_on(server: SdkServer) -> None:
     server.change(limits=Limits(images_per_min=4, minute_s=2.0))
     answers = generate_all(server, *(f"mug {number}" for number in range(6)))
     refused = [answer for answer in answers if isinstance(answer, openai.RateLimitError)]
@@ -349,7 +335,7 @@ def test_images_within_a_window_are_counted_at_its_fullest() -> None:
 # The record
 
 
-def test_the_record_tells_everything_about_a_call(server: FakeOpenAI) -> None:
+def test_the_record_tells_everything_about_a_call(server: SdkServer) -> None:
     answers = [generate(server, n=2), generate(server, n=2), generate(server, "another", n=2)]
     one, two, other = server.calls()
     assert one.params == {"n": 2, "quality": "low", "size": "64x64"} and one.model == "gpt-image-2"
@@ -365,7 +351,7 @@ def test_the_record_tells_everything_about_a_call(server: FakeOpenAI) -> None:
     assert [call.number for call in server.calls(after=two.number)] == [other.number]
 
 
-def test_calls_in_flight_are_counted(server: FakeOpenAI) -> None:
+def test_calls_in_flight_are_counted(server: SdkServer) -> None:
     server.change(latency_s=0.3)
     generate_all(server, *"abcdefg")
     assert server.totals().most_in_flight == 7
@@ -373,7 +359,7 @@ def test_calls_in_flight_are_counted(server: FakeOpenAI) -> None:
     assert (server.calls()[-1].in_flight, server.totals().in_flight) == (1, 0)
 
 
-def test_settings_that_are_not_allowed_change_nothing(server: FakeOpenAI) -> None:
+def test_settings_that_are_not_allowed_change_nothing(server: SdkServer) -> None:
     url = server.base_url.removesuffix("/v1") + "/_settings"
     with pytest.raises(urllib.error.HTTPError, match="400"):
         urllib.request.urlopen(url, b'{"latency": 2}')
@@ -395,7 +381,7 @@ CLIENT = textwrap.dedent(
 )
 
 
-def test_a_client_that_is_killed_with_its_group_is_billed_and_the_server_goes_on(server: FakeOpenAI) -> None:
+def test_a_client_that_is_killed_with_its_group_is_billed_and_the_server_goes_on(server: SdkServer) -> None:
     server.change(latency_s=0.6)
     client = subprocess.Popen([sys.executable, "-c", CLIENT, server.base_url], start_new_session=True)
     while server.totals().in_flight != 1:  # it is known a moment before its body was read

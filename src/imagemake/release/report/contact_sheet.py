@@ -73,7 +73,7 @@ def write_contact_sheet(
         thumbnails_shown=shown,
         images=images,
         style=own_text("sheet.css"),
-        script=own_text("sheet.js"),
+        script=own_text("shared.js") + own_text("sheet.js"),
         data=embedded(
             {
                 "words": VERDICTS,

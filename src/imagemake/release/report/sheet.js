@@ -1,11 +1,7 @@
-"use strict";
 (() => {
-  const CHUNK = 120; // cards added at a time, as the reader nears the end of what is there
-  const { entries, variables, words, references } = JSON.parse(document.getElementById("data").textContent);
-  const byId = (id) => document.getElementById(id);
+  const CHUNK = 120; // cards added at a time, as the reader scrolls near the end
+  const { entries, variables, words, references } = pageData;
   const [cards, more, dialog, query, reason, order, compare] = ["cards", "more", "details", "query", "reason", "order", "compare"].map(byId);
-  const chips = [...document.querySelectorAll(".chip")];
-  const collator = new Intl.Collator("en", { numeric: true });
   const worst = ["rejected", "failed", "refused", "review", "pending", "accepted"];
   const orders = {
     name: (a, b) => collator.compare(a.name, b.name),
@@ -16,17 +12,6 @@
   let drawn = 0; // how many of them have a card
   let current = -1; // which of them the dialog shows
 
-  // Catalog text goes in as text only; the page's policy forbids everything else too.
-  const el = (tag, properties = {}, ...children) => {
-    const element = document.createElement(tag);
-    for (const [name, value] of Object.entries(properties)) {
-      if (name in element) element[name] = value;
-      else element.setAttribute(name, value);
-    }
-    element.append(...children.filter((child) => child !== null && child !== undefined));
-    return element;
-  };
-  const count = (number) => number.toLocaleString("en-US");
   const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
   const usd = (cost) => {
     if (cost > 0 && cost < 0.0001) return "under $0.0001";

@@ -47,7 +47,7 @@ def write_page(path: Path, report: DiffReport) -> None:
         opened=len(report.image_changes),
         reasons=[(reason, REASONS[reason], n) for reason, n in report.comparison.reasons().items()],
         style=own_text("sheet.css") + own_text("static/page.css", "imagemake.versions.diff"),
-        script=own_text("static/page.js", "imagemake.versions.diff"),
+        script=own_text("shared.js") + own_text("static/page.js", "imagemake.versions.diff"),
         data=embedded({"cards": cards, "images": list(images.urls)}),
     )
     write_whole(path, page.encode())

@@ -1,11 +1,7 @@
-"use strict";
 (() => {
-  const CHUNK = 40; // cards added at a time, as the reader nears the end of what is there
-  const { cards, images } = JSON.parse(document.getElementById("data").textContent);
-  const byId = (id) => document.getElementById(id);
+  const CHUNK = 40; // cards added at a time, as the reader scrolls near the end
+  const { cards, images } = pageData;
   const [list, more, query, reason, least, order, view] = ["cards", "more", "query", "reason", "least", "order", "view"].map(byId);
-  const chips = [...document.querySelectorAll(".chip")];
-  const collator = new Intl.Collator("en", { numeric: true });
   const byName = (a, b) => collator.compare(a.name, b.name);
   const farthest = (read) => (a, b) => (read(b) ?? -Infinity) - (read(a) ?? -Infinity) || byName(a, b);
   const orders = {
@@ -17,18 +13,6 @@
   const kinds = { changed: "Changed", added: "Added", removed: "Removed", renamed: "Renamed" };
   let shown = []; // the changes that match, in order
   let drawn = 0; // how many of them have a card
-
-  // Text of manifests goes in as text only; the page's policy forbids everything else too.
-  const el = (tag, properties = {}, ...children) => {
-    const element = document.createElement(tag);
-    for (const [name, value] of Object.entries(properties)) {
-      if (name in element) element[name] = value;
-      else element.setAttribute(name, value);
-    }
-    element.append(...children.filter((child) => child !== null && child !== undefined));
-    return element;
-  };
-  const count = (number) => number.toLocaleString("en-US");
 
   // ---------------------------------------------------------------- images
   const lacking = (side, place) => el("p", { className: `lacking ${place}` }, side ? `No image: ${side.note}` : "This page has only the most different images.");
