@@ -1,4 +1,4 @@
-"""Certificates for tests: a root of our own and a signer that it certifies, as C2PA asks for them."""
+"""Certificates for tests: a root, and a signer that it certifies, as C2PA requires."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Chain:
 
     @property
     def signer(self) -> str:
-        """The signer's certificate alone, PEM."""
+        """The signer's certificate without the root, PEM."""
         return self.chain.removesuffix(self.root)
 
 
@@ -51,7 +51,7 @@ def a_chain(
     usage: ObjectIdentifier = ExtendedKeyUsageOID.EMAIL_PROTECTION,
     serial: int | None = None,
 ) -> Chain:
-    """Make a signer of an organization, whose certificate holds from and to so long after now."""
+    """Create a signer for an organization. Validity starts and ends at offsets from now."""
     now = datetime.now(UTC)
     root_key, key = ec.generate_private_key(ec.SECP256R1()), KINDS[kind]()
     root_name, name = _name(organization, "Root"), _name(organization, "Signer")

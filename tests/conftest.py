@@ -1,9 +1,9 @@
-"""What holds for all tests."""
+"""Settings for all tests."""
 
 from __future__ import annotations
 
 from hypothesis import settings
 
-# Time on the clock is the machine's, and no claim of a test.
+# Property tests have no deadline: wall-clock time depends on the machine.
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")

@@ -1,4 +1,4 @@
-"""Content credentials by the C2PA library itself, for tests: images that a provider signed, and its own reader."""
+"""Content credentials by the C2PA library: images signed by a provider, and a reader."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmic
 OFFLINE = {
     "version": 1,
     "builder": {"thumbnail": {"enabled": False}},
-    # Certificates that must not sign are for tests to find out about.
+    # Tests also sign with invalid certificates.
     "verify": {"verify_after_sign": False, "remote_manifest_fetch": False, "ocsp_fetch": False},
 }
 CREATED = {"action": "c2pa.created", "digitalSourceType": SOURCE_TYPE, "softwareAgent": {"name": "a-model"}}
@@ -32,7 +32,7 @@ def signed_by_provider(
     stamp: str | None = None,
     purpose: str | None = None,
 ) -> bytes:
-    """Sign an image as a provider does that makes content credentials.
+    """Sign an image as a provider with content credentials does.
 
     Args:
         data: The image.
@@ -40,8 +40,8 @@ def signed_by_provider(
         chain: PEM: the signer's certificate and its issuers'.
         key: The signer's private key, PEM, on P-256.
         claim: What is claimed.
-        stamp: Whom to ask for a time stamp.
-        purpose: What the signer takes its certificate to be for, where that is none of the standard's.
+        stamp: Address of the time stamping authority.
+        purpose: Purpose of the certificate, if it is not a standard one.
     """
     settings = {**OFFLINE, "trust": {"trust_config": purpose}} if purpose else OFFLINE
     info, signed = C2paSignerInfo("es256", chain.encode(), key.encode(), stamp), io.BytesIO()
@@ -55,7 +55,7 @@ def signed_by_provider(
 
 
 def read(data: bytes, mime: str, root: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """Read an image's credentials, trusting a root: how they stand, what the file itself claims, and all of it."""
+    """Read an image's credentials with a trusted root: their state, the active manifest, and the full report."""
     with (
         Context.from_dict({**OFFLINE, "trust": {"trust_anchors": root}}) as context,
         Reader(mime, io.BytesIO(data), context=context) as reader,

@@ -1,4 +1,4 @@
-"""Entries of a release for tests: one that was accepted at once, to be changed as a test needs it."""
+"""Manifest entries for tests: an entry that was accepted at the first attempt, which tests can change."""
 
 import hashlib
 from typing import Any

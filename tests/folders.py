@@ -1,4 +1,4 @@
-"""Where the files of this repository lie that tests read."""
+"""Folders of this repository that tests read."""
 
 from __future__ import annotations
 

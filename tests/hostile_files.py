@@ -1,4 +1,4 @@
-"""Files that providers should not send: each must end as an image or as a reason, and as nothing else."""
+"""Files that providers should not send. Each must become an image or a failure with a reason."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from image_files import GRAY, PALETTE, RGB, chunk, png, profile, saved
 from PIL import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF")
-# What of them holds no image that can be read; from all others, one comes out.
+# Files that cannot be decoded. All others become images.
 UNREADABLE = {
     "nothing",
     "palette of nothing",
@@ -24,7 +24,7 @@ UNREADABLE = {
 
 @cache
 def hostile_files() -> dict[str, bytes]:
-    """Return them by what is odd about them."""
+    """Return the files by what is wrong with them."""
     good = {name: saved(_noise(), name) for name in FORMATS}
     frames = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
     several = {"save_all": True, "append_images": frames[1:]}

@@ -1,4 +1,4 @@
-"""Image files for tests that no encoder writes: odd PNGs from parts, and small color profiles."""
+"""Unusual image files for tests: PNGs assembled from chunks, and small color profiles."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def png(
 
 
 def profile(space: str, gamma: float) -> bytes:
-    """Build an ICC profile (version 2) with the primaries of sRGB and a plain gamma; space is RGB or GRAY."""
+    """Build an ICC profile (version 2) with the primaries of sRGB and a simple gamma; `space` is RGB or GRAY."""
     curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
     tags = {b"wtpt": _xyz(D50), b"desc": b"desc" + bytes(4) + struct.pack(">I", 5) + b"test\0" + bytes(78)}
     if space == "RGB":

@@ -1,4 +1,4 @@
-"""Requests of a small shop, as a campaign of few lines makes them."""
+"""Requests of a small shop, from a minimal campaign."""
 
 from __future__ import annotations
 

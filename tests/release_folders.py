@@ -1,4 +1,4 @@
-"""Releases in folders, made without a build: entries with the images that they name."""
+"""Releases in folders, written without a build: entries with their images."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def with_image(name: str, data: bytes, **changes: Any) -> tuple[Entry, bytes]:
 
 
 def write_release(folder: Path, shown: Iterable[tuple[Entry, bytes]]) -> Path:
-    """Write a manifest and the images that lie in the release's folder."""
+    """Write a manifest and its images into a release's folder."""
     shown = list(shown)
     (folder / "images").mkdir(parents=True, exist_ok=True)
     for entry, data in shown:

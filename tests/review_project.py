@@ -1,4 +1,4 @@
-"""A project as a run leaves it, made without one: images in the store, measures in a table, to be reviewed."""
+"""A project that awaits review, created without a run: images in the store, measures in a table."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class ReviewProject:
     """One project.
 
     Args:
-        folder: Where it is made.
+        folder: Folder of the project.
         images: Contrast by product and color: `GOOD`, `DOUBTFUL` or `BAD`; None for no image.
-        config: Sections that replace those of `CONFIG`.
+        config: Sections that replace those in `CONFIG`.
     """
 
     def __init__(self, folder: Path, images: Mapping[tuple[str, str], float | None], **config: Any) -> None:
@@ -70,6 +70,6 @@ class ReviewProject:
         return Item(name, 0, recipe, recipe.key(), "new", raw=stored, measures=measures)
 
     def reviews(self) -> str:
-        """The decisions as they stand in the file."""
+        """The content of the decision log."""
         path = self.folder / "config/reviews.csv"
         return path.read_text() if path.exists() else ""

@@ -1,4 +1,4 @@
-"""A proxy in front of an S3 server that counts what passes, and is slow, full or lying on demand."""
+"""A proxy for an S3 server that records requests, and can be slow, full, or faulty."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-encoding
 
 
 class Passed(NamedTuple):
-    """One request: its method, its path, and the bytes of its body and of the answer's."""
+    """One request: method, path, and sizes of the request's and the response's bodies."""
 
     method: str
     path: str
@@ -26,16 +26,16 @@ class Passed(NamedTuple):
 
 
 class S3Proxy:
-    """Passes requests on, with their signatures.
+    """Forwards requests with their signatures.
 
     Attributes:
-        passed: What passed since the last `reset`.
-        in_flight: Requests that are passing now.
-        delay_s: How long every write waits.
-        status: What every write is answered with instead of being passed on; 0 passes it on.
-        spoil: Changes the body of an answer to GET.
-        on_put: Called before each write is passed on.
-        faults: What `on_put` raised.
+        passed: Requests since the last `reset`.
+        in_flight: Number of current requests.
+        delay_s: Delay of every write.
+        status: Status to return for every write instead of forwarding it; 0 forwards it.
+        spoil: Changes the body of a GET response.
+        on_put: Called before each write is forwarded.
+        faults: Exceptions that `on_put` raised.
     """
 
     def __init__(self, behind: str) -> None:
@@ -51,19 +51,19 @@ class S3Proxy:
         self.thread = 0
 
     def reset(self) -> None:
-        """Forget what passed."""
+        """Forget the recorded requests."""
         self.passed = []
 
     def count(self, method: str) -> int:
-        """How many requests of a method passed."""
+        """Number of requests with a method."""
         return len(self.paths(method))
 
     def paths(self, method: str) -> list[str]:
-        """Their paths, in their order."""
+        """Paths of the requests with a method, in order."""
         return [one.path for one in self.passed if one.method == method]
 
     def cpu_s(self) -> float:
-        """CPU time that the proxy itself has taken, in seconds."""
+        """CPU time of the proxy, in seconds."""
         return time.clock_gettime(time.pthread_getcpuclockid(self.thread))
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -105,10 +105,10 @@ class S3Proxy:
 
 @contextmanager
 def an_s3_proxy(behind: str) -> Iterator[S3Proxy]:
-    """Serve one for a while.
+    """Run a proxy.
 
     Args:
-        behind: The server's address.
+        behind: Address of the server.
     """
     proxy, loop, started = S3Proxy(behind), asyncio.new_event_loop(), threading.Event()
 

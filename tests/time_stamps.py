@@ -1,4 +1,4 @@
-"""A time stamping authority on this machine, for tests: RFC 3161 by the openssl program."""
+"""A time stamping authority for tests: RFC 3161, by the openssl program."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ ess_cert_id_alg = sha256
 
 @contextmanager
 def time_stamping(folder: Path, authority: Chain) -> Iterator[str]:
-    """Answer requests for time stamps, and give the address to ask.
+    """Serve time stamps, and yield the address.
 
     Args:
-        folder: For its files.
-        authority: Whose certificate is for time stamps.
+        folder: Folder for its files.
+        authority: Signer whose certificate is for time stamps.
     """
     files = {"signer.pem": authority.signer, "key.pem": authority.key, "chain.pem": authority.root, "serial": "01\n"}
     files["tsa.cnf"] = _CONFIG.format(folder=folder)

@@ -1,4 +1,4 @@
-"""Models like CLIP of a few bytes: an image's vector is its mean color, a text's the sum of the colors it names."""
+"""Tiny models like CLIP: the vector of an image is its mean color, that of a text the sum of its color words."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def tiny_clip(
     """Write a model's folder.
 
     Args:
-        folder: Where it goes; made if it is not there.
-        one_file: One network for both sides.
-        variant: What stands behind the networks' names.
+        folder: Folder to write; created if missing.
+        one_file: Whether one network serves images and texts.
+        variant: Suffix of the networks' names.
         tokens: Length of a text, or the name of a free axis.
-        most_tokens: What the descriptions say about that.
-        model_type: What the descriptions say it is.
-        gain: Factors of the vector's parts: other weights see other things.
-        size: What the preprocessor's file says; None is the way of CLIP.
+        most_tokens: Length of a text in the model's configuration.
+        model_type: Type in the model's configuration.
+        gain: Factors of the vector's components; other factors act as other weights.
+        size: Size in the preprocessor's configuration; None for that of CLIP.
     """
     (folder / "onnx").mkdir(parents=True, exist_ok=True)
     _write_tokenizer(folder / "tokenizer.json")

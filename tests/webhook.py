@@ -1,4 +1,4 @@
-"""A webhook on this machine that keeps what it is told."""
+"""A webhook that records its messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Webhook(ThreadingHTTPServer):
-    """Takes messages, or answers with another `status`."""
+    """Accepts messages, or responds with another `status`."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -20,12 +20,12 @@ class Webhook(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """As Apprise writes it."""
+        """JSON as Apprise sends it."""
         return f"json://127.0.0.1:{self.server_port}/"
 
     @property
     def told(self) -> list[tuple[str, str]]:
-        """Titles and texts."""
+        """Titles and texts of the messages."""
         return [(message["title"], message["message"]) for message in self.taken]
 
 
@@ -43,7 +43,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def a_webhook() -> Iterator[Webhook]:
-    """Serve one for a while."""
+    """Run a webhook."""
     server = Webhook()
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""What there is, in memory: for tests of where a request stands."""
+"""An inventory in memory, for tests of the states of requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BAD = {"contrast": 1.0}
 
 
 class World:
-    """What there is, in memory: raw images and measures are said by request name and attempt."""
+    """An inventory in memory, with raw images and measures by request name and attempt."""
 
     def __init__(self, *names):
         self.requests = [

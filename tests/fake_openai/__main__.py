@@ -1,4 +1,4 @@
-"""`python -m fake_openai`: the stand-in server on its own."""
+"""`python -m fake_openai`: the stand-in as a separate program."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ async def _serve(settings: Settings, arguments: argparse.Namespace) -> None:
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     if arguments.owned:
         print(f"{url}/v1", flush=True)
-        loop.add_reader(sys.stdin, stopped.set)  # nothing more is written to it: readable means that it was closed
+        loop.add_reader(sys.stdin, stopped.set)  # nothing is written to it, so readable means closed
     else:
         print(USE.format(url=url, key=STAND_IN_KEY), flush=True)
     await stopped.wait()
@@ -122,7 +122,7 @@ async def _serve(settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Read the arguments and serve until told to stop."""
+    """Read the arguments, and serve until stopped."""
     parser = _parser()
     arguments = parser.parse_args()
     try:

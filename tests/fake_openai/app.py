@@ -1,4 +1,4 @@
-"""The HTTP side: which URL leads where, and the answers that are neither images nor batches."""
+"""The HTTP routes, and responses other than images and batches."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def build_app(settings: Settings, record: Path | None) -> web.Application:
     """Return the application with all routes.
 
     Args:
-        settings: How to behave.
+        settings: Settings of the server.
         record: File for the record of calls; None for memory only.
     """
     app = web.Application(client_max_size=LARGEST_BODY_BYTES, middlewares=[_errors_as_json])
@@ -68,7 +68,7 @@ def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -
 async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     headers = {"x-request-id": f"req_{uuid.uuid4().hex}"}
     try:
-        # The endpoints that make images check the key themselves: their record holds these calls too.
+        # Image endpoints check the key themselves, so that their record includes these calls.
         if request.path.startswith("/v1/") and handler not in (generations, edits):
             request.app[STAND].check_key(request.headers.get("Authorization"))
         response = await handler(request)

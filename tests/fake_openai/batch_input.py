@@ -1,4 +1,4 @@
-"""The input file of a batch: one request a line, and everything that can be wrong with it."""
+"""The input file of a batch: one request per line, and its possible errors."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Line:
 
 @dataclass(slots=True)
 class InputFile:
-    """What was read from an input file.
+    """Content of an input file.
 
     Attributes:
-        model: The first line's; all others must name it too.
+        model: Model of the first line, which all lines must name.
         lines: The requests.
-        problems: The API's `BatchError` objects; with one of them, the batch fails.
+        problems: The API's `BatchError` objects; with any of them, the batch fails.
     """
 
     model: str | None = None
@@ -39,12 +39,12 @@ class InputFile:
 
 
 async def read_lines(content: bytes, endpoint: str, invalid_prompt: str | None = None) -> InputFile:
-    """Read an input file, and let others work in between: it can have 50,000 lines.
+    """Read an input file, and yield to other tasks meanwhile, because it can have 50,000 lines.
 
     Args:
         content: The file.
-        endpoint: The batch's, which every line must name.
-        invalid_prompt: Regular expression of prompts that count as a mistake.
+        endpoint: Endpoint of the batch, which every line must name.
+        invalid_prompt: Regular expression of prompts that count as invalid.
     """
     found = InputFile()
     seen: set[str] = set()

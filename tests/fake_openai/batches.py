@@ -1,4 +1,4 @@
-"""The Batch API: a file of requests, worked on line by line at half the price, within a window."""
+"""The Batch API: a file of requests, processed line by line at half the price, within a time window."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ class Batch:
     )
 
     def enter(self, status: str) -> None:
-        """Move to another status, and note when."""
+        """Change the status, and record the time."""
         self.status = status
         setattr(self, f"{status}_at", int(time.time()))
 
 
 class Batches:
-    """All batches by id, and the tasks that work on them."""
+    """All batches by ID, and the tasks that process them."""
 
     def __init__(self, stand: Stand, files: Files) -> None:
         self._stand = stand
@@ -76,7 +76,7 @@ class Batches:
         """Start a batch.
 
         Raises:
-            ApiError: 400, if a parameter breaks a rule; what is wrong in the file makes the batch fail later.
+            ApiError: 400, if a parameter is invalid. Errors in the file make the batch fail later.
         """
         for name in ("input_file_id", "endpoint", "completion_window"):
             if not body.get(name):
@@ -101,22 +101,22 @@ class Batches:
         """Return a batch.
 
         Raises:
-            ApiError: 404, if there is none with this id.
+            ApiError: 404, if this ID is unknown.
         """
         if identity not in self._batches:
             raise errors.ApiError(404, f"No batch found with id '{identity}'.", param="batch_id")
         return self._batches[identity]
 
     def newest_first(self) -> list[Batch]:
-        """Return all batches that the list shows, the newest first."""
+        """Return all batches in the list, newest first."""
         latest_s = time.time() - self._stand.settings.batches.list_lag_s
         return [batch for batch in reversed(self._batches.values()) if batch.made_at_s <= latest_s]
 
     def cancel(self, identity: str) -> Batch:
-        """Stop working on a batch; what is done stays.
+        """Cancel a batch; finished lines are kept.
 
         Raises:
-            ApiError: 404, if there is none with this id; 409, if it is over.
+            ApiError: 404, if this ID is unknown; 409, if it is over.
         """
         batch = self.get(identity)
         if batch.status not in ("validating", "in_progress", "cancelling"):
@@ -154,7 +154,7 @@ class Batches:
         others = [other for other in self._batches.values() if other.status in ("in_progress", "cancelling")]
         if most is None or n_lines + sum(other.request_counts["total"] for other in others) <= most:
             return []
-        # ASSUME: the limit counts tokens; requests do the same here.
+        # ASSUME: the API's limit counts tokens; this one counts requests.
         message = (
             f"Enqueued token limit reached for {batch.model} in organization org-stand-in. Limit: {most} enqueued "
             "tokens. Please try again once some in_progress batches have been completed."
@@ -164,7 +164,7 @@ class Batches:
     async def _work_through(
         self, batch: Batch, lines: list[Line], expires_at_s: float, output: BinaryIO, failures: BinaryIO
     ) -> str:
-        """Work on every line when it is due; return the batch's last status."""
+        """Process each line when it is due; return the batch's final status."""
         started_s = time.time()
         duration_s = self._stand.settings.batches.duration_s
         end, code, message = "completed", "", ""

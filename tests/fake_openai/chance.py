@@ -1,4 +1,4 @@
-"""Dice that fall the same way for the same call, in whichever order calls arrive."""
+"""Pseudo-random decisions that depend on the call only, not on the order of calls."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from fake_openai.settings import Rule, Settings
 
 
 def digest(*parts: object) -> bytes:
-    """Return 32 bytes that depend on nothing but these plain values."""
+    """Return 32 bytes that depend only on these plain values."""
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 def fraction(*parts: object) -> float:
-    """Return a number from 0 to below 1 that depends on nothing but these plain values."""
+    """Return a number in [0, 1) that depends on nothing but these plain values."""
     return int.from_bytes(digest(*parts)[:6], "big") / 2**48
 
 
 def latency_s(settings: Settings, rule: Rule | None, fingerprint: str, occurrence: int) -> float:
-    """Return how long a call takes from arrival to answer, in seconds."""
+    """Return the time from a call's arrival to its response, in seconds."""
     if rule is not None and rule.latency_s is not None:
         return rule.latency_s
     if isinstance(settings.latency_s, tuple):
@@ -32,11 +32,11 @@ def latency_s(settings: Settings, rule: Rule | None, fingerprint: str, occurrenc
 
 
 class Rulebook:
-    """Picks the rule of a call, and counts how often each was used.
+    """Picks the rule for each call, and counts the uses of each rule.
 
     Args:
         rules: The first that applies decides.
-        seed: Decides which calls a rule with a share gets: by prompt and how often it came, not by order of arrival.
+        seed: Seed that decides which calls a rule with a share applies to, by prompt and its number of occurrences.
     """
 
     def __init__(self, rules: tuple[Rule, ...], seed: int) -> None:

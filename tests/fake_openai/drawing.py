@@ -1,6 +1,6 @@
-"""Pixels that look vaguely like a photograph: lit things on shelves in front of a colored, grainy wall.
+"""Pixels that look vaguely like a photograph: lit objects on shelves in front of a colored, grainy wall.
 
-An image is a stack of bands that are drawn apart from each other. Every band fades to the same gray at its upper and
+An image is a stack of bands that are drawn separately. Every band fades to the same gray at its upper and
 lower edge, so any band can stand above any other, and its colors differ at the scale that perceptual hashes look at.
 """
 
@@ -21,8 +21,8 @@ GRAIN_LEVELS = 2.5
 
 
 def band_height_px(height_px: int) -> int:
-    """Return the height of every band but the last: a multiple of 16 from 256 pixels on, as JPEG's blocks ask for."""
-    # Small images are not put together from JPEG blocks; they too get eight bands.
+    """Return the height of every band but the last: a multiple of 16 from 256 pixels on, which JPEG blocks require."""
+    # Small images are not assembled from JPEG blocks, but have eight bands too.
     step_px = 16 if height_px >= 256 else 8
     return math.ceil(height_px / BANDS / step_px) * step_px
 
@@ -42,7 +42,7 @@ def draw_band(width_px: int, height_px: int, variant: int, transparent: bool) ->
     Args:
         width_px: Width.
         height_px: Height.
-        variant: Any number; equal numbers give equal bands.
+        variant: Any number. Equal numbers give equal bands.
         transparent: Whether the wall is cut out.
 
     Returns:

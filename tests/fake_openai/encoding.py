@@ -1,4 +1,4 @@
-"""PNG and JPEG files put together from bands that were encoded once, so that a new image costs a concatenation.
+"""PNG and JPEG files, assembled from encoded bands, so that a new image costs only a concatenation.
 
 Both formats allow it. A PNG's pixels are one deflate stream, in which a full flush makes what follows independent of
 what came before; each band is an IDAT chunk of its own, so its CRC is known, and only the Adler-32 at the end is
@@ -22,7 +22,7 @@ from PIL import Image
 
 from fake_openai.drawing import Pixels
 
-# An empty stored block: five bytes that may stand between any two blocks of a deflate stream.
+# An empty stored block: five bytes that may be between any two blocks of a deflate stream.
 EMPTY_BLOCK = b"\x00\x00\x00\xff\xff"
 ADLER_MODULUS = 65521
 START_OF_FRAME, START_OF_SCAN = 0xC0, 0xDA
@@ -30,13 +30,13 @@ START_OF_FRAME, START_OF_SCAN = 0xC0, 0xDA
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """A band that is ready to be part of a file.
+    """An encoded band.
 
     Attributes:
         base64: Its bytes in the file; no padding.
         adler: Adler-32 of its filtered rows (PNG).
         raw_bytes: Length of its filtered rows (PNG).
-        header: What stands before the scan (JPEG).
+        header: Bytes before the scan (JPEG).
     """
 
     base64: bytes
@@ -51,19 +51,19 @@ def png_chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def encode_png_band(pixels: Pixels) -> Band:
-    """Encode a band as an IDAT chunk of its own.
+    """Encode a band as a separate IDAT chunk.
 
     Args:
         pixels: Shape (height, width, 3 or 4).
     """
     height, width, channels = pixels.shape
     rows = np.empty((height, 1 + width * channels), np.uint8)
-    rows[:, 0] = 1  # filter Sub: it looks to the left only, never at the band above
+    rows[:, 0] = 1  # filter Sub refers to the left only, never to the band above
     flat = pixels.reshape(height, -1)
     rows[:, 1 : 1 + channels] = flat[:, :channels]
     np.subtract(flat[:, channels:], flat[:, :-channels], out=rows[:, 1 + channels :])
     raw = rows.tobytes()
-    # Huffman only: grain has no repetitions, and searching for them takes most of the time.
+    # Huffman only: grain has no repetitions, and searching for them would take most of the time.
     deflate = zlib.compressobj(1, zlib.DEFLATED, -15, 9, zlib.Z_HUFFMAN_ONLY)
     data = deflate.compress(raw) + deflate.flush(zlib.Z_FULL_FLUSH)
     data += EMPTY_BLOCK * (len(data) % 3)  # 5 k more bytes; a chunk adds 12 around them
@@ -80,14 +80,14 @@ def _joined_adler(bands: Sequence[Band]) -> int:
 
 
 def join_png(bands: Sequence[Band], width_px: int, height_px: int, channels: int, comment: str) -> list[bytes]:
-    """Put a PNG together.
+    """Assemble a PNG.
 
     Args:
         bands: From top to bottom.
         width_px: Width.
         height_px: Height.
         channels: 3, or 4 with alpha.
-        comment: ASCII text that the file carries; it makes the file unique.
+        comment: ASCII text in the file, which makes it unique.
 
     Returns:
         Pieces of the file in base64.
@@ -129,7 +129,7 @@ def _segment(jpeg: bytes | bytearray, wanted: int) -> tuple[int, int]:
 
 
 def join_jpeg(bands: Sequence[Band], width_px: int, height_px: int, band_height_px: int, comment: str) -> list[bytes]:
-    """Put a JPEG together from bands of the same quality; arguments and result are those of `join_png`."""
+    """Assemble a JPEG from bands of the same quality. Arguments and result are as in `join_png`."""
     header = bytearray(bands[0].header)
     frame, _ = _segment(header, START_OF_FRAME)
     header[frame + 5 : frame + 7] = struct.pack(">H", height_px)
@@ -148,7 +148,7 @@ def join_jpeg(bands: Sequence[Band], width_px: int, height_px: int, band_height_
 
 
 def encode(pixels: Pixels, output_format: str, compression: int, comment: str) -> bytes:
-    """Encode a whole image, the slow way; the file carries the comment.
+    """Encode a whole image, which is slow. The file contains the comment.
 
     Args:
         pixels: Shape (height, width, 3 or 4).

@@ -1,4 +1,4 @@
-"""The API's errors, word for word where they were seen in the wild; `ASSUME` marks those that nobody has posted."""
+"""The API's errors, verbatim if they were observed. `ASSUME` marks unobserved ones."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ IMAGE_USER_ERROR = "image_generation_user_error"
 
 
 class ApiError(Exception):
-    """An answer that is an error.
+    """An error response.
 
     Args:
         status: HTTP status.
-        message: As the API words it.
+        message: The API's message.
         kind: The body's `type`.
         code: The body's `code`.
-        param: The parameter that is wrong.
-        headers: Sent beside the usual ones.
-        details: Further fields of the error.
+        param: The invalid parameter.
+        headers: Additional headers.
+        details: Additional fields of the error.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ def overloaded(retry_after_s: float, hint: RetryHint) -> ApiError:
 
 
 def retry_headers(wait_s: float, hint: RetryHint) -> dict[str, str]:
-    """Return the headers that tell how long to wait; `retry-after` in whole seconds, rounded up."""
+    """Return the headers with the waiting time; `retry-after` in whole seconds, rounded up."""
     headers = {}
     if hint in ("retry-after", "both"):
         headers["retry-after"] = str(-int(-wait_s // 1))

@@ -1,4 +1,4 @@
-"""The endpoints that make images: reading what came, sending what was made, and what can go wrong in between."""
+"""The image endpoints: reading requests, sending responses, and faults in between."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ async def _serve(request: web.Request, endpoint: Endpoint) -> web.StreamResponse
 def understand(
     stand: Stand, call: Call, endpoint: Endpoint, body: dict[str, Any], uploads: list[Upload]
 ) -> ImageRequest:
-    """Check what a call asks for, and note it in the call's record.
+    """Check a call's request, and record it.
 
     Raises:
-        ApiError: If the API would not take it.
+        ApiError: If the API would reject it.
     """
     call.model, call.prompt = body.get("model"), body.get("prompt")
     call.params = {name: value for name, value in body.items() if name not in ("model", "prompt")}
@@ -137,7 +137,7 @@ def _headers(stand: Stand, call: Call, started_s: float) -> dict[str, str]:
 def _cut(request: web.Request) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
-    return web.Response()  # nobody gets it: the connection is gone
+    return web.Response()  # the connection is closed, so nobody receives it
 
 
 async def _send(
@@ -147,7 +147,7 @@ async def _send(
     response.content_type = answer.content_type
     response.content_length = len(answer.body)
     call.delivered = False
-    # A caller that went away is no error of ours: the image was made and billed all the same.
+    # A closed connection is not an error of the server: the image was generated and billed anyway.
     with contextlib.suppress(ConnectionError):
         await response.prepare(request)
         if answer.rule is not None and answer.rule.behavior is Behavior.CUT_MIDWAY:

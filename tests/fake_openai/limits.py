@@ -1,4 +1,4 @@
-"""Rate limits as the API has them: token buckets.
+"""The API's rate limits: token buckets.
 
 A bucket holds a minute's worth and refills evenly. The API's own messages show it: "Limit 5, Used 5 ... try again in
 12s", "Limit 250, Used 250 ... in 240ms", "Limit 4000, Used 4000 ... in 15ms" are each a minute through the limit.
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from fake_openai import errors
 from fake_openai.settings import Limits
 
-# Name in headers and in the error's type; how the message calls it.
+# Name in headers and in the error's type; name in the message.
 WORDS = {"requests": "requests per min (RPM)", "input-images": "input-images per min", "tokens": "tokens per min (TPM)"}
 
 
 @dataclass(slots=True)
 class Bucket:
-    """A token bucket; times are seconds of any steady clock."""
+    """A token bucket. Times are seconds of a monotonic clock."""
 
     capacity: int
     minute_s: float
@@ -27,19 +27,19 @@ class Bucket:
     filled_at_s: float
 
     def refill(self, now_s: float) -> None:
-        """Add what the time since the last call brought."""
+        """Add the units for the time since the last call."""
         gained = (now_s - self.filled_at_s) * self.capacity / self.minute_s
         self.level = min(self.capacity, self.level + gained)
         self.filled_at_s = now_s
 
     def wait_s(self, units: float) -> float:
-        """Return the time until this many units are there, in seconds."""
-        # Refilling in floating point must not ask for a wait of nanoseconds.
+        """Return the time until this many units are available, in seconds."""
+        # Rounding errors must not cause a wait of nanoseconds.
         return max(0.0, (units - self.level) * self.minute_s / self.capacity - 1e-6)
 
 
 class Limiter:
-    """All limits together: a call is admitted by every bucket or by none.
+    """All limits together: a call needs units from every bucket.
 
     Args:
         limits: The limits.
@@ -67,7 +67,7 @@ class Limiter:
             now_s: Seconds of the same clock.
 
         Raises:
-            ApiError: If a bucket does not hold enough: 429, for the bucket with the longest wait.
+            ApiError: If a bucket does not have enough units: 429, for the bucket with the longest wait.
         """
         for bucket in self._buckets.values():
             bucket.refill(now_s)
@@ -94,7 +94,7 @@ class Limiter:
         bucket = self._buckets[name]
         start = f"Rate limit reached for {model} (for limit gpt-image) in organization org-stand-in on {WORDS[name]}: "
         if requested > bucket.capacity:
-            # No wait helps: the API asks for a smaller call.
+            # Waiting does not help: the call is too large.
             return errors.rate_limited(f"{start}Limit {bucket.capacity}, Requested {requested}.", name, None, "none")
         used = bucket.capacity - int(bucket.level)
         message = (
@@ -105,7 +105,7 @@ class Limiter:
 
 
 def duration(seconds: float) -> str:
-    """Return a time as the API writes it: `15ms`, `2.4s`, `1m12s`; rounded up to milliseconds."""
+    """Format a time as the API does: `15ms`, `2.4s`, `1m12s`; rounded up to milliseconds."""
     ms = -int(-seconds * 1000 // 1)
     if ms < 1000:
         return f"{ms}ms"

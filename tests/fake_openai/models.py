@@ -1,4 +1,4 @@
-"""The models, what they take, and what they cost: prices and token counts as published or reported in November 2026."""
+"""The models, their capabilities, and their prices and token counts, as published or reported in November 2026."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ THREE_SIZES = ("1024x1024", "1024x1536", "1536x1024")
 THREE_QUALITIES = ("low", "medium", "high")
 FIVE_QUALITIES = (*THREE_QUALITIES, "xhigh", "max")
 STEPS = {"low": 16, "medium": 48, "high": 96}
-# ASSUME: reported by third parties only; OpenAI has not said what 2.5 and 2.6 take.
+# ASSUME: reported by third parties only; OpenAI has not published this for 2.5 and 2.6.
 NEW_STEPS = {"low": 16, "medium": 24, "high": 48, "xhigh": 64, "max": 96}
 OLD_OUTPUT_TOKENS = {
     "low": {"1024x1024": 272, "1024x1536": 408, "1536x1024": 400},
@@ -27,15 +27,15 @@ class Model:
     """A model of the API.
 
     Attributes:
-        name: As callers write it.
+        name: Name in requests.
         text_in_usd: Price of a million text tokens of input; the other two are of images going in and coming out.
         created: Unix time, in seconds.
-        shutdown: First day without it; None where none is announced.
-        any_size: Whether it takes sizes other than the three.
-        qualities: Names that it takes besides auto.
-        complexity: Whether it takes `complexity`.
-        fidelity: Values that it takes as `input_fidelity`.
-        markup: Whether it takes `markup`.
+        shutdown: First day without the model; None if not announced.
+        any_size: Whether it accepts sizes other than the three.
+        qualities: Accepted values besides auto.
+        complexity: Whether it accepts `complexity`.
+        fidelity: Accepted values of `input_fidelity`.
+        markup: Whether it accepts `markup`.
     """
 
     name: str
@@ -93,7 +93,7 @@ def output_tokens(model: Model, quality: str, width_px: int, height_px: int) -> 
     """Return the output tokens of one image: the table for the old models, the reported formula for the others."""
     if not model.any_size:
         table = OLD_OUTPUT_TOKENS[quality]
-        # Only `any_size` lets other sizes through; then tokens follow the area.
+        # Other sizes are possible with `any_size` only. Their tokens follow the area.
         by_area = ceil(table["1024x1024"] * width_px * height_px / 1024**2)
         return table.get(f"{width_px}x{height_px}", by_area)
     steps = (NEW_STEPS if model.qualities == FIVE_QUALITIES else STEPS)[quality]
@@ -103,7 +103,7 @@ def output_tokens(model: Model, quality: str, width_px: int, height_px: int) -> 
 
 
 def text_tokens(prompt: str) -> int:
-    """Return about as many tokens as a prompt has: one for four bytes, and what surrounds it."""
+    """Return the approximate number of tokens of a prompt: one per four bytes, plus a constant."""
     return len(prompt.encode()) // 4 + 8
 
 
@@ -111,7 +111,7 @@ def reference_tokens(width_px: int, height_px: int, fidelity: str | None) -> int
     """Return the input tokens of a reference image, by the formula that was published for gpt-image-1.
 
     The image is scaled until its short edge has 512 pixels; 65 tokens, and 129 for every tile of 512 x 512. High
-    fidelity adds 4160, or 6240 where the image is not square.
+    fidelity adds 4160, or 6240 if the image is not square.
     """
     short, long = sorted((width_px, height_px))
     tiles = ceil(long / short)
@@ -123,9 +123,9 @@ def cost_usd(model: Model, usage: dict[str, object], *, in_batch: bool) -> float
     """Return the price of a call.
 
     Args:
-        model: Whose prices count.
-        usage: As in the answer.
-        in_batch: Whether the half price of batches counts.
+        model: Model with the prices.
+        usage: Usage in the response.
+        in_batch: Whether to apply the half price of batches.
     """
     details = usage["input_tokens_details"]
     assert isinstance(details, dict) and isinstance(usage["output_tokens"], int)

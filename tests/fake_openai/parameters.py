@@ -1,4 +1,4 @@
-"""Reading one parameter each, or raising the `ApiError` that the API answers for it."""
+"""Functions that read one parameter each, or raise the API's `ApiError`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FEWEST_PIXELS, MOST_PIXELS, LONGEST_EDGE_PX = 655_360, 8_294_400, 3840
 
 
 def choice(body: Mapping[str, Any], name: str, allowed: Sequence[str], default: str) -> str:
-    """Read one of some words."""
+    """Read one of several words."""
     value = body.get(name, default)
     if value not in allowed:
         raise errors.invalid_value(name, value, allowed)
@@ -25,7 +25,7 @@ def integer(body: Mapping[str, Any], name: str, low: int, high: int, default: in
     """Read an integer between two bounds, both allowed."""
     value = body.get(name, default)
     if isinstance(value, str) and re.fullmatch(r"-?\d+", value):
-        value = int(value)  # multipart knows only text
+        value = int(value)  # multipart has text only
     if isinstance(value, bool) or not isinstance(value, int):
         kind = {str: "a string", float: "a decimal number", bool: "a boolean"}.get(type(value), "an object")
         message = f"Invalid type for '{name}': expected an integer, but got {kind} instead."
@@ -40,7 +40,7 @@ def integer(body: Mapping[str, Any], name: str, low: int, high: int, default: in
 
 
 def boolean(body: Mapping[str, Any], name: str) -> bool:
-    """Read true or false, which multipart knows as text only; absent is false."""
+    """Read true or false, which multipart sends as text. Absent is false."""
     value = body.get(name, False)
     if value in ("true", "false"):
         return bool(value == "true")
@@ -77,8 +77,8 @@ def size_px(body: Mapping[str, Any], model: Model, any_size: bool) -> tuple[int,
 
     Args:
         body: The parameters.
-        model: Says whether it takes more than the three sizes.
-        any_size: Whether to take what the API refuses.
+        model: Model, which may accept more than the three sizes.
+        any_size: Whether to accept sizes that the API refuses.
     """
     size = str(body.get("size", "auto"))
     if size == "auto":

@@ -1,4 +1,4 @@
-"""What the server saw: every call, in the order of arrival, in memory and as JSON Lines."""
+"""The record of all calls in order of arrival, in memory and as JSON Lines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Call:
 
     Attributes:
         number: 1 for the first that arrived.
-        request_id: What the answer's `x-request-id` says.
+        request_id: Value of the response's `x-request-id`.
         endpoint: Path of the URL.
         arrived_s: Unix time, in seconds.
         in_flight: Calls being worked on when it arrived, with itself; 0 for a line of a batch.
@@ -39,7 +39,7 @@ class Call:
         billed: Whether it cost money.
         cost_usd: How much.
         images: Images that were made, delivered or not.
-        usage: As in the answer.
+        usage: Usage in the response.
         delivered: Whether all of the answer was handed to a connection that was open. None in the file: a line is
             written before its answer goes out, so that no caller can know more than the file.
         batch_id: The batch of a line.
@@ -75,7 +75,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What all calls add up to.
+    """Totals of all calls.
 
     Attributes:
         calls: Calls that arrived.
@@ -85,7 +85,7 @@ class Totals:
         in_flight: Calls being worked on now.
         most_in_flight: Most calls that were worked on at the same time.
         most_images_a_minute: Most images asked for by admitted calls within one sliding minute.
-        calls_by_prompt: Every call, also those that were refused.
+        calls_by_prompt: All calls, including refused ones.
         billed_by_prompt: Calls that cost money.
         outcomes: Calls by outcome.
     """
@@ -119,10 +119,10 @@ def _request_id() -> str:
 
 
 class Record:
-    """Keeps every call.
+    """Records every call.
 
     Args:
-        path: File that gets a line a call, added to what is there; None for memory only.
+        path: File to append one line per call to; None for memory only.
     """
 
     def __init__(self, path: Path | None) -> None:

@@ -108,7 +108,7 @@ def check_references(uploads: Sequence[Upload]) -> tuple[list[Reference], list[R
         The reference images; and the mask or the markup, where there is one.
 
     Raises:
-        ApiError: For the first rule that is broken.
+        ApiError: For the first invalid parameter.
     """
     images = [upload for upload in uploads if upload.name == "image"]
     overlays = [upload for upload in uploads if upload.name != "image"]

@@ -1,4 +1,4 @@
-"""The server as an object: a process of its own, its record one call away."""
+"""The server as an object, which runs in a separate process."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ POLL_S = 0.02
 
 
 class FakeOpenAI:
-    """A stand-in server in a process and session of its own, so that killing a client's process group leaves it alone.
+    """A stand-in server in a separate process and session, so that it survives killing a client's process group.
 
-    It ends with the `with` block, and with the process that started it, however that one dies.
+    It ends with the `with` block, or when the process that started it ends for any reason.
 
     Args:
-        settings: How to behave.
-        record: File that gets a JSON line a call, at once; None for memory only.
+        settings: Settings of the server.
+        record: File to write one JSON line per call to, immediately; None for memory only.
         port: Port on 127.0.0.1; 0 for a free one.
 
     Attributes:
@@ -61,7 +61,7 @@ class FakeOpenAI:
         )
         self.pid = self._process.pid
         assert self._process.stdin is not None and self._process.stdout is not None
-        # The pipe stays open: the server ends when its other end is gone.
+        # The pipe stays open. The server ends when the other end closes.
         self._process.stdin.write(self._settings.model_dump_json().encode() + b"\n")
         self._process.stdin.flush()
         self.base_url = self._process.stdout.readline().decode().strip()
@@ -76,7 +76,7 @@ class FakeOpenAI:
         self.stop()
 
     def stop(self) -> None:
-        """End the server; what it still works on is lost."""
+        """Stop the server. Calls in progress are lost."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.close()
         try:
@@ -88,16 +88,16 @@ class FakeOpenAI:
 
     @property
     def settings(self) -> Settings:
-        """How the server behaves."""
+        """Settings of the server."""
         return self._settings
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables that lead the SDK of a child process here."""
+        """Environment variables that make the SDK of a child process use this server."""
         return {"OPENAI_BASE_URL": self.base_url, "OPENAI_API_KEY": STAND_IN_KEY}
 
     def calls(self, after: int = 0) -> list[Call]:
-        """Return the calls in the order of arrival, those that are still worked on included.
+        """Return the calls in order of arrival, including those in progress.
 
         Args:
             after: Leave out the calls up to this number.
@@ -105,7 +105,7 @@ class FakeOpenAI:
         return [Call(**fields) for fields in self._ask(f"/_record?after={after}")["calls"]]
 
     def totals(self) -> Totals:
-        """Return what all calls since the start or the last reset add up to."""
+        """Return the totals of all calls since the start or the last reset."""
         return Totals(**self._ask(f"/_record?after={sys.maxsize}")["totals"])
 
     def reset(self) -> None:
@@ -113,7 +113,7 @@ class FakeOpenAI:
         self._ask("/_reset", {})
 
     def change(self, **changes: Any) -> None:
-        """Replace some settings; buckets are full and rules unused then.
+        """Replace some settings, refill buckets, and reset the counts of rules.
 
         Raises:
             pydantic.ValidationError: If a name or a value is not allowed.
@@ -122,10 +122,10 @@ class FakeOpenAI:
         self._ask("/_settings", self._settings.model_dump(mode="json"))
 
     def wait_until_idle(self, timeout_s: float = 30) -> None:
-        """Wait until no call is worked on: after a client was killed, its calls are made and billed all the same.
+        """Wait until no call is in progress. Calls of a killed client are still processed and billed.
 
         Raises:
-            TimeoutError: If some are after this many seconds.
+            TimeoutError: If a call is still in progress after this many seconds.
         """
         end_s = time.monotonic() + timeout_s
         while (left := self.totals().in_flight) > 0:

@@ -1,4 +1,4 @@
-"""How the stand-in behaves: everything that a test, a benchmark or a user can set, at the start or while it runs."""
+"""Settings of the stand-in, for tests, benchmarks, and users, at the start or while it runs."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Behavior(StrEnum):
-    """What a rule makes of a call; a call without a rule gets its images."""
+    """What a rule does to a call. A call without a rule gets its images."""
 
     NORMAL = "normal"  # its images; for a rule that only changes the latency
-    # An answer with a special image, billed.
+    # A billed response with a special image.
     BLANK = "blank"  # one color, nothing else
     LOW_CONTRAST = "low_contrast"  # 6 gray levels around the middle
-    WRONG_SIZE = "wrong_size"  # `size`, or half of the edges that were asked for
-    WRONG_FORMAT = "wrong_format"  # a JPEG where a PNG was asked for, else a PNG
+    WRONG_SIZE = "wrong_size"  # `size`, or half of the requested edges
+    WRONG_FORMAT = "wrong_format"  # a JPEG if a PNG was requested, else a PNG
     TRUNCATED = "truncated"  # the file's first 60 %
-    GARBAGE = "garbage"  # bytes that are no image
+    GARBAGE = "garbage"  # bytes that are not an image
     EMPTY = "empty"  # no bytes at all
     BOMB = "bomb"  # a PNG of 200 KB that says it is 40,000 x 40,000
     SAME = "same"  # always the same pixels, in a file that differs
-    # An answer that is no image, billed.
+    # A billed response without an image.
     NO_IMAGES = "no_images"  # 200, with an empty list
     NOT_JSON = "not_json"  # 200, with a page of HTML
     # An error.
@@ -34,8 +34,8 @@ class Behavior(StrEnum):
     MODERATION = "moderation"  # 400; at once for the stage input, after the latency for output; `categories`
     SERVER_ERROR = "server_error"  # `status` after the latency
     OVERLOADED = "overloaded"  # 503 after the latency, `retry_hint`, `retry_after_s`
-    # A connection in trouble.
-    CUT_BEFORE_ANSWER = "cut_before_answer"  # the image is made, no byte of it is sent
+    # A faulty connection.
+    CUT_BEFORE_ANSWER = "cut_before_answer"  # the image is generated, but no byte is sent
     CUT_MIDWAY = "cut_midway"  # half of the answer is sent
     SLOW_BODY = "slow_body"  # the answer trickles at `bytes_per_s`
 
@@ -50,7 +50,7 @@ class _Strict(BaseModel):
 
 
 class Rule(_Strict):
-    """What happens to the calls whose prompt matches; the first rule that applies to a call decides."""
+    """What happens to calls whose prompt matches. The first applicable rule decides."""
 
     behavior: Behavior
     prompt: str = Field("", description="Regular expression, searched in the prompt; empty: every prompt.")
@@ -61,9 +61,9 @@ class Rule(_Strict):
     billed: bool | None = Field(None, description="Whether it costs; None: images and cut connections do.")
     status: int = Field(500, ge=400, le=599, description="HTTP status of server_error: 500, 408, 409, 502, 504, ...")
     retry_hint: RetryHint = Field("retry-after", description="Headers of rate_limited and overloaded.")
-    retry_after_s: Seconds = Field(1.0, description="What these headers say, in seconds.")
+    retry_after_s: Seconds = Field(1.0, description="Value of these headers, in seconds.")
     size: str | None = Field(None, pattern=SIZE_PATTERN, description="Size of wrong_size, WIDTHxHEIGHT in pixels.")
-    bytes_per_s: int = Field(20_000, ge=1, description="Speed of slow_body, in bytes a second.")
+    bytes_per_s: int = Field(20_000, ge=1, description="Speed of slow_body, in bytes per second.")
     stage: Literal["input", "output"] = Field("input", description="moderation_stage of moderation.")
     categories: tuple[str, ...] = Field(("violence",), description="categories of moderation.")
 
@@ -79,16 +79,16 @@ class Rule(_Strict):
 class Limits(_Strict):
     """Rate limits: token buckets that hold a minute's worth and refill evenly, as the API's own messages show."""
 
-    images_per_min: int | None = Field(None, ge=1, description="Images a minute (input-images); None: no limit.")
-    requests_per_min: int | None = Field(None, ge=1, description="Calls a minute; None: no limit.")
-    tokens_per_min: int | None = Field(None, ge=1, description="Tokens a minute, input and output; None: no limit.")
+    images_per_min: int | None = Field(None, ge=1, description="Images per minute (input-images); None: no limit.")
+    requests_per_min: int | None = Field(None, ge=1, description="Calls per minute; None: no limit.")
+    tokens_per_min: int | None = Field(None, ge=1, description="Tokens per minute, input and output; None: no limit.")
     minute_s: float = Field(60.0, gt=0, description="Length of these minutes in seconds; shorter for quick tests.")
     retry_hint: RetryHint = Field("both", description="Headers of a 429 by these limits.")
-    headers: bool = Field(True, description="Tell limits and what remains of them in x-ratelimit-* headers.")
+    headers: bool = Field(True, description="Send limits and remaining units in x-ratelimit-* headers.")
 
 
 class BatchSettings(_Strict):
-    """How batches are worked on."""
+    """How batches are processed."""
 
     duration_s: Seconds = Field(1.0, description="From the end of validation to the last line, in seconds.")
     expires_after_s: float = Field(86_400.0, gt=0, description="From creation to expiry, in seconds.")
@@ -96,12 +96,12 @@ class BatchSettings(_Strict):
     list_lag_s: Seconds = Field(
         0.0, description="From a batch's creation to its first showing in the list, in seconds."
     )
-    cut_downloads: int = Field(0, ge=0, description="So many downloads of files are cut in the middle.")
+    cut_downloads: int = Field(0, ge=0, description="Number of file downloads that are cut in the middle.")
     most_enqueued: int | None = Field(None, ge=1, description="Requests in all batches at once; a batch over it fails.")
     invalid_prompt: str | None = Field(
         None, description="Regular expression; a file with such a line fails as a whole."
     )
-    tells_cancelled: bool = Field(True, description="Give lines that were cancelled an error of their own.")
+    tells_cancelled: bool = Field(True, description="Give cancelled lines a specific error.")
 
 
 class Signer(_Strict):
@@ -112,19 +112,19 @@ class Signer(_Strict):
 
 
 class Settings(_Strict):
-    """Everything that can be set; `POST /_settings` takes any part of it as JSON."""
+    """All settings. `POST /_settings` accepts any part of them as JSON."""
 
     latency_s: Seconds | tuple[Seconds, Seconds] = Field(
         0.0, description="From arrival to answer, in seconds: fixed, or the ends of a range that is drawn from."
     )
-    seed: int = Field(0, description="Of everything that is drawn: latencies and rules with a share.")
+    seed: int = Field(0, description="Seed of latencies and of rules with a share.")
     limits: Limits = Limits()
-    rules: tuple[Rule, ...] = Field((), description="The first that applies to a call decides.")
+    rules: tuple[Rule, ...] = Field((), description="The first rule that applies to a call decides.")
     batches: BatchSettings = BatchSettings()
-    signer: Signer | None = Field(None, description="Who signs ordinary images; None: nobody.")
-    api_keys: tuple[str, ...] = Field((), description="Keys that are accepted; none: every key.")
+    signer: Signer | None = Field(None, description="Signer of ordinary images; None: they are not signed.")
+    api_keys: tuple[str, ...] = Field((), description="Accepted keys; empty: every key.")
     unverified: bool = Field(False, description="Answer 403, as to an organization that is not verified.")
-    any_size: bool = Field(False, description="Take any size, even 64x64, which the API refuses.")
+    any_size: bool = Field(False, description="Accept any size, even 64x64, which the API refuses.")
     today: date = Field(date(2026, 11, 23), description="Decides which models are shut down; never the clock.")
     retired_status: Literal[400, 404] = Field(400, description="HTTP status for a model that is shut down.")
     pool_size: int = Field(256, ge=16, le=4096, description="Bands to choose from; an image is a stack of eight.")

@@ -1,4 +1,4 @@
-"""The stand-in itself, without HTTP: from a request that was read to the body of its answer, or to an error."""
+"""The stand-in without HTTP: from a parsed request to the body of its response, or to an error."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ NOT_JSON_BODY = b"<html><body><h1>200 OK</h1>nginx</body></html>"
 
 @dataclass(frozen=True, slots=True)
 class ImageResponse:
-    """A body that is ready to be sent.
+    """The body of a response.
 
     Attributes:
         body: Bytes of the body.
-        rule: The rule that decides how it is sent.
+        rule: Rule that decides how it is sent.
         content_type: MIME type.
     """
 
@@ -44,7 +44,7 @@ class Stand:
     """All state of the server.
 
     Args:
-        settings: How to behave; can be changed.
+        settings: Settings; they can be changed.
         record: File for the record of calls; None for memory only.
     """
 
@@ -58,7 +58,7 @@ class Stand:
             self.studio.prepare(Spec(width, height, output_format))
 
     def apply(self, settings: Settings) -> None:
-        """Behave by these settings from now on: full buckets, and rules that were not used yet."""
+        """Apply settings: refill buckets, and reset the counts of rules."""
         self.settings = settings
         self.limiter = Limiter(settings.limits, time.monotonic())
         self.rulebook = Rulebook(settings.rules, settings.seed)
@@ -68,7 +68,7 @@ class Stand:
         """Check the header.
 
         Raises:
-            ApiError: 401, if there is no key or one that is not accepted.
+            ApiError: 401, if the key is missing or not accepted.
         """
         scheme, _, key = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
@@ -86,7 +86,7 @@ class Stand:
             raise errors.unverified(request.model.name)
 
     def admit(self, call: Call, request: ImageRequest) -> None:
-        """Let a call pass the rate limits.
+        """Apply the rate limits to a call.
 
         Raises:
             ApiError: 429, if a limit is used up.
@@ -96,10 +96,10 @@ class Stand:
         call.admitted = True
 
     async def answer(self, call: Call, request: ImageRequest) -> ImageResponse:
-        """Make the answer to an admitted call: wait, draw, bill; or do what a rule says.
+        """Create the response to an admitted call: wait, draw, and bill, or apply its rule.
 
         Raises:
-            ApiError: If a rule says so.
+            ApiError: If a rule requires it.
         """
         rule = self.rulebook.choose(request.prompt)
         if call.batch_id is not None and rule is not None and rule.behavior in NEEDS_A_CONNECTION:
@@ -115,7 +115,7 @@ class Stand:
         if rule is not None and rule.behavior is Behavior.NOT_JSON:
             return ImageResponse(NOT_JSON_BODY, rule, "text/html")
         if request.partial_images is not None:
-            return ImageResponse(b"", rule)  # a stream is drawn while it is sent
+            return ImageResponse(b"", rule)  # a stream is drawn while it is being sent
         return ImageResponse(self._body(call, request, rule), rule)
 
     def _refuse_at_once(self, rule: Rule, call: Call) -> None:
@@ -153,7 +153,7 @@ class Stand:
             call.cost_usd = cost_usd(request.model, request.usage, in_batch=call.batch_id is not None)
 
     def _body(self, call: Call, request: ImageRequest, rule: Rule | None) -> bytes:
-        # The images are megabytes of base64, which JSON takes as they are: no encoder has to look at them.
+        # Images are megabytes of base64, which is valid in JSON, so they skip the encoder.
         data = b""
         if rule is None or rule.behavior is not Behavior.NO_IMAGES:
             images = (self.image(call, request, rule, index) for index in range(request.n))
@@ -192,7 +192,7 @@ class Stand:
 
 
 def described(request: ImageRequest) -> dict[str, Any]:
-    """Return the fields of an answer that repeat what was drawn."""
+    """Return the fields of a response that describe what was drawn."""
     fields = {
         "background": "transparent" if request.transparent else "opaque",
         "output_format": request.output_format,

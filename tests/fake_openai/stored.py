@@ -1,4 +1,4 @@
-"""Uploaded files and those that batches write: on disk in a temporary folder, for as long as the server runs."""
+"""Uploaded files and results of batches, in a temporary folder while the server runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fake_openai import errors
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 BATCH_FILE_LIMIT_BYTES = 200 * 1024**2
 FILE_LIMIT_BYTES = 512 * 1024**2
-BATCH_FILE_LIFE_S = 30 * 86_400  # and the longest life that a caller can ask for
+BATCH_FILE_LIFE_S = 30 * 86_400  # and the longest lifetime that a caller can request
 SHORTEST_LIFE_S = 3600
 
 
@@ -45,14 +45,14 @@ class StoredFile:
 
 
 class Files:
-    """All stored files by id; the folder goes when this object goes."""
+    """All stored files by ID. The folder is deleted with this object."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="fake-openai-")
         self._files: dict[str, StoredFile] = {}
 
     def create(self, filename: str, purpose: str, life_s: int | None = None) -> StoredFile:
-        """Make an empty file; without a life of its own, it lives as long as its purpose says."""
+        """Create an empty file. Its default lifetime depends on its purpose."""
         identity = f"file-{uuid.uuid4().hex[:24]}"
         now = int(time.time())
         life_s = life_s or (BATCH_FILE_LIFE_S if purpose.startswith("batch") else None)
@@ -63,10 +63,10 @@ class Files:
         return self._files[identity]
 
     def upload(self, filename: str, purpose: str, content: bytes, expires_after: Mapping[str, str]) -> StoredFile:
-        """Take a file as it was uploaded.
+        """Store an uploaded file.
 
         Raises:
-            ApiError: 400, if the purpose, the name or the size breaks a rule.
+            ApiError: 400, if the purpose, name, or size is invalid.
         """
         if purpose not in PURPOSES:
             raise errors.invalid_value("purpose", purpose, PURPOSES)
@@ -90,25 +90,25 @@ class Files:
         """Return a file.
 
         Raises:
-            ApiError: 404, if there is none with this id.
+            ApiError: 404, if this ID is unknown.
         """
         if identity not in self._files:
             raise errors.ApiError(404, f"No such File object: {identity}", param="id")
         return self._files[identity]
 
     def content(self, identity: str) -> bytes | None:
-        """Return a file's bytes, or None if there is none with this id."""
+        """Return a file's content; None if the ID is unknown."""
         return self._files[identity].path.read_bytes() if identity in self._files else None
 
     def newest_first(self, purpose: str | None) -> list[StoredFile]:
-        """Return all files, or those with a purpose, the newest first."""
+        """Return all files, or those with a purpose, newest first."""
         return [file for file in reversed(self._files.values()) if purpose in (None, file.purpose)]
 
     def delete(self, identity: str) -> None:
         """Remove a file.
 
         Raises:
-            ApiError: 404, if there is none with this id.
+            ApiError: 404, if this ID is unknown.
         """
         self.get(identity).path.unlink()
         del self._files[identity]

@@ -1,4 +1,4 @@
-"""Images for calls: ordinary ones from bands that are kept, and the special ones that rules ask for."""
+"""Images for calls: ordinary ones from cached bands, and special ones for rules."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from fake_openai.encoding import (
 )
 from fake_openai.settings import Behavior
 
-# Up to here files are encoded from pixels: that is cheap.
+# Files up to this size are encoded from pixels, which is cheap.
 SMALL_PX = 256 * 256
 POOLS_KEPT = 6
 BOMB_EDGE_PX = 40_000
@@ -36,7 +36,7 @@ Kept = TypeVar("Kept")
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What an image file has to be."""
+    """Properties of an image file."""
 
     width_px: int
     height_px: int
@@ -51,7 +51,7 @@ class Spec:
 
 
 class Studio:
-    """Draws images and keeps the bands that they are put together from.
+    """Draws images, and caches their bands.
 
     Args:
         pool_size: Bands of each kind to choose from; at 1024x1024 a band takes about 0.3 MB.
@@ -62,16 +62,16 @@ class Studio:
         self._pools: OrderedDict[object, dict[tuple[int, int], Any]] = OrderedDict()
 
     def prepare(self, spec: Spec) -> None:
-        """Draw all bands of such images now."""
+        """Draw all bands for such images in advance."""
         for variant in range(self._pool_size):
             self._bands(spec, [variant] * BANDS)
 
     def image(self, spec: Spec, identity: bytes, comment: str) -> list[bytes]:
-        """Make an ordinary image.
+        """Create an ordinary image.
 
         Args:
-            spec: What it has to be.
-            identity: 32 bytes; equal ones give equal pixels, others unrelated ones.
+            spec: Properties of the file.
+            identity: 32 bytes. Equal ones give equal pixels, different ones unrelated pixels.
             comment: ASCII text that makes the file unique.
 
         Returns:
@@ -111,7 +111,7 @@ class Studio:
         self._pools.move_to_end(name)
         if len(self._pools) > POOLS_KEPT:
             self._pools.popitem(last=False)
-        # A band can stand anywhere; only the lowest is of another kind where its height differs.
+        # A band fits anywhere. Only the lowest one is of another kind, if its height differs.
         wanted = list(zip(band_heights_px(height_px), variants, strict=False))
         for kind in wanted:
             if kind not in pool:
@@ -121,7 +121,7 @@ class Studio:
     def special_image(
         self, behavior: Behavior, spec: Spec, identity: bytes, comment: str, size: str | None
     ) -> list[bytes]:
-        """Make the image that a rule asks for; arguments and result as for `image`, and `size` for `wrong_size`."""
+        """Create the special image of a rule. Arguments and result are as in `image`, plus `size` for `wrong_size`."""
         match behavior:
             case Behavior.SAME:
                 return self.image(spec, digest("the one image"), comment)
@@ -159,7 +159,7 @@ def _bomb_rows() -> bytes:
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
     piece = deflate.compress(rows) + deflate.flush(zlib.Z_FULL_FLUSH)  # can follow itself
     pieces = BOMB_EDGE_PX // 1000
-    adler = len(rows) * pieces % ADLER_MODULUS << 16 | 1  # of nothing but zeros
+    adler = len(rows) * pieces % ADLER_MODULUS << 16 | 1  # of zeros only
     return b"\x78\x01" + piece * pieces + b"\x03\x00" + adler.to_bytes(4, "big")
 
 

@@ -1,4 +1,4 @@
-"""From a caller's parameters to a request that can be drawn, or to the error that the API answers."""
+"""Validates a caller's parameters as the API does, and returns a request that can be drawn."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _COMMON = frozenset((
     "partial_images", "prompt", "quality", "safety_identifier", "size", "stream", "svg", "user",
 ))
 # fmt: on
-# `response_format` and `style` are in the SDK for the retired models; GPT Image models do not know them.
+# `response_format` and `style` are in the SDK for the retired models; GPT Image models don't accept them.
 PARAMETERS: Mapping[str, frozenset[str]] = {
     "/v1/images/generations": _COMMON | {"moderation"},
     "/v1/images/edits": _COMMON | {"image", "input_fidelity", "markup", "mask"},
 }
-# ASSUME: a caller that names no model gets this one.
+# ASSUME: the default model.
 DEFAULT_MODEL = "gpt-image-2"
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """What a call asks for, every `auto` decided."""
+    """A call's request, with every `auto` resolved."""
 
     model: Model
     prompt: str
@@ -103,13 +103,13 @@ def read_request(
     """Check a call's parameters as the API does.
 
     Args:
-        endpoint: Decides which parameters there are.
-        body: As the caller wrote it; null counts as absent. Files are named there, with any value.
-        settings: What is served, and which sizes are taken.
+        endpoint: Endpoint, which decides the valid parameters.
+        body: The caller's parameters; null counts as absent. Files are named there, with any value.
+        settings: Served models and accepted sizes.
         references: Reference images, then a mask or markup.
 
     Raises:
-        ApiError: For the first rule that is broken.
+        ApiError: For the first invalid parameter.
     """
     body = {name: value for name, value in body.items() if value is not None}
     for name in body:
@@ -151,7 +151,7 @@ def read_request(
 
 
 def _fingerprint(endpoint: Endpoint, body: Mapping[str, Any], model: Model, references: Sequence[Reference]) -> str:
-    # As sent: `size: auto` is another request than `size: 1024x1024`. Files count by content, not by name.
+    # Parameters as sent: `size: auto` differs from `size: 1024x1024`. Files count by content, not by name.
     words = {name: str(value) for name, value in body.items() if name not in ("model", "image", "mask", "markup")}
     return digest("call", endpoint, model.name, words, [reference.digest for reference in references]).hex()
 

@@ -14,7 +14,7 @@ CHROMIUM = shutil.which("chromium")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is here."""
+    """Mark the tests in this folder."""
     for item in items:
         if "tests/workflow/" in str(item.path):
             item.add_marker("workflow")
@@ -22,26 +22,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def server() -> Iterator[FakeOpenAI]:
-    """A stand-in server of its own for each test."""
+    """A separate stand-in server for each test."""
     with FakeOpenAI(Settings(any_size=True)) as running:
         yield running
 
 
 @pytest.fixture
 def project(tmp_path: Any, server: FakeOpenAI) -> Callable[..., Project]:
-    """Makes a project whose images come from the stand-in."""
+    """Creates projects whose images come from the stand-in."""
     return lambda **config: Project(tmp_path / "project", server, **config)
 
 
 @pytest.fixture
 def preview(tmp_path: Any) -> Callable[..., Project]:
-    """Makes a project whose images the preview provider draws."""
+    """Creates projects whose images come from the preview provider."""
     return lambda **config: Project(tmp_path / "project", **config)
 
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Four images, built once, and the server that they came from."""
+    """A project with four images, built once, and its server."""
     with FakeOpenAI(Settings(any_size=True)) as running:
         made = Project(tmp_path_factory.mktemp("shop") / "project", running)
         made.snakemake()
@@ -52,13 +52,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 @pytest.fixture
 def built(shop: Project, tmp_path: Any) -> Project:
-    """A copy of that project to do anything with: four calls were made for it."""
+    """A copy of that project that tests can change. Four calls were made for it."""
     return shop.copied(tmp_path / "project")
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """The Chromium that is installed. Not for a whole session: its event loop would be in the way of other tests."""
+    """The installed Chromium. Not session-scoped, because its event loop would interfere with other tests."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")

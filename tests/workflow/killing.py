@@ -1,4 +1,4 @@
-"""A build that is killed again and again, with new requests before each start, then finished: do all books agree?"""
+"""A build that is killed repeatedly, with new requests before each start, and then finished: do all records agree?"""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from workflow.project import PRODUCTS, Project, kill_group
 
 from imagemake.store.journal import Outcome, read_calls
 
-CENT_TENTHS = 1e-6  # what the journal rounds a cost to, in USD
+CENT_TENTHS = 1e-6  # rounding of a cost in the journal, in USD
 ROWS_A_RUN = {"sync": 8, "batch": 3}
-STARTUP_S = 5.0  # about what a run needs before its first call
+STARTUP_S = 5.0  # approximate time before the first call of a run
 WORK_S = {"sync": 2.0, "batch": 5.0}
 
 
 @dataclass(slots=True)
 class Books:
-    """What a killed build came to.
+    """Result of a killed build.
 
     Attributes:
-        requests: How many there were.
-        calls: What the server saw.
-        billed_usd: The server's total.
-        ledger_usd: The journal's total of known costs.
-        unknown: Calls that the journal calls unknown.
+        requests: Number of requests.
+        calls: Calls that the server recorded.
+        billed_usd: Total cost at the server.
+        ledger_usd: Total known cost in the journal.
+        unknown: Calls with unknown outcome in the journal.
         again: Billed calls beyond the first of each key.
-        moments: Kills by how far the run had come.
-        claims: What must hold.
+        moments: Kills by progress of the run.
+        claims: Conditions that must be true.
     """
 
     requests: int
@@ -50,10 +50,10 @@ def kill_and_finish(folder: Path, mode: str, kills: int, seed: int) -> Books:
     """Start a build and kill it at random moments, then let it finish.
 
     Args:
-        folder: Where the project is made.
+        folder: Folder of the project.
         mode: ``sync`` or ``batch``.
-        kills: How often it is killed; each start finds some new requests.
-        seed: Of the moments.
+        kills: Number of kills. New requests are added before each start.
+        seed: Seed of the moments.
     """
     chance = random.Random(seed)
     batches = BatchSettings(duration_s=2.0, list_lag_s=0.3)
@@ -98,7 +98,7 @@ def _grow(project: Project, more: int) -> None:
 
 
 def _wait_for_work(project: Project, run: subprocess.Popen[bytes], mode: str) -> None:
-    """Wait until the run asks for something, or has ended."""
+    """Wait until the run makes a call or ends."""
     before = project.calls()
     locks = set(project.folder.glob("store/submissions/*.lock"))
     while run.poll() is None:
@@ -110,7 +110,7 @@ def _wait_for_work(project: Project, run: subprocess.Popen[bytes], mode: str) ->
 
 
 def _moment(project: Project, run: subprocess.Popen[bytes]) -> str:
-    """Say how far a run has come, for whoever wants to know what the kills hit."""
+    """Return the progress of a run, to report what the kills hit."""
     if run.poll() is not None:
         return "after its end"
     assert project.server is not None

@@ -1,4 +1,4 @@
-"""A real Snakemake project in a folder of its own, built as a user would."""
+"""A real Snakemake project in a separate folder, built as users do."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class Project:
     """One project.
 
     Args:
-        folder: Where it is made.
-        server: The stand-in that its images come from; None for the preview provider.
-        config: Sections that replace those of `CAMPAIGN`.
-        rows: How many rows its catalog has.
+        folder: Folder of the project.
+        server: The stand-in that generates its images; None for the preview provider.
+        config: Sections that replace those in `CAMPAIGN`.
+        rows: Number of catalog rows.
     """
 
     def __init__(self, folder: Path, server: FakeOpenAI | None = None, rows: int = 4, **config: Any) -> None:
@@ -55,7 +55,7 @@ class Project:
             model = {"provider": "openai", "name": "gpt-image-2", "base_url": server.base_url, "identity": "stand-in"}
             parameters = {"size": "96x96", "quality": "low"}
             self.config["model"] = {**model, "parameters": parameters, **config.get("model", {})}
-            # Small images keep the tests quick; the real model refuses them.
+            # Small images keep tests fast. The real model refuses them.
             self.config["models"] = {"openai": {"gpt-image-2": {"size_rule": {"min_edge_px": 16}}}}
             self.config["limits"] = {"first_wait_s": 0.05, "in_flight": 4, **config.get("limits", {})}
         self.write_config()
@@ -66,7 +66,7 @@ class Project:
         self.write_catalog()
 
     def copied(self, folder: Path) -> Project:
-        """Copy the project as it is, times included, in front of the same server, whose record starts anew."""
+        """Copy the project including file times, with the same server, and reset the server's record."""
         copy = Project.__new__(Project)
         copy.folder, copy.server = folder, self.server
         copy.config, copy.rows = dict(self.config), list(self.rows)
@@ -94,11 +94,11 @@ class Project:
         self.write_catalog()
 
     def snakemake(self, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
-        """Run Snakemake to its end.
+        """Run Snakemake until it ends.
 
         Args:
             arguments: Targets and options.
-            expect: The exit status it must have; None for any.
+            expect: Required exit status; None for any.
         """
         done = subprocess.run(
             self.command(*arguments),
@@ -114,7 +114,7 @@ class Project:
         return done
 
     def imagemake(self, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
-        """Run our own command."""
+        """Run an imagemake command."""
         command = [sys.executable, "-c", "from imagemake.cli.main import main; main()", *arguments]
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
         assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -125,11 +125,11 @@ class Project:
         return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
 
     def environment(self) -> dict[str, str]:
-        """Variables of a run, with a key that is no secret."""
+        """Environment variables of a run, with a dummy API key."""
         return {**os.environ, "OPENAI_API_KEY": "sk-stand-in"}
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Start a run in a process group of its own, so that it can be killed with all that it starts."""
+        """Start a run in a new process group, so that it can be killed together with its children."""
         return subprocess.Popen(
             self.command(),
             cwd=self.folder,
@@ -140,39 +140,39 @@ class Project:
         )
 
     def calls(self) -> int:
-        """How many calls were made so far: by the server's record, or by the journal where there is no server."""
+        """Number of calls so far, from the server's record, or from the journal if there is no server."""
         return self.calls_before + len(self.server.calls()) if self.server else len(self.journal("sent"))
 
     def journal(self, event: str) -> list[dict[str, Any]]:
-        """Records of one kind."""
+        """Journal records of one kind."""
         files = sorted(self.folder.glob("store/journal/*/*.jsonl"))
         records = (orjson.loads(line) for path in files for line in path.read_bytes().splitlines())
         return [record for record in records if record["event"] == event]
 
     def jobs(self, done: subprocess.CompletedProcess[str]) -> list[str]:
-        """Names of the rules that a run started, in their order."""
+        """Names of the rules that a run started, in order."""
         starts = ("rule ", "localrule ", "checkpoint ", "localcheckpoint ")
         return [line.split()[1].rstrip(":") for line in done.stderr.splitlines() if line.startswith(starts)]
 
     def images(self, folder: str = "results/images") -> dict[str, tuple[int, bytes]]:
-        """Released images by name: their times of change in ns, and their bytes."""
+        """Modification time in ns and content of each released image, by name."""
         return {
             path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in sorted((self.folder / folder).iterdir())
         }
 
     def manifest(self, folder: str = "results") -> dict[str, dict[str, Any]]:
-        """The manifest by name."""
+        """Rows of the manifest, by name."""
         from imagemake.release.manifest.tables import read_manifest
 
         return {row["name"]: row for row in read_manifest(self.folder / folder / "manifest.csv")}
 
     def metrics(self, folder: str = "results") -> dict[str, Any]:
-        """The release's numbers."""
+        """The release's metrics."""
         numbers: dict[str, Any] = orjson.loads((self.folder / folder / "metrics.json").read_bytes())
         return numbers
 
     def raw_files(self) -> Sequence[Path]:
-        """Every raw image of the store."""
+        """All raw images in the store."""
         return sorted(self.folder.glob("store/raw/*/*.*"))
 
     def delete(self, *parts: str) -> None:
@@ -183,7 +183,7 @@ class Project:
 
 
 def wait_for_group(process: subprocess.Popen[Any]) -> None:
-    """Wait until a process and all that it started have ended: jobs may outlive a Snakemake that was told to end."""
+    """Wait until a process and its children have ended. Jobs may outlive a Snakemake that was interrupted."""
     process.wait(TIMEOUT_S)
     for _ in range(TIMEOUT_S * 20):
         try:
@@ -195,6 +195,6 @@ def wait_for_group(process: subprocess.Popen[Any]) -> None:
 
 
 def kill_group(process: subprocess.Popen[Any]) -> None:
-    """Kill a process and all that it started, at once."""
+    """Kill a process and its children."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -51,7 +51,7 @@ def test_each_edit_is_told_with_its_reason_and_what_did_not_change_is_not(previe
     assert found["new"]["attempts"] == 0
     assert diff("v3..v2")[1].keys() == diff("v2", "v3")[1].keys()
 
-    # Years later: nothing but the tag and the store.
+    # Only the tag and the store remain.
     made.delete("results/images")
     made.imagemake("diff", "v1", "v2", "--html", "page.html")
     assert (made.folder / "page.html").read_text().count("data:image/webp") == 2

@@ -1,4 +1,4 @@
-"""The page of differences in a real browser, where there is one: slider, filters, keyboard, nothing from elsewhere."""
+"""The page of differences in a real browser: slider, filters, keyboard, and no external resources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RED, TEAL, PINK = (an_image(color, (320, 240)) for color in ("red", "teal", "#ff
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory):
-    """Four changes with pixels, one renamed, one added, one removed, one whose image is lost."""
+    """Four changes of pixels, and one renamed, added, removed, and lost image each."""
     folder = tmp_path_factory.mktemp("differences")
     hashed = {"measures": {"phash.hash": "0" * 16}}
     before = [
@@ -49,7 +49,7 @@ def page_file(tmp_path_factory):
 
 @contextmanager
 def opened(browser, path, **options):
-    """The page, which asks nobody for anything and logs nothing."""
+    """Open the page, and check that it makes no request and logs nothing."""
     context = browser.new_context(**options)
     page = context.new_page()
     faults, asked = [], []
@@ -69,7 +69,7 @@ def names(page):
 
 
 def color(page, card, share):
-    """What is on the screen at a share of the width of a card's image: red, teal, or a mix of both."""
+    """Color on the screen at a horizontal position of a card's image: red, teal, or a mix of both."""
     box = card.locator(".compare").bounding_box()
     place = round(box["x"] + share * box["width"]), round(box["y"] + 0.2 * box["height"])
     with Image.open(BytesIO(page.screenshot())) as shot:
@@ -78,7 +78,7 @@ def color(page, card, share):
 
 
 def wait_for(page, n_cards):
-    page.wait_for_selector(f"#count >> text='{n_cards} of 7 changes'")  # the page's policy lets no test evaluate more
+    page.wait_for_selector(f"#count >> text='{n_cards} of 7 changes'")  # the page's policy prevents further evaluation
 
 
 def test_the_most_different_come_first_and_each_filter_filters(page_file, browser):
@@ -139,7 +139,7 @@ def test_a_keyboard_alone_searches_filters_and_slides(page_file, browser):
         page.keyboard.press("/")
         page.keyboard.type("far")
         wait_for(page, 1)
-        for _ in range(5):  # over the four choices to the slider
+        for _ in range(5):  # past the four selects to the slider
             page.keyboard.press("Tab")
         page.keyboard.press("PageUp")
         assert page.evaluate("document.activeElement.getAttribute('aria-valuetext')").startswith("60% before")

@@ -1,4 +1,4 @@
-"""From an image back to where it came from, and what is told of one that was tampered with."""
+"""`imagemake inspect`: the origin of an image, and detection of tampering."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Publishing over whole builds: what goes, when readers see it, and what a stop leaves."""
+"""Publishing in whole builds: what is sent, when readers see it, and what an interruption leaves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def s3(tmp_path: Path):
 
 
 def check_reader(server: S3Server) -> int:
-    """Read as a reader does: the manifest, then each image that it names; return how many these are."""
+    """Read the manifest and all of its images as a reader does; return the number of images."""
     objects = server.objects("shop")
     if "catalog/manifest.csv" not in objects:
         return 0
@@ -54,7 +54,7 @@ def test_one_edited_row_sends_one_image_and_no_reader_ever_sees_half(preview, tm
             time.sleep(0.02)
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
-        while proxy.in_flight:  # what had left before the kill may still arrive
+        while proxy.in_flight:  # requests from before the kill may still arrive
             time.sleep(0.02)
         assert check_reader(s3) == 0, "nothing leads anywhere before all of it is there"
         proxy.delay_s = 0

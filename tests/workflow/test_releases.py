@@ -1,4 +1,4 @@
-"""Releases without DVC: what is refused, what is recorded, what an audit tells, what tampering shows."""
+"""Releases without DVC: refusals, records, audits, and detection of tampering."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOTE = "Dark, but that is the lamp."
 
 @pytest.fixture
 def shop(preview, monkeypatch):
-    """A project whose darkest images wait for a person; tests are in its folder."""
+    """A project whose darkest images await review. Tests run in its folder."""
     web = {"steps": [{"resize": {"width_px": 32}}], "format": "webp"}
     made = preview(
         validation={"checks": {"tone.contrast": {"review": {"min": 0.2}}}},
@@ -35,7 +35,7 @@ def shop(preview, monkeypatch):
 
 @pytest.fixture
 def imagemake(capsys):
-    """Runs our command and returns what it said."""
+    """Run an imagemake command, and return its output."""
 
     def run(*arguments, expect=0):
         with pytest.raises(SystemExit) as ended:
@@ -60,7 +60,7 @@ def approve(*keys):
 
 
 def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop, imagemake, monkeypatch):
-    # Refused with every reason at once.
+    # A refusal lists all reasons.
     said = imagemake("release", "v 1", expect=1)
     assert "'v 1' is not a valid release name" in said
     assert "not in a git repository" in said
@@ -81,7 +81,7 @@ def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop
     git("add", "-A")
     git("commit", "-q", "-m", "approved")
 
-    # A dry run tells and writes nothing; a release writes one commit and a tag; again, it does nothing.
+    # A dry run writes nothing. A release writes one commit and a tag. The same release again does nothing.
     assert "v1 would be released: 4 images: 4 new, 0 changed, 0 removed" in imagemake("release", "v1", "--dry-run")
     assert not Path("releases").exists()
     assert git("tag") == ""
@@ -93,7 +93,7 @@ def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop
     assert b"The first four" in RECORD.read_bytes(), "a release does not change, nor does its note"
     assert git("rev-list", "--count", "HEAD") == commits
 
-    # A changed project is another release; killed before the tag, it is none until the same command ends it.
+    # A changed project needs a new release. Interrupted before the tag, it is unfinished until it runs again.
     shop.edit_row(3, product="sofa")
     shop.snakemake()
     assert "not committed: config/catalog.csv" in imagemake("release", "v2", expect=1)
@@ -112,7 +112,7 @@ def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop
     with Path("releases/history.csv").open() as file:
         assert [(row["release"], row["changed"]) for row in csv.DictReader(file)] == [("v1", "0"), ("v2", "1")]
 
-    # The audit tells of each release as it was then.
+    # The audit describes each release at its time.
     rows = {row["name"]: row for row in json.loads(imagemake("audit", "v1", "--format", "json"))}
     looked_at, other = rows[waiting[0]["name"]], next(row for row in rows.values() if row["approved_by"] == "checks")
     told = (looked_at["approved_by"], looked_at["note"], looked_at["approved_at"])
@@ -125,7 +125,7 @@ def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop
     assert "chair" in rows["S002_gold"]["prompt"]
     assert "Known releases are v1, v2" in imagemake("audit", "v9", expect=1)
 
-    # Nothing was changed; and what is changed is named.
+    # Verification finds no change, and names each change that is made.
     assert "2 releases, no change" in imagemake("verify")
     journal = sorted(Path("store/journal").glob("*/*.jsonl"))[0]
     released, web = Path("results/images/S003_red.jpg"), Path("results/images/S003_red-web.webp")

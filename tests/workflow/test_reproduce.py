@@ -1,4 +1,4 @@
-"""An image once more from its recipe: whether it comes out equal, what that costs, and that nothing else changes."""
+"""`imagemake reproduce`: likeness and cost of a reproduced image, and no other change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people decide over HTTP is what the next run does, and nothing else is made."""
+"""The next run applies decisions that were made over HTTP, and makes nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DOUBT = {"validation": {"checks": {"tone.contrast": {"review": {"min": 200}}}}}
 
 
 class Reviewer:
-    """Decides over HTTP, as the forms of the pages do."""
+    """Sends decisions over HTTP, as the forms do."""
 
     def __init__(self, project):
         self.project = project
@@ -38,7 +38,7 @@ class Reviewer:
 
 @pytest.fixture
 def doubtful(project):
-    """Four images, all of which wait for a person."""
+    """Four images that all await review."""
     made = project(**DOUBT, attempts={"max": 1})
     made.snakemake()
     assert (made.calls(), made.images()) == (4, {})

@@ -1,4 +1,4 @@
-"""`imagemake review` as it is started: its address, its token, its end; and in a real browser, where there is one."""
+"""`imagemake review` as a process: address, token, and shutdown; and in a real browser, if one is installed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def project(tmp_path):
 
 @contextmanager
 def serving(project, *options):
-    """A server on a free port, as it prints its address."""
+    """Start a server on a free port, and yield the address that it prints."""
     command = [*COMMAND, "--port", "0", "--reviewer", "kim", *options]
     server = subprocess.Popen(command, cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:

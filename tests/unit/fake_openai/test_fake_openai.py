@@ -1,4 +1,4 @@
-"""The stand-in answers as the API does, as far as the official SDK can tell."""
+"""The official SDK sees no difference between the stand-in and the API."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from openai.types.image_generate_params import ImageGenerateParamsBase
 from PIL import Image
 from sdk_server import SdkServer
 
-LEGACY = {"response_format", "style"}  # the SDK keeps them for the models that are gone
+LEGACY = {"response_format", "style"}  # the SDK keeps them for retired models
 
 
 def ask(server: SdkServer, what: str = "generate", *, key: str = "sk-any", **parameters: Any) -> Any:
@@ -51,7 +51,7 @@ def raw(server: SdkServer, path: str, data: bytes | None = None, **headers: str)
         return error.code, json.load(error)
 
 
-# What it takes
+# Accepted requests
 
 
 def test_it_takes_exactly_the_parameters_that_the_sdk_documents() -> None:
@@ -123,7 +123,7 @@ def test_a_stream_sends_partial_images_and_then_the_whole_one(server: SdkServer)
     assert server.calls()[0].delivered
 
 
-# What it refuses
+# Refused requests
 
 BAD = openai.BadRequestError
 
@@ -273,7 +273,7 @@ def test_the_json_form_takes_data_urls(server: SdkServer) -> None:
 
 
 def with_hole(size: tuple[int, int]) -> Any:
-    return image_file(size, "RGBA", "PNG", "mask.png")  # all of it is a hole
+    return image_file(size, "RGBA", "PNG", "mask.png")  # the whole mask is a hole
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def test_waits_are_written_as_the_api_writes_them(seconds: float, written: str) 
     assert duration(seconds) == written
 
 
-# On its own
+# As a program
 
 
 def test_help_and_start_teach_how_to_use_it() -> None:

@@ -1,4 +1,4 @@
-"""The stand-in's files and batches behave as the API's, as far as the official SDK can tell."""
+"""The official SDK sees no difference between the stand-in's files and batches and those of the API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stand-in fails as it is told to, limits as the API does, and forgets no call."""
+"""The stand-in fails as configured, limits rates as the API does, and records every call."""
 
 from __future__ import annotations
 
@@ -282,7 +282,7 @@ def test_a_bucket_holds_a_minutes_worth_and_refills_evenly() -> None:
         limiter.admit("gpt-image-2", units(), 100.0)
     assert "input-images per min: Limit 5, Used 5, Requested 1. Please try again in 12s." in str(caught.value)
     assert caught.value.headers == {"retry-after": "12", "retry-after-ms": "12000"}
-    limiter.admit("gpt-image-2", units(), 112.0)  # when it said
+    limiter.admit("gpt-image-2", units(), 112.0)  # at the announced time
     with pytest.raises(ApiError, match="try again in 6s"):
         limiter.admit("gpt-image-2", units(), 118.0)
     assert limiter.headers(118.0)["x-ratelimit-reset-input-images"] == "54s"
@@ -384,7 +384,7 @@ CLIENT = textwrap.dedent(
 def test_a_client_that_is_killed_with_its_group_is_billed_and_the_server_goes_on(server: SdkServer) -> None:
     server.change(latency_s=0.6)
     client = subprocess.Popen([sys.executable, "-c", CLIENT, server.base_url], start_new_session=True)
-    while server.totals().in_flight != 1:  # it is known a moment before its body was read
+    while server.totals().in_flight != 1:  # the call is recorded just before its body is read
         time.sleep(0.02)
     assert os.getpgid(server.pid) not in (os.getpgid(client.pid), os.getpgid(0))
     os.killpg(client.pid, signal.SIGKILL)

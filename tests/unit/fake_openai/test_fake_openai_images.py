@@ -1,4 +1,4 @@
-"""The stand-in's images are valid files, unlike one another, cheap, and as bad as a rule asks for."""
+"""The stand-in's images are valid, distinct, cheap, and as bad as a rule requires."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def pixels(content: bytes) -> NDArray[np.uint8]:
         return np.asarray(image)
 
 
-# Heights that bands of 16 rows fill, do not fill, and a width that JPEG's blocks do not fill.
+# Heights that are and are not multiples of 16 rows, and a width that is no multiple of a JPEG block.
 @pytest.mark.parametrize("size", [(1024, 1024), (1536, 864), (656, 1008), (1000, 700), (300, 257), (64, 64), (16, 3)])
 @pytest.mark.parametrize("output_format", ["png", "jpeg", "webp"])
 def test_files_decode_to_the_size_that_was_asked_for(studio: Studio, size: tuple[int, int], output_format: str) -> None:
@@ -94,7 +94,7 @@ def test_equal_calls_give_equal_pixels_on_another_server(studio: Studio) -> None
     assert file_of(studio, spec, 5) == file_of(Studio(pool_size=256), spec, 5) != file_of(studio, spec, 6)
 
 
-# What rules ask for
+# Images that rules request
 
 ANY = [Spec(512, 384), Spec(64, 64), Spec(512, 384, "jpeg"), Spec(512, 384, "webp"), Spec(512, 384, transparent=True)]
 
@@ -152,7 +152,7 @@ def test_a_bomb_is_small_valid_and_huge(studio: Studio) -> None:
     while pending and not inflate.eof:
         inflated += len(inflate.decompress(pending, 1 << 24))
         pending = inflate.unconsumed_tail
-    assert inflate.eof and inflated == 40_000 * 5_001  # a decoder without limits would take it
+    assert inflate.eof and inflated == 40_000 * 5_001  # a decoder without limits would accept it
 
 
 def test_the_same_image_comes_in_files_that_differ(studio: Studio) -> None:

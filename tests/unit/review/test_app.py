@@ -1,4 +1,4 @@
-"""`imagemake review` over HTTP: what is shown, what is decided, and what is refused."""
+"""`imagemake review` over HTTP: pages, decisions, and refusals."""
 
 from __future__ import annotations
 
@@ -402,7 +402,7 @@ def test_pages_and_decisions_at_once_disturb_each_other_nowhere(visitor):
         try:
             for _ in range(30):
                 visitor.session.view().counts()
-        except Exception as fault:  # whatever it is
+        except Exception as fault:  # any exception
             faults.append(fault)
 
     looking = [threading.Thread(target=look) for _ in range(3)]

@@ -32,7 +32,7 @@ def path(tmp_path):
 
 
 def other(log):
-    """A second process's view of the same file."""
+    """The same log, as a second process sees it."""
     return DecisionLog(log.path, log.lock)
 
 

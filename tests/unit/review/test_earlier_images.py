@@ -1,4 +1,4 @@
-"""`imagemake review` shows the earlier image that one is nearly the same as, and no other file of the machine."""
+"""`imagemake review` shows near-duplicates in earlier releases, and no other files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 class Earlier:
-    """A project with an earlier release in which one image is nearly that of `mug_red`."""
+    """A project with an earlier release that has a near-duplicate of `mug_red`."""
 
     def __init__(self, folder):
         near = {"near_duplicates": {"earlier": ["releases/*/manifest.parquet"]}}
@@ -34,7 +34,7 @@ class Earlier:
         Image.new("RGB", (40, 30), "red").save(self.image)
         self.hash = (
             hashlib.sha256(self.project.keys["mug_red"].encode()).digest()[:8].hex()
-        )  # as `ReviewProject` has it
+        )  # the hash that `ReviewProject` uses
 
     def write(self, name="cup", file="images/cup.png", digest=None, **entry):
         measures = {"phash.hash": self.hash, "phash.colors": "80" * 27}

@@ -1,4 +1,4 @@
-"""What is sent is what was planned: kept by content, checked when it is read."""
+"""Reference images are sent as planned: stored by content, and checked when read."""
 
 import asyncio
 import hashlib
@@ -21,7 +21,7 @@ def digest(data):
 
 @pytest.fixture
 def made(tmp_path):
-    """A project with two images, a recipe that sends them, and what a plan knows."""
+    """A project with two images, a recipe that sends them, and the plan's knowledge of them."""
     from image_files import saved
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""Budgets: never exceeded, by whatever order of jobs, with calls in flight counted at their worst."""
+"""Budgets are never exceeded, in any order of jobs, counting calls in flight at their worst-case cost."""
 
 from decimal import Decimal
 

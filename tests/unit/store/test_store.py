@@ -1,4 +1,4 @@
-"""The store: what was paid for stays, and damage shows."""
+"""The store keeps every paid image, and detects damage."""
 
 import hashlib
 import subprocess

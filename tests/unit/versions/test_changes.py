@@ -1,4 +1,4 @@
-"""What a release counts as changed: any file of an image, not the main one only."""
+"""Changes between releases: a change of any file of an image counts."""
 
 from __future__ import annotations
 

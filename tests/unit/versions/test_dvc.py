@@ -1,4 +1,4 @@
-"""What DVC and git are told: the stage declares what a release writes, and nothing that was paid for is an output."""
+"""DVC and git files: the stage declares the files of a release, and no paid file is a stage output."""
 
 from __future__ import annotations
 

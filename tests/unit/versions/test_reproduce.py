@@ -1,4 +1,4 @@
-"""How an image that was made again compares with the first one."""
+"""Likeness of a reproduced image and the original."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages about runs: told once, to every address, and never a reason for a run to fail."""
+"""Alerts: sent once per run to every address, and never a reason for a run to fail."""
 
 import pytest
 from webhook import a_webhook

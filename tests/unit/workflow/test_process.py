@@ -1,4 +1,4 @@
-"""What jobs and the process that starts them share."""
+"""The environment that jobs share with the process that starts them."""
 
 import os
 import signal

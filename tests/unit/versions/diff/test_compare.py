@@ -1,4 +1,4 @@
-"""What differs between two manifests, and why: every reason, and nothing else."""
+"""Comparison of two manifests: every reason, and no other differences."""
 
 from __future__ import annotations
 

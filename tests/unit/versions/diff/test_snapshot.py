@@ -1,4 +1,4 @@
-"""Releases in folders and at revisions: found where they are, and never a file beside them."""
+"""Releases in folders and at revisions: found, and without access to other files."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def names_of(changes):
 
 @pytest.fixture
 def project(tmp_path):
-    """Not at the root of its repository; the first release is at tag v1, the second one in the work tree."""
+    """A project below the root of its repository, with a release at tag v1 and another one in the work tree."""
     folder = tmp_path / "repository" / "shop"
     write_release(folder / "results", [with_image("mug", RED), with_image("cup", RED)])
     run(tmp_path / "repository", "git", "init", "-q")
@@ -84,7 +84,7 @@ def test_images_that_git_tracks_are_those_of_the_revision(project):
 
 
 def test_a_file_of_a_revision_that_is_too_large_is_left_and_the_next_one_is_read(project):
-    (project / "large").write_bytes(os.urandom(1_000_000))  # more than a pipe holds
+    (project / "large").write_bytes(os.urandom(1_000_000))  # larger than a pipe's buffer
     commit(project, "v1")
     repository = Repository(project)
     found = []
@@ -94,7 +94,7 @@ def test_a_file_of_a_revision_that_is_too_large_is_left_and_the_next_one_is_read
         found.append((revision.read("large", 1_000), revision.read("results/images/mug.png", 1_000)))
         revision.close()
 
-    reading_it = threading.Thread(target=read, daemon=True)  # so that one that never ends fails, and no more than that
+    reading_it = threading.Thread(target=read, daemon=True)  # a read that never ends fails only this test
     reading_it.start()
     reading_it.join(30)
     assert found == [(None, RED)]

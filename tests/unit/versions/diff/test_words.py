@@ -1,4 +1,4 @@
-"""Word diffs: both texts are in them, and no text takes long."""
+"""Word diffs contain both texts, and take a bounded time."""
 
 import itertools
 from time import process_time

@@ -1,4 +1,4 @@
-"""Publishing: what is sent, in which order, under which names, and what a stop or another's change leaves."""
+"""Publishing: objects, order, names, and the effects of an interruption or of other writers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from imagemake.versions.publish.record import NAME, SentFile, is_safe, read_reco
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two images, released, in a project that says where to."""
+    """A project with two released images and a configured remote."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config").mkdir()
     config = f"{{campaign: c, catalog: c.csv, prompt: p, name: n, publish: {{url: 'file://{tmp_path}/there'}}}}"
@@ -56,7 +56,7 @@ def release(project: Path, *, missing: tuple[str, ...] = (), **images: bytes) ->
 
 
 def publish(capsys: pytest.CaptureFixture[str], *arguments: str, expect: int = 0) -> str:
-    """Run the command, and return all that it said."""
+    """Run the command, and return its output."""
     with pytest.raises(SystemExit) as ended:
         main(["publish", *arguments])
     told = capsys.readouterr()
@@ -196,7 +196,7 @@ def test_ctrl_c_ends_in_words_and_the_next_publish_sends_the_rest(project, capsy
 
 
 class Failing(Storage):
-    """Takes no file whose name begins so."""
+    """Rejects files whose names have a prefix."""
 
     bad = ""
 

@@ -1,4 +1,4 @@
-"""What a plan says of a certificate or key that could not sign, with a remedy and without the key itself."""
+"""Problems of a certificate or key, with a remedy and without the key itself."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What a plan says of files that nobody would take."""
+"""Problems of reference images that a model does not accept."""
 
 from datetime import date
 from types import SimpleNamespace
@@ -32,7 +32,7 @@ class Plain(Provider):
 
 
 class OneByOne(ReferenceProvider, Plain):
-    """One whose batches take no reference images."""
+    """A provider whose batches don't accept reference images."""
 
     async def generate_from(self, recipe, images):
         raise NotImplementedError
