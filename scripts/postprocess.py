@@ -7,6 +7,7 @@ from imagemake.config.job_settings import JobSettings
 from imagemake.core.errors import exit_on_error
 from imagemake.stages.postprocess.job import Postprocessor
 from imagemake.store.items import read_table, write_table
+from imagemake.store.layout import thumbnails_folder
 from imagemake.store.store import Store
 from imagemake.store.thumbnails import ThumbnailCache
 from imagemake.workflow.alerts import AlertSender
@@ -21,7 +22,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
     options = parser.parse_args()
     job_settings = JobSettings.model_validate_json(options.settings)
-    thumbnails = ThumbnailCache(options.work / "thumbnails")
+    thumbnails = ThumbnailCache(thumbnails_folder(options.work))
     with exit_on_error():
         postprocessor = Postprocessor(
             job_settings.postprocess, job_settings.validation, Store(options.store), thumbnails

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imagemake.store.layout import RESULTS, WORK
+
 if TYPE_CHECKING:
     from imagemake.versions.diff.report import DiffReport
     from imagemake.versions.diff.snapshot import Opener, Snapshot
@@ -37,7 +39,7 @@ examples:
 
 exit status: 0; with --exit-code 1 where anything differs; 2 where something could not be read.
 """
-PAGES = Path("work/diff")
+PAGES = WORK / "diff"
 MOST_IMAGES = 500
 MOST_LINES = 50
 
@@ -84,7 +86,7 @@ def run_diff(options: argparse.Namespace) -> int:
 
     try:
         a, b = _sides(options.a, options.b)
-        page = _page(options.html, a, b or "results")
+        page = _page(options.html, a, b or str(RESULTS))
         with Opener(ImageSource(Path(), options.scope, options.store), options.names) as opener:
             report = build_report(opener, a, b, options.most_images if page else 0)
         if page:

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imagemake.store.layout import RELEASE_FOLDERS
+
 if TYPE_CHECKING:
     from imagemake.config.remotes import Publish
     from imagemake.versions.publish.plan import PublishPlan
@@ -33,7 +35,6 @@ examples:
     imagemake publish --prune
 """
 TELL_EVERY_S = 5.0
-RESULTS = {"all": Path("results"), "small": Path("results/small"), "pilot": Path("results/pilot")}
 
 
 def add_publish_options(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +43,7 @@ def add_publish_options(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--scope",
-        choices=tuple(RESULTS),
+        choices=tuple(RELEASE_FOLDERS),
         default="all",
         help="which release; pilot and small go into URL/pilot, URL/small",
     )
@@ -75,7 +76,7 @@ def _publish(options: argparse.Namespace) -> int:
 
     settings = read_campaign(options.config).publish
     address = _address(options, settings)
-    folder = options.folder or RESULTS[options.scope]
+    folder = options.folder or RELEASE_FOLDERS[options.scope]
     rows = read_manifest(_manifest_of(folder))
     _check_complete(rows, folder, may_be_incomplete=options.incomplete)
     digests = {file["file"]: file["digest"] for row in rows for file in files_in(row).values()}

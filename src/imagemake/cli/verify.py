@@ -51,8 +51,9 @@ def _store(store: Path, *, move: bool) -> int:
 
 
 def _releases(root: Path) -> int:
+    from imagemake.store.layout import RELEASES
     from imagemake.versions.integrity import check_releases
-    from imagemake.versions.records import RECORD_FILE, RELEASES, read_record_file
+    from imagemake.versions.records import RECORD_FILE, read_record_file
 
     if not (root / RELEASES).is_dir():
         return 0

@@ -7,13 +7,10 @@ import os
 import stat
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-import orjson
-
-from imagemake.core.files import write_whole
+from imagemake.core.file_stamp import FileStamp, StampCache, stamp_of
 from imagemake.core.problems import NotReadyError
 from imagemake.core.text import forbidden_character
 from imagemake.images.formats import FORMATS, end_of_image, format_of, in_words
@@ -21,8 +18,6 @@ from imagemake.images.formats import FORMATS, end_of_image, format_of, in_words
 MOST_BYTES = 100_000_000  # as `imagemake.images` reads at most
 MOST_PATH_CHARACTERS = 1000
 SHOWN_CHARACTERS = 200
-# What changed less than this before it was read can change again without a new time: FAT counts in steps of 2 s.
-RACY_NS = 2_000_000_000
 
 _CACHE_VERSION = 1
 _GIVE_A_PATH = f"Give the path of a {in_words(references=True)} file."
@@ -54,12 +49,6 @@ class SourceImage(NamedTuple):
     has_alpha: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Remembered:
-    stamp: tuple[int, ...]
-    image: SourceImage
-
-
 class SourceImages:
     """Looks images up by their paths, each once.
 
@@ -73,13 +62,11 @@ class SourceImages:
         self, project: Path = Path(), *, cache: Path | None = None, planned: Mapping[str, Any] | None = None
     ) -> None:
         self._project = project
-        self._cache = cache
+        self._cache = StampCache(cache, _CACHE_VERSION, lambda fields: SourceImage(*fields), list)
         self._root: Path | None = None
         self._found: dict[str, SourceImage | BadSourceImageError] = {
             path: SourceImage(*fields) for path, fields in (planned or {}).items()
         }
-        self._remembered: dict[str, _Remembered] | None = None
-        self._is_new = False
 
     def get(self, path: str) -> SourceImage:
         """Return what a path leads to.
@@ -119,45 +106,32 @@ class SourceImages:
         return data if hashlib.sha256(data).hexdigest() == digest else None
 
     def save(self) -> None:
-        """Remember what was read, for the next one that looks."""
-        if self._cache is None or not self._is_new or self._remembered is None:
-            return
-        entries = {path: [one.stamp, list(one.image)] for path, one in self._remembered.items()}
-        write_whole(self._cache, orjson.dumps({"version": _CACHE_VERSION, "files": entries}))
-        self._is_new = False
+        """Remember what was read, for the next process that looks."""
+        self._cache.save()
 
     def _look(self, path: str) -> SourceImage:
         if fault := fault_of_path(path):
             raise BadSourceImageError(*fault)
-        if self._remembered is None:
-            self._remembered = _read_cache(self._cache) if self._cache else {}
         try:
-            stamp = _stamp(os.stat(self._project / path))  # noqa: PTH116  an object a file is what makes it slow
+            stamp = stamp_of(f"{self._project}/{path}")
         except OSError as error:
             raise BadSourceImageError(*_unreadable(path, error)) from None
-        known = self._remembered.get(path)
-        if known is not None and known.stamp == stamp:
-            return known.image
-        return self._read(path)
+        known = self._cache.get(path, stamp) if stamp else None
+        return known or self._read(path)
 
     def _read(self, path: str) -> SourceImage:
-        assert self._remembered is not None
         now_ns = time.time_ns()
-        data, status = self._content(path)
+        data, stamp = self._content(path)
         try:
             image = source_image_of(data)
         except ValueError as error:
             remedy = f"Give a whole {in_words(references=True)} file."
             raise BadSourceImageError(f"{path!r} is no image that can be used: {error}.", remedy) from error
-        self._remembered.pop(path, None)
-        self._is_new = True
-        # A change within one step of the clock keeps the times: a file as young as that is read again, as git does.
-        if status is not None and max(status.st_mtime_ns, status.st_ctime_ns) < now_ns - RACY_NS:
-            self._remembered[path] = _Remembered(_stamp(status), image)
+        self._cache.put(path, stamp, image, now_ns)
         return image
 
-    def _content(self, path: str) -> tuple[bytes, os.stat_result | None]:
-        """Return a file's bytes, and its status where it did not change while it was read."""
+    def _content(self, path: str) -> tuple[bytes, FileStamp | None]:
+        """Return the bytes of a file, and its stamp if it did not change during the read."""
         try:
             with open(self._inside(path), "rb", opener=_open_without_waiting) as file:
                 before = os.fstat(file.fileno())
@@ -169,7 +143,8 @@ class SourceImages:
                 after = os.fstat(file.fileno())
         except OSError as error:
             raise BadSourceImageError(*_unreadable(path, error)) from None
-        return data, after if _stamp(before) == _stamp(after) else None
+        stamp = FileStamp.of(after)
+        return data, stamp if stamp == FileStamp.of(before) else None
 
     def _inside(self, path: str) -> Path:
         if self._root is None:
@@ -248,18 +223,3 @@ def _unreadable(path: str, error: OSError) -> tuple[str, str]:
     if isinstance(error, IsADirectoryError):
         return f"{path!r} is a folder.", _GIVE_A_PATH
     return f"{path!r} cannot be read: {error.strerror or error}.", "Correct its permissions, or give another file."
-
-
-def _stamp(status: os.stat_result) -> tuple[int, ...]:
-    # The time of the last change of any kind, too: unlike the time of the content, nobody can set it back.
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
-
-
-def _read_cache(path: Path) -> dict[str, _Remembered]:
-    try:
-        data = orjson.loads(path.read_bytes())
-        if data["version"] != _CACHE_VERSION:
-            return {}
-        return {name: _Remembered(tuple(stamp), SourceImage(*image)) for name, (stamp, image) in data["files"].items()}
-    except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):  # what is lost costs reading again
-        return {}

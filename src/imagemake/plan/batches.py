@@ -22,12 +22,9 @@ from imagemake.plan.state import OPEN, Policy, Stage, State
 from imagemake.stages.postprocess.job import output_keys, postprocess_digests
 from imagemake.stages.validate.earlier_releases import earlier_images
 from imagemake.store.items import Item, table_bytes, write_table
+from imagemake.store.layout import ALL, IMAGE, IMAGES, PILOT, RESULTS, SMALL, batch_file
 
 ID_DIGITS = 16
-ALL = "all"
-PILOT = "pilot"
-SMALL = "small"
-IMAGE = "image/"
 # Sections that change nothing of what a release shows.
 NOT_SHOWN = ("limits", "batch_size", "alerts", "gates", "store", "publish")
 
@@ -94,7 +91,7 @@ def requests_of_scope(campaign: Campaign, requests: Sequence[Request], scope: st
     if not found:
         example = ", ".join(file_names.of(requests[0]).values())
         remedy = f"Names are made from {campaign.name!r} and the catalog, such as {example}."
-        raise UserError(Problem(f"results/images/{file_name}", "no request makes this file", remedy))
+        raise UserError(Problem(str(RESULTS / IMAGES / file_name), "no request makes this file", remedy))
     return found
 
 
@@ -207,7 +204,7 @@ def write_batches(states: Sequence[State], campaign: Campaign, inventory: Invent
     size = batch_size(len(states), campaign.batch_size)
     batches = batches_of(states, campaign, tried, size, inventory.submission_of)
     for batch in batches:
-        path = work / "batches" / f"{batch.id}.jsonl"
+        path = batch_file(work, batch.id)
         if not path.exists():
             write_table(path, batch.items)
     return batches

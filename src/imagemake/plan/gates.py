@@ -8,7 +8,7 @@ from typing import Any
 from imagemake.config.campaign import CONFIG, Campaign
 from imagemake.config.checks import Limit
 from imagemake.core.problems import Problem, UserError
-from imagemake.plan.batches import ALL, PILOT, SMALL
+from imagemake.store.layout import ALL, PILOT, SMALL
 
 _BEFORE = {SMALL: (PILOT,), ALL: (PILOT, SMALL)}
 _NAMES = {PILOT: "pilot", SMALL: "small batch"}

@@ -18,6 +18,7 @@ from imagemake.config.fields import MAIN
 from imagemake.plan.learned_costs import LearnedCosts
 from imagemake.store.items import ItemFailure, Measured, read_rows
 from imagemake.store.journal import Outcome, read_calls
+from imagemake.store.layout import POSTPROCESSED, VALIDATED
 from imagemake.store.store import Store, StoredFile
 from imagemake.store.submissions import Submission, Submissions
 
@@ -82,7 +83,7 @@ class Inventory:
     def measures(self) -> dict[str, dict[str, Any]]:
         """What was read from each raw image: by its digest, then by measure identity."""
         found: dict[str, dict[str, Any]] = {}
-        for path in self._tables("validated"):
+        for path in self._tables(VALIDATED):
             for row in read_rows(path):
                 if "raw" in row and "measures" in row:
                     found.setdefault(row["raw"]["digest"], {}).update(row["measures"])
@@ -102,7 +103,7 @@ class Inventory:
     def _postprocess_failures(self) -> tuple[dict[str, ItemFailure], dict[str, set[str]]]:
         failures: dict[str, ItemFailure] = {}
         outputs: dict[str, set[str]] = {}
-        for path in self._tables("postprocessed"):
+        for path in self._tables(POSTPROCESSED):
             for row in read_rows(path):
                 if "finished" in row:
                     outputs.setdefault(row["raw"]["digest"], set()).add(MAIN)

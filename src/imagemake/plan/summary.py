@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from imagemake.config.model import settings_of
 from imagemake.config.models import load_models
-from imagemake.plan.batches import ALL, IMAGE, counts
+from imagemake.plan.batches import counts
 from imagemake.plan.estimate import Estimate
 from imagemake.plan.state import OPEN, Stage, State
 from imagemake.store.journal import read_calls
+from imagemake.store.layout import ALL, IMAGE
 from imagemake.store.spending import spent_usd
 from imagemake.store.submissions import Submission
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from imagemake.core.file_stamp import stamp_of
 from imagemake.core.files import link_or_copy, write_whole
 from imagemake.images.metadata.xmp import packet_of, with_packet, without_packet
 from imagemake.release.output_file import ReleaseFile
@@ -65,14 +66,14 @@ class ReleasedBefore:
     def find(self, target: Path, made_of: str) -> Released | None:
         """Return what is under a name, if it was made of just this and has not been touched since."""
         known = self._before.get(target.name)
-        if known is None or known[:2] != [made_of, _look_of(target)]:
+        if known is None or known[:2] != [made_of, list(stamp_of(target) or ())]:
             return None
         self._now[target.name] = known
         return Released(str(known[2]), target.stat().st_size)
 
     def add(self, target: Path, made_of: str, released: Released) -> None:
         """Remember a file that was written or compared."""
-        self._now[target.name] = [made_of, _look_of(target), released.digest]
+        self._now[target.name] = [made_of, list(stamp_of(target) or ()), released.digest]
 
     def save(self) -> None:
         """Write down what was found or added, and forget the rest."""
@@ -192,15 +193,6 @@ def _is_signed_as_released(data: bytes, wanted: ReleaseFile, metadata: Metadata,
             return False
         packet = provenance_of(wanted.state, metadata, created_in(packet), wanted.output).packet()
     return seal.is_over(data, seal.made_of(wanted, packet))
-
-
-def _look_of(path: Path) -> list[int]:
-    # What changes when somebody writes the file; nobody can set back the time of the inode's last change.
-    try:
-        now = path.stat()
-    except FileNotFoundError:
-        return []
-    return [now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino]
 
 
 def _is_same(target: Path, source: Path) -> bool:

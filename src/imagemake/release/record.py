@@ -13,7 +13,7 @@ import orjson
 from imagemake.core.files import write_whole
 from imagemake.core.fingerprint import fingerprint
 from imagemake.core.problems import UserError
-from imagemake.plan.batches import ALL, IMAGE, NOT_SHOWN, counts, release_digest
+from imagemake.plan.batches import NOT_SHOWN, counts, release_digest
 from imagemake.plan.requests.sheet_groups import SheetGroup, sheet_groups
 from imagemake.plan.reviews import REVIEWS
 from imagemake.plan.state import OPEN, Stage, State
@@ -24,29 +24,23 @@ from imagemake.release.manifest.sidecars import SUFFIX
 from imagemake.release.output_file import ReleaseFile
 from imagemake.release.place import is_as_released
 from imagemake.stages.validate.earlier_releases import digests
+from imagemake.store.layout import IMAGE, IMAGES, MEASURED_TABLES, RESULTS, SHEETS, results_folder
 
 if TYPE_CHECKING:
     from imagemake.plan.target import Target
     from imagemake.store.store import Store
 
-RESULTS = Path("results")
 FILES = ("manifest.csv", "manifest.parquet", "manifest.schema.json", "metrics.json", "index.html", "review.csv")
-SHEETS = "sheets"
 RECORD = "release.json"
 NOBODY: Mapping[str, str] = {}
 RECORD_VERSION = 2  # raised when the same images, measures and campaign may stand otherwise
 
 
-def folder_of(scope: str) -> Path:
-    """Return the folder that a target's release is in."""
-    return RESULTS if scope == ALL or scope.startswith(IMAGE) else RESULTS / scope
-
-
 def outputs_of(scope: str) -> list[Path]:
     """Return the files that Snakemake's rule for a target declares."""
     if scope.startswith(IMAGE):
-        return [RESULTS / "images" / scope.removeprefix(IMAGE)]
-    return [folder_of(scope) / name for name in FILES]
+        return [RESULTS / IMAGES / scope.removeprefix(IMAGE)]
+    return [results_folder(scope) / name for name in FILES]
 
 
 def is_current(target: Target, states: Sequence[State]) -> bool:
@@ -57,7 +51,7 @@ def is_current(target: Target, states: Sequence[State]) -> bool:
         except UserError:  # told before the file is made again
             return False
         return all(_is_there(target, state, seal) for state in states)
-    folder = folder_of(target.scope)
+    folder = results_folder(target.scope)
     record = read_record(folder)
     expected = {
         "digest": release_digest(states, target.campaign),
@@ -66,7 +60,7 @@ def is_current(target: Target, states: Sequence[State]) -> bool:
     }
     if record.get("unsigned") or any(record.get(name, "") != value for name, value in expected.items()):
         return False
-    names = {"images": names_in_images(target, states), SHEETS: names_in_sheets(target, states)}
+    names = {IMAGES: names_in_images(target, states), SHEETS: names_in_sheets(target, states)}
     is_whole = all((folder / name).exists() for name in FILES)
     return is_whole and all(_names_in(folder / part) == wanted for part, wanted in names.items())
 
@@ -99,13 +93,13 @@ def known_counts(target: Target, store: Store, work: Path) -> Mapping[Stage, int
     Returns:
         How many requests stood where then, which is where they stand now; None where that must be worked out.
     """
-    folder = folder_of(target.scope)
+    folder = results_folder(target.scope)
     record = {} if target.scope.startswith(IMAGE) else read_record(folder)
     if record.get("open") != 0 or record.get("unsigned") or record.get("seen") != _seen(target, store, work):
         return None
     if not target.files.hold(record.get("references", {})):
         return None
-    if not all((folder / name).exists() for name in FILES) or record["images"] != _digest(_names_in(folder / "images")):
+    if not all((folder / name).exists() for name in FILES) or record["images"] != _digest(_names_in(folder / IMAGES)):
         return None
     if record.get("sheets") != _digest(_names_in(folder / SHEETS)):
         return None
@@ -114,7 +108,7 @@ def known_counts(target: Target, store: Store, work: Path) -> Mapping[Stage, int
 
 def _seen(target: Target, store: Store, work: Path) -> str:
     """Return a digest of all that decides where requests stand: what is wanted, and the names of what there is."""
-    tables = (_names_in(work / folder) for folder in ("validated", "postprocessed"))
+    tables = (_names_in(work / folder) for folder in MEASURED_TABLES)
     images = ((stored.file_name for stored in content_store.all()) for content_store in (store.raw, store.finished))
     duplicates = target.campaign.validation.near_duplicates
     wanted = {
@@ -155,14 +149,14 @@ def write_record(
         work: The folder of tables.
         unsigned: Why images have no content credentials that were to have some, by file name; tried again next time.
     """
-    folder = folder_of(target.scope)
+    folder = results_folder(target.scope)
     record = {
         "campaign": target.campaign.campaign,
         "manifest_schema": MANIFEST_VERSION,
         "digest": release_digest(states, target.campaign),
         "counts": {stage.value: count for stage, count in counts(states).items()},
         "open": sum(state.stage in OPEN for state in states),
-        "images": _digest(_names_in(folder / "images")),
+        "images": _digest(_names_in(folder / IMAGES)),
         "sheets": _digest(_names_in(folder / SHEETS)),
         "seen": _seen(target, store, work),
         "certificate": file_digest(target.campaign.c2pa),
@@ -173,7 +167,7 @@ def write_record(
 
 
 def _is_there(target: Target, state: State, seal: Seal | None) -> bool:
-    path = RESULTS / "images" / target.scope.removeprefix(IMAGE)
+    path = RESULTS / IMAGES / target.scope.removeprefix(IMAGE)
     if state.finished is None or not path.is_file():
         return False
     wanted = ReleaseFile(state, target.file_names.output_of(state.request, path.name))

@@ -17,7 +17,6 @@ from imagemake.config.model import settings_of
 from imagemake.core.files import write_whole
 from imagemake.core.problems import Problem, UserError
 from imagemake.core.spreadsheet import safe_cell
-from imagemake.plan.batches import PILOT, SMALL
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.reasons import RebuildReason
 from imagemake.plan.reviews import COLUMNS
@@ -32,10 +31,11 @@ from imagemake.release.metrics.forecast import Pace, forecast
 from imagemake.release.metrics.metrics import metrics_of, write_metrics
 from imagemake.release.output_file import ReleaseFile
 from imagemake.release.place import Placing, Released, ReleasedBefore
-from imagemake.release.record import SHEETS, folder_of, names_in_images, sheets_of, write_record
+from imagemake.release.record import names_in_images, sheets_of, write_record
 from imagemake.release.report.contact_sheet import reference_name, write_contact_sheet
 from imagemake.release.sheets.write import Sheets
 from imagemake.release.summary import closing_words, unsigned_words
+from imagemake.store.layout import IMAGES, PILOT, SHEETS, SMALL, results_folder, spending_file, thumbnails_folder
 from imagemake.store.spending import SpendTracker
 from imagemake.store.store import DamagedError, Store, StoredFile
 from imagemake.store.thumbnails import ThumbnailCache, Thumbnails
@@ -62,8 +62,8 @@ class Release:
     def write(self) -> str:
         """Write it all, the record of what it was made of last, and return what to tell the user."""
         self.states = self.target.states(Inventory(self.store, self.work))
-        folder = folder_of(self.target.scope)
-        left_out = SpendTracker(self.work / "spending.json", self.target.campaign.budget_usd).left_out()
+        folder = results_folder(self.target.scope)
+        left_out = SpendTracker(spending_file(self.work), self.target.campaign.budget_usd).left_out()
         of_state = Entries(self.target, self.store, left_out)
         released = self._release_images(folder, of_state)
         sheets = self._write_sheets(folder)
@@ -118,7 +118,7 @@ class Release:
         Returns:
             The files by the request's name and then by output.
         """
-        images = folder / "images"
+        images = folder / IMAGES
         images.mkdir(parents=True, exist_ok=True)
         wanted = {
             images / name: ReleaseFile(state, output)
@@ -160,7 +160,7 @@ class Release:
         memory = ReleasedBefore(self.work / "released" / f"{self.target.scope}-sheets.json")
         sheets = Sheets(self.store.finished, folder / SHEETS, memory, xmp=self.target.campaign.metadata.xmp)
         damaged = sheets.write_all(wanted)
-        self._reopen(damaged, folder / "images")
+        self._reopen(damaged, folder / IMAGES)
         return [
             f"{SHEETS}/{name}"
             for name, (_, states) in wanted.items()
@@ -182,7 +182,7 @@ class Release:
         kept = self.store.references.index() if sent else {}
         for digest in sent & kept.keys():
             shown[reference_name(digest)] = kept[digest], self.store.references.path(kept[digest])
-        return Thumbnails(ThumbnailCache(self.work / "thumbnails"), shown)
+        return Thumbnails(ThumbnailCache(thumbnails_folder(self.work)), shown)
 
     def _write_review(self, path: Path) -> None:
         # The columns of config/reviews.csv, so that a row can be copied there and decided.

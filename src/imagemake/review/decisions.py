@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from imagemake.core.errors import ImagemakeError
+from imagemake.core.file_stamp import FileStamp, stamp_of
 from imagemake.core.files import FileLock, write_whole
 from imagemake.core.spreadsheet import safe_cell
 from imagemake.plan.reviews import COLUMNS, DECISIONS, UNDO, Decisions, Review, read_rows
 
 Row = tuple[str, Review]  # key and row
-Signature = tuple[int, int, int] | None
 
 
 class ChangedMeanwhileError(ImagemakeError):
@@ -65,7 +65,10 @@ class DecisionLog:
     def __init__(self, path: Path, lock: Path) -> None:
         self.path = path
         self.lock = lock
-        self._cached: tuple[Signature, LogContent] = None, LogContent()  # one tuple, so that threads see both together
+        self._cached: tuple[FileStamp | None, LogContent] = (
+            None,
+            LogContent(),
+        )  # one tuple, so that threads see both together
         self._adding = threading.Lock()
 
     @property
@@ -84,7 +87,7 @@ class DecisionLog:
         Raises:
             UserError: If the file is invalid.
         """
-        signature = _signature(self.path)
+        signature = stamp_of(self.path)
         cached, content = self._cached
         if signature != cached:
             content = LogContent()
@@ -139,7 +142,7 @@ class DecisionLog:
                 _write(self.path, rows)
                 with self._adding:
                     content.add(rows)
-                    self._cached = _signature(self.path), content
+                    self._cached = stamp_of(self.path), content
             return content
 
 
@@ -168,21 +171,13 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _signature(path: Path) -> Signature:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
-
-
 def _write(path: Path, rows: Sequence[Row]) -> None:
     target = path.resolve()  # replaces the target of a link, not the link
     while True:
-        before = _signature(target)
+        before = stamp_of(target)
         old = target.read_bytes() if before else b""
         new = _with_rows(old, rows)
-        if _signature(target) == before:  # otherwise, an editor saved the file just now
+        if stamp_of(target) == before:  # otherwise, an editor saved the file just now
             write_whole(target, new, durable=True)
             return
 

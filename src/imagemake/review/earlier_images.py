@@ -16,13 +16,14 @@ from stat import S_ISREG
 from starlette.responses import PlainTextResponse, Response
 
 from imagemake.core.errors import ImagemakeError
+from imagemake.core.file_stamp import FileStamp
 from imagemake.images.formats import FORMATS, FormatName, format_of
 from imagemake.plan.state import Policy, State
 from imagemake.review.images import HEADERS
 from imagemake.review.similar import phash_of
 from imagemake.stages.validate.earlier_releases import ComparedImage, EarlierImages
+from imagemake.store.layout import IMAGES
 
-FOLDER = "images"
 MAX_BYTES = 20_000_000  # of a served file, because several are held in memory
 _DIGITS = re.compile(r"[0-9a-f]{64}")
 
@@ -128,10 +129,10 @@ def _read(image: ComparedImage, release: str) -> tuple[bytes, FormatName]:
     if not image.file or not _DIGITS.fullmatch(image.digest):
         raise UnavailableError("its manifest names no file")
     parts = PurePosixPath(image.file).parts
-    if len(parts) != 2 or parts[0] != FOLDER or parts[1] in (".", "..") or "\0" in image.file or "\\" in image.file:
-        raise UnavailableError(f"its manifest names a file that is not in the folder {FOLDER} beside it")
+    if len(parts) != 2 or parts[0] != IMAGES or parts[1] in (".", "..") or "\0" in image.file or "\\" in image.file:
+        raise UnavailableError(f"its manifest names a file that is not in the folder {IMAGES} beside it")
     try:
-        folder = (Path(release).parent / FOLDER).resolve()
+        folder = (Path(release).parent / IMAGES).resolve()
         path = (folder / parts[1]).resolve()
         stat = path.stat()
     except OSError:
@@ -140,12 +141,12 @@ def _read(image: ComparedImage, release: str) -> tuple[bytes, FormatName]:
         raise UnavailableError("its file is a link that leads out of the release")
     if not S_ISREG(stat.st_mode) or stat.st_size > MAX_BYTES:
         raise UnavailableError("its file is not an image")
-    return _read_checked(path, image.digest, stat.st_mtime_ns, stat.st_size)
+    return _read_checked(path, image.digest, FileStamp.of(stat))
 
 
 @lru_cache(maxsize=8)
-def _read_checked(path: Path, digest: str, mtime_ns: int, size_bytes: int) -> tuple[bytes, FormatName]:
-    """Read a file and check it. Modification time and size are part of the cache key, so a change is noticed."""
+def _read_checked(path: Path, digest: str, stamp: FileStamp) -> tuple[bytes, FormatName]:
+    """Read a file and check it. The stamp is part of the cache key, so a change is noticed."""
     try:
         data = path.read_bytes()
     except OSError:

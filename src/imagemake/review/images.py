@@ -8,6 +8,7 @@ from pathlib import Path
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from imagemake.images.formats import media_type_of
+from imagemake.store.layout import thumbnails_folder
 from imagemake.store.store import Store, StoredFile
 from imagemake.store.thumbnails import ThumbnailCache, Thumbnails
 
@@ -50,7 +51,8 @@ def thumbnail_response(store: Store, work: Path, key: str, digest: str) -> Respo
     """Serve a thumbnail from the contact sheet's cache, and create it if it is missing."""
     stored = find(store, key, digest)
     thumbnails = Thumbnails(
-        ThumbnailCache(work / "thumbnails"), {digest: (stored, store.raw.path(stored))} if stored is not None else {}
+        ThumbnailCache(thumbnails_folder(work)),
+        {digest: (stored, store.raw.path(stored))} if stored is not None else {},
     )
     small = thumbnails.get(digest)
     if small is None:

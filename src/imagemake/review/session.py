@@ -6,8 +6,9 @@ import threading
 from pathlib import Path
 
 from imagemake.config.load import read_campaign
+from imagemake.core.file_stamp import FileStamp, stamp_of
 from imagemake.core.problems import UserError
-from imagemake.plan.batches import ALL, policy_of
+from imagemake.plan.batches import policy_of
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.requests.catalog import read_catalog
 from imagemake.plan.resolve import resolve
@@ -15,10 +16,10 @@ from imagemake.plan.reviews import REVIEWS
 from imagemake.plan.target import Target
 from imagemake.review.decisions import DecisionLog
 from imagemake.review.queue import Queue, QueueView
+from imagemake.store.layout import ALL, MEASURED_TABLES, STORE, WORK
 from imagemake.store.store import Store
 
 CONFIG = Path("config/config.yaml")
-TABLES = ("validated", "postprocessed")
 LOCK = "reviews.lock"
 
 
@@ -34,8 +35,8 @@ class ReviewSession:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.work = folder / "work"
-        self.store = Store(folder / "store")
+        self.work = folder / WORK
+        self.store = Store(folder / STORE)
         self.log = DecisionLog(folder / REVIEWS, self.work / LOCK)
         self.problem = ""
         self._building = threading.Lock()
@@ -58,7 +59,7 @@ class ReviewSession:
             self.problem = str(mistakes)
         return QueueView(self._queue, self.log.current())
 
-    def _reload(self, signature: tuple[int, ...]) -> None:
+    def _reload(self, signature: tuple[FileStamp | None, ...]) -> None:
         with self._building:
             if signature == self._loaded and not self._queue.is_outdated_by(self.log.current()):
                 return  # another thread has reloaded it
@@ -73,6 +74,10 @@ class ReviewSession:
         policy, reviews = policy_of(self.campaign), self.log.current()
         return Queue.of(resolve(requests, Inventory(self.store, self.work), policy, reviews), policy, reviews)
 
-    def _signature(self) -> tuple[int, ...]:
-        paths = [self._folder / CONFIG, self._folder / self.campaign.catalog, *(self.work / name for name in TABLES)]
-        return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
+    def _signature(self) -> tuple[FileStamp | None, ...]:
+        paths = [
+            self._folder / CONFIG,
+            self._folder / self.campaign.catalog,
+            *(self.work / name for name in MEASURED_TABLES),
+        ]
+        return tuple(map(stamp_of, paths))

@@ -68,24 +68,17 @@ class Journal:
         folder: Usually ``store/journal``.
         job: Name of the job, such as its batch.
         durable: Force each record to disk before going on; for calls that cost money.
+        path: A file that an earlier process began, to go on with; a last line that a crash tore stays its own line.
     """
 
-    def __init__(self, folder: Path, job: str, *, durable: bool) -> None:
+    def __init__(self, folder: Path, job: str, *, durable: bool, path: Path | None = None) -> None:
         self.job = job
         now = datetime.now(UTC)
-        self.path = folder / f"{now:%Y-%m-%d}" / f"{now:%H%M%S}-{job}-{uuid.uuid4().hex[:8]}.jsonl"
+        self.path = path or folder / f"{now:%Y-%m-%d}" / f"{now:%H%M%S}-{job}-{uuid.uuid4().hex[:8]}.jsonl"
         self._durable = durable
         self._lock = threading.Lock()
         self._handle: int | None = None
-        self._torn = False
-
-    @classmethod
-    def reopened(cls, path: Path, job: str) -> Journal:
-        """Go on with a file that an earlier process wrote; a last line that a crash tore stays a line of its own."""
-        journal = cls(path.parent, job, durable=True)
-        journal.path = path
-        journal._torn = _ends_torn(path)
-        return journal
+        self._torn = path is not None and _ends_torn(path)
 
     def sent_all(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Write down many calls that are about to be sent together, each with its own name, and force them to disk."""

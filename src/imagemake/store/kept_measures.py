@@ -16,6 +16,7 @@ import orjson
 from imagemake.config.fields import MAIN
 from imagemake.core.files import write_whole
 from imagemake.store.items import read_rows
+from imagemake.store.layout import MEASURED_TABLES
 from imagemake.store.store import Store
 
 ID_DIGITS = 16
@@ -30,7 +31,7 @@ def keep_measures(store: Store, work: Path) -> int:
         How many images it tells about; with none, there is no new file.
     """
     known = _facts(sorted(store.measures_folder.glob("*.jsonl")))
-    tables = (path for stage in ("validated", "postprocessed") for path in sorted((work / stage).glob("*.jsonl")))
+    tables = (path for stage in MEASURED_TABLES for path in sorted((work / stage).glob("*.jsonl")))
     rows = list(_new_rows(_facts(tables), known))
     if rows:
         content = b"".join(orjson.dumps(row, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE) for row in rows)

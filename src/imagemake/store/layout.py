@@ -1,10 +1,73 @@
-"""Where things lie."""
+"""Where everything is in a project: the folders work/, store/, results/, and releases/.
+
+| folder | what | may be deleted |
+|---|---|---|
+| work/ | batches, tables, and logs of jobs | at any time: it costs CPU, never money |
+| store/ | what was paid for; see `imagemake.store.store` | never |
+| results/ | the current release of each scope | at any time: it is made from the store |
+| releases/ | a record of each named release | never |
+
+Rule files spell the same paths, because Snakemake needs them as text; a test compares the two.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-WORK = Path("work")
+WORK, STORE, RESULTS, RELEASES = Path("work"), Path("store"), Path("results"), Path("releases")
+
+# Scopes: what a Snakemake target asks for.
+ALL, SMALL, PILOT = "all", "small", "pilot"
+IMAGE = "image/"  # before a file name: one image and nothing else
+
+IMAGES, SHEETS = "images", "sheets"  # folders of a release
+RELEASE_FOLDERS: Mapping[str, Path] = {ALL: RESULTS, SMALL: RESULTS / SMALL, PILOT: RESULTS / PILOT}
+
+BATCHES, GENERATED, VALIDATED, POSTPROCESSED = "batches", "generated", "validated", "postprocessed"
+MEASURED_TABLES = (VALIDATED, POSTPROCESSED)  # folders of tables that tell what was measured and postprocessed
 
 
-STORE = Path("store")
+def results_folder(scope: str) -> Path:
+    """Return the folder that the release of a scope is in."""
+    return RESULTS if scope.startswith(IMAGE) else RELEASE_FOLDERS[scope]
+
+
+def batch_file(work: Path, batch: str) -> Path:
+    """Return the file that lists the items of a batch."""
+    return work / BATCHES / f"{batch}.jsonl"
+
+
+def plan_file(work: Path, run: str) -> Path:
+    """Return the file of a plan."""
+    return work / "plans" / f"{run}.json"
+
+
+def spending_file(work: Path) -> Path:
+    """Return the file that the jobs of a run share to keep to the budget."""
+    return work / "spending.json"
+
+
+def pace_file(work: Path, lane: str) -> Path:
+    """Return the file that the jobs of a run share to keep to the rates of a server or model."""
+    return work / "pace" / f"{lane}.json"
+
+
+def source_images_file(work: Path) -> Path:
+    """Return the cache of what is known of reference images and masks."""
+    return work / "images.json"
+
+
+def thumbnails_folder(work: Path) -> Path:
+    """Return the cache of thumbnails."""
+    return work / "thumbnails"
+
+
+def alerts_folder(work: Path) -> Path:
+    """Return the folder that remembers which alerts were sent in this run."""
+    return work / "alerts"
+
+
+def run_lock_file(work: Path) -> Path:
+    """Return the lock that allows one run per project folder."""
+    return work / "run.lock"

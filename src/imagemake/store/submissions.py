@@ -15,6 +15,7 @@ from pathlib import Path
 
 import orjson
 
+from imagemake.core.file_stamp import FileStamp, stamp_of
 from imagemake.core.files import FileLock, sync_folder, write_whole
 
 
@@ -62,7 +63,7 @@ class Submissions:
 
     def __init__(self, store: Path) -> None:
         self._folder = store / "submissions"
-        self._keys: dict[tuple[str, int, int], frozenset[str]] = {}
+        self._keys: dict[tuple[str, FileStamp | None], frozenset[str]] = {}
 
     def all(self) -> Iterator[Submission]:
         """Read every open submission, in the order of their names."""
@@ -77,11 +78,10 @@ class Submissions:
 
     def holds(self, key: str) -> bool:
         """Say whether an open submission asks for a key; a file that was read and has not changed is not read again."""
-        found: dict[tuple[str, int, int], frozenset[str]] = {}
+        found: dict[tuple[str, FileStamp | None], frozenset[str]] = {}
         for path in self._folder.glob("*.json"):
             with suppress(FileNotFoundError):  # collected meanwhile
-                stat = path.stat()
-                state = (path.name, stat.st_ino, stat.st_mtime_ns)
+                state = (path.name, stamp_of(path))
                 found[state] = self._keys.get(state) or self._keys_in(path)
         self._keys = found
         return any(key in keys for keys in found.values())

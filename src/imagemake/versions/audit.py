@@ -17,12 +17,13 @@ from imagemake.config.checks import Check, Checks, in_words, limits_of
 from imagemake.core.problems import Problem, UserError
 from imagemake.plan.reviews import Decisions, Review, read_rows
 from imagemake.store.journal import Call, calls_of
+from imagemake.store.layout import RELEASES, STORE
 from imagemake.store.ledger import Tally, listed
+from imagemake.store.store import Store
 from imagemake.versions import changes
 from imagemake.versions.records import (
     MANIFEST_FILE,
     RECORD_FILE,
-    RELEASES,
     REVIEWS_FILE,
     BadRecordError,
     Record,
@@ -109,7 +110,7 @@ def _read(root: Path, name: str | None) -> _Release:
 
 
 def _calls(root: Path, record: Record) -> Mapping[str, list[Call]]:
-    journal, found = root / "store" / "journal", dict[str, list[Call]]()
+    journal, found = Store(root / STORE).journal_folder, dict[str, list[Call]]()
     missing = [path for path in record.journal if not (journal / path).is_file()]
     if missing:
         what = f"{len(missing):,} of {len(record.journal):,} files that the release recorded are missing."

@@ -15,7 +15,8 @@ from pathlib import Path
 import yaml
 
 from imagemake.core.problems import Problem, UserError
-from imagemake.release.record import FILES, RECORD, RESULTS, SHEETS
+from imagemake.release.record import FILES, RECORD
+from imagemake.store.layout import IMAGES, RESULTS, SHEETS, STORE
 
 MANIFEST = str(RESULTS / "manifest.csv")
 RUNNING_STAGE = "DVC_STAGE"  # environment variable that DVC sets for the command of a stage
@@ -56,8 +57,8 @@ class Dvc:
         Raises:
             UserError: If DVC fails. DVC prints the reason on standard error.
         """
-        folders = [RESULTS / name for name in ("images", SHEETS)]
-        paths = [Path("store"), *folders, *more]
+        folders = [RESULTS / name for name in (IMAGES, SHEETS)]
+        paths = [STORE, *folders, *more]
         stage = self.build_stage()
         if stage is None:  # otherwise the stage tracks the tables
             paths += [RESULTS / name for name in (*FILES, RECORD) if name != "metrics.json"]

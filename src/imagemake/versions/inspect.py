@@ -21,6 +21,7 @@ from imagemake.release.credentials.report import Credentials, credentials_of
 from imagemake.release.manifest.tables import files_in, read_manifest
 from imagemake.release.provenance import properties_in
 from imagemake.store.journal import Call, read_calls
+from imagemake.store.layout import RELEASE_FOLDERS, STORE
 from imagemake.store.ledger import listed
 from imagemake.store.store import Store, StoredFile
 
@@ -94,7 +95,7 @@ class Inspector:
 
     def __init__(self, root: Path, anchors: str = "") -> None:
         self._root, self._anchors = root, anchors
-        self._store = Store(root / "store")
+        self._store = Store(root / STORE)
 
     def inspect(self, asked: str) -> Inspection:
         """Return everything known about a file, a key, or a name.
@@ -128,7 +129,7 @@ class Inspector:
         return found
 
     def _rows(self) -> Iterator[tuple[str, Row]]:
-        for folder in ("results", "results/small", "results/pilot"):
+        for folder in map(str, RELEASE_FOLDERS.values()):
             path = self._root / folder / "manifest.csv"
             if path.is_file():
                 yield from ((folder, row) for row in read_manifest(path))

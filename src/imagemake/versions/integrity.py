@@ -15,14 +15,13 @@ from pathlib import Path
 
 from imagemake.core.problems import UserError
 from imagemake.plan.reviews import REVIEWS, read_rows
-from imagemake.release.record import RESULTS
+from imagemake.store.layout import RELEASES, RESULTS, STORE
 from imagemake.store.store import Store
 from imagemake.versions import changes
 from imagemake.versions.git import Git
 from imagemake.versions.records import (
     MANIFEST_FILE,
     RECORD_FILE,
-    RELEASES,
     REVIEWS_FILE,
     BadRecordError,
     Prefix,
@@ -88,7 +87,7 @@ class _ReleaseChecker:
     def __init__(self, root: Path, records: Mapping[str, StoredRecord]) -> None:
         self._root = root
         self._records = records
-        store = Store(root / "store")
+        store = Store(root / STORE)
         self._journal = store.journal_folder
         self._raw: dict[str, set[str]] = {}
         for stored in store.raw.all():

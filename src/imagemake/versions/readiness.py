@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imagemake.core.problems import Problem, UserError
-from imagemake.plan.batches import ALL
 from imagemake.plan.gates import check_gates
 from imagemake.plan.state import OPEN, Stage, State
-from imagemake.release.record import RESULTS, is_current
+from imagemake.release.record import is_current
+from imagemake.store.layout import ALL, IMAGES, RELEASES, RESULTS, STORE, WORK
 from imagemake.versions.changes import released_files
 from imagemake.versions.git import Git
-from imagemake.versions.records import RECORD_FILE, RELEASES, file_sha256, names_in
+from imagemake.versions.records import RECORD_FILE, file_sha256, names_in
 
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 SHOWN = 5
-WRITTEN_BY_BUILDS = (f"{RESULTS}/", f"{RELEASES}/", "work/", "logs/", ".snakemake/", "store/")
+WRITTEN_BY_BUILDS = (f"{RESULTS}/", f"{RELEASES}/", f"{WORK}/", "logs/", ".snakemake/", f"{STORE}/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def result_problems(target: Target, states: Sequence[State], manifest: Path) -> 
         changed = [path.name for (path, digest), now in zip(released, digests, strict=True) if now != digest]
     if changed:
         what = f"{len(changed):,} files differ from the manifest: {_some(changed)}."
-        yield Problem(str(RESULTS / "images"), what, "Delete these files and run `snakemake`, which makes no calls.")
+        yield Problem(str(RESULTS / IMAGES), what, "Delete these files and run `snakemake`, which makes no calls.")
 
 
 def gate_problems(campaign: Campaign, figures_of: Callable[[str], Mapping[str, Any]]) -> Iterator[Problem]:

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from imagemake.core.errors import ImagemakeError
 from imagemake.core.files import write_whole
+from imagemake.store.layout import RELEASES
 
-RELEASES = Path("releases")
 RECORD_FILE, MANIFEST_FILE, REVIEWS_FILE = "release.json", "manifest.parquet", "reviews.csv"
 
 

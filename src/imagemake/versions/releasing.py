@@ -23,17 +23,15 @@ from imagemake.config.checks import over_defaults
 from imagemake.core.files import write_whole
 from imagemake.core.problems import Problem, UserError
 from imagemake.images.source_files import SourceImages
-from imagemake.plan.batches import ALL
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.requests.catalog import read_catalog
 from imagemake.plan.reviews import REVIEWS
 from imagemake.plan.state import State
 from imagemake.plan.target import Target
-from imagemake.release.record import RESULTS
 from imagemake.stages.postprocess.job import postprocess_digests
 from imagemake.store.journal import read_calls
 from imagemake.store.kept_measures import keep_measures
-from imagemake.store.layout import STORE, WORK
+from imagemake.store.layout import ALL, RELEASES, RESULTS, STORE, WORK, source_images_file
 from imagemake.store.ledger import Tally
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
@@ -52,7 +50,6 @@ from imagemake.versions.readiness import (
 from imagemake.versions.records import (
     MANIFEST_FILE,
     RECORD_FILE,
-    RELEASES,
     REVIEWS_FILE,
     BadRecordError,
     Record,
@@ -179,7 +176,7 @@ class Releasing:
     @cached_property
     def _target(self) -> Target:
         rows = read_catalog(Path(self.campaign.catalog))
-        return Target(self.campaign, rows, ALL, "", files=SourceImages(cache=WORK / "images.json"))
+        return Target(self.campaign, rows, ALL, "", files=SourceImages(cache=source_images_file(WORK)))
 
     @cached_property
     def _states(self) -> list[State]:

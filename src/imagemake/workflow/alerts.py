@@ -16,6 +16,7 @@ from pathlib import Path
 from imagemake.config.run import Alerts, Event
 from imagemake.core.problems import Problem, UserError
 from imagemake.store.items import NOT_TRIED, FailureReason, Item
+from imagemake.store.layout import alerts_folder
 
 ADDRESSES = "IMAGEMAKE_ALERTS"
 MAX_CHARACTERS = 2000  # some services reject longer messages
@@ -57,7 +58,7 @@ class AlertSender:
     def __init__(self, settings: Alerts, campaign: str, work: Path) -> None:
         self._settings = settings
         self._campaign = campaign
-        self._sent_events = work / "alerts"
+        self._sent_events = alerts_folder(work)
 
     def begin_run(self) -> None:
         """Forget which events were sent in earlier runs."""

@@ -11,6 +11,7 @@ from imagemake.plan.batches import open_states, write_batches
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.state import Stage, State
 from imagemake.plan.target import Target
+from imagemake.store.layout import spending_file
 from imagemake.store.spending import SpendTracker
 from imagemake.store.store import Store
 
@@ -30,7 +31,7 @@ def write_next_round(plan: Path, listing: Path, store: Store, work: Path) -> int
     target = Target.read(plan)
     inventory = Inventory(store, work)
     states = open_states(target.states(inventory), target.names)
-    left_out = SpendTracker(work / "spending.json", target.campaign.budget_usd).left_out()
+    left_out = SpendTracker(spending_file(work), target.campaign.budget_usd).left_out()
     chosen = [state for state in states if state.key not in left_out and _continues(state, inventory, target.made_at)]
     batches = write_batches(chosen, target.campaign, inventory, work)
     write_whole(listing, orjson.dumps({"batches": [batch.id for batch in batches]}))

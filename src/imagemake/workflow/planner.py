@@ -24,12 +24,13 @@ from imagemake.plan.requests.catalog import Row, read_catalog
 from imagemake.plan.state import Stage, State
 from imagemake.plan.summary import open_batches, standing, summary
 from imagemake.plan.target import Target
+from imagemake.plugins.measures.weights import save_digests
 from imagemake.release.manifest.entries import Entries
 from imagemake.release.metrics.metrics import metrics_of
 from imagemake.release.record import is_current, known_counts, outputs_of
 from imagemake.stages.postprocess.check import check_steps
 from imagemake.store.journal import read_calls
-from imagemake.store.layout import STORE, WORK
+from imagemake.store.layout import STORE, WORK, plan_file, source_images_file, spending_file
 from imagemake.store.sent_images import keep_sent_images
 from imagemake.store.spending import SpendTracker, spent_usd
 from imagemake.store.store import Store
@@ -89,6 +90,7 @@ class Planner:
             with exit_on_error():
                 self._plans[scope] = self._make(scope)
             self._files.save()
+            save_digests()
         return self._plans[scope]
 
     def begin_run(self) -> None:
@@ -102,7 +104,7 @@ class Planner:
         self._alerts.begin_run()
         if self.campaign.budget_usd.is_limited:
             spent = spent_usd(read_calls(Store(STORE).journal_folder), self.campaign.campaign)
-            SpendTracker(WORK / "spending.json", self.campaign.budget_usd).open(spent)
+            SpendTracker(spending_file(WORK), self.campaign.budget_usd).open(spent)
         with exit_on_error():
             keep_sent_images((state.recipe for state in self._open), self._files, Store(STORE))
 
@@ -122,7 +124,7 @@ class Planner:
 
     @cached_property
     def _files(self) -> SourceImages:
-        return SourceImages(cache=WORK / "images.json")
+        return SourceImages(cache=source_images_file(WORK))
 
     @cached_property
     def _inventory(self) -> Inventory:
@@ -165,7 +167,7 @@ class Planner:
         target = replace(target, batches=self._write_batches(open_ones))
         content = target.to_json()
         run = hashlib.sha256(content).hexdigest()[:ID_DIGITS]
-        path = WORK / "plans" / f"{run}.json"
+        path = plan_file(WORK, run)
         write_whole(path, content)
         return Plan(run, (str(path),), target.batches, self.campaign.attempts.max - 1 + SPARE_ROUNDS)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from imagemake.core.files import FileLock
 from imagemake.core.problems import Problem, UserError
-from imagemake.store.layout import WORK
+from imagemake.store.layout import WORK, run_lock_file
 
 
 def acquire_run_lock() -> FileLock:
@@ -16,7 +16,7 @@ def acquire_run_lock() -> FileLock:
     Raises:
         UserError: If another run holds it.
     """
-    lock = FileLock(WORK / "run.lock")
+    lock = FileLock(run_lock_file(WORK))
     if not lock.acquire(wait=False):
         what = "Another run is active in this folder."
         remedy = "Wait for it to end, or stop it. Stopping loses nothing, and you don't need to remove any file."

@@ -7,6 +7,7 @@ import pytest
 from image_files import saved
 from PIL import Image
 
+from imagemake.core import file_stamp
 from imagemake.images import source_files as image_files
 from imagemake.images.source_files import BadSourceImageError, SourceImages
 
@@ -28,7 +29,7 @@ def folder(tmp_path):
 @pytest.fixture
 def aged(monkeypatch):
     """Lets every file be old enough to be remembered."""
-    monkeypatch.setattr(image_files, "RACY_NS", -(10**12))
+    monkeypatch.setattr(file_stamp, "RACY_NS", -(10**12))
 
 
 def put(folder, name, data):

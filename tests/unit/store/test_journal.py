@@ -127,7 +127,7 @@ def test_a_linked_file_that_may_not_be_written_can_be_gone_on_with(journal, tmp_
     cached.hardlink_to(journal.path)
     cached.chmod(0o444)
     before = cached.read_bytes()
-    again = Journal.reopened(journal.path, "generate-0123")
+    again = Journal(journal.path.parent, "generate-0123", durable=True, path=journal.path)
     again.closed(one, Outcome.MADE, key="one")
     assert cached.read_bytes() == before
     (call,) = read_calls(tmp_path)

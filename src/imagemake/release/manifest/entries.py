@@ -17,6 +17,7 @@ from imagemake.release.place import Released
 from imagemake.stages.validate.compare import values_of
 from imagemake.stages.validate.expected import Expected
 from imagemake.store.journal import Call, Outcome, read_calls
+from imagemake.store.layout import IMAGES
 from imagemake.store.ledger import Tally
 from imagemake.store.store import Store, StoredFile
 
@@ -172,7 +173,7 @@ class Entries:
         path = self._store.finished.path(stored)
         width_px, height_px = _size_px(path)
         return OutputFile(
-            file=f"images/{name}",
+            file=f"{IMAGES}/{name}",
             width_px=width_px,
             height_px=height_px,
             bytes=released.bytes if released else path.stat().st_size,

@@ -20,6 +20,7 @@ from imagemake.stages.generate.rate_limit import Gate, SharedPace
 from imagemake.stages.generate.side_by_side import Work, buy_side_by_side
 from imagemake.store.items import FailureReason, Item, ItemFailure
 from imagemake.store.journal import Journal
+from imagemake.store.layout import pace_file, spending_file
 from imagemake.store.spending import SpendTracker
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
@@ -180,9 +181,16 @@ class _Job:
         job_settings, spend_tracker = self.job_settings, self._spend_tracker(paid=_class(server).paid)
         name, model_of = server[0], self._model_of(server)
         runner = BatchBuyer(
-            provider, name, self.store, job_settings.limits, spend_tracker, job_settings.campaign, self.name, model_of
+            provider,
+            name,
+            self.store,
+            job_settings.limits,
+            spend_tracker,
+            job_settings.campaign,
+            self.name,
+            model_of,
+            team_cache=self.team_cache,
         )
-        runner.team_cache = self.team_cache
         return await _by_batches(runner, items, buys=buys)
 
     async def _one_by_one(
@@ -224,8 +232,8 @@ class _Job:
                     job_settings.campaign,
                     model_of,
                     model,
+                    team_cache=self.team_cache,
                 )
-                runner.team_cache = self.team_cache
                 found.append((runner, items))
         return found
 
@@ -239,7 +247,7 @@ class _Job:
             raise StoppedError(str(error), error.remedy) from None
 
     def _spend_tracker(self, *, paid: bool) -> SpendTracker:
-        return SpendTracker(self.work / "spending.json", self.job_settings.budget_usd if paid else Budget())
+        return SpendTracker(spending_file(self.work), self.job_settings.budget_usd if paid else Budget())
 
     def _model_of(self, server: Server) -> Callable[[str], Model | None]:
         table = load_models(self.job_settings.models)
@@ -251,7 +259,7 @@ class _Job:
         if settings.rates is not None:
             limits = limits.model_copy(update=settings.rates.model_dump())
             lane.append(settings.name)
-        return SharedPace(self.work / "pace" / f"{fingerprint(lane)}.json", limits, settings.name)
+        return SharedPace(pace_file(self.work, fingerprint(lane)), limits, settings.name)
 
 
 def _class(server: Server) -> type[Provider]:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from imagemake.core.file_stamp import FileStamp, stamp_of
 from imagemake.core.problems import Problem, UserError
+from imagemake.store.layout import RESULTS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
 MEASURES_FIELD = "imagemake.measures"  # of the Parquet file's own metadata: a list in JSON
 KEY = "config/config.yaml, validation.near_duplicates.earlier"
-OWN_RELEASE = Path("results")  # written anew by the run that would read it
 FIRST_PHASH = "phash@1"
 HASH, COLORS = "measure.phash.hash", "measure.phash.colors"
 COLUMNS = ("name", "key", "verdict", "model_label", HASH, COLORS)
@@ -122,17 +123,16 @@ def earlier_images(patterns: Sequence[str]) -> EarlierImages:
     Raises:
         UserError: One problem a file that is missing, unreadable or without hashes.
     """
-    stats = [(path, path.stat()) for path in manifests(patterns)]
-    return _all_of(tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in stats))
+    return _all_of(tuple((path, stamp_of(path)) for path in manifests(patterns)))
 
 
 @lru_cache(maxsize=4)
-def _all_of(files: tuple[tuple[Path, int, int], ...]) -> EarlierImages:
-    """Read manifests; what the file system says of them tells whether they are still the same."""
+def _all_of(files: tuple[tuple[Path, FileStamp | None], ...]) -> EarlierImages:
+    """Read manifests. Their stamps are part of the cache key, so a change is noticed."""
     images: list[ComparedImage] = []
     releases: list[str] = []
     problems: list[Problem] = []
-    for path, _, _ in files:
+    for path, _ in files:
         try:
             of_release = _read(path)
         except UserError as error:
@@ -155,7 +155,7 @@ def manifests(patterns: Sequence[str]) -> list[Path]:
     problems = []
     for pattern in patterns:
         paths = _matches(pattern)
-        own = [path for path in paths if path.resolve().is_relative_to(OWN_RELEASE.resolve())]
+        own = [path for path in paths if path.resolve().is_relative_to(RESULTS.resolve())]
         if not paths:
             what = f"there is no file {pattern!r}."
             remedy = "Give the manifest.parquet of an earlier release, from the project's folder (`dvc pull` or `git "

@@ -11,14 +11,15 @@ from typing import Any
 
 from imagemake.core.problems import Problem, UserError
 from imagemake.images.decoded import MOST_BYTES as MOST_IMAGE_BYTES
+from imagemake.store.layout import RELEASE_FOLDERS, RELEASES
 from imagemake.store.store import Store, StoredFile
 from imagemake.versions.diff.revision import Repository, Revision
 from imagemake.versions.diff.table import MOST_BYTES, OUTPUT, read_table, with_names
 from imagemake.versions.diff.trees import Folder, Tree
 
 MANIFESTS = ("manifest.parquet", "manifest.csv")  # in order of preference
-SCOPES: Mapping[str, str] = {"all": "results", "small": "results/small", "pilot": "results/pilot"}
-RECORDS = "releases"
+SCOPES: Mapping[str, str] = {scope: str(folder) for scope, folder in RELEASE_FOLDERS.items()}
+RECORDS = str(RELEASES)
 _SHORT = 10
 
 

@@ -15,6 +15,7 @@ from tiny_clip import tiny_clip
 from imagemake.config.campaign import load_campaign
 from imagemake.config.checks import Check, Limit
 from imagemake.config.chosen_plugins import chosen_measure
+from imagemake.core import file_stamp
 from imagemake.core.problems import NotReadyError, UserError
 from imagemake.core.recipe import Recipe
 from imagemake.images.decoded import decode_image
@@ -213,13 +214,16 @@ def test_files_are_hashed_once_as_long_as_nothing_changes(project, monkeypatch):
             os.utime(file, (1, 1))
     import imagemake.plugins.measures.weights as weights
 
-    monkeypatch.setattr(weights, "_RACY_NS", -(10**12))  # as if the files had been there for long
+    monkeypatch.setattr(file_stamp, "RACY_NS", -(10**12))  # as if the files had been there for long
     before = identity()
+    assert not weights.CACHE.exists(), "looking writes nothing"
+    weights.save_digests()
     assert json.loads(weights.CACHE.read_bytes())["files"]
     (project / "tokenizer.json").touch()  # read again once, and then remembered again
-    weights._remembered.cache_clear()
+    weights.cache_at.cache_clear()
     assert identity() == before
-    weights._remembered.cache_clear()
+    weights.save_digests()
+    weights.cache_at.cache_clear()
     monkeypatch.setattr(weights.hashlib, "file_digest", lambda *_: pytest.fail("hashed again"))
     assert identity() == before
 

@@ -41,7 +41,7 @@ class BatchCollector:
             for call in calls_in(path)
             if call.closed is None and call.sent.get("submission") == submission.id
         }
-        self._journal = Journal.reopened(path, job)
+        self._journal = Journal(path.parent, job, durable=True, path=path)
         self._counts: Counter[str] = Counter()
         self._unread = 0
         self.stopped_by: ProviderError | None = None

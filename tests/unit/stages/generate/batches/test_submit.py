@@ -170,7 +170,7 @@ def test_a_torn_journal_is_gone_on_with_and_loses_no_other_line(tmp_path):
     sent = {"event": "sent", "call": "a", "at": "2026-11-24T", "name": "n", "key": "k", "recipe": {"model": "m"}}
     path.write_bytes(orjson.dumps({**sent, "submission": "s"}) + b'\n{"event":"clo')
     assert calls_in(path)[0].outcome is Outcome.WAITING
-    again = Journal.reopened(path, "j")
+    again = Journal(path.parent, "j", durable=True, path=path)
     again.closed("a", Outcome.MADE)
     again.close()
     assert calls_in(path)[0].outcome is Outcome.MADE
