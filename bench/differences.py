@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from imagemake.release.manifest.tables import Entry, write_manifest
+from imagemake.release.manifest.row import ManifestRow
+from imagemake.release.manifest.tables import write_manifest
 
 # VmHWM, because ru_maxrss of a child begins with what its parent had.
 CODE = """
@@ -39,11 +40,11 @@ def digest_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def entry(number: int, *, edited: bool, data: bytes | None = None) -> Entry:
+def entry(number: int, *, edited: bool, data: bytes | None = None) -> ManifestRow:
     """Return one row, about as large as real ones are."""
     version = f"{number} {'edited' if edited else ''}"
     digest = digest_of(version) if data is None else hashlib.sha256(data).hexdigest()
-    return Entry(
+    return ManifestRow(
         name=f"SKU-{number:06}_navy-blue-front-view",
         file=f"images/SKU-{number:06}.jpg",
         verdict="accepted",

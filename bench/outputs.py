@@ -23,8 +23,9 @@ from PIL import Image
 
 from imagemake.config.outputs import Output, Postprocess, Sheet
 from imagemake.plugins.steps import step_class
+from imagemake.release.manifest.row import ManifestRow, OutputFile
 from imagemake.release.manifest.sidecars import write_sidecars
-from imagemake.release.manifest.tables import Entry, OutputFile, write_manifest
+from imagemake.release.manifest.tables import write_manifest
 from imagemake.release.sheets.draw import Member, draw_sheet, fitted
 from imagemake.stages.postprocess.branches import Branch, postprocess_all
 from imagemake.stages.postprocess.encode import encode, opened, postprocess
@@ -106,13 +107,13 @@ def bench_sheet(n_images: int) -> None:
     print(f"sheet of 100 images of 800 px: {cpu_ms(draw, max(3, n_images // 5)):.0f} ms of CPU")
 
 
-def entries_of(n: int) -> list[Entry]:
+def entries_of(n: int) -> list[ManifestRow]:
     """Make a release's entries, with three files each."""
     digest = "0123456789abcdef" * 4
     file = OutputFile(
         file="images/a.webp", width_px=400, height_px=400, bytes=20_000, digest=digest, finished_digest=digest
     )
-    first = Entry(
+    first = ManifestRow(
         name="", verdict="accepted", prompt="Product photo of a mug on a white background", provider="openai",
         model="gpt-image-2", seed=7, key=digest, catalog_row=2, file="", parameters={"size": "1024x1024"},
         variables={"sku": "MUG-1", "color": "red"}, width_px=800, height_px=800, bytes=90_000, digest=digest,

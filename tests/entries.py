@@ -3,10 +3,10 @@
 import hashlib
 from typing import Any
 
-from imagemake.release.manifest.tables import EarlierAttempt, Entry
+from imagemake.release.manifest.row import EarlierAttempt, ManifestRow
 
 
-def an_entry(name: str = "MUG-001_red", **changes: Any) -> Entry:
+def an_entry(name: str = "MUG-001_red", **changes: Any) -> ManifestRow:
     plain: dict[str, Any] = {
         "name": name,
         "file": f"images/{name}.jpg",
@@ -30,10 +30,10 @@ def an_entry(name: str = "MUG-001_red", **changes: Any) -> Entry:
         "measures": {"tone.contrast": 12.5},
         "tries": 1,
     }
-    return Entry(**{**plain, **changes})
+    return ManifestRow(**{**plain, **changes})
 
 
-def without_image(name: str, verdict: str, **changes: Any) -> Entry:
+def without_image(name: str, verdict: str, **changes: Any) -> ManifestRow:
     nothing = dict.fromkeys(
         ("file", "generated_at", "seconds", "cost_usd", "width_px", "height_px", "bytes", "raw_digest")
     )

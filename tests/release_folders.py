@@ -11,7 +11,8 @@ from typing import Any
 from entries import an_entry
 from PIL import Image
 
-from imagemake.release.manifest.tables import Entry, write_manifest
+from imagemake.release.manifest.row import ManifestRow
+from imagemake.release.manifest.tables import write_manifest
 from imagemake.versions.diff.snapshot import ImageSource, Opener
 from imagemake.versions.diff.table import read_table
 
@@ -22,14 +23,14 @@ def an_image(color: Any = "red", size: tuple[int, int] = (64, 48), form: str = "
     return file.getvalue()
 
 
-def with_image(name: str, data: bytes, **changes: Any) -> tuple[Entry, bytes]:
+def with_image(name: str, data: bytes, **changes: Any) -> tuple[ManifestRow, bytes]:
     digest = hashlib.sha256(data).hexdigest()
     raw = changes.pop("raw_digest", hashlib.sha256(b"raw" + data).hexdigest())
     changes = {"digest": digest, "finished_digest": digest, "raw_digest": raw, "file": f"images/{name}.png", **changes}
     return an_entry(name, **changes), data
 
 
-def write_release(folder: Path, shown: Iterable[tuple[Entry, bytes]]) -> Path:
+def write_release(folder: Path, shown: Iterable[tuple[ManifestRow, bytes]]) -> Path:
     """Write a manifest and its images into a release's folder."""
     shown = list(shown)
     (folder / "images").mkdir(parents=True, exist_ok=True)
@@ -40,7 +41,7 @@ def write_release(folder: Path, shown: Iterable[tuple[Entry, bytes]]) -> Path:
     return folder
 
 
-def table_of(entries: Iterable[Entry], folder: Path, form: str = "parquet") -> Any:
+def table_of(entries: Iterable[ManifestRow], folder: Path, form: str = "parquet") -> Any:
     entries = list(entries)
     labels = sorted({label for entry in entries for label in entry.outputs})
     write_manifest(entries, folder / "manifest.csv", folder / "manifest.parquet", outputs=labels)

@@ -19,7 +19,7 @@ from imagemake.plan.reviews import REVIEWS
 from imagemake.plan.state import OPEN, Stage, State
 from imagemake.release.credentials.certificate import file_digest
 from imagemake.release.credentials.signing import Seal, seal_of
-from imagemake.release.manifest.columns import MANIFEST_VERSION
+from imagemake.release.manifest.row import MANIFEST_VERSION
 from imagemake.release.manifest.sidecars import SUFFIX
 from imagemake.release.output_file import ReleaseFile
 from imagemake.release.place import is_as_released

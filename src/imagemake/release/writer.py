@@ -25,8 +25,9 @@ from imagemake.plan.target import Target
 from imagemake.plugins.providers import provider_class
 from imagemake.release.credentials.signing import signing_of
 from imagemake.release.manifest.entries import VERDICTS, Entries
+from imagemake.release.manifest.row import ManifestRow
 from imagemake.release.manifest.sidecars import SCHEMA, write_sidecars
-from imagemake.release.manifest.tables import Entry, write_manifest
+from imagemake.release.manifest.tables import write_manifest
 from imagemake.release.metrics.forecast import Pace, forecast
 from imagemake.release.metrics.metrics import metrics_of, write_metrics
 from imagemake.release.output_file import ReleaseFile
@@ -94,14 +95,14 @@ class Release:
         write_record(self.target, self.states, self.store, self.work, self.unsigned)
         return "\n".join([closing_words(metrics, folder, len(sheets)), *unsigned_words(self.unsigned)])
 
-    def _write_sidecars(self, entries: Sequence[Entry], folder: Path) -> None:
+    def _write_sidecars(self, entries: Sequence[ManifestRow], folder: Path) -> None:
         metadata = self.target.campaign.metadata
         if metadata.sidecar == "json":
             write_sidecars(entries, folder, with_prompt=metadata.prompt == "embed")
         else:
             (folder / SCHEMA).unlink(missing_ok=True)
 
-    def _forecast(self, entries: Sequence[Entry]) -> dict[str, Any]:
+    def _forecast(self, entries: Sequence[ManifestRow]) -> dict[str, Any]:
         """Say what the full run will come to, after a smaller one."""
         if self.target.scope not in (PILOT, SMALL):
             return {}

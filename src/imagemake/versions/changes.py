@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from imagemake.release.manifest.columns import OUTPUT, output_column, output_labels
 from imagemake.release.manifest.tables import files_in
 from imagemake.versions.records import Changes
 
@@ -29,7 +31,7 @@ def read_files(manifest: Path) -> list[Row]:
     """Read `COLUMNS` and all columns of additional outputs."""
     from pyarrow import parquet
 
-    further = (name for name in parquet.read_schema(manifest).names if name.startswith("output."))
+    further = (name for name in parquet.read_schema(manifest).names if name.startswith(OUTPUT))
     return read_rows(manifest, (*COLUMNS, *further))
 
 
@@ -37,13 +39,10 @@ def released_files(manifest: Path) -> Iterator[tuple[str, str]]:
     """Yield path, relative to the release, and SHA-256 of every released file, including additional outputs."""
     from pyarrow import parquet
 
-    labels = [name.removesuffix("file") for name in parquet.read_schema(manifest).names if name.endswith(".file")]
-    outputs = ["", *(label for label in labels if label.startswith("output."))]
-    columns = [f"{label}{name}" for label in outputs for name in ("file", "digest")]
-    for row in read_rows(manifest, columns):
-        for label in outputs:
-            if row[f"{label}file"]:
-                yield row[f"{label}file"], row[f"{label}digest"]
+    labels = output_labels(parquet.read_schema(manifest).names)
+    files = [("file", "digest"), *((output_column(label, "file"), output_column(label, "digest")) for label in labels)]
+    for row in read_rows(manifest, [*chain.from_iterable(files)]):
+        yield from ((row[file], row[digest]) for file, digest in files if row[file])
 
 
 def changes_between(before: Iterable[Path], rows: Iterable[Row]) -> Changes:

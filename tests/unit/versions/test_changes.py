@@ -6,7 +6,8 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from imagemake.release.manifest.columns import OF_OUTPUT, output_column
+from imagemake.release.manifest.columns import output_column
+from imagemake.release.manifest.row import OF_OUTPUT
 from imagemake.versions.changes import changes_between, read_files
 from imagemake.versions.records import Changes
 

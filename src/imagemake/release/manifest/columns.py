@@ -1,109 +1,85 @@
-"""The manifest's columns: what each one holds, in which unit. Tables, schemas and documentation are made from this.
-
-A column that is a group's, such as ``measure.tone.contrast``, comes from a mapping of the entry.
-"""
+"""How a field of the row model describes its column, and how the columns are read from the model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
-
-# The second number is raised when a column is added, the first when one goes or means something else.
-MANIFEST_VERSION = "1.0"
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 Kind = Literal["text", "texts", "json", "whole", "number", "flag", "time"]
-Verdict = Literal["accepted", "rejected", "review", "refused", "failed", "pending"]
 DIGEST = "^[0-9a-f]{64}$"
+OUTPUT = "output."  # begins the columns of additional outputs
+_KINDS: Mapping[Any, Kind] = {int: "whole", float: "number", bool: "flag", tuple[str, ...]: "texts"}
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column.
+    """One column. A field of the model gives what its type does not say; `columns_of` adds the rest.
 
     Attributes:
-        kind: What it is in Parquet and, after reading, in pandas.
-        meaning: What it holds, a sentence without its end.
-        unit: Of a number.
-        may_be_empty: Whether a row can have no value; lists are empty instead.
-        pattern: What its text matches, as a regular expression; empty for any.
+        meaning: What it contains: a sentence without a period.
+        unit: Unit of a number.
+        pattern: Regular expression that its text matches; empty for any text.
+        kind: Type in Parquet and in pandas. Only "time" and "json" must be given.
+        may_be_empty: Whether a row can have no value. Lists are empty instead.
+        values: The only values that it can have; empty for any value.
+        in_sidecar: Whether sidecars repeat it; "prompt" means only sidecars that may contain prompts.
     """
 
-    kind: Kind
     meaning: str
     unit: str = ""
-    may_be_empty: bool = False
     pattern: str = ""
+    kind: Kind = "text"
+    may_be_empty: bool = False
+    values: tuple[str, ...] = ()
+    in_sidecar: Literal["yes", "prompt", "no"] = "yes"
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Columns that a release has as it needs them: ``variable.color`` and so on.
+    """Columns that depend on the release, such as ``variable.color``; the field is a mapping.
 
     Attributes:
-        field: The entry's mapping that they come from.
-        meaning: What each one holds.
+        prefix: First part of each column's name.
+        meaning: What each column contains.
     """
 
-    field: str
+    prefix: str
     meaning: str
 
 
-def _some(kind: Kind, meaning: str, unit: str = "", pattern: str = "") -> Column:
-    return Column(kind, meaning, unit, may_be_empty=True, pattern=pattern)
+def columns_of(model: type) -> dict[str, Column]:
+    """Return the columns that the fields of a model describe, by name, in their order."""
+    return {name: _typed(hint, about) for name, hint, about in _described(model) if isinstance(about, Column)}
 
 
-COLUMNS: Mapping[str, Column] = {
-    "name": Column("text", "The request's name, unique in a release"),
-    "file": _some("text", "The released image, from the release folder; empty where there is none"),
-    "verdict": Column(
-        "text",
-        "accepted, or why not: review (a person decides), rejected (in every attempt), refused (by the provider), "
-        "failed (on the way), pending (not made by this run)",
-    ),
-    "reasons": Column("texts", "Why it is not accepted; what stands before the first colon is the reason's code"),
-    "prompt": Column("text", "As it was sent for the shown attempt"),
-    "negative_prompt": _some("text", "What the image must not show"),
-    "provider": Column("text", "Registered name of the provider"),
-    "model": Column("text", "Model name with its version"),
-    "model_label": _some("text", "What the campaign calls it: a label of more_models, or the same name"),
-    "seed": Column("whole", "Seed of the shown attempt"),
-    "key": Column("text", "Key of the shown attempt: SHA-256 of its recipe", pattern=DIGEST),
-    "attempt": Column("whole", "Number of the shown attempt, from 0"),
-    "attempts": Column("whole", "How many attempts were made"),
-    "catalog_row": Column("whole", "Row of the catalog, as a user counts it in the file"),
-    "take": Column("whole", "Number of the take, from 1"),
-    "references": Column("texts", "Paths of the reference images that were sent, in their order"),
-    "reference_digests": Column("texts", "SHA-256 of each one's content"),
-    "mask": _some("text", "Path of the mask that was sent"),
-    "mask_digest": _some("text", "SHA-256 of its content"),
-    "request_id": _some("text", "The provider's own name of the call"),
-    "generated_at": _some("time", "When the raw image came, UTC"),
-    "seconds": _some("number", "Duration of the call for the shown attempt", "s"),
-    "cost_usd": _some("number", "Cost of the shown attempt, all its answered calls; empty where it is unknown", "USD"),
-    "spent_usd": _some("number", "Cost of all attempts together; empty where that of one is unknown", "USD"),
-    "unknown_calls": Column("whole", "Calls for it that nobody answered: each may have been billed beside that"),
-    "unknown_worst_usd": _some("number", "What these can have cost at most; empty where nobody knows", "USD"),
-    "width_px": _some("whole", "Width of the released image", "px"),
-    "height_px": _some("whole", "Height of the released image", "px"),
-    "bytes": _some("whole", "Size of the released file", "B"),
-    "digest": _some("text", "SHA-256 of the released file", pattern=DIGEST),
-    "finished_digest": _some("text", "SHA-256 of the same image in the store, without XMP", pattern=DIGEST),
-    "raw_digest": _some("text", "SHA-256 of the shown attempt's raw image; empty where none came", pattern=DIGEST),
-    "cached": Column("flag", "Whether the raw image was there before this run"),
-    "tries": Column("whole", "Calls made for the shown attempt's key, ever"),
-    "shared": Column("flag", "Whether the raw image came from the team's store, so that somebody else paid for it"),
-    "history": _some("json", "Earlier attempts, oldest first: a list of objects"),
-}
-GROUPS: Mapping[str, Group] = {
-    "variable": Group("variables", "What a placeholder stood for: a column of the catalog, or a variable"),
-    "parameter": Group("parameters", "A parameter that was sent to the model"),
-    "measure": Group("measures", "A quantity that was read from the raw image; docs/measures.md has the units"),
-}
-# Of a further output there are these, as ``output.web.file``; they mean what the columns of the main file mean.
-OF_OUTPUT = ("file", "width_px", "height_px", "bytes", "digest", "finished_digest")
+def groups_of(model: type) -> dict[str, Group]:
+    """Return the groups of columns that the fields of a model describe, by the field's name."""
+    return {name: about for name, _, about in _described(model) if isinstance(about, Group)}
 
 
 def output_column(label: str, name: str) -> str:
-    """Return the column of a further output's file."""
-    return f"output.{label}.{name}"
+    """Return the name of a column of an additional output."""
+    return f"{OUTPUT}{label}.{name}"
+
+
+def output_labels(columns: Iterable[str]) -> list[str]:
+    """Return the labels of the additional outputs that have columns."""
+    names = (column.split(".") for column in columns if column.startswith(OUTPUT))
+    return [label for _, label, name in names if name == "file"]
+
+
+def _described(model: type) -> Iterator[tuple[str, Any, Any]]:
+    for name, hint in get_type_hints(model, include_extras=True).items():
+        for about in getattr(hint, "__metadata__", ()):  # of Annotated
+            yield name, get_args(hint)[0], about
+
+
+def _typed(hint: Any, column: Column) -> Column:
+    may_be_empty = NoneType in get_args(hint)
+    if may_be_empty:
+        hint = next(kind for kind in get_args(hint) if kind is not NoneType)
+    values = get_args(hint) if get_origin(hint) is Literal else ()
+    kind = _KINDS.get(hint, column.kind)
+    return replace(column, kind=kind, may_be_empty=may_be_empty or kind == "json", values=values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -11,8 +11,7 @@ from imagemake.config.checks import Checks
 from imagemake.config.fields import MAIN
 from imagemake.plan.state import Past, Stage, State
 from imagemake.plan.target import Target
-from imagemake.release.manifest.columns import Verdict
-from imagemake.release.manifest.tables import EarlierAttempt, Entry, OutputFile
+from imagemake.release.manifest.row import EarlierAttempt, ManifestRow, OutputFile, Verdict
 from imagemake.release.place import Released
 from imagemake.stages.validate.compare import values_of
 from imagemake.stages.validate.expected import Expected
@@ -106,7 +105,7 @@ class Entries:
         closed = calls.told.closed
         return (closed.get("origin") or {}).get("generated_at") if calls.is_shared else closed.get("at")
 
-    def entry(self, state: State, released: Mapping[str, Released] | None = None) -> Entry:
+    def entry(self, state: State, released: Mapping[str, Released] | None = None) -> ManifestRow:
         """Tell all there is to know about one request.
 
         Args:
@@ -121,7 +120,7 @@ class Entries:
         request, recipe = state.request, state.recipe
         label = request.model or recipe.model
         checks = self._checks.of(request.variables, label)
-        return Entry(
+        return ManifestRow(
             name=request.name,
             verdict=verdict,
             prompt=recipe.prompt,
@@ -139,7 +138,6 @@ class Entries:
             reference_digests=request.attached.digests,
             mask=request.attached.mask,
             mask_digest=request.attached.mask_digest,
-            file=main.file if main else None,
             reasons=reasons,
             attempt=state.attempt,
             attempts=state.attempt + bool(calls.n or state.raw),
@@ -149,11 +147,7 @@ class Entries:
             cost_usd=calls.cost_usd,
             unknown_calls=calls.unknown_calls,
             unknown_worst_usd=calls.unknown_worst_usd,
-            width_px=main.width_px if main else None,
-            height_px=main.height_px if main else None,
-            bytes=main.bytes if main else None,
-            digest=main.digest if main else None,
-            finished_digest=main.finished_digest if main else None,
+            **(asdict(main) if main else {}),
             outputs=files,
             raw_digest=state.raw.digest if state.raw else None,
             measures=values_of(state.measured, checks, Expected(recipe.prompt, request.variables)),

@@ -1,63 +1,42 @@
-"""JSON schemas of what a release tells about its images, and the documentation of its columns, from one list."""
+"""JSON schemas of the manifest's rows, and the documentation of its columns, both made from the row model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from dataclasses import replace
+from typing import Any
 
 import orjson
 
-from imagemake.release.manifest.columns import (
-    COLUMNS,
-    GROUPS,
-    MANIFEST_VERSION,
-    OF_OUTPUT,
-    Column,
-    Kind,
-    Verdict,
-    output_column,
-)
+from imagemake.release.manifest.columns import Column, Kind, output_column
+from imagemake.release.manifest.row import COLUMNS, GROUPS, MANIFEST_VERSION, OF_OUTPUT
 
 Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_TYPES: Mapping[str, Schema] = {
-    "text": {"type": "string"},
-    "texts": {"type": "array", "items": {"type": "string"}},
-    "json": {"type": "string", "contentMediaType": "application/json"},
-    "whole": {"type": "integer"},
-    "number": {"type": "number"},
-    "flag": {"type": "boolean"},
-    "time": {"type": "string", "format": "date-time"},
-}
-_WORDS = {
-    "text": "text",
-    "texts": "list of texts",
-    "json": "JSON as text",
-    "whole": "whole number",
-    "number": "number",
-    "flag": "true or false",
-    "time": "time",
+# The JSON schema and the words of each kind.
+_KINDS: Mapping[Kind, tuple[Schema, str]] = {
+    "text": ({"type": "string"}, "text"),
+    "texts": ({"type": "array", "items": {"type": "string"}}, "list of texts"),
+    "json": ({"type": "string", "contentMediaType": "application/json"}, "JSON as text"),
+    "whole": ({"type": "integer"}, "whole number"),
+    "number": ({"type": "number"}, "number"),
+    "flag": ({"type": "boolean"}, "true or false"),
+    "time": ({"type": "string", "format": "date-time"}, "time"),
 }
 _ABOUT = (
     "Each row of manifest.parquet is such an object. manifest.csv has the same columns as text: an empty cell is null, "
-    "a list is joined by '; ', and text that a spreadsheet would run stands behind an apostrophe."
+    "'; ' separates the items of a list, and an apostrophe precedes text that a spreadsheet would run as a formula."
 )
 
 
-def manifest_schema(kinds: Mapping[str, Kind] | None = None) -> Schema:
+def manifest_schema(columns: Mapping[str, Column] | None = None) -> Schema:
     """Return the JSON schema of a row of the manifest.
 
     Args:
-        kinds: The columns of one release, in their order; None for what every release has in common.
+        columns: The columns of one release, in their order; None for what all releases have in common.
     """
-    if kinds is None:
-        properties = {name: of_column(column) for name, column in COLUMNS.items()}
-        anything: Schema = {"patternProperties": dict(_patterns()), "required": list(properties)}
-    else:
-        properties = {name: of_column(about(name, kind)) for name, kind in kinds.items()}
-        anything = {"required": list(properties)}
-    properties["verdict"]["enum"] = list(get_args(Verdict))
+    properties = {name: schema_of(column) for name, column in (columns or COLUMNS).items()}
     return {
         "$schema": DIALECT,
         "$id": f"urn:imagemake:manifest:{MANIFEST_VERSION}",
@@ -66,26 +45,21 @@ def manifest_schema(kinds: Mapping[str, Kind] | None = None) -> Schema:
         "version": MANIFEST_VERSION,
         "type": "object",
         "properties": properties,
-        **anything,
+        **({"patternProperties": dict(_patterns())} if columns is None else {}),
+        "required": list(properties),
         "additionalProperties": False,
     }
 
 
-def about(name: str, kind: Kind) -> Column:
-    """Describe a column of a release, of whatever group; `kind` is what it is there."""
-    if name in COLUMNS:
-        return COLUMNS[name]
-    group, _, rest = name.partition(".")
-    if group in GROUPS:
-        return Column(kind, f"{GROUPS[group].meaning}: {rest}", may_be_empty=True)
-    label, _, column = rest.partition(".")
-    of_main = COLUMNS[column]
-    return Column(kind, f"{of_main.meaning} (output {label})", of_main.unit, may_be_empty=True, pattern=of_main.pattern)
+def of_output(label: str, name: str) -> Column:
+    """Describe a column of an additional output, which means what the same column means for the main output."""
+    main = COLUMNS[name]
+    return replace(main, meaning=f"{main.meaning} (output {label})", may_be_empty=True)
 
 
-def of_column(column: Column) -> Schema:
+def schema_of(column: Column) -> Schema:
     """Return the JSON schema of a column's values."""
-    schema = dict(_TYPES[column.kind])
+    schema = dict(_KINDS[column.kind][0])
     if column.may_be_empty:
         schema["type"] = [schema["type"], "null"]
     if column.pattern:
@@ -93,32 +67,33 @@ def of_column(column: Column) -> Schema:
     schema["description"] = f"{column.meaning}."
     if column.unit:
         schema["unit"] = column.unit
+    if column.values:
+        schema["enum"] = list(column.values)
     return schema
 
 
 def _patterns() -> Iterator[tuple[str, Schema]]:
-    for prefix, group in GROUPS.items():
-        yield rf"^{prefix}\.", {"type": ["string", "number", "boolean", "null"], "description": f"{group.meaning}."}
+    for group in GROUPS.values():
+        types = ["string", "number", "boolean", "null"]
+        yield rf"^{group.prefix}\.", {"type": types, "description": f"{group.meaning}."}
     for name in OF_OUTPUT:
-        yield rf"^output\.[^.]+\.{name}$", of_column(about(output_column("LABEL", name), COLUMNS[name].kind))
+        yield rf"^output\.[^.]+\.{name}$", schema_of(of_output("LABEL", name))
 
 
 def schema_bytes(schema: Schema) -> bytes:
-    """Write a schema as a file."""
+    """Return the bytes of a schema's file."""
     return orjson.dumps(schema, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def columns_markdown() -> str:
-    """Return the table of the columns, for the documentation."""
-    lines = ["| column | holds | unit | what it is |", "|---|---|---|---|"]
+    """Return the table of the columns in docs/manifest.md."""
+    lines = ["| column | type | unit | content |", "|---|---|---|---|"]
     for name, column in COLUMNS.items():
-        kind = _WORDS[column.kind] + (", may be empty" if column.may_be_empty else "")
+        kind = _KINDS[column.kind][1] + (", may be empty" if column.may_be_empty else "")
         lines.append(f"| `{name}` | {kind} | {column.unit} | {column.meaning} |")
-    for prefix, group in GROUPS.items():
-        lines.append(f"| `{prefix}.*` | as it is | | {group.meaning} |")
+    lines += [f"| `{group.prefix}.*` | depends on the values | | {group.meaning} |" for group in GROUPS.values()]
     for name in OF_OUTPUT:
-        of_main = COLUMNS[name]
-        lines.append(
-            f"| `output.LABEL.{name}` | {_WORDS[of_main.kind]} | {of_main.unit} | As `{name}`, of that output |"
-        )
+        kind = _KINDS[COLUMNS[name].kind][1]
+        output = output_column("LABEL", name)
+        lines.append(f"| `{output}` | {kind} | {COLUMNS[name].unit} | Like `{name}`, for the output |")
     return "\n".join(lines) + "\n"

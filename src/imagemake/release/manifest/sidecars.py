@@ -1,38 +1,34 @@
-"""One JSON beside each released image: its entry of the manifest, for programs that see files and no tables."""
+"""Sidecars: one JSON file beside each released image with its row of the manifest, for programs that read no tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from imagemake.config.fields import MAIN
 from imagemake.core.files import write_whole
-from imagemake.release.manifest.columns import COLUMNS, GROUPS, OF_OUTPUT
-from imagemake.release.manifest.schema import DIALECT, Schema, of_column, schema_bytes
+from imagemake.release.manifest.row import COLUMNS, GROUPS, OF_OUTPUT, ManifestRow
+from imagemake.release.manifest.schema import DIALECT, Schema, schema_bytes, schema_of
 
-if TYPE_CHECKING:
-    from imagemake.release.manifest.tables import Entry
-
-SIDECAR_VERSION = "1.0"  # as `imagemake.release.manifest.columns.MANIFEST_VERSION`
-SUFFIX = ".json"  # after the image's own: two outputs of one name differ in that
+SIDECAR_VERSION = "1.0"  # raised like `imagemake.release.manifest.row.MANIFEST_VERSION`
+SUFFIX = ".json"  # follows the image's own suffix, because two outputs can differ only in that
 SCHEMA = "sidecar.schema.json"
 _ID = f"urn:imagemake:sidecar:{SIDECAR_VERSION}"
-_OF_THE_RUN = ("cached",)  # differs from run to run where nothing changed
-_PROMPTS = ("prompt", "negative_prompt")
-_GROUPS = [group.field for group in GROUPS.values()]
+_COLUMNS = {name: column for name, column in COLUMNS.items() if column.in_sidecar != "no"}
+_PROMPTS = {name for name, column in _COLUMNS.items() if column.in_sidecar == "prompt"}
 
 
-def write_sidecars(entries: Iterable[Entry], folder: Path, *, with_prompt: bool) -> None:
-    """Write the JSON of every released file, and their schema; a file that is right already keeps its time.
+def write_sidecars(entries: Iterable[ManifestRow], folder: Path, *, with_prompt: bool) -> None:
+    """Write the sidecar of every released file, and their schema. An unchanged sidecar keeps its time.
 
     Args:
-        entries: Those without a file have no JSON.
-        folder: The release folder, in which `Entry.file` is.
-        with_prompt: Whether prompts are told; else they stay in the manifest.
+        entries: Rows without a file get no sidecar.
+        folder: The release folder, which `ManifestRow.file` is relative to.
+        with_prompt: Whether sidecars contain prompts; otherwise only the manifest does.
     """
     _write_changed(folder / SCHEMA, schema_bytes(sidecar_schema()))
     for entry in entries:
@@ -41,66 +37,62 @@ def write_sidecars(entries: Iterable[Entry], folder: Path, *, with_prompt: bool)
             _write_changed(path, orjson.dumps(facts, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
-def sidecars_of(entry: Entry, *, with_prompt: bool) -> dict[str, dict[str, Any]]:
-    """Return what stands beside each file of a request, by output; nothing where none was released."""
+def sidecars_of(entry: ManifestRow, *, with_prompt: bool) -> dict[str, dict[str, Any]]:
+    """Return the sidecar of each file of a request, by output; empty if none was released."""
     if entry.file is None:
         return {}
-    told = {name: getattr(entry, name) for name in COLUMNS if name not in _OF_THE_RUN}
-    told |= {group: dict(sorted(getattr(entry, group).items())) for group in _GROUPS}
-    told["history"] = [dict(sorted(past.items())) for past in entry.history]
-    if not with_prompt:
-        told = {name: value for name, value in told.items() if name not in _PROMPTS}
-        told["history"] = [
-            {name: value for name, value in past.items() if name != "prompt"} for past in told["history"]
-        ]
-    files = {MAIN: {name: getattr(entry, name) for name in OF_OUTPUT}}
+    facts = entry.facts()
+    files = {MAIN: {name: facts[name] for name in OF_OUTPUT}}
     files |= {label: asdict(file) for label, file in entry.outputs.items()}
-    return {label: {"$schema": _ID, "output": label, **told, **file, "files": files} for label, file in files.items()}
+    shared = {name: facts[name] for name in _COLUMNS if with_prompt or name not in _PROMPTS}
+    shared |= {field: dict(sorted(facts[field].items())) for field in GROUPS}
+    shared["history"] = [
+        {name: value for name, value in sorted(past.items()) if with_prompt or name not in _PROMPTS}
+        for past in entry.history
+    ]
+    return {label: {"$schema": _ID, "output": label, **shared, **file, "files": files} for label, file in files.items()}
 
 
 def sidecar_schema() -> Schema:
     """Return the JSON schema of a sidecar."""
-    columns = {name: of_column(column) for name, column in COLUMNS.items() if name not in _OF_THE_RUN}
-    file = {name: {**columns[name], "type": of_column(COLUMNS[name])["type"][0]} for name in OF_OUTPUT}
+    columns = {name: schema_of(column) for name, column in _COLUMNS.items()}
+    file = {name: {**columns[name], "type": columns[name]["type"][0]} for name in OF_OUTPUT}
     scalar: Schema = {"type": ["string", "number", "boolean"]}
     properties: Schema = {
         "$schema": {"const": _ID},
-        "output": {"type": "string", "description": "Label of the output that this file is; main for the first."},
+        "output": {"type": "string", "description": "Label of this file's output; main for the main output."},
         **columns,
         **file,
         "verdict": {"const": "accepted", "description": "Only accepted images are released."},
         "history": {"type": "array", "items": {"type": "object"}, "description": "Earlier attempts, oldest first."},
         **{
-            group.field: {"type": "object", "additionalProperties": scalar, "description": f"{group.meaning}."}
-            for group in GROUPS.values()
+            field: {"type": "object", "additionalProperties": scalar, "description": f"{group.meaning}."}
+            for field, group in GROUPS.items()
         },
         "files": {
             "type": "object",
             "description": "All files of this image, by output.",
-            "additionalProperties": {
-                "type": "object",
-                "properties": file,
-                "required": list(file),
-                "additionalProperties": False,
-            },
+            "additionalProperties": _object(file),
         },
     }
     return {
         "$schema": DIALECT,
         "$id": _ID,
-        "title": "What a released image's sidecar tells",
+        "title": "The sidecar of a released image",
         "version": SIDECAR_VERSION,
-        "type": "object",
-        "properties": properties,
-        "required": [name for name in properties if name not in _PROMPTS],
-        "additionalProperties": False,
+        **_object(properties, optional=_PROMPTS),
     }
+
+
+def _object(properties: Schema, optional: Iterable[str] = ()) -> Schema:
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
 def _write_changed(path: Path, data: bytes) -> None:
     try:
-        is_right = path.read_bytes() == data
+        is_unchanged = path.read_bytes() == data
     except FileNotFoundError:
-        is_right = False
-    if not is_right:
+        is_unchanged = False
+    if not is_unchanged:
         write_whole(path, data)

@@ -1,145 +1,40 @@
-"""What a release holds: one entry a request, written as a table for people and one for programs.
+"""Writes the manifest as one table for people and one for programs, and reads it.
 
-``manifest.csv`` opens in a spreadsheet: UTF-8 with a byte order mark, reasons joined by ``; ``, and text that begins
-like a formula behind an apostrophe, which `read_manifest` takes away again. ``manifest.parquet`` holds the same columns
-as they are, typed: ``pandas.read_parquet`` gives whole numbers that may be missing, times in UTC, and reasons as lists.
-Variables, parameters, measures and further outputs are columns of their own, such as ``variable.color``,
-``measure.tone.contrast`` and ``output.web.file``; earlier attempts are one column of JSON.
+``manifest.csv`` opens in a spreadsheet: UTF-8 with a byte order mark, lists joined by ``; ``, and an apostrophe before
+text that looks like a formula, which `read_manifest` removes. ``manifest.parquet`` has the same columns with types:
+``pandas.read_parquet`` returns nullable whole numbers, times in UTC, and lists. Variables, parameters, measures, and
+additional outputs have their own columns, such as ``variable.color``, ``measure.tone.contrast``, and
+``output.web.file``. Earlier attempts are one column of JSON.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import chain
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from types import NoneType
+from typing import Any
 
 import orjson
 
 from imagemake.config.fields import MAIN
 from imagemake.core.files import write_whole
 from imagemake.core.spreadsheet import plain_cell, safe_cell
-from imagemake.release.manifest.columns import (
-    COLUMNS,
-    GROUPS,
-    MANIFEST_VERSION,
-    OF_OUTPUT,
-    Kind,
-    Verdict,
-    output_column,
-)
-from imagemake.release.manifest.schema import about, manifest_schema, schema_bytes
+from imagemake.release.manifest.columns import Column, Kind, output_column, output_labels
+from imagemake.release.manifest.row import COLUMNS, GROUPS, MANIFEST_VERSION, OF_OUTPUT, ManifestRow
+from imagemake.release.manifest.schema import manifest_schema, of_output, schema_bytes
 from imagemake.stages.validate.earlier_releases import MEASURES_FIELD
 
-Value = str | int | float | bool
-
-
-class EarlierAttempt(TypedDict):
-    """An attempt before the one that is shown; `cost_usd` None or absent is unknown."""
-
-    attempt: int
-    key: str
-    prompt: str
-    seed: int
-    reasons: Sequence[str]
-    raw_digest: str | None
-    cost_usd: NotRequired[float | None]
-    seconds: NotRequired[float | None]
-    tries: NotRequired[int]
-    unknown_calls: NotRequired[int]
-    unknown_worst_usd: NotRequired[float | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputFile:
-    """A released file; its attributes are those of an `Entry`."""
-
-    file: str
-    width_px: int
-    height_px: int
-    bytes: int
-    digest: str
-    finished_digest: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One request, and what became of it.
-
-    Attributes:
-        variables: What the prompt's placeholders stood for.
-        parameters: Parameters of the model.
-        measures: Quantities that were read from the image.
-        outputs: The same image in further outputs, by their labels.
-        history: Earlier attempts, oldest first.
-
-    All others are columns: `imagemake.release.manifest.columns.COLUMNS` says what each one means.
-    """
-
-    name: str
-    verdict: Verdict
-    prompt: str
-    provider: str
-    model: str
-    seed: int
-    key: str
-    catalog_row: int
-    file: str | None = None
-    reasons: tuple[str, ...] = ()
-    negative_prompt: str | None = None
-    model_label: str | None = None
-    parameters: Mapping[str, Value] = field(default_factory=dict)
-    attempt: int = 0
-    attempts: int = 0
-    take: int = 1
-    variables: Mapping[str, str] = field(default_factory=dict)
-    references: tuple[str, ...] = ()
-    reference_digests: tuple[str, ...] = ()
-    mask: str | None = None
-    mask_digest: str | None = None
-    request_id: str | None = None
-    generated_at: str | None = None
-    seconds: float | None = None
-    cost_usd: float | None = None
-    unknown_calls: int = 0
-    unknown_worst_usd: float | None = None
-    width_px: int | None = None
-    height_px: int | None = None
-    bytes: int | None = None
-    digest: str | None = None
-    finished_digest: str | None = None
-    outputs: Mapping[str, OutputFile] = field(default_factory=dict)
-    raw_digest: str | None = None
-    measures: Mapping[str, Value] = field(default_factory=dict)
-    cached: bool = False
-    tries: int = 0
-    shared: bool = False
-    history: tuple[EarlierAttempt, ...] = ()
-
-    @property
-    def made(self) -> bool:
-        """Whether the provider was asked for the shown attempt."""
-        return self.tries > 0 or self.raw_digest is not None
-
-    @property
-    def spent_usd(self) -> float | None:
-        """Cost of all attempts together; None where that of one is unknown."""
-        costs = [earlier.get("cost_usd") for earlier in self.history]
-        if self.made:
-            costs.append(self.cost_usd)
-        known = [cost for cost in costs if cost is not None]
-        return round(sum(known), 9) if len(known) == len(costs) else None
-
+Table = Mapping[str, tuple[Column, Sequence[Any]]]  # by name: the column, and its value in each row
 
 _LONGEST_CELL = 2**31 - 1
 VERSION_KEY = "imagemake.manifest_schema"  # in the metadata of the Parquet file
 
 
 def write_manifest(
-    entries: Iterable[Entry],
+    entries: Iterable[ManifestRow],
     csv_path: Path,
     parquet_path: Path,
     *,
@@ -147,131 +42,124 @@ def write_manifest(
     schema_path: Path | None = None,
     measures: Sequence[str] = (),
 ) -> None:
-    """Write both tables, one row a request, sorted by name; equal entries give equal bytes.
+    """Write both tables, one row per request, sorted by name; equal entries give equal bytes.
 
     Args:
         entries: The requests, in any order.
         csv_path: Table for people.
         parquet_path: Table for programs.
-        outputs: Labels of further outputs, which have their columns also where no image has a file.
-        schema_path: Where the JSON schema of the rows goes, if anywhere.
-        measures: Identities of the measures that the quantities come from, such as ``phash@1``: kept beside the
-            Parquet's columns, so that a later release knows what it can be compared with.
+        outputs: Labels of additional outputs. They have columns even if no image has a file.
+        schema_path: Where to write the JSON schema of the rows, if anywhere.
+        measures: Identities of the measures that the quantities come from, such as ``phash@1``. The Parquet file keeps
+            them in its metadata, so that a later release can tell which values are comparable.
     """
-    rows = [_row(entry) for entry in sorted(entries, key=lambda entry: entry.name)]
-    kinds: dict[str, Kind] = {name: column.kind for name, column in COLUMNS.items()}
-    kinds |= {output_column(label, name): COLUMNS[name].kind for label in outputs for name in OF_OUTPUT}
-    kinds |= _kinds_of_groups(rows)
-    write_whole(csv_path, _csv(rows, kinds))
-    write_whole(parquet_path, _parquet(rows, kinds, measures))
+    table = _table(sorted(entries, key=lambda entry: entry.name), outputs)
+    write_whole(csv_path, _csv(table))
+    write_whole(parquet_path, _parquet(table, measures))
     if schema_path is not None:
-        write_whole(schema_path, schema_bytes(manifest_schema(kinds)))
+        write_whole(schema_path, schema_bytes(manifest_schema({name: column for name, (column, _) in table.items()})))
 
 
 def read_manifest(csv_path: Path) -> list[dict[str, str]]:
-    """Read the CSV back: every cell as text, without the apostrophes that guard spreadsheets."""
-    csv.field_size_limit(_LONGEST_CELL)  # Python's own limit is below what the history of a long prompt can be
+    """Read the CSV: every cell as text, without the apostrophes that protect spreadsheets."""
+    csv.field_size_limit(_LONGEST_CELL)  # the history of a long prompt can exceed Python's default
     with csv_path.open(encoding="utf-8-sig", newline="") as file:
         return [{plain_cell(key): plain_cell(cell) for key, cell in row.items()} for row in csv.DictReader(file)]
 
 
 def files_in(row: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Return the released files that a row of the CSV tells of: by output, with the main one as ``main``, by column."""
-    labels = [column.split(".")[1] for column in row if column.startswith("output.") and column.endswith(".file")]
+    """Return the released files in a row of the CSV: by output, ``main`` for the main one, and then by column."""
     found = {MAIN: {name: row.get(name, "") for name in OF_OUTPUT}}
-    found |= {label: {name: row[output_column(label, name)] for name in OF_OUTPUT} for label in labels}
+    found |= {label: {name: row[output_column(label, name)] for name in OF_OUTPUT} for label in output_labels(row)}
     return {label: file for label, file in found.items() if file["file"]}
 
 
-def _row(entry: Entry) -> dict[str, Any]:
-    row = {column: getattr(entry, column) for column in COLUMNS}
-    row.update({name: list(row[name]) for name, column in COLUMNS.items() if column.kind == "texts"})
-    row["history"] = orjson.dumps(entry.history, option=orjson.OPT_SORT_KEYS).decode() if entry.history else None
-    for prefix, group in GROUPS.items():
-        row.update({f"{prefix}.{name}": value for name, value in getattr(entry, group.field).items()})
-    for label, file in entry.outputs.items():
-        row.update({output_column(label, name): getattr(file, name) for name in OF_OUTPUT})
-    return row
-
-
-def _kinds_of_groups(rows: Sequence[Mapping[str, Any]]) -> dict[str, Kind]:
-    found: dict[str, set[type]] = {}
-    for column, value in chain.from_iterable(row.items() for row in rows):
-        if column.partition(".")[0] in GROUPS:
-            found.setdefault(column, set()).add(type(value))
-    order = list(GROUPS)
-    columns = sorted(found, key=lambda column: (order.index(column.partition(".")[0]), column))
-    return {column: _kind_of(found[column]) for column in columns}
+def _table(entries: Sequence[ManifestRow], outputs: Iterable[str]) -> Table:
+    table: dict[str, tuple[Column, Sequence[Any]]] = {
+        name: (column, list(map(attrgetter(name), entries))) for name, column in COLUMNS.items()
+    }
+    for label in outputs:
+        files = [entry.outputs.get(label) for entry in entries]
+        for name in OF_OUTPUT:
+            value = attrgetter(name)
+            values = [None if file is None else value(file) for file in files]
+            table[output_column(label, name)] = of_output(label, name), values
+    for field, group in GROUPS.items():
+        mappings = list(map(attrgetter(field), entries))
+        for name in sorted({name for mapping in mappings for name in mapping}):
+            values = [mapping.get(name) for mapping in mappings]
+            column = Column(f"{group.meaning}: {name}", kind=_kind_of({*map(type, values)}), may_be_empty=True)
+            table[f"{group.prefix}.{name}"] = column, values
+    return {name: (column, _stored(column.kind, values)) for name, (column, values) in table.items()}
 
 
 def _kind_of(types: set[type]) -> Kind:
+    types.discard(NoneType)
     # Whole numbers count as numbers, so that a measure of exactly 1 does not change a column's type between releases.
     if types <= {int, float}:
         return "number"
     return "flag" if types == {bool} else "text"
 
 
-def _csv(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, Kind]) -> bytes:
+def _stored(kind: Kind, values: Sequence[Any]) -> Sequence[Any]:
+    if kind == "json":
+        return [orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode() if value else None for value in values]
+    if kind == "text":  # a parameter can be a number in one row and a word in another
+        return [value if value is None or isinstance(value, str) else orjson.dumps(value).decode() for value in values]
+    return values
+
+
+def _csv(table: Table) -> bytes:
     buffer = io.StringIO()
-    # All text in quotes: Python 3.11 would leave a lone carriage return without.
+    # All text in quotes: Python 3.11 would not quote a single carriage return.
     writer = csv.writer(buffer, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
-    writer.writerow(safe_cell(column) for column in kinds)
-    for row in rows:
-        writer.writerow(_cell(row.get(column)) for column in kinds)
+    writer.writerow(safe_cell(name) for name in table)
+    writer.writerows(zip(*(map(_CELLS[column.kind], values) for column, values in table.values()), strict=True))
     return buffer.getvalue().encode("utf-8-sig")
 
 
-def _cell(value: Any) -> str | int | float:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return value
-    return safe_cell("; ".join(value) if isinstance(value, list) else str(value))
+def _number_cell(value: float | None) -> float | str:
+    return "" if value is None else value
 
 
-def _parquet(rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, Kind], measures: Sequence[str]) -> bytes:
+def _text_cell(value: str | None) -> str:
+    return safe_cell(value) if value else ""
+
+
+_CELLS: Mapping[Kind, Callable[[Any], str | float]] = {
+    "text": _text_cell,
+    "texts": lambda values: safe_cell("; ".join(values)),
+    "json": _text_cell,
+    "whole": _number_cell,
+    "number": _number_cell,
+    "flag": {None: "", True: "true", False: "false"}.__getitem__,
+    "time": _text_cell,
+}
+
+
+def _parquet(table: Table, measures: Sequence[str]) -> bytes:
     import pandas as pd
     import pyarrow as pa
 
-    stored = {
-        "text": pa.string(),
-        "texts": pa.list_(pa.string()),
-        "json": pa.string(),
-        "whole": pa.int64(),
-        "number": pa.float64(),
-        "flag": pa.bool_(),
-        "time": pa.timestamp("us", tz="UTC"),
+    # How Parquet stores a kind, and what pandas notes beside it: it then reads a missing whole number as missing, and
+    # not as a float.
+    types = {
+        "text": (pa.string(), "str"),
+        "texts": (pa.list_(pa.string()), "object"),
+        "json": (pa.string(), "str"),
+        "whole": (pa.int64(), "Int64"),
+        "number": (pa.float64(), "float64"),
+        "flag": (pa.bool_(), "boolean"),
+        "time": (pa.timestamp("us", tz="UTC"), "datetime64[us, UTC]"),
     }
-    # pandas writes its own types beside Parquet's: a missing whole number is read back as missing, and not as a float.
-    shown = {
-        "text": "str",
-        "texts": "object",
-        "json": "str",
-        "whole": "Int64",
-        "number": "float64",
-        "flag": "boolean",
-        "time": "datetime64[us, UTC]",
-    }
-    columns: dict[str, Any] = {}
-    for column, kind in kinds.items():
-        values = [row.get(column) for row in rows]
-        if kind == "text":
-            values = [None if value is None else _text(value) for value in values]
-        columns[column] = pd.Series(values, dtype=shown[kind])
-    fields = [pa.field(column, stored[kind], metadata=_told(column, kind)) for column, kind in kinds.items()]
+    frame = {name: pd.Series(values, dtype=types[column.kind][1]) for name, (column, values) in table.items()}
+    fields = [pa.field(name, types[column.kind][0], metadata=_metadata(column)) for name, (column, _) in table.items()]
     read_by = {MEASURES_FIELD: orjson.dumps(list(measures)).decode()} if measures else {}
     schema = pa.schema(fields, metadata={VERSION_KEY: MANIFEST_VERSION, **read_by})
     buffer = io.BytesIO()
-    pd.DataFrame(columns).to_parquet(buffer, engine="pyarrow", index=False, schema=schema, compression="zstd")
+    pd.DataFrame(frame).to_parquet(buffer, engine="pyarrow", index=False, schema=schema, compression="zstd")
     return buffer.getvalue()
 
 
-def _told(column: str, kind: Kind) -> dict[str, str]:
-    of_column = about(column, kind)
-    return {"description": of_column.meaning, **({"unit": of_column.unit} if of_column.unit else {})}
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+def _metadata(column: Column) -> dict[str, str]:
+    return {"description": column.meaning, **({"unit": column.unit} if column.unit else {})}

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from imagemake.release.manifest.tables import Entry
+from imagemake.release.manifest.row import ManifestRow
 from imagemake.release.metrics.reasons import DECIDED
 from imagemake.release.metrics.success import interval_95
 
@@ -82,7 +82,7 @@ class Forecast:
 
 
 def forecast(
-    entries: Sequence[Entry], requests: int, to_make: Counter[str], paces: Mapping[str, Pace]
+    entries: Sequence[ManifestRow], requests: int, to_make: Counter[str], paces: Mapping[str, Pace]
 ) -> Forecast | None:
     """Forecast the full run.
 
@@ -100,7 +100,7 @@ def forecast(
         return None
     accepted = sum(entry.verdict == "accepted" for entry in decided)
     low, high = interval_95(accepted, len(decided))
-    by_model: dict[str, list[Entry]] = {}
+    by_model: dict[str, list[ManifestRow]] = {}
     for entry in decided:
         by_model.setdefault(entry.model_label or entry.model, []).append(entry)
     costs = [_cost_usd(by_model.get(label, []), n) for label, n in to_make.items()]
@@ -116,13 +116,13 @@ def forecast(
     )
 
 
-def _cost_usd(entries: Sequence[Entry], n: int) -> float | None:
+def _cost_usd(entries: Sequence[ManifestRow], n: int) -> float | None:
     costs = [entry.spent_usd for entry in entries if not entry.shared]  # what the team paid says nothing here
     known = [cost for cost in costs if cost is not None]
     return n * sum(known) / len(known) if known and len(known) == len(costs) else None
 
 
-def _load(entries: Sequence[Entry], n: int, pace: Pace | None) -> Load | None:
+def _load(entries: Sequence[ManifestRow], n: int, pace: Pace | None) -> Load | None:
     # Candidates and earlier attempts are calls too.
     timed = [(entry.seconds, 1 + len(entry.history)) for entry in entries if entry.seconds is not None]
     if not timed or pace is None:

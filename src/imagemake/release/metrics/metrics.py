@@ -11,8 +11,7 @@ from typing import Any, NamedTuple, get_args
 import orjson
 
 from imagemake.core.files import write_whole
-from imagemake.release.manifest.columns import Verdict
-from imagemake.release.manifest.tables import Entry
+from imagemake.release.manifest.row import ManifestRow, Verdict
 from imagemake.release.metrics.reasons import DECIDED, failures_of, reason_code
 from imagemake.release.metrics.success import failing_values, interval_95
 
@@ -28,7 +27,7 @@ class _Attempt(NamedTuple):
     shared: bool = False
 
 
-def metrics_of(entries: Iterable[Entry]) -> dict[str, Any]:
+def metrics_of(entries: Iterable[ManifestRow]) -> dict[str, Any]:
     """Sum up a release.
 
     Costs, durations and calls are those of all attempts, whenever they were made: what the release cost, not the run.
@@ -45,7 +44,7 @@ def metrics_of(entries: Iterable[Entry]) -> dict[str, Any]:
         `failing_values` are values of variables that fail more often than chance would have it.
     """
     entries = list(entries)
-    by_model: dict[str, list[Entry]] = {}
+    by_model: dict[str, list[ManifestRow]] = {}
     for entry in entries:
         by_model.setdefault(entry.model_label or entry.model, []).append(entry)
     return {
@@ -56,7 +55,7 @@ def metrics_of(entries: Iterable[Entry]) -> dict[str, Any]:
     }
 
 
-def _of_entries(entries: Sequence[Entry]) -> dict[str, Any]:
+def _of_entries(entries: Sequence[ManifestRow]) -> dict[str, Any]:
     verdicts = Counter[Verdict](entry.verdict for entry in entries)
     at_once = [entry for entry in entries if entry.verdict == "accepted" and entry.attempts <= 1]
     decided = sum(verdicts[verdict] for verdict in DECIDED)
@@ -80,7 +79,7 @@ def write_metrics(metrics: dict[str, Any], path: Path) -> None:
     write_whole(path, orjson.dumps(metrics, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
-def _attempts(entry: Entry) -> list[_Attempt]:
+def _attempts(entry: ManifestRow) -> list[_Attempt]:
     attempts = [
         _Attempt(
             image=earlier["raw_digest"] is not None,
@@ -127,7 +126,7 @@ def _of_attempts(attempts: Sequence[_Attempt]) -> dict[str, Any]:
     }
 
 
-def _failing(entry: Entry) -> bool:
+def _failing(entry: ManifestRow) -> bool:
     return entry.verdict not in ("accepted", "pending")
 
 

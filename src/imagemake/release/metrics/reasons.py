@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from imagemake.config.verdict_codes import VerdictCode
-from imagemake.release.manifest.columns import Verdict
-from imagemake.release.manifest.tables import EarlierAttempt, Entry
+from imagemake.release.manifest.row import EarlierAttempt, ManifestRow, Verdict
 
 DECIDED: tuple[Verdict, ...] = ("accepted", "rejected", "refused", "failed")
 _CODE_AT_MOST = 60
 
 
-def failed(entry: Entry) -> bool:
+def failed(entry: ManifestRow) -> bool:
     """Say whether any image of a request was not good enough: a good one after it was paid for twice."""
     return entry.verdict != "accepted" or any(failures_of(earlier) for earlier in entry.history)
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from math import sqrt
 from typing import Any
 
-from imagemake.release.manifest.tables import Entry
+from imagemake.release.manifest.row import ManifestRow
 from imagemake.release.metrics.reasons import DECIDED, failed, failures_of, reason_code
 
 Z_95 = 1.959964  # standard normal deviate of a two-sided 95 % interval
@@ -57,7 +57,7 @@ class FailingValue:
         return asdict(self)
 
 
-def failing_values(entries: Sequence[Entry]) -> list[FailingValue]:
+def failing_values(entries: Sequence[ManifestRow]) -> list[FailingValue]:
     """Find values that go with failure: an attempt that was not good enough counts, even if a later one was.
 
     A value is told if even the low end of its rate's 95 % interval is above the rate of all requests: what a small
@@ -72,7 +72,7 @@ def failing_values(entries: Sequence[Entry]) -> list[FailingValue]:
     overall = sum(map(failed, decided)) / len(decided)
     found = []
     for variable in dict.fromkeys(name for entry in decided for name in entry.variables):
-        by_value: dict[str, list[Entry]] = {}
+        by_value: dict[str, list[ManifestRow]] = {}
         for entry in decided:
             if variable in entry.variables:
                 by_value.setdefault(entry.variables[variable], []).append(entry)
@@ -82,16 +82,16 @@ def failing_values(entries: Sequence[Entry]) -> list[FailingValue]:
     return found[:MOST_TOLD]
 
 
-def _stands_out(entries: Sequence[Entry], overall: float) -> bool:
+def _stands_out(entries: Sequence[ManifestRow], overall: float) -> bool:
     failures = sum(map(failed, entries))
     return len(entries) >= LEAST_REQUESTS and interval_95(failures, len(entries))[0] > overall
 
 
-def _failing(variable: str, value: str, entries: Sequence[Entry]) -> FailingValue:
+def _failing(variable: str, value: str, entries: Sequence[ManifestRow]) -> FailingValue:
     reasons = Counter(code for entry in entries for code in _codes(entry))
     return FailingValue(variable, value, len(entries), sum(map(failed, entries)), dict(reasons.most_common()))
 
 
-def _codes(entry: Entry) -> set[str]:
+def _codes(entry: ManifestRow) -> set[str]:
     told = [reason for earlier in entry.history for reason in failures_of(earlier)]
     return {reason_code(reason) for reason in (*told, *(entry.reasons if entry.verdict != "accepted" else ()))}

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from imagemake.core.files import write_whole
-from imagemake.release.manifest.tables import Entry
+from imagemake.release.manifest.row import ManifestRow
 from imagemake.release.metrics.forecast import duration_words
 from imagemake.release.metrics.reasons import reason_code
 from imagemake.release.report.one_file import data_url, embedded, own_text, template
@@ -31,7 +31,7 @@ _UNKNOWN = "\u2013"
 
 def write_contact_sheet(
     path: Path,
-    entries: Iterable[Entry],
+    entries: Iterable[ManifestRow],
     metrics: Mapping[str, Any],
     *,
     title: str,
@@ -43,7 +43,7 @@ def write_contact_sheet(
     """Write the page; equal arguments give equal bytes.
 
     Args:
-        path: Where it goes: the release folder, because it links to `Entry.file` from there.
+        path: Where it goes: the release folder, because it links to `ManifestRow.file` from there.
         entries: The requests, in any order.
         metrics: What `imagemake.release.metrics.metrics.metrics_of` said of them.
         title: Name of the release.
@@ -90,7 +90,7 @@ def write_contact_sheet(
     write_whole(path, page.encode())
 
 
-def _comparable(entries: Sequence[Entry], variables: Sequence[str]) -> list[str]:
+def _comparable(entries: Sequence[ManifestRow], variables: Sequence[str]) -> list[str]:
     found = [name for name in variables if len({entry.variables.get(name) for entry in entries}) > 1]
     return [*found, "take"] if any(entry.take > 1 for entry in entries) else found
 
@@ -100,11 +100,11 @@ def reference_name(digest: str) -> str:
     return f"reference:{digest}"
 
 
-def _reference_users(entries: Sequence[Entry]) -> Counter[str]:
+def _reference_users(entries: Sequence[ManifestRow]) -> Counter[str]:
     return Counter(digest for entry in entries for digest in (*entry.reference_digests, entry.mask_digest) if digest)
 
 
-def _inlined(entries: Sequence[Entry], thumbnails: Mapping[str, bytes], most: int) -> dict[str, str]:
+def _inlined(entries: Sequence[ManifestRow], thumbnails: Mapping[str, bytes], most: int) -> dict[str, str]:
     worst_first = sorted(entries, key=lambda entry: (entry.verdict == "accepted", entry.name))
     users = _reference_users(entries)
     # What many images share comes first, and what only one was made from after the images themselves.
@@ -121,9 +121,9 @@ def _inlined(entries: Sequence[Entry], thumbnails: Mapping[str, bytes], most: in
     return inlined
 
 
-def _card(entry: Entry, inlined: Mapping[str, str]) -> dict[str, Any]:
-    card = {field: getattr(entry, field) for field in Entry.__dataclass_fields__ if field != "file"}
-    card["href"] = href_of(entry.file) if entry.file else None
+def _card(entry: ManifestRow, inlined: Mapping[str, str]) -> dict[str, Any]:
+    card = entry.facts()
+    card["href"] = href_of(file) if (file := card.pop("file")) else None
     card["outputs"] = [
         {"label": label, "href": href, "size_px": [one.width_px, one.height_px], "bytes": one.bytes}
         for label, one in entry.outputs.items()
@@ -131,7 +131,6 @@ def _card(entry: Entry, inlined: Mapping[str, str]) -> dict[str, Any]:
     ]
     card["thumbnail"] = inlined.get(entry.name)
     card["codes"] = sorted({reason_code(reason) for reason in entry.reasons})
-    card["spent_usd"] = entry.spent_usd
     card["history"] = [
         {**earlier, "thumbnail": inlined.get(f"{entry.name}@{place}")} for place, earlier in enumerate(entry.history)
     ]

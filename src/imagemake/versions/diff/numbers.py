@@ -11,7 +11,7 @@ from typing import Any, get_args
 import orjson
 
 from imagemake.core.problems import Problem, UserError
-from imagemake.release.manifest.columns import Verdict
+from imagemake.release.manifest.row import Verdict
 from imagemake.release.metrics.reasons import DECIDED
 
 Number = int | float | None

@@ -11,10 +11,11 @@ from typing import Any
 
 from imagemake.core.problems import Problem, UserError
 from imagemake.images.decoded import MOST_BYTES as MOST_IMAGE_BYTES
+from imagemake.release.manifest.columns import OUTPUT
 from imagemake.store.layout import RELEASE_FOLDERS, RELEASES
 from imagemake.store.store import Store, StoredFile
 from imagemake.versions.diff.revision import Repository, Revision
-from imagemake.versions.diff.table import MOST_BYTES, OUTPUT, read_table, with_names
+from imagemake.versions.diff.table import MOST_BYTES, read_table, with_names
 from imagemake.versions.diff.trees import Folder, Tree
 
 MANIFESTS = ("manifest.parquet", "manifest.csv")  # in order of preference

@@ -15,6 +15,9 @@ from typing import Any
 
 from imagemake.core.problems import Problem, UserError
 from imagemake.core.spreadsheet import plain_cell
+from imagemake.release.manifest.columns import OUTPUT
+from imagemake.release.manifest.row import COLUMNS
+from imagemake.release.manifest.row import GROUPS as ALL_GROUPS
 
 MOST_BYTES = 2_000_000_000  # of a file; each decompressed column has its own limit
 MOST_COLUMN_BYTES = 1_000_000_000
@@ -28,8 +31,9 @@ FIXED = (
     *("reference_digests", "mask_digest", "digest", "finished_digest", "raw_digest"),
     *("seconds", "cost_usd", "tries", "width_px", "height_px", "bytes", "history", "measure.phash.hash"),
 )
-GROUPS = ("variable.", "parameter.")
-OUTPUT, OF_OUTPUT = "output.", ".finished_digest"  # the compared column of an additional output
+PARAMETER = f"{ALL_GROUPS['parameters'].prefix}."
+GROUPS = (f"{ALL_GROUPS['variables'].prefix}.", PARAMETER)
+OF_OUTPUT = ".finished_digest"  # the compared column of an additional output
 FILE_OF_OUTPUT = ".file"
 _SHOWN_OF_OUTPUT = (FILE_OF_OUTPUT, ".digest")
 
@@ -186,7 +190,7 @@ def _of_csv(data: bytes) -> dict[str, Any]:
 
 
 def _may_be_number(column: str) -> bool:
-    return column in ("seconds", "cost_usd") or column.startswith("parameter.")
+    return column.startswith(PARAMETER) or (column in COLUMNS and COLUMNS[column].kind == "number")
 
 
 def _as_whole(column: Any) -> Any:

@@ -8,8 +8,8 @@ from jsonschema import Draft202012Validator
 
 from imagemake.config.campaign import load_campaign
 from imagemake.core.fingerprint import fingerprint
+from imagemake.release.manifest.row import OutputFile
 from imagemake.release.manifest.sidecars import SIDECAR_VERSION, sidecar_schema, write_sidecars
-from imagemake.release.manifest.tables import OutputFile
 
 WEB = OutputFile(file="images/a-web.webp", width_px=4, height_px=3, bytes=9, digest="d" * 64, finished_digest="e" * 64)
 

@@ -15,7 +15,7 @@ from entries import an_attempt, an_entry, without_image
 from folders import REPOSITORY
 
 import imagemake.release.report
-from imagemake.release.manifest.tables import OutputFile
+from imagemake.release.manifest.row import OutputFile
 from imagemake.release.metrics.metrics import metrics_of
 from imagemake.release.report.contact_sheet import href_of, reference_name, write_contact_sheet
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from release_folders import table_of
 
-from imagemake.release.manifest.tables import OutputFile
+from imagemake.release.manifest.row import OutputFile
 from imagemake.release.metrics.metrics import metrics_of
 from imagemake.versions.diff.compare import KINDS, REASONS, compare
 from imagemake.versions.diff.numbers import attempts_of, new_attempts, numbers_of

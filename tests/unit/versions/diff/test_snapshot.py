@@ -21,7 +21,8 @@ from release_folders import an_image, opener, with_image, write_release
 from imagemake.cli.diff import build_report
 from imagemake.core.problems import UserError
 from imagemake.images.metadata.xmp import with_packet
-from imagemake.release.manifest.tables import OutputFile, write_manifest
+from imagemake.release.manifest.row import OutputFile
+from imagemake.release.manifest.tables import write_manifest
 from imagemake.release.provenance import Provenance
 from imagemake.store.store import Store
 from imagemake.versions.diff import table as reading
