@@ -33,7 +33,8 @@ from imagemake.plan.reviews import Review
 from imagemake.plan.state import State
 from imagemake.release.credentials.certificate import read_certificate
 from imagemake.release.credentials.signing import Seal, Signing
-from imagemake.release.place import Placing, Released, ReleasedBefore
+from imagemake.release.place import Placing
+from imagemake.release.released_files import Released, ReleasedBefore
 from imagemake.store.store import Store
 
 STUDIO, PROVIDER = a_chain("Studio"), a_chain("Provider")

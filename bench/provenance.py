@@ -22,7 +22,8 @@ from imagemake.plan.requests.request import Request
 from imagemake.plan.reviews import Review
 from imagemake.plan.state import Stage, State
 from imagemake.release.output_file import ReleaseFile
-from imagemake.release.place import Placing, Released, ReleasedBefore
+from imagemake.release.place import Placing
+from imagemake.release.released_files import Released, ReleasedBefore
 from imagemake.stages.postprocess.encode import encode
 from imagemake.store.store import Store
 

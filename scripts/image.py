@@ -1,11 +1,11 @@
-"""Entry point of `imagemake.release.writer`: one finished image under its name."""
+"""Entry point of `imagemake.release.single_image`: releases one image."""
 
 import argparse
 from pathlib import Path
 
 from imagemake.core.errors import exit_on_error
 from imagemake.plan.target import Target
-from imagemake.release.writer import link_one
+from imagemake.release.single_image import link_one
 from imagemake.store.store import Store
 
 

@@ -11,17 +11,15 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import orjson
-
-from imagemake.core.file_stamp import stamp_of
 from imagemake.core.files import link_or_copy, write_whole
 from imagemake.images.metadata.xmp import packet_of, with_packet, without_packet
 from imagemake.release.output_file import ReleaseFile
-from imagemake.release.provenance import created_in, provenance_of
+from imagemake.release.provenance import provenance_of
+from imagemake.release.released_files import Released, ReleasedBefore
+from imagemake.release.xmp_packet import created_in
 from imagemake.store.store import DamagedError
 
 if TYPE_CHECKING:
@@ -29,56 +27,6 @@ if TYPE_CHECKING:
     from imagemake.plan.state import State
     from imagemake.release.credentials.signing import Seal, Signing
     from imagemake.store.store import ContentStore, StoredFile
-
-
-@dataclass(frozen=True, slots=True)
-class Released:
-    """A released file.
-
-    Attributes:
-        digest: SHA-256 of its bytes.
-        bytes: How many there are.
-        unsigned: Why it has no content credentials, where it was to have some.
-    """
-
-    digest: str
-    bytes: int
-    unsigned: str | None = None
-
-
-class ReleasedBefore:
-    """Which files were written from what, so that one that needs no change is not even read.
-
-    Args:
-        path: Usually under ``work/``: losing it costs reading every file once. None remembers nothing.
-    """
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._before: dict[str, list[object]] = {}
-        self._now: dict[str, list[object]] = {}
-        try:
-            if path is not None:
-                self._before = orjson.loads(path.read_bytes())
-        except (FileNotFoundError, orjson.JSONDecodeError):
-            pass
-
-    def find(self, target: Path, made_of: str) -> Released | None:
-        """Return what is under a name, if it was made of just this and has not been touched since."""
-        known = self._before.get(target.name)
-        if known is None or known[:2] != [made_of, list(stamp_of(target) or ())]:
-            return None
-        self._now[target.name] = known
-        return Released(str(known[2]), target.stat().st_size)
-
-    def add(self, target: Path, made_of: str, released: Released) -> None:
-        """Remember a file that was written or compared."""
-        self._now[target.name] = [made_of, list(stamp_of(target) or ()), released.digest]
-
-    def save(self) -> None:
-        """Write down what was found or added, and forget the rest."""
-        if self._path is not None and self._now != self._before:
-            write_whole(self._path, orjson.dumps(self._now))
 
 
 class Placing:

@@ -7,39 +7,23 @@ Properties are those of the IPTC Photo Metadata Standard 2025.1 and of XMP where
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree as Xml
-from xml.sax.saxutils import escape
 
 from imagemake import __version__
 from imagemake.config.fields import MAIN
 from imagemake.images.metadata.xmp import with_packet
 from imagemake.plugins.providers import provider_class
+from imagemake.release.xmp_packet import CREATED, PROMPT, packet_with
 
 if TYPE_CHECKING:
     from imagemake.config.provenance import Metadata
     from imagemake.plan.state import State
 
-NAMESPACES = {
-    "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
-    "xmp": "http://ns.adobe.com/xap/1.0/",
-    "imagemake": "urn:imagemake:provenance:1#",
-}
 AI_SOURCE_TYPES = ("trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia")
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-
-# In bytes of escaped UTF-8: all together stay below what a JPEG segment holds.
-MOST_TEXT_BYTES, MOST_PROMPT_BYTES = 2_000, 40_000
-_CUT = " […]"
-_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_REPLACED = "\ufffd"
-_CREATED = "xmp:CreateDate"
-_PROMPT = "Iptc4xmpExt:AIPromptInformation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +65,9 @@ class Provenance:
             "Iptc4xmpExt:DigitalSourceType": SOURCE_TYPES + self.source_type,
             "Iptc4xmpExt:AISystemUsed": self.provider if is_ai else None,
             "Iptc4xmpExt:AISystemVersionUsed": self.model if is_ai else None,
-            _PROMPT: self.prompt,
+            PROMPT: self.prompt,
             "xmp:CreatorTool": f"imagemake {__version__}",
-            _CREATED: self.generated_at,
+            CREATED: self.generated_at,
             "imagemake:Name": self.name,
             "imagemake:Output": self.output,
             "imagemake:Key": self.key,
@@ -94,7 +78,7 @@ class Provenance:
             "imagemake:Status": self.status,
             "imagemake:ReviewNote": self.note,
         }
-        return _packet(properties)
+        return packet_with(properties)
 
 
 def marked_sheet(data: bytes, name: str, source_types: Collection[str]) -> bytes:
@@ -116,22 +100,7 @@ def marked_sheet(data: bytes, name: str, source_types: Collection[str]) -> bytes
         "imagemake:Name": name,
         "imagemake:ContentDigest": hashlib.sha256(data).hexdigest(),
     }
-    return with_packet(data, _packet(properties))
-
-
-def _packet(properties: Mapping[str, str | None]) -> bytes:
-    lines = [
-        f"   <{name}>{_bounded(value, MOST_PROMPT_BYTES if name == _PROMPT else MOST_TEXT_BYTES)}</{name}>\n"
-        for name, value in properties.items()
-        if value
-    ]
-    spaces = "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in NAMESPACES.items())
-    return (
-        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
-        f'<x:xmpmeta xmlns:x="adobe:ns:meta/">\n <rdf:RDF xmlns:rdf="{_RDF}">\n'
-        f'  <rdf:Description rdf:about=""{spaces}>\n{"".join(lines)}  </rdf:Description>\n'
-        ' </rdf:RDF>\n</x:xmpmeta>\n<?xpacket end="r"?>'
-    ).encode()
+    return with_packet(data, packet_with(properties))
 
 
 def provenance_of(state: State, metadata: Metadata, generated_at: str | None, output: str = MAIN) -> Provenance:
@@ -171,52 +140,3 @@ def source_type_of(provider: str, *, with_files: bool) -> str:
     if not provider_class(provider).trained:
         return "compositeSynthetic" if with_files else "algorithmicMedia"
     return AI_SOURCE_TYPES[with_files]
-
-
-def properties_in(packet: bytes) -> Mapping[str, str]:
-    """Read the plain properties of an XMP packet, by names such as ``imagemake:Key``; only the namespaces that we use.
-
-    Args:
-        packet: From any file, so hostile; entities and document types are not read.
-
-    Raises:
-        ValueError: If it is no XMP packet in UTF-8.
-    """
-    text = packet.decode("utf-8").strip("\ufeff\0 \t\r\n")
-    if "<!" in text:  # what our packets never hold, and entities need
-        raise ValueError("the XMP packet holds declarations, which are not read")
-    try:
-        root = Xml.fromstring(text)  # noqa: S314 - without declarations there is nothing to expand
-    except Xml.ParseError as error:
-        raise ValueError(f"the XMP packet cannot be read: {error}") from error
-    prefixes = {uri: prefix for prefix, uri in NAMESPACES.items()}
-    found: dict[str, str] = {}
-    for description in root.iter(f"{{{_RDF}}}Description"):
-        pairs = [*description.attrib.items(), *((child.tag, child.text or "") for child in description)]
-        for tag, value in pairs:
-            uri, _, name = tag.removeprefix("{").partition("}")
-            if uri in prefixes:
-                found.setdefault(f"{prefixes[uri]}:{name}", value)
-    return found
-
-
-def created_in(packet: bytes) -> str | None:
-    """Return the time of generation that one of our own packets tells."""
-    try:
-        return properties_in(packet).get(_CREATED)
-    except ValueError:
-        return None
-
-
-def _bounded(text: str, most_bytes: int) -> str:
-    """Escape text for XML, without what XML cannot hold, and cut it to a number of bytes."""
-    safe = _NO_XML.sub(_REPLACED, text[:most_bytes])  # a character is a byte or more, so the rest is cut anyway
-    escaped = escape(safe, {"\r": "&#13;"})
-    if len(safe) == len(text) and len(escaped.encode()) <= most_bytes:
-        return escaped
-    least, most = 0, len(safe)
-    while least < most:
-        middle = (least + most + 1) // 2
-        fits = len(escape(safe[:middle], {"\r": "&#13;"}).encode()) + len(_CUT.encode()) <= most_bytes
-        least, most = (middle, most) if fits else (least, middle - 1)
-    return escape(safe[:least], {"\r": "&#13;"}) + _CUT

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,33 +11,32 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from imagemake.config.campaign import Campaign
-from imagemake.config.model import settings_of
 from imagemake.core.files import write_whole
-from imagemake.core.problems import Problem, UserError
 from imagemake.core.spreadsheet import safe_cell
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.reasons import RebuildReason
 from imagemake.plan.reviews import COLUMNS
 from imagemake.plan.state import Stage, State
 from imagemake.plan.target import Target
-from imagemake.plugins.providers import provider_class
 from imagemake.release.credentials.signing import signing_of
 from imagemake.release.manifest.entries import VERDICTS, Entries
 from imagemake.release.manifest.row import ManifestRow
 from imagemake.release.manifest.sidecars import SCHEMA, write_sidecars
 from imagemake.release.manifest.tables import write_manifest
-from imagemake.release.metrics.forecast import Pace, forecast
+from imagemake.release.metrics.forecast import forecast
 from imagemake.release.metrics.metrics import metrics_of, write_metrics
+from imagemake.release.metrics.pace import pace_of
 from imagemake.release.output_file import ReleaseFile
-from imagemake.release.place import Placing, Released, ReleasedBefore
+from imagemake.release.place import Placing
 from imagemake.release.record import names_in_images, sheets_of, write_record
-from imagemake.release.report.contact_sheet import reference_name, write_contact_sheet
+from imagemake.release.released_files import Released, ReleasedBefore
+from imagemake.release.report.contact_sheet import write_contact_sheet
+from imagemake.release.report.inlined import reference_name
 from imagemake.release.sheets.write import Sheets
 from imagemake.release.summary import closing_words, unsigned_words
 from imagemake.store.layout import IMAGES, PILOT, SHEETS, SMALL, results_folder, spending_file, thumbnails_folder
 from imagemake.store.spending import SpendTracker
-from imagemake.store.store import DamagedError, Store, StoredFile
+from imagemake.store.store import Store, StoredFile
 from imagemake.store.thumbnails import ThumbnailCache, Thumbnails
 
 
@@ -70,17 +68,7 @@ class Release:
         sheets = self._write_sheets(folder)
         entries = [of_state.entry(state, released.get(state.request.name, {})) for state in self.states]
         metrics = {**metrics_of(entries), **self._forecast(entries)}
-        report = self.target.campaign.report
-        write_contact_sheet(
-            folder / "index.html",
-            entries,
-            metrics,
-            title=report.title or self.target.campaign.campaign,
-            thumbnails=self._thumbnails(),
-            max_thumbnails=report.max_thumbnails,
-            variables=list(self.target.campaign.variables),
-            sheets=sheets,
-        )
+        self._write_page(folder / "index.html", entries, metrics, sheets)
         self._write_review(folder / "review.csv")
         write_metrics(metrics, folder / "metrics.json")
         self._write_sidecars(entries, folder)
@@ -94,6 +82,21 @@ class Release:
         )
         write_record(self.target, self.states, self.store, self.work, self.unsigned)
         return "\n".join([closing_words(metrics, folder, len(sheets)), *unsigned_words(self.unsigned)])
+
+    def _write_page(
+        self, path: Path, entries: Sequence[ManifestRow], metrics: Mapping[str, Any], sheets: Sequence[str]
+    ) -> None:
+        campaign = self.target.campaign
+        write_contact_sheet(
+            path,
+            entries,
+            metrics,
+            title=campaign.report.title or campaign.campaign,
+            thumbnails=self._thumbnails(),
+            max_thumbnails=campaign.report.max_thumbnails,
+            variables=list(campaign.variables),
+            sheets=sheets,
+        )
 
     def _write_sidecars(self, entries: Sequence[ManifestRow], folder: Path) -> None:
         metadata = self.target.campaign.metadata
@@ -196,39 +199,3 @@ class Release:
                 row = [state.key, *[""] * (len(COLUMNS) - 1), state.request.name, VERDICTS[state.stage], reasons]
                 writer.writerow([safe_cell(cell) for cell in row])
         write_whole(path, text.getvalue().encode())
-
-
-def pace_of(label: str, campaign: Campaign) -> Pace | None:
-    """Return how fast images of a model can come; None for those that come in batches, when the provider likes."""
-    settings = settings_of(label, campaign)
-    if settings.mode == "batch":
-        return None
-    if not provider_class(settings.provider).paid:
-        return Pace(os.cpu_count() or 1, pool="cores")
-    rates = settings.rates or campaign.limits
-    per_min = [rate for rate in (rates.images_per_min, rates.requests_per_min) if rate is not None]
-    # Calls in flight are those of a run; rates are those of a server, or of a model that has its own.
-    lane = (settings.server, settings.name if settings.rates else None)
-    return Pace(campaign.limits.in_flight, min(per_min, default=None), pool="in_flight", lane=lane)
-
-
-def link_one(target: Target, path: Path, store: Store, work: Path) -> None:
-    """Put one finished image under its name.
-
-    Raises:
-        UserError: If there is none, with the reason.
-    """
-    (state,) = target.states(Inventory(store, work))
-    if state.finished is None or state.stage is not Stage.DONE:
-        reasons = "; ".join(map(str, state.reasons)) or state.why
-        remedy = "Edit its row or the prompt, or decide about it in config/reviews.csv."
-        raise UserError(Problem(str(path), f"there is no such image ({state.stage.value}: {reasons})", remedy))
-    signing = signing_of(target.campaign, store)
-    placing = Placing(store.finished, target.campaign.metadata, ReleasedBefore(None), signing)
-    wanted = ReleaseFile(state, target.file_names.output_of(state.request, path.name))
-    try:
-        released = placing.place(wanted, path, Entries(target, store, ()).generated_at(state))
-    except DamagedError as error:
-        raise UserError(Problem(str(path), str(error), "Run again: it is then finished anew.")) from error
-    if released.unsigned is not None:
-        print(*unsigned_words({path.name: released.unsigned}), sep="\n", file=sys.stderr)

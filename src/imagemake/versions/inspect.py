@@ -19,7 +19,7 @@ from imagemake.images.metadata.xmp import packet_of, without_packet
 from imagemake.plan.reviews import read_rows
 from imagemake.release.credentials.report import Credentials, credentials_of
 from imagemake.release.manifest.tables import files_in, read_manifest
-from imagemake.release.provenance import properties_in
+from imagemake.release.xmp_packet import properties_in
 from imagemake.store.journal import Call, read_calls
 from imagemake.store.layout import RELEASE_FOLDERS, STORE
 from imagemake.store.ledger import listed

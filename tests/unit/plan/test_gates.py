@@ -14,9 +14,9 @@ from imagemake.core.problems import UserError
 from imagemake.plan.gates import check_gates, unmet
 from imagemake.release.metrics.forecast import Pace, forecast
 from imagemake.release.metrics.metrics import metrics_of
+from imagemake.release.metrics.pace import pace_of
 from imagemake.release.metrics.success import failing_values, interval_95
 from imagemake.release.summary import closing_words
-from imagemake.release.writer import pace_of
 
 CAMPAIGN = {"campaign": "Shop", "catalog": "config/catalog.csv", "prompt": "A {product}", "name": "{product}"}
 

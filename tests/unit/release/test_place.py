@@ -16,8 +16,10 @@ from imagemake.plan.requests.request import Request
 from imagemake.plan.reviews import Review
 from imagemake.plan.state import Stage, State
 from imagemake.release.output_file import ReleaseFile
-from imagemake.release.place import Placing, ReleasedBefore, is_as_released
-from imagemake.release.provenance import Provenance, properties_in, provenance_of, source_type_of
+from imagemake.release.place import Placing, is_as_released
+from imagemake.release.provenance import Provenance, provenance_of, source_type_of
+from imagemake.release.released_files import ReleasedBefore
+from imagemake.release.xmp_packet import properties_in
 from imagemake.stages.postprocess.encode import encode
 from imagemake.store.store import DamagedError, Store
 

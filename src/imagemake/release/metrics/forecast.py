@@ -8,8 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from imagemake.release.manifest.row import ManifestRow
+from imagemake.release.metrics.pace import Pace
 from imagemake.release.metrics.reasons import DECIDED
 from imagemake.release.metrics.success import interval_95
+
+MINUTE_S, HOUR_S = 60, 3600
 
 
 def duration_words(seconds: float) -> str:
@@ -17,26 +20,6 @@ def duration_words(seconds: float) -> str:
     if seconds >= 2 * HOUR_S:
         return f"{seconds / HOUR_S:,.0f} hours"
     return f"{seconds / MINUTE_S:.0f} minutes" if seconds >= 2 * MINUTE_S else f"{seconds:.0f} s"
-
-
-MINUTE_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How fast the images of a model can come.
-
-    Attributes:
-        at_once: Calls at once, of all models that share them.
-        images_per_min: Most images a minute, of all models that share the rate; None where nothing holds them back.
-        pool: Names what `at_once` is shared in.
-        lane: Names what `images_per_min` is shared in.
-    """
-
-    at_once: int
-    images_per_min: float | None = None
-    pool: Hashable = None
-    lane: Hashable = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +123,3 @@ def _seconds(loads: Sequence[Load]) -> float:
         if load.pace.images_per_min:
             shared[lane] = shared.get(lane, 0.0) + MINUTE_S * load.calls / load.pace.images_per_min
     return max(shared.values(), default=0.0)
-
-
-MINUTE_S, HOUR_S = 60, 3600

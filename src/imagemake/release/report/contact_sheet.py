@@ -6,7 +6,6 @@ the page only as text, and the content security policy allows no script or style
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,7 +15,8 @@ from imagemake.core.files import write_whole
 from imagemake.release.manifest.row import ManifestRow
 from imagemake.release.metrics.forecast import duration_words
 from imagemake.release.metrics.reasons import reason_code
-from imagemake.release.report.one_file import data_url, embedded, own_text, template
+from imagemake.release.report.inlined import inlined_thumbnails, reference_name, reference_users
+from imagemake.release.report.one_file import embedded, own_text, template
 
 VERDICTS = {
     "accepted": "Accepted",
@@ -59,7 +59,7 @@ def write_contact_sheet(
         ValueError: If a thumbnail is neither JPEG nor WebP.
     """
     entries = sorted(entries, key=lambda entry: entry.name)
-    inlined = _inlined(entries, thumbnails, max_thumbnails)
+    inlined = inlined_thumbnails(entries, thumbnails, max_thumbnails)
     shown = sum(entry.name in inlined for entry in entries)
     images = sum(entry.file is not None or entry.name in inlined or entry.name in thumbnails for entry in entries)
     page = template("imagemake.release", "report", "sheet.html.j2", _FILTERS).render(
@@ -80,7 +80,7 @@ def write_contact_sheet(
                 "variables": list(variables),
                 "references": {
                     digest: inlined[name]
-                    for digest in _reference_users(entries)
+                    for digest in reference_users(entries)
                     if (name := reference_name(digest)) in inlined
                 },
                 "entries": [_card(entry, inlined) for entry in entries],
@@ -93,32 +93,6 @@ def write_contact_sheet(
 def _comparable(entries: Sequence[ManifestRow], variables: Sequence[str]) -> list[str]:
     found = [name for name in variables if len({entry.variables.get(name) for entry in entries}) > 1]
     return [*found, "take"] if any(entry.take > 1 for entry in entries) else found
-
-
-def reference_name(digest: str) -> str:
-    """Return what a reference image's thumbnail is found by; no entry's name holds a colon."""
-    return f"reference:{digest}"
-
-
-def _reference_users(entries: Sequence[ManifestRow]) -> Counter[str]:
-    return Counter(digest for entry in entries for digest in (*entry.reference_digests, entry.mask_digest) if digest)
-
-
-def _inlined(entries: Sequence[ManifestRow], thumbnails: Mapping[str, bytes], most: int) -> dict[str, str]:
-    worst_first = sorted(entries, key=lambda entry: (entry.verdict == "accepted", entry.name))
-    users = _reference_users(entries)
-    # What many images share comes first, and what only one was made from after the images themselves.
-    names = [reference_name(digest) for digest, n in users.items() if n > 1]
-    names += [entry.name for entry in worst_first]
-    names += [reference_name(digest) for digest, n in users.items() if n == 1]
-    names += [f"{entry.name}@{place}" for entry in worst_first for place in range(len(entry.history))]
-    inlined: dict[str, str] = {}
-    for name in names:
-        if len(inlined) >= most:
-            break
-        if (image := thumbnails.get(name)) is not None:
-            inlined[name] = data_url(name, image)
-    return inlined
 
 
 def _card(entry: ManifestRow, inlined: Mapping[str, str]) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from imagemake.config.placeholders import parse_template
 from imagemake.core.files import write_whole
 from imagemake.core.fingerprint import fingerprint
 from imagemake.plan.requests.file_names import NAME
-from imagemake.release.place import Released, ReleasedBefore
 from imagemake.release.provenance import marked_sheet, source_type_of
+from imagemake.release.released_files import Released, ReleasedBefore
 from imagemake.release.sheets.draw import Cell, Member, draw_sheet, fitted
 from imagemake.store.store import DamagedError
 

@@ -30,7 +30,8 @@ from imagemake.release.credentials.kept_signatures import applied, difference
 from imagemake.release.credentials.library import CredentialsError, write_credentials
 from imagemake.release.credentials.signing import Seal, Signing
 from imagemake.release.output_file import ReleaseFile
-from imagemake.release.place import Placing, ReleasedBefore, is_as_released
+from imagemake.release.place import Placing, is_as_released
+from imagemake.release.released_files import ReleasedBefore
 from imagemake.stages.postprocess.encode import encode
 from imagemake.store.store import Store
 

@@ -6,7 +6,8 @@ import pytest
 from world import World
 
 from imagemake.config.validation import Validation
-from imagemake.release.manifest.entries import Calls, Entries
+from imagemake.release.manifest.calls import Calls
+from imagemake.release.manifest.entries import Entries
 from imagemake.store.journal import Call, Journal
 from imagemake.store.store import Store
 

@@ -17,7 +17,8 @@ from folders import REPOSITORY
 import imagemake.release.report
 from imagemake.release.manifest.row import OutputFile
 from imagemake.release.metrics.metrics import metrics_of
-from imagemake.release.report.contact_sheet import href_of, reference_name, write_contact_sheet
+from imagemake.release.report.contact_sheet import href_of, write_contact_sheet
+from imagemake.release.report.inlined import reference_name
 
 JPEG = b"\xff\xd8\xff\xe0 and so on"
 WEBP = b"RIFF\x00\x00\x00\x00WEBP"

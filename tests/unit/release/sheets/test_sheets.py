@@ -20,7 +20,7 @@ from imagemake.plan.requests.request import Request
 from imagemake.plan.requests.sheet_groups import SheetGroup, sheet_groups
 from imagemake.plan.requests.sheet_layout import caption_height_px, cell_px, size_px
 from imagemake.plan.state import Stage, State
-from imagemake.release.place import ReleasedBefore
+from imagemake.release.released_files import ReleasedBefore
 from imagemake.release.sheets.draw import Member, draw_sheet, fitted
 from imagemake.release.sheets.write import Sheets
 from imagemake.stages.postprocess.encode import encode

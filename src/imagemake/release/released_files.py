@@ -1,0 +1,61 @@
+"""Released files, and a record of what each one was made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from imagemake.core.file_stamp import stamp_of
+from imagemake.core.files import write_whole
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A released file.
+
+    Attributes:
+        digest: SHA-256 of its bytes.
+        bytes: How many there are.
+        unsigned: Why it has no content credentials, where it was to have some.
+    """
+
+    digest: str
+    bytes: int
+    unsigned: str | None = None
+
+
+class ReleasedBefore:
+    """Which files were written from what, so that one that needs no change is not even read.
+
+    Args:
+        path: Usually under ``work/``: losing it costs reading every file once. None remembers nothing.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._before: dict[str, list[object]] = {}
+        self._now: dict[str, list[object]] = {}
+        try:
+            if path is not None:
+                self._before = orjson.loads(path.read_bytes())
+        except (FileNotFoundError, orjson.JSONDecodeError):
+            pass
+
+    def find(self, target: Path, made_of: str) -> Released | None:
+        """Return what is under a name, if it was made of just this and has not been touched since."""
+        known = self._before.get(target.name)
+        if known is None or known[:2] != [made_of, list(stamp_of(target) or ())]:
+            return None
+        self._now[target.name] = known
+        return Released(str(known[2]), target.stat().st_size)
+
+    def add(self, target: Path, made_of: str, released: Released) -> None:
+        """Remember a file that was written or compared."""
+        self._now[target.name] = [made_of, list(stamp_of(target) or ()), released.digest]
+
+    def save(self) -> None:
+        """Write down what was found or added, and forget the rest."""
+        if self._path is not None and self._now != self._before:
+            write_whole(self._path, orjson.dumps(self._now))
