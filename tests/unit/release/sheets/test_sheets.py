@@ -292,7 +292,7 @@ def test_groups_are_named_by_their_values_and_sorted_by_name():
         ({"by": ["kind"]}, ("/etc",), "begins like an absolute path"),
         ({"cell_width_px": 8192, "cell_height_px": 8192}, "a", "8,192 x 8,192 px; 64 million are the most"),
         ({"columns": 1, "format": "webp", "cell_height_px": 8192, "cell_width_px": 8}, "abc", "16,383 px a side"),
-        ({"caption": "{name}"}, "a", "captions may be invisible on a transparent sheet"),
+        ({"caption": "{name}"}, "a", "captions on a transparent sheet are not seen everywhere"),
     ],
 )
 def test_a_sheet_that_cannot_be_made_is_told_before_the_run(sheet, rows, words):
