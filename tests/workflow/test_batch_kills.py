@@ -57,7 +57,7 @@ def test_a_dry_run_tells_what_of_a_batch_nobody_wants_any_more_and_cancel_frees_
     assert "waiting in a batch (3)" in dry
     assert (done.stdout + dry).count("rule generate:") == 2, "what waits is one job, what is new another"
     done = made.imagemake("batches", "--cancel", "all")
-    assert "No batch is open." in done.stdout
+    assert "No open batches." in done.stdout
     server.change(batches={"duration_s": 0.1})
     made.snakemake()
     assert len(made.images()) == 4

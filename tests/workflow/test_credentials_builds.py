@@ -78,12 +78,12 @@ def test_images_are_signed_once_and_told_from_those_that_were_changed(signed, tm
     copy.write_bytes(renewed["S002_gold.jpg"][1])
     told = signed.imagemake("inspect", str(copy)).stdout
     for words in (
-        "valid, signed by Other studio, Other studio Signer, for whom a root",
+        "valid, signed by Other studio, Other studio Signer, whom you trust through a root",
         "claim made by imagemake",
         "no time stamp",
         "c2pa.resized (step resize)",
         "parentOf, signed by Provider, Provider Signer (A Provider 1): c2pa.created (trainedAlgorithmicMedia)",
-        "its provider's content credentials: valid",
+        "the provider's content credentials: valid",
         "matches",
     ):
         assert words in told

@@ -61,13 +61,13 @@ def test_one_edited_row_sends_one_image_and_no_reader_ever_sees_half(preview, tm
         there = {name for name in s3.objects("shop") if name.startswith("catalog/images/")}
         assert there
         proxy.reset()
-        assert f"{len(there)} were there already" in made.imagemake("publish").stdout
+        assert f"{len(there)} were up to date" in made.imagemake("publish").stdout
         assert {path for path in proxy.paths("PUT") if "/images/" in path}.isdisjoint(f"/shop/{name}" for name in there)
         assert check_reader(s3) == 12
         first = s3.objects("shop")
 
         proxy.reset()
-        assert "nothing to send; 17 were there already" in made.imagemake("publish").stdout
+        assert "nothing to send; 17 were up to date" in made.imagemake("publish").stdout
         assert proxy.count("PUT") == 0
 
         made.edit_row(3, product="spoon")
@@ -80,11 +80,11 @@ def test_one_edited_row_sends_one_image_and_no_reader_ever_sees_half(preview, tm
         assert sent[0] == ".imagemake/published.json", "what will be there is known before the first file goes"
         assert sent[1].startswith("images/S003_red.")
         assert sent[-2:] == ["manifest.csv", ".imagemake/published.json"]
-        assert "1 file of earlier releases left there" in done.stdout
+        assert "Kept 1 file of earlier releases" in done.stdout
         assert proxy.faults == [], "before each write a reader was here, and found all that the manifest named"
         assert set(first) <= set(s3.objects("shop"))
 
-        assert "1 file of earlier releases deleted" in made.imagemake("publish", "--prune").stdout
+        assert "Deleted 1 file of earlier releases" in made.imagemake("publish", "--prune").stdout
         (gone,) = set(first) - set(s3.objects("shop"))
         assert gone.startswith("catalog/images/S003_red.")
         assert check_reader(s3) == 12

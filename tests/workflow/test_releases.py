@@ -89,7 +89,9 @@ def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop
     assert git("status", "--porcelain") == ""
     assert git("tag").split() == ["v1"]
     commits = git("rev-list", "--count", "HEAD")
-    assert "released already, just as the project is now" in imagemake("release", "v1", "--note", "Another note")
+    assert "already released, and the project has not changed since" in imagemake(
+        "release", "v1", "--note", "Another note"
+    )
     assert b"The first four" in RECORD.read_bytes(), "a release does not change, nor does its note"
     assert git("rev-list", "--count", "HEAD") == commits
 

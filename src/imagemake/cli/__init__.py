@@ -1,1 +1,1 @@
-"""One module a command of `imagemake`: what it says of itself, its options, and what it does."""
+"""One module per command of `imagemake`: its help text, its options, and what it does."""

@@ -1,4 +1,4 @@
-"""`imagemake audit`: who approved each image of a release, from what and by which calls it came, what it cost."""
+"""`imagemake audit`: who approved each image of a release, how it was made, and what it cost."""
 
 from __future__ import annotations
 
@@ -14,19 +14,23 @@ from typing import Any
 from imagemake.core.text import printable
 
 DESCRIPTION = """\
-Writes a row for every image of a release: who approved it and when, with which note; from which row of the catalog,
-prompt, model, seed and parameters; by which calls, with the provider's request ids, at what cost; and what each check
-found, with its limits as they were. All of it is as it was when the release was made.
+Writes one row per image of a release:
 
-`imagemake verify --releases` proves that what this is read from was not changed since.
+  approval   who approved it, when, and with which note
+  recipe     catalog row, prompt, model, seed, and parameters
+  calls      every call for it, with the provider's request ID and the cost
+  checks     what each check found, and the limits that applied
+
+Everything is shown as it was when the release was made. To prove that these records have not changed since, run
+`imagemake verify --releases`.
 """
 EXAMPLES = """\
 examples:
-  the last release, for a spreadsheet
+  audit the latest release in a spreadsheet
     imagemake audit --format csv > audit.csv
-  who approved one image of v1.2, and why
+  find out who approved one image of v1.2, and why
     imagemake audit v1.2 --name MUG-1_red
-  what was released on a person's word against the checks
+  list the images that a reviewer approved although a check objected
     imagemake audit --format json | jq '.[] | select(.approved_by != "checks") | {name, approved_by, note, reasons}'
 """
 FORMATS = ("table", "csv", "json")
@@ -34,16 +38,16 @@ NUMBERS = ("catalog_row", "seed", "cost_usd")
 
 
 def add_audit_options(parser: argparse.ArgumentParser) -> None:
-    """Say what `imagemake audit` takes."""
-    parser.add_argument("release", metavar="RELEASE", nargs="?", help="default: the last one")
-    parser.add_argument("--name", metavar="GLOB", default="*", help="images whose name matches, such as 'MUG-*'")
-    parser.add_argument("--all", action="store_true", help="also requests without a released image")
-    parser.add_argument("--format", choices=FORMATS, default="table", help="default: table, a block per image")
+    """Add the options of `imagemake audit`."""
+    parser.add_argument("release", metavar="RELEASE", nargs="?", help="name of a release; default: the latest")
+    parser.add_argument("--name", metavar="GLOB", default="*", help="only images whose name matches, such as 'MUG-*'")
+    parser.add_argument("--all", action="store_true", help="include requests without a released image")
+    parser.add_argument("--format", choices=FORMATS, default="table", help="default: table, one block per image")
     parser.set_defaults(run=run_audit)
 
 
 def run_audit(options: argparse.Namespace) -> int:
-    """Write it; returns 1 where no image matches."""
+    """Write the audit; return 1 if no image matches."""
     from fnmatch import fnmatchcase
 
     from imagemake.cli.terminal import print_lines
@@ -55,14 +59,14 @@ def run_audit(options: argparse.Namespace) -> int:
         if fnmatchcase(row["name"], options.name)
     ]
     if not rows:
-        print(f"No image of this release has a name like {options.name!r}.", file=sys.stderr)
+        print(f"No image in this release matches {options.name!r}.", file=sys.stderr)
     forms = {"table": _blocks, "csv": _csv, "json": _json}
     print_lines(forms[options.format](rows))
     return 0 if rows else 1
 
 
 def _json(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    yield json.dumps(rows, indent=2)  # ASCII only: a terminal obeys control characters
+    yield json.dumps(rows, indent=2)  # ASCII only: terminals interpret control characters
 
 
 def _csv(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:

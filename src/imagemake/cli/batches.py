@@ -1,4 +1,4 @@
-"""`imagemake batches`: what is at a provider as a batch, collected or cancelled without a run."""
+"""`imagemake batches`: list, collect, or cancel batches at a provider, without a run."""
 
 from __future__ import annotations
 
@@ -21,20 +21,22 @@ if TYPE_CHECKING:
     from imagemake.store.submissions import Submission
 
 DESCRIPTION = """\
-Lists what was handed to a provider as a batch (mode: batch): what is open, from store/submissions, and with --all
-what is past, from the journal. The provider is asked how far each open one is; a run that is at work is not disturbed.
+Lists the open batches that you submitted to a provider (mode: batch), and asks the provider for the progress of each.
+With --all, also lists past batches. You can run this command during a build.
 
-  state      in_progress 3/500: the provider's word, with the requests that are over; prepared, creating or created:
-             as far as we came, where the provider was not asked or does not answer; over: every call is closed
-  cost USD   what was collected so far; "at most" is what the rest can still cost
+  state         in_progress 3/500: the provider's status, and how many requests are done
+                prepared, creating, or created: our own status, if the provider was not asked or did not answer
+                over: every call has its outcome
+  cost USD      cost of the images collected so far
+  at most USD   the most that the whole batch can cost
 """
 EXAMPLES = """\
 examples:
-  what is open, and how far it is
+  list open batches and their progress
     imagemake batches
-  put the images of what is done into the store, without a run
+  put the images of finished batches into the store, without a run
     imagemake batches --collect
-  stop one; what it made by then is collected, and the rest may be asked for again
+  cancel a batch and collect what it has made so far; the next run requests the rest again
     imagemake batches --cancel 3fa9c1d2
 """
 COLUMNS = {
@@ -54,24 +56,24 @@ HTTP_NOT_FOUND = 404
 
 
 def add_batches_options(parser: argparse.ArgumentParser) -> None:
-    """Say what `imagemake batches` takes."""
-    parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
+    """Add the options of `imagemake batches`."""
+    parser.add_argument("--store", type=Path, default=Path("store"), help="folder of the store; default: store")
     parser.add_argument("--config", type=Path, default=Path("config/config.yaml"), help="default: config/config.yaml")
-    parser.add_argument("--all", action="store_true", help="list past ones too")
-    parser.add_argument("--json", action="store_true", help="write JSON")
+    parser.add_argument("--all", action="store_true", help="include past batches")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     action = parser.add_mutually_exclusive_group()
-    action.add_argument("--offline", action="store_true", help="ask no provider")
-    action.add_argument("--collect", action="store_true", help="collect what is done, then list")
+    action.add_argument("--offline", action="store_true", help="list only; contact no provider")
+    action.add_argument("--collect", action="store_true", help="collect finished batches, then list the rest")
     action.add_argument(
         "--cancel",
         metavar="ID|all",
-        help="stop a batch, by its id or the start of it, and collect what it made; then list",
+        help="cancel a batch by its ID or the start of it, collect what it made, then list the rest",
     )
     parser.set_defaults(run=run_batches)
 
 
 def run_batches(options: argparse.Namespace) -> int:
-    """Do what was asked, and list."""
+    """Collect or cancel batches as asked, then list them; return 1 if something failed."""
     from imagemake.config.load import read_campaign
     from imagemake.core.problems import Problem, UserError
     from imagemake.stages.generate.batches.listing import listed_batches, rows_of
@@ -81,8 +83,8 @@ def run_batches(options: argparse.Namespace) -> int:
 
     store = Store(options.store)
     if not store.root.is_dir():
-        remedy = "Run this where the Snakefile is, or name the store with --store."
-        raise UserError(Problem(str(store.root), "there is no store.", remedy))
+        remedy = "Run this command in the project folder, or pass --store."
+        raise UserError(Problem(str(store.root), "the store does not exist.", remedy))
     submissions = Submissions(store.root)
     chosen = _chosen(list(submissions.all()), options.cancel)
     errors: list[str] = []
@@ -93,7 +95,7 @@ def run_batches(options: argparse.Namespace) -> int:
         try:
             states, errors = asyncio.run(_at_providers(chosen, campaign, store, act))
         except KeyboardInterrupt:
-            errors.append("Stopped; nothing is lost, and what was cancelled is collected by the next run.")
+            errors.append("Stopped. Nothing is lost; the next run collects the canceled batches.")
     left = list(submissions.all())
     calls = read_calls(store.journal_folder) if store.journal_folder.is_dir() else iter(())
     batches = [one for one in listed_batches(calls, left, states) if options.all or one.is_open]
@@ -110,9 +112,9 @@ def _chosen(submissions: list[Submission], cancel: str | None) -> list[Submissio
         return submissions
     found = [one for one in submissions if one.id.startswith(cancel) or one.batch == cancel]
     if len(found) != 1:
-        what = "no open batch has" if not found else f"{len(found)} open batches have"
+        what = "matches no open batch." if not found else f"matches {len(found)} open batches."
         known = ", ".join(one.id for one in submissions) or "none"
-        raise UserError(Problem(f"--cancel {cancel}", f"{what} this id", f"Open are: {known}."))
+        raise UserError(Problem(f"--cancel {cancel}", what, f"Open batches: {known}."))
     return found
 
 
@@ -122,7 +124,7 @@ Act = Callable[["BatchPoller", "Submission"], "Any"]
 async def _at_providers(
     submissions: Iterable[Submission], campaign: Campaign, store: Any, act: Act
 ) -> tuple[dict[str, BatchState], list[str]]:
-    """Do something about each submission at its provider; say what the provider told, and what went wrong."""
+    """Act on each submission at its provider; return the states by submission, and the errors."""
     from imagemake.plugins.providers import ProviderError
 
     states: dict[str, BatchState] = {}
@@ -131,7 +133,7 @@ async def _at_providers(
         settings = _server_of(submission, campaign)
         if settings is None:
             server = submission.endpoint or submission.provider
-            errors.append(f"{submission.id}: no model of the configuration has the server {server}; not asked")
+            errors.append(f"{submission.id}: skipped, because no configured model uses the server {server}.")
             continue
         try:
             poller = _follower(settings, campaign, store)
@@ -172,7 +174,7 @@ def _follower(settings: ModelSettings, campaign: Campaign, store: Any) -> BatchP
 
 
 def _ignored(key: str, error: ProviderError | None, cost_usd: float | None) -> None:
-    """Nobody waits for this key here; the journal has what it came to."""
+    """Do nothing: the journal has the outcome, and no request waits for it here."""
 
 
 async def _asked(poller: BatchPoller, submission: Submission) -> BatchState | None:
@@ -180,7 +182,7 @@ async def _asked(poller: BatchPoller, submission: Submission) -> BatchState | No
 
 
 async def _collected(poller: BatchPoller, submission: Submission) -> BatchState | None:
-    # Asked first: a follower would wait for a server that does not answer. One that forgot the batch has answered.
+    # Ask first: a poller waits for a server that does not answer. A 404 is an answer: the server forgot the batch.
     from imagemake.plugins.providers import ProviderError
 
     try:
@@ -193,14 +195,14 @@ async def _collected(poller: BatchPoller, submission: Submission) -> BatchState 
 
 
 async def _canceled(poller: BatchPoller, submission: Submission) -> BatchState | None:
-    if submission.batch is None:  # a batch that nobody noted is found first, or is known not to be there
+    if submission.batch is None:  # its ID was not recorded: find it first, or learn that it does not exist
         await poller.collect_if_over(submission)
         return None
     state = await poller.provider.poll_batch(submission.batch)
     if not state.is_over:
         state = await poller.provider.cancel_batch(submission.batch)
     if not await poller.collect_at_end(submission):
-        print(f"{submission.id}: a run is at work on it, and collects what it made", file=sys.stderr)
+        print(f"{submission.id}: a run is working on this batch and collects what it made.", file=sys.stderr)
         return state
     return None
 
@@ -210,7 +212,7 @@ def _show(rows: list[Mapping[str, Any]] | list[dict[str, Any]], *, as_json: bool
         print(json.dumps(rows, indent=1))
         return
     if not rows:
-        print("No batch is open.")
+        print("No open batches.")
         return
     shown = [list(COLUMNS.values()), *([_cell(name, row[name]) for name in COLUMNS] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]

@@ -1,4 +1,4 @@
-"""The reference page of the configuration and its JSON schema, made from the types, so that neither can be wrong."""
+"""The reference page of the configuration and its JSON schema, generated from the types so that they cannot drift."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MADE_BY = "imagemake reference"
 EXAMPLE = """\
 # yaml-language-server: $schema=schema.json
 campaign: Autumn mugs
-catalog: config/catalog.csv      # a row a product, with columns sku, product, and material
+catalog: config/catalog.csv      # one row per product, with columns sku, product, and material
 prompt: Product photo of {product} made of {material}, on a white background, {angle}, {color}, high detail.
 name: "{sku}_{color}_{angle}"
 variables:
@@ -46,45 +46,45 @@ postprocess:
   output: {format: jpeg, quality: 85}
 """
 _INTRODUCTION = f"""\
-<!-- Made by `{MADE_BY}` from the types in src/imagemake/wanted/campaign.py. Do not edit. -->
+<!-- Made by `{MADE_BY}` from the types in src/imagemake/config/. Do not edit. -->
 
 # Configuration
 
-`config.yaml` says what a campaign wants. A key that is not listed here is an error, and so is a value of another type;
-all mistakes are told at once, each with its key and what to do about it. Every key can be overridden for one run:
-`snakemake --config takes=2`. `schema.json` holds the same for editors.
+`config.yaml` describes a campaign. A key that is not listed here is an error, and so is a value of the wrong type.
+imagemake reports all mistakes at once, each with its key and how to correct it. You can override every key for one
+run: `snakemake --config takes=2`. `schema.json` has the same information for your editor.
 
 ```yaml
 {EXAMPLE}```
 
-Passwords and other secrets never go into a file: providers read them from the environment.
+Never write passwords or other secrets into a file: providers read them from the environment.
 
-In paths such as `validation.checks.*`, the star stands for a name of your choice. A key without a default is empty.
+In paths such as `validation.checks.*`, the star stands for a name that you choose. Keys without a default are empty.
 """
 _CATALOG = """\
 ## The catalog
 
-The file that `catalog` names has one row a subject. It is in UTF-8, with or without a byte order mark.
+The file that `catalog` names has one row per subject. It is in UTF-8, with or without a byte order mark.
 
 | Format | Rows | Number of a row in messages |
 |---|---|---|
-| .csv | Commas between cells; quotes around a cell that holds a comma, a line end, or a quote, which is then written \
-twice. The first line names the columns. Empty lines are skipped. | line where it begins |
+| .csv | Cells are separated by commas. A cell that contains a comma, a line end, or a quote is in quotes, and \
+quotes in it are doubled. The first line names the columns. Empty lines are skipped. | line where the row begins |
 | .json | A list of objects. | place in the list, from 1 |
-| .jsonl | One object a line. Empty lines are skipped. | line |
+| .jsonl | One object per line. Empty lines are skipped. | line |
 
-Objects are flat: text, numbers, `true`, `false`, and `null` for an empty cell; only `parameters` can be an object of
-its own. A column that only some objects have is empty in the others. Blanks around a value do not count, and control
-characters other than tabs and line ends are errors.
+Objects are flat: text, numbers, `true`, `false`, and `null` for an empty cell. Only `parameters` can be an object. A
+column that only some objects have is empty in the others. Spaces around a value are removed. Control characters other
+than tabs and line ends are errors.
 
-Text of a catalog is data: `{column}` is all that a template can say, and what is put into a prompt is not looked at
-again. In file names, letters and digits of any script, `.`, `_` and `-` are kept, and every other run of characters
-becomes one `-`. Names longer than 150 bytes are cut and end in a digest.
+Text from a catalog is data. A template can contain only `{column}`, and braces in the inserted text have no effect. In
+file names, letters and digits of any script, `.`, `_`, and `-` are kept, and every other run of characters becomes one
+`-`. Names longer than 150 bytes are cut and end in a digest.
 
 ### Columns with a meaning
 
-Any column can be used in templates. These also change their row's images, where the cell is not empty; variables and
-defaults of the same name do the same.
+You can use any column in templates. The following columns also change the images of their row if the cell is not empty.
+Variables and defaults of the same name have the same effect.
 
 | Column | Meaning |
 |---|---|
@@ -111,7 +111,7 @@ def schema_json() -> str:
 
 
 def reference_markdown() -> str:
-    """Return the reference page: every key with its type, default, and meaning, and what catalogs can hold."""
+    """Return the reference page: every key with its type, default, and meaning, and the catalog's columns."""
     schema = Campaign.model_json_schema()
     parts = [_INTRODUCTION, *_Page(schema["$defs"]).contents("", schema)]
     parts += _plug_ins("Measures", "validation.measures", _measures())
@@ -138,7 +138,7 @@ def _or_null(schema: Schema) -> Schema:
 
 
 def _plug_ins(title: str, key: str, plug_ins: Iterator[tuple[str, type[Plugin]]]) -> Iterator[str]:
-    yield f"## {title}\n\nWhat can be set under `{key}`. Installed packages can add more.\n"
+    yield f"## {title}\n\nBuilt-in keys under `{key}`. Installed packages can add more.\n"
     for name, plug_in in plug_ins:
         schema = plug_in.Settings.model_json_schema()
         about = (plug_in.__doc__ or "").strip().partition("\n\n")[0]
@@ -146,8 +146,8 @@ def _plug_ins(title: str, key: str, plug_ins: Iterator[tuple[str, type[Plugin]]]
         if schema.get("properties"):
             yield from _Page(schema.get("$defs", {}), heading="####").contents(f"{key}.{name}", schema)
         if issubclass(plug_in, Measure):
-            yield from _quantities("What is read", name, plug_in.quantities)
-            yield from _quantities("What is compared with what was asked for", name, plug_in.compared)
+            yield from _quantities("What it measures", name, plug_in.quantities)
+            yield from _quantities("What it compares with the request", name, plug_in.compared)
 
 
 def _quantities(title: str, measure: str, quantities: Mapping[str, str]) -> Iterator[str]:
@@ -157,14 +157,14 @@ def _quantities(title: str, measure: str, quantities: Mapping[str, str]) -> Iter
 
 
 class _Page:
-    """Writes what a schema holds; a type that comes twice is written once."""
+    """Writes the tables of a schema; a type that occurs twice is written once."""
 
     def __init__(self, definitions: Schema, heading: str = "##") -> None:
         self._definitions, self._heading = definitions, heading
         self._written: set[str] = set()
 
     def contents(self, path: str, schema: Schema) -> Iterator[str]:
-        """Yield the table of an object's keys, then a section for each object in it."""
+        """Yield the table of an object's keys, then one section per object in it."""
         yield self._table(schema)
         for name, field in schema["properties"].items():
             below, reference = self._object_in(f"{path}.{name}".lstrip("."), field)
@@ -175,7 +175,7 @@ class _Page:
                 yield from self.contents(below, definition)
 
     def _table(self, schema: Schema) -> str:
-        rows = ["| Key | Type | Default | What it is |", "|---|---|---|---|"]
+        rows = ["| Key | Type | Default | Meaning |", "|---|---|---|---|"]
         for name, field in schema["properties"].items():
             default = "**required**" if name in schema.get("required", ()) else _default(field)
             _, reference = self._object_in(name, field)
@@ -198,7 +198,7 @@ class _Page:
         return self._object_in(f"{path}[]", field["items"]) if "items" in field else (path, "")
 
     def _type(self, field: Schema, *, inner: bool = False) -> str:
-        """Say in words what a value must be; pydantic titles every key, so only an inner schema's title is ours."""
+        """Describe what a value must be; pydantic titles every key, so only an inner schema's title is ours."""
         if "$ref" in field:
             definition = self._definitions[field["$ref"].rpartition("/")[2]]
             return "mapping" if "properties" in definition else self._type(definition)
@@ -235,7 +235,7 @@ def _bounds(field: Schema) -> str:
 
 
 def _without_null(field: Schema) -> Schema:
-    # That null is allowed is what a default of null says already.
+    # A default of null already says that null is allowed.
     if field.get("default", "") is not None:
         return field
     options = [option for option in field.get("anyOf", ()) if option.get("type") != "null"]
@@ -255,5 +255,5 @@ def _examples(field: Schema) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Return text as Markdown shows it unchanged, also in a table."""
+    """Escape text so that Markdown shows it unchanged, also in a table."""
     return re.sub(r"([*_<>|\[\]])", r"\\\1", " ".join(text.split()))

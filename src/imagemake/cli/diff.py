@@ -1,4 +1,4 @@
-"""`imagemake diff`: what changed between two releases, told in the terminal and shown on a page."""
+"""`imagemake diff`: what changed between two releases, in the terminal and on a page."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ if TYPE_CHECKING:
     from imagemake.versions.diff.snapshot import Opener, Snapshot
 
 DESCRIPTION = """\
-Tells what differs between two releases, image by image, and why: added, removed, renamed, or changed by prompt,
-seed, model, parameters, reference images, post-processing, review and so on; and what both came to in numbers.
+Compares two releases and lists every image that was added, removed, renamed, or changed. For each change it gives the
+cause, such as prompt, seed, model, parameters, reference images, postprocessing, or review. It also compares the
+numbers of both releases.
 
-A and B are git tags, branches or commits (v1.1..v1.2 works too), or folders that hold a release. Without B, A is
-compared with the results in the work tree; without both, HEAD is. At a revision, the manifest is looked for in results/
-and in releases/REVISION/; what DVC tracks comes from its cache or its remote. Images that are in neither are found in
-the store by their digest.
+A and B are git tags, branches, or commits (you can also write v1.1..v1.2), or folders that contain a release. Without
+B, the command compares A with the current results; without A, it uses HEAD. For a git revision, it reads the
+manifest from results/ or releases/REVISION/. Images come from git, from DVC's cache or remote, or from the store.
 
---html writes a page with both images of each change under a slider, the most different ones first. It is one file
-that needs no network.
+--html also writes a page that shows both images of each change under a slider, largest differences first. The page is
+a single file and needs no network.
 """
 EXAMPLES = """\
 examples:
-  what the current results change against the last commit
+  compare the current results with the last commit
     imagemake diff
-  two releases, with a page to look at: work/diff/v1.1..v1.2.html
+  compare two releases, and write the page work/diff/v1.1..v1.2.html
     imagemake diff v1.1 v1.2 --html
-  the mugs of a release that somebody sent, for a spreadsheet
+  list changes of mugs in a release that you downloaded, for a spreadsheet
     imagemake diff v1.2 ~/Downloads/release --names 'MUG-*' --format csv > mugs.csv
-  in a script: whether anything differs at all
+  in a script: test whether anything differs
     imagemake diff v1.2 --exit-code > /dev/null || echo changed
 
-exit status: 0; with --exit-code 1 where anything differs; 2 where something could not be read.
+exit status: 0, or 1 with --exit-code if anything differs; 2 if a release cannot be read.
 """
 PAGES = WORK / "diff"
 MOST_IMAGES = 500
@@ -45,40 +45,44 @@ MOST_LINES = 50
 
 
 def add_diff_options(parser: argparse.ArgumentParser) -> None:
-    """Say what `imagemake diff` takes."""
+    """Add the options of `imagemake diff`."""
     parser.add_argument("a", metavar="A", nargs="?", default="HEAD", help="the earlier release; default: HEAD")
-    parser.add_argument("b", metavar="B", nargs="?", help="the later one; default: the results in the work tree")
+    parser.add_argument("b", metavar="B", nargs="?", help="the later release; default: the current results")
     parser.add_argument(
         "--html",
         metavar="FILE.html",
         nargs="?",
         const="",
-        help=f"write the page, by default to {PAGES}/A..B.html",
+        help=f"also write a page; default: {PAGES}/A..B.html",
     )
     parser.add_argument("--format", choices=("table", "json", "csv"), default="table", help="default: table")
-    parser.add_argument("--names", metavar="GLOB", action="append", default=[], help="only names like this; repeatable")
-    parser.add_argument("--scope", choices=("all", "small", "pilot"), default="all", help="which release of a project")
+    parser.add_argument(
+        "--names", metavar="GLOB", action="append", default=[], help="only images whose name matches; repeatable"
+    )
+    parser.add_argument(
+        "--scope", choices=("all", "small", "pilot"), default="all", help="which release of the project; default: all"
+    )
     parser.add_argument(
         "--most",
         metavar="N",
         type=_count,
         default=MOST_LINES,
-        help=f"lines of a kind in a table; default: {MOST_LINES}",
+        help=f"most lines per kind of change; default: {MOST_LINES}",
     )
     parser.add_argument(
         "--most-images",
         metavar="N",
         type=_count,
         default=MOST_IMAGES,
-        help=f"changes whose images go into the page, about 50 KB each; default: {MOST_IMAGES}",
+        help=f"most changes whose images the page shows, about 50 KB each; default: {MOST_IMAGES}",
     )
-    parser.add_argument("--exit-code", action="store_true", help="end with 1 where anything differs")
-    parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
+    parser.add_argument("--exit-code", action="store_true", help="exit with 1 if anything differs")
+    parser.add_argument("--store", type=Path, default=Path("store"), help="folder of the store; default: store")
     parser.set_defaults(run=run_diff)
 
 
 def run_diff(options: argparse.Namespace) -> int:
-    """Compare, and tell."""
+    """Compare two releases and print the changes; return 1 if asked to and anything differs."""
     from imagemake.cli.terminal import print_lines
     from imagemake.core.errors import ExitCode, InterruptedByUserError
     from imagemake.core.problems import Problem, UserError
@@ -96,16 +100,16 @@ def run_diff(options: argparse.Namespace) -> int:
     except OSError as error:
         raise UserError(Problem(str(error.filename), f"{error.strerror}.", "Name another file with --html.")) from None
     except KeyboardInterrupt:
-        raise InterruptedByUserError("\nStopped; nothing was written.") from None
+        raise InterruptedByUserError("\nStopped. Nothing was written.") from None
     color = sys.stdout.isatty() and not _no_color()
     print_lines(report.lines(options.format, most=options.most, color=color))
     if page:
-        print(f"The page is {page}.", file=sys.stderr)
+        print(f"Wrote {page}.", file=sys.stderr)
     return ExitCode.INCOMPLETE if options.exit_code and report.comparison.changes else ExitCode.OK
 
 
 def build_report(opener: Opener, a: str, b: str | None, most_images: int) -> DiffReport:
-    """Compare two releases, and open the images of the most visible changes."""
+    """Compare two releases and open the images of the most visible changes."""
     from imagemake.versions.diff.compare import Comparison, compare
     from imagemake.versions.diff.image_changes import most_visible, open_images, with_xmp_changes
     from imagemake.versions.diff.numbers import attempts_of, new_attempts, numbers_of
@@ -133,7 +137,7 @@ def _verdict(snapshot: Snapshot, row: int | None) -> str:
 
 
 def _sides(a: str, b: str | None) -> tuple[str, str | None]:
-    # As git takes it; no revision's name holds two dots, and a folder's with slashes is left alone.
+    # A..B as in git. No revision name contains two dots; a path that exists or starts with ../ is not split.
     first, dots, second = a.partition("..")
     if b is None and dots and first and second and not Path(a).exists() and not second.startswith("."):
         return first, second
@@ -146,8 +150,8 @@ def _page(html: str | None, a: str, b: str) -> Path | None:
     if html is None:
         return None
     if html and not html.lower().endswith((".html", ".htm")):
-        remedy = f"Put --html last for {PAGES}/A..B.html, or name a file: --html={html}.html"
-        raise UserError(Problem(f"--html {html}", "the page's name must end in .html", remedy))
+        remedy = f"Put --html last to write {PAGES}/A..B.html, or name a file: --html={html}.html"
+        raise UserError(Problem(f"--html {html}", "the name of the page must end in .html.", remedy))
     sides = (re.sub(r"[^\w.+-]+", "-", side).strip(".-") or "folder" for side in (a, b))
     return Path(html) if html else PAGES / f"{'..'.join(side[-100:] for side in sides)}.html"
 
@@ -155,7 +159,7 @@ def _page(html: str | None, a: str, b: str) -> Path | None:
 def _count(text: str) -> int:
     number = int(text)
     if number < 0:
-        raise argparse.ArgumentTypeError("it must be 0 or more")
+        raise argparse.ArgumentTypeError("must be 0 or more")
     return number
 
 
@@ -168,5 +172,5 @@ def _no_color() -> bool:
 def _tell(done: int, total: int) -> None:
     if sys.stderr.isatty():
         print(
-            f"\r{done:,} of {total:,} changes looked at", end="" if done < total else "\n", file=sys.stderr, flush=True
+            f"\r{done:,} of {total:,} changes compared", end="" if done < total else "\n", file=sys.stderr, flush=True
         )

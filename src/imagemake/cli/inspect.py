@@ -1,4 +1,4 @@
-"""`imagemake inspect`: where one image came from."""
+"""`imagemake inspect`: show where one image came from."""
 
 from __future__ import annotations
 
@@ -6,40 +6,41 @@ import argparse
 from pathlib import Path
 
 DESCRIPTION = """\
-Tells where one image came from: its row of the manifest and the catalog, prompt, model, seed and key, every call for
-it with time, cost and the provider's own request id, earlier attempts, what was measured, and what people decided.
-For a file, also its content credentials: who signed, whether they hold, what was done, and what it was made from.
+Shows where one image came from: its rows in the manifest and the catalog, its prompt, model, seed, and key, every call
+for it with time, cost, and the provider's request ID, earlier attempts, measurements, and review decisions. For a
+file, also shows its content credentials: who signed it, whether the signature is valid, what was done, and what the
+image was made from.
 
-IMAGE is a file (released, of the store, or a copy that came back from somewhere: its XMP has the key), a key, or a
-name of the manifest. Run it in the project that made the image.
+IMAGE is a file, a key, or a name in the manifest. The file can be a released image, an image in the store, or a copy
+from elsewhere: its XMP contains the key. Run this command in the project that made the image.
 
-Says what does not match, such as a file or credentials that were changed, and ends with 1 then; with 2 where nothing
-here knows the image: of such a file, only the content credentials are told.
+exit status: 0; 1 if something does not match, such as a file that was changed; 2 if this project does not know the
+image. In that case, only the content credentials are shown.
 """
 EXAMPLES = """\
 examples:
-  a released image, and a copy from a mail
+  inspect a released image, and a copy that you received by mail
     imagemake inspect results/images/MUG-1_red.jpg
     imagemake inspect ~/Downloads/mug.jpg
-  whether the signer of an image is one of those that you trust
+  check whether you trust the signer of an image
     imagemake inspect ~/Downloads/mug.jpg --trust roots.pem
-  the request id of each call, for the provider's support
+  get the request ID of each call, for the provider's support
     imagemake inspect MUG-1_red --json | jq -r .calls[].request_id
 """
 
 
 def add_inspect_options(parser: argparse.ArgumentParser) -> None:
-    """Say what `imagemake inspect` takes."""
-    parser.add_argument("image", metavar="IMAGE", help="a file, a key of 64 digits, or a name")
-    parser.add_argument("--json", action="store_true", help="all of it for programs")
+    """Add the options of `imagemake inspect`."""
+    parser.add_argument("image", metavar="IMAGE", help="a file, a key (64 hexadecimal digits), or a name")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
-        "--trust", type=Path, metavar="PEM", help="root certificates to trust; default: c2pa.trust of config.yaml"
+        "--trust", type=Path, metavar="PEM", help="root certificates that you trust; default: c2pa.trust in config.yaml"
     )
     parser.set_defaults(run=run_inspect)
 
 
 def run_inspect(options: argparse.Namespace) -> int:
-    """Tell; 1 where something does not match, 2 where nothing here knows the image."""
+    """Print the origin of an image; return 1 if something does not match."""
     from imagemake.cli.inspect_lines import json_of, lines_of, lines_of_stranger
     from imagemake.cli.terminal import print_lines
     from imagemake.core.problems import UserError

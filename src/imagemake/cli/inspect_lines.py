@@ -17,26 +17,26 @@ from imagemake.versions.inspect import Inspection, history_of
 
 _WIDTH = 14
 _MOST_CHARACTERS = 2_000
-_NOT_SIGNED = "which has no content credentials of its own"
+_NOT_SIGNED = "which has no content credentials"
 _STATES = {
-    "trusted": "valid, signed by {signer}, for whom a root that you trust vouches",
-    "valid": "valid, signed by {signer}, an untrusted signer: no root that you trust vouches for it",
-    "expired": "unchanged since {signer} signed, but no valid signature any more: {failures}",
-    "misused": "unchanged since {signer} signed, but with a certificate that must not sign images: {failures}",
+    "trusted": "valid, signed by {signer}, whom you trust through a root certificate",
+    "valid": "valid, signed by {signer}, an untrusted signer: none of your root certificates covers it",
+    "expired": "unchanged since {signer} signed, but the signature is no longer valid: {failures}",
+    "misused": "unchanged since {signer} signed, but the certificate must not sign images: {failures}",
     "tampered": "TAMPERED with after {signer} signed: {failures}",
-    "unreadable": "there are some, which CANNOT BE READ: {failures}",
-    "unread": "there are some; {failures}",
+    "unreadable": "present, but CANNOT BE READ: {failures}",
+    "unread": "present; {failures}",
 }
 _DETAILS = ("measure.", "variable.", "parameter.")
 
 
 def json_of(found: Inspection) -> str:
-    """Write it for programs."""
+    """Return an inspection as JSON."""
     return orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
 
 
 def lines_of(found: Inspection) -> Iterator[str]:
-    """Write it for people; what comes from files is made printable and cut."""
+    """Yield an inspection as lines for people; text from files is escaped and cut."""
     row, recipe = found.row or {}, found.recipe or {}
     if found.file:
         yield _line("file", found.file.path)
@@ -44,14 +44,14 @@ def lines_of(found: Inspection) -> Iterator[str]:
         yield from credentials_lines(found.file.credentials)
     yield _line("key", found.key)
     yield from _in_release(found, row)
-    is_shown = row.get("key") == found.key  # else it is an earlier attempt, and the row tells of another one
+    is_shown = row.get("key") == found.key  # else this is an earlier attempt, and the row describes a later one
     for column in ("prompt", "negative_prompt", "provider", "model", "seed"):
         value = recipe.get(column, row.get(column, "") if is_shown else "")
         if value != "":
             yield _line(column.replace("_", " "), value)
     yield _line("raw image", found.raw or "not in the store")
     if found.raw_credentials:
-        yield _line("", f"its provider's content credentials: {_state_words(found.raw_credentials)}")
+        yield _line("", f"the provider's content credentials: {_state_words(found.raw_credentials)}")
     for column, value in row.items():
         if column.startswith(_DETAILS) and value and (is_shown or column.startswith("variable.")):
             yield _line("", f"{column} = {value}")
@@ -62,11 +62,13 @@ def lines_of(found: Inspection) -> Iterator[str]:
         yield _line("earlier", f"attempt {past['attempt'] + 1}, seed {past['seed']}: {why}; key {past['key']}")
     yield from _calls(found)
     for review in found.reviews:
-        words = f"{review['decision']} by {review['reviewer'] or 'nobody named'} {review['time']} {review['note']}"
+        words = (
+            f"{review['decision']} by {review['reviewer'] or 'an unnamed reviewer'} {review['time']} {review['note']}"
+        )
         yield _line("review", words)
     yield from (_line("DOES NOT MATCH", mismatch) for mismatch in found.mismatches)
     if not found.mismatches:
-        yield _line("matches", "file, manifest, store and journal agree, as far as they are here")
+        yield _line("matches", "the file, manifest, store, and journal that are present agree")
 
 
 def _in_release(found: Inspection, row: Mapping[str, str]) -> Iterator[str]:
@@ -82,11 +84,11 @@ def _in_release(found: Inspection, row: Mapping[str, str]) -> Iterator[str]:
 
 
 def lines_of_stranger(path: Path, anchors: str) -> Iterator[str]:
-    """Write what an image that nothing here knows says by its content credentials; nothing where it has none.
+    """Yield the content credentials of a file that the project does not know; nothing if it has none.
 
     Args:
-        path: A file, or what is none.
-        anchors: PEM: roots that are trusted.
+        path: The file; it need not exist.
+        anchors: Trusted root certificates, in PEM format.
     """
     credentials = credentials_of(path.read_bytes(), anchors) if path.is_file() else None
     if credentials is not None:
@@ -94,7 +96,7 @@ def lines_of_stranger(path: Path, anchors: str) -> Iterator[str]:
 
 
 def credentials_lines(credentials: Credentials | None) -> Iterator[str]:
-    """Write what a file's content credentials come to, for people."""
+    """Yield the content credentials of a file as lines for people."""
     if credentials is None:
         yield _line("credentials", "none")
         return
@@ -106,13 +108,13 @@ def credentials_lines(credentials: Credentials | None) -> Iterator[str]:
     for one in credentials.ingredients:
         title = f" {one.title}" if one.title else ""
         own = f"signed by {one.signer} ({one.generator}): {', '.join(one.actions)}" if one.signer else _NOT_SIGNED
-        failed = f"; when it was taken over, this did not hold: {', '.join(one.failures)}" if one.failures else ""
+        failed = f"; not valid when it was imported: {', '.join(one.failures)}" if one.failures else ""
         yield _line("made from", f"{one.relationship}{title}, {own}{failed}")
 
 
 def _state_words(credentials: Credentials) -> str:
     failures = "; ".join(credentials.failures)
-    return _STATES[credentials.state].format(signer=credentials.signer or "nobody named", failures=failures)
+    return _STATES[credentials.state].format(signer=credentials.signer or "an unnamed signer", failures=failures)
 
 
 def _calls(found: Inspection) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`imagemake ledger`: every call, shown, filtered and summed."""
+"""`imagemake ledger`: list, filter, and sum calls."""
 
 from __future__ import annotations
 
@@ -8,45 +8,50 @@ from itertools import chain
 from pathlib import Path
 
 DESCRIPTION = """\
-Reads store/journal, where every call to a provider is written down before it is sent, and sums it:
+Sums the calls in store/journal, which records every call to a provider before it is sent. Columns:
 
-  calls                       how many were sent
-  images made               how many of them brought an image
-  billed USD                  the costs that are known; refused and failed calls cost nothing
-  cost unknown                calls that "billed USD" leaves out, because nobody said what they cost
-  from the team               images that came from the team's store (store.remote): no call, no cost
-  outcome unknown, worst USD  what calls without an outcome can have cost at most; those in flight are among them
+  calls                       calls that were sent
+  images made                 calls that returned an image
+  billed USD                  sum of all known costs; refused and failed calls cost nothing
+  cost unknown                calls that "billed USD" leaves out, because their cost is not known
+  from the team               images copied from the team store (store.remote): no call, no cost
+  outcome unknown, worst USD  the most that calls without an outcome can cost, including calls in flight
 """
 EXAMPLES = """\
 examples:
-  what each model cost on each day of January
+  show what each model cost on each day of January
     imagemake ledger --by day,model --since 2026-01-01 --until 2026-01-31
-  the calls that may have been billed without an answer, for a spreadsheet
+  list calls that got no answer but may have been billed, for a spreadsheet
     imagemake ledger --calls --outcome unknown --format csv > unknown.csv
 """
 
 
 def add_ledger_options(ledger: argparse.ArgumentParser) -> None:
-    """Say what `imagemake ledger` takes."""
-    ledger.add_argument("--store", type=Path, default=Path("store"), help="default: store")
+    """Add the options of `imagemake ledger`."""
+    ledger.add_argument("--store", type=Path, default=Path("store"), help="folder of the store; default: store")
     shown = ledger.add_mutually_exclusive_group()
     shown.add_argument(
-        "--by", metavar="COLUMNS", default="outcome", help="day, model, campaign, outcome, name; default: outcome"
+        "--by",
+        metavar="COLUMNS",
+        default="outcome",
+        help="sum per day, model, campaign, outcome, or name, or several with commas; default: outcome",
     )
-    shown.add_argument("--calls", action="store_true", help="list the single calls, in the order of days and jobs")
-    ledger.add_argument("--since", metavar="YYYY-MM-DD", help="calls sent on that day (UTC) or later")
-    ledger.add_argument("--until", metavar="YYYY-MM-DD", help="calls sent on that day (UTC) or earlier")
+    shown.add_argument("--calls", action="store_true", help="list single calls, by day and job")
+    ledger.add_argument("--since", metavar="YYYY-MM-DD", help="only calls sent on this day (UTC) or later")
+    ledger.add_argument("--until", metavar="YYYY-MM-DD", help="only calls sent on this day (UTC) or earlier")
     for column in ("model", "campaign", "name"):
-        ledger.add_argument(f"--{column}", metavar="GLOB", help=f"calls whose {column} matches, such as 'A*'")
+        ledger.add_argument(f"--{column}", metavar="GLOB", help=f"only calls whose {column} matches, such as 'A*'")
     ledger.add_argument(
-        "--outcome", metavar="NAME", help="made, refused, failed, unreadable, unknown, waiting or shared"
+        "--outcome",
+        metavar="NAME",
+        help="only calls that ended so: made, refused, failed, unreadable, unknown, waiting, or shared",
     )
     ledger.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: table")
     ledger.set_defaults(run=run_ledger)
 
 
 def run_ledger(options: argparse.Namespace) -> int:
-    """Show or sum the calls."""
+    """Print the calls or their sums."""
     from imagemake.cli.ledger_lines import lines_of_calls, lines_of_sums
     from imagemake.cli.terminal import print_lines
     from imagemake.core.problems import Problem, UserError
@@ -58,12 +63,12 @@ def run_ledger(options: argparse.Namespace) -> int:
     by, selection = read_question(options.by, **filters)
     folder = Store(options.store).journal_folder
     if not folder.is_dir():
-        remedy = "Run this where the Snakefile is, or name the store with --store; the first call makes the journal."
-        raise UserError(Problem(str(folder), "there is no journal.", remedy))
+        remedy = "Run this command in the project folder, or pass --store. The first call creates the journal."
+        raise UserError(Problem(str(folder), "the journal does not exist.", remedy))
     selected = filter(selection.test(), read_calls(folder))
     first = next(selected, None)
     if first is None:
-        which = f"No call in {folder} matches {selection}." if str(selection) else f"{folder} holds no call yet."
+        which = f"No call in {folder} matches {selection}." if str(selection) else f"{folder} has no calls yet."
         print(which, file=sys.stderr)
     calls = chain([] if first is None else [first], selected)
     if options.calls:

@@ -1,6 +1,6 @@
-"""How the ledger is shown: as a table for people, as CSV for spreadsheets, as JSON for programs.
+"""The ledger as a table for people, as CSV for spreadsheets, or as JSON for programs.
 
-Names come from catalogs, codes and request IDs from servers: no control character of theirs reaches a terminal.
+Names come from catalogs; codes and request IDs come from servers. Their control characters never reach a terminal.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ FORMATS = ("table", "csv", "json")
 UNKNOWN = "unknown"
 TOTAL = "total"
 WIDEST_CELL = 100  # characters
-BLOCK_ROWS = 500  # rows that are aligned at a time, so that the first of many calls appears at once
+BLOCK_ROWS = 500  # rows aligned together; the first block appears before the last is read
 CENT = ",.2f"
-EXACT = ".6f"  # what the journal holds
+EXACT = ".6f"  # the precision of the journal
 
-SHARED = "shared"  # a column only where there is a team's store
+SHARED = "shared"  # a column only if images came from a team store
 TALLY = ("calls", "made", "billed_usd", "cost_unknown", "worst_usd")
 LISTED = ("at", "name", "attempt", "try", "model", "outcome", "code", "seconds", "cost_usd", "request_id")
 NUMBERS = {*TALLY, SHARED, "attempt", "try", "seconds", "cost_usd"}
-OFTEN_NONE = {"code", "request_id"}  # most calls have no error code: that is not unknown
+OFTEN_NONE = {"code", "request_id"}  # most calls have no error code: empty, not unknown
 
 HEADINGS = {
     SHARED: "from the team",
@@ -47,10 +47,10 @@ Row = Mapping[str, Any]
 
 
 def lines_of_sums(sums: Sums, form: str) -> Iterator[str]:
-    """Write sums: to the cent in a table, else with six digits of a USD; the total comes last.
+    """Yield sums as lines: in cents in a table, with six decimal places otherwise; the total comes last.
 
     Args:
-        sums: What to write.
+        sums: The sums.
         form: One of `FORMATS`.
     """
     told = (*TALLY, SHARED) if sums.total.shared else TALLY
@@ -69,10 +69,10 @@ def lines_of_sums(sums: Sums, form: str) -> Iterator[str]:
 
 
 def lines_of_calls(calls: Iterable[Call], form: str) -> Iterator[str]:
-    """Write single calls, each as soon as it is read.
+    """Yield single calls as lines, each as soon as it is read.
 
     Args:
-        calls: What to write.
+        calls: The calls.
         form: One of `FORMATS`.
     """
     rows = map(listed, calls)
@@ -125,7 +125,7 @@ def _cell(column: str, value: Any, usd_form: str) -> str:
 
 def _usd(usd: Decimal, form: str) -> str:
     shown = format(usd, form)
-    return f"<{shown[:-1]}1" if usd and not shown.strip("0.") else shown  # a tenth of a cent is not nothing
+    return f"<{shown[:-1]}1" if usd and not shown.strip("0.") else shown  # a tenth of a cent is not zero
 
 
 def _cut(cell: str) -> str:
@@ -143,5 +143,5 @@ def _separated(rows: Iterable[Row]) -> Iterator[str]:
 
 
 def _json(row: Row) -> str:
-    # All but ASCII is escaped: orjson would let control characters above 0x7f through.
+    # json escapes all but ASCII; orjson would let control characters above 0x7f through.
     return json.dumps(row, default=lambda usd: float(format(usd, EXACT)))

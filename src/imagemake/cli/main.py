@@ -1,4 +1,4 @@
-"""`imagemake`: what Snakemake has no verb for."""
+"""`imagemake`: commands beside Snakemake."""
 
 from __future__ import annotations
 
@@ -27,40 +27,42 @@ from imagemake.cli import (
 from imagemake.core.errors import exit_on_error
 
 DESCRIPTION = """\
-make for AI images. The builds themselves are Snakemake's:
+make for AI images. Snakemake builds the images:
 
-  snakemake -n        what would be made, why, and for how much
-  snakemake pilot     a sample of the campaign
-  snakemake small     a larger one, the pilot's images among them
-  snakemake           the whole campaign
+  snakemake -n        show what a build would make, why, and what it costs
+  snakemake pilot     build a sample of the campaign
+  snakemake small     build a larger sample, which includes the pilot
+  snakemake           build the whole campaign
+
+The commands below do everything else. For details and examples, run `imagemake COMMAND --help`.
 """
 
-# In the order in which they are told: what became of images, releases, other places, the project itself. Each module
-# has DESCRIPTION, perhaps EXAMPLES, and a function that adds its options; it imports what it needs when it runs.
+# In the order of the help text: images, releases, other places, the project itself. Each module has DESCRIPTION,
+# optionally EXAMPLES, and a function that adds its options. Heavy imports happen when a command runs.
 COMMANDS: dict[str, tuple[ModuleType, str]] = {
-    "inspect": (inspect, "tell where one image came from, and whether it is what was released"),
-    "review": (review, "decide about doubtful images in the browser"),
-    "ledger": (ledger, "show, filter and sum every call: by day, model, campaign, outcome, name"),
-    "batches": (batches, "list, collect and cancel what is at a provider as a half-price batch"),
-    "diff": (diff, "tell what changed between two releases, with both images side by side"),
-    "release": (release, "make a release of what is built: checks, record, DVC, changelog, git tag"),
-    "audit": (audit, "write who approved each image of a release, its prompt, calls, cost and checks"),
-    "verify": (verify, "check the store against its names, and releases against their records"),
-    "reproduce": (reproduce, "make an image again from its recipe, and tell how near it comes"),
-    "track": (track, "put store, images and tables under DVC's care"),
-    "publish": (publish, "put a release on S3 or elsewhere: what changed, the manifest last"),
-    "share": (share, "put what was paid for here into the team's store, as far as it lacks it"),
-    "alerts": (alerts, "send a test message to every address of IMAGEMAKE_ALERTS"),
-    "schema": (schema, "print the JSON schema of the manifest or of sidecars"),
+    "inspect": (inspect, "show where one image came from, and whether it was changed"),
+    "review": (review, "approve or reject the images awaiting review, in your browser"),
+    "ledger": (ledger, "list, filter, and sum calls and their costs"),
+    "batches": (batches, "list, collect, or cancel half-price batches at a provider"),
+    "diff": (diff, "show what changed between two releases, with both images side by side"),
+    "release": (release, "release what you built: checks, record, changelog, DVC, git tag"),
+    "audit": (audit, "list who approved each image of a release, its prompt, calls, cost, and checks"),
+    "verify": (verify, "check that stored images and releases are unchanged"),
+    "reproduce": (reproduce, "make an image again from its recipe, and report how close the result is"),
+    "track": (track, "add the store, images, and tables to DVC"),
+    "publish": (publish, "upload a release to S3 or elsewhere; only changes are sent"),
+    "share": (share, "copy paid images to the team store"),
+    "alerts": (alerts, "send a test message to every address in IMAGEMAKE_ALERTS"),
+    "schema": (schema, "print the JSON schema of the manifest or the sidecars"),
     "reference": (
         reference,
-        "write config/README.md and config/schema.json from the configuration's types",
+        "write config/README.md and config/schema.json",
     ),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command, and end the process with one of `imagemake.core.errors.ExitCode`."""
+    """Run one command, then exit with an `imagemake.core.errors.ExitCode`."""
     options = _parser().parse_args(arguments)
     with exit_on_error():
         sys.exit(options.run(options))

@@ -1,4 +1,4 @@
-"""`imagemake publish`: a release, to where readers find it."""
+"""`imagemake publish`: upload a release."""
 
 from __future__ import annotations
 
@@ -18,40 +18,42 @@ if TYPE_CHECKING:
     from imagemake.versions.publish.publisher import Publisher
 
 DESCRIPTION = """\
-Puts a release where readers find it: s3://bucket/prefix (Amazon's or any server that speaks S3), a folder, or any
-other address that fsspec knows. What is there already stays, by content: only what changed is sent, and a publish
-that was stopped goes on where it was. Images come first and manifest.csv last.
+Uploads a release to s3://bucket/prefix (Amazon S3 or any server with its API), to a folder, or to any other address
+that fsspec supports. Only files whose content changed are sent. If you stop the upload, the next one continues where
+it stopped. Images are sent first, manifest.csv last. Nothing is deleted unless you pass --prune.
 
-Secrets come from the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; another server than
-Amazon's is AWS_ENDPOINT_URL_S3. Nothing is deleted unless --prune says so. More: docs/publishing.md
+Set the credentials in the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE. For a server other
+than Amazon's, also set AWS_ENDPOINT_URL_S3. For details, see docs/publishing.md.
 """
 EXAMPLES = """\
 examples:
-  what would be sent
+  list what would be sent
     imagemake publish s3://our-shop/catalog --dry-run
-  the pilot, into catalog/pilot/
+  publish the pilot to catalog/pilot/
     imagemake publish s3://our-shop/catalog --scope pilot
-  take away what no longer is in the release, some time after it was published
+  delete files that are no longer in the release
     imagemake publish --prune
 """
 TELL_EVERY_S = 5.0
 
 
 def add_publish_options(parser: argparse.ArgumentParser) -> None:
-    """Say what `imagemake publish` takes."""
-    parser.add_argument("url", metavar="URL", nargs="?", help="where to; default: publish.url in config.yaml")
+    """Add the options of `imagemake publish`."""
+    parser.add_argument("url", metavar="URL", nargs="?", help="destination; default: publish.url in config.yaml")
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--scope",
         choices=tuple(RELEASE_FOLDERS),
         default="all",
-        help="which release; pilot and small go into URL/pilot, URL/small",
+        help="which release; default: all. pilot and small go to URL/pilot and URL/small",
     )
-    which.add_argument("--folder", type=Path, metavar="FOLDER", help="another release's folder, with its manifest.csv")
-    parser.add_argument("--dry-run", action="store_true", help="list what would be sent and deleted, with bytes")
-    parser.add_argument("--incomplete", action="store_true", help="publish although images are missing")
-    parser.add_argument("--prune", action="store_true", help="delete what earlier publishes put there and this has not")
-    parser.add_argument("--again", action="store_true", help="send everything, such as after a change of headers")
+    which.add_argument("--folder", type=Path, metavar="FOLDER", help="publish the release in this folder")
+    parser.add_argument("--dry-run", action="store_true", help="list what would be sent and deleted, with sizes")
+    parser.add_argument("--incomplete", action="store_true", help="publish even if images are missing")
+    parser.add_argument("--prune", action="store_true", help="delete files of earlier releases")
+    parser.add_argument(
+        "--again", action="store_true", help="send every file again, for example after you changed headers"
+    )
     parser.add_argument("--config", type=Path, default=Path("config/config.yaml"), help="default: config/config.yaml")
     parser.set_defaults(run=run_publish)
 
@@ -63,7 +65,7 @@ def run_publish(options: argparse.Namespace) -> int:
     try:
         return _publish(options)
     except KeyboardInterrupt:
-        what = "\nStopped. What has arrived stays, and the next publish sends the rest."
+        what = "\nStopped. The files sent so far stay, and the next publish sends the rest."
         raise InterruptedByUserError(what) from None
 
 
@@ -98,14 +100,14 @@ def _send(publisher: Publisher, due: PublishPlan, address: str, *, prune: bool) 
     progress = _Progress(len(due.send), sum(one.size_bytes for _, one, _ in due.send))
     publisher.send(due, progress.tell)
     sent = f"{_files(len(due.send))}, {_size(progress.all_bytes)}, sent to {address}" if due.send else "nothing to send"
-    print(f"imagemake: {sent}; {len(due.same):,} were there already.")
+    print(f"imagemake: {sent}; {len(due.same):,} were up to date.")
     if prune:
         publisher.prune(due.superseded, lambda _: None)
-        print(f"  {_files(len(due.superseded))} of earlier releases deleted.")
+        print(f"  Deleted {_files(len(due.superseded))} of earlier releases.")
     elif due.superseded:
-        print(f"  {_files(len(due.superseded))} of earlier releases left there: --prune deletes them.")
+        print(f"  Kept {_files(len(due.superseded))} of earlier releases. To delete them, pass --prune.")
     if due.foreign:
-        print(f"  {_files(len(due.foreign))} of earlier releases were changed there by somebody else, and left alone.")
+        print(f"  Kept {_files(len(due.foreign))} of earlier releases that were changed at the destination.")
 
 
 def _lines_of(due: PublishPlan, address: str, *, prune: bool) -> Iterator[str]:
@@ -114,17 +116,17 @@ def _lines_of(due: PublishPlan, address: str, *, prune: bool) -> Iterator[str]:
     for _, one, replaces in due.send:
         yield f"{'replace' if replaces else 'new':<8}{one.size_bytes:>14,}  {one.name}"
     if due.send:
-        yield f"{'record':<8}{'':>14}  {NAME} (before the first and after the last one)"
+        yield f"{'record':<8}{'':>14}  {NAME} (before the first and after the last file)"
     for name in due.superseded if prune else ():
         yield f"{'delete':<8}{'':>14}  {name}"
     total = sum(one.size_bytes for _, one, _ in due.send)
-    yield f"{_files(len(due.send))}, {total:,} bytes, to {address}; {len(due.same):,} are there already."
+    yield f"{_files(len(due.send))}, {total:,} bytes, to {address}; {len(due.same):,} are up to date."
     if due.superseded and not prune:
-        yield f"{_files(len(due.superseded))} of earlier releases would stay; --prune deletes them."
+        yield f"{_files(len(due.superseded))} of earlier releases would stay. To delete them, pass --prune."
 
 
 class _Progress:
-    """Says now and then how far it is; told from several threads."""
+    """Prints progress every few seconds; called from several threads."""
 
     def __init__(self, n_files: int, all_bytes: int) -> None:
         self._n_files, self.all_bytes = n_files, all_bytes
@@ -147,8 +149,8 @@ def _address(options: argparse.Namespace, settings: Publish) -> str:
 
     address = settings.url if options.url is None else options.url
     if address is None:
-        remedy = "Name it: imagemake publish s3://bucket/prefix, or publish: {url: ...} in config.yaml."
-        raise UserError(Problem("imagemake publish", "no address says where to", remedy))
+        remedy = "Pass it (imagemake publish s3://bucket/prefix), or set publish.url in config.yaml."
+        raise UserError(Problem("imagemake publish", "no destination given.", remedy))
     if fault := fault_of_address(address):
         raise UserError(Problem("URL", *fault))
     address = address.rstrip("/")
@@ -160,8 +162,10 @@ def _manifest_of(folder: Path) -> Path:
     from imagemake.versions.publish.objects import MANIFEST
 
     if not (folder / MANIFEST).is_file():
-        what = "there is no release here"
-        raise UserError(Problem(str(folder / MANIFEST), what, "Build it with `snakemake`, or choose with --scope."))
+        what = "no release found."
+        raise UserError(
+            Problem(str(folder / MANIFEST), what, "Build it with `snakemake`, or pass --scope or --folder.")
+        )
     return folder / MANIFEST
 
 
@@ -171,8 +175,8 @@ def _check_complete(rows: Sequence[Mapping[str, str]], folder: Path, *, may_be_i
     missing = Counter(row["verdict"] for row in rows if not row["file"])
     if missing and not may_be_incomplete:
         kinds = ", ".join(f"{n:,} {verdict}" for verdict, n in missing.most_common())
-        what = f"{missing.total():,} of {len(rows):,} images are missing: {kinds}"
-        remedy = "Finish the release (its index.html says why each one is missing), or publish it with --incomplete."
+        what = f"{missing.total():,} of {len(rows):,} images are missing: {kinds}."
+        remedy = "Complete the release (index.html says why each image is missing), or pass --incomplete."
         raise UserError(Problem(str(folder), what, remedy))
 
 

@@ -1,4 +1,4 @@
-"""`imagemake release`: from a build that is complete to a release that stays."""
+"""`imagemake release`: record a complete build as a release."""
 
 from __future__ import annotations
 
@@ -11,44 +11,51 @@ if TYPE_CHECKING:
     from imagemake.versions.releasing import Releasing
 
 DESCRIPTION = """\
-Makes a release of what `snakemake` has built: looks whether the build is complete, results/ shows it, nobody waits for
-a review, the gates are passed, and config/ and code are committed; then records it:
+Releases what `snakemake` built. First, the command checks that the build is complete, that results/ is up to date, that
+no image is awaiting review, that all gates pass, and that config/ and code are committed. If a check fails, it lists
+every reason and releases nothing. Then it writes:
 
-  releases/NAME/release.json  digests of manifest, configuration, reviews and every journal file, counts and costs, and
-                              the digest of the record before: `imagemake verify` proves that nothing was changed since
-  releases/NAME/              also the manifest and config/reviews.csv as they were, for `imagemake audit`
-  releases/CHANGES.md         new, changed, removed, cost: an entry a release
-  releases/history.csv        the same as a table, for `dvc plots`
-  DVC                         store, images and tables, where the project uses it
-  git                         one commit with all of that, and the tag NAME
+  releases/NAME/release.json  digests of the manifest, configuration, reviews, and journal, with counts, costs, and the
+                              digest of the previous record; `imagemake verify` proves that nothing changed since
+  releases/NAME/              copies of the manifest and config/reviews.csv, for `imagemake audit`
+  releases/CHANGES.md         one entry per release: new, changed, and removed images, and the cost
+  releases/history.csv        the same numbers as a table, for `dvc plots`
+  DVC                         the store, images, and tables, if the project uses DVC
+  git                         one commit with all of these, and the tag NAME
 
-It refuses with every reason at once. Killed in the middle, nothing is released, and the same command goes on.
+If the command is interrupted, nothing is released. Run it again to continue.
 """
 EXAMPLES = """\
 examples:
-  what would happen, and what is in the way
+  check whether you can release, and show what would be recorded
     imagemake release v1.2 --dry-run
-  with a word for the changelog, and sent to the team
+  release with a note for the changelog, and push
     imagemake release v1.2 --note "The autumn range in teal" --push
 """
 
 
 def add_release_options(parser: argparse.ArgumentParser) -> None:
-    """Say what `imagemake release` takes."""
-    parser.add_argument("name", metavar="NAME", help="such as v1.2; becomes a folder and a git tag")
-    parser.add_argument("--note", default="", help="what it is, for the changelog")
-    parser.add_argument("--dry-run", action="store_true", help="tell what is in the way and what would be recorded")
-    parser.add_argument("--allow-review", action="store_true", help="also while images wait for a person")
+    """Add the options of `imagemake release`."""
+    parser.add_argument("name", metavar="NAME", help="name of the folder and the git tag, such as v1.2")
+    parser.add_argument("--note", default="", help="a sentence for the changelog")
     parser.add_argument(
-        "--allow-missing", action="store_true", help="also where requests were rejected, refused or held"
+        "--dry-run", action="store_true", help="show what prevents the release, or what it would record"
     )
-    parser.add_argument("--no-git", action="store_true", help="only write releases/NAME; no commit, no tag")
-    parser.add_argument("--push", action="store_true", help="then send it: dvc push, git push --follow-tags")
+    parser.add_argument("--allow-review", action="store_true", help="release even if images are awaiting review")
+    parser.add_argument(
+        "--allow-missing", action="store_true", help="release even if requests were rejected, refused, or held"
+    )
+    parser.add_argument("--no-git", action="store_true", help="write releases/NAME only; make no commit and no tag")
+    parser.add_argument("--push", action="store_true", help="then run dvc push and git push --follow-tags")
     parser.set_defaults(run=run_release)
 
 
 def run_release(options: argparse.Namespace) -> int:
-    """Do it; returns 1 where it is refused."""
+    """Make the release, or show what it would be.
+
+    Raises:
+        UserError: If something prevents the release.
+    """
     from imagemake.config.campaign import CONFIG
     from imagemake.config.load import read_campaign
     from imagemake.core.problems import UserError
@@ -62,7 +69,7 @@ def run_release(options: argparse.Namespace) -> int:
         if problems := releasing.problems():
             raise UserError(problems)
         if releasing.is_there():
-            print(f"{wish.name} is released already, just as the project is now.")
+            print(f"{wish.name} is already released, and the project has not changed since.")
         elif options.dry_run:
             _tell(releasing, "would be")
             return 0
@@ -78,17 +85,17 @@ def _tell(releasing: Releasing, verb: str) -> None:
     from imagemake.versions.history import cost_in_words, in_words
 
     record = releasing.record
-    before = ", ".join(one.release for one in record.previous) or "nothing: it is the first"
+    before = ", ".join(one.release for one in record.previous) or "no other release"
     print(f"{record.release} {verb} released: {in_words(record)}.")
     print(f"  Cost: {cost_in_words(record)}.")
-    print(f"  Follows {before}; its record is releases/{record.release}/release.json.")
+    print(f"  Follows {before}. Record: releases/{record.release}/release.json.")
     if not releasing.dvc.is_there():
-        print("  DVC is not used here: nothing but you keeps copies of store/ and results/images/.")
+        print("  This project does not use DVC: back up store/ and results/images/ yourself.")
 
 
 def _send(releasing: Releasing, *, push: bool) -> None:
     uses_dvc, uses_git = releasing.dvc.is_there(), releasing.options.git
-    if push:  # bytes before names: nobody must find a tag whose images are nowhere
+    if push:  # images before names: a tag must not appear before its images
         if uses_dvc:
             releasing.dvc.run("push")
         if uses_git:
@@ -96,4 +103,4 @@ def _send(releasing: Releasing, *, push: bool) -> None:
         return
     commands = [*(["dvc push"] if uses_dvc else []), *(["git push --follow-tags"] if uses_git else [])]
     if commands:
-        print(f"  To send it: {' && '.join(commands)}")
+        print(f"  To send it, run: {' && '.join(commands)}")

@@ -1,4 +1,4 @@
-"""`imagemake reproduce`: an image once more from its recipe, and how near it comes."""
+"""`imagemake reproduce`: make an image again, and report how close the result is."""
 
 from __future__ import annotations
 
@@ -11,37 +11,38 @@ if TYPE_CHECKING:
     from imagemake.versions.reproduce import Reproduced, ReproduceSubject
 
 DESCRIPTION = """\
-Makes an image again from its recipe (prompt, seed, model, parameters, reference images) and says whether it is
-equal, near, or different, with the distance: bits of the perceptual hash, mean color difference (CIEDE2000),
-structural similarity.
+Makes an image again from its recipe (prompt, seed, model, parameters, reference images) and reports whether the result
+is equal, near, or different. It gives the distance as bits of the perceptual hash, mean color difference (CIEDE2000),
+and structural similarity.
 
-Only some models honor seeds; of the others, the answer is known without paying, and given so. A call that costs money
-needs --yes, keeps to the budget and is in the journal like any other. The new image is kept under store/reproduced;
-it never takes the place of the first one, and no release shows it.
+Only some models honor seeds. For other models, the command makes no call unless you pass --anyway. A call that costs
+money needs --yes; it counts toward the budget and the journal records it. The new image goes to store/reproduced. It
+never replaces the original, and no release includes it.
 
-IMAGE is a file, a key, or a name of the manifest, as for `imagemake inspect`. Ends with 0 where the image is equal
-or near, with 1 where it is different, with 2 where it was not made.
+IMAGE is a file, a key, or a name in the manifest, as for `imagemake inspect`.
+
+exit status: 0 if the image is equal or near, 1 if it is different, 2 if it was not made.
 """
 EXAMPLES = """\
 examples:
-  what it would cost, and whether it makes sense
+  show what the call would cost, and whether the model honors seeds
     imagemake reproduce MUG-1_red
-  do it
+  make the image
     imagemake reproduce MUG-1_red --yes
 """
 
 
 def add_reproduce_options(parser: argparse.ArgumentParser) -> None:
-    """Say what `imagemake reproduce` takes."""
-    parser.add_argument("image", metavar="IMAGE", help="a file, a key of 64 digits, or a name")
+    """Add the options of `imagemake reproduce`."""
+    parser.add_argument("image", metavar="IMAGE", help="a file, a key (64 hexadecimal digits), or a name")
     parser.add_argument("--yes", action="store_true", help="pay for the call")
-    parser.add_argument("--anyway", action="store_true", help="also where the model is not known to honor seeds")
+    parser.add_argument("--anyway", action="store_true", help="make the image even if the model may not honor seeds")
     parser.add_argument("--config", type=Path, default=Path("config/config.yaml"), help="default: config/config.yaml")
     parser.set_defaults(run=run_reproduce)
 
 
 def run_reproduce(options: argparse.Namespace) -> int:
-    """Do it."""
+    """Make the image again and print the distance; return 1 if it is different, 2 if it was not made."""
     from imagemake.config.load import read_campaign
     from imagemake.core.errors import ExitCode
     from imagemake.store.layout import STORE, WORK
@@ -62,20 +63,20 @@ def run_reproduce(options: argparse.Namespace) -> int:
 
 
 def _objection(wish: ReproduceSubject, *, yes: bool, anyway: bool) -> str | None:
-    """Say why it is not done yet; None where nothing speaks against it."""
+    """Return why the image is not made yet, or None if it can be made."""
     if wish.honors_seed is not True and not anyway:
         model = wish.recipe.model
-        known = f"nobody has said whether {model} honors seeds"
+        known = f"it is not known whether {model} honors seeds"
         if wish.honors_seed is False:
             known = f"{model} does not honor seeds"
         return (
-            f"{wish.name}: {known}: equal recipes give other images, and no call was made.\n"
-            "  --anyway makes one and tells how far it is from the first; "
-            "models.PROVIDER.MODEL.honors_seed in config.yaml says what you know."
+            f"{wish.name}: {known}. The same recipe may give a different image, so no call was made.\n"
+            "  To make one anyway and see the distance, pass --anyway. "
+            "If you know, set models.PROVIDER.MODEL.honors_seed in config.yaml."
         )
     if wish.paid and not yes:
-        cost = "nobody knows how much" if wish.worst_usd is None else f"at most ${wish.worst_usd:,.4f}"
-        return f"{wish.name}: one call to {wish.recipe.model} of {wish.recipe.provider}, {cost}. Say --yes to make it."
+        cost = "cost unknown" if wish.worst_usd is None else f"at most ${wish.worst_usd:,.4f}"
+        return f"{wish.name}: one call to {wish.recipe.model} of {wish.recipe.provider}, {cost}. Pass --yes to make it."
     return None
 
 
@@ -87,4 +88,4 @@ def _lines(wish: ReproduceSubject, made: Reproduced) -> list[str]:
             f"  {distance.hash_bits} of 64 bits of the perceptual hash, "
             f"mean color difference {distance.delta_e:.2f} (CIEDE2000), structural similarity {distance.ssim:.3f}"
         )
-    return [*lines, f"  The new one is {made.path}"]
+    return [*lines, f"  New image: {made.path}"]

@@ -1,4 +1,4 @@
-"""`imagemake review`: deciding about doubtful images in the browser."""
+"""`imagemake review`: decide about images in the browser."""
 
 from __future__ import annotations
 
@@ -6,34 +6,38 @@ import argparse
 from pathlib import Path
 
 DESCRIPTION = """\
-Opens a page on this machine with every image that waits for a person: approve, reject, or make again with another
-prompt. Decisions are added to config/reviews.csv at once, and the next `snakemake` obeys them. Several reviewers may
-work at a time.
+Opens a page in your browser with every image awaiting review. Approve it, reject it, or generate it again with another
+prompt. Each decision is saved to config/reviews.csv at once, and the next `snakemake` applies it. Several reviewers
+can work at the same time. To stop, press Ctrl-C.
 
-Keys: A approve, R reject, G make again, N note, U undo, ? all of them. More: docs/review.md
+Shortcuts: A approve, R reject, G generate again, N note, U undo, ? show all shortcuts. For details, see docs/review.md.
 """
 
 
 def add_review_options(review: argparse.ArgumentParser) -> None:
-    """Say what `imagemake review` takes."""
-    review.add_argument("--port", type=int, default=8765, help="default: 8765; 0 takes any that is free")
+    """Add the options of `imagemake review`."""
+    review.add_argument("--port", type=int, default=8765, help="default: 8765; 0 picks a free port")
     review.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address to listen at; default: 127.0.0.1, which only this machine reaches. Any other asks for the token "
-        "that is printed; the connection is not encrypted",
+        help="address to listen on; default: 127.0.0.1, which only this machine can reach. With any other address, "
+        "reviewers need the token that the command prints; the connection is not encrypted",
     )
-    review.add_argument("--token", action="store_true", help="ask for a token here too, where others have accounts")
     review.add_argument(
-        "--allow-host", metavar="NAME", action="append", default=[], help="another name that this server goes by"
+        "--token",
+        action="store_true",
+        help="require the token on this machine too, for example if others have accounts on it",
     )
-    review.add_argument("--reviewer", metavar="NAME", help="who decides; default: the name that git knows")
-    review.add_argument("--no-browser", action="store_true", help="only print the address")
+    review.add_argument(
+        "--allow-host", metavar="NAME", action="append", default=[], help="another host name of this server; repeatable"
+    )
+    review.add_argument("--reviewer", metavar="NAME", help="your name; default: user.name from git")
+    review.add_argument("--no-browser", action="store_true", help="print the address, but open no browser")
     review.set_defaults(run=run_review)
 
 
 def run_review(options: argparse.Namespace) -> int:
-    """Serve until it is stopped."""
+    """Serve the review page until it is stopped."""
     from imagemake.review.serve import ServeOptions, serve
 
     wish = ServeOptions(

@@ -1,33 +1,33 @@
-"""`imagemake schema`: what a release tells, as JSON schemas, for programs that read it."""
+"""`imagemake schema`: print the JSON schemas of a release, for programs that read it."""
 
 from __future__ import annotations
 
 import argparse
 
 DESCRIPTION = """\
-Prints the JSON schema (draft 2020-12) of what a release tells about its images:
+Prints a JSON schema (draft 2020-12) of the data about the images in a release:
 
-  manifest   a row of manifest.parquet or manifest.csv, whatever the campaign; each release has the exact one of its
-             own columns in manifest.schema.json
-  sidecar    the JSON beside each image, with metadata: {sidecar: json}
+  manifest   one row of manifest.parquet or manifest.csv, for any campaign; the exact schema of a release, with its own
+             columns, is in its manifest.schema.json
+  sidecar    the JSON file beside each image, if you set metadata: {sidecar: json}
 
-Each has a version: its second number is raised when something is added, its first when something goes or means
-something else. A release has the manifest's in release.json and in the metadata of manifest.parquet.
+Each schema has a version. An addition raises its second number; a removal or a changed meaning raises its first. A
+release records the version of its manifest in release.json and in the metadata of manifest.parquet.
 """
 EXAMPLES = """\
 examples:
-  check a sidecar with any validator, such as check-jsonschema
+  validate a sidecar, for example with check-jsonschema
     imagemake schema sidecar > sidecar.schema.json
     check-jsonschema --schemafile sidecar.schema.json results/images/MUG-1_red.jpg.json
-  the columns as a table, as in docs/manifest.md
+  print the columns as a table, as in docs/manifest.md
     imagemake schema manifest --markdown
 """
 
 
 def add_schema_options(parser: argparse.ArgumentParser) -> None:
-    """Add the command's options."""
+    """Add the options of `imagemake schema`."""
     parser.add_argument("what", choices=("manifest", "sidecar"), help="which schema")
-    parser.add_argument("--markdown", action="store_true", help="the manifest's columns as a table for people")
+    parser.add_argument("--markdown", action="store_true", help="print the columns of the manifest as a Markdown table")
     parser.set_defaults(run=_schema)
 
 

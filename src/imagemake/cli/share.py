@@ -1,4 +1,4 @@
-"""`imagemake share`: what was paid for here, into the team's store."""
+"""`imagemake share`: copy paid images to the team store."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import sys
 from pathlib import Path
 
 DESCRIPTION = """\
-Puts every paid image of store/ that the team's store lacks there: once after store.remote was set for a project that
-has images already, and whenever something was in the way. Runs do this by themselves for the images that they
-make. Nothing is deleted or replaced, here or there. More: docs/sharing.md
+Copies every paid image in store/ that the team store does not have to the team store. Runs share the images that they
+make automatically. Run this command once after you set store.remote for a project that already has images, and after
+a run that could not reach the team store. Nothing is deleted or replaced. For details, see docs/sharing.md.
 """
 
 
 def add_share_options(parser: argparse.ArgumentParser) -> None:
-    """Say what `imagemake share` takes."""
-    parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
+    """Add the options of `imagemake share`."""
+    parser.add_argument("--store", type=Path, default=Path("store"), help="folder of the store; default: store")
     parser.add_argument("--config", type=Path, default=Path("config/config.yaml"), help="default: config/config.yaml")
-    parser.add_argument("--dry-run", action="store_true", help="count what the team lacks, and send nothing")
+    parser.add_argument("--dry-run", action="store_true", help="count the images to send, but send nothing")
     parser.set_defaults(run=run_share)
 
 
 def run_share(options: argparse.Namespace) -> int:
-    """Share the images; returns 1 if the team's store did not take all of them."""
+    """Share the images; return 1 if the team store did not accept all of them."""
     from imagemake.config.load import read_campaign
     from imagemake.core.errors import InterruptedByUserError
     from imagemake.core.problems import Problem, UserError
@@ -32,11 +32,11 @@ def run_share(options: argparse.Namespace) -> int:
 
     campaign = read_campaign(options.config)
     if campaign.store.remote is None:
-        remedy = "Add its address: store: {remote: s3://bucket/prefix}."
-        raise UserError(Problem(str(options.config), "it names no team store", remedy))
+        remedy = "Set it, for example store: {remote: s3://bucket/prefix}."
+        raise UserError(Problem(str(options.config), "store.remote is not set.", remedy))
     if not options.store.is_dir():
-        remedy = "Run this where the Snakefile is, or name the store with --store."
-        raise UserError(Problem(str(options.store), "there is no store", remedy))
+        remedy = "Run this command in the project folder, or pass --store."
+        raise UserError(Problem(str(options.store), "the store does not exist.", remedy))
     warn = warn_in("imagemake")
     team = open_team_store(campaign.store, warn)
     if team is None:
@@ -52,10 +52,10 @@ def run_share(options: argparse.Namespace) -> int:
         given = team_cache.give_all(due, _tell_progress)
     except KeyboardInterrupt:
         team_cache.close(finish=False)
-        what = "\nStopped. What has arrived stays, and the next `imagemake share` sends the rest."
+        what = "\nStopped. The images sent so far stay, and the next `imagemake share` sends the rest."
         raise InterruptedByUserError(what) from None
     team_cache.close()
-    print(f"imagemake: {given:,} of {len(due):,} images put into {team.address}; the others were there already.")
+    print(f"imagemake: {given:,} of {len(due):,} images sent to {team.address}; the others were already there.")
     return 0 if given == len(due) else 1
 
 

@@ -1,4 +1,4 @@
-"""Lines for a terminal or a pipe."""
+"""Printing to a terminal or a pipe."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from io import TextIOWrapper
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print lines as they come; ends quietly where nobody reads on."""
+    """Print each line as soon as it is there; stop quietly if the reader closes the pipe."""
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that has no such letter
+        sys.stdout.reconfigure(errors="backslashreplace")  # for terminals that cannot show a character
     try:
         for line in lines:
             print(line)
         sys.stdout.flush()
-    except BrokenPipeError:  # such as `| head`; the interpreter would complain again when it closes standard output
+    except BrokenPipeError:  # such as `| head`; without this, Python reports the error again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

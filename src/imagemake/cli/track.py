@@ -1,4 +1,4 @@
-"""`imagemake track`: what was bought and made, into DVC's care."""
+"""`imagemake track`: add the store, images, and tables to DVC."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import argparse
 from pathlib import Path
 
 DESCRIPTION = """\
-Puts the store, the images of the release and its tables under DVC's care: `dvc push` then brings them to the team's
-storage, and a clone with `dvc pull` has nothing to make. The measures of work/ are put into store/measures before, so
-that a clone need not read every image again. What DVC tracks this way is told in store.dvc, results/images.dvc and
-dvc.lock; git keeps these.
+Adds the store, the released images, and the tables to DVC. You can then send them to your team's storage with
+`dvc push`. After `dvc pull`, a clone has every image and builds nothing again. The command also copies the measures
+from work/ to store/measures, so that a clone does not have to measure every image again. It writes store.dvc,
+results/images.dvc, and dvc.lock; commit these files to git.
 
-`dvc repro` does this by itself after the build, and `imagemake release` as well. Nothing is sent anywhere.
+`dvc repro` and `imagemake release` do the same automatically. Nothing is sent.
 """
 EXAMPLES = """\
 examples:
-  after a build without `dvc repro`
+  track a build that you made without `dvc repro`
     snakemake && imagemake track && git add -A && git commit -m "More mugs" && dvc push
 """
 
 
 def add_track_options(parser: argparse.ArgumentParser) -> None:
-    """Say what `imagemake track` takes."""
+    """Add the options of `imagemake track`."""
     parser.set_defaults(run=run_track)
 
 
 def run_track(_: argparse.Namespace) -> int:
-    """Do it."""
+    """Add everything to DVC."""
     from imagemake.core.problems import Problem, UserError
     from imagemake.store.kept_measures import keep_measures
     from imagemake.store.layout import STORE, WORK

@@ -1,4 +1,4 @@
-"""`imagemake verify`: the store against its names, and every release against its record."""
+"""`imagemake verify`: check that stored images and releases are unchanged."""
 
 from __future__ import annotations
 
@@ -7,34 +7,37 @@ import sys
 from pathlib import Path
 
 DESCRIPTION = """\
-Reads every image and signature of the store and compares its SHA-256 with its name. Damaged files are
-moved to store/damaged/, so that the next run makes or copies them again; --dry-run tells only.
+First, reads every image and signature in the store and compares its SHA-256 with its name. Damaged files are moved to
+store/damaged/, and the next run makes or copies them again. With --dry-run, they are only listed.
 
-Then compares every release with its record in releases/: records with each other and with their git tags, the manifest,
-the decisions of the reviews, the journal as far as it was written then, the raw images, and the released files of the
-last release. Says what was changed. What is only not here, because nobody fetched it, is told apart.
+Then compares every release with its record in releases/: the chain of records, their git tags, the manifest, the review
+decisions, the journal up to the release, the raw images, and the image files of the latest release. The command lists
+what changed. Files that are missing because you have not fetched them are listed separately.
 
-It cannot tell that somebody wrote all records and all tags anew: compare the last line with one that you wrote down.
+If someone rewrites every record and every tag, this command cannot notice. To rule that out, keep a copy of its last
+line and compare.
+
+exit status: 0, or 1 if something is damaged or changed.
 """
 
 
 def add_verify_options(parser: argparse.ArgumentParser) -> None:
-    """Say what `imagemake verify` takes."""
-    parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
-    parser.add_argument("--dry-run", action="store_true", help="tell the damaged files, and leave them where they are")
-    parser.add_argument("--releases", action="store_true", help="only the releases; reads no image of the store")
+    """Add the options of `imagemake verify`."""
+    parser.add_argument("--store", type=Path, default=Path("store"), help="folder of the store; default: store")
+    parser.add_argument("--dry-run", action="store_true", help="list damaged files, but do not move them")
+    parser.add_argument("--releases", action="store_true", help="check releases only; read no image in the store")
     parser.set_defaults(run=run_verify)
 
 
 def run_verify(options: argparse.Namespace) -> int:
-    """Do it; returns 1 where something is damaged or was changed."""
+    """Check store and releases; return 1 if something is damaged or changed."""
     from imagemake.core.problems import Problem, UserError
 
     if options.releases:
         return _releases(Path())
     if not options.store.is_dir():
-        remedy = "Run this where the Snakefile is, or name the store with --store."
-        raise UserError(Problem(str(options.store), "there is no store.", remedy))
+        remedy = "Run this command in the project folder, or pass --store."
+        raise UserError(Problem(str(options.store), "the store does not exist.", remedy))
     found = _store(options.store, move=not options.dry_run)
     return max(found, _releases(options.store.parent))
 
@@ -45,7 +48,7 @@ def _store(store: Path, *, move: bool) -> int:
     n_files, damaged = verify_store(store, move=move, tell=_tell_progress)
     for path in damaged:
         print(f"damaged: {path}")
-    left = "moved to store/damaged/; `snakemake -n` tells what they cost" if move else "left in place"
+    left = "moved to store/damaged/; `snakemake -n` shows what it costs to replace them" if move else "left in place"
     print(f"{n_files:,} files, {len(damaged):,} damaged ({left})" if damaged else f"{n_files:,} files, no damage")
     return 1 if damaged else 0
 

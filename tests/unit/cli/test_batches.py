@@ -115,7 +115,7 @@ def test_cancel_of_an_id_that_is_not_open_names_those_that_are(project, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["batches", "--cancel", "zzz"])
     assert ended.value.code == 2
-    assert "no open batch has this id" in capsys.readouterr().err
+    assert "matches no open batch" in capsys.readouterr().err
 
 
 def test_a_batch_that_a_run_works_on_is_cancelled_and_left_to_it(batches, project):
@@ -133,4 +133,4 @@ def test_a_folder_without_a_batch_says_so(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["batches"])
     assert ended.value.code == 0
-    assert "No batch is open." in capsys.readouterr().out
+    assert "No open batches." in capsys.readouterr().out

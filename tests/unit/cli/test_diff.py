@@ -141,5 +141,5 @@ def test_ctrl_c_ends_it_and_leaves_no_page(folders, capsys, monkeypatch):
 
     monkeypatch.setattr("imagemake.versions.diff.image_changes.decode_image", interrupted)
     status, _, told = diff(capsys, "a", "b", "--html")
-    assert (status, "nothing was written" in told) == (130, True)
+    assert (status, "Nothing was written" in told) == (130, True)
     assert not (folders / "work").exists()

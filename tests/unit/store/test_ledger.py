@@ -279,7 +279,7 @@ def test_no_journal_ends_with_2_and_an_empty_one_with_0(capsys, tmp_path):
     (tmp_path / "journal").mkdir()
     status, _, told = ledger(capsys, tmp_path)
     assert status == 0
-    assert "holds no call yet" in told
+    assert "has no calls yet" in told
 
 
 def test_mistakes_end_with_2(capsys, store):

@@ -133,7 +133,7 @@ def test_a_time_stamp_outlives_the_certificate(tmp_path):
     roots = short.root + authority.root
     told = credentials_of(bare, roots)
     assert (told.state, told.signed_at) == ("expired", None)
-    assert "no valid signature any more" in "\n".join(inspecting_lines.credentials_lines(told))
+    assert "the signature is no longer valid" in "\n".join(inspecting_lines.credentials_lines(told))
     told = credentials_of(stamped, roots)
     assert told.state == "trusted"
     assert told.signed_at is not None

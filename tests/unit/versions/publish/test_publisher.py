@@ -107,7 +107,7 @@ def test_what_is_gone_from_a_release_stays_until_it_is_pruned_and_nothing_of_oth
     publish(capsys)
     (project / "there" / "images" / "theirs.jpg").write_bytes(b"not ours")
     release(project, a=b"image a")
-    assert "1 file of earlier releases left there" in publish(capsys)
+    assert "Kept 1 file of earlier releases" in publish(capsys)
     gone = published_name("b", b"image b")
     assert gone in there(project)
     assert f"delete                  {gone}" in publish(capsys, "--prune", "--dry-run")
@@ -146,7 +146,7 @@ def test_a_release_that_is_not_what_its_manifest_says_is_refused(project, capsys
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--scope", "pilot"], "there is no release here"),
+        (["--scope", "pilot"], "no release found"),
         (["s3://user:secret@bucket/x"], "where secrets would be"),
         (["--config", "nowhere.yaml"], "No such file"),
     ],
@@ -188,11 +188,11 @@ def test_ctrl_c_ends_in_words_and_the_next_publish_sends_the_rest(project, capsy
 
     with monkeypatch.context() as patch:
         patch.setattr(Storage, "put", interrupted)
-        assert "What has arrived stays" in publish(capsys, expect=130)
+        assert "The files sent so far stay" in publish(capsys, expect=130)
     assert "manifest.csv" not in there(project)
     done = publish(capsys)
     assert "4 files" in done
-    assert "1 were there already" in done
+    assert "1 were up to date" in done
 
 
 class Failing(Storage):
