@@ -255,5 +255,5 @@ def _examples(field: Schema) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Escape text so that Markdown shows it unchanged, also in a table."""
-    return re.sub(r"([*_<>|\[\]])", r"\\\1", " ".join(text.split()))
+    """Return text that Markdown shows unchanged, even in a table; code between backticks needs no escape."""
+    return re.sub(r"(`[^`|]*`)|([*_<>|\[\]])", lambda found: found[1] or f"\\{found[2]}", " ".join(text.split()))

@@ -156,7 +156,7 @@ class BatchState:
         n_all: Requests in all.
         files: Files with results.
         input_file: The file that was uploaded.
-        was_cancelled: Whether somebody canceled it.
+        was_cancelled: Whether it was canceled.
         expires_at: When the provider gives up on it, in seconds of Unix time.
         error: Why the whole batch failed: `FailureKind.RATE_LIMITED` if the provider's queue is full.
         bad_lines: Errors in single lines of a rejected file, by line number from 1.

@@ -1,4 +1,4 @@
-"""The Batch API of OpenAI: upload, create, find, poll, results."""
+"""OpenAI's Batch API: upload, create, find, poll, collect."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
     from imagemake.plugins.providers.openai.images import UploadedImages
 
-# ASSUME: of these codes, only token_limit_exceeded was seen in the wild (3P).
+# ASSUME: of these codes, only token_limit_exceeded was ever reported (3P).
 FULL = ("token_limit_exceeded", "rate_limit_exceeded", "request_limit_exceeded")
 PASSING = ("server_error", "internal_error")
 CANCELLED = "batch_cancelled"
 OVER = ("completed", "failed", "expired", "cancelled")
-# ASSUME: an image has at most 8.3 million pixels (3P), so PNG in base64 stays below this.
+# ASSUME: an image has at most 8.3 million pixels (3P), so a PNG in base64 stays below this.
 MOST_LINE_BYTES = 128 * 1024**2
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _translated_errors() -> Iterator[None]:
     import openai
 
     from imagemake.plugins.providers.openai.errors import connection_error, status_error
@@ -42,25 +42,25 @@ def _told() -> Iterator[None]:
 
 
 class OpenAIBatches(ReferenceBatchProvider):
-    """The batch half of the `openai` provider."""
+    """The batches of the `openai` provider."""
 
     _client: AsyncOpenAI
     _images: UploadedImages
 
     async def upload_image(self, digest: str, content: bytes) -> None:
-        """Upload an image that lines of batches will name."""
-        with _told():
+        """Upload an image that lines of batches refer to."""
+        with _translated_errors():
             await self._images.upload(self._client, digest, content)
 
     async def upload_batch(self, path: Path) -> str:
-        """Upload a file of requests and return its name there; it is read while it is sent, not before."""
-        with path.open("rb") as file, _told():
+        """Stream a file of requests to the provider and return its ID."""
+        with path.open("rb") as file, _translated_errors():
             return (await self._client.files.create(file=("requests.jsonl", file), purpose="batch")).id
 
     async def create_batch(self, file: str, endpoint: str, metadata: Mapping[str, str]) -> BatchState:
-        """Start a batch with the window of 24 hours, the only one that there is."""
-        given: Any = endpoint  # the SDK lists the endpoints as literals
-        with _told():
+        """Start a batch with a window of 24 hours, the only one available."""
+        given: Any = endpoint  # the SDK types endpoints as literals
+        with _translated_errors():
             batch = await self._client.batches.create(
                 input_file_id=file, endpoint=given, completion_window="24h", metadata=dict(metadata)
             )
@@ -68,42 +68,42 @@ class OpenAIBatches(ReferenceBatchProvider):
 
     async def find_batch(self, metadata: Mapping[str, str]) -> BatchState | None:
         """Find a batch by its metadata, page by page."""
-        with _told():
+        with _translated_errors():
             async for batch in self._client.batches.list(limit=100):
                 if metadata.items() <= (batch.metadata or {}).items():
                     return _state(batch)
         return None
 
     async def poll_batch(self, batch: str) -> BatchState:
-        """Ask how far a batch is."""
-        with _told():
+        """Return the state of a batch."""
+        with _translated_errors():
             return _state(await self._client.batches.retrieve(batch))
 
     async def cancel_batch(self, batch: str) -> BatchState:
-        """Stop a batch; what is made by then is still brought."""
-        with _told():
+        """Cancel a batch; images that are done by then are still collected."""
+        with _translated_errors():
             return _state(await self._client.batches.cancel(batch))
 
     async def batch_results(self, file: str) -> AsyncIterator[Result | str]:
-        """Yield the results in a file; a line that is none gives a warning instead."""
+        """Yield the results in a file, and a warning for each unreadable line."""
         import httpx2
 
         try:
-            with _told():
+            with _translated_errors():
                 async with self._client.files.with_streaming_response.content(file) as response:
                     async for line in lines_of(response.iter_bytes()):
                         yield result_in(line) if line is not None else "a line is too long to be an image"
         except httpx2.HTTPError as error:
-            raise ProviderError(f"the download broke: {error}", FailureKind.UNAVAILABLE, code="no_answer") from None
+            raise ProviderError(f"the download failed: {error}", FailureKind.UNAVAILABLE, code="no_answer") from None
 
     async def delete_batch_file(self, file: str) -> None:
         """Delete a file at the provider."""
-        with _told():
+        with _translated_errors():
             await self._client.files.delete(file)
 
 
 async def lines_of(chunks: AsyncIterator[bytes], most_bytes: int = MOST_LINE_BYTES) -> AsyncIterator[bytes | None]:
-    """Split a stream into lines, with one of them in memory; None stands for one that is too long."""
+    """Split a stream into lines, with one in memory at a time; None replaces a line that is too long."""
     stored, too_long = bytearray(), False
     async for chunk in chunks:
         *ends, rest = chunk.split(b"\n")
@@ -124,14 +124,14 @@ async def lines_of(chunks: AsyncIterator[bytes], most_bytes: int = MOST_LINE_BYT
 
 
 def result_in(line: bytes) -> Result | str:
-    """Read one line of results; a sentence says why it is none."""
+    """Parse one line of results; return a warning if it is unreadable."""
     from imagemake.plugins.providers.openai.errors import image_in
 
     try:
         data = orjson.loads(line)
         custom_id, response, error = data["custom_id"], data.get("response"), data.get("error")
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        return "a line is no result"
+        return "a line is not a result"
     if not isinstance(custom_id, str):
         return "a line has no custom_id"
     if not isinstance(response, dict):
@@ -152,11 +152,14 @@ def result_in(line: bytes) -> Result | str:
 def _line_error(error: Any, status: int | None, request_id: str | None) -> ProviderError:
     from imagemake.plugins.providers.openai.errors import failure_of
 
-    told = error if isinstance(error, dict) else {}
-    message, code = str(told.get("message") or "the line says no more"), told.get("code") or told.get("type")
+    details = error if isinstance(error, dict) else {}
+    message, code = (
+        str(details.get("message") or "the line gives no reason"),
+        details.get("code") or details.get("type"),
+    )
     code = code if isinstance(code, str) else None
     failure, remedy = failure_of(status or 500, code, None, message)
-    if failure is FailureKind.UNKNOWN:  # what failed inside a batch is not billed
+    if failure is FailureKind.UNKNOWN:  # a failure inside a batch is not billed
         failure = FailureKind.NOT_RETRYABLE if code == CANCELLED else FailureKind.UNAVAILABLE
     return ProviderError(message, failure, code=code, status=status, request_id=request_id, remedy=remedy)
 
@@ -180,17 +183,17 @@ def _state(batch: Any) -> BatchState:
 
 
 def _refusal(batch: Any) -> tuple[ProviderError, dict[int, str]]:
-    """Say why a file was not taken, as a whole and line by line; nothing of it was made."""
-    told = (batch.errors.data if batch.errors else None) or []
-    message = "; ".join(str(one.message) for one in told) or "the batch failed and does not say why"
-    code = told[0].code if told else None
+    """Return why a file was rejected, as a whole and by line. None of it was generated."""
+    details = (batch.errors.data if batch.errors else None) or []
+    message = "; ".join(str(one.message) for one in details) or "the batch failed without a reason"
+    code = details[0].code if details else None
     failure, remedy = _meaning_of(code)
-    lines = {one.line: str(one.message) for one in told if isinstance(one.line, int)}
+    lines = {one.line: str(one.message) for one in details if isinstance(one.line, int)}
     return ProviderError(message[:2000], failure, code=code, remedy=remedy), lines
 
 
 def _meaning_of(code: str | None) -> tuple[FailureKind, str | None]:
-    """Say what a failed batch's code means, and what the user can do where nothing else will help."""
+    """Return what a failed batch's code means, and what the user can do if only they can fix it."""
     from imagemake.plugins.providers.openai.errors import QUOTA_CODES, REMEDIES
 
     if code in QUOTA_CODES:

@@ -1,4 +1,4 @@
-"""What OpenAI's errors mean: whose fault, and what to do."""
+"""Translates OpenAI's responses and errors: what each one means, and what to do about it."""
 
 from __future__ import annotations
 
@@ -16,26 +16,20 @@ if TYPE_CHECKING:
 
 
 KEY_VARIABLE = "OPENAI_API_KEY"
-
-
 QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached"}
-
-
 UNSENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol")
-
-
 REMEDIES = {
-    "key": f"Put a valid key into the environment variable {KEY_VARIABLE}.",
-    "verify": "Verify the organization in the provider's settings, or name a model that does not ask for it.",
-    "quota": "Raise the quota or the billing limit in the provider's settings, then run again: nothing made is lost.",
+    "key": f"Set the environment variable {KEY_VARIABLE} to a valid key.",
+    "verify": "Verify your organization in the provider's settings, or use a model that does not require it.",
+    "quota": "Raise the quota or the billing limit in the provider's settings, then run again; no image is lost.",
 }
 
 
 def image_in(body: bytes, headers: Mapping[str, str]) -> ImageResponse:
-    """Take the image's bytes out of an answer of status 200.
+    """Extract the image's bytes from a response with status 200.
 
     Raises:
-        ProviderError: `FailureKind.UNREADABLE`, with the body, where there is none.
+        ProviderError: `FailureKind.UNREADABLE`, with the body, if it contains no image.
     """
     request_id = headers.get("x-request-id")
     usage = None
@@ -45,7 +39,7 @@ def image_in(body: bytes, headers: Mapping[str, str]) -> ImageResponse:
         image = base64.b64decode(answer["data"][0]["b64_json"], validate=True)
     except (orjson.JSONDecodeError, binascii.Error, AttributeError, KeyError, IndexError, TypeError) as error:
         raise ProviderError(
-            f"the answer holds no image: {type(error).__name__}: {error}",
+            f"the response contains no image: {type(error).__name__}: {error}",
             FailureKind.UNREADABLE,
             status=200,
             request_id=request_id,
@@ -57,7 +51,7 @@ def image_in(body: bytes, headers: Mapping[str, str]) -> ImageResponse:
 
 
 def failure_of(status: int, code: str | None, error_type: str | None, message: str) -> tuple[FailureKind, str | None]:
-    """Say what an error answer means, and what the user can do where nothing else will help."""
+    """Return what an error response means, and what the user can do if only they can fix it."""
     if code in QUOTA_CODES:
         return FailureKind.STOP, REMEDIES["quota"]
     if status == 401:
@@ -67,12 +61,12 @@ def failure_of(status: int, code: str | None, error_type: str | None, message: s
     if status == 429:
         return FailureKind.RATE_LIMITED, None
     if status in (408, 409) or status >= 500:
-        return FailureKind.UNKNOWN, None  # sent, and nobody says whether it was made and billed
+        return FailureKind.UNKNOWN, None  # sent, and possibly generated and billed
     return FailureKind.REFUSED, None
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Read how long the server asks to wait, in seconds; milliseconds are the more exact header."""
+    """Return how long the server asks to wait, in seconds, preferring the header in milliseconds."""
     for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             return max(0.0, float(headers[name]) * unit_s)
@@ -82,7 +76,7 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
 
 
 def status_error(error: APIStatusError) -> ProviderError:
-    """Say what an answer with an error status means."""
+    """Translate a response with an error status."""
     message = str(error.message)
     failure, remedy = failure_of(error.status_code, error.code, error.type, message)
     headers = error.response.headers
@@ -100,7 +94,7 @@ def status_error(error: APIStatusError) -> ProviderError:
 
 
 def connection_error(error: Exception) -> ProviderError:
-    """Say what it means that no answer came."""
+    """Translate the lack of a response."""
     cause = error.__cause__ or error
     name = type(cause).__name__
     unsent = name in UNSENT

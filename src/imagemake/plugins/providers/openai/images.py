@@ -1,7 +1,7 @@
-"""Reference images in OpenAI's batches: uploaded once, then named by their file's id in every line that sends them.
+"""Reference images in OpenAI's batches: uploaded once, then referred to by file ID in each line.
 
-The JSON form of ``/v1/images/edits`` (`EditImageBodyJsonParam` in OpenAI's specification) takes images as data URLs,
-too, but a file of requests holds 200 MB: at 5 MB per image, 30 lines.
+The JSON form of ``/v1/images/edits`` (`EditImageBodyJsonParam` in OpenAI's specification) also accepts images as
+data URLs, but a file of requests is limited to 200 MB: at 5 MB per image, 30 lines.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from imagemake.images.formats import FORMATS, format_of
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-# A batch takes up to a day, and one that is submitted after another of the same job can name images as old as a day.
-# The provider deletes them by itself after that: a killed run leaves nothing behind.
+# A batch takes up to a day, and a later batch of the same job can refer to images that are a day old. The provider
+# deletes them after that, so a killed run leaves nothing behind.
 REUSED_FOR_S = 24 * 3600
 KEPT_FOR_S = 3 * 24 * 3600
-# ASSUME: of the purposes that the SDK names, the one that OpenAI's guide to images as input uses.
+# ASSUME: among the SDK's purposes, the one in OpenAI's guide to image input.
 PURPOSE: Literal["vision"] = "vision"
-PLACEHOLDER = "file-" + "0" * 59  # while lines are only counted in bytes; longer than any id that was seen
+PLACEHOLDER = "file-" + "0" * 59  # to count the bytes of lines; longer than any known ID
 
 
 def file_tuple(name: str, content: bytes) -> tuple[str, bytes, str]:
-    """Return an image as the SDK takes files: a name of ours, the bytes, and the type that they say they are."""
-    kind = format_of(content)  # the API goes by the type that is said, not by the bytes
+    """Return an image as the SDK accepts files: a neutral name, the bytes, and their media type."""
+    kind = format_of(content)  # the API trusts the declared type, not the bytes
     return f"{name}.{kind}", content, FORMATS[kind].media_type
 
 
@@ -37,7 +37,7 @@ class UploadedImages:
         self._ids: dict[str, tuple[str, float]] = {}  # by digest, with the time of the upload
 
     async def upload(self, client: AsyncOpenAI, digest: str, content: bytes) -> None:
-        """Upload an image, unless it is there and will be for long enough."""
+        """Upload an image, unless an earlier upload stays available for long enough."""
         known = self._ids.get(digest)
         if known is not None and time.monotonic() - known[1] < REUSED_FOR_S:
             return
@@ -50,7 +50,7 @@ class UploadedImages:
         self._ids[digest] = uploaded.id, started
 
     def fields(self, recipe: Recipe) -> dict[str, Any]:
-        """Return what a line says of its reference images and mask."""
+        """Return the fields of a line for its reference images and mask."""
         fields: dict[str, Any] = {"images": [self._named(digest) for digest in recipe.references]}
         if recipe.mask is not None:
             fields["mask"] = self._named(recipe.mask)

@@ -1,7 +1,7 @@
-"""The `openai` provider: any server that speaks OpenAI's image API, through the official SDK with its own retries off.
+"""The `openai` provider: any server with OpenAI's image API, through the official SDK without its retries.
 
-The SDK would repeat a call after a time-out without a word, and both may be billed; so each call here is one request,
-and `imagemake.stages.generate.job`, which writes every try into the journal, decides about the next.
+The SDK would silently repeat a call after a timeout, and both may be billed. Here, each call is one request, and
+`imagemake.stages.generate.job`, which records each call in the journal, decides about retries.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ OWN_BASE_URL = "https://api.openai.com/v1"
 
 
 class OpenAIProvider(OpenAIBatches, ReferenceProvider):
-    """Makes images with OpenAI's image models, and with servers that speak the same API.
+    """Generates images with OpenAI's image models, or with any server that has the same API.
 
     Args:
-        base_url: Address of a compatible server, up to and with ``/v1``; None for OpenAI's own.
-        timeout_s: Longest wait for one answer, in seconds.
+        base_url: Address of a compatible server, including ``/v1``; None for OpenAI's own.
+        timeout_s: Longest wait for a response, in seconds.
 
     Raises:
-        ProviderError: If no API key is in the environment and the server is OpenAI's own.
+        ProviderError: If the environment has no API key and the server is OpenAI's own.
     """
 
     paid: ClassVar[bool] = True
@@ -45,20 +45,20 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
         key = os.environ.get(KEY_VARIABLE)
         if not key and base_url is None:
             raise ProviderError(f"{KEY_VARIABLE} is not set", FailureKind.STOP, code="no_key", remedy=REMEDIES["key"])
-        # The SDK refuses to start without a key; a server of one's own may not ask for one.
+        # The SDK requires a key; a compatible server may not.
         self._client = AsyncOpenAI(
             api_key=key or "none", base_url=base_url or OWN_BASE_URL, timeout=timeout_s, max_retries=0
         )
 
     async def generate(self, recipe: Recipe) -> ImageResponse:
-        """Make one image; the seed is not sent, because the API has none."""
+        """Generate one image; the seed is not sent, because the API has none."""
         api = self._client.images.with_raw_response
         return await self._answer(
             lambda: api.generate(prompt=recipe.prompt, model=recipe.model, extra_body=_extra(recipe))
         )
 
     async def generate_from(self, recipe: Recipe, images: Mapping[str, bytes]) -> ImageResponse:
-        """Make one image from reference images; their files' own names are not sent."""
+        """Generate one image from reference images; their file names are not sent."""
         from openai import omit
 
         api = self._client.images.with_raw_response
@@ -74,20 +74,20 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
         import openai
 
         try:
-            # The SDK's own time-out is for each read: an answer that trickles in would never reach it.
+            # The SDK's timeout applies to each read, so a slow but steady response would never reach it.
             async with asyncio.timeout(self.timeout_s):
                 response = await ask()
         except TimeoutError:
-            message = f"no whole answer within {self.timeout_s:g} s"
+            message = f"no complete response within {self.timeout_s:g} s"
             raise ProviderError(message, FailureKind.UNKNOWN, code="no_answer") from None
         except openai.APIStatusError as error:
             raise status_error(error) from None
-        except openai.APIConnectionError as error:  # time-outs are among them
+        except openai.APIConnectionError as error:  # includes timeouts
             raise connection_error(error) from None
         return image_in(response.content, response.headers)
 
     def batch_request(self, recipe: Recipe) -> tuple[str, dict[str, Any]]:
-        """Return the endpoint and the body of a recipe's line in a batch: what `generate` sends."""
+        """Return the endpoint and the body of a recipe's line in a batch: the same as `generate` sends."""
         body = {**_extra(recipe), "prompt": recipe.prompt, "model": recipe.model}
         if recipe.references:
             return "/v1/images/edits", {**body, **self._images.fields(recipe)}

@@ -1,33 +1,32 @@
-"""The bundled provider: draws what a prompt says, offline and for nothing. No AI is in it, and each image says so.
+"""The bundled provider draws the product that a prompt names, offline and for free, without AI; each image says so.
 
-It is there to try a campaign before anything is paid for: names, layout, checks, and post-processing, at any size.
+Use it to try a campaign before paying for images: names, layout, checks, and postprocessing, at any size.
 
-It understands the color names of CSS and of shops, some twenty kinds of products (all else is a box), camera angles
-(front, side, back, three-quarter, top-down, close-up), and a background ("on a sage green background", "transparent
-background"). The seed turns, moves, lights, and decorates the product: other seeds give other images, and the same
-recipe gives the same bytes with the same versions of Pillow, NumPy, and OpenCV.
+It understands the color names of CSS and of shops, about twenty kinds of products (anything else is a box), camera
+angles (front, side, back, three-quarter, top-down, close-up), and a background ("on a sage green background",
+"transparent background"). The seed turns, moves, lights, and decorates the product: other seeds give other images, and
+the same recipe gives the same bytes with the same versions of Pillow, NumPy, and OpenCV.
 
-Parameters are those of the OpenAI image models: ``size`` (WIDTHxHEIGHT of 16 to 4096 pixels, or ``auto``),
-``background``, ``output_format``, ``output_compression``. ``quality`` ``low`` cuts curves more coarsely; its other
-values, ``moderation``, and ``complexity`` change nothing. Any other parameter is refused.
+Its parameters are those of the OpenAI image models: ``size`` (WIDTHxHEIGHT of 16 to 4096 pixels, or ``auto``),
+``background``, ``output_format``, ``output_compression``. ``quality`` ``low`` draws curves more coarsely; its other
+values, ``moderation``, and ``complexity`` have no effect. Any other parameter is rejected.
 
-A negative prompt takes out what these drawings have: "shadow", "text" or "watermark" (the caption, never the mark that
-says what the image is), "logo" or "label" (the badge), "pattern" or "stripes". What else it names is in no drawing
-anyway, and is passed over.
+A negative prompt removes parts of the drawing: "shadow", "text" or "watermark" (the caption, never the mark that says
+what the image is), "logo" or "label" (the badge), "pattern" or "stripes". Other words have no effect.
 
-Reference images, and the mask after them, are small insets at the top: they show what a request sends, and change
-nothing else of the drawing.
+Reference images, followed by the mask, appear as small insets at the top. They show what a request sends, and change
+nothing else.
 
-To try out what happens to bad images, a prompt can hold:
+To test how bad images are handled, put one of these into a prompt:
 
 =====================  =============================================
 ``[blank]``            nothing but the background
 ``[sometimes blank]``  the same, for about half of all seeds
 ``[low contrast]``     all colors close to gray
-``[refuse]``           no image: it is refused as moderation would
+``[refuse]``           no image: rejected as if by moderation
 =====================  =============================================
 
-An image too small for the mark, below some 40 pixels, has none; a blank one has nothing on it at all.
+An image below about 40 pixels is too small for the mark and has none; a blank image shows nothing at all.
 """
 
 from __future__ import annotations
@@ -45,11 +44,11 @@ class PreviewProvider(ReferenceProvider):
     """Draws images on this machine.
 
     Args:
-        base_url: None: there is no server.
-        timeout_s: Without meaning here, since nothing is waited for.
+        base_url: Must be None, because there is no server.
+        timeout_s: Unused.
 
     Raises:
-        ProviderError: `FailureKind.STOP`, if there is a base_url.
+        ProviderError: `FailureKind.STOP`, if base_url is set.
     """
 
     paid: ClassVar[bool] = False
@@ -59,7 +58,7 @@ class PreviewProvider(ReferenceProvider):
         super().__init__(base_url=base_url, timeout_s=timeout_s)
         if base_url is not None:
             raise ProviderError(
-                f"the preview provider draws on this machine and has no server, but base_url is {base_url!r}",
+                f"the preview provider has no server, but base_url is {base_url!r}",
                 FailureKind.STOP,
                 code="base_url_not_supported",
                 remedy="Remove model.base_url, or choose another provider.",
@@ -69,7 +68,7 @@ class PreviewProvider(ReferenceProvider):
         """Draw one image.
 
         Raises:
-            ProviderError: `FailureKind.REFUSED`, if the recipe asks for what this model does not know.
+            ProviderError: `FailureKind.REFUSED`, if the recipe contains something unknown.
         """
         from imagemake.plugins.providers.preview.draw import draw
         from imagemake.plugins.providers.preview.encode import encode
@@ -80,8 +79,8 @@ class PreviewProvider(ReferenceProvider):
         """Draw one image with its reference images as insets.
 
         Raises:
-            ProviderError: `FailureKind.REFUSED`, if the recipe asks for what this model does not know, or a reference
-                image cannot be decoded.
+            ProviderError: `FailureKind.REFUSED`, if the recipe contains something unknown, or a reference image
+                cannot be decoded.
         """
         from imagemake.plugins.providers.preview.draw import draw
         from imagemake.plugins.providers.preview.encode import encode

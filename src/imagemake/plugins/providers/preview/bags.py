@@ -1,4 +1,4 @@
-"""What carries things: tote bag, backpack."""
+"""Bags: tote bag, backpack."""
 
 from __future__ import annotations
 

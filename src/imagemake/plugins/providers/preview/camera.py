@@ -1,4 +1,4 @@
-"""Where the viewer stands, and where the light comes from."""
+"""The position of the viewer and of the light."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DISTANCE = 5.0  # in heights of a product: a portrait lens, little foreshortenin
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A viewer who looks at the middle of a product.
+    """A viewer facing the middle of a product.
 
     Attributes:
         axes: Shape (3, 3); the image's right, its up, and the direction to the viewer.
@@ -33,8 +33,8 @@ class Camera:
             yaw_deg: 0 looks at the front, 90 at the product's right.
             pitch_deg: 0 looks level, 90 straight down.
             roll_deg: Counterclockwise turn of the camera.
-            light_deg: Where the light stands: 0 straight above in the image, negative to the left.
-            light_rise: How much more it stands above the ground; without any, shadows could be endless.
+            light_deg: Direction of the light: 0 is straight above in the image, negative to the left.
+            light_rise: How much higher the light is than the viewer; at 0, shadows could be endless.
         """
         import numpy as np
 
@@ -45,13 +45,13 @@ class Camera:
         axes = np.array(
             [cos(roll) * level + sin(roll) * upright, cos(roll) * upright - sin(roll) * level, back], dtype=np.float64
         )
-        # Over the viewer's shoulder, wherever the viewer is.
+        # Over the viewer's shoulder, from any position.
         light = np.array([sin(turn) * 0.75, cos(turn) * 0.75, 0.62]) @ axes
         light[1] += light_rise
         return cls(axes, light / np.sqrt(light @ light))
 
     def place(self, middle: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return where the viewer is who looks at a middle."""
+        """Return the position of a viewer who faces a middle."""
         place: NDArray[np.float64] = middle + self.axes[2] * DISTANCE
         return place
 

@@ -1,4 +1,4 @@
-"""What tells the time: watch, clock."""
+"""Clocks: watch, clock."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def clock(detail: Detail) -> list[Solid]:
 
 
 def _dial(y: float, z: float, radius: float, detail: Detail) -> list[Solid]:
-    """A face with ticks and hands at ten past ten; each lies on the one before it, from wherever they are seen."""
+    """A face with ticks and hands at ten past ten; each lies on the one before it, from any angle."""
     tick = [(-0.02, 0.80), (0.02, 0.80), (0.02, 0.90), (-0.02, 0.90)]
     hour_hand = [(-0.035, -0.06), (0.035, -0.06), (0.02, 0.52), (-0.02, 0.52)]
     minute_hand = [(-0.025, -0.06), (0.025, -0.06), (0.015, 0.74), (-0.015, 0.74)]

@@ -1,4 +1,4 @@
-"""What one wears: shirt, shoe, hat, cap."""
+"""Clothing: shirt, shoe, hat, cap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a scene to an image."""
+"""Draws a scene as an image."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 FILL = 0.62  # of the image's edges
 CLOSE_UP_FILL = 1.25
-LYING_FROM_DEG = 60.0  # what lies flat is seen from its front when it is seen from above
-SOFT_EDGE_PX = 256  # shadow and backdrop are smooth: drawn this small, then enlarged
+LYING_FROM_DEG = 60.0  # from here on, flat products show their front
+SOFT_EDGE_PX = 256  # shadow and backdrop are smooth, so they are drawn this small and enlarged
 SHADOW_STRENGTH = 0.5
 GRAY = 150.0
 FIXED_PAINTS: dict[str, RGB] = {
@@ -42,7 +42,7 @@ FIXED_PAINTS: dict[str, RGB] = {
 
 
 def draw(scene: Scene) -> Image:
-    """Draw a scene: RGB, or RGBA where its background is transparent."""
+    """Draw a scene: RGB, or RGBA if its background is transparent."""
     from PIL import Image
 
     pixels = _backdrop(scene, None) if scene.blank else _imaged(scene)
@@ -81,7 +81,7 @@ def _imaged(scene: Scene) -> MatLike:
 
 
 def _detail(scene: Scene) -> Detail:
-    # As many faces as can be told apart at this size.
+    # As many faces as are distinguishable at this size.
     size_px = min(scene.width_px, scene.height_px) * (2 if scene.close_up else 1)
     if size_px < 120:
         return Detail(around=10, step=0.3)
@@ -90,7 +90,7 @@ def _detail(scene: Scene) -> Detail:
     return Detail(around=48, step=0.06) if size_px < 700 else Detail(around=72, step=0.04)
 
 
-# The same few shapes are drawn thousands of times; one takes at most some 2 MB.
+# The same few shapes are drawn thousands of times; each takes at most about 2 MB.
 @lru_cache(maxsize=40)
 def _mesh(name: str, detail: Detail, badged: bool, lying: bool) -> Mesh:
     solids = [solid for solid in SHAPES[name].build(detail) if badged or solid.paint != "badge"]
@@ -120,7 +120,7 @@ def _soft_shape(scene: Scene) -> tuple[int, int]:
 
 
 def _backdrop(scene: Scene, fallen: MatLike | None) -> MatLike:
-    """Draw what is behind the product, (height, width, 3); with coverage as a fourth value where it is transparent."""
+    """Draw the background, (height, width, 3), with coverage as a fourth channel if it is transparent."""
     import cv2
     import numpy as np
 
@@ -136,7 +136,7 @@ def _backdrop(scene: Scene, fallen: MatLike | None) -> MatLike:
 
 
 def _studio(scene: Scene, height: int, width: int) -> NDArray[np.float32]:
-    # White stays white, as shops ask for; other colors get a pool of light.
+    # White stays white, as shops require; other colors get a pool of light.
     import numpy as np
 
     assert scene.background is not None
@@ -161,7 +161,7 @@ def _laid_over(below: MatLike, painted: Painted) -> MatLike:
         clear = cv2.merge([255 - painted.cover] * 3)
         region[:] = cv2.add(cv2.multiply(region, clear, scale=1 / 255), painted.colors)
         return below
-    # The shadow below is black, so it adds coverage and no color; PNG wants colors undivided by coverage.
+    # The shadow below is black, so it adds coverage and no color; PNG needs colors not multiplied by coverage.
     share = painted.cover / np.float32(255)
     cover = painted.cover + region[..., 3] * (1 - share)
     region[..., :3] = np.round(painted.colors * (255 / np.maximum(cover, 1))[..., None])

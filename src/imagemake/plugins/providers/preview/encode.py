@@ -1,4 +1,4 @@
-"""From a drawing to the bytes of a file."""
+"""Encodes a drawing as a file."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def encode(image: Image, options: Options) -> bytes:
-    """Write a drawing as PNG, JPEG or WebP, without metadata."""
+    """Encode a drawing as PNG, JPEG, or WebP, without metadata."""
     settings: dict[str, Any] = {
-        # Level 1: flat drawings pack well anyway, and the default takes six times as long.
+        # Level 1: flat drawings compress well anyway, and the default takes six times as long.
         "png": {"compress_level": 1},
         "jpeg": {"quality": options.compression},
         "webp": {"quality": options.compression, "method": 0},

@@ -1,4 +1,4 @@
-"""The forms that products are made of: pots, piles of ovals, boxes, tubes, cushions, labels."""
+"""The forms of products: pots, stacked ovals, boxes, tubes, cushions, labels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from imagemake.plugins.providers.preview.solids import CLOSED, FACE, Detail, Sol
 
 
 def oval(width: float, depth: float, points: int, squareness: float = 2.0) -> list[tuple[float, float]]:
-    """Return points around a superellipse about the origin: 2 is an ellipse, more is nearer to a rectangle."""
+    """Return points around a superellipse about the origin: 2 is an ellipse, larger values approach a rectangle."""
     power = 2.0 / squareness
     ring = []
     for index in range(points):
@@ -28,7 +28,7 @@ def revolved(
     ends: tuple[bool, bool] = CLOSED,
     patterned: bool = False,
 ) -> Solid:
-    """Turn a profile of (radius, height) about the y axis."""
+    """Rotate a profile of (radius, height) about the y axis."""
     circle = oval(2.0, 2.0, detail.around)
     rings = tuple(tuple((radius * x, y, radius * z) for x, z in circle) for radius, y in profile)
     return Solid(rings, paint, ends, patterned)
@@ -43,7 +43,7 @@ def stacked(
     ends: tuple[bool, bool] = CLOSED,
     patterned: bool = False,
 ) -> Solid:
-    """Pile up ovals, each (y, width, depth, x of its center, z of its center)."""
+    """Stack ovals, each (y, width, depth, x of its center, z of its center)."""
     unit = oval(1.0, 1.0, detail.around, squareness)
     rings = tuple(tuple((cx + w * x, y, cz + d * z) for x, z in unit) for y, w, d, cx, cz in sections)
     return Solid(rings, paint, ends, patterned)
@@ -52,7 +52,7 @@ def stacked(
 def box(
     width: float, height: float, depth: float, detail: Detail, paint: str = "main", *, patterned: bool = False
 ) -> Solid:
-    """Stand a box on the ground, about the y axis; its walls are cut so that depths can be sorted."""
+    """Place a box on the ground, about the y axis; its walls are divided so that depths can be sorted."""
     across = [(-width / 2, -depth / 2), (width / 2, -depth / 2), (width / 2, depth / 2), (-width / 2, depth / 2)]
     walls = detail.split([*across, across[0]])[:-1]
     heights = detail.split([(0.0,), (height,)])
@@ -63,12 +63,12 @@ def box(
 def tube(
     path: Sequence[tuple[float, ...]], radius: float, detail: Detail, paint: str = "main", flat: float = 1.0
 ) -> Solid:
-    """Lead a round (or flattened) tube along a path of points.
+    """Run a round (or flattened) tube along a path of points.
 
     Args:
-        path: Points (x, y, z), best on a plane.
-        radius: Of the tube, across the path's plane.
-        detail: How finely it is cut.
+        path: Points (x, y, z), preferably in a plane.
+        radius: Radius across the path's plane.
+        detail: How finely it is divided.
         paint: Name of a color.
         flat: Thickness within the plane, as a share of the radius.
     """
@@ -91,12 +91,12 @@ def tube(
 def cushion(
     outline: Sequence[tuple[float, float]], depth: float, detail: Detail, paint: str, round_share: float
 ) -> Solid:
-    """Blow up an outline to a cushion, flat in the middle and round toward its edge.
+    """Inflate an outline to a cushion, flat in the middle and round toward its edge.
 
     Args:
         outline: Points (x, y), star-shaped about their mean.
         depth: Thickness in the middle, along z.
-        detail: How finely it is cut.
+        detail: How finely it is divided.
         paint: Name of a color.
         round_share: Share of the way from the edge to the middle that is round.
     """

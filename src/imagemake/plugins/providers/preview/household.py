@@ -1,4 +1,4 @@
-"""What stands in a room: chair, lamp, book, pillow, box."""
+"""Household items: chair, lamp, book, pillow, box."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def lamp(detail: Detail) -> list[Solid]:
 
 def book(detail: Detail) -> list[Solid]:
     """A standing hardcover book."""
-    # Boxes side by side: which one hides which is decided by their middles alone.
+    # Boxes side by side: their middles alone decide which one hides which.
     pages = box(0.60, 0.83, 0.13, detail, "paper").moved(y=0.035).sorted_at((0.0, 0.45, 0.0))
     covers = [
         box(0.64, 0.90, 0.025, detail, patterned=True).moved(z=z).sorted_at((0.0, 0.45, z)) for z in (0.08, -0.08)

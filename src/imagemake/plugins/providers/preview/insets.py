@@ -12,7 +12,7 @@ from imagemake.plugins.providers.preview.options import refused
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SHARE = 0.22  # of the drawing's short edge; where there are many, they share its width
+SHARE = 0.22  # of the drawing's short edge; many insets share its width
 MARGIN_SHARE = 0.03
 FRAME = (90, 90, 90)
 MASK_FRAME = (214, 40, 90)
@@ -20,10 +20,10 @@ GROUND = (255, 255, 255)
 
 
 def with_insets(image: Image, recipe: Recipe, images: Mapping[str, bytes]) -> Image:
-    """Put every reference image into a drawing, in their order from the left; the mask comes last, in another frame.
+    """Add the reference images to a drawing, in order from the left; the mask comes last, in another frame.
 
     Raises:
-        ProviderError: `Failure.REFUSED`, if one cannot be decoded.
+        ProviderError: `FailureKind.REFUSED`, if one cannot be decoded.
     """
     from PIL import Image as Pillow
 

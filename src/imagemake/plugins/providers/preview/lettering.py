@@ -18,9 +18,9 @@ LEAST_WIDTH_PX = 200  # for a caption
 
 
 def letter(image: Image, scene: Scene) -> None:
-    """Write the mark at the lower right, and at the lower left the caption, cut to the room that is left.
+    """Write the mark at the lower right, and the caption at the lower left, cut to the remaining space.
 
-    An image too small for any mark gets none: below some 40 pixels nobody could read it.
+    An image below about 40 pixels gets no mark, because it would be illegible.
     """
     from PIL import ImageDraw
 

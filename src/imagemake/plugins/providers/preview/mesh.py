@@ -1,4 +1,4 @@
-"""From solids to faces: corners, normals, paints, and which way is out."""
+"""Turns solids into faces with corners, outward normals, and paints."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 NEAR_GROUND = 0.06
 BROAD_STRIPES = 4  # of the pattern `broad`
-PARTS = 127  # what fits into a byte beside `ACCENTED`
-ACCENTED = 128  # added to the number of a part where the pattern is
+PARTS = 127  # the most that fit into a byte beside `ACCENTED`
+ACCENTED = 128  # added to the number of a part on the pattern
 
 
-# Where a pattern is, by the height and the turn of faces.
+# The faces of a pattern, by their height and turn.
 PATTERNS: Mapping[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_]]] = {
     "plain": lambda height, turn: height > 1,
     "dipped": lambda height, turn: height < 0.36,
@@ -36,18 +36,18 @@ class Mesh:
 
     Attributes:
         corners: Shape (n_corners, 3); x, y, z.
-        casting: Of each solid that casts a shadow, its rows of `corners`; a label casts none.
-        standing: Of each solid that stands on the ground, those of its rows that are near it.
-        quads: Shape (n_faces, 4); rows of `corners`. Of a flat end, four corners that stand for all.
-        outlines: Of each flat end all its rows of `corners`, by its row in `quads`.
+        casting: For each solid that casts a shadow, its rows of `corners`; a label casts none.
+        standing: For each solid on the ground, those of its rows that are near the ground.
+        quads: Shape (n_faces, 4); rows of `corners`. For a flat end, four corners represent all.
+        outlines: All rows of `corners` of each flat end, by its row in `quads`.
         normals: Shape (n_faces, 3); outward unit vectors.
         centers: Shape (n_faces, 3).
-        depths_from: Shape (n_faces, 3); the points whose distances decide which face is painted first.
-        lift: Shape (n_faces,); how much nearer than it is a face counts as.
-        part: Shape (n_faces,); a number of 1 to 127, and `ACCENTED` more on the pattern. Between parts there is a line.
+        depths_from: Shape (n_faces, 3); the points whose distances decide the order of painting.
+        lift: Shape (n_faces,); how much nearer than its distance a face counts.
+        part: Shape (n_faces,); a number from 1 to 127, plus `ACCENTED` on the pattern. A line separates parts.
         paint: Shape (n_faces,); an index into `paints`.
-        paints: Names of colors, ``accent`` among them.
-        height: Shape (n_faces,); from 0 at the first ring to 1 at the last, and -1 where no pattern goes.
+        paints: Names of colors, including ``accent``.
+        height: Shape (n_faces,); from 0 at the first ring to 1 at the last, and -1 without a pattern.
         turn: Shape (n_faces,); from 0 at a ring's first point to 1 at its last.
     """
 
@@ -83,10 +83,10 @@ class Mesh:
 
 
 def with_pattern(mesh: Mesh, pattern: str) -> Mesh:
-    """Return a mesh with a pattern in the color ``accent`` on the solids that take one.
+    """Return a mesh with a pattern in the color ``accent`` on the solids that have one.
 
     Args:
-        mesh: Without a pattern.
+        mesh: A mesh without a pattern.
         pattern: A name in `PATTERNS`.
     """
     import numpy as np
@@ -97,7 +97,7 @@ def with_pattern(mesh: Mesh, pattern: str) -> Mesh:
 
 
 def mesh_of(solids: Sequence[Solid]) -> Mesh:
-    """Cut solids into faces, in their order."""
+    """Cut solids into faces, in order."""
     import numpy as np
 
     corners = np.array([point for solid in solids for ring in solid.rings for point in ring], dtype=np.float64)
@@ -151,8 +151,8 @@ def _places(solid: Solid) -> NDArray[np.float64]:
 def _normals(
     at: NDArray[np.float64], owner: NDArray[np.int64], solids: Sequence[Solid]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    # The flux of the position through a closed skin is three times its volume: negative where the normals point in.
-    # Measured from the skin's middle, its sign is also right for an open one.
+    # The flux of the position through a closed skin is three times its volume, negative if the normals point inward.
+    # Measured from the skin's middle, its sign is also right for an open skin.
     import numpy as np
 
     normals, centers = np.cross(at[:, 2] - at[:, 0], at[:, 3] - at[:, 1]), at.mean(axis=1)

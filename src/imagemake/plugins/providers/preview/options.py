@@ -1,4 +1,4 @@
-"""The model's parameters: those of the OpenAI image models, so that a pilot is one changed line away from them."""
+"""The model's parameters, which are those of the OpenAI image models, so that switching changes one line."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Options:
     Attributes:
         width_px: 16 to 4096.
         height_px: 16 to 4096.
-        background: ``auto``, ``opaque`` or ``transparent``.
-        format: ``png``, ``jpeg`` or ``webp``.
+        background: ``auto``, ``opaque``, or ``transparent``.
+        format: ``png``, ``jpeg``, or ``webp``.
         compression: Of JPEG and WebP, 0 to 100, as their encoders' quality.
-        coarse: Whether curves are cut into fewer faces.
+        coarse: Whether curves have fewer faces.
     """
 
     width_px: int
@@ -44,7 +44,7 @@ class Options:
 
     @property
     def can_be_transparent(self) -> bool:
-        """Whether the format has an alpha channel and nothing asks for an opaque background."""
+        """Whether the format has an alpha channel and the background may be transparent."""
         return self.format != "jpeg" and self.background != "opaque"
 
 
@@ -52,7 +52,7 @@ def options_of(recipe: Recipe) -> Options:
     """Read a recipe's parameters.
 
     Raises:
-        ProviderError: `FailureKind.REFUSED`, if the model or a parameter is not known, or a value is wrong.
+        ProviderError: `FailureKind.REFUSED`, if the model or a parameter is unknown, or a value is invalid.
     """
     if recipe.model != MODEL:
         raise refused(f"model {recipe.model!r} is not known; the preview provider has only {MODEL}", "model_not_found")
@@ -63,10 +63,10 @@ def options_of(recipe: Recipe) -> Options:
             known = ", ".join(sorted(values))
             raise refused(f"parameter {name!r} is not known; known are {known}", "unknown_parameter")
         if name in CHOICES and value not in CHOICES[name]:
-            raise _wrong(name, value, f"is none of {', '.join(CHOICES[name])}")
+            raise _wrong(name, value, f"is not one of {', '.join(CHOICES[name])}")
         values[name] = value
     if values["background"] == "transparent" and values["output_format"] == "jpeg":
-        raise _wrong("background", "transparent", "does not fit into output_format jpeg")
+        raise _wrong("background", "transparent", "needs a format with transparency, but output_format is jpeg")
     if "output_compression" in recipe.parameters and values["output_format"] == "png":
         raise _wrong("output_compression", values["output_compression"], "does not apply to output_format png")
     width_px, height_px = _edges_px(values["size"])
@@ -81,7 +81,7 @@ def options_of(recipe: Recipe) -> Options:
 
 
 def refused(message: str, code: str) -> ProviderError:
-    """Return the error of a recipe that will never be drawn."""
+    """Return the error for a recipe that can never be drawn."""
     return ProviderError(message, FailureKind.REFUSED, code=code)
 
 
@@ -101,4 +101,4 @@ def _edges_px(size: Scalar) -> tuple[int, int]:
 def _compression(value: Scalar) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100:
         return value
-    raise _wrong("output_compression", value, "is no whole number of 0 to 100")
+    raise _wrong("output_compression", value, "is not a whole number from 0 to 100")

@@ -1,4 +1,4 @@
-"""Painting a mesh: far faces first, each in the color that the light gives it, and a line around each part."""
+"""Paints a mesh: the farthest faces first, each in its color in the light, with a line around each part."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 SUBPIXEL_BITS = 4  # OpenCV's fixed point
 GLOWING = frozenset({"flame", "glow"})
-LINE_SHADE = 0.30  # darker than what it lines
-LINE_LIFT = 30  # lighter, of 255, where that is dark itself
+LINE_SHADE = 0.30  # how much darker than its part
+LINE_LIFT = 30  # of 255; how much lighter than a dark part
 DARK = 62.0
 
 
 @dataclass(frozen=True, slots=True)
 class Viewport:
-    """Where on the image a product goes.
+    """The place of a product on the image.
 
     Attributes:
-        width_px: Of the image.
-        height_px: Of the image.
-        fill: Share of the image's edge that the product takes.
+        width_px: Width of the image.
+        height_px: Height of the image.
+        fill: Share of the image's edge that the product fills.
         shift_x: To the right, as a share of the width.
         shift_y: Downward, as a share of the height.
-        oversampling: Painted pixels on a pixel's edge.
+        oversampling: Painted pixels per edge of a pixel.
     """
 
     width_px: int
@@ -50,10 +50,10 @@ class Viewport:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """Where the corners of a mesh are on an image.
+    """The corners of a mesh on an image.
 
     Attributes:
-        middle: Shape (3,); what the viewer looks at.
+        middle: Shape (3,); the point that the viewer faces.
         pixels: Shape (n_corners, 2); x and y in pixels.
         ground: Shape (n_corners, 2); where their shadows fall, in pixels.
     """
@@ -65,13 +65,13 @@ class Projection:
 
 @dataclass(frozen=True, slots=True)
 class Painted:
-    """A product, painted on nothing, as large as it is.
+    """A painted product, cropped to its own size.
 
     Attributes:
         colors: Shape (height, width, 3); red, green, blue, times coverage.
         cover: Shape (height, width); coverage, 0 to 255.
-        left: The image's column that the first column is.
-        top: The image's row that the first row is.
+        left: The image's column of the first column.
+        top: The image's row of the first row.
     """
 
     colors: MatLike
@@ -81,7 +81,7 @@ class Painted:
 
 
 def projected(mesh: Mesh, camera: Camera, frame: Viewport) -> Projection:
-    """Place a mesh in the frame, so that it takes the share of the image that it shall."""
+    """Place a mesh in the frame, so that it fills its share of the image."""
     import numpy as np
 
     middle = (mesh.corners.min(axis=0) + mesh.corners.max(axis=0)) / 2
@@ -103,7 +103,7 @@ def face_colors(mesh: Mesh, paints: Mapping[str, RGB], camera: Camera) -> NDArra
     glowing = np.array([name in GLOWING for name in mesh.paints])[mesh.paint][:, None]
     toward = (mesh.normals @ camera.light)[:, None]
     facing = (mesh.normals @ camera.axes[2])[:, None]
-    # Half-Lambert: the light wraps around, so that the far side keeps its color.
+    # Half-Lambert: the light wraps around, so the far side keeps its color.
     lit = 0.74 + 0.25 * toward + 0.03 * np.maximum(facing, 0)
     shine = 0.16 * np.maximum(toward, 0) ** 4 * (255.0 - base)
     shaded: NDArray[np.float64] = np.minimum(np.where(glowing, base, base * lit + shine), 255.0)
@@ -111,7 +111,7 @@ def face_colors(mesh: Mesh, paints: Mapping[str, RGB], camera: Camera) -> NDArra
 
 
 def paint(mesh: Mesh, paints: Mapping[str, RGB], seen: Projection, camera: Camera, frame: Viewport) -> Painted:
-    """Paint the faces that look at the viewer, the farthest first, and a line where one part ends."""
+    """Paint the faces toward the viewer, the farthest first, and a line at the end of each part."""
     import cv2
     import numpy as np
 
@@ -120,7 +120,7 @@ def paint(mesh: Mesh, paints: Mapping[str, RGB], seen: Projection, camera: Camer
     points = np.round((seen.pixels - (left, top)) * (over << SUBPIXEL_BITS)).astype(np.int32)
     canvas = np.zeros(((bottom - top) * over, (right - left) * over, 4), dtype=np.uint8)
     order = _visible_far_to_near(mesh, seen, camera)
-    # The fourth channel is no coverage but the part, so that one pass paints both.
+    # The fourth channel is the part instead of coverage, so that one pass paints both.
     inks = np.column_stack([face_colors(mesh, paints, camera)[order], mesh.part[order]]).tolist()
     for face, corners, ink in zip(order.tolist(), points[mesh.quads[order]], inks, strict=True):
         outline = mesh.outlines.get(face)
@@ -153,7 +153,7 @@ def _visible_far_to_near(mesh: Mesh, seen: Projection, camera: Camera) -> NDArra
     import numpy as np
 
     visible = ((camera.place(seen.middle) - mesh.centers) * mesh.normals).sum(axis=1) > 0
-    # Rounded, so that what shares a point is sure to be in one place, where the stable sort keeps its order.
+    # Rounded, so that faces with the same point get the same depth, and the stable sort keeps their order.
     nearness = np.round((mesh.depths_from - seen.middle) @ camera.axes[2] + mesh.lift, 9)
     faces = np.flatnonzero(visible)
     order: NDArray[np.int64] = faces[np.argsort(nearness[faces], kind="stable")]
@@ -194,7 +194,7 @@ def _dark_parts(mesh: Mesh, paints: Mapping[str, RGB]) -> MatLike:
 
 
 def _lined(colors: MatLike, cover: MatLike, lines: MatLike, dark: MatLike) -> MatLike:
-    # On a white product on white, this line is what is seen; on a black one it has to be lighter.
+    # On a white product on white, only this line is visible; on a black product it must be lighter.
     import cv2
 
     on_dark = cv2.bitwise_and(lines, dark)

@@ -1,4 +1,4 @@
-"""From a recipe to what is drawn: the prompt's words, the model's parameters, and what the seed varies."""
+"""Turns a recipe into a scene, by the prompt's words, the parameters, and the seed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from imagemake.plugins.providers.preview.words import (
     view_in,
 )
 
-READ_CHARACTERS = 2000  # of a prompt: what comes after says no more about what to draw
+READ_CHARACTERS = 2000  # of a prompt; the rest is ignored
 DIRECTIVES = re.compile(r"\[(refuse|blank|sometimes blank|low contrast)\]", re.IGNORECASE)
 PATTERNS = ("plain", "plain", "dipped", "topped", "banded", "striped", "broad", "paneled")
 UNNAMED_COLORS = ("navy", "terracotta", "sage", "mustard", "teal", "burgundy", "dusty blue", "charcoal")
-# What a negative prompt can take out of a drawing; all else that it names is never in one.
+# What a negative prompt can remove; no drawing contains anything else.
 LEFT_OUT: Mapping[str, str] = {
     "shadow": r"shadows?",
     "caption": r"text|captions?|words?|letters?|lettering|writing|watermarks?|typography",
@@ -37,19 +37,19 @@ class Look:
     """What the seed varies.
 
     Attributes:
-        turn_deg: Of the product about its own axis.
-        tilt_deg: Of the camera, upward.
-        roll_deg: Of the image.
-        light_deg: Where the light stands; negative is left.
-        light_rise: How high the light stands above what is lit from the viewer's shoulder; more means shorter shadows.
+        turn_deg: Turn of the product about its own axis.
+        tilt_deg: Upward tilt of the camera.
+        roll_deg: Turn of the image.
+        light_deg: Direction of the light; negative is left.
+        light_rise: How much higher the light is than the viewer; more means shorter shadows.
         size: Factor on the product's size in the image.
         slimness: Factor on the product's height, against its width.
         shift_x: To the right, as a share of the width.
         shift_y: Downward, as a share of the height.
         lightness: Share of white (or, negative, of black) in its color.
         mirrored: Whether left and right are swapped.
-        pattern: What is drawn on the product.
-        backdrop_deg: Where the backdrop is brightest, as an angle about the middle.
+        pattern: The pattern on the product.
+        backdrop_deg: Angle about the middle at which the backdrop is brightest.
     """
 
     turn_deg: float
@@ -69,22 +69,22 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Everything that a drawing shows.
+    """The content of a drawing.
 
     Attributes:
         width_px: 16 to 4096.
         height_px: 16 to 4096.
         shape: A name of `shapes.SHAPES`.
         caption: In small type at the lower left; may be empty.
-        color: Of the product.
-        accent: Of what is on the product.
+        color: Color of the product.
+        accent: Color of what is on the product.
         background: None is transparent.
         view: The camera angle.
-        close_up: Whether the product runs out of the image.
+        close_up: Whether the product extends beyond the image.
         look: What the seed varies.
-        left_out: Of ``shadow``, ``caption``, ``badge`` and ``pattern``, what is not drawn.
-        coarse: Whether curves are cut into fewer faces.
-        blank: Whether there is nothing but a background.
+        left_out: Which of ``shadow``, ``caption``, ``badge``, and ``pattern`` are not drawn.
+        coarse: Whether curves have fewer faces.
+        blank: Whether there is only a background.
         low_contrast: Whether all colors are close to gray.
     """
 
@@ -105,16 +105,16 @@ class Scene:
 
 
 def scene_of(recipe: Recipe) -> Scene:
-    """Decide what is drawn for a recipe.
+    """Return the scene of a recipe.
 
     Raises:
-        ProviderError: `Failure.REFUSED`, if the recipe asks for what this model does not know, or to be refused.
+        ProviderError: `FailureKind.REFUSED`, if the recipe contains something unknown, or asks to be rejected.
     """
     options = options_of(recipe)
     prompt, directives = _without_directives(recipe.prompt)
     if "refuse" in directives:
         raise refused("the prompt asks to be refused: [refuse]", "moderation_blocked")
-    random = Random(recipe.seed)  # noqa: S311 - varies a drawing, guards nothing
+    random = Random(recipe.seed)  # noqa: S311 - varies a drawing; not for security
     look, unlucky = _look(random), random.random() < 0.5
     background_words, rest = background_in(prompt)
     view, close_up, subject, named = view_in(rest), is_close_up(rest), caption_in(rest), colors_in(rest)

@@ -1,4 +1,4 @@
-"""The shadow that a product casts on the ground."""
+"""The shadow of a product on the ground."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def shadow(mesh: Mesh, seen: Projection, frame: Viewport, shape: tuple[int, int]
     """Draw the shadow on the ground: soft where it is cast, darker and sharper where the product stands.
 
     Args:
-        mesh: What casts it.
-        seen: Where its corners' shadows fall.
-        frame: Of the whole image.
-        shape: (height, width) of the answer, which may be smaller than the image.
+        mesh: The product.
+        seen: Where the shadows of its corners fall.
+        frame: The viewport of the whole image.
+        shape: (height, width) of the result, which may be smaller than the image.
 
     Returns:
         Shape as given; 0 is none, 255 is full.

@@ -1,4 +1,4 @@
-"""The shapes by name, and the names by the nouns that people write."""
+"""The shapes by name, and the nouns that select them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Shape:
     """Something that can be drawn.
 
     Attributes:
-        build: Makes its solids.
+        build: Builds its solids.
         nouns: Singular words for it, lower-case; the last word of a compound is enough.
-        lies_flat: Whether it is laid on its back where it is seen from above, as a shirt is and a mug is not.
+        lies_flat: Whether it lies on its back when seen from above, like a shirt and unlike a mug.
     """
 
     build: Callable[[Detail], list[Solid]]

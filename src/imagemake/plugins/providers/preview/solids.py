@@ -1,4 +1,4 @@
-"""Solids as rings of points, in plain Python: a shape is plain data until it is painted.
+"""Solids as rings of points: a shape is plain data until it is painted.
 
 Axes: x to the right, y up, z toward a viewer of the front. The ground is y = 0, and a product is about 1 high.
 """
@@ -23,17 +23,17 @@ class Solid:
     """A skin stretched over rings of points.
 
     Attributes:
-        rings: Each of the same number of points; neighbors are joined by quadrilaterals. One ring alone is a flat face
-            that is seen only from where its points run counterclockwise.
+        rings: All with the same number of points; quadrilaterals join neighbors. A single ring is a flat face, visible
+            only from the side where its points run counterclockwise.
         paint: Name of a color: ``main``, ``trim``, ``metal``, ...
-        ends: Whether the first and the last ring are closed by a flat face.
-        patterned: Whether the pattern that the seed chose is drawn on it.
-        lift: How much nearer than it is it counts as, so that a label lies on top of what it labels.
-        hollow: Whether it is the inside of something: seen from within.
-        creased: Whether it has edges, which are lined like its silhouette.
-        joined: Whether no line is drawn between it and the solid before it.
-        depth_from: A point whose distance counts as that of all its faces; None if each has its own. Solids that share
-            one are painted in their order.
+        ends: Whether flat faces close the first and the last ring.
+        patterned: Whether it shows the pattern that the seed selects.
+        lift: How much nearer than its distance it counts, so that a label lies on top of its product.
+        hollow: Whether it is an inside, visible from within.
+        creased: Whether it has edges, which get a line like its silhouette.
+        joined: Whether no line separates it from the solid before it.
+        depth_from: A point whose distance counts for all its faces; None if each has its own. Solids that share one are
+            painted in order.
     """
 
     rings: tuple[Ring, ...]
@@ -47,19 +47,19 @@ class Solid:
     depth_from: Point | None = None
 
     def inside(self) -> Solid:
-        """Return it as the inside of something that is open where its first ring is."""
+        """Return it as an inside that is open at its first ring."""
         return replace(self, ends=(False, True), hollow=True)
 
     def sorted_at(self, point: Point) -> Solid:
-        """Return it with a point whose distance counts as that of all its faces."""
+        """Return it with a point whose distance counts for all its faces."""
         return replace(self, depth_from=point)
 
     def moved(self, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Solid:
-        """Return it at another place."""
+        """Return it moved."""
         return self.mapped(lambda p: (p[0] + x, p[1] + y, p[2] + z))
 
     def turned(self, axis: str, angle_deg: float) -> Solid:
-        """Return it turned about an axis through the origin, counterclockwise seen from the axis' tip."""
+        """Return it turned about an axis through the origin, counterclockwise as seen from the axis' tip."""
         c, s = cos(angle_deg * pi / 180), sin(angle_deg * pi / 180)
         if axis == "x":
             return self.mapped(lambda p: (p[0], c * p[1] - s * p[2], s * p[1] + c * p[2]))
@@ -75,7 +75,7 @@ class Solid:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """How finely solids are cut.
+    """How finely solids are divided.
 
     Attributes:
         around: Points of a round ring.
@@ -86,7 +86,7 @@ class Detail:
     step: float
 
     def split(self, line: Sequence[tuple[float, ...]]) -> list[tuple[float, ...]]:
-        """Put points between those of a line, so that none are further apart than a step."""
+        """Add points to a line, so that none are farther apart than a step."""
         points = [line[0]]
         for start, end in pairwise(line):
             parts = max(1, ceil(hypot(*(b - a for a, b in zip(start, end, strict=True))) / self.step))
@@ -94,7 +94,7 @@ class Detail:
         return points
 
     def curve(self, line: Sequence[tuple[float, ...]]) -> list[tuple[float, ...]]:
-        """Put points on the smooth (Catmull-Rom) curve through those of a line."""
+        """Add points on the smooth (Catmull-Rom) curve through the points of a line."""
         padded = [line[0], *line, line[-1]]
         points = [line[0]]
         for a, b, c, d in zip(padded, padded[1:], padded[2:], padded[3:], strict=False):

@@ -1,4 +1,4 @@
-"""What stands on a table: mug, bowl, bottle, vase, plant, candle."""
+"""Tableware: mug, bowl, bottle, vase, plant, candle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a prompt says: subject, camera angle, background. Colors are in colors.py."""
+"""Reads subject, camera angle, and background from a prompt."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class CameraView:
     """A camera angle.
 
     Attributes:
-        name: As a caption says it.
+        name: The name in captions.
         yaw_deg: 0 looks at the front, 90 at the product's right.
         pitch_deg: 0 looks level, 90 straight down.
         is_of_one_side: Whether its mirror image would show the other side.
@@ -27,7 +27,7 @@ class CameraView:
     is_of_one_side: bool = False
 
 
-# The first pattern that matches wins; `background` and `backpack` are no back views, and `high detail` is no close-up.
+# The first match wins; `background` and `backpack` are not back views, and `high detail` is not a close-up.
 _VIEWS = {
     r"three[- ]quarters?|3/4|\b45[- ]?(?:°|deg)|isometric|angled view": CameraView("three-quarter view", 36, 24),
     r"top[- ]down|from (?:above|the top)|overhead|bird'?s[- ]eye|flat[- ]lay": CameraView("top-down view", 6, 82),
@@ -41,7 +41,7 @@ _VIEWS = {
     r"front(?:al)?[- ](?:view|side|angle)|from the front|straight[- ]on|head[- ]on": CameraView("front view", 0, 10),
 }
 VIEWS = tuple((re.compile(pattern), view) for pattern, view in _VIEWS.items())
-# A clause that is nothing but one of these words counts too: "..., side, navy".
+# A clause that is only one of these words counts too: "..., side, navy".
 BARE_VIEWS = {
     "top": "top view",
     "above": "from above",
@@ -82,12 +82,12 @@ def view_in(text: str) -> CameraView:
 
 
 def is_close_up(text: str) -> bool:
-    """Return whether a text asks for a detail of the product."""
+    """Return whether a text requests a detail of the product."""
     return CLOSE_UP.search(text.lower()) is not None
 
 
 def background_in(text: str) -> tuple[str | None, str]:
-    """Find what a text says of its background.
+    """Return the background that a text describes.
 
     Returns:
         The words before "background", or None; and the text without them, so that their color is not the product's.
