@@ -28,7 +28,7 @@ def test_a_polite_stop_leaves_the_batch_at_the_provider_and_says_so(project, ser
     assert "the next run picks its results up" in log.read_text()
     dry = made.snakemake("-n").stderr
     assert "waiting in a batch" in dry
-    assert "picking up costs nothing more" in dry
+    assert "collecting them costs nothing more" in dry
     assert "Cost: none." in dry
     made.snakemake()
     assert len(made.images()) == 4
@@ -53,7 +53,7 @@ def test_a_dry_run_tells_what_of_a_batch_nobody_wants_any_more_and_cancel_frees_
     done = made.snakemake("-n")
     dry = done.stderr
     assert "Open at the provider: 1 batch with 4 images." in dry
-    assert "1 image of these no request wants any more" in dry
+    assert "Of these, 1 image no longer requested" in dry
     assert "waiting in a batch (3)" in dry
     assert (done.stdout + dry).count("rule generate:") == 2, "what waits is one job, what is new another"
     done = made.imagemake("batches", "--cancel", "all")

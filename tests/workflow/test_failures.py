@@ -110,8 +110,8 @@ def test_a_call_without_an_answer_is_held_where_the_user_says_so(project, server
     made.snakemake()
     assert made.calls() == 4
     dry = made.snakemake("-n")
-    assert "1 held: a call may have been billed" in dry.stderr
-    assert "1 earlier call had no answer and may have been billed, at most $0." in dry.stderr
+    assert "1 on hold: a call may have been billed" in dry.stderr
+    assert "1 earlier call without an answer may have been billed, at most $0." in dry.stderr
     assert made.metrics()["unknown_calls"] == 1
     assert made.metrics()["unknown_worst_usd"] > 0
     rules(server)
@@ -260,7 +260,7 @@ def test_a_cost_that_nobody_has_published_is_unknown_until_calls_have_taught_it(
     made.edit_row(0, product="teapot")
     told = made.snakemake("-n").stderr
     assert "Cost: about $0." in told
-    assert "For 1 image that is what earlier calls of the same size and quality cost." in told
+    assert "For 1 image, that is what earlier calls of the same size and quality cost." in told
 
 
 def test_a_budget_needs_a_bound_for_such_a_model_and_says_which(project):

@@ -124,5 +124,5 @@ def test_images_are_matched_with_texts_by_a_model_of_the_users_without_a_call(pr
     assert "3 to validate: measure changed: prompt" in project.snakemake().stderr
     assert similarities() != by_color
     model.rename(project.folder / "elsewhere")  # whoever only looks needs no weights
-    assert "Nothing to make." in project.snakemake().stderr
+    assert "Nothing to do." in project.snakemake().stderr
     assert project.calls() == calls

@@ -1,1 +1,1 @@
-"""What is to be done: where each request stands, why, and which batches follow from it."""
+"""What a run does: where each request stands, why, and which batches follow from that."""

@@ -1,4 +1,4 @@
-"""Which of the good images do not go together with the others: near-duplicates, and odd colors in a group."""
+"""Good images that do not fit the other images: near-duplicates, and odd colors in a group."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def repeats(good: Sequence[State], policy: Policy, reviews: Mapping[str, Review]) -> dict[str, str]:
-    """Find which of the good images are nearly one of an earlier release: their names, each to what it repeats."""
+    """Find the good images that are near-duplicates of an earlier release: by name, the image that each repeats."""
     if policy.duplicates is None or policy.earlier is None:
         return {}
     images = {state.request.name: _phash(state) for state in good if state.key not in reviews}
@@ -40,7 +40,7 @@ def repeats(good: Sequence[State], policy: Policy, reviews: Mapping[str, Review]
 def near_duplicates(
     kept: Sequence[State], good: Sequence[State], policy: Policy, reviews: Mapping[str, Review]
 ) -> dict[str, str]:
-    """Find which of the good images are nearly another one: their names, each to the name that stays."""
+    """Find the good images that are near-duplicates of another one: by name, the name of the image that stays."""
     if policy.duplicates is None or not good:
         return {}
     models = {state.request.model for state in good} if policy.compares_models else {None}
@@ -49,11 +49,11 @@ def near_duplicates(
         of_model, good_of_model = (
             [state for state in states if model in (None, state.request.model)] for states in (kept, good)
         )
-        found |= _near_duplicates_among(of_model, good_of_model, policy.duplicates, reviews)
+        found |= _near_duplicates_within(of_model, good_of_model, policy.duplicates, reviews)
     return found
 
 
-def _near_duplicates_among(
+def _near_duplicates_within(
     kept: Sequence[State], good: Sequence[State], limits: NearDuplicates, reviews: Mapping[str, Review]
 ) -> dict[str, str]:
     approved = [state for state in good if state.key in reviews]
@@ -82,7 +82,7 @@ def _near_duplicates_among(
 def odd_colors(
     kept: Sequence[State], good: Sequence[State], policy: Policy, reviews: Mapping[str, Review]
 ) -> dict[str, str]:
-    """Find which of the good images have other colors than their groups: their names, each with the words for it."""
+    """Find the good images whose colors differ from those of their group: by name, the difference in words."""
     if policy.consistency is None or not good:
         return {}
     by = policy.consistency.by
@@ -94,4 +94,4 @@ def odd_colors(
 
 def _phash(state: State) -> Mapping[str, Value]:
     found = next((values for identity, values in state.measured.items() if identity.startswith("phash@")), {})
-    return found if "hash" in found else {}  # without one, it failed on this image, and a person approved it
+    return found if "hash" in found else {}  # otherwise the measure failed, and a reviewer approved the image

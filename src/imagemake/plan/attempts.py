@@ -1,4 +1,4 @@
-"""What next, after a failed attempt: another seed and a patched prompt, so a recipe and a key of its own."""
+"""The attempt after a rejected one: another seed and a patched prompt, and so its own recipe and key."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def recipe_of_attempt(first: Recipe, attempt: int, failed_for: Sequence[str], pa
     """Return the recipe of one attempt.
 
     Args:
-        first: The request's own recipe, which is attempt 0.
-        attempt: From 0.
-        failed_for: Reason codes of all earlier attempts, in their order; each one's patch is appended once.
+        first: The request's own recipe, which is that of attempt 0.
+        attempt: The number of the attempt, from 0.
+        failed_for: The reason codes of all earlier attempts, in order. Each patch is appended once.
         patches: Text to append to the prompt, by reason code (``tone.contrast``) or by its first part (``tone``).
     """
     if attempt == 0:
@@ -28,11 +28,11 @@ def recipe_of_attempt(first: Recipe, attempt: int, failed_for: Sequence[str], pa
 
 
 def patches_for(codes: Iterable[str], patches: Mapping[str, str]) -> list[str]:
-    """Return the texts to append for some reasons, each once, in the order of the reasons."""
+    """Return the texts to append for these reason codes: each once, in the order of the codes."""
     found = (patches.get(code, patches.get(code.partition(".")[0])) for code in codes)
     return list(dict.fromkeys(text for text in found if text))
 
 
 def edited_prompt(prompt: str, review: Review) -> str:
-    """Return the prompt that a person asked for instead of the one whose image they saw."""
+    """Return the prompt that a reviewer wants instead of the one whose image they saw."""
     return review.prompt.strip() or " ".join(part for part in (prompt, review.patch.strip()) if part)

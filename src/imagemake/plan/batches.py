@@ -1,4 +1,4 @@
-"""What a run must do: which requests are open, and in which batches they go."""
+"""What a run must do: which requests are open, and how they are divided into batches."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from imagemake.store.items import Item, table_bytes, write_table
 from imagemake.store.layout import ALL, IMAGE, IMAGES, PILOT, RESULTS, SMALL, batch_file
 
 ID_DIGITS = 16
-# Sections that change nothing of what a release shows.
+# Sections that do not change what a release shows.
 NOT_SHOWN = ("limits", "batch_size", "alerts", "gates", "store", "publish")
 
 
@@ -34,8 +34,8 @@ class Batch:
     """What one job of each stage handles.
 
     Attributes:
-        id: Names the stage that it starts at and the hash of what is in it: ``generate-3fa9c1d2e4b5a697``.
-        items: In the order of their names.
+        id: The stage that it starts at, and a hash of its content: ``generate-3fa9c1d2e4b5a697``.
+        items: The items, in the order of the requests.
     """
 
     id: str
@@ -43,7 +43,7 @@ class Batch:
 
 
 def policy_of(campaign: Campaign) -> Policy:
-    """Return what of a campaign decides where a request stands.
+    """Return what in a campaign decides where a request stands.
 
     Raises:
         UserError: If the manifest of an earlier release is missing or cannot be read.
@@ -68,7 +68,7 @@ def policy_of(campaign: Campaign) -> Policy:
 
 
 def requests_of_scope(campaign: Campaign, requests: Sequence[Request], scope: str) -> list[Request]:
-    """Return the requests that a target is about.
+    """Return the requests of a target.
 
     Args:
         campaign: The campaign.
@@ -76,7 +76,7 @@ def requests_of_scope(campaign: Campaign, requests: Sequence[Request], scope: st
         scope: ``all``, ``pilot``, ``small``, or ``image/`` and a file name.
 
     Raises:
-        UserError: If no request has that file name.
+        UserError: If no request makes that file.
     """
     if scope == ALL:
         return list(requests)
@@ -90,13 +90,13 @@ def requests_of_scope(campaign: Campaign, requests: Sequence[Request], scope: st
     found = [request for request in requests if file_name in file_names.of(request).values()]
     if not found:
         example = ", ".join(file_names.of(requests[0]).values())
-        remedy = f"Names are made from {campaign.name!r} and the catalog, such as {example}."
-        raise UserError(Problem(str(RESULTS / IMAGES / file_name), "no request makes this file", remedy))
+        remedy = f"Names follow the template {campaign.name!r}, such as {example}."
+        raise UserError(Problem(str(RESULTS / IMAGES / file_name), "no request makes this file.", remedy))
     return found
 
 
 def open_states(states: Sequence[State], names: Collection[str]) -> list[State]:
-    """Return what a run can do something about: of several requests with one key, one, because it serves them all."""
+    """Return what a run can work on; of several requests with one key, only one, because it serves them all."""
     first: dict[tuple[Stage, str], State] = {}
     wanted = (state for state in states if state.request.name in names)
     for one in chain.from_iterable(state.to_do for state in wanted):
@@ -114,13 +114,14 @@ def batches_of(
     """Divide open requests into batches, by the stage that they start at.
 
     Args:
-        states: Open ones.
-        campaign: Part of each batch's name, so that a batch with other settings is another one.
-        tried: Calls made for a key so far: a batch that failed as a whole must have another name the next time.
-        size: Most items a batch, where each is asked for by itself.
-        submission_of: The open submission that a key waits in.
+        states: The open states.
+        campaign: Part of each batch's name, so that other settings make another batch.
+        tried: Returns the number of calls made for a key so far, so that a batch that failed as a whole gets another
+            name next time.
+        size: Most items per batch, for images that are requested one by one.
+        submission_of: The open submission that each key waits in.
     """
-    # Measures of another version, or by other weights, make other tables of the same images.
+    # Measures of another version, or with other weights, make other tables of the same images.
     measures = [measure.identity for measure in campaign.validation.measures_needed()]
     settings = fingerprint([campaign.model_dump(mode="json"), measures])
     columns = campaign.validation.columns_needed()
@@ -136,13 +137,13 @@ def batches_of(
 
 
 def batch_size(n_open: int, most: int, least: int = 20, parts: int = 8) -> int:
-    """Return how many items a batch has: enough batches for all cores, none so small that its start costs more.
+    """Return how many items a batch has: enough batches for all cores, but none smaller than its start is worth.
 
     Args:
-        n_open: Items in all.
+        n_open: Number of items.
         most: The campaign's ``batch_size``.
-        least: Items that are worth a job.
-        parts: Batches to aim for.
+        least: Number of items that are worth a job.
+        parts: Number of batches to aim for.
     """
     return min(most, max(least, -(-n_open // parts)))
 
@@ -151,8 +152,8 @@ def item_of(state: State, columns: Collection[str] = ()) -> Item:
     """Return a request as an item of a batch.
 
     Args:
-        state: Where it stands.
-        columns: Whose values go along, for checks that compare with them.
+        state: Where the request stands.
+        columns: The columns whose values checks need.
     """
     variables = state.request.variables
     return Item(
@@ -171,7 +172,7 @@ def item_of(state: State, columns: Collection[str] = ()) -> Item:
 
 
 def release_digest(states: Sequence[State], campaign: Campaign) -> str:
-    """Return a digest of all that a release shows: equal digests mean that it need not be written again."""
+    """Return a digest of everything that a release shows; while it stays equal, the release is up to date."""
     content = hashlib.sha256(fingerprint(campaign.model_dump(mode="json", exclude=set(NOT_SHOWN))).encode())
     for state in states:
         finished = state.finished.digest if state.finished else ""
@@ -179,7 +180,7 @@ def release_digest(states: Sequence[State], campaign: Campaign) -> str:
         content.update(repr(shown).encode())
         if state.further:
             content.update(repr([(label, stored.digest) for label, stored in state.further.items()]).encode())
-        if state.review:  # the file itself tells it
+        if state.review:  # the released file itself shows it
             content.update(repr((state.review.decision, state.review.note)).encode())
         if state.request.attached.references:
             content.update(repr((state.request.attached.references, state.request.attached.mask)).encode())
@@ -187,7 +188,7 @@ def release_digest(states: Sequence[State], campaign: Campaign) -> str:
 
 
 def counts(states: Sequence[State]) -> Mapping[Stage, int]:
-    """Count requests by where they stand."""
+    """Return the number of requests by where they stand."""
     found = dict.fromkeys(Stage, 0)
     for state in states:
         found[state.stage] += 1
@@ -195,7 +196,7 @@ def counts(states: Sequence[State]) -> Mapping[Stage, int]:
 
 
 def write_batches(states: Sequence[State], campaign: Campaign, inventory: Inventory, work: Path) -> list[Batch]:
-    """Divide open requests into batches and write those that are not there yet, under ``work/batches/``."""
+    """Divide open requests into batches and write the missing ones to ``work/batches/``."""
 
     def tried(key: str) -> int:
         history = inventory.journal.keys.get(key)

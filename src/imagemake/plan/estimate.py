@@ -1,4 +1,4 @@
-"""What images will cost: known from prices, learned from earlier calls, or not known, and then told so."""
+"""What images will cost: known from prices, learned from earlier calls, or else reported as unknown."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Estimate:
     """A sum over images.
 
     Attributes:
-        images: How many.
-        usd: What those with a known or a learned cost will cost.
-        learned: For how many the cost is what earlier calls cost.
-        unknown: For how many nobody knows.
+        images: Number of images.
+        usd: Total of the known and the learned costs, in USD.
+        learned: Number of images whose cost is learned from earlier calls.
+        unknown: Number of images whose cost is unknown.
     """
 
     images: int = 0
@@ -32,10 +32,10 @@ class Estimate:
         """Count one more image.
 
         Args:
-            model: What is known of its model.
-            recipe: Its recipe.
+            model: The model table's entry; None where it has none.
+            recipe: The recipe.
             learned: What earlier calls cost.
-            batch: Whether it is asked for in a batch.
+            batch: Whether the image is requested in a batch.
         """
         usd = estimate_usd(model, recipe, batch=batch) if model else None
         if model and usd is None:

@@ -1,4 +1,4 @@
-"""Whether a stage was good enough for a later one to spend money: asked only when there is something to generate."""
+"""Gates: whether a stage was good enough for the next one to spend money, checked before images are generated."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _RATES = ("success_rate", "success_rate_low")
 
 
 def check_gates(campaign: Campaign, scope: str, figures_of: Callable[[str], Mapping[str, Any]]) -> None:
-    """Check what the stages before a target came to.
+    """Check the figures of the stages before a target.
 
     Args:
-        campaign: With its gates.
+        campaign: The campaign, with its gates.
         scope: The target; only the small batch and the full run have stages before them.
-        figures_of: What a stage came to, as in metrics.json; asked only for stages of which something is demanded.
+        figures_of: Returns the figures of a stage, as in metrics.json; called only for stages that have a gate.
 
     Raises:
-        UserError: If a figure is out of its range, or the stage is not made: every one at once.
+        UserError: If figures are outside their limits, or a stage is not finished; it lists every problem.
     """
     problems: list[Problem] = []
     for stage in _BEFORE.get(scope, ()):
@@ -36,24 +36,22 @@ def check_gates(campaign: Campaign, scope: str, figures_of: Callable[[str], Mapp
 
 
 def unmet(stage: str, demands: Mapping[str, Limit], figures: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield a problem for each demand that a stage does not meet."""
+    """Yield a problem for each limit that a stage does not meet."""
     if figures["pending"]:
-        what = f"{figures['pending']:,} of the {figures['requests']:,} images of the {_NAMES[stage]} are not made yet."
-        yield Problem(f"{CONFIG}, gates.{stage}", what, f"Run `snakemake {stage}` first; what it makes is reused.")
+        what = f"{figures['pending']:,} of the {figures['requests']:,} images of the {_NAMES[stage]} do not exist yet."
+        yield Problem(f"{CONFIG}, gates.{stage}", what, f"Run `snakemake {stage}` first. Its images are reused.")
         return
     for name, limit in demands.items():
         value = figures[name]
         if value is None or limit.broken_by(value):
-            what = (
-                f"{name} of the {_NAMES[stage]} is {_shown(name, value, figures)}, and {_demanded(limit)} is demanded."
-            )
-            remedy = f"Look at results/{stage}/index.html, correct what fails, and run `snakemake {stage}` again."
+            what = f"{name} of the {_NAMES[stage]} is {_shown(name, value, figures)}, but must be {_demanded(limit)}."
+            remedy = f"Open results/{stage}/index.html, fix what fails, and run `snakemake {stage}` again."
             yield Problem(f"{CONFIG}, gates.{stage}.{name}", what, remedy)
 
 
 def _shown(name: str, value: float | None, figures: Mapping[str, Any]) -> str:
     if value is None:
-        return "not known"
+        return "unknown"
     if name in _RATES:
         decided = sum(figures[verdict] for verdict in ("accepted", "rejected", "refused", "failed"))
         return f"{value:g} ({figures['accepted']:,} of {decided:,} accepted)"

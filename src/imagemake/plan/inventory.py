@@ -1,8 +1,8 @@
-"""What there is already: images, measures, finished images, and what the journal says about keys that have none.
+"""What exists already: images, measures, finished images, and what the journal says about missing images.
 
-Listings tell what the store holds. Measures and failed postprocessing are remembered in the tables under ``work/``,
-which may be deleted at any time, and in those of ``store/measures``, which a clone brings along. The journal is only
-read when an image is missing.
+Directory listings show what the store holds. Measures and failed postprocessing are in the tables under ``work/``,
+which may be deleted at any time, and under ``store/measures``, which a clone includes. The journal is read only when an
+image is missing.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class KeyHistory:
     """What the journal says about one key.
 
     Attributes:
-        calls: Calls made for it.
-        unknown: Calls whose outcome is unknown: each may have been billed.
-        unknown_usd: What these can have cost at most; None where nobody knows.
+        calls: Number of calls.
+        unknown: Number of calls with an unknown outcome; each may have been billed.
+        unknown_usd: The most that these can have cost, in USD; None if that is unknown.
         last: How the last call ended.
-        last_at: When it was sent, ISO 8601 in UTC.
-        message: What the provider said at last.
-        was_made: Whether an image once came.
+        last_at: When the last call was sent, ISO 8601 in UTC.
+        message: The provider's last message.
+        was_made: Whether a call ever made the image.
     """
 
     calls: int = 0
@@ -56,11 +56,11 @@ class JournalFacts:
 
 
 class Inventory:
-    """What there is when it is made; what comes later is not seen.
+    """What exists when this object is made; later changes are not seen.
 
     Args:
         store: The store.
-        work: The folder of tables, usually ``work/``.
+        work: The folder of the tables, usually ``work/``.
     """
 
     def __init__(self, store: Store, work: Path) -> None:
@@ -71,17 +71,17 @@ class Inventory:
 
     @cached_property
     def submissions(self) -> tuple[Submission, ...]:
-        """What was handed to a provider as a batch and not yet collected."""
+        """Batches that were submitted to a provider and not yet collected."""
         return tuple(Submissions(self.store.root).all())
 
     @cached_property
     def submission_of(self) -> Mapping[str, str]:
-        """Which submission a key waits in."""
+        """The submission that each key waits in."""
         return {key: submission.id for submission in self.submissions for key in submission.calls.values()}
 
     @cached_property
     def measures(self) -> dict[str, dict[str, Any]]:
-        """What was read from each raw image: by its digest, then by measure identity."""
+        """The values read from each raw image, by its digest and then by measure identity."""
         found: dict[str, dict[str, Any]] = {}
         for path in self._tables(VALIDATED):
             for row in read_rows(path):
@@ -91,12 +91,12 @@ class Inventory:
 
     @cached_property
     def failed_outputs(self) -> dict[str, ItemFailure]:
-        """Why a raw image could not be finished, by the key that its finished image would have."""
+        """Why postprocessing failed, by the key that the finished image would have."""
         return self._postprocess_failures[0]
 
     @cached_property
     def postprocessed_before(self) -> dict[str, set[str]]:
-        """Outputs that raw images were finished for before, with whatever steps, by the raw image's digest."""
+        """Outputs that were made before, by whatever steps, by the raw image's digest."""
         return self._postprocess_failures[1]
 
     @cached_property
@@ -121,7 +121,7 @@ class Inventory:
 
     @cached_property
     def journal(self) -> JournalFacts:
-        """What the journal says; read only when it is asked for, because it holds a record of every call ever made."""
+        """What the journal says; read only on demand, because the journal holds every call ever made."""
         facts = JournalFacts()
         for call in read_calls(self.store.journal_folder):
             history = facts.keys.setdefault(call.sent["key"], KeyHistory())
@@ -138,12 +138,12 @@ class Inventory:
         return facts
 
     def measured(self, raw: StoredFile) -> Measured:
-        """Return what was read from a raw image so far."""
+        """Return the values read from a raw image so far."""
         return self.measures.get(raw.digest, {})
 
     @cached_property
     def damaged(self) -> set[str]:
-        """Keys of raw images that were found damaged and moved aside."""
+        """Keys of raw images that were found damaged and moved away."""
         return {path.name.partition(".")[0] for path in (self.store.root / "damaged" / "raw").glob("*.*.*")}
 
 

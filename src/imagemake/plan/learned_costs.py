@@ -1,4 +1,4 @@
-"""What images cost, as this store's own journal tells it: for models whose price or tokens nobody has published."""
+"""What images cost by this store's own journal, for models without published prices or token counts."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from imagemake.config.models import Model
 from imagemake.core.recipe import Recipe
 from imagemake.store.journal import Call, Outcome
 
-LEAST_CALLS = 3  # fewer say little: the tokens of one image vary
+LEAST_CALLS = 3  # the tokens of one image vary too much to learn from fewer
 
 Kind = tuple[str, str, str, str, int, bool]  # provider, model, size, quality, images sent, in a batch
 
 
 @dataclass(slots=True)
 class LearnedCosts:
-    """Costs of the calls that made an image, by what decides them."""
+    """Costs of the calls that made an image, by kind of image."""
 
     _sums: dict[Kind, tuple[int, float]] = field(default_factory=dict)
 
     def add(self, call: Call) -> None:
-        """Learn from a call; one without an image or a known cost teaches nothing."""
+        """Learn from a call, unless it made no image or its cost is unknown."""
         cost_usd = (call.closed or {}).get("cost_usd")
         if call.outcome is Outcome.MADE and cost_usd is not None:
             kind = _kind(call.sent["recipe"], batch="submission" in call.sent)
@@ -31,15 +31,15 @@ class LearnedCosts:
             self._sums[kind] = n + 1, total_usd + cost_usd
 
     def mean_usd(self, model: Model, recipe: Recipe, *, batch: bool) -> float | None:
-        """Return what an image cost on average, in USD; None after fewer than three of its kind.
+        """Return the average cost of an image, in USD; None after fewer than three images of its kind.
 
-        A kind is a size, a quality, and how many images are sent with the prompt.
+        A kind is a size, a quality, and the number of images that are sent with the prompt.
 
         Args:
-            model: What is known of the model; its share of the price in batches is used where only the other way of
-                asking was tried.
-            recipe: What is wanted.
-            batch: Whether it will be asked for in a batch.
+            model: The model table's entry. Its batch discount is applied if earlier calls were made only in batches, or
+                only image by image.
+            recipe: The recipe.
+            batch: Whether the image will be requested in a batch.
         """
         data = recipe.as_dict()
         prices = model.facts.prices

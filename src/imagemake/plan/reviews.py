@@ -1,4 +1,4 @@
-"""What people decided: ``config/reviews.csv``, a row a decision, bound to a key: a changed prompt asks again."""
+"""What reviewers decided: ``config/reviews.csv``, one row per decision, for one key; a changed prompt is a new key."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Review:
     """One row.
 
     Attributes:
-        decision: ``approve`` lets an image into the release whatever the machine said; ``reject`` keeps it out, and
-            asks for another attempt where one is left; ``regenerate`` asks for another one also where none is left;
-            ``undo`` takes back the decision before it about the same key; ``note`` decides nothing.
-        note: For the next reader; it becomes the reason of a rejection.
+        decision: ``approve`` releases an image, whatever the checks say. ``reject`` keeps it out and requests another
+            attempt if one is left. ``regenerate`` requests another attempt even if none is left. ``undo`` cancels the
+            previous decision about the same key. ``note`` decides nothing.
+        note: For the next reader; it becomes the reason for a rejection.
         reviewer: Who decided.
         time: When, as the reviewer's tool wrote it.
         patch: With ``regenerate``: text to append to the prompt.
-        prompt: With ``regenerate``: the whole prompt instead. Where both are empty, only the seed is another one.
+        prompt: With ``regenerate``: the whole prompt. If both are empty, only the seed changes.
     """
 
     decision: str
@@ -42,10 +42,10 @@ class Review:
 
 
 class Decisions(Mapping[str, Review]):
-    """The decisions that hold, by key: of several about one image, the last one that was not taken back.
+    """The decisions in force, by key: of several about one image, the last one that was not undone.
 
     Args:
-        rows: Key and row, in the order of the file.
+        rows: Keys and rows, in file order.
     """
 
     def __init__(self, rows: Iterable[tuple[str, Review]] = ()) -> None:
@@ -54,7 +54,7 @@ class Decisions(Mapping[str, Review]):
             self.add(key, review)
 
     def add(self, key: str, review: Review) -> None:
-        """Read one more row."""
+        """Add one more row."""
         if review.decision in DECISIONS:
             self._of_key.setdefault(key, []).append(review)
         elif review.decision == UNDO and key in self._of_key:
@@ -63,7 +63,7 @@ class Decisions(Mapping[str, Review]):
                 del self._of_key[key]
 
     def as_dict(self) -> dict[str, Review]:
-        """Return a copy, which later rows do not change."""
+        """Return a copy that later rows do not change."""
         return {key: reviews[-1] for key, reviews in self._of_key.items()}
 
     def __getitem__(self, key: str) -> Review:
@@ -77,19 +77,19 @@ class Decisions(Mapping[str, Review]):
 
 
 def read_reviews(path: Path) -> Decisions:
-    """Read the decisions that hold, by key.
+    """Read the decisions in force, by key.
 
     Returns:
-        Nothing where there is no file.
+        The decisions; none if the file does not exist.
 
     Raises:
-        UserError: With every row that cannot be understood.
+        UserError: If rows are invalid; it lists each of them.
     """
     return Decisions(read_rows(path))
 
 
 def read_rows(path: Path) -> list[tuple[str, Review]]:
-    """Read every row, key first, in the order of the file; see `read_reviews`."""
+    """Read every row with its key, in file order; see `read_reviews`."""
     if not path.is_file():
         return []
     problems: list[Problem] = []
@@ -112,33 +112,33 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
             reader = csv.DictReader(file, strict=True)
             missing = [column for column in ("key", "decision") if column not in (reader.fieldnames or ())]
             if missing:
-                remedy = f"Its first line must be {','.join(COLUMNS)}."
-                raise UserError(Problem(str(path), f"has no column {' and no column '.join(missing)}", remedy))
+                remedy = f"Make {','.join(COLUMNS)} its first line."
+                raise UserError(Problem(str(path), f"the file has no column {' or '.join(missing)}.", remedy))
             for row in reader:
-                # Rows are copied from review.csv, where text that looks like a formula stands behind an apostrophe.
+                # Rows are copied from review.csv, where text that looks like a formula starts with an apostrophe.
                 cells = {column: plain_cell(row.get(column) or "") for column in COLUMNS}
                 yield f"{path}, row {reader.line_num}", cells
     except csv.Error as error:
         raise UserError(
-            Problem(str(path), f"is no CSV: {error}", "Look at its quotes; each one needs its end.")
+            Problem(str(path), f"invalid CSV: {error}.", "Check its quotes; each one must be closed.")
         ) from None
     except UnicodeDecodeError as error:
-        raise UserError(Problem(str(path), f"is not UTF-8 (byte {error.start})", "Save it as UTF-8.")) from None
+        raise UserError(Problem(str(path), f"byte {error.start} is not UTF-8.", "Save the file as UTF-8.")) from None
 
 
 def _problem(where: str, row: Mapping[str, str]) -> Problem | None:
     key, decision = row["key"].strip().lower(), row["decision"].strip().lower()
     if decision not in (*DECISIONS, UNDO, NOTE):
-        known = "'approve', 'reject', 'regenerate', 'undo' or 'note'"
-        return Problem(where, f"decision {row['decision']!r} is not known", f"Write {known}.")
+        known = "'approve', 'reject', 'regenerate', 'undo', or 'note'"
+        return Problem(where, f"unknown decision {row['decision']!r}.", f"Use {known}.")
     if len(key) != KEY_DIGITS or not set(key) <= set("0123456789abcdef"):
-        return Problem(where, f"{row['key']!r} is not a key", "Copy the 64 digits from results/review.csv.")
+        return Problem(where, f"{row['key']!r} is not a key.", "Copy the 64 digits from results/review.csv.")
     if decision != "regenerate" and (row["patch"] or row["prompt"]):
-        return Problem(
-            where, f"a patch or a prompt means nothing with {decision!r}", "Write 'regenerate', or empty them."
-        )
+        return Problem(where, f"{decision!r} takes no patch and no prompt.", "Use 'regenerate', or clear these cells.")
     if row["patch"] and row["prompt"]:
-        return Problem(where, "has both a patch and a prompt", "Give the text to append, or the whole prompt.")
+        return Problem(
+            where, "the row has both a patch and a prompt.", "Keep one: the text to append, or the whole prompt."
+        )
     if len(row["patch"] + row["prompt"]) > MOST_PROMPT_CHARACTERS:
-        return Problem(where, f"its prompt has more than {MOST_PROMPT_CHARACTERS:,} characters", "Shorten it.")
+        return Problem(where, f"the prompt has more than {MOST_PROMPT_CHARACTERS:,} characters.", "Shorten it.")
     return None

@@ -1,4 +1,4 @@
-"""What a run would do, why, and for how much: the words before Snakemake's own listing."""
+"""What a run will do, why, and for how much: the text before Snakemake's own listing."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ MOST_REASONS = 6
 
 ENDS = {
     Stage.DONE: "up to date",
-    Stage.REVIEW: "waiting for a person",
+    Stage.REVIEW: "awaiting review",
     Stage.REJECTED: "rejected",
     Stage.REFUSED: "refused by the provider",
-    Stage.HELD: "held: a call may have been billed",
+    Stage.HELD: "on hold: a call may have been billed",
 }
 STARTS = {Stage.GENERATE: "to generate", Stage.VALIDATE: "to validate", Stage.POSTPROCESS: "to postprocess"}
 
@@ -39,13 +39,13 @@ def summary(
     inventory: Inventory,
     shared: Collection[str] = (),
 ) -> str:
-    """Say in words where the requests stand and what will be done about them.
+    """Describe where the requests stand and what the run will do.
 
     Args:
-        target: What is wanted.
+        target: The target.
         states: Where each request stands.
-        open_ones: What this run will do something about.
-        inventory: What there is.
+        open_ones: The attempts that this run will work on.
+        inventory: What is in the store, the tables, and the journal.
         shared: Keys that the team's store has.
     """
     lines = [standing(target, counts(states))]
@@ -55,23 +55,23 @@ def summary(
             lines.append(f"  {why.total():>7,} {words}: {_reasons(why)}")
     skipped = sum(state.stage in OPEN and state.request.name not in target.names for state in states)
     if skipped:
-        lines.append(f"  {skipped:>7,} not in this run: `only` leaves them as they are")
+        lines.append(f"  {skipped:>7,} not in this run: `only` selects other images")
     to_generate = [state for state in open_ones if state.stage is Stage.GENERATE]
     lines += _from_team(to_generate, shared)
     lines += _money([state for state in to_generate if state.key not in shared], target, inventory)
     lines += _in_doubt([*to_generate, *(state for state in states if state.stage is Stage.HELD)], inventory)
     lines += open_batches(target, inventory.submissions, {state.key for state in states})
     if not open_ones:
-        lines.append("  Nothing to make.")
+        lines.append("  Nothing to do.")
     return "\n".join(lines)
 
 
 def open_batches(target: Target, submissions: Sequence[Submission], wanted: Collection[str]) -> Iterable[str]:
-    """Say what is at a provider as a batch, and what of it no request wants any more.
+    """Describe the open batches at the provider, and how many of their images no request needs anymore.
 
     Args:
-        target: What is wanted; only of the whole campaign can be said what nobody wants.
-        submissions: The open ones.
+        target: The target. Images that no request needs are known only for the whole campaign.
+        submissions: The open submissions.
         wanted: Keys that requests stand at.
     """
     waiting = {key for submission in submissions for key in submission.calls.values()}
@@ -81,8 +81,8 @@ def open_batches(target: Target, submissions: Sequence[Submission], wanted: Coll
     orphans = len(waiting.difference(wanted)) if target.scope == ALL else 0
     if orphans:
         yield (
-            f"  {_n(orphans, 'image')} of these no request wants any more: paid for all the same, unless "
-            "`imagemake batches --cancel ID` stops them."
+            f"  Of these, {_n(orphans, 'image')} no longer requested: billed anyway, unless you cancel the batch with "
+            "`imagemake batches --cancel ID`."
         )
 
 
@@ -91,11 +91,11 @@ def _batches(count: int) -> str:
 
 
 def standing(target: Target, ended: Mapping[Stage, int]) -> str:
-    """Say in words what is wanted, and how much of it needs nothing more.
+    """Describe the target, and how many of its requests need no more work.
 
     Args:
-        target: What is wanted.
-        ended: How many requests stand where.
+        target: The target.
+        ended: The number of requests by where they stand.
     """
     what = {ALL: ""}.get(target.scope, f" ({target.scope.removeprefix(IMAGE)})")
     requests = _n(sum(ended.values()), "request")
@@ -107,14 +107,14 @@ def standing(target: Target, ended: Mapping[Stage, int]) -> str:
 def _reasons(why: Counter[str]) -> str:
     shown = [f"{words} ({n:,})" if len(why) > 1 else words for words, n in why.most_common(MOST_REASONS)]
     rest = len(why) - len(shown)
-    return "; ".join([*shown, f"{rest} other reasons"] if rest > 0 else shown)
+    return "; ".join([*shown, f"{_n(rest, 'other reason')}"] if rest > 0 else shown)
 
 
 def _from_team(to_generate: Sequence[State], shared: Collection[str]) -> Iterable[str]:
     found = sum(state.key in shared for state in to_generate)
     if found:
-        rest = "" if found < len(to_generate) else "; nothing is paid for"
-        yield f"  {_n(found, 'image')} of these from the team's store{rest}."
+        at_no_cost = ", at no cost" if found == len(to_generate) else ""
+        yield f"  {found:,} of these from the team's store{at_no_cost}."
 
 
 def _money(to_generate: Sequence[State], target: Target, inventory: Inventory) -> Iterable[str]:
@@ -122,7 +122,7 @@ def _money(to_generate: Sequence[State], target: Target, inventory: Inventory) -
         return
     waiting = sum(state.is_in_batch for state in to_generate)
     if waiting:
-        yield f"  {_n(waiting, 'image')} of these in a batch of the provider: picking up costs nothing more."
+        yield f"  {waiting:,} of these already in a batch at the provider: collecting them costs nothing more."
     to_generate = [state for state in to_generate if not state.is_in_batch]
     by_model: dict[str, Estimate] = {}
     table = load_models(target.campaign.models)
@@ -134,13 +134,13 @@ def _money(to_generate: Sequence[State], target: Target, inventory: Inventory) -
         )
     total = sum(by_model.values(), start=Estimate())
     again = target.campaign.attempts.max - 1
-    more = f"; up to {again} more each if they are rejected" if again and not total.is_free else ""
+    more = f"; up to {_n(again, 'more attempt')} per rejected image" if again and not total.is_free else ""
     yield f"  Cost: {total}{more}."
     if len(by_model) > 1:
         for label, of_model in sorted(by_model.items()):
             yield f"    {label}: {_n(of_model.images, 'image')}, {of_model}"
     if total.learned:
-        yield f"  For {_n(total.learned, 'image')} that is what earlier calls of the same size and quality cost."
+        yield f"  For {_n(total.learned, 'image')}, that is what earlier calls of the same size and quality cost."
     yield from _budget(target, inventory)
 
 
@@ -151,16 +151,16 @@ def _in_doubt(states: Sequence[State], inventory: Inventory) -> Iterable[str]:
         known = [one.unknown_usd for one in doubtful if one.unknown_usd is not None]
         most = f", at most ${sum(known):,.2f}" if len(known) == len(doubtful) else ""
         calls = _n(sum(one.unknown for one in doubtful), "earlier call")
-        yield f"  {calls} had no answer and may have been billed{most}."
+        yield f"  {calls} without an answer may have been billed{most}."
 
 
 def _budget(target: Target, inventory: Inventory) -> Iterable[str]:
     budget = target.campaign.budget_usd
     if budget.run is not None:
-        yield f"  Budget of this run: ${budget.run:,.2f}; what does not fit is left out."
+        yield f"  Budget of this run: ${budget.run:,.2f}. Images that do not fit are left out."
     if budget.campaign is not None:
         spent = spent_usd(read_calls(inventory.store.journal_folder), target.campaign.campaign)
-        yield f"  Budget of the campaign: ${budget.campaign:,.2f}, of which ${spent:,.2f} are spent."
+        yield f"  Budget of the campaign: ${budget.campaign:,.2f}, of which ${spent:,.2f} is spent."
 
 
 def _n(count: int, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""What was wanted when a plan was made: later rounds and the release keep to it, whatever is edited meanwhile."""
+"""A target as it was planned: later rounds and the release use it, whatever is edited in the meantime."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from imagemake.plan.state import State
 
 @dataclass(frozen=True)
 class Target:
-    """A target of a campaign, as it is wanted.
+    """A target of a campaign.
 
     Attributes:
-        campaign: With what the command line changed.
+        campaign: The campaign, with the changes from the command line.
         rows: The catalog.
-        scope: The target: ``all``, ``pilot``, ``small``, or ``image/`` and a file name.
-        made_at: When the plan was made, ISO 8601 in UTC; what was made later was made by its run.
-        batches: Of the first round.
-        files: Reference images and masks; those of a plan are what they were when it was made.
+        scope: ``all``, ``pilot``, ``small``, or ``image/`` and a file name.
+        made_at: When the plan was made, ISO 8601 in UTC. Everything made later was made by its run.
+        batches: The batches of the first round.
+        files: Reference images and masks, as they were when the plan was made.
     """
 
     campaign: Campaign
@@ -45,17 +45,17 @@ class Target:
 
     @cached_property
     def everything(self) -> list[Request]:
-        """All requests of the campaign, whatever the target."""
+        """All requests of the campaign."""
         return expand(self.campaign, self.rows, files=self.files)
 
     @cached_property
     def requests(self) -> list[Request]:
-        """The target's requests, in the order of the catalog."""
+        """The target's requests, in catalog order."""
         return requests_of_scope(self.campaign, self.everything, self.scope)
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """Names of the requests that a run may work on: ``only`` leaves the others as they are."""
+        """Names of the requests that a run may work on, as ``only`` selects them."""
         return within(self.campaign, self.everything)
 
     @cached_property
@@ -64,11 +64,11 @@ class Target:
         return FileNames(self.campaign)
 
     def states(self, inventory: Inventory) -> list[State]:
-        """Say where each of the target's requests stands."""
+        """Find where each of the target's requests stands."""
         return resolve(self.requests, inventory, policy_of(self.campaign), read_reviews(REVIEWS))
 
     def to_json(self) -> bytes:
-        """Write it as the plan's file holds it."""
+        """Return the content of the plan's file."""
         return orjson.dumps(
             {
                 "scope": self.scope,

@@ -136,7 +136,7 @@ class Planner:
         known = known_counts(target, Store(STORE), WORK)
         if known is not None and not known.get(Stage.HELD):  # else the summary shows what held requests cost
             still_open = open_batches(target, tuple(Submissions(STORE).all()), ())
-            print(standing(target, known), *still_open, "  Nothing to make.", sep="\n", file=sys.stderr)
+            print(standing(target, known), *still_open, "  Nothing to do.", sep="\n", file=sys.stderr)
             return UP_TO_DATE
         check_comparisons(target.requests, self.campaign)
         check_overrides(target.everything, self.campaign)

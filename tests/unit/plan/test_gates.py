@@ -89,20 +89,20 @@ def test_a_gate_that_holds_says_nothing():
 def test_a_failed_gate_says_which_and_by_how_much():
     assert told(success_rate={"min": 0.95}, mean_cost_usd_per_image={"max": 0.03}) == [
         "config/config.yaml, gates.pilot.success_rate: success_rate of the pilot is 0.9 (18 of 20 accepted), "
-        "and at least 0.95 is demanded.",
+        "but must be at least 0.95.",
         "config/config.yaml, gates.pilot.mean_cost_usd_per_image: mean_cost_usd_per_image of the pilot is 0.04, "
-        "and at most 0.03 is demanded.",
+        "but must be at most 0.03.",
     ]
 
 
 def test_what_is_not_known_meets_no_demand():
     (problem,) = unmet("pilot", {"cost_usd_total": Limit(max=5)}, figures(cost_usd_total=None))
-    assert "is not known" in problem.what
+    assert "is unknown" in problem.what
 
 
 def test_a_stage_that_is_not_made_is_told_as_that():
     (problem,) = unmet("small", {"success_rate": Limit(min=0.1)}, figures(pending=7))
-    assert problem.what == "7 of the 20 images of the small batch are not made yet."
+    assert problem.what == "7 of the 20 images of the small batch do not exist yet."
     assert "snakemake small" in problem.remedy
 
 

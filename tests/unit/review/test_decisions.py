@@ -183,12 +183,12 @@ def _is_number(cell):
 @pytest.mark.parametrize(
     ("row", "what"),
     [
-        (f"{MUG},maybe,,,,,", "'maybe' is not known"),
+        (f"{MUG},maybe,,,,,", "unknown decision 'maybe'"),
         ("abc,approve,,,,,", "'abc' is not a key"),
-        (f"{MUG},approve,,,,brighter,", "a patch or a prompt means nothing with 'approve'"),
+        (f"{MUG},approve,,,,brighter,", "'approve' takes no patch and no prompt"),
         (f"{MUG},regenerate,,,,brighter,A mug", "has both a patch and a prompt"),
         (f"{MUG},regenerate,,,,,{'x' * 32_001}", "more than 32,000 characters"),
-        (f'{MUG},reject,"no end,,,,', "is no CSV"),
+        (f'{MUG},reject,"no end,,,,', "invalid CSV"),
     ],
 )
 def test_a_row_that_cannot_be_understood_is_told_and_stops_every_writer(log, path, row, what):

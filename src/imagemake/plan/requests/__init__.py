@@ -1,1 +1,1 @@
-"""From a catalog to requests: rendering, names, references, selection."""
+"""From a catalog to requests: rendering, names, references, and selection."""

@@ -1,4 +1,4 @@
-"""Reading catalogs: CSV, JSON and JSON Lines, with every mistake in them told at once."""
+"""Reads catalogs in CSV, JSON, and JSON Lines, and reports all mistakes at once."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Row:
     """One subject.
 
     Attributes:
-        number: As a user counts it in the file, from 1: the line in CSV and JSON Lines, the element in JSON.
-        values: By column; blanks around values are gone, line ends are line feeds, and an empty cell is an empty text.
+        number: As a user counts it in the file, from 1: the row in CSV, the line in JSON Lines, the element in JSON.
+        values: Values by column, without surrounding blanks. Line ends are line feeds; an empty cell is an empty text.
     """
 
     number: int
@@ -35,35 +35,35 @@ class Row:
 
 
 def read_catalog(path: str | Path) -> list[Row]:
-    """Read a catalog; its suffix says what it is.
+    """Read a catalog in the format of its suffix.
 
     Args:
         path: A .csv, .json, or .jsonl file in UTF-8, with or without a byte order mark.
 
     Returns:
-        One row or more, all with the same columns.
+        One or more rows, all with the same columns.
 
     Raises:
-        UserError: If anything is wrong: every mistake at once, each with its row or line.
+        UserError: If the catalog has mistakes; it lists each of them with its row or line.
     """
     reader = _Reader(str(path))
     rows = reader.read(Path(path))
     if not rows and not reader.problems:
-        reader.tell(None, "the catalog has no rows.", "Write one row a subject.")
+        reader.report(None, "the catalog has no rows.", "Write one row per subject.")
     if reader.problems:
         raise UserError(reader.problems)
     return rows
 
 
 class _Reader:
-    """Reads one file and collects what is wrong with it."""
+    """Reads one file and collects its mistakes."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.problems: list[Problem] = []
 
-    def tell(self, place: str | int | None, what: str, remedy: str) -> None:
-        """Collect a problem; a number is that of a row."""
+    def report(self, place: str | int | None, what: str, remedy: str) -> None:
+        """Collect a problem; a number is a row's number."""
         place = f"row {place}" if isinstance(place, int) else place
         self.problems.append(Problem(f"{self.path}, {place}" if place else self.path, what, remedy))
 
@@ -71,19 +71,19 @@ class _Reader:
         readers: dict[str, Callable[[str], list[Row]]] = {".csv": self._csv, ".json": self._json, ".jsonl": self._jsonl}
         read = readers.get(path.suffix.lower())
         if read is None:
-            self.tell(None, "this is no catalog.", f"Give a file that ends in one of {', '.join(readers)}.")
+            self.report(None, "this file is not a catalog.", f"Use a file that ends in {' or '.join(readers)}.")
             return []
         try:
             data = path.read_bytes()
         except OSError as error:
-            self.tell(None, f"the catalog cannot be read: {error.strerror}.", "Give the path of the file in catalog.")
+            self.report(None, f"the catalog cannot be read: {error.strerror}.", "Correct the path under catalog.")
             return []
         text = self._decoded(data)
         return [] if text is None else read(text)
 
     def _decoded(self, data: bytes) -> str | None:
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            self.tell(None, "the file is in UTF-16.", _UTF8)
+            self.report(None, "the file is in UTF-16.", _UTF8)
             return None
         data = data.removeprefix(codecs.BOM_UTF8)
         try:
@@ -96,9 +96,9 @@ class _Reader:
                 line.decode()
             except UnicodeDecodeError as error:
                 what = f"byte 0x{line[error.start]:02x} at offset {offset + error.start} is not UTF-8."
-                self.tell(f"line {number}", what, _UTF8)
+                self.report(f"line {number}", what, _UTF8)
             offset += len(line) + 1
-        return data.decode(errors="replace")  # to find what else is wrong
+        return data.decode(errors="replace")  # to find further mistakes
 
     def _csv(self, text: str) -> list[Row]:
         lines = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
@@ -108,7 +108,7 @@ class _Reader:
             for cells in lines:
                 number, end = end + 1, lines.line_num
                 if not any(cells):
-                    continue  # spreadsheets leave such lines behind
+                    continue  # spreadsheets leave empty lines behind
                 if not columns:
                     columns = self._header(number, cells)
                 elif values := self._csv_values(number, columns, cells):
@@ -116,30 +116,28 @@ class _Reader:
                         self._check_cells(number, values)
                     rows.append(Row(number, values))
         except csv.Error as error:
-            remedy = (
-                'Write a quote inside of quotes twice (""), and close every quote. Nothing after this row was read.'
-            )
-            self.tell(end + 1, f"this is no CSV: {error}.", remedy)
+            remedy = 'Double each quote inside quotes (""), and close every quote. No row after this one was read.'
+            self.report(end + 1, f"invalid CSV: {error}.", remedy)
         return rows
 
     def _csv_values(self, number: int, columns: list[str], cells: list[str]) -> dict[str, str]:
         if len(cells) != len(columns):
-            what = f"there are {len(cells)} cells, but {len(columns)} columns."
-            self.tell(number, what, "Add or remove commas; put a value that holds a comma in quotes.")
+            what = f"expected {len(columns)} cells, found {len(cells)}."
+            self.report(number, what, "Add or remove commas. Put a value that contains a comma in quotes.")
             return {}
         return dict(zip(columns, map(_clean, cells), strict=True))
 
     def _header(self, number: int, cells: list[str]) -> list[str]:
         columns = [normal(cell) for cell in cells]
         if len(columns) == 1 and (separator := next((s for s in ";\t" if s in columns[0]), None)):
-            self.tell(
+            self.report(
                 number, f"the columns are separated by {separator!r}.", "Save the file with commas between cells."
             )
         for position, column in enumerate(columns, start=1):
             if not column:
-                self.tell(number, f"column {position} has no name.", "Name it, or remove the column.")
+                self.report(number, f"column {position} has no name.", "Name it, or remove the column.")
             elif column in columns[: position - 1]:
-                self.tell(number, f"there are two columns {column!r}.", "Rename or remove one.")
+                self.report(number, f"two columns are named {column!r}.", "Rename or remove one.")
             else:
                 self._check_column(number, column)
         return columns
@@ -148,13 +146,15 @@ class _Reader:
         try:
             found = json.loads(text, object_pairs_hook=_Pairs)
         except json.JSONDecodeError as error:
-            self.tell(f"line {error.lineno}", f"broken JSON at column {error.colno}: {error.msg}.", "Correct the JSON.")
+            self.report(
+                f"line {error.lineno}", f"invalid JSON at column {error.colno}: {error.msg}.", "Correct the JSON."
+            )
             return []
-        except (ValueError, RecursionError) as error:  # a number of thousands of digits, or deep nesting
-            self.tell(None, f"this JSON cannot be read: {error}.", "Write a list of flat objects.")
+        except (ValueError, RecursionError) as error:  # a number with thousands of digits, or deep nesting
+            self.report(None, f"this JSON cannot be read: {error}.", "Write a list of flat objects.")
             return []
         if not isinstance(found, list) or isinstance(found, _Pairs):
-            self.tell(None, "the file holds no list.", "Write a list of objects: [{...}, {...}].")
+            self.report(None, "the file does not contain a list.", "Write a list of objects: [{...}, {...}].")
             return []
         return self._aligned([(number, self._flat(number, item)) for number, item in enumerate(found, start=1)])
 
@@ -166,28 +166,30 @@ class _Reader:
             try:
                 found.append((number, self._flat(number, json.loads(line, object_pairs_hook=_Pairs))))
             except json.JSONDecodeError as error:
-                self.tell(
-                    number, f"broken JSON at column {error.colno}: {error.msg}.", "Write one whole object a line."
+                self.report(
+                    number, f"invalid JSON at column {error.colno}: {error.msg}.", "Write one whole object per line."
                 )
             except (ValueError, RecursionError) as error:
-                self.tell(number, f"this JSON cannot be read: {error}.", "Write one flat object a line.")
+                self.report(number, f"this JSON cannot be read: {error}.", "Write one flat object per line.")
         return self._aligned(found)
 
     def _flat(self, number: int, item: Any) -> dict[str, str]:
         """Turn one element into cells; `parameters: {size: ...}` becomes `parameters.size`."""
         values: dict[str, str] = {}
         if not isinstance(item, _Pairs):
-            self.tell(number, f"{shown(item)} is no object.", 'Write an object: {"column": "value"}.')
+            self.report(number, f"{shown(item)} is not an object.", 'Write an object: {"column": "value"}.')
             return values
         for key, value in _with_nested_parameters(item):
             column = normal(key)
             if column in values:
-                self.tell(number, f"column {column!r} is there twice.", "Remove one.")
+                self.report(number, f"column {column!r} appears twice.", "Remove one.")
             elif column == REFERENCES and _is_paths(value):
                 values[column] = SEPARATOR.join(value)
             elif isinstance(value, list):
                 kind = "an object" if isinstance(value, _Pairs) else "a list"
-                self.tell(number, f"column {column!r} holds {kind}.", "Write text, a number, true, false, or null.")
+                self.report(
+                    number, f"column {column!r} contains {kind}.", "Write text, a number, true, false, or null."
+                )
             else:
                 values[column] = self._cell(number, column, value)
         return values
@@ -196,7 +198,7 @@ class _Reader:
         try:
             return "" if value is None else _clean(scalar_text(value))
         except ValueError as error:
-            self.tell(number, f"column {column!r}: {error}.", "Write a number, or put it in quotes.")
+            self.report(number, f"column {column!r}: {error}.", "Write a number, or put it in quotes.")
             return ""
 
     def _aligned(self, found: list[tuple[int, dict[str, str]]]) -> list[Row]:
@@ -206,7 +208,7 @@ class _Reader:
             if column:
                 self._check_column(number, column)
             else:
-                self.tell(number, "a column has no name.", "Name it, or remove it.")
+                self.report(number, "a column has no name.", "Name it, or remove it.")
         empty = dict.fromkeys(columns, "")
         for number, values in found:
             self._check_cells(number, values)
@@ -214,22 +216,24 @@ class _Reader:
 
     def _check_column(self, number: int, column: str) -> None:
         if "{" in column or "}" in column or forbidden_character(column):
-            self.tell(
-                number, f"{column!r} cannot be a column.", "Give it a name without braces and control characters."
+            self.report(
+                number,
+                f"{column!r} cannot be the name of a column.",
+                "Use a name without braces and control characters.",
             )
         elif column == TAKE:
-            self.tell(number, "column 'take' is taken: it stands for the number of the take.", "Rename the column.")
+            self.report(number, "the column name 'take' is reserved for the number of the take.", "Rename the column.")
 
     def _check_cells(self, number: int, values: Mapping[str, str]) -> None:
         if not forbidden_character("".join(values.values())):
             return
         for column, value in values.items():
             if character := forbidden_character(value):
-                self.tell(number, f"column {column!r} holds the control character {character}.", "Take it out.")
+                self.report(number, f"column {column!r} contains the control character {character}.", "Remove it.")
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """A JSON object as it is written: with keys that come twice."""
+    """A JSON object as it is written, with repeated keys."""
 
 
 def _with_nested_parameters(item: _Pairs) -> Iterator[tuple[str, Any]]:

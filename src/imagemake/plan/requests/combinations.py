@@ -1,4 +1,4 @@
-"""Controlled permutations: the variables crossed with each other, less what is excluded, plus what is included."""
+"""Combinations of the variables' values: all of them, without the excluded ones, plus the included ones."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ Choice = Mapping[str, str]  # a value for every variable
 
 
 class Combinations:
-    """Says which choices of the variables a row gets.
+    """Finds the choices of the variables for each row.
 
     Args:
-        variables: Values of each variable.
-        exclude: Values of variables and columns, all of which a choice must have to be left out.
-        include: A value or more for every variable, and values of columns that a row must have.
-        columns: What rows have.
+        variables: The values of each variable.
+        exclude: Values of variables and columns; a choice that has all of them is left out.
+        include: One or more values for every variable, and values of columns that a row must have.
+        columns: The columns of the catalog.
         where: The file to name in problems.
 
     Attributes:
-        problems: What is wrong with the items; rules with a problem are left out.
+        problems: Mistakes in the items; items with a mistake are not applied.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Combinations:
         self._same_for_all = _with(self._crossed, self._included_everywhere)
 
     def of(self, row: Mapping[str, str]) -> list[Choice]:
-        """Return the choices of one row, in the order of the variables' values; included ones come last."""
+        """Return the choices for one row, in the order of the variables' values; included ones come last."""
         excluding = self._for_row(self._excluding, row)
         including = self._for_row(self._including, row)
         if not excluding and not including:
@@ -62,12 +62,12 @@ class Combinations:
         return _with(left, [*self._included_everywhere, *added])
 
     def never_used(self) -> list[Problem]:
-        """Return a problem for each item that no row so far was meant by; ask after the last row."""
+        """Return a problem for each item that matched no row so far; call it after the last row."""
         return [
             Problem(
                 rule.place,
                 f"no row has {' and '.join(f'{column} {_any_of(values)}' for column, values in rule.columns.items())}.",
-                "Correct the value, or take the item out.",
+                "Correct the value, or remove the item.",
             )
             for rule in self._unused.values()
         ]
@@ -98,8 +98,8 @@ class Combinations:
     def _is_whole(self, rule: Match) -> bool:
         missing = [name for name in self._variables if name not in rule.variables]
         if missing:
-            what = f"no value is given for the variable {', '.join(map(repr, missing))}."
-            self.problems.append(Problem(rule.place, what, "Give every variable a value, or a list of them."))
+            what = f"it has no value for the variable {', '.join(map(repr, missing))}."
+            self.problems.append(Problem(rule.place, what, "Give every variable a value or a list of values."))
         return not missing
 
 
@@ -116,7 +116,7 @@ def _with(choices: list[Choice], more: Sequence[Choice]) -> list[Choice]:
 
 
 def _by_cell(rules: Iterable[Match]) -> dict[str, dict[str, list[Match]]]:
-    """Index rules by their first column and its values: thousands of them must not be tried on every row."""
+    """Index rules by their first column and its values, so that not every row is compared with thousands of rules."""
     index: dict[str, dict[str, list[Match]]] = {}
     for rule in rules:
         column, values = next(iter(rule.columns.items()))

@@ -1,4 +1,4 @@
-"""From a campaign and the rows of its catalog to requests: every image that is wanted, with its name and recipe."""
+"""From a campaign and the rows of its catalog to requests: every wanted image, with its name and recipe."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from imagemake.plan.requests.sheet_groups import sheet_problems
 from imagemake.plan.requests.wording import Columns, Prompts, Wording
 
 RESERVED_COLUMNS = {
-    "prompt": "The prompt of this row: a template of its own, in place of the campaign's, unless that uses `{prompt}`; "
-    "then it is a value like any other.",
+    "prompt": "The prompt template of this row; it replaces the campaign's. If the campaign's template uses "
+    "`{prompt}`, this is a value like any other.",
     "negative_prompt": "The same for the negative prompt.",
-    "seed": "The seed of this row's images, as `seed.fixed`.",
-    MODEL: "The model of this row's images, in place of `model` and of what model_rules say: a label of more_models, "
-    "or the name of a model of the same server as `model`.",
-    "references": "Paths of this row's reference images, with `;` between them, in place of the campaign's "
-    "`references`, unless these use `{references}`; then it is a value like any other. In JSON, a list, too.",
+    "seed": "The seed of this row's images, like `seed.fixed`.",
+    MODEL: "The model of this row's images; it replaces `model` and model_rules. Use a label of more_models, or the "
+    "name of a model on the same server as `model`.",
+    "references": "Paths of this row's reference images, separated by `;`; they replace the campaign's `references`. "
+    "If those use `{references}`, this is a value like any other. In JSON, you can also use a list.",
     "mask": "The same for the path of the mask.",
-    f"{PREFIX}*": "A parameter of the model, such as `parameters.size`, in place of its model's own. "
-    "`true`, `false` and plain numbers are read as such.",
+    f"{PREFIX}*": "A parameter of the model, such as `parameters.size`; it replaces the model's own. "
+    "`true`, `false`, and plain numbers are read as such.",
 }
 _SEED = re.compile(r"0|[1-9][0-9]{0,9}")
 
@@ -43,19 +43,19 @@ _SEED = re.compile(r"0|[1-9][0-9]{0,9}")
 def expand(
     campaign: Campaign, rows: Sequence[Row], *, where: str = CONFIG, files: SourceImages | None = None
 ) -> list[Request]:
-    """Work out every request.
+    """Return every request of a campaign.
 
     Args:
-        campaign: What is wanted.
-        rows: The catalog's; all with the same columns.
+        campaign: The campaign.
+        rows: The catalog's rows, all with the same columns.
         where: The campaign's file, to name in problems.
-        files: Where reference images and masks are looked up; by default in the current folder.
+        files: Looks up reference images and masks; by default in the current folder.
 
     Returns:
-        In the order of the rows, the variables' values, and the takes.
+        The requests, in the order of the rows, the variables' values, and the takes.
 
     Raises:
-        UserError: If anything is wrong: every mistake at once.
+        UserError: If there are mistakes; it lists all of them.
     """
     expansion = _Expansion(campaign, list(rows[0].values) if rows else [], where, files or SourceImages())
     requests = [request for row in rows for request in expansion.of_row(row)]
@@ -63,7 +63,7 @@ def expand(
     if not expansion.naming.unknown:
         problems += _shared_names(requests, campaign, expansion.naming.template.fields, where)
     if not requests and not problems:
-        problems.append(Problem(where, "no image is wanted.", "Let exclude leave some combinations."))
+        problems.append(Problem(where, "the campaign requests no images.", "Exclude fewer combinations."))
     if not problems:
         problems += FileNames(campaign).problems(requests, campaign, where)
         problems += sheet_problems(campaign, requests, where)
@@ -73,7 +73,7 @@ def expand(
 
 
 class _Expansion:
-    """A campaign's templates and rules, read once. Problems are collected, each once, in their order."""
+    """A campaign's templates and rules, read once. It collects problems in order, each once."""
 
     def __init__(self, campaign: Campaign, columns: Sequence[str], where: str, files: SourceImages) -> None:
         self.problems: dict[Problem, None] = {}
@@ -87,7 +87,7 @@ class _Expansion:
             self.naming = Wording.read("name", f"{campaign.name}_{{{TAKE}}}", with_take)
         self._namer = Namer(self.naming.template)
         self.models = ModelChoice(campaign, [name for name in known if name not in campaign.variables], where)
-        # Not by the model: naming by it, to compare models, keeps the images of the one that was there before.
+        # Without the model: adding it to the name, to compare models, must not change the seeds of the first model.
         self._seed_columns = sorted({*self.naming.template.fields} - {TAKE, MODEL})
         self._prompt = Prompts("prompt", campaign.prompt, vocabulary, can_be_empty=False)
         self._negative = Prompts("negative_prompt", campaign.negative_prompt, vocabulary, can_be_empty=True)
@@ -98,7 +98,7 @@ class _Expansion:
             columns=[name for name in known if name not in campaign.variables],
             where=where,
         )
-        self._references = References(campaign.references, campaign.mask, vocabulary, files, self._tell_key)
+        self._references = References(campaign.references, campaign.mask, vocabulary, files, self._report_key)
         wordings = (self._prompt.common, self._negative.common, self.naming, *self._references.wordings)
         self._empty = dict.fromkeys([*campaign.defaults, *(name for w in wordings for name in w.unknown)], "")
         self._defaults = {name: text for name, text in campaign.defaults.items() if text}
@@ -107,7 +107,7 @@ class _Expansion:
         self._check(columns, wordings)
 
     def of_row(self, row: Row) -> Iterator[Request]:
-        """Yield the requests of one row; those with a problem are of no use, but show what else is wrong."""
+        """Yield the requests of one row; those with a problem only serve to find further problems."""
         self._row = row.number
         values = {**self._empty, **row.values}
         values |= {name: text for name, text in self._defaults.items() if not values[name]}
@@ -115,15 +115,15 @@ class _Expansion:
             yield from self._takes({**values, **choice})
 
     def _takes(self, values: Mapping[str, str]) -> Iterator[Request]:
-        prompt = self._prompt.render(values, self._tell)
-        negative = self._negative.render(values, self._tell) or None
+        prompt = self._prompt.render(values, self._report)
+        negative = self._negative.render(values, self._report) or None
         label = self.models.label(values)
         model = self.models.settings(label)
         if fault := self.models.misspelled(values.get(MODEL, "")):
-            self._tell(MODEL, *fault)
+            self._report(MODEL, *fault)
         parameters = self._parameters_for(values, label, model.parameters)
-        attached = self._references.of(values, self._tell)
-        self.naming.tell_empty(values, self._columns, self._tell)
+        attached = self._references.of(values, self._report)
+        self.naming.report_empty(values, self._columns, self._report)
         for take in range(1, self._campaign.takes + 1):
             recipe = Recipe(
                 model.provider,
@@ -143,11 +143,11 @@ class _Expansion:
             name = self._namer.name(values)
         except BadValueError as error:
             column, fault = error.args
-            what = f"column {column!r} holds {shown(values[column])}, which {fault}, but the name uses {{{column}}}."
-            self._tell(column, what, "Correct the value, or name by another column.")
+            what = f"column {column!r} contains {shown(values[column])}, which {fault}, but the name uses {{{column}}}."
+            self._report(column, what, "Correct the value, or use another column in the name.")
             return ""
         if not name:
-            self._tell("name", "its image would have no name.", "Use other columns in name.")
+            self._report("name", "the name of the image is empty.", "Use other columns in name.")
         return name
 
     def _seed(self, values: Mapping[str, str], take: int) -> int:
@@ -155,7 +155,9 @@ class _Expansion:
         if text := values.get("seed"):
             fixed = int(text) if _SEED.fullmatch(text) else -1
             if not 0 <= fixed < 2**SEED_BITS:
-                self._tell("seed", f"column 'seed' holds {shown(text)}.", "Write a whole number from 0 to 2147483647.")
+                self._report(
+                    "seed", f"column 'seed' contains {shown(text)}.", "Write a whole number from 0 to 2147483647."
+                )
                 return 0
         if fixed is not None:
             return fixed if take == 1 else derive_seed("take", fixed, take)
@@ -173,24 +175,24 @@ class _Expansion:
         }
         faults = {name: fault for name, value in own.items() if (fault := fault_of_value(value))}
         for name, (what, remedy) in faults.items():
-            self._tell(PREFIX + name, f"in column {PREFIX + name!r}, {what}", remedy)
+            self._report(PREFIX + name, f"in column {PREFIX + name!r}, {what}", remedy)
         parameters = {**of_model, **own}
         if not faults:
             self._parameters[label, *cells] = parameters
         return parameters
 
-    def _tell(self, column: str, what: str, remedy: str) -> None:
+    def _report(self, column: str, what: str, remedy: str) -> None:
         if column in self._campaign.variables:
             place = f"{self._where}, variables.{column}"
         else:
             place = f"{self._campaign.catalog}, row {self._row}"
         self.problems[Problem(place, what, remedy)] = None
 
-    def _tell_key(self, key: str, what: str, remedy: str) -> None:
+    def _report_key(self, key: str, what: str, remedy: str) -> None:
         self.problems[Problem(f"{self._where}, {key}", what, remedy)] = None
 
     def _check(self, columns: Sequence[str], wordings: Iterable[Wording]) -> None:
-        """Find what is wrong whatever the rows hold."""
+        """Find mistakes that do not depend on the rows."""
         found = [*self.combinations.problems, *self.models.problems]
         used = {name for wording in wordings for name in wording.template.fields}
         for wording in wordings:
@@ -198,12 +200,12 @@ class _Expansion:
             found += [Problem(place, *self._columns.unknown(name)) for name in wording.unknown]
         for name in self._campaign.variables:
             if name in columns:
-                what = f"{self._campaign.catalog} has a column of that name."
-                found.append(Problem(f"{self._where}, variables.{name}", what, "Rename one of the two."))
+                what = f"{self._campaign.catalog} has a column of the same name."
+                found.append(Problem(f"{self._where}, variables.{name}", what, "Rename one of them."))
         for name in self._campaign.defaults:
             useful = name in columns or name in used or name in RESERVED_COLUMNS or name.startswith(PREFIX)
             if name in self._campaign.variables or not useful:
-                remedy = f"{did_you_mean(name, columns)} Take it out, or correct the column's name.".strip()
+                remedy = f"{did_you_mean(name, columns)} Remove it, or correct the column's name.".strip()
                 found.append(Problem(f"{self._where}, defaults.{name}", "this default is never used.", remedy))
         for name in self._parameter_columns:
             if fault := fault_of_name(name.removeprefix(PREFIX)):
@@ -220,7 +222,7 @@ def _shared_names(
         other = first.setdefault(folded(request.name), request)
         if other is request or not request.name:
             continue
-        what = f"its image would be named {request.name!r}, "
+        what = f"its image is named {request.name!r}, "
         what += "like another one of this row" if other.row == request.row else f"like that of row {other.row}"
         what += "." if other.name == request.name else f", {other.name!r}: many disks ignore case."
         yield Problem(f"{campaign.catalog}, row {request.row}", what, _tell_apart(other, request, fields, where))
@@ -233,4 +235,4 @@ def _tell_apart(first: Request, second: Request, fields: Collection[str], where:
         return f"Add a column in which they differ to name in {where}: {', '.join(f'{{{name}}}' for name in unused)}."
     if differing:
         return f"Change one of the values of {', '.join(map(repr, differing))}."
-    return "Take one of them out; for several images of one kind, set takes."
+    return "Remove one of them. To make several images of one kind, set takes."

@@ -1,4 +1,4 @@
-"""The names of released files: one an output of each image, none twice, and none that leaves its folder."""
+"""The names of released files: one per output and image, all different, and none outside its folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
     from imagemake.plan.requests.request import Request
 
-NAME, OUTPUT = "name", "output"  # placeholders; a column of that name cannot be used here
+NAME, OUTPUT = "name", "output"  # placeholders; they hide columns of the same name
 _OWN_NAME = f"{{{NAME}}}"
 
 
@@ -24,7 +24,7 @@ class FileNames:
     """Names the files of a campaign's images.
 
     Args:
-        campaign: With its outputs, whose templates are checked.
+        campaign: The campaign, with valid templates of its outputs.
     """
 
     def __init__(self, campaign: Campaign) -> None:
@@ -52,7 +52,7 @@ class FileNames:
         return names
 
     def output_of(self, request: Request, file_name: str) -> str:
-        """Return the output of a request's image that has a file name.
+        """Return the output of a request's image that has this file name.
 
         Raises:
             StopIteration: If none has it.
@@ -60,12 +60,12 @@ class FileNames:
         return next(label for label, name in self.of(request).items() if name == file_name)
 
     def problems(self, requests: Sequence[Request], campaign: Campaign, where: str) -> Iterator[Problem]:
-        """Find what is wrong with the templates, with the values that they use, and names that two files would share.
+        """Find mistakes in the templates and in the values that they use, and names that two files would share.
 
         Args:
-            requests: With names of their own.
-            campaign: What they come from.
-            where: The campaign's file.
+            requests: The requests, with unique names.
+            campaign: The campaign that they belong to.
+            where: The campaign's file, to name in problems.
         """
         if self.is_plain or not requests:
             return
@@ -79,8 +79,8 @@ class FileNames:
         for label, template in self._templates.items():
             for field in dict.fromkeys(template.fields):
                 if field not in known:
-                    remedy = f"{did_you_mean(field, known)} There are {', '.join(dict.fromkeys(known))}.".strip()
-                    yield Problem(f"{where}, {key_of(label)}.name", f"nothing stands for {{{field}}}.", remedy)
+                    remedy = f"{did_you_mean(field, known)} Known names: {', '.join(dict.fromkeys(known))}.".strip()
+                    yield Problem(f"{where}, {key_of(label)}.name", f"unknown placeholder {{{field}}}.", remedy)
 
     def _bad_values(self, requests: Sequence[Request], campaign: Campaign) -> list[Problem]:
         found: dict[Problem, None] = {}
@@ -96,9 +96,11 @@ class FileNames:
                     namer.name(values)
                 except BadValueError as error:
                     column, fault = error.args
-                    what = f"column {column!r} holds {shown(values[column])}, which {fault}, but {key_of(label)}.name "
+                    what = (
+                        f"column {column!r} contains {shown(values[column])}, which {fault}, but {key_of(label)}.name "
+                    )
                     what += f"uses {{{column}}}."
-                    found[Problem(place, what, "Correct the value, or name by another column.")] = None
+                    found[Problem(place, what, "Correct the value, or use another column in the name.")] = None
         return list(found)
 
     def _shared(self, requests: Sequence[Request], campaign: Campaign, where: str) -> Iterator[Problem]:
@@ -109,22 +111,24 @@ class FileNames:
                 other, other_label, other_name = first.setdefault(folded(name), (request, label, name))
                 if (other, other_label) == (request, label):
                     continue
-                remedy = f"Let {key_of(label)}.name in {where} tell them apart: {_OWN_NAME} is an image's own name, "
-                remedy += f"{{{OUTPUT}}} the output's label."
-                if other is request:  # most likely so for every image: once is enough
+                remedy = f"Make {key_of(label)}.name in {where} different for each: {_OWN_NAME} is the name of the "
+                remedy += f"image, {{{OUTPUT}}} the label of the output."
+                if other is request:  # probably so for every image: report it once
                     if (other_label, label) not in alike:
                         alike.add((other_label, label))
-                        what = f"both this output and {key_of(other_label)} would make {name!r}, as for other images."
+                        what = (
+                            f"this output and {key_of(other_label)} would both write {name!r}, and so for other images."
+                        )
                         yield Problem(f"{where}, {key_of(label)}.name", what, remedy)
                     continue
-                what = f"{request.name!r} would have the file {name!r} as its output {label!r}, which is "
-                what += f"that of {other.name!r} (row {other.row}) as output {other_label!r}"
+                what = f"output {label!r} of {request.name!r} would be the file {name!r}, like output "
+                what += f"{other_label!r} of {other.name!r} (row {other.row})"
                 what += "." if name == other_name else f", {other_name!r}: many disks ignore case."
                 yield Problem(f"{campaign.catalog}, row {request.row}", what, remedy)
 
 
 def key_of(label: str) -> str:
-    """Return where the configuration describes an output."""
+    """Return the configuration key of an output."""
     return "postprocess.output" if label == MAIN else f"postprocess.more_outputs.{label}"
 
 

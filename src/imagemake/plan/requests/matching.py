@@ -1,4 +1,4 @@
-"""Which requests an item of the configuration is meant for: those that have all the values that it names."""
+"""Matches items of the configuration with the requests that have all of their values."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Values = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One such item, split into what it says of variables and of the row.
+    """An item, split into values of variables and values of columns.
 
     Attributes:
-        place: Where it stands, to name in problems.
-        variables: Values by variable, one of which a choice must have.
-        columns: Values by column, one of which a row must have.
+        place: Where the item is, to name in problems.
+        variables: Values by variable; a choice must have one of each.
+        columns: Values by column; a row must have one of each.
     """
 
     place: str
@@ -26,16 +26,16 @@ class Match:
     columns: Values
 
     def holds_for_row(self, row: Mapping[str, str]) -> bool:
-        """Say whether a row has what is asked of columns."""
+        """Return whether a row has the values of the columns."""
         return all(row[column] in values for column, values in self.columns.items())
 
     def holds_for(self, choice: Mapping[str, str]) -> bool:
-        """Say whether a choice of the variables has what is asked of them."""
+        """Return whether a choice has the values of the variables."""
         return all(choice[name] in values for name, values in self.variables.items())
 
 
 def read_match(place: str, item: Values, variables: Collection[str], columns: Collection[str]) -> Match | list[Problem]:
-    """Split an item by what it names; problems instead where that is neither a variable nor a column."""
+    """Split an item; return problems instead if it names something that is neither a variable nor a column."""
     known = [*variables, *columns]
     unknown = [name for name in item if name not in known]
     if unknown:
@@ -43,7 +43,7 @@ def read_match(place: str, item: Values, variables: Collection[str], columns: Co
             Problem(
                 place,
                 f"{name!r} is neither a variable nor a column.",
-                f"{did_you_mean(name, known)} There are {', '.join(known)}.".strip(),
+                f"{did_you_mean(name, known)} Known names: {', '.join(known)}.".strip(),
             )
             for name in unknown
         ]
@@ -57,7 +57,7 @@ def values_missing(match: Match, variables: Values) -> list[Problem]:
         Problem(
             match.place,
             f"variable {name!r} has no value {value!r}.",
-            did_you_mean(value, variables[name]) or f"It has {', '.join(variables[name])}.",
+            did_you_mean(value, variables[name]) or f"Its values: {', '.join(variables[name])}.",
         )
         for name, values in match.variables.items()
         for value in values

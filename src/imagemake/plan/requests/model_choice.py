@@ -1,4 +1,4 @@
-"""Which model makes a request: the one that its row or its variables name, else that of a rule, else the campaign's."""
+"""Chooses each request's model: from its row or variables, else by a rule, else the campaign's model."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from imagemake.plan.requests.matching import Match, read_match, values_missing
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
 
-MODEL = "model"  # the column or variable that names one
+MODEL = "model"  # the column or variable that names the model
 
 
 class ModelChoice:
     """Chooses models for requests.
 
     Args:
-        campaign: With its models and rules.
-        columns: What rows have.
+        campaign: The campaign, with its models and rules.
+        columns: The columns of the catalog.
         where: The campaign's file, to name in problems.
 
     Attributes:
-        problems: What is wrong with the rules; those with a problem are left out.
+        problems: Mistakes in the rules; rules with a mistake are not applied.
     """
 
     def __init__(self, campaign: Campaign, columns: Collection[str], where: str) -> None:
@@ -49,30 +49,30 @@ class ModelChoice:
         """Return the label or name of the model that makes a request.
 
         Args:
-            values: Of its columns and variables.
+            values: The values of its columns and variables.
         """
         return values.get(MODEL) or self._by_rule(values) or self._campaign.model.name
 
     def settings(self, label: str) -> ModelSettings:
-        """Return who makes the images of a label."""
+        """Return the settings of a model."""
         if label not in self._settings:
             self._settings[label] = settings_of(label, self._campaign)
         return self._settings[label]
 
     def misspelled(self, label: str) -> tuple[str, str] | None:
-        """Return what is wrong with a label, and a remedy: nobody knows that model, but it is nearly a label."""
+        """Return the problem and its remedy if a label is an unknown model and nearly one of the known labels."""
         if label not in self._misspelled:
             more, own = self._campaign.more_models, self._campaign.model
             near = "" if label in ("", own.name, *more) else did_you_mean(label, more)
             known = not near or load_models(self._campaign.models).get(own.provider, label) is not None
-            what = f"{label!r} is no label of more_models, and no model that is known of provider {own.provider}."
+            what = f"{label!r} is neither a label of more_models nor a known model of provider {own.provider}."
             self._misspelled[label] = None if known else (what, near)
         return self._misspelled[label]
 
     def never_used(self) -> list[Problem]:
-        """Return a problem for each rule that held for no request so far; ask after the last one."""
-        remedy = "Correct the values, put it before a rule that holds for the same requests, or take it out."
-        return [Problem(place, "no request gets its model by this rule.", remedy) for place in self._unused]
+        """Return a problem for each rule that matched no request so far; call it after the last one."""
+        remedy = "Correct its values, move it before a rule that matches the same requests, or remove it."
+        return [Problem(place, "this rule matches no request.", remedy) for place in self._unused]
 
     def _by_rule(self, values: Mapping[str, str]) -> str | None:
         for match, label in self._rules:

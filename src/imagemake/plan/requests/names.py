@@ -1,4 +1,4 @@
-"""Safe, stable file names: no text of a catalog or a campaign can leave the folder or trip a file system."""
+"""Safe, stable file names: no text in a catalog or campaign can leave the folder or break a file system."""
 
 from __future__ import annotations
 
@@ -12,43 +12,44 @@ from imagemake.config.placeholders import Template
 NAME_BYTES = 150  # of the 255 that file systems allow: room for temporary names and extensions
 _DIGEST_DIGITS = 8
 _UNSAFE = re.compile(r"(?:[^0-9A-Za-z._-]|\.{2,})+")
-# What is a safe name already: nearly every one, and this is asked for every image of a campaign.
+# Names that are safe already. Nearly all are, and every image of a campaign has one.
 _PLAIN = re.compile(r"(?!-)[0-9A-Za-z_-]+(?:\.[0-9A-Za-z_-]+)*(?<!-)")
 _ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
-# What Windows keeps for itself, with any extension:
+# Reserved by Windows, with any extension:
 # https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file#naming-conventions
 _RESERVED = re.compile(r"(?i)(?:con|prn|aux|nul|(?:com|lpt)[0-9\u00b9\u00b2\u00b3])(?:\.|$)")
 _HOLE = "\0"
 
 
 def safe_part(value: str) -> str:
-    """Return what a value becomes inside of a name: each run of unsafe characters is a dash, at its ends nothing.
+    """Return a value as part of a name: each run of unsafe characters becomes a dash, or nothing at its ends.
 
-    Safe are letters, digits and marks of any script, dot, underscore and dash; two dots in a row are not.
+    Letters, digits, and marks of any script are safe, and so are dots, underscores, and dashes, but not two dots in a
+    row.
 
     Raises:
-        ValueError: If the value is an absolute path, or nothing of it is left.
+        ValueError: If the value is an absolute path, or if nothing of it is safe.
     """
     if _ABSOLUTE.match(value):
-        raise ValueError("begins like an absolute path")
+        raise ValueError("starts like an absolute path")
     part = _with_holes(value).strip(_HOLE).replace(_HOLE, "-")
     if value and not part.strip("."):
-        raise ValueError("has no letter or digit that a file name can hold")
+        raise ValueError("has no letter or digit for a file name")
     return part
 
 
 def safe_literal(text: str) -> str:
-    """Return what a template's own text becomes inside of a name."""
+    """Return a template's own text as part of a name."""
     return _with_holes(text).replace(_HOLE, "-")
 
 
 def safe_name(text: str) -> str:
-    """Return a file name without extension for rendered text; the same text gives the same name on every machine.
+    """Return a file name without extension for a rendered text: the same one on every machine.
 
-    A name longer than 150 bytes of UTF-8 is cut, and ends in 8 digits of the SHA-256 of the whole.
+    A name longer than 150 bytes of UTF-8 is cut, and ends in 8 digits of the SHA-256 of the whole name.
 
     Returns:
-        The name, or nothing where no character of the text can be part of one.
+        The name; empty if no character of the text is safe.
     """
     if len(text) <= NAME_BYTES and _PLAIN.fullmatch(text) and not _RESERVED.match(text):
         return text
@@ -63,7 +64,7 @@ def safe_name(text: str) -> str:
 
 
 def folded(name: str) -> str:
-    """Return what two names share that are one file on a disk that ignores case, as those of macOS and Windows do."""
+    """Return a name without case: names that agree in it are one file on macOS and Windows."""
     return name.lower() if name.isascii() else unicodedata.normalize("NFC", name.casefold())
 
 
@@ -75,15 +76,15 @@ def _with_holes(text: str) -> str:
 
 
 def _is_safe(character: str) -> bool:
-    # Marks, too: without them the vowels of Hindi or Thai would be dashes.
+    # Marks are safe too: without them, vowels of Hindi or Thai would become dashes.
     return character in "._-" or unicodedata.category(character)[0] in "LMN"
 
 
 class Namer:
-    """Names images by a template, each value by itself, so that a bad one can be told of.
+    """Names images by a template, value by value, so that a bad value can be named.
 
     Args:
-        template: The names' template.
+        template: The template of the names.
     """
 
     def __init__(self, template: Template) -> None:
@@ -91,10 +92,10 @@ class Namer:
         self._parts = _Parts()
 
     def name(self, values: Mapping[str, str]) -> str:
-        """Return the name for some values.
+        """Return the name for these values.
 
         Raises:
-            BadValueError: If a value cannot be part of one.
+            BadValueError: If a value cannot be part of a name.
         """
         parts = self._parts
         try:
@@ -105,7 +106,7 @@ class Namer:
 
 
 class _Parts(dict[str, str]):
-    """Parts of names by value; the same values come in many rows."""
+    """Parts of names by value; many rows have the same values."""
 
     def __missing__(self, value: str) -> str:
         part = self[value] = safe_part(value)
@@ -113,4 +114,4 @@ class _Parts(dict[str, str]):
 
 
 class BadValueError(ValueError):
-    """A value that cannot be part of a name; its arguments are the column and what is wrong."""
+    """A value cannot be part of a name; the arguments are the column and the fault."""

@@ -1,4 +1,4 @@
-"""Reference images and masks: which files go with a row, by the campaign's templates or the row's own cells."""
+"""Reference images and masks: the files of each row, by the campaign's templates or the row's own cells."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from imagemake.images.source_files import BadSourceImageError, SourceImages
-from imagemake.plan.requests.wording import Columns, Tell, Wording
+from imagemake.plan.requests.wording import Columns, Report, Wording
 
 REFERENCES = "references"
 MASK = "mask"
@@ -18,8 +18,8 @@ class Attached(NamedTuple):
     """What is sent with a prompt.
 
     Attributes:
-        references: Paths of the reference images, in their order.
-        digests: SHA-256 of each one's content.
+        references: Paths of the reference images, in order.
+        digests: SHA-256 of the content of each.
         mask: Path of the mask.
         mask_digest: SHA-256 of its content.
     """
@@ -35,7 +35,7 @@ NOTHING = Attached()
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """A path, and where it is written: the column that decides it, the campaign's key, or both for a template."""
+    """A path and its source: the column that decides it, the campaign's key, or both for a template."""
 
     path: str
     column: str = ""
@@ -43,69 +43,69 @@ class _Named:
 
 
 class References:
-    """Says which files go with a row.
+    """Finds the files of each row.
 
     Args:
         references: The campaign's templates of paths.
         mask: The campaign's template of the mask's path.
-        columns: What placeholders can name.
-        files: Where images are looked up.
-        tell_key: Told what is wrong with a key of the campaign, whatever the row.
+        columns: The columns that placeholders can name.
+        files: Looks up images.
+        report_key: Called with each mistake in a key of the campaign that does not depend on the row.
     """
 
     def __init__(
-        self, references: Sequence[str], mask: str | None, columns: Columns, files: SourceImages, tell_key: Tell
+        self, references: Sequence[str], mask: str | None, columns: Columns, files: SourceImages, report_key: Report
     ) -> None:
-        self._columns, self._files, self._tell_key = columns, files, tell_key
+        self._columns, self._files, self._report_key = columns, files, report_key
         self._references = [Wording.read(f"{REFERENCES}[{i}]", text, columns) for i, text in enumerate(references)]
         self._mask = [Wording.read(MASK, mask, columns)] if mask else []
         self.wordings = (*self._references, *self._mask)
         used = {name for wording in self.wordings for name in wording.template.fields}
-        # Like a prompt: a column that a template uses is a value like any other.
+        # As with prompts, a column that a template uses is a value like any other.
         self._own = {name: name in columns.known and name not in used for name in (REFERENCES, MASK)}
         self._is_absent = not self.wordings and not any(self._own.values())
         decide = used & set(columns.known) | {name for name, is_own in self._own.items() if is_own}
         self._decide = tuple(name for name in columns.known if name in decide)
         self._known: dict[tuple[str, ...], Attached] = {}
 
-    def of(self, values: Mapping[str, str], tell: Tell) -> Attached:
-        """Return what goes with a row; what is wrong is told, and the files are then of no use."""
+    def of(self, values: Mapping[str, str], report: Report) -> Attached:
+        """Return the files of a row; after a reported mistake, they must not be used."""
         if self._is_absent:
             return NOTHING
         chosen = tuple([values[name] for name in self._decide])
-        attached = self._known.get(chosen)  # thousands of rows can share their files
+        attached = self._known.get(chosen)  # thousands of rows may share their files
         if attached is None:
-            attached = self._look_up(values, tell)
+            attached = self._look_up(values, report)
             if attached is None:
                 return NOTHING
             self._known[chosen] = attached
         return attached
 
     def _named(
-        self, column: str, wordings: Sequence[Wording], values: Mapping[str, str], tell: Tell
+        self, column: str, wordings: Sequence[Wording], values: Mapping[str, str], report: Report
     ) -> list[_Named] | None:
         if self._own[column] and (cell := values[column]):
             parts = [cell] if column == MASK else [part.strip() for part in cell.split(SEPARATOR)]
             return [_Named(part, column) for part in parts if part]
         named = []
         for wording in wordings:
-            if wording.unknown or wording.tell_empty(values, self._columns, tell):
+            if wording.unknown or wording.report_empty(values, self._columns, report):
                 return None
             fields = wording.template.fields
             decides = next((name for name in fields if name not in self._columns.may_be_empty), next(iter(fields), ""))
             named.append(_Named(wording.template.render(values).strip(), decides, wording.use))
         return named
 
-    def _look_up(self, values: Mapping[str, str], tell: Tell) -> Attached | None:
-        named = self._named(REFERENCES, self._references, values, tell)
-        masks = self._named(MASK, self._mask, values, tell)
+    def _look_up(self, values: Mapping[str, str], report: Report) -> Attached | None:
+        named = self._named(REFERENCES, self._references, values, report)
+        masks = self._named(MASK, self._mask, values, report)
         if named is None or masks is None:
             return None
-        digests = [self._digest(one, tell) for one in named]
-        mask_digests = [self._digest(one, tell) for one in masks]
+        digests = [self._digest(one, report) for one in named]
+        mask_digests = [self._digest(one, report) for one in masks]
         if masks and not named and None not in mask_digests:
-            what = f"there is a mask, {masks[0].path!r}, but no reference image that it is for."
-            self._tell(masks[0], what, f"Name the image under {REFERENCES}, or take the mask out.", tell)
+            what = f"there is a mask, {masks[0].path!r}, but no reference image for it."
+            self._report(masks[0], what, f"Name the image under {REFERENCES}, or remove the mask.", report)
             return None
         if None in digests or None in mask_digests:
             return None
@@ -116,17 +116,17 @@ class References:
             mask_digest=mask_digests[0] if masks else None,
         )
 
-    def _digest(self, named: _Named, tell: Tell) -> str | None:
+    def _digest(self, named: _Named, report: Report) -> str | None:
         try:
             return self._files.get(named.path).digest
         except BadSourceImageError as error:
-            self._tell(named, error.what, error.remedy, tell)
+            self._report(named, error.what, error.remedy, report)
             return None
 
-    def _tell(self, named: _Named, what: str, remedy: str, tell: Tell) -> None:
+    def _report(self, named: _Named, what: str, remedy: str, report: Report) -> None:
         if not named.column:
-            self._tell_key(named.key, what, remedy)
+            self._report_key(named.key, what, remedy)
         elif named.key:
-            tell(named.column, f"in {named.key}, as {self._columns.config} has it, {what}", remedy)
+            report(named.column, f"in {named.key} of {self._columns.config}, {what}", remedy)
         else:
-            tell(named.column, f"in column {named.column!r}, {what}", remedy)
+            report(named.column, f"in column {named.column!r}, {what}", remedy)

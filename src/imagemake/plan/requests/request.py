@@ -1,4 +1,4 @@
-"""A request: one image that is wanted."""
+"""A request: one wanted image."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Parameters = Mapping[str, Scalar]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One image that is wanted.
+    """One wanted image.
 
     Attributes:
-        name: File name without extension; no two requests of a campaign share one, on any file system.
+        name: File name without extension; unique in a campaign, on any file system.
         recipe: What decides the pixels of the first attempt.
         row: Row of the catalog, as a user counts it in the file.
-        variables: The row's values and those of the variables, by column.
-        take: From 1.
-        model: Who makes it, as the user names it: a label of more_models or a model's name.
+        variables: The values of the row and of the variables, by column.
+        take: The number of the take, from 1.
+        model: The model as the user names it: a label of more_models or a model's name.
         attached: Reference images and mask, with their paths.
     """
 

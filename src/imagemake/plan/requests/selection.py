@@ -32,7 +32,7 @@ def within(campaign: Campaign, requests: Iterable[Request], *, where: str = CONF
             matches = re.compile(translate(pattern.removesuffix(campaign.postprocess.output.suffix))).match
             found = {name for name in names if matches(name)}
         if not found:
-            remedy = f"Names are made from {campaign.name!r}, such as {min(names, default='none')}."
+            remedy = f"Names follow the template {campaign.name!r}, such as {min(names, default='none')}."
             problems.append(Problem(f"{where}, only", f"{written!r} matches no name.", remedy))
         wanted |= found
     if problems:

@@ -1,4 +1,4 @@
-"""Which images go on which sheet, how its file is called, and whether it can be made at all."""
+"""Which images go on which sheet, the name of its file, and whether it can be made at all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from imagemake.plan.requests.request import Request
 
 SHEET = "sheet"
-MOST_PIXELS = 64_000_000  # 256 MB while it is drawn
+MOST_PIXELS = 64_000_000  # 256 MB of memory while it is drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,10 @@ class SheetGroup:
     """One sheet.
 
     Attributes:
-        label: What the campaign calls the kind of sheet.
-        sheet: How it looks.
-        stem: Its file's name without extension.
-        requests: What is on it, sorted by name.
+        label: The campaign's label of this kind of sheet.
+        sheet: The settings of this kind.
+        stem: File name without extension.
+        requests: The requests on it, sorted by name.
     """
 
     label: str
@@ -46,12 +46,12 @@ class SheetGroup:
 
     @property
     def boxes_name(self) -> str:
-        """Name of the file that says where each image is."""
+        """Name of the file with the position of each image."""
         return f"{self.stem}.json"
 
 
 def sheet_groups(campaign: Campaign, requests: Iterable[Request]) -> list[SheetGroup]:
-    """Divide requests into sheets: kinds as the campaign has them, groups by their values.
+    """Divide requests into sheets, in the order of the campaign's kinds and of the groups' values.
 
     Raises:
         BadValueError: If a value cannot be part of a file name.
@@ -72,12 +72,12 @@ def sheet_groups(campaign: Campaign, requests: Iterable[Request]) -> list[SheetG
 
 
 def sheet_problems(campaign: Campaign, requests: Sequence[Request], where: str) -> Iterator[Problem]:
-    """Find what is wrong with sheets before anything is made: columns, outputs, names, and sizes.
+    """Find mistakes in the columns, outputs, names, and sizes of sheets, before anything is made.
 
     Args:
-        campaign: What is wanted.
+        campaign: The campaign.
         requests: All of its requests.
-        where: The campaign's file.
+        where: The campaign's file, to name in problems.
     """
     if not campaign.postprocess.sheets or not requests:
         return
@@ -93,8 +93,8 @@ def sheet_problems(campaign: Campaign, requests: Sequence[Request], where: str) 
         groups = sheet_groups(campaign, requests)
     except BadValueError as error:
         column, fault = error.args
-        what = f"a sheet's name uses {{{column}}}, and a value of it {fault}."
-        yield Problem(f"{where}, postprocess.sheets", what, "Correct the value, or give the sheet a name without it.")
+        what = f"the name of a sheet uses {{{column}}}, and one of its values {fault}."
+        yield Problem(f"{where}, postprocess.sheets", what, "Correct the value, or use another column in the name.")
         return
     yield from _shared(groups, where)
     for group in groups:
@@ -105,17 +105,17 @@ def _unknown(place: str, sheet: Sheet, campaign: Campaign, request: Request) -> 
     columns = list(request.variables)
     outputs = list(campaign.postprocess.outputs())
     if sheet.output not in outputs:
-        remedy = f"{did_you_mean(sheet.output, outputs)} There are {', '.join(outputs)}.".strip()
-        yield Problem(f"{place}.output", f"there is no output {shown(sheet.output)}.", remedy)
+        remedy = f"{did_you_mean(sheet.output, outputs)} Known outputs: {', '.join(outputs)}.".strip()
+        yield Problem(f"{place}.output", f"unknown output {shown(sheet.output)}.", remedy)
     for column in sheet.by:
         if column not in columns:
-            remedy = f"{did_you_mean(column, columns)} Known are {', '.join(columns)}.".strip()
+            remedy = f"{did_you_mean(column, columns)} Known names: {', '.join(columns)}.".strip()
             yield Problem(f"{place}.by", f"{column!r} is neither a column of the catalog nor a variable.", remedy)
     for key, text, known in (("caption", sheet.caption, [NAME, *columns]), ("name", sheet.name, [SHEET, *sheet.by])):
         for field in parse_template(text or "").fields:
             if field not in known:
-                remedy = f"{did_you_mean(field, known)} There are {', '.join(dict.fromkeys(known))}.".strip()
-                yield Problem(f"{place}.{key}", f"nothing stands for {{{field}}}.", remedy)
+                remedy = f"{did_you_mean(field, known)} Known names: {', '.join(dict.fromkeys(known))}.".strip()
+                yield Problem(f"{place}.{key}", f"unknown placeholder {{{field}}}.", remedy)
 
 
 def _shared(groups: Iterable[SheetGroup], where: str) -> Iterator[Problem]:
@@ -124,9 +124,9 @@ def _shared(groups: Iterable[SheetGroup], where: str) -> Iterator[Problem]:
         other = first.setdefault(folded(group.stem), group)
         if other is not group or not group.stem:
             rows = f"rows {other.requests[0].row} and {group.requests[0].row}"
-            what = f"two sheets would be named {group.stem!r}: those of {rows}, among others."
-            remedy = "Use all columns of `by` in its name, and {sheet}; values that differ only in characters that no "
-            remedy += "file name can hold must be told apart by another column."
+            what = f"two sheets would be named {group.stem!r}, for example those of {rows}."
+            remedy = "Use {sheet} and all columns of `by` in the name. If values differ only in characters that file "
+            remedy += "names cannot contain, add another column."
             yield Problem(f"{where}, postprocess.sheets.{group.label}", what, remedy)
 
 
@@ -135,7 +135,7 @@ def _too_large(group: SheetGroup, where: str) -> Iterator[Problem]:
     most_px = most_side_px(group.sheet)
     if width_px * height_px <= MOST_PIXELS and max(width_px, height_px) <= most_px:
         return
-    what = f"{group.file_name}, with {len(group.requests):,} images, would have {width_px:,} x {height_px:,} px; "
-    what += f"{MOST_PIXELS // 1_000_000} million are the most, and {most_px:,} px a side for {group.sheet.format}."
-    remedy = "Make the cells smaller, or give more columns to `by`, so that its groups are smaller."
+    what = f"{group.file_name}, with {len(group.requests):,} images, would have {width_px:,} x {height_px:,} px. The "
+    what += f"limit is {MOST_PIXELS // 1_000_000} million px, and {most_px:,} px per side for {group.sheet.format}."
+    remedy = "Make the cells smaller, or add columns to `by` for smaller groups."
     yield Problem(f"{where}, postprocess.sheets.{group.label}", what, remedy)

@@ -1,4 +1,4 @@
-"""Where the cells of a sheet are: numbers only, so that a sheet that cannot be made is told before the run."""
+"""Where the cells of a sheet are: numbers only, so that a sheet that is too large is reported before the run."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ LINE = 1.6  # height of a caption's line, in heights of its letters
 
 
 def most_side_px(sheet: Sheet) -> int:
-    """Return the longest side that the sheet's format can hold."""
+    """Return the longest side that the sheet's format allows."""
     return FORMATS[sheet.format].max_side_px
 
 
 def caption_height_px(sheet: Sheet) -> int:
-    """Return the room below each image."""
+    """Return the space below each image."""
     return 0 if sheet.caption is None else math.ceil(LINE * sheet.caption_px)
 
 
 def n_columns(n: int, sheet: Sheet) -> int:
-    """Return how many cells a row has, no more than there are images."""
+    """Return how many cells a row has; at most one per image."""
     if sheet.columns is not None:
         return min(n, sheet.columns)
     cell_height_px = sheet.cell_height_px + caption_height_px(sheet)
@@ -43,7 +43,7 @@ def size_px(n: int, sheet: Sheet) -> tuple[int, int]:
 
 
 def cell_px(index: int, n: int, sheet: Sheet) -> tuple[int, int]:
-    """Return the upper left corner of a cell, row by row."""
+    """Return the upper left corner of a cell; cells are counted row by row."""
     row, column = divmod(index, n_columns(n, sheet))
     return (
         sheet.gap_px + column * (sheet.cell_width_px + sheet.gap_px),

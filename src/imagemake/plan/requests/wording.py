@@ -1,4 +1,4 @@
-"""Templates as the rows of a catalog fill them: which columns they use, and what is wrong where one is empty."""
+"""Templates filled by the rows of a catalog: which columns they use, and which of these must not be empty."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from imagemake.config.placeholders import Template, parse_template
 from imagemake.core.text import did_you_mean
 
-PROMPT_CHARACTERS = 32_000  # the most that any known image API takes
+PROMPT_CHARACTERS = 32_000  # the largest limit of any known image API
 _SHOWN_CHARACTERS = 80
 
-Tell = Callable[[str, str, str], None]  # takes a column, what is wrong with it in this row, and the remedy
+Report = Callable[[str, str, str], None]  # takes a column, the mistake in this row, and the remedy
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What a placeholder can name.
+    """The columns that a placeholder can name.
 
     Attributes:
-        known: Columns of the catalog, variables, and columns that have a default.
-        may_be_empty: Those whose values need not be checked: variables never are empty, and defaults may be.
+        known: Columns of the catalog, variables, and columns with a default.
+        may_be_empty: Columns that are not checked for empty values: variables are never empty, and defaults may be.
         config: Name of the campaign's file, for remedies.
     """
 
@@ -29,23 +29,23 @@ class Columns:
     config: str
 
     def unknown(self, name: str) -> tuple[str, str]:
-        """Return what is wrong with a placeholder that nothing stands for, and the remedy."""
+        """Return the problem and the remedy for an unknown placeholder."""
         near = did_you_mean(name, self.known)
         return (
-            f"nothing stands for {{{name[:_SHOWN_CHARACTERS]}}}.",
-            f"{near} There are {', '.join(self.known)}.".strip(),
+            f"unknown placeholder {{{name[:_SHOWN_CHARACTERS]}}}.",
+            f"{near} Known names: {', '.join(self.known)}.".strip(),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """A template, read with the columns in mind.
+    """A template and the columns that it uses.
 
     Attributes:
-        use: What it is for: ``prompt``.
+        use: What it is for, such as ``prompt``.
         template: The template.
         needed: Columns that must not be empty.
-        unknown: Placeholders that nothing stands for.
+        unknown: Unknown placeholders.
     """
 
     use: str
@@ -58,7 +58,7 @@ class Wording:
         """Read a template.
 
         Raises:
-            ValueError: If it is none.
+            ValueError: If the text is not a valid template.
         """
         template = parse_template(text)
         used = dict.fromkeys(template.fields)
@@ -69,24 +69,24 @@ class Wording:
             tuple(name for name in used if name not in columns.known),
         )
 
-    def tell_empty(self, values: Mapping[str, str], columns: Columns, tell: Tell) -> bool:
-        """Tell of each column that is empty here although the template uses it, and say whether there are any."""
+    def report_empty(self, values: Mapping[str, str], columns: Columns, report: Report) -> bool:
+        """Report each empty column that the template uses, and return whether there are any."""
         empty = [name for name in self.needed if not values[name]]
         for name in empty:
             what = f"column {name!r} is empty, but the {self.use} uses {{{name}}}."
-            tell(name, what, f"Fill it in, or give {columns.config} a default under defaults.{name}.")
+            report(name, what, f"Fill it in, or give {columns.config} a default under defaults.{name}.")
         return bool(empty)
 
 
 class Prompts:
-    """The prompt, or the negative prompt, of every row: the campaign's template, or the row's own.
+    """The prompt or negative prompt of every row: by the campaign's template, or by the row's own.
 
     Args:
-        column: Where a row can have its own: ``prompt`` or ``negative_prompt``.
-        text: The campaign's template; None where there need not be one. If it uses that column, a row's text is a value
-            like any other.
-        columns: What placeholders can name.
-        can_be_empty: Whether it is fine that nothing is left once the values are in.
+        column: The column for a row's own template: ``prompt`` or ``negative_prompt``.
+        text: The campaign's template; None where it is optional and missing. If it uses that column, a row's text is a
+            value like any other.
+        columns: The columns that placeholders can name.
+        can_be_empty: Whether the rendered text may be empty.
     """
 
     def __init__(self, column: str, text: str | None, columns: Columns, *, can_be_empty: bool) -> None:
@@ -98,29 +98,29 @@ class Prompts:
         self._is_absent = text is None and not self._can_be_own
         self._own: dict[str, Wording | ValueError] = {}
 
-    def render(self, values: Mapping[str, str], tell: Tell) -> str:
-        """Return the prompt for a row's values; what is wrong is told, and then the text is of no use."""
+    def render(self, values: Mapping[str, str], report: Report) -> str:
+        """Return the prompt for a row's values; after a reported mistake, it must not be used."""
         if self._is_absent:
             return ""
         wording = self.common
         if self._can_be_own and (text := values[self._column]):
             own = self._read_own(text)
             if isinstance(own, ValueError):
-                tell(self._column, f"in column {self._column!r}, {own}.", "Write a brace as {{ or }}.")
+                report(self._column, f"in column {self._column!r}, {own}.", "Write a literal brace as {{ or }}.")
                 return ""
             wording = own
             for name in wording.unknown:
                 what, remedy = self._columns.unknown(name)
-                tell(self._column, f"in column {self._column!r}, {what}", remedy)
+                report(self._column, f"in column {self._column!r}, {what}", remedy)
             if wording.unknown:
                 return ""
-        is_broken = wording.tell_empty(values, self._columns, tell) or wording.unknown
+        is_broken = wording.report_empty(values, self._columns, report) or wording.unknown
         prompt = wording.template.render(values).strip()
         if not prompt and not self._can_be_empty and not is_broken:
-            tell(self._column, f"the {self._use} is empty.", "Give the columns that it uses a value.")
+            report(self._column, f"the {self._use} is empty.", "Fill in the columns that it uses.")
         if len(prompt) > PROMPT_CHARACTERS:
-            what = f"the {self._use} is {len(prompt):,} characters long; {PROMPT_CHARACTERS:,} are the most."
-            tell(self._column, what, "Shorten it.")
+            what = f"the {self._use} has {len(prompt):,} characters; the limit is {PROMPT_CHARACTERS:,}."
+            report(self._column, what, "Shorten it.")
         return prompt
 
     def _read_own(self, text: str) -> Wording | ValueError:

@@ -1,4 +1,4 @@
-"""What was read from an image, beside what was asked for: the quantities that depend on both."""
+"""Compares the values read from an image with its request: the quantities that depend on both."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from imagemake.store.items import Measured
 
 
 def values_of(measured: Measured, checks: Mapping[str, Check], wanted: Expected) -> dict[str, Value]:
-    """Return all values of an image by quantity: what was read, and what the checks compare with the request.
+    """Return all values of an image by quantity: those read from it, and those that compare it with its request.
 
     Args:
-        measured: What was read.
-        checks: By quantity. Other compared quantities of the same measure come with the checked one; those that its
-            reason tells are of the same text, whatever other checks of the measure compare with.
-        wanted: What was asked for.
+        measured: The values read from the image.
+        checks: Checks by quantity. Further compared quantities of a checked measure are returned too. Those that the
+            check's reason mentions use the same text as the check, whatever other checks of the measure use.
+        wanted: The request.
     """
     checked: dict[str, Value] = {}
     told: dict[str, Value] = {}
@@ -45,7 +45,7 @@ def values_of(measured: Measured, checks: Mapping[str, Check], wanted: Expected)
 
 @cache
 def _told_with(measure: str, quantity: str) -> frozenset[str]:
-    """Return the quantities that a reason tells beside its own."""
+    """Return the quantities that a reason mentions."""
     parts = Formatter().parse(phrase_of(measure, quantity) or "")
     return frozenset(name for _, name, _, _ in parts if name)
 

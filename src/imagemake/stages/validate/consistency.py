@@ -1,4 +1,4 @@
-"""Whether an image's colors fit those of its group: one mug in yellow light among forty in white."""
+"""Compares an image's colors with those of its group, to find one mug in yellow light among forty in white."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from imagemake.store.items import Measured
 
 @dataclass(frozen=True, slots=True)
 class Colored:
-    """A good image.
+    """An accepted image.
 
     Attributes:
-        name: Its request's.
-        group: The values that make its group.
+        name: The name of its request.
+        group: The values that its group shares.
         color: Its mean color.
     """
 
@@ -29,13 +29,13 @@ class Colored:
 
 
 def colored(name: str, variables: Mapping[str, str], measured: Measured, by: Sequence[str]) -> Colored | None:
-    """Return what of an image is compared; None where it has no palette, or no value in a column.
+    """Return an image's group and color; None if it has no palette, or no value in one of the columns.
 
     Args:
-        name: Its request's.
-        variables: Its request's values by column.
-        measured: What was read from it.
-        by: The columns that make groups.
+        name: The name of its request.
+        variables: The request's values by column.
+        measured: The values read from the image.
+        by: The columns whose values form groups.
     """
     found = next((values for identity, values in measured.items() if identity.startswith("colors@")), {})
     group = tuple(variables.get(column, "") for column in by)
@@ -44,9 +44,9 @@ def colored(name: str, variables: Mapping[str, str], measured: Measured, by: Seq
     return Colored(name, group, mean_color(str(found["palette"])))
 
 
-@lru_cache(maxsize=1 << 17)  # asked for again in every round of attempts
+@lru_cache(maxsize=1 << 17)  # computed again in every round of attempts
 def mean_color(palette: str) -> Lab:
-    """Return the mean of a palette as `measures.colors` reads it, weighted by each color's share of the image."""
+    """Return the mean of a palette that the measure `colors` read, weighted by each color's share of the image."""
     colors, shares = [], []
     for entry in palette.split():
         colors.append(lab_of((int(entry[:2], 16), int(entry[2:4], 16), int(entry[4:6], 16))))
@@ -61,15 +61,15 @@ def mean_color(palette: str) -> Lab:
 def odd_ones(images: Sequence[Colored], limits: Consistency) -> dict[str, str]:
     """Find the images whose colors are far from those of their group.
 
-    Both the middle of a group and its spread are medians, so that a few odd images move neither: the middle is the
-    median of each of L*, a* and b*, the spread the median distance from it.
+    Both the middle and the spread of a group are medians, so that a few odd images move neither. The middle is the
+    median of each of L*, a*, and b*; the spread is the median distance from it.
 
     Args:
-        images: Good ones, those in doubt not among them.
-        limits: How far is too far.
+        images: The accepted images.
+        limits: The largest distances.
 
     Returns:
-        By name, why: with the number and the limit.
+        By name, the difference in words, with the value and the limit.
     """
     groups: dict[tuple[str, ...], list[Colored]] = {}
     for image in images:
@@ -95,7 +95,7 @@ def _odd_ones_of(group: Sequence[Colored], title: str, limits: Consistency) -> d
 
 
 def _difference(color: Lab, middle: Lab) -> str:
-    """Say what is different most: in lightness, or along one of the axes of color."""
+    """Describe the largest difference: in lightness, or along one of the axes of color."""
     words = (("darker", "lighter"), ("greener", "redder"), ("bluer", "yellower"))
     by = [one - other for one, other in zip(color, middle, strict=True)]
     axis = max(range(3), key=lambda at: abs(by[at]))

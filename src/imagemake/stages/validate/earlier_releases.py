@@ -1,4 +1,4 @@
-"""Images of earlier releases, from their manifests: a new image that is nearly one of them is no new image."""
+"""Images of earlier releases, read from their manifests, to reject new images that are nearly the same."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ KEY = "config/config.yaml, validation.near_duplicates.earlier"
 FIRST_PHASH = "phash@1"
 HASH, COLORS = "measure.phash.hash", "measure.phash.colors"
 COLUMNS = ("name", "key", "verdict", "model_label", HASH, COLORS)
-OF_THE_FILE = ("file", "digest")  # to show it to people; nothing is decided by them
+OF_THE_FILE = ("file", "digest")  # to show the image; no decision depends on them
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedImage:
-    """An image as far as it is compared with others.
+    """What is compared of an image.
 
     Attributes:
-        name: Its request's.
-        key: Its attempt's.
-        model: What the campaign calls the model.
+        name: The name of its request.
+        key: The key of its attempt.
+        model: The campaign's label of the model.
         hash: 64-bit perceptual hash, as hexadecimal digits.
-        colors: Coarse colors, as hexadecimal digits; as long for every image.
-        file: Its path, from its manifest's folder, as the manifest says; empty where that says none. Not to be trusted.
-        digest: SHA-256 of that file; the same.
+        colors: Coarse colors, as hexadecimal digits; equally long for all images.
+        file: Its path relative to the manifest's folder, as the untrusted manifest says; empty if it says none.
+        digest: SHA-256 of that file, as the untrusted manifest says.
     """
 
     name: str
@@ -56,11 +56,11 @@ class ComparedImage:
 
 @dataclass(frozen=True)
 class EarlierImages:
-    """What was handed over before, in the order in which it is named.
+    """The images of earlier releases, in the order of the manifests.
 
     Attributes:
-        images: Accepted ones that have a perceptual hash.
-        releases: Of each image, the manifest that names it.
+        images: The accepted images that have a perceptual hash.
+        releases: For each image, the path of its manifest.
     """
 
     images: Sequence[ComparedImage]
@@ -68,30 +68,30 @@ class EarlierImages:
 
     @cached_property
     def keys(self) -> frozenset[str]:
-        """Keys of all of them."""
+        """The keys of all images."""
         return frozenset(image.key for image in self.images)
 
     @cached_property
     def prints(self) -> Prints:
-        """Their hashes and colors."""
+        """The hashes and colors of all images."""
         return _prints(self.images)
 
     def repeated_by(
         self, new: Sequence[ComparedImage], max_distance_bits: int, max_color_levels: int, *, within_models: bool
     ) -> dict[str, str]:
-        """Find the images that are nearly one of an earlier release.
+        """Find the images that are near-duplicates of an image in an earlier release.
 
-        The same request's own image is no near-duplicate: one with the same name is only its older version, and a
-        key that was released before is no new image, whatever else it looks like.
+        An image of the same request is not a near-duplicate: the same name is an older version of the image, and a key
+        that was released before is not a new image, whatever other images look like.
 
         Args:
-            new: With unique names.
-            max_distance_bits: Largest difference of near hashes.
-            max_color_levels: Largest difference of near colors.
-            within_models: Whether only images of the same model are compared.
+            new: The new images, with unique names.
+            max_distance_bits: Largest difference of near hashes, in bits.
+            max_color_levels: Largest difference of near colors, in levels of 0 to 255.
+            within_models: Whether to compare only images of the same model.
 
         Returns:
-            By name, which image of which release it is nearly: the first one, in their order.
+            By name, the first image that it repeats, and the release of that image.
         """
         new = [image for image in new if image.key not in self.keys]
         if not new or not self.images:
@@ -118,10 +118,10 @@ def earlier_images(patterns: Sequence[str]) -> EarlierImages:
     """Read the images of earlier releases.
 
     Args:
-        patterns: Paths of manifests; ``*``, ``?`` and ``**`` stand for what they do in a shell.
+        patterns: Paths of manifests; ``*``, ``?``, and ``**`` work as in a shell.
 
     Raises:
-        UserError: One problem a file that is missing, unreadable or without hashes.
+        UserError: If files are missing, unreadable, or without hashes; it lists each of them.
     """
     return _all_of(tuple((path, stamp_of(path)) for path in manifests(patterns)))
 
@@ -146,10 +146,10 @@ def _all_of(files: tuple[tuple[Path, FileStamp | None], ...]) -> EarlierImages:
 
 
 def manifests(patterns: Sequence[str]) -> list[Path]:
-    """Return the manifests that patterns mean, in the order of the patterns and then of the paths, each once.
+    """Return the manifests that match patterns, by pattern and then by path, each once.
 
     Raises:
-        UserError: One problem a pattern that means no file, or this campaign's own release.
+        UserError: If patterns match no file, or this campaign's own release; it lists each of them.
     """
     found: dict[Path, None] = {}
     problems = []
@@ -158,11 +158,11 @@ def manifests(patterns: Sequence[str]) -> list[Path]:
         own = [path for path in paths if path.resolve().is_relative_to(RESULTS.resolve())]
         if not paths:
             what = f"there is no file {pattern!r}."
-            remedy = "Give the manifest.parquet of an earlier release, from the project's folder (`dvc pull` or `git "
-            problems.append(Problem(KEY, what, remedy + "lfs pull` fetches one that is versioned), or take it out."))
+            remedy = "Name the manifest.parquet of an earlier release, relative to the project's folder, or remove the "
+            problems.append(Problem(KEY, what, remedy + "entry. `dvc pull` or `git lfs pull` fetches a versioned one."))
         elif own:
-            what = f"{own[0]} belongs to this campaign's own release, which every run writes anew."
-            remedy = "Copy the release that was handed over to a folder of its own, such as releases/2026-spring/."
+            what = f"{own[0]} belongs to this campaign's own release, which every run rewrites."
+            remedy = "Copy that release to another folder, such as releases/2026-spring/."
             problems.append(Problem(KEY, what, remedy))
         found.update(dict.fromkeys(paths))
     if problems:
@@ -171,14 +171,14 @@ def manifests(patterns: Sequence[str]) -> list[Path]:
 
 
 def digests(patterns: Sequence[str]) -> dict[str, str]:
-    """Return the SHA-256 of each manifest by its path; errors as in `manifests`."""
+    """Return the SHA-256 of each manifest by its path; it raises what `manifests` raises."""
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in manifests(patterns)}
 
 
 def _matches(pattern: str) -> list[Path]:
-    if Path(pattern).is_file():  # whatever brackets its name has
+    if Path(pattern).is_file():  # even if its name has brackets
         return [Path(pattern)]
-    # Not Path.glob: it raises where ** is only a part of a name.
+    # Path.glob raises if ** is only a part of a name.
     return sorted(Path(path) for path in glob(pattern, recursive=True) if Path(path).is_file())  # noqa: PTH207
 
 
@@ -192,7 +192,7 @@ def _read(path: Path) -> list[ComparedImage]:
         raise UserError(Problem(f"{path} ({KEY})", f"{error}.", _REMEDY)) from error
 
 
-_REMEDY = "Write that release's manifest again with this version, or take the file out: nothing is compared with it."
+_REMEDY = "Rewrite the manifest of that release with this version, or remove the file: it cannot be compared."
 
 
 def _shown(row: dict[str, Any]) -> ComparedImage:
@@ -211,7 +211,7 @@ def _table(path: Path) -> Table:
         schema = parquet.read_schema(path)
         known = schema.names
         if other := _other_version(schema.metadata or {}):
-            what = f"its perceptual hashes were read by {other}, and {_phash()} reads other ones: they do not compare."
+            what = f"its perceptual hashes come from {other}; they do not compare with those of {_phash()}."
             raise UserError(Problem(f"{path} ({KEY})", what, _REMEDY))
         missing = [column for column in COLUMNS if column not in known]
         if not missing:
@@ -219,7 +219,7 @@ def _table(path: Path) -> Table:
             return parquet.read_table(path, columns=[*COLUMNS, *there])
     except (pa.ArrowException, OSError) as error:
         what = f"it cannot be read as Parquet: {str(error).splitlines()[0]}"
-        remedy = "Give the manifest.parquet of an earlier release, not its CSV; if it is damaged, fetch it again."
+        remedy = "Use the manifest.parquet of an earlier release, not its CSV. If the file is damaged, fetch it again."
         raise UserError(Problem(f"{path} ({KEY})", what, remedy)) from error
     raise UserError(Problem(f"{path} ({KEY})", f"it has no column {', '.join(missing)}.", _REMEDY))
 
@@ -231,16 +231,16 @@ def _phash() -> str:
 
 
 def _other_version(metadata: Mapping[bytes, bytes]) -> str | None:
-    """Return the measure that hashes were read by where it is not the one that is installed.
+    """Return the measure that read the hashes, or None if it is the installed one.
 
     Args:
-        metadata: Of the Parquet file. Manifests from before versions were written down have hashes of version 1.
+        metadata: The metadata of the Parquet file. Manifests without versions have hashes of version 1.
     """
     try:
         measures = orjson.loads(metadata.get(MEASURES_FIELD.encode(), b"[]"))
         found = [str(one) for one in measures if str(one).partition("@")[0] == "phash"] or [FIRST_PHASH]
     except (orjson.JSONDecodeError, TypeError):
-        return "a measure that it does not name"
+        return "an unknown measure"
     return None if found == [_phash()] else found[0]
 
 
@@ -255,7 +255,7 @@ def _prints(images: Sequence[ComparedImage]) -> Prints:
 
 
 def _numbered(some: Sequence[str], others: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Number texts, equal ones alike, so that they are compared as fast as numbers."""
+    """Replace texts by numbers, equal texts by equal numbers, to compare them faster."""
     import numpy as np
 
     numbers: dict[str, int] = {}

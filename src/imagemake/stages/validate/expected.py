@@ -1,4 +1,4 @@
-"""What a request asks for, as far as a quantity can depend on it."""
+"""The parts of a request that a quantity can depend on."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from imagemake.config.checks import Check
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a request asks for, as far as a quantity can depend on it.
+    """The parts of a request that a quantity can depend on.
 
     Attributes:
-        prompt: This attempt's.
+        prompt: The prompt of this attempt.
         variables: Values by column.
     """
 
@@ -21,7 +21,7 @@ class Expected:
     variables: Mapping[str, str]
 
     def text_for(self, check: Check) -> str:
-        """Return what a check compares with; empty where the request has no such value."""
+        """Return the text that a check compares with; empty if the request has no such value."""
         if check.value is not None:
             return check.value
         return self.prompt if check.variable is None else self.variables.get(check.variable, "")

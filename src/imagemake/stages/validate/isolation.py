@@ -1,9 +1,9 @@
-"""Work in a process of its own that may die: what it did is kept, and the step that kills it twice is left out.
+"""Work in a child process that may crash: its results are kept, and a step that crashes it twice is skipped.
 
-A segmentation fault in a library for images ends a process, and no `except` sees it. So a child does the work, item
-by item, and the parent, which imports nothing heavy, keeps the results. Where the child dies by a signal, another one
-goes on at the same item: the first time as if nothing had happened, because somebody else may just have needed the
-memory; after the second time at the same step, that step is left out.
+A segmentation fault in an image library ends a process, and no `except` sees it. So a child works item by item, and the
+parent, which imports nothing heavy, keeps the results. If a signal ends the child, another child goes on with the same
+item. The first time it repeats the step, because the system may just have been short of memory. After the second time
+at the same step, it skips that step.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from typing import NamedTuple, NoReturn, Protocol
 
 DEATHS_OF_A_STEP = 2
 KEPT_BYTES = 256 << 20
-MOST_DEATHS = 20  # of one job; more, and it is not the images
+MOST_DEATHS = 20  # per job; more are not the fault of images
 
-Fatal = Mapping[int, str]  # by step, the name of the signal
+Fatal = Mapping[int, str]  # steps to skip, each with the name of the signal
 
 
 class Work(Protocol):
-    """What a child does."""
+    """The work of a child process."""
 
     def __call__(self, item: int, fatal: Fatal, at: Callable[[int], None]) -> bytes:
-        """Do one item.
+        """Process one item.
 
         Args:
-            item: Its number, from 0.
-            fatal: Steps of this item to leave out, each with the signal that ended the process there.
-            at: To be called before each step, with its number.
+            item: The number of the item, from 0.
+            fatal: Steps of this item to skip, each with the signal that ended the process there.
+            at: Call it before each step with the number of the step.
 
         Returns:
             The result, without line ends.
@@ -42,14 +42,14 @@ class Work(Protocol):
 
 
 class WorkPosition(NamedTuple):
-    """Where a child is."""
+    """The position of a child in its work."""
 
     item: int
     step: int
 
 
 class Mark:
-    """Where a child is, in memory that outlives it."""
+    """The position of a child, in memory that outlives the child."""
 
     _FORM = "qq"
 
@@ -58,27 +58,27 @@ class Mark:
         self.set(-1, -1)
 
     def set(self, item: int, step: int) -> None:
-        """Say where it is: a few bytes in memory, no call of the system."""
+        """Store the position: a few bytes in memory, without a system call."""
         struct.pack_into(self._FORM, self._memory, 0, item, step)
 
     @property
     def place(self) -> WorkPosition:
-        """Where it was last; item -1 before the first one."""
+        """The last position; item -1 before the first item."""
         return WorkPosition(*struct.unpack_from(self._FORM, self._memory))
 
 
 def do_all(n_items: int, make_work: Callable[[], Work]) -> list[bytes]:
-    """Do a number of items, one after another, in a child process; in several where one dies.
+    """Process items one after another in a child process, and in further ones if a child crashes.
 
     Args:
-        n_items: How many.
-        make_work: Called in each child, for imports and whatever else takes long or may crash.
+        n_items: Number of items.
+        make_work: Called in each child; it does the imports and everything else that takes long or may crash.
 
     Returns:
-        One result an item.
+        One result per item.
 
     Raises:
-        SystemExit: With the child's status where it ended by itself; where it died before its first item, or too often.
+        SystemExit: If the child exits with an error, crashes before its first item, or crashes too often.
     """
     results: list[bytes] = []
     deaths: dict[WorkPosition, list[str]] = {}
@@ -92,7 +92,7 @@ def do_all(n_items: int, make_work: Callable[[], Work]) -> list[bytes]:
         status = _follow(range(len(results), n_items), fatal, make_work, mark, results)
         if os.WIFEXITED(status):
             if len(results) < n_items:
-                sys.exit(os.WEXITSTATUS(status) or "A process of the job ended before its work was done.")
+                sys.exit(os.WEXITSTATUS(status) or "A process of this job ended before its work was done.")
             break
         _count_death(mark.place, Signals(os.WTERMSIG(status)).name, deaths)
     return results
@@ -100,16 +100,18 @@ def do_all(n_items: int, make_work: Callable[[], Work]) -> list[bytes]:
 
 def _count_death(place: WorkPosition, name: str, deaths: dict[WorkPosition, list[str]]) -> None:
     if place.item < 0:
-        sys.exit(f"The job's process died of {name} before its first item: something that it loads is broken.")
+        sys.exit(f"The job's process crashed with {name} before its first item: a library that it loads is broken.")
     deaths.setdefault(place, []).append(name)
     n_deaths = sum(map(len, deaths.values()))
     if n_deaths >= MOST_DEATHS:
-        sys.exit(f"The job's process died {n_deaths} times, at last of {name}: that is more than some odd items.")
-    print(f"The job's process died of {name} at item {place.item}, step {place.step}. Going on.", file=sys.stderr)
+        sys.exit(
+            f"The job's process crashed {n_deaths} times, the last time with {name}: too often for a few bad images."
+        )
+    print(f"The job's process crashed with {name} at item {place.item}, step {place.step}. Going on.", file=sys.stderr)
 
 
 def _follow(items: range, fatal: Fatal, make_work: Callable[[], Work], mark: Mark, results: list[bytes]) -> int:
-    """Start a child, add its results as they come, and return the status that it ended with."""
+    """Start a child, add its results as they arrive, and return its exit status."""
     reading, writing = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -118,18 +120,18 @@ def _follow(items: range, fatal: Fatal, make_work: Callable[[], Work], mark: Mar
         os.close(reading)
         _work(items, fatal, make_work, mark, writing)
     os.close(writing)
-    with os.fdopen(reading, "rb") as lines:  # closed on Ctrl-C, too, and then the child cannot write any more
+    with os.fdopen(reading, "rb") as lines:  # also closed on Ctrl-C: then the child cannot write anymore
         results.extend(line[:-1] for line in lines if line.endswith(b"\n"))
     return os.waitpid(child, 0)[1]
 
 
 def _work(items: range, fatal: Fatal, make_work: Callable[[], Work], mark: Mark, writing: int) -> NoReturn:
-    """Be the child: never returns into the parent's program."""
+    """Run as the child; never returns into the parent's program."""
     code = 1
     try:
         import faulthandler
 
-        faulthandler.enable()  # where it dies goes to the log
+        faulthandler.enable()  # logs where the process crashes
         work = make_work()
         with os.fdopen(writing, "wb") as lines:
             for item in items:
@@ -141,7 +143,7 @@ def _work(items: range, fatal: Fatal, make_work: Callable[[], Work], mark: Mark,
             print(stop.code, file=sys.stderr)
         code = stop.code if isinstance(stop.code, int) else 1
     except BrokenPipeError:
-        pass  # the parent is gone, and nobody waits for the results
+        pass  # the parent is gone, so the results are not needed
     except BaseException:
         import traceback
 
@@ -153,10 +155,10 @@ def _work(items: range, fatal: Fatal, make_work: Callable[[], Work], mark: Mark,
 
 
 def keep_memory() -> None:
-    """Let the C library keep memory that is free: without that, a job gives each image back, and faults it in again.
+    """Let the C library keep free memory; otherwise a job returns it after each image and requests it again.
 
-    Only glibc has this; elsewhere nothing happens. M_TRIM_THRESHOLD and M_MMAP_THRESHOLD are of its malloc.h; the
-    latter may be 32 MiB at most.
+    Only glibc supports this; with other libraries, nothing happens. The numbers are M_TRIM_THRESHOLD and
+    M_MMAP_THRESHOLD of its malloc.h; the latter may be 32 MiB at most.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

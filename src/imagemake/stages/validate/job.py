@@ -1,4 +1,4 @@
-"""From images to measures: reads from each image what was not read yet. Thresholds are applied elsewhere."""
+"""From images to measures: reads the values that are still missing. Thresholds are applied elsewhere."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ from imagemake.stages.validate.verdict import (
 from imagemake.store.items import FailureReason, Item, ItemFailure, table_bytes
 from imagemake.store.store import DamagedError, Store
 
-OPENING = 0  # the step before the first measure's
-MOST_SAID = 200  # letters of an exception's message that are kept
+OPENING = 0  # the step before those of the measures
+MOST_SAID = 200  # characters of an exception's message to keep
 
 
 def load_measures(chosen: Iterable[ChosenPlugin]) -> dict[str, Measure]:
-    """Make the measures of a campaign, by identity.
+    """Load the measures of a campaign, by identity.
 
     Raises:
-        UserError: If a package or a file that one of them needs is not there where this job runs.
+        UserError: If a package or file that a measure needs is missing on this machine.
     """
     import cv2
 
-    cv2.setNumThreads(1)  # jobs run side by side, each on a core of its own
+    cv2.setNumThreads(1)  # jobs run side by side, each on its own core
     keep_memory()
     loaded = {}
     for measure in chosen:
         kind = measure_class(measure.name)
         if missing := ", ".join(packages_missing(kind)):
-            what = f"measure {measure.name!r} needs packages that are not installed here: {missing}."
-            raise UserError(Problem("validation", what, f"Install them: {install_command(measure.name, kind)}"))
+            what = f"measure {measure.name!r} needs packages that are not installed on this machine: {missing}."
+            raise UserError(Problem("validation", what, f"Install them with {install_command(measure.name, kind)}"))
         try:
             loaded[measure.identity] = kind(kind.Settings.model_validate(measure.settings))
         except NotReadyError as error:
@@ -60,17 +60,17 @@ def load_measures(chosen: Iterable[ChosenPlugin]) -> dict[str, Measure]:
 def validate_batch(
     items: Sequence[Item], measures: Mapping[str, Measure], store: Store, checks: Mapping[str, Check] | None = None
 ) -> list[Item]:
-    """Measure a batch's images.
+    """Measure the images of a batch.
 
     Args:
-        items: With their raw images; those without one pass through.
-        measures: By identity.
-        store: Where the images are.
-        checks: By quantity: they say which texts an image is compared with by a network.
+        items: Items with their raw images; items without one pass through.
+        measures: Measures by identity.
+        store: The store with the images.
+        checks: Checks by quantity; they name the texts that a network compares images with.
 
     Returns:
-        The items in their order, with their measures; hostile bytes end as the measure ``file.undecodable``, and a
-        measure that fails on an image as its quantity ``failed``, which says why.
+        The items in order, with their values. An image that cannot be decoded has the quantity ``file.undecodable``,
+        and a measure that failed on an image has the quantity ``failed``; both hold the cause.
     """
     return [_validate(item, measures, store, checks or {}) for item in items]
 
@@ -78,19 +78,19 @@ def validate_batch(
 def validate_apart(
     items: Sequence[Item], chosen: Sequence[ChosenPlugin], store: Store, checks: Mapping[str, Check] | None = None
 ) -> list[Item]:
-    """Measure a batch's images in a process of its own, so that a crash in a library costs only what crashes.
+    """Measure the images of a batch in a separate process, so that a crash in a library affects only one image.
 
     Args:
         items: As for `validate_batch`.
         chosen: The measures.
-        store: Where the images are.
+        store: The store with the images.
         checks: As for `validate_batch`.
 
     Returns:
-        As `validate_batch`; what ends the process twice is undecodable, or a measure that failed.
+        As `validate_batch`. An image that crashes the process twice counts as undecodable, or as failed in one measure.
 
     Raises:
-        SystemExit: If a measure's package is not installed here, or the process cannot go on; said on standard error.
+        SystemExit: If a measure's package is missing, or the process cannot go on; the cause is on standard error.
     """
     identities, all_checks = [measure.identity for measure in chosen], checks or {}
     todo = [item for item in items if item.raw is not None and _missing(item, identities, all_checks)]
@@ -107,7 +107,7 @@ def validate_apart(
 
 
 def _missing(item: Item, measures: Iterable[str], checks: Mapping[str, Check]) -> list[str]:
-    """Return the identities of what was not read yet, of the image and then of image and text."""
+    """Return the identities of the missing values: first those of the image alone, then those with a text."""
     identities = list(measures)
     texts = texts_to_match(identities, checks, Expected(item.recipe.prompt, item.variables))
     return still_to_measure([*identities, *texts], item.measures)
@@ -126,11 +126,13 @@ def _validate(
     if item.raw is None or not missing:
         return item
     image = None
-    if any(identity in measures for identity in missing):  # else only texts are new, and nothing is decoded
+    if any(
+        identity in measures for identity in missing
+    ):  # otherwise only texts are new, and the image need not be decoded
         try:
             at(OPENING)
             if OPENING in fatal:
-                raise Undecodable(f"decoding it ended the process, twice ({fatal[OPENING]})")
+                raise Undecodable(f"decoding it crashed the process twice ({fatal[OPENING]})")
             image = decode_image(store.raw.read(item.raw))
         except DamagedError as error:
             return replace(item, raw=None, failure=ItemFailure(FailureReason.DAMAGED, str(error)))
@@ -142,7 +144,7 @@ def _validate(
     for step, identity in enumerate(missing, start=OPENING + 1):
         at(step)
         if step in fatal:
-            values[identity] = {FAILED_QUANTITY: f"it ended the process, twice ({fatal[step]})"}
+            values[identity] = {FAILED_QUANTITY: f"it crashed the process twice ({fatal[step]})"}
         elif identity in texts:
             values[identity] = _matched(measures, values, *texts[identity])
         else:
@@ -153,14 +155,14 @@ def _validate(
 def _matched(
     measures: Mapping[str, Measure], read: Mapping[str, Mapping[str, Value]], identity: str, text: str
 ) -> Mapping[str, Value]:
-    """Compare what a measure read with a text; what failed on the image fails here too, for the same reason."""
+    """Compare a measure's values with a text; if the measure failed on the image, this fails for the same reason."""
     own, measure = read[identity], cast(MatchingMeasure, measures[identity])
     return own if FAILED_QUANTITY in own else _tried(partial(measure.match, own, text))
 
 
 def _tried(read: Callable[[], Mapping[str, Value]]) -> dict[str, Value]:
-    # Measures are plug-ins and run on what nobody vouches for. Whatever one of them raises is about this one image:
-    # the others of the batch, and the other measures of this one, must not be lost with it.
+    # Measures are plug-ins and run on untrusted images. An exception concerns only this measure and this image: the
+    # other images of the batch and the other measures must not be lost.
     try:
         return _plain(read())
     except Exception as error:
@@ -169,20 +171,20 @@ def _tried(read: Callable[[], Mapping[str, Value]]) -> dict[str, Value]:
 
 
 def _plain(values: Mapping[str, Value]) -> dict[str, Value]:
-    """Return what a table can hold; a value that it cannot hold would stop the writing of all others.
+    """Return values that a table can hold; any other value would prevent writing the whole table.
 
     Raises:
-        ValueError: If a value is none of the four kinds, or not a finite number.
-        TypeError: If a whole number has more than 64 bits, or a text half of a surrogate pair.
+        ValueError: If a value is not text, a Boolean, or a finite number.
+        TypeError: If an integer has more than 64 bits, or a text has half of a surrogate pair.
     """
     plain: dict[str, Value] = {}
     for quantity, value in values.items():
-        # To the very types: numpy's float64 is a float, and no JSON writer takes it.
+        # Convert to the exact types: numpy's float64 is a float, but cannot be written as JSON.
         kind = next((kind for kind in (bool, int, float, str) if isinstance(value, kind)), None)
         if kind is None:
             raise ValueError(f"{quantity} is a {type(value).__name__}, not text, a number, true or false")
         if isinstance(value, float) and not isfinite(value):
-            raise ValueError(f"{quantity} is {value}, which is no number")
+            raise ValueError(f"{quantity} is {value}, which is not a finite number")
         plain[quantity] = kind(value)
     orjson.dumps(plain)
     return plain

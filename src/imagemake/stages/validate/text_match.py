@@ -1,4 +1,4 @@
-"""What was read from an image and a text together: which readings a verdict needs, and what they are kept by."""
+"""Values read from an image together with a text: which ones a verdict needs, and their identities."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _DIGITS = 16
 
 
 def matched_identity(identity: str, text: str) -> str:
-    """Return what the readings of a measure and a text are kept by: ``prompt@1-3fa9c1d2e4b5/9f86d081884c7d65``."""
+    """Return the identity of values read with a text: ``prompt@1-3fa9c1d2e4b5/9f86d081884c7d65``."""
     return f"{identity}{_MARK}{hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]}"
 
 
 def measure_of(identity: str) -> str:
-    """Return the identity of the measure; its own where no text is part of it."""
+    """Return the identity without the text; the same identity if it has none."""
     return identity.partition(_MARK)[0]
 
 
 def texts_to_match(
     measures: Iterable[str], checks: Mapping[str, Check], wanted: Expected
 ) -> Mapping[str, tuple[str, str]]:
-    """Return measure and text of each reading that a verdict needs, by its identity.
+    """Return the measures and texts whose values a verdict needs, by identity.
 
     Args:
         measures: Identities of the campaign's measures.
-        checks: By quantity. A measure that no check names is compared with the prompt.
-        wanted: What was asked for.
+        checks: Checks by quantity. A measure without a check compares with the prompt.
+        wanted: The request.
     """
     found = {}
     for identity in measures:

@@ -70,7 +70,7 @@ def test_a_wrong_encoding_is_told_with_its_line_and_offset_and_so_are_other_mist
     assert problems(path) == [
         ("line 2", "byte 0xe9 at offset 14 is not UTF-8."),
         ("line 4", "byte 0xfb at offset 22 is not UTF-8."),
-        ("row 3", "there are 1 cells, but 2 columns."),
+        ("row 3", "expected 2 cells, found 1."),
     ]
 
 
@@ -81,14 +81,14 @@ def test_utf16_is_told_as_such(catalog):
 def test_mistakes_in_the_header_are_told_together(catalog):
     assert problems(catalog("sku,,sku,take,{x}\nA,b,c,d,e\n")) == [
         ("row 1", "column 2 has no name."),
-        ("row 1", "there are two columns 'sku'."),
-        ("row 1", "column 'take' is taken: it stands for the number of the take."),
-        ("row 1", "'{x}' cannot be a column."),
+        ("row 1", "two columns are named 'sku'."),
+        ("row 1", "the column name 'take' is reserved for the number of the take."),
+        ("row 1", "'{x}' cannot be the name of a column."),
     ]
 
 
 def test_columns_in_two_spellings_of_unicode_are_one(catalog):
-    assert problems(catalog("größe,gro\u0308ße\n1,2\n")) == [("row 1", "there are two columns 'größe'.")]
+    assert problems(catalog("größe,gro\u0308ße\n1,2\n")) == [("row 1", "two columns are named 'größe'.")]
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])
@@ -104,53 +104,53 @@ def test_ragged_rows_are_told_one_by_one(catalog):
 def test_an_open_quote_is_told_where_it_begins(catalog):
     ((where, what),) = problems(catalog('a,b\n1,2\n3,"4\n5,6\n'))
     assert where == "row 3"
-    assert what.startswith("this is no CSV")
+    assert what.startswith("invalid CSV")
 
 
 def test_control_characters_are_told_with_their_column(catalog):
     assert problems(catalog("a,b\n1,x\x00\n\x1b[31m,2\n")) == [
-        ("row 2", "column 'b' holds the control character U+0000."),
-        ("row 3", "column 'a' holds the control character U+001B."),
+        ("row 2", "column 'b' contains the control character U+0000."),
+        ("row 3", "column 'a' contains the control character U+001B."),
     ]
 
 
 def test_lone_surrogates_are_refused(catalog):
     assert problems(catalog('{"a": "\\ud800"}', "c.jsonl")) == [
-        ("row 1", "column 'a' holds the control character U+D800.")
+        ("row 1", "column 'a' contains the control character U+D800.")
     ]
 
 
 def test_broken_lines_of_json_lines_are_all_told(catalog):
     path = catalog('{"a": 1}\n{"a": \n[1]\n"x"\n{"a": 1, "a": 2}\n', "c.jsonl")
     assert problems(path) == [
-        ("row 2", "broken JSON at column 7: Expecting value."),
-        ("row 3", "[1] is no object."),
-        ("row 4", "'x' is no object."),
-        ("row 5", "column 'a' is there twice."),
+        ("row 2", "invalid JSON at column 7: Expecting value."),
+        ("row 3", "[1] is not an object."),
+        ("row 4", "'x' is not an object."),
+        ("row 5", "column 'a' appears twice."),
     ]
 
 
 def test_broken_json_is_told_with_line_and_column(catalog):
     assert problems(catalog('[{"a": 1},\n {"a" 2}]', "c.json")) == [
-        ("line 2", "broken JSON at column 7: Expecting ':' delimiter.")
+        ("line 2", "invalid JSON at column 7: Expecting ':' delimiter.")
     ]
 
 
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        ('{"a": 1}', "the file holds no list."),
-        ("3", "the file holds no list."),
-        ('[{"a": [1]}]', "column 'a' holds a list."),
-        ('[{"a": {"b": 1}}]', "column 'a' holds an object."),
-        ('[{"references": ["a.png", 1]}]', "column 'references' holds a list."),
-        ('[{"references": ["a.png;b.png"]}]', "column 'references' holds a list."),
-        ('[{"references": {"a": "b"}}]', "column 'references' holds an object."),
-        ('[{"parameters": {"size": [1]}}]', "column 'parameters.size' holds a list."),
+        ('{"a": 1}', "the file does not contain a list."),
+        ("3", "the file does not contain a list."),
+        ('[{"a": [1]}]', "column 'a' contains a list."),
+        ('[{"a": {"b": 1}}]', "column 'a' contains an object."),
+        ('[{"references": ["a.png", 1]}]', "column 'references' contains a list."),
+        ('[{"references": ["a.png;b.png"]}]', "column 'references' contains a list."),
+        ('[{"references": {"a": "b"}}]', "column 'references' contains an object."),
+        ('[{"parameters": {"size": [1]}}]', "column 'parameters.size' contains a list."),
         ('[{"a": NaN}]', "column 'a': nan is no number that can be written."),
         ('[{"a": 1e999}]', "column 'a': inf is no number that can be written."),
         ('[{"": 1}]', "a column has no name."),
-        ('[{"take": 1}]', "column 'take' is taken: it stands for the number of the take."),
+        ('[{"take": 1}]', "the column name 'take' is reserved for the number of the take."),
         ("[]", "the catalog has no rows."),
     ],
 )
@@ -171,7 +171,7 @@ def test_a_catalog_without_rows_is_told(catalog, content):
 
 def test_a_missing_file_and_an_unknown_suffix_are_told(catalog, tmp_path):
     assert problems(tmp_path / "none.csv") == [("", "the catalog cannot be read: No such file or directory.")]
-    assert problems(catalog("a", "catalog.xlsx")) == [("", "this is no catalog.")]
+    assert problems(catalog("a", "catalog.xlsx")) == [("", "this file is not a catalog.")]
 
 
 cells = st.text(

@@ -64,7 +64,7 @@ def test_an_included_combination_comes_back_after_exclude_but_never_twice():
     [
         ([{"colour": ("red",)}], [], "'colour' is neither a variable nor a column"),
         ([{"color": ("gold",)}], [], "variable 'color' has no value 'gold'"),
-        ([], [{"color": ("gold",)}], "no value is given for the variable 'angle'"),
+        ([], [{"color": ("gold",)}], "it has no value for the variable 'angle'"),
         ([], [{"shape": ("round",)}], "'shape' is neither a variable nor a column"),
     ],
 )

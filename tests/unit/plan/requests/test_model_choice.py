@@ -95,8 +95,8 @@ def test_a_row_that_names_its_model_comes_before_every_rule():
     [
         ({"when": {"shape": "round"}, "model": "flux"}, "model_rules[0].when", "neither a variable nor a column"),
         ({"when": {"color": "rde"}, "model": "flux"}, "model_rules[0].when", "has no value 'rde'"),
-        ({"when": {"product": "mgu"}, "model": "flux"}, "model_rules[0].when", "no request gets its model"),
-        ({"when": {"color": "red"}, "model": "fluxx"}, "model_rules[0].model", "no label of more_models"),
+        ({"when": {"product": "mgu"}, "model": "flux"}, "model_rules[0].when", "matches no request"),
+        ({"when": {"color": "red"}, "model": "fluxx"}, "model_rules[0].model", "neither a label of more_models"),
     ],
 )
 def test_a_rule_that_cannot_be_meant_is_told(rule, where, what):
@@ -115,7 +115,7 @@ def test_a_misspelled_label_is_told_with_its_row():
     (problem,) = problems({**MUGS[0], "model": "fluxx"}, more_models={"flux": FLUX})
     assert problem == (
         "config/catalog.csv, row 2",
-        "'fluxx' is no label of more_models, and no model that is known of provider preview.",
+        "'fluxx' is neither a label of more_models nor a known model of provider preview.",
     )
 
 

@@ -82,7 +82,7 @@ def test_a_bad_value_is_told_with_its_column():
     assert namer.name({"sku": "A", "color": "sea green"}) == "A_sea-green"
     with pytest.raises(BadValueError) as caught:
         namer.name({"sku": "A", "color": ".."})
-    assert caught.value.args == ("color", "has no letter or digit that a file name can hold")
+    assert caught.value.args == ("color", "has no letter or digit for a file name")
 
 
 def test_a_slash_in_the_template_is_a_dash():

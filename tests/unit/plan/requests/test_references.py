@@ -95,7 +95,7 @@ def test_a_renamed_file_moves_no_key_and_a_changed_one_does():
 
 def test_a_missing_file_names_the_row_and_the_column():
     assert problems(MUG, {**MUG, "sku": "jug"}, references=["{sku}.png"]) == [
-        "config/catalog.csv, row 3: in references[0], as config.yaml has it, there is no file 'jug.png'."
+        "config/catalog.csv, row 3: in references[0] of config.yaml, there is no file 'jug.png'."
     ]
     assert problems({**MUG, "references": "a.png;no.png"}) == [
         "config/catalog.csv, row 2: in column 'references', there is no file 'no.png'."
@@ -124,7 +124,7 @@ def test_an_empty_or_unknown_placeholder_is_told_as_in_a_prompt():
         in problems({**MUG, "style": ""}, references=["{style}.png"])[0]
     )
     assert problems(MUG, references=["{stile}.png"]) == [
-        "config/config.yaml, references[0]: nothing stands for {stile}."
+        "config/config.yaml, references[0]: unknown placeholder {stile}."
     ]
 
 
@@ -135,7 +135,7 @@ def test_every_row_with_an_empty_cell_is_told():
 
 
 def test_a_mask_without_a_reference_image_is_a_mistake():
-    assert "no reference image that it is for" in problems(MUG, mask="mask.png")[0]
+    assert "no reference image for it" in problems(MUG, mask="mask.png")[0]
     assert problems({**MUG, "mask": "mask.png"})[0].startswith("config/catalog.csv, row 2: in column 'mask'")
 
 

@@ -129,14 +129,14 @@ def test_an_unknown_placeholder_is_told_once_with_the_nearest_column():
         "config/config.yaml, prompt",
         "config/config.yaml, name",
     ]
-    assert caught.value.problems[0].what == "nothing stands for {prodct}."
-    assert caught.value.problems[0].remedy == "Did you mean 'product'? There are sku, product, color."
+    assert caught.value.problems[0].what == "unknown placeholder {prodct}."
+    assert caught.value.problems[0].remedy == "Did you mean 'product'? Known names: sku, product, color."
     assert "'color'" in caught.value.problems[1].remedy
 
 
 @pytest.mark.parametrize("field", ["product.__class__", "product!r", "product:x", "product[0]", "take"])
 def test_templates_reach_nothing_but_columns(field):
-    assert problems(prompt=f"{{{field}}}") == [("config/config.yaml, prompt", f"nothing stands for {{{field}}}.")]
+    assert problems(prompt=f"{{{field}}}") == [("config/config.yaml, prompt", f"unknown placeholder {{{field}}}.")]
 
 
 def test_text_of_the_catalog_is_never_a_template():
@@ -148,20 +148,20 @@ def test_a_broken_prompt_of_a_row_is_told_with_its_row():
     found = problems({**MUGS[0], "prompt": "A {sku"}, {**MUGS[1], "prompt": "A {size}"})
     assert found == [
         ("config/catalog.csv, row 2", "in column 'prompt', the '{' at character 3 has no partner."),
-        ("config/catalog.csv, row 3", "in column 'prompt', nothing stands for {size}."),
+        ("config/catalog.csv, row 3", "in column 'prompt', unknown placeholder {size}."),
     ]
 
 
 def test_a_mistake_in_a_variable_is_told_once_and_not_for_every_row():
     found = problems(variables={"seed": [1, "one"]}, prompt="x", name="{sku}{seed}")
-    assert found == [("config/config.yaml, variables.seed", "column 'seed' holds 'one'.")]
+    assert found == [("config/config.yaml, variables.seed", "column 'seed' contains 'one'.")]
 
 
 @pytest.mark.parametrize("seed", ["-1", "2147483648", "1.0", "x", "٣", "9" * 5000])
 def test_a_seed_that_is_none_is_told(seed):
     ((where, what),) = problems({**MUGS[0], "seed": seed})
     assert where == "config/catalog.csv, row 2"
-    assert what.startswith("column 'seed' holds ")
+    assert what.startswith("column 'seed' contains ")
 
 
 def test_parameters_of_the_catalog_are_held_to_the_same_rules():
@@ -177,7 +177,7 @@ def test_parameters_of_the_catalog_are_held_to_the_same_rules():
 
 def test_a_column_and_a_variable_cannot_share_a_name():
     assert problems({**MUGS[0], "color": "x"}) == [
-        ("config/config.yaml, variables.color", "config/catalog.csv has a column of that name.")
+        ("config/config.yaml, variables.color", "config/catalog.csv has a column of the same name.")
     ]
 
 
@@ -194,24 +194,24 @@ def test_two_requests_with_one_name_are_told_with_both_rows_and_what_tells_them_
         requests(MUGS[0], {**MUGS[0], "product": "cup"}, variables={}, name="{sku}", prompt="{product}")
     (problem,) = caught.value.problems
     assert problem.where == "config/catalog.csv, row 3"
-    assert problem.what == "its image would be named 'M-7', like that of row 2."
+    assert problem.what == "its image is named 'M-7', like that of row 2."
     assert problem.remedy == "Add a column in which they differ to name in config/config.yaml: {product}."
 
 
 def test_a_variable_that_the_name_leaves_out_makes_names_that_are_not_unique():
     with pytest.raises(UserError) as caught:
         requests(MUGS[0], name="{sku}")
-    assert caught.value.problems[0].what == "its image would be named 'M-7', like another one of this row."
+    assert caught.value.problems[0].what == "its image is named 'M-7', like another one of this row."
     assert "{color}" in caught.value.problems[0].remedy
 
 
 def test_names_that_differ_in_case_only_are_one_name():
     ((_, what),) = problems({"sku": "é"}, {"sku": "É"}, variables={}, prompt="x", name="{sku}")
-    assert what == "its image would be named 'É', like that of row 2, 'é': many disks ignore case."
+    assert what == "its image is named 'É', like that of row 2, 'é': many disks ignore case."
 
 
 def test_equal_rows_are_told_to_set_takes():
-    with pytest.raises(UserError, match="Take one of them out; for several images of one kind, set takes"):
+    with pytest.raises(UserError, match="To make several images of one kind, set takes"):
         requests(MUGS[0], MUGS[0], variables={}, prompt="x", name="{sku}")
 
 
@@ -230,7 +230,7 @@ def test_separators_in_values_and_in_the_name_are_dashes():
 
 
 def test_a_name_of_nothing_is_told():
-    assert ("config/catalog.csv, row 2", "its image would have no name.") in problems(MUGS[0], name="-")
+    assert ("config/catalog.csv, row 2", "the name of the image is empty.") in problems(MUGS[0], name="-")
 
 
 def test_a_prompt_that_is_too_long_or_empty_is_told():
@@ -260,7 +260,7 @@ def test_mistakes_of_all_kinds_are_told_together():
 
 
 def test_a_campaign_that_excludes_everything_is_told():
-    assert problems(exclude=[{"color": ["red", "teal"]}])[0][1] == "no image is wanted."
+    assert problems(exclude=[{"color": ["red", "teal"]}])[0][1] == "the campaign requests no images."
 
 
 def test_exclude_and_include_decide_about_rows():

@@ -255,22 +255,22 @@ def test_files_are_named_by_their_outputs():
 def test_files_that_would_share_a_name_are_told_with_their_rows():
     with pytest.raises(UserError) as told:
         files("M-1", "M-1-web", more_outputs={"web": {}})
-    assert "catalog.csv, row 3: 'M-1-web' would have the file 'M-1-web.jpg' as its output 'main'" in str(told.value)
-    assert "that of 'M-1' (row 2) as output 'web'" in str(told.value)
+    assert "catalog.csv, row 3: output 'main' of 'M-1-web' would be the file 'M-1-web.jpg'" in str(told.value)
+    assert "like output 'web' of 'M-1' (row 2)" in str(told.value)
     with pytest.raises(UserError, match="many disks ignore case"):
         files("M-1", "m-1-WEB", more_outputs={"web": {}})
-    with pytest.raises(UserError, match="both this output and") as told:
+    with pytest.raises(UserError, match="would both write") as told:
         files("M-1", "M-2", more_outputs={"web": {"name": "{name}"}})
     assert len(told.value.problems) == 1
-    assert "postprocess.output would make 'M-1.jpg'" in str(told.value)
+    assert "postprocess.output would both write 'M-1.jpg'" in str(told.value)
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("{nmae}", "nothing stands for {nmae}"),
+        ("{nmae}", "unknown placeholder {nmae}"),
         ("{name}-{color}", "column 'color' is empty, but postprocess.more_outputs.web.name uses {color}"),
-        ("{name}-{path}", "column 'path' holds '/etc/passwd', which begins like an absolute path"),
+        ("{name}-{path}", "column 'path' contains '/etc/passwd', which starts like an absolute path"),
     ],
 )
 def test_a_template_that_cannot_name_is_told(name, words):

@@ -120,13 +120,11 @@ def test_hashes_of_another_version_of_the_measure_are_not_compared(folder, monke
     with pytest.raises(UserError) as caught:
         read("phash@2")
     (problem,) = caught.value.problems
-    assert problem.what == (
-        "its perceptual hashes were read by phash@2, and phash@1 reads other ones: they do not compare."
-    )
-    assert "Write that release's manifest again" in problem.remedy
+    assert problem.what == ("its perceptual hashes come from phash@2; they do not compare with those of phash@1.")
+    assert "Rewrite the manifest of that release" in problem.remedy
     monkeypatch.setattr(measure_class("phash"), "version", 2)
     assert len(read("phash@2")) == 1
-    with pytest.raises(UserError, match="were read by phash@1, and phash@2 reads other ones"):
+    with pytest.raises(UserError, match="come from phash@1; they do not compare with those of phash@2"):
         read()
 
 
@@ -156,11 +154,15 @@ def test_a_manifest_that_changes_is_read_again(folder):
     [
         ("releases/*/manifest.parquet", "there is no file 'releases/*/manifest.parquet'", "dvc pull"),
         ("releases/**x", "there is no file 'releases/**x'", "dvc pull"),
-        ("results/manifest.parquet", "belongs to this campaign's own release", "Copy the release"),
-        ("res*/manifest.parquet", "belongs to this campaign's own release", "Copy the release"),
+        ("results/manifest.parquet", "belongs to this campaign's own release", "Copy that release"),
+        ("res*/manifest.parquet", "belongs to this campaign's own release", "Copy that release"),
         ("torn.parquet", "cannot be read as Parquet", "fetch it again"),
-        ("plain/manifest.parquet", "it has no column measure.phash.hash, measure.phash.colors", "Write that release"),
-        ("odd/manifest.parquet", "image 'mug' has no readable perceptual hash", "Write that release"),
+        (
+            "plain/manifest.parquet",
+            "it has no column measure.phash.hash, measure.phash.colors",
+            "Rewrite the manifest of that release",
+        ),
+        ("odd/manifest.parquet", "image 'mug' has no readable perceptual hash", "Rewrite the manifest of that release"),
     ],
 )
 def test_what_cannot_be_compared_with_is_told_with_a_remedy(folder, pattern, what, remedy):

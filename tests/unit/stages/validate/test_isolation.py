@@ -69,12 +69,12 @@ def test_a_process_that_was_killed_once_goes_on_where_it_was(tmp_path):
 
 
 def test_what_kills_everywhere_ends_the_job_soon_and_says_so():
-    with pytest.raises(SystemExit, match=rf"died {MOST_DEATHS} times, at last of SIGSEGV"):
+    with pytest.raises(SystemExit, match=rf"crashed {MOST_DEATHS} times, the last time with SIGSEGV"):
         do_all(1000, dying({(item, 0) for item in range(1000)}))
 
 
 def test_what_kills_before_the_first_item_ends_the_job():
-    with pytest.raises(SystemExit, match="died of SIGSEGV before its first item"):
+    with pytest.raises(SystemExit, match="crashed with SIGSEGV before its first item"):
         do_all(2, lambda: os.kill(os.getpid(), signal.SIGSEGV))
 
 

@@ -195,10 +195,10 @@ def test_a_measure_that_ends_the_process_on_one_image_fails_on_that_one_and_all_
     assert done.returncode == 0, done.stderr
     before, failed, after = read_table(tmp_path / "measures.jsonl")
     assert [flat(item.measures)["deadly.width"] for item in (before, after)] == [64, 66]
-    assert flat(failed.measures)["deadly.failed"] == "it ended the process, twice (SIGSEGV)"
+    assert flat(failed.measures)["deadly.failed"] == "it crashed the process twice (SIGSEGV)"
     assert flat(failed.measures)["tone.contrast"] > 0
     assert str(verdict(failed).reasons[0]) == (
-        "unmeasured: deadly failed on this image: it ended the process, twice (SIGSEGV)"
+        "unmeasured: deadly failed on this image: it crashed the process twice (SIGSEGV)"
     )
     assert done.stderr.count("Fatal Python error: Segmentation fault") == 2  # and where, in the job's log
 
@@ -215,7 +215,7 @@ def test_a_decoder_that_ends_the_process_on_one_image_makes_it_undecodable(store
     chosen = Validation().measures_needed()
     dead, alive = validate_apart(batch(store, deadly, good), chosen, store)
     assert [str(reason) for reason in verdict(dead).reasons] == [
-        "file.undecodable: decoding it ended the process, twice (SIGBUS)"
+        "file.undecodable: decoding it crashed the process twice (SIGBUS)"
     ]
     assert set(alive.measures) == {measure.identity for measure in chosen}
 
@@ -224,7 +224,7 @@ def test_a_package_that_is_missing_where_the_job_runs_ends_it_with_the_command(s
     monkeypatch.setattr(File, "packages", {"no_such_module": "no-such-package"})
     with pytest.raises(SystemExit):
         validate_apart(batch(store, saved(GOOD, "PNG")), Validation().measures_needed(), store)
-    assert "not installed here: no-such-package" in capfd.readouterr().err
+    assert "not installed on this machine: no-such-package" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_a_package_that_is_missing_where_the_job_runs_ends_it_with_the_command(s
         (lambda: raises(MemoryError()), "MemoryError"),
         (lambda: raises(ValueError("x" * 5000)), f"ValueError: {'x' * 200}"),
         (lambda: None, "AttributeError: 'NoneType' object has no attribute 'items'"),
-        (lambda: {"value": float("nan")}, "ValueError: value is nan, which is no number"),
+        (lambda: {"value": float("nan")}, "ValueError: value is nan, which is not a finite number"),
         (lambda: {"value": np.float32(1)}, "ValueError: value is a float32, not text, a number, true or false"),
         (lambda: {"value": 2**70}, "TypeError: Integer exceeds 64-bit range"),
         (lambda: {"value": "\ud800"}, "TypeError: str is not valid UTF-8: surrogates not allowed"),
