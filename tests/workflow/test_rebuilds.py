@@ -46,8 +46,8 @@ def test_editing_a_threshold_calls_nobody_and_measures_nothing(built):
     assert built.jobs(done) == ["release", "all"]
     assert built.calls() == 4
     assert {path: path.stat().st_mtime_ns for path in built.folder.glob("work/validated/*")} == tables
-    assert built.images() == {}, "all of them wait for a person now"
-    assert "4 wait for a person" in done.stdout + done.stderr
+    assert built.images() == {}, "all of them are awaiting review now"
+    assert "4 awaiting review" in done.stdout + done.stderr
     built.write_config(validation={})
     assert built.jobs(built.snakemake()) == ["release", "all"]
     assert {name: data for name, (_, data) in built.images().items()} == {

@@ -9,7 +9,7 @@ def test_stages_reuse_what_was_made_and_end_with_a_forecast(project, server):
     made = project(rows=12, pilot={"size": 3}, small={"size": 6})
     told = made.snakemake("pilot").stderr
     assert made.calls() == 3
-    assert "The full run: 9 more images, about $" in told
+    assert "Full run: 9 more images, about $" in told
     assert made.metrics("results/pilot")["forecast"]["to_make"] == 9
     made.snakemake("small")
     assert made.calls() == 6

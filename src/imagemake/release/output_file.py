@@ -1,4 +1,4 @@
-"""A file that a release puts under results/."""
+"""A file of a release."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseFile:
-    """A file that is to be released.
+    """A file to release.
 
     Attributes:
-        state: A request whose images are finished.
-        output: Which of them.
+        state: The state of its request, whose images are finished.
+        output: Label of its output.
     """
 
     state: State

@@ -1,8 +1,8 @@
-"""Finished images under their names: hard links to the store, or files of their own that say where they came from.
+"""Places finished images under their names, as hard links to the store or as files with provenance metadata.
 
-The store keeps pixels without metadata, since a note of a reviewer must not postprocess an image anew. A file with XMP
-is made from them by inserting it, when the image is released, and only where the one that is there differs. Content
-credentials come last, over all of it.
+The store keeps images without metadata, so that a reviewer's note does not cause postprocessing. XMP is inserted when
+an image is released, and the file is written only if it differs from the existing one. Content credentials come last
+and cover everything else.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 
 class Placing:
-    """Puts finished images under their names.
+    """Places finished images under their names.
 
     Args:
-        finished: The shelf that they are on.
-        metadata: What the campaign asks for.
-        memory: What was placed before.
-        signing: What signs them; None where nothing is signed.
+        finished: The store of finished images.
+        metadata: The campaign's metadata settings.
+        memory: Record of the files that were placed before.
+        signing: Signs the files; None if they are not signed.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Placing:
     def place_all(
         self, wanted: Mapping[Path, ReleaseFile], generated_at: Callable[[State], str | None]
     ) -> Iterator[tuple[Path, ReleaseFile, Released | DamagedError]]:
-        """Put many images under their names, on all cores; see `place`, whose error is returned here."""
+        """Place many images, on all cores. Like `place`, but errors are returned."""
 
         def placed(target: Path) -> Released | DamagedError:
             try:
@@ -55,27 +55,27 @@ class Placing:
             except DamagedError as error:
                 return error
 
-        with ThreadPoolExecutor() as pool:  # hashing, reading and writing let go of the interpreter's lock
+        with ThreadPoolExecutor() as pool:  # hashing, reading, and writing release the GIL
             for (target, one), result in zip(wanted.items(), pool.map(placed, wanted), strict=True):
                 yield target, one, result
 
     def place(self, wanted: ReleaseFile, target: Path, generated_at: str | None) -> Released:
-        """Put one finished image under its name; a file that is right already keeps its time.
+        """Place one finished image. An unchanged file keeps its time.
 
         Args:
-            wanted: What is to be there.
-            target: The name.
-            generated_at: When its raw image came.
+            wanted: The image to place.
+            target: The path to place it at.
+            generated_at: When its raw image arrived.
 
         Raises:
-            DamagedError: If the store's file is damaged or gone.
+            DamagedError: If the file in the store is damaged or missing.
         """
         if not self._metadata.xmp and self._signing is None:
             return self._link(wanted.stored, target)
         packet = b""
         if self._metadata.xmp:
             packet = provenance_of(wanted.state, self._metadata, generated_at, wanted.output).packet()
-        # The digest of the pixels is in both.
+        # Both contain the digest of the finished image.
         made_of = self._signing.seal.made_of(wanted, packet) if self._signing else hashlib.sha256(packet).hexdigest()
         known = self._memory.find(target, made_of)
         if known is not None:
@@ -94,7 +94,7 @@ class Placing:
         if not (target.exists() and target.stat().st_size == len(data) and target.read_bytes() == data):
             write_whole(target, data)
         released = Released(hashlib.sha256(data).hexdigest(), len(data), unsigned)
-        if unsigned is None:  # else it is tried again the next time
+        if unsigned is None:  # otherwise signing is retried in the next run
             self._memory.add(target, made_of, released)
         return released
 
@@ -106,13 +106,13 @@ class Placing:
 
 
 def is_as_released(path: Path, wanted: ReleaseFile, metadata: Metadata, seal: Seal | None = None) -> bool:
-    """Say whether a file is just what releasing an image would write, without asking the journal.
+    """Return whether a file is exactly what releasing the image would write, without reading the journal.
 
     Args:
         path: The file.
-        wanted: Which image it must be.
-        metadata: What the campaign asks for.
-        seal: What it must be signed with; None where nothing is signed.
+        wanted: The expected image.
+        metadata: The campaign's metadata settings.
+        seal: The expected signature; None if files are not signed.
     """
     finished_digest = wanted.stored.digest
     data = path.read_bytes()
@@ -123,11 +123,11 @@ def is_as_released(path: Path, wanted: ReleaseFile, metadata: Metadata, seal: Se
         return digest == finished_digest
     try:
         packet, bare = packet_of(data), without_packet(data)
-    except ValueError:  # either no image any more, or one that cannot hold XMP
+    except ValueError:  # not an image, or a format that cannot contain XMP
         return digest == finished_digest
     if packet is None or hashlib.sha256(bare).hexdigest() != finished_digest:
         return False
-    # Only the journal knows the time; it never changes, so that of the file itself will do.
+    # Only the journal has the time, but it never changes, so the time in the file is good enough.
     expected = provenance_of(wanted.state, metadata, created_in(packet), wanted.output).packet()
     return packet == expected and with_packet(bare, packet) == data
 

@@ -1,7 +1,7 @@
-"""Where a released image came from, as the XMP packet that travels in its file.
+"""The provenance of a released image, as the XMP packet in its file.
 
-Whoever gets the file alone can read from it that a machine made it, which one, and by which key to ask for the rest.
-Properties are those of the IPTC Photo Metadata Standard 2025.1 and of XMP where they have one, and ours for the rest.
+The file alone shows that a model generated it, which model, and the key to look up everything else. Properties come
+from the IPTC Photo Metadata Standard 2025.1 and XMP where these define one, and from our own namespace otherwise.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What a released file says about itself.
+    """The provenance of a released file.
 
     Attributes:
-        source_type: A code of IPTC's digital source types: `trainedAlgorithmicMedia` and so on.
+        source_type: Code of an IPTC digital source type, such as `trainedAlgorithmicMedia`.
         provider: Registered name of the provider.
         model: Model name with its version.
         name: The request's name.
         key: Its key, 64 hexadecimal digits.
         seed: Its seed.
         content_digest: SHA-256 of the file without this packet.
-        status: ``accepted``, or ``approved`` where a person decided.
-        note: What the reviewer wrote to that decision.
-        generated_at: When the raw image came, ISO 8601 in UTC.
-        prompt: As it was sent; None where it is kept out of files.
-        output: Label of a further output; empty for the main one.
+        status: ``accepted``, or ``approved`` if a reviewer decided.
+        note: The reviewer's note.
+        generated_at: When the raw image arrived, ISO 8601 in UTC.
+        prompt: The prompt that was sent; None if files must not contain it.
+        output: Label of an additional output; empty for the main one.
     """
 
     source_type: str
@@ -59,8 +59,8 @@ class Provenance:
     output: str = ""
 
     def packet(self) -> bytes:
-        """Return the XMP packet; equal facts give equal bytes, of at most `MOST_PACKET_BYTES`."""
-        is_ai = self.source_type in AI_SOURCE_TYPES  # readers take the mere presence of these for AI
+        """Return the XMP packet, at most `MOST_PACKET_BYTES` long; equal facts give equal bytes."""
+        is_ai = self.source_type in AI_SOURCE_TYPES  # readers take the presence of these properties for AI
         properties = {
             "Iptc4xmpExt:DigitalSourceType": SOURCE_TYPES + self.source_type,
             "Iptc4xmpExt:AISystemUsed": self.provider if is_ai else None,
@@ -82,12 +82,12 @@ class Provenance:
 
 
 def marked_sheet(data: bytes, name: str, source_types: Collection[str]) -> bytes:
-    """Return a sheet's file with a packet that says how the images on it came about.
+    """Return a sheet's file with an XMP packet that says how its images were made.
 
     Args:
         data: The file.
         name: The sheet's name.
-        source_types: Codes of IPTC's digital source types, of all that it shows.
+        source_types: Codes of the IPTC digital source types of all images on it.
     """
     if len(source_types) == 1:
         (source_type,) = source_types
@@ -104,13 +104,13 @@ def marked_sheet(data: bytes, name: str, source_types: Collection[str]) -> bytes
 
 
 def provenance_of(state: State, metadata: Metadata, generated_at: str | None, output: str = MAIN) -> Provenance:
-    """Return what a released file of a request says about itself.
+    """Return the provenance of a released file.
 
     Args:
-        state: Where the request stands; its image is finished.
-        metadata: What the campaign asks for.
-        generated_at: When the raw image came, as the journal tells it.
-        output: Which of its files.
+        state: The state of the request; its image is finished.
+        metadata: The campaign's metadata settings.
+        generated_at: When the raw image arrived, from the journal.
+        output: Label of the file's output.
     """
     recipe, review = state.recipe, state.review
     return Provenance(
@@ -131,11 +131,11 @@ def provenance_of(state: State, metadata: Metadata, generated_at: str | None, ou
 
 @lru_cache
 def source_type_of(provider: str, *, with_files: bool) -> str:
-    """Return IPTC's code for how images of a provider come about.
+    """Return the IPTC digital source type of a provider's images.
 
     Args:
-        provider: Registered name. One that sets ``trained = False`` draws by rules, without a trained model.
-        with_files: Whether reference images went in.
+        provider: Registered name. A provider with ``trained = False`` draws by rules, without a trained model.
+        with_files: Whether reference images were sent.
     """
     if not provider_class(provider).trained:
         return "compositeSynthetic" if with_files else "algorithmicMedia"

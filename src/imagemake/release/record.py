@@ -1,4 +1,4 @@
-"""What a release was made of, so that one that is up to date is not written again."""
+"""The record of what a release was made of, so that an up-to-date release is not written again."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ if TYPE_CHECKING:
 FILES = ("manifest.csv", "manifest.parquet", "manifest.schema.json", "metrics.json", "index.html", "review.csv")
 RECORD = "release.json"
 NOBODY: Mapping[str, str] = {}
-RECORD_VERSION = 2  # raised when the same images, measures and campaign may stand otherwise
+RECORD_VERSION = 2  # raised when the same images, measures, and campaign can give other states
 
 
 def outputs_of(scope: str) -> list[Path]:
-    """Return the files that Snakemake's rule for a target declares."""
+    """Return the output files that the Snakemake rule of a target declares."""
     if scope.startswith(IMAGE):
         return [RESULTS / IMAGES / scope.removeprefix(IMAGE)]
     return [results_folder(scope) / name for name in FILES]
 
 
 def is_current(target: Target, states: Sequence[State]) -> bool:
-    """Say whether a target has nothing open and shows just what it would show if it were made now."""
+    """Return whether a target is up to date: writing it now would change nothing."""
     if target.scope.startswith(IMAGE):
         try:
             seal = seal_of(target.campaign) if target.campaign.c2pa else None
-        except UserError:  # told before the file is made again
+        except UserError:  # reported before the file is written
             return False
         return all(_is_there(target, state, seal) for state in states)
     folder = results_folder(target.scope)
@@ -66,32 +66,32 @@ def is_current(target: Target, states: Sequence[State]) -> bool:
 
 
 def sheets_of(target: Target, states: Sequence[State]) -> dict[str, tuple[SheetGroup, list[State]]]:
-    """Return the sheets of a release by file name, with the states of the images on it, which are done."""
+    """Return the sheets of a release by file name, each with the states of its images, which are all done."""
     done = {state.request.name: state for state in states if state.stage is Stage.DONE}
     groups = sheet_groups(target.campaign, (state.request for state in done.values()))
     return {group.file_name: (group, [done[request.name] for request in group.requests]) for group in groups}
 
 
 def names_in_sheets(target: Target, states: Sequence[State]) -> set[str]:
-    """Return the names of all that ``sheets/`` must hold."""
+    """Return the names of all files that belong into ``sheets/``."""
     groups = (group for group, _ in sheets_of(target, states).values())
     return {name for group in groups for name in (group.file_name, group.boxes_name)}
 
 
 def names_in_images(target: Target, states: Sequence[State]) -> set[str]:
-    """Return the names of all that ``images/`` must hold: the files of images that are done, and their sidecars."""
+    """Return the names of all files that belong into ``images/``: images that are done, and their sidecars."""
     done = (state.request for state in states if state.stage is Stage.DONE)
     names = {name for request in done for name in target.file_names.of(request).values()}
     return names | {f"{name}{SUFFIX}" for name in names} if target.campaign.metadata.sidecar else names
 
 
 def known_counts(target: Target, store: Store, work: Path) -> Mapping[Stage, int] | None:
-    """Look whether nothing at all has changed since a release that left nothing open.
+    """Check quickly whether nothing changed since a release without open requests.
 
-    This needs no keys and no measures, so it is what makes "nothing to do" quick.
+    This needs neither keys nor measures, so a run with nothing to do is fast.
 
     Returns:
-        How many requests stood where then, which is where they stand now; None where that must be worked out.
+        Number of requests by stage, which is the same as at that release; None if something may have changed.
     """
     folder = results_folder(target.scope)
     record = {} if target.scope.startswith(IMAGE) else read_record(folder)
@@ -107,7 +107,7 @@ def known_counts(target: Target, store: Store, work: Path) -> Mapping[Stage, int
 
 
 def _seen(target: Target, store: Store, work: Path) -> str:
-    """Return a digest of all that decides where requests stand: what is wanted, and the names of what there is."""
+    """Return a digest of everything that decides the states: the campaign, and the names of the existing files."""
     tables = (_names_in(work / folder) for folder in MEASURED_TABLES)
     images = ((stored.file_name for stored in content_store.all()) for content_store in (store.raw, store.finished))
     duplicates = target.campaign.validation.near_duplicates
@@ -129,7 +129,7 @@ def _digest(names: Iterable[str]) -> str:
 
 
 def read_record(folder: Path) -> Mapping[str, Any]:
-    """Read what a release was made of; nothing where there is none."""
+    """Read the record of a release; empty if there is none."""
     try:
         record: Mapping[str, Any] = orjson.loads((folder / RECORD).read_bytes())
     except (FileNotFoundError, orjson.JSONDecodeError):
@@ -140,14 +140,14 @@ def read_record(folder: Path) -> Mapping[str, Any]:
 def write_record(
     target: Target, states: Sequence[State], store: Store, work: Path, unsigned: Mapping[str, str] = NOBODY
 ) -> None:
-    """Write down what a release was made of, after all of its other files.
+    """Write the record of a release, after all of its other files.
 
     Args:
-        target: What was wanted.
-        states: Where the requests stand.
-        store: What there is.
+        target: The requests and the campaign.
+        states: The states of the requests.
+        store: The store.
         work: The folder of tables.
-        unsigned: Why images have no content credentials that were to have some, by file name; tried again next time.
+        unsigned: Why images could not be signed, by file name. The next run tries again.
     """
     folder = results_folder(target.scope)
     record = {

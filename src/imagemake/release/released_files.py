@@ -17,8 +17,8 @@ class Released:
 
     Attributes:
         digest: SHA-256 of its bytes.
-        bytes: How many there are.
-        unsigned: Why it has no content credentials, where it was to have some.
+        bytes: Size of the file.
+        unsigned: Why the file could not be signed; None if it is signed or need not be.
     """
 
     digest: str
@@ -27,10 +27,10 @@ class Released:
 
 
 class ReleasedBefore:
-    """Which files were written from what, so that one that needs no change is not even read.
+    """Remembers what each released file was made of, so that unchanged files need not be read.
 
     Args:
-        path: Usually under ``work/``: losing it costs reading every file once. None remembers nothing.
+        path: Usually under ``work/``. If it is lost, each file is read once. None keeps no record.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -44,7 +44,7 @@ class ReleasedBefore:
             pass
 
     def find(self, target: Path, made_of: str) -> Released | None:
-        """Return what is under a name, if it was made of just this and has not been touched since."""
+        """Return the file at a path if it was made of exactly this and was not changed since; otherwise None."""
         known = self._before.get(target.name)
         if known is None or known[:2] != [made_of, list(stamp_of(target) or ())]:
             return None
@@ -52,10 +52,10 @@ class ReleasedBefore:
         return Released(str(known[2]), target.stat().st_size)
 
     def add(self, target: Path, made_of: str, released: Released) -> None:
-        """Remember a file that was written or compared."""
+        """Remember a file that was written or verified."""
         self._now[target.name] = [made_of, list(stamp_of(target) or ()), released.digest]
 
     def save(self) -> None:
-        """Write down what was found or added, and forget the rest."""
+        """Save the files that were found or added, and forget all others."""
         if self._path is not None and self._now != self._before:
             write_whole(self._path, orjson.dumps(self._now))

@@ -19,22 +19,22 @@ from imagemake.store.store import DamagedError, Store
 
 
 def link_one(target: Target, path: Path, store: Store, work: Path) -> None:
-    """Put one finished image under its name.
+    """Release one finished image under its name.
 
     Raises:
-        UserError: If there is none, with the reason.
+        UserError: If the image does not exist or is damaged; the message gives the reason.
     """
     (state,) = target.states(Inventory(store, work))
     if state.finished is None or state.stage is not Stage.DONE:
         reasons = "; ".join(map(str, state.reasons)) or state.why
-        remedy = "Edit its row or the prompt, or decide about it in config/reviews.csv."
-        raise UserError(Problem(str(path), f"there is no such image ({state.stage.value}: {reasons})", remedy))
+        remedy = "Edit the catalog row or the prompt, or add a decision to config/reviews.csv."
+        raise UserError(Problem(str(path), f"the image does not exist ({state.stage.value}: {reasons})", remedy))
     signing = signing_of(target.campaign, store)
     placing = Placing(store.finished, target.campaign.metadata, ReleasedBefore(None), signing)
     wanted = ReleaseFile(state, target.file_names.output_of(state.request, path.name))
     try:
         released = placing.place(wanted, path, Entries(target, store, ()).generated_at(state))
     except DamagedError as error:
-        raise UserError(Problem(str(path), str(error), "Run again: it is then finished anew.")) from error
+        raise UserError(Problem(str(path), str(error), "Run again to postprocess it again.")) from error
     if released.unsigned is not None:
         print(*unsigned_words({path.name: released.unsigned}), sep="\n", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What a stage tells at its end: what there is, what is missing and why, what it came to, and what the rest will."""
+"""The summary at the end of a release: images, missing images and why, results, and a forecast of the full run."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ MOST_VALUES = 3
 
 
 def closing_words(metrics: Mapping[str, Any], folder: Path, n_sheets: int = 0) -> str:
-    """Say what is in a release, what is missing and why, and what to do about it.
+    """Return the summary of a release: its images, what is missing and why, and what to do about it.
 
     Args:
-        metrics: What `imagemake.release.metrics.metrics` said of it, and the forecast of a smaller run.
-        folder: Where it is.
-        n_sheets: Sheets that are in it.
+        metrics: From `imagemake.release.metrics.metrics`, with the forecast after a smaller run.
+        folder: The release folder.
+        n_sheets: Number of sheets in it.
     """
     made = f"{metrics['accepted']:,} of {metrics['requests']:,} images are in {folder}/images/"
     lines = [f"imagemake: {made}; see {folder}/index.html"]
     todo = {
-        "review": f"wait for a person: run `imagemake review`, or edit config/reviews.csv by {folder}/review.csv",
+        "review": f"awaiting review: run `imagemake review`, or copy rows of {folder}/review.csv to config/reviews.csv",
         "rejected": f"were rejected in every attempt: see {folder}/review.csv; edit their prompts, or approve them",
-        "refused": "were refused by the provider: edit their prompts, or give attempts.patches one for 'refused'",
-        "failed": "failed: run again to try again",
-        "pending": "were left as they are; the manifest says why",
+        "refused": "were refused by the provider: edit their prompts, or add a patch for 'refused' to attempts.patches",
+        "failed": "failed: run again to retry them",
+        "pending": "were not made; see the manifest for the reasons",
     }
     lines += [f"  {metrics[verdict]:>7,} {words}" for verdict, words in todo.items() if metrics[verdict]]
     if n_sheets:
@@ -35,13 +35,13 @@ def closing_words(metrics: Mapping[str, Any], folder: Path, n_sheets: int = 0) -
 
 
 def unsigned_words(unsigned: Mapping[str, str]) -> Iterator[str]:
-    """Say which images have no content credentials that were to have some.
+    """Yield lines about the images that could not be signed.
 
     Args:
-        unsigned: Why, by file name.
+        unsigned: The reasons, by file name.
     """
     if unsigned:
-        yield f"  {len(unsigned):>7,} have NO content credentials: signing failed; run again to try again:"
+        yield f"  {len(unsigned):>7,} have NO content credentials because signing failed; run again to retry:"
         yield from (f"          {name}: {why}" for name, why in list(unsigned.items())[:MOST_VALUES])
 
 
@@ -49,7 +49,7 @@ def _came_to(metrics: Mapping[str, Any]) -> Iterator[str]:
     if metrics["success_rate"] is None:
         return
     low, high = metrics["success_rate_low"], metrics["success_rate_high"]
-    yield f"  Success rate {_percent(metrics['success_rate'])} (95 % interval: {_percent(low)} to {_percent(high)})."
+    yield f"  Success rate {_percent(metrics['success_rate'])} (95% interval: {_percent(low)} to {_percent(high)})."
     for one in metrics["failing_values"][:MOST_VALUES]:
         reasons = ", ".join(f"{code} ({n:,})" for code, n in one["reasons"].items())
         rate = _percent(one["failures"] / one["requests"])
@@ -59,11 +59,11 @@ def _came_to(metrics: Mapping[str, Any]) -> Iterator[str]:
 def _will_come_to(forecast: Mapping[str, Any] | None) -> Iterator[str]:
     if forecast is None or not forecast["to_make"]:
         return
-    cost = "at a cost that is not known" if forecast["cost_usd"] is None else f"about ${forecast['cost_usd']:,.2f}"
+    cost = "cost unknown" if forecast["cost_usd"] is None else f"about ${forecast['cost_usd']:,.2f}"
     time = "" if forecast["seconds"] is None else f", about {duration_words(forecast['seconds'])}"
     accepted = f"{forecast['accepted']:,} ({forecast['accepted_low']:,} to {forecast['accepted_high']:,})"
-    yield f"  The full run: {forecast['to_make']:,} more images, {cost}{time}; accepted in the end: {accepted}."
+    yield f"  Full run: {forecast['to_make']:,} more images, {cost}{time}; expected to be accepted: {accepted}."
 
 
 def _percent(rate: float) -> str:
-    return f"{100 * rate:.1f}".removesuffix(".0") + " %"
+    return f"{100 * rate:.1f}".removesuffix(".0") + "%"

@@ -1,4 +1,4 @@
-"""What is handed over: finished images under their names, and what there is to know about every request."""
+"""Writes a release: the finished images under their names, and all tables and reports about the requests."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class Release:
     """Writes one release.
 
     Attributes:
-        target: What is wanted.
-        store: Where finished images are.
+        target: The requests and the campaign.
+        store: The store with the finished images.
         work: The folder of tables and thumbnails.
-        states: Where each request stands; looked up when it is written.
-        unsigned: Why files have no content credentials that were to have some, by file name.
+        states: The state of each request; `write` looks it up.
+        unsigned: Why a file could not be signed, by file name.
     """
 
     target: Target
@@ -59,7 +59,7 @@ class Release:
     unsigned: dict[str, str] = field(default_factory=dict)
 
     def write(self) -> str:
-        """Write it all, the record of what it was made of last, and return what to tell the user."""
+        """Write all files of the release, its record last, and return the message for the user."""
         self.states = self.target.states(Inventory(self.store, self.work))
         folder = results_folder(self.target.scope)
         left_out = SpendTracker(spending_file(self.work), self.target.campaign.budget_usd).left_out()
@@ -106,7 +106,7 @@ class Release:
             (folder / SCHEMA).unlink(missing_ok=True)
 
     def _forecast(self, entries: Sequence[ManifestRow]) -> dict[str, Any]:
-        """Say what the full run will come to, after a smaller one."""
+        """Return the forecast of the full run after a smaller run; otherwise nothing."""
         if self.target.scope not in (PILOT, SMALL):
             return {}
         campaign, raw = self.target.campaign, self.store.raw
@@ -117,10 +117,10 @@ class Release:
         return {"forecast": found.as_dict() if found else None}
 
     def _release_images(self, folder: Path, of_state: Entries) -> Mapping[str, Mapping[str, Released]]:
-        """Put every finished image under its names, and take all others away; those found damaged are open again.
+        """Release every finished image under its names and remove all other files. Reopen requests with damaged images.
 
         Returns:
-            The files by the request's name and then by output.
+            The files by request name and then by output.
         """
         images = folder / IMAGES
         images.mkdir(parents=True, exist_ok=True)
@@ -145,21 +145,21 @@ class Release:
                     self.unsigned[path.name] = result.unsigned
                 released.setdefault(one.state.request.name, {})[one.output] = result
             else:
-                print(f"imagemake: {result}; run again to postprocess it anew", file=sys.stderr)
+                print(f"imagemake: {result}; run again to postprocess it again", file=sys.stderr)
                 damaged[one.state.request.name] = one.state
         self._reopen(damaged, images)
         memory.save()
         return released
 
     def _reopen(self, damaged: Mapping[str, State], images: Path) -> None:
-        """Take requests out of the release whose finished images are damaged: all of their files."""
+        """Remove all files of requests whose finished images are damaged."""
         for state in damaged.values():
             for name in names_in_images(self.target, [state]):
                 (images / name).unlink(missing_ok=True)
             state.stage, state.finished, state.why = Stage.POSTPROCESS, None, RebuildReason.DAMAGED.because()
 
     def _write_sheets(self, folder: Path) -> list[str]:
-        """Write the sheets of what is released, and return where they are, from the release folder."""
+        """Write the sheets of the released images, and return their paths in the release folder."""
         wanted = sheets_of(self.target, self.states)
         memory = ReleasedBefore(self.work / "released" / f"{self.target.scope}-sheets.json")
         sheets = Sheets(self.store.finished, folder / SHEETS, memory, xmp=self.target.campaign.metadata.xmp)
@@ -189,7 +189,7 @@ class Release:
         return Thumbnails(ThumbnailCache(thumbnails_folder(self.work)), shown)
 
     def _write_review(self, path: Path) -> None:
-        # The columns of config/reviews.csv, so that a row can be copied there and decided.
+        # The same columns as config/reviews.csv, so that users can copy a row there and add their decision.
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([*COLUMNS, "name", "verdict", "reasons"])

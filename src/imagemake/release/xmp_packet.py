@@ -12,7 +12,7 @@ NAMESPACES = {
     "xmp": "http://ns.adobe.com/xap/1.0/",
     "imagemake": "urn:imagemake:provenance:1#",
 }
-# In bytes of escaped UTF-8: all together stay below what a JPEG segment holds.
+# In bytes of escaped UTF-8. A packet with all properties fits into one JPEG segment.
 MOST_TEXT_BYTES, MOST_PROMPT_BYTES = 2_000, 40_000
 _CUT = " […]"
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
@@ -39,19 +39,19 @@ def packet_with(properties: Mapping[str, str | None]) -> bytes:
 
 
 def properties_in(packet: bytes) -> Mapping[str, str]:
-    """Read the plain properties of an XMP packet, by names such as ``imagemake:Key``; only the namespaces that we use.
+    """Read the plain properties of an XMP packet by names such as ``imagemake:Key``, in `NAMESPACES` only.
 
     Args:
-        packet: From any file, so hostile; entities and document types are not read.
+        packet: From any file, so it may be hostile. Entities and document types are not read.
 
     Raises:
-        ValueError: If it is no XMP packet in UTF-8.
+        ValueError: If it is not an XMP packet in UTF-8.
     """
     text = packet.decode("utf-8").strip("\ufeff\0 \t\r\n")
-    if "<!" in text:  # what our packets never hold, and entities need
-        raise ValueError("the XMP packet holds declarations, which are not read")
+    if "<!" in text:  # our packets never contain it, and entities need it
+        raise ValueError("the XMP packet contains declarations, which are not supported")
     try:
-        root = Xml.fromstring(text)  # noqa: S314 - without declarations there is nothing to expand
+        root = Xml.fromstring(text)  # noqa: S314 - nothing to expand without declarations
     except Xml.ParseError as error:
         raise ValueError(f"the XMP packet cannot be read: {error}") from error
     prefixes = {uri: prefix for prefix, uri in NAMESPACES.items()}
@@ -66,7 +66,7 @@ def properties_in(packet: bytes) -> Mapping[str, str]:
 
 
 def created_in(packet: bytes) -> str | None:
-    """Return the time of generation that one of our own packets tells."""
+    """Return the time of generation in one of our own packets; None if there is none."""
     try:
         return properties_in(packet).get(CREATED)
     except ValueError:
@@ -74,8 +74,8 @@ def created_in(packet: bytes) -> str | None:
 
 
 def _bounded(text: str, most_bytes: int) -> str:
-    """Escape text for XML, without what XML cannot hold, and cut it to a number of bytes."""
-    safe = _NO_XML.sub(_REPLACED, text[:most_bytes])  # a character is a byte or more, so the rest is cut anyway
+    """Escape text for XML, replace the characters that XML forbids, and shorten it to a number of bytes."""
+    safe = _NO_XML.sub(_REPLACED, text[:most_bytes])  # each character has at least one byte
     escaped = escape(safe, {"\r": "&#13;"})
     if len(safe) == len(text) and len(escaped.encode()) <= most_bytes:
         return escaped

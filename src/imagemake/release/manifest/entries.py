@@ -1,4 +1,4 @@
-"""What there is to know about each request: from where it stands and the journal to an entry of the manifest."""
+"""Makes the rows of the manifest from the states of requests and the journal."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ VERDICTS: Mapping[Stage, Verdict] = {
 
 
 class Entries:
-    """Makes the manifest's entries.
+    """Makes the rows of the manifest.
 
     Args:
-        target: What is wanted.
-        store: Where finished images and the journal are; the whole journal is read.
+        target: The requests and the campaign.
+        store: The store with finished images and the journal, which is read completely.
         left_out: Keys that did not fit into the budget.
     """
 
@@ -51,7 +51,7 @@ class Entries:
         return self._target.campaign.validation.all_checks()
 
     def generated_at(self, state: State) -> str | None:
-        """Return when the raw image of the shown attempt came; None where the journal does not tell."""
+        """Return when the raw image of the shown attempt arrived; None if the journal does not say."""
         calls = self._calls.get(state.key)
         if not (calls and calls.told and calls.told.closed and state.raw):
             return None
@@ -59,11 +59,11 @@ class Entries:
         return (closed.get("origin") or {}).get("generated_at") if calls.is_shared else closed.get("at")
 
     def entry(self, state: State, released: Mapping[str, Released] | None = None) -> ManifestRow:
-        """Tell all there is to know about one request.
+        """Return the row of one request.
 
         Args:
-            state: Where it stands.
-            released: Its files that were released, by output; by default its images as the store has them.
+            state: The state of the request.
+            released: Its released files, by output. By default, its finished images in the store.
         """
         verdict, reasons = self._verdict(state)
         calls = self._calls.get(state.key, Calls())
@@ -138,7 +138,7 @@ class Entries:
             if outcome not in (*BROUGHT, Outcome.WAITING):
                 return "failed", (f"{outcome.value}: {closed.get('message', 'no answer came; possibly billed')}",)
         if state.key in self._left_out:
-            return "pending", ("budget: it did not fit into what may be spent",)
+            return "pending", ("budget: it did not fit into the budget",)
         return "pending", (f"{state.stage.value}: {state.why}",)
 
     def _earlier(self, past: Past) -> EarlierAttempt:
@@ -162,5 +162,5 @@ class Entries:
 def _size_px(path: Path) -> tuple[int, int]:
     from PIL import Image
 
-    with Image.open(path) as image:  # reads the header only; the file is our own
+    with Image.open(path) as image:  # reads only the header; the file is our own
         return image.size

@@ -1,1 +1,1 @@
-"""What a release came to, in numbers."""
+"""Metrics of a release, and a forecast of the full run."""

@@ -1,4 +1,4 @@
-"""What the full run will come to, by what a smaller one before it came to."""
+"""A forecast of the full run from the results of a smaller one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MINUTE_S, HOUR_S = 60, 3600
 
 
 def duration_words(seconds: float) -> str:
-    """Write a duration of some seconds: ``42 s``, ``12 minutes``, ``3 hours``."""
+    """Return a duration in words: ``42 s``, ``12 minutes``, ``3 hours``."""
     if seconds >= 2 * HOUR_S:
         return f"{seconds / HOUR_S:,.0f} hours"
     return f"{seconds / MINUTE_S:.0f} minutes" if seconds >= 2 * MINUTE_S else f"{seconds:.0f} s"
@@ -24,12 +24,12 @@ def duration_words(seconds: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a model has to do.
+    """The work of a model.
 
     Attributes:
-        calls: Images to ask for, candidates and further attempts among them.
-        call_s: Seconds that one takes.
-        pace: How fast they can come.
+        calls: Expected calls, including candidates and further attempts.
+        call_s: Duration of one call, in seconds.
+        pace: The rate at which the model can generate images.
     """
 
     calls: float
@@ -39,16 +39,16 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The full run; what cannot be said is None.
+    """The expected full run. Unknown values are None.
 
     Attributes:
-        requests: Of the whole campaign.
-        to_make: Those that have no image yet.
-        cost_usd: What these will cost, with the attempts that they will need.
-        seconds: How long they will take.
+        requests: Requests of the whole campaign.
+        to_make: Requests that have no image yet.
+        cost_usd: Cost of these, including the attempts that they need.
+        seconds: Duration of these.
         accepted: Images that will be accepted, of all requests.
-        accepted_low: Low end of the 95 % interval.
-        accepted_high: Its high end.
+        accepted_low: Low end of the 95% interval.
+        accepted_high: High end of the 95% interval.
     """
 
     requests: int
@@ -70,13 +70,13 @@ def forecast(
     """Forecast the full run.
 
     Args:
-        entries: Of the smaller run, which stand for all.
-        requests: Of the whole campaign.
-        to_make: Requests without an image, by the model's label.
-        paces: By the model's label; a model without one comes when it comes.
+        entries: Rows of the smaller run, taken as representative.
+        requests: Number of requests of the whole campaign.
+        to_make: Number of requests without an image, by model label.
+        paces: By model label. The duration is unknown if a model has none.
 
     Returns:
-        None where nothing is decided yet.
+        The forecast; None if nothing is decided yet.
     """
     decided = [entry for entry in entries if entry.verdict in DECIDED]
     if not decided:
@@ -100,7 +100,7 @@ def forecast(
 
 
 def _cost_usd(entries: Sequence[ManifestRow], n: int) -> float | None:
-    costs = [entry.spent_usd for entry in entries if not entry.shared]  # what the team paid says nothing here
+    costs = [entry.spent_usd for entry in entries if not entry.shared]  # what the team paid does not predict the cost
     known = [cost for cost in costs if cost is not None]
     return n * sum(known) / len(known) if known and len(known) == len(costs) else None
 
@@ -115,7 +115,7 @@ def _load(entries: Sequence[ManifestRow], n: int, pace: Pace | None) -> Load | N
 
 
 def _seconds(loads: Sequence[Load]) -> float:
-    """Say how long models take that are asked side by side: as long as what they share the longest."""
+    """Return how long models take side by side: as long as the busiest pool or lane that they share."""
     shared: dict[tuple[str, Hashable], float] = {}
     for load in loads:
         pool, lane = ("pool", load.pace.pool), ("lane", load.pace.lane)

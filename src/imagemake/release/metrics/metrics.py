@@ -1,4 +1,4 @@
-"""What a release came to, in numbers that `dvc metrics diff` compares."""
+"""Metrics of a release, which `dvc metrics diff` compares."""
 
 from __future__ import annotations
 
@@ -28,20 +28,19 @@ class _Attempt(NamedTuple):
 
 
 def metrics_of(entries: Iterable[ManifestRow]) -> dict[str, Any]:
-    """Sum up a release.
+    """Summarize a release.
 
-    Costs, durations and calls are those of all attempts, whenever they were made: what the release cost, not the run.
+    Costs, durations, and calls include all attempts, whenever they were made: the cost of the release, not of the run.
 
     Args:
-        entries: One entry a request.
+        entries: One row per request.
 
     Returns:
-        Counts by verdict, rates from 0 to 1, means, and failures by reason code, in an order that is always the same.
-        None stands for what cannot be said: a rate of nothing, or a cost where none is known. `cost_unknown` attempts
-        are left out of `cost_usd_total` and `mean_cost_usd_per_image`, and so are `unknown_calls`: nobody answered
-        these, and they may have cost `unknown_worst_usd` in all. `by_model` has the same numbers for each model, by
-        what the campaign calls it. `success_rate_low` and `success_rate_high` are the ends of its 95 % interval, and
-        `failing_values` are values of variables that fail more often than chance would have it.
+        Counts by verdict, rates from 0 to 1, means, and failures by reason code, in a fixed order. Unknown values are
+        None, such as a rate without requests. `cost_usd_total` and `mean_cost_usd_per_image` exclude the
+        `cost_unknown` attempts and the `unknown_calls`, which got no answer and can have cost `unknown_worst_usd` in
+        total. `by_model` has the same metrics per model label. `success_rate_low` and `success_rate_high` are the ends
+        of the 95% interval. `failing_values` lists values of variables that fail significantly more often.
     """
     entries = list(entries)
     by_model: dict[str, list[ManifestRow]] = {}
@@ -75,7 +74,7 @@ def _of_entries(entries: Sequence[ManifestRow]) -> dict[str, Any]:
 
 
 def write_metrics(metrics: dict[str, Any], path: Path) -> None:
-    """Write the numbers as JSON, in their order."""
+    """Write the metrics as JSON, in their order."""
     write_whole(path, orjson.dumps(metrics, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
@@ -110,7 +109,7 @@ def _attempts(entry: ManifestRow) -> list[_Attempt]:
 def _of_attempts(attempts: Sequence[_Attempt]) -> dict[str, Any]:
     known = [attempt for attempt in attempts if attempt.cost_usd is not None]
     images = [attempt for attempt in attempts if attempt.image]
-    bought = [attempt for attempt in images if not attempt.shared]  # else a release would look cheaper than it is
+    bought = [attempt for attempt in images if not attempt.shared]  # shared images have no cost
     unanswered = [attempt for attempt in attempts if attempt.unknown_calls]
     worst = [attempt.unknown_worst_usd for attempt in unanswered if attempt.unknown_worst_usd is not None]
     return {

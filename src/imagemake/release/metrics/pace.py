@@ -13,13 +13,13 @@ from imagemake.plugins.providers import provider_class
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast the images of a model can come.
+    """The rate at which a model can generate images.
 
     Attributes:
-        at_once: Calls at once, of all models that share them.
-        images_per_min: Most images a minute, of all models that share the rate; None where nothing holds them back.
-        pool: Names what `at_once` is shared in.
-        lane: Names what `images_per_min` is shared in.
+        at_once: Most calls in flight, for all models in the pool together.
+        images_per_min: Most images per minute, for all models in the lane together; None without a limit.
+        pool: Identifies the models that share `at_once`.
+        lane: Identifies the models that share `images_per_min`.
     """
 
     at_once: int
@@ -29,7 +29,7 @@ class Pace:
 
 
 def pace_of(label: str, campaign: Campaign) -> Pace | None:
-    """Return how fast images of a model can come; None for those that come in batches, when the provider likes."""
+    """Return the pace of a model; None in batch mode, where the provider decides when images arrive."""
     settings = settings_of(label, campaign)
     if settings.mode == "batch":
         return None
@@ -37,6 +37,6 @@ def pace_of(label: str, campaign: Campaign) -> Pace | None:
         return Pace(os.cpu_count() or 1, pool="cores")
     rates = settings.rates or campaign.limits
     per_min = [rate for rate in (rates.images_per_min, rates.requests_per_min) if rate is not None]
-    # Calls in flight are those of a run; rates are those of a server, or of a model that has its own.
+    # The limit on calls in flight applies to the run; rates apply to a server, or to a model with its own rates.
     lane = (settings.server, settings.name if settings.rates else None)
     return Pace(campaign.limits.in_flight, min(per_min, default=None), pool="in_flight", lane=lane)

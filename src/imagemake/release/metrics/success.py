@@ -1,4 +1,4 @@
-"""How good a stage was, and how sure that is; and which values of the variables fail more often than the rest."""
+"""The success rate with its confidence interval, and the values of variables that fail most often."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 from imagemake.release.manifest.row import ManifestRow
 from imagemake.release.metrics.reasons import DECIDED, failed, failures_of, reason_code
 
-Z_95 = 1.959964  # standard normal deviate of a two-sided 95 % interval
-MOST_VALUES = 50  # a column with more is a name, not a kind
+Z_95 = 1.959964  # standard normal deviate of a two-sided 95% interval
+MOST_VALUES = 50  # a column with more values identifies rows rather than groups them
 MOST_TOLD = 12
 LEAST_REQUESTS = 3
 
 
 def interval_95(successes: int, n: int) -> tuple[float, float]:
-    """Return the 95 % confidence interval of a rate, 0 to 1.
+    """Return the 95% confidence interval of a rate, 0 to 1.
 
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927. It
-    holds for few requests and for rates near 0 and 1, where the usual one does not.
+    is valid for few requests and for rates near 0 and 1, unlike the normal approximation.
 
     Args:
         successes: From 0 to n.
@@ -36,14 +36,14 @@ def interval_95(successes: int, n: int) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class FailingValue:
-    """A value whose requests fail more often than all of them.
+    """A value whose requests fail more often than the average.
 
     Attributes:
         variable: Column or variable.
-        value: Its value.
-        requests: Decided requests that have it.
-        failures: How many of these failed.
-        reasons: Reason codes of all their attempts, each with the number of requests that had it, the commonest first.
+        value: The value.
+        requests: Number of decided requests with the value.
+        failures: Number of these that failed.
+        reasons: Reason codes of all their attempts and the number of requests with each, most frequent first.
     """
 
     variable: str
@@ -58,13 +58,13 @@ class FailingValue:
 
 
 def failing_values(entries: Sequence[ManifestRow]) -> list[FailingValue]:
-    """Find values that go with failure: an attempt that was not good enough counts, even if a later one was.
+    """Find values that fail significantly more often. A failed attempt counts even if a later one was accepted.
 
-    A value is told if even the low end of its rate's 95 % interval is above the rate of all requests: what a small
-    sample shows by chance is not.
+    A value is listed only if the low end of its rate's 95% interval is above the rate of all requests, so that chance
+    results in small samples are not.
 
     Returns:
-        The highest rates first, at most twelve.
+        At most twelve values, highest rates first.
     """
     decided = [entry for entry in entries if entry.verdict in DECIDED]
     if not any(map(failed, decided)):

@@ -1,7 +1,7 @@
-"""The contact sheet: one HTML file that shows a release, searches it, and says why an image is missing.
+"""The contact sheet: one HTML file to look through and search a release, which says why images are missing.
 
-Everything in it may come from a hostile catalog or provider. So the page's own code sees it only as JSON and puts it on
-the page only as text, and the content security policy allows no script or style but ours, and nothing from elsewhere.
+Everything in it may come from a hostile catalog or provider. Therefore the page's script reads it only as JSON and
+inserts it only as text, and the content security policy allows only our own script and style, and nothing external.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from imagemake.release.report.one_file import embedded, own_text, template
 
 VERDICTS = {
     "accepted": "Accepted",
-    "review": "To review",
+    "review": "Awaiting review",
     "rejected": "Rejected",
     "refused": "Refused",
     "failed": "Failed",
@@ -43,16 +43,16 @@ def write_contact_sheet(
     """Write the page; equal arguments give equal bytes.
 
     Args:
-        path: Where it goes: the release folder, because it links to `ManifestRow.file` from there.
+        path: Path of the page, in the release folder: links to `ManifestRow.file` are relative to it.
         entries: The requests, in any order.
-        metrics: What `imagemake.release.metrics.metrics.metrics_of` said of them.
+        metrics: From `imagemake.release.metrics.metrics.metrics_of`.
         title: Name of the release.
-        thumbnails: JPEG or WebP by entry name; those of its history under ``name@place``, those of reference
-            images under `reference_name` of their digests. Asked only for those that go into the page, so that a
-            mapping may make them when they are asked for.
-        max_thumbnails: At most that many go into the page, those of images that were not accepted first. The others
-            load from their files.
-        variables: Columns by whose values, if there are several, images can be shown side by side; takes are too.
+        thumbnails: JPEG or WebP by request name. Those of earlier attempts are under ``name@place``, those of reference
+            images under `reference_name` of their digests. Only those in the page are looked up, so a mapping can make
+            them on demand.
+        max_thumbnails: Most thumbnails in the page. Images that were not accepted come first. The others load from
+            their files.
+        variables: Columns to compare side by side if they have several values. Takes can also be compared.
         sheets: Sheets of the release, as paths from its folder.
 
     Raises:
@@ -108,7 +108,7 @@ def _card(entry: ManifestRow, inlined: Mapping[str, str]) -> dict[str, Any]:
     card["history"] = [
         {**earlier, "thumbnail": inlined.get(f"{entry.name}@{place}")} for place, earlier in enumerate(entry.history)
     ]
-    # What is absent is left out: at 10,000 entries it is a fifth of the page.
+    # Omit absent values: for 10,000 requests, they would be a fifth of the page.
     return {field: value for field, value in card.items() if not _absent(value)}
 
 
@@ -117,7 +117,7 @@ def _absent(value: Any) -> bool:
 
 
 def href_of(file: str) -> str | None:
-    """Return a link that leads to a file of the release folder and nowhere else; None where its path leaves that."""
+    """Return a link to a file in the release folder; None if its path leaves the folder."""
     path = PurePosixPath(file)
     if path.is_absolute() or ".." in path.parts:
         return None

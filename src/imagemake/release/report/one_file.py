@@ -1,4 +1,4 @@
-"""A page in one file, which may hold what anybody wrote: text as JSON, images as data, own code by its digest."""
+"""Pages in one file that are safe with untrusted content: text as JSON, images as data URLs, scripts by digest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import orjson
 from imagemake.core.html import environment_of
 from imagemake.images.formats import FORMATS, format_of
 
-# What ends a script element, begins a comment, or ends a line for JavaScript, in the escapes of JSON.
+# JSON escapes of what ends a script element, begins a comment, or ends a line in JavaScript.
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
@@ -21,11 +21,11 @@ def data_url(name: str, image: bytes) -> str:
     """Return an image as a data URL.
 
     Args:
-        name: What messages call it.
+        name: Name in messages.
         image: The bytes of a thumbnail.
 
     Raises:
-        ValueError: If it is no image.
+        ValueError: If it is not an image.
     """
     try:
         media_type = FORMATS[format_of(image)].media_type
@@ -35,7 +35,7 @@ def data_url(name: str, image: bytes) -> str:
 
 
 def embedded(data: Any) -> str:
-    """Return JSON that can stand in a script element, whatever its texts hold."""
+    """Return JSON that is safe in a script element, whatever text it contains."""
     text = orjson.dumps(data).decode()
     for character, escape in _ESCAPES.items():
         text = text.replace(character, escape)
@@ -43,17 +43,17 @@ def embedded(data: Any) -> str:
 
 
 def own_text(name: str, package: str = "imagemake.release.report") -> str:
-    """Return one of the files that lie beside a module."""
+    """Return the text of a file in a package."""
     return files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 def template(package: str, folder: str, name: str, filters: Mapping[str, Callable[..., str]]) -> Any:
-    """Return a template that escapes what is put into it; ``csp_hash`` is a filter of it too."""
+    """Return a template that escapes its values. It also has the filter ``csp_hash``."""
     environment = environment_of(package, folder)
     environment.filters.update(csp_hash=csp_hash, **filters)
     return environment.get_template(name)
 
 
 def csp_hash(text: str) -> str:
-    """Return how a content security policy names a script or style."""
+    """Return the source expression of a script or style in a content security policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -27,23 +27,23 @@
   const list = (reasons, className) => (reasons?.length ? el("ul", { className }, ...reasons.map((text) => el("li", { dir: "auto" }, text))) : null);
 
   // ---------------------------------------------------------------- cards
-  const absent = { refused: "The provider refused it", failed: "No image came", pending: "Not made in this run" };
+  const absent = { refused: "Refused by the provider", failed: "No image received", pending: "Not made in this run" };
   const image = (entry) => {
     const source = entry.thumbnail ?? entry.href;
     if (!source) return el("span", { className: "image none" }, absent[entry.verdict] ?? "No image to show");
     const image = el("img", { loading: "lazy", decoding: "async", alt: "", src: source });
-    image.addEventListener("error", () => image.replaceWith("The image is not beside this page"));
+    image.addEventListener("error", () => image.replaceWith("The image file is missing next to this page"));
     return el("span", { className: "image" }, image);
   };
-  const fitting = matchMedia("(max-width: 760px)").matches ? 50 : 90; // characters that three lines surely hold
+  const fitting = matchMedia("(max-width: 760px)").matches ? 50 : 90; // characters that always fit into three lines
   const prompt = (entry) => {
     const text = el("p", { className: "prompt clamped", dir: "auto" }, entry.prompt);
     if (entry.prompt.length < fitting) return [text];
-    const toggle = el("button", { type: "button", className: "plain toggle", "aria-expanded": "false" }, "Whole prompt");
+    const toggle = el("button", { type: "button", className: "plain toggle", "aria-expanded": "false" }, "Show full prompt");
     toggle.addEventListener("click", () => {
       const clamped = text.classList.toggle("clamped");
       toggle.setAttribute("aria-expanded", String(!clamped));
-      toggle.textContent = clamped ? "Whole prompt" : "Less";
+      toggle.textContent = clamped ? "Show full prompt" : "Show less";
     });
     return [text, toggle];
   };
@@ -73,7 +73,7 @@
   };
 
   // ---------------------------------------------------------------- side by side
-  let groups = []; // what differs in the compared variable only: indices into shown, by its values
+  let groups = []; // images that differ only in the compared variable: indices into shown, by its values
   const valueOf = (entry, name) => (name === "take" ? String(entry.take ?? 1) : (entry.variables?.[name] ?? ""));
   const compared = () => compare?.value ?? "";
   const others = (entry) => variables.filter((name) => name !== compared()).map((name) => valueOf(entry, name));
@@ -97,14 +97,14 @@
     for (; drawn < until; drawn += 1) {
       const { first, byValue } = groups[drawn];
       const label = [`Row ${first.catalog_row}`, ...others(first), compared() !== "take" && first.take > 1 ? `take ${first.take}` : ""].filter(Boolean).join(" · ");
-      const cells = values.map((value) => (byValue.has(value) ? card(shown[byValue.get(value)], byValue.get(value)) : el("div", { className: "gap" }, "Not wanted")));
+      const cells = values.map((value) => (byValue.has(value) ? card(shown[byValue.get(value)], byValue.get(value)) : el("div", { className: "gap" }, "Not requested")));
       fragment.append(el("section", { className: "group", "aria-label": label }, el("h3", { dir: "auto" }, label), el("div", { className: "cells" }, ...cells)));
     }
     cards.append(fragment);
   };
   const draw = (most) => (compared() ? drawGroups(most) : drawCards(most));
   const sideBySide = (matching) => {
-    // A group is shown whole as soon as one of it matches: the others are what it is compared with.
+    // A group is shown completely if one of its images matches: the others are for comparison.
     const wanted = new Set(matching.map(groupOf));
     const byGroup = new Map([...wanted].map((group) => [group, []]));
     for (const entry of entries) byGroup.get(groupOf(entry))?.push(entry);
@@ -138,7 +138,7 @@
     remember();
   };
 
-  // The filters are in the address, so that a link can lead to what is to be reviewed.
+  // The filters are in the address, so that a link can point to the images to review.
   const remember = (open) => {
     const state = { verdict: verdict(), reason: reason.value, q: query.value, order: order.value === "name" ? "" : order.value, compare: compared(), open: open ?? "" };
     const text = new URLSearchParams(Object.entries(state).filter(([, value]) => value)).toString();
@@ -180,7 +180,7 @@
     const source = entry.href ?? entry.thumbnail;
     if (!source) return el("div", { className: "stage" }, el("p", { className: "empty" }, absent[entry.verdict] ?? "No image to show"));
     const image = el("img", { alt: `Image ${entry.name}`, src: source });
-    // The page may have been sent without its folder.
+    // The page may have been sent without its folder of images.
     if (entry.thumbnail && entry.thumbnail !== source) image.addEventListener("error", () => (image.src = entry.thumbnail), { once: true });
     return el("div", { className: "stage" }, image);
   };
@@ -220,7 +220,7 @@
       ` ${output.size_px.join(" × ")} px, ${kilobytes(output.bytes)}`,
     );
   const facts = (entry) => [
-    entry.outputs ? section("Further files", ...entry.outputs.map(further)) : null,
+    entry.outputs ? section("Additional files", ...entry.outputs.map(further)) : null,
     section("Prompt", el("p", { className: "prompt", dir: "auto" }, entry.prompt)),
     entry.negative_prompt ? section("Negative prompt", el("p", { className: "prompt", dir: "auto" }, entry.negative_prompt)) : null,
     sentWith(entry),
@@ -232,8 +232,8 @@
         ["Seed", entry.seed],
         ["Attempt", entry.attempts ? `${(entry.attempt ?? 0) + 1} of ${entry.attempts}` : ""],
         ["Calls", (entry.history ?? []).reduce((sum, earlier) => sum + (earlier.tries ?? 1), entry.tries ?? 0)],
-        ["Made", entry.generated_at?.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, " UTC")],
-        ["Took", entry.seconds === undefined ? "" : duration(entry.seconds)],
+        ["Generated", entry.generated_at?.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, " UTC")],
+        ["Duration", entry.seconds === undefined ? "" : duration(entry.seconds)],
         ["Cost", costOf(entry).replace("cost ", "") + (entry.history && entry.spent_usd !== undefined ? " for all attempts" : "")],
         ["From the cache", entry.raw_digest ? (entry.cached ? "yes" : "no") : ""],
         ["Request ID", entry.request_id, "code"],
@@ -243,7 +243,7 @@
     section("Parameters", grouped(entry.parameters)),
     section("Measures", grouped(entry.measures)),
     section(
-      "Where it is",
+      "Source and file",
       pairs([
         ["Catalog row", entry.catalog_row],
         ["Take", entry.take ?? 1],

@@ -1,1 +1,1 @@
-"""Several images of a release side by side in one."""
+"""Sheets: several images of a release in one image."""

@@ -1,4 +1,4 @@
-"""Draws sheets: images in cells, each with its caption."""
+"""Draws sheets: images in cells, each with a caption."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from imagemake.config.outputs import Sheet
 
-_MOST_CHARACTERS = 300  # nobody's cell holds more, and cutting takes time
+_MOST_CHARACTERS = 300  # more than fits into any cell, and shortening takes time
 _DARK, _LIGHT = "#202024", "#f4f4f6"
 
 
 class Cell(NamedTuple):
-    """Where an image is on a sheet, in pixels."""
+    """The place of an image on a sheet, in pixels."""
 
     left: int
     top: int
@@ -28,11 +28,11 @@ class Cell(NamedTuple):
 
 
 class Member(NamedTuple):
-    """An image that is to be drawn, as small as it will be.
+    """An image to draw, already scaled down.
 
     Attributes:
         image: RGB or RGBA.
-        caption: What stands below.
+        caption: Text below the image.
     """
 
     image: Image
@@ -40,7 +40,7 @@ class Member(NamedTuple):
 
 
 def fitted(data: bytes, sheet: Sheet) -> Image:
-    """Decode one of our own files and shrink it to a sheet's cell.
+    """Decode a finished image and scale it down to a sheet's cell.
 
     Raises:
         ValueError: If it cannot be decoded.
@@ -50,7 +50,7 @@ def fitted(data: bytes, sheet: Sheet) -> Image:
     box_px = sheet.cell_width_px, sheet.cell_height_px
     try:
         image: Image = Pillow.open(BytesIO(data))
-        image.draft("RGB", (2 * box_px[0], 2 * box_px[1]))  # JPEG: decodes no more than is needed
+        image.draft("RGB", (2 * box_px[0], 2 * box_px[1]))  # JPEG: decodes only the size that is needed
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     except (OSError, SyntaxError, Pillow.DecompressionBombError) as error:
         raise ValueError(f"it cannot be decoded: {error}") from error
@@ -65,12 +65,12 @@ def draw_sheet(members: Iterable[Member | None], n: int, sheet: Sheet) -> tuple[
     """Draw a sheet; equal arguments give equal pixels.
 
     Args:
-        members: In their order; None leaves its cell empty. Taken one by one.
-        n: How many there are.
-        sheet: How it looks.
+        members: The images in order, taken one at a time. None leaves a cell empty.
+        n: Number of members.
+        sheet: Settings of the sheet.
 
     Returns:
-        The sheet, RGB where it has a background and RGBA where not, and where each image is on it.
+        The sheet, RGB with a background and RGBA without, and the place of each image.
     """
     from PIL import Image as Pillow
 

@@ -1,4 +1,4 @@
-"""The sheets of a release: drawn where an image on them changed, and left alone else."""
+"""Writes the sheets of a release. Only sheets with changed images are drawn again."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ class Sheets:
     """Writes sheets.
 
     Args:
-        finished: The shelf of finished images.
-        folder: Where they go.
-        memory: What was written before.
-        xmp: Whether each says that machines made what it shows.
+        finished: The store of finished images.
+        folder: The folder of the sheets.
+        memory: Record of the sheets that were written before.
+        xmp: Whether to add XMP that says how the images were made.
     """
 
     def __init__(self, finished: ContentStore, folder: Path, memory: ReleasedBefore, *, xmp: bool) -> None:
         self._finished, self._folder, self._memory, self._xmp = finished, folder, memory, xmp
 
     def write_all(self, groups: Mapping[str, tuple[SheetGroup, list[State]]]) -> dict[str, State]:
-        """Write every sheet that changed, and take away what is none of them.
+        """Write every changed sheet, and remove all other files.
 
         Args:
-            groups: By file name, with the states of what is on it, which are done.
+            groups: The sheets by file name, each with the states of its images, which are all done.
 
         Returns:
-            Requests an image of which was found damaged, by name; every sheet that would show one of them is left out.
+            Requests with damaged images, by name. Sheets that would show them are not written.
         """
         expected = {name for group, _ in groups.values() for name in (group.file_name, group.boxes_name)}
         if self._folder.is_dir():
@@ -82,7 +82,7 @@ class Sheets:
 
     def _is_there(self, group: SheetGroup, states: list[State]) -> bool:
         made_of = self._made_of(group, states)
-        found = [self._memory.find(path, made_of) for path in self._paths(group)]  # each one is remembered by that
+        found = [self._memory.find(path, made_of) for path in self._paths(group)]  # `find` also records them
         return None not in found
 
     def _made_of(self, group: SheetGroup, states: list[State]) -> str:
@@ -94,11 +94,11 @@ class Sheets:
         return fingerprint([SHEET_VERSION, __version__, self._xmp, group.file_name, settings, members])
 
     def _write(self, group: SheetGroup, states: list[State], damaged: dict[str, State]) -> bool:
-        """Draw a sheet and write it with its boxes; False where an image on it was found damaged."""
+        """Draw a sheet and write it with its boxes. Return False if one of its images is damaged."""
         from imagemake.stages.postprocess.encode import encode
 
         paths = self._paths(group)
-        with ThreadPoolExecutor(MOST_AT_ONCE) as pool:  # decoding and resizing let go of the interpreter's lock
+        with ThreadPoolExecutor(MOST_AT_ONCE) as pool:  # decoding and resizing release the GIL
             members = pool.map(lambda state: self._member(group, state, damaged), states)
             image, boxes = draw_sheet(members, len(states), group.sheet)
         if not damaged.keys().isdisjoint(state.request.name for state in states):
@@ -118,11 +118,11 @@ class Sheets:
         try:
             image = fitted(self._finished.read(state.files[group.sheet.output]), group.sheet)
         except DamagedError as error:
-            print(f"imagemake: {error}; run again to postprocess it anew", file=sys.stderr)
+            print(f"imagemake: {error}; run again to postprocess it again", file=sys.stderr)
             damaged[state.request.name] = state
             return None
         except ValueError as error:
-            print(f"imagemake: {group.file_name} is without {state.request.name}: {error}", file=sys.stderr)
+            print(f"imagemake: {group.file_name} omits {state.request.name}: {error}", file=sys.stderr)
             return None
         return Member(image, _caption(group, state))
 
@@ -138,12 +138,12 @@ def _source_type(state: State) -> str:
 
 
 def boxes_json(file_name: str, size_px: tuple[int, int], boxes: Mapping[str, Cell]) -> bytes:
-    """Write where each image is, in the form that game engines read: TexturePacker's "JSON (Hash)".
+    """Return the place of each image as JSON that game engines read: TexturePacker's "JSON (Hash)".
 
     Args:
-        file_name: The sheet's.
-        size_px: Its width and height.
-        boxes: By the image's name, in their order.
+        file_name: Name of the sheet's file.
+        size_px: Width and height of the sheet.
+        boxes: Places by image name, in order.
     """
     frames = dict(_frames(boxes))
     meta = {

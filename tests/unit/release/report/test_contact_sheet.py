@@ -301,7 +301,7 @@ def test_what_fails_more_than_the_rest_and_what_is_to_come_stands_at_the_top(pag
     words = " ".join(page.words)
     assert "<b>red" in page.texts["b"], "as text, not as an element"
     assert "100% of 5" in words
-    assert "480 of 500 images are still to make: cost $19.20, time 10 minutes" in words
+    assert "480 of 500 images remain: cost $19.20, time 10 minutes" in words
 
 
 def sent(name, *digests, **changes):

@@ -209,7 +209,7 @@ def test_an_image_that_cannot_be_decoded_leaves_its_cell_empty(world, capsys):
     state.finished = world.store.finished.put("f" * 64, b"no image", durable=False, extension="png")
     assert world.write() == {}
     assert list(json.loads((world.folder / "sheets" / "all-a.json").read_bytes())["frames"]) == ["mug-0", "mug-4"]
-    assert "all-a.png is without mug-2" in capsys.readouterr().err
+    assert "all-a.png omits mug-2" in capsys.readouterr().err
 
 
 def test_the_boxes_are_what_game_engines_read(world):
