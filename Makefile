@@ -1,7 +1,7 @@
-# make run     build a part of the bundled campaign; STAGE=all builds all of it
-# make test    pass the tests
-# make lint    the checks that need no run
-# make lock    renew requirements.lock and envs/ after a change of pyproject.toml
+# make run     build a sample of the bundled campaign; STAGE=all builds all of it
+# make test    run the tests
+# make lint    check format, types, imports, and rules
+# make lock    update requirements.lock and envs/ after a change of pyproject.toml
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 CORES ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())')
 STAGE ?= pilot
 
-# Behind a proxy that signs for itself, the system knows its certificate. uv has renamed the switch.
+# Use the certificates of the system, such as that of a proxy. uv renamed this variable, so both are set.
 export UV_NATIVE_TLS := 1
 export UV_SYSTEM_CERTS := 1
 
@@ -37,15 +37,15 @@ lock: $(VENV)/.installed
 		--generate-hashes --no-header --no-annotate -o requirements.lock
 	$(BIN)/python envs/write.py
 
-# Bytecode is compiled once here: without it, every job would compile what it imports.
+# Compile bytecode once; otherwise, every job compiles what it imports.
 $(VENV)/.installed: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "imagemake needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "imagemake needs Python 3.11 or newer. Pass one: make PYTHON=python3.12")'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check 'uv>=0.9,<1'
 	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --compile-bytecode -e .
 	touch $@
 
-# What can be made again. The store is left alone: it was paid for.
+# Removes what can be built again. The store stays: you paid for it.
 clean:
 	rm -rf $(VENV) work results logs .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis

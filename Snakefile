@@ -1,13 +1,13 @@
 """
-imagemake: from config/ to results/, making only the images that are missing or changed.
+Builds results/ from config/. Generates only the images that are missing or changed.
 
-  snakemake -n             what would be made, why, and for how much
-  snakemake pilot          a sample of the campaign, into results/pilot/
-  snakemake small          a larger one, the pilot's images among them, into results/small/
-  snakemake                the whole campaign, into results/
-  snakemake results/images/NAME.jpg    that image and nothing else
+  snakemake -n                         report what would be generated, why, and at what cost
+  snakemake pilot                      build a sample of the campaign into results/pilot/
+  snakemake small                      build a larger sample, which includes the pilot, into results/small/
+  snakemake                            build the whole campaign into results/
+  snakemake results/images/NAME.jpg    build that image only
 
-The default profile (profiles/default) is used without being named.
+Snakemake uses profiles/default by default.
 """
 
 from snakemake.utils import min_version

@@ -1,6 +1,6 @@
 """
-The plan, and the input functions that read it. Planning waits until a rule asks for it, so a job on a cluster node, which parses
-this file again, costs no plan.
+The plan, and the input functions that read it. Planning waits until a rule asks for it, because jobs on cluster nodes
+parse this file again and must not plan again.
 """
 
 from pathlib import Path
@@ -15,21 +15,21 @@ from imagemake.core.errors import exit_on_error
 from imagemake.config.job_settings import job_settings_json
 
 use_this_python()
-# In a conda environment of a stage, this package is not installed. Strict mode is what a prefix of our own replaces.
-# The user's own entries stay: jobs find the same plug-ins as the plan.
+# The conda environments of the stages do not contain this package, so PYTHONPATH names it. The user's entries stay in
+# it, so that jobs find the same plug-ins as the plan. A prefix replaces Snakemake's strict mode, so it sets that again.
 shell.prefix(f"set -euo pipefail; export PYTHONPATH={python_path()}; ")
 
 with exit_on_error():
     CAMPAIGN = load_campaign(config)
 PLANNER = Planner(CAMPAIGN)
 
-# The campaign caps calls and batches in flight; `--resources api_calls=N` on the command line or in a profile wins.
-for name, most in (
+# The campaign limits calls and batches in flight. `--resources api_calls=N`, also in a profile, takes precedence.
+for name, limit in (
     ("api_calls", CAMPAIGN.limits.in_flight),
     ("batches", CAMPAIGN.limits.batches_in_flight),
 ):
     if name not in workflow.global_resources:
-        workflow.global_resources[name] = Resource(name, most)
+        workflow.global_resources[name] = Resource(name, limit)
 
 
 wildcard_constraints:
@@ -40,14 +40,15 @@ wildcard_constraints:
 
 
 def settings_of(*names):
-    """Some sections of the campaign as a parameter: by a function, since in a text Snakemake would read `{name}` as a wildcard."""
+    """Return sections of the campaign as a parameter: a function, because a string's `{name}` would be a wildcard."""
     text = job_settings_json(CAMPAIGN, *names)
     return lambda wildcards: text
 
 
 def api_calls_of(wildcards, input):
-    """Half of what is allowed, so that one job starts while another one still waits for its last answers; none for a job
-    that buys or collects a batch, which makes no image by a call of its own."""
+    """Return the calls that a job may have in flight: half of the limit, so that a second job starts while the first
+    one waits for its last responses. A job that submits or collects a batch at the provider needs none.
+    """
     call_mode, n_items = call_mode_of_batch(Path(input.batch), CAMPAIGN)
     return (
         0 if call_mode.in_batches else min(n_items, -(-CAMPAIGN.limits.in_flight // 2))
@@ -55,23 +56,24 @@ def api_calls_of(wildcards, input):
 
 
 def batches_of(wildcards, input):
+    """Return how many batches a job has in flight at the provider."""
     call_mode, n_items = call_mode_of_batch(Path(input.batch), CAMPAIGN)
     return 1 if call_mode.in_batches else 0
 
 
 def threads_of(wildcards, input):
-    """Waiting for answers is no work: such a job takes tokens, not a core. A cluster profile gives it one."""
+    """Return no core for a job that only waits for a server; `api_calls` limits it. A cluster profile sets one core."""
     call_mode, n_items = call_mode_of_batch(Path(input.batch), CAMPAIGN)
     return 0 if call_mode.paid else 1
 
 
 def plan_of(scope):
-    """The plan's file for a scope; nothing where its release is up to date, so that nothing runs."""
+    """Return the plan's file for a scope, or no file if the release is up to date, so that nothing runs."""
     return lambda wildcards: PLANNER.plan(scope.format(**wildcards)).inputs
 
 
 def postprocessed_of(scope):
-    """The finished tables of a scope's first round, which are known at once."""
+    """Return the postprocessed tables of a scope's first round. They are known when the plan is."""
 
     def tables(wildcards):
         plan = PLANNER.plan(scope.format(**wildcards))
@@ -81,7 +83,7 @@ def postprocessed_of(scope):
 
 
 def postprocessed_later_of(scope):
-    """The finished tables of the later rounds."""
+    """Return the postprocessed tables of a scope's later rounds."""
 
     def tables(wildcards):
         plan = PLANNER.plan(scope.format(**wildcards))
@@ -93,7 +95,7 @@ def postprocessed_later_of(scope):
 
 
 def later_batches(plan):
-    """The batches of later rounds: each round is known when the one before it is validated."""
+    """Yield the batches of later rounds. A round is known once the previous one is validated."""
     round = 1
     batches = [batch for batch in plan.batches if makes_verdicts(batch)]
     while batches and round <= plan.last_round:
@@ -104,17 +106,18 @@ def later_batches(plan):
 
 
 def makes_verdicts(batch):
+    """Return whether a batch generates or measures images, so that its images can be rejected."""
     return not batch.startswith("postprocess-")
 
 
 def validated_before(wildcards):
-    """The validated tables of the round before this one."""
+    """Return the validated tables of the previous round."""
     if wildcards.round == "1":
         batches = PLANNER.batches_in(f"work/plans/{wildcards.run}.json")
     else:
-        before = int(wildcards.round) - 1
+        previous = int(wildcards.round) - 1
         batches = PLANNER.batches_in(
-            checkpoints.next_round.get(run=wildcards.run, round=before).output.batches
+            checkpoints.next_round.get(run=wildcards.run, round=previous).output.batches
         )
     return expand(
         "work/validated/{batch}.jsonl",
@@ -123,12 +126,12 @@ def validated_before(wildcards):
 
 
 def images_of(wildcards):
-    """The table that tells where a batch's raw images are: the batch itself where they are all in the store."""
+    """Return the table with the raw images of a batch: the batch itself if all of them are in the store."""
     folder = "generated" if wildcards.batch.startswith("generate-") else "batches"
     return f"work/{folder}/{wildcards.batch}.jsonl"
 
 
 def verdicts_of(wildcards):
-    """The table that tells a batch's measures: the batch itself where they were read before."""
+    """Return the table with the measures of a batch: the batch itself if all of them are known."""
     folder = "validated" if makes_verdicts(wildcards.batch) else "batches"
     return f"work/{folder}/{wildcards.batch}.jsonl"

@@ -1,8 +1,8 @@
 """
-From a batch of requests to images in the store. The only rule that spends money.
+Generates the images of a batch and puts them into the store. Only this rule spends money.
 
-NEEDS  work/batches/{batch}.jsonl     requests, one a line
-MAKES  work/generated/{batch}.jsonl   one outcome a request; the images themselves are in the store
+NEEDS  work/batches/{batch}.jsonl     requests, one per line
+MAKES  work/generated/{batch}.jsonl   one outcome per request; the images are in the store
 """
 
 
@@ -30,7 +30,7 @@ rule generate:
             "store",
             "alerts",
         ),
-    # shell, not script: a `script:` job starts four times slower, and reruns when the file's mtime moves.
+    # A `script:` job starts four times slower than a `shell:` job, and runs again when the script's mtime changes.
     shell:
         r"""
         python scripts/generate.py --calls {resources.api_calls} --settings {params.settings:q} \

@@ -1,8 +1,8 @@
 """
-What failed in a round goes into the next one, as new attempts: other seeds, patched prompts.
+Plans the next round: new attempts, with other seeds and patched prompts, at the requests that failed.
 
-NEEDS  the plan, and every validated table of the round before
-MAKES  work/rounds/{run}-{round}.json   the batches of this round; none where nothing is left to try
+NEEDS  the plan, and every validated table of the previous round
+MAKES  work/rounds/{run}-{round}.json   the batches of this round; none if nothing is left to try
 """
 
 

@@ -1,8 +1,8 @@
 """
-From good images to finished ones, in the store under the digest of image and steps.
+Postprocesses the accepted images of a batch, and puts the results into the store under the digest of image and steps.
 
-NEEDS  work/validated/{batch}.jsonl   images with measures
-MAKES  work/postprocessed/{batch}.jsonl    the same with the finished image, or why there is none
+NEEDS  work/validated/{batch}.jsonl       images with measures
+MAKES  work/postprocessed/{batch}.jsonl   the same with the postprocessed image, or the reason why there is none
 """
 
 
@@ -10,7 +10,7 @@ rule postprocess:
     input:
         verdicts=verdicts_of,
     output:
-        finished="work/postprocessed/{batch}.jsonl",
+        postprocessed="work/postprocessed/{batch}.jsonl",
     log:
         "logs/postprocess/{batch}.log",
     conda:
@@ -20,5 +20,5 @@ rule postprocess:
     shell:
         r"""
         python scripts/postprocess.py --settings {params.settings:q} \
-            --verdicts {input.verdicts:q} --finished {output.finished:q} 2>{log:q}
+            --verdicts {input.verdicts:q} --postprocessed {output.postprocessed:q} 2>{log:q}
         """

@@ -1,8 +1,8 @@
 """
-What is handed over: the finished images under their names, with manifest, metrics and contact sheet.
+Writes the release: postprocessed images under their names, with manifest, metrics, and contact sheet.
 
-NEEDS  the plan, and every finished table
-MAKES  results/, results/pilot/, results/small/       images/ and sheets/ are filled too, but declared by nobody: their files come and go by name
+NEEDS  the plan, and every postprocessed table
+MAKES  results/, results/pilot/, results/small/   with images/ and sheets/, not declared because their files vary
 """
 
 

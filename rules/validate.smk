@@ -1,8 +1,8 @@
 """
-From images to measures. Reads what was not read before; thresholds are applied later, so they may change for free.
+Measures the images of a batch, except for known measures. Thresholds are applied later: changing one reads no image.
 
-NEEDS  work/generated/{batch}.jsonl   where each image is, or why there is none
-MAKES  work/validated/{batch}.jsonl   the same with measures; what is read once is found there by later plans
+NEEDS  work/generated/{batch}.jsonl   where each image is, or the reason why there is none
+MAKES  work/validated/{batch}.jsonl   the same with measures, which later plans find there
 """
 
 

@@ -1,4 +1,4 @@
-"""Entry point of `imagemake.stages.generate.job`: a batch's images, into the store."""
+"""Generate the images of a batch and put them into the store; see `imagemake.stages.generate.job`."""
 
 import argparse
 from pathlib import Path
@@ -14,12 +14,12 @@ from imagemake.workflow.alerts import AlertSender
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batch", type=Path, required=True, help="requests, JSON Lines")
-    parser.add_argument("--outcomes", type=Path, required=True, help="where the outcomes go, JSON Lines")
-    parser.add_argument("--calls", type=int, required=True, help="calls at once; 0: only collect batches")
+    parser.add_argument("--outcomes", type=Path, required=True, help="file to write the outcomes to, JSON Lines")
+    parser.add_argument("--calls", type=int, required=True, help="calls in flight; 0 to only collect batches")
     parser.add_argument(
         "--settings",
         required=True,
-        help="sections campaign, model, more_models, models, budget_usd, limits, store, alerts",
+        help="JSON with the sections campaign, model, more_models, models, budget_usd, limits, store, alerts",
     )
     parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
     parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")

@@ -1,4 +1,4 @@
-"""Entry point of `imagemake.release.single_image`: releases one image."""
+"""Put one postprocessed image under its name; see `imagemake.release.single_image`."""
 
 import argparse
 from pathlib import Path
@@ -11,8 +11,8 @@ from imagemake.store.store import Store
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--plan", type=Path, required=True, help="what is wanted, JSON")
-    parser.add_argument("--image", type=Path, required=True, help="where the image goes")
+    parser.add_argument("--plan", type=Path, required=True, help="the plan, JSON")
+    parser.add_argument("--image", type=Path, required=True, help="file to write the image to")
     parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
     parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
     options = parser.parse_args()

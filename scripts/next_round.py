@@ -1,4 +1,4 @@
-"""Entry point of `imagemake.workflow.next_round`: the batches of a run's next round."""
+"""Write the batches of a run's next round; see `imagemake.workflow.next_round`."""
 
 import argparse
 import sys
@@ -11,14 +11,14 @@ from imagemake.workflow.next_round import write_next_round
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--plan", type=Path, required=True, help="what is wanted, JSON")
-    parser.add_argument("--batches", type=Path, required=True, help="where the listing of batches goes, JSON")
+    parser.add_argument("--plan", type=Path, required=True, help="the plan, JSON")
+    parser.add_argument("--batches", type=Path, required=True, help="file to write the list of batches to, JSON")
     parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
     parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
     options = parser.parse_args()
     with exit_on_error():
         n = write_next_round(options.plan, options.batches, Store(options.store), options.work)
-    print(f"{n} requests go into the next round", file=sys.stderr)
+    print(f"requests in the next round: {n}", file=sys.stderr)
 
 
 if __name__ == "__main__":

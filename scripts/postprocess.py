@@ -1,4 +1,4 @@
-"""Entry point of `imagemake.stages.postprocess.job`: a batch's finished images, into the store."""
+"""Postprocess the accepted images of a batch into the store; see `imagemake.stages.postprocess.job`."""
 
 import argparse
 from pathlib import Path
@@ -16,8 +16,8 @@ from imagemake.workflow.alerts import AlertSender
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--verdicts", type=Path, required=True, help="images with measures, JSON Lines")
-    parser.add_argument("--finished", type=Path, required=True, help="where the finished ones are told, JSON Lines")
-    parser.add_argument("--settings", required=True, help="sections campaign, validation, postprocess, alerts")
+    parser.add_argument("--postprocessed", type=Path, required=True, help="file to write the results to, JSON Lines")
+    parser.add_argument("--settings", required=True, help="JSON with campaign, validation, postprocess, alerts")
     parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
     parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
     options = parser.parse_args()
@@ -28,7 +28,7 @@ def main() -> None:
             job_settings.postprocess, job_settings.validation, Store(options.store), thumbnails
         )
     items = postprocessor.postprocess_batch(read_table(options.verdicts))
-    write_table(options.finished, items)
+    write_table(options.postprocessed, items)
     AlertSender(job_settings.alerts, job_settings.campaign, options.work).send_failures(items)
 
 

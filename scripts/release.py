@@ -1,4 +1,4 @@
-"""Entry point of `imagemake.release.writer`: images under their names, manifest, metrics and contact sheet."""
+"""Write images under their names, manifest, metrics, and contact sheet; see `imagemake.release.writer`."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,7 @@ from imagemake.workflow.alerts import AlertSender
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--plan", type=Path, required=True, help="what is wanted, JSON")
+    parser.add_argument("--plan", type=Path, required=True, help="the plan, JSON")
     parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
     parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
     options = parser.parse_args()

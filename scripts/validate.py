@@ -1,4 +1,4 @@
-"""Entry point of `imagemake.stages.validate.job`: a batch's measures."""
+"""Measure the images of a batch; see `imagemake.stages.validate.job`."""
 
 import argparse
 from pathlib import Path
@@ -11,9 +11,9 @@ from imagemake.store.store import Store
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=Path, required=True, help="where the images are, JSON Lines")
-    parser.add_argument("--measures", type=Path, required=True, help="where the measures go, JSON Lines")
-    parser.add_argument("--settings", required=True, help="the campaign's section validation")
+    parser.add_argument("--images", type=Path, required=True, help="images of the batch, JSON Lines")
+    parser.add_argument("--measures", type=Path, required=True, help="file to write the measures to, JSON Lines")
+    parser.add_argument("--settings", required=True, help="JSON with the section validation")
     parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
     options = parser.parse_args()
     validation = JobSettings.model_validate_json(options.settings).validation
