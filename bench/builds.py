@@ -1,6 +1,6 @@
-"""Whole builds, measured: against a hand-written script, and at 10,000 images.
+"""Measures whole builds: against a hand-written script, and with 10,000 images.
 
-Run from the repository: `.venv/bin/python bench/builds.py --help`. Each part makes its projects in a temporary folder.
+Run from the repository: `.venv/bin/python bench/builds.py --help`. Each part makes projects in a temporary folder.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def measured(project: Project, *arguments: str) -> tuple[float, float, float]:
 
 
 def version_s() -> float:
-    """Return how long Snakemake takes to say its version: its own start."""
+    """Return how long Snakemake takes to print its version, in seconds: its startup time."""
     command = [sys.executable, "-m", "snakemake", "--version"]
     start = time.monotonic()
     subprocess.run(command, check=True, capture_output=True)
@@ -49,7 +49,7 @@ def version_s() -> float:
 
 
 async def download(base_url: str, n: int, in_flight: int, folder: Path) -> None:
-    """Make images as one would by hand: the same SDK, a semaphore, a file each."""
+    """Generate images with a simple script: the same SDK, a semaphore, and one file per image."""
     from openai import AsyncOpenAI
 
     client = AsyncOpenAI(api_key="sk-stand-in", base_url=base_url)
@@ -108,7 +108,7 @@ def stages(project: Project) -> None:
             seconds[record["rule"]] += record["endtime"] - record["starttime"]
             n_jobs[record["rule"]] += 1
     n = len(project.rows)
-    outputs = {"release": 5}  # of one job; the others have one each
+    outputs = {"release": 5}  # of one job; other jobs have one each
     for rule, times_s in seconds.items():
         jobs, total_s = n_jobs[rule] // outputs.get(rule, 1), times_s / outputs.get(rule, 1)
         print(f"  {rule:12} {jobs:4} jobs, {total_s:7.1f} s, {1000 * total_s / n:6.1f} ms per image")
@@ -140,12 +140,12 @@ def ten_thousand(n: int) -> None:
 
 
 def main() -> None:
-    """Run the parts that are named, or all."""
+    """Run the given parts, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", nargs="*", choices=["script", "many", []], help="default: all")
     parser.add_argument("--images", type=int, help="default: 1000 for script, 10000 for many")
-    parser.add_argument("--in-flight", type=int, default=50, help="calls at once, for script; default: 50")
-    parser.add_argument("--batch-size", type=int, default=100, help="images a job, for script; default: 100")
+    parser.add_argument("--in-flight", type=int, default=50, help="calls in flight, for script; default: 50")
+    parser.add_argument("--batch-size", type=int, default=100, help="images per job, for script; default: 100")
     options = parser.parse_args()
     parts = options.part or ["script", "many"]
     if "script" in parts:

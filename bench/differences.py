@@ -1,8 +1,8 @@
-"""What it costs to compare two releases: manifests without images, and pages with them.
+"""Measures comparing two releases: manifests without images, and pages with images.
 
 ``python bench/differences.py [ROWS] [PAIRS] [EDGE_PX]``: ROWS images, of which one in a hundred has another prompt;
-then PAIRS of images that changed, as JPEG. CPU time of a process for each part, and its peak memory; nothing is
-written down but a page, in a folder that is deleted.
+then PAIRS of changed images, as JPEG. Each part is a process; the CPU time and peak memory are its own. All files are
+in a temporary folder.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from PIL import Image
 from imagemake.release.manifest.row import ManifestRow
 from imagemake.release.manifest.tables import write_manifest
 
-# VmHWM, because ru_maxrss of a child begins with what its parent had.
+# VmHWM, because ru_maxrss of a child starts with the value of its parent.
 CODE = """
 import re, sys
 from pathlib import Path
@@ -36,12 +36,12 @@ finally:
 
 
 def digest_of(text: str) -> str:
-    """Return a digest as a manifest has it."""
+    """Return a digest in the manifest's form."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def entry(number: int, *, edited: bool, data: bytes | None = None) -> ManifestRow:
-    """Return one row, about as large as real ones are."""
+    """Return one row of about the size of real ones."""
     version = f"{number} {'edited' if edited else ''}"
     digest = digest_of(version) if data is None else hashlib.sha256(data).hexdigest()
     return ManifestRow(
@@ -68,7 +68,7 @@ def entry(number: int, *, edited: bool, data: bytes | None = None) -> ManifestRo
 
 
 def measured(folder: Path, *arguments: str) -> str:
-    """Run the command, and return its CPU time, wall time and peak memory."""
+    """Run the command, and return its CPU time, wall time, and peak memory."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     command = [sys.executable, "-c", CODE, "diff", "a", "b", *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)

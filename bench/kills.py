@@ -1,7 +1,7 @@
-"""A build that is killed at random moments: what is lost, and what is paid twice.
+"""Kills builds at random moments, and reports what is lost and what is paid twice.
 
-Run from the repository: `.venv/bin/python bench/kills.py --help`. It ends with status 1
-if one of its claims does not hold.
+Run from the repository: `.venv/bin/python bench/kills.py --help`. It exits with status 1
+if a claim does not hold.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from workflow.killing import kill_and_finish  # noqa: E402
 
 
 def main() -> None:
-    """Kill builds in the modes that are named, or in both."""
+    """Kill builds in the given modes, or in both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mode", nargs="*", choices=["sync", "batch", []], help="default: both")
-    parser.add_argument("--kills", type=int, default=50, help="of each mode; default: 50")
-    parser.add_argument("--seed", type=int, default=20261124, help="of the moments; default: 20261124")
+    parser.add_argument("--kills", type=int, default=50, help="kills per mode; default: 50")
+    parser.add_argument("--seed", type=int, default=20261124, help="seed of the moments; default: 20261124")
     options = parser.parse_args()
     holds = True
     for mode in options.mode or ["sync", "batch"]:

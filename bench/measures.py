@@ -1,8 +1,7 @@
-"""What each measure finds and misses on a small labeled set, and what it costs; prints the tables of docs/measures.md.
+"""Measures what each measure finds, misses, and costs on a small labeled set; prints the tables of docs/measures.md.
 
-Run it with ``python bench/measures.py``, or with the names of some tables: ``python bench/measures.py throughput``
-tells images a second, and so needs a machine that does nothing else. It downloads four wheels with photographs (34
-MB) to work/bench once.
+Run ``python bench/measures.py``, or name some tables: ``python bench/measures.py throughput`` reports images per second
+and needs an otherwise idle machine. The first run downloads four wheels with photographs (34 MB) to work/bench.
 """
 
 from __future__ import annotations
@@ -71,19 +70,19 @@ Values = Mapping[str, Any]
 COLORS = ("red", "orange", "mustard", "green", "teal", "navy", "purple", "pink", "black", "beige")
 PRODUCTS = ("mug", "bottle", "chair", "lamp", "book", "hat", "shoe", "clock")
 SIDE_PX = 1024
-WITH_WEIGHTS = [name for name in BUILT_IN if name != "prompt"]  # no package ships what that one reads by
-DISTANCES = (5, 10)  # of colors that are odd in their group
+WITH_WEIGHTS = [name for name in BUILT_IN if name != "prompt"]  # no package ships its weights
+DISTANCES = (5, 10)  # limits for odd colors in a group
 
 
 @cache
 def measure(name: str) -> Any:
-    """Load a measure once, as users get it."""
+    """Load a measure with its default settings, once."""
     cv2.setNumThreads(1)
     return measure_class(name)(measure_class(name).Settings())
 
 
 def read(name: str, image: Image.Image) -> Values:
-    """Read a measure from an image that came as a JPEG of good quality."""
+    """Read a measure from an image that was a JPEG of good quality."""
     values: Values = measure(name).read(decode_image(as_provided(image, "JPEG")))
     return values
 
@@ -103,7 +102,7 @@ def _of(answers: list[bool]) -> str:
 
 
 def print_findings() -> None:
-    """Print the table of what is found, missed, and blamed."""
+    """Print the table of defects found and missed, and of good images blamed."""
     photos = photographs()
     sharp = [image for name, image in photos.items() if name not in BLURRED]
     plain = [image for name, image in photos.items() if name in UNLETTERED]
@@ -181,7 +180,7 @@ def _print_backgrounds(on_white: list[Image.Image], scenes: list[Image.Image]) -
 
 
 def _print_colors() -> None:
-    """Dye things, and ask for their color and for every other one."""
+    """Dye things, and request their color and every other one."""
     right, wrong = [], []
     for color in COLORS:
         for thing in list(things())[:5]:
@@ -203,7 +202,7 @@ def _print_subjects(on_white: list[Image.Image]) -> None:
 
 
 def _print_objects() -> None:
-    """Ask photographs for what is there and for what is not, and ask groups of things for their number and others."""
+    """Request things that photographs show and things that they do not, and right and wrong numbers of things."""
     photos = photographs()
     kept = {name: read("objects", image) for name, image in photos.items()}
 
@@ -258,7 +257,7 @@ def print_consistency() -> None:
 
 
 def print_groups() -> None:
-    """Print how many good images are blamed in groups that differ as images of one thing do."""
+    """Print how many good images are blamed in groups that vary as images of one thing do."""
     sharp = [image for name, image in photographs().items() if name not in BLURRED]
     groups = {
         "crops of a photograph: 60 to 90 % of each side, at random places": [_crops(image) for image in sharp],
@@ -332,7 +331,7 @@ def _print_odd_ones(title: str, odd: Callable[[Image.Image], Image.Image]) -> No
 
 
 def print_costs() -> None:
-    """Print what each measure takes, beside decoding."""
+    """Print the time of each measure, compared with decoding."""
     files = [as_provided(ImageOps.fit(image, (SIDE_PX, SIDE_PX)), "PNG") for image in list(photographs().values())[::3]]
     images = [decode_image(data) for data in files]
     open_ms = median(ms(partial(decode_image, data)) for data in files)
@@ -344,7 +343,7 @@ def print_costs() -> None:
 
 
 def print_throughput() -> None:
-    """Print how many images a second two jobs validate, and their processor time beside the sum of its parts."""
+    """Print how many images per second two jobs validate, and compare their CPU time with the sum of its parts."""
     load = os.getloadavg()[0]
     print(f"\nTwo jobs at once, as Snakemake starts them; load before: {load:.1f} on {os.cpu_count()} cores.\n")
     heads = ("images a job", "images a second", "ms of processor per image", "sum of its parts, ms", "ratio")
@@ -361,7 +360,7 @@ def _print_throughput(names: list[str], title: str, n_images: int) -> None:
         tables = _write_tables(at, n_images)
         rounds = []
         for _ in range(3):
-            starts = _run_jobs(at, tables["start"], names)  # one image each: imports, and networks that are made ready
+            starts = _run_jobs(at, tables["start"], names)  # one image each: imports and loading of networks
             whole = _run_jobs(at, tables["whole"], names)
             cpu_ms = 1000 * (whole.cpu_s - starts.cpu_s) / (2 * (n_images - 1))
             rounds.append((2 * n_images / whole.wall_s, cpu_ms, _parts_ms(at, names)))
@@ -371,7 +370,7 @@ def _print_throughput(names: list[str], title: str, n_images: int) -> None:
 
 
 def _write_tables(folder: Path, n_images: int) -> Mapping[str, list[Path]]:
-    """Put images into a store, and write the tables of two jobs: whole ones, and ones with one image."""
+    """Put images into a store, and write tables for two jobs: full ones, and ones with one image."""
     files = [as_provided(ImageOps.fit(image, (SIDE_PX, SIDE_PX)), "PNG") for image in photographs().values()]
     store, items = Store(folder / "store"), []
     for number in range(2 * n_images):
@@ -388,14 +387,14 @@ def _write_tables(folder: Path, n_images: int) -> Mapping[str, list[Path]]:
 
 
 class Ran(NamedTuple):
-    """What jobs took together, from the start of the first one to the end of the last one."""
+    """The time of several jobs, from the start of the first to the end of the last."""
 
     wall_s: float
     cpu_s: float
 
 
 def _run_jobs(folder: Path, tables: Sequence[Path], names: Sequence[str]) -> Ran:
-    """Run the door that Snakemake's rule calls, once for each table, all at once."""
+    """Run the script of Snakemake's rule for each table, all at the same time."""
     settings = json.dumps({"validation": {"measures": {name: {} for name in names}}})
     root = Path(__file__).resolve().parents[1]
     start, jobs = time.perf_counter(), []
@@ -405,7 +404,7 @@ def _run_jobs(folder: Path, tables: Sequence[Path], names: Sequence[str]) -> Ran
         jobs.append(subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(root / "src")}))
     cpu_s = 0.0
     for job in jobs:
-        _, status, used = os.wait4(job.pid, 0)  # its own, and that of the process in which it measures
+        _, status, used = os.wait4(job.pid, 0)  # of the job and of its measuring process
         job.returncode = os.waitstatus_to_exitcode(status)
         assert job.returncode == 0
         cpu_s += used.ru_utime + used.ru_stime
@@ -416,14 +415,14 @@ def _run_jobs(folder: Path, tables: Sequence[Path], names: Sequence[str]) -> Ran
 
 
 def _parts_ms(folder: Path, names: list[str]) -> float:
-    """Return the mean processor time of the parts of an image, in two processes at once, as the jobs run."""
+    """Return the mean CPU time of each part of validation, in two processes at the same time, as jobs run."""
     with ProcessPoolExecutor(2, get_context("spawn")) as processes:
         done = [processes.submit(_parts_of, folder, table, names) for table in folder.glob("whole-?.jsonl")]
         return 1000 * mean(one.result() for one in done)
 
 
 def _parts_of(folder: Path, table: Path, names: Sequence[str]) -> float:
-    """Return the seconds of reading and decoding, and of every measure by itself on an image without views."""
+    """Return the seconds of reading, of decoding, and of each measure by itself on an image without cached views."""
     store, measures = Store(folder / "store"), load_measures(chosen_measure(name) for name in names)
     items = read_table(table)[: len(photographs())]
     validate_batch(items[:1], measures, store)  # imports, and networks that are made ready
@@ -440,9 +439,9 @@ PARTS = ("findings", "consistency", "groups", "costs", "throughput")
 
 
 def main() -> None:
-    """Print the tables that are asked for."""
+    """Print the requested tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="which tables; by default all of them")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="tables to print; default: all")
     for part in parser.parse_args().parts or PARTS:
         globals()[f"print_{part}"]()
 

@@ -1,9 +1,8 @@
-"""Near-duplicates among 10,000, 100,000 and a million hashes: seconds, memory, and whether the answer is exact.
+"""Measures the search for near-duplicates among 10,000, 100,000, and a million hashes: time, memory, and exactness.
 
-Run it with ``python bench/near_duplicates.py``; each figure is a process of its own. Hashes are made here: spread
-evenly; with one image in ten a near copy of another; and in clusters of about 100 around one hash, as the images of
-one product are. The answer is compared with that of comparing one by one: wholly at 10,000, and for 300 images, drawn
-by chance, above that.
+Run ``python bench/near_duplicates.py``; each figure comes from its own process. The hashes are random: evenly spread,
+with one in ten a near copy of another, or in clusters of about 100 around one hash, like images of one product. The
+answer is checked by comparing all pairs at 10,000, and for 300 random images above that.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ SAMPLE = 300
 
 
 def hashes_of(kind: str, n: int) -> NDArray[np.uint64]:
-    """Make hashes."""
+    """Return random hashes."""
     random = np.random.default_rng(7)
     hashes = random.integers(0, 2**64, n, dtype=np.uint64)
     if kind == "copies":
@@ -40,14 +39,14 @@ def hashes_of(kind: str, n: int) -> NDArray[np.uint64]:
 
 
 def flipped(hashes: NDArray[np.uint64], bits: int, random: np.random.Generator) -> NDArray[np.uint64]:
-    """Flip some bits of each, drawn by chance."""
+    """Flip some random bits of each hash."""
     for _ in range(bits):
         hashes = hashes ^ (np.uint64(1) << random.integers(0, 64, len(hashes)).astype(np.uint64))
     return hashes
 
 
 def is_exact(hashes: NDArray[np.uint64], max_distance_bits: int, dropped: dict[int, int]) -> bool:
-    """Compare rows with all kept ones before them: a dropped one with the first near one, a kept one with none."""
+    """Return whether each dropped row has its first near kept row, and each kept row has none."""
     kept = np.ones(len(hashes), dtype=bool)
     kept[list(dropped)] = False
     rows = range(len(hashes))
@@ -64,18 +63,18 @@ def is_exact(hashes: NDArray[np.uint64], max_distance_bits: int, dropped: dict[i
 def measure(kind: str, n: int, max_distance_bits: int) -> None:
     """Print one line of the table."""
     hashes = hashes_of(kind, n)
-    near_duplicates_of_earlier(hashes[:10], max_distance_bits)  # so that imports are not measured
+    near_duplicates_of_earlier(hashes[:10], max_distance_bits)  # warms up imports
     start, start_cpu = time.perf_counter(), time.process_time()
     dropped = near_duplicates_of_earlier(hashes, max_distance_bits)
     wall_s, cpu_s = time.perf_counter() - start, time.process_time() - start_cpu
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # numpy and the hashes included
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # includes numpy and the hashes
     exact = "yes" if is_exact(hashes, max_distance_bits, dropped) else "NO"
     figures = f"{n:,} | {wall_s:.2f} | {cpu_s:.2f} | {peak_mb:.0f} | {len(dropped):,} | {exact}"
     print(f"| {kind} | {max_distance_bits} | {figures} |", flush=True)
 
 
 def main() -> None:
-    """Print the table; with arguments, one line of it."""
+    """Print the table, or one line of it if there are arguments."""
     if len(sys.argv) > 1:
         kind, n, bits = sys.argv[1:]
         measure(kind, int(n), int(bits))

@@ -1,9 +1,9 @@
-"""What object storage costs: publishing a release against `rclone copy` of its folder, and the team's store an image.
+"""Measures object storage: publishing compared with `rclone copy`, and the team's store per image.
 
-``python bench/object_storage.py [IMAGES] [SHARED]``: builds a project of IMAGES (1,000) by the preview provider,
-publishes it to an S3 server on this machine (rclone) through a proxy that counts requests and bytes, then again with
-nothing changed and with one edited row; `rclone copy` does the same with the same folder. Then SHARED (500) images of
-about 100 KB go into a team's store and come back. Bytes are those of bodies, without headers.
+``python bench/object_storage.py [IMAGES] [SHARED]``: builds a project of IMAGES (1,000) with the preview provider
+and publishes it to an S3 server on this machine (rclone), through a proxy that counts requests and bytes: first, with
+nothing changed, and with one edited row. `rclone copy` does the same. Then it puts SHARED (500) images of about 100 KB
+into a team's store and fetches them. Bytes are those of bodies, without headers.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from workflow.project import Project
 
 
 def main() -> None:
-    """Measure, and print tables."""
+    """Measure, and print the tables."""
     n_images, n_shared = (int(word) for word in [*sys.argv[1:], *("1000", "500")[len(sys.argv) - 1 :]])
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -61,14 +61,14 @@ def publishing(folder: Path, n: int, proxy: S3Proxy) -> None:
 
 
 def copy(folder: Path, endpoint: str, *options: str) -> None:
-    """Copy a folder as rclone's users do; sixteen files at once, as ours."""
+    """Copy a folder with rclone, sixteen files at a time, as imagemake does."""
     remote = f":s3,provider=Rclone,endpoint='{endpoint}',access_key_id={ACCESS_KEY},secret_access_key={SECRET_KEY}"
     target = f"{remote}:shop/theirs{len(options)}"
     subprocess.run([rclone(), "copy", "--transfers", "16", *options, str(folder), target], check=True)
 
 
 def sharing(n: int, proxy: S3Proxy) -> None:
-    """Put images into a team's store, look for some that are not there, and fetch them all."""
+    """Put images into a team's store, ask for missing ones, and fetch all of them."""
     from concurrent.futures import ThreadPoolExecutor
 
     import numpy as np
@@ -105,7 +105,7 @@ def sharing(n: int, proxy: S3Proxy) -> None:
 
 
 def row(what: str, proxy: S3Proxy, do: Callable[[], object]) -> None:
-    """Do something, and print what it cost this process and its children, without the proxy's own share of CPU."""
+    """Run something, and print its cost in this process and its children, without the proxy's share of CPU."""
     proxy.reset()
     proxy_before, before, start = proxy.cpu_s(), cpu_s(), time.perf_counter()
     do()
@@ -116,7 +116,7 @@ def row(what: str, proxy: S3Proxy, do: Callable[[], object]) -> None:
 
 
 def cpu_s() -> float:
-    """CPU time of this process and of children that have ended."""
+    """Return the CPU time of this process and of its ended children, in seconds."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in used)
 

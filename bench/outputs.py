@@ -1,7 +1,7 @@
-"""What several files of an image cost against one, what a sheet costs, and what sidecars do.
+"""Measures several files per image compared with one, a sheet, and sidecars.
 
-``python bench/outputs.py [IMAGES] [EDGE_PX] [SIDECARS]``: CPU time of this process, so that other work on the machine
-counts little. "Apart" finishes each output by itself, as three campaigns would.
+``python bench/outputs.py [IMAGES] [EDGE_PX] [SIDECARS]``: reports the CPU time of this process, so that other programs
+matter little. "Apart" postprocesses each output by itself, as three campaigns would.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ THREE = {
 
 
 def branches_of(settings: Mapping[str, Any]) -> dict[str, Branch]:
-    """Make the ways of a campaign's outputs, as a job does."""
+    """Return the branches of a campaign's outputs, as a job makes them."""
     postprocess, made = Postprocess.model_validate(settings), {}
     found = {}
     for label, output in postprocess.outputs().items():
@@ -55,7 +55,7 @@ def branches_of(settings: Mapping[str, Any]) -> dict[str, Branch]:
 
 
 def cpu_ms(call: Callable[[], object], times: int) -> float:
-    """Return the median CPU time of some calls, in ms."""
+    """Return the median CPU time of several calls, in ms."""
     taken = []
     for _ in range(times):
         began = time.process_time()
@@ -65,7 +65,7 @@ def cpu_ms(call: Callable[[], object], times: int) -> float:
 
 
 def a_photograph(edge_px: int) -> bytes:
-    """Return a PNG with edges, gradients and noise, as a provider sends them."""
+    """Return a PNG with edges, gradients, and noise, similar to those of providers."""
     random = np.random.default_rng(7)
     coarse = random.integers(0, 255, (edge_px // 32, edge_px // 32, 3), dtype=np.uint8)
     image = np.asarray(Image.fromarray(coarse).resize((edge_px, edge_px), Image.Resampling.BICUBIC), dtype=np.int16)
@@ -74,7 +74,7 @@ def a_photograph(edge_px: int) -> bytes:
 
 
 def bench_outputs(n_images: int, edge_px: int) -> None:
-    """Measure one output against three."""
+    """Compare one output with three."""
     data = a_photograph(edge_px)
     branches = branches_of(THREE)
     # The median of single outputs in turn: what each would cost in a campaign of its own.
@@ -108,7 +108,7 @@ def bench_sheet(n_images: int) -> None:
 
 
 def entries_of(n: int) -> list[ManifestRow]:
-    """Make a release's entries, with three files each."""
+    """Return a release's rows, with three files each."""
     digest = "0123456789abcdef" * 4
     file = OutputFile(
         file="images/a.webp", width_px=400, height_px=400, bytes=20_000, digest=digest, finished_digest=digest
@@ -131,7 +131,7 @@ def entries_of(n: int) -> list[ManifestRow]:
 
 
 def bench_sidecars(n: int) -> None:
-    """Measure sidecars of two files a request, beside the manifest of the same entries."""
+    """Measure sidecars of two files per request, and the manifest of the same rows."""
     folder = Path(tempfile.mkdtemp(dir="."))
     entries = entries_of(n // 2)
     try:

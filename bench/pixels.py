@@ -1,7 +1,7 @@
-"""What each step on an image of 1024x1024 costs on one core, beside the plain library call for the same.
+"""Measures each step on an image of 1024x1024 on one core, compared with the library call that does the same.
 
-Run it with ``python bench/pixels.py``. The images are drawn here, so that everybody measures the same ones: a
-photograph-like one (smooth shapes and grain) and a flat product drawing on white.
+Run ``python bench/pixels.py``. It draws its images, so that results are comparable: one like a photograph (smooth
+shapes and grain), and a flat product drawing on white.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ REPEATS = 7
 
 @dataclass(frozen=True)
 class Output:
-    """How to write a finished image."""
+    """How to encode a postprocessed image."""
 
     format: Literal["jpeg", "png", "webp"]
     quality: int = 90
@@ -38,7 +38,7 @@ class Output:
 
 
 def photograph() -> Image.Image:
-    """Draw smooth colored shapes with some grain, which compress about as a photograph does."""
+    """Draw smooth colored shapes with some grain, which compress like a photograph."""
     random = np.random.default_rng(7)
     coarse = Image.fromarray(random.integers(0, 256, (24, 24, 3), dtype=np.uint8))
     smooth = coarse.resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(3))
@@ -67,7 +67,7 @@ def ms(call: Callable[[], object]) -> float:
 
 
 def row(name: str, ours: Callable[[], object], plain: Callable[[], object] | None = None, what: str = "") -> float:
-    """Print one line and return our time."""
+    """Print one line, and return the time of our code."""
     ours_ms = ms(ours)
     beside = ""
     if plain is not None:
@@ -78,7 +78,7 @@ def row(name: str, ours: Callable[[], object], plain: Callable[[], object] | Non
 
 
 def saved(image: Image.Image, name: str, quality: int | None = None) -> bytes:
-    """Encode as Pillow does by default."""
+    """Encode with Pillow's defaults."""
     file = BytesIO()
     if quality is None:
         image.save(file, name)
@@ -93,17 +93,17 @@ def as_provided(image: Image.Image, name: str) -> bytes:
 
 
 def decoded(data: bytes) -> None:
-    """Decode with Pillow alone."""
+    """Decode with Pillow only."""
     Image.open(BytesIO(data)).load()
 
 
 def fresh(image: DecodedImage) -> DecodedImage:
-    """Return the image with no view made yet."""
+    """Return the image without cached views."""
     return DecodedImage(image.pil, file_format="png", mode="RGB", frames=1, size_bytes=1, has_alpha=False)
 
 
 def bench_opening(image: Image.Image) -> float:
-    """Measure decoding; return the milliseconds for PNG."""
+    """Measure decoding, and return the milliseconds for PNG."""
     open_ms = 0.0
     for name in ("WEBP", "JPEG", "PNG"):
         data = as_provided(image, name)
@@ -113,9 +113,9 @@ def bench_opening(image: Image.Image) -> float:
 
 
 def bench_measures(image: Image.Image, open_ms: float) -> None:
-    """Measure the measures, each alone with its views, and all on one image."""
+    """Measure each measure with its views, and all of them on one image."""
     decoded_image = decode_image(as_provided(image, "PNG"))
-    # No package ships what `prompt` reads by.
+    # No package ships weights for `prompt`.
     measures = {name: measure_class(name)(measure_class(name).Settings()) for name in BUILT_IN if name != "prompt"}
     plain: dict[str, tuple[Callable[[], object], str]] = {
         "phash": (partial(imagehash.phash, image), "imagehash.phash()"),
@@ -136,7 +136,7 @@ def bench_measures(image: Image.Image, open_ms: float) -> None:
 
 
 def bench_steps(image: Image.Image) -> None:
-    """Measure the post-processing steps."""
+    """Measure the postprocessing steps."""
     wide = Image.new("RGB", (1366, 1024), "white")
     steps: dict[str, tuple[dict[str, object], Callable[[], object], str]] = {
         "crop": ({"ratio": "4:5"}, lambda: image.crop((102, 0, 921, 1024)), "Image.crop()"),
@@ -158,7 +158,7 @@ def bench_steps(image: Image.Image) -> None:
 
 
 def bench_encoding(image: Image.Image) -> None:
-    """Measure writing: finished images, thumbnails, and the whole way."""
+    """Measure encoding of postprocessed images and thumbnails, and the whole stage."""
     for output in (Output("jpeg"), Output("webp"), Output("png")):
         plain = partial(saved, image, output.format.upper(), None if output.format == "png" else 90)
         title = f"encode {output.format}, {len(encode(image, output)) // 1000} KB"

@@ -1,9 +1,9 @@
-"""How long the preview provider takes for an image, by size: one core, drawing and encoding, meshes already cut.
+"""Measures the preview provider per image and size: drawing and encoding on one core, with cached meshes.
 
     python bench/preview.py [--images 40]
 
-Prints the median and the fastest, in milliseconds, and the mean size of the PNG. A first pass over the same images
-warms up; an image of each product of the example catalog is in it. The drawings are thus those of a campaign.
+Prints the median and the fastest time in milliseconds, and the mean size of the PNG. A first pass warms up. The images
+are from the example catalog, one of each product.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SIZES = ("64x64", "256x256", "512x512", "1024x1024", "1536x1024", "2048x2048")
 
 
 def recipes(size: str, images: int) -> list[Recipe]:
-    """Take images evenly out of the example catalog."""
+    """Return recipes that are evenly spread over the example catalog."""
     rows = read_catalog(CATALOG)
     chosen = [rows[index * len(rows) // images] for index in range(images)]
     return [
@@ -34,7 +34,7 @@ def recipes(size: str, images: int) -> list[Recipe]:
 
 
 async def milliseconds(wanted: list[Recipe]) -> tuple[list[float], list[int]]:
-    """Draw each, and return the time and the bytes it took."""
+    """Draw each image, and return times and sizes."""
     provider = PreviewProvider(base_url=None, timeout_s=60)
     times_ms, sizes = [], []
     for recipe in wanted:
@@ -46,12 +46,12 @@ async def milliseconds(wanted: list[Recipe]) -> tuple[list[float], list[int]]:
 
 
 def main() -> None:
-    """Measure every size and print a table."""
+    """Measure every size, and print a table."""
     import cv2
 
     cv2.setNumThreads(1)
     parser = argparse.ArgumentParser(description="Time the preview provider.")
-    parser.add_argument("--images", type=int, default=40, help="images a size")
+    parser.add_argument("--images", type=int, default=40, help="images per size")
     images = parser.parse_args().images
     print(f"{'size':>10} {'median ms':>10} {'fastest ms':>11} {'PNG kB':>8}")
     for size in SIZES:

@@ -1,7 +1,7 @@
-"""What it costs to release images that say where they came from, against hard links to the store.
+"""Measures releasing images with XMP, compared with hard links to the store.
 
-``python bench/provenance.py [IMAGES] [EDGE_PX]``: each way runs in a folder of its own, in one process. The page
-cache is warm: what is read was written just before.
+``python bench/provenance.py [IMAGES] [EDGE_PX]``: each way has its own folder, in one process. The page
+cache is warm.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ AT = "2026-05-04T09:00:04.120Z"
 
 
 def states_in(folder: Path, n_images: int, edge_px: int) -> list[State]:
-    """Fill a store's shelf with images that all differ."""
+    """Fill a store with different images."""
     noise = np.random.default_rng(7).integers(0, 255, (edge_px // 32, edge_px // 32, 3), dtype=np.uint8)
     image = Image.fromarray(noise).resize((edge_px, edge_px), Image.Resampling.BICUBIC)
     data = encode(image, Output(format="jpeg"))
@@ -47,7 +47,7 @@ def states_in(folder: Path, n_images: int, edge_px: int) -> list[State]:
 
 
 def release(folder: Path, states: list[State], metadata: Metadata) -> float:
-    """Place all images, and return the wall time in seconds."""
+    """Release all images, and return the wall time in seconds."""
     began = time.perf_counter()
     memory = ReleasedBefore(folder / "released.json")
     placing = Placing(Store(folder / "store").finished, metadata, memory)
@@ -59,7 +59,7 @@ def release(folder: Path, states: list[State], metadata: Metadata) -> float:
 
 
 def blocks(folder: Path) -> float:
-    """Return the room that files take which are not in the store too, in MB."""
+    """Return the disk space of files that are not also in the store, in MB."""
     files = (path.stat() for path in (folder / "images").iterdir())
     return sum(stat.st_blocks * 512 for stat in files if stat.st_nlink == 1) / 1e6
 

@@ -1,7 +1,7 @@
-"""Against a server in trouble, and against a server with a limit: what is billed, what is lost, what share is reached.
+"""Measures builds against a failing server and a server with a rate limit: what is billed, lost, and reached.
 
-Run from the repository: `.venv/bin/python bench/provider.py --help`. Each part makes its project in a temporary folder
-and its server on this machine. `soak` ends with status 1 if one of its claims does not hold.
+Run from the repository: `.venv/bin/python bench/provider.py --help`. Each part has its own project and
+server on this machine. `soak` exits with status 1 if a claim does not hold.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TROUBLE = (
 
 
 def project_of(root: str, server: FakeOpenAI, n: int, in_flight: int, images_per_min: float | None) -> Project:
-    """Make a project of small images, each with a prompt of its own."""
+    """Create a project of small images with different prompts."""
     limits = {"in_flight": in_flight, "first_wait_s": 0.5, "longest_wait_s": 5.0}
     return Project(
         Path(root) / "project",
@@ -48,8 +48,8 @@ def project_of(root: str, server: FakeOpenAI, n: int, in_flight: int, images_per
 
 
 def soak(n: int, in_flight: int, images_per_min: int) -> bool:
-    """Build against a server that fails in five ways; say what was billed, and whether all claims hold."""
-    # As the API does, the server tells what remains of its requests too; its 429 come by chance, not by that limit.
+    """Build against a server that fails in five ways, and report what was billed and whether all claims hold."""
+    # Like the API, the server also reports remaining requests. Its 429 responses are random, not due to that limit.
     limits = Limits(images_per_min=images_per_min, requests_per_min=images_per_min)
     settings = Settings(any_size=True, latency_s=(0.2, 0.6), limits=limits, rules=TROUBLE)
     with FakeOpenAI(settings) as server, tempfile.TemporaryDirectory() as root:
@@ -90,14 +90,14 @@ def soak(n: int, in_flight: int, images_per_min: int) -> bool:
 
 
 def throughput(n: int, in_flight: int, images_per_min: int) -> None:
-    """Build against a server that allows so many images a minute, which our limits, its headers or nobody tells."""
+    """Build against a server with a limit of images per minute, which is configured, in headers, or unknown."""
     variants = (
         ("rate set in limits", images_per_min, True),
         ("rate known by headers only", None, True),
         ("rate known by 429 only", None, False),
     )
     for name, own_limit, told in variants:
-        # A minute of 10 s: the bucket that a server starts with is then a small part of the run.
+        # A minute lasts 10 s, so that the full bucket at the start is a small part of the run.
         hint = "both" if told else "none"
         limits = Limits(images_per_min=images_per_min // 6, minute_s=10, headers=told, retry_hint=hint)
         settings = Settings(any_size=True, latency_s=(0.5, 1.0), limits=limits)
@@ -106,18 +106,18 @@ def throughput(n: int, in_flight: int, images_per_min: int) -> None:
             made = [call for call in server.calls() if call.status == 200]
             refused = sum(call.status == 429 for call in server.calls())
             seconds = made[-1].arrived_s - made[0].arrived_s
-            # Without a rate of one's own, the bucket that is full at the start is taken at once: that is no rate.
+            # Without a configured rate, the full bucket at the start is used up immediately, which is not a rate.
             burst = 0 if own_limit else images_per_min // 6
             share = (len(made) - 1 - burst) / seconds * 60 / images_per_min
             print(f"{name:28} {100 * share:5.1f} % of {images_per_min} a minute, {refused} of 429, {seconds:.1f} s")
 
 
 def main() -> None:
-    """Run the parts that are named, or all."""
+    """Run the given parts, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", nargs="*", choices=["soak", "throughput", []], help="default: all")
     parser.add_argument("--images", type=int, help="default: 1000 for soak, 300 for throughput")
-    parser.add_argument("--in-flight", type=int, default=32, help="calls at once; default: 32")
+    parser.add_argument("--in-flight", type=int, default=32, help="calls in flight; default: 32")
     parser.add_argument("--images-per-min", type=int, help="default: 3000 for soak, 600 for throughput")
     options = parser.parse_args()
     parts = options.part or ["soak", "throughput"]

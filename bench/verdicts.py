@@ -1,6 +1,6 @@
-"""What verdicts of 100,000 images cost, with one range for all images and with ranges for groups and models.
+"""Measures verdicts of 100,000 images, with one range for all images and with ranges for groups and models.
 
-Run it with ``python bench/verdicts.py``; it reads no image, and prints seconds of processor time and their ratio.
+Run ``python bench/verdicts.py``. It reads no image, and prints CPU seconds and their ratio.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MEASURED: Measured = {
 
 
 def seconds(checks: Checks) -> float:
-    """Return the processor time of comparing and judging all images."""
+    """Return the CPU time of comparing and judging all images."""
     start = time.process_time()
     for number in range(IMAGES):
         variables = {"category": CATEGORIES[number % 50], "sku": str(number)}
@@ -34,7 +34,7 @@ def seconds(checks: Checks) -> float:
 
 
 def main() -> None:
-    """Print both, the better of three runs each."""
+    """Print both, each the better of three runs."""
     overrides = tuple(
         Override(when={"category": [category], "model": ["flux"]}, reject=Limit(min=0.01)) for category in CATEGORIES
     )

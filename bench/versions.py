@@ -1,11 +1,11 @@
-"""What DVC takes for a store: first time, nothing changed, one image more, push, pull; in time and in room on disk.
+"""Measures DVC on a store: first time, nothing changed, one more image, push, and pull; time and disk space.
 
     PYTHONPATH=tests python bench/versions.py --images 10000 --kb 100
     PYTHONPATH=tests python bench/versions.py --images 100000 --kb 2 --link hardlink
 
-The store is tracked as `imagemake track` does it: one folder, by its own .dvc file, hard links where `--link` says so.
-The server is rclone on the same machine and disk. `one more` adds one image; `push one more` and `pull one more` then
-move it. Random bytes stand for images: nothing here looks into them.
+The store is tracked as by `imagemake track`: one folder with its own .dvc file, and hard links if `--link` says so. The
+server is rclone on the same machine and disk. `one more` adds one image; `push one more` and `pull one more` transfer
+it. Files are random bytes, because nothing here reads images.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ LINKS = {"hardlink": "hardlink,copy", "copy": "copy"}
 
 
 def main() -> None:
-    """Measure and print a table."""
+    """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=10_000)
-    parser.add_argument("--kb", type=int, default=100, help="size of each, in 1,000 bytes")
+    parser.add_argument("--kb", type=int, default=100, help="size per image, in 1,000 bytes")
     parser.add_argument("--link", choices=LINKS, default="hardlink")
-    parser.add_argument("--no-push", action="store_true", help="only what happens on this disk")
+    parser.add_argument("--no-push", action="store_true", help="skip push and pull")
     options = parser.parse_args()
     print(f"{options.images:,} images of {options.kb} KB, cache.type {LINKS[options.link]}", flush=True)
     with tempfile.TemporaryDirectory() as folder, an_s3_server(Path(folder) / "s3", "team") as s3:
@@ -98,7 +98,7 @@ def _cpu_s() -> float:
 
 
 def _mb(root: Path) -> float:
-    # Each inode once, whatever names it has; in blocks, as the disk counts.
+    # Counts each inode once, in blocks, as the disk does.
     sizes = {path.stat().st_ino: path.stat().st_blocks * 512 for path in root.rglob("*") if path.is_file()}
     return sum(sizes.values()) / 1e6
 
