@@ -68,7 +68,7 @@ def test_a_port_that_is_taken_is_told_with_a_remedy(project):
         other.listen()
         command = [*COMMAND, "--port", str(other.getsockname()[1])]
         done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "cannot listen" in done.stderr
     assert "--port" in done.stderr
     assert "Traceback" not in done.stderr
@@ -79,15 +79,15 @@ def test_without_the_extra_it_tells_how_to_install_it(project, module):
     hidden = f"import sys; sys.modules[{module!r}] = None; from imagemake.cli.main import main; main(['review'])"
     command = [sys.executable, "-c", hidden]
     done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "pip install 'imagemake[review]'" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_outside_of_a_project_it_says_where_to_run_it(tmp_path):
     done = subprocess.run(COMMAND, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "Run this where the Snakefile is." in done.stderr
+    assert done.returncode == 2
+    assert "Run this in the folder of the Snakefile." in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

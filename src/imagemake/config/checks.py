@@ -1,4 +1,4 @@
-"""What is still good: ranges of quantities, for all images, or other ones for those of a model or a group."""
+"""Checks: good ranges of quantities, with overrides for a model or a group of images."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from imagemake.plugins.measures import Measure, Value, measure_class
 
 
 def comparable(checks: Mapping[str, Check]) -> Mapping[str, Check]:
-    """Return the checks, by quantity, as they are.
+    """Return the checks, by quantity, unchanged.
 
     Raises:
-        PydanticCustomError: If one compares with nothing, with two things, or with what it cannot understand.
+        PydanticCustomError: If one compares with nothing, with two texts, or with a text it does not understand.
     """
     found = [
         Mistake((name, *key), what, remedy)
@@ -42,21 +42,21 @@ def _mistakes(name: str, check: Check) -> Iterator[tuple[tuple[str, ...], str, s
     kind = compared_by(name)
     if kind is None:
         for key in given:
-            yield (key,), f"{name} is compared with nothing.", "Leave it out: the quantity is the image's alone."
+            yield (key,), f"{name} depends on the image alone and is not compared.", "Remove this key."
     elif len(given) > 1:
-        yield (), "a check compares with a variable or with a value, not with both.", "Leave one of the two out."
+        yield (), "a check compares with a variable or a value, not both.", "Remove one of the two."
     elif not given and name.partition(".")[2] not in kind.compares_with_prompt:
-        remedy = "Name the column in variable, or one value for all images in value."
-        yield (), f"{name} is compared with what was asked for, and nothing says where that stands.", remedy
+        remedy = "Set variable to a column, or value to one text for all images."
+        yield (), f"{name} needs something to compare with.", remedy
     elif check.value is not None and (complaint := kind.complaint(check.value)):
-        yield ("value",), f"{check.value!r} {complaint}.", "Write it in other words."
+        yield ("value",), f"{check.value!r} {complaint}.", "Use other words."
 
 
-MODEL = "model"  # in `when`, the label or name of the model that makes an image, however it was chosen
+MODEL = "model"  # in `when`: the label or name of the image's model, however it was selected
 
 
 class Limit(BaseModel):
-    """The range of a quantity that is still good."""
+    """The good range of a quantity."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -64,7 +64,7 @@ class Limit(BaseModel):
     max: float | None = Field(None, description="Largest good value, in the quantity's unit.")
 
     def broken_by(self, value: Value, quantity: str = "") -> str | None:
-        """Say in words which end of the range a value is beyond; None where it is within."""
+        """Return the limit that a value breaks, in words; None if it is within the range."""
         if isinstance(value, str):
             return None
         if self.min is not None and value < self.min:
@@ -75,29 +75,29 @@ class Limit(BaseModel):
 
 
 class Override(BaseModel):
-    """Other ranges for some images."""
+    """Other ranges for some requests."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     when: Mapping[ColumnName, Values] = Field(
-        description="Values of columns and variables; a request that has all of them gets these ranges. A list means "
-        "any of its values. `model` means who makes the image: a label of more_models, or a model's name.",
+        description="Values of columns and variables; requests that match all of them get these ranges. A list matches "
+        "any of its values. `model` is a label in more_models or a model's name.",
         examples=[{"category": ["rings", "watches"]}, {"model": "flux"}],
     )
     reject: Limit | Literal[False] | None = Field(
-        None, description="In place of the check's reject; left out, that one holds, and false rejects nothing."
+        None, description="Replaces the check's reject. Null: keep it. false: reject nothing."
     )
     review: Limit | Literal[False] | None = Field(
-        None, description="In place of the check's review; left out, that one holds, and false asks nobody."
+        None, description="Replaces the check's review. Null: keep it. false: no review."
     )
 
     def holds_for(self, values: Mapping[str, str]) -> bool:
-        """Say whether a request is meant, by its values and `model`."""
+        """Return whether this override applies to a request with these values, including `model`."""
         return all(values.get(name) in wanted for name, wanted in self.when.items())
 
 
 class Check(BaseModel):
-    """What becomes of an image whose quantity is out of range."""
+    """What happens to an image whose quantity is out of range."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -105,31 +105,30 @@ class Check(BaseModel):
     review: Limit | None = Field(None, description="Outside of this range, a person decides.")
     variable: str | None = Field(
         None,
-        description="For quantities that are compared: the variable or column whose value the image is compared "
-        "with. Where a request's value is empty, the check is not made.",
+        description="For compared quantities: the variable or column to compare with. If a request's value is empty, "
+        "the check is skipped.",
         examples=["color"],
     )
     value: str | None = Field(
         None,
-        description="For quantities that are compared: one value to compare every image with.",
+        description="For compared quantities: one text to compare every image with.",
         examples=["white"],
     )
     overrides: Annotated[tuple[Override, ...], Strict(False)] = Field(
         (),
-        description="Other ranges for some requests, by model, column or variable: the first one that holds decides. "
-        "A check that has no range of its own is made for those requests only, or, if it is one that is always made, "
-        "as ever for the others.",
+        description="Other ranges for some requests, by model, column, or variable. The first match decides. A check "
+        "without its own ranges applies to those requests only; a default check keeps its ranges for the others.",
         examples=[[{"when": {"category": "rings"}, "reject": {"min": 0.01}}]],
     )
 
     @property
     def of_whom(self) -> str:
-        """Which images have these ranges, to say behind a limit; empty for all of them."""
+        """Which images have these ranges, to append to a limit; empty for all images."""
         return ""
 
 
 class OverriddenCheck(Check):
-    """A check with the ranges that one of its overrides gives."""
+    """A check with the ranges of one of its overrides."""
 
     by: Override
 
@@ -140,7 +139,7 @@ class OverriddenCheck(Check):
         return f" for {' and '.join(told)}"
 
 
-# Made on every image. Photographs and drawings on white are far inside; blank, washed-out and blurred ones outside.
+# Made on every image. Photographs and drawings on white are well inside; blank, washed-out, and blurred ones outside.
 DEFAULT_CHECKS: Mapping[str, Check] = {
     "tone.uniform_share": Check(reject=Limit(max=0.995), review=Limit(max=0.98)),
     "tone.contrast": Check(reject=Limit(min=0.02), review=Limit(min=0.035)),
@@ -149,27 +148,27 @@ DEFAULT_CHECKS: Mapping[str, Check] = {
 
 
 class Checks:
-    """The checks of a campaign, as they are for each request.
+    """The checks of a campaign, resolved per request.
 
     Args:
         checks: By quantity.
 
     Attributes:
-        columns: What overrides name, `model` among it.
+        columns: The columns that overrides use, including `model`.
     """
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
         self._checks = checks
         overrides = [override for check in checks.values() for override in check.overrides]
         self.columns = tuple(sorted({name for override in overrides for name in override.when}))
-        self._known: dict[tuple[str, ...], Mapping[str, Check]] = {}  # few: one a combination of values
+        self._known: dict[tuple[str, ...], Mapping[str, Check]] = {}  # few: one per combination of values
 
     def of(self, variables: Mapping[str, str], model: str) -> Mapping[str, Check]:
-        """Return the checks of a request, by quantity, with the ranges that hold for it.
+        """Return the checks of a request, by quantity, with its ranges.
 
         Args:
-            variables: Its values by column; those of `columns` are enough.
-            model: Who makes it, as the user names it.
+            variables: Its values by column; at least those in `columns`.
+            model: The model as the user names it.
         """
         if not self.columns:
             return self._checks
@@ -181,16 +180,16 @@ class Checks:
 
 
 def over_defaults(checks: Mapping[str, Check]) -> Mapping[str, Check]:
-    """Return the checks to make, by quantity: those that are always made, and a campaign's own over them."""
+    """Return the default checks, by quantity, overridden by a campaign's own."""
     merged = {**DEFAULT_CHECKS, **checks}
     for name, check in checks.items():
-        if name in DEFAULT_CHECKS and check.reject is None and check.review is None:  # overrides, and nothing else
+        if name in DEFAULT_CHECKS and check.reject is None and check.review is None:  # only overrides
             merged[name] = DEFAULT_CHECKS[name].model_copy(update={"overrides": check.overrides})
     return merged
 
 
 def limits_of(check: Check) -> Iterator[tuple[tuple[str | int, ...], Limit]]:
-    """Yield each range of a check with the keys that lead to it."""
+    """Yield each range of a check with its keys."""
     givers: list[tuple[tuple[str | int, ...], Check | Override]] = [((), check)]
     givers += [(("overrides", place), override) for place, override in enumerate(check.overrides)]
     for keys, giver in givers:
@@ -200,7 +199,7 @@ def limits_of(check: Check) -> Iterator[tuple[tuple[str | int, ...], Limit]]:
 
 
 def in_words(quantity: str, value: Value) -> str:
-    """Write a number as people read it: shares in percent."""
+    """Format a value for people: shares in percent."""
     if isinstance(value, str):
         return value
     return f"{100 * value:.4g} %" if quantity.endswith("share") else f"{value:.4g}"

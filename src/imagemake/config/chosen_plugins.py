@@ -1,4 +1,4 @@
-"""The measures and steps that a campaign chooses: found by name, their settings checked by their own types."""
+"""The measures and steps that a campaign uses: loaded by name, with their settings validated by their own types."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DIGEST_DIGITS = 12
 
 
 class ChosenPlugin(Section):
-    """A measure or step as it will run: enough to compute keys without importing image libraries."""
+    """A measure or step with its settings: enough to compute keys without importing image libraries."""
 
     name: str
     version: int
@@ -33,7 +33,7 @@ class ChosenPlugin(Section):
 
     @property
     def identity(self) -> str:
-        """What kept values belong to: ``tone@1``, and a digest of what decides them where there is anything."""
+        """The identity that kept values belong to: ``tone@1``, followed by a digest of its settings if it has any."""
         decisive = self._decisive
         settings = f"-{fingerprint(decisive)[:_DIGEST_DIGITS]}" if decisive else ""
         return f"{self.name}@{self.version}{settings}"
@@ -44,7 +44,7 @@ class ChosenPlugin(Section):
 
 
 class ChosenMeasure(ChosenPlugin):
-    """A measure, which may read by weights that the user has: what they are is part of its identity."""
+    """A measure; the content of its files, such as weights, is part of its identity."""
 
     @property
     def _decisive(self) -> Mapping[str, Any]:
@@ -52,21 +52,21 @@ class ChosenMeasure(ChosenPlugin):
 
 
 def chosen_measure(name: str, settings: Any = None) -> ChosenMeasure:
-    """Choose a measure.
+    """Load a measure and validate its settings.
 
     Args:
         name: Its registered name.
-        settings: What the user wrote, or a `ChosenPlugin` as it was dumped; None for the defaults.
+        settings: What the user wrote, or a dumped `ChosenPlugin`; None for the defaults.
 
     Raises:
-        PydanticCustomError: If the name or a setting is wrong; mistakes are located from the name on.
+        PydanticCustomError: If the name or a setting is wrong; locations of mistakes start with the name.
     """
     chosen = _choose(measure_class, BUILT_IN_MEASURES, "measure", name, settings)
     return ChosenMeasure(name=chosen.name, version=chosen.version, settings=chosen.settings)
 
 
 def chosen_step(name: str, settings: Any = None) -> ChosenPlugin:
-    """Choose a post-processing step; arguments and errors as in `chosen_measure`."""
+    """Load a step and validate its settings; arguments and errors as in `chosen_measure`."""
     return _choose(step_class, BUILT_IN_STEPS, "step", name, settings)
 
 
@@ -76,7 +76,7 @@ def _choose(
     try:
         plug_in = load(name)
     except LookupError as error:
-        remedy = did_you_mean(name, built_in) or f"Use one of these {kind}s, or install the package that has it."
+        remedy = did_you_mean(name, built_in) or f"Use one of these {kind}s, or install the package that provides it."
         raise mistakes([Mistake((name,), f"{kind} {error}.", remedy)]) from error
     version = plug_in.version
     if isinstance(settings, Mapping) and set(settings) == set(ChosenPlugin.model_fields):  # as it was dumped
@@ -114,13 +114,13 @@ def _step(raw: Any) -> Any:
     if isinstance(raw, Mapping) and set(raw) == set(ChosenPlugin.model_fields):  # as it was dumped
         return chosen_step(raw["name"], raw)
     if not isinstance(raw, Mapping) or len(raw) != 1:
-        raise mistake(f"{shown(raw)} is not one step.", "Write each step as an item of its own: `- crop: {...}`.")
+        raise mistake(f"{shown(raw)} is not one step.", "Write each step as a separate item: `- crop: {...}`.")
     ((name, settings),) = raw.items()
     return chosen_step(str(name), settings)
 
 
 def quantity(check: str) -> str:
-    """Return the name of a check, which is that of a quantity: ``tone.contrast``.
+    """Return the name of a check, which is that of a quantity, such as ``tone.contrast``.
 
     Raises:
         PydanticCustomError: If no measure has such a quantity.
@@ -142,10 +142,10 @@ def quantity(check: str) -> str:
 
 
 def reason(code: str) -> str:
-    """Return the name of a reason that a prompt patch can be for.
+    """Return the name of a reason that a prompt patch can address.
 
     Raises:
-        PydanticCustomError: If nothing is ever rejected for it.
+        PydanticCustomError: If no image is ever rejected for it.
     """
     known = [*BUILT_IN_MEASURES, *RULES, *OTHER_PATCHABLE]
     if code in known:
@@ -155,7 +155,7 @@ def reason(code: str) -> str:
     try:
         measure_class(code)
     except LookupError as error:
-        remedy = f"{did_you_mean(code, known)} Name a check, a measure, or one of {', '.join(OTHER_PATCHABLE)}."
+        remedy = f"{did_you_mean(code, known)} Use a check, a measure, or one of {', '.join(OTHER_PATCHABLE)}."
         raise mistake(f"no image is rejected for {code!r}.", remedy.strip()) from error
     return code
 

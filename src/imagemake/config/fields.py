@@ -1,4 +1,4 @@
-"""What every section of a campaign is made of: strict, frozen, and forgiving only where YAML itself misleads."""
+"""The base of every section and the types of its fields: strict and frozen, lenient only where YAML misleads."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from imagemake.core.recipe import Scalar
 from imagemake.core.secrets import shown
 from imagemake.core.text import forbidden_character, scalar_text, with_plain_line_ends
 
-TAKE = "take"  # the one placeholder that is no column
-MAIN = "main"  # the output that is there without being named
+TAKE = "take"  # the only placeholder that is not a column
+MAIN = "main"  # the label of postprocess.output
 
 
 class Section(BaseModel):
@@ -27,7 +27,7 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _without_nulls(cls, data: Any) -> Any:
-        # In YAML, a key whose lines are all commented out is null: that is the default, and no mistake.
+        # In YAML, a key whose lines are all commented out is null; that means its default.
         if isinstance(data, Mapping):
             return {key: value for key, value in data.items() if value is not None}
         return data
@@ -37,23 +37,23 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise mistake(
             f"{shown(value)} is neither text nor a number.",
-            "YAML reads yes, no, on, off, null, and dates in its own way: write the value in quotes.",
+            "YAML gives yes, no, on, off, null, and dates another meaning: put the value in quotes.",
         )
     try:
         return _text(scalar_text(value))
     except ValueError as error:
-        raise mistake(f"{error}.", "Write the value in quotes if it is text.") from error
+        raise mistake(f"{error}.", "Put the value in quotes if it is text.") from error
 
 
 def _text(text: str) -> str:
     if character := forbidden_character(text):
-        raise mistake(f"{shown(text)} holds the control character {character}.", "Take it out.")
+        raise mistake(f"{shown(text)} contains the control character {character}.", "Remove it.")
     return with_plain_line_ends(text).strip()
 
 
 def _filled(text: str) -> str:
     if not text:
-        raise mistake("the text is empty.", "Fill it in, or take the key out.")
+        raise mistake("the text is empty.", "Fill it in, or remove the key.")
     return text
 
 
@@ -62,16 +62,17 @@ def _template(text: str) -> str:
         parse_template(text)
     except ValueError as error:
         raise mistake(
-            f"{error}.", "Write {column} for a value, and {{ or }} for a brace; there are no formats or conversions."
+            f"{error}.",
+            "Write {column} for a value, and {{ or }} for a brace; formats and conversions are not supported.",
         ) from error
     return text
 
 
 def _column(name: str) -> str:
     if not name or "{" in name or "}" in name or forbidden_character(name):
-        raise mistake(f"{name!r} cannot be a column.", "Give it a name without braces.")
+        raise mistake(f"{name!r} cannot be a column.", "Use a name without braces.")
     if name == TAKE:
-        raise mistake("'take' is taken: it stands for the number of the take.", "Choose another name.")
+        raise mistake("'take' is reserved for the number of the take.", "Choose another name.")
     return name
 
 
@@ -83,7 +84,7 @@ def _some(values: tuple[str, ...]) -> tuple[str, ...]:
     if not values:
         raise mistake("the list is empty.", "Give at least one value.")
     if repeated := sorted({value for value in values if values.count(value) > 1}):
-        raise mistake(f"{', '.join(map(repr, repeated))} is there more than once.", "Keep one of each.")
+        raise mistake(f"{', '.join(map(repr, repeated))} is listed more than once.", "Keep one of each.")
     return values
 
 
@@ -100,7 +101,7 @@ def _parameter_value(value: Any) -> Any:
 
 
 def normal(name: str) -> str:
-    """Return a column's name as it is compared: without blanks around it, and in Unicode's composed form."""
+    """Return a column's name for comparison: without surrounding blanks, in Unicode's composed form."""
     return unicodedata.normalize("NFC", name.strip())
 
 

@@ -1,4 +1,4 @@
-"""The sections of a campaign that a job needs, as its rule hands them over: JSON in a parameter, without secrets."""
+"""The sections of a campaign that a job needs, passed by its rule as a JSON parameter without secrets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from imagemake.config.validation import Validation
 
 
 class JobSettings(Section):
-    """Some sections of a campaign; those that a job does not need are left out."""
+    """Some sections of a campaign; a job gets only those that it needs."""
 
     model_config = ConfigDict(strict=False)
 
@@ -32,6 +32,6 @@ class JobSettings(Section):
 
 
 def job_settings_json(campaign: Campaign, *names: str) -> str:
-    """Write some sections of a campaign as a rule's parameter."""
-    # Only what was set: a fact about a model that is not given is not one that is unknown.
+    """Return some sections of a campaign as a rule's parameter."""
+    # Only what was set: for a model's facts, unset differs from null.
     return campaign.model_dump_json(include=set(names), exclude_unset=True)

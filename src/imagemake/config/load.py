@@ -1,4 +1,4 @@
-"""Reading the configuration for a command; Snakemake reads it itself for a run."""
+"""Reads the configuration for commands; Snakemake reads it itself for a run."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ def read_campaign(path: Path) -> Campaign:
     """Read a campaign.
 
     Raises:
-        UserError: If there is none, or anything in it is wrong.
+        UserError: If it is missing or contains mistakes.
     """
     import yaml
 
     try:
         return load_campaign(yaml.safe_load(path.read_bytes()) or {}, where=str(path))
     except OSError as error:
-        remedy = "Run this where the Snakefile is."
+        remedy = "Run this in the folder of the Snakefile."
         raise UserError(Problem(str(path), f"{error.strerror}", remedy)) from None
     except yaml.YAMLError as error:
-        raise UserError(Problem(str(path), f"it is no YAML: {error}", "Correct it.")) from None
+        raise UserError(Problem(str(path), f"invalid YAML: {error}", "Correct it.")) from None

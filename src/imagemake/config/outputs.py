@@ -1,4 +1,4 @@
-"""How accepted images are finished: steps, and the files that come out of them."""
+"""The section `postprocess`: steps, and the files that they produce."""
 
 from __future__ import annotations
 
@@ -17,60 +17,58 @@ _WHITE = "#ffffff"
 
 
 class Sheet(Section):
-    """A sprite sheet or contact sheet of each group, made of the accepted images in the order of their names."""
+    """A sprite sheet or contact sheet per group, with the accepted images in the order of their names."""
 
     by: Annotated[tuple[ColumnName, ...], Strict(False)] = Field(
         (),
-        description="Columns or variables: images that agree in all of them are a group, with a sheet of its own. "
-        "Empty: one sheet of all.",
+        description="Columns or variables: images with the same values form a group, with one sheet per group. Empty: "
+        "one sheet for all.",
         examples=[["product"]],
     )
     output: str = Field(
-        MAIN, description="Which files of the images are shown: main, or a label of postprocess.more_outputs."
+        MAIN, description="Which file of each image to show: main, or a label of postprocess.more_outputs."
     )
     columns: int | None = Field(
-        None, ge=1, le=1000, description="Cells in a row, a whole number; null is what makes the sheet about square."
+        None, ge=1, le=1000, description="Cells per row, a whole number. Null: as many as make the sheet about square."
     )
     cell_width_px: int = Field(
-        256, ge=8, le=8192, description="Width of a cell, in pixels. Images are shrunk to fit, and never enlarged."
+        256, ge=8, le=8192, description="Width of a cell in pixels. Images are shrunk to fit, never enlarged."
     )
     cell_height_px: int = Field(256, ge=8, le=8192, description="Height of a cell without its caption, in pixels.")
-    gap_px: int = Field(0, ge=0, le=1024, description="Room between the cells and around them all, in pixels.")
+    gap_px: int = Field(0, ge=0, le=1024, description="Space between and around the cells, in pixels.")
     background: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] | None = Field(
-        None, description="Color behind the images, as #rrggbb; null is transparent, and white in JPEG."
+        None, description="Color behind the images, as #rrggbb. Null: transparent, or white in JPEG."
     )
     caption: TemplateText | None = Field(
         None,
-        description="Text below each image; {name} is its name, columns and variables as in prompt. What is too long "
-        "is cut. Letters of Latin scripts only: others are drawn as boxes. Null: none.",
+        description="Text below each image: {name}, and columns and variables as in prompt. Long text is cut. Only "
+        "Latin letters are supported; others appear as boxes. Null: no caption.",
         examples=["{name}"],
     )
-    caption_px: int = Field(14, ge=6, le=200, description="Height of the caption's letters, in pixels.")
+    caption_px: int = Field(14, ge=6, le=200, description="Font size of the caption, in pixels.")
     format: Literal["jpeg", "png", "webp"] = Field("png", description="File format: jpeg (.jpg), png, or webp.")
-    quality: int = Field(90, ge=1, le=100, description="Quality of JPEG and WebP, 1 to 100; PNG has none.")
+    quality: int = Field(90, ge=1, le=100, description="Quality of JPEG and WebP, 1 to 100. PNG ignores it.")
     name: TemplateText | None = Field(
         None,
-        description="File name, without extension: {sheet} is the sheet's label; columns of `by` can be used. Null: "
-        "the label, and the values of `by` after dashes.",
+        description="File name, without extension: {sheet} is the sheet's label, and the columns in by are available. "
+        "Null: the label, then the values of by, joined by dashes.",
         examples=["{sheet}-{product}"],
     )
 
     @model_validator(mode="after")
     def _can_be_transparent(self) -> Sheet:
         if self.caption is not None and self.background is None and FORMATS[self.format].has_alpha:
-            raise mistake(
-                "captions on a transparent sheet are not seen everywhere.", "Give it a background: '#ffffff'."
-            )
+            raise mistake("captions may be invisible on a transparent sheet.", "Set its background: '#ffffff'.")
         return self
 
     @property
     def suffix(self) -> str:
-        """What the files' names end in, with its dot."""
+        """The extension of the files, with its dot."""
         return FORMATS[self.format].suffix
 
     @property
     def template(self) -> str:
-        """How files are named."""
+        """The template of file names."""
         return self.name or "-".join(["{sheet}", *(f"{{{column}}}" for column in self.by)])
 
     @property
@@ -80,13 +78,14 @@ class Sheet(Section):
 
 
 _LABEL = r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
-_FIRST_OF_ENCODING = ("format", "quality", "max_kb", "background")  # part of every finished image's key
+_FIRST_OF_ENCODING = ("format", "quality", "max_kb", "background")  # part of every postprocessed file's key
 
 
 def _label(label: str) -> str:
     if not re.fullmatch(_LABEL, label):
         raise mistake(
-            f"{label[:80]!r} is no label.", "Take at most 40 letters a to z, digits, _ and -, a letter or digit first."
+            f"{label[:80]!r} is not a valid label.",
+            "Use up to 40 letters a to z, digits, _ and -; start with a letter or digit.",
         )
     return label
 
@@ -102,39 +101,39 @@ OutputLabel = Annotated[Label, AfterValidator(_output_label)]
 
 
 class Output(Section):
-    """The files of a release."""
+    """The main file of each image."""
 
     steps: Annotated[tuple[Step, ...], Strict(False)] = Field(
-        (), description="Further steps for this output alone, after those of `postprocess.steps`."
+        (), description="More steps for this output only, after postprocess.steps."
     )
-    format: FormatName = Field("jpeg", description="File format of finished images: jpeg (.jpg), png, webp, or avif.")
-    quality: int = Field(90, ge=1, le=100, description="Quality of JPEG, WebP and AVIF, 1 to 100; PNG has none.")
+    format: FormatName = Field("jpeg", description="File format: jpeg (.jpg), png, webp, or avif.")
+    quality: int = Field(90, ge=1, le=100, description="Quality of JPEG, WebP, and AVIF, 1 to 100. PNG ignores it.")
     max_kb: int | None = Field(
         None,
         ge=1,
-        description="Largest file, in units of 1,000 bytes, for JPEG, WebP and AVIF: the quality is lowered from "
-        "`quality` as far as it takes, and an image that is still too large is not released.",
+        description="Largest file size of JPEG, WebP, and AVIF, in units of 1,000 bytes. The quality is lowered as far "
+        "as needed; an image that is still too large is not released.",
     )
     background: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = Field(
-        "#ffffff", description="What transparency becomes in JPEG, which has none: a color as #rrggbb."
+        "#ffffff", description="Color that replaces transparency in JPEG, as #rrggbb."
     )
     name: TemplateText = Field(
         "{name}",
-        description="File name, without extension. {name} is the image's own name, {output} the label of the output "
-        "(main for this one), {take} the take; columns and variables as in prompt. What no file system likes becomes a "
-        "dash. No two files can share a name.",
+        description="File name, without extension: {name} is the image's name, {output} the output's label (here "
+        "main), {take} the take; columns and variables as in prompt. Characters that file systems reject become a "
+        "dash. Names must be unique.",
         examples=["{name}-1600"],
     )
 
     @model_validator(mode="after")
     def _can_be_smaller(self) -> Output:
         if self.max_kb is not None and not FORMATS[self.format].has_quality:
-            raise mistake("PNG has no quality that could be lowered.", "Take max_kb out, or choose jpeg, webp or avif.")
+            raise mistake("PNG has no quality to lower.", "Remove max_kb, or choose jpeg, webp, or avif.")
         return self
 
     @property
     def suffix(self) -> str:
-        """What the files' names end in, with its dot."""
+        """The extension of the files, with its dot."""
         return FORMATS[self.format].suffix
 
     @property
@@ -150,51 +149,48 @@ class Output(Section):
 
 
 class FurtherOutput(Output):
-    """One more file of each image."""
+    """An additional file per image."""
 
     name: TemplateText = Field(
         "{name}-{output}",
-        description="File name, without extension, as in `postprocess.output.name`.",
+        description="File name, without extension; placeholders as in postprocess.output.name.",
         examples=["{name}-400"],
     )
     from_raw: bool = Field(
         False,
-        description="true: the steps here begin with the image as the provider made it, and not with what "
-        "`postprocess.steps` made of it.",
+        description="true: start from the provider's image. false: start from the result of postprocess.steps.",
     )
 
 
 class Postprocess(Section):
-    """How accepted images are finished. Changing this costs no call to a provider."""
+    """How accepted images are postprocessed. A change here makes no call to a provider."""
 
     steps: Annotated[tuple[Step, ...], Strict(False)] = Field(
         (),
-        description="Steps in their order, each one a key with its settings. They are made once per image, whatever "
-        "the number of outputs.",
+        description="Steps in order, each one key with its settings. They run once per image, for all outputs.",
         examples=[[{"resize": {"width_px": 800}}]],
     )
-    output: Output = Field(default_factory=Output, description="The files of a release.")
+    output: Output = Field(default_factory=Output, description="The main file of each image.")
     more_outputs: Mapping[OutputLabel, FurtherOutput] = Field(
         default_factory=dict,
-        description="Further files of each image, by a label of your own, such as a thumbnail beside the large one. "
-        "Changing one finishes only its files anew. An image is released once all of its files are there.",
+        description="Additional files per image, by a label of your choice, such as a thumbnail. Changing one output "
+        "makes only its files again. An image is released once all its files exist.",
         examples=[{"web": {"steps": [{"resize": {"width_px": 400}}], "format": "webp", "quality": 80}}],
     )
 
     sheets: Mapping[Label, Sheet] = Field(
         default_factory=dict,
-        description="Sprite sheets or contact sheets, by a label of your own: one image a group, in `sheets/` of the "
-        "release, with a JSON that says where each image is on it. One is drawn again when an image on it changed; "
-        "this finishes no image anew.",
+        description="Sprite sheets or contact sheets, by a label of your choice: one file per group in the release's "
+        "sheets/, with the positions of its images as JSON. A sheet is drawn again when one of its images changes.",
         examples=[{"sprites": {"by": ["product"], "cell_width_px": 128, "cell_height_px": 128}}],
     )
 
     def outputs(self) -> dict[str, Output]:
-        """Return all outputs by their labels, the main one first."""
+        """Return all outputs by label, the main one first."""
         return {MAIN: self.output, **self.more_outputs}
 
     def steps_by_place(self) -> dict[str, ChosenPlugin]:
-        """Return every step by where the configuration has it: ``postprocess.output.steps[0]``."""
+        """Return every step by its place in the configuration, such as ``postprocess.output.steps[0]``."""
         lists = {"steps": self.steps, "output.steps": self.output.steps}
         lists |= {f"more_outputs.{label}.steps": output.steps for label, output in self.more_outputs.items()}
         return {

@@ -1,4 +1,4 @@
-"""Parameters of a model: what they can be called and hold, from a campaign as from catalog columns."""
+"""Names and values of a model's parameters, from the configuration or from catalog columns."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ from imagemake.core.text import forbidden_character
 PREFIX = "parameters."
 OWN_KEYS = {
     "model": "Write it under model.name, or in a column 'model'.",
-    "n": "A request is one image: for more of a kind, set takes.",
+    "n": "Each request is one image; for several, set takes.",
     "negative_prompt": "Write it under negative_prompt, or in a column of that name.",
     "prompt": "Write it under prompt, or in a column of that name.",
     "seed": "Write it under seed, or in a column of that name.",
 }
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
-_SECRETS = "Secrets come from the environment only; take it out of here, and replace it if others could read it."
+_SECRETS = "Set secrets in the environment only. Remove it here, and replace it if others could read it."
 
 
 def fault_of_name(name: str) -> tuple[str, str] | None:
-    """Say what is wrong with a parameter's name and what to do about it; None where nothing is."""
+    """Return what is wrong with a parameter's name and the remedy; None if it is valid."""
     if name in OWN_KEYS:
         return f"{name!r} cannot be a parameter.", OWN_KEYS[name]
     if is_secret_name(name) or is_secret_value(name):
         return "a parameter is named like a secret.", _SECRETS
     if not _NAME.fullmatch(name):
-        return f"{name!r} is no name of a parameter.", "Use ASCII letters, digits, and underscores."
+        return f"{name!r} is not a valid parameter name.", "Use ASCII letters, digits, and underscores."
     return None
 
 
 def fault_of_value(value: object) -> tuple[str, str] | None:
-    """Say what is wrong with a parameter's value and what to do about it; None where nothing is."""
+    """Return what is wrong with a parameter's value and the remedy; None if it is valid."""
     if not isinstance(value, str | int | float):
         kind = "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else repr(value)
-        return f"{kind} cannot be a parameter.", "Give text, a number, true, or false; put dates in quotes."
+        return f"{kind} cannot be a parameter.", "Use text, a number, true, or false; put dates in quotes."
     if isinstance(value, str):
         if is_secret_value(value):
             return "a parameter looks like a secret.", _SECRETS
         if character := forbidden_character(value):
-            return f"the text holds the control character {character}.", "Take it out."
+            return f"the text contains the control character {character}.", "Remove it."
         return None
     try:
         canonical_json(value)
     except ValueError as error:
-        return f"{error}.", "Write the number in quotes if the provider takes it as text."
+        return f"{error}.", "Put the number in quotes if the provider accepts it as text."
     return None
 
 
 def parameter_from(cell: str) -> Scalar:
-    """Read a catalog's cell: ``true``, ``false``, and numbers as Python would write them; all else stays text.
+    """Read a catalog cell: ``true``, ``false``, and numbers as Python writes them; everything else stays text.
 
-    So ``1024`` is a number, while ``01`` and ``1.50`` are text, and so are numbers that a key cannot hold.
+    ``1024`` is a number; ``01``, ``1.50``, and numbers that a key cannot represent are text.
     """
     if cell in ("true", "false"):
         return cell == "true"

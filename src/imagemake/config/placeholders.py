@@ -1,7 +1,7 @@
 """Templates with ``{column}`` placeholders.
 
-Our own parser, and not `str.format`: catalog text is data, so a placeholder is the name of a column and nothing else;
-no attribute, index, conversion or format is ever looked at. What is inserted is not scanned again.
+This parser replaces `str.format` because catalog text is data: a placeholder is the name of a column and nothing else.
+Attributes, indexes, conversions, and formats are not evaluated, and inserted text is not scanned again.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class Template:
     """A text with placeholders.
 
     Attributes:
-        literals: The text around the placeholders, one more than there are placeholders.
-        fields: The placeholders' names in their order; a name can come twice.
+        literals: The text around the placeholders, one item more than there are placeholders.
+        fields: The placeholders' names in order; a name can occur more than once.
     """
 
     literals: tuple[str, ...]
@@ -28,11 +28,11 @@ class Template:
     _percents: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # The % operator with nothing but %s is twice as fast as joining, and looks into no value.
+        # The % operator with only %s is twice as fast as joining, and does not interpret values.
         object.__setattr__(self, "_percents", "%s".join(text.replace("%", "%%") for text in self.literals))
 
     def render(self, values: Mapping[str, str]) -> str:
-        """Put values into the placeholders.
+        """Replace the placeholders by values.
 
         Raises:
             KeyError: If a placeholder has no value.
@@ -40,15 +40,15 @@ class Template:
         return self._percents % tuple([values[name] for name in self.fields])
 
     def with_literals(self, change: Callable[[str], str]) -> Template:
-        """Return a template whose text around the placeholders is changed."""
+        """Return a template with the text around its placeholders changed."""
         return Template(tuple(change(text) for text in self.literals), self.fields)
 
 
 def parse_template(text: str) -> Template:
-    """Read a template: ``{column}`` is a placeholder, ``{{`` and ``}}`` stand for braces.
+    """Parse a template: ``{column}`` is a placeholder; ``{{`` and ``}}`` are braces.
 
     Raises:
-        ValueError: If a brace has no partner, or a placeholder no name.
+        ValueError: If a brace is unmatched, or a placeholder has no name.
     """
     literals, fields, end = [""], list[str](), 0
     for token in _TOKEN.finditer(text):
@@ -58,7 +58,7 @@ def parse_template(text: str) -> Template:
             literals[-1] += token.group()[0]
             continue
         if token.group(1) is None:
-            raise ValueError(f"the {token.group()!r} at character {token.start() + 1} has no partner")
+            raise ValueError(f"the {token.group()!r} at character {token.start() + 1} is unmatched")
         name = unicodedata.normalize("NFC", token.group(1).strip())
         if not name:
             raise ValueError(f"the placeholder at character {token.start() + 1} has no name")

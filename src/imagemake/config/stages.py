@@ -1,4 +1,4 @@
-"""The way to the full run: a pilot, a small batch, and what they must have come to."""
+"""The sections `pilot`, `small`, and `gates`: the stages before the full run."""
 
 from __future__ import annotations
 
@@ -35,13 +35,15 @@ _KNOWN = ", ".join(FIGURES)
 
 def _known_figure(name: str) -> str:
     if name not in FIGURES:
-        raise mistake(f"{name!r} is no figure that a gate knows.", did_you_mean(name, FIGURES) or f"Known: {_KNOWN}.")
+        raise mistake(
+            f"{name!r} is not a figure that a gate can check.", did_you_mean(name, FIGURES) or f"Known: {_KNOWN}."
+        )
     return name
 
 
 def _some_demand(limit: Limit) -> Limit:
     if limit.min is None and limit.max is None:
-        raise mistake("nothing is demanded.", "Give a min, a max, or both.")
+        raise mistake("the gate has no limit.", "Give a min, a max, or both.")
     return limit
 
 
@@ -49,27 +51,27 @@ Demands = Mapping[Annotated[str, AfterValidator(_known_figure)], Annotated[Limit
 
 
 class Pilot(Section):
-    """The small run before the large one."""
+    """The small run before the full one."""
 
-    size: int = Field(50, ge=1, description="Images of a pilot: it shows every value of every variable, if it can.")
+    size: int = Field(
+        50, ge=1, description="Images in the pilot. It covers every value of every variable, if they fit."
+    )
 
 
 class Small(Section):
     """The run between the pilot and the full one."""
 
-    size: int = Field(500, ge=1, description="Images of the small batch, those of the pilot among them.")
+    size: int = Field(500, ge=1, description="Images in the small run, including those of the pilot.")
 
 
 class Gates(Section):
-    """What a stage must have come to before a later one may make images."""
+    """What a stage must reach before a later one may generate images."""
 
     pilot: Demands = Field(
         default_factory=dict,
-        description="Demanded of the pilot before the small batch or the full run: ranges of figures of its "
-        f"metrics.json ({_KNOWN}). success_rate_low is the low end of the rate's 95 % interval; review counts the "
-        "images that wait for a person.",
+        description="Required of the pilot before the small or full run: ranges of figures in its metrics.json "
+        f"({_KNOWN}). success_rate_low is the lower end of the 95 % interval; review counts the images awaiting "
+        "review.",
         examples=[{"success_rate": {"min": 0.9}, "mean_cost_usd_per_image": {"max": 0.05}, "review": {"max": 0}}],
     )
-    small: Demands = Field(
-        default_factory=dict, description="The same, demanded of the small batch before the full run."
-    )
+    small: Demands = Field(default_factory=dict, description="The same, required of the small run before the full run.")

@@ -1,4 +1,4 @@
-"""Which images are good enough: the checks of a campaign, and what images are compared with."""
+"""The section `validation`: which images are accepted."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from imagemake.plugins.measures import ALWAYS_READ
 def _sensible(check: Check) -> Check:
     limits = list(limits_of(check))
     if not limits:
-        raise mistake("the check decides nothing.", "Give it reject, review, or both.")
+        raise mistake("the check has no limits.", "Give it reject, review, or both.")
     for keys, limit in limits:
         name = dotted(keys)
         if limit.min is None and limit.max is None:
             raise mistake(f"{name} has no limit.", f"Give {name} a min, a max, or both.")
         if limit.min is not None and limit.max is not None and limit.min > limit.max:
-            raise mistake(f"{name} has a min of {limit.min:g} above its max of {limit.max:g}.", "Exchange them.")
+            raise mistake(f"{name} has a min of {limit.min:g} above its max of {limit.max:g}.", "Swap min and max.")
     for place, override in enumerate(check.overrides):
         if not override.when:
-            what = f"overrides[{place}].when is empty: these ranges would be those of every image."
-            raise mistake(what, "Write them as the check's own, or say when.")
+            what = f"overrides[{place}].when is empty, so these limits would apply to every image."
+            raise mistake(what, "Move them to the check itself, or fill in when.")
         if override.reject is None and override.review is None:
             raise mistake(f"overrides[{place}] changes nothing.", "Give it reject, review, or both.")
     return check
@@ -40,27 +40,27 @@ def _in_words(checks: Mapping[str, Check]) -> str:
 
 
 class Validation(Section):
-    """Which images are good enough. Changing this costs no call to a provider."""
+    """Which images are accepted. A change here makes no call by itself; a new rejection leads to a new attempt."""
 
     formats: Annotated[tuple[FormatName, ...], Strict(False)] = Field(
-        ("jpeg", "png", "webp"), min_length=1, description="File formats that are accepted from a provider."
+        ("jpeg", "png", "webp"), min_length=1, description="File formats that are accepted from the provider."
     )
     size: Literal["requested", "any"] = Field(
         "requested",
-        description="requested: the image must have the width and height, in pixels, that parameters.size asks for; "
-        "any: whatever comes is fine.",
+        description="requested: the image must have the size in pixels that parameters.size requests. any: every size "
+        "is accepted.",
     )
     measures: Measures = Field(
         default_factory=dict,
-        description="Settings of measures, by name. A measure that only checks name needs no entry here; "
-        "one that is here is read even if no check uses it.",
+        description="Settings of measures, by name. A measure that a check names needs no entry. A measure with an "
+        "entry is read even if no check uses it.",
     )
     checks: Annotated[Mapping[Quantity, Annotated[Check, AfterValidator(_sensible)]], AfterValidator(comparable)] = (
         Field(
             default_factory=dict,
-            description="Ranges of what is still good, in the unit of the quantity, by measure.quantity. Outside of "
-            "reject, the image is rejected and tried again; outside of review, a person decides. These come on top "
-            f"of checks that are always made, unless one of the same name is given here: {_in_words(DEFAULT_CHECKS)}.",
+            description="Good ranges by measure.quantity, in the quantity's unit. Outside of reject, the image is "
+            "rejected and attempted again; outside of review, a person decides. These checks are always made, unless "
+            f"you give one of the same name: {_in_words(DEFAULT_CHECKS)}.",
             examples=[{"tone.contrast": {"reject": {"min": 0.02}, "review": {"min": 0.05}}}],
         )
     )
@@ -69,27 +69,27 @@ class Validation(Section):
         Discriminator(lambda value: TAGS[value is not False]),
     ] = Field(
         default_factory=NearDuplicates,
-        description="Compares all images of a release with each other, and rejects what looks like another; "
-        "false does not. Where `model` is a variable, those of each model are compared by themselves.",
+        description="Rejects images that look like another one of the release; false turns this off. If `model` is a "
+        "variable, each model's images are compared separately.",
     )
 
     consistency: Consistency | None = Field(
         None,
-        description="Compares the colors of each image with those of its group, at no cost: nothing is read again. "
-        "Null does not.",
+        description="Compares the colors of each image with its group, using values that are already read. Null turns "
+        "this off.",
         examples=[{"by": ["product"], "max_distance": 8}],
     )
 
     def measures_needed(self) -> tuple[ChosenPlugin, ...]:
-        """Return the measures to read from every image, by name: those listed, and those that a decision needs."""
+        """Return the measures to read from every image, sorted by name: configured ones, and those that checks need."""
         names = {*ALWAYS_READ, *self.measures, *(check.partition(".")[0] for check in self.checks)}
         return tuple(self.measures.get(name) or chosen_measure(name) for name in sorted(names))
 
     def all_checks(self) -> Checks:
-        """Return the checks to make: those that are always made, and the campaign's own over them."""
+        """Return the default checks, overridden by the campaign's own."""
         return Checks(over_defaults(self.checks))
 
     def columns_needed(self) -> tuple[str, ...]:
-        """Return the columns whose values a verdict needs: compared ones, and those that override ranges."""
+        """Return the columns that a verdict needs: compared ones, and those that select overrides."""
         compared = {check.variable for check in self.checks.values() if check.variable is not None}
         return tuple(sorted(compared.union(self.all_checks().columns)))

@@ -113,7 +113,7 @@ def test_a_problem_names_the_key_and_the_value_and_says_what_the_key_is():
     problem = the_problem(limits={"in_flight": 0})
     assert problem.where == "config/config.yaml, limits.in_flight"
     assert problem.what == "0 should be greater than or equal to 1."
-    assert problem.remedy.startswith("Correct it. Calls to the provider at once")
+    assert problem.remedy.startswith("Correct it. Most concurrent calls")
     assert problem.remedy.endswith("The default is 8.")
 
 
@@ -123,7 +123,7 @@ def test_the_problems_name_the_file_that_was_loaded():
 
 
 def test_a_missing_key_is_described():
-    with pytest.raises(UserError, match=r"(?s)prompt: this key is missing.*Prompt of every image"):
+    with pytest.raises(UserError, match=r"(?s)prompt: this key is missing.*Prompt template"):
         load_campaign({key: value for key, value in LEAST.items() if key != "prompt"})
 
 
@@ -233,7 +233,7 @@ def test_the_server_is_part_of_keys_unless_its_identity_is_the_providers(model, 
 
 
 def test_an_identity_of_no_server_is_refused():
-    assert "base_url is not" in the_problem(model={"identity": "studio"}).what
+    assert "identity needs a base_url" in the_problem(model={"identity": "studio"}).what
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_moving_an_override_measures_nothing_again():
         ({"overrides": [{"when": {}, "reject": {"min": 1}}]}, "overrides[0].when is empty"),
         ({"reject": {"min": 1}, "overrides": [{"when": {"a": "b"}}]}, "overrides[0] changes nothing"),
         ({"reject": {"min": 1}, "overrides": [{"when": {"a": "b"}, "review": {}}]}, "overrides[0].review has no limit"),
-        ({"overrides": [{"when": {"a": "b"}, "reject": False}]}, "the check decides nothing"),
+        ({"overrides": [{"when": {"a": "b"}, "reject": False}]}, "the check has no limits"),
         ({"overrides": [{"reject": {"min": 1}}]}, "overrides[0].when: this key is missing"),
         ({"overrides": [{"when": {"a": "b"}, "reject": True}]}, "overrides[0].reject"),
     ],

@@ -1,4 +1,4 @@
-"""The models: what each one takes, what it costs, and when it goes away. The table itself is models.toml."""
+"""Models: what each accepts, what it costs, and when it is shut down. The table itself is models.toml."""
 
 from imagemake.config.models.checks import ModelFinding, Severity, problems_of
 from imagemake.config.models.costs import cost_usd, estimate_usd, worst_usd

@@ -1,4 +1,4 @@
-"""Whether a model takes a recipe, asked before anything is paid for."""
+"""Checks whether a model accepts a recipe, before any call."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SHOWN_CHARACTERS = 60
 class Severity(StrEnum):
     """What a finding means."""
 
-    ERROR = "error"  # the provider will refuse this
+    ERROR = "error"  # the provider will reject this
     WARNING = "warning"  # it works today
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFinding:
-    """Something about a recipe that its model will not, or soon not, do.
+    """Something in a recipe that its model does not accept, or soon will not.
 
     Attributes:
         severity: Whether it stops the request.
@@ -43,24 +43,24 @@ class ModelFinding:
 
 
 def problems_of(model: Model, recipe: Recipe, today: date) -> list[ModelFinding]:
-    """Find what speaks against asking this model for this recipe.
+    """Find reasons not to send a recipe to its model.
 
-    Ask it only of what has to be generated: an image that the store holds needs no model any more, retired or not.
-    Findings can be compared and hashed, so that one that thousands of recipes share can be told once.
+    Call this only for images to generate: an image in the store no longer needs its model. Findings are comparable and
+    hashable, so that one shared by thousands of recipes is reported once.
 
     Args:
         model: The model that the recipe names.
-        recipe: What is wanted.
+        recipe: The recipe.
         today: The day of the request.
     """
     parameters = recipe.parameters
-    # The types are part of it because 1 == True == 1.0, and they are not equally right.
+    # Types matter because 1 == True == 1.0, and only one of them may be valid.
     given = (tuple(parameters.items()), tuple(map(type, parameters.values())))
     sent = len(recipe.references), recipe.mask is not None
     findings = list(_findings_but_prompt(model, given, recipe.negative_prompt is not None, sent, today))
     most = model.facts.max_prompt_characters
     if most is not None and len(recipe.prompt) > most:
-        what = f"the prompt has {len(recipe.prompt):,} characters; {model.name} takes at most {most:,}."
+        what = f"the prompt has {len(recipe.prompt):,} characters; {model.name} accepts at most {most:,}."
         findings.append(ModelFinding(Severity.ERROR, what, "Shorten the prompt template or the columns that it uses."))
     return findings
 
@@ -82,8 +82,8 @@ def _findings_but_prompt(
         *_sent(model, parameters, *sent),
     ]
     if negative_prompt and model.facts.negative_prompt is False:
-        what = f"{model.name} takes no negative prompt."
-        found.append(_error(what, "Say in the prompt what must not be there, and leave negative_prompt out."))
+        what = f"{model.name} accepts no negative prompt."
+        found.append(_error(what, "Describe in the prompt what to avoid, and remove negative_prompt."))
     return tuple(found)
 
 
@@ -105,7 +105,7 @@ def _retirement(model: Model, today: date) -> Iterator[ModelFinding]:
         yield _error(f"{model.name} was shut down on {day}.", f"Use {instead}.")
     elif day - today <= RETIREMENT_NOTICE:
         what = f"{model.name} will be shut down on {day}, in {(day - today).days} days."
-        yield ModelFinding(Severity.WARNING, what, f"Use {instead} before that; what is in the store stays.")
+        yield ModelFinding(Severity.WARNING, what, f"Switch to {instead} before then; images in the store stay.")
 
 
 def _size(model: Model, parameters: Mapping[str, Any]) -> Iterator[ModelFinding]:
@@ -114,19 +114,19 @@ def _size(model: Model, parameters: Mapping[str, Any]) -> Iterator[ModelFinding]
         return
     edges = SIZE.fullmatch(size) if isinstance(size, str) else None
     if facts.size_rule is None or edges is None:
-        broken = ["is none of its sizes"]
+        broken = ["is not one of its sizes"]
     else:
         broken = list(_broken(facts.size_rule, int(edges[1]), int(edges[2])))
     if broken:
         yield _error(
-            f"size {_shown(size)} {' and '.join(broken)}; so {model.name} does not take it.", _sizes_taken(facts)
+            f"size {_shown(size)} {' and '.join(broken)}, so {model.name} does not accept it.", _sizes_taken(facts)
         )
 
 
 def _broken(rule: SizeRule, width: int, height: int) -> Iterator[str]:
     short, long = sorted((width, height))
     if width % rule.multiple_px or height % rule.multiple_px:
-        yield f"has an edge that does not divide by {rule.multiple_px}"
+        yield f"has an edge that is not a multiple of {rule.multiple_px}"
     if rule.min_edge_px is not None and short < rule.min_edge_px:
         yield f"has an edge below {rule.min_edge_px} pixels"
     if rule.max_edge_px is not None and long > rule.max_edge_px:
@@ -143,7 +143,7 @@ def _sizes_taken(facts: ModelFacts) -> str:
     ways = list(facts.sizes or ())
     if (rule := facts.size_rule) is not None:
         limits = {
-            f"edges that divide by {rule.multiple_px}": rule.multiple_px > 1,
+            f"edges that are multiples of {rule.multiple_px}": rule.multiple_px > 1,
             f"no edge below {rule.min_edge_px} pixels": rule.min_edge_px,
             f"no edge above {rule.max_edge_px} pixels": rule.max_edge_px,
             f"a ratio of at most {rule.max_ratio or 0:g}:1": rule.max_ratio,
@@ -151,7 +151,7 @@ def _sizes_taken(facts: ModelFacts) -> str:
             f"at most {rule.max_pixels or 0:,} pixels in all": rule.max_pixels,
         }
         ways.append(f"WIDTHxHEIGHT with {', '.join(text for text, holds in limits.items() if holds) or 'any edges'}")
-    return f"Give {', or '.join(ways)}." if ways else "Leave size out."
+    return f"Use {', or '.join(ways)}." if ways else "Remove size."
 
 
 def _parameters(model: Model, parameters: Mapping[str, Any]) -> Iterator[ModelFinding]:
@@ -164,13 +164,13 @@ def _parameters(model: Model, parameters: Mapping[str, Any]) -> Iterator[ModelFi
             continue
         if rule is None:
             taken = ", ".join(sorted({"size", *(known for known, values in rules.items() if values is not None)}))
-            yield _error(f"{model.name} takes no parameter {_shown(name)}.", f"Remove it; it takes {taken}.")
+            yield _error(f"{model.name} accepts no parameter {_shown(name)}.", f"Remove it; accepted are {taken}.")
         elif (right := _right_values(rule, value)) is not None:
-            yield _error(f"{name} {_shown(value)} is not for {model.name}.", f"Give {right}, or leave it out.")
+            yield _error(f"{model.name} does not accept {name} {_shown(value)}.", f"Use {right}, or remove it.")
 
 
 def _right_values(rule: ParameterRule, value: Any) -> str | None:
-    """Return what would be right, or None where the value is."""
+    """Return the valid values in words; None if the value is valid."""
     if rule.one_of is not None:
         return None if value in rule.one_of else " or ".join(rule.one_of)
     if rule.min is None and rule.max is None:
@@ -186,28 +186,28 @@ def _sent(model: Model, parameters: Mapping[str, Any], references: int, mask: bo
     facts = model.facts
     most = facts.max_reference_images
     if most is not None and references > most:
-        what = f"{model.name} takes at most {most} reference images, and this request has {references}."
-        yield _error(what, "Name fewer." if most else "Name none, or choose another model.")
+        what = f"{model.name} accepts at most {most} reference images, but this request has {references}."
+        yield _error(what, "Remove some." if most else "Remove them, or choose another model.")
     if mask and facts.mask is False:
-        yield _error(f"{model.name} takes no mask.", "Take the mask out, or choose another model.")
+        yield _error(f"{model.name} accepts no mask.", "Remove the mask, or choose another model.")
     for name in parameters:
         rule = (facts.parameters or {}).get(name)
         if rule is None or rule.references is None or rule.references == (references > 0):
             continue
         when = "only with" if rule.references else "only without"
-        yield _error(f"{model.name} takes {name} {when} reference images.", f"Leave {name} out.")
+        yield _error(f"{model.name} accepts {name} {when} reference images.", f"Remove {name}.")
 
 
 def _combinations(parameters: Mapping[str, Any]) -> Iterator[ModelFinding]:
     image_format = parameters.get("output_format", "png")
     known = next((one for name, one in FORMATS.items() if name == image_format), None)
     if parameters.get("background") == "transparent" and not (known and known.has_alpha):
-        what = f"a transparent background does not fit into output_format {_shown(image_format)}."
+        what = f"output_format {_shown(image_format)} has no transparency, but background is transparent."
         yield _error(what, f"Set output_format to {_formats_with(lambda one: one.has_alpha)}, or background to opaque.")
     if "output_compression" in parameters and not (known and known.has_quality):
         fitting = _formats_with(lambda one: one.has_quality)
         what = f"output_compression does not apply to output_format {_shown(image_format)}."
-        yield _error(what, f"Set output_format to {fitting}, or leave output_compression out.")
+        yield _error(what, f"Set output_format to {fitting}, or remove output_compression.")
 
 
 def _formats_with(holds: Callable[[ImageFormat], bool]) -> str:

@@ -1,4 +1,4 @@
-"""What an image will cost, can cost at most, and did cost."""
+"""The estimated, largest possible, and actual cost of an image."""
 
 from __future__ import annotations
 
@@ -16,29 +16,28 @@ from imagemake.core.recipe import Recipe
 # ASSUME: 3P, 2026-06: OpenAI adds six tokens to a prompt without reference images.
 PROMPT_OVERHEAD_TOKENS = 6
 BYTES_PER_TOKEN = 4
-MOST_TOKENS = 10**12  # no bill has as many; a larger count is a broken answer
+MOST_TOKENS = 10**12  # a larger count means a broken response
 
 
 def estimate_usd(model: Model, recipe: Recipe, *, batch: bool = False) -> float | None:
-    """Estimate what one image costs.
+    """Estimate the cost of one image.
 
-    Nobody has published how many tokens a reference image is: with one, what is paid by tokens has no estimate.
-
-    The prompt's tokens are approximate: its UTF-8 bytes divided by four, which for English is its characters.
+    The token count of reference images is unpublished, so a request with some has no estimate if tokens are billed.
+    The prompt's token count is approximate: a quarter of its UTF-8 bytes.
 
     Returns:
-        USD, or None where that is not known: no price, no token count, or a size or quality that the model chooses.
+        USD; None if the price or token count is unknown, or the model chooses the size or quality.
     """
     return _usd(model, recipe, _output_tokens(model, *_size_and_quality(recipe)), BYTES_PER_TOKEN, batch=batch)
 
 
 def worst_usd(model: Model, recipe: Recipe, *, batch: bool = False) -> float | None:
-    """Bound what one image can cost: what the model chooses counts as the most that it could, and a byte as a token.
+    """Bound the cost of one image: the model chooses its costliest size and quality, and each byte is a token.
 
-    Tokens of text that a model makes beside the image have no known bound and are left out (gpt-image-1.5 only).
+    Text tokens that a model produces beside the image have no known bound and are left out (gpt-image-1.5 only).
 
     Returns:
-        USD, never below `estimate_usd`; None where the price or the token count is not known, and no bound is given.
+        USD, never below `estimate_usd`; None if the price or token count is unknown, and the table has no bound.
     """
     known = _usd(model, recipe, _most_output_tokens(model, *_size_and_quality(recipe)), 1, batch=batch)
     given = model.facts.max_usd_per_image
@@ -46,17 +45,17 @@ def worst_usd(model: Model, recipe: Recipe, *, batch: bool = False) -> float | N
 
 
 def cost_usd(model: Model, usage: Mapping[str, Any] | None, *, batch: bool = False) -> float | None:
-    """Work out what an answer cost.
+    """Compute the cost of a response.
 
-    Where counts are not split into text and images, or the parts do not add up, all are taken at the higher price.
+    If the counts are not split into text and images, or the parts do not add up, all tokens get the higher price.
 
     Args:
-        model: The model that answered.
-        usage: The answer's ``usage`` as it came; not trusted to have any form.
+        model: The model that responded.
+        usage: The response's ``usage``, in any form.
         batch: Whether the request was part of a batch.
 
     Returns:
-        USD, to the nearest 0.000001; None where the price or the usage is not known.
+        USD, to the nearest 0.000001; None if the price or usage is unknown.
     """
     prices = model.facts.prices
     if prices is None:
@@ -115,12 +114,12 @@ def _usd(
 
 
 def grid_tokens(patches: int, width: int, height: int) -> int:
-    """Count the output tokens of an image that the model makes as a grid of patches.
+    """Count the output tokens of an image that the model generates as a grid of patches.
 
     Source: 3P, 2026-06, read from the calculator in OpenAI's image guide.
 
     Args:
-        patches: Patches along the long edge, which follow from the quality.
+        patches: Patches along the long edge, by quality.
         width: In pixels.
         height: In pixels.
     """
@@ -154,7 +153,7 @@ def _tokens_by_quality(facts: ModelFacts, size: Any) -> Mapping[str, int]:
 
 
 def _costliest_sizes(facts: ModelFacts) -> list[str]:
-    # One of them has at least the tokens of any size that the model could choose; without a bound there is none.
+    # One of them has at least as many tokens as any size that the model could choose; empty without a bound.
     rule = facts.size_rule
     if facts.output_tokens is not None and facts.output_tokens.table is not None:
         return list(facts.output_tokens.table)
@@ -163,5 +162,5 @@ def _costliest_sizes(facts: ModelFacts) -> list[str]:
     edges = [rule.max_edge_px] if rule.max_edge_px is not None else []
     if rule.max_pixels is not None:
         edges.append(isqrt(rule.max_pixels - 1) + 1)
-    # Of all sizes of as many pixels, the grid of a square has the most patches.
+    # Of all sizes with as many pixels, a square has the most patches.
     return [*(facts.sizes or ()), f"{min(edges)}x{min(edges)}"] if edges else []

@@ -1,4 +1,4 @@
-"""What can be said about a model: the form of an entry in models.toml and of the section `models` of a campaign."""
+"""The facts about a model: an entry in models.toml, or in a campaign's section `models`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class _Facts(BaseModel):
 
 
 class SizeRule(_Facts):
-    """Which sizes a model takes beyond those that it names."""
+    """Sizes that a model accepts in addition to those listed in sizes."""
 
-    multiple_px: Pixels = Field(1, description="Both edges divide by this many pixels.")
+    multiple_px: Pixels = Field(1, description="Both edges are multiples of this, in pixels.")
     min_edge_px: Pixels | None = Field(None, description="Shortest edge, in pixels.")
     max_edge_px: Pixels | None = Field(None, description="Longest edge, in pixels.")
     max_ratio: float | None = Field(None, ge=1, description="Largest ratio of the long edge to the short one.")
@@ -29,37 +29,37 @@ class SizeRule(_Facts):
 
 
 class ParameterRule(_Facts):
-    """Which values a parameter takes; without an entry, any."""
+    """The values that a parameter accepts; an empty rule accepts any."""
 
-    one_of: tuple[str, ...] | None = Field(None, description="The values there are.")
+    one_of: tuple[str, ...] | None = Field(None, description="Accepted values.")
     min: float | None = Field(None, description="Smallest number.")
     max: float | None = Field(None, description="Largest number.")
     references: bool | None = Field(
         None,
-        description="true: taken only beside reference images; false: only without; not given: taken either way.",
+        description="true: accepted only with reference images. false: only without. Null: both.",
     )
 
 
 class TokenPrices(_Facts):
-    """USD per million tokens, by what the tokens stand for."""
+    """USD per million tokens, by kind of token."""
 
     text_in: Usd = Field(description="Prompt, USD per million tokens.")
     image_in: Usd = Field(description="Reference images, USD per million tokens.")
-    image_out: Usd = Field(description="The image made, USD per million tokens.")
+    image_out: Usd = Field(description="Generated image, USD per million tokens.")
     text_out: Usd | None = Field(
         None,
-        description="Text made beside the image, USD per million tokens; not given: it costs what images cost.",
+        description="Generated text, USD per million tokens. Null: the price of image_out.",
     )
 
 
 class Prices(_Facts):
-    """What a model costs: by tokens or by images; neither means that it is not known."""
+    """The price of a model, per token or per image. Without either, the price is unknown."""
 
-    as_of: date = Field(description="Day on which these prices were right.")
-    usd_per_million_tokens: TokenPrices | None = Field(None, description="Prices of a model that is paid by tokens.")
-    usd_per_image: Usd | None = Field(None, description="USD per image, for a model that is paid by images.")
+    as_of: date = Field(description="Date when these prices were valid.")
+    usd_per_million_tokens: TokenPrices | None = Field(None, description="Prices of a model that bills tokens.")
+    usd_per_image: Usd | None = Field(None, description="Price of a model that bills images, in USD per image.")
     batch_share: Usd = Field(
-        Decimal(1), le=1, description="Share of the price that a request in a batch costs, 0 to 1."
+        Decimal(1), le=1, description="Price of a request in a batch, as a share of the full price, 0 to 1."
     )
 
     @model_validator(mode="after")
@@ -70,10 +70,10 @@ class Prices(_Facts):
 
 
 class OutputTokens(_Facts):
-    """How many tokens per image is: by a grid or a table; neither means that it is not known."""
+    """The tokens per image, by a grid or a table. Without either, the number is unknown."""
 
     grid: Mapping[str, Annotated[int, Field(ge=1)]] | None = Field(
-        None, description="Patches along the long edge, by quality; the tokens follow from them and the size."
+        None, description="Patches along the long edge, by quality. The tokens follow from them and the size."
     )
     table: Mapping[str, Mapping[str, Annotated[int, Field(ge=0)]]] | None = Field(
         None, description="Tokens by size (WIDTHxHEIGHT), then by quality."
@@ -87,35 +87,36 @@ class OutputTokens(_Facts):
 
 
 class ModelFacts(_Facts):
-    """What is known about a model; what is not given is not known, and not checked."""
+    """The facts about a model. A missing fact is unknown and not checked."""
 
-    like: str | None = Field(None, description="Model of the same provider that has every fact not given here.")
-    sizes: tuple[str, ...] | None = Field(None, description="Sizes by name: WIDTHxHEIGHT in pixels, or auto.")
-    size_rule: SizeRule | None = Field(None, description="Other sizes that are taken.")
+    like: str | None = Field(None, description="Model of the same provider that supplies all facts missing here.")
+    sizes: tuple[str, ...] | None = Field(None, description="Accepted sizes: WIDTHxHEIGHT in pixels, or auto.")
+    size_rule: SizeRule | None = Field(None, description="Other accepted sizes.")
     parameters: Mapping[str, ParameterRule | None] | None = Field(
         None,
-        description="Parameters taken besides size, each with its values: {one_of: [low, high]}, {min: 0, max: 9}, "
-        "or {} for any; null where it is not taken. Joined by name with those of like.",
+        description="Accepted parameters besides size, with their values: {one_of: [low, high]}, {min: 0, max: 9}, or "
+        "{} for any. Null removes one that like supplies.",
     )
-    negative_prompt: bool | None = Field(None, description="Whether it takes a negative prompt.")
-    honors_seed: bool | None = Field(None, description="Whether an equal seed gives an equal image.")
+    negative_prompt: bool | None = Field(None, description="Whether the model accepts a negative prompt.")
+    honors_seed: bool | None = Field(None, description="Whether the same seed gives the same image.")
     max_prompt_characters: int | None = Field(None, ge=1, description="Longest prompt, in characters.")
-    max_reference_images: int | None = Field(None, ge=0, description="Most reference images a request.")
-    max_reference_bytes: int | None = Field(None, ge=1, description="Largest file of a reference image, in bytes.")
+    max_reference_images: int | None = Field(None, ge=0, description="Most reference images per request.")
+    max_reference_bytes: int | None = Field(None, ge=1, description="Largest reference image, in bytes.")
     reference_formats: tuple[Literal["png", "jpeg", "webp"], ...] | None = Field(
         None, description="File formats of reference images: png, jpeg, webp."
     )
     mask: bool | None = Field(
         None,
-        description="Whether it takes a mask: a PNG with transparency, as large as the first reference image.",
+        description="Whether the model accepts a mask: a PNG with transparency, of the size of the first reference "
+        "image.",
     )
-    max_mask_bytes: int | None = Field(None, ge=1, description="Largest file of a mask, in bytes.")
-    prices: Prices | None = Field(None, description="What it costs.")
-    output_tokens: OutputTokens | None = Field(None, description="How many tokens per image is.")
+    max_mask_bytes: int | None = Field(None, ge=1, description="Largest mask, in bytes.")
+    prices: Prices | None = Field(None, description="Prices.")
+    output_tokens: OutputTokens | None = Field(None, description="Tokens per image.")
     max_usd_per_image: Usd | None = Field(
         None,
-        description="Most that one image can cost, in USD, where tokens or prices do not tell, as with reference "
-        "images: what a budget sets aside for each call in flight.",
+        description="Largest cost per image in USD, if tokens or prices do not give it, as with reference images. The "
+        "budget reserves it for each call in flight.",
     )
-    retires_on: date | None = Field(None, description="First day on which it does not answer any more.")
-    use_instead: tuple[str, ...] = Field((), description="Models that its provider names as replacements.")
+    retires_on: date | None = Field(None, description="Date of its shutdown.")
+    use_instead: tuple[str, ...] = Field((), description="Replacements that the provider names.")

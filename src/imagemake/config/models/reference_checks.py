@@ -1,4 +1,4 @@
-"""Whether a model takes the files that a request sends, by what they are: asked before anything is paid for."""
+"""Checks whether a model accepts the files that a request sends, before any call."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from imagemake.config.models.table import Model
 
 
 class SentFile(Protocol):
-    """What must be known about a file."""
+    """What the checks need to know about a file."""
 
     @property
     def size_bytes(self) -> int:
-        """Length."""
+        """Length in bytes."""
 
     @property
     def format(self) -> str:
-        """``png``, ``jpeg`` or ``webp``."""
+        """``png``, ``jpeg``, or ``webp``."""
 
     @property
     def width_px(self) -> int:
-        """Upright."""
+        """Width in pixels, upright."""
 
     @property
     def height_px(self) -> int:
-        """Upright."""
+        """Height in pixels, upright."""
 
     @property
     def has_alpha(self) -> bool:
         """Whether it can hold transparent pixels."""
 
 
-Named = tuple[str, SentFile]  # with the path to name it by
+Named = tuple[str, SentFile]  # with its path, for messages
 
 
 def problems_of_files(model: Model, references: Sequence[Named], mask: Named | None) -> list[ModelFinding]:
-    """Find what speaks against sending these files to a model.
+    """Find reasons not to send these files to a model.
 
     Args:
         model: The model.
-        references: Reference images in their order.
+        references: Reference images in order.
         mask: The mask, if there is one.
     """
     found = [finding for path, file in references for finding in _of_reference(model, path, file)]
@@ -54,22 +54,22 @@ def problems_of_files(model: Model, references: Sequence[Named], mask: Named | N
 def _of_reference(model: Model, path: str, file: SentFile) -> Iterator[ModelFinding]:
     facts: ModelFacts = model.facts
     if facts.reference_formats is not None and file.format not in facts.reference_formats:
-        what = f"reference image {path!r} is {file.format}, which {model.name} does not take."
+        what = f"reference image {path!r} is {file.format}, which {model.name} does not accept."
         yield _error(what, f"Save it as {' or '.join(facts.reference_formats)}.")
     if facts.max_reference_bytes is not None and file.size_bytes > facts.max_reference_bytes:
         what = f"reference image {path!r} has {file.size_bytes:,} bytes; "
-        yield _error(f"{what}{model.name} takes at most {facts.max_reference_bytes:,}.", "Make it smaller.")
+        yield _error(f"{what}{model.name} accepts at most {facts.max_reference_bytes:,}.", "Make it smaller.")
 
 
 def _of_mask(model: Model, path: str, mask: SentFile, first_path: str, first: SentFile) -> Iterator[ModelFinding]:
     most = model.facts.max_mask_bytes
     if mask.format != "png" or not mask.has_alpha:
         kind = mask.format if mask.format != "png" else "a PNG without transparency"
-        remedy = "Save it as PNG with an alpha channel that is 0 where the image may be changed."
+        remedy = "Save it as PNG with an alpha channel that is 0 where the model may change the image."
         yield _error(f"mask {path!r} is {kind}.", remedy)
     if most is not None and mask.size_bytes > most:
-        what = f"mask {path!r} has {mask.size_bytes:,} bytes; {model.name} takes at most {most:,}."
-        yield _error(what, "Make it smaller: a mask needs few colors.")
+        what = f"mask {path!r} has {mask.size_bytes:,} bytes; {model.name} accepts at most {most:,}."
+        yield _error(what, "Make it smaller; a mask needs few colors.")
     if (mask.width_px, mask.height_px) != (first.width_px, first.height_px):
         what = f"mask {path!r} is {mask.width_px}x{mask.height_px} pixels, but the first reference image, "
         what += f"{first_path!r}, is {first.width_px}x{first.height_px}."

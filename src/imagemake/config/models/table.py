@@ -1,4 +1,4 @@
-"""The models that are known: our own table, and what a campaign says besides."""
+"""The known models: the built-in table, and a campaign's own facts."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class _Tables(BaseModel):
         return {(provider, name): facts for provider, models in self.models.items() for name, facts in models.items()}
 
 
-# Compared by identity: what is remembered about a model is then found without hashing every fact of it.
+# Compared by identity, so that caches do not hash every fact of a model.
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A model and what is known about it.
+    """A model and its facts.
 
     Attributes:
         provider: Registered name of the provider, such as ``openai``.
-        name: Model name as the provider takes it.
-        facts: What is known, with what it has from the model that it is ``like``.
+        name: The provider's name of the model.
+        facts: Its facts, including those from the model that it is ``like``.
     """
 
     provider: str
@@ -45,7 +45,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class ModelTable:
-    """The models that are known.
+    """The known models.
 
     Attributes:
         models: By provider and name.
@@ -54,7 +54,7 @@ class ModelTable:
     models: Mapping[Name, Model]
 
     def get(self, provider: str, name: str) -> Model | None:
-        """Return a model, or None where nothing is known of it: it can be used, unchecked and at unknown cost."""
+        """Return a model; None if it is unknown: it can be used, unchecked and at unknown cost."""
         return self.models.get((provider, name))
 
 
@@ -63,14 +63,14 @@ def load_models(
     *,
     where: str = "config/config.yaml",
 ) -> ModelTable:
-    """Load our table and lay a campaign's own facts over it.
+    """Load the built-in table and apply a campaign's own facts.
 
-    A fact given by the campaign replaces ours whole; only `parameters` are joined name by name. Models that are
-    ``like`` a changed one change with it.
+    A campaign's fact replaces the built-in one; only `parameters` are merged by name. Models that are ``like`` a
+    changed one change with it.
 
     Args:
-        overrides: By provider, then by model: facts, as plain data or checked already.
-        where: The file to name in problems.
+        overrides: Facts by provider, then by model, as plain data or validated.
+        where: The file to name in errors.
 
     Raises:
         UserError: With every mistake in the overrides.
@@ -106,7 +106,7 @@ def _over(base: ModelFacts | None, top: ModelFacts) -> ModelFacts:
 
 
 def _likes(name: Name, given: Mapping[Name, ModelFacts]) -> Iterator[Name]:
-    # From the model itself down to what all others stand on; ends at a name that is not there, or that was seen before.
+    # From the model itself along `like`; ends at an unknown name, or one that was seen before.
     seen: set[Name] = set()
     while name not in seen:
         yield name
@@ -122,11 +122,11 @@ def _problems_of_likes(name: Name, given: Mapping[Name, ModelFacts], where: str)
     place = f"{where}, {dotted(('models', *name, 'like'))}"
     if chain[-1] in chain[:-1]:
         circle = " -> ".join(model for _, model in chain)
-        yield Problem(place, f"this goes round in a circle: {circle}.", "Give one of them facts of its own.")
+        yield Problem(place, f"this is a circle: {circle}.", "Remove like from one of them.")
     elif chain[-1] not in given:
         known = ", ".join(sorted(model for provider, model in given if provider == name[0])) or "none"
-        what = f"'{chain[-1][1]}' is no known model of {name[0]}."
-        yield Problem(place, what, f"Name another model; known are {known}.")
+        what = f"{name[0]} has no known model '{chain[-1][1]}'."
+        yield Problem(place, what, f"Use another model; known are {known}.")
 
 
 def _whole(name: Name, given: Mapping[Name, ModelFacts]) -> ModelFacts:

@@ -100,13 +100,13 @@ def test_parameters_are_joined_by_name_and_null_takes_one_away():
     parameters = {"style": {"one_of": ["vivid"]}, "moderation": None}
     table = load_models({"openai": {"gpt-image-2": {"parameters": parameters}}})
     assert whats(table=table, style="vivid", quality="low") == []
-    assert whats(table=table, moderation="low") == ["gpt-image-2 takes no parameter 'moderation'."]
+    assert whats(table=table, moderation="low") == ["gpt-image-2 accepts no parameter 'moderation'."]
 
 
 def test_checked_facts_are_taken_like_plain_data():
     facts = ModelFacts.model_validate({"like": "gpt-image-2", "max_prompt_characters": 3})
     table = load_models({"openai": {"mine": facts}})
-    assert whats("mine", table=table) == ["the prompt has 5 characters; mine takes at most 3."]
+    assert whats("mine", table=table) == ["the prompt has 5 characters; mine accepts at most 3."]
     assert whats("mine", table=table, prompt="cat", size="1024x1024") == []
 
 
@@ -137,9 +137,9 @@ def test_every_mistake_in_the_overrides_is_told_at_once_with_its_place():
 @pytest.mark.parametrize(
     ("facts", "what"),
     [
-        ({"like": "gpt-image-9"}, "'gpt-image-9' is no known model of openai."),
-        ({"like": "mine"}, "this goes round in a circle: mine -> mine."),
-        ({"like": "other"}, "this goes round in a circle: mine -> other -> mine."),
+        ({"like": "gpt-image-9"}, "openai has no known model 'gpt-image-9'."),
+        ({"like": "mine"}, "this is a circle: mine -> mine."),
+        ({"like": "other"}, "this is a circle: mine -> other -> mine."),
     ],
 )
 def test_a_like_that_leads_nowhere_is_a_problem(facts, what):
@@ -187,57 +187,57 @@ def test_posted_sizes_are_taken_by_every_current_model(name, size):
 @pytest.mark.parametrize(
     ("size", "why"),
     [
-        ("1000x1024", "has an edge that does not divide by 16"),
-        ("1024x1000", "has an edge that does not divide by 16"),
+        ("1000x1024", "has an edge that is not a multiple of 16"),
+        ("1024x1000", "has an edge that is not a multiple of 16"),
         ("3856x1600", "has an edge above 3840 pixels"),
         ("3072x1008", "is longer than 3:1"),
         ("1008x3072", "is longer than 3:1"),
         ("800x800", "has fewer than 655,360 pixels"),
         ("2896x2896", "has more than 8,294,400 pixels"),
         ("16x4096", "has an edge above 3840 pixels and is longer than 3:1 and has fewer than 655,360 pixels"),
-        ("large", "is none of its sizes"),
-        ("1024X1024", "is none of its sizes"),
-        ("01024x1024", "is none of its sizes"),
-        ("\uff11024x1024", "is none of its sizes"),
-        (1024, "is none of its sizes"),
+        ("large", "is not one of its sizes"),
+        ("1024X1024", "is not one of its sizes"),
+        ("01024x1024", "is not one of its sizes"),
+        ("\uff11024x1024", "is not one of its sizes"),
+        (1024, "is not one of its sizes"),
     ],
 )
 def test_a_size_outside_of_the_rule_is_refused_with_every_reason(size, why):
     (finding,) = problems_of(model(), recipe(size=size), TODAY)
     assert finding.severity is Severity.ERROR
-    assert finding.what == f"size {size!r} {why}; so gpt-image-2 does not take it."
+    assert finding.what == f"size {size!r} {why}, so gpt-image-2 does not accept it."
     assert "at least 655,360 pixels" in finding.remedy
 
 
 def test_a_list_of_sizes_takes_no_other_size():
     (size, _) = sorted(whats("gpt-image-1.5", size="1536x864"), reverse=True)
-    assert size == "size '1536x864' is none of its sizes; so gpt-image-1.5 does not take it."
+    assert size == "size '1536x864' is not one of its sizes, so gpt-image-1.5 does not accept it."
 
 
 @pytest.mark.parametrize(
     ("name", "parameters", "what"),
     [
-        ("gpt-image-2", {"quality": "max"}, "quality 'max' is not for gpt-image-2."),
-        ("gpt-image-2", {"quality": 3}, "quality 3 is not for gpt-image-2."),
-        ("gpt-image-2", {"output_format": "gif"}, "output_format 'gif' is not for gpt-image-2."),
-        ("gpt-image-2", {"background": "white"}, "background 'white' is not for gpt-image-2."),
-        ("gpt-image-2", {"moderation": "off"}, "moderation 'off' is not for gpt-image-2."),
-        ("gpt-image-2", {"seed": 3}, "gpt-image-2 takes no parameter 'seed'."),
-        ("gpt-image-2.5-flare", {"complexity": "low"}, "gpt-image-2.5-flare takes no parameter 'complexity'."),
+        ("gpt-image-2", {"quality": "max"}, "gpt-image-2 does not accept quality 'max'."),
+        ("gpt-image-2", {"quality": 3}, "gpt-image-2 does not accept quality 3."),
+        ("gpt-image-2", {"output_format": "gif"}, "gpt-image-2 does not accept output_format 'gif'."),
+        ("gpt-image-2", {"background": "white"}, "gpt-image-2 does not accept background 'white'."),
+        ("gpt-image-2", {"moderation": "off"}, "gpt-image-2 does not accept moderation 'off'."),
+        ("gpt-image-2", {"seed": 3}, "gpt-image-2 accepts no parameter 'seed'."),
+        ("gpt-image-2.5-flare", {"complexity": "low"}, "gpt-image-2.5-flare accepts no parameter 'complexity'."),
         (
             "gpt-image-2",
             {"output_format": "jpeg", "output_compression": 101},
-            "output_compression 101 is not for gpt-image-2.",
+            "gpt-image-2 does not accept output_compression 101.",
         ),
         (
             "gpt-image-2",
             {"output_format": "webp", "output_compression": -1},
-            "output_compression -1 is not for gpt-image-2.",
+            "gpt-image-2 does not accept output_compression -1.",
         ),
         (
             "gpt-image-2",
             {"output_format": "jpeg", "background": "transparent"},
-            "a transparent background does not fit into output_format 'jpeg'.",
+            "output_format 'jpeg' has no transparency, but background is transparent.",
         ),
         (
             "gpt-image-2",
@@ -277,11 +277,11 @@ def test_true_is_no_number_even_after_one_was_right():
 
 def test_the_longest_prompt_is_taken_and_one_character_more_is_not():
     assert whats(prompt="x" * 32_000) == []
-    assert whats(prompt="x" * 32_001) == ["the prompt has 32,001 characters; gpt-image-2 takes at most 32,000."]
+    assert whats(prompt="x" * 32_001) == ["the prompt has 32,001 characters; gpt-image-2 accepts at most 32,000."]
 
 
 def test_a_negative_prompt_is_an_error_only_where_it_is_known_not_to_be_taken():
-    assert whats(negative_prompt="text") == ["gpt-image-2 takes no negative prompt."]
+    assert whats(negative_prompt="text") == ["gpt-image-2 accepts no negative prompt."]
     assert problems_of(with_facts(), recipe(negative_prompt="text"), TODAY) == []
 
 
@@ -293,7 +293,7 @@ def test_a_parameter_without_bounds_takes_any_value():
     bounded = with_facts(parameters={"style": {}, "steps": {"min": 1}})
     assert problems_of(bounded, recipe(style="my own", steps=10**6), TODAY) == []
     (finding,) = problems_of(bounded, recipe(steps=0), TODAY)
-    assert finding.remedy == "Give a number of at least 1, or leave it out."
+    assert finding.remedy == "Use a number of at least 1, or remove it."
 
 
 def test_a_hostile_value_is_told_short_and_on_one_line():

@@ -45,8 +45,8 @@ def test_the_number_of_reference_images_is_bounded(n, told):
 def test_a_model_without_reference_images_says_so():
     model = load_models({"openai": {"mine": {"max_reference_images": 0, "mask": False}}}).get("openai", "mine")
     assert found(model, recipe(1, mask="m" * 64)) == [
-        "mine takes at most 0 reference images, and this request has 1.",
-        "mine takes no mask.",
+        "mine accepts at most 0 reference images, but this request has 1.",
+        "mine accepts no mask.",
     ]
 
 
@@ -57,14 +57,14 @@ def test_of_a_model_that_nobody_knows_nothing_is_said():
 
 
 def test_parameters_of_one_endpoint_are_not_for_the_other():
-    assert found(GPT, recipe(1, moderation="low")) == ["gpt-image-2 takes moderation only without reference images."]
+    assert found(GPT, recipe(1, moderation="low")) == ["gpt-image-2 accepts moderation only without reference images."]
     assert found(GPT, recipe(0, moderation="low")) == []
     assert found(OLD, recipe(0, input_fidelity="high")) == [
-        "gpt-image-1.5 takes input_fidelity only with reference images."
+        "gpt-image-1.5 accepts input_fidelity only with reference images."
     ]
     assert found(OLD, recipe(1, input_fidelity="high")) == []
-    assert found(MINI, recipe(1, input_fidelity="high")) == ["input_fidelity 'high' is not for gpt-image-1-mini."]
-    assert "takes no parameter 'input_fidelity'" in found(GPT, recipe(1, input_fidelity="high"))[0]
+    assert found(MINI, recipe(1, input_fidelity="high")) == ["gpt-image-1-mini does not accept input_fidelity 'high'."]
+    assert "accepts no parameter 'input_fidelity'" in found(GPT, recipe(1, input_fidelity="high"))[0]
 
 
 @pytest.mark.parametrize(("size_bytes", "told"), [(49_999_999, 0), (50_000_000, 1)])
@@ -80,7 +80,7 @@ def test_a_mask_is_less_than_4_mb(size_bytes, told):
 def test_formats_can_be_narrowed():
     model = load_models({"openai": {"mine": {"reference_formats": ["png"]}}}).get("openai", "mine")
     assert found_in_files([("a", file()), ("b", file(kind="webp"))], model=model) == [
-        "reference image 'b' is webp, which mine does not take."
+        "reference image 'b' is webp, which mine does not accept."
     ]
 
 

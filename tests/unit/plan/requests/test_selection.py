@@ -147,7 +147,7 @@ def test_text_of_the_catalog_is_never_a_template():
 def test_a_broken_prompt_of_a_row_is_told_with_its_row():
     found = problems({**MUGS[0], "prompt": "A {sku"}, {**MUGS[1], "prompt": "A {size}"})
     assert found == [
-        ("config/catalog.csv, row 2", "in column 'prompt', the '{' at character 3 has no partner."),
+        ("config/catalog.csv, row 2", "in column 'prompt', the '{' at character 3 is unmatched."),
         ("config/catalog.csv, row 3", "in column 'prompt', unknown placeholder {size}."),
     ]
 

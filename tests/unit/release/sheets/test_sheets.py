@@ -292,7 +292,7 @@ def test_groups_are_named_by_their_values_and_sorted_by_name():
         ({"by": ["kind"]}, ("/etc",), "starts like an absolute path"),
         ({"cell_width_px": 8192, "cell_height_px": 8192}, "a", "8,192 x 8,192 px. The limit is 64 million px"),
         ({"columns": 1, "format": "webp", "cell_height_px": 8192, "cell_width_px": 8}, "abc", "16,383 px per side"),
-        ({"caption": "{name}"}, "a", "captions on a transparent sheet are not seen everywhere"),
+        ({"caption": "{name}"}, "a", "captions may be invisible on a transparent sheet"),
     ],
 )
 def test_a_sheet_that_cannot_be_made_is_told_before_the_run(sheet, rows, words):

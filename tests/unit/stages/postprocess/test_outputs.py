@@ -299,7 +299,7 @@ def test_no_text_leads_out_of_the_folder(value, literal):
 
 @pytest.mark.parametrize("label", ["main", "a.b", "", "a/b", "=x", "-x", "x" * 41])
 def test_a_label_is_plain_and_not_that_of_the_main_output(label):
-    with pytest.raises(UserError, match=r"Choose another label|Take at most 40 letters"):
+    with pytest.raises(UserError, match=r"Choose another label|Use up to 40 letters"):
         files("M-1", more_outputs={label: {}})
 
 

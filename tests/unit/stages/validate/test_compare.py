@@ -89,15 +89,15 @@ def test_a_hundred_thousand_images_can_be_compared_in_seconds():
 
 def test_what_must_be_in_an_image_is_never_the_whole_prompt():
     (problem,) = problems_of(text__missing_words={"reject": {"max": 0}})
-    assert "Name the column in variable" in problem.remedy
+    assert "Set variable to a column" in problem.remedy
     campaign(text__unwanted_regions={"reject": {"max": 0}})
 
 
 @pytest.mark.parametrize(
     ("check", "where", "what"),
     [
-        ({"reject": {"min": 0.1}}, "", "nothing says where that stands"),
-        ({"reject": {"min": 0.1}, "variable": "color", "value": "red"}, "", "not with both"),
+        ({"reject": {"min": 0.1}}, "", "needs something to compare with"),
+        ({"reject": {"min": 0.1}, "variable": "color", "value": "red"}, "", "not both"),
         ({"reject": {"min": 0.1}, "value": "sunset dreams"}, ".value", "names no color"),
     ],
 )
@@ -110,7 +110,7 @@ def test_a_comparison_with_nothing_that_can_be_compared_is_a_mistake(check, wher
 def test_what_is_the_images_alone_is_compared_with_nothing():
     (problem,) = problems_of(tone__contrast={"reject": {"min": 0.1}, "variable": "color"})
     assert problem.where.endswith("tone.contrast.variable")
-    assert "compared with nothing" in problem.what
+    assert "depends on the image alone" in problem.what
 
 
 def test_a_color_that_nobody_knows_is_told_before_the_run_with_its_row():

@@ -147,7 +147,7 @@ def test_a_release_that_is_not_what_its_manifest_says_is_refused(project, capsys
     ("arguments", "words"),
     [
         (["--scope", "pilot"], "no release found"),
-        (["s3://user:secret@bucket/x"], "where secrets would be"),
+        (["s3://user:secret@bucket/x"], "where secrets could be"),
         (["--config", "nowhere.yaml"], "No such file"),
     ],
 )
