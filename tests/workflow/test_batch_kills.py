@@ -25,7 +25,7 @@ def test_a_polite_stop_leaves_the_batch_at_the_provider_and_says_so(project, ser
     made = project(rows=4, model={"mode": "batch"})
     assert interrupt_with_open_batch(made, server) != 0
     (log,) = made.folder.glob("logs/generate/*.log")
-    assert "the next run picks its results up" in log.read_text()
+    assert "the next run collects their images" in log.read_text()
     dry = made.snakemake("-n").stderr
     assert "waiting in a batch" in dry
     assert "collecting them costs nothing more" in dry

@@ -1,1 +1,1 @@
-"""What every other folder may use: recipes and keys, files, problems, text. It imports none of them."""
+"""What every other folder can import: recipes and keys, files, errors, and text. It imports none of them."""

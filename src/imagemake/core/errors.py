@@ -1,16 +1,16 @@
-"""The base of every error that imagemake raises, and the exit status that each one ends a command with.
+"""The base class of every error that imagemake raises, and the exit status of each error.
 
     ImagemakeError
     ├── UserError                  a mistake in the configuration, the catalog, or a command line
     ├── NotReadyError              a file, package, key, or service is missing
     │   └── BadSourceImageError
     ├── CredentialsError           content credentials cannot be written or read
-    ├── PlaceError                 a storage address did not do what was asked
-    ├── ProviderError              a call gave no image
+    ├── PlaceError                 a storage address did not accept an operation
+    ├── ProviderError              a call returned no image
     ├── StoppedError               no call can succeed until the user does something
     ├── InterruptedByUserError     Ctrl-C or SIGTERM
     ├── BadRecordError             the record of a release is invalid
-    ├── DamagedError               a stored file does not fit its name
+    ├── DamagedError               a stored file does not match its name
     ├── OverBudgetError            a call does not fit the budget
     ├── Undecodable                bytes are not an image
     └── PostprocessError           an image cannot be postprocessed as asked
@@ -30,17 +30,17 @@ from typing import ClassVar
 class ExitCode(IntEnum):
     """The exit status of a command or a job."""
 
-    OK = 0, "Everything that was asked for is done."
-    INCOMPLETE = 1, "The command ran, and found something: damage, differences, missing images, or a failed part."
+    OK = 0, "Everything that you asked for is done."
+    INCOMPLETE = 1, "The command ran and found something: damage, differences, missing images, or a failed part."
     USAGE = 2, "Something that you wrote is wrong: the command line, the configuration, or the catalog."
     NOT_READY = 3, "Something outside the project is missing or out of reach: a package, a key, a server, DVC, S3."
-    STOPPED = 4, "The provider refuses every call until you do something: key, quota, payment, or organization."
-    INTERRUPTED = 130, "You stopped it with Ctrl-C. Nothing that was paid for is lost."
+    STOPPED = 4, "The provider refuses every call until you fix the key, quota, payment, or organization."
+    INTERRUPTED = 130, "You stopped the command with Ctrl-C. No paid image is lost."
 
     meaning: str
 
     def __new__(cls, value: int, meaning: str) -> ExitCode:
-        """Make a code that knows what it means."""
+        """Make a code with its meaning."""
         code = int.__new__(cls, value)
         code._value_ = value
         code.meaning = meaning
@@ -51,8 +51,8 @@ class ImagemakeError(Exception):
     """The base of all errors of imagemake.
 
     Attributes:
-        exit_code: The exit status of a command that this error ends.
-        remedy: What the user can do, a sentence; empty if the message says it.
+        exit_code: The exit status of a command that ends with this error.
+        remedy: What the user can do, as a sentence; empty if the message says it.
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.INCOMPLETE
@@ -64,14 +64,14 @@ class ImagemakeError(Exception):
 
 
 class InterruptedByUserError(ImagemakeError):
-    """Ctrl-C or a signal ended the work; the message says what became of it."""
+    """Ctrl-C or a signal ended the work; the message says what was kept."""
 
     exit_code = ExitCode.INTERRUPTED
 
 
 @contextmanager
 def exit_on_error() -> Iterator[None]:
-    """End the process with the message and the exit status of an error, without a traceback."""
+    """Exit with the message and the exit status of an error, without a traceback."""
     try:
         yield
     except ImagemakeError as error:

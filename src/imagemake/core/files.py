@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees all of one or none, also after a crash."""
+"""Write files so that a reader never sees a partial one, even after a crash."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import BinaryIO
 
 
 def write_whole(path: Path, data: bytes, *, durable: bool = False, mode: int = 0o644) -> None:
-    """Write a file by way of a temporary one beside it and a rename.
+    """Write a file through a temporary file in the same folder and a rename.
 
     Args:
-        path: Where it goes; missing folders are made.
-        data: All of its content.
-        durable: Force the bytes and the name to disk before returning; for what was paid for.
+        path: Where to write; missing folders are created.
+        data: The complete content.
+        durable: Whether to force the bytes and the name to disk before returning; for paid images.
         mode: Permissions of the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,7 +27,7 @@ def write_whole(path: Path, data: bytes, *, durable: bool = False, mode: int = 0
             os.fchmod(file.fileno(), mode)
             if durable:
                 os.fsync(file.fileno())
-        os.replace(temporary, path)  # noqa: PTH105  Path.replace would make an object for every image
+        os.replace(temporary, path)  # noqa: PTH105  Path.replace creates an object per image
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -36,7 +36,7 @@ def write_whole(path: Path, data: bytes, *, durable: bool = False, mode: int = 0
 
 
 def sync_folder(folder: Path) -> None:
-    """Force the names in a folder to disk: without it, a file can be whole and nameless after a power cut."""
+    """Force the names in a folder to disk; otherwise, a power cut can leave a complete file without its name."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -45,7 +45,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Put a file under a second name: a hard link where the disk allows, else a copy; an old file there is replaced."""
+    """Give a file a second name by a hard link, or by a copy if links fail; replace any file of that name."""
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".writing-{os.getpid()}-{target.name}"[:255])
     temporary.unlink(missing_ok=True)
@@ -55,15 +55,15 @@ def link_or_copy(source: Path, target: Path) -> None:
         write_whole(target, source.read_bytes())
         return
     temporary.replace(target)
-    # rename() does nothing when both names are already the same file, and leaves the temporary one behind.
+    # rename() does nothing if both names are already the same file, and leaves the temporary name behind.
     temporary.unlink(missing_ok=True)
 
 
 def make_own(path: Path) -> None:
-    """Give a file bytes of its own where another name shares them, or where it may not be written.
+    """Replace a file by a writable copy if it is hard-linked or read-only.
 
-    DVC's cache, for one, links what it tracks: what is written through one name is then written through all. The file's
-    time of change stays. Nothing happens where there is no file.
+    For example, DVC's cache hard-links tracked files, so that a write through one name changes all of them. The
+    modification time stays. A missing file is ignored.
     """
     try:
         now = path.stat()
@@ -76,10 +76,10 @@ def make_own(path: Path) -> None:
 
 
 class FileLock:
-    """A lock that the kernel lets go of when the process ends, however it ends.
+    """A lock that the kernel releases when the process ends, even if it is killed.
 
     Args:
-        path: The lock file; made when it is missing.
+        path: The lock file; created if it is missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,10 +90,10 @@ class FileLock:
         """Take the lock.
 
         Args:
-            wait: Whether to wait for another holder.
+            wait: Whether to wait until another holder releases it.
 
         Returns:
-            Whether it is held now; only False where `wait` is False.
+            Whether the lock is now held; False only if `wait` is False.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         while True:
@@ -106,7 +106,7 @@ class FileLock:
             if self._still_named(file):
                 self._file = file
                 return True
-            file.close()  # its holder removed the file while we opened it
+            file.close()  # its holder removed the file while it was opened
 
     def _still_named(self, file: BinaryIO) -> bool:
         try:
@@ -115,7 +115,11 @@ class FileLock:
             return False
 
     def release(self, *, remove: bool = False) -> None:
-        """Let go; `remove` takes the file away too, for locks of which there are many."""
+        """Release the lock.
+
+        Args:
+            remove: Whether to delete the lock file too; for locks of which there are many, such as one per key.
+        """
         if self._file is None:
             return
         if remove:

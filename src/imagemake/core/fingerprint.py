@@ -1,4 +1,4 @@
-"""A digest of settings: it tells whether anything changed. Keys, which must last, are `imagemake.core.recipe`'s."""
+"""A digest of settings, to detect changes. For keys, which must never change, see `imagemake.core.recipe`."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ import orjson
 
 
 def fingerprint(value: Any) -> str:
-    """Return a SHA-256 of plain data, 64 hexadecimal digits; the order of keys does not matter."""
+    """Return the SHA-256 of plain data as 64 hexadecimal digits; the order of keys does not matter."""
     return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()

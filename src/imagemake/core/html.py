@@ -1,4 +1,4 @@
-"""Pages from templates: everything that is put into one is escaped, and a name that nobody gave is an error."""
+"""HTML pages from templates: inserted values are escaped, and an undefined name is an error."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
 
 
 def environment_of(package: str, folder: str) -> Environment:
-    """Return what renders the templates of a package.
+    """Return the Jinja environment for the templates of a package.
 
     Args:
-        package: That they come with.
-        folder: Theirs, in the package.
+        package: The package that contains them.
+        folder: Their folder in the package.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 

@@ -1,4 +1,4 @@
-"""From pydantic's errors to problems: each with the dotted key, the value, and a remedy in the words of that key."""
+"""Turn pydantic errors into problems: each with its dotted key, the value, and a remedy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ _SHOULD_BE = {
     "tuple_type": "a list",
 }
 
-TAGS = {True: "[on]", False: "[off]"}  # of a section that can be switched off; pydantic puts them into locations
+TAGS = {
+    True: "[on]",
+    False: "[off]",
+}  # of sections that can be switched off; pydantic inserts these tags into locations
 _NO_KEYS = ("[key]", *TAGS.values())
 
 
@@ -32,9 +35,9 @@ class Mistake(NamedTuple):
     """One mistake in a part of the configuration.
 
     Attributes:
-        location: Keys and list positions from that part to the mistake.
+        location: Keys and list positions, from that part down to the mistake.
         what: The value and the rule that it breaks.
-        remedy: What to do about it.
+        remedy: How to correct it.
     """
 
     location: tuple[str | int, ...]
@@ -43,24 +46,24 @@ class Mistake(NamedTuple):
 
 
 def mistake(what: str, remedy: str) -> PydanticCustomError:
-    """Make the error that a validator raises about the value it was given."""
+    """Make the error that a validator raises about its value."""
     return mistakes([Mistake((), what, remedy)])
 
 
 def mistakes(found: Iterable[Mistake]) -> PydanticCustomError:
-    """Make the error that a validator raises about several places inside of the value it was given."""
+    """Make the error that a validator raises about several places inside its value."""
     found = list(found)
     told = " ".join(f"{one.what} {one.remedy}" for one in found)
     return PydanticCustomError("mistakes", "{told}", {"told": told, "mistakes": found})
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], where: str) -> list[Problem]:
-    """Turn a validation's errors into problems.
+    """Turn the errors of a validation into problems.
 
     Args:
-        error: What `model` raised.
-        model: What was validated.
-        where: The file.
+        error: The error that `model` raised.
+        model: The model that validated the data.
+        where: The file that contains the data.
     """
     return [
         Problem(f"{where}, {dotted(found.location)}" if found.location else where, found.what, found.remedy)
@@ -69,12 +72,12 @@ def problems_of(error: ValidationError, model: type[BaseModel], where: str) -> l
 
 
 def mistakes_of(error: ValidationError, model: type[BaseModel]) -> list[Mistake]:
-    """Turn a validation's errors into mistakes, located from the model's root."""
+    """Turn the errors of a validation into mistakes, located from the root of the model."""
     return [found for line in error.errors(include_url=False) for found in _mistakes_of_line(line, model)]
 
 
 def dotted(location: Iterable[str | int]) -> str:
-    """Write a location as users do: ``exclude[0].color``."""
+    """Write a location as users write it: ``exclude[0].color``."""
     text = ""
     for part in location:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
@@ -101,8 +104,8 @@ def _mistakes_of_line(line: ErrorDetails, model: type[BaseModel]) -> list[Mistak
 def _unknown_key(location: tuple[str | int, ...], parent: Any) -> Mistake:
     known = list(parent.model_fields) if _is_model(parent) else []
     near = did_you_mean(str(location[-1]), known)
-    listed = f"Known keys here: {', '.join(known)}." if known else "No key is known here."
-    return Mistake(location, "this key is not known.", f"{near} {listed}".strip())
+    listed = f"Known keys here: {', '.join(known)}." if known else "No keys are allowed here."
+    return Mistake(location, "unknown key.", f"{near} {listed}".strip())
 
 
 def _about(field: FieldInfo | None) -> str:
@@ -124,7 +127,7 @@ def _field(model: type[BaseModel], location: tuple[str | int, ...]) -> FieldInfo
 
 
 def _at(model: type[BaseModel], location: tuple[str | int, ...]) -> Any:
-    """Return the type that stands at a location; None where it is not known."""
+    """Return the type at a location, or None if it is unknown."""
     here: Any = model
     for part in location:
         if _is_model(here):

@@ -1,4 +1,4 @@
-"""Mistakes in what a user wrote: each with its place and its remedy, and all of them told at once."""
+"""Mistakes of the user: each with its place and its remedy, all reported at once."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Problem:
     """One mistake.
 
     Attributes:
-        where: File, and row, line or column: ``config/catalog.csv, row 17, column 'color'``.
+        where: File and row, line, or column: ``config/catalog.csv, row 17, column 'color'``.
         what: The value and the rule that it breaks.
-        remedy: What to do about it, a whole sentence.
+        remedy: How to correct it, as a sentence.
     """
 
     where: str
@@ -29,10 +29,10 @@ class Problem:
 
 
 class UserError(ImagemakeError):
-    """Mistakes of the user, shown without a traceback.
+    """One or more mistakes of the user.
 
     Args:
-        problems: One or more mistakes; the message lists the first 50 and counts the rest.
+        problems: The mistakes; the message lists the first 50 and counts the rest.
     """
 
     exit_code = ExitCode.USAGE
@@ -50,11 +50,11 @@ class UserError(ImagemakeError):
 
 
 class NotReadyError(ImagemakeError):
-    """Something outside of the configuration that must be there, and is not, or cannot be used.
+    """Something outside the configuration is missing or cannot be used.
 
     Attributes:
-        what: What is wrong, a sentence.
-        remedy: What to do about it, a sentence.
+        what: What is wrong, as a sentence.
+        remedy: What to do about it, as a sentence.
     """
 
     exit_code = ExitCode.NOT_READY

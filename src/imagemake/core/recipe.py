@@ -1,7 +1,7 @@
-"""What decides an image's pixels, and the key that names it.
+"""The recipe of an image, which determines its pixels, and the key that names it.
 
 A key is the SHA-256 of the recipe's canonical JSON (RFC 8785), so that any language can compute it. Users have paid for
-what lies under these keys: ``tests/unit/core/recipe_vectors.json`` pins them, and a change that moves one needs a new
+the images under these keys: ``tests/unit/core/recipe_vectors.json`` pins them, and a change that moves one needs a new
 ``RECIPE_VERSION`` and a migration.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 RECIPE_VERSION = 1
-SEED_BITS = 31  # what every known image model takes as a seed
+SEED_BITS = 31  # every known image model accepts seeds of this size
 LARGEST_EXACT_INTEGER = 2**53 - 1  # RFC 8785 numbers are IEEE 754 doubles
 
 Scalar = str | int | float | bool
@@ -23,18 +23,18 @@ Scalar = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What decides the pixels of one image.
+    """Everything that determines the pixels of one image.
 
     Attributes:
         provider: Registered name of the provider, such as ``openai``.
-        endpoint: What stands for the server in the key where it is not the provider's own; None for its own.
-        references: SHA-256 of each reference image's file, in the order in which they are sent.
-        mask: SHA-256 of the mask's file; None where there is none.
-        model: Model name as the provider takes it, with its version.
+        endpoint: Identity of the server in the key; None for the provider's own server.
+        references: SHA-256 of each reference image's file, in the order of sending.
+        mask: SHA-256 of the mask's file, or None.
+        model: Model name with its version, as sent to the provider.
         prompt: The rendered prompt.
-        negative_prompt: What the image must not show; None where there is none.
+        negative_prompt: What the image must not show, or None.
         seed: 0 to 2**31 - 1.
-        parameters: Parameters of the model (``size``, ``quality``, ...); no entry means the provider's default.
+        parameters: Parameters of the model, such as ``size``; a missing one has the provider's default.
     """
 
     provider: str
@@ -48,7 +48,7 @@ class Recipe:
     mask: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the recipe as plain data; what is absent is left out, so that later fields move no key."""
+        """Return the recipe as plain data, without absent fields, so that a new field changes no existing key."""
         data: dict[str, Any] = {
             "recipe": RECIPE_VERSION,
             "provider": self.provider,
@@ -70,10 +70,10 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Recipe:
-        """Read back what `as_dict` wrote.
+        """Make a recipe from the data that `as_dict` returned.
 
         Raises:
-            ValueError: If the data is of another recipe version.
+            ValueError: If the data has another recipe version.
         """
         if data["recipe"] != RECIPE_VERSION:
             raise ValueError(f"recipe version {data['recipe']} is not {RECIPE_VERSION}")
@@ -91,11 +91,11 @@ class Recipe:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """SHA-256 of every file that is sent, the mask last."""
+        """SHA-256 of every file that is sent; the mask comes last."""
         return self.references if self.mask is None else (*self.references, self.mask)
 
     def key(self) -> str:
-        """Return the SHA-256 of the canonical JSON, 64 hexadecimal digits."""
+        """Return the SHA-256 of the canonical JSON as 64 hexadecimal digits."""
         return digest_of(self.as_dict())
 
 
@@ -115,8 +115,8 @@ def canonical_json(value: Any) -> bytes:
 
 
 def _canonical_numbers(value: Any) -> Any:
-    # orjson writes what RFC 8785 asks for, but for integral floats (1.0) and those outside of [1e-4, 1e16).
-    # By exact type first: this runs a million times in a plan, and checks against abstract types are slow.
+    # orjson follows RFC 8785 except for integral floats (1.0) and floats outside [1e-4, 1e16).
+    # Exact types first: a plan calls this a million times, and checks against abstract types are slow.
     kind = type(value)
     if kind is str or kind is bool or value is None:
         return value
@@ -135,18 +135,18 @@ def _canonical_numbers(value: Any) -> Any:
         if value.is_integer():
             return _canonical_numbers(int(value))
         if not 1e-4 <= abs(value) < 1e16:
-            raise ValueError(f"number {value!r} is outside of what a key can hold (0.0001 to 2**53)")
+            raise ValueError(f"number {value!r} is outside the range of a key (0.0001 to 2**53)")
         return value
-    raise ValueError(f"{value!r} is no plain data")
+    raise ValueError(f"{value!r} is not plain data")
 
 
 def digest_of(value: Any) -> str:
-    """Return the SHA-256 of plain data's canonical JSON, 64 hexadecimal digits."""
+    """Return the SHA-256 of the canonical JSON of plain data, as 64 hexadecimal digits."""
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
 def derive_seed(*parts: Any) -> int:
-    """Derive a seed from plain data: equal parts give equal seeds on every machine, others unrelated ones.
+    """Derive a seed from plain data: equal parts give equal seeds on every machine; other parts, unrelated seeds.
 
     Returns:
         0 to 2**31 - 1.
@@ -155,10 +155,10 @@ def derive_seed(*parts: Any) -> int:
 
 
 def reproduction_key(key: str, number: int) -> str:
-    """Return the key of an image that is made again: it is another call, and no release may take it for the first one.
+    """Return the key of an image that is made again; it differs, so that no release uses that image.
 
     Args:
-        key: The recipe's.
-        number: Which time it is, from 1.
+        key: Key of the recipe.
+        number: Counts the reproductions, from 1.
     """
     return hashlib.sha256(f"reproduction {number} of {key}".encode()).hexdigest()

@@ -1,26 +1,25 @@
-"""Text that a spreadsheet shows and does not run.
+"""Protect cells from being run as formulas by a spreadsheet.
 
-A cell that begins like a formula is one for Excel, LibreOffice and Google Sheets, and what is in a catalog can come
-from anybody. Such a cell gets a leading apostrophe. `plain_cell` takes exactly the apostrophes away that `safe_cell`
-added, whatever the text was.
+Excel, LibreOffice, and Google Sheets run a cell that starts like a formula, and catalogs can contain text from anyone.
+`safe_cell` puts an apostrophe before such text. `plain_cell` removes exactly the apostrophes that `safe_cell` added.
 """
 
 from __future__ import annotations
 
 import re
 
-# The full-width forms count too: a spreadsheet set to Japanese or Chinese runs them.
+# Full-width forms count too: with Japanese or Chinese settings, spreadsheets run them.
 _FORMULA = r"[=+\-@\uff1d\uff0b\uff0d\uff20]"
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _OPENING = re.compile(rf"[;\s'\0]*+{_FORMULA}|[ ']*+[\t\r\n\0]")
 _SPLIT = re.compile(r"[;\r\n]")
-# Where lists are separated by semicolons (most of Europe), Excel ends cells of a comma file at `;` and at line breaks,
-# also inside of quotes. The lookbehind lets a match begin only where a run begins, which keeps hostile text linear.
+# With the list separators of most of Europe, Excel splits cells of a comma-separated file at `;` and at line breaks,
+# even inside quotes. The lookbehind allows a match only at the start of a run, so that hostile text takes linear time.
 _RUN_BEFORE_FORMULA = re.compile(rf"(?<![;\s'\0])[;\s'\0]++(?={_FORMULA})")
 
 
 def safe_cell(text: str) -> str:
-    """Put an apostrophe before whatever a spreadsheet would take for a formula; plain numbers stay as they are."""
+    """Put an apostrophe before text that a spreadsheet would run as a formula; plain numbers stay unchanged."""
     if text.isalnum() or _NUMBER.fullmatch(text):
         return text
     inside = text
@@ -30,7 +29,7 @@ def safe_cell(text: str) -> str:
 
 
 def plain_cell(cell: str) -> str:
-    """Return the text that `safe_cell` was given."""
+    """Undo `safe_cell`."""
     if "'" not in cell:
         return cell
     inside = cell[1:] if cell.startswith("'") and _OPENING.match(cell) else cell

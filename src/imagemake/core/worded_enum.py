@@ -1,4 +1,4 @@
-"""Codes for files, and beside each of them the words for people."""
+"""Enums whose members have a code for files and words for people."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Self
 
 
 class WordedEnum(StrEnum):
-    """A code that equals its spelling in files.
+    """An enum of codes that equal their spelling in files.
 
     Attributes:
-        words: What people read.
+        words: The text that people read.
     """
 
     words: str

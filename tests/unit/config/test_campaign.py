@@ -133,7 +133,7 @@ def test_a_missing_key_is_described():
 )
 def test_an_unknown_key_gets_the_nearest_known_one(more, near):
     problem = the_problem(**more)
-    assert problem.what == "this key is not known."
+    assert problem.what == "unknown key."
     assert f"Did you mean {near!r}?" in problem.remedy
 
 

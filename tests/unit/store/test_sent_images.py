@@ -154,6 +154,6 @@ def test_an_image_that_the_store_has_lost_is_an_outcome_of_the_batch(made):
 
 
 def test_a_provider_whose_batches_take_none_stops_the_run(made):
-    with pytest.raises(ProviderError, match="take no reference images") as caught:
+    with pytest.raises(ProviderError, match="do not support reference images") as caught:
         asyncio.run(upload_for_batch(object(), [made[2]], Store(made[0] / "store")))
     assert caught.value.failure is FailureKind.STOP

@@ -1,1 +1,1 @@
-"""From requests to images in the store: calls, rates, retries."""
+"""Generate images: calls, rates, retries, and batches."""

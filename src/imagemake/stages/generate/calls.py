@@ -1,8 +1,7 @@
-"""Buying the images of one batch, each once.
+"""Generate the images of one batch, each once.
 
-The order of things, for each image, is what makes it safe: claim the key, look into the store, write the call down,
-send it, put the bytes into the store, close the call. Whatever kills the process between two of these loses at most the
-calls in flight.
+The order of steps per image makes this safe: claim the key, look in the store, record the call in the journal, send it,
+put the image into the store, close the call. If the process is killed, at most the calls in flight are lost.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ FINAL = (FailureKind.REFUSED, FailureKind.UNREADABLE, FailureKind.NOT_RETRYABLE)
 
 
 class StoppedError(ImagemakeError):
-    """No call can succeed until the user does something; the remedy says what."""
+    """No call can succeed until the user acts; the remedy says how."""
 
     exit_code = ExitCode.STOPPED
 
@@ -60,28 +59,28 @@ class StoppedError(ImagemakeError):
 
 
 class ToldToStopError(StoppedError, InterruptedByUserError):
-    """The process was told to end, by Ctrl-C or a signal."""
+    """Ctrl-C or a signal told the process to end."""
 
     exit_code = ExitCode.INTERRUPTED
 
 
 @dataclass(slots=True)
 class CallRunner:
-    """Makes the images of one batch.
+    """Generates the images of one batch.
 
     Attributes:
-        provider: Who makes them.
-        store: Where they go.
-        journal: Where each call is written down.
+        provider: The provider that makes them.
+        store: The store that receives them.
+        journal: Records each call.
         limits: Tries and waits.
-        gate: Calls at once, and rates.
-        spend_tracker: What may be spent.
+        gate: Limits concurrent calls and rates.
+        spend_tracker: Keeps the budget.
         campaign: Name for the journal.
-        model_of: The model table's entry for a model name; None where it has none.
-        title: Whose images these are, for messages; empty where a job has one model.
+        model_of: Returns the model table's entry for a model name, or None.
+        title: Name of the model, for messages; empty if the job has one model.
         stopped_by: The error after which no call can succeed.
-        done: Images that are there, and failures by reason, so far.
-        team_cache: Takes from the team before a call, and gives after it; None where there is no team.
+        done: Number of images and of failures per reason so far.
+        team_cache: Takes images from the team store before a call, and gives after it; None without a team store.
         sent_images: Reads reference images.
     """
 
@@ -105,13 +104,13 @@ class CallRunner:
         self._submissions = Submissions(self.store.root)
 
     async def buy_all(self, items: Sequence[Item]) -> list[Item]:
-        """Make every image that the store does not hold.
+        """Generate every image that the store does not have.
 
         Returns:
             The items in their order, each with its raw image or its failure.
 
         Raises:
-            StoppedError: If the provider says that nothing will work; everything that came is in the store.
+            StoppedError: If no call can succeed; every image that arrived is in the store.
         """
         teller = asyncio.create_task(self._tell_progress(len(items)))
         try:
@@ -120,7 +119,7 @@ class CallRunner:
             teller.cancel()
             self._tell(len(items))
         for outcome in made:
-            if isinstance(outcome, BaseException):  # raised only now, when all that was in flight has landed
+            if isinstance(outcome, BaseException):  # raised only after all calls in flight have ended
                 raise outcome
         if self.stopped_by is not None:
             raise StoppedError(str(self.stopped_by), self.stopped_by.remedy)
@@ -129,7 +128,7 @@ class CallRunner:
     async def _item_counted(self, item: Item) -> Item:
         try:
             done = await self._item(item)
-        except Exception:  # a full disk, a broken plug-in: no other call is started, and those in flight may land
+        except Exception:  # a full disk, a broken plug-in: start no new call, and let calls in flight end
             self.gate.stopping.set()
             raise
         self.done[done.failure.reason if done.failure else None] += 1
@@ -143,7 +142,7 @@ class CallRunner:
     def _tell(self, total: int) -> None:
         failed = [f"{n} {reason.words}" for reason, n in self.done.items() if reason is not None]
         told = ", ".join([f"{self.done[None]} of {total} images", *sorted(failed)])
-        with suppress(OSError):  # whoever listens may be gone before the last calls have landed
+        with suppress(OSError):  # the reader may be gone before the last calls end
             print(": ".join(filter(None, (self.journal.job, self.title, told))), file=sys.stderr, flush=True)
 
     async def _item(self, item: Item) -> Item:
@@ -278,16 +277,16 @@ class CallRunner:
             code=error.code,
             message=str(error)[:2000],
             usage=error.usage,
-            cost_usd=cost or None,  # a call that made nothing has no cost to tell
+            cost_usd=cost or None,  # a call without an image has no cost to record
             seconds=round(seconds, 3),
         )
         return cost
 
     async def _write(self, write: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        # Forcing bytes to disk takes milliseconds: other calls go on meanwhile. Without it, a thread costs more.
+        # Forcing bytes to disk takes milliseconds: a thread lets other calls continue. Otherwise, a thread costs more.
         if self.provider.paid:
             return await asyncio.to_thread(write, *args, **kwargs)
-        await asyncio.sleep(0)  # so that the others, and whoever tells of progress, get their turn
+        await asyncio.sleep(0)  # so that other calls and the progress messages get their turn
         return write(*args, **kwargs)
 
 

@@ -1,4 +1,4 @@
-"""From a batch of requests to images in the store: the only stage that spends money."""
+"""Generate the images of a batch of requests: the only stage that spends money."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from imagemake.store.team.team_cache import TeamCache, exchange_of
 
 
 async def generate_batch(work: Sequence[Work], calls: int, grace_s: float) -> list[Item]:
-    """Make a batch's images, and end well when the process is told to end.
+    """Generate the images of a batch, and end cleanly on SIGINT and SIGTERM.
 
-    SIGINT and SIGTERM let calls in flight land, and start no others; what has not landed after a while is given up.
+    After a signal, no new call starts. Calls in flight have some time to end; then they are given up.
 
     Args:
-        work: Who makes what; the buyers' gates share one `stopping`.
-        calls: Calls at once.
-        grace_s: How long calls in flight may take to land, in seconds.
+        work: Call runners with their items; their gates share one `stopping`.
+        calls: Concurrent calls.
+        grace_s: How long calls in flight may take to end after a signal, in seconds.
 
     Raises:
-        StoppedError: If no call can succeed until the user does something, or the process was told to end.
+        StoppedError: If no call can succeed until the user acts, or the process was told to end.
     """
     loop = asyncio.get_running_loop()
     buying = asyncio.ensure_future(buy_side_by_side(work, calls))
@@ -55,25 +55,25 @@ async def generate_batch(work: Sequence[Work], calls: int, grace_s: float) -> li
     try:
         made = await buying
     except asyncio.CancelledError:
-        raise ToldToStopError(f"calls in flight did not land within {grace_s:g} s; they may be billed") from None
+        raise ToldToStopError(f"calls in flight did not end within {grace_s:g} s; they may be billed") from None
     if told:
-        raise ToldToStopError(f"stopped by {told[0]}; every image that came is in the store")
+        raise ToldToStopError(f"stopped by {told[0]}; every image that arrived is in the store")
     return made
 
 
 def generate_for_job(
     items: Sequence[Item], job_settings: JobSettings, *, job: str, calls: int, store: Path, work: Path
 ) -> list[Item]:
-    """Make a batch's images, as a job does; what the store holds is adopted without starting the provider.
+    """Generate the images of a batch; if the store has all of them, the provider is not started.
 
     Args:
-        items: The batch: of models that are called one by one, or of one that takes batches.
+        items: The batch: of models that are called one by one, or of one model in batch mode.
         job_settings: The campaign's sections ``campaign``, ``model``, ``more_models``, ``models``, ``budget_usd``,
             ``limits`` and ``store``.
         job: Name for the journal file.
-        calls: Calls at once; with 0, what waits in a batch is collected, and nothing is asked for one by one.
-        store: The store's folder.
-        work: Where the rates that jobs share are kept.
+        calls: Concurrent calls; with 0, open batches are collected and no single call is made.
+        store: Folder of the store.
+        work: Folder of the rates that jobs share.
 
     Returns:
         The items in their order, each with its raw image or its failure.
@@ -95,17 +95,17 @@ def generate_for_job(
                 team_cache.give_marked({item.key for item in items})
             return made
     except KeyboardInterrupt:
-        raise ToldToStopError("stopped; what was not shared yet is shared later") from None
+        raise ToldToStopError("stopped; the next run shares the remaining images") from None
 
 
 def generate_again(item: Item, job_settings: JobSettings, store: Store, work: Path) -> Item:
-    """Make one image, whatever the team's store or a batch has of it.
+    """Generate one image by a call, without the team store and without a batch.
 
     Args:
-        item: With a key that nothing else has.
+        item: The item, with a unique key.
         job_settings: As for `generate_for_job`.
-        store: Where the image goes.
-        work: Where the rates that jobs share are kept.
+        store: The store that receives the image.
+        work: Folder of the rates that jobs share.
 
     Returns:
         The item with its raw image or its failure.
@@ -118,14 +118,14 @@ def generate_again(item: Item, job_settings: JobSettings, store: Store, work: Pa
 
 
 def _stored(store: Store, items: Sequence[Item]) -> list[Item] | None:
-    """Return the items with their images, if the store holds all of them."""
+    """Return the items with their images, or None if the store lacks one."""
     stored = {item.key: store.raw.find(item.key) for item in items}
     return [replace(item, raw=stored[item.key]) for item in items] if all(stored.values()) else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """What all images of one job share."""
+    """The state that all images of one job share."""
 
     job_settings: JobSettings
     store: Store
@@ -135,7 +135,7 @@ class _Job:
     team_cache: TeamCache | None = None
 
     def make(self, items: Sequence[Item], *, in_batches: bool | None = None) -> list[Item]:
-        """Make them: through batches where their model says so, and nothing else is said."""
+        """Generate the items, in batches if `in_batches` says so, or by default if their model is in batch mode."""
         in_batches = self._settings(items[0]).mode == "batch" if in_batches is None else in_batches
         by_server: dict[Server, list[Item]] = {}
         for item in items:
@@ -152,7 +152,7 @@ class _Job:
         items: Sequence[Item],
         by_server: Mapping[Server, Sequence[Item]],
         *,
-        in_batches: bool,  # then all of them are, and of one server
+        in_batches: bool,  # then all items are, and use one server
     ) -> list[Item]:
         try:
             for server, own in by_server.items():
@@ -170,9 +170,7 @@ class _Job:
 
     def _collected(self, item: Item) -> Item:
         stored = self.store.raw.find(item.key)
-        lost = ItemFailure(
-            FailureReason.FAILED, "the batch that it waited in brought no image; the next round requests it again"
-        )
+        lost = ItemFailure(FailureReason.FAILED, "its batch returned no image; the next round requests it again")
         return replace(item, raw=stored) if stored else replace(item, failure=lost)
 
     async def _through_batches(
@@ -254,7 +252,7 @@ class _Job:
         return lambda name: table.get(server[0], name)
 
     def _pace(self, settings: ModelSettings) -> SharedPace:
-        """Return the rates that a model keeps to: its own, or those that all others of its server keep to together."""
+        """Return the rates of a model: its own, or the rates that the other models of its server share."""
         limits, lane = self.job_settings.limits, [*settings.server]
         if settings.rates is not None:
             limits = limits.model_copy(update=settings.rates.model_dump())
@@ -267,7 +265,7 @@ def _class(server: Server) -> type[Provider]:
 
 
 async def _by_batches(runner: BatchBuyer, items: Sequence[Item], *, buys: bool) -> list[Item]:
-    """Collect open submissions, then buy in batches if asked to; SIGINT and SIGTERM end it at once, losing nothing."""
+    """Collect open submissions, then submit if `buys`; SIGINT and SIGTERM end this at once and lose nothing."""
     loop = asyncio.get_running_loop()
 
     async def steps() -> list[Item]:
@@ -281,7 +279,7 @@ async def _by_batches(runner: BatchBuyer, items: Sequence[Item], *, buys: bool) 
         return await work
     except asyncio.CancelledError:
         raise ToldToStopError(
-            "stopped; a batch that was submitted goes on at the provider, and the next run picks its results up"
+            "stopped; submitted batches continue at the provider, and the next run collects their images"
         ) from None
     except ProviderError as error:
         raise StoppedError(str(error), error.remedy) from None

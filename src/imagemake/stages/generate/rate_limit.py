@@ -1,7 +1,7 @@
-"""The rates that all jobs keep to together, and what a job does when it is told to slow down.
+"""The rates that all jobs share, and how a job reacts when the provider tells it to slow down.
 
-The rates are kept in one small file under a kernel lock, so that jobs of one machine, or of one shared disk, count
-together. Calls in flight are capped by Snakemake's resource tokens; a job uses as many at once as it holds tokens.
+One small file under a kernel lock holds the rates, so that jobs on one machine or one shared disk count together.
+Snakemake's resource tokens cap the calls in flight: a job makes as many concurrent calls as it holds tokens.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from imagemake.core.files import FileLock, write_whole
 from imagemake.stages.generate.rate_headers import drained_s, total_tokens
 
 MINUTE_S = 60.0
-GROW_AFTER_SUCCESSES = 4  # a job that was told to slow down tries one more call at once after so many good ones a call
-LONGEST_JITTER_S = 1.0  # spreads calls that were held back together, and costs little of a minute
-MEAN_OVER_CALLS = 50  # the mean of tokens a call follows a campaign that changes its size or quality
+GROW_AFTER_SUCCESSES = 4  # after this many good calls per concurrent call, a slowed job adds one concurrent call
+LONGEST_JITTER_S = 1.0  # spreads calls that were held back together; a small part of a minute
+MEAN_OVER_CALLS = 50  # short enough that the mean tokens per call follow a changed size or quality
 
 
 def interval_s(rate_per_min: float, units: float) -> float:
-    """Return the time from the start of a call that takes some units to the next start, in seconds.
+    """Return the time between the start of a call that takes some units and the next start, in seconds.
 
-    A minute holds a whole number of calls: spaced by a fraction, one more would start at its end.
+    A minute has room for a whole number of calls: with fractional spacing, one more would start at its end.
     """
     if units <= 0:
         return 0.0
@@ -39,17 +39,17 @@ def interval_s(rate_per_min: float, units: float) -> float:
 
 
 class SharedPace:
-    """The rates that all jobs keep to together, by the generic cell rate algorithm without bursts.
+    """The rates that all jobs share, by the generic cell rate algorithm without bursts.
 
-    A call starts when every rate has a start free, and takes the next one of all of them. Calls that take the same
-    number of tokens never exceed a rate in any minute; of calls that differ, the last one in a minute may.
+    A call starts when every rate has a free start, and takes the next start of each. If calls take the same number of
+    tokens, they never exceed a rate in any minute. If they differ, the last call in a minute can exceed it.
 
-    What a server says of its limits, and how many tokens a call takes, is of one model: others go on.
+    The limits that a server reports, and the tokens per call, apply to one model; other models continue.
 
     Args:
-        path: The shared file; losing it costs nothing but a minute's memory.
-        limits: Rates of requests, images and tokens a minute. Calls are spaced evenly: bursts are what servers refuse.
-        model: Whose calls these are, of those that keep to the rates together.
+        path: The shared file; if it is lost, only the last minute is forgotten.
+        limits: Requests, images, and tokens per minute. Calls are spaced evenly, because servers refuse bursts.
+        model: The model of these calls, among those that share the rates.
     """
 
     def __init__(self, path: Path, limits: Limits, model: str = "") -> None:
@@ -65,14 +65,14 @@ class SharedPace:
         self._lock = FileLock(path.with_suffix(".lock"))
 
     def reserve(self, now: float, tokens: float | None = None) -> float:
-        """Take the next free start for one call, not before the end of a time that holds all jobs back.
+        """Reserve the next free start for one call, after any time for which all jobs are held back.
 
         Args:
             now: Time, in seconds.
-            tokens: Tokens that the call is expected to take; None for the mean of earlier calls.
+            tokens: Expected tokens of the call; None for the mean of earlier calls.
 
         Returns:
-            How long to wait for the start, in seconds; always 0 where no rate is set.
+            How long to wait for the start, in seconds; always 0 if no rate is set.
         """
         if not self._rates:
             return 0.0
@@ -90,7 +90,7 @@ class SharedPace:
         return float(start - now)
 
     def count_tokens(self, now: float, tokens: float) -> None:
-        """Learn from an answer how many tokens a call takes; calls that started before anybody knew are counted now.
+        """Update the mean tokens per call; calls that started before the first answer are counted now.
 
         Args:
             now: Time, in seconds.
@@ -113,15 +113,15 @@ class SharedPace:
             self._write(state)
 
     def call_tokens(self) -> float:
-        """Return the mean of tokens a call; 0 while it is not known."""
+        """Return the mean tokens per call; 0 if unknown."""
         return self._mine(self._read()).get("call_tokens", 0.0)
 
     def held_back_s(self, now: float) -> float:
-        """Return how long every job is still held back from the model, in seconds; 0 where none is."""
+        """Return how long calls of the model are still held back in every job, in seconds; 0 if they are not."""
         return max(0.0, self._mine(self._read()).get("not_before", 0.0) - now)
 
     def hold_back(self, until: float) -> None:
-        """Let no job start a call of the model before a time: one that was told to slow down slows all of them."""
+        """Let no job start a call of the model before a time, in seconds of Unix time."""
         with self._lock:
             state = self._read()
             mine = self._mine(state)
@@ -145,14 +145,14 @@ class SharedPace:
 
 
 class Gate:
-    """How many calls a job has at once: grows by one while all is well, halves when it is told to slow down.
+    """Limits the concurrent calls of a job: adds one while calls succeed, halves when told to slow down.
 
     Args:
-        most: The tokens that the job holds.
+        most: Snakemake tokens that the job holds.
         pace: The rates of all jobs.
 
     Attributes:
-        stopping: Set when no new call may start; waits then end at once. The gates of one job share it.
+        stopping: Set to let no new call start; waits then end at once. The gates of a job share it.
     """
 
     def __init__(self, most: int, pace: SharedPace, stopping: asyncio.Event | None = None) -> None:
@@ -176,7 +176,7 @@ class Gate:
             self._changed.notify_all()
 
     async def grow(self, more: int) -> None:
-        """Have more calls at once: another model of the job does not need them any more."""
+        """Allow more concurrent calls, which another model of the job no longer needs."""
         async with self._changed:
             self.most += more
             self.allowed += more
@@ -186,33 +186,33 @@ class Gate:
         """Wait until the rates allow one more call."""
         await self.pause(self.pace.reserve(time.time()))
         while (held_s := self.pace.held_back_s(time.time())) > 0 and not self.stopping.is_set():
-            # What was held back together must not start together: rates give each call a new start, else jitter does.
+            # Calls that were held back together must not start together: rates spread them, else jitter does.
             jittered_s = held_s + random.random() * min(held_s / 4, LONGEST_JITTER_S)  # noqa: S311  spreads load
             await self.pause(self.pace.reserve(time.time()) or jittered_s)
 
     async def pause(self, wait_s: float) -> None:
-        """Wait, in seconds, or until the job is to stop."""
+        """Wait some seconds, or until the job stops."""
         if wait_s > 0:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.stopping.wait(), wait_s)
 
     def went_well(self) -> None:
-        """Count a good call; enough of them allow one more at once."""
+        """Count a successful call; after enough of them, allow one more concurrent call."""
         self._successes += 1
         if self._successes >= GROW_AFTER_SUCCESSES * self.allowed:
             self._successes = 0
             self.allowed = min(self.most, self.allowed + 1)
 
     def slow_down(self, started: float, wait_s: float, *, asked: bool) -> None:
-        """Halve the calls at once; hold back all jobs too, where the server asked for it or there is nothing to halve.
+        """Halve the concurrent calls; if the server asked to wait or only one call is left, hold back all jobs too.
 
-        Calls that were in flight together are refused together: those that had started before the last halving do not
+        Calls that were in flight together are refused together, so calls that started before the last halving do not
         halve again.
 
         Args:
-            started: When the refused call was started, in seconds of Unix time.
-            wait_s: How long it waits before its next try, in seconds.
-            asked: Whether the server said how long to wait.
+            started: When the refused call started, in seconds of Unix time.
+            wait_s: How long the call waits before its next try, in seconds.
+            asked: Whether the server sent the wait.
         """
         now = time.time()
         self._successes = 0
@@ -223,7 +223,7 @@ class Gate:
             self.allowed = max(1, self.allowed // 2)
 
     def heed(self, headers: Mapping[str, str], usage: Mapping[str, Any] | None) -> None:
-        """Learn from any answer, good or bad: hold back all jobs while a limit is drained, and count its tokens."""
+        """Learn from any answer, good or bad: count its tokens, and hold back all jobs while a limit is exhausted."""
         now = time.time()
         self.pace.count_tokens(now, total_tokens(usage))
         wait_s = drained_s(headers, self.pace.longest_wait_s, self.pace.call_tokens())

@@ -1,6 +1,6 @@
-"""Several models in one job: each has its own gate, and all together hold no more calls than the job has tokens.
+"""Several models in one job: each has its own gate, and together they make no more calls than the job has tokens.
 
-A model whose limit is drained waits with its own calls only; what it does not need any more goes to the others.
+If the limit of a model is exhausted, only its own calls wait. Calls that a model no longer needs go to the others.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ Work = tuple[CallRunner, Sequence[Item]]
 
 
 async def buy_side_by_side(work: Sequence[Work], calls: int) -> list[Item]:
-    """Make the images of several buyers at once.
+    """Run several call runners concurrently.
 
     Args:
-        work: Buyers, each with what it makes; their gates share one `stopping`.
-        calls: Calls at once, over all of them.
+        work: Call runners with their items; their gates share one `stopping`.
+        calls: Concurrent calls over all runners.
 
     Returns:
         All items, each with its raw image or its failure.
 
     Raises:
-        StoppedError: If no call can succeed until the user does something; all that was in flight has landed.
+        StoppedError: If no call can succeed until the user acts; all calls in flight have ended.
     """
     shares = share_out(calls, [len(items) for _, items in work])
     waiting = deque(one for one, share in zip(work, shares, strict=True) if not share)
@@ -60,14 +60,14 @@ async def buy_side_by_side(work: Sequence[Work], calls: int) -> list[Item]:
 
 
 def share_out(calls: int, sizes: Sequence[int]) -> list[int]:
-    """Divide calls at once among groups: as evenly as can be, none with more than it has to make.
+    """Divide concurrent calls among groups: as evenly as possible, and none with more than its size.
 
     Args:
-        calls: At least 1.
-        sizes: Of the groups.
+        calls: Concurrent calls, at least 1.
+        sizes: Number of items per group.
 
     Returns:
-        Shares in the order of the groups, together at most `calls`; those that get 0 have to wait.
+        Shares in the order of the groups, in total at most `calls`; a group with 0 has to wait.
     """
     shares = [0] * len(sizes)
     while calls:

@@ -1,1 +1,1 @@
-"""The provider's Batch API: upload, submit, follow, collect."""
+"""Images through a provider's Batch API: upload, submit, follow, collect."""

@@ -1,4 +1,4 @@
-"""Closing the calls of one submission: each image is in the store before its call is closed."""
+"""Close the calls of one submission; each image is in the store before its call is closed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from imagemake.store.submissions import Submission, Submissions
 
 
 class BatchCollector:
-    """Takes the results of one submission, whose lock is held.
+    """Collects the results of one submission, whose lock is held.
 
     Args:
         submission: The submission.
-        store: Where its images go.
-        job: Name to tell of it with.
-        model_of: The model table's entry for a model name.
-        closed: Called for each call that is closed: its key, its error, its cost (None: the worst case may be billed).
+        store: The store that receives its images.
+        job: Name of the job, for messages.
+        model_of: Returns the model table's entry for a model name, or None.
+        closed: Called per closed call with its key, error, and cost (None: the worst case may be billed).
     """
 
     def __init__(
@@ -48,20 +48,20 @@ class BatchCollector:
 
     @property
     def has_all(self) -> bool:
-        """Whether every call has an end that the provider told, and every line could be read."""
+        """Whether every call has a known outcome and every line could be read."""
         return not self._open and not self._unread and not self._counts[Outcome.UNKNOWN.value]
 
     @property
     def has_read_all(self) -> bool:
-        """Whether every line that came could be read."""
+        """Whether every received line could be read."""
         return not self._unread
 
     def told(self) -> str:
-        """Say what came, for people."""
-        return ", ".join(f"{n:,} {word}" for word, n in sorted(self._counts.items())) or "nothing came"
+        """Return the number of calls per outcome, for people."""
+        return ", ".join(f"{n:,} {word}" for word, n in sorted(self._counts.items())) or "no results"
 
     async def take(self, provider: BatchProvider, file: str) -> None:
-        """Close every call that has a line in a file; lines of calls that are closed or not ours are passed over."""
+        """Close every open call that has a line in a file; ignore other lines."""
         async for result in provider.batch_results(file):
             if isinstance(result, Result) and result.custom_id in self._open:
                 self._close(result.custom_id, result.outcome)
@@ -69,16 +69,16 @@ class BatchCollector:
                 self._unread += 1
                 self._warn(result)
             elif result.custom_id not in self._submission.calls:
-                self._warn(f"a line of no call of ours, {result.custom_id[:40]!r}")
+                self._warn(f"a line for an unknown call, {result.custom_id[:40]!r}")
 
     def close_line(self, number: int, error: ProviderError) -> None:
-        """Close the call of one line of the file that was uploaded, by its number from 1."""
+        """Close the call of one line of the uploaded file, by its number from 1."""
         call = next(islice(self._submission.calls, number - 1, None), None) if number > 0 else None
         if call in self._open:
             self._close(call, error)
 
     def close_all(self, error: ProviderError) -> None:
-        """Close what is open with one error, and forget the submission."""
+        """Close all open calls with one error, and remove the submission."""
         for call in list(self._open):
             self._close(call, error)
         self._journal.close()

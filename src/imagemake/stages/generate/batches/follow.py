@@ -1,4 +1,4 @@
-"""Following batches at a provider until they are over, and collecting what they brought, whoever submitted them."""
+"""Follow batches at a provider until they are over, and collect their results, also those of other jobs."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ HTTP_NOT_FOUND = 404
 
 @dataclass(slots=True)
 class BatchPoller:
-    """Follows the submissions of a store.
+    """Follows the submissions of a store until they are over.
 
     Attributes:
-        provider: Who works on them.
-        provider_name: Its registered name.
-        store: Where the images go.
+        provider: The provider of the batches.
+        provider_name: Registered name of the provider.
+        store: The store that receives the images.
         limits: Waits.
-        job: Name to tell with.
-        model_of: The model table's entry for a model name; None where it has none.
-        closed: Called for each call that is closed: its key, its error, its cost (None: the worst case may be billed).
+        job: Name of the job, for messages.
+        model_of: Returns the model table's entry for a model name, or None.
+        closed: Called per closed call with its key, error, and cost (None: the worst case may be billed).
     """
 
     provider: BatchProvider
@@ -51,9 +51,9 @@ class BatchPoller:
         return Submissions(self.store.root)
 
     async def collect_open(self, items: Sequence[Item]) -> None:
-        """Collect every open submission that has a key of the job, whoever submitted it.
+        """Wait for and collect every open submission that has a key of the job, also those of other jobs.
 
-        Of the others, those that are over are collected too: what nobody asks for any more was paid for all the same.
+        Other submissions are collected if they are over, because their images were paid for too.
         """
         keys = {item.key for item in items}
         for submission in list(self.submissions.all()):
@@ -62,11 +62,11 @@ class BatchPoller:
             await self._attach(submission, waits=not keys.isdisjoint(submission.calls.values()))
 
     async def collect_if_over(self, submission: Submission) -> None:
-        """Collect a submission if the provider is done with it, unless somebody else works on it."""
+        """Collect a submission if it is over, unless another process works on it."""
         await self._attach(submission, waits=False)
 
     async def collect_at_end(self, submission: Submission) -> bool:
-        """Wait for the end of a submission and collect it; False at once where somebody else works on it."""
+        """Wait for a submission to end and collect it; return False at once if another process works on it."""
         lock = self.submissions.lock(submission.id)
         if not lock.acquire(wait=False):
             return False
@@ -82,7 +82,7 @@ class BatchPoller:
         lock = self.submissions.lock(submission.id)
         if waits:
             await acquire(lock)
-        elif not lock.acquire(wait=False):  # somebody else works on it
+        elif not lock.acquire(wait=False):  # another process works on it
             return
         try:
             now = self.submissions.read(submission)
@@ -92,14 +92,14 @@ class BatchPoller:
             lock.release(remove=True)
 
     async def work_on(self, submission: Submission) -> None:
-        """Bring a submission, whose lock is held, to its end from wherever it is."""
+        """Bring a submission, whose lock is held, from its current step to its end."""
         if submission.step is SubmissionStep.PREPARED:
             error = ProviderError("the run ended before this was sent", FailureKind.UNAVAILABLE)
             return self.collector(submission).close_all(error)
         if submission.step is SubmissionStep.CREATING:
             found = await self._find(submission)
             if found is None:
-                error = ProviderError("no batch of this submission is listed", FailureKind.UNKNOWN)
+                error = ProviderError("the provider lists no batch of this submission", FailureKind.UNKNOWN)
                 return self.collector(submission).close_all(error)
             submission = replace(submission, step=SubmissionStep.CREATED, batch=found.id)
             self.submissions.save(submission)
@@ -113,7 +113,7 @@ class BatchPoller:
         return state is None or state.is_over
 
     async def _state(self, batch: str) -> BatchState | None:
-        """Ask how far a batch is; None where the provider does not know it any more."""
+        """Return the state of a batch, or None if the provider no longer knows it."""
         try:
             return await self._patiently(lambda: self.provider.poll_batch(batch))
         except ProviderError as error:
@@ -122,7 +122,7 @@ class BatchPoller:
             raise
 
     async def _find(self, submission: Submission) -> BatchState | None:
-        """Look for a batch that may have been created; the list may lag behind what was made just now."""
+        """Look for a batch that may have been created; the provider's list may lag behind."""
         longest_lag_s = 2 * self.limits.longest_wait_s
         waits_s = self.waits_s()
         while True:
@@ -134,11 +134,11 @@ class BatchPoller:
             await asyncio.sleep(next(waits_s))
 
     async def collect(self, submission: Submission) -> None:
-        """Wait for a batch that was created, and close all of its calls."""
+        """Wait for a created batch to end, and close all of its calls."""
         collector = self.collector(submission)
         state = await self._end_of(submission.batch or "")
         if state is None:
-            gone = f"the provider does not know {submission.batch} any more"
+            gone = f"the provider no longer knows {submission.batch}"
             return collector.close_all(ProviderError(gone, FailureKind.UNKNOWN, status=HTTP_NOT_FOUND))
         came = [await self._take(collector, file) for file in state.files]
         for number, wrong in state.bad_lines.items():
@@ -148,7 +148,7 @@ class BatchPoller:
         if collector.has_all:
             await self._delete((*state.files, state.input_file))
         else:
-            self.tell(f"{state.id}: its files stay at the provider: {', '.join(state.files) or 'none'}")
+            self.tell(f"{state.id}: files kept at the provider: {', '.join(state.files) or 'none'}")
         return stop_on(collector.stopped_by)
 
     async def _end_of(self, batch: str) -> BatchState | None:
@@ -164,18 +164,18 @@ class BatchPoller:
                 await self.provider.delete_batch_file(file)
 
     async def _take(self, collector: BatchCollector, file: str) -> bool:
-        """Take what a file holds, and say whether the file was there."""
+        """Collect the results in a file; return whether the file exists."""
         try:
             await self._patiently(lambda: collector.take(self.provider, file))
         except ProviderError as error:
             if error.status != HTTP_NOT_FOUND:
                 raise
-            self.tell(f"{file} is gone at the provider: {error}")  # its calls end as unknown
+            self.tell(f"the provider no longer has {file}: {error}")  # its calls end as unknown
             return False
         return True
 
     async def _patiently(self, ask: Callable[[], Coroutine[None, None, T]]) -> T:
-        """Ask again for as long as it takes: the batch goes on at the provider, and nothing is lost by waiting."""
+        """Retry for as long as it takes: the batch continues at the provider, and waiting loses nothing."""
         waits_s = self.waits_s()
         while True:
             try:
@@ -192,38 +192,38 @@ class BatchPoller:
         return poll_waits_s(self.limits.first_wait_s, self.limits.longest_wait_s)
 
     def collector(self, submission: Submission) -> BatchCollector:
-        """Return what closes the calls of a submission."""
+        """Return the collector of a submission."""
         return BatchCollector(submission, self.store, self.job, self.model_of, self.closed)
 
     def tell(self, what: str) -> None:
-        """Say something to whoever watches the job."""
+        """Print a message of the job to standard error."""
         with suppress(OSError):
             print(f"{self.job}: {what}", file=sys.stderr, flush=True)
 
 
 def _missing(state: BatchState, *, knows_all: bool) -> ProviderError:
-    """Say how calls end for which a batch that is over brought no line."""
+    """Return the error of calls that have no line in the results of an ended batch."""
     if state.error is not None and state.bad_lines and state.error.failure is FailureKind.NOT_RETRYABLE:
-        return ProviderError("another line of its file was wrong", FailureKind.UNAVAILABLE, code=state.error.code)
+        return ProviderError("another line of its file was invalid", FailureKind.UNAVAILABLE, code=state.error.code)
     if state.error is not None:
         return state.error
     if state.was_cancelled and knows_all:
-        return ProviderError("the batch was cancelled before this was made", FailureKind.NOT_RETRYABLE)
-    return ProviderError("the batch ended without a line for it", FailureKind.UNKNOWN)
+        return ProviderError("the batch was canceled before this image was made", FailureKind.NOT_RETRYABLE)
+    return ProviderError("the batch ended without a result for this image", FailureKind.UNKNOWN)
 
 
 def metadata_of(submission: Submission) -> dict[str, str]:
-    """Return what a batch carries, so that it can be found again."""
+    """Return the metadata by which a batch can be found again."""
     return {"imagemake_submission": submission.id}
 
 
 def stop_on(error: ProviderError | None) -> None:
-    """Raise an error after which nothing will work until the user does something."""
+    """Raise the error if no call can succeed until the user acts."""
     if error is not None and error.failure is FailureKind.STOP:
         raise error
 
 
 async def acquire(lock: FileLock) -> None:
-    """Wait for a lock, and let others go on meanwhile."""
+    """Wait for a lock without blocking other tasks."""
     while not lock.acquire(wait=False):
         await asyncio.sleep(0.2)

@@ -1,4 +1,4 @@
-"""Batches as a user asks for them: the open ones from their state files, the past ones from the journal."""
+"""List batches for users: open ones from their state files, past ones from the journal."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ OVER = "over"
 
 @dataclass(slots=True)
 class ListedBatch:
-    """One submission.
+    """One submission, as listed.
 
     Attributes:
-        id: Our name for it.
-        batch: The provider's.
-        model: Name of its model.
-        requests: How many it asked for.
-        made_at: When, ISO 8601 in UTC.
-        state: How far it is: the provider's word, ours where that is not known, or ``over``.
-        outcomes: How many of its calls ended how.
-        cost_usd: What its closed calls cost; exact.
-        worst_usd: What it can cost at most; None where nobody knows.
-        expires_at: When the provider gives up on it, in seconds of Unix time; None where that is not known.
+        id: ID of the submission.
+        batch: The provider's ID of the batch.
+        model: Name of the model.
+        requests: Number of requests.
+        made_at: Time of the submission, ISO 8601 in UTC.
+        state: The provider's status, or our own if that is unknown, or ``over``.
+        outcomes: Number of calls per outcome.
+        cost_usd: Exact cost of the closed calls.
+        worst_usd: The most that the batch can cost; None if unknown.
+        expires_at: When the provider gives up, in seconds of Unix time; None if unknown.
     """
 
     id: str
@@ -47,11 +47,11 @@ class ListedBatch:
 
     @property
     def is_open(self) -> bool:
-        """Whether some of it is still to be collected."""
+        """Whether results are still to be collected."""
         return self.state != OVER
 
     def add(self, call: Call) -> None:
-        """Count one of its calls."""
+        """Add one of its calls."""
         self.requests += 1
         self.outcomes[call.outcome.value] += 1
         self.batch = self.batch or (call.closed or {}).get("batch")
@@ -64,12 +64,12 @@ class ListedBatch:
 def listed_batches(
     calls: Iterable[Call], submissions: Iterable[Submission], states: Mapping[str, BatchState]
 ) -> list[ListedBatch]:
-    """List every submission, the oldest first.
+    """List every submission, oldest first.
 
     Args:
         calls: The journal.
-        submissions: The open ones.
-        states: What the provider says of them, by submission, as far as it was asked.
+        submissions: The open submissions.
+        states: Their states at the provider by submission ID, as far as it was asked.
     """
     found: dict[str, ListedBatch] = {}
     for call in calls:
@@ -89,7 +89,7 @@ def listed_batches(
 
 
 def rows_of(batches: Iterable[ListedBatch], now: datetime) -> list[dict[str, Any]]:
-    """Return what is shown of each batch."""
+    """Return one row per batch, as plain data."""
     return [
         {
             "id": one.id,

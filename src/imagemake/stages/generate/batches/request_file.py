@@ -1,4 +1,4 @@
-"""The files that go to a Batch API: one request a line, within what a file may hold."""
+"""Request files for a Batch API: one request per line, within the limits of a file."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Request = Callable[[Recipe], tuple[str, dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class FileLimits:
-    """What one file may hold.
+    """The limits of one file.
 
     Attributes:
         lines: Most requests. Source: OpenAI's Batch API.
-        size_bytes: Most bytes; of "200 MB" the smaller reading.
+        size_bytes: Most bytes; "200 MB" in its smaller meaning.
     """
 
     lines: int = 50_000
@@ -33,12 +33,12 @@ OF_A_FILE = FileLimits()
 
 
 def groups_of(items: Sequence[Item], request: Request, limits: FileLimits = OF_A_FILE) -> list[list[Item]]:
-    """Divide items into files: of one endpoint and one model each, and none over the limits.
+    """Divide items into files: one endpoint and one model per file, and none over the limits.
 
     Args:
-        items: What is asked for.
-        request: Gives the endpoint and the body of a recipe's line.
-        limits: What one file may hold; a line that is larger by itself goes alone, and the provider says so.
+        items: The items to request.
+        request: Returns the endpoint and the body of a recipe's line.
+        limits: Limits of one file. A line above the limit gets a file of its own, and the provider rejects it.
     """
     groups: dict[tuple[str, str], list[list[Item]]] = defaultdict(list)
     sizes: dict[tuple[str, str], int] = {}
@@ -56,12 +56,12 @@ def groups_of(items: Sequence[Item], request: Request, limits: FileLimits = OF_A
 
 
 def write_lines(path: Path, calls: Mapping[str, Item], request: Request) -> None:
-    """Write the file of some calls, line by line, so that it is never in memory as a whole.
+    """Write the request file of some calls, line by line to save memory.
 
     Args:
-        path: Where it goes; its folder exists.
-        calls: Item by the call's name, which becomes the line's ``custom_id``.
-        request: Gives the endpoint and the body of a recipe's line.
+        path: Where to write; the folder must exist.
+        calls: Items by call ID, which becomes the ``custom_id`` of the line.
+        request: Returns the endpoint and the body of a recipe's line.
     """
     with path.open("wb") as file:
         file.writelines(_line(call, item, request) for call, item in calls.items())

@@ -1,7 +1,8 @@
-"""Buying many images at once, at half the price, through a provider's Batch API.
+"""Generate many images at half the price through a provider's Batch API.
 
 A submission is on disk before anything is uploaded, its calls are in the journal before the batch is created, and its
-file goes when each call is closed. So a killed run leaves a submission that the next one picks up, never a second bill.
+file is deleted after the last call is closed. So the next run picks up the submission of a killed run, and nothing is
+paid for twice.
 """
 
 from __future__ import annotations
@@ -29,26 +30,26 @@ from imagemake.store.store import Store
 from imagemake.store.submissions import Submission, Submissions, SubmissionStep
 from imagemake.store.team.team_cache import TeamCache
 
-ASKED_FOR = ItemFailure(FailureReason.WAITING, "another run is asking for it at this moment")
+ASKED_FOR = ItemFailure(FailureReason.WAITING, "another run is requesting it now")
 
 
 @dataclass(slots=True)
 class BatchBuyer:
-    """Makes the images of one job through batches of the provider.
+    """Generates the images of one job through batches.
 
     Attributes:
-        provider: Who makes them.
-        provider_name: Its registered name.
-        store: Where they go.
+        provider: The provider that makes them.
+        provider_name: Registered name of the provider.
+        store: The store that receives them.
         limits: Tries and waits.
-        spend_tracker: What may be spent.
+        spend_tracker: Keeps the budget.
         campaign: Name for the journal.
         job: Name for the journal file.
-        model_of: The model table's entry for a model name; None where it has none.
-        file_limits: What one file of requests may hold.
+        model_of: Returns the model table's entry for a model name, or None.
+        file_limits: Limits of one request file.
         failures: Why a key has no image, as far as this job knows.
-        team_cache: Takes from the team before something is submitted; None where there is no team.
-        poller: Waits for what was submitted, by this job or another, and collects it.
+        team_cache: Takes images from the team store before a submission; None without a team store.
+        poller: Waits for the submissions of this job and of others, and collects them.
     """
 
     provider: BatchProvider
@@ -79,13 +80,13 @@ class BatchBuyer:
         return self.poller.submissions
 
     async def buy_all(self, items: Sequence[Item]) -> list[Item]:
-        """Submit what the store does not hold, and collect it; what failed is submitted again within the limits.
+        """Submit and collect every image that the store lacks; failed ones are submitted again within the limits.
 
         Returns:
             The items in their order, each with its raw image or its failure.
 
         Raises:
-            ProviderError: `FailureKind.STOP`, if nothing will work until the user does something.
+            ProviderError: With `FailureKind.STOP`, if no call can succeed until the user acts.
         """
         wanted = {item.key: item for item in items}
         while chosen := [item for item in wanted.values() if self._may_ask(item)]:
@@ -101,9 +102,9 @@ class BatchBuyer:
         return [self.with_raw(item) for item in items]
 
     def with_raw(self, item: Item) -> Item:
-        """Return an item with its image or its failure."""
+        """Return the item with its image or its failure."""
         stored = self.store.raw.find(item.key)
-        lost = ItemFailure(FailureReason.FAILED, "the batch brought no image")
+        lost = ItemFailure(FailureReason.FAILED, "the batch returned no image")
         return replace(item, raw=stored) if stored else replace(item, failure=self.failures.get(item.key, lost))
 
     def _may_ask(self, item: Item) -> bool:
@@ -115,14 +116,14 @@ class BatchBuyer:
         return failure is None or failure.reason is FailureReason.FAILED
 
     async def _pause_before(self, again: Sequence[Item], endpoint: str | None) -> None:
-        """Wait before something is submitted again: for room in the provider's queue, else as before any other try."""
+        """Wait before items are submitted again: for room in the provider's queue, or else the backoff."""
         others = self._others(endpoint)
         if self._no_room and others:
-            self.poller.tell("the provider's queue is full; waiting until another batch of this store is over")
+            self.poller.tell("the provider's queue is full; waiting for another batch of this store to end")
             waits_s = self.poller.waits_s()
             while others <= self._others(endpoint):
                 await asyncio.sleep(next(waits_s))
-                await self.poller.collect_open(again)  # nobody may be at work on one that is over
+                await self.poller.collect_open(again)  # no process may be working on a batch that is over
         elif again:
             tries = max(1, *(self._tried[item.key] for item in again))
             await asyncio.sleep(backoff_s(self.limits.first_wait_s, self.limits.longest_wait_s, tries))
@@ -133,7 +134,7 @@ class BatchBuyer:
         return {one.id for one in self.submissions.all() if (one.provider, one.endpoint) == own}
 
     async def _follow_others(self, items: Sequence[Item]) -> None:
-        """Wait for what another run submitted meanwhile; what it did not bring may be asked for after that."""
+        """Wait for images that another run submitted; those that it does not get can then be requested again."""
         waiting = [item for item in items if self.failures.get(item.key) is IN_A_BATCH]
         if waiting:
             await self.poller.collect_open(waiting)
@@ -157,7 +158,7 @@ class BatchBuyer:
             lock.release(remove=True)
 
     def _excuse(self, endpoint: str | None) -> None:
-        """Take back the tries for which the provider's queue had no room, if it is ours that fills it."""
+        """Do not count tries that found the provider's queue full, if our own batches fill it."""
         if self._others(endpoint):
             self._tried.subtract(self._no_room)
 
@@ -179,7 +180,7 @@ class BatchBuyer:
         await acquire(submitting)
         try:
             elsewhere = {key for other in self.submissions.all() for key in other.calls.values()}
-            # Our keys are on disk before their claims are tried: a sync buyer sees them, or we see its claim.
+            # Save our keys before we check claims: then either a call runner sees our keys, or we see its claim.
             submission = replace(submission, calls={call: item.key for call, item in calls.items()})
             self.submissions.save(submission)
             free = {call: item for call, item in calls.items() if self._is_free(item, elsewhere)}
@@ -280,6 +281,6 @@ class BatchBuyer:
 
 
 def _nothing_sent(error: ProviderError) -> ProviderError:
-    # Nothing was made yet: not even a refusal of the file is final for a key.
+    # Nothing was made yet, so even a refusal of the file is not final for a key.
     failure = error.failure if error.failure is FailureKind.STOP else FailureKind.UNAVAILABLE
     return ProviderError(str(error), failure, code=error.code, status=error.status, remedy=error.remedy)

@@ -1,4 +1,4 @@
-"""The images that a batch refers to, uploaded."""
+"""Upload the images that a batch refers to."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ UPLOADS_AT_ONCE = 8
 
 
 async def upload_for_batch(provider: object, recipes: Iterable[Recipe], store: Store) -> None:
-    """Hand a provider every image that some lines of a batch will name, each once.
+    """Upload every image that the recipes of a batch refer to, each once.
 
     Raises:
-        ProviderError: If one was not taken, or the store has lost it; those that were taken stay known.
+        ProviderError: If the provider does not accept an image, or the store has lost it.
     """
     digests = list(dict.fromkeys(digest for recipe in recipes for digest in recipe.files))
     if not digests:
         return
-    if not isinstance(provider, ReferenceBatchProvider):  # the plan tells so before; a plug-in may have changed since
-        raise ProviderError("this provider's batches take no reference images", FailureKind.STOP, code="no_references")
+    if not isinstance(provider, ReferenceBatchProvider):  # the plan checks this; a plug-in may have changed since
+        raise ProviderError(
+            "batches of this provider do not support reference images", FailureKind.STOP, code="no_references"
+        )
     sent, room, failed = SentImages(store), asyncio.Semaphore(UPLOADS_AT_ONCE), list[ProviderError]()
 
     async def upload(digest: str) -> None:
         async with room:
-            if failed:  # the others would most likely fail, too
+            if failed:  # the others would most likely fail too
                 return
             try:
                 await provider.upload_image(digest, await asyncio.to_thread(sent.read, digest))
