@@ -29,7 +29,7 @@ def test_a_model_without_seeds_is_not_paid_in_vain_and_another_image_takes_no_pl
 
     built.write_config(budget_usd={"campaign": 0.001})
     told = built.imagemake("reproduce", NAME, "--anyway", "--yes", expect=2).stderr
-    assert "does not fit into budget_usd.campaign" in told
+    assert "would exceed budget_usd.campaign" in told
     assert built.calls() == 5
 
 

@@ -56,14 +56,14 @@ def test_a_team_pays_once_and_a_store_that_lies_or_denies_costs_a_warning(tmp_pa
     third = Project(tmp_path / "third", server, rows=4, **SHARED)
     done = third.snakemake()
     assert first.calls() == 8, "an image that is not what its name says is paid for"
-    assert "its bytes do not fit its digest" in done.stderr
+    assert "its content does not match its digest" in done.stderr
     assert third.metrics()["cost_usd_total"] == pytest.approx(paid_usd)
 
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "somebody-elses-secret")
     third.edit_row(0, product="teapot")
     done = third.snakemake()
     assert first.calls() == 9
-    assert "Warning: the team's store is not asked any more" in done.stderr
+    assert "Warning: this job stops reading from the team store" in done.stderr
     assert len(list(third.folder.glob("store/unshared/[0-9a-f]*"))) == 1
     assert "somebody-elses-secret" not in "".join(path.read_text() for path in third.folder.rglob("*.log"))
 

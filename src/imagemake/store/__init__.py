@@ -1,1 +1,1 @@
-"""What was paid for: images by key, the journal of calls, the ledger, the team's store."""
+"""Images by key, the journal of calls, the ledger, and the team store."""

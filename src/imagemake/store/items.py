@@ -1,4 +1,4 @@
-"""What one job handles: tables in JSON Lines, one item a line; an item grows as it goes from stage to stage."""
+"""Tables of items, in JSON Lines with one item per line. Each stage adds its results to an item."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Measured = Mapping[str, Mapping[str, Any]]  # by measure identity, then by quant
 
 
 class FailureReason(WordedEnum):
-    """Why an item goes no further, as it stands in tables; the words are those of a job's progress."""
+    """Why an item stops: the value in tables, and the words in a job's progress."""
 
     REFUSED = "refused", "refused"
     FAILED = "failed", "failed"
@@ -32,17 +32,17 @@ class FailureReason(WordedEnum):
     POSTPROCESS = "postprocess", "not postprocessed"
 
 
-# Of images that this run requested from no provider.
+# Reasons of images that this run did not request from a provider.
 NOT_TRIED = (FailureReason.BUDGET, FailureReason.STOPPED, FailureReason.WAITING)
 
 
 @dataclass(frozen=True, slots=True)
 class ItemFailure:
-    """Why an item goes no further.
+    """Why an item stops.
 
     Attributes:
-        reason: What kind of failure it is.
-        message: A sentence for people.
+        reason: The kind of failure.
+        message: A sentence for users.
     """
 
     reason: FailureReason
@@ -54,7 +54,7 @@ class ItemFailure:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, str]) -> Self:
-        """Read back what `as_dict` wrote."""
+        """Create a failure from the data of `as_dict`."""
         return cls(FailureReason(data["reason"]), data["message"])
 
     def __str__(self) -> str:
@@ -62,18 +62,18 @@ class ItemFailure:
 
 
 def of_output(label: str, failure: ItemFailure) -> ItemFailure:
-    """Say which output a failure is about, where it is not the main one."""
+    """Return the failure; its message names the output, unless it is the main one."""
     return failure if label == MAIN else ItemFailure(failure.reason, f"output {label}: {failure.message}")
 
 
 @dataclass(frozen=True, slots=True)
 class FurtherFile:
-    """What became of a further output of an image.
+    """The result of an additional output of an image.
 
     Attributes:
-        key: What its file is found by.
-        stored: The file; None where it could not be made.
-        failure: Why there is none.
+        key: Key of the file.
+        stored: The file, or None if postprocessing failed.
+        failure: Why there is no file, or None.
     """
 
     key: str
@@ -81,7 +81,7 @@ class FurtherFile:
     failure: ItemFailure | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain data; what is absent is left out."""
+        """Return plain data, without absent values."""
         data: dict[str, Any] = {"key": self.key}
         if self.stored:
             data["finished"] = {"digest": self.stored.digest, "extension": self.stored.extension}
@@ -91,7 +91,7 @@ class FurtherFile:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> FurtherFile:
-        """Read back what `as_dict` wrote."""
+        """Create a result from the data of `as_dict`."""
         return cls(
             key=data["key"],
             stored=StoredFile(key=data["key"], **data["finished"]) if "finished" in data else None,
@@ -101,24 +101,24 @@ class FurtherFile:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One attempt at a request, on its way through the stages.
+    """One attempt at a request, and what the stages have added to it so far.
 
     Attributes:
-        name: The request's.
-        attempt: 0 for the first.
-        recipe: This attempt's.
-        key: The recipe's.
-        why: Why something must be done, in the words of the plan.
-        is_in_batch: Whether it already waits in a batch of the provider.
-        variables: The request's values by column, as far as a check compares the image with them or has other ranges
-            for them.
-        raw: The image as the provider sent it.
-        measures: What was read from it.
-        output_key: What its finished image is found by, once postprocessing was tried.
-        finished: The finished image.
-        further: The same image in further outputs, by their labels.
-        failure: Why there is no more than this.
-        model: Who makes it, as the user names it: a label of more_models; empty for a model by its own name.
+        name: Name of the request.
+        attempt: Number of the attempt; 0 is the first.
+        recipe: Recipe of the attempt.
+        key: Key of the recipe.
+        why: Why the image must be built, in the words of the plan.
+        is_in_batch: Whether the image is already in a batch at the provider.
+        variables: Those values of the request, by column, that checks need: to compare the image with them, or to
+            choose limits.
+        raw: The image as the provider sent it, or None.
+        measures: Measured values of the raw image.
+        output_key: Key of the finished image, or None if postprocessing was not tried.
+        finished: The finished image, or None.
+        further: Results of additional outputs, by label.
+        failure: Why the item stops, or None.
+        model: Label of the model in more_models, or empty if the model is chosen by its own name.
     """
 
     name: str
@@ -137,7 +137,7 @@ class Item:
     is_in_batch: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain data; what is absent is left out."""
+        """Return plain data, without absent values."""
         data: dict[str, Any] = {
             "name": self.name,
             "attempt": self.attempt,
@@ -167,7 +167,7 @@ class Item:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Item:
-        """Read back what `as_dict` wrote."""
+        """Create an item from the data of `as_dict`."""
         return cls(
             name=data["name"],
             attempt=data["attempt"],
@@ -187,21 +187,21 @@ class Item:
 
 
 def read_table(path: Path) -> list[Item]:
-    """Read a batch or a stage's table."""
+    """Read the items of a batch file or of a stage's table."""
     return [Item.from_dict(row) for row in read_rows(path)]
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Read a table's rows as plain data, for those who need few of their fields."""
+    """Yield the rows of a table as plain data, which is faster than `read_table` if you need few fields."""
     return (orjson.loads(line) for line in path.read_bytes().splitlines() if line)
 
 
 def table_bytes(items: Iterable[Item]) -> bytes:
-    """Write items as JSON Lines; equal items give equal bytes."""
+    """Return items as JSON Lines. Equal items give equal bytes."""
     option = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
     return b"".join(orjson.dumps(item.as_dict(), option=option) for item in items)
 
 
 def write_table(path: Path, items: Iterable[Item]) -> None:
-    """Write a stage's table whole."""
+    """Write a stage's table atomically."""
     write_whole(path, table_bytes(items))

@@ -1,7 +1,7 @@
-"""The append-only record of every call to a provider: JSON Lines, one file a job, so that writers never meet.
+"""The append-only journal of every call to a provider: JSON Lines, one file per job, so that jobs never share a file.
 
-A call is written down before it is sent and closed with its outcome. One that was never closed has an unknown outcome:
-the process died between, and it may have been billed.
+A job records each call before it sends the call, and closes it with its outcome. A call that was never closed has an
+unknown outcome: the process died in between, and the call may have been billed.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class Outcome(StrEnum):
     """How a call ended."""
 
     MADE = "made"  # the image is in the store
-    REFUSED = "refused"  # final for its key
-    FAILED = "failed"  # nothing was made, nothing billed
-    UNREADABLE = "unreadable"  # billed, but no image came
-    UNKNOWN = "unknown"  # sent, and no answer: possibly billed
-    SHARED = "shared"  # no call: the image came from the team's store, and somebody else paid
-    WAITING = "waiting"  # in a batch of the provider, whose results were not collected yet; never written
+    REFUSED = "refused"  # final for the key
+    FAILED = "failed"  # no image, not billed
+    UNREADABLE = "unreadable"  # billed, but the response holds no image
+    UNKNOWN = "unknown"  # sent without a response: may have been billed
+    SHARED = "shared"  # no call: the image came from the team store, and somebody else paid
+    WAITING = "waiting"  # in a batch at the provider, not collected yet; never written to a file
 
 
 KNOWN_OUTCOMES = frozenset(outcome.value for outcome in Outcome if outcome is not Outcome.WAITING)
@@ -42,12 +42,12 @@ NEEDED = ("at", "key", "name")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call, as the journal tells it.
+    """One call, as recorded in the journal.
 
     Attributes:
-        sent: The record from before it was sent: call, at, campaign, name, key, attempt, tried, recipe, worst_usd.
-        closed: The record of its end: at, outcome, status, request_id, code, message, usage, cost_usd, seconds, digest;
-            None where there is none.
+        sent: Record written before the call: call, at, campaign, name, key, attempt, tried, recipe, worst_usd.
+        closed: Record written after the call: at, outcome, status, request_id, code, message, usage, cost_usd,
+            seconds, digest. None if the call was never closed.
     """
 
     sent: Mapping[str, Any]
@@ -55,20 +55,21 @@ class Call:
 
     @property
     def outcome(self) -> Outcome:
-        """How it ended, as far as is known."""
+        """How the call ended, as far as is known."""
         if self.closed is None:
             return Outcome.WAITING if "submission" in self.sent else Outcome.UNKNOWN
         return Outcome(self.closed["outcome"])
 
 
 class Journal:
-    """Writes one job's records.
+    """Writes the records of one job.
 
     Args:
-        folder: Usually ``store/journal``.
-        job: Name of the job, such as its batch.
-        durable: Force each record to disk before going on; for calls that cost money.
-        path: A file that an earlier process began, to go on with; a last line that a crash tore stays its own line.
+        folder: Folder of the journal, usually ``store/journal``.
+        job: Name of the job, such as the name of its batch.
+        durable: Whether to force each record to disk before continuing. Use it for calls that cost money.
+        path: File of an earlier process to continue. If a crash left half a line at its end, new records start on
+            the next line.
     """
 
     def __init__(self, folder: Path, job: str, *, durable: bool, path: Path | None = None) -> None:
@@ -81,27 +82,27 @@ class Journal:
         self._torn = path is not None and _ends_torn(path)
 
     def sent_all(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Write down many calls that are about to be sent together, each with its own name, and force them to disk."""
+        """Record many calls that are about to be sent together. Each record has its own ``call`` id."""
         option = orjson.OPT_APPEND_NEWLINE
         now = _now()
         lines = [orjson.dumps({"event": "sent", "at": now, **record}, option=option) for record in records]
         self._append_bytes(b"".join(lines))
 
     def sent(self, **fields: Any) -> str:
-        """Write down a call that is about to be sent.
+        """Record a call that is about to be sent.
 
         Returns:
-            The call's own name, for `closed`.
+            The id of the call, for `closed`.
         """
         call = uuid.uuid4().hex
         self._append({"event": "sent", "call": call, "at": _now(), **fields})
         return call
 
     def arrived(self, **fields: Any) -> None:
-        """Write down an image that came from the team's store; for it, nobody was asked, and nothing was paid.
+        """Record an image that came from the team store, without a call and without cost.
 
         Args:
-            fields: As for `sent`; and ``digest``, ``request_id`` and ``origin``, which tell who made it.
+            fields: The fields of `sent`, and ``digest``, ``request_id`` and ``origin`` of the image.
         """
         call, now = uuid.uuid4().hex, _now()
         of_end = {name: fields.pop(name, None) for name in ("digest", "request_id", "origin")}
@@ -120,7 +121,7 @@ class Journal:
         self._append_bytes(b"".join(lines))
 
     def closed(self, call: str, outcome: Outcome, **fields: Any) -> Mapping[str, Any]:
-        """Write down how a call ended; what is None is left out.
+        """Record how a call ended. Fields that are None are omitted.
 
         Returns:
             The record.
@@ -136,7 +137,7 @@ class Journal:
     def _append_bytes(self, line: bytes) -> None:
         with self._lock:
             self._handle = self._open() if self._handle is None else self._own(self._handle)
-            # A disk that was full may have left half a line: the next one starts afresh, and only that half is lost.
+            # A full disk may have left half a line. Start a new line, so that only the half is lost.
             line = b"\n" + line if self._torn else line
             self._torn = True
             while line:
@@ -148,16 +149,16 @@ class Journal:
     def _open(self) -> int:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         make_own(self.path)
-        # Read as well as written: see `_own`.
+        # Open for reading too: `_own` copies the content.
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         if self._durable:
             sync_folder(self.path.parent)
         return handle
 
     def _own(self, handle: int) -> int:
-        """Return the handle, or a new one where the file got another name meanwhile, as by `dvc add`, or lost its own.
+        """Return the handle, or a new one if the file was removed or got a hard link meanwhile, as by `dvc add`.
 
-        What is written in place through a hard link changes DVC's cache, which takes it for what it was.
+        Writing through a hard link would change the copy in DVC's cache, which must never change.
         """
         now = os.fstat(handle)
         with suppress(FileNotFoundError):
@@ -168,41 +169,41 @@ class Journal:
         return self._open()
 
     def close(self) -> None:
-        """Close the file; a job that made no call leaves none."""
+        """Close the file. A job without calls creates no file."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
 
 
 def calls_in(path: Path) -> list[Call]:
-    """Read every call of one file; none where there is no file.
+    """Return the calls in one file, or none if the file does not exist.
 
-    A record that cannot be one of ours is left out, with a warning on standard error that names file and line.
+    An invalid record is ignored, with a warning on standard error that names the file and line.
     """
     return calls_of(path, None) if path.exists() else []
 
 
 def calls_of(path: Path, n_bytes: int | None) -> list[Call]:
-    """Read the calls of the first bytes of a file, or of all of it: a journal only grows."""
+    """Return the calls in the first `n_bytes` of a file, or in all of it if None. A journal file only grows."""
     sent: dict[str, dict[str, Any]] = {}
     closed: dict[str, dict[str, Any]] = {}
     for number, record in _records(path.read_bytes()[:n_bytes]):
         fault = _fault(record, sent)
         if fault:
-            _warn(f"{path}, line {number}: {fault}; the line is left out")
+            _warn(f"{path}, line {number}: {fault}; the line is ignored")
         else:
             (sent if record["event"] == "sent" else closed)[record["call"]] = record
     return [Call(record, closed.get(call)) for call, record in sent.items()]
 
 
 def read_calls(folder: Path) -> Iterator[Call]:
-    """Read every call of every job, in the order of the days and files."""
+    """Yield all calls of all jobs, in the order of days and files."""
     for path in sorted(folder.glob("*/*.jsonl")):
         yield from calls_in(path)
 
 
 def _records(content: bytes) -> Iterator[tuple[int, Any]]:
-    # A line that a crash tore is no fault: the call that it would have told of is unknown, or not sent.
+    # Half a line, left by a crash, is not a fault: its call was not sent, or its outcome is unknown.
     for number, line in enumerate(content.split(b"\n"), 1):
         if line:
             with suppress(orjson.JSONDecodeError):
@@ -210,28 +211,28 @@ def _records(content: bytes) -> Iterator[tuple[int, Any]]:
 
 
 def _fault(record: Any, sent: Mapping[str, Any]) -> str | None:
-    """Say what keeps a record from being one of ours."""
+    """Return why a record is invalid, or None if it is valid."""
     if not isinstance(record, dict) or not isinstance(record.get("call"), str):
-        return "it names no call"
+        return "the record has no call id"
     match record.get("event"):
         case "sent":
             missing = [name for name in NEEDED if not isinstance(record.get(name), str)]
             recipe = record.get("recipe")
             if not isinstance(recipe, dict) or not isinstance(recipe.get("model"), str):
                 missing.append("recipe.model")
-            return f"a call without {', '.join(missing)}" if missing else None
+            return f"the call has no {', '.join(missing)}" if missing else None
         case "closed" if record["call"] not in sent:
-            return "the end of a call that was never sent"
+            return "the closed call was never sent"
         case "closed":
             known = record.get("outcome") in KNOWN_OUTCOMES
-            return None if known else f"{str(record.get('outcome'))[:40]!r} is no outcome of a call"
+            return None if known else f"unknown outcome {str(record.get('outcome'))[:40]!r}"
         case event:
-            return f"{str(event)[:40]!r} is no event"
+            return f"unknown event {str(event)[:40]!r}"
 
 
 @cache
 def _warn(what: str) -> None:
-    print(f"Warning: {what}", file=sys.stderr)  # once, however often a plan reads the journal
+    print(f"Warning: {what}", file=sys.stderr)  # cached, so once per process, however often it reads the journal
 
 
 def _ends_torn(path: Path) -> bool:

@@ -1,7 +1,7 @@
-"""What was read from images, out of the many tables of ``work/`` into few files of the store, which travel with it.
+"""Copies measured values from the many tables in ``work/`` to a few files in the store, which travel with it.
 
-Without them, a clone would have to measure every image again before it knew that nothing is to be done. A file holds
-what the ones before it do not, and is named by its content: two people's files never meet under one name.
+Without these files, a clone would have to measure every image again before it could see that all is up to date. Each
+file holds only values that earlier files lack, and is named by its content, so files of different people never collide.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _Facts = dict[str, dict[str, Any]]  # by a raw image's digest, or by the key of 
 
 
 def keep_measures(store: Store, work: Path) -> int:
-    """Write what the store's tables do not tell yet into one more of them.
+    """Write values that the store lacks to a new file in the store.
 
     Returns:
-        How many images it tells about; with none, there is no new file.
+        Number of images in the new file; if 0, no file was written.
     """
     known = _facts(sorted(store.measures_folder.glob("*.jsonl")))
     tables = (path for stage in MEASURED_TABLES for path in sorted((work / stage).glob("*.jsonl")))
@@ -57,7 +57,7 @@ def _facts(tables: Iterable[Path]) -> _Facts:
 
 
 def _new_rows(found: _Facts, known: _Facts) -> Iterator[dict[str, Any]]:
-    """Yield rows in the form of the tables, sorted, so that equal work gives equal bytes."""
+    """Yield rows in the format of the tables, sorted, so that equal values give equal bytes."""
     for name, facts in sorted(found.items()):
         before = known.get(name, {})
         if "failure" in facts:

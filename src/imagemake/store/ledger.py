@@ -1,6 +1,6 @@
-"""What calls cost: the journal, filtered and summed.
+"""The cost of calls: filters and sums of the journal.
 
-Money is added as decimals, so that sums are exact. What is not known is counted apart and never taken for nothing.
+Money is added as decimals, so sums are exact. Unknown costs are counted separately and never treated as zero.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from imagemake.core.problems import Problem, UserError
 from imagemake.core.text import did_you_mean
 from imagemake.store.journal import Call, Outcome
 
-UNBILLED = (Outcome.REFUSED, Outcome.FAILED)  # these cost nothing, and the journal gives them no cost
+UNBILLED = (Outcome.REFUSED, Outcome.FAILED)  # free; the journal has no cost for them
 
 
 def day_of(call: Call) -> str:
-    """Return the day on which a call was sent, in UTC, such as ``2026-01-31``."""
+    """Return the day in UTC on which a call was sent, such as ``2026-01-31``."""
     return str(call.sent["at"])[:10]
 
 
 def model_of(call: Call) -> str:
-    """Return the model's name as the provider takes it."""
+    """Return the provider's name of the model."""
     return str(call.sent["recipe"]["model"])
 
 
@@ -40,7 +40,7 @@ COLUMNS: Mapping[str, Callable[[Call], str]] = {
 
 
 def cost_of(call: Call) -> Decimal | None:
-    """Return what a call was billed, in USD; None where that is not known."""
+    """Return the billed cost of a call in USD, or None if it is unknown."""
     cost_usd = (call.closed or {}).get("cost_usd")
     if cost_usd is None:
         return Decimal(0) if call.outcome in UNBILLED else None
@@ -49,13 +49,13 @@ def cost_of(call: Call) -> Decimal | None:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which calls are asked for; what is None lets every call through.
+    """A filter for calls. An attribute that is None matches every call.
 
     Attributes:
         since: First day, in UTC.
         until: Last day, in UTC.
         outcome: How the call ended.
-        patterns: Shell patterns, by one of `COLUMNS`; upper and lower case differ.
+        patterns: Case-sensitive shell patterns, by names in `COLUMNS`.
     """
 
     since: date | None = None
@@ -64,7 +64,7 @@ class Selection:
     patterns: Mapping[str, str] = field(default_factory=dict)
 
     def test(self) -> Callable[[Call], bool]:
-        """Return what says of a call whether it is selected."""
+        """Return a function that returns whether a call matches."""
         since, until = str(self.since or ""), str(self.until or "9999-12-31")
         patterns = [(COLUMNS[column], re.compile(translate(glob))) for column, glob in self.patterns.items()]
 
@@ -85,32 +85,32 @@ class Selection:
 def read_question(
     by: str, *, since: str | None = None, until: str | None = None, outcome: str | None = None, **globs: str | None
 ) -> tuple[tuple[str, ...], Selection]:
-    """Understand what a user asks.
+    """Parse the options of `imagemake ledger`.
 
     Args:
-        by: Some of `COLUMNS`, separated by commas, such as ``day,model``.
+        by: Names in `COLUMNS`, separated by commas, such as ``day,model``.
         since: First day, as ``YYYY-MM-DD``.
-        until: Last day, likewise.
-        outcome: One of `Outcome`.
-        globs: Shell patterns, by one of `COLUMNS`.
+        until: Last day, as ``YYYY-MM-DD``.
+        outcome: A value of `Outcome`.
+        globs: Shell patterns, by names in `COLUMNS`.
 
     Returns:
-        The columns of the sums, and which calls go into them.
+        The columns to group by, and the filter.
 
     Raises:
-        UserError: All that is wrong with it.
+        UserError: If options are invalid; lists every problem.
     """
     problems: list[Problem] = []
     columns = tuple(word.strip() for word in by.split(","))
     problems += [_unknown_word("--by", word, "column", COLUMNS) for word in columns if word not in COLUMNS]
     if len(set(columns)) < len(columns):
-        problems.append(Problem("--by", f"{by!r} names a column twice.", "Name each one once."))
+        problems.append(Problem("--by", f"{by!r} lists a column twice.", "List each column once."))
     first, last = (_day(option, text, problems) for option, text in (("--since", since), ("--until", until)))
     if first and last and first > last:
-        problems.append(Problem("--until", f"{last} is before --since {first}.", "Exchange the two days."))
+        problems.append(Problem("--until", f"{last} is before --since {first}.", "Swap the two dates."))
     known = [one.value for one in Outcome]
     if outcome is not None and outcome not in known:
-        problems.append(_unknown_word("--outcome", outcome, "outcome of a call", known))
+        problems.append(_unknown_word("--outcome", outcome, "outcome", known))
     if problems:
         raise UserError(problems)
     patterns = {column: glob for column, glob in globs.items() if glob is not None}
@@ -121,27 +121,27 @@ def _day(option: str, text: str | None, problems: list[Problem]) -> date | None:
     try:
         return None if text is None else date.fromisoformat(text)
     except ValueError:
-        problems.append(Problem(option, f"{text!r} is no day.", "Write it as YYYY-MM-DD, such as 2026-01-31."))
+        problems.append(Problem(option, f"{text!r} is not a date.", "Write it as YYYY-MM-DD, such as 2026-01-31."))
         return None
 
 
 def _unknown_word(option: str, word: str, kind: str, known: Iterable[str]) -> Problem:
-    remedy = f"{did_you_mean(word, known)} There are: {', '.join(known)}.".strip()
-    return Problem(option, f"{word!r} is no {kind}.", remedy)
+    remedy = f"{did_you_mean(word, known)} Known values are {', '.join(known)}.".strip()
+    return Problem(option, f"unknown {kind} {word!r}.", remedy)
 
 
 @dataclass(slots=True)
 class Tally:
-    """Some calls, summed.
+    """The sum of some calls.
 
     Attributes:
-        calls: How many.
-        made: How many of them made an image.
-        billed_usd: The known costs, exact.
-        cost_unknown: Calls whose cost is not known; none of it is in `billed_usd`.
-        unknown: Calls of unknown outcome.
-        worst_usd: What the calls of unknown outcome can have cost at most; None where one of them has no known bound.
-        shared: Images that came from the team's store, for which there was no call.
+        calls: Number of calls.
+        made: Number of calls that made an image.
+        billed_usd: Sum of the known costs, exact.
+        cost_unknown: Number of calls with an unknown cost, which `billed_usd` does not include.
+        unknown: Number of calls with an unknown outcome.
+        worst_usd: The most that the calls with an unknown outcome can cost; None if one of them has no known maximum.
+        shared: Number of images that came from the team store without a call.
     """
 
     calls: int = 0
@@ -153,7 +153,7 @@ class Tally:
     shared: int = 0
 
     def add(self, call: Call) -> None:
-        """Count one more call."""
+        """Add a call."""
         outcome, cost_usd = call.outcome, cost_of(call)
         if outcome is Outcome.SHARED:
             self.shared += 1
@@ -190,9 +190,9 @@ class Sums:
     """Calls, summed by columns.
 
     Attributes:
-        by: The columns, of `COLUMNS`.
-        groups: A tally for each combination of their values, in ascending order.
-        total: The tally of all.
+        by: Names in `COLUMNS`.
+        groups: One tally per combination of values, in ascending order.
+        total: Tally of all calls.
     """
 
     by: tuple[str, ...]
@@ -201,11 +201,11 @@ class Sums:
 
 
 def sum_calls(calls: Iterable[Call], by: Sequence[str]) -> Sums:
-    """Sum calls by columns; each call is looked at once, and none is kept.
+    """Sum calls by columns in one pass, without keeping the calls in memory.
 
     Args:
-        calls: Such as `imagemake.store.journal.read_calls` gives.
-        by: Some of `COLUMNS`.
+        calls: Calls, such as from `imagemake.store.journal.read_calls`.
+        by: Names in `COLUMNS`.
     """
     values = [COLUMNS[column] for column in by]
     groups: dict[tuple[str, ...], Tally] = {}
@@ -218,7 +218,7 @@ def sum_calls(calls: Iterable[Call], by: Sequence[str]) -> Sums:
 
 
 def listed(call: Call) -> dict[str, Any]:
-    """Return what a list of calls tells of one; None where it is not known or there is none."""
+    """Return the row of a call in a list of calls. Unknown and absent values are None."""
     closed = call.closed or {}
     return {
         "at": call.sent["at"],

@@ -1,4 +1,4 @@
-"""The images that are sent with prompts: kept in the store by content, so that no edit changes what a key means."""
+"""Images that are sent with prompts. The store keeps them by content, so an edit never changes the meaning of a key."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from imagemake.core.recipe import Recipe
 from imagemake.images.source_files import SourceImages
 from imagemake.store.store import DamagedError, Store
 
-KEPT_BYTES = 64_000_000  # what a job holds in memory for later calls; what calls in flight use comes on top
+KEPT_BYTES = 64_000_000  # memory that a job uses for later calls, in addition to the calls in flight
 
 
 def keep_sent_images(recipes: Iterable[Recipe], files: SourceImages, store: Store) -> None:
-    """Copy the files of some recipes into the store, those that it does not hold.
+    """Copy the files of recipes to the store, unless it already has them.
 
     Args:
-        recipes: What may be asked for.
-        files: What was found under which path when the recipes were made.
-        store: Where they go.
+        recipes: Recipes that may be requested.
+        files: The files that were read when the recipes were made.
+        store: Store to copy to.
 
     Raises:
-        UserError: If files have changed since.
+        UserError: If files changed since the recipes were made.
     """
     wanted = {digest for recipe in recipes for digest in recipe.files}
     missing = wanted - store.references.index().keys() if wanted else wanted
@@ -38,50 +38,50 @@ def keep_sent_images(recipes: Iterable[Recipe], files: SourceImages, store: Stor
         store.references.put(image.digest, data, durable=True)
         missing.discard(image.digest)
     if missing:
-        remedy = "Start the run again: what has changed is then planned anew."
+        remedy = "Start the run again to plan with the new image."
         places = [path for path, digest in changed.items() if digest in missing]
-        raise UserError(Problem(path, "this image has changed while the run was planned.", remedy) for path in places)
+        raise UserError(Problem(path, "this image changed while the run was planned.", remedy) for path in places)
 
 
 class SentImages:
-    """Hands out the content of reference images and masks, by digest.
+    """Reads the content of reference images and masks, by digest.
 
     Args:
-        store: Where they are.
+        store: Store that has the images.
     """
 
     def __init__(self, store: Store) -> None:
-        self._shelf = store.references
-        self._stored: OrderedDict[str, bytes] = OrderedDict()
+        self._references = store.references
+        self._contents: OrderedDict[str, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(self, recipe: Recipe) -> Mapping[str, bytes]:
-        """Return every file that a recipe sends, by its digest.
+        """Return the content of all files that a recipe sends, by digest.
 
         Raises:
-            DamagedError: If one is not there, or its bytes have changed; it was then moved away.
+            DamagedError: If a file is missing or damaged. A damaged file is moved aside.
         """
         return {digest: self.read(digest) for digest in recipe.files}
 
     def read(self, digest: str) -> bytes:
-        """Return one file.
+        """Return the content of one file.
 
         Raises:
-            DamagedError: If it is not there, or its bytes have changed; it was then moved away.
+            DamagedError: If the file is missing or damaged. A damaged file is moved aside.
         """
         with self._lock:
             return self._read(digest)
 
     def _read(self, digest: str) -> bytes:
-        # Many calls of a job send the same image: it is read, checked and held once for all of them.
-        data = self._stored.get(digest)
+        # Many calls of a job send the same image, so it is read and checked once.
+        data = self._contents.get(digest)
         if data is None:
-            stored = self._shelf.find(digest)
+            stored = self._references.find(digest)
             if stored is None:
-                raise DamagedError(f"{self._shelf.folder} does not hold the reference image {digest}")
-            data = self._shelf.read(stored)
-        self._stored[digest] = data
-        self._stored.move_to_end(digest)
-        while len(self._stored) > 1 and sum(map(len, self._stored.values())) > KEPT_BYTES:
-            self._stored.popitem(last=False)
+                raise DamagedError(f"reference image {digest} is missing in {self._references.folder}")
+            data = self._references.read(stored)
+        self._contents[digest] = data
+        self._contents.move_to_end(digest)
+        while len(self._contents) > 1 and sum(map(len, self._contents.values())) > KEPT_BYTES:
+            self._contents.popitem(last=False)
         return data

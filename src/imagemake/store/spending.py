@@ -1,7 +1,8 @@
-"""How much: what all jobs of a run may spend together, calls in flight included.
+"""The budget that all jobs of a run share, including calls in flight.
 
-Before a call, its worst case is reserved; after it, its cost takes that place. Both happen in one small file under a
-kernel lock. The file is made anew when a run starts, from the journal, so no kill leaves a reservation behind.
+A job reserves the highest possible cost before a call, and replaces it with the actual cost after the call. Both happen
+in one small file under a kernel lock. Each run creates the file from the journal, so a killed run leaves no
+reservations behind.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from imagemake.store.journal import Call, Outcome
 
 
 class OverBudgetError(ImagemakeError):
-    """A call does not fit into the budget; the message says which part of it is used up."""
+    """A call exceeds the budget. The message names the limit."""
 
 
 def spent_usd(calls: Iterable[Call], campaign: str) -> Decimal:
-    """Add up what a campaign has spent; a call that may have been billed counts with its worst case.
+    """Return what a campaign has spent in USD. A call that may have been billed counts with its highest possible cost.
 
     Args:
-        calls: The whole journal.
-        campaign: The campaign's name.
+        calls: All calls in the journal.
+        campaign: Name of the campaign.
     """
     total = Decimal(0)
     for call in calls:
@@ -42,11 +43,11 @@ def spent_usd(calls: Iterable[Call], campaign: str) -> Decimal:
 
 
 class SpendTracker:
-    """What is left of a budget, shared by the jobs of a run.
+    """Keeps the jobs of a run within their shared budget.
 
     Args:
         path: The shared file, usually ``work/spending.json``.
-        budget: The limits.
+        budget: Limits of the run and the campaign.
     """
 
     def __init__(self, path: Path, budget: Budget) -> None:
@@ -55,26 +56,26 @@ class SpendTracker:
         self._lock = FileLock(path.with_suffix(".lock"))
 
     def open(self, spent_before: Decimal) -> None:
-        """Begin a run.
+        """Start a run.
 
         Args:
-            spent_before: What the campaign spent before it, in USD.
+            spent_before: What the campaign spent before the run, in USD.
         """
         with self._lock:
             self._write({"before": str(spent_before), "run": "0", "left_out": []})
 
     def reserve(self, key: str, worst_usd: float | None) -> Decimal:
-        """Set the worst case of a call aside.
+        """Reserve the highest possible cost of a call.
 
         Args:
-            key: What is to be bought; remembered if it is left out.
-            worst_usd: The most it can cost; None where nobody knows.
+            key: Key of the image. A key that exceeds the budget is listed by `left_out`.
+            worst_usd: Highest possible cost in USD, or None if it is unknown.
 
         Returns:
-            What was set aside, to give to `record_cost`.
+            The reserved amount, for `record_cost`.
 
         Raises:
-            OverBudgetError: If it does not fit, or nobody knows.
+            OverBudgetError: If the cost exceeds the budget or is unknown.
         """
         reserved = self.reserve_all({key: worst_usd})[key]
         if isinstance(reserved, OverBudgetError):
@@ -82,13 +83,13 @@ class SpendTracker:
         return reserved
 
     def reserve_all(self, worst_usd: Mapping[str, float | None]) -> dict[str, Decimal | OverBudgetError]:
-        """Set the worst cases of many calls aside, in their order, as `reserve` does for one.
+        """Reserve the highest possible costs of many calls, in their order, as `reserve` does for one.
 
         Args:
-            worst_usd: The most that each can cost, by what is to be bought.
+            worst_usd: Highest possible costs in USD, by key.
 
         Returns:
-            By what is to be bought: what was set aside, or why it is left out.
+            By key, the reserved amount, or the error if the call exceeds the budget.
         """
         if not self._budget.is_limited:
             return dict.fromkeys(worst_usd, Decimal(0))
@@ -105,11 +106,11 @@ class SpendTracker:
         return found
 
     def record_cost(self, reserved: Decimal, cost_usd: float | None) -> None:
-        """Replace what was set aside by what it cost; None leaves the worst case standing."""
+        """Replace a reserved amount with the actual cost in USD. If the cost is None, the reservation stays."""
         self.record_costs([(reserved, cost_usd)])
 
     def record_costs(self, costs: Iterable[tuple[Decimal, float | None]]) -> None:
-        """Do what `record_cost` does for many calls: what was set aside, and what it cost in USD."""
+        """Do the same as `record_cost` for many pairs of reserved amount and cost in USD."""
         known = [(reserved, cost_usd) for reserved, cost_usd in costs if cost_usd is not None]
         if self._budget.is_limited and known:
             with self._lock:
@@ -119,22 +120,21 @@ class SpendTracker:
                 self._write(state)
 
     def left_out(self) -> frozenset[str]:
-        """Return the keys that did not fit in this run."""
+        """Return the keys that exceeded the budget in this run."""
         return frozenset(self._read()["left_out"]) if self._budget.is_limited else frozenset()
 
     def _fitting(self, state: Mapping[str, Any], worst_usd: float | None) -> Decimal | OverBudgetError:
-        """Return what can be set aside, or why it does not fit."""
+        """Return the amount to reserve, or the error if it exceeds the budget."""
         if worst_usd is None:
             return OverBudgetError(
-                "its cost is not known, so no budget can be kept: say under models what it costs at most "
-                "(max_usd_per_image)"
+                "its cost is unknown, so it could exceed the budget: set max_usd_per_image of its model under models"
             )
         run = Decimal(state["run"]) + _usd(worst_usd)
         in_all = Decimal(state["before"]) + run
         if self._budget.run is not None and run > _usd(self._budget.run):
-            return OverBudgetError(f"it does not fit into budget_usd.run, ${self._budget.run:,.2f}")
+            return OverBudgetError(f"it would exceed budget_usd.run, ${self._budget.run:,.2f}")
         if self._budget.campaign is not None and in_all > _usd(self._budget.campaign):
-            return OverBudgetError(f"it does not fit into budget_usd.campaign, ${self._budget.campaign:,.2f}")
+            return OverBudgetError(f"it would exceed budget_usd.campaign, ${self._budget.campaign:,.2f}")
         return _usd(worst_usd)
 
     def _read(self) -> dict[str, Any]:

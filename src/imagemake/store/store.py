@@ -1,19 +1,19 @@
-"""Images by key: what was paid for, and what was made from it.
+"""The store: images that were paid for, and images that were made from them, by key.
 
-A file's name says all: ``raw/ab/<key>.<digest>.png``. So a listing of folders tells what there is, damage shows by
-hashing a file against its own name, and there is no index that could be wrong.
+The name of a file holds all facts about it: ``raw/ab/<key>.<digest>.png``. To list the store, list its folders; to
+detect damage, compare a file with the digest in its name. There is no index that could be wrong.
 
 | folder | what |
 |---|---|
-| raw/ | images as the provider sent them, by the key of their recipe; written once, never changed |
-| finished/ | finished images, by the key of the raw image and the steps |
-| references/ | reference images and masks that were sent with prompts, by their digest |
-| signatures/ | content credentials of released images, by what each was made of |
-| reproduced/ | images that were made again to compare them, by keys of their own |
-| measures/ | what was read from raw images, in few files, so that it travels with them |
-| unshared/ | an empty file for each image that the team's store does not have yet, where there is one |
-| damaged/ | files whose bytes no longer fit their name, moved out of the way |
-| unreadable/ | answers that were paid for and hold no image |
+| raw/ | images as the provider sent them, by the key of their recipe; never changed |
+| finished/ | finished images, by a key of the raw image and the steps |
+| references/ | reference images and masks that were sent with prompts, by digest |
+| signatures/ | content credentials of released images, by a key of their inputs |
+| reproduced/ | images that were reproduced for a comparison, by keys of their own |
+| measures/ | measured values of raw images, in a few files that travel with the store |
+| unshared/ | if the team has a store, an empty file per image that the team store does not have yet |
+| damaged/ | files that do not match the digest in their name |
+| unreadable/ | responses that were paid for and hold no image |
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from imagemake.core.errors import ImagemakeError
 from imagemake.core.files import FileLock, write_whole
 from imagemake.images.formats import extension_of
 
-READ_ONLY = 0o444  # a program that edits a hard link of ours in place would change the store
+READ_ONLY = 0o444  # otherwise a program that edits a hard link to the file would change the store
 
 
 class DamagedError(ImagemakeError):
-    """A file's bytes do not fit the digest in its name; it was moved to ``damaged/``."""
+    """A file in the store is missing, or does not match the digest in its name and was moved to ``damaged/``."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One file of a shelf.
+    """One file of a content store.
 
     Attributes:
         key: 64 hexadecimal digits.
-        digest: SHA-256 of the bytes.
-        extension: Without the dot.
+        digest: SHA-256 of the content, 64 hexadecimal digits.
+        extension: Extension of the file name, without the dot.
     """
 
     key: str
@@ -51,16 +51,16 @@ class StoredFile:
 
     @property
     def file_name(self) -> str:
-        """Name of the file within its folder."""
+        """Name of the file in its folder."""
         return f"{self.key}.{self.digest}.{self.extension}"
 
 
 class ContentStore:
-    """One folder of files by key.
+    """A folder of files by key.
 
     Args:
-        folder: Where the files are, in 256 subfolders.
-        damaged: Where damaged ones go.
+        folder: Folder of the files, which has up to 256 subfolders.
+        damaged: Folder for damaged files.
     """
 
     def __init__(self, folder: Path, damaged: Path) -> None:
@@ -68,11 +68,11 @@ class ContentStore:
         self.damaged = damaged
 
     def path(self, stored: StoredFile) -> Path:
-        """Return where a file is."""
+        """Return the path of a file."""
         return self.folder / stored.key[:2] / stored.file_name
 
     def index(self) -> dict[str, StoredFile]:
-        """List everything by key, without opening a file; of two files of a key, from merged stores, one is taken."""
+        """Return all files by key, without opening them. If a key has two files, from merged stores, one is chosen."""
         found: dict[str, StoredFile] = {}
         for stored in self.all():
             other = found.get(stored.key)
@@ -81,25 +81,29 @@ class ContentStore:
         return found
 
     def all(self) -> Iterator[StoredFile]:
-        """List every file."""
+        """Yield all files."""
         for folder in _subfolders(self.folder):
             yield from _files(folder)
 
     def find(self, key: str) -> StoredFile | None:
-        """Look one key up."""
+        """Return the file of a key, or None."""
         folder = self.folder / key[:2]
         return min(
             (stored for stored in _files(folder) if stored.key == key), key=lambda stored: stored.digest, default=None
         )
 
     def put(self, key: str, data: bytes, *, durable: bool, extension: str | None = None) -> StoredFile:
-        """Write a file; it is there for good when this returns.
+        """Write a file atomically.
 
         Args:
-            key: What it is found by.
-            data: The bytes; only the first few are looked at, to name the file.
-            durable: Force them to disk; for what was paid for.
-            extension: Without the dot; by default what the first bytes say, ``bin`` where they say nothing.
+            key: Key of the file.
+            data: Content of the file.
+            durable: Whether to force the content to disk. Use it for content that was paid for.
+            extension: Extension without the dot. By default, the first bytes of the content decide, and ``bin`` stands
+                for an unknown format.
+
+        Returns:
+            The file.
         """
         stored = StoredFile(key, hashlib.sha256(data).hexdigest(), extension or extension_of(data))
         path = self.path(stored)
@@ -108,30 +112,30 @@ class ContentStore:
         return stored
 
     def read(self, stored: StoredFile) -> bytes:
-        """Read a file and check its bytes.
+        """Read a file and check its digest.
 
         Raises:
-            DamagedError: If they do not fit the digest, or the file is gone; a damaged file is moved away.
+            DamagedError: If the file is missing or damaged. A damaged file is moved aside.
         """
         path = self.path(stored)
         try:
             data = path.read_bytes()
         except FileNotFoundError:
-            raise DamagedError(f"{path} is gone") from None
+            raise DamagedError(f"{path} is missing") from None
         if hashlib.sha256(data).hexdigest() != stored.digest:
-            raise DamagedError(f"{path} no longer holds what was written; moved to {self.set_aside(stored)}")
+            raise DamagedError(f"{path} does not match its digest; moved to {self.set_aside(stored)}")
         return data
 
     def set_aside(self, stored: StoredFile) -> Path:
-        """Move a damaged file out of the way, and return where it is now."""
+        """Move a damaged file to the folder of damaged files, and return its new path."""
         aside = self.damaged / stored.file_name
         aside.parent.mkdir(parents=True, exist_ok=True)
         self.path(stored).replace(aside)
         return aside
 
 
-class _MarkingShelf(ContentStore):
-    """Leaves a mark for each image that is paid for, before its bytes: it is to be shared."""
+class _MarkingStore(ContentStore):
+    """Marks each image that was paid for as not shared yet, before it writes the image."""
 
     def __init__(self, folder: Path, damaged: Path, unshared: Path) -> None:
         super().__init__(folder, damaged)
@@ -145,18 +149,18 @@ class _MarkingShelf(ContentStore):
 
 
 class Store:
-    """The folder of everything that was paid for.
+    """The folder of all images that were paid for.
 
     Args:
-        root: Usually ``store/``.
-        shares: Whether what is paid for is marked as something that a team is to get.
+        root: Folder of the store, usually ``store/``.
+        shares: Whether to mark images that were paid for as not shared with the team yet.
     """
 
     def __init__(self, root: Path, *, shares: bool = False) -> None:
         self.root = root
         self.unshared = root / "unshared"
         raw, damaged = root / "raw", root / "damaged" / "raw"
-        self.raw = _MarkingShelf(raw, damaged, self.unshared) if shares else ContentStore(raw, damaged)
+        self.raw = _MarkingStore(raw, damaged, self.unshared) if shares else ContentStore(raw, damaged)
         self.finished = ContentStore(root / "finished", root / "damaged" / "finished")
         self.references = ContentStore(root / "references", root / "damaged" / "references")
         self.reproduced = ContentStore(root / "reproduced", root / "damaged" / "reproduced")
@@ -164,24 +168,25 @@ class Store:
 
     @property
     def journal_folder(self) -> Path:
-        """Where the record of calls is."""
+        """Folder of the journal."""
         return self.root / "journal"
 
     @property
     def measures_folder(self) -> Path:
-        """Where measures are that travel with the images."""
+        """Folder of measured values that travel with the images."""
         return self.root / "measures"
 
     def keep_unreadable(self, call: str, body: bytes) -> Path:
-        """Keep an answer that was paid for and holds no image."""
+        """Keep a response that was paid for and holds no image, and return its path."""
         path = self.root / "unreadable" / f"{call}.bin"
         write_whole(path, body, durable=True)
         return path
 
     def claim(self, key: str) -> FileLock:
-        """Return the lock to hold while a key is bought, so that no other job or run on this store buys it too.
+        """Return the lock to hold while generating a key, so that no other job or run on this store pays for it too.
 
-        Whoever gets it looks into the store again: the holder before may have bought it. Release with ``remove=True``.
+        After you acquire it, look in the store again, because the previous holder may have generated the key. Release
+        the lock with ``remove=True``.
         """
         return FileLock(self.root / "claims" / key)
 
@@ -199,5 +204,5 @@ def _files(folder: Path) -> Iterator[StoredFile]:
         for entry in entries:
             key, _, rest = entry.name.partition(".")
             digest, _, extension = rest.partition(".")
-            if len(key) == len(digest) == 64:  # anything else is a temporary file, or not ours
+            if len(key) == len(digest) == 64:  # skip temporary and unrelated files
                 yield StoredFile(key, digest, extension)

@@ -1,6 +1,6 @@
-"""What was handed to a provider as a batch and not yet collected: one small file a submission, under the store.
+"""Batches that were submitted to a provider and not collected yet: one small file per submission, in the store.
 
-A submission holds its lock for as long as a process works on it; the kernel lets go of it however that process ends.
+A process holds a submission's lock while it works on it. The kernel releases the lock however the process ends.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from imagemake.core.files import FileLock, sync_folder, write_whole
 
 
 class SubmissionStep(StrEnum):
-    """How far a submission has come."""
+    """The progress of a submission."""
 
-    PREPARED = "prepared"  # nothing was asked for yet
-    CREATING = "creating"  # the batch may exist: the provider's list tells
+    PREPARED = "prepared"  # nothing was sent yet
+    CREATING = "creating"  # the batch may exist; look in the provider's list
     CREATED = "created"  # the batch has an id
 
 
@@ -32,15 +32,15 @@ class Submission:
     """One batch at the provider.
 
     Attributes:
-        id: Our own name for it, which the batch carries as metadata; 32 hexadecimal digits.
-        step: How far it has come.
+        id: Id of the submission, which the batch carries as metadata; 32 hexadecimal digits.
+        step: Progress of the submission.
         provider: Registered name of the provider.
-        endpoint: What stands for the server in recipes.
-        model: Name of the one model.
-        journal: Its journal file, relative to the store.
-        calls: Key by call; a call's name is its line's ``custom_id``.
-        made_at: When, ISO 8601 in UTC.
-        batch: The provider's name for it, once it is known.
+        endpoint: Value of the server in recipes.
+        model: Name of the only model.
+        journal: Path of its journal file, relative to the store.
+        calls: Keys by call id. The call id is the ``custom_id`` of the request.
+        made_at: Time of creation, ISO 8601 in UTC.
+        batch: The provider's id of the batch, or None if it is not known yet.
     """
 
     id: str
@@ -58,7 +58,7 @@ class Submissions:
     """The open submissions of a store.
 
     Args:
-        store: The store's folder.
+        store: Folder of the store.
     """
 
     def __init__(self, store: Path) -> None:
@@ -66,18 +66,18 @@ class Submissions:
         self._keys: dict[tuple[str, FileStamp | None], frozenset[str]] = {}
 
     def all(self) -> Iterator[Submission]:
-        """Read every open submission, in the order of their names."""
+        """Yield all open submissions, in the order of their ids."""
         for path in sorted(self._folder.glob("*.json")):
             submission = self._read(path)
             if submission is not None:
                 yield submission
 
     def read(self, submission: Submission) -> Submission | None:
-        """Read it again; None where it is closed."""
+        """Read a submission again; return None if it was closed."""
         return self._read(self._path(submission))
 
     def holds(self, key: str) -> bool:
-        """Say whether an open submission asks for a key; a file that was read and has not changed is not read again."""
+        """Return whether an open submission contains a key. Files that have not changed are not read again."""
         found: dict[tuple[str, FileStamp | None], frozenset[str]] = {}
         for path in self._folder.glob("*.json"):
             with suppress(FileNotFoundError):  # collected meanwhile
@@ -87,32 +87,32 @@ class Submissions:
         return any(key in keys for keys in found.values())
 
     def age_s(self, submission: Submission) -> float:
-        """Return how long ago it came as far as it has come, in seconds; infinite where it is closed."""
+        """Return the seconds since the last progress of a submission; infinite if it was closed."""
         try:
             return max(0.0, time.time() - self._path(submission).stat().st_mtime)
         except FileNotFoundError:
             return math.inf
 
     def save(self, submission: Submission) -> None:
-        """Write it whole, and force it to disk."""
+        """Write a submission atomically, and force it to disk."""
         write_whole(self._path(submission), orjson.dumps(asdict(submission)), durable=True)
 
     def remove(self, submission: Submission) -> None:
-        """Forget it: all of its calls are closed."""
-        self.requests_file(submission).unlink(missing_ok=True)  # where a process died while it uploaded
+        """Remove a submission after all of its calls were closed."""
+        self.requests_file(submission).unlink(missing_ok=True)  # it remains if a process died during the upload
         self._path(submission).unlink(missing_ok=True)
         sync_folder(self._folder)
 
     def requests_file(self, submission: Submission) -> Path:
-        """Return where the file of its requests is while it is uploaded."""
+        """Return the path of the file of requests, which exists during the upload."""
         return self._folder / f"{submission.id}.requests.jsonl"
 
     def lock(self, submission_id: str) -> FileLock:
-        """Return the lock that whoever works on a submission holds."""
+        """Return the lock to hold while working on a submission."""
         return FileLock(self._folder / f"{submission_id}.lock")
 
     def submitting(self) -> FileLock:
-        """Return the lock under which keys are chosen for a new submission."""
+        """Return the lock to hold while choosing keys for a new submission."""
         return FileLock(self._folder / "submitting.lock")
 
     def _keys_in(self, path: Path) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Small images for the contact sheet, kept under ``work/`` by the digest of what they show."""
+"""Thumbnails for the contact sheet, cached in ``work/`` by the digest of the image."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from imagemake.store.store import StoredFile
 
 
 class ThumbnailCache:
-    """A folder of small images; losing it costs time, no money.
+    """A folder of thumbnails. You can delete it: creating them again takes only time.
 
     Args:
-        folder: Usually ``work/thumbnails``.
+        folder: Folder of the cache, usually ``work/thumbnails``.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def get(self, digest: str) -> bytes | None:
-        """Return the small image of a file, by the file's SHA-256; None where there is none."""
+        """Return the thumbnail of an image by the image's SHA-256, or None if it is not cached."""
         try:
             return self._path(digest).read_bytes()
         except FileNotFoundError:
             return None
 
     def put(self, digest: str, data: bytes) -> None:
-        """Keep the small image of a file."""
+        """Cache the thumbnail of an image."""
         write_whole(self._path(digest), data)
 
     def _path(self, digest: str) -> Path:
@@ -35,11 +35,11 @@ class ThumbnailCache:
 
 
 class Thumbnails(Mapping[str, bytes]):
-    """Small images by name, each made when it is first asked for; a name whose image cannot be decoded has none.
+    """Thumbnails by name, each created on first access. Access to an image that cannot be decoded raises KeyError.
 
     Args:
-        cache: Where they are kept.
-        shown: What each name shows, and where that file is.
+        cache: Cache of thumbnails.
+        shown: The image and its path, by name.
     """
 
     def __init__(self, cache: ThumbnailCache, shown: Mapping[str, tuple[StoredFile, Path]]) -> None:

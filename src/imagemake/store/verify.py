@@ -1,4 +1,4 @@
-"""Reading the whole store, to find damage before a build does."""
+"""Checks all files of a store for damage, before a build finds it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ def verify_store(root: Path, *, move: bool, tell: Callable[[int, int], None]) ->
     """Compare every image of a store with the digest in its name.
 
     Args:
-        root: The store's folder.
-        move: Whether damaged files are moved out of the way.
-        tell: Is told now and then how many files are done, of how many.
+        root: Folder of the store.
+        move: Whether to move damaged files aside.
+        tell: Called regularly with the number of checked files and the number of all files.
 
     Returns:
-        How many files there are, and which of them are damaged.
+        Number of files, and the paths of damaged files.
     """
     store = Store(root)
     content_stores = (store.raw, store.finished, store.references, store.reproduced, store.signatures)
     files = [(content_store, stored) for content_store in content_stores for stored in content_store.all()]
     damaged: list[Path] = []
-    with ThreadPoolExecutor() as pool:  # hashing lets go of the interpreter's lock
+    with ThreadPoolExecutor() as pool:  # hashing releases the global interpreter lock
         for done, ((content_store, stored), is_sound) in enumerate(
             zip(files, pool.map(_is_sound, files), strict=True), 1
         ):
@@ -45,5 +45,5 @@ def _is_sound(file: tuple[ContentStore, StoredFile]) -> bool:
     try:
         with content_store.path(stored).open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest() == stored.digest
-    except OSError:  # a bad sector, or a file that went away
+    except OSError:  # a bad sector, or a file that was removed
         return False

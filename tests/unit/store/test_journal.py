@@ -75,11 +75,11 @@ def test_a_job_without_calls_leaves_no_file(journal, tmp_path):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        (b'{"event":"closed","call":"x","outcome":"made"}', "the end of a call that was never sent"),
-        (b'{"event":"closed","call":"%s","outcome":"lovely"}', "'lovely' is no outcome of a call"),
-        (b'{"event":"sent","call":"x","at":"a","key":"k","name":"n","recipe":{}}', "a call without recipe.model"),
-        (b'{"event":"begun","call":"x"}', "'begun' is no event"),
-        (b"[]", "it names no call"),
+        (b'{"event":"closed","call":"x","outcome":"made"}', "the closed call was never sent"),
+        (b'{"event":"closed","call":"%s","outcome":"lovely"}', "unknown outcome 'lovely'"),
+        (b'{"event":"sent","call":"x","at":"a","key":"k","name":"n","recipe":{}}', "the call has no recipe.model"),
+        (b'{"event":"begun","call":"x"}', "unknown event 'begun'"),
+        (b"[]", "the record has no call id"),
     ],
 )
 def test_a_record_that_is_none_is_a_warning_that_names_its_line_and_hides_no_other(
@@ -91,7 +91,7 @@ def test_a_record_that_is_none_is_a_warning_that_names_its_line_and_hides_no_oth
         file.write((line % call.encode() if b"%s" in line else line) + b"\n")
     (read,) = read_calls(tmp_path)
     assert read.outcome is Outcome.UNKNOWN
-    assert f"{journal.path}, line 2: {told}; the line is left out" in capsys.readouterr().err
+    assert f"{journal.path}, line 2: {told}; the line is ignored" in capsys.readouterr().err
 
 
 def test_what_is_written_after_dvc_has_linked_a_file_stays_out_of_its_cache(journal, tmp_path):

@@ -56,7 +56,7 @@ def test_earlier_runs_count_in_the_campaigns_budget(tmp_path):
 
 
 def test_where_nobody_knows_the_cost_nothing_is_bought_on_a_budget(spend_tracker):
-    with pytest.raises(OverBudgetError, match="not known"):
+    with pytest.raises(OverBudgetError, match="its cost is unknown"):
         spend_tracker(run=5.0).reserve("a", None)
 
 

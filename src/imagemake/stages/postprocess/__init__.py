@@ -1,1 +1,1 @@
-"""From accepted images to finished ones."""
+"""Turns accepted images into finished images."""

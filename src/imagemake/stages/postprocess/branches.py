@@ -1,4 +1,4 @@
-"""Several files from one image: what their ways have in common is gone once."""
+"""Creates several files from one image, and applies the steps that they share only once."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """The way from an image to one file.
+    """The steps from an image to one file.
 
     Attributes:
-        steps: In their order; steps that branches share are one object.
-        output: How the file is written.
+        steps: Steps in order. A step that several branches share is the same object in each.
+        output: How to encode the file.
     """
 
     steps: Sequence[Step]
@@ -29,14 +29,14 @@ class Branch:
 
 
 def postprocess_all(data: bytes, branches: Mapping[str, Branch]) -> dict[str, bytes | PostprocessError]:
-    """Decode an image once, and postprocess it for each branch; steps with which several begin are applied once.
+    """Decode an image once, and postprocess it for each branch. Common first steps are applied once.
 
     Args:
-        data: An image file as a provider gave it.
-        branches: By their labels.
+        data: Image file as the provider sent it.
+        branches: Branches by label.
 
     Returns:
-        By label, the file that `postprocess` gives for that branch alone, or the reason why there is none.
+        By label, the same file as from `postprocess` for the branch alone, or the error.
     """
     try:
         image = opened(data)
@@ -48,9 +48,9 @@ def postprocess_all(data: bytes, branches: Mapping[str, Branch]) -> dict[str, by
 def _finished(
     image: Image, branches: Mapping[str, Branch], depth: int
 ) -> Iterator[tuple[str, bytes | PostprocessError]]:
-    """Postprocess an image that is through the first `depth` steps, which all of the branches share."""
+    """Yield the results for an image after the first `depth` steps, which all branches share."""
     ends, groups = _divided(branches, depth)
-    while not ends and len(groups) == 1:  # no recursion, which would hold the images of all steps
+    while not ends and len(groups) == 1:  # recursion would keep the images of all steps in memory
         try:
             image = applied(groups[0][0], image)
         except PostprocessError as error:
@@ -65,7 +65,7 @@ def _finished(
             yield label, error
     for step, together in groups:
         try:
-            # A step of somebody else may change what it is given: the next group must not see that.
+            # A plug-in may change the image in place, so each group gets its own copy.
             changed = applied(step, image.copy() if len(groups) > 1 else image)
         except PostprocessError as error:
             yield from dict.fromkeys(together, error).items()
@@ -76,7 +76,7 @@ def _finished(
 def _divided(
     branches: Mapping[str, Branch], depth: int
 ) -> tuple[dict[str, Branch], list[tuple[Step, dict[str, Branch]]]]:
-    """Return the branches that end here, and the others by their next step."""
+    """Return the branches that end after `depth` steps, and the others grouped by their next step."""
     ends = {label: branch for label, branch in branches.items() if len(branch.steps) == depth}
     groups: dict[int, tuple[Step, dict[str, Branch]]] = {}
     for label, branch in branches.items():

@@ -1,4 +1,4 @@
-"""Whether images can be finished as the campaign asks, before anything is paid for."""
+"""Checks that all postprocessing steps can run, before a run pays for images."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from imagemake.plugins.steps import step_class
 
 
 def check_steps(postprocess: Postprocess) -> None:
-    """Check that what post-processing steps need is installed.
+    """Check that the packages of all postprocessing steps are installed.
 
     Raises:
-        UserError: One problem a step that lacks something.
+        UserError: If packages are missing; lists one problem per step.
     """
     problems = [
         Problem(
             f"{CONFIG}, {place}",
             f"step {step.name!r} needs packages that are not installed: {', '.join(missing)}.",
-            f"Install them: {install_command(step.name, kind)}; or take the step out.",
+            f"Install them: {install_command(step.name, kind)}; or remove the step.",
         )
         for place, step in postprocess.steps_by_place().items()
         if (missing := packages_missing(kind := step_class(step.name)))

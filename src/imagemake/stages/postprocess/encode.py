@@ -1,4 +1,4 @@
-"""Finished images as bytes: the whole way from a file through the steps to a file."""
+"""Decodes an image file, applies steps, and encodes the finished file."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from imagemake.plugins.steps import Step
 
 FULL_COLOR_FROM_QUALITY = 90
-LEAST_QUALITY = 20  # below, blocks are seen at a glance
-AVIF_SPEED = 6  # of 0 to 10; 8 takes a third of the time for files that are a third larger
-MOST_SAID = 200  # letters of an unexpected exception's message that are kept
-Z_RLE = 3  # zlib.h; Python's zlib does not name it
+MIN_QUALITY = 20  # below, blocks are obvious
+AVIF_SPEED = 6  # 0 to 10; 8 takes a third of the time for files that are a third larger
+MAX_SAID = 200  # characters to keep of an unexpected exception's message
+Z_RLE = 3  # from zlib.h; Python's zlib has no name for it
 
 
 class EncodeSettings(Protocol):
-    """How finished images are written."""
+    """How to encode finished images."""
 
     @property
     def format(self) -> FormatName:
@@ -32,22 +32,22 @@ class EncodeSettings(Protocol):
 
     @property
     def quality(self) -> int:
-        """For JPEG, WebP and AVIF, 1 to 100; PNG has none."""
+        """Quality from 1 to 100, for JPEG, WebP and AVIF."""
 
     @property
     def max_kb(self) -> int | None:
-        """Largest file in units of 1,000 bytes, for JPEG, WebP and AVIF; None for any."""
+        """Maximum file size in units of 1,000 bytes, for JPEG, WebP and AVIF; None for no limit."""
 
     @property
     def background(self) -> str:
-        """The color under transparent parts where the format has no transparency (JPEG), such as #ffffff."""
+        """Color that replaces transparency in formats without it (JPEG), such as #ffffff."""
 
 
 class PostprocessError(ImagemakeError):
-    """An image that cannot be finished as asked.
+    """An image cannot be postprocessed.
 
     Attributes:
-        reason: Why, in words for people.
+        reason: The reason, for users.
     """
 
     def __init__(self, reason: str) -> None:
@@ -56,18 +56,18 @@ class PostprocessError(ImagemakeError):
 
 
 def postprocess(data: bytes, steps: Sequence[Step], output: EncodeSettings) -> bytes:
-    """Decode an image, take it through the steps, and encode it.
+    """Decode an image, apply the steps, and encode it.
 
     Args:
-        data: An image file as a provider gave it.
-        steps: In the order in which they are applied.
-        output: How to write it.
+        data: Image file as the provider sent it.
+        steps: Steps in order.
+        output: How to encode the image.
 
     Returns:
-        The file; equal inputs give equal bytes, and nothing of the input's metadata is left.
+        The file, without metadata of the input. Equal inputs give equal bytes.
 
     Raises:
-        PostprocessError: If the data holds no image, a step cannot treat it, or the format cannot hold it.
+        PostprocessError: If the data is not a valid image, a step fails, or the format does not support the image.
     """
     image = opened(data)
     for step in steps:
@@ -84,7 +84,7 @@ def opened(data: bytes) -> Image:
 
 
 def applied(step: Step, image: Image) -> Image:
-    """Take an image through a step; errors as in `postprocess`."""
+    """Apply a step to an image; errors as in `postprocess`."""
     with _reason_of(_name_of(step)):
         return step.apply(image)
 
@@ -97,28 +97,27 @@ def encoded(image: Image, output: EncodeSettings) -> bytes:
 
 @contextmanager
 def _reason_of(step: str = "") -> Iterator[None]:
-    # Steps are plug-ins and run on what nobody vouches for. Whatever one of them raises is about this one image: the
-    # others of the batch must not be lost with it.
+    # Steps are plug-ins and run on untrusted images. Any exception fails only this image, not the rest of the batch.
     try:
         yield
     except Exception as error:
         said = " ".join(str(error).split())
         if not isinstance(error, ValueError):
-            said = f"{type(error).__name__}: {said[:MOST_SAID]}" if said else type(error).__name__
+            said = f"{type(error).__name__}: {said[:MAX_SAID]}" if said else type(error).__name__
         raise PostprocessError(f"{step}: {said}" if step else said) from error
 
 
 def _name_of(step: Step) -> str:
-    """Return what a step is called in the configuration: ``remove_background``."""
+    """Return the name of a step in the configuration, such as ``remove_background``."""
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in type(step).__name__).lstrip("_")
 
 
 def encode(image: Image, output: EncodeSettings) -> bytes:
-    """Write an image as a file without metadata; its colors count as sRGB, as they do wherever a file does not say.
+    """Encode an image without metadata. Without a color profile, programs treat its colors as sRGB.
 
     Args:
-        image: RGB or RGBA, 8 bits a channel, sRGB.
-        output: How to write it.
+        image: RGB or RGBA image with 8 bits per channel, sRGB.
+        output: How to encode the image.
 
     Raises:
         ValueError: If the image is too large for the format, or for `EncodeSettings.max_kb` at any quality.
@@ -128,30 +127,30 @@ def encode(image: Image, output: EncodeSettings) -> bytes:
     return _within(image, output, 1000 * output.max_kb)
 
 
-def _within(image: Image, output: EncodeSettings, most_bytes: int) -> bytes:
-    """Write an image at the highest quality at which its file is small enough."""
+def _within(image: Image, output: EncodeSettings, max_bytes: int) -> bytes:
+    """Encode an image with the highest quality at which the file is small enough."""
     data = _encoded(image, output, output.quality)
-    if len(data) <= most_bytes:
+    if len(data) <= max_bytes:
         return data
-    low, high, best = LEAST_QUALITY, output.quality - 1, b""
+    low, high, best = MIN_QUALITY, output.quality - 1, b""
     while low <= high:
         middle = (low + high) // 2
         data = _encoded(image, output, middle)
-        if len(data) <= most_bytes:
+        if len(data) <= max_bytes:
             low, best = middle + 1, data
         else:
             high = middle - 1
     if not best:
         raise ValueError(
-            f"the {output.format} of {image.width} x {image.height} px has more than {most_bytes:,} bytes even at "
-            f"quality {LEAST_QUALITY}: resize it"
+            f"the {output.format} of {image.width} x {image.height} px has more than {max_bytes:,} bytes even at "
+            f"quality {MIN_QUALITY}: resize it"
         )
     return best
 
 
 def _encoded(image: Image, output: EncodeSettings, quality: int) -> bytes:
     bare = image if FORMATS[output.format].has_alpha else _flattened(image, output.background)
-    if bare.info:  # Pillow writes some of what it finds here: color profile, comment, resolution
+    if bare.info:  # Pillow would write some of it, such as the color profile, comment, and resolution
         bare = bare.copy()
         bare.info = {}
     file = BytesIO()
@@ -167,27 +166,27 @@ def _jpeg(quality: int) -> dict[str, Any]:
 
 
 def _png(_: int) -> dict[str, Any]:
-    # Runs only: 1.4 MB in 0.13 s for a photograph of 1024x1024, where level 6 needs 0.5 s for the same size.
+    # Run-length encoding: a photograph of 1024x1024 has 1.4 MB in 0.13 s; level 6 takes 0.5 s for the same size.
     return {"compress_level": 1, "compress_type": Z_RLE}
 
 
 def _webp(quality: int) -> dict[str, Any]:
-    # Method 2 writes 2 % more than the default 4 in half of the time.
+    # Files from method 2 are 2 % larger than from the default 4, in half of the time.
     return {"quality": quality, "method": 2}
 
 
 def _avif(quality: int) -> dict[str, Any]:
-    # One thread, and tiles that do not depend on the number of threads: with two threads, the bytes differ.
+    # One thread and fixed tiles, because the bytes depend on the number of threads.
     options = {"speed": AVIF_SPEED, "max_threads": 1, "autotiling": False}
     return {"quality": quality, "subsampling": _subsampling(quality), **options}
 
 
 def _subsampling(quality: int) -> str:
-    # 4:4:4 from 90 on, as ImageMagick does: halved color resolution shows on saturated edges.
+    # 4:4:4 from quality 90 up, like ImageMagick: halved color resolution is visible at saturated edges.
     return "4:4:4" if quality >= FULL_COLOR_FROM_QUALITY else "4:2:0"
 
 
-# Pillow's options for each format, by the quality.
+# Pillow's options by format; each function takes the quality.
 _ENCODERS: dict[FormatName, Callable[[int], dict[str, Any]]] = {
     "jpeg": _jpeg,
     "png": _png,

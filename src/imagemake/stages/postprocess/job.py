@@ -1,4 +1,4 @@
-"""From accepted images to finished ones: the steps of the campaign, kept by the content that they were made from."""
+"""Postprocesses the accepted images of a batch. The store keeps finished images by raw image and steps."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from imagemake.store.store import DamagedError, Store
 if TYPE_CHECKING:
     from imagemake.store.thumbnails import ThumbnailCache
 
-MOST_FINISHED_PIXELS = 150_000_000  # steps make larger images than those that are taken from a provider
-POSTPROCESS_VERSION = 1  # raised when the same image and steps may give other bytes
+MAX_FINISHED_PIXELS = 150_000_000  # steps can make larger images than a provider may send
+POSTPROCESS_VERSION = 1  # increase it if the same image and steps may give different bytes
 
 
 def postprocess_digests(postprocess: Postprocess) -> dict[str, str]:
-    """Return, by output, the digest of everything that turns a raw image into that output's file.
+    """Return, by output, the digest of all settings that turn a raw image into the output's file.
 
-    Where a step is written, among the common ones or the output's own, makes no difference.
+    It makes no difference whether a step is listed in the common steps or in the steps of the output.
     """
     return {
         label: fingerprint(
@@ -49,7 +49,7 @@ def postprocess_digests(postprocess: Postprocess) -> dict[str, str]:
 
 
 def _decisive(step: ChosenPlugin) -> dict[str, Any]:
-    """Return what of a step decides pixels: what its files are called does not."""
+    """Return the settings of a step that affect pixels; names of files do not."""
     content = step.model_dump(mode="json")
     for setting in step_class(step.name).paths:
         del content["settings"][setting]
@@ -57,11 +57,11 @@ def _decisive(step: ChosenPlugin) -> dict[str, Any]:
 
 
 def output_keys(raw_digest: str, step_digests: Mapping[str, str]) -> dict[str, str]:
-    """Return what the finished images of a raw one are found by, by output.
+    """Return the keys of the finished images of a raw image, by output.
 
     Args:
         raw_digest: SHA-256 of the raw image.
-        step_digests: From `postprocess_digests`.
+        step_digests: Digests from `postprocess_digests`.
     """
     return {
         label: hashlib.sha256(f"{digest} {raw_digest}".encode()).hexdigest() for label, digest in step_digests.items()
@@ -69,10 +69,10 @@ def output_keys(raw_digest: str, step_digests: Mapping[str, str]) -> dict[str, s
 
 
 def load_steps(postprocess: Postprocess) -> dict[str, Step]:
-    """Make the steps of a campaign, by `_identity`: one of each kind, so that outputs share its work and its models.
+    """Create the steps of a campaign, by `_identity`. Equal steps are created once, so outputs share work and models.
 
     Raises:
-        UserError: If something that one of them needs is not where this job runs.
+        UserError: If a package or file that a step needs is missing.
     """
     check_steps(postprocess)
     kinds = {_identity(step): (step_class(step.name), step.settings) for step in postprocess.steps_by_place().values()}
@@ -84,16 +84,16 @@ def _identity(step: ChosenPlugin) -> str:
 
 
 class Postprocessor:
-    """Finishes the good images of a batch.
+    """Postprocesses the accepted images of a batch.
 
     Args:
         postprocess: Steps and outputs.
-        validation: What is good, for images whose verdict the plan did not know yet.
-        store: Where raw images are, and finished ones go.
-        thumbnails: Gets a small image of each.
+        validation: Checks, for images whose verdict the plan did not know yet.
+        store: Store of raw and finished images.
+        thumbnails: Cache that gets a thumbnail per finished image.
 
     Raises:
-        UserError: If something that a step needs is not where this job runs.
+        UserError: If a package or file that a step needs is missing.
     """
 
     def __init__(
@@ -111,18 +111,17 @@ class Postprocessor:
         self._thumbnails = thumbnails
 
     def postprocess_batch(self, items: Sequence[Item]) -> list[Item]:
-        """Finish a batch's images.
+        """Postprocess the images of a batch.
 
         Returns:
-            The items in their order: good ones with the finished image or the reason why there is none, the others as
-            they were.
+            The items in order. Accepted items have the finished image or a failure; other items are unchanged.
         """
         return [self._finish(item) if self._is_wanted(item) else item for item in items]
 
     def _is_wanted(self, item: Item) -> bool:
         if item.raw is None:
             return False
-        if item.output_key is not None:  # the plan knew its verdict, perhaps a person's
+        if item.output_key is not None:  # the plan knew that it is accepted, by checks or by a reviewer
             return True
         checks = self._checks.of(item.variables, item.model or item.recipe.model)
         verdict = judge(
@@ -143,7 +142,7 @@ class Postprocessor:
             try:
                 data = self._store.raw.read(item.raw)
             except DamagedError as error:
-                # Not this image's fault: without an output key, the next plan looks at it again.
+                # The damage is unrelated to the steps. Without an output key, the next plan tries again.
                 return replace(item, raw=None, output_key=None, failure=ItemFailure(FailureReason.DAMAGED, str(error)))
             for label, made in postprocess_all(data, missing).items():
                 found[label] = self._kept(label, keys[label], made)
@@ -160,7 +159,7 @@ class Postprocessor:
         extension = FORMATS[self._branches[label].output.format].extension
         stored = self._store.finished.put(key, made, durable=False, extension=extension)
         if label == MAIN:
-            # Without a thumbnail, the report makes its own, or shows none.
+            # If there is no thumbnail, the report creates one or shows none.
             with suppress(Undecodable):
-                self._thumbnails.put(stored.digest, thumbnail_of(made, most_pixels=MOST_FINISHED_PIXELS))
+                self._thumbnails.put(stored.digest, thumbnail_of(made, most_pixels=MAX_FINISHED_PIXELS))
         return FurtherFile(key, stored)

@@ -1,1 +1,1 @@
-"""Object storage and any other place that files go to or come from, by its address."""
+"""Object storage and other remote storage, by address."""

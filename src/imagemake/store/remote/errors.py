@@ -1,4 +1,4 @@
-"""What went wrong with a place, in words that say what to do; no secret is in them."""
+"""Errors of remote storage, with a remedy and without secrets."""
 
 from __future__ import annotations
 
@@ -8,43 +8,43 @@ from enum import StrEnum
 from imagemake.core.errors import ExitCode, ImagemakeError
 from imagemake.core.secrets import is_secret_value
 
-_MOST_CHARACTERS = 300
+_MAX_CHARACTERS = 300
 _INSTALL = {"gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs", "s3": "s3fs", "sftp": "paramiko"}
 
 
 class Trouble(StrEnum):
-    """What kind of trouble it is."""
+    """The kind of an error."""
 
     DENIED = "denied"
     MISSING = "missing"  # no such bucket or folder
     UNREACHABLE = "unreachable"
     SLOW = "slow"
     FULL = "full"
-    UNKNOWN_KIND = "unknown kind"  # no package here speaks to such places
+    UNKNOWN_KIND = "unknown kind"  # no installed package supports the address
     OTHER = "other"
 
 
-PASSING = (Trouble.UNREACHABLE, Trouble.SLOW, Trouble.OTHER)  # may be better in a moment
+PASSING = (Trouble.UNREACHABLE, Trouble.SLOW, Trouble.OTHER)  # another try may succeed
 
 _REMEDIES = {
-    Trouble.DENIED: "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, and what this account may do "
-    "there.",
-    Trouble.MISSING: "Check the name of the bucket, or make it; nothing here makes one.",
+    Trouble.DENIED: "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, and the permissions of the "
+    "account.",
+    Trouble.MISSING: "Check the name of the bucket, or create the bucket; imagemake does not create buckets.",
     Trouble.UNREACHABLE: "Check the network and AWS_ENDPOINT_URL_S3, the address of the server.",
     Trouble.SLOW: "Check the network, or set a longer timeout_s.",
-    Trouble.FULL: "Make room there.",
-    Trouble.OTHER: "Run it again; if it stays, the message is the server's own.",
+    Trouble.FULL: "Free up space in the storage.",
+    Trouble.OTHER: "Try again. If the error persists, look up the server's message.",
 }
 
 
 class PlaceError(ImagemakeError):
-    """A place did not do what it was asked for.
+    """A request to remote storage failed.
 
     Args:
-        trouble: What kind of trouble.
-        place: Its address.
-        what: What happened, in words.
-        remedy: What to do about it; by default what fits the trouble.
+        trouble: Kind of the error.
+        place: Address of the storage.
+        what: What happened.
+        remedy: What the user can do; by default, a sentence for the kind of the error.
     """
 
     exit_code = ExitCode.NOT_READY
@@ -55,30 +55,35 @@ class PlaceError(ImagemakeError):
         self.remedy = remedy or _REMEDIES[trouble]
 
 
-# The first that fits decides: classes by name, since none of these libraries is imported here, or what the error says.
+# The first match decides: the name of an error's class, because these libraries are not imported here, or its message.
 _KINDS: tuple[tuple[Trouble, frozenset[str], str | None, str], ...] = (
-    (Trouble.UNKNOWN_KIND, frozenset({"ImportError"}), "Protocol not known", "nothing here speaks to such places"),
+    (
+        Trouble.UNKNOWN_KIND,
+        frozenset({"ImportError"}),
+        "Protocol not known",
+        "no installed package supports this address",
+    ),
     (
         Trouble.DENIED,
         frozenset({"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "TokenRetrievalError"}),
         None,
-        "no account to ask with: {said}",
+        "no credentials: {said}",
     ),
     (Trouble.DENIED, frozenset({"PermissionError"}), r"\b403\b|Forbidden|AccessDenied", "denied: {said}"),
     (
         Trouble.SLOW,
         frozenset({"TimeoutError", "FSTimeoutError", "ConnectTimeoutError", "ReadTimeoutError"}),
         None,
-        "no answer in time",
+        "no response in time",
     ),
-    (Trouble.MISSING, frozenset({"FileNotFoundError"}), None, "there is no such bucket or folder: {said}"),
+    (Trouble.MISSING, frozenset({"FileNotFoundError"}), None, "the bucket or folder does not exist: {said}"),
     (Trouble.FULL, frozenset(), r"(?i)quota|insufficient ?storage|\b507\b|no space", "full: {said}"),
-    (Trouble.UNREACHABLE, frozenset({"ConnectionError", "HTTPClientError"}), None, "not reached: {said}"),
+    (Trouble.UNREACHABLE, frozenset({"ConnectionError", "HTTPClientError"}), None, "unreachable: {said}"),
 )
 
 
 def in_words(error: BaseException, place: str) -> PlaceError:
-    """Put what a library raised into words."""
+    """Convert an exception of a storage library to a `PlaceError`."""
     if isinstance(error, PlaceError):
         return error
     names = {kind.__name__ for kind in type(error).__mro__}
@@ -93,12 +98,12 @@ def _remedy(trouble: Trouble, place: str) -> str:
     if trouble is not Trouble.UNKNOWN_KIND:
         return _REMEDIES[trouble]
     package = _INSTALL.get(place.partition("://")[0])
-    return f"pip install {package}" if package else "s3://, gs://, abfs:// and file:// are the usual ones."
+    return f"Run: pip install {package}" if package else "Use an address such as s3://, gs://, abfs:// or file://."
 
 
 def _said(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     text = "".join(one if one.isprintable() else "?" for one in text)
     if is_secret_value(text):
-        return f"{type(error).__name__} (its message is hidden: it looks like it holds a secret)"
-    return text[:_MOST_CHARACTERS]
+        return f"{type(error).__name__} (its message is hidden because it may contain a secret)"
+    return text[:_MAX_CHARACTERS]

@@ -1,7 +1,7 @@
-"""One place and what can be asked of it, by fsspec: S3 and whatever speaks it, a folder, and a dozen others.
+"""Requests to remote storage, by fsspec: S3 and compatible servers, a folder, and a dozen others.
 
-Each request is one thread's and ends in time. Nothing is cached between requests. What is written is whole or not there
-at all: S3 sees to that itself, and in a folder a file is renamed into place.
+Each request runs in one thread and has a timeout. Nothing is cached between requests. Writes are atomic: S3 guarantees
+that itself, and in a folder, a file is renamed into place.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from imagemake.core.files import write_whole
 from imagemake.store.remote.errors import PASSING, in_words
 
 T = TypeVar("T")
-SLOWEST_BYTES_PER_S = 50_000  # what is sent or fetched is given that much more time
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
+SLOWEST_BYTES_PER_S = 50_000  # extends the timeout of a transfer by its size
+FIRST_WAIT_S, MAX_WAIT_S = 0.5, 60.0
 _S3 = ("s3", "s3a")
 
 
 @dataclass(frozen=True, slots=True)
 class ListedObject:
-    """A file of a place, as its listing tells it.
+    """A file in a listing of remote storage.
 
     Attributes:
-        bytes: Its size.
-        etag: What changes when its content does; for S3 usually its MD5. None where the place has none.
+        bytes: Size of the file.
+        etag: Text that changes with the content, for S3 usually the MD5. None if the storage has no ETags.
     """
 
     bytes: int
@@ -38,16 +38,16 @@ class ListedObject:
 
 
 class Storage:
-    """A place, and the requests that it takes. All methods are safe to call from several threads.
+    """Remote storage. All methods are thread-safe.
 
     Args:
-        address: Such as ``s3://bucket/prefix``; checked before, see `imagemake.config.remotes`.
-        timeout_s: Longest wait for an answer, in seconds; not kept where a folder's own disk hangs.
-        tries: How often something is asked for before it counts as failed.
-        parallel: Requests at once.
+        address: Address such as ``s3://bucket/prefix``, which `imagemake.config.remotes` has checked.
+        timeout_s: Longest wait for a response, in seconds. It does not apply to a folder on a disk that hangs.
+        tries: Number of tries per request.
+        parallel: Number of concurrent requests of `each`.
 
     Raises:
-        PlaceError: If nothing here speaks to such places.
+        PlaceError: If no installed package supports the address.
     """
 
     def __init__(self, address: str, *, timeout_s: float, tries: int = 4, parallel: int = 16) -> None:
@@ -62,48 +62,48 @@ class Storage:
 
     @property
     def keeps_headers(self) -> bool:
-        """Whether a file is given its content type and cache header."""
+        """Whether the storage keeps the content type and cache header of a file."""
         return self._is_s3
 
     @property
     def is_absent(self) -> bool:
-        """Whether it is a folder that is not there, such as one that is not mounted; others say so when asked."""
+        """Whether it is a folder that does not exist, such as one that is not mounted; False for other storage."""
         return _is_folder(self._fs) and not Path(self._root).is_dir()
 
-    def get(self, name: str, most_bytes: int) -> bytes | None:
-        """Fetch a file; None where there is none.
+    def get(self, name: str, max_bytes: int) -> bytes | None:
+        """Return the content of a file, or None if the file does not exist.
 
         Args:
-            name: Below the address.
-            most_bytes: As many are fetched; one more tells that the file is larger.
+            name: Path of the file, relative to the address.
+            max_bytes: Expected maximum size. If the file is larger, one more byte is returned.
 
         Raises:
-            PlaceError: If it cannot be fetched.
+            PlaceError: If the request fails.
         """
 
         def ask() -> bytes | None:
             try:
-                end = most_bytes + 1
-                return bytes(self._fs.cat_file(self._path(name), start=0, end=end, **self._until(most_bytes)))
+                end = max_bytes + 1
+                return bytes(self._fs.cat_file(self._path(name), start=0, end=end, **self._until(max_bytes)))
             except (FileNotFoundError, NotADirectoryError) as error:
                 if _names_bucket(error):
                     raise
                 return None
             except OSError as error:
-                if "InvalidRange" in str(error):  # the file is empty, and has not even a first byte
+                if "InvalidRange" in str(error):  # the file is empty
                     return b""
                 raise
 
         return self._ask(ask)
 
     def put(self, name: str, data: bytes, content_type: str, cache_control: str | None = None) -> str | None:
-        """Write a file, whole.
+        """Write a file atomically.
 
         Returns:
-            Its ETag, where the place says it.
+            The ETag, or None if the storage does not return one.
 
         Raises:
-            PlaceError: If it cannot be written.
+            PlaceError: If the request fails.
         """
         headers = {"ContentType": content_type, "CacheControl": cache_control} if self._is_s3 else {}
         headers = {header: value for header, value in headers.items() if value}
@@ -117,10 +117,10 @@ class Storage:
         return _etag(answer) if isinstance(answer, Mapping) else None
 
     def list(self, below: str = "") -> dict[str, ListedObject]:
-        """List every file of a folder and its folders, by name; nothing where there is no such folder.
+        """Return all files in a folder and its subfolders, by name. A folder that does not exist has no files.
 
         Raises:
-            PlaceError: If it cannot be listed.
+            PlaceError: If the request fails.
         """
         folder = self._path(below) if below else self._root
 
@@ -140,7 +140,7 @@ class Storage:
         return self._ask(ask)
 
     def delete(self, name: str) -> None:
-        """Take a file away, if it is there."""
+        """Delete a file, if it exists."""
 
         def ask() -> None:
             try:
@@ -151,9 +151,9 @@ class Storage:
         self._ask(ask)
 
     def each(self, do: Callable[[T], Any], things: Iterable[T], tell: Callable[[], None] = lambda: None) -> None:
-        """Do something with many things at once, and tell as each is done.
+        """Call `do` with each thing, in parallel, and call `tell` after each.
 
-        The first error ends it, as Ctrl-C does: nothing more is begun, and what was begun is waited for.
+        The first error, or Ctrl-C, stops it: no more calls start, and calls in flight are completed.
         """
         pool = ThreadPoolExecutor(self.parallel)
         try:
@@ -167,7 +167,7 @@ class Storage:
         return f"{self._root}/{name}"
 
     def _until(self, n_bytes: int, folds: int = 1) -> dict[str, float]:
-        # fsspec takes a timeout for what is asynchronous inside, and nothing else.
+        # fsspec accepts a timeout only for asynchronous file systems.
         if not getattr(self._fs, "async_impl", False):
             return {}
         return {"timeout": folds * self._timeout_s + n_bytes / SLOWEST_BYTES_PER_S}
@@ -180,7 +180,7 @@ class Storage:
                 error = in_words(raised, self.address)
                 if error.trouble not in PASSING or tried == self._tries:
                     raise error from None
-                time.sleep(backoff_s(FIRST_WAIT_S, LONGEST_WAIT_S, tried))
+                time.sleep(backoff_s(FIRST_WAIT_S, MAX_WAIT_S, tried))
         raise AssertionError("at least one try")
 
 
@@ -194,9 +194,9 @@ def _file_system(address: str, timeout_s: float, parallel: int) -> tuple[Any, st
             "connect_timeout": min(10.0, timeout_s),
             "read_timeout": timeout_s,
             "max_pool_connections": parallel,
-            "retries": {"total_max_attempts": 1, "mode": "standard"},  # tries are counted in one place: ours
+            "retries": {"total_max_attempts": 1, "mode": "standard"},  # `_ask` retries
         }
-        # Newer checksums than MD5 are more than many an S3-compatible server knows.
+        # Many S3-compatible servers do not support checksums other than MD5.
         for name in ("request_checksum_calculation", "response_checksum_validation"):
             if f"AWS_{name.upper()}" not in os.environ:
                 config[name] = "when_required"
@@ -213,7 +213,7 @@ def _is_folder(fs: Any) -> bool:
 
 
 def _names_bucket(error: OSError) -> bool:
-    return "bucket does not exist" in str(error).lower()  # S3's own words; s3fs has one error for both
+    return "bucket does not exist" in str(error).lower()  # text from S3; s3fs has one class for both
 
 
 def _etag(info: Mapping[str, Any]) -> str | None:

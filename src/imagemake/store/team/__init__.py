@@ -1,1 +1,1 @@
-"""The team's store: images by key that others paid for, and those that this project paid for."""
+"""The team store: images by key that a team shares, so that each is paid for once."""

@@ -1,4 +1,4 @@
-"""What a plan asks and tells about the team's store; where there is none, nothing is imported for it."""
+"""What a plan needs from the team store. Without a team store, nothing is imported for it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def keys_of_team(settings: SharedStore, recipes: Iterable[Recipe], warn: Callable[[str], None]) -> set[str]:
-    """Say which images a run would take from the team instead of paying for them.
+    """Return the keys of images that a run would fetch from the team store instead of paying for them.
 
     Args:
-        settings: The campaign's section ``store``.
-        recipes: What is to be made.
-        warn: Told where the team's store cannot be asked; the run would pay for everything then.
+        settings: Section ``store`` of the configuration.
+        recipes: Recipes of the images to generate.
+        warn: Called with a message if the team store is unavailable. The run then pays for all images.
     """
     if settings.remote is None:
         return set()
@@ -33,10 +33,11 @@ def keys_of_team(settings: SharedStore, recipes: Iterable[Recipe], warn: Callabl
 
 
 def unshared_words(settings: SharedStore, store: Store) -> list[str]:
-    """Say how many images the team should have and does not."""
+    """Return a sentence with the number of images that are not in the team store yet, or nothing if there are none."""
     if settings.remote is None:
         return []
     count = sum(1 for _ in store.unshared.glob("[0-9a-f]*"))
     images = f"{count:,} image{'' if count == 1 else 's'}"
-    then = "the next run that makes images tries again, or `imagemake share`"
-    return [f"{images} of this store did not get into the team's; {then}"] if count else []
+    are = "is" if count == 1 else "are"
+    remedy = "the next run that generates images tries again, or run `imagemake share`"
+    return [f"{images} of this store {are} not in the team store yet; {remedy}"] if count else []

@@ -1,7 +1,8 @@
-"""The note beside a shared image: what it is, who made it, what it cost. Written by others, so not trusted.
+"""The note beside a shared image: its digest, origin, and cost. Others write notes, so they are not trusted.
 
-``raw/ab/<key>.json`` names the one image of a key, ``raw/ab/<key>.<digest>.<extension>``. The image is there before
-its note, so a note without its image is damage. It holds nothing of a configuration, a catalog or a person.
+The note ``raw/ab/<key>.json`` names the only image of a key, ``raw/ab/<key>.<digest>.<extension>``. The image is
+written before its note, so a note without its image means damage. A note holds no configuration, catalog, or personal
+data.
 """
 
 from __future__ import annotations
@@ -17,25 +18,25 @@ from imagemake.core.recipe import digest_of
 from imagemake.store.store import StoredFile
 
 VERSION = 1
-MOST_NOTE_BYTES = 1_000_000  # a prompt has at most 32,000 characters
-MOST_IMAGE_BYTES = 100_000_000  # as for an image from a provider
+MAX_NOTE_BYTES = 1_000_000  # a prompt has at most 32,000 characters
+MAX_IMAGE_BYTES = 100_000_000  # as for an image from a provider
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _EXTENSION = re.compile(r"[a-z0-9]{1,5}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
-_MOST_CHARACTERS = 200
-_MOST_USD = 1e6
+_MAX_CHARACTERS = 200
+_MAX_USD = 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class OriginRecord:
-    """What a note tells.
+    """The content of a note.
 
     Attributes:
         stored: Key, digest and extension of the image.
-        n_bytes: Its size.
-        generated_at: When it came from the provider, ISO 8601 in UTC; None where nobody knows.
-        request_id: The provider's own name of the call that made it.
-        cost_usd: What that call was billed; None where nobody knows.
+        n_bytes: Size of the image.
+        generated_at: When the provider returned the image, ISO 8601 in UTC, or None if unknown.
+        request_id: The provider's id of the call, or None if unknown.
+        cost_usd: Billed cost of the call, or None if unknown.
     """
 
     stored: StoredFile
@@ -46,21 +47,21 @@ class OriginRecord:
 
 
 def note_name(key: str) -> str:
-    """Return where the note of a key is."""
+    """Return the name of a key's note."""
     return f"raw/{key[:2]}/{key}.json"
 
 
 def image_name(stored: StoredFile) -> str:
-    """Return where an image is."""
+    """Return the name of an image."""
     return f"raw/{stored.key[:2]}/{stored.file_name}"
 
 
 def note_bytes(origin: OriginRecord, recipe: Mapping[str, Any] | None) -> bytes:
-    """Write a note; what is not known is left out.
+    """Return a note as JSON, without unknown values.
 
     Args:
-        origin: What it tells.
-        recipe: The recipe of the key; None keeps it, and with it the prompt, out.
+        origin: Content of the note.
+        recipe: Recipe of the key, or None to omit it, and with it the prompt.
     """
     facts: dict[str, Any] = {
         "version": VERSION,
@@ -78,37 +79,37 @@ def note_bytes(origin: OriginRecord, recipe: Mapping[str, Any] | None) -> bytes:
 
 
 def read_note(data: bytes, key: str) -> OriginRecord:
-    """Read a note.
+    """Read and check a note.
 
     Args:
-        data: Whatever was found under its name.
-        key: The key that it was asked for.
+        data: Content of the file, which may be anything.
+        key: Key of the note.
 
     Raises:
-        ValueError: If it cannot be a note of this key; the message says why.
+        ValueError: If it is not a valid note of the key; the message is the reason.
     """
     try:
         facts = orjson.loads(data)
     except orjson.JSONDecodeError:
-        raise ValueError("its note is no JSON") from None
+        raise ValueError("its note is invalid JSON") from None
     if not isinstance(facts, dict) or facts.get("version") != VERSION:
-        raise ValueError(f"its note is not of version {VERSION}")
+        raise ValueError(f"its note does not have version {VERSION}")
     if facts.get("key") != key:
-        raise ValueError("its note is of another key")
+        raise ValueError("its note belongs to another key")
     digest, extension, n_bytes = (facts.get(name) for name in ("digest", "extension", "bytes"))
     if not (_matches(_DIGEST, digest) and _matches(_EXTENSION, extension)):
-        raise ValueError("its note names no image")
-    if type(n_bytes) is not int or not 0 < n_bytes <= MOST_IMAGE_BYTES:
-        raise ValueError("its note tells no size that an image can have")
+        raise ValueError("its note has no valid digest and extension")
+    if type(n_bytes) is not int or not 0 < n_bytes <= MAX_IMAGE_BYTES:
+        raise ValueError("its note has an invalid image size")
     if "recipe" in facts and _key_of(facts["recipe"]) != key:
-        raise ValueError("the recipe in its note is that of another key")
+        raise ValueError("the recipe in its note belongs to another key")
     stored = StoredFile(key, str(digest), str(extension))
     time, cost, request = (facts.get(name) for name in ("generated_at", "cost_usd", "request_id"))
     return OriginRecord(
         stored,
         n_bytes,
         generated_at=time if _matches(_TIME, time) else None,
-        request_id=request[:_MOST_CHARACTERS] if isinstance(request, str) and request.isprintable() else None,
+        request_id=request[:_MAX_CHARACTERS] if isinstance(request, str) and request.isprintable() else None,
         cost_usd=_cost_of(cost),
     )
 
@@ -119,7 +120,7 @@ def _matches(pattern: re.Pattern[str], value: Any) -> bool:
 
 def _cost_of(value: Any) -> float | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and 0 <= value < _MOST_USD else None  # no comparison holds for NaN
+    return float(value) if is_number and 0 <= value < _MAX_USD else None  # excludes NaN too
 
 
 def _key_of(recipe: Any) -> str | None:

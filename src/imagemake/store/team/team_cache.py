@@ -1,7 +1,7 @@
-"""What a job takes from the team's store before it pays, and what it puts there after.
+"""A job fetches images from the team store before it pays for them, and uploads the images that it paid for.
 
-An image that is paid for leaves a mark, ``store/unshared/<key>``, before its bytes are written; the mark goes when the
-team has it. So whatever was in the way, a later job or `imagemake share` makes up for it.
+The mark ``store/unshared/<key>`` is created before an image that was paid for is written, and removed when the team
+store has the image. If an upload fails, a later job or `imagemake share` tries again.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from imagemake.store.journal import Call
     from imagemake.store.team.team_store import TeamStore
 
-Due = tuple[StoredFile, Mapping[str, Any], Mapping[str, Any]]  # an image, its recipe, and the end of its call
+Due = tuple[StoredFile, Mapping[str, Any], Mapping[str, Any]]  # an image, its recipe, and the closed record of its call
 
-ASK_AGAIN_S = 30.0  # a key that was asked for just now is not asked for again
-YOUNG_S = 60.0  # a mark that a job may be working on
+ASK_AGAIN_S = 30.0  # shortest time between two requests for a key
+YOUNG_S = 60.0  # another job may still be uploading the image of a younger mark
 
 
 @dataclass(slots=True)
 class TeamCache:
-    """Takes and gives for one job.
+    """Fetches and uploads images for one job.
 
     Attributes:
-        team: The team's store.
-        store: This project's.
-        campaign: Name for the journal.
-        job: Name for the journal file.
+        team: The team store.
+        store: The store of this project.
+        campaign: Name of the campaign, for the journal.
+        job: Name of the job, for the journal's file name.
     """
 
     team: TeamStore
@@ -56,7 +56,7 @@ class TeamCache:
         self._journal = Journal(self.store.journal_folder, self.job, durable=False)
 
     def take(self, item: Item) -> StoredFile | None:
-        """Take one image from the team into the store, and write down that it came from there."""
+        """Fetch an image from the team store, and record it in the journal. Return None if there is none."""
         now = time.monotonic()
         if now - self._asked.get(item.key, -ASK_AGAIN_S) < ASK_AGAIN_S:
             return None
@@ -65,7 +65,7 @@ class TeamCache:
         if found is None:
             return None
         data, origin = found
-        # Not by the store of a job, whose images are marked: the team has this one.
+        # Not self.store, which would mark the image as unshared.
         stored = Store(self.store.root).raw.put(item.key, data, durable=True)
         self._journal.arrived(
             campaign=self.campaign,
@@ -80,25 +80,28 @@ class TeamCache:
         return stored
 
     def take_all(self, items: Iterable[Item]) -> int:
-        """Take what the team has of what the store lacks, many at once; say how many came."""
+        """Fetch the images that the store lacks, in parallel. Return the number of fetched images."""
         missing = [item for item in items if _is_paid(item) and self.store.raw.find(item.key) is None]
         return sum(stored is not None for stored in self._pool.map(self.take, missing))
 
     def give(self, stored: StoredFile, recipe: Mapping[str, Any], closed: Mapping[str, Any]) -> None:
-        """Put an image that was just paid for there, in the background.
+        """Upload an image that was just paid for, in the background.
 
         Args:
             stored: The image.
-            recipe: Its recipe.
-            closed: What the journal says of the call's end.
+            recipe: Recipe of the image.
+            closed: Closed record of the call in the journal.
         """
         self._giving.append(self._pool.submit(self._give, stored, recipe, closed))
 
     def give_marked(self, own: Collection[str] = ()) -> int:
-        """Put there what still has a mark, but for what another job may be working on; say how many the team has now.
+        """Upload images that are still marked, except those that another job may be uploading.
 
         Args:
-            own: Keys of this job, which is done with them.
+            own: Keys of this job, whose own uploads have ended.
+
+        Returns:
+            Number of these images that the team store has now.
         """
         wait(self._giving)
         lock = FileLock(self.store.unshared / ".lock")
@@ -110,7 +113,7 @@ class TeamCache:
             lock.release()
 
     def lacking(self) -> list[Due] | None:
-        """Return the paid images of this store that the team lacks; None where it cannot be asked."""
+        """Return paid images of this store that the team store lacks, or None if the team store is unavailable."""
         index = self.store.raw.index()
         known = self.team.known(index)
         if known is None:
@@ -118,7 +121,12 @@ class TeamCache:
         return list(_with_facts(self.store, {key: stored for key, stored in index.items() if key not in known}))
 
     def give_all(self, due: Sequence[Due], tell: Callable[[int, int], None]) -> int:
-        """Put images there, many at once; tell how many were tried, and return how many are there now."""
+        """Upload images in parallel, and return how many the team store has now.
+
+        Args:
+            due: Images from `lacking`.
+            tell: Called after each upload with the number of tried images and the number of all images.
+        """
         given = 0
         for place, is_there in enumerate(self._pool.map(lambda one: self._give(*one), due), 1):
             given += is_there
@@ -126,7 +134,7 @@ class TeamCache:
         return given
 
     def close(self, *, finish: bool = True) -> None:
-        """End it; what is not finished stays marked."""
+        """Stop the uploads, after the pending ones if `finish` is true. Images without an upload stay marked."""
         try:
             self._pool.shutdown(cancel_futures=not finish)
         except KeyboardInterrupt:
@@ -140,7 +148,7 @@ class TeamCache:
             return False
         try:
             data = self.store.raw.read(stored)
-        except (DamagedError, OSError):  # the next run finds that by itself
+        except (DamagedError, OSError):  # the next run detects and handles it
             return False
         origin = OriginRecord(stored, len(data), closed.get("at"), closed.get("request_id"), closed.get("cost_usd"))
         given = self.team.put(data, origin, recipe)
@@ -159,7 +167,7 @@ class TeamCache:
             if stored is not None and (path.name in own or not is_young):
                 marked[path.name] = stored
             elif stored is None and not is_young:
-                path.unlink(missing_ok=True)  # nothing came of it
+                path.unlink(missing_ok=True)  # the image was never written
         return _with_facts(self.store, marked)
 
 
@@ -167,7 +175,7 @@ class TeamCache:
 def exchange_of(
     settings: SharedStore, store: Store, campaign: str, job: str, items: Sequence[Item]
 ) -> Iterator[TeamCache | None]:
-    """Open a job's exchange with the team; None where there is no team, or nothing of the job costs money."""
+    """Open the team cache of a job. Yield None if there is no team store, or if the job's images are free."""
     if settings.remote is None or not any(map(_is_paid, items)):
         yield None
         return
@@ -191,7 +199,7 @@ def _is_paid(item: Item) -> bool:
 
 
 def _with_facts(store: Store, wanted: Mapping[str, StoredFile]) -> Iterator[Due]:
-    """Add recipe and call to images; one whose call is in no journal of this store, or was free, is left out."""
+    """Yield images with their recipes and calls, except free ones and those without a call in this store's journal."""
     if not wanted:
         return
     made: dict[str, Call] = {}

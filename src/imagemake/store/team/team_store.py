@@ -1,4 +1,4 @@
-"""Asking the team's store for images, and putting them there. What goes wrong costs a warning and nothing else."""
+"""Requests to the team store. An error causes a warning, but never stops a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from imagemake.images.formats import end_of_image, format_of, media_type_of
 from imagemake.store.remote.errors import PlaceError, Trouble
 from imagemake.store.remote.storage import Storage
 from imagemake.store.team.origin_record import (
-    MOST_NOTE_BYTES,
+    MAX_NOTE_BYTES,
     OriginRecord,
     image_name,
     note_bytes,
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 
 TRIES = 2
 PARALLEL = 16
-MOST_IN_A_ROW = 3  # failures after which it is not asked any more
+MAX_IN_A_ROW = 3  # consecutive errors after which a job stops using the team store
 HOPELESS = (Trouble.DENIED, Trouble.MISSING, Trouble.UNREACHABLE, Trouble.UNKNOWN_KIND, Trouble.FULL)
-ABSENT = "Mount it, or make the folder where this is the first use; nothing here makes it."
-FEW_KEYS = 200  # that are asked for one by one; a listing brings 1,000 names with each request
+ABSENT = "Mount it, or create the folder if the team store is new; imagemake does not create it."
+FEW_KEYS = 200  # up to this many keys are requested one by one; a listing returns 1,000 names per request
 
 
 class TeamStore:
-    """The team's store. All methods are safe to call from several threads, and none raises for what it does.
+    """The team store. All methods are thread-safe, and none raises an error for a failed request.
 
-    Reading and writing fail apart: who may only read still saves money.
+    Reading and writing are given up separately, so an account that can only read still saves money.
 
     Args:
-        settings: The campaign's section ``store``, with a remote.
-        storage: Its place, open.
-        warn: Told what went wrong, a sentence each.
+        settings: Section ``store`` of the configuration, with a remote.
+        storage: Storage of the remote.
+        warn: Called with a message for each problem.
     """
 
     def __init__(self, settings: SharedStore, storage: Storage, warn: Callable[[str], None]) -> None:
@@ -54,16 +54,16 @@ class TeamStore:
 
     @property
     def parallel(self) -> int:
-        """Requests at once."""
+        """Number of concurrent requests."""
         return self._storage.parallel
 
     @property
     def takes(self) -> bool:
-        """Whether it is still written to."""
+        """Whether the job still uploads images."""
         return "write" not in self._given_up
 
     def fetch(self, key: str) -> tuple[bytes, OriginRecord] | None:
-        """Fetch the image of a key, checked against its digest; None where there is none that can be used."""
+        """Return the image of a key, checked against its digest, or None if there is no usable image."""
 
         def ask() -> tuple[bytes | None, OriginRecord] | None:
             origin = self._note(key)
@@ -82,9 +82,9 @@ class TeamStore:
         return data, origin
 
     def put(self, data: bytes, origin: OriginRecord, recipe: Mapping[str, Any]) -> bool:
-        """Put an image there, unless there is one of its key; say whether there is one now.
+        """Upload an image, unless the team store has an image of its key. Return whether it has one now.
 
-        Where the one that is there was found to be of no use, the note leads to this one from then on.
+        If the existing image was found to be unusable, the note names the new image from then on.
         """
 
         def ask() -> bool:
@@ -92,14 +92,14 @@ class TeamStore:
                 return True
             media_type = media_type_of(origin.stored.extension) or "application/octet-stream"
             self._storage.put(image_name(origin.stored), data, media_type)
-            told = recipe if self._settings.remote_recipes else None
-            self._storage.put(note_name(origin.stored.key), note_bytes(origin, told), "application/json")
+            shown = recipe if self._settings.remote_recipes else None
+            self._storage.put(note_name(origin.stored.key), note_bytes(origin, shown), "application/json")
             return True
 
         return self._try("write", ask) or False
 
     def known(self, keys: Collection[str]) -> set[str] | None:
-        """Say which keys it has; None where it cannot be asked."""
+        """Return which of the keys the team store has, or None if it is unavailable."""
         wanted = set(keys)
         if len(wanted) > FEW_KEYS:
             listed = self._try("read", lambda: self._storage.list("raw"))
@@ -116,7 +116,7 @@ class TeamStore:
         return None if "read" in self._given_up else found
 
     def _note(self, key: str) -> OriginRecord | None:
-        data = self._storage.get(note_name(key), MOST_NOTE_BYTES)
+        data = self._storage.get(note_name(key), MAX_NOTE_BYTES)
         if data is None:
             return None
         try:
@@ -141,29 +141,31 @@ class TeamStore:
             self._in_a_row[verb] += 1
             if verb in self._given_up:
                 return
-            if error.trouble not in HOPELESS and self._in_a_row[verb] < MOST_IN_A_ROW:
+            if error.trouble not in HOPELESS and self._in_a_row[verb] < MAX_IN_A_ROW:
                 return
             self._given_up.add(verb)
-        what = {"read": "asked", "write": "written to"}[verb]
-        then = {"read": "images are paid for here", "write": "`imagemake share` makes up for it"}[verb]
-        self._warn(f"the team's store is not {what} any more in this job, and {then}: {error}. {error.remedy}")
+        what = {
+            "read": "this job stops reading from the team store and pays for missing images itself",
+            "write": "this job stops writing to the team store; upload its images later with `imagemake share`",
+        }[verb]
+        self._warn(f"{what}: {error}. {error.remedy}")
 
 
 def open_team_store(settings: SharedStore, warn: Callable[[str], None]) -> TeamStore | None:
-    """Open the campaign's store of the team; None, with a warning, where it cannot be used."""
+    """Open the team store, or warn and return None if it is unavailable."""
     assert settings.remote is not None
     try:
         storage = Storage(settings.remote, timeout_s=settings.timeout_s, tries=TRIES, parallel=PARALLEL)
-        if storage.is_absent:  # else a folder that is not mounted would be made beside it, and everything paid for
-            raise PlaceError(Trouble.MISSING, storage.address, "there is no such folder", ABSENT)
+        if storage.is_absent:  # creating the mount point of an unmounted folder would hide the team's images
+            raise PlaceError(Trouble.MISSING, storage.address, "the folder does not exist", ABSENT)
     except PlaceError as error:
-        warn(f"the team's store is not used: {error}. {error.remedy}")
+        warn(f"the team store is not used: {error}. {error.remedy}")
         return None
     return TeamStore(settings, storage, warn)
 
 
 def warn_in(job: str) -> Callable[[str], None]:
-    """Return what tells a job's warnings on standard error, each once."""
+    """Return a function that prints each warning of a job to standard error once."""
     told: set[str] = set()
 
     def warn(what: str) -> None:
@@ -177,11 +179,11 @@ def warn_in(job: str) -> Callable[[str], None]:
 
 def _fault_of(data: bytes | None, origin: OriginRecord) -> str | None:
     if data is None:
-        return "its note is there, and the image is not"
+        return "its note exists, but the image is missing"
     if hashlib.sha256(data).hexdigest() != origin.stored.digest:
-        return "its bytes do not fit its digest"
+        return "its content does not match its digest"
     try:
         is_whole = end_of_image(data, format_of(data)) is not None
     except ValueError as error:
         return str(error)
-    return None if is_whole else "the file ends before its image does"
+    return None if is_whole else "the file is incomplete"

@@ -117,16 +117,16 @@ def test_a_folder_holds_whole_files_only(tmp_path: Path, monkeypatch: pytest.Mon
     [
         ("s3://bucket/p", {"AWS_SECRET_ACCESS_KEY": "not-the-secret"}, Trouble.DENIED, "denied"),
         ("s3://bucket/p", {"AWS_ACCESS_KEY_ID": "nobody-known"}, Trouble.DENIED, "denied"),
-        ("s3://bucket/p", {"AWS_PROFILE": "nobody"}, Trouble.DENIED, "no account"),
-        ("s3://no-such-bucket/p", {}, Trouble.MISSING, "no such bucket"),
-        ("s3://bucket/p", {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}, Trouble.UNREACHABLE, "not reached"),
+        ("s3://bucket/p", {"AWS_PROFILE": "nobody"}, Trouble.DENIED, "no credentials"),
+        ("s3://no-such-bucket/p", {}, Trouble.MISSING, "bucket or folder does not exist"),
+        ("s3://bucket/p", {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}, Trouble.UNREACHABLE, "unreachable"),
         (
             "s3://bucket/p",
             {"AWS_ENDPOINT_URL_S3": "http://me:pass-word@127.0.0.1:9"},
             Trouble.UNREACHABLE,
-            "not reached",
+            "unreachable",
         ),
-        ("nobody-speaks-it://bucket/p", {}, Trouble.UNKNOWN_KIND, "nothing here speaks"),
+        ("nobody-speaks-it://bucket/p", {}, Trouble.UNKNOWN_KIND, "no installed package supports this address"),
     ],
 )
 def test_trouble_is_told_in_words_with_a_remedy_and_without_a_secret(here, address, changes, trouble, words):
@@ -143,7 +143,7 @@ def test_a_server_that_does_not_answer_is_given_up_and_a_full_one_is_called_full
     with an_s3_proxy(s3.endpoint) as proxy:
         here(AWS_ENDPOINT_URL_S3=proxy.endpoint)
         proxy.delay_s = 3
-        with pytest.raises(PlaceError, match="no answer in time"):
+        with pytest.raises(PlaceError, match="no response in time"):
             Storage("s3://bucket/p", timeout_s=0.3, tries=1).put("x", b"1", "text/plain")
         proxy.delay_s, proxy.status = 0, 507
         with pytest.raises(PlaceError) as told:

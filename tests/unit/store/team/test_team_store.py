@@ -240,10 +240,10 @@ class Troubled(Storage):
         if self.trouble is not None:
             raise PlaceError(self.trouble, self.address, self.trouble.value)
 
-    def get(self, name: str, most_bytes: int) -> bytes | None:
+    def get(self, name: str, max_bytes: int) -> bytes | None:
         if self.reads:
             self._fails()
-        return super().get(name, most_bytes)
+        return super().get(name, max_bytes)
 
     def put(self, name: str, data: bytes, content_type: str, cache_control: str | None = None) -> str | None:
         if self.writes:
@@ -275,9 +275,9 @@ def test_a_folder_that_is_not_mounted_is_told_and_not_made(build, till, tmp_path
     place = {"remote": f"file://{tmp_path}/mounted/team"}
     settings, told = SharedStore(**place), []
     assert keys_of_team(settings, [item.recipe for item in items()], told.append) == set()
-    assert "there is no such folder. Mount it" in told[0]
+    assert "the folder does not exist. Mount it" in told[0]
     build("ann", **place)
-    assert "Warning: the team's store is not used" in capfd.readouterr().err
+    assert "Warning: the team store is not used" in capfd.readouterr().err
     assert not (tmp_path / "mounted").exists()
     assert len(unshared(tmp_path, "ann")) == 3, "they are shared once it is there"
     (tmp_path / "mounted" / "team").mkdir(parents=True)
@@ -293,7 +293,9 @@ def test_what_could_not_be_put_there_is_made_up_for_by_the_next_job(build, till,
     keys = {item.key for item in items()}
     assert unshared(tmp_path, "ann") == keys
     settings = SharedStore(remote=team.address)
-    assert unshared_words(settings, store_of(tmp_path, "ann"))[0].startswith("3 images of this store did not get")
+    assert unshared_words(settings, store_of(tmp_path, "ann"))[0].startswith(
+        "3 images of this store are not in the team store yet"
+    )
     troubled.trouble = None
     monkeypatch.setattr(exchange_module, "YOUNG_S", -1.0)
     build("ann", n=4)
@@ -387,7 +389,7 @@ def test_a_plan_says_which_images_the_team_has_and_warns_where_it_cannot_ask(bui
     assert keys_of_team(settings, recipes, warned.append) == {recipe.key() for recipe in recipes[:2]}, "by a listing"
     assert warned == []
     assert keys_of_team(SharedStore(remote="nobody-speaks-it://x"), recipes, warned.append) == set()
-    assert "the team's store is not used" in warned[0]
+    assert "the team store is not used" in warned[0]
     drawn = [Recipe("preview", "preview-1", "p", 0)]
     assert keys_of_team(SharedStore(remote="nobody-speaks-it://x"), drawn, pytest.fail) == set(), "what is free"
     assert keys_of_team(SharedStore(), recipes, pytest.fail) == set()
