@@ -58,7 +58,12 @@ HTTP_NOT_FOUND = 404
 def add_batches_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `imagemake batches`."""
     parser.add_argument("--store", type=Path, default=Path("store"), help="folder of the store; default: store")
-    parser.add_argument("--config", type=Path, default=Path("config/config.yaml"), help="default: config/config.yaml")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=Path("config/config.yaml"),
+        help="configuration file; default: config/config.yaml",
+    )
     parser.add_argument("--all", action="store_true", help="include past batches")
     parser.add_argument("--json", action="store_true", help="print JSON")
     action = parser.add_mutually_exclusive_group()

@@ -34,7 +34,7 @@ def add_ledger_options(ledger: argparse.ArgumentParser) -> None:
         "--by",
         metavar="COLUMNS",
         default="outcome",
-        help="sum per day, model, campaign, outcome, or name, or several with commas; default: outcome",
+        help="sum by day, model, campaign, outcome, name; separate several with commas; default: outcome",
     )
     shown.add_argument("--calls", action="store_true", help="list single calls, by day and job")
     ledger.add_argument("--since", metavar="YYYY-MM-DD", help="only calls sent on this day (UTC) or later")
@@ -44,7 +44,7 @@ def add_ledger_options(ledger: argparse.ArgumentParser) -> None:
     ledger.add_argument(
         "--outcome",
         metavar="NAME",
-        help="only calls that ended so: made, refused, failed, unreadable, unknown, waiting, or shared",
+        help="only calls with this outcome: made, refused, failed, unreadable, unknown, waiting, or shared",
     )
     ledger.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: table")
     ledger.set_defaults(run=run_ledger)

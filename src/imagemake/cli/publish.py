@@ -31,7 +31,7 @@ examples:
     imagemake publish s3://our-shop/catalog --dry-run
   publish the pilot to catalog/pilot/
     imagemake publish s3://our-shop/catalog --scope pilot
-  delete files that are no longer in the release
+  some time later, when no reader needs them: delete files that are no longer in the release
     imagemake publish --prune
 """
 TELL_EVERY_S = 5.0
@@ -54,7 +54,12 @@ def add_publish_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--again", action="store_true", help="send every file again, for example after you changed headers"
     )
-    parser.add_argument("--config", type=Path, default=Path("config/config.yaml"), help="default: config/config.yaml")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=Path("config/config.yaml"),
+        help="configuration file; default: config/config.yaml",
+    )
     parser.set_defaults(run=run_publish)
 
 

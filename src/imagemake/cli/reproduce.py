@@ -37,7 +37,12 @@ def add_reproduce_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", metavar="IMAGE", help="a file, a key (64 hexadecimal digits), or a name")
     parser.add_argument("--yes", action="store_true", help="pay for the call")
     parser.add_argument("--anyway", action="store_true", help="make the image even if the model may not honor seeds")
-    parser.add_argument("--config", type=Path, default=Path("config/config.yaml"), help="default: config/config.yaml")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=Path("config/config.yaml"),
+        help="configuration file; default: config/config.yaml",
+    )
     parser.set_defaults(run=run_reproduce)
 
 

@@ -16,7 +16,12 @@ a run that could not reach the team store. Nothing is deleted or replaced. For d
 def add_share_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `imagemake share`."""
     parser.add_argument("--store", type=Path, default=Path("store"), help="folder of the store; default: store")
-    parser.add_argument("--config", type=Path, default=Path("config/config.yaml"), help="default: config/config.yaml")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=Path("config/config.yaml"),
+        help="configuration file; default: config/config.yaml",
+    )
     parser.add_argument("--dry-run", action="store_true", help="count the images to send, but send nothing")
     parser.set_defaults(run=run_share)
 

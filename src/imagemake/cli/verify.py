@@ -68,7 +68,7 @@ def _releases(root: Path) -> int:
     if names:
         told = "no change" if not changed else f"{changed:,} changed"
         releases = "1 release" if len(names) == 1 else f"{len(names):,} releases"
-        print(f"{releases}, {told}{f', {missing:,} not here' if missing else ''}")
+        print(f"{releases}, {told}{f', {missing:,} missing' if missing else ''}")
         last = read_record_file(root / RELEASES / names[-1] / RECORD_FILE)
         print(f"last record: {names[-1]} {last.digest}")
     return 1 if changed else 0
