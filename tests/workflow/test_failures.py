@@ -156,10 +156,10 @@ def test_the_cost_that_is_told_is_what_the_server_billed(project, server):
 def test_a_model_that_cannot_do_it_is_told_before_anything_is_spent(project, server):
     made = project(models={})
     made.write_config(models={})
-    done = made.snakemake("-n", expect=1)
+    done = made.snakemake("-n", expect=2)
     assert "96x96" in done.stderr and "row 2" in done.stderr
     made.write_config(model={**made.config["model"], "name": "gpt-image-1", "parameters": {}})
-    assert "was shut down" in made.snakemake(expect=1).stderr
+    assert "was shut down" in made.snakemake(expect=2).stderr
     assert made.calls() == 0
 
 
@@ -175,7 +175,7 @@ def test_mistakes_are_told_all_at_once_without_a_traceback(project):
     made = project()
     made.edit_row(1, product="")
     made.edit_row(2, color="red", sku="S000")
-    done = made.snakemake("-n", expect=1)
+    done = made.snakemake("-n", expect=2)
     assert "row 3" in done.stderr and "product" in done.stderr
     assert "S000_red" in done.stderr
     assert "Traceback" not in done.stderr
@@ -185,7 +185,7 @@ def test_mistakes_are_told_all_at_once_without_a_traceback(project):
 def test_a_mistake_in_the_configuration_names_its_key(project):
     made = project()
     made.write_config(takess=2)
-    done = made.snakemake("-n", expect=1)
+    done = made.snakemake("-n", expect=2)
     assert "takess" in done.stderr and "takes" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -220,7 +220,7 @@ def test_two_runs_in_one_folder_do_not_mix(project, server):
         for line in first.stderr:
             if b"rule generate" in line:
                 break
-        second = made.snakemake(expect=1)
+        second = made.snakemake(expect=2)
         assert "Another run is active in this folder" in second.stderr
         first.stderr.read()
     assert first.returncode == 0
