@@ -1,1 +1,1 @@
-"""Content credentials (C2PA): who signs, what a claim says, and reading one back. Only `library` knows the library."""
+"""Content credentials (C2PA): certificates, claims, signing, and reading. Only `library` calls the C2PA library."""

@@ -1,4 +1,4 @@
-"""The certificate that images are signed with: read, and checked before anything is signed with it."""
+"""Reads and checks the certificate that images are signed with."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _OF_RSA = ("ps256", "ps384", "ps512")
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Whose signature it will be.
+    """The signer's certificate.
 
     Attributes:
-        chain: PEM: the signer's certificate, and those of its issuers.
-        issuers: The same without the first.
-        serial: The first one's serial number, in decimal digits.
-        algorithm: How to sign, such as ``es256``.
-        expires: When the first of them expires.
-        time_stamp_url: Whom to ask for a time stamp; None for nobody.
+        chain: PEM of the signer's certificate, followed by those of its issuers.
+        issuers: PEM of the issuers only.
+        serial: Serial number of the signer's certificate, in decimal digits.
+        algorithm: Signature algorithm, such as ``es256``.
+        expires: When the first certificate of the chain expires.
+        time_stamp_url: Address of the time stamp service; None for no time stamps.
     """
 
     chain: str
@@ -53,12 +53,12 @@ class Certificate:
 
 
 def packages_missing() -> list[str]:
-    """Name the packages that signing and reading need and that are not installed, without importing any."""
+    """Return the missing packages that signing and reading need, without importing any."""
     return [package for module, package in _PACKAGES.items() if find_spec(module) is None]
 
 
 def file_digest(settings: C2pa | None) -> str:
-    """Return the SHA-256 of the certificate's file; nothing where none is wanted, or the file is not there."""
+    """Return the SHA-256 of the certificate file; empty without settings or if the file is missing."""
     try:
         return hashlib.sha256(Path(settings.certificate).read_bytes()).hexdigest() if settings else ""
     except OSError:
@@ -66,18 +66,18 @@ def file_digest(settings: C2pa | None) -> str:
 
 
 def read_certificate(settings: C2pa, now: datetime) -> Certificate:
-    """Read the certificate and check all that can be checked without its key.
+    """Read the certificate and check everything that does not need its private key.
 
     Args:
-        settings: Where it is, and how to sign.
-        now: In UTC; decides whether it holds.
+        settings: The campaign's C2PA settings.
+        now: Current time in UTC, to check the validity period.
 
     Raises:
         UserError: If packages or the file are missing, or the certificate cannot sign images now.
     """
     if missing := packages_missing():
         what = f"content credentials need packages that are not installed: {', '.join(missing)}."
-        raise UserError(Problem(PLACE, what, f"Install them: {INSTALL}; or take the section out."))
+        raise UserError(Problem(PLACE, what, f"Install them: {INSTALL}. Or remove the section."))
     from cryptography.hazmat.primitives.serialization import Encoding
 
     chain = _read_chain(settings.certificate)
@@ -101,34 +101,34 @@ def _read_chain(path: str) -> list[x509.Certificate]:
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        remedy = "Put the certificate there, or take the section c2pa out; docs/provenance.md tells how to get one."
+        remedy = "Put the certificate there, or remove the section c2pa. docs/provenance.md explains how to get one."
         raise UserError(Problem(place, f"{shown(path)} cannot be read: {error.strerror}.", remedy)) from error
     if is_secret_value(data.decode(errors="replace")):
-        remedy = "Keep the key apart, outside of the project, and make a new one if this file was ever shared."
-        raise UserError(Problem(place, f"{shown(path)} holds a private key.", remedy))
+        remedy = "Keep the key outside the project, and create a new one if this file was ever shared."
+        raise UserError(Problem(place, f"{shown(path)} contains a private key.", remedy))
     try:
         return x509.load_pem_x509_certificates(data)
     except ValueError as error:
         remedy = "Convert it: openssl x509 -inform der -in FILE -out FILE.pem"
-        raise UserError(Problem(place, f"{shown(path)} holds no certificate in PEM form.", remedy)) from error
+        raise UserError(Problem(place, f"{shown(path)} contains no certificate in PEM format.", remedy)) from error
 
 
 def _faults(chain: Sequence[x509.Certificate], path: str, now: datetime) -> Iterator[Problem]:
     place = f"{PLACE}.certificate"
     if len(chain) < 2:
-        remedy = "Append those of its issuers, the nearest first; whoever issued it hands them out with it."
-        yield Problem(place, f"{shown(path)} holds the signer's certificate alone.", remedy)
+        remedy = "Append the certificates of its issuers, the nearest first. You get them from the issuer."
+        yield Problem(place, f"{shown(path)} contains only the signer's certificate.", remedy)
     for number, (one, issuer) in enumerate(pairwise(chain), start=1):
         if not _is_issued_by(one, issuer):
-            what = f"certificate {number + 1} of {shown(path)} is not that of the issuer of certificate {number}."
-            yield Problem(place, what, "Put the signer's certificate first, then each one's issuer behind it.")
+            what = f"certificate {number + 1} of {shown(path)} does not belong to the issuer of certificate {number}."
+            yield Problem(place, what, "Put the signer's certificate first, followed by each issuer in order.")
     for number, one in enumerate(chain, start=1):
         if one.not_valid_after_utc <= now:
             what = f"certificate {number} of {shown(path)} expired on {one.not_valid_after_utc:%Y-%m-%d}."
-            yield Problem(place, what, "Renew it; the next run then signs every image anew.")
+            yield Problem(place, what, "Renew it. The next run then signs every image again.")
         if one.not_valid_before_utc > now:
             what = f"certificate {number} of {shown(path)} is not valid before {one.not_valid_before_utc:%Y-%m-%d}."
-            yield Problem(place, what, "Wait, take another one, or set this machine's clock.")
+            yield Problem(place, what, "Wait, use another certificate, or correct this machine's clock.")
 
 
 def _is_issued_by(one: x509.Certificate, issuer: x509.Certificate) -> bool:
@@ -152,10 +152,10 @@ def _algorithm(public_key: Any, settings: C2pa) -> str:
     elif isinstance(public_key, rsa.RSAPublicKey):
         fitting = _OF_RSA
     if not fitting:
-        what = "the certificate's key is of a kind that C2PA does not know."
-        remedy = "Get a certificate for a key on P-256, P-384 or P-521, an Ed25519 key, or an RSA key."
+        what = "C2PA does not support the type of the certificate's key."
+        remedy = "Get a certificate for a P-256, P-384, P-521, Ed25519, or RSA key."
         raise UserError(Problem(f"{PLACE}.certificate", what, remedy))
     if settings.algorithm not in (None, *fitting):
-        what = f"{settings.algorithm} does not fit the certificate's key, which signs by {' or '.join(fitting)}."
-        raise UserError(Problem(f"{PLACE}.algorithm", what, "Correct it, or take it out."))
+        what = f"{settings.algorithm} does not match the certificate's key, which needs {' or '.join(fitting)}."
+        raise UserError(Problem(f"{PLACE}.algorithm", what, "Correct it, or remove it."))
     return settings.algorithm or fitting[0]

@@ -1,7 +1,7 @@
-"""What a released image's claim says: how the image came about, and every step that was applied to it.
+"""The claim of a released image: how the image was made, and each step that was applied to it.
 
-Actions have the names of the C2PA Technical Specification 2.4, section 18.15. Nothing is in a claim that must not be
-known by whoever gets the image: no prompt, no path, no setting of a step, no bytes of a reference image.
+Action names come from the C2PA Technical Specification 2.4, section 18.15. Claims contain nothing confidential: no
+prompt, no path, no settings of a step, and no bytes of a reference image.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from imagemake.plan.state import State
     from imagemake.store.store import StoredFile
 
-CLAIM_VERSION = 1  # raised when the same facts may give another claim; released images are then signed anew
+CLAIM_VERSION = 1  # raised when the same facts can give another claim; released images are then signed again
 OWN_ASSERTION = "imagemake.release"
 MADE_OF = "made_of"
 PARENT = "parent"
 EDITED, PLACED = "c2pa.edited", "c2pa.placed"
 _ACTION = re.compile(r"[a-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)+")
-_CLOSING = {True: "c2pa.transcoded", False: "c2pa.converted"}  # by whether the format stays
+_CLOSING = {True: "c2pa.transcoded", False: "c2pa.converted"}  # by whether the format stays the same
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something that was done to the image.
+    """An action on the image.
 
     Attributes:
-        name: In C2PA's words: ``c2pa.cropped``.
-        description: For people.
+        name: C2PA name, such as ``c2pa.cropped``.
+        description: Description for people.
     """
 
     name: str
@@ -45,14 +45,14 @@ class Action:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What is said of one image; equal claims say the same.
+    """The claim about one image. Equal claims say the same.
 
     Attributes:
-        source_type: IPTC's code for how the image came about, where its provider does not say so itself.
-        provider: Registered name of the provider, where a trained model made the image.
-        model: Model name with its version, likewise.
-        actions: What was done after that, in its order.
-        inputs: SHA-256 of each reference image and mask that was sent, in their order.
+        source_type: IPTC digital source type, used if the provider's own credentials do not state it.
+        provider: Registered name of the provider if a trained model made the image.
+        model: Model name with its version if a trained model made the image.
+        actions: Later actions, in order.
+        inputs: SHA-256 of each reference image and mask that was sent, in order.
     """
 
     source_type: str
@@ -63,21 +63,21 @@ class Claim:
 
     @property
     def digest(self) -> str:
-        """A digest of all that is said, and of who says it."""
+        """Digest of the claim and of the version of imagemake that makes it."""
         return fingerprint({"version": CLAIM_VERSION, "by": __version__, **asdict(self)})
 
     def definition(self, made_of: str, *, with_parent: bool) -> dict[str, Any]:
-        """Return the claim as the C2PA library takes it.
+        """Return the claim in the format of the C2PA library.
 
         Args:
-            made_of: Digest of everything that the signed file follows from; it is how the file is known again.
-            with_parent: Whether the provider's image has content credentials, which then tell how it came about.
+            made_of: Digest of everything that determines the signed file. It identifies the file later.
+            with_parent: Whether the provider's image has its own credentials, which then say how it was made.
         """
         ingredients = [] if with_parent else [_input(number, digest) for number, digest in enumerate(self.inputs)]
         actions = [_opened() if with_parent else self._created([one["label"] for one in ingredients])]
         for number, action in enumerate(self.actions):
             told: dict[str, Any] = {"action": action.name, "description": action.description}
-            if action.name == PLACED:  # the standard asks for what was placed; its bytes stay out
+            if action.name == PLACED:  # the standard requires an ingredient; its bytes are not included
                 label = f"placed-{number}"
                 ingredients.append({"relationship": "componentOf", "label": label, "title": action.description})
                 told["parameters"] = {"ingredientIds": [label]}
@@ -103,13 +103,13 @@ class Claim:
 
 
 def claim_of(state: State, finished: StoredFile, steps: Sequence[ChosenPlugin], *, with_xmp: bool) -> Claim:
-    """Return what is said of a request's finished image.
+    """Return the claim about a finished image of a request.
 
     Args:
-        state: Where the request stands.
-        finished: The finished image; a request may have several.
-        steps: Those that it went through.
-        with_xmp: Whether the file says by XMP where it came from.
+        state: The state of the request.
+        finished: The finished image; a request can have several.
+        steps: The steps that were applied to it.
+        with_xmp: Whether the file contains XMP.
     """
     assert state.raw is not None
     recipe = state.recipe
@@ -125,13 +125,13 @@ def claim_of(state: State, finished: StoredFile, steps: Sequence[ChosenPlugin], 
 
 
 def actions_of(steps: Sequence[ChosenPlugin], raw: str, finished: str, *, with_xmp: bool) -> tuple[Action, ...]:
-    """Return what turned a raw image into a released one.
+    """Return the actions from a raw image to the released image.
 
     Args:
-        steps: In the order in which they were applied.
-        raw: File format of the raw image, as its name's extension.
-        finished: That of the finished one.
-        with_xmp: Whether XMP was put in.
+        steps: The applied steps, in order.
+        raw: File extension of the raw image.
+        finished: File extension of the finished image.
+        with_xmp: Whether XMP was inserted.
     """
     done = [Action(name, f"step {step.name}") for step in steps for name in action_names(step)]
     done.append(Action(_CLOSING[raw == finished], f"decoded to sRGB, 8 bits a channel, and written as {finished}"))
@@ -141,14 +141,14 @@ def actions_of(steps: Sequence[ChosenPlugin], raw: str, finished: str, *, with_x
 
 
 def action_names(step: ChosenPlugin) -> tuple[str, ...]:
-    """Return what a step does, in C2PA's terms; an invalid name becomes ``c2pa.edited``, which claims the most."""
+    """Return the C2PA names of what a step does. An invalid name becomes ``c2pa.edited``, the broadest action."""
     kind = step_class(step.name)
     names = kind.actions_for(kind.Settings.model_validate(step.settings))
     return tuple(name if _ACTION.fullmatch(str(name)) else EDITED for name in names)
 
 
 def made_of_in(assertions: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return what one of our own claims says that its file follows from; None where another program signed."""
+    """Return the `made_of` digest in one of our own claims; None if another program signed."""
     data = next((one.get("data") for one in assertions if one.get("label") == OWN_ASSERTION), None)
     return data.get(MADE_OF) if isinstance(data, Mapping) else None
 

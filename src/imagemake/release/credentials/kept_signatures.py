@@ -1,7 +1,7 @@
-"""Signatures that were made: kept in the store, so that a release that was deleted gets the very same bytes again.
+"""Keeps signatures in the store, so that a deleted release gets exactly the same bytes again.
 
-What is kept is what signing changed: a few KB per image. It is worth nothing by itself: whoever takes it from here
-checks that it is a valid signature over just what is wanted.
+Only the bytes that signing changed are kept: a few KB per image. They prove nothing by themselves: callers check that
+the result is a valid signature over exactly the expected content.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from imagemake.store.store import ContentStore
 
 EXTENSION = "c2pa"
-_HEAD_BYTES = 12  # in which a WebP file tells its length; nothing is inserted so early in any format
+_HEAD_BYTES = 12  # contains the length of a WebP file; no format inserts anything before it
 _NUMBER_BYTES = 8
 
 
@@ -23,34 +23,34 @@ class Signatures:
     """The signatures of a store.
 
     Args:
-        content_store: Where they are, by the digest of what each one was made of.
+        content_store: Contains the signatures by their `made_of` digest.
     """
 
     def __init__(self, content_store: ContentStore) -> None:
-        self._shelf = content_store
+        self._content = content_store
 
     def over(self, data: bytes, made_of: str) -> bytes | None:
-        """Return the file that was signed before, from the same one without; None where none is kept.
+        """Return the file that was signed before, made from the unsigned file; None if no signature is kept.
 
         Args:
             data: The file without credentials.
-            made_of: What the signature must have been made of.
+            made_of: Digest of everything that determines the signed file.
         """
-        stored = self._shelf.find(made_of)
+        stored = self._content.find(made_of)
         if stored is None:
             return None
         try:
-            return applied(self._shelf.read(stored), data)
+            return applied(self._content.read(stored), data)
         except DamagedError:
             return None
 
     def keep(self, data: bytes, signed: bytes, made_of: str) -> None:
-        """Keep what signing made of a file."""
-        self._shelf.put(made_of, difference(data, signed), durable=False, extension=EXTENSION)
+        """Keep the bytes that signing changed in a file."""
+        self._content.put(made_of, difference(data, signed), durable=False, extension=EXTENSION)
 
 
 def difference(data: bytes, signed: bytes) -> bytes:
-    """Return what turns a file into the signed one: what both begin and end with is left out."""
+    """Return the bytes that turn a file into the signed file, without the common beginning and end."""
     before, after = data[_HEAD_BYTES:], signed[_HEAD_BYTES:]
     most = min(len(before), len(after))
     start = _longest(most, lambda length: before[:length] == after[:length])
@@ -60,7 +60,7 @@ def difference(data: bytes, signed: bytes) -> bytes:
 
 
 def applied(kept: bytes, data: bytes) -> bytes:
-    """Return the signed file: from what `difference` returned, and the file without credentials."""
+    """Return the signed file, from the result of `difference` and the file without credentials."""
     head, rest = kept[:_HEAD_BYTES], data[_HEAD_BYTES:]
     start, end = (int.from_bytes(kept[at : at + _NUMBER_BYTES]) for at in (_HEAD_BYTES, _HEAD_BYTES + _NUMBER_BYTES))
     return head + rest[:start] + kept[_HEAD_BYTES + 2 * _NUMBER_BYTES :] + rest[max(0, len(rest) - end) :]

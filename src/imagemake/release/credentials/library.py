@@ -1,6 +1,6 @@
-"""The C2PA library: the one place that calls it. Nothing here asks the network, unless a time stamp is wanted.
+"""Calls the C2PA library. Only time stamps use the network.
 
-Every call makes objects of its own, so that threads share none.
+Each call creates its own objects, so that threads share none.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from imagemake.release.credentials.claim import PARENT
 if TYPE_CHECKING:
     from imagemake.release.credentials.certificate import Certificate
 
-# What a signer's certificate may be for (extended key usage; C2PA Technical Specification 2.4, section 14). The library
-# takes e-mail protection alone where nothing is said, and calls the claims of real C2PA certificates invalid.
+# Allowed uses of a signer's certificate (extended key usage; C2PA Technical Specification 2.4, section 14). By default,
+# the library allows only e-mail protection, and rejects claims of real C2PA certificates.
 _PURPOSES = (
     "1.3.6.1.5.5.7.3.4",  # e-mail protection
     "1.3.6.1.5.5.7.3.36",  # document signing
     "1.3.6.1.4.1.62558.2.1",  # C2PA claim signing
     "1.3.6.1.4.1.311.76.59.1.9",  # Microsoft's C2PA signing
 )
-# A hostile file can name an address to read credentials from, and a certificate one to ask whether it was revoked.
+# A hostile file can name an address of remote credentials, and a certificate an address for revocation checks.
 _SETTINGS: Mapping[str, Any] = {
     "version": 1,
-    "builder": {"thumbnail": {"enabled": False}},  # 3 KB instead of 136; and images within an image
+    "builder": {"thumbnail": {"enabled": False}},  # 3 KB instead of 136, and no images inside images
     "verify": {"verify_after_sign": True, "remote_manifest_fetch": False, "ocsp_fetch": False},
     "trust": {"trust_config": "\n".join(_PURPOSES)},
 }
@@ -36,7 +36,7 @@ TRUSTED, INVALID = "Trusted", "Invalid"
 
 
 class CredentialsError(ImagemakeError):
-    """Content credentials that cannot be written or read; the message says why."""
+    """Content credentials cannot be written or read. The message says why."""
 
     exit_code = ExitCode.NOT_READY
 
@@ -47,14 +47,14 @@ def write_credentials(
     """Sign an image.
 
     Args:
-        data: The file; the signature covers all of it.
-        definition: What is claimed.
-        certificate: Whose signature it is.
-        key: Its private key, PEM.
-        parent: The image with content credentials that this one was made from; they are kept whole.
+        data: The file. The signature covers all of it.
+        definition: The claim.
+        certificate: The signer's certificate.
+        key: Private key of the certificate, PEM.
+        parent: The original image with content credentials, which are kept completely.
 
     Returns:
-        The file with content credentials. Two calls never give the same bytes: names and salts are random.
+        The file with content credentials. Two calls never give the same bytes, because names and salts are random.
 
     Raises:
         CredentialsError: If it cannot be signed.
@@ -84,8 +84,8 @@ def read_credentials(data: bytes, anchors: str = "") -> dict[str, Any]:
     """Read and check the content credentials of an image.
 
     Args:
-        data: The file; it may be hostile.
-        anchors: PEM: certificates whose holders, and those certified by them, are trusted.
+        data: The file, which may be hostile.
+        anchors: PEM of the trusted root certificates.
 
     Returns:
         The library's report on the manifest store: ``validation_state`` is `TRUSTED`, ``Valid`` or `INVALID`.
@@ -110,6 +110,6 @@ def read_credentials(data: bytes, anchors: str = "") -> dict[str, Any]:
 
 
 def active_manifest(report: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the manifest that speaks for the file itself, and not for what it was made from."""
+    """Return the manifest about the file itself, not about its ingredients."""
     manifest: Mapping[str, Any] = report.get("manifests", {}).get(report.get("active_manifest"), {})
     return manifest

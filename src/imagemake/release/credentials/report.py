@@ -1,4 +1,4 @@
-"""What the content credentials of a file come to: whether they hold, who signed, what was done, and from what."""
+"""The content credentials of a file: whether they are valid, the signer, the actions, and the ingredients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from imagemake.release.credentials.library import INVALID, TRUSTED, CredentialsE
 
 State = Literal["trusted", "valid", "expired", "misused", "tampered", "unreadable", "unread"]
 
-# Failures that say something about the signer, and nothing about what was signed.
+# Failures that concern the signer, not the signed content.
 _OF_THE_SIGNER = ("signingCredential.", "timeStamp.", "claimSignature.outsideValidity")
 _UNTRUSTED = "signingCredential.untrusted"
 _EXPIRED = ("signingCredential.expired", "claimSignature.outsideValidity")
@@ -20,15 +20,15 @@ _EXPIRED = ("signingCredential.expired", "claimSignature.outsideValidity")
 
 @dataclass(frozen=True, slots=True)
 class Ingredient:
-    """Something that the image was made from.
+    """An ingredient of the image.
 
     Attributes:
-        relationship: ``parentOf``, ``componentOf`` or ``inputTo``.
-        title: What it is called.
-        signer: Who signed its own credentials; None where it has none.
-        generator: What program made these.
-        actions: What they say was done.
-        failures: What did not hold of them when the ingredient was taken over, trust aside.
+        relationship: ``parentOf``, ``componentOf``, or ``inputTo``.
+        title: Its title.
+        signer: Signer of its own credentials; None if it has none.
+        generator: Program that made these credentials.
+        actions: Actions in these credentials.
+        failures: Failed checks of these credentials when the ingredient was added, except for trust.
     """
 
     relationship: str
@@ -41,19 +41,19 @@ class Ingredient:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a file's content credentials come to.
+    """The content credentials of a file.
 
     Attributes:
-        state: trusted: they hold, and one of the roots that you trust vouches for the signer; valid: they hold, but
-            nobody vouches for the signer; expired: they hold, but the signer's certificate does not now, and no time
-            stamp says that it did; misused: they hold, but that certificate must not sign images; tampered: file or
-            credentials were changed after they were signed; unreadable; unread: the library is not installed.
-        signer: Organization and name that the certificate gives.
+        state: trusted: valid, and issued under one of your trusted roots; valid: valid, but the signer is not trusted;
+            expired: intact, but the signer's certificate expired, and no time stamp proves an earlier signature;
+            misused: intact, but the certificate must not sign images; tampered: the file or the credentials changed
+            after signing; unreadable: they cannot be read; unread: the library is not installed.
+        signer: Organization and name in the certificate.
         generator: The program that made the claim.
-        signed_at: By the time stamp; None without one.
-        actions: What was done, in its order.
-        ingredients: What it was made from.
-        failures: What does not hold, in the library's words.
+        signed_at: Time of the time stamp; None without one.
+        actions: The actions, in order.
+        ingredients: The ingredients.
+        failures: Failed checks, in the library's words.
     """
 
     state: State
@@ -69,23 +69,27 @@ def credentials_of(data: bytes, anchors: str = "") -> Credentials | None:
     """Read a file's content credentials.
 
     Args:
-        data: Any file; it may be hostile.
-        anchors: PEM: roots that are trusted.
+        data: Any file, which may be hostile.
+        anchors: PEM of the trusted root certificates.
 
     Returns:
-        None where there are none.
+        The credentials; None if the file has none.
     """
     if not has_manifest(data):
         return None
     if packages_missing():
-        return Credentials("unread", failures=(f"the library that reads them is not installed: {INSTALL}",))
+        return Credentials("unread", failures=(f"the C2PA library is not installed: {INSTALL}",))
     try:
         report = read_credentials(data, anchors)
         return _told(report)
     except CredentialsError as error:
         return Credentials("unreadable", failures=(str(error),))
-    except (AttributeError, KeyError, TypeError) as error:  # a report of another shape: the file decides much of it
-        return Credentials("unreadable", failures=(f"the report on them makes no sense: {error!r}",))
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+    ) as error:  # the file can malform its report
+        return Credentials("unreadable", failures=(f"their report is malformed: {error!r}",))
 
 
 def _told(report: Mapping[str, Any]) -> Credentials:
@@ -111,7 +115,7 @@ def _told(report: Mapping[str, Any]) -> Credentials:
 
 def _signer(manifest: Mapping[str, Any]) -> str | None:
     info = manifest.get("signature_info") or {}
-    names = [str(info[name]) for name in ("issuer", "common_name") if info.get(name)]  # its organization, and its own
+    names = [str(info[name]) for name in ("issuer", "common_name") if info.get(name)]  # organization, own name
     return ", ".join(dict.fromkeys(names)) or None
 
 

@@ -1,8 +1,8 @@
-"""Content credentials of released images: signed last, over XMP and all, and known again where they are right.
+"""Signs released images last, over everything else, and recognizes valid signatures.
 
-No two signatures have the same bytes. So a file that is signed already over the same content, by the same certificate,
-and says the same must stay as it is: it is read back, and its own assertion tells what it was made of. Where the file
-is gone, the signature that the store kept is put in again.
+Two signatures never have the same bytes. Therefore a file that is already signed over the same content, by the same
+certificate, and with the same claim stays unchanged: its own assertion says what it was made of. If the file is
+missing, the signature in the store is inserted again.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 
 
 class Seal:
-    """Knows the files that were signed by a certificate, and what each one must have been made of.
+    """Recognizes files that were signed by a certificate over the expected content.
 
     Args:
-        certificate: Whose signatures count.
-        campaign: Its steps.
+        certificate: The signer's certificate.
+        campaign: The campaign, for its postprocessing steps.
     """
 
     def __init__(self, certificate: Certificate, campaign: Campaign) -> None:
@@ -48,16 +48,16 @@ class Seal:
         self._postprocess = campaign.postprocess
 
     def claim(self, wanted: ReleaseFile, packet: bytes) -> Claim:
-        """Return what is said of a finished image; arguments as for `made_of`."""
+        """Return the claim about a finished image; arguments as for `made_of`."""
         steps = self._postprocess.steps_of(wanted.output)
         return claim_of(wanted.state, wanted.stored, steps, with_xmp=bool(packet))
 
     def made_of(self, wanted: ReleaseFile, packet: bytes) -> str:
-        """Return a digest of everything that a signed file follows from.
+        """Return a digest of everything that determines a signed file.
 
         Args:
-            wanted: Which image it is.
-            packet: The XMP that is put in; empty where there is none.
+            wanted: The image.
+            packet: The XMP packet in the file; empty if there is none.
         """
         assert wanted.state.raw is not None
         certificate = self.certificate
@@ -65,14 +65,14 @@ class Seal:
             {
                 "content": wanted.stored.digest,
                 "packet": hashlib.sha256(packet).hexdigest(),
-                "parent": wanted.state.raw.digest,  # decides whether there is one
+                "parent": wanted.state.raw.digest,  # decides whether there is a parent
                 "claim": self.claim(wanted, packet).digest,
                 "signer": [certificate.digest, certificate.algorithm, certificate.time_stamp_url],
             }
         )
 
     def is_over(self, data: bytes, made_of: str) -> bool:
-        """Say whether a file is one that was signed by this certificate over just this, and is untouched since."""
+        """Return whether a file was signed by this certificate over exactly this, and is unchanged."""
         if not has_manifest(data):
             return False
         try:
@@ -80,19 +80,19 @@ class Seal:
         except CredentialsError:
             return False
         manifest = active_manifest(report)
-        # An issuer gives each number once: with its word for the signer, it is this certificate and no other.
+        # Serial numbers are unique per issuer, and the issuer is checked, so this is the same certificate.
         is_own = manifest.get("signature_info", {}).get("cert_serial_number") == self.certificate.serial
         is_whole = report.get("validation_state") == TRUSTED
         return is_own and is_whole and made_of_in(manifest.get("assertions", ())) == made_of
 
 
 class Signing:
-    """Signs released images; threads may share it.
+    """Signs released images. Threads can share it.
 
     Args:
-        seal: What a signature must be over.
+        seal: Determines what a signature must cover.
         key: The private key, PEM.
-        store: Where the images are as providers made them, and where signatures are kept.
+        store: The store with the raw images and the kept signatures.
     """
 
     def __init__(self, seal: Seal, key: bytes, store: Store) -> None:
@@ -100,13 +100,13 @@ class Signing:
         self._key, self._raw, self._kept = key, store.raw, Signatures(store.signatures)
 
     def over(self, data: bytes, wanted: ReleaseFile, packet: bytes, target: Path) -> tuple[bytes, str | None]:
-        """Return a released file, and why it is not signed where it cannot be.
+        """Return the signed file; if signing fails, the unsigned file and the reason.
 
         Args:
-            data: The file as it is to be, XMP included.
-            wanted: Which image it is.
-            packet: That XMP; empty where there is none.
-            target: The file that is there, if any: it stays if it is signed over just this.
+            data: The file, including XMP.
+            wanted: The image.
+            packet: The XMP packet in the file; empty if there is none.
+            target: Path of the existing file, if any. It stays if it is signed over exactly this.
         """
         made_of = self.seal.made_of(wanted, packet)
         there = target.read_bytes() if target.exists() else b""
@@ -131,7 +131,7 @@ class Signing:
             if parent is None or (fault := _fault_of(parent)) is None:
                 raise
         name = state.request.name
-        print(f"imagemake: {name}: its provider's content credentials are not kept: {fault}", file=sys.stderr)
+        print(f"imagemake: {name}: the provider's content credentials are dropped: {fault}", file=sys.stderr)
         return self._written(data, claim, made_of, None)
 
     def _written(self, data: bytes, claim: Claim, made_of: str, parent: bytes | None) -> bytes:
@@ -145,10 +145,10 @@ class Signing:
             data = path.read_bytes()
         except OSError as error:
             raise CredentialsError(f"{path} cannot be read: {error.strerror}") from error
-        # Not by the shelf's own way, which moves damaged files away: the next run would buy the image again.
+        # Not by the store's own method, which moves damaged files away: the next run would pay for the image again.
         if hashlib.sha256(data).hexdigest() != state.raw.digest:
             raise CredentialsError(
-                f"{path} is damaged, so nobody knows what its provider signed; see `imagemake verify`"
+                f"{path} is damaged, so the provider's credentials are unknown; see `imagemake verify`"
             )
         return data
 
@@ -162,7 +162,7 @@ def _fault_of(data: bytes) -> str | None:
 
 
 def seal_of(campaign: Campaign) -> Seal | None:
-    """Return what files must be signed with; None where no certificate is named.
+    """Return the expected signature of files; None if the campaign names no certificate.
 
     Raises:
         UserError: If the certificate cannot be used.
@@ -173,7 +173,7 @@ def seal_of(campaign: Campaign) -> Seal | None:
 
 
 def signing_of(campaign: Campaign, store: Store) -> Signing | None:
-    """Return what signs released images; None where no certificate is named.
+    """Return the signer of released images; None if the campaign names no certificate.
 
     Raises:
         UserError: If the certificate or the key cannot be used.

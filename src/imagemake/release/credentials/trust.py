@@ -1,4 +1,4 @@
-"""Whose word counts when credentials are read: root certificates that the user names."""
+"""Reads the root certificates that the user trusts."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from pathlib import Path
 from imagemake.core.problems import Problem, UserError
 
 CONFIG = Path("config/config.yaml")
-_REMEDY = "Give a PEM file of root certificates; without one, signatures are checked and nobody is called trusted."
+_REMEDY = "Give a PEM file of root certificates. Without one, signatures are checked, but no signer is trusted."
 
 
 def trust_anchors(root: Path, named: Path | None) -> str:
-    """Return the certificates that are trusted, PEM; nothing where none are named.
+    """Return the trusted certificates, PEM; empty if none are named.
 
     Args:
-        root: The project's folder: its ``c2pa.trust`` is used where nothing else is named. A configuration that cannot
-            be read names nothing: what is asked about is an image.
+        root: The project's folder. Its ``c2pa.trust`` is the default. An unreadable configuration is ignored, because
+            the user asks about an image.
         named: A file that the user named instead.
 
     Raises:
-        UserError: If that file holds none.
+        UserError: If the file contains no certificates.
     """
     path = named or _configured(root)
     if path is None:
@@ -27,9 +27,9 @@ def trust_anchors(root: Path, named: Path | None) -> str:
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(Problem(str(path), f"cannot be read: {error}.", _REMEDY)) from error
+        raise UserError(Problem(str(path), f"it cannot be read: {error}.", _REMEDY)) from error
     if "-----BEGIN CERTIFICATE-----" not in text:
-        raise UserError(Problem(str(path), "holds no certificate in PEM form.", _REMEDY))
+        raise UserError(Problem(str(path), "it contains no certificate in PEM format.", _REMEDY))
     return text
 
 

@@ -222,7 +222,7 @@ def test_credentials_that_nobody_can_read_lose_no_image_and_are_told(tmp_path, c
     raw[raw.find(b"caBX") + 8] ^= 0xFF
     desk = Desk(tmp_path, bytes(raw))
     assert desk.release().unsigned is None
-    assert "mug: its provider's content credentials are not kept" in capsys.readouterr().err
+    assert "mug: the provider's content credentials are dropped" in capsys.readouterr().err
     assert actions_in(desk.read()[1])[0]["action"] == "c2pa.created"
 
 

@@ -64,14 +64,14 @@ def test_a_missing_extra_is_told_with_the_command_to_install_it(check, monkeypat
 @pytest.mark.parametrize(
     ("chain", "words"),
     [
-        ("", "holds no certificate in PEM form"),
-        (STUDIO.signer, "holds the signer's certificate alone"),
-        (STUDIO.root + STUDIO.signer, "certificate 2 of .* is not that of the issuer of certificate 1"),
-        (STUDIO.signer + a_chain("Other").root, "certificate 2 of .* is not that of the issuer"),
-        (STUDIO.chain + STUDIO.key, "holds a private key"),
+        ("", "contains no certificate in PEM format"),
+        (STUDIO.signer, "contains only the signer's certificate"),
+        (STUDIO.root + STUDIO.signer, "certificate 2 of .* does not belong to the issuer of certificate 1"),
+        (STUDIO.signer + a_chain("Other").root, "certificate 2 of .* does not belong to the issuer"),
+        (STUDIO.chain + STUDIO.key, "contains a private key"),
         (a_chain("Old", starts=-9 * DAY, ends=-DAY).chain, "expired on"),
         (a_chain("Early", starts=DAY).chain, "is not valid before"),
-        (a_chain("Other").chain, "the key is not that of the certificate"),
+        (a_chain("Other").chain, "the key does not belong to the certificate"),
     ],
 )
 def test_a_certificate_that_cannot_sign_is_told(check, chain, words):
@@ -100,17 +100,17 @@ def test_a_certificate_that_is_not_there_is_told(check):
 
 
 def test_an_algorithm_that_does_not_fit_is_told(check):
-    assert "es384 does not fit" in refused(check, algorithm="es384")
+    assert "es384 does not match" in refused(check, algorithm="es384")
 
 
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
-        ({}, "there is no private key"),
+        ({}, "needs a private key, but there is none"),
         ({KEY: STUDIO.key, KEY_FILE: "/k.pem"}, "both"),
-        ({KEY: "nonsense"}, "there is no private key in PEM form"),
-        ({KEY: STUDIO.key.replace("A", "B")}, "there is no private key in PEM form"),
-        ({KEY_FILE: STUDIO.key}, "holds a key itself"),
+        ({KEY: "nonsense"}, "there is no private key in PEM format"),
+        ({KEY: STUDIO.key.replace("A", "B")}, "there is no private key in PEM format"),
+        ({KEY_FILE: STUDIO.key}, "contains the key itself"),
         ({KEY_FILE: "/nowhere/key.pem"}, "cannot be read"),
     ],
 )
@@ -142,11 +142,11 @@ def test_a_key_file_must_be_outside_of_the_project_and_of_git(check, tmp_path):
         inside.write_text(STUDIO.key)
         if place != inside:
             place.symlink_to(inside)
-        assert "inside of the project" in refused(check, environment={KEY_FILE: str(place)})
+        assert "inside the project" in refused(check, environment={KEY_FILE: str(place)})
     subprocess.run(["git", "-C", outside.parent, "init", "-q"], check=True)
     assert len(check(environment={KEY_FILE: str(outside)})) == 1
     subprocess.run(["git", "-C", outside.parent, "add", "key.pem"], check=True)
-    assert "git keeps" in refused(check, environment={KEY_FILE: str(outside)})
+    assert "git tracks" in refused(check, environment={KEY_FILE: str(outside)})
 
 
 def test_a_certificate_that_will_expire_soon_is_a_warning(check):
