@@ -64,7 +64,7 @@ def test_a_color_that_nobody_knows_ends_the_dry_run_with_its_row(tmp_path):
     project.edit_row(1, color="sunset dreams")
     done = project.snakemake("-n", expect=1)
     assert "config/catalog.csv, row 3" in done.stderr + done.stdout
-    assert "'sunset dreams' names no color that is known" in done.stderr + done.stdout
+    assert "'sunset dreams' names no known color" in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
 
 

@@ -20,7 +20,7 @@ from imagemake.plugins.registry import load_plugin
 if TYPE_CHECKING:
     from imagemake.images.decoded import DecodedImage
 
-# These are cheap, and read from every image: a check on one of them can then be added without reading anything again.
+# These are cheap and read from every image, so adding a check on one of them reads no image again.
 ALWAYS_READ = ("background", "colors", "file", "noise", "phash", "sharpness", "tone")
 BUILT_IN = {
     "background": "imagemake.plugins.measures.background:Background",
@@ -106,7 +106,7 @@ class ComparingMeasure(Measure):
     @staticmethod
     @abstractmethod
     def compare(values: Mapping[str, Value], wanted: str) -> Mapping[str, Value]:
-        """Return the values in `compared` that apply. Must be pure and take microseconds.
+        """Return the values in `compared` that apply. It must be pure and take microseconds.
 
         Args:
             values: What was read from the image, by quantity.
@@ -115,7 +115,7 @@ class ComparingMeasure(Measure):
 
 
 class MatchingMeasure(Measure):
-    """Compares with a text by a network, too slow for each verdict, so it happens in the job that validates.
+    """Compares with a text by a network. That is too slow for each verdict, so the validation job does it.
 
     The result is kept by image and text: a changed text is matched again, without decoding the image.
     """
@@ -143,14 +143,14 @@ def measure_class(name: str) -> type[Measure]:
 
 @cache
 def is_matching(name: str) -> bool:
-    """Return whether a measure keeps results by image and text; False where it is no longer installed."""
+    """Return whether a measure keeps results by image and text; False if it is not installed."""
     kind = _installed(name)
     return kind is not None and issubclass(kind, MatchingMeasure)
 
 
 @cache
 def phrase_of(name: str, quantity: str) -> str | None:
-    """Return how a reason describes a quantity; None where the number says it all, or the measure is gone."""
+    """Return how a reason describes a quantity; None if the number is enough, or the measure is not installed."""
     kind = _installed(name)
     return kind.phrases.get(quantity) if kind else None
 

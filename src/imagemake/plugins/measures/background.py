@@ -1,4 +1,4 @@
-"""Whether the subject stands before one plain color, and which one."""
+"""Whether the background is one plain color, and which color it is."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from imagemake.images.decoded import DecodedImage
 
-STRIP_SHARE = 0.03  # of the shorter side: as wide is the border that is looked at
+STRIP_SHARE = 0.03  # width of the examined border, as a share of the shorter side
 
 
 class BackgroundSettings(BaseModel):
-    """What counts as one color."""
+    """Which colors count as background."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,28 +31,27 @@ class BackgroundSettings(BaseModel):
         default=8.0,
         gt=0,
         le=50,
-        description="Largest CIE 1976 difference from the border's color that still is background: soft shadows on "
-        "white are within 8, a gray cloth is not.",
+        description="Largest CIE 1976 difference from the border's color that still counts as background. Soft shadows "
+        "on white are within 8; a gray cloth is not.",
     )
 
 
 class Background(ComparingMeasure):
     """Reads the color of the image's border, how plain it is, and how far it reaches into the image.
 
-    It is read from the image shrunk to 256 px. What is transparent counts as middle gray; whether anything is, tells
-    `file.transparent_share`.
+    The image is shrunk to 256 px first. Transparent pixels count as middle gray; `file.transparent_share` reports them.
     """
 
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {
         "color": "median color of the border, as rrggbb",
         "border_share": "share of the border that has this color, 0 to 1; 1 is a plain background on all sides",
-        "share": "share of the image that has this color and is connected with the border, 0 to 1",
-        "unevenness": "mean CIE 1976 difference of the background from its color; 0 is flat, above 3 a gradient shows",
+        "share": "share of the image that has this color and is connected to the border, 0 to 1",
+        "unevenness": "mean CIE 1976 difference of the background from its color; 0 is flat, above 3 shows a gradient",
     }
     compared: ClassVar[Mapping[str, str]] = {
-        "color_distance": "CIE 1976 difference between the border's color and the one that was asked for; below 5 it "
-        "is that color, above 15 another one; of several that were asked for, the nearest",
+        "color_distance": "CIE 1976 difference between the border's color and the requested color: below 5 is the same "
+        "color, above 15 is another color; if several colors were requested, the nearest one counts",
     }
     Settings: ClassVar[type[BaseModel]] = BackgroundSettings
     settings: BackgroundSettings
@@ -81,12 +80,12 @@ class Background(ComparingMeasure):
 
     @staticmethod
     def complaint(wanted: str) -> str | None:
-        """Say why a text names no color."""
+        """Return why a text names no known color; None if it names one."""
         return Colors.complaint(wanted)
 
     @staticmethod
     def compare(values: Mapping[str, Value], wanted: str) -> Mapping[str, Value]:
-        """Compare the border's color with the ones that a text names."""
+        """Compare the border's color with the colors that a text names."""
         digits = str(values["color"])
         color = lab_of((int(digits[:2], 16), int(digits[2:4], 16), int(digits[4:], 16)))
         named = _named(wanted)
@@ -108,12 +107,12 @@ def _border(height_px: int, width_px: int) -> NDArray[np.bool_]:
 
 
 def _connected(is_near: NDArray[np.bool_], border: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the pixels that are connected with the border, four neighbors each."""
+    """Return the pixels that are connected to the border through their four neighbors."""
     import cv2
     import numpy as np
 
     n_parts, parts = cv2.connectedComponents(is_near.astype(np.uint8), connectivity=4)
     at_border = np.zeros(n_parts, dtype=np.bool_)
     at_border[parts[border & is_near]] = True
-    at_border[0] = False  # what is not near
+    at_border[0] = False  # part 0 holds the pixels that differ
     return np.asarray(at_border[parts], dtype=np.bool_)

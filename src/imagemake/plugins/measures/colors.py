@@ -1,4 +1,4 @@
-"""Which colors per image has, and whether it shows the one that was asked for."""
+"""Which colors an image has, and whether it shows the requested color."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from imagemake.images.decoded import DecodedImage
 
 LONG_EDGE_PX = 64
-MERGED_DISTANCE = 6.0  # of two colors of a palette that are one
-SEEN_SHARE = 0.01  # of an image; less of a color is a highlight or a stray pixel
-# What still counts as the named color. Shape and light change how light a thing is far more than its hue.
+MERGED_DISTANCE = 6.0  # palette colors closer than this are merged
+SEEN_SHARE = 0.01  # share of the image; a smaller share is a highlight or a stray pixel
+# What still counts as the named color. Shape and lighting change lightness far more than hue.
 GRAY_CHROMA = 10.0
 MOST_GRAY_CHROMA, MOST_GRAY_LIGHTNESS = 14.0, 22.0
 MOST_HUE_DEGREES, MOST_LIGHTNESS, LEAST_CHROMA_RATIO = 28.0, 34.0, 0.4
 
 
 class ColorsSettings(BaseModel):
-    """How finely colors are told apart."""
+    """How many colors are read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    most_colors: int = Field(default=10, ge=2, le=32, description="Colors of an image's palette at most.")
+    most_colors: int = Field(default=10, ge=2, le=32, description="Largest number of colors in an image's palette.")
 
 
 class Colors(ComparingMeasure):
@@ -45,14 +45,15 @@ class Colors(ComparingMeasure):
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {
         "palette": "dominant colors as rrggbb:share, largest share of the image first",
-        "dominant_share": "share of the image in its commonest color, 0 to 1",
+        "dominant_share": "share of the image in its most common color, 0 to 1",
         "colorfulness": "0 for gray, 15 slightly colorful, 45 quite, 80 and up highly",
     }
     compared: ClassVar[Mapping[str, str]] = {
-        "named_share": "share of the image in the color that was asked for, in any light, 0 to 1; of several colors "
-        "that were asked for, the one with least",
-        "named_distance": "CIE 1976 difference between the color that was asked for and the nearest one that has at "
-        "least 1 % of the image; below 10 the very color, 25 the same family; of several, the farthest",
+        "named_share": "share of the image in the requested color, in any lighting, 0 to 1; if several colors were "
+        "requested, the smallest share",
+        "named_distance": "CIE 1976 difference between the requested color and the nearest color that covers at least "
+        "1 % of the image: below 10 is the same color, up to 25 a similar one; if several colors were requested, the "
+        "largest difference",
     }
     Settings: ClassVar[type[BaseModel]] = ColorsSettings
     settings: ColorsSettings
@@ -74,10 +75,10 @@ class Colors(ComparingMeasure):
 
     @staticmethod
     def complaint(wanted: str) -> str | None:
-        """Say why a text names no color."""
+        """Return why a text names no known color; None if it names one."""
         if named_colors(wanted):
             return None
-        return "names no color that is known: the names of CSS, some of shops (dusty rose, off-white), and #rrggbb are"
+        return "names no known color; use a CSS name, a common shop color (dusty rose, off-white), or #rrggbb"
 
     @staticmethod
     def compare(values: Mapping[str, Value], wanted: str) -> Mapping[str, Value]:
@@ -97,7 +98,7 @@ class Colors(ComparingMeasure):
 
 
 def is_like(color: Lab, named: Lab) -> bool:
-    """Whether a color is the named one, perhaps in another light."""
+    """Return whether a color is the named one, possibly in different lighting."""
     chroma, named_chroma = hypot(*color[1:]), hypot(*named[1:])
     lightness = abs(color[0] - named[0])
     if named_chroma < GRAY_CHROMA:
@@ -121,9 +122,9 @@ def _palette(rgb: NDArray[np.float32], lab: NDArray[np.float32], most_colors: in
 
     packed = rgb.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.int32)
     most = min(most_colors, len(np.unique(packed)))
-    if most == 1:  # OpenCV takes a single pixel for three samples
+    if most == 1:  # OpenCV misreads a single pixel as three samples
         return [(_mean(rgb), 1.0)]
-    cv2.setRNGSeed(0)  # equal images, equal palettes
+    cv2.setRNGSeed(0)  # equal images give equal palettes
     criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 10, 1.0)
     _, labels, centers = cv2.kmeans(lab, most, None, criteria, 1, cv2.KMEANS_PP_CENTERS)  # type: ignore[call-overload]
     groups = np.array(_merged(centers))[labels.ravel()]

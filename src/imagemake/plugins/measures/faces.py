@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 STRIDE_PX = 4  # of the network's grid
 MULTIPLE_PX = 32  # sides of its input
-MOST_OVERLAP = 0.3  # of two boxes, as intersection over union, that are two faces
+MOST_OVERLAP = 0.3  # intersection over union; boxes that overlap more are one face
 MOST_FACES = 200
 
 
@@ -32,13 +32,13 @@ class FacesSettings(BaseModel):
         default=480,
         ge=160,
         le=1920,
-        description="Long edge in pixels at which faces are looked for: those under about 12 px there are missed.",
+        description="Long edge in pixels at which faces are detected. Faces under about 12 px at this size are missed.",
     )
     least_score: float = Field(
         default=0.6,
         ge=0.1,
         le=1,
-        description="Least certainty, 0 to 1; from 0.6 on, hardly a thing is taken for a face.",
+        description="Lowest certainty that counts as a face, 0 to 1. From 0.6 on, false detections are rare.",
     )
 
 
@@ -58,19 +58,19 @@ class Face(NamedTuple):
 
 
 class Faces(ComparingMeasure):
-    """Reads faces by CenterFace (Xu et al. 2019, arXiv 1911.03599), whose weights come with this package."""
+    """Detects faces with CenterFace (Xu et al. 2019, arXiv 1911.03599), whose weights are part of this package."""
 
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {
         "count": "number of faces",
         "share": "share of the image that faces cover, 0 to 1",
-        "largest_share": "share of the image that the largest face covers; an image without faces has none",
-        "largest_x": "center of the largest face, 0 (left edge) to 1",
-        "largest_y": "center of the largest face, 0 (top edge) to 1",
+        "largest_share": "share of the image that the largest face covers; missing if there is no face",
+        "largest_x": "horizontal center of the largest face, 0 (left edge) to 1",
+        "largest_y": "vertical center of the largest face, 0 (top edge) to 1",
         "boxes": "the faces as JSON, largest first: certainty, left, top, width, height, as shares of the image",
     }
     compared: ClassVar[Mapping[str, str]] = {
-        "count_difference": "faces in the image minus the number that was asked for; negative where some are missing"
+        "count_difference": "number of faces in the image minus the requested number; negative if faces are missing"
     }
     phrases: ClassVar[Mapping[str, str]] = {
         "count": "{this} face(s)",
@@ -117,19 +117,19 @@ class Faces(ComparingMeasure):
 
     @staticmethod
     def complaint(wanted: str) -> str | None:
-        """Say why a text is no number."""
-        return None if wanted.strip().isdecimal() else "is no whole number"
+        """Return why a text is not a number; None if it is one."""
+        return None if wanted.strip().isdecimal() else "is not a whole number"
 
     @staticmethod
     def compare(values: Mapping[str, Value], wanted: str) -> Mapping[str, Value]:
-        """Compare their number."""
+        """Compare the number of faces."""
         if Faces.complaint(wanted):
             return {}
         return {"count_difference": int(values["count"]) - int(wanted)}
 
 
 def _blob(image: Image) -> Any:
-    """Fill the image up with gray, to sides that the network takes."""
+    """Pad the image with gray to a size that the network accepts."""
     import numpy as np
 
     width_px, height_px = (MULTIPLE_PX * ceil(side / MULTIPLE_PX) for side in image.size)
@@ -145,7 +145,7 @@ def _within(start_px: float, end_px: float, side_px: int) -> tuple[float, float]
 
 
 def _without_overlaps(faces: list[Face]) -> list[Face]:
-    """Keep of faces that overlap the most certain one; return the largest ones first."""
+    """Keep the most certain of overlapping faces; return the largest first."""
     kept: list[Face] = []
     for face in sorted(faces, reverse=True):
         if len(kept) < MOST_FACES and all(_overlap(face, other) < MOST_OVERLAP for other in kept):

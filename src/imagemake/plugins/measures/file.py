@@ -1,4 +1,4 @@
-"""What kind of file an image is."""
+"""Format, size, and transparency of an image file."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class File(Measure):
 
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {
-        "format": "png, jpeg, webp or avif",
-        "width_px": "width in pixels, after the turn that EXIF asks for",
-        "height_px": "height in pixels, after the turn that EXIF asks for",
+        "format": "png, jpeg, webp, or avif",
+        "width_px": "width in pixels, after EXIF rotation",
+        "height_px": "height in pixels, after EXIF rotation",
         "bytes": "length of the file in bytes",
         "frames": "number of images in the file; more than 1 is an animation",
         "has_alpha": "whether the file can hold transparent pixels",

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from imagemake.images.decoded import DecodedImage
 
 TILE_PX = 32
-CLIPPED_LEVELS = 8  # next to black and white: there, noise is cut off
+CLIPPED_LEVELS = 8  # next to black and white, where noise is clipped
 
 
 class NoiseSettings(BaseModel):
-    """Which part of an image is taken for smooth."""
+    """Which part of an image counts as smooth."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,27 +29,27 @@ class NoiseSettings(BaseModel):
         default=0.2,
         gt=0,
         le=1,
-        description="Share of the image's tiles of 32 px that are taken for smooth: the ones with the least noise.",
+        description="Share of the image's 32 px tiles that count as smooth: the tiles with the least noise.",
     )
 
 
 class Noise(Measure):
-    """Reads the noise of the smoothest tiles, at full size: Immerkær's estimate, a tile at a time.
+    """Reads the noise of the smoothest tiles at full size: Immerkær's estimate, per tile.
 
-    Immerkær, Fast noise variance estimation, Computer Vision and Image Understanding 64 (1996). Its mask answers to
-    neither flat nor evenly sloping luma. Fine texture over the whole image, such as grass, counts as noise.
+    Immerkær, Fast noise variance estimation, Computer Vision and Image Understanding 64 (1996). Its mask ignores
+    flat and evenly sloping luma. Fine texture over the whole image, such as grass, counts as noise.
     """
 
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {
-        "deviation_levels": "standard deviation of the luma's noise in levels of 0 to 255: below 1 clean, above 5 "
-        "plainly grainy; an image under 32 px, or all black and white, has none",
+        "deviation_levels": "standard deviation of the luma's noise in levels of 0 to 255: below 1 is clean, above 5 "
+        "is clearly grainy; missing if the image is smaller than 32 px or only black and white",
     }
     Settings: ClassVar[type[BaseModel]] = NoiseSettings
     settings: NoiseSettings
 
     def read(self, image: DecodedImage) -> Mapping[str, Value]:
-        """Read it."""
+        """Read the noise."""
         import numpy as np
 
         if min(image.width_px, image.height_px) < TILE_PX:

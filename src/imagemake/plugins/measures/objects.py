@@ -1,4 +1,4 @@
-"""Things in an image, and whether they are those that were asked for, and as many."""
+"""Objects in an image, and whether they match the request in kind and number."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from imagemake.plugins.measures import ComparingMeasure, Value
 if TYPE_CHECKING:
     from imagemake.images.decoded import DecodedImage
 
-MOST_OVERLAP = 0.5  # of two boxes of one kind, as intersection over union, that are two things
+MOST_OVERLAP = 0.5  # intersection over union; boxes of one kind that overlap more are one object
 MOST_THINGS = 100
 
 
 class ObjectsSettings(BaseModel):
-    """What counts as a thing."""
+    """What counts as an object."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,39 +29,39 @@ class ObjectsSettings(BaseModel):
         default=512,
         ge=192,
         le=1024,
-        description="Long edge in pixels at which things are looked for. The network was trained at 416: a larger one "
-        "finds smaller things, and misses more of those that fill the image.",
+        description="Long edge in pixels at which objects are detected. The network was trained at 416. A larger value "
+        "finds smaller objects, but misses more objects that fill the image.",
     )
     least_score: float = Field(
         default=0.35,
         ge=0.2,
         le=1,
-        description="Least certainty, 0 to 1. Lower, and more is found that is not there, or is another thing; higher, "
-        "and things are missed. The network's own examples use 0.35.",
+        description="Lowest certainty that counts as an object, 0 to 1. A lower value gives more false detections; a "
+        "higher value misses objects. The network's own examples use 0.35.",
     )
 
 
 class Objects(ComparingMeasure):
-    """Reads things of the 80 kinds of COCO by NanoDet-g (RangiLyu 2021), whose weights come with this package."""
+    """Detects the 80 kinds of objects of COCO with NanoDet-g (RangiLyu 2021); this package has the weights."""
 
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {
-        "count": "number of things",
-        "kinds": "how many of each kind, such as 2 cups, 1 dining table; the commonest first",
-        "found": "the things as JSON, the most certain first: kind, certainty, left, top, width, height, as shares of "
+        "count": "number of objects",
+        "kinds": "number of each kind, such as 2 cups, 1 dining table; the most common first",
+        "found": "the objects as JSON, the most certain first: kind, certainty, left, top, width, height, as shares of "
         "the image",
     }
     compared: ClassVar[Mapping[str, str]] = {
-        "missing_objects": "number of kinds that were asked for and not found",
-        "missing_names": "which kinds these are",
-        "count_difference": "things found minus things asked for, of the kind where that differs most: two cats, "
-        "3 mugs, a dog, no people; kinds without a clear number are not counted",
-        "count_asked": "what was asked for of that kind, such as 3 cups",
-        "count_found": "how many of that kind were found",
+        "missing_objects": "number of requested kinds that were not found",
+        "missing_names": "the requested kinds that were not found",
+        "count_difference": "number found minus number requested, of the kind that differs most; requests are phrases "
+        "such as two cats, 3 mugs, a dog, no people; kinds without a clear number are ignored",
+        "count_asked": "number requested of that kind, such as 3 cups",
+        "count_found": "number found of that kind",
     }
     compares_with_prompt: ClassVar[frozenset[str]] = frozenset(compared)
     phrases: ClassVar[Mapping[str, str]] = {
-        "count": "{this} thing(s): {kinds}",
+        "count": "{this} object(s): {kinds}",
         "missing_objects": "{this} not found: {missing_names}",
         "count_difference": "asked for {count_asked}, found {count_found}",
     }
@@ -84,14 +84,14 @@ class Objects(ComparingMeasure):
 
     @staticmethod
     def complaint(wanted: str) -> str | None:
-        """Say why a text names nothing that can be found."""
+        """Return why a text names no known object; None if it names one."""
         if things_in(wanted):
             return None
-        return "names nothing that is known: the 80 kinds of COCO are, such as cup, chair, cat and person"
+        return "names no known object; use one of the 80 kinds of COCO, such as cup, chair, cat, or person"
 
     @staticmethod
     def compare(values: Mapping[str, Value], wanted: str) -> Mapping[str, Value]:
-        """Compare what was found with what a text names."""
+        """Compare the detected objects with those that a text names."""
         asked = things_in(wanted)
         if not asked:
             return {}

@@ -1,4 +1,4 @@
-"""Fingerprints by which images that look alike are found."""
+"""Fingerprints for finding images that look alike."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ GRID_FIELDS = 3  # odd, so that a small product in the middle has a field of its
 class PHash(Measure):
     """Reads the 64-bit perceptual hash of `imagehash`: signs of the lowest 8x8 coefficients of a DCT of the luma.
 
-    It is read from the image shrunk to 256 px, which takes a quarter of the time. The hash knows no colors: a red and
-    a blue mug of the same shape have the same one. So a coarse grid of colors goes with it.
+    The image is shrunk to 256 px first, which takes a quarter of the time. The hash ignores color: a red and a blue mug
+    of the same shape have the same hash. A coarse grid of colors tells them apart.
     """
 
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {
         "hash": "64-bit perceptual hash as 16 hexadecimal digits; images that differ in few bits look alike",
-        "colors": "mean red, green and blue (0 to 255) of a grid of 3 x 3 fields, row by row, as 54 hexadecimal digits",
+        "colors": "mean red, green, and blue (0 to 255) of a grid of 3 x 3 fields, row by row, as 54 hex digits",
     }
 
     def read(self, image: DecodedImage) -> Mapping[str, Value]:
-        """Read both."""
+        """Read both quantities."""
         import imagehash
         from PIL.Image import Resampling
 

@@ -1,4 +1,4 @@
-"""Whether an image shows what a text says."""
+"""How well an image matches a text."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ if TYPE_CHECKING:
 
     from imagemake.images.decoded import DecodedImage
 
-LEVELS = 127  # of a vector's largest part, as it is kept
+LEVELS = 127  # value of a stored vector's largest component
 VECTOR = "_vector"
 
 
 class PromptSettings(BaseModel):
-    """Which model compares, and with what else."""
+    """Which model compares, and the texts to compare against."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = Field(
         default="models/clip",
         min_length=1,
-        description="Folder of a CLIP or SigLIP model with ONNX files, from the project's folder: no package ships "
-        "one. Once its files change, every image is read again.",
+        description="Folder of a CLIP or SigLIP model with ONNX files, relative to the project's folder. You download "
+        "the model yourself. If its files change, every image is read again.",
     )
     variant: str = Field(
         default="",
         pattern=r"^[A-Za-z0-9_]*$",
-        description="Which of its networks: what stands behind their names, such as quantized for "
-        "vision_model_quantized.onnx. Empty for full precision.",
+        description="Suffix of the network files to use, such as quantized for vision_model_quantized.onnx. Empty for "
+        "full precision.",
     )
     against: Annotated[tuple[str, ...], Strict(False)] = Field(
         default=("a photo", "a drawing", "an empty background", "a pattern without meaning"),
         min_length=1,
-        description="Texts that fit many images. An image that shows what was asked for is nearer to that than to "
-        "any of these: margin tells by how much.",
+        description="Texts that fit many images. An image that matches its request is closer to the request than to "
+        "any of these texts; margin reports by how much.",
     )
 
 
 class Prompt(MatchingMeasure):
-    """Reads how near an image and a text are to a CLIP or SigLIP model, whose weights the user has in a folder.
+    """Reads how similar an image and a text are to a CLIP or SigLIP model, whose weights the user provides.
 
     Radford et al. 2021, arXiv 2103.00020; Zhai et al. 2023, arXiv 2303.15343.
     """
@@ -58,16 +58,15 @@ class Prompt(MatchingMeasure):
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {}
     compared: ClassVar[Mapping[str, str]] = {
-        "similarity": "cosine of the angle between image and text, -1 to 1; what is good depends on the model and on "
-        "the kind of text: look at a pilot",
-        "margin": "similarity minus that of the nearest of the texts in `against`; negative where one of those fits "
-        "better",
-        "cut_tokens": "tokens at the end of the text that the model does not read, because it is too long",
+        "similarity": "cosine of the angle between image and text, -1 to 1; a good value depends on the model and on "
+        "the kind of text, so look at a pilot",
+        "margin": "similarity minus that of the closest text in `against`; negative if that text fits better",
+        "cut_tokens": "number of tokens at the end of the text beyond what the model can read",
     }
     compares_with_prompt: ClassVar[frozenset[str]] = frozenset(compared)
     phrases: ClassVar[Mapping[str, str]] = {
-        "similarity": "image and text are alike by {this}",
-        "margin": "{this} nearer to the text than to any other one",
+        "similarity": "image and text have a similarity of {this}",
+        "margin": "{this} closer to the text than to any other text",
         "cut_tokens": "{this} token(s) of the text were not read",
     }
     packages: ClassVar[Mapping[str, str]] = {"onnxruntime": "onnxruntime", "tokenizers": "tokenizers"}
@@ -82,20 +81,20 @@ class Prompt(MatchingMeasure):
 
     @staticmethod
     def files(settings: BaseModel) -> tuple[Path, ...]:
-        """Return the files that decide what is read.
+        """Return the model's files.
 
         Raises:
-            NotReadyError: If they are not all there.
+            NotReadyError: If some are missing.
         """
         assert isinstance(settings, PromptSettings)
         return _weights(settings).all
 
     @staticmethod
     def check(settings: BaseModel) -> None:
-        """Look before a run whether the model is there and its tokenizer can be read.
+        """Check before a run that the model is present and its tokenizer is readable.
 
         Raises:
-            NotReadyError: If not.
+            NotReadyError: If the model is not usable.
         """
         assert isinstance(settings, PromptSettings)
         weights = _weights(settings)
@@ -103,12 +102,12 @@ class Prompt(MatchingMeasure):
         Pixels(weights.preprocessor)
 
     def read(self, image: DecodedImage) -> Mapping[str, Value]:
-        """Read the image's vector, which every text is compared with; it is kept, and shown nowhere."""
+        """Read the image's vector, which is compared with every text. It is kept, but not shown."""
         long_edge_px = self._model.long_edge_px(image.pil.size)
         return {VECTOR: packed(self._model.image(image.shrunk(long_edge_px)))}
 
     def match(self, values: Mapping[str, Value], wanted: str) -> Mapping[str, Value]:
-        """Compare the image's vector with that of a text."""
+        """Compare the image's vector with the vector of a text."""
         seen = unpacked(str(values[VECTOR]))
         asked, cut = self._text(wanted)
         similarity = float(seen @ asked)
@@ -117,7 +116,7 @@ class Prompt(MatchingMeasure):
 
     @staticmethod
     def complaint(wanted: str) -> str | None:
-        """Say why a text cannot be compared."""
+        """Return why a text cannot be compared; None if it can."""
         return None if any(character.isalnum() for character in wanted) else "has no words"
 
     def _text(self, text: str) -> tuple[NDArray[np.float32], int]:
@@ -127,7 +126,7 @@ class Prompt(MatchingMeasure):
 
 
 def packed(vector: NDArray[np.float32]) -> str:
-    """Write a vector in 8 bits a part: 684 letters for 512 parts. Cosines change by 0.001, rarely 0.005."""
+    """Write a vector with 8 bits per component: 684 letters for 512. Cosines change by 0.001, rarely 0.005."""
     import numpy as np
 
     return b64encode(np.rint(vector * (LEVELS / np.abs(vector).max())).astype(np.int8).tobytes()).decode()

@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
     from imagemake.images.decoded import DecodedImage
 
-LEAST_VARIANCE = 1.0  # of luma: below, all that varies is rounding
-# Of `focus`. What is structure and what is not was tried on the images of bench/measures.py, at several contrasts.
-TILES = 8  # a side
+LEAST_VARIANCE = 1.0  # of luma; below this, the variance is only rounding
+# For `focus`. The limits of structure were tuned on the images of bench/measures.py, at several contrasts.
+TILES = 8  # per side
 RE_BLUR_PX = 2.0
-SHARPEST_PERCENTILE = 90  # of the tiles: one in focus is enough, a speck is not
-CALMEST_PERCENTILE = 5  # of the tiles: what is there is grain
-# Mean squared gradient, in squared levels a pixel, of a tile that has structure: a share of the strongest tile's,
-# within what rounding comes to and what is structure in any image.
+SHARPEST_PERCENTILE = 90  # of the tiles: one area in focus is enough, a speck is not
+CALMEST_PERCENTILE = 5  # of the tiles: what these contain is grain
+# Mean squared gradient of a tile with structure, in squared levels per pixel: a share of the strongest tile's, at least
+# above rounding and at most what is structure in any image.
 STRUCTURE_SHARE, LEAST_STRUCTURE, SURE_STRUCTURE = 0.3, 0.2, 3.0
-SOBEL_GAIN = 8.0  # of cv2.spatialGradient, for a slope of one level a pixel
+SOBEL_GAIN = 8.0  # of cv2.spatialGradient, for a slope of one level per pixel
 
 
 class SharpnessSettings(BaseModel):
-    """The scale at which sharpness is read."""
+    """At which scale sharpness is read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,37 +37,37 @@ class SharpnessSettings(BaseModel):
         default=512,
         ge=64,
         le=4096,
-        description="Images are shrunk to this long edge in pixels first, so that values of different sizes compare; "
-        "smaller images are read as they are.",
+        description="Images are shrunk to this long edge in pixels first, so that you can compare values of different "
+        "sizes. Smaller images keep their size.",
     )
 
 
 class Sharpness(Measure):
-    """Reads how much of the edges a blur takes away, and the variance of the Laplacian, plain and relative.
+    """Reads how much a blur weakens the edges, and the variance of the Laplacian, absolute and relative.
 
-    `focus` follows Crété-Roffet, Dolmiere, Ladret, Nicolas: The blur effect, SPIE 6492 (2007): blurring what is sharp
-    changes much, blurring what is blurred little. Here it is the energy of gradients, tile by tile, so that a subject
-    in focus before a soft background is sharp, and less what the calmest tiles have, which is grain.
+    `focus` follows Crété-Roffet, Dolmiere, Ladret, Nicolas: The blur effect, SPIE 6492 (2007): a blur
+    changes a sharp image a lot and a blurred image little. Here, it compares the energy of gradients per tile, so that
+    a subject in focus before a soft background is sharp. It subtracts the energy of the calmest tiles, which is grain.
 
-    The variance is that of Pech-Pacheco, Cristobal, Chamorro-Martinez, Fernandez-Valdivia: Diatom autofocusing in
-    brightfield microscopy, ICPR 2000 (LAPV in Pertuz et al. 2013). The kernel is the one with four neighbors, on luma
-    from 0 to 255.
+    The variance follows Pech-Pacheco, Cristobal, Chamorro-Martinez, Fernandez-Valdivia: Diatom autofocusing in
+    brightfield microscopy, ICPR 2000 (LAPV in Pertuz et al. 2013). The kernel has four neighbors; luma goes from
+    0 to 255.
     """
 
     version: ClassVar[int] = 2
     quantities: ClassVar[Mapping[str, str]] = {
-        "focus": "share of the edges' energy that a blur of 2 px takes away, where the image is sharpest, 0 to 1: "
-        "above 0.65 something is in focus, below 0.5 nothing is; 0 where there are no edges, and blank images have "
-        "none",
-        "laplacian_variance": "variance of the Laplacian of the luma at a fixed scale, 0 (blurred or blank) and up",
+        "focus": "share of the edges' energy that a blur of 2 px removes where the image is sharpest, 0 to 1: above "
+        "0.65 something is in focus, below 0.5 nothing is; 0 if there are no edges, missing if the image is blank",
+        "laplacian_variance": "variance of the Laplacian of the luma at a fixed scale, from 0 (blurred or blank)",
         "relative_sharpness": "laplacian_variance divided by the variance of the luma, so that pale images compare "
-        "with strong ones: below 0.002 nothing is in focus, above 0.02 there are clear edges; blank images have none",
+        "with strong ones: below 0.002 nothing is in focus, above 0.02 there are clear edges; missing if the image is "
+        "blank",
     }
     Settings: ClassVar[type[BaseModel]] = SharpnessSettings
     settings: SharpnessSettings
 
     def read(self, image: DecodedImage) -> Mapping[str, Value]:
-        """Read all three; an image under 3 px in width or height has none."""
+        """Read all three quantities; an image under 3 px in width or height has none."""
         import numpy as np
 
         gray = np.asarray(image.luma_shrunk(self.settings.long_edge_px))
@@ -88,7 +88,7 @@ def _focus(gray: NDArray[np.uint8]) -> float:
     before, after = _energies(gray), _energies(_blurred(gray))
     least = min(max(STRUCTURE_SHARE * float(after.max()), LEAST_STRUCTURE), SURE_STRUCTURE)
     calm = float(np.percentile(after, CALMEST_PERCENTILE))
-    if calm <= least:  # else there is structure everywhere, as in a pattern, and no tile shows the grain alone
+    if calm <= least:  # otherwise everything has structure, as in a pattern, and no tile shows only grain
         before, after = before - np.percentile(before, CALMEST_PERCENTILE), after - calm
     has_structure = after > least
     if not has_structure.any():
@@ -105,11 +105,11 @@ def _blurred(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _energies(gray: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return the mean squared gradient of each tile, in squared levels a pixel."""
+    """Return the mean squared gradient of each tile, in squared levels per pixel."""
     import cv2
     import numpy as np
 
-    slopes = cv2.spatialGradient(gray)  # whole numbers: the same on every machine
+    slopes = cv2.spatialGradient(gray)  # integers, the same on every machine
     rows, columns = (_edges(side) for side in gray.shape)
     energies = [
         sum(cv2.norm(slope[top:bottom, left:right], cv2.NORM_L2SQR) for slope in slopes)
@@ -130,12 +130,12 @@ def _laplacian_variance(gray: NDArray[np.uint8]) -> float:
     import cv2
     import numpy as np
 
-    # A border pixel has neighbors that are none.
+    # Border pixels lack real neighbors, so they are left out.
     return _variance(np.ascontiguousarray(cv2.Laplacian(gray, cv2.CV_16S, ksize=1)[1:-1, 1:-1]))
 
 
 def _variance(values: NDArray[np.integer]) -> float:
     import cv2
 
-    _, deviation = cv2.meanStdDev(values)  # sums in doubles, in a tenth of numpy's time
+    _, deviation = cv2.meanStdDev(values)  # sums in doubles, ten times faster than numpy
     return float(deviation[0, 0]) ** 2

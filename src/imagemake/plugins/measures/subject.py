@@ -1,4 +1,4 @@
-"""The subject: whether there is one, how much of the image it takes, where it is, and whether it is cut off."""
+"""The subject: whether there is one, how much of the image it covers, where it is, and whether it is cut off."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from imagemake.plugins.measures import Measure, Value
 if TYPE_CHECKING:
     from imagemake.images.decoded import DecodedImage
 
-LEAST_CUT = 0.02  # of an edge: as much of it the subject must touch to be cut off there
+LEAST_CUT = 0.02  # share of an edge that the subject must touch to be cut off there
 
 
 class SubjectSettings(BaseModel):
-    """How closely it is looked at."""
+    """At which size the subject is detected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,28 +26,28 @@ class SubjectSettings(BaseModel):
         ge=160,
         le=320,
         multiple_of=32,
-        description="Side in pixels of the square at which the subject is looked for. 320 is what the network was made "
-        "for; 256 takes two thirds of the time, 192 a third and misses thin things.",
+        description="Side in pixels of the square at which the subject is detected. The network was trained at 320. "
+        "256 takes two thirds of the time; 192 takes a third, but misses thin parts.",
     )
 
 
 class Subject(Measure):
-    """Reads the mask of what stands out, by U²-Net (small, Qin et al. 2020, arXiv 2005.09007); weights come along."""
+    """Detects the subject with U²-Net (small, Qin et al. 2020, arXiv 2005.09007); this package has the weights."""
 
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {
-        "share": "share of the image that the subject covers, 0 to 1; 0 where nothing stands out",
-        "left": "left edge of the subject's box, 0 to 1; like the following, an image without subject has none",
+        "share": "share of the image that the subject covers, 0 to 1; 0 if there is no subject",
+        "left": "left edge of the subject's box, 0 to 1; like the following, missing if there is no subject",
         "top": "top edge of its box, 0 to 1",
         "right": "right edge of its box, 0 to 1",
         "bottom": "bottom edge of its box, 0 to 1",
-        "off_center": "how far its box's center is from the image's, 0 to 1: the larger of both directions, as a "
-        "share of half the side",
+        "off_center": "distance of its box's center from the image's center, 0 to 1: the larger of both directions, "
+        "as a share of half the side",
         "cut_share": "largest share of one edge of the image that the subject touches, 0 to 1; above 0.02 it is cut "
         "off there",
-        "cut_edges": "number of the image's edges that cut it off",
-        "parts": "pieces that it falls into; two or more can be several things",
-        "certainty": "mean of the mask over the subject, 0.5 to 1",
+        "cut_edges": "number of image edges that cut it off",
+        "parts": "number of separate parts; two or more can be several objects",
+        "certainty": "mean certainty of the mask over the subject, 0.5 to 1",
     }
     phrases: ClassVar[Mapping[str, str]] = {
         "share": "the subject covers {this}",

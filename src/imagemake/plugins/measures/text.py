@@ -1,4 +1,4 @@
-"""Lettering in an image: where, how much, and whether the prompt asked for it."""
+"""Text in an image: where it is, how much there is, and whether the prompt asked for it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from imagemake.plugins.measures import ComparingMeasure, Value
 if TYPE_CHECKING:
     from imagemake.images.decoded import DecodedImage
 
-LONG_EDGE_PX = 1280  # of the image that words are recognized in; they are looked for at `TextSettings.long_edge_px`
+LONG_EDGE_PX = 1280  # at which words are recognized; `TextSettings.long_edge_px` is for detection
 MOST_REGIONS = 100
-MOST_LETTERS = 80  # of a region's text that are kept
+MOST_LETTERS = 80  # of a region's text; the rest is not kept
 
 
 class TextSettings(BaseModel):
@@ -30,24 +30,24 @@ class TextSettings(BaseModel):
         default=480,
         ge=160,
         le=1280,
-        description="Long edge in pixels at which text is looked for; a larger one finds smaller text in more time.",
+        description="Long edge in pixels at which text is detected. A larger value finds smaller text in more time.",
     )
     least_score: float = Field(
         default=0.85,
         ge=0.5,
         le=1,
-        description="Least certainty of the recognized text, 0.5 to 1. Lower, and textures are taken for letters; "
-        "higher, and garbled lettering is missed.",
+        description="Lowest certainty that counts as text, 0.5 to 1. A lower value mistakes textures for letters; a "
+        "higher value misses garbled text.",
     )
     least_characters: int = Field(
         default=3,
         ge=1,
-        description="Letters and digits that a region must have to count; shorter ones are mostly none.",
+        description="Letters and digits that a region must have to count. Shorter regions are mostly not text.",
     )
 
 
 class Region(NamedTuple):
-    """Text at one place. Lengths are shares of the image's width and height, the area one of its area."""
+    """Text in one place. Lengths are shares of the image's width and height; the area is a share of its area."""
 
     text: str
     score: float
@@ -59,19 +59,19 @@ class Region(NamedTuple):
 
 
 class Text(ComparingMeasure):
-    """Reads text by `rapidocr` (PP-OCRv6, small models, which the package ships)."""
+    """Reads text with `rapidocr` (PP-OCRv6), which ships small models."""
 
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {
-        "regions": "regions of text",
+        "regions": "number of regions of text",
         "share": "share of the image that text covers, 0 to 1",
         "words": "the regions as JSON: text, certainty, left, top, width, height, and area, as shares of the image",
     }
     compared: ClassVar[Mapping[str, str]] = {
-        "unwanted_regions": "regions of text with a word that was not asked for; misspelled counts as not asked for",
+        "unwanted_regions": "number of regions of text with a word that was not requested; a misspelled word counts",
         "unwanted_share": "share of the image that these regions cover, 0 to 1",
-        "unwanted_place": "where most of it is, such as bottom right",
-        "missing_words": "number of words that were asked for and not found in the image",
+        "unwanted_place": "where most of the unwanted text is, such as bottom right",
+        "missing_words": "number of requested words that were not found in the image",
     }
     compares_with_prompt: ClassVar[frozenset[str]] = frozenset({"unwanted_regions", "unwanted_share", "unwanted_place"})
     phrases: ClassVar[Mapping[str, str]] = {
@@ -91,8 +91,8 @@ class Text(ComparingMeasure):
             params={
                 "Global.log_level": "critical",
                 "Global.text_score": 0.5,
-                "Global.use_cls": False,  # text that stands on its head is found as well, and read as nonsense
-                "EngineConfig.onnxruntime.intra_op_num_threads": 1,  # jobs run side by side
+                "Global.use_cls": False,  # upside-down text is also detected, and read as nonsense
+                "EngineConfig.onnxruntime.intra_op_num_threads": 1,  # jobs run in parallel
                 "EngineConfig.onnxruntime.inter_op_num_threads": 1,
                 "Det.limit_type": "max",
                 "Det.limit_side_len": settings.long_edge_px,
@@ -120,12 +120,12 @@ class Text(ComparingMeasure):
 
     @staticmethod
     def complaint(wanted: str) -> str | None:
-        """Say why a text has no words."""
+        """Return why a text cannot be compared; None if it can."""
         return None if _words(wanted) else "has no words"
 
     @staticmethod
     def compare(values: Mapping[str, Value], wanted: str) -> Mapping[str, Value]:
-        """Tell the words that were asked for from the others."""
+        """Separate the requested words from the others."""
         regions = [Region(*region) for region in json.loads(str(values["words"]))] if values["regions"] else []
         asked, asked_joined = _asked(wanted)
         unwanted = [region for region in regions if not _is_wanted(region.text, asked, asked_joined)]
@@ -139,7 +139,7 @@ class Text(ComparingMeasure):
 
 
 def _region(box: Any, text: str, score: float, size_px: tuple[int, int]) -> Region:
-    """Turn four corners in pixels into shares; the area is that of the quadrangle."""
+    """Convert four corners in pixels to shares; the area is that of the quadrangle."""
     width_px, height_px = size_px
     corners = [(min(max(float(x) / width_px, 0), 1), min(max(float(y) / height_px, 0), 1)) for x, y in box]
     left, top = min(x for x, _ in corners), min(y for _, y in corners)
@@ -162,7 +162,7 @@ def _asked(wanted: str) -> tuple[frozenset[str], str]:
 
 def _is_wanted(text: str, asked: frozenset[str], asked_joined: str) -> bool:
     words = _words(text)
-    # Recognition often loses the blanks between words: "SUMMERSALE" is what "Summer Sale" asks for.
+    # Recognition often loses the spaces between words: "SUMMERSALE" matches "Summer Sale".
     return asked.issuperset(words) or (len("".join(words)) > 2 and "".join(words) in asked_joined)
 
 
@@ -171,7 +171,7 @@ def _area(regions: list[Region]) -> float:
 
 
 def _place(regions: list[Region]) -> str:
-    """Say where the center of most of the text is, in ninths of the image."""
+    """Describe where the center of most of the text is, in ninths of the image."""
     weight = sum(region.area for region in regions)
     if not weight:
         return "nowhere"

@@ -1,4 +1,4 @@
-"""How light and dark are spread over an image, and whether there is anything on it."""
+"""How light and dark are distributed in an image, and whether it is blank."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ class ToneSettings(BaseModel):
         default=3,
         ge=0,
         le=64,
-        description="Levels of luma (of 256) next to black and to white that count as clipped with them.",
+        description="Levels of luma (of 256) next to black and to white that also count as clipped.",
     )
     uniform_levels: int = Field(
         default=8,
         ge=0,
         le=64,
-        description="Levels (of 256) by which red, green and blue may each differ and still count as one color.",
+        description="Levels (of 256) by which red, green, and blue may each differ and still count as one color.",
     )
 
 
 class Tone(Measure):
-    """Reads contrast, brightness, clipping, entropy, and the share of the commonest color.
+    """Reads contrast, brightness, clipping, entropy, and the share of the most common color.
 
     All but the last come from the histogram of the luma (ITU-R BT.601) at full size.
     """
 
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {
-        "contrast": "RMS contrast (Peli 1990): standard deviation of the luma, white being 1; 0 to 0.5",
+        "contrast": "RMS contrast (Peli 1990): standard deviation of the luma, where white is 1; 0 to 0.5",
         "mean_luma": "mean luma, 0 (black) to 255 (white)",
-        "clipped_shadows_share": "share of the pixels that are black or next to it, 0 to 1",
-        "clipped_highlights_share": "share of the pixels that are white or next to it, 0 to 1",
-        "entropy_bits": "Shannon entropy of the luma in bits a pixel, 0 (one level) to 8",
-        "uniform_share": "share of the image, shrunk to 256 px, that has its commonest color, 0 to 1; 1 is blank",
+        "clipped_shadows_share": "share of the pixels that are black or nearly black, 0 to 1",
+        "clipped_highlights_share": "share of the pixels that are white or nearly white, 0 to 1",
+        "entropy_bits": "Shannon entropy of the luma in bits per pixel, 0 (one level) to 8",
+        "uniform_share": "share of the image, shrunk to 256 px, that has its most common color, 0 to 1; 1 is blank",
     }
     Settings: ClassVar[type[BaseModel]] = ToneSettings
     settings: ToneSettings
@@ -73,7 +73,7 @@ def _mean_and_deviation(counts: Sequence[int]) -> tuple[float, float]:
     pixels = sum(counts)
     total = sum(level * count for level, count in enumerate(counts))
     squares = sum(level * level * count for level, count in enumerate(counts))
-    # Whole numbers up to the root: no rounding can make the variance of a blank image negative.
+    # Integers up to the root, so that rounding cannot make the variance of a blank image negative.
     return total / pixels, sqrt(pixels * squares - total * total) / pixels
 
 
@@ -85,8 +85,8 @@ def _entropy_bits(counts: Sequence[int]) -> float:
 def _uniform_share(small: Image, levels: int) -> float:
     import numpy as np
 
-    # The fullest of the 8-level cells says where the commonest color is, the mean of its pixels what it is: counting
-    # cells alone would miss a color that lies on the edge between two.
+    # The fullest of the 8-level cells locates the most common color; the mean of its pixels is that color. Counting
+    # cells alone would miss a color on the edge between two cells.
     bands = [np.asarray(band).ravel() for band in small.split()]
     red, green, blue = ((band >> 3).astype(np.int32) for band in bands)
     cells = red << 10 | green << 5 | blue

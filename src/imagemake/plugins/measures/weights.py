@@ -1,6 +1,6 @@
-"""Files of weights that a measure's user has: what they are, by their content, so that others measure anew.
+"""The digest of a measure's weights that the user provides, so that other weights measure every image again.
 
-Hashing hundreds of megabytes takes a second, so it is remembered in work/weights.json, by size and times.
+Hashing hundreds of megabytes takes a second, so work/weights.json keeps the digests by size and times.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _DIGITS = 12
 
 
 def with_weights(name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what of a measure's settings decides what it reads: with a digest of its files instead of their paths.
+    """Return the settings that decide what a measure reads, with a digest of its files instead of their paths.
 
-    Files that are gone are taken to be those that were there last, so that what was measured by them stays measured
-    where it is only looked at. Whoever measures needs them, and is told.
+    If the files are missing, the last known digest counts, so that values stay valid where they are only looked at.
+    Measuring itself needs the files and reports that they are missing.
 
     Args:
-        name: The measure's.
-        settings: As plain data.
+        name: Name of the measure.
+        settings: Its settings, as plain data.
     """
     kind = measure_class(name)
     if kind.files is Measure.files:
@@ -64,7 +64,7 @@ def _content_digest(path: Path, cache: StampCache[str]) -> str:
 
 
 def save_digests() -> None:
-    """Write what was hashed, for other processes: a plan and a job call this, looking at a campaign does not."""
+    """Write the digests for other processes. Plans and jobs call this; commands that only look do not."""
     cache_at(str(CACHE.absolute())).save()
 
 

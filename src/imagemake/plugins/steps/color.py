@@ -1,4 +1,4 @@
-"""Light correction of brightness, contrast and color."""
+"""Correction of brightness, contrast, and color."""
 
 from __future__ import annotations
 
@@ -13,49 +13,52 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 BORDER_SHARE = 0.02  # of the longer edge
-LEAST_SPAN_LEVELS = 16  # an image with fewer levels is blank or fog: stretching it would show nothing but noise
+LEAST_SPAN_LEVELS = 16  # an image with fewer levels is blank or foggy: stretching it would show only noise
 
 
 class WhiteBalance(BaseModel):
-    """Taking a cast away: a factor on each of red, green and blue."""
+    """Removes a color cast with one factor per channel."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     by: Literal["border", "gray_world"] = Field(
         default="border",
-        description="What is meant to be without color. border: the background at the image's edges, 2 % of the "
-        "longer edge wide; gray_world: the mean of the whole image, for scenes of many colors.",
+        description="Which part is meant to be neutral. border: the background at the image's edges, 2 % of the "
+        "longer edge wide. gray_world: the mean of the whole image, for scenes of many colors.",
     )
-    strength: float = Field(default=1.0, gt=0, le=1, description="How much of the cast is taken away, 0 to 1.")
+    strength: float = Field(default=1.0, gt=0, le=1, description="How much of the cast to remove, 0 to 1.")
     most_percent: float = Field(
         default=60.0,
         gt=0,
         le=100,
-        description="Largest change of a channel's light, in percent: an image that would need more has that color, "
-        "and no cast, and is left as it is.",
+        description="Largest change of a channel's light, in percent. An image that would need more is colored on "
+        "purpose and stays unchanged.",
     )
 
 
 class ColorSettings(BaseModel):
-    """What is corrected, in the order in which it is done; the defaults change nothing."""
+    """What to correct, in this order; the defaults change nothing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     white_balance: WhiteBalance | None = Field(
-        default=None, description="Takes a color cast away, before everything else.", examples=[{"by": "border"}]
+        default=None, description="Removes a color cast, before everything else.", examples=[{"by": "border"}]
     )
     auto_levels_clip_percent: float | None = Field(
         default=None,
         ge=0,
         le=10,
-        description="Stretch the levels so that this percentage of the pixels becomes black, and as many white.",
+        description="Stretches the levels so that this percentage of the pixels becomes black, and as many white.",
     )
     brightness: float = Field(default=1.0, ge=0.25, le=4, description="Factor on every level; 1 changes nothing.")
     contrast: float = Field(
         default=1.0, ge=0, le=4, description="Factor on the distance from middle gray; 1 changes nothing."
     )
     gamma: float = Field(
-        default=1.0, ge=0.25, le=4, description="Above 1 lightens the dark parts, below 1 darkens; 1 changes nothing."
+        default=1.0,
+        ge=0.25,
+        le=4,
+        description="Above 1 lightens the dark parts, below 1 darkens them; 1 changes nothing.",
     )
     saturation: float = Field(
         default=1.0, ge=0, le=4, description="Factor on the distance from gray; 0 is gray, 1 changes nothing."
@@ -113,14 +116,14 @@ class Color(Step):
 
 
 def _balanced(image: Image, settings: WhiteBalance) -> Image:
-    """Multiply the light of each channel so that the mean of what is meant to be gray is gray, as bright as before."""
+    """Multiply the light of each channel so that the neutral part becomes gray on average, as bright as before."""
     from PIL import ImageStat
 
     meant_gray = _meant_gray(image, settings.by)
-    if meant_gray.getbbox() is None:  # all of it is transparent
+    if meant_gray.getbbox() is None:  # the whole neutral part is transparent
         return image
     means = ImageStat.Stat(image.convert("RGB"), mask=meant_gray).mean
-    if min(means) < LEAST_SPAN_LEVELS:  # too dark to tell a cast
+    if min(means) < LEAST_SPAN_LEVELS:  # too dark to detect a cast
         return image
     light = [_linear(mean) for mean in means]
     target = 0.2126 * light[0] + 0.7152 * light[1] + 0.0722 * light[2]  # luminance of linear sRGB, IEC 61966-2-1

@@ -1,4 +1,4 @@
-"""Cutting an image to a shape or to a box."""
+"""Crops an image to a ratio, a box, or the subject."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 DETAIL_EDGE_PX = 256
-SUBJECT_SIDE_PX = 320  # what the network was made for
+SUBJECT_SIDE_PX = 320  # the size that the network was trained at
 Ratio = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}:[1-9][0-9]{0,3}$")]
 Gravity = Literal["center", "top", "bottom", "left", "right", "top_left", "top_right", "bottom_left", "bottom_right"]
 
@@ -25,55 +25,58 @@ class Box(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    left_px: int = Field(ge=0, description="Pixels cut off at the left.")
-    top_px: int = Field(ge=0, description="Pixels cut off at the top.")
-    width_px: int = Field(ge=1, description="Width that stays, in pixels.")
-    height_px: int = Field(ge=1, description="Height that stays, in pixels.")
+    left_px: int = Field(ge=0, description="Pixels to cut off at the left.")
+    top_px: int = Field(ge=0, description="Pixels to cut off at the top.")
+    width_px: int = Field(ge=1, description="Width to keep, in pixels.")
+    height_px: int = Field(ge=1, description="Height to keep, in pixels.")
 
 
 class Around(BaseModel):
-    """What stands out in the image, with some room around it."""
+    """The subject of the image, with a margin around it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     margin_percent: float = Field(
-        default=5.0, ge=0, le=100, description="Room on each side, in percent of the longer edge of the subject's box."
+        default=5.0,
+        ge=0,
+        le=100,
+        description="Margin on each side, in percent of the longer edge of the subject's box.",
     )
 
 
 class CropSettings(BaseModel):
-    """A shape, a box, or what is around the subject."""
+    """A ratio, a box, or the area around the subject."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ratio: Ratio | None = Field(
-        default=None, description="Width to height that stays, such as 4:5: the largest such part of the image."
+        default=None, description="Ratio of width to height, such as 4:5. Keeps the largest such part of the image."
     )
     gravity: Gravity | Literal["smart"] = Field(
         default="center",
-        description="Which part stays, where a ratio leaves a choice; smart: the part with most detail, by the "
-        "strength of its edges, without a network.",
+        description="Which part to keep if a ratio leaves a choice. smart keeps the part with the most detail, "
+        "measured by the strength of its edges, without a network.",
     )
-    box: Box | None = Field(default=None, description="A fixed part instead of a ratio.")
+    box: Box | None = Field(default=None, description="A fixed part, instead of a ratio.")
     subject: Around | None = Field(
         default=None,
-        description="The part around what stands out in the image; with a ratio, the smallest such part that the "
-        "image holds. The room ends at the image's edges: pad makes more.",
+        description="The area around the subject; with a ratio, the smallest such area within the image. The margin "
+        "ends at the image's edges; add pad for more.",
     )
 
     @model_validator(mode="after")
     def _one_way(self) -> CropSettings:
         if self.subject is not None and self.box is not None:
-            raise ValueError("crop goes to a box or to the subject, and not both")
+            raise ValueError("crop takes a box or a subject, not both")
         if self.subject is None and (self.ratio is None) == (self.box is None):
-            raise ValueError("crop needs a ratio or a box, and not both")
+            raise ValueError("crop needs a ratio or a box, not both")
         if (self.box is not None or self.subject is not None) and self.gravity != "center":
-            raise ValueError("gravity goes with a ratio alone; a box and a subject are where they are")
+            raise ValueError("gravity applies only to a ratio; a box and a subject have a fixed position")
         return self
 
 
 class Crop(Step):
-    """Cuts to a ratio, to a box, or to the subject; never makes an image larger."""
+    """Crops to a ratio, a box, or the subject; never enlarges an image."""
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = CropSettings
@@ -85,10 +88,10 @@ class Crop(Step):
         self._mask = SubjectMask(SUBJECT_SIDE_PX) if settings.subject is not None else None
 
     def apply(self, image: Image) -> Image:
-        """Cut the image.
+        """Crop the image.
 
         Raises:
-            ValueError: If the box does not lie within the image, or nothing stands out in it.
+            ValueError: If the box is not within the image, or there is no subject.
         """
         if self._mask is not None:
             return image.crop(self._around_subject(image, self._mask))
@@ -103,7 +106,7 @@ class Crop(Step):
             left_px, top_px, width_px, height_px = box.left_px, box.top_px, box.width_px, box.height_px
             if left_px + width_px > image.width or top_px + height_px > image.height:
                 raise ValueError(
-                    f"the box of {width_px} x {height_px} px at ({left_px}, {top_px}) leaves the image of "
+                    f"the box of {width_px} x {height_px} px at ({left_px}, {top_px}) is not within the image of "
                     f"{image.width} x {image.height} px"
                 )
         return image.crop((left_px, top_px, left_px + width_px, top_px + height_px))
@@ -112,7 +115,7 @@ class Crop(Step):
         assert self.settings.subject is not None
         is_subject, parts = without_specks(mask.of(image.convert("RGB")) > 0.5)
         if not parts:
-            raise ValueError("nothing stands out in the image, so it cannot be cut to it")
+            raise ValueError("the image has no clear subject to crop to")
         box_px = [share * side for share, side in zip(box_of(is_subject), 2 * image.size, strict=True)]
         return around(box_px, image.size, self.settings.subject.margin_percent, self.settings.ratio)
 
@@ -125,9 +128,9 @@ def around(
     Args:
         box_px: Left, top, right and bottom of the subject, in pixels.
         size_px: Of the image.
-        margin_percent: Room on each side, in percent of the box's longer edge.
-        ratio: Width to height of the part; None for that of the box with its room. An image that is too small for it
-            gives the largest part of that ratio that it has.
+        margin_percent: Margin on each side, in percent of the box's longer edge.
+        ratio: Ratio of width to height; None for that of the box with its margin. If the image is too small, the part
+            is the largest one of that ratio.
     """
     left, top, right, bottom = box_px
     room = margin_percent / 100 * max(right - left, bottom - top)
@@ -159,13 +162,13 @@ def largest_of_ratio(size_px: tuple[int, int], ratio: str) -> tuple[int, int]:
 
 
 def most_detail(image: Image, size_px: tuple[int, int]) -> tuple[int, int]:
-    """Return left and top of the part of a size with the strongest edges; of equal ones, the one nearest the center.
+    """Return left and top of the part with the strongest edges; of equal parts, the one nearest the center.
 
-    Edges are those of the luma, by Scharr's operator, at a longest edge of 256 px; soft backgrounds have none.
+    Edges come from Scharr's operator on the luma, at a longest edge of 256 px; soft backgrounds have none.
 
     Args:
-        image: RGB or RGBA; what is transparent counts as middle gray.
-        size_px: Width and height of the part, of which one is the image's own.
+        image: RGB or RGBA; transparent pixels count as middle gray.
+        size_px: Width and height of the part; one of them is the image's.
     """
     import cv2
     import numpy as np

@@ -1,4 +1,4 @@
-"""A border around the image, or over its edge, and round corners."""
+"""Adds a border around the image or over its edge, and round corners."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MOST_PIXELS = 100_000_000  # as for pad
-FINER = 4  # corners are drawn that many times larger, so that their edges are smooth
+FINER = 4  # corners are drawn this many times larger, so that their edges are smooth
 
 
 class FrameSettings(BaseModel):
-    """How wide, in which color, and how round."""
+    """Width and color of the border, and the radius of the corners."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,12 +25,12 @@ class FrameSettings(BaseModel):
         default=0.0,
         ge=0,
         le=50,
-        description="Width of the border in percent of the image's longer edge, instead of width_px.",
+        description="Width of the border, in percent of the image's longer edge; instead of width_px.",
     )
     color: str = Field(
         default="#ffffff",
         pattern=r"^(#[0-9a-fA-F]{6}|transparent)$",
-        description="Color of the border and behind round corners, such as #ffffff; or transparent.",
+        description="Color of the border and behind round corners, such as #ffffff, or transparent.",
     )
     radius_percent: float = Field(
         default=0.0,
@@ -40,20 +40,20 @@ class FrameSettings(BaseModel):
     )
     inside: bool = Field(
         default=False,
-        description="Whether the border lies over the image's edge, which keeps the size, instead of around it.",
+        description="Whether to draw the border over the image's edge, which keeps the size, instead of around it.",
     )
 
     @model_validator(mode="after")
     def _one_way(self) -> FrameSettings:
         if self.width_px and self.width_percent:
-            raise ValueError("a frame has width_px or width_percent, and not both")
+            raise ValueError("frame takes width_px or width_percent, not both")
         if not self.width_px and not self.width_percent and not self.radius_percent:
-            raise ValueError("frame needs width_px, width_percent or radius_percent")
+            raise ValueError("frame needs width_px, width_percent, or radius_percent")
         return self
 
 
 class Frame(Step):
-    """Puts a border of one color around an image; under transparent parts, the image stays transparent."""
+    """Adds a border of one color to an image; transparent parts of the image stay transparent."""
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = FrameSettings
@@ -63,7 +63,7 @@ class Frame(Step):
         """Frame the image.
 
         Raises:
-            ValueError: If a border over the edge leaves nothing of it, or the framed image would be enormous.
+            ValueError: If a border over the edge covers the whole image, or the framed image would be too large.
         """
         from PIL import Image as Pillow
 
@@ -71,18 +71,20 @@ class Frame(Step):
         shown = image
         if self.settings.inside:
             if 2 * width_px >= min(image.size):
-                raise ValueError(f"a border of {width_px} px covers all of {image.width} x {image.height} px")
+                raise ValueError(
+                    f"a border of {width_px} px covers the whole image of {image.width} x {image.height} px"
+                )
             shown = image.crop((width_px, width_px, image.width - width_px, image.height - width_px))
         size_px = shown.width + 2 * width_px, shown.height + 2 * width_px
         if size_px[0] * size_px[1] > MOST_PIXELS:
-            raise ValueError(f"{size_px[0]} x {size_px[1]} px are more than {MOST_PIXELS:,} pixels")
+            raise ValueError(f"the result of {size_px[0]} x {size_px[1]} px has more than {MOST_PIXELS:,} pixels")
         radius_px = round(self.settings.radius_percent / 100 * min(shown.size))
         is_clear = self.settings.color == "transparent"
         if not is_clear and shown.mode == "RGB":
             framed = Pillow.new("RGB", size_px, self.settings.color)
             framed.paste(shown, (width_px, width_px), _rounded(shown.size, radius_px) if radius_px else None)
             return framed
-        # The image's own transparency stays, so it replaces what is below; only its round corners let the border in.
+        # The image's transparency stays, so it replaces what is below; the border shows only at its round corners.
         framed = Pillow.new("RGBA", size_px, (0, 0, 0, 0) if is_clear else self.settings.color)
         if radius_px:
             behind = framed.crop((width_px, width_px, width_px + shown.width, width_px + shown.height))
@@ -92,7 +94,7 @@ class Frame(Step):
 
 
 def _rounded(size_px: tuple[int, int], radius_px: int) -> Image:
-    """Draw what is within round corners: 255, smoothly down to 0 outside."""
+    """Return a mask with round corners: 255 inside, with a smooth edge to 0 outside."""
     from PIL import Image as Pillow
     from PIL import ImageDraw
 
@@ -111,7 +113,7 @@ def _rounded(size_px: tuple[int, int], radius_px: int) -> Image:
 
 
 def _over_corners(image: Image, behind: Image, mask: Image) -> Image:
-    """Lay an image over what is behind it, through a mask of its corners; in between, both as in the mask."""
+    """Put an image over its background through a mask of its corners."""
     from PIL import Image as Pillow
     from PIL import ImageChops
 

@@ -1,4 +1,4 @@
-"""A logo or watermark over the image."""
+"""Puts a logo or watermark over the image."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 
 class OverlaySettings(BaseModel):
-    """Which image is laid over, where, how large, and how strongly."""
+    """The logo, its position, its size, and its opacity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     file: str = Field(
-        description="Path of the logo, from the project's folder: PNG, JPEG or WebP, best with transparency. Its "
-        "content counts: a changed logo finishes every image anew, a renamed one none.",
+        description="Path of the logo, relative to the project's folder: PNG, JPEG, or WebP, best with transparency. "
+        "If its content changes, every image is postprocessed again; renaming it changes nothing.",
         examples=["config/logo.png"],
     )
     digest: str = Field(
         default="",
         pattern=r"^([0-9a-f]{64})?$",
-        description="SHA-256 of the file, worked out when a run begins. One that is written here must be the file's.",
+        description="SHA-256 of the file, filled in when a run begins. If you set it, it must match the file.",
     )
     width_percent: float = Field(
         default=20.0,
         ge=1,
         le=100,
-        description="Width in percent of the image's width; less where the height would not fit.",
+        description="Width in percent of the image's width; smaller if the height would not fit.",
     )
     margin_percent: float = Field(
         default=3.0,
@@ -45,16 +45,19 @@ class OverlaySettings(BaseModel):
         le=45,
         description="Distance from the image's edges, or between tiles, in percent of the image's longer edge.",
     )
-    gravity: Gravity = Field(default="bottom_right", description="Where in the image it is put.")
-    opacity: float = Field(default=1.0, gt=0, le=1, description="1 as it is, towards 0 fainter.")
+    gravity: Gravity = Field(default="bottom_right", description="Where to put the logo.")
+    opacity: float = Field(
+        default=1.0, gt=0, le=1, description="Opacity of the logo: 1 keeps it as it is; lower values make it fainter."
+    )
     tiled: bool = Field(
-        default=False, description="Repeat it over the whole image, every other row by half a tile further."
+        default=False,
+        description="Whether to repeat the logo over the whole image, with every other row shifted by half a tile.",
     )
 
     @model_validator(mode="before")
     @classmethod
     def _known_by_content(cls, data: Any) -> Any:
-        # As it was planned, it has a digest: whether the file is still that one is looked at where it is used.
+        # A planned step has a digest; the job checks that the file still matches it.
         if not isinstance(data, Mapping) or not isinstance(data.get("file"), str) or data.get("digest"):
             return data
         try:
@@ -65,12 +68,12 @@ class OverlaySettings(BaseModel):
     @model_validator(mode="after")
     def _tiles_are_everywhere(self) -> OverlaySettings:
         if self.tiled and self.gravity != "bottom_right":
-            raise ValueError("a tiled logo is everywhere, so gravity says nothing")
+            raise ValueError("gravity has no effect on a tiled logo; remove one of them")
         return self
 
 
 class Overlay(Step):
-    """Lays a logo over images, resized with a Lanczos filter; where it is transparent, the image stays as it is."""
+    """Puts a logo over images, resized with a Lanczos filter; the image shows through its transparent parts."""
 
     version: ClassVar[int] = 1
     paths: ClassVar[frozenset[str]] = frozenset({"file"})
@@ -81,10 +84,10 @@ class Overlay(Step):
     def __init__(self, settings: OverlaySettings) -> None:
         super().__init__(settings)
         self._logo = _logo(settings.file, settings.digest)
-        self._sized = lru_cache(maxsize=4)(self._resized)  # images of a batch mostly have one size
+        self._sized = lru_cache(maxsize=4)(self._resized)  # most images of a batch have the same size
 
     def apply(self, image: Image) -> Image:
-        """Lay the logo over the image."""
+        """Put the logo over the image."""
         from PIL import Image as Pillow
 
         margin_px = round(self.settings.margin_percent / 100 * max(image.size))
@@ -127,19 +130,19 @@ class Overlay(Step):
 
 
 def _logo(path: str, digest: str) -> Image:
-    """Read the logo of a digest.
+    """Read the logo with a digest.
 
     Raises:
-        UserError: If there is another file, or none that holds an image.
+        UserError: If the file is missing, has changed, or is not an image.
     """
     from imagemake.images.decoded import Undecodable, decode_image
 
     data = SourceImages().read(path, digest)
     where = f"postprocess.steps, overlay, {path}"
     if data is None:
-        what = "the logo is not there any more, or not the one that the run was planned with."
-        raise UserError(Problem(where, what, "Run again: the images are then finished with the logo that is there."))
+        what = "the logo is missing or has changed since the run was planned."
+        raise UserError(Problem(where, what, "Run again to postprocess the images with the current logo."))
     try:
         return decode_image(data).pil.convert("RGBA")
     except Undecodable as error:
-        raise UserError(Problem(where, f"{error.reason}.", "Give a whole PNG, JPEG or WebP file.")) from error
+        raise UserError(Problem(where, f"{error.reason}.", "Give a complete PNG, JPEG, or WebP file.")) from error

@@ -1,4 +1,4 @@
-"""Giving an image room around it."""
+"""Pads an image to a ratio or a size."""
 
 from __future__ import annotations
 
@@ -13,48 +13,48 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MOST_SIDE_PX = 10_000
-MOST_PIXELS = 100_000_000  # 300 MB decoded: a strip of 1 x 20,000 px to a square would need four times that
+MOST_PIXELS = 100_000_000  # 300 MB decoded; padding a strip of 1 x 20,000 px to a square would need four times as much
 
 
 class PadSettings(BaseModel):
-    """The shape or the size to fill up to, and with what."""
+    """The ratio or the size to pad to, and the color."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ratio: Ratio | None = Field(
-        default=None, description="Width to height to fill up to, such as 1:1: the smallest such area around."
+        default=None, description="Ratio of width to height, such as 1:1. Pads to the smallest such area."
     )
-    width_px: int | None = Field(default=None, ge=1, le=MOST_SIDE_PX, description="Width to fill up to, in pixels.")
-    height_px: int | None = Field(default=None, ge=1, le=MOST_SIDE_PX, description="Height to fill up to, in pixels.")
+    width_px: int | None = Field(default=None, ge=1, le=MOST_SIDE_PX, description="Width to pad to, in pixels.")
+    height_px: int | None = Field(default=None, ge=1, le=MOST_SIDE_PX, description="Height to pad to, in pixels.")
     color: str = Field(
         default="#ffffff",
         pattern=r"^(#[0-9a-fA-F]{6}|transparent)$",
-        description="Color around the image and under its transparent parts, such as #ffffff; or transparent.",
+        description="Color around the image and under its transparent parts, such as #ffffff, or transparent.",
     )
-    gravity: Gravity = Field(default="center", description="Where the image is put.")
+    gravity: Gravity = Field(default="center", description="Where to put the image.")
 
     @model_validator(mode="after")
     def _one_way(self) -> PadSettings:
         sides = (self.width_px, self.height_px)
         if (self.ratio is None) == (sides == (None, None)):
-            raise ValueError("pad needs a ratio, or width_px and height_px, and not both")
+            raise ValueError("pad needs either a ratio, or width_px and height_px")
         if self.ratio is None and None in sides:
             raise ValueError("pad needs both width_px and height_px")
         return self
 
 
 class Pad(Step):
-    """Puts an image on a larger area; the image itself keeps its size."""
+    """Puts an image on a larger area without resizing it."""
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = PadSettings
     settings: PadSettings
 
     def apply(self, image: Image) -> Image:
-        """Fill up around the image.
+        """Pad the image.
 
         Raises:
-            ValueError: If the image is larger than the size, or the area would be enormous.
+            ValueError: If the image is larger than the size, or the area would be too large.
         """
         from PIL import Image as Pillow
 
@@ -65,7 +65,7 @@ class Pad(Step):
                 "resize it first"
             )
         if size_px[0] * size_px[1] > MOST_PIXELS:
-            raise ValueError(f"{size_px[0]} x {size_px[1]} px are more than {MOST_PIXELS:,} pixels")
+            raise ValueError(f"the result of {size_px[0]} x {size_px[1]} px has more than {MOST_PIXELS:,} pixels")
         at = place(size_px, image.size, self.settings.gravity)
         if self.settings.color == "transparent":
             area = Pillow.new("RGBA", size_px, (0, 0, 0, 0))
@@ -81,5 +81,5 @@ class Pad(Step):
             return self.settings.width_px, self.settings.height_px
         width_px, height_px = size_px
         wide, high = (int(side) for side in self.settings.ratio.split(":"))
-        # Rounded up: a pixel less would cut the image.
+        # Rounded up, because one pixel less would crop the image.
         return max(width_px, -(-height_px * wide // high)), max(height_px, -(-width_px * high // wide))

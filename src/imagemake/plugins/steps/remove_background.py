@@ -1,4 +1,4 @@
-"""Taking the background away: to transparency, to a color, or to a color with a soft contact shadow."""
+"""Replaces the background with transparency, a color, or a color with a soft contact shadow."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-SIDE_PX = 320  # what the network was made for
-GUIDE_PX = 1024  # longest edge at which the mask is fitted to the image's own edges
+SIDE_PX = 320  # the size that the network was trained at
+GUIDE_PX = 1024  # longest edge at which the mask is fitted to the edges in the image
 RADIUS_SHARE = 1 / 100  # of the longer edge, within which the mask follows the image
 EPSILON = 1e-4  # squared levels of 0 to 1 that count as an edge
 SURE_BACKGROUND, SURE_SUBJECT = 0.15, 0.85
@@ -23,28 +23,28 @@ SHADOW_HEIGHT_SHARE, SHADOW_BLUR_SHARE = 0.05, 0.02  # of the subject's width
 
 
 class RemoveBackgroundSettings(BaseModel):
-    """What comes instead of the background."""
+    """What replaces the background."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     color: str = Field(
         default="transparent",
         pattern=r"^(#[0-9a-fA-F]{6}|transparent)$",
-        description="What is behind the subject afterwards: transparent, or a color such as #ffffff.",
+        description="New background: transparent, or a color such as #ffffff.",
     )
     shadow: float = Field(
-        default=0.0, ge=0, le=1, description="Darkness of a soft shadow where the subject stands, 0 (none) to 1."
+        default=0.0, ge=0, le=1, description="Darkness of a soft shadow below the subject, 0 (none) to 1."
     )
 
     @model_validator(mode="after")
     def _shadow_on_something(self) -> RemoveBackgroundSettings:
         if self.shadow and self.color == "transparent":
-            raise ValueError("a shadow needs a color to fall on")
+            raise ValueError("a shadow needs a background color")
         return self
 
 
 class RemoveBackground(Step):
-    """Keeps what stands out, by the network that the measure `subject` uses; thin hair and glass come out roughly."""
+    """Keeps the subject, using the network of the measure `subject`; thin hair and glass are only approximate."""
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = RemoveBackgroundSettings
@@ -55,10 +55,10 @@ class RemoveBackground(Step):
         self._mask = SubjectMask(SIDE_PX)
 
     def apply(self, image: Image) -> Image:
-        """Take the background away.
+        """Replace the background.
 
         Raises:
-            ValueError: If nothing stands out.
+            ValueError: If there is no subject.
         """
         from PIL import Image as Pillow
 
@@ -66,9 +66,9 @@ class RemoveBackground(Step):
         mask = self._mask.of(rgb)
         is_subject, parts = without_specks(mask > 0.5)
         if not parts:
-            raise ValueError("nothing stands out in the image, so no background can be told from it")
+            raise ValueError("the image has no clear subject, so its background is unknown")
         alpha = Pillow.fromarray(_fitted(mask, rgb))
-        if image.mode == "RGBA":  # what was transparent stays so
+        if image.mode == "RGBA":  # transparent pixels stay transparent
             alpha = Pillow.fromarray(_smaller(alpha, image.getchannel("A")))
         if self.settings.color == "transparent":
             rgb.putalpha(alpha)
@@ -81,7 +81,7 @@ class RemoveBackground(Step):
 
 
 def _fitted(mask: NDArray[np.float32], image: Image) -> NDArray[np.uint8]:
-    """Return the mask at the image's size, its edges drawn to those of the image; 0 to 255.
+    """Return the mask at the image's size, 0 to 255, with its edges fitted to those of the image.
 
     Source: K. He, J. Sun, X. Tang, "Guided image filtering", ECCV 2010, with the image's brightness as guide.
     """
@@ -112,7 +112,7 @@ def _smaller(one: Image, other: Image) -> NDArray[np.uint8]:
 
 
 def _shadow(box: tuple[float, float, float, float], size_px: tuple[int, int], darkness: float) -> Image:
-    """Draw a blurred ellipse where the subject's box ends; the darkness of each pixel, 0 to 255."""
+    """Return the darkness of each pixel, 0 to 255: a blurred ellipse at the bottom of the subject's box."""
     from PIL import Image as Pillow
     from PIL import ImageDraw, ImageFilter
 

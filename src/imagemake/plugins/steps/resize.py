@@ -1,4 +1,4 @@
-"""Bringing images to a size."""
+"""Resizes images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_SIDE_PX = 10_000
 
 
 class ResizeSettings(BaseModel):
-    """The size, and what gives way where the image has another shape."""
+    """The size, and how an image of another shape fits into it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,25 +26,25 @@ class ResizeSettings(BaseModel):
         default=None,
         gt=0,
         le=100,
-        description="Area to bring images to, in millions of pixels, in their own shape; no width and height then.",
+        description="Area in millions of pixels, at the image's own ratio; instead of a width and height.",
     )
     fit: Literal["contain", "cover", "exact"] = Field(
         default="contain",
-        description="contain: the whole image, no side longer than given, one of them may be left out. "
-        "cover: exactly this size, what sticks out is cut off evenly. exact: exactly this size, distorted if need be.",
+        description="contain: keeps the whole image, with no side longer than given; you can leave one side out. "
+        "cover: exactly this size; crops the rest evenly. exact: exactly this size, distorted if necessary.",
     )
     enlarge: bool = Field(
         default=False,
-        description="Whether an image may be made larger. If not, contain leaves small images as they are, and "
-        "cover and exact refuse them.",
+        description="Whether images may be enlarged. If not, contain leaves small images unchanged, and cover and "
+        "exact reject them.",
     )
 
     @model_validator(mode="after")
     def _enough_is_known(self) -> ResizeSettings:
         if self.megapixels is not None and (self.width_px, self.height_px, self.fit) != (None, None, "contain"):
-            raise ValueError("megapixels keep the shape: leave width_px, height_px and fit out")
+            raise ValueError("megapixels keeps the ratio: remove width_px, height_px, and fit")
         if self.megapixels is None and self.width_px is None and self.height_px is None:
-            raise ValueError("resize needs width_px, height_px, or both; or megapixels")
+            raise ValueError("resize needs width_px, height_px, or megapixels")
         if self.fit != "contain" and (self.width_px is None or self.height_px is None):
             raise ValueError(f"fit: {self.fit} needs both width_px and height_px")
         return self
@@ -68,7 +68,7 @@ class Resize(Step):
         """Resize the image.
 
         Raises:
-            ValueError: If it is too small for the size, and may not be enlarged.
+            ValueError: If the image is too small and must not be enlarged.
         """
         if self.settings.megapixels is not None:
             scale = math.sqrt(1_000_000 * self.settings.megapixels / (image.width * image.height))
@@ -84,7 +84,7 @@ class Resize(Step):
         if self.settings.fit == "exact":
             return _resized(image, wanted)
         scale = max(wanted[0] / image.width, wanted[1] / image.height)
-        # The part of the image that will be seen, in its own pixels: filtering reads no more than that.
+        # The visible part of the image, in its own pixels, so that the filter reads only that.
         part = (min(image.width, wanted[0] / scale), min(image.height, wanted[1] / scale))
         left, top = (image.width - part[0]) / 2, (image.height - part[1]) / 2
         return _resized(image, wanted, (left, top, left + part[0], top + part[1]))

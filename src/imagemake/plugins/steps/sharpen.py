@@ -1,4 +1,4 @@
-"""Making edges crisper, as the last step after a resize."""
+"""Sharpens edges, usually as the last step after a resize."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ if TYPE_CHECKING:
 
 
 class SharpenSettings(BaseModel):
-    """How much, how wide, and from which difference on."""
+    """Strength, radius, and threshold."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     percent: int = Field(
-        default=60, ge=1, le=500, description="Strength in percent of the difference to a blurred copy."
+        default=60, ge=1, le=500, description="Strength, in percent of the difference from a blurred copy."
     )
     radius_px: float = Field(default=1.0, gt=0, le=20, description="Radius of the blur in pixels.")
     threshold: int = Field(
-        default=2, ge=0, le=255, description="Differences up to this many levels of 0 to 255 are left alone: noise."
+        default=2,
+        ge=0,
+        le=255,
+        description="Differences up to this many levels of 0 to 255 count as noise and stay unchanged.",
     )
 
 
 class Sharpen(Step):
-    """Unsharp masking of the colors; transparency is left alone."""
+    """Applies an unsharp mask to the colors; transparency stays unchanged."""
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = SharpenSettings

@@ -1,4 +1,4 @@
-"""More pixels than the image has, by a network that was trained to guess them."""
+"""Enlarges images with a super-resolution network."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from imagemake.plugins.steps import Step
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MOST_PIXELS = 150_000_000  # 600 MB as Pillow holds them; 3840 x 2160 px four times wider and higher are 133 million
+MOST_PIXELS = 150_000_000  # 600 MB in Pillow; 3840 x 2160 px enlarged four times has 133 million
 MOST_SIDE_PX = 65_500  # libjpeg's own limit
 
 
 class UpscaleSettings(BaseModel):
-    """How many times larger."""
+    """The factor."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     factor: Literal[2, 4] = Field(
         default=2,
-        description="How many times wider and higher, 2 or 4. It takes about 5 s a megapixel of the image that comes "
-        "in, on one core; a resize behind it goes to an exact size.",
+        description="How many times wider and higher, 2 or 4. It takes about 5 s per input megapixel on one core. For "
+        "an exact size, add a resize after it.",
     )
 
 
 class Upscale(Step):
-    """Enlarges by SPAN, a network for photographs; transparency is enlarged by a Lanczos filter.
+    """Enlarges with SPAN, a network for photographs; a Lanczos filter enlarges transparency.
 
-    It restores edges and textures that a filter leaves soft, and invents no objects. Where it cannot be believed, as on
-    noise or on patterns of single pixels, the Lanczos filter takes over.
+    It restores edges and textures that a filter leaves soft, and adds no objects. Where its output is unreliable, as on
+    noise or patterns of single pixels, the Lanczos filter replaces it.
     """
 
     version: ClassVar[int] = 1
@@ -49,14 +49,15 @@ class Upscale(Step):
         """Enlarge the image.
 
         Raises:
-            ValueError: If it would become enormous.
+            ValueError: If the result would be too large.
         """
         from PIL.Image import Resampling
 
         width_px, height_px = (side * self._network.factor for side in image.size)
         if width_px * height_px > MOST_PIXELS or max(width_px, height_px) > MOST_SIDE_PX:
             raise ValueError(
-                f"{width_px} x {height_px} px are more than {MOST_PIXELS:,} pixels, or than {MOST_SIDE_PX:,} on a side"
+                f"the result of {width_px} x {height_px} px has more than {MOST_PIXELS:,} pixels, "
+                f"or a side over {MOST_SIDE_PX:,} px"
             )
         if image.mode != "RGBA":
             return self._network.of(image)
@@ -66,7 +67,7 @@ class Upscale(Step):
 
 
 def _filled(image: Image) -> Image:
-    """Return the colors, those of what is visible carried on under what is not: the network looks at both."""
+    """Return the colors, extended from visible to transparent pixels, because the network sees both."""
     import cv2
     import numpy as np
     from PIL import Image as Pillow

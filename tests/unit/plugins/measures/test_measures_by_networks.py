@@ -108,7 +108,7 @@ def test_the_number_of_faces_is_compared_with_the_number_that_was_asked_for(want
 
 
 def test_a_number_of_faces_that_is_none_is_told():
-    assert Faces.complaint("two") == "is no whole number"
+    assert Faces.complaint("two") == "is not a whole number"
     assert Faces.complaint(" 2 ") is None
 
 

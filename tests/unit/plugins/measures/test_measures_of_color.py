@@ -85,7 +85,7 @@ def test_names_of_colors_are_understood(wanted):
 
 
 def test_what_names_no_color_is_told():
-    assert "names no color" in Colors.complaint("sunset dreams")
+    assert "names no known color" in Colors.complaint("sunset dreams")
     assert Colors.compare({"palette": "ffffff:1.0000"}, "sunset dreams") == {}
 
 

@@ -156,7 +156,7 @@ def test_each_check_is_compared_with_its_own_text(store, tmp_path):
     assert values["prompt.margin"] > 0.3
     verdict = judge(values, {}, checks, formats=["png"], size_as_requested=False)
     assert verdict.status is Status.REJECTED
-    assert str(verdict.reasons[0]).startswith("prompt.similarity: image and text are alike by ")
+    assert str(verdict.reasons[0]).startswith("prompt.similarity: image and text have a similarity of ")
 
 
 def test_an_empty_value_is_not_compared(store, tmp_path):
@@ -185,7 +185,7 @@ def item_with(one, **variables):
 def test_a_failure_on_the_image_is_told_once_and_leaves_nothing_open(store, tmp_path, project):
     tiny_clip(project, gain=(0, 0, 0))
     done = validated(item(store), store, {}, tmp_path)
-    assert flat(done.measures)["prompt.failed"] == "ValueError: the model gave no usable vector"
+    assert flat(done.measures)["prompt.failed"] == "ValueError: the model returned no usable vector"
     measures = [chosen_measure("prompt", {"against": AGAINST}).identity]
     assert still_to_measure([*measures, *texts_to_match(measures, {}, Expected("a red mug", {}))], done.measures) == []
     verdict = judge(flat(done.measures), {}, {}, formats=["png"], size_as_requested=False)
@@ -242,7 +242,7 @@ def test_a_folder_that_is_not_there_is_told_with_how_to_get_one():
     assert told(model="nowhere").splitlines() == [
         "config/config.yaml, validation.measures.prompt: there is no folder 'nowhere'.",
         "  Get a model with ONNX files, for example: hf download Xenova/clip-vit-base-patch32 --local-dir nowhere; "
-        "or set model to the folder where you have one.",
+        "or set model to the folder of a model that you have.",
     ]
 
 
@@ -254,11 +254,11 @@ def test_networks_of_another_precision_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("tokenizer.json", b"{}", "is no tokenizer"),
+        ("tokenizer.json", b"{}", "is not a tokenizer"),
         ("tokenizer.json", b"version https://git-lfs.github.com/spec/v1\n", "only a pointer to a file"),
-        ("preprocessor_config.json", b"<html>", "is no JSON"),
+        ("preprocessor_config.json", b"<html>", "is not valid JSON"),
         ("preprocessor_config.json", b"{}", "does not say how images are prepared: KeyError 'size'"),
-        ("config.json", b"nothing", "is no JSON"),
+        ("config.json", b"nothing", "is not valid JSON"),
         ("onnx/text_model.onnx", b"version https://git-lfs.github.com/spec/v1\n", "only a pointer to a file"),
     ],
 )
@@ -275,7 +275,7 @@ def test_a_network_that_is_none_ends_the_job_with_a_remedy(project):
 
 def test_an_export_without_projection_is_told(project):
     (project / "onnx" / "text_model.onnx").write_bytes((project / "onnx" / "vision_model.onnx").read_bytes())
-    with pytest.raises(NotReadyError, match="has none of the outputs text_embeds, pooler_output, but image_embeds"):
+    with pytest.raises(NotReadyError, match="has none of the outputs text_embeds, pooler_output; it has image_embeds"):
         measure()
 
 

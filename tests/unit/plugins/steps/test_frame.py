@@ -37,7 +37,7 @@ def test_a_border_inside_keeps_the_size():
 
 
 def test_a_border_inside_that_leaves_nothing_is_refused_with_its_width():
-    with pytest.raises(ValueError, match="a border of 20 px covers all of 60 x 40 px"):
+    with pytest.raises(ValueError, match="a border of 20 px covers the whole image of 60 x 40 px"):
         framed(Image.new("RGB", (60, 40)), width_px=20, inside=True)
 
 

@@ -110,7 +110,7 @@ def test_a_plan_and_its_jobs_keep_the_logo_that_was_planned(project):
     (project / "logo.png").write_bytes(saved(Image.new("RGB", (40, 20), BLUE), "PNG"))
     in_the_job = Postprocess.model_validate(json.loads(section), strict=False)
     assert postprocess_digests(in_the_job) == postprocess_digests(planned.postprocess)
-    with pytest.raises(UserError, match="not the one that the run was planned with"):
+    with pytest.raises(UserError, match="the logo is missing or has changed since the run was planned"):
         Postprocessor(in_the_job, Validation(), None, None)
     (project / "logo.png").unlink()
     with pytest.raises(UserError, match="Run again"):
@@ -131,9 +131,9 @@ def _link(project):
     [
         ("gone.png", None, "there is no file 'gone.png'"),
         ("../outside.png", _outside, "leaves the project's folder"),
-        ("/etc/passwd", None, "does not start at the project's folder"),
+        ("/etc/passwd", None, "is not relative to the project's folder"),
         ("link.png", _link, "is a link that leads out"),
-        ("note.png", lambda project: (project / "note.png").write_text("<svg/>"), "is no image that can be used"),
+        ("note.png", lambda project: (project / "note.png").write_text("<svg/>"), "is not a usable image"),
         (
             "half.png",
             lambda project: (project / "half.png").write_bytes(bytes((project / "logo.png").read_bytes()[:80])),

@@ -100,7 +100,7 @@ def test_a_finished_image_may_be_larger_than_one_from_a_provider(finished_of, tm
 
 def test_a_step_is_named_as_in_the_configuration(finished_of):
     items, _ = finished_of({"blank": saved(Image.new("RGB", (64, 64), "white"), "PNG")}, ("remove_background", {}))
-    assert items["blank"].failure.message.startswith("remove_background: nothing stands out")
+    assert items["blank"].failure.message.startswith("remove_background: the image has no clear subject")
 
 
 def quarters(mode, *colors):

@@ -98,7 +98,7 @@ def test_what_must_be_in_an_image_is_never_the_whole_prompt():
     [
         ({"reject": {"min": 0.1}}, "", "needs something to compare with"),
         ({"reject": {"min": 0.1}, "variable": "color", "value": "red"}, "", "not both"),
-        ({"reject": {"min": 0.1}, "value": "sunset dreams"}, ".value", "names no color"),
+        ({"reject": {"min": 0.1}, "value": "sunset dreams"}, ".value", "names no known color"),
     ],
 )
 def test_a_comparison_with_nothing_that_can_be_compared_is_a_mistake(check, where, what):
