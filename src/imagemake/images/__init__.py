@@ -1,1 +1,1 @@
-"""Bytes that nobody vouches for, decoded under limits, and small images of them."""
+"""Decoding of untrusted image files within limits, image formats, metadata, and networks."""

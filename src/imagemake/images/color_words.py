@@ -1,4 +1,4 @@
-"""Color words: the ones of CSS, and the ones of shops."""
+"""Color words of CSS and of shops."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ RGB = tuple[int, int, int]
 WHITE: RGB = (255, 255, 255)
 BLACK: RGB = (0, 0, 0)
 
-# What shops mean: CSS has no cream, and its red, green, and blue are those of a screen.
+# Colors as shops use them: CSS has no cream, and its red, green, and blue are those of a screen.
 PRODUCT_COLORS = """
 amber:d9902f apricot:f4b183 aqua:5cc5c0 beige:e3d5bc black:28282c blue:2f63b5 blush:ecc0b8 brass:b99a4b bronze:9c6b3c
 brown:7b5238 burgundy:6e2034 camel:bf9561 champagne:e9d8b4 charcoal:45484d cobalt:2747a5 cobaltblue:2747a5
@@ -25,7 +25,7 @@ rosegold:d9a395 royalblue:2d55bf ruby:9b1f3f rust:b1532f sage:9fb095 sagegreen:9
 scarlet:cf2f2a silver:b9bdc2 skyblue:86bfe6 slate:5f6b76 slategray:6c7782 steel:7c878f taupe:9c8d7f teal:1f8185
 terracotta:c4694a turquoise:38b6ac violet:8357b3 walnut:6b4a34 white:f8f8f6 wine:6b2136 yellow:f2c230
 """
-# Names of materials and dishes as well: a linen cushion in navy is navy.
+# Also names of materials and dishes: a linen cushion in navy is navy.
 WEAK_COLORS = """
 bisque brass bronze camel champagne chocolate copper denim gold lavender lemon lime linen mint mocha natural oatmeal
 olive peach pearl peru plum rose sage seashell sienna silver slate snow steel tomato walnut wheat wine
@@ -37,14 +37,14 @@ DARKER = {"dark": 0.35, "deep": 0.25}
 
 @dataclass(frozen=True, slots=True)
 class NamedColor:
-    """A color that a text names: its words as written, in lower case, and its sRGB value."""
+    """A color that a text names: its words in lowercase, and its sRGB value."""
 
     name: str
     rgb: RGB
 
 
 def mixed(color: RGB, other: RGB, share: float) -> RGB:
-    """Return a color with a share of another in it."""
+    """Mix a share of another color, 0 to 1, into a color."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(color, other, strict=True))
     return red, green, blue
 
@@ -55,7 +55,7 @@ def luminance(color: RGB) -> float:
 
 
 def colors_in(text: str) -> list[NamedColor]:
-    """Find the colors that a text names, longest names first taken, in reading order; materials after all others."""
+    """Find the colors that a text names, in reading order, with materials last. The longest name wins."""
     words = re.findall(r"[a-z]+", text.lower().replace("grey", "gray"))
     strong: list[NamedColor] = []
     weak: list[NamedColor] = []
@@ -69,7 +69,7 @@ def colors_in(text: str) -> list[NamedColor]:
 
 
 def named_colors(text: str) -> list[NamedColor]:
-    """Find the colors that a value names: as `colors_in`, and those written as #rrggbb."""
+    """Find the colors that a value names, including those written as #rrggbb."""
     digits = re.findall(r"#([0-9a-fA-F]{6})\b", text)
     return [*(NamedColor(f"#{color}", _rgb(color)) for color in digits), *colors_in(re.sub(r"#\w*", " ", text))]
 

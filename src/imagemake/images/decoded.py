@@ -1,4 +1,4 @@
-"""An image from bytes that nobody vouches for, decoded once, and the views of it that measures and steps share."""
+"""Decodes untrusted bytes once, into the views of an image that measures and steps share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MOST_PIXELS = 40_000_000
 MOST_BYTES = 100_000_000
-MOST_SIDE_PX = 65_500  # libjpeg's own limit: nothing longer could be written again
+MOST_SIDE_PX = 65_500  # libjpeg's limit: a longer image could not be written again
 SMALL_PX = 256
 MIDDLE_GRAY = 128
 
@@ -27,10 +27,10 @@ _ORIENTATION_TAG = 0x0112  # EXIF 2.3, section 4.6.4
 
 
 class Undecodable(ImagemakeError):  # noqa: N818 - the word that reports show
-    """Bytes that give no image.
+    """Bytes that cannot be decoded.
 
     Attributes:
-        reason: Why, in words for people; it quotes nothing that the file says.
+        reason: Why, in words for users; it quotes nothing from the file.
     """
 
     def __init__(self, reason: str) -> None:
@@ -39,19 +39,19 @@ class Undecodable(ImagemakeError):  # noqa: N818 - the word that reports show
 
 
 class DecodedImage:
-    """A decoded image. Each view is made when it is first asked for, and kept; nobody may change one.
+    """A decoded image. Each view is made at its first use and kept; callers must not change it.
 
-    Where an image is transparent, all views but `pil` show it on a middle gray: on white a white mug would be
-    gone, and what hides under transparent pixels is arbitrary.
+    All views except `pil` show transparent pixels on middle gray: on white, a white mug would disappear, and the
+    colors of transparent pixels are arbitrary.
 
     Attributes:
-        pil: RGB, or RGBA where at least one pixel is not opaque; 8 bits a channel, sRGB, upright, no metadata.
-        format: What the file is: ``png``, ``jpeg``, ``webp`` or ``avif``.
-        mode: Pillow's name of the file's own pixels, such as ``CMYK`` or ``P``.
-        frames: Number of images in the file; only the first one is read.
+        pil: RGB, or RGBA if at least one pixel is not opaque; 8 bits per channel, sRGB, upright, no metadata.
+        format: Format of the file: ``png``, ``jpeg``, ``webp``, or ``avif``.
+        mode: Pillow's mode of the pixels in the file, such as ``CMYK`` or ``P``.
+        frames: Number of images in the file; only the first is read.
         size_bytes: Length of the file.
         has_alpha: Whether the file can hold transparent pixels, even if it has none.
-        notes: What was ignored in the file, in words for people: a broken profile, data behind the end.
+        notes: What was ignored in the file, in words for users: a broken profile, data after the end.
     """
 
     def __init__(
@@ -76,12 +76,12 @@ class DecodedImage:
 
     @property
     def width_px(self) -> int:
-        """Width as it is looked at, after the turn that EXIF asks for."""
+        """Width after EXIF rotation."""
         return self.pil.width
 
     @property
     def height_px(self) -> int:
-        """Height as it is looked at, after the turn that EXIF asks for."""
+        """Height after EXIF rotation."""
         return self.pil.height
 
     @cached_property
@@ -98,18 +98,18 @@ class DecodedImage:
 
     @cached_property
     def small(self) -> Image:
-        """RGB, shrunk by a whole factor until no side is longer than 256 px; each pixel is the mean of a block."""
+        """RGB, shrunk by an integer factor to at most 256 px per side; each pixel is the mean of a block."""
         factor = -(-max(self.pil.size) // SMALL_PX)
         if factor == 1:
             return _on_gray(self.pil)
         return _on_gray(self.pil.reduce((min(factor, self.width_px), min(factor, self.height_px))))
 
     def shrunk(self, long_edge_px: int) -> Image:
-        """RGB, shrunk until no side is longer; each pixel is the mean of an area. Smaller images stay as they are."""
+        """Return RGB, shrunk to this long edge; each pixel is the mean of an area. Smaller images keep their size."""
         return self._shrunk_once("RGB", long_edge_px, self.small if long_edge_px <= SMALL_PX // 2 else None)
 
     def luma_shrunk(self, long_edge_px: int) -> Image:
-        """`luma`, shrunk in the same way."""
+        """Return `luma`, shrunk in the same way."""
         return self._shrunk_once("L", long_edge_px, self.luma)
 
     def _shrunk_once(self, mode: str, long_edge_px: int, source: Image | None) -> Image:
@@ -142,20 +142,20 @@ def _shrunk(image: Image, long_edge_px: int) -> Image:
     if scale >= 1:
         return image
     width_px, height_px = (max(1, round(side * scale)) for side in image.size)
-    # The mean of an area, as a coarser sensor would see it; with this gap, whole factors take the fast way.
+    # The mean of an area, as a coarser sensor would see it. With this gap, Pillow reduces integer factors fast.
     return image.resize((width_px, height_px), Resampling.BOX, reducing_gap=1.0)
 
 
 def decode_image(data: bytes, *, most_pixels: int = MOST_PIXELS, most_bytes: int = MOST_BYTES) -> DecodedImage:
-    """Decode an image file, trusting nothing in it.
+    """Decode an untrusted image file.
 
     Args:
-        data: The whole file: PNG, JPEG, WebP or AVIF, whatever its name says.
-        most_pixels: Largest number of pixels that is decoded, up to 178 million, which Pillow never exceeds.
-        most_bytes: Largest file that is looked at.
+        data: The whole file: PNG, JPEG, WebP, or AVIF, whatever its name.
+        most_pixels: Most pixels to decode, up to Pillow's own limit of 178 million.
+        most_bytes: Largest file to read, in bytes.
 
     Raises:
-        Undecodable: If there is no image within these limits. No other exception comes out of hostile bytes.
+        Undecodable: If there is no image within these limits. Hostile bytes raise no other exception.
     """
     if len(data) > most_bytes:
         raise Undecodable(f"the file has {len(data):,} bytes, more than {most_bytes:,}")
@@ -164,8 +164,8 @@ def decode_image(data: bytes, *, most_pixels: int = MOST_PIXELS, most_bytes: int
         end = end_of_image(data, file_format)
     except ValueError as error:
         raise Undecodable(str(error)) from error
-    # Decoders raise what they like (SyntaxError, struct.error, zlib.error, MemoryError, AttributeError, ...), and a
-    # new version may add to it. Here is the one border where all of it becomes an answer about this one file.
+    # Decoders raise any exception (SyntaxError, struct.error, zlib.error, MemoryError, AttributeError, ...), and new
+    # versions may add others. This is the one place that turns them into a result for this file.
     try:
         return _decode(data, file_format, end, most_pixels)
     except Undecodable:
@@ -178,17 +178,17 @@ def _decode(data: bytes, file_format: FormatName, end: int | None, most_pixels: 
     from PIL import Image as Pillow
 
     notes: list[str] = []
-    # Pillow warns about broken EXIF data and large images: here, the one does not matter and the other is checked.
+    # Pillow warns about broken EXIF data, which does not matter here, and about large images, which are checked.
     with warnings.catch_warnings(action="ignore"), Pillow.open(BytesIO(data), formats=(file_format.upper(),)) as opened:
         _check_size(opened.size, most_pixels)
         _fit_color_key(opened)
         opened.load()
         frames = getattr(opened, "n_frames", 1)
-        further_frames = file_format == "jpeg" and frames > 1  # MPO: whole JPEG files, one behind the other
+        further_frames = file_format == "jpeg" and frames > 1  # MPO: whole JPEG files, one after the other
         if end is None:
-            notes.append("the file ends before its end mark, but behind its last pixel")
+            notes.append("the file has all pixels, but no end mark")
         elif end < len(data) and not further_frames:
-            notes.append(f"{len(data) - end:,} bytes behind the end of the image were ignored")
+            notes.append(f"{len(data) - end:,} bytes after the end of the image were ignored")
         image = to_srgb(opened, opened.info.get("icc_profile"), notes)
         return DecodedImage(
             _upright(image, opened, notes),
@@ -204,15 +204,15 @@ def _decode(data: bytes, file_format: FormatName, end: int | None, most_pixels: 
 def _check_size(size: tuple[int, int], most_pixels: int) -> None:
     width_px, height_px = size
     if min(size) < 1:
-        raise Undecodable(f"the image is {width_px} x {height_px} px, which is nothing")
+        raise Undecodable(f"the image is empty: {width_px} x {height_px} px")
     if max(size) > MOST_SIDE_PX:
-        raise Undecodable(f"the image is {width_px} x {height_px} px, and a side may have {MOST_SIDE_PX:,} at most")
+        raise Undecodable(f"the image is {width_px} x {height_px} px; the longest allowed side is {MOST_SIDE_PX:,} px")
     if width_px * height_px > most_pixels:
         raise Undecodable(f"the image is {width_px} x {height_px} px, more than {most_pixels:,} pixels")
 
 
 def _fit_color_key(opened: ImageFile) -> None:
-    # A PNG can name one color as transparent. Pillow scales pixels of 2, 4 and 16 bits to 8, but not that color.
+    # A PNG can declare one color as transparent. Pillow scales pixels of 2, 4, and 16 bits to 8, but not that color.
     if opened.format != "PNG" or "transparency" not in opened.info or not opened.tile:
         return
     key, raw_mode = opened.info["transparency"], opened.tile[0].args
@@ -227,8 +227,8 @@ def _upright(image: Image, opened: ImageFile, notes: list[str]) -> Image:
 
     try:
         orientation = opened.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:  # parsed from hostile bytes, like the image itself, but not needed for it
-        notes.append("the EXIF data was ignored: it cannot be read")
+    except Exception:  # comes from hostile bytes, but the image does not need it
+        notes.append("the EXIF data was ignored because it is unreadable")
         return image
     turns = {
         2: Transpose.FLIP_LEFT_RIGHT,
@@ -252,7 +252,7 @@ def _reason(error: Exception, file_format: FormatName, *, is_whole: bool) -> str
     if isinstance(error, DecompressionBombError):
         return f"the {name} file would unpack to more pixels than Pillow allows"
     if isinstance(error, MemoryError):
-        return f"the {name} file needs more memory than there is"
+        return f"the {name} file needs more memory than is available"
     if "decompressed data too large" in message or "too much memory" in message:
         return f"the {name} file has a text or a color profile that unpacks to more than Pillow allows"
     if not is_whole or isinstance(error, EOFError) or "truncated" in message:

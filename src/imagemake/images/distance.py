@@ -1,4 +1,4 @@
-"""How far apart two images look: in color, in structure, and to a perceptual hash."""
+"""How different two images look: by color, by structure, and by perceptual hash."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _WINDOW_PX, _SIGMA_PX, _C1, _C2 = 11, 1.5, (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """How far apart two images look.
+    """How different two images look.
 
     Attributes:
-        delta_e: Mean CIEDE2000 color difference over all pixels: 0 is equal, 1 is just seen, black and white are 100.
-        ssim: Mean structural similarity of brightness: 1 is equal, 0 has nothing in common, below 0 is inverted.
-        hash_bits: How many of 64 bits of the perceptual hash differ: 0 to 4 look alike, 32 is by chance.
+        delta_e: Mean CIEDE2000 color difference over all pixels: 0 is equal, 1 is just visible, black to white is 100.
+        ssim: Mean structural similarity of brightness: 1 is equal, 0 is unrelated, below 0 is inverted.
+        hash_bits: Number of the 64 bits of the perceptual hash that differ: 0 to 4 look alike, 32 is chance.
     """
 
     delta_e: float
@@ -38,11 +38,11 @@ class Distance:
 
 
 def distance_between(one: DecodedImage, other: DecodedImage) -> Distance:
-    """Compare two images, whatever their sizes; the order does not matter.
+    """Compare two images of any sizes; the order does not matter.
 
-    Both are shrunk, not enlarged, until no side is longer than 256 px, and laid on the middle of a gray canvas that
-    holds both: what only one of them covers, because its shape is another one, counts as different. Of images of one
-    shape but another size, the larger is shrunk to the smaller. Transparency is laid on middle gray.
+    Both are shrunk to at most 256 px per side, never enlarged. If their shapes are equal, the larger one is shrunk to
+    the size of the smaller. Otherwise both are centered on a gray canvas, where an area that only one of them covers
+    counts as different. Transparent pixels count as middle gray.
     """
     import imagehash
 
@@ -52,14 +52,14 @@ def distance_between(one: DecodedImage, other: DecodedImage) -> Distance:
 
 
 def delta_e_2000(one: Plane, other: Plane) -> Plane:
-    """Return the CIEDE2000 difference of colors.
+    """Return the CIEDE2000 difference between colors.
 
     Source: G. Sharma, W. Wu, E. N. Dalal, "The CIEDE2000 color-difference formula", Color Research and Application 30,
-    2005, whose test pairs it gives.
+    2005. The result matches the test pairs of that paper.
 
     Args:
-        one: L*, a* and b* along the last axis.
-        other: Of the same shape.
+        one: L*, a*, and b* along the last axis.
+        other: Colors of the same shape.
     """
     import numpy as np
 
@@ -70,7 +70,7 @@ def delta_e_2000(one: Plane, other: Plane) -> Plane:
     h1, h2 = (np.degrees(np.arctan2(b, a * stretch)) % 360 for a, b in ((a1, b1), (a2, b2)))
     is_gray = c1 * c2 == 0
     turn = np.where(is_gray, 0, (h2 - h1 + 180) % 360 - 180)
-    # Opposite hues: the formula goes from +180 on.
+    # For opposite hues, the formula takes +180.
     turn = np.where((turn == -180) & (h2 - h1 == 180), 180, turn)
     mean_hue = np.where(is_gray, h1 + h2, (h1 + h2) / 2 + np.where(np.abs(h1 - h2) <= 180, 0, _half_turn(h1 + h2)))
     lightness, chroma, hue = _weights((l1 + l2) / 2, (c1 + c2) / 2, mean_hue)

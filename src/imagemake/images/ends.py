@@ -1,10 +1,10 @@
-"""Where the image in a file ends: a walk along the parts of the file, before a pixel is decoded.
+"""Finds where the image in a file ends by walking its parts, without decoding a pixel.
 
-Decoders are slow on files that are made to be slow: a million chunks, a million scans over the same pixels. A walk
-along the parts finds those first, and finds what lies behind the image.
+Some files are made to slow decoders down: a million chunks, or a million scans over the same pixels. Walking the parts
+finds such files first, and finds data after the image.
 
 Each function returns the number of bytes up to the end of the image, or None if the file ends first. Each raises
-ValueError for a damaged part, or for so many parts that decoding would take forever.
+ValueError for a damaged part, or for so many parts that decoding would take too long.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import zlib
 
 MOST_PARTS = 100_000  # a PNG of 100 MB in the usual chunks of 8 KB has 12,000
-MOST_SCANS = 100  # encoders write 1, progressive ones 6 to 12; each is a pass over all pixels
+MOST_SCANS = 100  # encoders write 1, or 6 to 12 if progressive; each is a pass over all pixels
 
 _PNG_SIGNATURE_BYTES = 8
 _MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")  # 0xff00 is a stuffed byte, 0xffd0 to 0xffd7 restart a scan
@@ -23,7 +23,7 @@ _MARKERS_WITHOUT_LENGTH = (0x01, 0xD8)
 
 def end_of_png(data: bytes) -> int | None:
     """Find the end of the image in a PNG file."""
-    # Each chunk: length, name, content, CRC-32. Pillow skips the CRC of pixel data, and so shows damage as an image.
+    # Each chunk: length, name, content, CRC-32. Pillow ignores the CRC of pixel data, so it would decode damage.
     view, at = memoryview(data), _PNG_SIGNATURE_BYTES
     for _ in range(MOST_PARTS):
         if at + 12 > len(data):
@@ -68,8 +68,8 @@ def end_of_webp(data: bytes) -> int | None:
 
 
 def end_of_avif(data: bytes) -> int | None:
-    """Find the end of the image in a AVIF file."""
-    # Boxes: length, name, content. What lies behind the image begins like no box, or like one that leaves the file.
+    """Find the end of the image in an AVIF file."""
+    # Boxes: length, name, content. Data after the image is not a valid box, or a box that exceeds the file.
     at, names = 0, set[bytes]()
     for _ in range(MOST_PARTS):
         length = int.from_bytes(data[at : at + 4])

@@ -1,4 +1,4 @@
-"""The image formats: one row each, from which suffixes, media types, limits and readers come.
+"""The image formats: one row per format, the source of suffixes, media types, limits, and readers.
 
 A new format is a row here, an encoder in `imagemake.stages.postprocess.encode`, and a metadata container in
 `imagemake.images.metadata`.
@@ -17,17 +17,17 @@ FormatName = Literal["jpeg", "png", "webp", "avif"]  # as configuration, manifes
 
 @dataclass(frozen=True, slots=True)
 class ImageFormat:
-    """What is known of one format.
+    """Facts about one format.
 
     Attributes:
-        label: Its name in sentences, such as ``JPEG``.
-        extension: Of its files, without the dot.
-        media_type: By IANA.
-        signature: Pairs of a position and the bytes that a file has there.
+        label: Name in sentences, such as ``JPEG``.
+        extension: Extension of its files, without the dot.
+        media_type: Media type as registered with IANA.
+        signature: Pairs of a position and the bytes at that position.
         find_end: Finds where the image in a file ends; see `imagemake.images.ends`.
-        max_side_px: Longest side that its encoder writes.
+        max_side_px: Longest side that its encoder can write.
         has_alpha: Whether it can hold transparent pixels.
-        has_quality: Whether its encoder takes a quality, and so can aim at a file size.
+        has_quality: Whether its encoder takes a quality, and can therefore aim at a file size.
         is_reference: Whether providers accept it as a reference image.
     """
 
@@ -47,7 +47,7 @@ class ImageFormat:
         return f".{self.extension}"
 
     def matches(self, data: bytes) -> bool:
-        """Return whether a file begins like one of this format."""
+        """Return whether a file has the signature of this format."""
         return all(data.startswith(part, position) for position, part in self.signature)
 
 
@@ -65,7 +65,7 @@ FORMATS: dict[FormatName, ImageFormat] = {
 }
 assert tuple(FORMATS) == get_args(FormatName)
 
-# Formats that come up by mistake, so that the reason can name them: (bytes, position, name).
+# Formats that users give by mistake, so that the reason can name them: (bytes, position, name).
 _OTHERS = (
     (b"GIF8", 0, "a GIF"),
     (b"ftypavis", 4, "an AVIF animation"),
@@ -78,21 +78,21 @@ _OTHERS = (
     (b"\x1f\x8b", 0, "a gzip"),
     (b"ftyp", 4, "a video"),
 )
-# Formats that are kept as they came, though nothing here reads them: (bytes, position, extension).
+# Formats that the store keeps, although imagemake does not read them: (bytes, position, extension).
 _STORED = ((b"GIF8", 0, "gif"), (b"ftypavis", 4, "avif"))
 
 
 def in_words(conjunction: str = "or", *, references: bool = False) -> str:
-    """Join the labels of all formats, or of those that references can have, for a sentence: ``JPEG, PNG, or WebP``."""
+    """Join the labels of all formats, or only of reference formats, for a sentence: ``JPEG, PNG, or WebP``."""
     *first, last = [one.label for one in FORMATS.values() if one.is_reference or not references]
     return f"{', '.join(first)}, {conjunction} {last}"
 
 
 def format_of(data: bytes) -> FormatName:
-    """Tell the format of a file by its first bytes.
+    """Return the format of a file by its first bytes.
 
     Raises:
-        ValueError: If it is none of `FORMATS`; the message says which format it is, if that is known.
+        ValueError: If it is not one of `FORMATS`; the message names the format if it is known.
     """
     if not data:
         raise ValueError("the file is empty")
@@ -101,10 +101,10 @@ def format_of(data: bytes) -> FormatName:
             return name
     for signature, position, name_of_other in _OTHERS:
         if data.startswith(signature, position):
-            raise ValueError(f"it is {name_of_other} file, and only {in_words('and')} are read")
+            raise ValueError(f"it is {name_of_other} file, but only {in_words('and')} are supported")
     if data.lstrip()[:1] in (b"<", b"{", b"["):
-        raise ValueError(f"it is text such as HTML, SVG or JSON, not a {in_words()} file")
-    raise ValueError(f"it does not begin like a {in_words()} file")
+        raise ValueError(f"it is text such as HTML, SVG, or JSON, not a {in_words()} file")
+    raise ValueError(f"it is not a {in_words()} file")
 
 
 def end_of_image(data: bytes, file_format: FormatName) -> int | None:
@@ -118,13 +118,13 @@ def end_of_image(data: bytes, file_format: FormatName) -> int | None:
         The number of bytes up to the end of the image; None if the file ends first.
 
     Raises:
-        ValueError: If a part is damaged, or there are so many parts that decoding would take forever.
+        ValueError: If a part is damaged, or there are so many parts that decoding would take too long.
     """
     return FORMATS[file_format].find_end(data)
 
 
 def extension_of(data: bytes) -> str:
-    """Name the extension of a file by its first bytes, without the dot; ``bin`` if no image format is known."""
+    """Return the extension of a file by its first bytes, without the dot; ``bin`` if the format is unknown."""
     known = next((one.extension for one in FORMATS.values() if one.matches(data)), None)
     return known or next((name for begin, position, name in _STORED if data.startswith(begin, position)), "bin")
 

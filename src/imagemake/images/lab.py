@@ -1,4 +1,4 @@
-"""CIE L*a*b*: where distances between colors are about those that people see. D65, from sRGB."""
+"""Conversion from sRGB to CIE L*a*b* (D65), where distances are close to perceived color differences."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Lab = tuple[float, float, float]
-_WHITE_X, _WHITE_Z = 0.950456, 1.088754  # as in OpenCV, whose conversion of pixels must agree with the one of words
+_WHITE_X, _WHITE_Z = 0.950456, 1.088754  # as in OpenCV, so that pixels and color words convert alike
 _EDGE = (6 / 29) ** 3
 
 
@@ -27,7 +27,7 @@ def lab_pixels(image: Image) -> NDArray[np.float32]:
 
 
 def lab_of(color: RGB) -> Lab:
-    """Convert one color, without importing a library: verdicts do it a million times."""
+    """Convert one color without importing a library, because verdicts do it a million times."""
     red, green, blue = (_linear()[channel] for channel in color)
     x = _root((0.412453 * red + 0.357580 * green + 0.180423 * blue) / _WHITE_X)
     y = _root(0.212671 * red + 0.715160 * green + 0.072169 * blue)
@@ -36,7 +36,7 @@ def lab_of(color: RGB) -> Lab:
 
 
 def distance(one: Lab, other: Lab) -> float:
-    """Return the CIE 1976 color difference: 2 is just seen, 10 at a glance, black and white are 100 apart."""
+    """Return the CIE 1976 color difference: 2 is just visible, 10 is obvious, black and white differ by 100."""
     return hypot(one[0] - other[0], one[1] - other[1], one[2] - other[2])
 
 

@@ -1,7 +1,7 @@
-"""The things that a text names, of the 80 kinds that can be found, and how many of each: cautious, not clever.
+"""Finds objects of the 80 detectable kinds in a text, and the number of each. Unclear cases are left out.
 
-What is unclear is not counted, or not even named: a word before another noun (*cup holder*, *orange chair*), a thing
-that is named twice with a number, a word with two meanings (*mouse*, *glass*).
+A word before another noun (*cup holder*, *orange chair*) or with two meanings (*mouse*, *glass*) is ignored. An object
+that has a number twice has no clear number.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 
 from imagemake.images.networks.object_finder import LABELS
 
-# Other words for a kind. Those that are often something else (table, model, mouse, glass, screen) are left out.
+# Synonyms of a kind, without words that often mean something else (table, model, mouse, glass, screen).
 SYNONYMS: Mapping[str, str] = {
     "airplane": "aeroplane, plane",
     "bicycle": "bike",
@@ -43,7 +43,7 @@ SYNONYMS: Mapping[str, str] = {
     "tv": "television, tv set",
     "wine glass": "wineglass",
 }
-UNCLEAR = frozenset({"mouse", "remote"})  # COCO's own names that are often something else
+UNCLEAR = frozenset({"mouse", "remote"})  # COCO's names that often mean something else
 IRREGULAR = {
     "bus": "buses",
     "calf": "calves",
@@ -57,7 +57,7 @@ IRREGULAR = {
     "skis": "skis",
     "woman": "women",
 }
-PAIRS = frozenset({"scissors", "skis"})  # a pair of these is one thing, and nobody says one of them
+PAIRS = frozenset({"scissors", "skis"})  # a pair of these is one object
 COLORS = frozenset({"orange"})  # a color, unless it has an article or a number
 
 ONES = "a an one another single"
@@ -69,9 +69,9 @@ NUMBERS: Mapping[str, int] = {
     **{word: number for number, word in enumerate(TWO_AND_MORE.split(), 2)},
 }
 GROUPS = {"pair": 2, "pairs": 2, "couple": 2, "dozen": 12}
-MOST_THINGS = 100  # a larger number counts no things: it is a size or a year
-MOST_ADJECTIVES = 3  # between a number and its thing: two small black cats
-# What can follow a thing that is named; another word makes it part of another one's name.
+MOST_THINGS = 100  # a larger number is a size or a year, not a count
+MOST_ADJECTIVES = 3  # between a number and its object: two small black cats
+# Words that can follow an object; any other word makes it part of another name.
 WORDS_AFTER = """
 a about above across after against along alone amid among an and are around as at before behind below beneath beside
 between both but by during each every for from has have her here his in inside into is it its made near next no of off
@@ -85,11 +85,11 @@ AFTER, VAGUE = frozenset(WORDS_AFTER.split()), frozenset(VAGUE_WORDS.split())
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A kind of thing that a text asks for.
+    """A kind of object that a text asks for.
 
     Attributes:
-        label: COCO's name.
-        number: How many; None where that is not said clearly. 0 where none is wanted.
+        label: COCO's name of the kind.
+        number: How many; None if unclear, 0 if the text excludes it.
     """
 
     label: str
@@ -98,7 +98,7 @@ class Asked:
 
 @lru_cache(maxsize=10_000)
 def things_in(text: str) -> tuple[Asked, ...]:
-    """Find the things that a text names, in the order in which they come first."""
+    """Find the objects that a text names, in order of first mention."""
     found: dict[str, list[int | None]] = {}
     for label, number in _mentions(_words(text)):
         found.setdefault(label, []).append(number)
@@ -106,7 +106,7 @@ def things_in(text: str) -> tuple[Asked, ...]:
 
 
 def plural(name: str) -> str:
-    """Return the plural of a noun, perhaps of more words than one."""
+    """Return the plural of a noun of one or more words."""
     first, blank, last = name.rpartition(" ")
     if last in IRREGULAR:
         return first + blank + IRREGULAR[last]
@@ -116,13 +116,13 @@ def plural(name: str) -> str:
 
 
 def counted(number: int, label: str) -> str:
-    """Return a number of things in words: ``no cups``, ``1 cup``, ``3 cups``."""
+    """Return a number of objects in words: ``no cups``, ``1 cup``, ``3 cups``."""
     return f"{number or 'no'} {label if number == 1 else plural(label)}"
 
 
 @cache
 def _names() -> Mapping[tuple[str, ...], tuple[str, bool]]:
-    """Return the label, and whether it is a plural, by the words of every name."""
+    """Return the label, and whether the name is a plural, by the words of each name."""
     found = {}
     for label in LABELS:
         others = SYNONYMS[label].split(", ") if label in SYNONYMS else []
@@ -133,12 +133,12 @@ def _names() -> Mapping[tuple[str, ...], tuple[str, bool]]:
 
 
 def _words(text: str) -> list[str]:
-    """Return words, numbers and marks; a possessive, and a number with letters, is one word that says nothing."""
+    """Return words, numbers, and marks. A possessive or a number with letters is one word without meaning."""
     return re.findall(r"\d+(?:[.,]\d+)*\w*|[^\W\d_]+'s\b|[^\W\d_]+|[^\w\s]", text.lower().replace("\u2019", "'"))
 
 
 def _mentions(words: Sequence[str]) -> Iterator[tuple[str, int | None]]:
-    at, start, none_wanted = 0, 0, False  # a thing's number stands behind the start: the end of the thing before it
+    at, start, none_wanted = 0, 0, False  # an object's number comes after the start: the end of the object before it
     while at < len(words):
         size, label, is_plural = _name_at(words, at)
         end = at + max(size, 1)
@@ -152,7 +152,7 @@ def _mentions(words: Sequence[str]) -> Iterator[tuple[str, int | None]]:
 
 
 def _name_at(words: Sequence[str], at: int) -> tuple[int, str, bool]:
-    """Return how many words name a thing here, the longest name first, and what it is; 0 where none does."""
+    """Return the length of the longest object name here, its label, and whether it is a plural; 0 if there is none."""
     for size in (2, 1):
         known = _names().get(tuple(words[at : at + size]))
         if known is not None and at + size <= len(words):
@@ -161,7 +161,7 @@ def _name_at(words: Sequence[str], at: int) -> tuple[int, str, bool]:
 
 
 def _stands_alone(words: Sequence[str], at: int, end: int, *, is_plural: bool) -> bool:
-    """Whether a name is that of a thing, and no part of another name, and no color."""
+    """Return whether a name means an object, and is not part of another name or a color."""
     if is_plural:
         return True
     if words[at] in COLORS and (at == 0 or words[at - 1] not in NUMBERS):
@@ -173,7 +173,7 @@ def _stands_alone(words: Sequence[str], at: int, end: int, *, is_plural: bool) -
 
 
 def _number_before(words: Sequence[str], start: int, at: int, label: str) -> int | None:
-    """Return the number that belongs to a thing, looking back over its adjectives; None where there is none."""
+    """Return the number of an object, looking back over its adjectives; None if there is none."""
     for place in range(at - 1, max(start, at - 1 - MOST_ADJECTIVES) - 1, -1):
         word = words[place]
         if word == "of" and place > start and words[place - 1] in GROUPS:
@@ -189,7 +189,7 @@ def _number_before(words: Sequence[str], start: int, at: int, label: str) -> int
 
 
 def _group(words: Sequence[str], start: int, at: int, label: str) -> int | None:
-    """Return the number that ``two pairs of``, ``a couple of`` and ``a dozen`` stand for."""
+    """Return the number that ``two pairs of``, ``a couple of``, or ``a dozen`` means."""
     times = _value(words[at - 1]) if at > start else 1
     each = 1 if label in PAIRS and words[at] in ("pair", "pairs") else GROUPS[words[at]]
     return None if times is None else times * each
@@ -202,6 +202,6 @@ def _value(word: str) -> int | None:
 
 
 def _sure(numbers: Sequence[int | None]) -> int | None:
-    """Return the one number that is given. Two may mean their sum, or the same things twice."""
+    """Return the number if there is exactly one. Two may mean their sum, or the same objects twice."""
     given = [number for number in numbers if number is not None]
     return given[0] if len(given) == 1 else None

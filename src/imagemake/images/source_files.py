@@ -1,4 +1,4 @@
-"""Images that a campaign names: what their bytes are, remembered, so that planning reads each file once."""
+"""Source images of a campaign, by content. A cache lets planning read each file only once."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from imagemake.core.problems import NotReadyError
 from imagemake.core.text import forbidden_character
 from imagemake.images.formats import FORMATS, end_of_image, format_of, in_words
 
-MOST_BYTES = 100_000_000  # as `imagemake.images` reads at most
+MOST_BYTES = 100_000_000  # as in `imagemake.images.decoded`
 MOST_PATH_CHARACTERS = 1000
 SHOWN_CHARACTERS = 200
 
 _CACHE_VERSION = 1
 _GIVE_A_PATH = f"Give the path of a {in_words(references=True)} file."
-_ROTATED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+_ROTATED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 _ORIENTATION_TAG = 0x0112  # EXIF 2.3, section 4.6.4
 
 
 class BadSourceImageError(NotReadyError):
-    """A path that leads to no image."""
+    """A path that does not lead to a usable image."""
 
 
 class SourceImage(NamedTuple):
-    """An image's file, by its content.
+    """The content of a source image's file.
 
     Attributes:
         digest: SHA-256 of the bytes.
-        size_bytes: Length.
-        format: ``png``, ``jpeg`` or ``webp``, by what the bytes say.
-        width_px: As it is looked at, after the turn that EXIF asks for.
-        height_px: The same.
-        has_alpha: Whether it can hold transparent pixels.
+        size_bytes: Length of the file.
+        format: ``png``, ``jpeg``, or ``webp``, by the bytes.
+        width_px: Width after EXIF rotation.
+        height_px: Height after EXIF rotation.
+        has_alpha: Whether the file can hold transparent pixels.
     """
 
     digest: str
@@ -50,12 +50,12 @@ class SourceImage(NamedTuple):
 
 
 class SourceImages:
-    """Looks images up by their paths, each once.
+    """Looks up images by path, each once.
 
     Args:
-        project: The folder that paths start from, and that nothing leaves.
-        cache: Where it is remembered what was read, such as ``work/images.json``; None remembers nothing.
-        planned: What a plan found under its paths: files are then not looked at again.
+        project: The folder that paths are relative to; links must not leave it.
+        cache: File for the cache, such as ``work/images.json``; None keeps no cache.
+        planned: Results of a plan by path, whose files are not read again.
     """
 
     def __init__(
@@ -69,10 +69,10 @@ class SourceImages:
         }
 
     def get(self, path: str) -> SourceImage:
-        """Return what a path leads to.
+        """Return the image at a path.
 
         Raises:
-            BadSourceImageError: If it leads out of the project, or to no image.
+            BadSourceImageError: If the path leaves the project, or is not a usable image.
         """
         found = self._found.get(path)
         if found is None:
@@ -87,18 +87,18 @@ class SourceImages:
 
     @property
     def by_path(self) -> dict[str, SourceImage]:
-        """Every image that was asked for so far."""
+        """All images looked up so far."""
         return {path: found for path, found in self._found.items() if isinstance(found, SourceImage)}
 
     def hold(self, digests: Mapping[str, str]) -> bool:
-        """Say whether these paths still lead to images of these digests."""
+        """Return whether these paths still lead to images with these digests."""
         try:
             return all(self.get(path).digest == digest for path, digest in digests.items())
         except BadSourceImageError:
             return False
 
     def read(self, path: str, digest: str) -> bytes | None:
-        """Read an image that was asked for before; None where it has changed since."""
+        """Read an image that was looked up before; None if it has changed since."""
         try:
             data, _ = self._content(path)
         except BadSourceImageError:
@@ -106,7 +106,7 @@ class SourceImages:
         return data if hashlib.sha256(data).hexdigest() == digest else None
 
     def save(self) -> None:
-        """Remember what was read, for the next process that looks."""
+        """Save the cache for the next process."""
         self._cache.save()
 
     def _look(self, path: str) -> SourceImage:
@@ -125,8 +125,8 @@ class SourceImages:
         try:
             image = source_image_of(data)
         except ValueError as error:
-            remedy = f"Give a whole {in_words(references=True)} file."
-            raise BadSourceImageError(f"{path!r} is no image that can be used: {error}.", remedy) from error
+            remedy = f"Give a complete {in_words(references=True)} file."
+            raise BadSourceImageError(f"{path!r} is not a usable image: {error}.", remedy) from error
         self._cache.put(path, stamp, image, now_ns)
         return image
 
@@ -137,7 +137,7 @@ class SourceImages:
                 before = os.fstat(file.fileno())
                 if not stat.S_ISREG(before.st_mode):
                     raise BadSourceImageError(
-                        f"{path!r} is no file.", f"Give the path of a {in_words(references=True)} file."
+                        f"{path!r} is not a file.", f"Give the path of a {in_words(references=True)} file."
                     )
                 data = file.read(MOST_BYTES + 1)
                 after = os.fstat(file.fileno())
@@ -157,28 +157,28 @@ class SourceImages:
 
 
 def fault_of_path(path: str) -> tuple[str, str] | None:
-    """Say what is wrong with a path, and what to do about it; None where nothing is."""
+    """Return what is wrong with a path, and the remedy; None if nothing is wrong."""
     shown = repr(path if len(path) <= SHOWN_CHARACTERS else f"{path[:SHOWN_CHARACTERS]}...")
     broken = {
         "the path of an image is empty": not path,
-        f"{shown} holds a control character, a line break or a tab": forbidden_character(path)
+        f"{shown} contains a control character, a line break, or a tab": forbidden_character(path)
         or set(path) & {"\n", "\t"},
         f"{shown} is longer than {MOST_PATH_CHARACTERS:,} characters": len(path) > MOST_PATH_CHARACTERS,
-        f"{shown} holds a backslash, and folders are parted by slashes": "\\" in path,
-        f"{shown} does not start at the project's folder": path.startswith(("/", "~")) or path[1:2] == ":",
+        f"{shown} contains a backslash, but slashes separate folders": "\\" in path,
+        f"{shown} is not relative to the project's folder": path.startswith(("/", "~")) or path[1:2] == ":",
         f"{shown} leaves the project's folder": ".." in PurePosixPath(path).parts,
     }
     for what, holds in broken.items():
         if holds:
-            return f"{what}.", "Write a path from the project's folder, such as config/references/mug.png."
+            return f"{what}.", "Give a path relative to the project's folder, such as config/references/mug.png."
     return None
 
 
 def source_image_of(data: bytes) -> SourceImage:
-    """Read what an image file says about itself, without decoding a pixel.
+    """Read the header of an image file, without decoding a pixel.
 
     Raises:
-        ValueError: If it is no complete image file of a size that is read; the message is not a whole sentence.
+        ValueError: If it is not a complete image file of an allowed size; the message is not a whole sentence.
     """
     if len(data) > MOST_BYTES:
         raise ValueError(f"the file has more than {MOST_BYTES // 1_000_000} MB")
@@ -198,7 +198,7 @@ def _header(data: bytes, file_format: str) -> tuple[int, int, bool]:
 
     from PIL import Image
 
-    # A decoder raises what it likes on bytes that nobody vouches for; here all of it becomes one answer.
+    # Decoders raise any exception on untrusted bytes; this turns all of them into one error.
     try:
         with (
             warnings.catch_warnings(action="ignore"),
@@ -214,12 +214,14 @@ def _header(data: bytes, file_format: str) -> tuple[int, int, bool]:
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)  # a pipe would make the plan wait for a writer
+    return os.open(
+        path, flags | os.O_NONBLOCK | os.O_NOFOLLOW
+    )  # otherwise a pipe would make the plan wait for a writer
 
 
 def _unreadable(path: str, error: OSError) -> tuple[str, str]:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return f"there is no file {path!r}.", "Put the image there, or correct the path; upper and lower case differ."
+        return f"there is no file {path!r}.", "Add the image, or correct the path; paths are case-sensitive."
     if isinstance(error, IsADirectoryError):
         return f"{path!r} is a folder.", _GIVE_A_PATH
     return f"{path!r} cannot be read: {error.strerror or error}.", "Correct its permissions, or give another file."

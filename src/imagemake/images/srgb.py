@@ -1,4 +1,4 @@
-"""Any decoded image as 8-bit RGB or RGBA in sRGB, so that every measure and step sees the same kind of pixels."""
+"""Converts any decoded image to 8-bit sRGB, so that every measure and step gets the same kind of pixels."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageCms import ImageCmsTransform
 
-# Large press profiles have 3 MB. More is no profile, but something to keep LittleCMS busy with.
+# Large press profiles have 3 MB. Anything much larger is an attack on LittleCMS.
 MOST_PROFILE_BYTES = 8_000_000
 
-# Converting from sRGB to sRGB takes 26 ms at 1024x1024 and changes nothing; these names are sRGB's usual ones.
+# Usual names of sRGB. Converting from sRGB to sRGB takes 26 ms at 1024x1024 and changes nothing.
 _SRGB_NAMES = {"sRGB", "sRGB IEC61966-2.1", "sRGB built-in", "GIMP built-in sRGB", "sRGB2014", "c2"}
 
 
@@ -21,13 +21,13 @@ def to_srgb(image: Image, profile: bytes | None, notes: list[str]) -> Image:
     """Convert to 8 bits per channel in sRGB.
 
     Args:
-        image: Decoded by Pillow from PNG, JPEG, WebP or AVIF: of mode 1, L, LA, I;16, P, RGB, RGBA or CMYK.
-        profile: The embedded ICC profile; None where the pixels count as sRGB already. CMYK without a profile is
-            converted by the plain formula, 255 - ink - black. A profile that cannot be used is ignored.
-        notes: Takes the reason if the profile is ignored.
+        image: Decoded by Pillow from PNG, JPEG, WebP, or AVIF, with mode 1, L, LA, I;16, P, RGB, RGBA, or CMYK.
+        profile: The embedded ICC profile; None if the pixels already count as sRGB. CMYK without a profile is
+            converted by the simple formula 255 - ink - black. An unusable profile is ignored.
+        notes: Receives the reason if the profile is ignored.
 
     Returns:
-        RGBA where at least one pixel is not opaque, otherwise RGB; without any metadata.
+        RGBA if at least one pixel is not opaque, otherwise RGB; without metadata.
     """
     image = _eight_bits(image)
     if profile is not None:
@@ -43,7 +43,7 @@ def to_srgb(image: Image, profile: bytes | None, notes: list[str]) -> Image:
 
 
 def _eight_bits(image: Image) -> Image:
-    # Of the modes that come in, only L, LA, RGB, RGBA and CMYK go out.
+    # Returns only the modes L, LA, RGB, RGBA, and CMYK.
     if image.mode.startswith("I;16"):
         return _from_sixteen_bits(image)
     has_transparency = "transparency" in image.info
@@ -57,7 +57,7 @@ def _eight_bits(image: Image) -> Image:
 
 
 def _from_sixteen_bits(image: Image) -> Image:
-    # Pillow's own conversion clips at 255 of 65,535. The upper byte is what its decoder keeps of 16-bit RGB too.
+    # Pillow's conversion clips at 255 of 65,535. This keeps the upper byte, as its decoder does for 16-bit RGB.
     import numpy as np
     from PIL import Image as Pillow
 
@@ -78,18 +78,18 @@ def _convert_by_profile(image: Image, profile: bytes, notes: list[str]) -> Image
         transform = _transform(profile, opaque.mode)
         if transform is None:
             return image
-        # A gray image may carry an RGB profile.
+        # A gray image can have an RGB profile.
         converted = ImageCms.applyTransform(opaque.convert(transform.inputMode), transform)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
         notes.append(f"the color profile was ignored: {error}")
         return image
-    assert converted is not None  # only None where the conversion is done in place
+    assert converted is not None  # None only for a conversion in place
     if has_alpha:
         converted.putalpha(image.getchannel("A"))
     return converted
 
 
-@lru_cache(maxsize=4)  # the images of one provider carry the same profile, and building a transform takes up to 30 ms
+@lru_cache(maxsize=4)  # images of one provider share a profile, and building a transform takes up to 30 ms
 def _transform(profile: bytes, mode: str) -> ImageCmsTransform | None:
     from PIL import ImageCms
 
@@ -99,10 +99,10 @@ def _transform(profile: bytes, mode: str) -> ImageCmsTransform | None:
     space = opened.profile.xcolor_space.strip()
     taken_modes = {"RGB": ("RGB", "L"), "GRAY": ("L",), "CMYK": ("CMYK",)}.get(space, ())
     if mode not in taken_modes:
-        raise ValueError(f"it is for {space!r} colors, and the image has {mode}")
+        raise ValueError(f"it is for {space!r} colors, but the image has {mode}")
     if space == "RGB" and ImageCms.getProfileDescription(opened).strip() in _SRGB_NAMES:
         return None
-    # What image editors use by default: white stays white, black stays black.
+    # The default of image editors: white stays white, and black stays black.
     return ImageCms.buildTransform(
         opened,
         ImageCms.createProfile("sRGB"),

@@ -1,4 +1,4 @@
-"""Images small enough that a contact sheet can hold thousands of them."""
+"""Makes images so small that a contact sheet can hold thousands of them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 LONG_EDGE_PX = 192
 MOST_BYTES = 6_000
-QUALITIES = (65, 50, 35, 20)  # tried in turn; the first is enough for drawings and products, grass needs the last
+QUALITIES = (65, 50, 35, 20)  # tried in turn: drawings and products need the first, grass needs the last
 BACKGROUND = "#ffffff"
 
 
 def thumbnail(image: Image) -> bytes:
-    """Shrink an image to a JPEG of at most 192 px and about 6 KB; it is never enlarged.
+    """Shrink an image to a JPEG of at most 192 px and about 6 KB, without ever enlarging it.
 
     Args:
-        image: RGB or RGBA; transparency is laid on white.
+        image: RGB or RGBA; transparent pixels become white.
     """
     from PIL import Image as Pillow
 
@@ -44,10 +44,10 @@ def thumbnail_of(data: bytes, *, most_pixels: int = MOST_PIXELS) -> bytes:
 
     Args:
         data: The file.
-        most_pixels: Largest number of pixels that is decoded; the default is for files from elsewhere.
+        most_pixels: Most pixels to decode; the default is for untrusted files.
 
     Raises:
-        Undecodable: If the data holds no image.
+        Undecodable: If the data is not an image.
     """
     return thumbnail(decode_image(data, most_pixels=most_pixels).pil)
 
@@ -59,7 +59,7 @@ def _shrunk(image: Image) -> Image:
     if scale >= 1:
         return image
     size_px = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    # The mean of whole blocks first, which is fast, then the small rest with a good filter.
+    # First the mean of whole blocks, which is fast; then the small remainder with a good filter.
     factor = max(image.size) // LONG_EDGE_PX
     blocks = image.reduce((min(factor, image.width), min(factor, image.height)))
     return blocks.resize(size_px, Resampling.BICUBIC)

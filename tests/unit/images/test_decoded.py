@@ -50,8 +50,8 @@ def test_an_image_of_each_format_is_decoded_as_pillow_decodes_it(file_format):
     ("data", "words"),
     [
         (b"", "empty"),
-        (b"\0", "does not begin like"),
-        (b'{"error": "quota"}', "text such as HTML, SVG or JSON"),
+        (b"\0", "it is not a"),
+        (b'{"error": "quota"}', "text such as HTML, SVG, or JSON"),
         (b"\n <html>", "text such as HTML"),
         (b"GIF89a" + bytes(20), "a GIF file"),
         (b"\0\0\0\x1cftypavis", "an AVIF animation"),
@@ -89,7 +89,7 @@ def test_a_cut_off_file_is_called_cut_off(file_format):
 def test_a_missing_end_mark_is_noted():
     data = saved(colorful(), "PNG")
     image = decode_image(data[:-12])
-    assert image.notes == ("the file ends before its end mark, but behind its last pixel",)
+    assert image.notes == ("the file has all pixels, but no end mark",)
     assert image.pil.tobytes() == colorful().tobytes()
 
 
@@ -157,7 +157,7 @@ def test_a_strip_is_decoded_but_none_that_no_jpeg_could_hold():
     strip = decode_image(png(1, 20_000, 8, GRAY, [b"\x80"] * 20_000))
     assert strip.pil.size == (1, 20_000)
     assert strip.small.size == (1, 254)
-    assert f"{MOST_SIDE_PX:,} at most" in reason_for(png(1, 100_000, 8, GRAY, [b"\x80"] * 100_000))
+    assert f"longest allowed side is {MOST_SIDE_PX:,} px" in reason_for(png(1, 100_000, 8, GRAY, [b"\x80"] * 100_000))
 
 
 def test_an_image_without_pixels_has_a_reason():
@@ -207,7 +207,7 @@ def test_a_jpeg_with_more_images_behind_it_is_a_jpeg():
 def test_data_behind_the_image_is_ignored_and_noted(file_format):
     data = saved(colorful(), file_format)
     image = decode_image(data + b"PK\3\4" + bytes(96))
-    assert image.notes == ("100 bytes behind the end of the image were ignored",)
+    assert image.notes == ("100 bytes after the end of the image were ignored",)
     assert image.pil.tobytes() == decode_image(data).pil.tobytes()
 
 
@@ -326,7 +326,7 @@ def test_broken_exif_does_not_keep_an_image_from_being_read(file_format, exif):
 
 def test_exif_that_breaks_pillows_reader_is_noted():
     data = saved(colorful(), "PNG", exif=b"Exif\0\0XX*\0")
-    assert decode_image(data).notes == ("the EXIF data was ignored: it cannot be read",)
+    assert decode_image(data).notes == ("the EXIF data was ignored because it is unreadable",)
 
 
 @pytest.mark.filterwarnings("error")

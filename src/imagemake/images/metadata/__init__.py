@@ -1,1 +1,1 @@
-"""XMP and content credentials inside image files, read and written without touching a pixel."""
+"""XMP and content credentials in image files, read and written without changing a pixel."""

@@ -1,7 +1,7 @@
 """XMP and content credentials in AVIF files: an item of the `meta` box with its own `mdat` box, and a `uuid` box.
 
-Sources: ISO/IEC 14496-12 (boxes, `iloc`, `iinf`, `iref`) and the AV1 Image File Format, section 4 (metadata). Only what
-libavif writes is rewritten (`iloc` of version 0 with places of 4 bytes); other files raise ValueError.
+Sources: ISO/IEC 14496-12 (boxes, `iloc`, `iinf`, `iref`) and the AV1 Image File Format, section 4 (metadata). Only
+files of libavif's layout are supported (`iloc` of version 0 with places of 4 bytes); others raise ValueError.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Item = tuple[int, list[tuple[int, int]]]  # number; offset from the file's start
 
 
 class IsoBox(NamedTuple):
-    """One box: its name, and where it and its content lie."""
+    """One box: its name, and where it and its content are."""
 
     name: bytes
     start: int
@@ -32,10 +32,10 @@ class IsoBox(NamedTuple):
 
 
 class _File(NamedTuple):
-    """A file, its `meta` box taken apart."""
+    """A file with its parsed `meta` box."""
 
     meta: IsoBox
-    parts: dict[bytes, bytes]  # content by name, in their order
+    parts: dict[bytes, bytes]  # content by name, in order
     items: list[Item]
 
 
@@ -43,7 +43,7 @@ def boxes(data: bytes, start: int, end: int) -> list[IsoBox]:
     """List the boxes between two places.
 
     Raises:
-        ValueError: If one leaves them, or there are so many that no image has them.
+        ValueError: If a box exceeds them, or there are more boxes than in any image.
     """
     found, at = list[IsoBox](), start
     while at < end:
@@ -51,7 +51,7 @@ def boxes(data: bytes, start: int, end: int) -> list[IsoBox]:
         if size == 1:
             size, content = int.from_bytes(data[at + 8 : at + 16]), at + 16
         if size < content - at or at + size > end or len(found) >= MOST_BOXES:
-            raise ValueError(f"the AVIF file is damaged: the box at byte {at} leaves what it is in")
+            raise ValueError(f"the AVIF file is damaged: the box at byte {at} exceeds its container")
         found.append(IsoBox(name, at, content, at + size))
         at += size
     return found
@@ -68,24 +68,24 @@ def with_xmp(bare: bytes, packet: bytes) -> bytes:
     parts = dict[bytes, bytes]()
     for name, content in file.parts.items():
         parts[name] = _info_list([*_infos(file), info]) if name == b"iinf" else content
-        if name == b"iinf":  # where libavif has it
+        if name == b"iinf":  # where libavif puts it
             parts[b"iref"] = about
     parts[b"iref"] = about
     return _whole(bare, file, parts, [*file.items, (number, [(len(bare) + 8, len(packet))])]) + _box(b"mdat", packet)
 
 
 def xmp_of(data: bytes) -> bytes | None:
-    """Return the XMP packet of an AVIF file; None where there is none."""
+    """Return the XMP packet of an AVIF file; None if there is none."""
     file = _opened(data)
     places = _xmp_places(file)
     return None if places is None else b"".join(data[at : at + length] for at, length in places)
 
 
 def without_xmp(data: bytes) -> bytes:
-    """Return an AVIF file without XMP: byte for byte what `with_xmp` was given.
+    """Return an AVIF file without XMP, byte for byte the input of `with_xmp`.
 
     Raises:
-        ValueError: If the XMP is not in a box of its own at the end: another program put it there.
+        ValueError: If the XMP is not in its own box at the end, because another program added it.
     """
     file = _opened(data)
     places = _xmp_places(file)
@@ -93,7 +93,7 @@ def without_xmp(data: bytes) -> bytes:
         return data
     last = boxes(data, 0, len(data))[-1]
     if last.name != b"mdat" or places != [(last.content, last.end - last.content)]:
-        raise ValueError("the AVIF file has XMP that another program put there")
+        raise ValueError("the AVIF file has XMP from another program, which cannot be removed")
     infos = _infos(file)
     item = next(info[_FULL : _FULL + 2] for info in infos if info.endswith(_XMP_INFO))
     iref = file.parts[b"iref"]
@@ -115,7 +115,7 @@ def credential_marks(data: bytes) -> Iterator[bool]:
     for _ in range(MOST_PARTS):
         length = int.from_bytes(data[at : at + 4])
         yield data[at + 4 : at + 8] == b"uuid" and data[at + 8 : at + 24] == _CREDENTIALS
-        if length < 8:  # the end of the file, or a box that goes there: credentials stand before the image
+        if length < 8:  # the end of the file, or a box up to it: credentials come before the image
             return
         at += length
 
@@ -124,33 +124,33 @@ def without_credentials(data: bytes) -> bytes:
     """Return the file if it has no content credentials.
 
     Raises:
-        ValueError: If it has some: signing moved everything behind them, and every position that the file states.
+        ValueError: If it has some, because signing moved everything after them and changed every position.
     """
     if any(credential_marks(data)):
-        raise ValueError("content credentials of an AVIF file cannot be taken out")
+        raise ValueError("content credentials cannot be removed from an AVIF file")
     return data
 
 
 def _opened(data: bytes) -> _File:
-    """Take a file apart.
+    """Parse a file.
 
     Raises:
-        ValueError: If it is damaged, or written in another way than libavif writes.
+        ValueError: If it is damaged, or does not have the layout of libavif.
     """
     meta = next((box for box in boxes(data, 0, len(data)) if box.name == b"meta"), None)
     if meta is None:
-        raise ValueError("the AVIF file is damaged: it says nothing about its image")
+        raise ValueError("the AVIF file is damaged: it does not describe its image")
     inside = boxes(data, meta.content + _FULL, meta.end)
     parts = {box.name: data[box.content : box.end] for box in inside}
     missing = {b"iloc", b"iinf", b"pitm"} - set(parts)
     if missing or len(parts) != len(inside) or parts[b"pitm"][:1] != b"\0" or parts[b"iinf"][:1] != b"\0":
-        raise ValueError("the AVIF file lists its parts in a way that is not read here")
+        raise ValueError("the AVIF file lists its parts in an unsupported way")
     return _File(meta, parts, _items(parts[b"iloc"]))
 
 
 def _items(iloc: bytes) -> list[Item]:
     if not iloc.startswith(_PLACES_OF_4_BYTES):
-        raise ValueError("the AVIF file says in a way that is not read here where its parts are")
+        raise ValueError("the AVIF file gives the positions of its parts in an unsupported way")
     found, at = list[Item](), len(_PLACES_OF_4_BYTES) + 2
     try:
         for _ in range(int.from_bytes(iloc[at - 2 : at])):
@@ -182,7 +182,7 @@ def _xmp_places(file: _File) -> list[tuple[int, int]] | None:
 
 
 def _whole(data: bytes, file: _File, parts: dict[bytes, bytes], items: list[Item]) -> bytes:
-    """Write a file with other parts of its `meta` box; what lies behind that moves, and its places with it."""
+    """Write a file with new parts of its `meta` box; move what follows it, and adjust its positions."""
     meta = file.meta
     grown = len(_meta(data, file, parts, items)) - (meta.end - meta.start)
     moved = [

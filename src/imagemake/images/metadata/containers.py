@@ -1,4 +1,4 @@
-"""How each image format holds metadata: the functions of one module per format, by the name of the format."""
+"""How each image format stores metadata: the functions of one module per format, by the format's name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from imagemake.images.metadata import avif, jpeg, png, webp
 
 
 class Container(NamedTuple):
-    """What one format can do with metadata. Each function takes a whole file; a damaged one raises ValueError."""
+    """The metadata functions of one format. Each takes a whole file and raises ValueError if it is damaged."""
 
     with_xmp: Callable[[bytes, bytes], bytes]
     xmp_of: Callable[[bytes], bytes | None]
@@ -28,9 +28,9 @@ CONTAINERS: dict[FormatName, Container] = {
 
 
 def container_of(data: bytes) -> Container:
-    """Return what holds the metadata of a file.
+    """Return the metadata functions for a file.
 
     Raises:
-        ValueError: If it is of no format that is read.
+        ValueError: If the format is not supported.
     """
     return CONTAINERS[format_of(data)]

@@ -12,7 +12,7 @@ from imagemake.images.metadata.spans import without_spans
 
 _XMP_NAME = b"http://ns.adobe.com/xap/1.0/\0"
 _SOI, _JFIF, _APP1, _APP11, _START_OF_SCAN = b"\xff\xd8", 0xE0, 0xE1, 0xEB, 0xDA
-_JPEG_XT = b"JP"  # begins a JUMBF segment; then the box's number, the segment's place, the box's length and type
+_JPEG_XT = b"JP"  # begins a JUMBF segment; next: box number, segment number, box length, and box type
 _NUMBER, _TYPE, _KIND = slice(6, 8), slice(16, 20), slice(28, 32)  # counted from the segment's marker
 
 
@@ -20,7 +20,7 @@ def with_xmp(bare: bytes, packet: bytes) -> bytes:
     """Put an XMP packet into a file that has none."""
     content = _XMP_NAME + packet
     segment = b"\xff\xe1" + (len(content) + 2).to_bytes(2) + content
-    # JFIF must stand first.
+    # JFIF must come first.
     at = next(end for marker, _, end in _segments(bare) if marker == _JFIF) if bare[3] == _JFIF else len(_SOI)
     return bare[:at] + segment + bare[at:]
 
@@ -45,13 +45,13 @@ def credential_marks(data: bytes) -> Iterator[bool]:
 def without_credentials(data: bytes) -> bytes:
     """Return the file without content credentials."""
     boxes = [(at, end) for marker, at, end in _segments(data) if marker == _APP11 and _is_jumbf(data[at : at + 32])]
-    # Other standards keep their own boxes there: ours have the number of a box that says it is C2PA's.
+    # Other standards also store boxes there: C2PA's have the number of a box of the kind c2pa.
     numbers = {data[at:end][_NUMBER] for at, end in boxes if data[at:end][_KIND] == b"c2pa"}
     return without_spans(data, [(at, end) for at, end in boxes if data[at:end][_NUMBER] in numbers])
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield marker, start and end of each segment before the first scan; ValueError if the file is damaged."""
+    """Yield marker, start, and end of each segment before the first scan; ValueError if the file is damaged."""
     at = len(_SOI)
     for _ in range(MOST_PARTS):
         if at + 4 > len(data) or data[at] != 0xFF:
@@ -60,7 +60,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         if marker == _START_OF_SCAN:
             return
         if length < 2 or at + 2 + length > len(data):
-            raise ValueError(f"the JPEG file is damaged: the segment at byte {at} leaves the file")
+            raise ValueError(f"the JPEG file is damaged: the segment at byte {at} exceeds the file")
         yield marker, at, at + 2 + length
         at += 2 + length
     raise ValueError(f"the JPEG file has more than {MOST_PARTS:,} segments")

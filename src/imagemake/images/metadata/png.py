@@ -49,7 +49,7 @@ def _chunks(data: bytes) -> Iterator[tuple[int, int]]:
     for _ in range(MOST_PARTS):
         end = at + 12 + int.from_bytes(data[at : at + 4])
         if end > len(data):
-            raise ValueError(f"the PNG file is damaged: the chunk at byte {at} leaves the file")
+            raise ValueError(f"the PNG file is damaged: the chunk at byte {at} exceeds the file")
         yield at, end
         if data[at + 4 : at + 8] == b"IEND":
             return

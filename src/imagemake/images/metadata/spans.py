@@ -1,10 +1,10 @@
-"""Cutting parts out of a file."""
+"""Removes parts of a file."""
 
 from __future__ import annotations
 
 
 def without_spans(data: bytes, spans: list[tuple[int, int]]) -> bytes:
-    """Cut parts out of a file; each is given by its start and end, in ascending order."""
+    """Return a file without some parts, given by start and end in ascending order."""
     if not spans:
         return data
     kept, at = [], 0

@@ -14,7 +14,7 @@ _HAS_XMP, _HAS_ALPHA = 0x04, 0x10
 _EXTENDED_PARTS = {b"ALPH", b"ICCP", b"EXIF", b"ANIM", b"ANMF"}
 _XMP, _CREDENTIALS = b"XMP ", b"C2PA"
 
-Part = tuple[bytes, bytes]  # name and whole bytes, name and length included
+Part = tuple[bytes, bytes]  # name, and all bytes including name and length
 
 
 def with_xmp(bare: bytes, packet: bytes) -> bytes:
@@ -72,16 +72,16 @@ def _parts(data: bytes) -> list[Part]:
         length = int.from_bytes(data[at + 4 : at + 8], "little")
         after = at + 8 + length + length % 2
         if at + 8 > end or after > end or len(parts) >= MOST_PARTS:
-            raise ValueError(f"the WebP file is damaged: the chunk at byte {at} leaves the file")
+            raise ValueError(f"the WebP file is damaged: the chunk at byte {at} exceeds the file")
         parts.append((data[at : at + 4], data[at:after]))
         at = after
     if not parts:
-        raise ValueError("the WebP file is damaged: it holds nothing")
+        raise ValueError("the WebP file is damaged: it is empty")
     return parts
 
 
 def _header(name: bytes, part: bytes) -> bytes:
-    """Return the chunk that must stand first in a file with more than one: flags, then width and height less one."""
+    """Return the chunk that must come first in a file with several: flags, then width and height minus one."""
     if name == b"VP8 " and part[11:14] == b"\x9d\x01\x2a":
         width_px, height_px = (int.from_bytes(part[at : at + 2], "little") & 0x3FFF for at in (14, 16))
         flags = _HAS_XMP
@@ -90,7 +90,7 @@ def _header(name: bytes, part: bytes) -> bytes:
         width_px, height_px = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
         flags = _HAS_XMP | (_HAS_ALPHA if bits >> 28 & 1 else 0)
     else:
-        raise ValueError("the WebP file is damaged: its image does not begin like one")
+        raise ValueError("the WebP file is damaged: its image has no valid header")
     if not width_px or not height_px:
         raise ValueError("the WebP file is damaged: it has no size")
     size = (width_px - 1).to_bytes(3, "little") + (height_px - 1).to_bytes(3, "little")

@@ -1,17 +1,17 @@
-"""XMP in image files: put into and taken out of the container as it is, so that no pixel is encoded again.
+"""Adds XMP to image files and removes it, without encoding a pixel again.
 
-Taking out what was put in gives back the same bytes.
+Removing what was added restores the same bytes.
 """
 
 from __future__ import annotations
 
 from imagemake.images.metadata.containers import container_of
 
-MOST_PACKET_BYTES = 65_502  # what one APP1 segment of a JPEG holds beside its own name; kept to in every format
+MOST_PACKET_BYTES = 65_502  # capacity of one APP1 segment of a JPEG without its name; the limit in every format
 
 
 def with_packet(data: bytes, packet: bytes) -> bytes:
-    """Put an XMP packet into an image file, in place of one that is there.
+    """Put an XMP packet into an image file, replacing an existing one.
 
     Args:
         data: A file of one of `imagemake.images.formats.FORMATS`.
@@ -35,7 +35,7 @@ def packet_of(data: bytes) -> bytes | None:
 
 
 def without_packet(data: bytes) -> bytes:
-    """Return an image file without XMP: byte for byte what `with_packet` was given.
+    """Return an image file without XMP, byte for byte the input of `with_packet`.
 
     Raises:
         ValueError: If the file is damaged or of another format.

@@ -1,4 +1,4 @@
-"""Models that see images and texts alike (CLIP, SigLIP), from a folder of weights that the user has."""
+"""Models that embed both images and texts (CLIP, SigLIP), from a folder of weights that the user provides."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-# What an output is called: with the projection into the common space, or of models that need none.
+# Names of the output: with a projection into the common space, or for models that need none.
 IMAGE_OUTPUTS, TEXT_OUTPUTS = ("image_embeds", "pooler_output"), ("text_embeds", "pooler_output")
 
 
 class ImageText:
-    """A loaded model; both sides give vectors of length 1, whose product is their similarity.
+    """A loaded model; images and texts become vectors of length 1, whose dot product is their similarity.
 
     Args:
         weights: Its files.
 
     Raises:
-        NotReadyError: If one of them cannot be used.
+        NotReadyError: If a file is not usable.
     """
 
     def __init__(self, weights: Weights) -> None:
@@ -38,17 +38,17 @@ class ImageText:
         self._tokens.fit(self._text.shape("input_ids"))
 
     def long_edge_px(self, size_px: tuple[int, int]) -> int:
-        """Return the long edge that an image can be shrunk to before, in whole pixels."""
+        """Return the long edge in pixels to which an image can be shrunk without loss for the model."""
         return self._pixels.long_edge_px(size_px)
 
     def image(self, image: Image) -> NDArray[np.float32]:
         """Return the vector of an RGB image."""
-        # A network for both sides wants a text as well; which one does not matter.
+        # A combined network also needs a text; any text works.
         ids, mask, _ = self._tokens.of("a")
         return self._vision.run({"pixel_values": self._pixels.of(image), "input_ids": ids, "attention_mask": mask})
 
     def text(self, text: str) -> tuple[NDArray[np.float32], int]:
-        """Return the vector of a text, and how many tokens at its end are beyond what the model reads."""
+        """Return the vector of a text, and the number of tokens at its end that the model cannot read."""
         from PIL import Image as Pillow
 
         ids, mask, cut = self._tokens.of(text)
@@ -59,19 +59,19 @@ class ImageText:
 
 
 class _Side:
-    """One network, and the output that is its vector."""
+    """One network, and the output that gives its vector."""
 
     def __init__(self, path: Path, outputs: Sequence[str], session: Any = None) -> None:
         self.session = session or _session(path)
         there = [output.name for output in self.session.get_outputs()]
         self._output = next((name for name in outputs if name in there), None)
         if self._output is None:
-            what = f"{str(path)!r} has none of the outputs {', '.join(outputs)}, but {', '.join(there)}."
-            raise NotReadyError(what, "Take an export of the model with its projection.")
+            what = f"{str(path)!r} has none of the outputs {', '.join(outputs)}; it has {', '.join(there)}."
+            raise NotReadyError(what, "Use an export of the model that includes its projection.")
         self._inputs = {given.name: given for given in self.session.get_inputs()}
 
     def shape(self, name: str) -> Sequence[Any]:
-        """Return the shape of an input; empty where there is none of that name."""
+        """Return the shape of an input; empty if there is no input of that name."""
         return self._inputs[name].shape if name in self._inputs else ()
 
     def run(self, given: Mapping[str, Any]) -> NDArray[np.float32]:
@@ -82,7 +82,7 @@ class _Side:
         vector = np.asarray(self.session.run([self._output], fed)[0][0], dtype=np.float32).ravel()
         length = float(np.linalg.norm(vector))
         if not np.isfinite(length) or length == 0:
-            raise ValueError("the model gave no usable vector")
+            raise ValueError("the model returned no usable vector")
         return np.asarray(vector / length, dtype=np.float32)
 
     def _as_wanted(self, name: str, given: Mapping[str, Any]) -> Any:
@@ -92,7 +92,7 @@ class _Side:
         if values is None and name == "position_ids":
             values = np.arange(given["input_ids"].shape[1], dtype=np.int64)[None]
         if values is None:
-            raise ValueError(f"the model wants {name}, which is not known here")
+            raise ValueError(f"the model needs the input {name}, which is not supported")
         kinds = {"tensor(float16)": np.float16, "tensor(int32)": np.int32}
         kind = kinds.get(self._inputs[name].type)
         return values if kind is None else values.astype(kind)
@@ -102,10 +102,10 @@ def _session(path: Path) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1  # jobs run side by side
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # jobs run in parallel
     options.log_severity_level = 4
     try:
-        # On the processor always, so that every machine reads nearly the same.
+        # Always on the CPU, so that every machine reads nearly the same.
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions have no common class
         said = " ".join(str(error).split())[:200]

@@ -1,8 +1,8 @@
-"""The folder of a model that sees images and texts alike, as ONNX exports on Hugging Face are laid out.
+"""The files of a model that embeds images and texts, in the layout of ONNX exports on Hugging Face.
 
-tokenizer.json and preprocessor_config.json, and under onnx/ (or beside them) vision_model.onnx and text_model.onnx, or
-one model.onnx for both; other precisions by their names, such as vision_model_quantized.onnx. config.json and
-tokenizer_config.json say how long a text may be.
+The folder has tokenizer.json and preprocessor_config.json. In the same folder or under onnx/ are vision_model.onnx and
+text_model.onnx, or one model.onnx for both; other precisions have a suffix, such as vision_model_quantized.onnx.
+config.json and tokenizer_config.json give the longest text.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 from imagemake.core.problems import NotReadyError
 
 TOKENIZER, PREPROCESSOR = "tokenizer.json", "preprocessor_config.json"
-DESCRIPTIONS = ("config.json", "tokenizer_config.json")  # not there with every export
+DESCRIPTIONS = ("config.json", "tokenizer_config.json")  # not part of every export
 LFS_POINTER = b"version https://git-lfs"
 
 
 class Weights(NamedTuple):
-    """The files of a model; one network can be both."""
+    """The files of a model; vision and text can be the same network."""
 
     tokenizer: Path
     preprocessor: Path
@@ -29,7 +29,7 @@ class Weights(NamedTuple):
 
     @property
     def all(self) -> tuple[Path, ...]:
-        """Each file once."""
+        """All files, each once."""
         return tuple(dict.fromkeys((self.tokenizer, self.preprocessor, self.vision, self.text, *self.others)))
 
 
@@ -38,10 +38,10 @@ def weights_in(folder: Path, variant: str = "") -> Weights:
 
     Args:
         folder: The folder.
-        variant: What stands behind the networks' names, such as ``quantized``; empty for those of full precision.
+        variant: Suffix of the networks' names, such as ``quantized``; empty for full precision.
 
     Raises:
-        NotReadyError: If one is missing, or only a pointer to a file that was not downloaded.
+        NotReadyError: If a file is missing, or is only a pointer to a file that was not downloaded.
     """
     if not folder.is_dir():
         raise NotReadyError(f"there is no folder {str(folder)!r}.", _how_to_get(folder))
@@ -70,25 +70,25 @@ def _networks(folder: Path, variant: str) -> tuple[Path, Path]:
             return (place / f"model{ending}",) * 2
     there = sorted(path.name for place in (folder, folder / "onnx") for path in place.glob("*.onnx"))
     what = f"{str(folder)!r} has neither vision_model{ending} with text_model{ending} nor model{ending}."
-    remedy = f"There are {', '.join(there)}: set variant to what stands behind _." if there else _how_to_get(folder)
+    remedy = f"It has {', '.join(there)}: set variant to the part after _." if there else _how_to_get(folder)
     raise NotReadyError(what, remedy)
 
 
 def _how_to_get(folder: Path) -> str:
     return (
         f"Get a model with ONNX files, for example: hf download Xenova/clip-vit-base-patch32 --local-dir {folder}; "
-        "or set model to the folder where you have one."
+        "or set model to the folder of a model that you have."
     )
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read an object from a file; empty where it holds something else.
+    """Read a JSON object from a file; empty if the file has another value.
 
     Raises:
-        NotReadyError: If it is no JSON.
+        NotReadyError: If the file is not valid JSON.
     """
     try:
         found = json.loads(path.read_bytes())
     except ValueError as error:
-        raise NotReadyError(f"{str(path)!r} is no JSON: {error}.", "Download the file again.") from error
+        raise NotReadyError(f"{str(path)!r} is not valid JSON: {error}.", "Download the file again.") from error
     return found if isinstance(found, dict) else {}

@@ -1,4 +1,4 @@
-"""What models that see images and texts alike are given: numbers of a text, and of an image."""
+"""Prepares texts and images as inputs for models that embed both."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from imagemake.images.networks.image_text_files import DESCRIPTIONS, Weights, re
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MOST_TOKENS = 77  # of CLIP, where nothing says another number
+MOST_TOKENS = 77  # of CLIP, the default if no file gives another number
 BICUBIC = 3  # Pillow's number, which preprocessor_config.json uses
 
 
 class Tokens:
-    """Turns texts into the numbers that a model reads.
+    """Converts texts to the token numbers that a model reads.
 
     Args:
         weights: The model's files.
@@ -31,8 +31,8 @@ class Tokens:
 
         try:
             self._tokenizer: Any = Tokenizer.from_file(str(weights.tokenizer))
-        except Exception as error:  # of a library that raises nothing more exact
-            what = f"{str(weights.tokenizer)!r} is no tokenizer: {error}."
+        except Exception as error:  # the library raises nothing more specific
+            what = f"{str(weights.tokenizer)!r} is not a tokenizer: {error}."
             raise NotReadyError(what, "Download the file again.") from error
         described: dict[str, Any] = {}
         for path in weights.others:
@@ -42,21 +42,21 @@ class Tokens:
         of_text = described.get("text_config")
         given = [described.get("model_max_length")]
         given += [of_text.get("max_position_embeddings")] if isinstance(of_text, Mapping) else []
-        # Tokenizers without a limit name a huge number.
+        # Tokenizers without a limit give a huge number.
         known = [int(number) for number in given if isinstance(number, int | float) and 2 < number < 100_000]
         self._most = min(known, default=MOST_TOKENS)
-        # SigLIP was trained on texts that are filled up to the same length, CLIP reads up to the end mark.
+        # SigLIP was trained on texts padded to the same length; CLIP reads up to the end mark.
         self._is_filled = str(described.get("model_type", "")).startswith("siglip")
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
 
     def fit(self, shape: Sequence[Any]) -> None:
-        """Keep to the length that a network's input has, if it has one of its own."""
+        """Use the length of a network's input, if it is fixed."""
         if len(shape) > 1 and isinstance(shape[1], int):
             self._most, self._is_filled = shape[1], True
 
     def of(self, text: str) -> tuple[Any, Any, int]:
-        """Return numbers and mask, each of shape (1, tokens), and how many tokens were cut off."""
+        """Return token numbers and mask, each of shape (1, tokens), and how many tokens were cut off."""
         import numpy as np
 
         self._tokenizer.no_truncation()
@@ -76,13 +76,13 @@ class Tokens:
 
 
 class Pixels:
-    """Turns images into the numbers that a model looks at, as preprocessor_config.json says.
+    """Converts images to a model's input, according to preprocessor_config.json.
 
     Args:
-        path: That file.
+        path: Path of that file.
 
     Raises:
-        NotReadyError: If it does not say it.
+        NotReadyError: If the file is incomplete.
     """
 
     def __init__(self, path: Path) -> None:
@@ -99,7 +99,7 @@ class Pixels:
             )
         except (KeyError, TypeError, ValueError) as error:
             what = f"{str(path)!r} does not say how images are prepared: {type(error).__name__} {error}."
-            raise NotReadyError(what, "Take the file that comes with the model.") from error
+            raise NotReadyError(what, "Use the file that comes with the model.") from error
 
     def of(self, image: Image) -> Any:
         """Return a float array of shape (1, 3, height_px, width_px)."""
@@ -111,18 +111,18 @@ class Pixels:
         return np.ascontiguousarray(scaled.transpose(2, 0, 1)[None], dtype=np.float32)
 
     def long_edge_px(self, size_px: tuple[int, int]) -> int:
-        """Return the long edge at which an image of some size still has all that is looked at."""
+        """Return the long edge in pixels at which an image of this size keeps all detail that the model uses."""
         return -(-2 * max(self._size) * max(size_px) // min(size_px))
 
     def _box(self, size_px: tuple[int, int]) -> tuple[float, float, float, float]:
-        """Return what of an image is looked at: all of it, or the middle that a crop leaves.
+        """Return the part of an image that the model uses: all of it, or the center crop.
 
-        The crop comes first here: a strip whose short side is enlarged would not fit into memory.
+        The crop comes first: a strip whose short side is enlarged would not fit into memory.
         """
         width_px, height_px = size_px
         if self._crop is None:
             return 0, 0, width_px, height_px
-        if self._size[0] == self._size[1]:  # of the shorter side, and the shape stays
+        if self._size[0] == self._size[1]:  # the size of the shorter side; the ratio stays
             scale_x = scale_y = min(size_px) / self._size[0]
         else:
             scale_x, scale_y = width_px / self._size[0], height_px / self._size[1]
@@ -134,7 +134,7 @@ class Pixels:
 
 
 def _size(said: Any) -> tuple[int, int]:
-    """Return width and height of what a preprocessor's file says in one of three ways."""
+    """Return width and height from one of the three notations in a preprocessor's file."""
     if isinstance(said, Mapping):
         if "shortest_edge" in said:
             return int(said["shortest_edge"]), int(said["shortest_edge"])

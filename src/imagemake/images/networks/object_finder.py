@@ -1,4 +1,4 @@
-"""Things of 80 kinds and where they are, by NanoDet-g (RangiLyu 2021), which was trained on COCO."""
+"""Detects objects of 80 kinds with NanoDet-g (RangiLyu 2021), which was trained on COCO."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from imagemake.images.networks import Network
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# The order of the network's outputs: COCO's categories, by their names there.
+# The order of the network's outputs: COCO's categories, with COCO's names.
 COCO_LABELS = """
 person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign,parking meter,bench,
 bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,backpack,umbrella,handbag,tie,suitcase,frisbee,skis,snowboard,
@@ -25,12 +25,12 @@ BINS = 11  # a side of a box is a distribution over 0 to 10 strides: Li et al. 2
 # Blue, green, red: means and deviations that the network was trained with.
 MEAN, DEVIATION = (103.53, 116.28, 123.675), (57.375, 57.12, 58.395)
 MULTIPLE_PX = 32  # sides of its input
-LEAST_PX = 64  # at 32 px, where the coarsest grid is one field wide, OpenCV 5.0 reads memory that nobody wrote
+LEAST_PX = 64  # at 32 px, where the coarsest grid is one field wide, OpenCV 5.0 reads uninitialized memory
 MOST_CANDIDATES = 1000
 
 
 class Thing(NamedTuple):
-    """A thing: what it is, how certain that is, and its box in shares of the image's width and height."""
+    """An object: its label, its certainty, and its box as shares of the image's width and height."""
 
     label: str
     score: float
@@ -41,11 +41,11 @@ class Thing(NamedTuple):
 
 
 class ObjectFinder:
-    """Finds things; loaded once a job.
+    """Detects objects; loaded once per job.
 
     Args:
-        least_score: Least certainty, 0 to 1.
-        most_overlap: Of two boxes of one kind that are two things, as intersection over union.
+        least_score: Lowest certainty, 0 to 1.
+        most_overlap: Intersection over union; boxes of one kind that overlap more are one object.
     """
 
     def __init__(self, least_score: float, most_overlap: float) -> None:
@@ -53,10 +53,10 @@ class ObjectFinder:
         self._network = Network("nanodet_g.onnx")
 
     def of(self, image: Image) -> list[Thing]:
-        """Return what is there, the most certain first.
+        """Return the objects, the most certain first.
 
         Args:
-            image: RGB, of the size at which things are looked for.
+            image: RGB, at the size for detection.
         """
         import cv2
         import numpy as np
@@ -75,7 +75,7 @@ class ObjectFinder:
         return sorted((thing for thing in things if thing.width and thing.height), key=lambda thing: -thing.score)
 
     def _candidates(self, output: Any, stride_px: int) -> list[tuple[float, int, Any]]:
-        """Return score, kind and edges in pixels of every field of a grid that is certain enough.
+        """Return score, kind, and edges in pixels of every grid field that is certain enough.
 
         Args:
             output: Shape (channels, rows, columns): scores of each kind, then distributions of the four sides.
@@ -95,13 +95,13 @@ class ObjectFinder:
 
 
 def _thing(kind: int, score: float, edges: Any) -> Thing:
-    """Return a thing with its box in shares, cut at the image's edges."""
+    """Return an object with its box as shares, clipped to the image."""
     left, top, right, bottom = (round(min(max(float(edge), 0.0), 1.0), 4) for edge in edges)
     return Thing(LABELS[kind], round(score, 3), left, top, round(right - left, 4), round(bottom - top, 4))
 
 
 def _blob(image: Image) -> Any:
-    """Fill the image up to sides that the network takes, with the black that it was trained with."""
+    """Pad the image to a size that the network accepts, with black as in its training."""
     import numpy as np
 
     mean, deviation = (np.array(values, dtype=np.float32) for values in (MEAN, DEVIATION))

@@ -1,4 +1,4 @@
-"""What stands out in an image, as a mask, by U²-Net (small, Qin et al. 2020, arXiv 2005.09007)."""
+"""Masks the subject of an image with U²-Net (small, Qin et al. 2020, arXiv 2005.09007)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ LEAST_PART = 0.05  # of the subject: smaller pieces of the mask are specks
 
 
 class SubjectMask:
-    """Finds the subject; loaded once a job.
+    """Finds the subject; loaded once per job.
 
     Args:
-        side_px: Side of the square at which it is looked for; a multiple of 32, at most 320.
+        side_px: Side of the square for detection; a multiple of 32, at most 320.
     """
 
     def __init__(self, side_px: int) -> None:
@@ -38,19 +38,19 @@ class SubjectMask:
 
 
 def without_specks(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], int]:
-    """Return the mask with its larger pieces only, and how many these are."""
+    """Return the mask with only its larger pieces, and their number."""
     import cv2
     import numpy as np
 
     _, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA].copy()
-    areas[0] = 0  # what is no subject
+    areas[0] = 0  # the background
     is_part = areas > max(LEAST_PART * areas.sum(), 4)
     return np.asarray(is_part[pieces], dtype=np.bool_), int(is_part.sum())
 
 
 def box_of(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:
-    """Return left, top, right and bottom of what a mask holds, as shares of its sides, 0 to 1.
+    """Return left, top, right, and bottom of the area of a mask, as shares of its sides, 0 to 1.
 
     Args:
         mask: With at least one field set.
@@ -60,7 +60,7 @@ def box_of(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:
 
 
 def _extent(is_filled: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return where the filled ones begin and end, as shares of all."""
+    """Return where the filled fields begin and end, as shares of the length."""
     filled = is_filled.nonzero()[0]
     return float(filled[0]) / len(is_filled), float(filled[-1] + 1) / len(is_filled)
 

@@ -1,4 +1,4 @@
-"""More pixels for an image, by SPAN (48 channels, Wan et al. 2023, arXiv 2311.12770), in tiles of bounded memory."""
+"""Enlarges images with SPAN (48 channels, Wan et al. 2023, arXiv 2311.12770), in tiles to limit memory."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 TILE_PX = 320
-# What the network sees around a pixel, through 21 convolutions of 3 x 3 one after the other.
+# How far the network sees around a pixel: 21 convolutions of 3 x 3 in sequence.
 SEEN_PX = 21
-# Where products of its features add up, the network leaves all bounds: by thousands of levels on a chessboard of single
-# pixels, on coarse noise, and on a spoon in one of 23 photographs. Everywhere else in these, it goes at most 172 levels
-# beyond the range of the pixels next to a place.
+# Where products of its features add up, the network exceeds the valid range by thousands of levels: on a checkerboard
+# of single pixels, on coarse noise, and on a spoon in one of 23 photographs. Everywhere else in these, it exceeds the
+# range of the neighboring pixels by at most 172 levels.
 MOST_BEYOND_LEVELS = 192
-NEAR_PX, SOFT_PX = 6, 4  # around a doubtful pixel, nothing is the network's; then it comes in again
+NEAR_PX, SOFT_PX = 6, 4  # around a doubtful pixel, the network is not used; then it fades in again
 HALO_PX = SEEN_PX + NEAR_PX + SOFT_PX + 1
 
 
 class SuperResolution:
-    """Enlarges images; loaded once a job.
+    """Enlarges images; loaded once per job.
 
     Args:
         factor: How many times wider and higher.
@@ -34,23 +34,23 @@ class SuperResolution:
         import cv2
         import onnxruntime
 
-        cv2.setNumThreads(1)  # jobs run side by side, each on a core of its own
+        cv2.setNumThreads(1)  # jobs run in parallel, one per core
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.use_deterministic_compute = True
         self.factor = factor
-        # On the processor always, so that every machine makes the same.
+        # Always on the CPU, so that every machine gives the same result.
         self._session = onnxruntime.InferenceSession(
             str(WEIGHTS / f"span-x{factor}.onnx"), options, providers=["CPUExecutionProvider"]
         )
         self._input = self._session.get_inputs()[0].name
 
     def of(self, image: Image, tile_px: int = TILE_PX) -> Image:
-        """Return the image with more pixels.
+        """Return the enlarged image.
 
         Args:
             image: RGB, of any size.
-            tile_px: Longest side of what is made at once; it does not change what comes out.
+            tile_px: Longest side of a tile; it does not change the result.
         """
         import numpy as np
         from PIL import Image as Pillow
@@ -89,7 +89,7 @@ class SuperResolution:
 
 
 def _doubt(pixels: NDArray[Any], made: NDArray[Any], factor: int) -> NDArray[Any]:
-    """Return how little the network is to be believed around each pixel of the small image, 0 to 1."""
+    """Return how unreliable the network is around each pixel of the small image, 0 to 1."""
     import cv2
     import numpy as np
 
@@ -98,7 +98,7 @@ def _doubt(pixels: NDArray[Any], made: NDArray[Any], factor: int) -> NDArray[Any
     around = np.ones((3, 3), np.uint8)
     above = blocks.max(axis=(1, 3)) - cv2.dilate(pixels, around)
     below = cv2.erode(pixels, around) - blocks.min(axis=(1, 3))
-    # Written so that what is no number at all is doubtful, too.
+    # Negated, so that NaN counts as doubtful too.
     is_doubtful = ~(np.maximum(above, below).max(axis=2) <= MOST_BEYOND_LEVELS)
     if not is_doubtful.any():
         return np.zeros((height, width), np.float32)
@@ -107,7 +107,7 @@ def _doubt(pixels: NDArray[Any], made: NDArray[Any], factor: int) -> NDArray[Any
 
 
 def _spans(length_px: int, most_px: int) -> Iterator[tuple[int, int]]:
-    """Divide a side evenly."""
+    """Yield start and end of even parts of a side."""
     parts = -(-length_px // most_px)
     for part in range(parts):
         yield length_px * part // parts, length_px * (part + 1) // parts
