@@ -46,5 +46,9 @@ onstart:
     PLANNER.begin_run()
 
 
+onsuccess:
+    PLANNER.end_run()
+
+
 onerror:
     PLANNER.alert_crash()

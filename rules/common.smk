@@ -6,6 +6,7 @@ parse this file again and must not plan again.
 from pathlib import Path
 
 from snakemake.resources import Resource
+from snakemake_interface_executor_plugins.settings import ExecMode
 
 from imagemake.config.campaign import load_campaign
 from imagemake.workflow.process import python_path, use_this_python
@@ -21,7 +22,10 @@ shell.prefix(f"set -euo pipefail; export PYTHONPATH={python_path()}; ")
 
 with exit_on_error():
     CAMPAIGN = load_campaign(config)
-PLANNER = Planner(CAMPAIGN)
+PLANNER = Planner(
+    CAMPAIGN,
+    is_for_real=lambda: not workflow.dryrun and workflow.exec_mode == ExecMode.DEFAULT,
+)
 
 # The campaign limits calls and batches in flight. `--resources api_calls=N`, also in a profile, takes precedence.
 for name, limit in (

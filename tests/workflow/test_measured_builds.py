@@ -54,7 +54,7 @@ def test_a_range_of_one_group_holds_in_the_job_and_in_the_next_plan_and_moves_wi
     assert project.calls() == calls
 
     project.write_config(validation=validation(when={"product": "hats"}, reject=False))
-    done = project.snakemake("-n", expect=1)
+    done = project.snakemake("-n", expect=2)
     assert "overrides[0].when: no request has 'hats' as its product." in done.stderr
     assert "Did you mean 'hat'?" in done.stderr
 
@@ -62,7 +62,7 @@ def test_a_range_of_one_group_holds_in_the_job_and_in_the_next_plan_and_moves_wi
 def test_a_color_that_nobody_knows_ends_the_dry_run_with_its_row(tmp_path):
     project = Project(tmp_path, validation={"checks": CHECKS})
     project.edit_row(1, color="sunset dreams")
-    done = project.snakemake("-n", expect=1)
+    done = project.snakemake("-n", expect=2)
     assert "config/catalog.csv, row 3" in done.stderr + done.stdout
     assert "'sunset dreams' names no known color" in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
@@ -82,7 +82,7 @@ def test_one_color_among_five_of_another_waits_for_a_person_and_nothing_is_measu
     assert project.calls() == calls
 
     project.write_config(validation={"consistency": {"by": ["produkt"]}})
-    done = project.snakemake("-n", expect=1)
+    done = project.snakemake("-n", expect=2)
     assert "validation.consistency.by: 'produkt' is neither a column of the catalog nor a variable." in done.stderr
     assert "Did you mean" in done.stderr
 
@@ -100,7 +100,7 @@ def test_images_are_matched_with_texts_by_a_model_of_the_users_without_a_call(pr
         return [float(row["measure.prompt.similarity"]) for row in project.manifest().values()]
 
     with_text(variable="color")
-    told = project.snakemake("-n", expect=1).stderr
+    told = project.snakemake("-n", expect=2).stderr
     assert "config/config.yaml, validation.measures.prompt: there is no folder 'models/clip'." in told
     assert "Traceback" not in told
 

@@ -102,7 +102,7 @@ def test_what_was_sent_is_kept_and_a_reference_that_comes_back_costs_nothing(bui
 @pytest.mark.parametrize("gone", ["teal.jpg", "style.png"])
 def test_a_missing_file_names_its_row_or_key_and_costs_nothing(built, gone):
     (built.folder / "config" / "references" / gone).unlink()
-    done = built.snakemake("-n", expect=1)
+    done = built.snakemake("-n", expect=2)
     place = {
         "teal.jpg": "config/catalog.csv, row 3: in references[1]",
         "style.png": "config/config.yaml, references[0]",
@@ -168,7 +168,7 @@ def test_what_the_model_would_refuse_is_told_before_anything_is_spent(project, s
     made = project(rows=2, references=["config/references/a.png"], mask="config/references/mask.png")
     paint(made, "a.png", "white")
     paint(made, "mask.png", "#0000", (10, 10))
-    done = made.snakemake("-n", expect=1)
+    done = made.snakemake("-n", expect=2)
     assert (
         "config/catalog.csv, row 2 (S000_red and 1 others): mask 'config/references/mask.png' is 10x10" in done.stderr
     )

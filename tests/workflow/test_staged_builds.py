@@ -31,11 +31,11 @@ def test_a_gate_stops_the_full_run_before_it_pays_and_opens_when_the_pilot_is_go
         prompt="{product}, {color}, {angle}",
     )
     for arguments in (("-n",), ()):
-        done = made.snakemake(*arguments, expect=1)
+        done = made.snakemake(*arguments, expect=2)
         assert "gates.pilot: 12 of the 12 images of the pilot are not made yet." in done.stderr + done.stdout
     assert made.calls() == 0
     made.snakemake("pilot")
-    done = made.snakemake(expect=1)
+    done = made.snakemake(expect=2)
     assert "success_rate of the pilot is 0." in done.stderr + done.stdout
     assert "at least 0.95 is demanded" in done.stderr + done.stdout
     assert made.calls() == 12, "a failed gate costs nothing"
@@ -52,7 +52,7 @@ def test_a_gate_is_not_asked_where_nothing_is_to_be_generated(project, server):
     made.snakemake()
     made.write_config(pilot={"size": 2}, gates={"pilot": {"success_rate": {"min": 1}, "accepted": {"min": 99}}})
     made.edit_row(0, sku="S999")
-    assert made.snakemake("-n", expect=1).returncode == 1, "another name has another seed: an image to make"
+    assert made.snakemake("-n", expect=2).returncode == 2, "another name has another seed: an image to make"
     made.edit_row(0, sku="S000")
     made.write_config(postprocess={"output": {"format": "png"}})
     made.snakemake()

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 FILES = ("manifest.csv", "manifest.parquet", "manifest.schema.json", "metrics.json", "index.html", "review.csv")
 RECORD = "release.json"
 NOBODY: Mapping[str, str] = {}
-RECORD_VERSION = 2  # raised when the same images, measures, and campaign can give other states
+NOTHING: Mapping[str, int] = {}
+RECORD_VERSION = 3  # raised when the same images, measures, and campaign can give other states
 
 
 def outputs_of(scope: str) -> list[Path]:
@@ -138,7 +139,13 @@ def read_record(folder: Path) -> Mapping[str, Any]:
 
 
 def write_record(
-    target: Target, states: Sequence[State], store: Store, work: Path, unsigned: Mapping[str, str] = NOBODY
+    target: Target,
+    states: Sequence[State],
+    store: Store,
+    work: Path,
+    unsigned: Mapping[str, str] = NOBODY,
+    *,
+    missing: Mapping[str, int] = NOTHING,
 ) -> None:
     """Write the record of a release, after all of its other files.
 
@@ -148,6 +155,7 @@ def write_record(
         store: The store.
         work: The folder of tables.
         unsigned: Why images could not be signed, by file name. The next run tries again.
+        missing: How many requested images are missing, by stage.
     """
     folder = results_folder(target.scope)
     record = {
@@ -161,6 +169,7 @@ def write_record(
         "seen": _seen(target, store, work),
         "certificate": file_digest(target.campaign.c2pa),
         "unsigned": dict(unsigned),
+        "missing": dict(missing),
         "references": {path: image.digest for path, image in target.files.by_path.items()},
     }
     write_whole(folder / RECORD, orjson.dumps(record, option=orjson.OPT_INDENT_2))

@@ -26,6 +26,7 @@ from imagemake.release.manifest.tables import write_manifest
 from imagemake.release.metrics.forecast import forecast
 from imagemake.release.metrics.metrics import metrics_of, write_metrics
 from imagemake.release.metrics.pace import pace_of
+from imagemake.release.missing import missing_counts
 from imagemake.release.output_file import ReleaseFile
 from imagemake.release.place import Placing
 from imagemake.release.record import names_in_images, sheets_of, write_record
@@ -80,7 +81,8 @@ class Release:
             schema_path=folder / "manifest.schema.json",
             measures=[measure.identity for measure in self.target.campaign.validation.measures_needed()],
         )
-        write_record(self.target, self.states, self.store, self.work, self.unsigned)
+        missing = missing_counts(self.states, self.target.names)
+        write_record(self.target, self.states, self.store, self.work, self.unsigned, missing=missing)
         return "\n".join([closing_words(metrics, folder, len(sheets)), *unsigned_words(self.unsigned)])
 
     def _write_page(

@@ -71,3 +71,8 @@ def alerts_folder(work: Path) -> Path:
 def run_lock_file(work: Path) -> Path:
     """Return the lock that allows one run per project folder."""
     return work / "run.lock"
+
+
+def stop_file(work: Path) -> Path:
+    """Return the note with which a job that must stop keeps the other jobs of the run from calling."""
+    return work / "stopped.txt"

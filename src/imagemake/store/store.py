@@ -13,6 +13,7 @@ detect damage, compare a file with the digest in its name. There is no index tha
 | measures/ | measured values of raw images, in a few files that travel with the store |
 | unshared/ | if the team has a store, an empty file per image that the team store does not have yet |
 | damaged/ | files that do not match the digest in their name |
+| more/ | further images of a response, by call; nothing uses them |
 | unreadable/ | responses that were paid for and hold no image |
 """
 
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -181,6 +182,13 @@ class Store:
         path = self.root / "unreadable" / f"{call}.bin"
         write_whole(path, body, durable=True)
         return path
+
+    def keep_more(self, call: str, images: Sequence[bytes]) -> list[str]:
+        """Keep further images of a response, which were paid for with the first one, and return their file names."""
+        names = [f"{call}-{number}.{extension_of(image)}" for number, image in enumerate(images, 2)]
+        for name, image in zip(names, images, strict=True):
+            write_whole(self.root / "more" / name, image, durable=True)
+        return names
 
     def claim(self, key: str) -> FileLock:
         """Return the lock to hold while generating a key, so that no other job or run on this store pays for it too.

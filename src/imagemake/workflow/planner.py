@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -14,7 +16,7 @@ from typing import Any
 import orjson
 
 from imagemake.config.campaign import Campaign
-from imagemake.core.errors import exit_on_error
+from imagemake.core.errors import ExitCode, exit_on_error
 from imagemake.core.files import FileLock, make_own, write_whole
 from imagemake.images.source_files import SourceImages
 from imagemake.plan.batches import ID_DIGITS, open_states, write_batches
@@ -27,10 +29,11 @@ from imagemake.plan.target import Target
 from imagemake.plugins.measures.weights import save_digests
 from imagemake.release.manifest.entries import Entries
 from imagemake.release.metrics.metrics import metrics_of
+from imagemake.release.missing import missing_words
 from imagemake.release.record import is_current, known_counts, outputs_of
 from imagemake.stages.postprocess.check import check_steps
 from imagemake.store.journal import read_calls
-from imagemake.store.layout import STORE, WORK, plan_file, source_images_file, spending_file
+from imagemake.store.layout import IMAGE, STORE, WORK, plan_file, source_images_file, spending_file, stop_file
 from imagemake.store.sent_images import keep_sent_images
 from imagemake.store.spending import SpendTracker, spent_usd
 from imagemake.store.store import Store
@@ -71,10 +74,12 @@ class Planner:
 
     Args:
         campaign: The campaign.
+        is_for_real: Returns whether this process runs the jobs: no dry run, and no job of its own; known once it plans.
     """
 
-    def __init__(self, campaign: Campaign) -> None:
+    def __init__(self, campaign: Campaign, is_for_real: Callable[[], bool] = lambda: False) -> None:
         self.campaign = campaign
+        self._is_for_real = is_for_real
         self._plans: dict[str, Plan] = {}
         self._claimed: dict[tuple[str, str], str] = {}  # batch by stage and key, across all targets
         self._open: list[State] = []  # across all targets
@@ -91,6 +96,9 @@ class Planner:
                 self._plans[scope] = self._make(scope)
             self._files.save()
             save_digests()
+            if self._is_for_real():
+                atexit.unregister(self._exit_incomplete)
+                atexit.register(self._exit_incomplete)
         return self._plans[scope]
 
     def begin_run(self) -> None:
@@ -101,6 +109,7 @@ class Planner:
         with exit_on_error():
             self._run_lock = acquire_run_lock()
         let_sigterm_wait()
+        stop_file(WORK).unlink(missing_ok=True)
         self._alerts.begin_run()
         if self.campaign.budget_usd.is_limited:
             spent = spent_usd(read_calls(Store(STORE).journal_folder), self.campaign.campaign)
@@ -108,8 +117,29 @@ class Planner:
         with exit_on_error():
             keep_sent_images((state.recipe for state in self._open), self._files, Store(STORE))
 
+    def end_run(self) -> None:
+        """End the process with `ExitCode.INCOMPLETE` and one line per scope if images are missing."""
+        atexit.unregister(self._exit_incomplete)
+        lines = self._missing()
+        if lines:
+            print(*lines, sep="\n", file=sys.stderr, flush=True)
+            sys.exit(ExitCode.INCOMPLETE)
+
+    def _missing(self) -> list[str]:
+        scopes = [scope for scope in self._plans if not scope.startswith(IMAGE)]  # the job of one image fails itself
+        return [words for scope in scopes if (words := missing_words(scope))]
+
+    def _exit_incomplete(self) -> None:
+        # Snakemake ends with 0 and calls no hook if it has no job to run, whatever the target lacks.
+        lines = self._missing()
+        if lines:
+            print(*lines, sep="\n", file=sys.stderr, flush=True)
+            sys.stdout.flush()
+            os._exit(ExitCode.INCOMPLETE)
+
     def alert_crash(self) -> None:
         """Send an alert that the run ended with an error."""
+        atexit.unregister(self._exit_incomplete)  # the status of the error stays
         self._alerts.send("crashed", "The run ended with an error. See its log, then run it again to continue.")
 
     @staticmethod

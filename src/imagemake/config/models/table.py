@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from imagemake.config.models.facts import ModelFacts
 from imagemake.core.mistakes import dotted, problems_of
 from imagemake.core.problems import Problem, UserError
+from imagemake.core.text import did_you_mean
 
 Name = tuple[str, str]
 
@@ -56,6 +57,10 @@ class ModelTable:
     def get(self, provider: str, name: str) -> Model | None:
         """Return a model; None if it is unknown: it can be used, unchecked and at unknown cost."""
         return self.models.get((provider, name))
+
+    def near(self, provider: str, name: str) -> str:
+        """Return ``Did you mean 'gpt-image-2'?`` for the nearest known model; empty if none is near."""
+        return did_you_mean(name, [known for owner, known in self.models if owner == provider])
 
 
 def load_models(

@@ -26,13 +26,18 @@ BUILT_IN = {
 class FailureKind(StrEnum):
     """What a provider's error means for the request."""
 
-    REFUSED = "refused"  # this recipe will never be made (moderation, bad request): final for its key
+    # About the prompt, or other values of this request alone.
+    REFUSED = "refused"  # this recipe will never be made, such as by moderation: final for its key
+    # About the account or the configuration: nothing is final, and the next run asks again.
+    CONFIGURATION = "configuration"  # route, model, or parameter: a second response tells whether all are concerned
+    STOP = "stop"  # nothing works until the user does something: key, quota, payment, organization
+    # About the moment.
     RATE_LIMITED = "rate_limited"  # nothing was made; wait, then try again
     UNAVAILABLE = "unavailable"  # nothing was made; the same request can succeed later
+    UNREACHABLE = "unreachable"  # the request never left: nothing listens at the address, or the network is down
     NOT_RETRYABLE = "not_retryable"  # nothing was made, and the same request cannot succeed in this run
     UNKNOWN = "unknown"  # the request was sent and no response came: it may have been billed
     UNREADABLE = "unreadable"  # a response came, was billed, and holds no readable image
-    STOP = "stop"  # nothing works until the user does something: key, quota, organization
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +49,14 @@ class ImageResponse:
         request_id: The provider's ID of the call, for its support and its bills.
         usage: Token counts as the provider reports them.
         headers: By lower-case name; only rate limits are read from them.
+        more: Further images of the same response. They are paid for too, so they are kept.
     """
 
     image: bytes
     request_id: str | None = None
     usage: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    more: tuple[bytes, ...] = ()
 
 
 class ProviderError(ImagemakeError):
@@ -105,12 +112,14 @@ class Provider(ABC):
         required: Attributes without a default, with their types; `imagemake.plugins.registry` checks them.
         paid: Whether a call costs money. If so, its bytes are on disk before anything else happens.
         trained: Whether a trained model makes the images. If not, released files do not say that AI made them.
+        key_variable: Environment variable with the key for the provider's own server; None if it needs no key.
     """
 
     required: ClassVar[Mapping[str, type]] = {"paid": bool}
 
     paid: ClassVar[bool]
     trained: ClassVar[bool] = True
+    key_variable: ClassVar[str | None] = None
 
     def __init__(self, *, base_url: str | None, timeout_s: float) -> None:
         """Take the server's address, None for the provider's own, and the longest wait for one response in seconds."""

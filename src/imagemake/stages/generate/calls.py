@@ -20,6 +20,7 @@ from imagemake.config.run import Limits
 from imagemake.core.backoff import backoff_s
 from imagemake.core.errors import ExitCode, ImagemakeError, InterruptedByUserError
 from imagemake.plugins.providers import FailureKind, ImageResponse, Provider, ProviderError, response_to
+from imagemake.stages.generate.doubt import Doubt
 from imagemake.stages.generate.rate_headers import has_room
 from imagemake.stages.generate.rate_limit import Gate
 from imagemake.store.items import FailureReason, Item, ItemFailure
@@ -42,10 +43,12 @@ OUTCOMES = {
     FailureKind.UNAVAILABLE: Outcome.FAILED,
     FailureKind.NOT_RETRYABLE: Outcome.FAILED,
     FailureKind.STOP: Outcome.FAILED,
+    FailureKind.CONFIGURATION: Outcome.FAILED,
+    FailureKind.UNREACHABLE: Outcome.FAILED,
 }
 STOPPED = ItemFailure(FailureReason.STOPPED, "the run was stopped before this call")
 IN_A_BATCH = ItemFailure(FailureReason.WAITING, "waiting in a batch that another run submitted")
-FINAL = (FailureKind.REFUSED, FailureKind.UNREADABLE, FailureKind.NOT_RETRYABLE)
+FINAL = (FailureKind.REFUSED, FailureKind.UNREADABLE, FailureKind.NOT_RETRYABLE, FailureKind.CONFIGURATION)
 
 
 class StoppedError(ImagemakeError):
@@ -98,10 +101,12 @@ class CallRunner:
     team_cache: TeamCache | None = None
     sent_images: SentImages = field(init=False)
     _submissions: Submissions = field(init=False)
+    _doubt: Doubt = field(init=False)
 
     def __post_init__(self) -> None:
         self.sent_images = SentImages(self.store)
         self._submissions = Submissions(self.store.root)
+        self._doubt = Doubt(self.gate)
 
     async def buy_all(self, items: Sequence[Item]) -> list[Item]:
         """Generate every image that the store does not have.
@@ -147,17 +152,23 @@ class CallRunner:
 
     async def _item(self, item: Item) -> Item:
         async with self.gate:
-            if not self.provider.paid:
-                return await self._adopt_or_buy(item)
-            claim = self.store.claim(item.key)
-            while not claim.acquire(wait=False):
-                await self.gate.pause(CLAIM_POLL_S)
-                if self.gate.stopping.is_set():
-                    return replace(item, failure=STOPPED)
             try:
-                return await self._adopt_or_buy(item)
+                return await self._claimed(item)
             finally:
-                claim.release(remove=True)
+                self._doubt.leave(item.key)
+
+    async def _claimed(self, item: Item) -> Item:
+        if not self.provider.paid:
+            return await self._adopt_or_buy(item)
+        claim = self.store.claim(item.key)
+        while not claim.acquire(wait=False):
+            await self.gate.pause(CLAIM_POLL_S)
+            if self.gate.stopping.is_set():
+                return replace(item, failure=STOPPED)
+        try:
+            return await self._adopt_or_buy(item)
+        finally:
+            claim.release(remove=True)
 
     async def _adopt_or_buy(self, item: Item) -> Item:
         stored = self.store.raw.find(item.key)
@@ -171,12 +182,15 @@ class CallRunner:
                 return replace(item, raw=stored)
         failure = STOPPED
         for tried in range(1, self.limits.tries + 1):
+            await self._doubt.may_start(item.key)
             await self.gate.wait_for_start()
             if self.gate.stopping.is_set():
                 break
             started = time.time()
             try:
-                return replace(item, raw=await self._call(item, tried))
+                stored = await self._call(item, tried)
+                self._doubt.concerns_all(item.key, None)
+                return replace(item, raw=stored)
             except OverBudgetError as error:
                 failure = ItemFailure(FailureReason.BUDGET, str(error))
                 break
@@ -185,18 +199,21 @@ class CallRunner:
                 break
             except ProviderError as error:
                 failure = ItemFailure(FailureReason(OUTCOMES[error.failure]), str(error))
-                if not self._may_try_again(error):
+                if not self._may_try_again(item, error, is_last=tried == self.limits.tries):
                     break
                 if tried < self.limits.tries:
                     await self.gate.pause(self._wait_s(error, tried, started))
         return replace(item, failure=failure)
 
-    def _may_try_again(self, error: ProviderError) -> bool:
-        if error.failure is FailureKind.STOP:
+    def _may_try_again(self, item: Item, error: ProviderError, *, is_last: bool) -> bool:
+        # An address that cannot be reached is tried as often as any other failure before it counts.
+        tells = is_last or error.failure is not FailureKind.UNREACHABLE
+        concerns_all = tells and self._doubt.concerns_all(item.key, error)
+        if error.failure is FailureKind.STOP or concerns_all:
             self.stopped_by = self.stopped_by or error
             self.gate.stopping.set()
         hold = error.failure is FailureKind.UNKNOWN and self.limits.unknown == "hold"
-        return error.failure not in (*FINAL, FailureKind.STOP) and not hold
+        return not concerns_all and error.failure not in (*FINAL, FailureKind.STOP) and not hold
 
     def _wait_s(self, error: ProviderError, tried: int, started: float) -> float:
         wait_s = backoff_s(self.limits.first_wait_s, self.limits.longest_wait_s, tried, error.retry_after_s)
@@ -230,6 +247,7 @@ class CallRunner:
             self.gate.heed(error.headers, error.usage)
             raise
         stored = await self._keep(item.key, answer)
+        more = await self._write(self.store.keep_more, call, answer.more) if answer.more else None
         cost = _cost(model, answer.usage, paid=self.provider.paid)
         self.spend_tracker.record_cost(reserved, cost)
         end = await self._write(
@@ -243,6 +261,7 @@ class CallRunner:
             cost_usd=cost,
             seconds=round(time.monotonic() - start, 3),
             digest=stored.digest,
+            more=more,
         )
         if self.team_cache is not None and self.provider.paid:
             self.team_cache.give(stored, item.recipe.as_dict(), end)

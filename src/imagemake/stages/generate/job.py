@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from imagemake.config.job_settings import JobSettings
 from imagemake.config.model import ModelSettings, Server, settings_of
 from imagemake.config.models import Model, load_models
 from imagemake.config.run import Budget
+from imagemake.core.files import write_whole
 from imagemake.core.fingerprint import fingerprint
 from imagemake.plugins.providers import BatchProvider, Provider, ProviderError, provider_class
 from imagemake.stages.generate.batches.submit import BatchBuyer
@@ -20,7 +22,7 @@ from imagemake.stages.generate.rate_limit import Gate, SharedPace
 from imagemake.stages.generate.side_by_side import Work, buy_side_by_side
 from imagemake.store.items import FailureReason, Item, ItemFailure
 from imagemake.store.journal import Journal
-from imagemake.store.layout import pace_file, spending_file
+from imagemake.store.layout import pace_file, spending_file, stop_file
 from imagemake.store.spending import SpendTracker
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
@@ -90,12 +92,31 @@ def generate_for_job(
             if team_cache is not None:
                 team_cache.take_all(items)
                 made = _stored(content_store, items)
-            made = made or _Job(job_settings, content_store, job, calls, work, team_cache).make(items)
+            if made is None:
+                with _run_stops_together(items, job_settings, work):
+                    made = _Job(job_settings, content_store, job, calls, work, team_cache).make(items)
             if team_cache is not None:
                 team_cache.give_marked({item.key for item in items})
             return made
     except KeyboardInterrupt:
         raise ToldToStopError("stopped; the next run shares the remaining images") from None
+
+
+@contextmanager
+def _run_stops_together(items: Sequence[Item], job_settings: JobSettings, work: Path) -> Iterator[None]:
+    """Start no call if another job of this run was told that none can succeed, and tell the others in turn."""
+    note = stop_file(work)
+    is_paid = any(_class(settings_of(item.model or item.recipe.model, job_settings).server).paid for item in items)
+    if is_paid and note.exists():
+        raise StoppedError(note.read_text(encoding="utf-8"))
+    try:
+        yield
+    except ToldToStopError:
+        raise
+    except StoppedError as error:
+        if is_paid:
+            write_whole(note, error.in_words().encode())
+        raise
 
 
 def generate_again(item: Item, job_settings: JobSettings, store: Store, work: Path) -> Item:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from imagemake.plugins.providers import provider_class, takes_references
 
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
+    from imagemake.core.recipe import Recipe
     from imagemake.images.source_files import SourceImage
     from imagemake.plan.requests.references import Attached
     from imagemake.plan.state import State
@@ -36,12 +38,14 @@ def check_models(
         UserError: If the provider would refuse some requests: one problem per kind, at its first row.
     """
     table = load_models(campaign.models)
+    warnings = _missing_keys(to_generate, campaign)
+    unknown = _UnknownModels(table)
     sent = _SentFiles(table, files, campaign)
     found: dict[ModelFinding, list[State]] = {}
     for state in to_generate:
         recipe = state.recipe
         model = table.get(recipe.provider, recipe.model)
-        for finding in problems_of(model, recipe, today) if model else ():
+        for finding in problems_of(model, recipe, today) if model else unknown.findings(recipe):
             found.setdefault(finding, []).append(state)
         for finding in sent.findings(state):
             found.setdefault(finding, []).append(state)
@@ -52,7 +56,35 @@ def check_models(
     ]
     if problems:
         raise UserError(problems)
-    return [f"{finding.what} {finding.remedy}" for finding in found]
+    return [*warnings, *(f"{finding.what} {finding.remedy}" for finding in found)]
+
+
+def _missing_keys(to_generate: Sequence[State], campaign: Campaign) -> list[str]:
+    """Warn of keys that are not in the environment: every call to these servers would be refused."""
+    servers = {settings_of(label, campaign).server for label in {state.request.model for state in to_generate}}
+    kinds = (provider_class(provider) for provider, base_url in servers if base_url is None)
+    names = {kind.key_variable for kind in kinds if kind.key_variable and not os.environ.get(kind.key_variable)}
+    return [f"{name} is not set in the environment: every call would be refused." for name in sorted(names)]
+
+
+class _UnknownModels:
+    """Warns of models of the provider's own server that are unknown and nearly a known one, each looked up once."""
+
+    def __init__(self, table: ModelTable) -> None:
+        self._table = table
+        self._known: dict[tuple[str, str], list[ModelFinding]] = {}
+
+    def findings(self, recipe: Recipe) -> list[ModelFinding]:
+        """Return the warning about a recipe's model, if there is one."""
+        if recipe.endpoint is not None:
+            return []
+        model = recipe.provider, recipe.model
+        if model not in self._known:
+            near = self._table.near(*model)
+            what = f"model {recipe.model!r} of {recipe.provider} is not in the model table."
+            remedy = f"{near} If the name is right, add it under models in config.yaml."
+            self._known[model] = [ModelFinding(Severity.WARNING, what, remedy)] if near else []
+        return self._known[model]
 
 
 class _SentFiles:

@@ -81,7 +81,7 @@ def buy(tmp_path):
 
 
 def test_all_models_are_made_within_the_jobs_calls(buy):
-    server = Server()
+    server = Server(a=4)
     made = buy(server, 4, a=20, b=3, c=1)
     assert sorted(item.recipe.model for item in made if item.raw) == ["a"] * 20 + ["b"] * 3 + ["c"]
     assert server.most_in_flight == 4

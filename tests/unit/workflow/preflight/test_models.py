@@ -70,8 +70,15 @@ def test_a_provider_that_takes_none_is_told_with_the_first_row(monkeypatch, prov
 
 @pytest.mark.parametrize("mode", ["sync", "batch"])
 def test_a_provider_that_takes_them_is_fine(monkeypatch, mode):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     monkeypatch.setattr(model_check, "provider_class", lambda name: OpenAIProvider)
     assert check(state(2), mode=mode) == []
+
+
+def test_a_missing_key_is_a_warning_before_anything_is_sent(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setattr(model_check, "provider_class", lambda name: OpenAIProvider)
+    assert check(state(2)) == ["OPENAI_API_KEY is not set in the environment: every call would be refused."]
 
 
 def test_a_file_that_is_too_large_is_told_once_with_its_path():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -125,7 +126,7 @@ async def lines_of(chunks: AsyncIterator[bytes], most_bytes: int = MOST_LINE_BYT
 
 def result_in(line: bytes) -> Result | str:
     """Parse one line of results; return a warning if it is unreadable."""
-    from imagemake.plugins.providers.openai.errors import image_in
+    from imagemake.plugins.providers.openai.answers import image_of
 
     try:
         data = orjson.loads(line)
@@ -144,24 +145,21 @@ def result_in(line: bytes) -> Result | str:
         inner = body.get("error") if isinstance(body, dict) else None
         return Result(custom_id, _line_error(inner, status if isinstance(status, int) else None, request_id))
     try:
-        return Result(custom_id, image_in(orjson.dumps(body), {"x-request-id": request_id} if request_id else {}))
+        return Result(custom_id, image_of(body, line, {"x-request-id": request_id} if request_id else {}))
     except ProviderError as unreadable:
         return Result(custom_id, unreadable)
 
 
 def _line_error(error: Any, status: int | None, request_id: str | None) -> ProviderError:
-    from imagemake.plugins.providers.openai.errors import failure_of
+    from imagemake.plugins.providers.openai.error_text import read_error
+    from imagemake.plugins.providers.openai.errors import meaning_of
 
-    details = error if isinstance(error, dict) else {}
-    message, code = (
-        str(details.get("message") or "the line gives no reason"),
-        details.get("code") or details.get("type"),
-    )
-    code = code if isinstance(code, str) else None
-    failure, remedy = failure_of(status or 500, code, None, message)
+    told = read_error(json.dumps({"error": error if error is not None else "the line gives no reason"}).encode())
+    meaning = meaning_of(status or 500, told)
+    failure, code = meaning.failure, told.code or told.type
     if failure is FailureKind.UNKNOWN:  # a failure inside a batch is not billed
         failure = FailureKind.NOT_RETRYABLE if code == CANCELLED else FailureKind.UNAVAILABLE
-    return ProviderError(message, failure, code=code, status=status, request_id=request_id, remedy=remedy)
+    return ProviderError(told.message, failure, code=code, status=status, request_id=request_id, remedy=meaning.remedy)
 
 
 def _state(batch: Any) -> BatchState:
@@ -194,10 +192,12 @@ def _refusal(batch: Any) -> tuple[ProviderError, dict[int, str]]:
 
 def _meaning_of(code: str | None) -> tuple[FailureKind, str | None]:
     """Return what a failed batch's code means, and what the user can do if only they can fix it."""
-    from imagemake.plugins.providers.openai.errors import QUOTA_CODES, REMEDIES
+    from imagemake.plugins.providers.openai.error_text import Told
+    from imagemake.plugins.providers.openai.errors import meaning_of
 
-    if code in QUOTA_CODES:
-        return FailureKind.STOP, REMEDIES["quota"]
     if code in FULL:
         return FailureKind.RATE_LIMITED, None
+    meaning = meaning_of(400, Told("", code))
+    if meaning.failure is FailureKind.STOP:
+        return meaning.failure, meaning.remedy
     return (FailureKind.UNAVAILABLE if code is None or code in PASSING else FailureKind.NOT_RETRYABLE), None

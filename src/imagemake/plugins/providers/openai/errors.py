@@ -1,105 +1,182 @@
-"""Translates OpenAI's responses and errors: what each one means, and what to do about it."""
+"""What an error response means: about the prompt, the account or configuration, or the moment.
+
+Sources: the errors that OpenAI's SDK and documentation name, and those that servers speaking the same API send
+(OpenRouter, Azure, Together, LiteLLM, vLLM, FastAPI, Cloudflare in front of any of them).
+"""
 
 from __future__ import annotations
 
-import base64
-import binascii
+import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import orjson
-
-from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
+from imagemake.core.text import printable
+from imagemake.plugins.providers import FailureKind, ProviderError
+from imagemake.plugins.providers.openai.error_text import Told, read_error, retry_after_s
 
 if TYPE_CHECKING:
-    from openai import APIStatusError
-
+    from openai import APIConnectionError, APIStatusError
 
 KEY_VARIABLE = "OPENAI_API_KEY"
-QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached"}
-UNSENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol")
+UNSENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError", "LocalProtocolError")
+
 REMEDIES = {
     "key": f"Set the environment variable {KEY_VARIABLE} to a valid key.",
     "verify": "Verify your organization in the provider's settings, or use a model that does not require it.",
-    "quota": "Raise the quota or the billing limit in the provider's settings, then run again; no image is lost.",
+    "quota": "Raise the quota or add credit in the provider's settings, then run again; no image is lost.",
+    "model": "Correct model.name in config.yaml, and check that your account has access to this model.",
+    "configuration": "Check model.base_url, model.name, and model.parameters in config.yaml, then run again.",
 }
 
+# Money: waiting does not help.
+_QUOTA_CODES = {
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "credit_balance_exhausted",
+    "project_spend_limit_exceeded",
+    "organization_spend_limit_exceeded",
+    "organization_usage_limit_exceeded",
+    "insufficient_credits",
+    "payment_required",
+}
+_CONTENT = re.compile(
+    r"moderation|content[_ ]?(?:policy|filter)|safety|sensitive[_ ]content|flagged|nsfw|prohibited[_ ]content"
+    r"|image_generation_user_error|input_filtered",
+    re.IGNORECASE,
+)
+_KEY = re.compile(
+    r"(?:api[ _-]?key|access token|credentials?|authorization)\b.{0,40}\b(?:not valid|invalid|incorrect|missing|expired"
+    r"|required|revoked)|(?:invalid|incorrect|missing|expired|no|wrong)\b.{0,20}\b(?:api[ _-]?key|access token"
+    r"|authorization|credentials)",
+    re.IGNORECASE | re.DOTALL,
+)
+_MODEL = re.compile(
+    r"model_?not_?found|deploymentnotfound|unknown_model|invalid_model|\bmodel\b.{0,120}\b(?:does not exist|not found"
+    r"|not exist|unknown|not supported|not available|no access)|no such model|unknown model",
+    re.IGNORECASE | re.DOTALL,
+)
+# What belongs to one request alone: another request may be fine.
+_OWN_VALUES = re.compile(r"^(?:body\.)?(?:prompt|negative_prompt|input|image|mask|seed)(?:$|[.\[])")
+# Cloudflare's answers where nothing reached the server behind it.
+_NEVER_ARRIVED = range(520, 524)
 
-def image_in(body: bytes, headers: Mapping[str, str]) -> ImageResponse:
-    """Extract the image's bytes from a response with status 200.
 
-    Raises:
-        ProviderError: `FailureKind.UNREADABLE`, with the body, if it contains no image.
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What an error response means.
+
+    Attributes:
+        failure: What it means for the request.
+        remedy: What the user can do; None where there is nothing to do or the message says it.
     """
-    request_id = headers.get("x-request-id")
-    usage = None
-    try:
-        answer = orjson.loads(body)
-        usage = answer.get("usage")
-        image = base64.b64decode(answer["data"][0]["b64_json"], validate=True)
-    except (orjson.JSONDecodeError, binascii.Error, AttributeError, KeyError, IndexError, TypeError) as error:
-        raise ProviderError(
-            f"the response contains no image: {type(error).__name__}: {error}",
-            FailureKind.UNREADABLE,
-            status=200,
-            request_id=request_id,
-            usage=usage,
-            body=body,
-            headers=dict(headers),
-        ) from None
-    return ImageResponse(image=image, request_id=request_id, usage=usage, headers=dict(headers))
+
+    failure: FailureKind
+    remedy: str | None = None
 
 
-def failure_of(status: int, code: str | None, error_type: str | None, message: str) -> tuple[FailureKind, str | None]:
-    """Return what an error response means, and what the user can do if only they can fix it."""
-    if code in QUOTA_CODES:
-        return FailureKind.STOP, REMEDIES["quota"]
-    if status == 401:
-        return FailureKind.STOP, REMEDIES["key"]
-    if status == 403:
-        return FailureKind.STOP, REMEDIES["verify"] if "verif" in message else REMEDIES["key"]
+def meaning_of(  # noqa: PLR0911  one line per kind, in the order in which they decide
+    status: int, told: Told, headers: Mapping[str, str] | None = None
+) -> Meaning:
+    """Decide what an error response means.
+
+    Args:
+        status: HTTP status.
+        told: What the body says.
+        headers: By lower-case name.
+    """
+    words = " ".join(filter(None, (told.code, told.type, told.message)))
+    if status == 402 or (told.code or "").lower() in _QUOTA_CODES or (told.type or "").lower() in _QUOTA_CODES:
+        return Meaning(FailureKind.STOP, REMEDIES["quota"])
     if status == 429:
-        return FailureKind.RATE_LIMITED, None
-    if status in (408, 409) or status >= 500:
-        return FailureKind.UNKNOWN, None  # sent, and possibly generated and billed
-    return FailureKind.REFUSED, None
-
-
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return how long the server asks to wait, in seconds, preferring the header in milliseconds."""
-    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            return max(0.0, float(headers[name]) * unit_s)
-        except (KeyError, ValueError):
-            continue
-    return None
+        return Meaning(FailureKind.RATE_LIMITED)
+    if status in (408, 409):
+        return Meaning(FailureKind.UNKNOWN)  # sent, and nobody says whether it was made and billed
+    if status >= 500:
+        arrived = not (status in _NEVER_ARRIVED or (status == 503 and "retry-after" in (headers or {})))
+        return Meaning(FailureKind.UNKNOWN if arrived else FailureKind.UNAVAILABLE)
+    if status == 401:
+        return Meaning(FailureKind.STOP, REMEDIES["key"])
+    if _CONTENT.search(words):
+        return Meaning(FailureKind.REFUSED)
+    if status == 403:
+        return Meaning(FailureKind.STOP, REMEDIES["verify" if "verif" in words.lower() else "key"])
+    if _KEY.search(words):
+        return Meaning(FailureKind.STOP, REMEDIES["key"])
+    if status in (400, 413, 422) and told.param and _OWN_VALUES.match(told.param):
+        return Meaning(FailureKind.REFUSED)
+    if _MODEL.search(words) or told.param == "model":
+        return Meaning(FailureKind.CONFIGURATION, REMEDIES["model"])
+    return Meaning(FailureKind.CONFIGURATION, REMEDIES["configuration"])
 
 
 def status_error(error: APIStatusError) -> ProviderError:
-    """Translate a response with an error status."""
-    message = str(error.message)
-    failure, remedy = failure_of(error.status_code, error.code, error.type, message)
-    headers = error.response.headers
+    """Turn the SDK's error about a status into ours."""
+    response = error.response
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return error_of(error.status_code, response.content, headers)
+
+
+def error_of(status: int, body: bytes, headers: Mapping[str, str]) -> ProviderError:
+    """Turn an error response into a `ProviderError`.
+
+    Args:
+        status: HTTP status.
+        body: All of it.
+        headers: By lower-case name.
+    """
+    told = read_error(body)
+    meaning = meaning_of(status, told, headers)
     return ProviderError(
-        message,
-        failure,
-        code=error.code or error.type,
-        status=error.status_code,
-        request_id=error.request_id,
+        f"{told.message or 'no message'} (HTTP {status})",
+        meaning.failure,
+        code=told.code or told.type,
+        status=status,
+        request_id=headers.get("x-request-id"),
         retry_after_s=retry_after_s(headers),
-        remedy=remedy,
-        headers=dict(headers),
-        limit=error.type,
+        remedy=meaning.remedy,
+        headers=headers,
+        limit=told.type,
     )
 
 
-def connection_error(error: Exception) -> ProviderError:
-    """Translate the lack of a response."""
+def not_an_image(answer: Any, body: bytes, headers: Mapping[str, str]) -> ProviderError | None:
+    """Return the error of a response with status 200 that is an error all the same; None if it may hold an image.
+
+    An ``error`` in the body, a page of HTML, and an empty body were not billed: whoever answered is not the model.
+    """
+    has_error = isinstance(answer, Mapping) and answer.get("error")
+    is_page = answer is None and (not body.strip() or body.lstrip()[:1] == b"<")
+    if not has_error and not is_page:
+        return None
+    told = read_error(body)
+    inner = int(told.code) if told.code and re.fullmatch(r"[45]\d\d", told.code) else None
+    meaning = meaning_of(inner, told) if inner else Meaning(FailureKind.CONFIGURATION, REMEDIES["configuration"])
+    if not inner and _CONTENT.search(" ".join(filter(None, (told.code, told.type, told.message)))):
+        meaning = Meaning(FailureKind.REFUSED)
+    what = told.message or "the body is empty"
+    return ProviderError(
+        f"{what} (HTTP 200, and no image)",
+        meaning.failure,
+        code=told.code or told.type,
+        status=200,
+        request_id=headers.get("x-request-id"),
+        remedy=meaning.remedy,
+        headers=headers,
+    )
+
+
+def connection_error(error: APIConnectionError) -> ProviderError:
+    """Turn the SDK's error about a connection into ours; the message names the address."""
+    url = error.request.url
+    server = f"{url.scheme}://{url.netloc.decode()}"
     cause = error.__cause__ or error
     name = type(cause).__name__
     unsent = name in UNSENT
     return ProviderError(
-        f"{name}: {cause}".rstrip(": "),
-        FailureKind.UNAVAILABLE if unsent else FailureKind.UNKNOWN,
+        f"{name}: {printable(str(cause))}".rstrip(": ") + f" ({server})",
+        FailureKind.UNREACHABLE if unsent else FailureKind.UNKNOWN,
         code="not_connected" if unsent else "no_answer",
+        remedy=f"Check that {server} runs, and the network and proxy of this machine." if unsent else None,
     )

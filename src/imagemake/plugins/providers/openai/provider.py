@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError, ReferenceProvider
+from imagemake.plugins.providers.openai.answers import image_in
 from imagemake.plugins.providers.openai.batches import OpenAIBatches
-from imagemake.plugins.providers.openai.errors import KEY_VARIABLE, REMEDIES, connection_error, image_in, status_error
+from imagemake.plugins.providers.openai.errors import KEY_VARIABLE, REMEDIES, connection_error, status_error
 from imagemake.plugins.providers.openai.images import UploadedImages, file_tuple
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
     """
 
     paid: ClassVar[bool] = True
+    key_variable: ClassVar[str | None] = KEY_VARIABLE
 
     def __init__(self, *, base_url: str | None, timeout_s: float) -> None:
         from openai import AsyncOpenAI

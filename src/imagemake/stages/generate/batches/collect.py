@@ -97,6 +97,8 @@ class BatchCollector:
             stored = self._store.raw.put(key, outcome.image, durable=True)
             ended, error = Outcome.MADE, None
             facts |= {"status": 200, "digest": stored.digest}
+            if outcome.more:
+                facts["more"] = self._store.keep_more(call, outcome.more)
         else:
             ended, error = OUTCOMES[outcome.failure], outcome
             facts |= {"status": outcome.status, "code": outcome.code, "message": str(outcome)[:2000]}

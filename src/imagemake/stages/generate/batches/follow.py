@@ -181,7 +181,7 @@ class BatchPoller:
             try:
                 return await ask()
             except ProviderError as error:
-                if error.failure in (FailureKind.STOP, FailureKind.REFUSED):
+                if error.failure in (FailureKind.STOP, FailureKind.REFUSED, FailureKind.CONFIGURATION):
                     message = f"{error}; the batch stays open, and the next run asks for it again"
                     raise ProviderError(message, FailureKind.STOP, status=error.status, remedy=error.remedy) from None
                 self.tell(f"{error}; asking again")

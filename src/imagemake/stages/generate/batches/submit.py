@@ -273,7 +273,7 @@ class BatchBuyer:
             self.failures[key] = ItemFailure(FailureReason(OUTCOMES[error.failure]), str(error))
             if error.failure is FailureKind.RATE_LIMITED:
                 self._no_room.add(key)
-            if error.failure is FailureKind.NOT_RETRYABLE:
+            if error.failure in (FailureKind.NOT_RETRYABLE, FailureKind.CONFIGURATION):
                 self._tried[key] = self.limits.tries
         reserved = self._reserved.pop(key, None)
         if reserved is not None:

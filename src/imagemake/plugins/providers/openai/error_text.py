@@ -1,0 +1,102 @@
+"""What an error response says, whatever form it has: JSON of several kinds, HTML, or plain text."""
+
+from __future__ import annotations
+
+import html
+import re
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+from imagemake.core.text import printable
+
+MAX_CHARACTERS = 500
+_TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<[^>]{0,1000}>")
+
+
+class Told(NamedTuple):
+    """What an error response says.
+
+    Attributes:
+        message: In the provider's words: one line, printable, at most `MAX_CHARACTERS` characters; empty if there is
+            none.
+        code: The provider's error code.
+        type: The provider's kind of error.
+        param: Which parameter it is about, with dots between levels.
+    """
+
+    message: str
+    code: str | None = None
+    type: str | None = None
+    param: str | None = None
+
+
+def read_error(body: bytes) -> Told:
+    """Read what an error response says."""
+    try:
+        data = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError:
+        return Told(_one_line(_text_of(body)))
+    return _of_json(data)
+
+
+def retry_after_s(headers: Mapping[str, str], now: float | None = None) -> float | None:
+    """Read how long the server asks to wait, in seconds.
+
+    Args:
+        headers: By lower-case name. ``retry-after-ms`` is the more exact one; ``retry-after`` is a number of seconds
+            or an HTTP date (RFC 9110, section 10.2.3).
+        now: Unix time; None for the present.
+    """
+    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            return max(0.0, float(headers[name]) * unit_s)
+        except (KeyError, ValueError):
+            continue
+    try:
+        date = parsedate_to_datetime(headers["retry-after"])
+    except (KeyError, ValueError, TypeError, IndexError):
+        return None
+    return max(0.0, date.timestamp() - (time.time() if now is None else now))
+
+
+def _of_json(data: Any) -> Told:
+    error = data.get("error", data) if isinstance(data, Mapping) else data
+    if isinstance(error, list) and error:
+        error = error[0]
+    if not isinstance(error, Mapping):
+        return Told(_one_line(str(error if error is not None else "")))
+    detail = error.get("message") or error.get("detail") or error.get("error") or error.get("msg") or error.get("title")
+    first = detail[0] if isinstance(detail, list) and detail else detail
+    param = error.get("param")
+    if isinstance(first, Mapping):  # FastAPI: [{"loc": ["body", "size"], "msg": "…"}]
+        param = param or ".".join(str(part) for part in first.get("loc", ()) if part != "body")
+        message = first.get("msg") or first.get("message") or str(dict(first))
+        message = f"{param}: {message}" if param else message
+    else:
+        message = first if first is not None else error.get("code") or ""
+    return Told(
+        _one_line(str(message)),
+        _word(error.get("code")),
+        _word(error.get("type") or error.get("status")),
+        _word(param),
+    )
+
+
+def _word(value: Any) -> str | None:
+    return _one_line(str(value))[:100] if isinstance(value, str | int) and not isinstance(value, bool) else None
+
+
+def _text_of(body: bytes) -> str:
+    title = _TITLE.search(body[:100_000])
+    text = (title[1] if title else body[: 4 * MAX_CHARACTERS]).decode("utf-8", "replace")
+    return html.unescape(_TAG.sub(" ", text))
+
+
+def _one_line(text: str) -> str:
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= MAX_CHARACTERS else f"{line[: MAX_CHARACTERS - 1]}…"

@@ -1,0 +1,117 @@
+"""A response that was paid for is read in every form, or kept."""
+
+import base64
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagemake.plugins.providers import FailureKind, ProviderError
+from imagemake.plugins.providers.openai.answers import decoded, image_in, plain_usage
+
+IMAGE = bytes(range(256)) * 3 + b"\xfb\xff"
+PLAIN = base64.b64encode(IMAGE).decode()
+LINES = "\n".join(PLAIN[at : at + 76] for at in range(0, len(PLAIN), 76))
+
+
+def response(text, **more):
+    return json.dumps({"data": [{"b64_json": text}], **more}).encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PLAIN,
+        LINES,
+        LINES.replace("\n", "\r\n"),
+        PLAIN.rstrip("="),
+        base64.urlsafe_b64encode(IMAGE).decode(),
+        base64.urlsafe_b64encode(IMAGE).decode().rstrip("="),
+        f"data:image/png;base64,{PLAIN}",
+    ],
+)
+def test_base64_is_read_in_every_form(text):
+    assert image_in(response(text), {}).image == IMAGE
+
+
+def test_a_data_url_is_an_image():
+    body = json.dumps({"data": [{"url": f"data:image/png;base64,{PLAIN}"}]}).encode()
+    assert image_in(body, {}).image == IMAGE
+
+
+def test_a_byte_order_mark_and_nan_in_the_usage_lose_nothing():
+    body = b"\xef\xbb\xbf" + response(PLAIN, usage={"total_tokens": float("nan"), "output_tokens": 7.0})
+    answer = image_in(body, {})
+    assert (answer.image, answer.usage) == (IMAGE, {"output_tokens": 7})
+
+
+def test_deep_usage_costs_the_usage_and_not_the_image():
+    for levels in (300, 5000):
+        usage = b'{"a":' * levels + b"1" + b"}" * levels
+        body = b'{"data":[{"b64_json":"' + PLAIN.encode() + b'"}],"usage":' + usage + b"}"
+        answer = image_in(body, {})
+        assert answer.image == IMAGE
+        assert len(json.dumps(answer.usage)) < 200
+
+
+def test_all_images_of_a_response_are_kept():
+    body = json.dumps({"data": [{"b64_json": PLAIN}, {"b64_json": "broken!"}, {"b64_json": "AAAA"}]}).encode()
+    answer = image_in(body, {})
+    assert (answer.image, answer.more) == (IMAGE, (b"\0\0\0",))
+
+
+@pytest.mark.parametrize("text", ["äöü€", "", "====", "no base64!", "A"])
+def test_what_is_not_base64_is_unreadable_with_its_body(text):
+    body = response(text)
+    with pytest.raises(ProviderError) as caught:
+        image_in(body, {"X-Request-Id": "r-1"})
+    assert caught.value.failure is FailureKind.UNREADABLE
+    assert (caught.value.body, caught.value.request_id) == (body, "r-1")
+
+
+@given(st.binary(max_size=300))
+def test_no_body_ends_in_anything_but_an_image_or_a_reason(body):
+    try:
+        image_in(body, {})
+    except ProviderError as error:
+        assert error.failure in (FailureKind.UNREADABLE, FailureKind.CONFIGURATION)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(data=json_values, usage=json_values, first=json_values)
+def test_no_json_ends_in_anything_but_an_image_or_a_reason(data, usage, first):
+    for answer in (
+        data,
+        {"data": data, "usage": usage},
+        {"data": [first], "usage": usage},
+        {"data": [{"b64_json": first}]},
+    ):
+        try:
+            image_in(json.dumps(answer).encode(), {})
+        except ProviderError as error:
+            assert error.failure in FailureKind
+
+
+@given(st.binary(min_size=1), st.sampled_from(["plain", "lines", "bare", "safe"]))
+def test_what_was_encoded_is_decoded(data, form):
+    text = base64.b64encode(data).decode()
+    forms = {
+        "plain": text,
+        "lines": "\n".join(text[at : at + 4] for at in range(0, len(text), 4)),
+        "bare": text.rstrip("="),
+        "safe": base64.urlsafe_b64encode(data).decode(),
+    }
+    assert decoded(forms[form]) == data
+
+
+@given(json_values)
+def test_usage_is_always_something_that_a_journal_can_hold(usage):
+    kept = plain_usage(usage)
+    assert json.loads(json.dumps(kept, allow_nan=False)) == kept
