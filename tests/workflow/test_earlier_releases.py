@@ -26,7 +26,7 @@ def test_an_image_of_an_earlier_release_is_not_handed_over_again_under_another_n
     before = project.manifest()
     shutil.copy(project.folder / "results" / "manifest.parquet", spring)
     project.write_config(prompt="Product photo of {product} on a white background, {color}", name="newer-{sku}")
-    project.snakemake()
+    project.snakemake(expect=1)
     after = project.manifest()
     assert len(before) == len(after) == 3
     assert {row["verdict"] for row in after.values()} == {"rejected"}

@@ -30,19 +30,19 @@ def test_rejected_images_get_another_seed_and_a_patched_prompt(project, server):
 def test_what_is_bad_in_every_attempt_is_left_out_and_listed_for_review(project, server):
     rules(server, Rule(prompt="mug", behavior="blank"))
     made = project(attempts={"max": 2})
-    done = made.snakemake()
+    done = made.snakemake(expect=1)
     assert made.calls() == 5
     assert "1 were rejected in every attempt" in done.stdout + done.stderr
     assert "S000_red.jpg" not in made.images()
     assert made.manifest()["S000_red"]["verdict"] == "rejected"
     assert made.metrics()["rejected"] == 1
-    assert made.jobs(made.snakemake()) == [], "the run ended well: nothing is tried for ever"
+    assert made.jobs(made.snakemake(expect=1)) == [], "nothing is tried for ever"
 
 
 def test_a_person_can_approve_what_the_machine_rejected(project, server):
     rules(server, Rule(prompt="mug", behavior="blank"))
     made = project(attempts={"max": 1})
-    made.snakemake()
+    made.snakemake(expect=1)
     _, row = (made.folder / "results/review.csv").read_text().splitlines()
     key = row.split(",")[0]
     (made.folder / "config/reviews.csv").write_text(f"key,decision,note,reviewer,time\n{key},approve,art,kim,\n")
@@ -51,15 +51,18 @@ def test_a_person_can_approve_what_the_machine_rejected(project, server):
     assert made.calls() == 4
 
 
-@pytest.mark.parametrize("behavior", ["truncated", "garbage", "bomb", "wrong_size", "empty"])
-def test_a_hostile_image_is_rejected_with_a_reason_and_no_other_is_lost(project, server, behavior):
+@pytest.mark.parametrize(
+    ("behavior", "code"),
+    [("truncated", "file."), ("garbage", "file."), ("bomb", "file."), ("wrong_size", "file."), ("empty", "unreadable")],
+)
+def test_a_hostile_image_is_rejected_with_a_reason_and_no_other_is_lost(project, server, behavior, code):
     rules(server, Rule(prompt="mug", behavior=behavior))
     made = project(attempts={"max": 1})
-    made.snakemake()
+    made.snakemake(expect=1)
     assert len(made.images()) == 3
     row = made.manifest()["S000_red"]
     assert row["verdict"] == "rejected"
-    assert row["reasons"].startswith("file.")
+    assert row["reasons"].startswith(code)
 
 
 def test_a_near_duplicate_is_made_anew(project, server):
@@ -75,11 +78,11 @@ def test_a_near_duplicate_is_made_anew(project, server):
 def test_a_refusal_is_final_and_told_with_its_reason(project, server):
     rules(server, Rule(prompt="mug", behavior="moderation"))
     made = project(limits=RETRY)
-    made.snakemake()
+    made.snakemake(expect=1)
     assert made.calls() == 4, "a refusal is not retried"
     row = made.manifest()["S000_red"]
     assert row["verdict"] == "refused"
-    made.snakemake()
+    made.snakemake(expect=1)
     assert made.calls() == 4, "nor by the next run"
 
 
@@ -95,7 +98,7 @@ def test_calls_that_can_succeed_later_are_retried(project, server):
 def test_what_failed_in_all_tries_is_left_to_the_next_run(project, server):
     rules(server, Rule(prompt="mug", behavior="server_error"))
     made = project(limits=RETRY)
-    done = made.snakemake()
+    done = made.snakemake(expect=1)
     assert made.calls() == 3 + 4
     assert "1 failed: run again" in done.stdout + done.stderr
     assert made.manifest()["S000_red"]["verdict"] == "failed"
@@ -107,7 +110,7 @@ def test_what_failed_in_all_tries_is_left_to_the_next_run(project, server):
 def test_a_call_without_an_answer_is_held_where_the_user_says_so(project, server):
     rules(server, Rule(prompt="mug", behavior="cut_before_answer"))
     made = project(limits={**RETRY, "unknown": "hold"})
-    made.snakemake()
+    made.snakemake(expect=1)
     assert made.calls() == 4
     dry = made.snakemake("-n")
     assert "1 on hold: a call may have been billed" in dry.stderr
@@ -227,12 +230,12 @@ def test_two_runs_in_one_folder_do_not_mix(project, server):
     assert made.calls() == 4
 
 
-def test_a_budget_is_never_exceeded_and_the_run_ends_well(project, server):
+def test_a_budget_is_never_exceeded_and_what_it_left_out_is_missing(project, server):
     made = project()
     made.snakemake("results/images/S000_red.jpg")
     each = server.totals().total_usd
     made.write_config(budget_usd={"run": round(each * 2.5, 6)})
-    done = made.snakemake()
+    done = made.snakemake(expect=1)
     assert "Budget of this run" in done.stderr
     assert server.totals().total_usd <= each * 3.5
     assert 1 < len(made.images()) < 4
@@ -240,7 +243,7 @@ def test_a_budget_is_never_exceeded_and_the_run_ends_well(project, server):
     assert left_out and all(row["reasons"].startswith("budget:") for row in left_out)
     made.write_config(budget_usd={"campaign": round(each * 1.5, 6)})
     calls = made.calls()
-    made.snakemake()
+    made.snakemake(expect=1)
     assert made.calls() == calls, "what earlier runs spent counts"
     made.write_config(budget_usd={})
     made.snakemake()
@@ -266,7 +269,7 @@ def test_a_cost_that_nobody_has_published_is_unknown_until_calls_have_taught_it(
 def test_a_budget_needs_a_bound_for_such_a_model_and_says_which(project):
     made = project(model=FLARE, budget_usd={"run": 1.0})
     made.write_config(models=SMALL)
-    made.snakemake()
+    made.snakemake(expect=1)
     assert made.calls() == 0
     facts = {**SMALL["openai"][FLARE["name"]], "max_usd_per_image": 0.3}
     made.write_config(models={"openai": {FLARE["name"]: facts}})

@@ -53,7 +53,7 @@ def test_the_next_run_obeys_each_decision_and_touches_nothing_else(doubtful, ser
     dry = doubtful.snakemake("-n")
     assert "1 to postprocess" in dry.stderr
     assert "1 to generate: attempt 2: regenerate" in dry.stderr
-    doubtful.snakemake()
+    doubtful.snakemake(expect=1)
     assert set(doubtful.images()) == {"S000_red.jpg"}
     assert doubtful.calls() == 5
     assert server.calls()[-1].prompt.endswith("gold. From above.")
@@ -65,7 +65,7 @@ def test_the_next_run_obeys_each_decision_and_touches_nothing_else(doubtful, ser
         "S003_red": ("review", "0"),
     }
     assert doubtful.manifest()["S001_teal"]["reasons"] == "review: wrong neck"
-    assert doubtful.jobs(doubtful.snakemake()) == []
+    assert doubtful.jobs(doubtful.snakemake(expect=1)) == []
 
 
 def test_what_is_taken_back_is_as_it_was_and_costs_nothing(doubtful):
@@ -89,7 +89,7 @@ def test_a_changed_prompt_asks_again(doubtful):
 def test_what_a_person_asks_for_stays_within_the_budget(doubtful):
     Reviewer(doubtful).decide("S000_red", "regenerate")
     doubtful.write_config(budget_usd={"campaign": 0.000001})
-    doubtful.snakemake()
+    doubtful.snakemake(expect=1)
     assert doubtful.calls() == 4
     row = doubtful.manifest()["S000_red"]
     assert (row["verdict"], row["reasons"].partition(":")[0]) == ("pending", "budget")
@@ -98,7 +98,7 @@ def test_what_a_person_asks_for_stays_within_the_budget(doubtful):
 def test_an_edited_prompt_makes_what_the_provider_refused(project, server):
     server.change(rules=[Rule(prompt="mug", behavior="moderation").model_dump()])
     made = project()
-    made.snakemake()
+    made.snakemake(expect=1)
     assert made.manifest()["S000_red"]["verdict"] == "refused"
     Reviewer(made).decide("S000_red", "regenerate", prompt="A friendly cup")
     made.snakemake()
