@@ -1,9 +1,9 @@
-"""Measures object storage: publishing compared with `rclone copy`, and the team's store per image.
+"""Measures object storage: publishing compared with `rclone copy`, and the team store per image.
 
 ``python bench/object_storage.py [IMAGES] [SHARED]``: builds a project of IMAGES (1,000) with the preview provider
 and publishes it to an S3 server on this machine (rclone), through a proxy that counts requests and bytes: first, with
 nothing changed, and with one edited row. `rclone copy` does the same. Then it puts SHARED (500) images of about 100 KB
-into a team's store and fetches them. Bytes are those of bodies, without headers.
+into a team store and fetches them. Bytes are those of bodies, without headers.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def copy(folder: Path, endpoint: str, *options: str) -> None:
 
 
 def sharing(n: int, proxy: S3Proxy) -> None:
-    """Put images into a team's store, ask for missing ones, and fetch all of them."""
+    """Put images into a team store, ask for missing ones, and fetch all of them."""
     from concurrent.futures import ThreadPoolExecutor
 
     import numpy as np

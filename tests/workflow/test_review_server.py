@@ -79,7 +79,7 @@ def test_without_the_extra_it_tells_how_to_install_it(project, module):
     hidden = f"import sys; sys.modules[{module!r}] = None; from imagemake.cli.main import main; main(['review'])"
     command = [sys.executable, "-c", hidden]
     done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
+    assert done.returncode == 3
     assert "pip install 'imagemake[review]'" in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -1,4 +1,4 @@
-"""The team's store over whole builds: what is paid for once, and what a bad store costs."""
+"""The team store over whole builds: what is paid for once, and what a bad store costs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_team_pays_once_and_a_store_that_lies_or_denies_costs_a_warning(tmp_pa
 
     second = Project(tmp_path / "second", server, rows=4, **SHARED)
     dry = second.snakemake("-n").stderr
-    assert "4 of these from the team's store, at no cost." in dry
+    assert "4 of these from the team store, at no cost." in dry
     assert "Cost:" not in dry
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     second.snakemake()

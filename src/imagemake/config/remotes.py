@@ -1,4 +1,4 @@
-"""The sections `store` and `publish`: the team's store, and where releases are published."""
+"""The sections `store` and `publish`: the team store, and where releases are published."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class SharedStore(Section):
 
     remote: Address | None = Field(
         None,
-        description="Address of the team's store: s3://bucket/prefix, file:///mnt/team/store, or another one that "
+        description="Address of the team store: s3://bucket/prefix, file:///mnt/team/store, or another one that "
         "fsspec supports. Images are looked up there before a call, and copied there after it. Null: no sharing. "
         "Secrets and the endpoint come from the environment: AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL_S3, AWS_PROFILE.",
         examples=["s3://our-images/store"],
@@ -87,13 +87,13 @@ class SharedStore(Section):
     timeout_s: float = Field(
         20.0,
         gt=0,
-        description="Longest wait for the team's store, in seconds; longer for large images. After that, the provider "
+        description="Longest wait for the team store, in seconds; longer for large images. After that, the provider "
         "is called.",
     )
     remote_recipes: bool = Field(
         True,
         description="Whether each shared image comes with its recipe (prompt, model, parameters, seed), so that others "
-        "can verify its key. false keeps prompts out of the team's store.",
+        "can verify its key. false keeps prompts out of the team store.",
     )
 
 

@@ -46,7 +46,7 @@ def summary(
         states: Where each request stands.
         open_ones: The attempts that this run will work on.
         inventory: What is in the store, the tables, and the journal.
-        shared: Keys that the team's store has.
+        shared: Keys that the team store has.
     """
     lines = [standing(target, counts(states))]
     for stage, words in STARTS.items():
@@ -114,7 +114,7 @@ def _from_team(to_generate: Sequence[State], shared: Collection[str]) -> Iterabl
     found = sum(state.key in shared for state in to_generate)
     if found:
         at_no_cost = ", at no cost" if found == len(to_generate) else ""
-        yield f"  {found:,} of these from the team's store{at_no_cost}."
+        yield f"  {found:,} of these from the team store{at_no_cost}."
 
 
 def _money(to_generate: Sequence[State], target: Target, inventory: Inventory) -> Iterable[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagemake.core.problems import Problem, UserError
+from imagemake.core.problems import NotReadyError, Problem, UserError
 from imagemake.plan.reviews import REVIEWS
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def serve(folder: Path, options: ServeOptions) -> None:
         from imagemake.review.app import make_app
         from imagemake.review.security import Access
     except ModuleNotFoundError as error:
-        raise UserError(Problem("imagemake review", f"{error.name} is not installed", f"Run: {INSTALL}")) from None
+        raise NotReadyError(f"imagemake review: {error.name} is not installed.", f"Run: {INSTALL}") from None
     from imagemake.review.session import ReviewSession
 
     session = ReviewSession(folder)

@@ -108,7 +108,7 @@ class CallRunner:
         self._submissions = Submissions(self.store.root)
         self._doubt = Doubt(self.gate)
 
-    async def buy_all(self, items: Sequence[Item]) -> list[Item]:
+    async def generate_all(self, items: Sequence[Item]) -> list[Item]:
         """Generate every image that the store does not have.
 
         Returns:

@@ -16,10 +16,10 @@ from imagemake.config.run import Budget
 from imagemake.core.files import write_whole
 from imagemake.core.fingerprint import fingerprint
 from imagemake.plugins.providers import BatchProvider, Provider, ProviderError, provider_class
-from imagemake.stages.generate.batches.submit import BatchBuyer
+from imagemake.stages.generate.batches.submit import BatchRunner
 from imagemake.stages.generate.calls import CallRunner, StoppedError, ToldToStopError
 from imagemake.stages.generate.rate_limit import Gate, SharedPace
-from imagemake.stages.generate.side_by_side import Work, buy_side_by_side
+from imagemake.stages.generate.side_by_side import Work, generate_side_by_side
 from imagemake.store.items import FailureReason, Item, ItemFailure
 from imagemake.store.journal import Journal
 from imagemake.store.layout import pace_file, spending_file, stop_file
@@ -43,19 +43,19 @@ async def generate_batch(work: Sequence[Work], calls: int, grace_s: float) -> li
         StoppedError: If no call can succeed until the user acts, or the process was told to end.
     """
     loop = asyncio.get_running_loop()
-    buying = asyncio.ensure_future(buy_side_by_side(work, calls))
+    generating = asyncio.ensure_future(generate_side_by_side(work, calls))
     told: list[str] = []
 
     def stop(name: str) -> None:
         told.append(name)
         for runner, _ in work:
             runner.gate.stopping.set()
-        loop.call_later(grace_s, buying.cancel)
+        loop.call_later(grace_s, generating.cancel)
 
     for name in ("SIGINT", "SIGTERM"):
         loop.add_signal_handler(getattr(signal, name), stop, name)
     try:
-        made = await buying
+        made = await generating
     except asyncio.CancelledError:
         raise ToldToStopError(f"calls in flight did not end within {grace_s:g} s; they may be billed") from None
     if told:
@@ -199,7 +199,7 @@ class _Job:
     ) -> list[Item]:
         job_settings, spend_tracker = self.job_settings, self._spend_tracker(paid=_class(server).paid)
         name, model_of = server[0], self._model_of(server)
-        runner = BatchBuyer(
+        runner = BatchRunner(
             provider,
             name,
             self.store,
@@ -285,13 +285,13 @@ def _class(server: Server) -> type[Provider]:
     return provider_class(server[0])
 
 
-async def _by_batches(runner: BatchBuyer, items: Sequence[Item], *, buys: bool) -> list[Item]:
+async def _by_batches(runner: BatchRunner, items: Sequence[Item], *, buys: bool) -> list[Item]:
     """Collect open submissions, then submit if `buys`; SIGINT and SIGTERM end this at once and lose nothing."""
     loop = asyncio.get_running_loop()
 
     async def steps() -> list[Item]:
         await runner.poller.collect_open(items)
-        return await runner.buy_all(items) if buys else []
+        return await runner.generate_all(items) if buys else []
 
     work = asyncio.ensure_future(steps())
     for name in (signal.SIGINT, signal.SIGTERM):

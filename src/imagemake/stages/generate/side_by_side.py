@@ -15,7 +15,7 @@ from imagemake.store.items import Item
 Work = tuple[CallRunner, Sequence[Item]]
 
 
-async def buy_side_by_side(work: Sequence[Work], calls: int) -> list[Item]:
+async def generate_side_by_side(work: Sequence[Work], calls: int) -> list[Item]:
     """Run several call runners concurrently.
 
     Args:
@@ -35,7 +35,7 @@ async def buy_side_by_side(work: Sequence[Work], calls: int) -> list[Item]:
     def start(one: Work, share: int) -> None:
         runner, items = one
         runner.gate.most = runner.gate.allowed = share
-        running[asyncio.create_task(runner.buy_all(items))] = runner
+        running[asyncio.create_task(runner.generate_all(items))] = runner
 
     for one, share in zip(work, shares, strict=True):
         if share:

@@ -12,7 +12,7 @@ from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
 from imagemake.stages.generate.calls import CallRunner, StoppedError
 from imagemake.stages.generate.rate_limit import Gate, SharedPace
-from imagemake.stages.generate.side_by_side import buy_side_by_side, share_out
+from imagemake.stages.generate.side_by_side import generate_side_by_side, share_out
 from imagemake.store.items import Item
 from imagemake.store.journal import Journal
 from imagemake.store.spending import SpendTracker
@@ -73,7 +73,7 @@ def buy(tmp_path):
                 runner = CallRunner(server, store, journal, QUICK, gate, spend_tracker, "c", lambda _: None, model)
                 recipes = [Recipe("openai", model, str(i), 0) for i in range(n)]
                 work.append((runner, [Item(f"{model}{r.prompt}", 0, r, r.key(), "new") for r in recipes]))
-            return await buy_side_by_side(work, calls)
+            return await generate_side_by_side(work, calls)
 
         return asyncio.run(inside())
 

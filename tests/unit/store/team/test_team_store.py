@@ -1,4 +1,4 @@
-"""The team's store: nobody pays twice, and what is wrong with it costs a warning, never a wrong or a lost image."""
+"""The team store: nobody pays twice, and what is wrong with it costs a warning, never a wrong or a lost image."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_only_what_the_team_lacks_is_paid_for(build, till):
 
 
 def spoil(team: Storage, how: str) -> None:
-    """Let the team's store lie about every image."""
+    """Let the team store lie about every image."""
     for name in team.list():
         if not name.endswith(".json"):
             continue

@@ -34,7 +34,7 @@ ASKED_FOR = ItemFailure(FailureReason.WAITING, "another run is requesting it now
 
 
 @dataclass(slots=True)
-class BatchBuyer:
+class BatchRunner:
     """Generates the images of one job through batches.
 
     Attributes:
@@ -79,7 +79,7 @@ class BatchBuyer:
         """The open submissions of the store."""
         return self.poller.submissions
 
-    async def buy_all(self, items: Sequence[Item]) -> list[Item]:
+    async def generate_all(self, items: Sequence[Item]) -> list[Item]:
         """Submit and collect every image that the store lacks; failed ones are submitted again within the limits.
 
         Returns:

@@ -20,7 +20,7 @@ from imagemake.plugins.providers.openai.provider import OpenAIProvider
 from imagemake.stages.generate import job as generate
 from imagemake.stages.generate.batches.follow import BatchPoller
 from imagemake.stages.generate.batches.request_file import FileLimits
-from imagemake.stages.generate.batches.submit import BatchBuyer
+from imagemake.stages.generate.batches.submit import BatchRunner
 from imagemake.stages.generate.calls import StoppedError
 from imagemake.stages.generate.job import generate_for_job
 from imagemake.store.items import Item
@@ -254,7 +254,7 @@ def test_what_does_not_fit_into_one_file_goes_into_several(server, buy, tmp_path
         return await whole(self, path)
 
     monkeypatch.setattr(OpenAIProvider, "upload_batch", measured)
-    monkeypatch.setattr(generate, "BatchBuyer", partial(BatchBuyer, file_limits=limits))
+    monkeypatch.setattr(generate, "BatchRunner", partial(BatchRunner, file_limits=limits))
     assert all(item.raw for item in buy(n=7))
     assert len(sizes) == 3
     assert max(n for n, _ in sizes) <= limits.lines
