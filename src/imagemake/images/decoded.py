@@ -8,22 +8,23 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from imagemake.core.errors import ImagemakeError
+from imagemake.images.avif import profile_of_avif, with_plain_brand
+from imagemake.images.exif import orientation_of, turned
 from imagemake.images.formats import FORMATS, FormatName, end_of_image, format_of
+from imagemake.images.png import png_of
+from imagemake.images.png_pixels import load_png
 from imagemake.images.srgb import to_srgb
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
-    from PIL.ImageFile import ImageFile
 
 MOST_PIXELS = 40_000_000
 MOST_BYTES = 100_000_000
 MOST_SIDE_PX = 65_500  # libjpeg's limit: a longer image could not be written again
 SMALL_PX = 256
 MIDDLE_GRAY = 128
-
-_ORIENTATION_TAG = 0x0112  # EXIF 2.3, section 4.6.4
 
 
 class Undecodable(ImagemakeError):  # noqa: N818 - the word that reports show
@@ -178,25 +179,34 @@ def _decode(data: bytes, file_format: FormatName, end: int | None, most_pixels: 
     from PIL import Image as Pillow
 
     notes: list[str] = []
+    png = png_of(data) if file_format == "png" else None
+    source = png.data if png else with_plain_brand(data) if file_format == "avif" else data
     # Pillow warns about broken EXIF data, which does not matter here, and about large images, which are checked.
-    with warnings.catch_warnings(action="ignore"), Pillow.open(BytesIO(data), formats=(file_format.upper(),)) as opened:
+    with (
+        warnings.catch_warnings(action="ignore"),
+        Pillow.open(BytesIO(source), formats=(file_format.upper(),)) as opened,
+    ):
         _check_size(opened.size, most_pixels)
-        _fit_color_key(opened)
-        opened.load()
-        frames = getattr(opened, "n_frames", 1)
+        has_alpha = opened.has_transparency_data
+        pixels = load_png(opened, png) if png else opened
+        pixels.load()
+        frames = png.frames if png else getattr(opened, "n_frames", 1)
         further_frames = file_format == "jpeg" and frames > 1  # MPO: whole JPEG files, one after the other
         if end is None:
             notes.append("the file has all pixels, but no end mark")
         elif end < len(data) and not further_frames:
             notes.append(f"{len(data) - end:,} bytes after the end of the image were ignored")
-        image = to_srgb(opened, opened.info.get("icc_profile"), notes)
+        profile = png.profile() if png else opened.info.get("icc_profile")
+        if profile is None and file_format == "avif":
+            profile = profile_of_avif(data, notes)
+        notes += png.notes if png else ()
         return DecodedImage(
-            _upright(image, opened, notes),
+            _upright(to_srgb(pixels, profile, notes), png.exif if png else opened.info.get("exif"), notes),
             file_format=file_format,
             mode=opened.mode,
             frames=frames,
             size_bytes=len(data),
-            has_alpha=opened.has_transparency_data,
+            has_alpha=has_alpha,
             notes=tuple(notes),
         )
 
@@ -211,36 +221,13 @@ def _check_size(size: tuple[int, int], most_pixels: int) -> None:
         raise Undecodable(f"the image is {width_px} x {height_px} px, more than {most_pixels:,} pixels")
 
 
-def _fit_color_key(opened: ImageFile) -> None:
-    # A PNG can declare one color as transparent. Pillow scales pixels of 2, 4, and 16 bits to 8, but not that color.
-    if opened.format != "PNG" or "transparency" not in opened.info or not opened.tile:
-        return
-    key, raw_mode = opened.info["transparency"], opened.tile[0].args
-    if raw_mode in ("L;2", "L;4"):
-        opened.info["transparency"] = key * (85 if raw_mode == "L;2" else 17)
-    elif raw_mode == "RGB;16B":
-        opened.info["transparency"] = tuple(channel >> 8 for channel in key)
-
-
-def _upright(image: Image, opened: ImageFile, notes: list[str]) -> Image:
-    from PIL.Image import Transpose
-
+def _upright(image: Image, exif: bytes | None, notes: list[str]) -> Image:
     try:
-        orientation = opened.getexif().get(_ORIENTATION_TAG, 1)
+        orientation = orientation_of(exif)
     except Exception:  # comes from hostile bytes, but the image does not need it
         notes.append("the EXIF data was ignored because it is unreadable")
         return image
-    turns = {
-        2: Transpose.FLIP_LEFT_RIGHT,
-        3: Transpose.ROTATE_180,
-        4: Transpose.FLIP_TOP_BOTTOM,
-        5: Transpose.TRANSPOSE,
-        6: Transpose.ROTATE_270,
-        7: Transpose.TRANSVERSE,
-        8: Transpose.ROTATE_90,
-    }
-    turn = turns.get(orientation) if isinstance(orientation, int) else None
-    return image if turn is None else image.transpose(turn)
+    return turned(image, orientation)
 
 
 def _reason(error: Exception, file_format: FormatName, *, is_whole: bool) -> str:
@@ -253,8 +240,6 @@ def _reason(error: Exception, file_format: FormatName, *, is_whole: bool) -> str
         return f"the {name} file would unpack to more pixels than Pillow allows"
     if isinstance(error, MemoryError):
         return f"the {name} file needs more memory than is available"
-    if "decompressed data too large" in message or "too much memory" in message:
-        return f"the {name} file has a text or a color profile that unpacks to more than Pillow allows"
     if not is_whole or isinstance(error, EOFError) or "truncated" in message:
         return f"the {name} file is cut off before the end of the image"
     if isinstance(error, UnidentifiedImageError):

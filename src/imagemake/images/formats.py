@@ -23,7 +23,7 @@ class ImageFormat:
         label: Name in sentences, such as ``JPEG``.
         extension: Extension of its files, without the dot.
         media_type: Media type as registered with IANA.
-        signature: Pairs of a position and the bytes at that position.
+        matches: Returns whether a file has the signature of this format.
         find_end: Finds where the image in a file ends; see `imagemake.images.ends`.
         max_side_px: Longest side that its encoder can write.
         has_alpha: Whether it can hold transparent pixels.
@@ -34,7 +34,7 @@ class ImageFormat:
     label: str
     extension: str
     media_type: str
-    signature: tuple[tuple[int, bytes], ...]
+    matches: Callable[[bytes], bool]
     find_end: Callable[[bytes], int | None]
     max_side_px: int
     has_alpha: bool = True
@@ -46,22 +46,35 @@ class ImageFormat:
         """The extension with its dot."""
         return f".{self.extension}"
 
-    def matches(self, data: bytes) -> bool:
-        """Return whether a file has the signature of this format."""
-        return all(data.startswith(part, position) for position, part in self.signature)
+
+def _starts(begin: bytes, then: bytes = b"", position: int = 0) -> Callable[[bytes], bool]:
+    return lambda data: data.startswith(begin) and data.startswith(then, position)
+
+
+def _is_avif(data: bytes) -> bool:
+    # The `ftyp` box: length, name, major brand, version, compatible brands.
+    if data[4:8] != b"ftyp":
+        return False
+    box = data[: int.from_bytes(data[:4])]
+    compatible = (box[at : at + 4] for at in range(16, min(len(box), 16 + 4 * _MOST_BRANDS), 4))
+    return data[8:12] == b"avif" or (data[8:12] in _GENERAL_BRANDS and b"avif" in compatible)
+
+
+_GENERAL_BRANDS = (b"mif1", b"miaf", b"MA1A", b"MA1B")  # of HEIF and of AV1's profiles: they do not name the codec
+_MOST_BRANDS = 100
 
 
 FORMATS: dict[FormatName, ImageFormat] = {
     # 65,500 px: libjpeg's JPEG_MAX_DIMENSION.
-    "jpeg": ImageFormat("JPEG", "jpg", "image/jpeg", ((0, b"\xff\xd8\xff"),), end_of_jpeg, 65_500, has_alpha=False),
+    "jpeg": ImageFormat("JPEG", "jpg", "image/jpeg", _starts(b"\xff\xd8\xff"), end_of_jpeg, 65_500, has_alpha=False),
     # 1,000,000 px: libpng's PNG_USER_WIDTH_MAX.
     "png": ImageFormat(
-        "PNG", "png", "image/png", ((0, b"\x89PNG\r\n\x1a\n"),), end_of_png, 1_000_000, has_quality=False
+        "PNG", "png", "image/png", _starts(b"\x89PNG\r\n\x1a\n"), end_of_png, 1_000_000, has_quality=False
     ),
     # 16,383 px: libwebp's WEBP_MAX_DIMENSION.
-    "webp": ImageFormat("WebP", "webp", "image/webp", ((0, b"RIFF"), (8, b"WEBP")), end_of_webp, 16_383),
+    "webp": ImageFormat("WebP", "webp", "image/webp", _starts(b"RIFF", b"WEBP", 8), end_of_webp, 16_383),
     # 65,536 px: the AV1 specification, section 5.5.1.
-    "avif": ImageFormat("AVIF", "avif", "image/avif", ((4, b"ftypavif"),), end_of_avif, 65_536, is_reference=False),
+    "avif": ImageFormat("AVIF", "avif", "image/avif", _is_avif, end_of_avif, 65_536, is_reference=False),
 }
 assert tuple(FORMATS) == get_args(FormatName)
 
@@ -70,6 +83,7 @@ _OTHERS = (
     (b"GIF8", 0, "a GIF"),
     (b"ftypavis", 4, "an AVIF animation"),
     (b"ftyphei", 4, "a HEIC"),
+    (b"ftypmif1", 4, "a HEIF"),
     (b"BM", 0, "a BMP"),
     (b"II*\0", 0, "a TIFF"),
     (b"MM\0*", 0, "a TIFF"),

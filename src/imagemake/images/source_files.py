@@ -7,13 +7,16 @@ import os
 import stat
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from imagemake.core.file_stamp import FileStamp, StampCache, stamp_of
 from imagemake.core.problems import NotReadyError
 from imagemake.core.text import forbidden_character
+from imagemake.images.exif import orientation_of, swaps_sides
 from imagemake.images.formats import FORMATS, end_of_image, format_of, in_words
+from imagemake.images.png import png_of
 
 MOST_BYTES = 100_000_000  # as in `imagemake.images.decoded`
 MOST_PATH_CHARACTERS = 1000
@@ -21,8 +24,6 @@ SHOWN_CHARACTERS = 200
 
 _CACHE_VERSION = 1
 _GIVE_A_PATH = f"Give the path of a {in_words(references=True)} file."
-_ROTATED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
-_ORIENTATION_TAG = 0x0112  # EXIF 2.3, section 4.6.4
 
 
 class BadSourceImageError(NotReadyError):
@@ -200,16 +201,19 @@ def _header(data: bytes, file_format: str) -> tuple[int, int, bool]:
 
     # Decoders raise any exception on untrusted bytes; this turns all of them into one error.
     try:
+        png = png_of(data) if file_format == "png" else None
         with (
             warnings.catch_warnings(action="ignore"),
-            Image.open(BytesIO(data), formats=(file_format.upper(),)) as image,
+            Image.open(BytesIO(png.data if png else data), formats=(file_format.upper(),)) as image,
         ):
             width_px, height_px = image.size
             has_alpha = image.has_transparency_data
-            if image.getexif().get(_ORIENTATION_TAG) in _ROTATED:
-                width_px, height_px = height_px, width_px
+            exif = png.exif if png else image.info.get("exif")
     except Exception as error:
         raise ValueError(f"the header of the {file_format} file cannot be read") from error
+    with warnings.catch_warnings(action="ignore"), suppress(Exception):  # an image needs no EXIF data
+        if swaps_sides(orientation_of(exif)):
+            width_px, height_px = height_px, width_px
     return width_px, height_px, has_alpha
 
 

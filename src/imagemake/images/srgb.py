@@ -6,12 +6,11 @@ from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from imagemake.images.icc import MOST_PROFILE_BYTES
+
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageCms import ImageCmsTransform
-
-# Large press profiles have 3 MB. Anything much larger is an attack on LittleCMS.
-MOST_PROFILE_BYTES = 8_000_000
 
 # Usual names of sRGB. Converting from sRGB to sRGB takes 26 ms at 1024x1024 and changes nothing.
 _SRGB_NAMES = {"sRGB", "sRGB IEC61966-2.1", "sRGB built-in", "GIMP built-in sRGB", "sRGB2014", "c2"}
