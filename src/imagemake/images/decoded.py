@@ -8,10 +8,11 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from imagemake.core.errors import ImagemakeError
-from imagemake.images.avif import profile_of_avif, with_plain_brand
+from imagemake.images.avif import profile_of_avif, with_plain_brand, without_exif
 from imagemake.images.exif import orientation_of, turned
 from imagemake.images.formats import FORMATS, FormatName, end_of_image, format_of
-from imagemake.images.png import png_of
+from imagemake.images.jpeg import without_broken_segments
+from imagemake.images.png import Png, png_of
 from imagemake.images.png_pixels import load_png
 from imagemake.images.srgb import to_srgb
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
 
 MOST_PIXELS = 40_000_000
 MOST_BYTES = 100_000_000
@@ -176,16 +178,10 @@ def decode_image(data: bytes, *, most_pixels: int = MOST_PIXELS, most_bytes: int
 
 
 def _decode(data: bytes, file_format: FormatName, end: int | None, most_pixels: int) -> DecodedImage:
-    from PIL import Image as Pillow
-
     notes: list[str] = []
     png = png_of(data) if file_format == "png" else None
-    source = png.data if png else with_plain_brand(data) if file_format == "avif" else data
     # Pillow warns about broken EXIF data, which does not matter here, and about large images, which are checked.
-    with (
-        warnings.catch_warnings(action="ignore"),
-        Pillow.open(BytesIO(source), formats=(file_format.upper(),)) as opened,
-    ):
+    with warnings.catch_warnings(action="ignore"), _opened(data, file_format, png, notes) as opened:
         _check_size(opened.size, most_pixels)
         has_alpha = opened.has_transparency_data
         pixels = load_png(opened, png) if png else opened
@@ -209,6 +205,24 @@ def _decode(data: bytes, file_format: FormatName, end: int | None, most_pixels: 
             has_alpha=has_alpha,
             notes=tuple(notes),
         )
+
+
+def _opened(data: bytes, file_format: FormatName, png: Png | None, notes: list[str]) -> ImageFile:
+    """Open the file without what keeps Pillow from reading the image, although the image does not need it."""
+    from PIL import Image as Pillow
+
+    if file_format != "avif":
+        source = png.data if png else without_broken_segments(data, notes) if file_format == "jpeg" else data
+        return Pillow.open(BytesIO(source), formats=(file_format.upper(),))
+    source = with_plain_brand(data)
+    try:
+        return Pillow.open(BytesIO(source), formats=("AVIF",))
+    except Exception:
+        bare = without_exif(source)
+        if bare == source:
+            raise
+        notes.append("the EXIF data was ignored because it is unreadable")
+        return Pillow.open(BytesIO(bare), formats=("AVIF",))
 
 
 def _check_size(size: tuple[int, int], most_pixels: int) -> None:

@@ -16,6 +16,7 @@ from imagemake.core.problems import NotReadyError
 from imagemake.core.text import forbidden_character
 from imagemake.images.exif import orientation_of, swaps_sides
 from imagemake.images.formats import FORMATS, end_of_image, format_of, in_words
+from imagemake.images.jpeg import without_broken_segments
 from imagemake.images.png import png_of
 
 MOST_BYTES = 100_000_000  # as in `imagemake.images.decoded`
@@ -202,9 +203,10 @@ def _header(data: bytes, file_format: str) -> tuple[int, int, bool]:
     # Decoders raise any exception on untrusted bytes; this turns all of them into one error.
     try:
         png = png_of(data) if file_format == "png" else None
+        source = png.data if png else without_broken_segments(data, []) if file_format == "jpeg" else data
         with (
             warnings.catch_warnings(action="ignore"),
-            Image.open(BytesIO(png.data if png else data), formats=(file_format.upper(),)) as image,
+            Image.open(BytesIO(source), formats=(file_format.upper(),)) as image,
         ):
             width_px, height_px = image.size
             has_alpha = image.has_transparency_data

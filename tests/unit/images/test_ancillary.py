@@ -292,3 +292,58 @@ def test_an_image_is_not_turned_because_its_xmp_says_so(file_format):
     assert decode_image(data).pil.size == (24, 16)
     if file_format != "AVIF":
         assert source_image_of(data)[3:5] == (24, 16)
+
+
+SEGMENTS = [
+    (0xE0, b"JFIF\0\1"),
+    (0xE1, b"Exif\0\0II*\0\xff\xff"),
+    (0xE1, b"http://ns.adobe.com/xap/1.0/\0<"),
+    (0xE2, b"ICC_PROFILE\0"),
+    (0xE2, b"MPF\0II*\0\x08\0\0\0"),
+    (0xED, b"Photoshop 3.0\x008BIM\x03\xed\0\0\0\0\0\x10"),
+    (0xEE, b"Adobe\0"),
+]
+
+
+@pytest.mark.parametrize(("marker", "content"), SEGMENTS)
+def test_no_broken_segment_of_a_jpeg_costs_the_image(marker, content):
+    data = saved(Image.effect_noise((24, 16), 60).convert("RGB"), "JPEG")
+    broken = data[:2] + struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content + data[2:]
+    assert decode_image(broken).pil.tobytes() == decode_image(data).pil.tobytes()
+    assert source_image_of(broken)[2:] == ("jpeg", 24, 16, False)
+
+
+def test_a_jpeg_keeps_profile_and_orientation_beside_broken_segments():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = saved(Image.new("RGB", (24, 16), (55,) * 3), "JPEG", exif=exif, icc_profile=profile("RGB", gamma=1.0))
+    image = decode_image(data[:2] + b"\xff\xe2\0\x0eICC_PROFILE\0" + data[2:])
+    assert image.notes == ("damaged segments that the image does not need were ignored",)
+    assert image.pil.size == (16, 24)
+    assert np.abs(np.asarray(image.pil).astype(int) - 128).max() <= 2
+
+
+def test_broken_exif_in_an_avif_is_ignored_and_noted():
+    exif = Image.Exif()
+    exif[0x010E] = "a description"
+    data = saved(Image.new("RGB", (24, 16), "red"), "AVIF", exif=exif)
+    at = max(data.find(b"MM\0*"), data.find(b"II*\0"))
+    image = decode_image(data[:at] + b"XX??" + data[at + 4 :])
+    assert image.notes == ("the EXIF data was ignored because it is unreadable",)
+    assert image.pil.tobytes() == decode_image(data).pil.tobytes()
+
+
+def test_only_the_colors_of_the_primary_image_of_an_avif_count():
+    data = (FILES / "avif-nclx-p3.avif").read_bytes()
+    plain = data.index(b"ipma")
+    at = data.index(b"\x83\x04", plain) + 1  # the fourth property is colr
+    assert np.array_equal(shown(data[:at] + b"\x02" + data[at + 1 :]), shown(data.replace(b"nclx\0\x0c", b"nclx\0\1")))
+
+
+def test_an_interlaced_color_of_sixteen_bits_is_compared_in_full():
+    # 1 x 1: only the first pass has a pixel.
+    header = struct.pack(">IIBBBBB", 1, 1, 16, RGB, 0, 0, 1)
+    for low, alpha in ((4, "RGBA"), (5, "RGB")):
+        row = zlib.compress(b"\0" + bytes([1, 2, 3, low, 5, 6]))
+        chunks = chunk(b"IHDR", header) + chunk(b"tRNS", bytes([1, 2, 3, 4, 5, 6])) + chunk(b"IDAT", row)
+        assert decode_image(PNG_SIGNATURE + chunks + chunk(b"IEND", b"")).pil.mode == alpha
