@@ -15,9 +15,6 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-configfile: "config/config.yaml"
-
-
 include: "rules/common.smk"
 include: "rules/generate.smk"
 include: "rules/validate.smk"

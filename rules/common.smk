@@ -8,7 +8,8 @@ from pathlib import Path
 from snakemake.resources import Resource
 from snakemake_interface_executor_plugins.settings import ExecMode
 
-from imagemake.config.campaign import load_campaign
+from imagemake.config.campaign import CONFIG, load_campaign
+from imagemake.config.load import run_config
 from imagemake.workflow.process import python_path, use_this_python
 from imagemake.plan.call_modes import call_mode_of_batch
 from imagemake.workflow.planner import Planner
@@ -20,8 +21,21 @@ use_this_python()
 # it, so that jobs find the same plug-ins as the plan. A prefix replaces Snakemake's strict mode, so it sets that again.
 shell.prefix(f"set -euo pipefail; export PYTHONPATH={python_path()}; ")
 
+# Not by `configfile:`, which reads YAML 1.1, where 00123 is 83. A module that is given a `config` uses that instead.
 with exit_on_error():
-    CAMPAIGN = load_campaign(config)
+    if workflow.modifier.skip_configfile:
+        CAMPAIGN = load_campaign(config)
+    else:
+        settings = workflow.config_settings
+        CAMPAIGN = load_campaign(
+            run_config(
+                settings.configfiles,
+                settings.config_args or (),
+                replaces=settings.replace_workflow_config,
+            )
+        )
+        if Path(CONFIG).exists():
+            workflow.configfiles.append(CONFIG)  # for Snakemake's report and archive
 PLANNER = Planner(
     CAMPAIGN,
     is_for_real=lambda: not workflow.dryrun and workflow.exec_mode == ExecMode.DEFAULT,

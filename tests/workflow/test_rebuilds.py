@@ -221,6 +221,19 @@ def test_only_narrows_what_is_worked_on_and_leaves_the_rest(project):
     assert made.manifest()["S001_teal"]["verdict"] == "pending"
 
 
+def test_numbers_in_the_configuration_and_on_the_command_line_keep_their_spelling(preview):
+    made = preview(name="{sku}")
+    made.rows = [{"sku": sku, "product": "mug", "color": "red"} for sku in ("00123", "83", "0123", "123")]
+    made.write_catalog()
+    config = made.folder / "config" / "config.yaml"
+    config.write_text(config.read_text() + "exclude: [{sku: 00123}]\nalerts: {on: [finished]}\n")
+    (made.folder / "more.yaml").write_text("limits: {in_flight: 010}\n")
+    made.snakemake("--config", "only=0123", "--configfile", "more.yaml")
+    assert set(made.images()) == {"0123.jpg"}
+    made.snakemake()
+    assert set(made.images()) == {"83.jpg", "0123.jpg", "123.jpg"}
+
+
 def test_comparing_with_a_second_model_calls_only_that_model(project, server):
     made = project(name="{sku}")
     made.snakemake()

@@ -57,6 +57,12 @@ run: `snakemake --config takes=2`. `schema.json` has the same information for yo
 ```yaml
 {EXAMPLE}```
 
+The file is read by the core schema of YAML 1.2. Values that are compared with the catalog (`variables`, `defaults`,
+`exclude`, `include`, `when`, `only`) are the text that you write, with or without quotes: `00123`, `1.10`, `16:9`,
+`NO`, and `true` stay as they are, also in `--config only=0123`. Elsewhere, only `true` and `false` are truth values,
+`010` is 10, and `1_000` is text. A key that appears twice, a whole number beyond 64 bits without quotes, and a tag such
+as `!!python` are errors.
+
 Never write passwords or other secrets into a file: providers read them from the environment.
 
 In paths such as `validation.checks.*`, the star stands for a name that you choose. Keys without a default are empty.

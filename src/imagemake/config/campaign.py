@@ -24,10 +24,12 @@ from imagemake.config.outputs import Postprocess
 from imagemake.config.provenance import C2pa, Metadata
 from imagemake.config.remotes import Publish, SharedStore
 from imagemake.config.run import Alerts, Budget, Limits
+from imagemake.config.spelled import plain_config
 from imagemake.config.stages import Gates, Pilot, Small
 from imagemake.config.validation import Validation
 from imagemake.core.mistakes import Mistake, mistake, mistakes, problems_of
 from imagemake.core.problems import UserError
+from imagemake.core.text import scalar_text
 
 CONFIG = "config/config.yaml"
 CATALOG_SUFFIXES = (".csv", ".json", ".jsonl")
@@ -42,8 +44,12 @@ def _catalog_path(path: str) -> str:
 
 
 def _patterns(raw: Any) -> Any:
-    patterns = raw if isinstance(raw, list | tuple) else str(raw).split(",")
-    return tuple(stripped for pattern in patterns if (stripped := str(pattern).strip()))
+    written = [
+        scalar_text(one) if isinstance(one, bool) else str(one)
+        for one in (raw if isinstance(raw, list | tuple) else [raw])
+    ]
+    patterns = written if isinstance(raw, list | tuple) else written[0].split(",")
+    return tuple(stripped for pattern in patterns if (stripped := pattern.strip()))
 
 
 class ReportSettings(Section):
@@ -122,6 +128,12 @@ class Campaign(Section):
         ge=1,
         description="Images per combination, each with its own seed. If more than 1, _{take} is appended to names "
         "without {take}. Takes count from 1.",
+    )
+    max_requests: int = Field(
+        1_000_000,
+        ge=1,
+        description="Most images that a campaign may request: rows times combinations times takes. It stops a mistake "
+        "before anything is planned.",
     )
     seed: Seed = Field(Seed(derived=0), description="Where seeds come from.")
     only: Annotated[
@@ -238,13 +250,6 @@ def load_campaign(config: Mapping[str, Any], *, where: str = CONFIG) -> Campaign
         UserError: With every mistake at once, each with its key, value, and remedy.
     """
     try:
-        return Campaign.model_validate(_plain(config))
+        return Campaign.model_validate(plain_config(config))
     except ValidationError as error:
         raise UserError(problems_of(error, Campaign, where)) from error
-
-
-def _plain(value: Any) -> Any:
-    # Snakemake passes its own mapping types.
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

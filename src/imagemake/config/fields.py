@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Str
 
 from imagemake.config.parameters import fault_of_name, fault_of_value
 from imagemake.config.placeholders import parse_template
+from imagemake.config.spelled import plain
 from imagemake.core.mistakes import mistake
 from imagemake.core.recipe import Scalar
 from imagemake.core.secrets import shown
@@ -34,13 +35,10 @@ class Section(BaseModel):
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise mistake(
-            f"{shown(value)} is neither text nor a number.",
-            "YAML gives yes, no, on, off, null, and dates another meaning: put the value in quotes.",
-        )
+    if not isinstance(value, str | int | float):
+        raise mistake(f"{shown(value)} is neither text nor a number.", "Put the value in quotes if it is text.")
     try:
-        return _text(scalar_text(value))
+        return _text(scalar_text(value))  # as it is written
     except ValueError as error:
         raise mistake(f"{error}.", "Put the value in quotes if it is text.") from error
 
@@ -95,6 +93,7 @@ def _parameter_name(name: str) -> str:
 
 
 def _parameter_value(value: Any) -> Any:
+    value = plain(value)
     if fault := fault_of_value(value):
         raise mistake(*fault)
     return value
@@ -105,7 +104,7 @@ def normal(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip())
 
 
-_CELL_SCHEMA = {"title": "value", "type": ["string", "number"]}
+_CELL_SCHEMA = {"title": "value", "type": ["string", "number", "boolean"]}
 _CELLS_SCHEMA = {
     "title": "value or list of values",
     "anyOf": [_CELL_SCHEMA, {"type": "array", "items": _CELL_SCHEMA, "minItems": 1}],

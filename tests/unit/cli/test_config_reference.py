@@ -86,7 +86,7 @@ def test_the_schema_takes_the_example_and_refuses_what_we_refuse():
     for more in (
         {"promt": "x"},
         {"takes": 0},
-        {"variables": {"lid": [True]}},
+        {"variables": {"lid": [["x"]]}},
         {"postprocess": {"steps": [{"resize": 3}]}},
     ):
         assert not validator.is_valid({**example, **more})

@@ -18,6 +18,7 @@ from imagemake.core.secrets import shown
 from imagemake.core.text import forbidden_character, scalar_text, with_plain_line_ends
 from imagemake.plan.requests.references import REFERENCES, SEPARATOR
 
+MOST_COLUMNS = 10_000
 _UTF8 = "Save the file as UTF-8 (in a spreadsheet: export as 'CSV UTF-8')."
 
 
@@ -128,6 +129,7 @@ class _Reader:
         return dict(zip(columns, map(_clean, cells), strict=True))
 
     def _header(self, number: int, cells: list[str]) -> list[str]:
+        self._check_number(len(cells))
         columns = [normal(cell) for cell in cells]
         if len(columns) == 1 and (separator := next((s for s in ";\t" if s in columns[0]), None)):
             self.report(
@@ -203,6 +205,7 @@ class _Reader:
 
     def _aligned(self, found: list[tuple[int, dict[str, str]]]) -> list[Row]:
         columns = dict.fromkeys(column for _, values in found for column in values)
+        self._check_number(len(columns))
         for column in columns:
             number = next(number for number, values in found if column in values)
             if column:
@@ -213,6 +216,11 @@ class _Reader:
         for number, values in found:
             self._check_cells(number, values)
         return [Row(number, {**empty, **values}) for number, values in found]
+
+    def _check_number(self, n_columns: int) -> None:
+        if n_columns > MOST_COLUMNS:
+            what = f"the catalog has {n_columns:,} columns; at most {MOST_COLUMNS:,} are read."
+            raise UserError(Problem(self.path, what, "Write one row per subject, and one column per property."))
 
     def _check_column(self, number: int, column: str) -> None:
         if "{" in column or "}" in column or forbidden_character(column):

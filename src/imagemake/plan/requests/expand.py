@@ -14,6 +14,7 @@ from imagemake.core.recipe import SEED_BITS, Recipe, derive_seed
 from imagemake.core.secrets import shown
 from imagemake.core.text import did_you_mean
 from imagemake.images.source_files import SourceImages
+from imagemake.plan.requests.bounds import check_number, within_bound
 from imagemake.plan.requests.catalog import Row
 from imagemake.plan.requests.combinations import Combinations
 from imagemake.plan.requests.file_names import FileNames
@@ -57,8 +58,9 @@ def expand(
     Raises:
         UserError: If there are mistakes; it lists all of them.
     """
+    check_number(campaign, len(rows), where)
     expansion = _Expansion(campaign, list(rows[0].values) if rows else [], where, files or SourceImages())
-    requests = [request for row in rows for request in expansion.of_row(row)]
+    requests = within_bound((request for row in rows for request in expansion.of_row(row)), campaign, where)
     problems = [*expansion.problems, *expansion.combinations.never_used(), *expansion.models.never_used()]
     if not expansion.naming.unknown:
         problems += _shared_names(requests, campaign, expansion.naming.template.fields, where)

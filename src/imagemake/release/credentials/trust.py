@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from imagemake.config.load import read_config
 from imagemake.core.problems import Problem, UserError
 
 CONFIG = Path("config/config.yaml")
@@ -34,11 +35,8 @@ def trust_anchors(root: Path, named: Path | None) -> str:
 
 
 def _configured(root: Path) -> Path | None:
-    import yaml
-
     try:
-        config = yaml.safe_load((root / CONFIG).read_bytes())
-        named = config["c2pa"]["trust"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        named = read_config(root / CONFIG)["c2pa"]["trust"]
+    except (UserError, KeyError, TypeError):
         return None
     return root / named if isinstance(named, str) else None
