@@ -21,10 +21,13 @@ The exit codes are documented in docs/exit-codes.md; a test compares the two.
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import ClassVar
+
+from imagemake.core.known_secrets import redacted
 
 
 class ExitCode(IntEnum):
@@ -75,8 +78,14 @@ def exit_on_error() -> Iterator[None]:
     try:
         yield
     except ImagemakeError as error:
-        print(error.in_words(), file=sys.stderr)
+        print(redacted(error.in_words()), file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         sys.exit(ExitCode.INTERRUPTED)
+    except Exception:  # a bug of ours or of a plug-in: its traceback goes to logs, so it holds no secret
+        told = traceback.format_exc()
+        if (shown := redacted(told)) == told:
+            raise
+        print(shown, file=sys.stderr)
+        sys.exit(ExitCode.INCOMPLETE)

@@ -14,11 +14,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from imagemake.config.run import Alerts, Event
+from imagemake.core.known_secrets import ALERTS, redacted
 from imagemake.core.problems import Problem, UserError
 from imagemake.store.items import NOT_TRIED, FailureReason, Item
 from imagemake.store.layout import alerts_folder
 
-ADDRESSES = "IMAGEMAKE_ALERTS"
+ADDRESSES = ALERTS
 MAX_CHARACTERS = 2000  # some services reject longer messages
 INSTALL = "Install it with pip install 'imagemake[alerts]', or remove alerts from the configuration."
 
@@ -108,6 +109,7 @@ def send_message(title: str, text: str) -> list[str]:
     except ImportError:
         return [f"Apprise is not installed. {INSTALL}"]
     logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its messages quote addresses
+    title, text = redacted(title), redacted(text)
     failures = []
     for position, address in enumerate(addresses(), start=1):
         sender = Apprise()

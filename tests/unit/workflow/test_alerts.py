@@ -89,6 +89,12 @@ def test_alerts_without_an_address_are_warned_of(monkeypatch):
     assert check_alerts(EVERYTHING) == []
 
 
+def test_a_message_holds_no_secret(webhook, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789abcdef")
+    assert send_message("stopped", "denied: sk-0123456789abcdef") == []
+    assert webhook.taken[0]["message"] == "denied: [secret]", "the key is sent"
+
+
 def test_a_long_message_is_cut(webhook):
     assert send_message("t", "x" * 10_000) == []
     assert len(webhook.taken[0]["message"]) == alerts.MAX_CHARACTERS

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from imagemake.core.errors import ExitCode, ImagemakeError
+from imagemake.core.known_secrets import know_variable, redacted, redacted_bytes, redacted_value
 from imagemake.core.recipe import Recipe
+from imagemake.images.formats import extension_of
 from imagemake.plugins.registry import load_plugin
 
 BUILT_IN = {
@@ -58,9 +60,15 @@ class ImageResponse:
     headers: Mapping[str, str] = field(default_factory=dict)
     more: tuple[bytes, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Remove secrets that the server echoed; images of a known format stay as they are."""
+        _redact(self, "request_id", "usage", "headers")
+        object.__setattr__(self, "image", _without_secrets(self.image))
+        object.__setattr__(self, "more", tuple(_without_secrets(one) for one in self.more))
+
 
 class ProviderError(ImagemakeError):
-    """A call that returned no image.
+    """A call that returned no image. Secrets that the server echoed are removed from all of it.
 
     Attributes:
         failure: What it means for the request.
@@ -92,17 +100,17 @@ class ProviderError(ImagemakeError):
         headers: Mapping[str, str] | None = None,
         limit: str | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(redacted(message))
         self.failure = failure
-        self.code = code
+        self.code = redacted_value(code)
         self.status = status
-        self.request_id = request_id
+        self.request_id = redacted_value(request_id)
         self.retry_after_s = retry_after_s
-        self.usage = usage
-        self.body = body
-        self.remedy = remedy or ""
-        self.headers = headers or {}
-        self.limit = limit
+        self.usage = redacted_value(usage)
+        self.body = None if body is None else redacted_bytes(body)
+        self.remedy = redacted(remedy or "")
+        self.headers = redacted_value(headers or {})
+        self.limit = redacted_value(limit)
 
 
 class Provider(ABC):
@@ -183,6 +191,10 @@ class BatchState:
     error: ProviderError | None = None
     bad_lines: Mapping[int, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Remove secrets that the server echoed."""
+        _redact(self, "id", "status", "files", "input_file", "bad_lines")
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -248,6 +260,8 @@ def provider_class(name: str) -> type[Provider]:
         UserError: If the package that has it is broken.
     """
     loaded: type[Provider] = load_plugin("provider", name, BUILT_IN, Provider)
+    if loaded.key_variable:
+        know_variable(loaded.key_variable)
     return loaded
 
 
@@ -272,3 +286,12 @@ async def response_to(provider: Provider, recipe: Recipe, images: Mapping[str, b
     if not isinstance(provider, ReferenceProvider):  # the plan checks this; a plug-in may have changed since
         raise ProviderError("this provider takes no reference images", FailureKind.STOP, code="no_references")
     return await provider.generate_from(recipe, images)
+
+
+def _without_secrets(image: bytes) -> bytes:
+    return redacted_bytes(image) if extension_of(image) == "bin" else image  # no image: text, for all we know
+
+
+def _redact(answer: ImageResponse | BatchState, *names: str) -> None:
+    for name in names:
+        object.__setattr__(answer, name, redacted_value(object.__getattribute__(answer, name)))

@@ -6,6 +6,7 @@ import re
 from enum import StrEnum
 
 from imagemake.core.errors import ExitCode, ImagemakeError
+from imagemake.core.known_secrets import redacted
 from imagemake.core.secrets import is_secret_value
 
 _MAX_CHARACTERS = 300
@@ -50,7 +51,7 @@ class PlaceError(ImagemakeError):
     exit_code = ExitCode.NOT_READY
 
     def __init__(self, trouble: Trouble, place: str, what: str, remedy: str = "") -> None:
-        super().__init__(f"{place}: {what}")
+        super().__init__(redacted(f"{place}: {what}"))
         self.trouble = trouble
         self.remedy = remedy or _REMEDIES[trouble]
 
@@ -102,7 +103,7 @@ def _remedy(trouble: Trouble, place: str) -> str:
 
 
 def _said(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(redacted(str(error)).split()) or type(error).__name__
     text = "".join(one if one.isprintable() else "?" for one in text)
     if is_secret_value(text):
         return f"{type(error).__name__} (its message is hidden because it may contain a secret)"

@@ -115,3 +115,9 @@ def test_what_was_encoded_is_decoded(data, form):
 def test_usage_is_always_something_that_a_journal_can_hold(usage):
     kept = plain_usage(usage)
     assert json.loads(json.dumps(kept, allow_nan=False)) == kept
+
+
+def test_a_key_in_a_usage_report_is_not_cut_in_half(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789abcdef")
+    usage = {"note": "x" * 190 + "sk-0123456789abcdef"}
+    assert "sk-0" not in image_in(response(PLAIN, usage=usage), {}).usage["note"], "the start of the key is left"

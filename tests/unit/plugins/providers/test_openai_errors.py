@@ -170,3 +170,10 @@ def test_control_characters_of_a_message_do_not_reach_the_screen():
 )
 def test_how_long_to_wait_is_read_as_seconds_or_as_a_date(headers, seconds):
     assert retry_after_s(headers, now=1_800_000_000) == seconds
+
+
+@pytest.mark.parametrize("before", range(MAX_CHARACTERS - 40, MAX_CHARACTERS + 1, 5))
+def test_a_key_is_not_cut_in_half_where_a_message_ends(before, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789abcdef")
+    for body in (json.dumps(openai_error("x" * before + "sk-0123456789abcdef")), "x" * before + "sk-0123456789abcdef"):
+        assert "sk-0" not in read_error(body.encode()).message, "the start of the key is left"

@@ -1,6 +1,7 @@
 """Generation: what is called, how often, and what is on disk when."""
 
 import asyncio
+import base64
 
 import pytest
 
@@ -11,7 +12,7 @@ from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderErro
 from imagemake.stages.generate.calls import CallRunner, StoppedError
 from imagemake.stages.generate.job import generate_batch, generate_for_job
 from imagemake.stages.generate.rate_limit import Gate, SharedPace
-from imagemake.store.items import Item
+from imagemake.store.items import Item, write_table
 from imagemake.store.journal import Journal, Outcome, read_calls
 from imagemake.store.spending import SpendTracker
 from imagemake.store.store import Store
@@ -122,6 +123,40 @@ def test_an_answer_that_was_paid_for_and_cannot_be_read_is_kept(buy, tmp_path):
     buy(Scripted(a=[error(FailureKind.UNREADABLE, body=b"<html>")]), items("a"))
     (kept,) = (tmp_path / "store" / "unreadable").iterdir()
     assert kept.read_bytes() == b"<html>"
+
+
+class Echo(Scripted):
+    """A provider whose server says back what it was sent, with the key, in all that it says."""
+
+    async def generate(self, recipe):
+        sent = ECHOES[recipe.prompt]
+        usage = {"total_tokens": 3, sent: {"seen": sent}}
+        facts = {"request_id": f"req {sent}", "usage": usage, "headers": {"x-echo": sent}}
+        if recipe.prompt.startswith("made"):
+            return ImageResponse(image=f"no image: {sent}".encode(), more=(sent.encode(),), **facts)
+        raise ProviderError(
+            f"denied: {sent}", FailureKind.REFUSED, code=f"bad {sent}", body=b"<\xff>" + sent.encode(), **facts
+        )
+
+
+KEY = "sk-echoed/0123+4567"
+HEADER = {"plain": f"Bearer {KEY}", "base64": base64.b64encode(f"Bearer {KEY}".encode()).decode()}
+ECHOES = {f"{outcome} {form}": text for form, text in HEADER.items() for outcome in ("made", "denied")}
+
+
+def test_a_key_that_the_server_echoes_is_in_no_file_and_no_message(buy, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    write_table(tmp_path / "outcomes.jsonl", buy(Echo(), items(*ECHOES)))
+    files = {path.relative_to(tmp_path): path for path in tmp_path.rglob("*") if path.is_file()}
+    assert {"unreadable", "journal", "raw", "more"} <= {name.parts[1] for name in files if len(name.parts) > 1}
+    known = [*(text.encode() for text in HEADER.values()), KEY.encode()]
+    holding = [str(name) for name, path in files.items() if any(one in path.read_bytes() for one in known)]
+    assert not holding
+    assert KEY not in "".join(capsys.readouterr()), "the key is told"
+    closed = [call.closed for call in read_calls(tmp_path / "store" / "journal") if call.outcome is Outcome.REFUSED]
+    assert "denied: Bearer [secret]" in {one["message"] for one in closed}
+    assert "req Bearer [secret]" in {one["request_id"] for one in closed}
+    assert {one["usage"]["total_tokens"] for one in closed} == {3}
 
 
 def test_a_call_without_an_answer_is_not_repeated_where_the_user_holds_it(buy, tmp_path):

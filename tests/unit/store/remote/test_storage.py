@@ -194,6 +194,12 @@ def test_a_message_that_holds_a_secret_is_hidden():
     assert "pass-word" not in str(in_words(ConnectionError("no way to http://me:pass-word@host/x"), "s3://b"))
 
 
+def test_a_message_that_quotes_a_known_secret_is_told_without_it(monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG")
+    told = str(in_words(OSError("signature of wJalrXUtnFEMI/K7MDENG is wrong"), "s3://b"))
+    assert told == "s3://b: signature of [secret] is wrong", "the secret is told"
+
+
 @given(st.text(max_size=400))
 def test_a_message_is_one_short_printable_line(text):
     told = str(in_words(ValueError(text), "s3://b"))

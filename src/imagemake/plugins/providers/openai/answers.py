@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from imagemake.core.known_secrets import redacted_value
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
 from imagemake.plugins.providers.openai.errors import not_an_image
 
@@ -46,7 +47,7 @@ def image_of(answer: Any, body: bytes, headers: Mapping[str, str]) -> ImageRespo
     error = not_an_image(answer, body, headers)
     if error is not None:
         raise error
-    usage = plain_usage(answer.get("usage")) if isinstance(answer, Mapping) else None
+    usage = plain_usage(redacted_value(answer.get("usage"))) if isinstance(answer, Mapping) else None
     request_id = headers.get("x-request-id")
     try:
         first, *more = _images(answer, body)

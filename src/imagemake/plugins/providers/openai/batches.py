@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from imagemake.core.known_secrets import redacted
 from imagemake.plugins.providers import BatchState, FailureKind, ProviderError, ReferenceBatchProvider, Result
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def _refusal(batch: Any) -> tuple[ProviderError, dict[int, str]]:
     code = details[0].code if details else None
     failure, remedy = _meaning_of(code)
     lines = {one.line: str(one.message) for one in details if isinstance(one.line, int)}
-    return ProviderError(message[:2000], failure, code=code, remedy=remedy), lines
+    return ProviderError(redacted(message)[:2000], failure, code=code, remedy=remedy), lines
 
 
 def _meaning_of(code: str | None) -> tuple[FailureKind, str | None]:

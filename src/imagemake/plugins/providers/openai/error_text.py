@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from imagemake.core.known_secrets import redacted, redacted_bytes
 from imagemake.core.text import printable
 
 MAX_CHARACTERS = 500
@@ -37,6 +38,7 @@ class Told(NamedTuple):
 
 def read_error(body: bytes) -> Told:
     """Read what an error response says."""
+    body = redacted_bytes(body)  # before anything is cut: half a key is no known secret
     try:
         data = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError:
@@ -98,5 +100,5 @@ def _text_of(body: bytes) -> str:
 
 
 def _one_line(text: str) -> str:
-    line = printable(" ".join(text.split()))
+    line = printable(" ".join(redacted(text).split()))
     return line if len(line) <= MAX_CHARACTERS else f"{line[: MAX_CHARACTERS - 1]}…"

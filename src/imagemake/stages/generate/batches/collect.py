@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import islice
 
 from imagemake.config.models import Model, cost_usd
+from imagemake.core.known_secrets import redacted
 from imagemake.plugins.providers import BatchProvider, FailureKind, ImageResponse, ProviderError, Result
 from imagemake.stages.generate.calls import OUTCOMES
 from imagemake.store.journal import Call, Journal, Outcome, calls_in
@@ -67,9 +68,9 @@ class BatchCollector:
                 self._close(result.custom_id, result.outcome)
             elif not isinstance(result, Result):
                 self._unread += 1
-                self._warn(result)
+                self._warn(redacted(result))
             elif result.custom_id not in self._submission.calls:
-                self._warn(f"a line for an unknown call, {result.custom_id[:40]!r}")
+                self._warn(f"a line for an unknown call, {redacted(result.custom_id)[:40]!r}")
 
     def close_line(self, number: int, error: ProviderError) -> None:
         """Close the call of one line of the uploaded file, by its number from 1."""

@@ -18,6 +18,7 @@ from decimal import Decimal
 from imagemake.config.models import Model, worst_usd
 from imagemake.config.run import Limits
 from imagemake.core.backoff import backoff_s
+from imagemake.core.known_secrets import redacted
 from imagemake.plugins.providers import BatchProvider, FailureKind, ProviderError
 from imagemake.stages.generate.batches.follow import BatchPoller, acquire, metadata_of, stop_on
 from imagemake.stages.generate.batches.request_file import OF_A_FILE, FileLimits, groups_of, write_lines
@@ -264,7 +265,7 @@ class BatchRunner:
         path = self.submissions.requests_file(submission)
         try:
             write_lines(path, calls, self.provider.batch_request)
-            return await self.provider.upload_batch(path)
+            return redacted(await self.provider.upload_batch(path))
         finally:
             path.unlink(missing_ok=True)
 
