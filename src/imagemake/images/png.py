@@ -57,7 +57,10 @@ class Png:
             if profile is not None:
                 return profile
         if b"cICP" in self.chunks:
-            primaries, transfer, _, _ = self.chunks[b"cICP"]
+            primaries, transfer, matrix, full_range = self.chunks[b"cICP"]
+            if matrix != 0 or full_range != 1:
+                self.notes.append("the color profile was not applied: its values are not RGB in full range")
+                return None
             return profile_of_code_points(primaries, transfer, self.notes)
         if b"sRGB" in self.chunks:
             return None

@@ -23,7 +23,7 @@ MOST_BYTES = 100_000_000  # as in `imagemake.images.decoded`
 MOST_PATH_CHARACTERS = 1000
 SHOWN_CHARACTERS = 200
 
-_CACHE_VERSION = 1
+_CACHE_VERSION = 2  # raised when the same bytes can give another result
 _GIVE_A_PATH = f"Give the path of a {in_words(references=True)} file."
 
 

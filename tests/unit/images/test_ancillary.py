@@ -294,6 +294,13 @@ def test_an_image_is_not_turned_because_its_xmp_says_so(file_format):
         assert source_image_of(data)[3:5] == (24, 16)
 
 
+@pytest.mark.parametrize("kind", [(1, 1), (0, 0)])
+def test_code_points_of_video_levels_are_noted(kind):
+    image = decode_image(of_row(chunk(b"cICP", bytes([12, 13, *kind]))))
+    assert "was not applied" in image.notes[0]
+    assert np.array_equal(np.asarray(image.pil), PLAIN)
+
+
 SEGMENTS = [
     (0xE0, b"JFIF\0\1"),
     (0xE1, b"Exif\0\0II*\0\xff\xff"),
