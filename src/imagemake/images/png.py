@@ -90,19 +90,20 @@ class Png:
 def png_of(data: bytes) -> Png:
     """Read a PNG file without decoding a pixel. Damage of critical chunks is left for the decoder to find."""
     png, parts, damaged = Png(data), _Parts(), dict[bytes, None]()
-    kept = [data[:_SIGNATURE_BYTES]]
+    view = memoryview(data)
+    kept = [view[:_SIGNATURE_BYTES]]
     for name, start, end in _chunks(data):
-        content = data[start + 8 : end - 4]
+        content = b"" if name == b"IDAT" else data[start + 8 : end - 4]
         is_intact = not name[:1].islower() or _is_intact(data, start, end)
         if not _is_ancillary(name, is_intact=is_intact):
             if parts.takes(name, content):
-                kept.append(data[start:end])
+                kept.append(view[start:end])
         elif not is_intact or not parts.allows(name, content):
             damaged[name] = None
         elif name not in png.chunks and (not parts.pixels_begun or name in _AFTER_PIXELS_TOO):
             png.chunks[name] = content if name in _USED else b""
             if name == b"tRNS":
-                kept.append(data[start:end])
+                kept.append(view[start:end])
     png.data, png.bits = b"".join(kept), parts.bits
     png.frames, png.color_key = _frames(png), _color_key(png, parts)
     if damaged:
