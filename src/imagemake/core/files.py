@@ -5,8 +5,22 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
+
+_PREFIX = ".writing-"  # of temporary files; DVC ignores it
+
+
+def _umask() -> int:
+    # The only way to read it is to set it; this runs once, at import, before there are threads.
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+_UMASK = _umask()
 
 
 def write_whole(path: Path, data: bytes, *, durable: bool = False, mode: int = 0o644) -> None:
@@ -18,13 +32,13 @@ def write_whole(path: Path, data: bytes, *, durable: bool = False, mode: int = 0
         durable: Whether to force the bytes and the name to disk before returning; for paid images.
         mode: Permissions of the file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    make_folder(path.parent, durable=durable)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
-            os.fchmod(file.fileno(), mode)
+            os.fchmod(file.fileno(), mode & ~_UMASK)
             if durable:
                 os.fsync(file.fileno())
         os.replace(temporary, path)  # noqa: PTH105  Path.replace creates an object per image
@@ -33,6 +47,35 @@ def write_whole(path: Path, data: bytes, *, durable: bool = False, mode: int = 0
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def make_folder(folder: Path, *, durable: bool) -> None:
+    """Create a folder and its parents; a durable one keeps its name after a power cut."""
+    if folder.is_dir():
+        return
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    if durable:
+        for one in reversed(missing):
+            sync_folder(one.parent)
+
+
+def sweep_unfinished(folder: Path, older_than_s: float = 3600.0) -> int:
+    """Delete what killed processes were writing, in a folder and below, and return how many files that were.
+
+    Args:
+        folder: Where to look.
+        older_than_s: Younger files may belong to another process, on this machine or another one.
+    """
+    before = time.time() - older_than_s
+    swept = 0
+    for parent, _, names in os.walk(folder):
+        for path in (Path(parent, name) for name in names if name.startswith(_PREFIX)):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < before:
+                    path.unlink()
+                    swept += 1
+    return swept
 
 
 def sync_folder(folder: Path) -> None:
@@ -47,7 +90,7 @@ def sync_folder(folder: Path) -> None:
 def link_or_copy(source: Path, target: Path) -> None:
     """Give a file a second name by a hard link, or by a copy if links fail; replace any file of that name."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".writing-{os.getpid()}-{target.name}"[:255])
+    temporary = target.with_name(f"{_PREFIX}{os.getpid()}-{target.name}"[:255])
     temporary.unlink(missing_ok=True)
     try:
         os.link(source, temporary)

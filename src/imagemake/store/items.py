@@ -196,6 +196,25 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     return (orjson.loads(line) for line in path.read_bytes().splitlines() if line)
 
 
+def discard_damaged(folders: Iterable[Path]) -> list[Path]:
+    """Delete tables that a crash or a disk damaged, so that they are made again, and return their paths.
+
+    Args:
+        folders: Folders of tables in ``work/``, where everything may be deleted at any time.
+    """
+    damaged = [path for folder in folders for path in sorted(folder.glob("*.jsonl")) if not _is_intact(path)]
+    for path in damaged:
+        path.unlink(missing_ok=True)
+    return damaged
+
+
+def _is_intact(path: Path) -> bool:
+    try:
+        return all(isinstance(row, dict) and {"name", "key", "recipe"} <= row.keys() for row in read_rows(path))
+    except ValueError:  # orjson's and Unicode's errors are among them
+        return False
+
+
 def table_bytes(items: Iterable[Item]) -> bytes:
     """Return items as JSON Lines. Equal items give equal bytes."""
     option = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE

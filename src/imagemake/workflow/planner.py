@@ -17,7 +17,7 @@ import orjson
 
 from imagemake.config.campaign import Campaign
 from imagemake.core.errors import ExitCode, exit_on_error
-from imagemake.core.files import FileLock, make_own, write_whole
+from imagemake.core.files import FileLock, make_own, sweep_unfinished, write_whole
 from imagemake.images.source_files import SourceImages
 from imagemake.plan.batches import ID_DIGITS, open_states, write_batches
 from imagemake.plan.gates import check_gates
@@ -32,8 +32,19 @@ from imagemake.release.metrics.metrics import metrics_of
 from imagemake.release.missing import missing_words
 from imagemake.release.record import is_current, known_counts, outputs_of
 from imagemake.stages.postprocess.check import check_steps
+from imagemake.store.items import discard_damaged
 from imagemake.store.journal import read_calls
-from imagemake.store.layout import IMAGE, STORE, WORK, plan_file, source_images_file, spending_file, stop_file
+from imagemake.store.layout import (
+    IMAGE,
+    RESULTS,
+    STORE,
+    TABLES,
+    WORK,
+    plan_file,
+    source_images_file,
+    spending_file,
+    stop_file,
+)
 from imagemake.store.sent_images import keep_sent_images
 from imagemake.store.spending import SpendTracker, spent_usd
 from imagemake.store.store import Store
@@ -109,6 +120,8 @@ class Planner:
         with exit_on_error():
             self._run_lock = acquire_run_lock()
         let_sigterm_wait()
+        for folder in (WORK, STORE, RESULTS):
+            sweep_unfinished(folder)
         stop_file(WORK).unlink(missing_ok=True)
         self._alerts.begin_run()
         if self.campaign.budget_usd.is_limited:
@@ -168,6 +181,8 @@ class Planner:
             still_open = open_batches(target, tuple(Submissions(STORE).all()), ())
             print(standing(target, known), *still_open, "  Nothing to do.", sep="\n", file=sys.stderr)
             return UP_TO_DATE
+        for path in discard_damaged(WORK / folder for folder in TABLES):
+            print(f"  Warning: {path} was damaged; it is made again.", file=sys.stderr)
         check_comparisons(target.requests, self.campaign)
         check_overrides(target.everything, self.campaign)
         states = target.states(self._inventory)
