@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from folders import REPOSITORY
+
 NO_JOBS: list[str] = []
 
 
@@ -232,6 +234,17 @@ def test_numbers_in_the_configuration_and_on_the_command_line_keep_their_spellin
     assert set(made.images()) == {"0123.jpg"}
     made.snakemake()
     assert set(made.images()) == {"83.jpg", "0123.jpg", "123.jpg"}
+
+
+def test_a_workflow_that_uses_this_one_as_a_module_can_give_it_the_configuration(preview):
+    made = preview()
+    (made.folder / "config" / "config.yaml").write_text("unused: 1")
+    (made.folder / "Snakefile").unlink()
+    module = f"module shop:\n    snakefile: '{REPOSITORY}/Snakefile'\n    config: {made.config}\nuse rule * from shop\n"
+    (made.folder / "Snakefile").write_text(module)
+    assert "4 to generate" in made.snakemake("-n").stderr
+    (made.folder / "Snakefile").write_text(module.replace(f"    config: {made.config}\n", ""))
+    assert "config.yaml, unused: unknown key" in made.snakemake("-n", expect=None).stderr
 
 
 def test_comparing_with_a_second_model_calls_only_that_model(project, server):

@@ -15,8 +15,13 @@ from imagemake.core.secrets import shown
 from imagemake.core.text import did_you_mean
 
 _SHOULD_BE = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
     "dict_type": "a mapping of keys to values",
+    "float_parsing": "a number",
     "float_type": "a number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
     "int_type": "a whole number",
     "mapping_type": "a mapping of keys to values",
     "model_type": "a mapping of keys to values",
