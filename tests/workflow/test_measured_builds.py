@@ -17,7 +17,7 @@ def test_another_wanted_color_measures_nothing_and_another_measure_reads_only_it
 
     teal = {**WHITE, "value": "teal"}
     project.write_config(validation={"checks": {**CHECKS, "background.color_distance": teal}})
-    assert project.jobs(project.snakemake()) == ["release", "all"]
+    assert project.jobs(project.snakemake(expect=1)) == ["release", "all"]
     reasons = [row["reasons"] for row in project.manifest().values()]
     assert all("background.color_distance: " in str(reason) for reason in reasons)
 

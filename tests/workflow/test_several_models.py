@@ -59,7 +59,7 @@ def test_a_rule_moves_just_its_requests_to_another_model(project, server):
     )
     dry = made.snakemake("-n")
     assert "key changed: model" in dry.stderr
-    made.snakemake()
+    assert "does not exist" in made.snakemake(expect=1).stderr, "the server does not know this model"
     assert [call.model for call in server.calls()][4:] == ["gpt-image-9"]
 
 

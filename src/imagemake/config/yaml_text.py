@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from imagemake.core.errors import ImagemakeError
+
 MOST_BYTES = 10_000_000
 
 
-class YamlError(Exception):
+class YamlError(ImagemakeError):
     """Text is not YAML that a configuration can have.
 
     Attributes:

@@ -11,7 +11,7 @@ from imagemake.core.errors import ExitCode, ImagemakeError, InterruptedByUserErr
 from imagemake.core.problems import NotReadyError, Problem, UserError
 
 # Not errors of ours: they carry a reason within one module, and its caller turns them into an answer.
-INNER = {"BadValueError", "BrokenProfile"}
+INNER = {"BadValueError", "BrokenProfile", "_Mistake"}
 
 
 def own_exceptions():

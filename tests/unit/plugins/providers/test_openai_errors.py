@@ -43,6 +43,7 @@ CONFIGURATION = [
     (405, {"detail": "Method Not Allowed"}),
     (400, openai_error("The model `x` does not exist", type="invalid_request_error", code="model_not_found")),
     (404, openai_error("The API deployment for this resource does not exist.", code="DeploymentNotFound")),
+    (400, openai_error("It does not exist.", type="image_generation_user_error", code="invalid_value", param="model")),
     (400, openai_error("Unknown parameter: 'qualty'", param="qualty", code="unknown_parameter")),
     (422, {"detail": [{"loc": ["body", "size"], "msg": "value is not a valid enumeration member"}]}),
     (400, {"error": "unsupported size"}),

@@ -43,7 +43,7 @@ _QUOTA_CODES = {
 }
 _CONTENT = re.compile(
     r"moderation|content[_ ]?(?:policy|filter)|safety|sensitive[_ ]content|flagged|nsfw|prohibited[_ ]content"
-    r"|image_generation_user_error|input_filtered",
+    r"|input_filtered",
     re.IGNORECASE,
 )
 _KEY = re.compile(
