@@ -28,6 +28,8 @@ REVIEWER_COOKIE = "imagemake-reviewer"
 MESSAGE_COOKIE = "imagemake-message"  # message of an action, shown on the next page
 Action = Callable[[ReviewSession, Form, str], Done | Confirmation]
 
+MAX_PAGE_DIGITS = 9  # a longer number is no page, and Python refuses to read one of 5,000 digits
+
 
 def make_app(session: ReviewSession, access: Access, reviewer: str) -> Starlette:
     """Return the application.
@@ -66,8 +68,9 @@ class _Site:
     def queue(self, request: Request) -> Response:
         view, filters = self._session.view(), Filter.read(request.query_params)
         page = request.query_params.get("page", "1")
+        number = int(page) if page.isdecimal() and len(page) <= MAX_PAGE_DIGITS else 1
         frame = self._frame(request, view)
-        return HTMLResponse(pages.queue_page(frame, view, filters, int(page) if page.isdecimal() else 1))
+        return HTMLResponse(pages.queue_page(frame, view, filters, number))
 
     def image(self, request: Request) -> Response:
         view = self._session.view()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 SHOWN = 5
-WRITTEN_BY_BUILDS = (f"{RESULTS}/", f"{RELEASES}/", f"{WORK}/", "logs/", ".snakemake/", f"{STORE}/")
+WRITTEN_BY_BUILDS = (f"{RESULTS}/", f"{RELEASES}/", f"{WORK}/", "logs/", ".snakemake/", "dvc_plots/", f"{STORE}/")
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,7 @@ def test_filters_say_what_is_listed(visitor, query, names):
 def test_a_long_list_comes_in_pages(tmp_path):
     many = Visitor(tmp_path / "p", more={(f"cup{n:03}", "red"): DOUBTFUL for n in range(130)})
     assert [len(many.names(f"page={page}")) for page in (1, 2, 3, 9)] == [60, 60, 12, 12]
+    assert [len(many.names(f"page={page}")) for page in ("9" * 5000, "-1", "x", "\u0663")] == [60, 60, 60, 12]
 
 
 def test_an_image_is_shown_whole_with_prompt_measures_and_the_next_one(visitor):
