@@ -87,6 +87,7 @@ def _listen(options: ServeOptions) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((options.host, options.port))
+        listening.listen()  # before the address is printed: a browser that comes at once waits instead of failing
     except (OSError, OverflowError) as error:
         listening.close()
         remedy = "Choose another port with --port, or pass --port 0 to use any free port."
