@@ -22,10 +22,14 @@ class Doubt:
 
     Args:
         gate: Of the calls; when it stops, nobody waits any longer.
+
+    Attributes:
+        error: What is in doubt; None while nothing is.
     """
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
+        self.error: ProviderError | None = None
         self._key: str | None = None  # of the request whose error is in doubt
         self._probe: str | None = None  # of the request that was sent to find out
 
@@ -50,9 +54,9 @@ class Doubt:
         is_doubtful = error is not None and error.failure in DOUBTFUL
         is_second = is_doubtful and self._key not in (None, key)
         if is_doubtful:
-            self._key = self._key or key
+            self._key, self.error = self._key or key, self.error or error
         elif error is None or error.failure not in _SAYS_NOTHING:
-            self._key = None
+            self._key = self.error = None
         return is_second
 
     def leave(self, key: str) -> None:

@@ -41,7 +41,9 @@ def test_two_requests_with_the_same_kind_of_error_concern_all(gate):
 def test_a_response_of_another_kind_clears_the_doubt(gate, answer):
     doubt = Doubt(gate)
     doubt.concerns_all("a", error())
+    assert str(doubt.error) == "it says no"
     assert not doubt.concerns_all("b", answer)
+    assert doubt.error is None
     assert not waits(doubt, "c")
     assert not doubt.concerns_all("d", error()), "the first one again"
 
