@@ -76,7 +76,7 @@ def test_what_nobody_here_knows_is_said_so(built, tmp_path):
 
 def test_all_attempts_are_told(project):
     made = project(attempts={"max": 2}, validation={"checks": {"tone.contrast": {"reject": {"min": 500}}}})
-    made.snakemake()
+    made.snakemake(expect=1)
     told = json.loads(made.imagemake("inspect", "S000_red", "--json").stdout)
     assert [call["attempt"] for call in told["calls"]] == [0, 1]
     first = json.loads(made.imagemake("inspect", told["calls"][0]["key"], "--json").stdout)

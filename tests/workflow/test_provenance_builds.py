@@ -74,7 +74,7 @@ def test_a_damaged_finished_image_is_not_released_and_made_good_by_the_next_run(
     path.chmod(0o644)
     path.write_bytes(b"\xff\xd8\xff broken")
     review(built, (row["key"], "approve", "look again"))
-    done = built.snakemake()
+    done = built.snakemake(expect=1)
     assert "run again to postprocess it again" in done.stdout + done.stderr
     assert "S001_teal.jpg" not in built.images()
     assert "postprocess" in built.jobs(built.snakemake())
