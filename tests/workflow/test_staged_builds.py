@@ -32,12 +32,12 @@ def test_a_gate_stops_the_full_run_before_it_pays_and_opens_when_the_pilot_is_go
     )
     for arguments in (("-n",), ()):
         done = made.snakemake(*arguments, expect=2)
-        assert "gates.pilot: 12 of the 12 images of the pilot are not made yet." in done.stderr + done.stdout
+        assert "gates.pilot: 12 of the 12 images of the pilot do not exist yet." in done.stderr + done.stdout
     assert made.calls() == 0
     made.snakemake("pilot", expect=1)
     done = made.snakemake(expect=2)
     assert "success_rate of the pilot is 0." in done.stderr + done.stdout
-    assert "at least 0.95 is demanded" in done.stderr + done.stdout
+    assert "but must be at least 0.95" in done.stderr + done.stdout
     assert made.calls() == 12, "a failed gate costs nothing"
     server.change(rules=[])
     made.write_config(prompt="{product}, {color}, {angle}, studio light")
