@@ -46,7 +46,7 @@ def test_a_provider_a_measure_and_a_step_of_other_packages_build_a_project(tutor
     tutorial.write_config(attempts={"max": 1})
     with (tutorial.folder / "config" / "catalog.csv").open("a", encoding="utf-8") as catalog:
         catalog.write("maroon\n")
-    tutorial.snakemake()
+    tutorial.snakemake(expect=1)
 
     manifest = tutorial.manifest()
     assert {row["provider"] for row in manifest.values()} == {"stripes"}
