@@ -7,6 +7,7 @@ deletes the outputs of a stage before it runs, or copies them if ``persist`` kee
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -14,9 +15,9 @@ from pathlib import Path
 
 import yaml
 
-from imagemake.core.problems import Problem, UserError
 from imagemake.release.record import FILES, RECORD
 from imagemake.store.layout import IMAGES, RESULTS, SHEETS, STORE
+from imagemake.versions.program import failure_of, run_aloud
 
 MANIFEST = str(RESULTS / "manifest.csv")
 RUNNING_STAGE = "DVC_STAGE"  # environment variable that DVC sets for the command of a stage
@@ -55,7 +56,7 @@ class Dvc:
             The ``.dvc`` files and ``dvc.lock``, which belong in git.
 
         Raises:
-            UserError: If DVC fails. DVC prints the reason on standard error.
+            NotReadyError: If DVC fails; the message shows what DVC said.
         """
         folders = [RESULTS / name for name in (IMAGES, SHEETS)]
         paths = [STORE, *folders, *more]
@@ -75,13 +76,18 @@ class Dvc:
         """Run a DVC command, with progress bars if standard error is a terminal.
 
         Raises:
-            UserError: If it fails.
+            NotReadyError: If it fails; the message shows what DVC said.
         """
-        quiet = () if sys.stderr.isatty() else ("--quiet",)
-        whole = [sys.executable, "-m", "dvc", *command, *quiet]
-        done = subprocess.run(whole, cwd=self._root, stdout=subprocess.DEVNULL, check=False)  # noqa: S603  no user input
-        if done.returncode:
-            raise UserError(Problem(f"dvc {' '.join(command)}", "the command failed. See the output above.", HELP))
+        whole = [sys.executable, "-m", "dvc", *command]
+        if sys.stderr.isatty():
+            columns = str(shutil.get_terminal_size().columns)
+            environment = {**os.environ, "DVC_IGNORE_ISATTY": "1", "COLUMNS": columns}
+            status, said = run_aloud(whole, self._root, environment)
+        else:  # without --quiet, which silences errors too
+            done = subprocess.run(whole, cwd=self._root, capture_output=True, check=False)  # noqa: S603  no user input
+            status, said = done.returncode, done.stderr or done.stdout
+        if status:
+            raise failure_of(f"dvc {' '.join(command)}", status, said, HELP)
 
 
 def _paths(outs: Iterable[object]) -> list[str]:

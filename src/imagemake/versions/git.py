@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from imagemake.core.problems import Problem, UserError
+from imagemake.versions.program import failure_of, last_words
 
 OPERATIONS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
 
@@ -21,12 +21,19 @@ class Git:
     def __init__(self, root: Path = Path()) -> None:
         self._root = root
 
+    def obstacle(self) -> str | None:
+        """Return why git has no repository for the project, in git's own words; None if there is one."""
+        try:
+            done = self._run("rev-parse", "--is-inside-work-tree")
+        except FileNotFoundError:
+            return "git is not installed"
+        if done.returncode == 0:
+            return None if done.stdout.strip() == b"true" else "this folder is not in a working tree"
+        return last_words(done.stderr)
+
     def is_there(self) -> bool:
         """Return whether git is installed and the project is in a git repository."""
-        try:
-            return self._ask("rev-parse", "--is-inside-work-tree").strip() == "true"
-        except OSError:
-            return False
+        return self.obstacle() is None
 
     def has_commit(self) -> bool:
         """Return whether the repository has a commit."""
@@ -38,9 +45,14 @@ class Git:
         return next((name for name, path in zip(OPERATIONS, paths, strict=True) if (self._root / path).exists()), None)
 
     def changed(self) -> list[str]:
-        """Return the paths of changed and new files, relative to the project's folder."""
+        """Return the paths of changed and new files, relative to the project's folder.
+
+        Raises:
+            NotReadyError: If git fails.
+        """
         prefix = self._ask("rev-parse", "--show-prefix").strip()
-        status = self._ask("status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--", ".")
+        listed = self._do("status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--", ".")
+        status = listed.decode(errors="surrogateescape")
         return [entry[3:].removeprefix(prefix) for entry in status.split("\0") if entry]
 
     def committed(self, folder: Path) -> list[str]:
@@ -67,7 +79,7 @@ class Git:
             Whether there was anything to commit.
 
         Raises:
-            UserError: If git fails. Nothing is committed.
+            NotReadyError: If git fails. Nothing is committed.
         """
         names = [str(path) for path in paths if (self._root / path).exists()]
         self._do("add", "--force", "--", *names)
@@ -80,7 +92,7 @@ class Git:
         """Create an annotated tag at the last commit.
 
         Raises:
-            UserError: If git fails.
+            NotReadyError: If git fails.
         """
         self._do("tag", "--annotate", name, "--message", message)
 
@@ -88,16 +100,16 @@ class Git:
         """Push the branch and its annotated tags.
 
         Raises:
-            UserError: If git fails.
+            NotReadyError: If git fails.
         """
         self._do("push", "--quiet", "--follow-tags")
 
-    def _do(self, *command: str) -> None:
+    def _do(self, *command: str) -> bytes:
         done = self._run(*command)
         if done.returncode:
-            message = (done.stderr or done.stdout).decode(errors="replace").strip()
             remedy = "Follow git's advice, and run the same command again."
-            raise UserError(Problem(f"git {command[0]}", f"git failed: {message}", remedy))
+            raise failure_of(f"git {command[0]}", done.returncode, done.stderr or done.stdout, remedy)
+        return done.stdout
 
     def _ask(self, *command: str) -> str:
         done = self._run(*command)

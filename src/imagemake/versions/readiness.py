@@ -57,9 +57,11 @@ def git_problems(git: Git, options: ReleaseOptions) -> Iterator[Problem]:
     """Yield what prevents a git tag from identifying the release."""
     if not options.git:
         return
-    if not git.is_there():
-        remedy = "Run `git init` and commit your work, or pass --no-git to write the record only."
-        yield Problem("git", "this project is not in a git repository, which keeps the record of a release.", remedy)
+    if obstacle := git.obstacle():
+        remedy = "If there is no repository, run `git init` and commit your work, or pass --no-git to write the record "
+        remedy += "only. Otherwise, follow git's advice."
+        what = f"this project is not in a git repository that can keep the record of a release: {obstacle}"
+        yield Problem("git", what, remedy)
         return
     if not git.has_commit():
         yield Problem("git", "the repository has no commit.", "Run `git add -A && git commit -m Begin` first.")

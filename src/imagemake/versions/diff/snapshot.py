@@ -17,6 +17,7 @@ from imagemake.store.store import Store, StoredFile
 from imagemake.versions.diff.revision import Repository, Revision
 from imagemake.versions.diff.table import MOST_BYTES, read_table, with_names
 from imagemake.versions.diff.trees import Folder, Tree
+from imagemake.versions.git import Git
 
 MANIFESTS = ("manifest.parquet", "manifest.csv")  # in order of preference
 SCOPES: Mapping[str, str] = {scope: str(folder) for scope, folder in RELEASE_FOLDERS.items()}
@@ -197,7 +198,8 @@ class Opener:
         tags = self._repository.tags()[:5]
         known = f" Tags are {', '.join(tags)}." if tags else ""
         if self._repository.root is None:
-            what = "this is not a folder with a manifest, and the project is not in a git repository"
+            what = "this is not a folder with a manifest, and the project is not in a git repository: "
+            what += Git(self._repository.project).obstacle() or "git shows no folder"
             return UserError(Problem(name, what, "Name two folders that contain releases, or run this in the project."))
         if path.is_dir():
             what = f"the folder contains no {' or '.join(MANIFESTS)}, and no git revision has this name"

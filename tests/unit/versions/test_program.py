@@ -1,0 +1,91 @@
+"""What users see when DVC or git fails: its own last words, its status, and what to do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from imagemake.core.errors import ExitCode
+from imagemake.core.problems import NotReadyError
+from imagemake.versions.dvc import Dvc
+from imagemake.versions.git import Git
+from imagemake.versions.program import SHOWN_LINES, failure_of, last_words, run_aloud
+
+SECRET = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEX"
+
+
+@pytest.fixture
+def git_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "Ada")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.com")
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def test_the_last_words_are_printable_and_hold_no_secret(monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    said = (
+        b"\x1b[31mERROR\x1b[0m: key "
+        + SECRET.encode()
+        + b" refused\r\n\n 50%|###\r 99%|####\r\tby \x07\xff \xe2\x80\xae"
+    )
+    assert last_words(said) == "ERROR: key [secret] refused\n     by \\x07\N{REPLACEMENT CHARACTER} \\u202e"
+    assert last_words(b"") == "it wrote no message"
+    many = last_words(b"\n".join(b"line %d" % n for n in range(1000))).split("\n")
+    assert len(many) == SHOWN_LINES
+    assert many[-1] == "    line 999"
+
+
+def test_a_failure_tells_the_command_the_status_and_the_remedy():
+    error = failure_of("dvc push", 255, b"ERROR: no remote", "Set one.")
+    assert error.in_words() == "dvc push: it ended with status 255: ERROR: no remote\n  Set one."
+    assert error.exit_code is ExitCode.NOT_READY
+    assert "signal 9 ended it" in str(failure_of("dvc push", -9, b"", "Set one."))
+
+
+@pytest.mark.parametrize("on_a_terminal", [False, True])
+def test_dvc_says_why_it_failed(tmp_path, monkeypatch, capsys, on_a_terminal):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: on_a_terminal)
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], cwd=tmp_path, check=True)
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store.dvc").write_text("outs: [")
+    with pytest.raises(NotReadyError, match=r"dvc add store: it ended with status 1: [^$]*store\.dvc' is invalid"):
+        Dvc(tmp_path).track()
+    assert ("is invalid" in capsys.readouterr().err) == on_a_terminal
+
+
+def test_what_a_program_writes_on_a_terminal_passes_without_secrets(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    code = f"import sys\nfor one in '{SECRET}\\rend\\n':\n    print(one, end='', file=sys.stderr, flush=True)"
+    status, said = run_aloud([sys.executable, "-c", code], tmp_path, os.environ)
+    assert (status, capsys.readouterr().err) == (0, "[secret]\rend\n")
+    assert said.endswith(b"end\n")
+
+
+def test_git_says_why_a_commit_failed(git_folder):
+    hook = git_folder / ".git" / "hooks" / "pre-commit"
+    hook.write_text("#!/bin/sh\necho 'commits need a ticket' >&2\nexit 3\n")
+    hook.chmod(0o755)
+    (git_folder / "a").write_text("a")
+    with pytest.raises(NotReadyError, match=r"git commit: it ended with status 1: commits need a ticket"):
+        Git(git_folder).commit([git_folder / "a"], "a")
+
+
+def test_a_broken_index_is_no_clean_project(git_folder):
+    (git_folder / ".git" / "index").write_bytes(b"no index")
+    with pytest.raises(NotReadyError, match=r"git status: it ended with status 128: [^$]*index file"):
+        Git(git_folder).changed()
+
+
+def test_why_there_is_no_repository_is_in_gits_words(tmp_path, git_folder, monkeypatch):
+    assert Git(git_folder).obstacle() is None
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))
+    assert "not a git repository" in Git(git_folder).obstacle()
+    monkeypatch.setenv("PATH", "")
+    assert Git(git_folder).obstacle() == "git is not installed"
