@@ -11,7 +11,6 @@ from pydantic import (
     BeforeValidator,
     Field,
     Strict,
-    ValidationError,
     WithJsonSchema,
     model_validator,
 )
@@ -27,7 +26,7 @@ from imagemake.config.run import Alerts, Budget, Limits
 from imagemake.config.spelled import plain_config
 from imagemake.config.stages import Gates, Pilot, Small
 from imagemake.config.validation import Validation
-from imagemake.core.mistakes import Mistake, mistake, mistakes, problems_of
+from imagemake.core.mistakes import Mistake, mistake, mistakes, problems_of, validated
 from imagemake.core.problems import UserError
 from imagemake.core.text import scalar_text
 
@@ -249,7 +248,7 @@ def load_campaign(config: Mapping[str, Any], *, where: str = CONFIG) -> Campaign
     Raises:
         UserError: With every mistake at once, each with its key, value, and remedy.
     """
-    try:
-        return Campaign.model_validate(plain_config(config))
-    except ValidationError as error:
-        raise UserError(problems_of(error, Campaign, where)) from error
+    found = validated(Campaign, plain_config(config))
+    if isinstance(found, list):
+        raise UserError(problems_of(found, where))
+    return found

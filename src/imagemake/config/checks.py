@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Strict
+from pydantic import Field, Strict
 
-from imagemake.config.fields import ColumnName, Values
+from imagemake.config.fields import ColumnName, Section, Values
 from imagemake.core.mistakes import Mistake, mistakes
 from imagemake.plugins.measures import Measure, Value, measure_class
 
@@ -55,10 +55,8 @@ def _mistakes(name: str, check: Check) -> Iterator[tuple[tuple[str, ...], str, s
 MODEL = "model"  # in `when`: the label or name of the image's model, however it was selected
 
 
-class Limit(BaseModel):
+class Limit(Section):
     """The good range of a quantity."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     min: float | None = Field(None, description="Smallest good value, in the quantity's unit.")
     max: float | None = Field(None, description="Largest good value, in the quantity's unit.")
@@ -74,10 +72,8 @@ class Limit(BaseModel):
         return None
 
 
-class Override(BaseModel):
+class Override(Section):
     """Other ranges for some requests."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     when: Mapping[ColumnName, Values] = Field(
         description="Values of columns and variables; requests that match all of them get these ranges. A list matches "
@@ -96,10 +92,8 @@ class Override(BaseModel):
         return all(values.get(name) in wanted for name, wanted in self.when.items())
 
 
-class Check(BaseModel):
+class Check(Section):
     """What happens to an image whose quantity is out of range."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     reject: Limit | None = Field(None, description="Outside of this range, the image is rejected.")
     review: Limit | None = Field(None, description="Outside of this range, a person decides.")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from imagemake.config.fields import Section
 from imagemake.config.verdict_codes import OTHER_PATCHABLE, RULES
 from imagemake.core.fingerprint import fingerprint
-from imagemake.core.mistakes import Mistake, mistake, mistakes, mistakes_of
+from imagemake.core.mistakes import Mistake, mistake, mistakes, validated
 from imagemake.core.secrets import shown
 from imagemake.core.text import did_you_mean
 from imagemake.plugins.measures import BUILT_IN as BUILT_IN_MEASURES
@@ -84,11 +84,9 @@ def _choose(
     if version != plug_in.version:
         what = f"{kind} {name!r} was planned with version {version}, but version {plug_in.version} is installed."
         raise mistakes([Mistake((name,), what, "Plan and run with one version of the package.")])
-    try:
-        valid = plug_in.Settings.model_validate({} if settings is None else settings)
-    except ValidationError as error:
-        found = mistakes_of(error, plug_in.Settings)
-        raise mistakes(one._replace(location=(name, *one.location)) for one in found) from error
+    valid = validated(plug_in.Settings, {} if settings is None else settings)
+    if isinstance(valid, list):
+        raise mistakes(one._replace(location=(name, *one.location)) for one in valid)
     dumped = valid.model_dump(mode="json")
     decisive = {name: value for name, value in dumped.items() if value is not None or name not in plug_in.came_later}
     return ChosenPlugin(name=name, version=plug_in.version, settings=decisive)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Strict
+from pydantic import Field, Strict
+
+from imagemake.config.fields import Section
 
 
-class Limits(BaseModel):
+class Limits(Section):
     """Rates, retries, and waiting times of calls."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     in_flight: int = Field(8, ge=1, description="Most concurrent calls, over all jobs of a run.")
     batches_in_flight: int = Field(
@@ -46,10 +46,8 @@ class Limits(BaseModel):
 Event = Literal["finished", "stopped", "budget", "failures", "crashed"]
 
 
-class Alerts(BaseModel):
+class Alerts(Section):
     """Messages about a run. Set the addresses in the environment variable IMAGEMAKE_ALERTS."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     on: Annotated[tuple[Event, ...], Strict(False)] = Field(
         (),
@@ -67,10 +65,8 @@ class Alerts(BaseModel):
 Usd = Annotated[float, Field(gt=0)]
 
 
-class Budget(BaseModel):
+class Budget(Section):
     """The most to spend. Images that do not fit are left out, and the run succeeds."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     run: Usd | None = Field(None, description="The most to spend per run, in USD.")
     campaign: Usd | None = Field(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import types
-from collections.abc import Iterable
-from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_origin
 
+import orjson
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -13,21 +16,9 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from imagemake.core.problems import Problem
 from imagemake.core.secrets import shown
 from imagemake.core.text import did_you_mean
+from imagemake.core.wrong_values import rule_broken
 
-_SHOULD_BE = {
-    "bool_parsing": "true or false",
-    "bool_type": "true or false",
-    "dict_type": "a mapping of keys to values",
-    "float_parsing": "a number",
-    "float_type": "a number",
-    "int_from_float": "a whole number",
-    "int_parsing": "a whole number",
-    "int_type": "a whole number",
-    "mapping_type": "a mapping of keys to values",
-    "model_type": "a mapping of keys to values",
-    "string_type": "text",
-    "tuple_type": "a list",
-}
+M = TypeVar("M", bound=BaseModel)
 
 TAGS = {
     True: "[on]",
@@ -62,23 +53,45 @@ def mistakes(found: Iterable[Mistake]) -> PydanticCustomError:
     return PydanticCustomError("mistakes", "{told}", {"told": told, "mistakes": found})
 
 
-def problems_of(error: ValidationError, model: type[BaseModel], where: str) -> list[Problem]:
-    """Turn the errors of a validation into problems.
+def validated(model: type[M], data: Any) -> M | list[Mistake]:
+    """Validate data, and return the model or every mistake, located from the root of the model.
+
+    A truth value or an infinite number in place of a number is a mistake, whatever the model's own settings accept.
+    """
+    found = [one._replace(remedy=_correct(model, one.location)) for one in _no_numbers(model, data, ())]
+    told = {one.location for one in found}
+    try:
+        valid = model.model_validate(data)
+    except ValidationError as error:
+        return [*(one for one in mistakes_of(error, model) if one.location not in told), *found]
+    return found or valid
+
+
+def problems_of(found: Iterable[Mistake], where: str) -> list[Problem]:
+    """Turn mistakes into problems.
 
     Args:
-        error: The error that `model` raised.
-        model: The model that validated the data.
+        found: The mistakes.
         where: The file that contains the data.
     """
     return [
-        Problem(f"{where}, {dotted(found.location)}" if found.location else where, found.what, found.remedy)
-        for found in mistakes_of(error, model)
+        Problem(f"{where}, {dotted(one.location)}" if one.location else where, one.what, one.remedy) for one in found
     ]
 
 
 def mistakes_of(error: ValidationError, model: type[BaseModel]) -> list[Mistake]:
     """Turn the errors of a validation into mistakes, located from the root of the model."""
-    return [found for line in error.errors(include_url=False) for found in _mistakes_of_line(line, model)]
+    found: dict[tuple[Any, ...], Mistake] = {}
+    for line in error.errors(include_url=False):
+        value = f"{shown(line['input'])} "
+        for one in _mistakes_of_line(line, model):
+            other = found.get(one.location)
+            if other is None or not (other.what.startswith(value) and one.what.startswith(value)):
+                found[one.location if other is None else (one.location, one.what)] = one
+            elif one.what != other.what:  # a value that no member of a union accepts
+                what = f"{other.what.removesuffix('.')}, or {one.what.removeprefix(value)}"
+                found[one.location] = other._replace(what=what)
+    return list(found.values())
 
 
 def dotted(location: Iterable[str | int]) -> str:
@@ -90,19 +103,19 @@ def dotted(location: Iterable[str | int]) -> str:
 
 
 def _mistakes_of_line(line: ErrorDetails, model: type[BaseModel]) -> list[Mistake]:
-    location = tuple(part for part in line["loc"] if part not in _NO_KEYS)
-    if line["type"] == "mistakes":
-        return [Mistake(location + inner.location, inner.what, inner.remedy) for inner in line["ctx"]["mistakes"]]
-    if line["type"] == "extra_forbidden":
+    location = _keys(model, line["loc"])
+    kind, context = line["type"], line.get("ctx") or {}
+    if kind == "mistakes":
+        return [Mistake(location + inner.location, inner.what, inner.remedy) for inner in context["mistakes"]]
+    if kind == "extra_forbidden":
         return [_unknown_key(location, _at(model, location[:-1]))]
-    field = _field(model, location)
-    if line["type"] == "missing":
-        return [Mistake(location, "this key is missing.", f"Add it. {_about(field)}".strip())]
-    should_be = _SHOULD_BE.get(line["type"])
-    rule = f"Input should be {should_be}" if should_be else line["msg"].removeprefix("Value error, ")
+    if kind == "missing":
+        about = _about(_field(model, location))
+        return [Mistake(location, "this key is missing.", f"Add it. {about}".strip())]
+    own_words = context.get("error") if kind in ("value_error", "assertion_error") else None
     value = shown(line["input"])
-    what = f"{value} {rule.removeprefix('Input ')}" if rule.startswith("Input ") else f"{value}: {rule}"
-    remedy = "Write it in quotes." if line["type"] == "string_type" else f"Correct it. {_about(field)}".strip()
+    what = f"{value}: {own_words}" if own_words else f"{value} {rule_broken(kind, context)}"
+    remedy = "Write it in quotes." if kind == "string_type" else _correct(model, location)
     return [Mistake(location, f"{what.rstrip('.')}.", remedy)]
 
 
@@ -113,12 +126,16 @@ def _unknown_key(location: tuple[str | int, ...], parent: Any) -> Mistake:
     return Mistake(location, "unknown key.", f"{near} {listed}".strip())
 
 
+def _correct(model: type[BaseModel], location: tuple[str | int, ...]) -> str:
+    return f"Correct it. {_about(_field(model, location))}".strip()
+
+
 def _about(field: FieldInfo | None) -> str:
     if field is None or not field.description:
         return ""
     if field.is_required() or field.default_factory is not None:
         return field.description
-    return f"{field.description} The default is {field.default!r}."
+    return f"{field.description} The default is {orjson.dumps(field.default, default=str).decode()}."
 
 
 def _field(model: type[BaseModel], location: tuple[str | int, ...]) -> FieldInfo | None:
@@ -135,20 +152,69 @@ def _at(model: type[BaseModel], location: tuple[str | int, ...]) -> Any:
     """Return the type at a location, or None if it is unknown."""
     here: Any = model
     for part in location:
-        if _is_model(here):
-            field = here.model_fields.get(part)
-            here = field and _plain(field.annotation)
-        else:
-            here = _plain(next((a for a in reversed(get_args(here)) if a is not ...), None))
-    return here
+        here = _under(_plain(here), part)
+    return _plain(here)
 
 
-def _plain(annotation: Any) -> Any:
+def _keys(model: type[BaseModel], location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Return the keys of a location, without what pydantic inserts: tags, and the members of unions that it tried."""
+    keys: list[str | int] = []
+    here: Any = model
+    for part in location:
+        members = _members(here)
+        if part in _NO_KEYS:
+            here = next(filter(_is_model, members), here)
+            continue
+        if len(members) > 1:
+            named = next((one for one in members if _is_model(one) and part == one.__name__), None)
+            here = named or next(iter(members))
+            if named or (isinstance(part, str) and not any(_under(one, part) for one in members)):
+                continue
+        keys.append(part)
+        here = _under(_plain(here), part)
+    return tuple(keys)
+
+
+def _under(annotation: Any, part: str | int) -> Any:
+    """Return the type of a part of a model, mapping, or list; None if it is unknown."""
+    if _is_model(annotation):
+        field = annotation.model_fields.get(part)
+        return field and field.annotation
+    inner = [one for one in get_args(annotation) if one is not ...]
+    if get_origin(annotation) is tuple and isinstance(part, int) and ... not in get_args(annotation):
+        return inner[part] if part < len(inner) else None
+    origin = get_origin(annotation)
+    kind = Sequence if isinstance(part, int) else Mapping
+    return inner[-1] if inner and isinstance(origin, type) and issubclass(origin, kind) else None
+
+
+def _no_numbers(annotation: Any, data: Any, location: tuple[str | int, ...]) -> Iterator[Mistake]:
+    """Yield the truth values and the infinite numbers of data where the type asks for a number."""
+    members = _members(annotation)
+    if isinstance(data, Mapping | list | tuple):
+        parts = data.items() if isinstance(data, Mapping) else enumerate(data)
+        for part, value in parts:
+            kinds = [inner for one in members if (inner := _under(one, part)) is not None]
+            for kind in kinds[:1]:
+                yield from _no_numbers(kind, value, (*location, part))
+    elif members and all(one in (int, float, Decimal) for one in members):
+        is_infinite = isinstance(data, float) and not math.isfinite(data)
+        if isinstance(data, bool) or is_infinite:
+            rule = "finite_number" if is_infinite else "int_type" if int in members else "float_type"
+            yield Mistake(location, f"{shown(data)} {rule_broken(rule, {})}.", "")
+
+
+def _members(annotation: Any) -> list[Any]:
+    """Return the types that a union joins, except None; otherwise the type alone."""
     while get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     if get_origin(annotation) in (Union, types.UnionType):
-        return _plain(next(a for a in get_args(annotation) if a is not type(None)))
-    return annotation
+        return [one for a in get_args(annotation) if a is not type(None) for one in _members(a)]
+    return [] if annotation is None else [annotation]
+
+
+def _plain(annotation: Any) -> Any:
+    return next(iter(_members(annotation)), None)
 
 
 def _is_model(annotation: Any) -> bool:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from imagemake.core.errors import ImagemakeError
 from imagemake.core.files import write_whole
+from imagemake.core.mistakes import dotted, mistakes_of
 from imagemake.store.layout import RELEASES
 
 RECORD_FILE, MANIFEST_FILE, REVIEWS_FILE = "release.json", "manifest.parquet", "reviews.csv"
@@ -155,9 +156,8 @@ def read_record_file(path: Path) -> StoredRecord:
     try:
         return StoredRecord(Record.model_validate_json(data), hashlib.sha256(data).hexdigest())
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise BadRecordError(f"{where}: {first['msg']}") from None
+        first = mistakes_of(error, Record)[0]
+        raise BadRecordError(f"{dotted(first.location) or 'the file'}: {first.what.removesuffix('.')}") from None
 
 
 def names_in(folder: Path) -> list[str]:

@@ -112,7 +112,7 @@ def test_every_mistake_is_told_at_once():
 def test_a_problem_names_the_key_and_the_value_and_says_what_the_key_is():
     problem = the_problem(limits={"in_flight": 0})
     assert problem.where == "config/config.yaml, limits.in_flight"
-    assert problem.what == "0 should be greater than or equal to 1."
+    assert problem.what == "0 should be at least 1."
     assert problem.remedy.startswith("Correct it. Most concurrent calls")
     assert problem.remedy.endswith("The default is 8.")
 

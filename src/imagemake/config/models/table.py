@@ -9,10 +9,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from imagemake.config.models.facts import ModelFacts
-from imagemake.core.mistakes import dotted, problems_of
+from imagemake.core.mistakes import dotted, problems_of, validated
 from imagemake.core.problems import Problem, UserError
 from imagemake.core.text import did_you_mean
 
@@ -95,10 +95,10 @@ def _bundled() -> Mapping[Name, ModelFacts]:
 
 
 def _checked(overrides: Mapping[str, Any], where: str) -> Mapping[Name, ModelFacts]:
-    try:
-        return _Tables(models=overrides).by_name()
-    except ValidationError as error:
-        raise UserError(problems_of(error, _Tables, where)) from error
+    found = validated(_Tables, {"models": overrides})
+    if isinstance(found, list):
+        raise UserError(problems_of(found, where))
+    return found.by_name()
 
 
 def _over(base: ModelFacts | None, top: ModelFacts) -> ModelFacts:

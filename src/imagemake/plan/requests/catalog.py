@@ -13,6 +13,7 @@ from typing import Any
 
 from imagemake.config.fields import TAKE, normal
 from imagemake.config.parameters import PREFIX
+from imagemake.config.spelled import SpelledFloat, plain
 from imagemake.core.problems import Problem, UserError
 from imagemake.core.secrets import shown
 from imagemake.core.text import forbidden_character, scalar_text, with_plain_line_ends
@@ -146,7 +147,7 @@ class _Reader:
 
     def _json(self, text: str) -> list[Row]:
         try:
-            found = json.loads(text, object_pairs_hook=_Pairs)
+            found = json.loads(text, object_pairs_hook=_Pairs, parse_float=_spelled)
         except json.JSONDecodeError as error:
             self.report(
                 f"line {error.lineno}", f"invalid JSON at column {error.colno}: {error.msg}.", "Correct the JSON."
@@ -166,7 +167,9 @@ class _Reader:
             if not line.strip():
                 continue
             try:
-                found.append((number, self._flat(number, json.loads(line, object_pairs_hook=_Pairs))))
+                found.append(
+                    (number, self._flat(number, json.loads(line, object_pairs_hook=_Pairs, parse_float=_spelled)))
+                )
             except json.JSONDecodeError as error:
                 self.report(
                     number, f"invalid JSON at column {error.colno}: {error.msg}.", "Write one whole object per line."
@@ -193,7 +196,9 @@ class _Reader:
                     number, f"column {column!r} contains {kind}.", "Write text, a number, true, false, or null."
                 )
             else:
-                values[column] = self._cell(number, column, value)
+                # A parameter is a number in the request, so its spelling must not make it a text.
+                cell = plain(value) if column.startswith(PREFIX) else value
+                values[column] = self._cell(number, column, cell)
         return values
 
     def _cell(self, number: int, column: str, value: str | float | bool | None) -> str:
@@ -242,6 +247,11 @@ class _Reader:
 
 class _Pairs(list[tuple[str, Any]]):
     """A JSON object as it is written, with repeated keys."""
+
+
+def _spelled(written: str) -> float:
+    number = float(written)
+    return number if repr(number) == written else SpelledFloat(number, written)
 
 
 def _with_nested_parameters(item: _Pairs) -> Iterator[tuple[str, Any]]:
