@@ -37,15 +37,3 @@ rule pilot:
 rule small:
     input:
         "results/small/manifest.csv",
-
-
-onstart:
-    PLANNER.begin_run()
-
-
-onsuccess:
-    PLANNER.end_run()
-
-
-onerror:
-    PLANNER.alert_crash()

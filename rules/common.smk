@@ -5,49 +5,28 @@ parse this file again and must not plan again.
 
 from pathlib import Path
 
-from snakemake.resources import Resource
-from snakemake_interface_executor_plugins.settings import ExecMode
-
-from imagemake.config.campaign import CONFIG, load_campaign
-from imagemake.config.load import run_config
-from imagemake.workflow.process import python_path, use_this_python
+from imagemake.config.campaign import CONFIG
+from imagemake.workflow.installed import SCRIPTS
+from imagemake.workflow.process import job_prefix, use_this_python
+from imagemake.workflow.snakemake_run import SnakemakeRun
 from imagemake.plan.call_modes import call_mode_of_batch
 from imagemake.workflow.planner import Planner
-from imagemake.core.errors import exit_on_error
 from imagemake.config.job_settings import job_settings_json
 
 use_this_python()
-# The conda environments of the stages do not contain this package, so PYTHONPATH names it. The user's entries stay in
-# it, so that jobs find the same plug-ins as the plan. A prefix replaces Snakemake's strict mode, so it sets that again.
-shell.prefix(f"set -euo pipefail; export PYTHONPATH={python_path()}; ")
+shell.prefix(job_prefix(SCRIPTS))
 
-# Not by `configfile:`, which reads YAML 1.1, where 00123 is 83. A module that is given a `config` uses that instead.
-with exit_on_error():
-    if workflow.modifier.skip_configfile:
-        CAMPAIGN = load_campaign(config)
-    else:
-        settings = workflow.config_settings
-        CAMPAIGN = load_campaign(
-            run_config(
-                settings.configfiles,
-                settings.config_args or (),
-                replaces=settings.replace_workflow_config,
-            )
-        )
-        if Path(CONFIG).exists():
-            workflow.configfiles.append(CONFIG)  # for Snakemake's report and archive
-PLANNER = Planner(
-    CAMPAIGN,
-    is_for_real=lambda: not workflow.dryrun and workflow.exec_mode == ExecMode.DEFAULT,
-)
+RUN = SnakemakeRun(workflow, config)
+PROJECT = RUN.project  # not the working folder if this is a module with a prefix
+CAMPAIGN = RUN.campaign()
+PLANNER = Planner(CAMPAIGN, RUN)
+if (PROJECT / CONFIG).exists():
+    # For Snakemake's report and archive.
+    workflow.configfiles.append(str(PROJECT / CONFIG))
 
 # The campaign limits calls and batches in flight. `--resources api_calls=N`, also in a profile, takes precedence.
-for name, limit in (
-    ("api_calls", CAMPAIGN.limits.in_flight),
-    ("batches", CAMPAIGN.limits.batches_in_flight),
-):
-    if name not in workflow.global_resources:
-        workflow.global_resources[name] = Resource(name, limit)
+RUN.limit("api_calls", CAMPAIGN.limits.in_flight)
+RUN.limit("batches", CAMPAIGN.limits.batches_in_flight)
 
 
 wildcard_constraints:
@@ -55,6 +34,11 @@ wildcard_constraints:
     run=r"[0-9a-f]{16}",
     round=r"[0-9]+",
     image=r"[^/]+",
+
+
+def project_folder(wildcards):
+    """Return the folder of the project. A shell command of a module sees only the main Snakefile's variables."""
+    return str(PROJECT)
 
 
 def settings_of(*names):
@@ -131,7 +115,7 @@ def makes_verdicts(batch):
 def validated_before(wildcards):
     """Return the validated tables of the previous round."""
     if wildcards.round == "1":
-        batches = PLANNER.batches_in(f"work/plans/{wildcards.run}.json")
+        batches = PLANNER.batches_in(PROJECT / f"work/plans/{wildcards.run}.json")
     else:
         previous = int(wildcards.round) - 1
         batches = PLANNER.batches_in(

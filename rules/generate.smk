@@ -20,6 +20,7 @@ rule generate:
         api_calls=api_calls_of,
         batches=batches_of,
     params:
+        project=project_folder,
         settings=settings_of(
             "campaign",
             "model",
@@ -33,6 +34,7 @@ rule generate:
     # A `script:` job starts four times slower than a `shell:` job, and runs again when the script's mtime changes.
     shell:
         r"""
-        python scripts/generate.py --calls {resources.api_calls} --settings {params.settings:q} \
-            --batch {input.batch:q} --outcomes {output.outcomes:q} 2>&1 | tee -i {log:q} >&2
+        python "$IMAGEMAKE_SCRIPTS"/generate.py --project {params.project:q} --calls {resources.api_calls} \
+            --settings {params.settings:q} --batch {input.batch:q} --outcomes {output.outcomes:q} \
+            2>&1 | tee -i {log:q} >&2
         """

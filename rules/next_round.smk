@@ -16,5 +16,8 @@ checkpoint next_round:
         "logs/next_round/{run}-{round}.log",
     conda:
         "../envs/next_round.yaml"
+    params:
+        project=project_folder,
     shell:
-        "python scripts/next_round.py --plan {input.plan:q} --batches {output.batches:q} 2>{log:q}"
+        'python "$IMAGEMAKE_SCRIPTS"/next_round.py --project {params.project:q} '
+        "--plan {input.plan:q} --batches {output.batches:q} 2>{log:q}"

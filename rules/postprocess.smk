@@ -16,9 +16,10 @@ rule postprocess:
     conda:
         "../envs/postprocess.yaml"
     params:
+        project=project_folder,
         settings=settings_of("campaign", "validation", "postprocess", "alerts"),
     shell:
         r"""
-        python scripts/postprocess.py --settings {params.settings:q} \
+        python "$IMAGEMAKE_SCRIPTS"/postprocess.py --project {params.project:q} --settings {params.settings:q} \
             --verdicts {input.verdicts:q} --postprocessed {output.postprocessed:q} 2>{log:q}
         """

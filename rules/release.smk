@@ -22,8 +22,11 @@ rule release:
         "logs/release/all.log",
     conda:
         "../envs/release.yaml"
+    params:
+        project=project_folder,
     shell:
-        "python scripts/release.py --plan {input.plan:q} 2>&1 | tee {log:q} >&2"
+        'python "$IMAGEMAKE_SCRIPTS"/release.py --project {params.project:q} '
+        "--plan {input.plan:q} 2>&1 | tee {log:q} >&2"
 
 
 use rule release as release_pilot with:
@@ -69,5 +72,8 @@ rule image:
         "logs/image/{image}.log",
     conda:
         "../envs/release.yaml"
+    params:
+        project=project_folder,
     shell:
-        "python scripts/image.py --plan {input.plan:q} --image {output:q} 2>&1 | tee {log:q} >&2"
+        'python "$IMAGEMAKE_SCRIPTS"/image.py --project {params.project:q} '
+        "--plan {input.plan:q} --image {output:q} 2>&1 | tee {log:q} >&2"

@@ -16,9 +16,10 @@ rule validate:
     conda:
         "../envs/validate.yaml"
     params:
+        project=project_folder,
         settings=settings_of("validation"),
     shell:
         r"""
-        python scripts/validate.py --settings {params.settings:q} \
+        python "$IMAGEMAKE_SCRIPTS"/validate.py --project {params.project:q} --settings {params.settings:q} \
             --images {input.images:q} --measures {output.measures:q} 2>{log:q}
         """

@@ -9,6 +9,7 @@ from imagemake.stages.generate.calls import StoppedError, ToldToStopError
 from imagemake.stages.generate.job import generate_for_job
 from imagemake.store.items import read_table, write_table
 from imagemake.workflow.alerts import AlertSender
+from imagemake.workflow.job_options import job_options
 
 
 def main() -> None:
@@ -21,9 +22,7 @@ def main() -> None:
         required=True,
         help="JSON with the sections campaign, model, more_models, models, budget_usd, limits, store, alerts",
     )
-    parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
-    parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
-    options = parser.parse_args()
+    options = job_options(parser)
     job_settings = JobSettings.model_validate_json(options.settings)
     alerts = AlertSender(job_settings.alerts, job_settings.campaign, options.work)
     with exit_on_error():

@@ -7,15 +7,14 @@ from imagemake.core.errors import exit_on_error
 from imagemake.plan.target import Target
 from imagemake.release.single_image import link_one
 from imagemake.store.store import Store
+from imagemake.workflow.job_options import job_options
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plan", type=Path, required=True, help="the plan, JSON")
     parser.add_argument("--image", type=Path, required=True, help="file to write the image to")
-    parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
-    parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
-    options = parser.parse_args()
+    options = job_options(parser)
     with exit_on_error():
         link_one(Target.read(options.plan), options.image, Store(options.store), options.work)
 

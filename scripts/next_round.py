@@ -6,6 +6,7 @@ from pathlib import Path
 
 from imagemake.core.errors import exit_on_error
 from imagemake.store.store import Store
+from imagemake.workflow.job_options import job_options
 from imagemake.workflow.next_round import write_next_round
 
 
@@ -13,9 +14,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plan", type=Path, required=True, help="the plan, JSON")
     parser.add_argument("--batches", type=Path, required=True, help="file to write the list of batches to, JSON")
-    parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
-    parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
-    options = parser.parse_args()
+    options = job_options(parser)
     with exit_on_error():
         n = write_next_round(options.plan, options.batches, Store(options.store), options.work)
     print(f"requests in the next round: {n}", file=sys.stderr)

@@ -11,6 +11,7 @@ from imagemake.store.layout import thumbnails_folder
 from imagemake.store.store import Store
 from imagemake.store.thumbnails import ThumbnailCache
 from imagemake.workflow.alerts import AlertSender
+from imagemake.workflow.job_options import job_options
 
 
 def main() -> None:
@@ -18,9 +19,7 @@ def main() -> None:
     parser.add_argument("--verdicts", type=Path, required=True, help="images with measures, JSON Lines")
     parser.add_argument("--postprocessed", type=Path, required=True, help="file to write the results to, JSON Lines")
     parser.add_argument("--settings", required=True, help="JSON with campaign, validation, postprocess, alerts")
-    parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
-    parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
-    options = parser.parse_args()
+    options = job_options(parser)
     job_settings = JobSettings.model_validate_json(options.settings)
     thumbnails = ThumbnailCache(thumbnails_folder(options.work))
     with exit_on_error():

@@ -8,14 +8,13 @@ from imagemake.plan.target import Target
 from imagemake.release.writer import Release
 from imagemake.store.store import Store
 from imagemake.workflow.alerts import AlertSender
+from imagemake.workflow.job_options import job_options
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plan", type=Path, required=True, help="the plan, JSON")
-    parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
-    parser.add_argument("--work", type=Path, default=Path("work"), help="default: work")
-    options = parser.parse_args()
+    options = job_options(parser)
     with exit_on_error():
         target = Target.read(options.plan)
         words = Release(target, Store(options.store), options.work).write()

@@ -7,6 +7,7 @@ from imagemake.config.job_settings import JobSettings
 from imagemake.stages.validate.job import validate_apart
 from imagemake.store.items import read_table, write_table
 from imagemake.store.store import Store
+from imagemake.workflow.job_options import job_options
 
 
 def main() -> None:
@@ -14,8 +15,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True, help="images of the batch, JSON Lines")
     parser.add_argument("--measures", type=Path, required=True, help="file to write the measures to, JSON Lines")
     parser.add_argument("--settings", required=True, help="JSON with the section validation")
-    parser.add_argument("--store", type=Path, default=Path("store"), help="default: store")
-    options = parser.parse_args()
+    options = job_options(parser)
     validation = JobSettings.model_validate_json(options.settings).validation
     items, store = read_table(options.images), Store(options.store)
     measured = validate_apart(items, validation.measures_needed(), store, validation.checks)

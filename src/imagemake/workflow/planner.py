@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
-import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import chdir
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -16,7 +15,7 @@ from typing import Any
 import orjson
 
 from imagemake.config.campaign import Campaign
-from imagemake.core.errors import ExitCode, exit_on_error
+from imagemake.core.errors import exit_on_error
 from imagemake.core.files import FileLock, make_own, sweep_unfinished, write_whole
 from imagemake.images.source_files import SourceImages
 from imagemake.plan.batches import ID_DIGITS, open_states, write_batches
@@ -56,6 +55,7 @@ from imagemake.workflow.preflight.measures import check_comparisons, check_overr
 from imagemake.workflow.preflight.models import check_models
 from imagemake.workflow.process import let_sigterm_wait
 from imagemake.workflow.run_lock import acquire_run_lock
+from imagemake.workflow.snakemake_run import SnakemakeRun
 
 SPARE_ROUNDS = 2  # for images that turn out to be damaged during the run
 
@@ -85,12 +85,14 @@ class Planner:
 
     Args:
         campaign: The campaign.
-        is_for_real: Returns whether this process runs the jobs: no dry run, and no job of its own; known once it plans.
+        run: The process of Snakemake that plans; None if nothing is run.
     """
 
-    def __init__(self, campaign: Campaign, is_for_real: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, campaign: Campaign, run: SnakemakeRun | None = None) -> None:
         self.campaign = campaign
-        self._is_for_real = is_for_real
+        self._run = run
+        self._folder = run.project if run else Path()
+        self._hooked = False
         self._plans: dict[str, Plan] = {}
         self._claimed: dict[tuple[str, str], str] = {}  # batch by stage and key, across all targets
         self._open: list[State] = []  # across all targets
@@ -103,13 +105,13 @@ class Planner:
         Exits without a traceback if the user made a mistake.
         """
         if scope not in self._plans:
-            with exit_on_error():
+            with exit_on_error(), chdir(self._folder):
+                if self._run and self._run.is_real and not self._hooked:
+                    self._run.call_hooks(self)
+                    self._hooked = True
                 self._plans[scope] = self._make(scope)
-            self._files.save()
-            save_digests()
-            if self._is_for_real():
-                atexit.unregister(self._exit_incomplete)
-                atexit.register(self._exit_incomplete)
+                self._files.save()
+                save_digests()
         return self._plans[scope]
 
     def begin_run(self) -> None:
@@ -117,46 +119,31 @@ class Planner:
 
         Exits if another run is active or a reference image changed after planning.
         """
-        with exit_on_error():
+        with exit_on_error(), chdir(self._folder):
             self._run_lock = acquire_run_lock()
-        let_sigterm_wait()
-        for folder in (WORK, STORE, RESULTS):
-            sweep_unfinished(folder)
-        stop_file(WORK).unlink(missing_ok=True)
-        self._alerts.begin_run()
-        if self.campaign.budget_usd.is_limited:
-            spent = spent_usd(read_calls(Store(STORE).journal_folder), self.campaign.campaign)
-            SpendTracker(spending_file(WORK), self.campaign.budget_usd).open(spent)
-        with exit_on_error():
+            let_sigterm_wait()
+            for folder in (WORK, STORE, RESULTS):
+                sweep_unfinished(folder)
+            stop_file(WORK).unlink(missing_ok=True)
+            self._alerts.begin_run()
+            if self.campaign.budget_usd.is_limited:
+                spent = spent_usd(read_calls(Store(STORE).journal_folder), self.campaign.campaign)
+                SpendTracker(spending_file(WORK), self.campaign.budget_usd).open(spent)
             keep_sent_images((state.recipe for state in self._open), self._files, Store(STORE))
 
-    def end_run(self) -> None:
-        """End the process with `ExitCode.INCOMPLETE` and one line per scope if images are missing."""
-        atexit.unregister(self._exit_incomplete)
-        lines = self._missing()
-        if lines:
-            print(*lines, sep="\n", file=sys.stderr, flush=True)
-            sys.exit(ExitCode.INCOMPLETE)
-
-    def _missing(self) -> list[str]:
+    def missing(self) -> list[str]:
+        """Return one line for each planned target that lacks images."""
         scopes = [scope for scope in self._plans if not scope.startswith(IMAGE)]  # the job of one image fails itself
-        return [words for scope in scopes if (words := missing_words(scope))]
-
-    def _exit_incomplete(self) -> None:
-        # Snakemake ends with 0 and calls no hook if it has no job to run, whatever the target lacks.
-        lines = self._missing()
-        if lines:
-            print(*lines, sep="\n", file=sys.stderr, flush=True)
-            sys.stdout.flush()
-            os._exit(ExitCode.INCOMPLETE)
+        with chdir(self._folder):
+            return [words for scope in scopes if (words := missing_words(scope))]
 
     def alert_crash(self) -> None:
         """Send an alert that the run ended with an error."""
-        atexit.unregister(self._exit_incomplete)  # the status of the error stays
-        self._alerts.send("crashed", "The run ended with an error. See its log, then run it again to continue.")
+        with chdir(self._folder):
+            self._alerts.send("crashed", "The run ended with an error. See its log, then run it again to continue.")
 
     @staticmethod
-    def batches_in(path: str) -> list[str]:
+    def batches_in(path: str | Path) -> list[str]:
         """Read the names of a plan's or a later round's batches."""
         batches: list[str] = orjson.loads(Path(path).read_bytes())["batches"]
         return batches

@@ -18,11 +18,20 @@ def use_this_python() -> None:
         os.environ["PATH"] = os.pathsep.join([own, *folders])
 
 
-def python_path() -> str:
-    """Return the PYTHONPATH of jobs, quoted for the shell: this package, then the user's own entries."""
+def job_prefix(scripts: Path) -> str:
+    """Return what Snakemake puts before the command of each job, as a format string.
+
+    It replaces Snakemake's strict mode, so it sets that again. The conda environments of the stages do not contain this
+    package, so PYTHONPATH names it. The user's own entries follow, so that jobs find the same plug-ins as the plan.
+
+    Args:
+        scripts: The folder of the jobs' scripts, which commands know as IMAGEMAKE_SCRIPTS.
+    """
     package = str(Path(__file__).resolve().parents[2])
     entries = [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return shlex.quote(os.pathsep.join(dict.fromkeys(entries)))
+    path = shlex.quote(os.pathsep.join(dict.fromkeys(entries)))
+    exports = f"export PYTHONPATH={path} IMAGEMAKE_SCRIPTS={shlex.quote(str(scripts))}; "
+    return "set -euo pipefail; " + exports.replace("{", "{{").replace("}", "}}")
 
 
 def let_sigterm_wait() -> None:

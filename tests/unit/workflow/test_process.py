@@ -2,12 +2,13 @@
 
 import os
 import signal
+import subprocess
 import threading
 import time
 
 import pytest
 
-from imagemake.workflow.process import let_sigterm_wait
+from imagemake.workflow.process import job_prefix, let_sigterm_wait
 
 
 @pytest.fixture
@@ -37,3 +38,12 @@ def test_the_default_answer_is_left_alone(sigterm):
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     let_sigterm_wait()
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_folders_with_any_name_reach_jobs_as_they_are(tmp_path, monkeypatch):
+    scripts = tmp_path / "{x} $HOME 'é'"
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "{y}"))
+    command = job_prefix(scripts).format() + 'printf "%s" "$IMAGEMAKE_SCRIPTS:$PYTHONPATH"'
+    told = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout.split(":")
+    assert told[0] == str(scripts)
+    assert told[2] == str(tmp_path / "{y}")

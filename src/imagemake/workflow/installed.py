@@ -1,0 +1,16 @@
+"""Where the workflow's own files are: in the installed package, or in the repository around it.
+
+The wheel puts Snakefile, rules, scripts, environments, and profiles into this folder; in the repository, they are at
+the top. A project includes `SNAKEFILE`, so that upgrading the package upgrades the workflow.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parent
+
+FOLDER = _HERE if (_HERE / "Snakefile").is_file() else _HERE.parents[2]
+SNAKEFILE = str(FOLDER / "Snakefile")  # text, as Snakemake's `include:` and `module` require
+SCRIPTS = FOLDER / "scripts"
+PROFILES = FOLDER / "profiles"
