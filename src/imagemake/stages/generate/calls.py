@@ -1,7 +1,7 @@
 """Generate the images of one batch, each once.
 
-The order of steps per image makes this safe: claim the key, look in the store, record the call in the journal, send it,
-put the image into the store, close the call. If the process is killed, at most the calls in flight are lost.
+The order of steps per image makes this safe: claim the key, look in the store, and only then call; see
+`imagemake.stages.generate.one_call`. If the process is killed, at most the calls in flight are lost.
 """
 
 from __future__ import annotations
@@ -10,42 +10,29 @@ import asyncio
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from imagemake.config.models import Model, cost_usd, worst_usd
+from imagemake.config.models import Model
 from imagemake.config.run import Limits
 from imagemake.core.backoff import backoff_s
 from imagemake.core.errors import ExitCode, ImagemakeError, InterruptedByUserError
-from imagemake.plugins.providers import FailureKind, ImageResponse, Provider, ProviderError, response_to
+from imagemake.plugins.providers import FailureKind, Provider, ProviderError
 from imagemake.stages.generate.doubt import Doubt
+from imagemake.stages.generate.one_call import OUTCOMES, Caller
+from imagemake.stages.generate.progress import told
 from imagemake.stages.generate.rate_headers import has_room
 from imagemake.stages.generate.rate_limit import Gate
 from imagemake.store.items import FailureReason, Item, ItemFailure
-from imagemake.store.journal import Journal, Outcome
-from imagemake.store.sent_images import SentImages
+from imagemake.store.journal import Journal
 from imagemake.store.spending import OverBudgetError, SpendTracker
-from imagemake.store.store import DamagedError, Store, StoredFile
+from imagemake.store.store import DamagedError, Store
 from imagemake.store.submissions import Submissions
 from imagemake.store.team.team_cache import TeamCache
 
 CLAIM_POLL_S = 0.2
-TELL_EVERY_S = 10.0
 HTTP_OVERLOADED = 503
 
-OUTCOMES = {
-    FailureKind.REFUSED: Outcome.REFUSED,
-    FailureKind.UNREADABLE: Outcome.UNREADABLE,
-    FailureKind.UNKNOWN: Outcome.UNKNOWN,
-    FailureKind.RATE_LIMITED: Outcome.FAILED,
-    FailureKind.UNAVAILABLE: Outcome.FAILED,
-    FailureKind.NOT_RETRYABLE: Outcome.FAILED,
-    FailureKind.STOP: Outcome.FAILED,
-    FailureKind.CONFIGURATION: Outcome.FAILED,
-    FailureKind.UNREACHABLE: Outcome.FAILED,
-}
 STOPPED = ItemFailure(FailureReason.STOPPED, "the run was stopped before this call")
 IN_A_BATCH = ItemFailure(FailureReason.WAITING, "waiting in a batch that another run submitted")
 FINAL = (FailureKind.REFUSED, FailureKind.UNREADABLE, FailureKind.NOT_RETRYABLE, FailureKind.CONFIGURATION)
@@ -84,7 +71,6 @@ class CallRunner:
         stopped_by: The error after which no call can succeed.
         done: Number of images and of failures per reason so far.
         team_cache: Takes images from the team store before a call, and gives after it; None without a team store.
-        sent_images: Reads reference images.
     """
 
     provider: Provider
@@ -99,12 +85,21 @@ class CallRunner:
     stopped_by: ProviderError | None = None
     done: Counter[FailureReason | None] = field(default_factory=Counter)
     team_cache: TeamCache | None = None
-    sent_images: SentImages = field(init=False)
+    _caller: Caller = field(init=False)
     _submissions: Submissions = field(init=False)
     _doubt: Doubt = field(init=False)
 
     def __post_init__(self) -> None:
-        self.sent_images = SentImages(self.store)
+        self._caller = Caller(
+            self.provider,
+            self.store,
+            self.journal,
+            self.gate,
+            self.spend_tracker,
+            self.campaign,
+            self.model_of,
+            self.team_cache,
+        )
         self._submissions = Submissions(self.store.root)
         self._doubt = Doubt(self.gate)
 
@@ -117,12 +112,8 @@ class CallRunner:
         Raises:
             StoppedError: If no call can succeed; every image that arrived is in the store.
         """
-        teller = asyncio.create_task(self._tell_progress(len(items)))
-        try:
+        async with told(self.done, len(items), self.journal.job, self.title):
             made = await asyncio.gather(*(self._item_counted(item) for item in items), return_exceptions=True)
-        finally:
-            teller.cancel()
-            self._tell(len(items))
         for outcome in made:
             if isinstance(outcome, BaseException):  # raised only after all calls in flight have ended
                 raise outcome
@@ -140,17 +131,6 @@ class CallRunner:
             raise
         self.done[done.failure.reason if done.failure else None] += 1
         return done
-
-    async def _tell_progress(self, total: int) -> None:
-        while True:
-            await asyncio.sleep(TELL_EVERY_S)
-            self._tell(total)
-
-    def _tell(self, total: int) -> None:
-        failed = [f"{n} {reason.words}" for reason, n in self.done.items() if reason is not None]
-        told = ", ".join([f"{self.done[None]} of {total} images", *sorted(failed)])
-        with suppress(OSError):  # the reader may be gone before the last calls end
-            print(": ".join(filter(None, (self.journal.job, self.title, told))), file=sys.stderr, flush=True)
 
     async def _item(self, item: Item) -> Item:
         async with self.gate:
@@ -190,7 +170,7 @@ class CallRunner:
                 break
             started = time.time()
             try:
-                stored = await self._call(item, tried)
+                stored = await self._caller.call(item, tried)
                 self._doubt.concerns_all(item.key, None)
                 return replace(item, raw=stored)
             except OverBudgetError as error:
@@ -224,94 +204,3 @@ class CallRunner:
         if is_limit or error.status == HTTP_OVERLOADED:
             self.gate.slow_down(started, wait_s, asked=error.retry_after_s is not None)
         return wait_s
-
-    async def _call(self, item: Item, tried: int) -> StoredFile:
-        model = self.model_of(item.recipe.model)
-        worst = worst_usd(model, item.recipe) if model else None
-        images = await self._images_for(item)
-        reserved = self.spend_tracker.reserve(item.key, worst)
-        call = await self._write(
-            self.journal.sent,
-            campaign=self.campaign,
-            name=item.name,
-            key=item.key,
-            attempt=item.attempt,
-            tried=tried,
-            recipe=item.recipe.as_dict(),
-            worst_usd=worst,
-        )
-        start = time.monotonic()
-        try:
-            answer = await response_to(self.provider, item.recipe, images)
-        except ProviderError as error:
-            cost = await self._close_failed(call, item, model, error, time.monotonic() - start)
-            self.spend_tracker.record_cost(reserved, cost)
-            self.gate.heed(error.headers, error.usage)
-            raise
-        stored = await self._keep(item.key, answer)
-        more = await self._write(self.store.keep_more, call, answer.more) if answer.more else None
-        cost = _cost(model, answer.usage, paid=self.provider.paid)
-        self.spend_tracker.record_cost(reserved, cost)
-        end = await self._write(
-            self.journal.closed,
-            call,
-            Outcome.MADE,
-            key=item.key,
-            status=200,
-            request_id=answer.request_id,
-            usage=answer.usage,
-            cost_usd=cost,
-            seconds=round(time.monotonic() - start, 3),
-            digest=stored.digest,
-            more=more,
-        )
-        if self.team_cache is not None and self.provider.paid:
-            self.team_cache.give(stored, item.recipe.as_dict(), end)
-        self.gate.heed(answer.headers, answer.usage)
-        self.gate.went_well()
-        return stored
-
-    async def _images_for(self, item: Item) -> Mapping[str, bytes]:
-        return await asyncio.to_thread(self.sent_images.of, item.recipe) if item.recipe.references else {}
-
-    async def _keep(self, key: str, answer: ImageResponse) -> StoredFile:
-        stored: StoredFile = await self._write(self.store.raw.put, key, answer.image, durable=self.provider.paid)
-        return stored
-
-    async def _close_failed(
-        self, call: str, item: Item, model: Model | None, error: ProviderError, seconds: float
-    ) -> float | None:
-        if error.body is not None:
-            await self._write(self.store.keep_unreadable, call, error.body)
-        cost: float | None = 0.0
-        if error.failure is FailureKind.UNREADABLE:
-            cost = _cost(model, error.usage, paid=self.provider.paid)
-        elif error.failure is FailureKind.UNKNOWN:
-            cost = None
-        await self._write(
-            self.journal.closed,
-            call,
-            OUTCOMES[error.failure],
-            key=item.key,
-            status=error.status,
-            request_id=error.request_id,
-            code=error.code,
-            message=str(error)[:2000],
-            usage=error.usage,
-            cost_usd=cost or None,  # a call without an image has no cost to record
-            seconds=round(seconds, 3),
-        )
-        return cost
-
-    async def _write(self, write: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        # Forcing bytes to disk takes milliseconds: a thread lets other calls continue. Otherwise, a thread costs more.
-        if self.provider.paid:
-            return await asyncio.to_thread(write, *args, **kwargs)
-        await asyncio.sleep(0)  # so that other calls and the progress messages get their turn
-        return write(*args, **kwargs)
-
-
-def _cost(model: Model | None, usage: Mapping[str, Any] | None, *, paid: bool) -> float | None:
-    if not paid:
-        return 0.0
-    return cost_usd(model, usage) if model else None

@@ -10,7 +10,7 @@ from itertools import islice
 from imagemake.config.models import Model, cost_usd
 from imagemake.core.known_secrets import redacted
 from imagemake.plugins.providers import BatchProvider, FailureKind, ImageResponse, ProviderError, Result
-from imagemake.stages.generate.calls import OUTCOMES
+from imagemake.stages.generate.one_call import OUTCOMES
 from imagemake.store.journal import Call, Journal, Outcome, calls_in
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submission, Submissions

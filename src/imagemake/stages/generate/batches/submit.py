@@ -23,7 +23,8 @@ from imagemake.plugins.providers import BatchProvider, FailureKind, ProviderErro
 from imagemake.stages.generate.batches.follow import BatchPoller, acquire, metadata_of, stop_on
 from imagemake.stages.generate.batches.request_file import OF_A_FILE, FileLimits, groups_of, write_lines
 from imagemake.stages.generate.batches.upload import upload_for_batch
-from imagemake.stages.generate.calls import IN_A_BATCH, OUTCOMES
+from imagemake.stages.generate.calls import IN_A_BATCH
+from imagemake.stages.generate.one_call import OUTCOMES
 from imagemake.store.items import FailureReason, Item, ItemFailure
 from imagemake.store.journal import Journal
 from imagemake.store.spending import OverBudgetError, SpendTracker

@@ -1,0 +1,162 @@
+"""Make one call: the journal has it before it is sent, and the store has its image before it is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from imagemake.config.models import Model, cost_usd, worst_usd
+from imagemake.plugins.providers import FailureKind, ImageResponse, Provider, ProviderError, response_to
+from imagemake.stages.generate.rate_limit import Gate
+from imagemake.store.items import Item
+from imagemake.store.journal import Journal, Outcome
+from imagemake.store.sent_images import SentImages
+from imagemake.store.spending import SpendTracker
+from imagemake.store.store import Store, StoredFile
+from imagemake.store.team.team_cache import TeamCache
+
+OUTCOMES = {
+    FailureKind.REFUSED: Outcome.REFUSED,
+    FailureKind.UNREADABLE: Outcome.UNREADABLE,
+    FailureKind.UNKNOWN: Outcome.UNKNOWN,
+    FailureKind.RATE_LIMITED: Outcome.FAILED,
+    FailureKind.UNAVAILABLE: Outcome.FAILED,
+    FailureKind.NOT_RETRYABLE: Outcome.FAILED,
+    FailureKind.STOP: Outcome.FAILED,
+    FailureKind.CONFIGURATION: Outcome.FAILED,
+    FailureKind.UNREACHABLE: Outcome.FAILED,
+}
+
+
+@dataclass(slots=True)
+class Caller:
+    """Makes single calls.
+
+    Attributes:
+        provider: The provider that makes the images.
+        store: The store that receives them.
+        journal: Records each call.
+        gate: Learns from each response how fast calls may start.
+        spend_tracker: Keeps the budget.
+        campaign: Name for the journal.
+        model_of: Returns the model table's entry for a model name, or None.
+        team_cache: Receives the images; None without a team store.
+    """
+
+    provider: Provider
+    store: Store
+    journal: Journal
+    gate: Gate
+    spend_tracker: SpendTracker
+    campaign: str
+    model_of: Callable[[str], Model | None]
+    team_cache: TeamCache | None
+    _sent_images: SentImages = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._sent_images = SentImages(self.store)
+
+    async def call(self, item: Item, tried: int) -> StoredFile:
+        """Make one call for an item, whose claim is held, and return the raw image.
+
+        Args:
+            item: The item.
+            tried: Number of the try, from 1.
+
+        Raises:
+            OverBudgetError: If the call does not fit the budget; nothing was sent.
+            DamagedError: If the store has lost a reference image; nothing was sent.
+            ProviderError: If no image came; the journal has the outcome.
+        """
+        model = self.model_of(item.recipe.model)
+        worst = worst_usd(model, item.recipe) if model else None
+        images = await self._images_for(item)
+        reserved = self.spend_tracker.reserve(item.key, worst)
+        call = await self._write(
+            self.journal.sent,
+            campaign=self.campaign,
+            name=item.name,
+            key=item.key,
+            attempt=item.attempt,
+            tried=tried,
+            recipe=item.recipe.as_dict(),
+            worst_usd=worst,
+        )
+        start = time.monotonic()
+        try:
+            answer = await response_to(self.provider, item.recipe, images)
+        except ProviderError as error:
+            cost = await self._close_failed(call, item, model, error, time.monotonic() - start)
+            self.spend_tracker.record_cost(reserved, cost)
+            self.gate.heed(error.headers, error.usage)
+            raise
+        stored = await self._keep(item.key, answer)
+        more = await self._write(self.store.keep_more, call, answer.more) if answer.more else None
+        cost = _cost(model, answer.usage, paid=self.provider.paid)
+        self.spend_tracker.record_cost(reserved, cost)
+        end = await self._write(
+            self.journal.closed,
+            call,
+            Outcome.MADE,
+            key=item.key,
+            status=200,
+            request_id=answer.request_id,
+            usage=answer.usage,
+            cost_usd=cost,
+            seconds=round(time.monotonic() - start, 3),
+            digest=stored.digest,
+            more=more,
+        )
+        if self.team_cache is not None and self.provider.paid:
+            self.team_cache.give(stored, item.recipe.as_dict(), end)
+        self.gate.heed(answer.headers, answer.usage)
+        self.gate.went_well()
+        return stored
+
+    async def _images_for(self, item: Item) -> Mapping[str, bytes]:
+        return await asyncio.to_thread(self._sent_images.of, item.recipe) if item.recipe.references else {}
+
+    async def _keep(self, key: str, answer: ImageResponse) -> StoredFile:
+        stored: StoredFile = await self._write(self.store.raw.put, key, answer.image, durable=self.provider.paid)
+        return stored
+
+    async def _close_failed(
+        self, call: str, item: Item, model: Model | None, error: ProviderError, seconds: float
+    ) -> float | None:
+        if error.body is not None:
+            await self._write(self.store.keep_unreadable, call, error.body)
+        cost: float | None = 0.0
+        if error.failure is FailureKind.UNREADABLE:
+            cost = _cost(model, error.usage, paid=self.provider.paid)
+        elif error.failure is FailureKind.UNKNOWN:
+            cost = None
+        await self._write(
+            self.journal.closed,
+            call,
+            OUTCOMES[error.failure],
+            key=item.key,
+            status=error.status,
+            request_id=error.request_id,
+            code=error.code,
+            message=str(error)[:2000],
+            usage=error.usage,
+            cost_usd=cost or None,  # a call without an image has no cost to record
+            seconds=round(seconds, 3),
+        )
+        return cost
+
+    async def _write(self, write: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        # Forcing bytes to disk takes milliseconds: a thread lets other calls continue. Otherwise, a thread costs more.
+        if self.provider.paid:
+            return await asyncio.to_thread(write, *args, **kwargs)
+        await asyncio.sleep(0)  # so that other calls and the progress messages get their turn
+        return write(*args, **kwargs)
+
+
+def _cost(model: Model | None, usage: Mapping[str, Any] | None, *, paid: bool) -> float | None:
+    if not paid:
+        return 0.0
+    return cost_usd(model, usage) if model else None
