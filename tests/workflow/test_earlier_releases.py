@@ -35,7 +35,7 @@ def test_an_image_of_an_earlier_release_is_not_handed_over_again_under_another_n
         assert "of releases/spring/manifest.parquet" in row["reasons"]
 
     metadata = parquet.read_schema(spring / "manifest.parquet").metadata
-    assert "phash@1" in orjson.loads(metadata[b"imagemake.measures"])
+    assert any(one.startswith("phash@") for one in orjson.loads(metadata[b"imagemake.measures"]))
 
     calls = project.calls()
     (spring / "manifest.parquet").unlink()

@@ -14,6 +14,7 @@ from imagemake.core.fingerprint import fingerprint
 from imagemake.core.mistakes import Mistake, mistake, mistakes, validated
 from imagemake.core.secrets import shown
 from imagemake.core.text import did_you_mean
+from imagemake.images.decoded import DECODER_VERSION
 from imagemake.plugins.measures import BUILT_IN as BUILT_IN_MEASURES
 from imagemake.plugins.measures import measure_class
 from imagemake.plugins.measures.weights import with_weights
@@ -33,10 +34,13 @@ class ChosenPlugin(Section):
 
     @property
     def identity(self) -> str:
-        """The identity that kept values belong to: ``tone@1``, followed by a digest of its settings if it has any."""
+        """The identity that kept values belong to, such as ``tone@1.2``: the versions of the measure and the decoder.
+
+        A digest of the settings follows if there are any.
+        """
         decisive = self._decisive
         settings = f"-{fingerprint(decisive)[:_DIGEST_DIGITS]}" if decisive else ""
-        return f"{self.name}@{self.version}{settings}"
+        return f"{self.name}@{self.version}.{DECODER_VERSION}{settings}"
 
     @property
     def _decisive(self) -> Mapping[str, Any]:

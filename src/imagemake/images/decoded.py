@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
+# Raise it when the same bytes can give other pixels, or become decodable: every image is then measured and
+# postprocessed again.
+DECODER_VERSION = 2
 MOST_PIXELS = 40_000_000
 MOST_BYTES = 100_000_000
 MOST_SIDE_PX = 65_500  # libjpeg's limit: a longer image could not be written again

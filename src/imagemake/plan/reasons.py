@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from imagemake.core.recipe import Recipe
 from imagemake.stages.validate.text_match import measure_of
+from imagemake.stages.validate.verdict import UNDECODABLE_MEASURE, UNDECODABLE_QUANTITY
 from imagemake.store.items import Measured
 from imagemake.store.journal import Outcome
 
@@ -94,6 +95,8 @@ def why_validate(missing: Sequence[str], measured: Measured) -> Why:
     """
     if not measured:
         return RebuildReason.NEVER_MEASURED.because()
+    if any(UNDECODABLE_QUANTITY in values for values in measured.values()):
+        return RebuildReason.MEASURE_CHANGED.because([UNDECODABLE_MEASURE])
     known = {identity.partition("@")[0] for identity in measured}
     names = dict.fromkeys(identity.partition("@")[0] for identity in missing)
     if added := [name for name in names if name not in known]:

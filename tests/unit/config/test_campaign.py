@@ -8,13 +8,16 @@ import orjson
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from imagemake.config import chosen_plugins
 from imagemake.config.campaign import Campaign, load_campaign
 from imagemake.config.chosen_plugins import ChosenPlugin
 from imagemake.core.problems import UserError
+from imagemake.images.decoded import DECODER_VERSION
 from imagemake.plugins import registry as plugins
 from imagemake.plugins.measures import Measure
 from imagemake.plugins.providers import Provider
 from imagemake.plugins.steps import Step
+from imagemake.stages.validate.verdict import of_measures, still_to_measure
 
 LEAST = {"campaign": "Mugs", "catalog": "config/catalog.csv", "prompt": "A {color} mug", "name": "{sku}"}
 
@@ -321,7 +324,20 @@ def test_the_settings_of_a_measure_belong_to_what_it_reads():
 
     assert identity({}) == identity({"width_px": 10})
     assert identity({}) != identity({"width_px": 11})
-    assert re.fullmatch(r"gloss@3-[0-9a-f]{12}", identity({}))
+    assert re.fullmatch(rf"gloss@3\.{DECODER_VERSION}-[0-9a-f]{{12}}", identity({}))
+
+
+def test_what_another_version_of_the_decoder_read_does_not_count(monkeypatch):
+    def identities():
+        return [measure.identity for measure in load().validation.measures_needed()]
+
+    def missing():
+        return still_to_measure(identities(), of_measures(identities(), known))
+
+    known = {identity: {"undecodable": "it was too strict"} for identity in identities()}
+    assert missing() == []
+    monkeypatch.setattr(chosen_plugins, "DECODER_VERSION", DECODER_VERSION + 1)
+    assert missing() == identities()
 
 
 def test_near_duplicates_can_be_switched_off():

@@ -25,6 +25,8 @@ def test_of_two_reasons_for_outputs_both_are_told():
 def test_another_text_is_told_apart_from_another_measure():
     assert why_validate(["prompt@1/ab"], {"prompt@1": {}}).reason is RebuildReason.TEXT_CHANGED
     assert why_validate(["prompt@2"], {"prompt@1": {}}).reason is RebuildReason.MEASURE_CHANGED
+    undecodable = {"file@1.1": {"undecodable": "it was too strict"}}
+    assert str(why_validate(["file@1.2", "tone@1.2"], undecodable)) == "measure changed: file"
 
 
 def test_braces_in_what_is_known_are_kept():

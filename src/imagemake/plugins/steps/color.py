@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 BORDER_SHARE = 0.02  # of the longer edge
+# The border shows a plain background if this share of its pixels is within these levels of its median.
+PLAIN_SHARE, PLAIN_LEVELS = 0.7, 12
 LEAST_SPAN_LEVELS = 16  # an image with fewer levels is blank or foggy: stretching it would show only noise
 
 
@@ -24,7 +26,8 @@ class WhiteBalance(BaseModel):
     by: Literal["border", "gray_world"] = Field(
         default="border",
         description="Which part is meant to be neutral. border: the background at the image's edges, 2 % of the "
-        "longer edge wide. gray_world: the mean of the whole image, for scenes of many colors.",
+        "longer edge wide. gray_world: the mean of the whole image, for scenes of many colors; where the border is "
+        "plain, as before white, its color counts as with border, so that the subject's color is taken for no cast.",
     )
     strength: float = Field(default=1.0, gt=0, le=1, description="How much of the cast to remove, 0 to 1.")
     most_percent: float = Field(
@@ -74,7 +77,7 @@ class Color(Step):
     Then saturation: v' = luma + s (v - luma), with luma by ITU-R BT.601.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     Settings: ClassVar[type[BaseModel]] = ColorSettings
     settings: ColorSettings
     came_later: ClassVar[tuple[str, ...]] = ("white_balance",)
@@ -140,16 +143,32 @@ def _balanced(image: Image, settings: WhiteBalance) -> Image:
 
 def _meant_gray(image: Image, by: str) -> Image:
     from PIL import Image as Pillow
+    from PIL import ImageChops
 
-    meant = Pillow.new("L", image.size, 255)
-    if by == "border":
-        width_px = max(1, round(BORDER_SHARE * max(image.size)))
-        inside = (width_px, width_px, max(width_px, image.width - width_px), max(width_px, image.height - width_px))
-        meant.paste(0, inside)
+    seen = Pillow.new("L", image.size, 255)
     if image.mode == "RGBA":
         seen = image.getchannel("A").point([0] * 128 + [255] * 128)
-        meant = Pillow.composite(meant, Pillow.new("L", image.size, 0), seen)
-    return meant
+    border = seen.copy()
+    width_px = max(1, round(BORDER_SHARE * max(image.size)))
+    inside = (width_px, width_px, max(width_px, image.width - width_px), max(width_px, image.height - width_px))
+    border.paste(0, inside)
+    if by == "border" or border.getbbox() is None:
+        return border if by == "border" else seen
+    plain = ImageChops.multiply(border, _near_median(image.convert("RGB"), border))
+    is_plain = plain.histogram()[255] >= PLAIN_SHARE * border.histogram()[255]
+    return plain if is_plain else seen
+
+
+def _near_median(image: Image, mask: Image) -> Image:
+    """Return 255 where every channel of an RGB image is near its median within a mask, 0 elsewhere."""
+    from PIL import ImageChops, ImageStat
+
+    medians = ImageStat.Stat(image, mask=mask).median
+    near = [
+        channel.point([255 if abs(level - median) <= PLAIN_LEVELS else 0 for level in range(256)])
+        for channel, median in zip(image.split(), medians, strict=True)
+    ]
+    return ImageChops.multiply(ImageChops.multiply(near[0], near[1]), near[2])
 
 
 def _linear(level: float) -> float:

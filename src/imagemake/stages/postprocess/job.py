@@ -13,6 +13,7 @@ from imagemake.config.fields import MAIN
 from imagemake.config.outputs import Postprocess
 from imagemake.config.validation import Validation
 from imagemake.core.fingerprint import fingerprint
+from imagemake.images.decoded import DECODER_VERSION
 from imagemake.images.formats import FORMATS
 from imagemake.plugins.steps import Step, step_class
 from imagemake.stages.postprocess.branches import Branch, postprocess_all
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from imagemake.store.thumbnails import ThumbnailCache
 
 MAX_FINISHED_PIXELS = 150_000_000  # steps can make larger images than a provider may send
-POSTPROCESS_VERSION = 1  # increase it if the same image and steps may give different bytes
+POSTPROCESS_VERSION = 1  # increase it if the same pixels and steps may give different bytes
 
 
 def postprocess_digests(postprocess: Postprocess) -> dict[str, str]:
@@ -40,6 +41,7 @@ def postprocess_digests(postprocess: Postprocess) -> dict[str, str]:
         label: fingerprint(
             {
                 "finish": POSTPROCESS_VERSION,
+                "decoder": DECODER_VERSION,
                 "steps": [_decisive(step) for step in postprocess.steps_of(label)],
                 "output": output.encoding,
             }

@@ -51,6 +51,24 @@ def test_a_cast_is_taken_away_and_grays_are_gray_again(by, cast, mode):
     assert brightness[0] == pytest.approx(brightness[1], abs=3)
 
 
+@pytest.mark.parametrize("ground", [(255, 255, 255), (238, 240, 239)])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_red_thing_before_white_has_no_cast_for_gray_world(ground, mode):
+    image = Image.new("RGB", (200, 120), ground)
+    ImageDraw.Draw(image).ellipse((40, 20, 160, 119), fill=(190, 60, 50))  # it touches the border
+    image = image.convert(mode)
+    balanced = step("color", white_balance={"by": "gray_world"}).apply(image)
+    assert np.abs(np.asarray(balanced, dtype=int) - np.asarray(image)).max() <= 2
+
+
+def test_a_scene_without_a_plain_border_is_balanced_by_its_mean():
+    noise = np.random.default_rng(0).integers(60, 200, (90, 120, 3))
+    warm = Image.fromarray(np.uint8(noise * (1.0, 0.95, 0.85)))
+    balanced = step("color", white_balance={"by": "gray_world"}).apply(warm)
+    assert spread([np.asarray(warm).mean(axis=(0, 1))]) > 15
+    assert spread([np.asarray(balanced).mean(axis=(0, 1))]) < 3
+
+
 def test_half_a_strength_takes_half_of_it():
     lit = chart((1.0, 0.92, 0.8))
     half = step("color", white_balance={"strength": 0.5}).apply(lit)

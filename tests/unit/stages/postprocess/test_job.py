@@ -15,7 +15,8 @@ from imagemake.config.outputs import Output, Postprocess
 from imagemake.config.validation import Validation
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.steps import Step
-from imagemake.stages.postprocess.job import Postprocessor
+from imagemake.stages.postprocess import job
+from imagemake.stages.postprocess.job import Postprocessor, postprocess_digests
 from imagemake.store.items import Item
 from imagemake.store.store import Store
 from imagemake.store.thumbnails import ThumbnailCache
@@ -48,6 +49,12 @@ def finished_of(tmp_path):
         return {item.name: item for item in postprocessor.postprocess_batch(items)}, store
 
     return finished_of
+
+
+def test_what_another_version_of_the_decoder_read_is_postprocessed_anew(monkeypatch):
+    before = postprocess_digests(Postprocess())
+    monkeypatch.setattr(job, "DECODER_VERSION", job.DECODER_VERSION + 1)
+    assert before != postprocess_digests(Postprocess())
 
 
 @pytest.mark.parametrize("file_format", ["jpeg", "png", "webp", "avif"])
