@@ -56,4 +56,4 @@ def _kind(recipe: Mapping[str, Any], *, batch: bool) -> Kind:
     parameters = recipe.get("parameters", {})
     size, quality = (str(parameters.get(name, "auto")) for name in ("size", "quality"))
     sent = len(recipe.get("references", ())) + ("mask" in recipe)
-    return recipe["provider"], recipe["model"], size, quality, sent, batch
+    return recipe.get("provider", ""), recipe["model"], size, quality, sent, batch

@@ -7,7 +7,6 @@ unknown outcome: the process died in between, and the call may have been billed.
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,13 +14,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from imagemake.core.files import make_own, sync_folder, write_whole
+from imagemake.store.journal_lines import (
+    ABSENT,
+    SENT,
+    DamagedLine,
+    Lost,
+    content_of,
+    fault_of,
+    line_of,
+    records_in,
+    tell_damaged,
+)
 
 
 class Outcome(StrEnum):
@@ -36,8 +43,7 @@ class Outcome(StrEnum):
     WAITING = "waiting"  # in a batch at the provider, not collected yet; never written to a file
 
 
-KNOWN_OUTCOMES = frozenset(outcome.value for outcome in Outcome if outcome is not Outcome.WAITING)
-NEEDED = ("at", "key", "name")
+OF_FILES = frozenset(outcome.value for outcome in Outcome if outcome is not Outcome.WAITING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +89,8 @@ class Journal:
 
     def sent_all(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Record many calls that are about to be sent together. Each record has its own ``call`` id."""
-        option = orjson.OPT_APPEND_NEWLINE
         now = _now()
-        lines = [orjson.dumps({"event": "sent", "at": now, **record}, option=option) for record in records]
-        self._append_bytes(b"".join(lines))
+        self._append(*({"event": "sent", "at": now, **record} for record in records))
 
     def sent(self, **fields: Any) -> str:
         """Record a call that is about to be sent.
@@ -117,8 +121,7 @@ class Journal:
             **known,
         }
         end["key"] = fields["key"]
-        lines = [orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in (sent, end)]
-        self._append_bytes(b"".join(lines))
+        self._append(sent, end)
 
     def closed(self, call: str, outcome: Outcome, **fields: Any) -> Mapping[str, Any]:
         """Record how a call ended. Fields that are None are omitted.
@@ -131,10 +134,8 @@ class Journal:
         self._append(record)
         return record
 
-    def _append(self, record: Mapping[str, Any]) -> None:
-        self._append_bytes(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
-
-    def _append_bytes(self, line: bytes) -> None:
+    def _append(self, *records: Mapping[str, Any]) -> None:
+        line = b"".join(map(line_of, records))
         with self._lock:
             self._handle = self._open() if self._handle is None else self._own(self._handle)
             # A full disk may have left half a line. Start a new line, so that only the half is lost.
@@ -178,61 +179,53 @@ class Journal:
 def calls_in(path: Path) -> list[Call]:
     """Return the calls in one file, or none if the file does not exist.
 
-    An invalid record is ignored, with a warning on standard error that names the file and line.
+    Raises:
+        NotReadyError: If the file cannot be read.
     """
-    return calls_of(path, None) if path.exists() else []
+    damaged: list[DamagedLine] = []
+    calls = calls_of(path, None, damaged) if path.exists() else []
+    tell_damaged(damaged)
+    return calls
 
 
-def calls_of(path: Path, n_bytes: int | None) -> list[Call]:
-    """Return the calls in the first `n_bytes` of a file, or in all of it if None. A journal file only grows."""
+def calls_of(path: Path, n_bytes: int | None, damaged: list[DamagedLine]) -> list[Call]:
+    """Return the calls in the first `n_bytes` of a file, or in all of it if None. A journal file only grows.
+
+    Args:
+        path: The file.
+        n_bytes: How much of it to read.
+        damaged: Gets the records that are damaged or invalid, which are ignored.
+
+    Raises:
+        NotReadyError: If the file cannot be read.
+    """
     sent: dict[str, dict[str, Any]] = {}
     closed: dict[str, dict[str, Any]] = {}
-    for number, record in _records(path.read_bytes()[:n_bytes]):
-        fault = _fault(record, sent)
-        if fault:
-            _warn(f"{path}, line {number}: {fault}; the line is ignored")
+    faults: list[DamagedLine] = []
+    orphans: list[DamagedLine] = []
+    for number, record in records_in(content_of(path)[:n_bytes]):
+        if fault := record if isinstance(record, Lost) else fault_of(record, OF_FILES):
+            faults.append(DamagedLine(path, number, fault))
+        elif record["event"] == SENT:
+            sent[record["call"]] = {**ABSENT, **record}
+        elif record["call"] in sent:
+            closed[record["call"]] = record
         else:
-            (sent if record["event"] == "sent" else closed)[record["call"]] = record
+            orphans.append(DamagedLine(path, number, "the closed call was never sent"))
+    damaged += faults or orphans  # the line of the sent call is among the damaged ones
     return [Call(record, closed.get(call)) for call, record in sent.items()]
 
 
 def read_calls(folder: Path) -> Iterator[Call]:
-    """Yield all calls of all jobs, in the order of days and files."""
+    """Yield all calls of all jobs, in the order of days and files, and warn of damaged records at the end.
+
+    Raises:
+        NotReadyError: If a file cannot be read: its calls may be paid for, so nothing goes on without them.
+    """
+    damaged: list[DamagedLine] = []
     for path in sorted(folder.glob("*/*.jsonl")):
-        yield from calls_in(path)
-
-
-def _records(content: bytes) -> Iterator[tuple[int, Any]]:
-    # Half a line, left by a crash, is not a fault: its call was not sent, or its outcome is unknown.
-    for number, line in enumerate(content.split(b"\n"), 1):
-        if line:
-            with suppress(orjson.JSONDecodeError):
-                yield number, orjson.loads(line)
-
-
-def _fault(record: Any, sent: Mapping[str, Any]) -> str | None:
-    """Return why a record is invalid, or None if it is valid."""
-    if not isinstance(record, dict) or not isinstance(record.get("call"), str):
-        return "the record has no call id"
-    match record.get("event"):
-        case "sent":
-            missing = [name for name in NEEDED if not isinstance(record.get(name), str)]
-            recipe = record.get("recipe")
-            if not isinstance(recipe, dict) or not isinstance(recipe.get("model"), str):
-                missing.append("recipe.model")
-            return f"the call has no {', '.join(missing)}" if missing else None
-        case "closed" if record["call"] not in sent:
-            return "the closed call was never sent"
-        case "closed":
-            known = record.get("outcome") in KNOWN_OUTCOMES
-            return None if known else f"unknown outcome {str(record.get('outcome'))[:40]!r}"
-        case event:
-            return f"unknown event {str(event)[:40]!r}"
-
-
-@cache
-def _warn(what: str) -> None:
-    print(f"Warning: {what}", file=sys.stderr)  # cached, so once per process, however often it reads the journal
+        yield from calls_of(path, None, damaged)
+    tell_damaged(damaged)
 
 
 def _ends_torn(path: Path) -> bool:

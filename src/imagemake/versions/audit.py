@@ -17,6 +17,7 @@ from imagemake.config.checks import Check, Checks, in_words, limits_of
 from imagemake.core.problems import Problem, UserError
 from imagemake.plan.reviews import Decisions, Review, read_rows
 from imagemake.store.journal import Call, calls_of
+from imagemake.store.journal_lines import DamagedLine, tell_damaged
 from imagemake.store.layout import RELEASES, STORE
 from imagemake.store.ledger import Tally, listed
 from imagemake.store.store import Store
@@ -116,9 +117,11 @@ def _calls(root: Path, record: Record) -> Mapping[str, list[Call]]:
         what = f"{len(missing):,} of {len(record.journal):,} files that the release recorded are missing."
         remedy = "Fetch them with `dvc pull store`, or run `imagemake verify --releases`."
         raise UserError(Problem(str(journal), what, remedy))
+    damaged: list[DamagedLine] = []
     for path, prefix in record.journal.items():
-        for call in calls_of(journal / path, prefix.bytes):
+        for call in calls_of(journal / path, prefix.bytes, damaged):
             found.setdefault(call.sent["key"], []).append(call)
+    tell_damaged(damaged)
     return found
 
 

@@ -1,7 +1,9 @@
 """The journal: every call is in it, whatever happened to the process."""
 
+import orjson
 import pytest
 
+from imagemake.core.problems import NotReadyError
 from imagemake.store.journal import Journal, Outcome, read_calls
 
 
@@ -85,13 +87,57 @@ def test_a_job_without_calls_leaves_no_file(journal, tmp_path):
 def test_a_record_that_is_none_is_a_warning_that_names_its_line_and_hides_no_other(
     journal, tmp_path, capsys, line, told
 ):
-    call = sent(journal)
-    journal.close()
-    with journal.path.open("ab") as file:
-        file.write((line % call.encode() if b"%s" in line else line) + b"\n")
+    old = journal.path.parent / "old.jsonl"  # of a version without checksums
+    old.parent.mkdir()
+    known = {"event": "sent", "call": "c", "at": "2026", "key": "k", "name": "n", "recipe": {"model": "m"}}
+    old.write_bytes(b"%b\n%b\n" % (orjson.dumps(known), line % b"c" if b"%s" in line else line))
     (read,) = read_calls(tmp_path)
     assert read.outcome is Outcome.UNKNOWN
-    assert f"{journal.path}, line 2: {told}; the line is ignored" in capsys.readouterr().err
+    assert f"1 damaged record of the journal is ignored: {old}, line 2 ({told})." in capsys.readouterr().err
+
+
+DAMAGE = {
+    "flipped": lambda line: line.replace(b'"cost_usd":0.05', b'"cost_usd":9.05'),
+    "zeroed": lambda line: bytes(len(line)),
+    "torn": lambda line: line[:100],
+    "without its checksum": lambda line: line[:-18] + b"}",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_damage_is_told_once_with_the_line_and_what_was_lost_and_no_other_record_is_ignored(
+    journal, tmp_path, capsys, monkeypatch, damage
+):
+    monkeypatch.delenv("IMAGEMAKE_TOLD", raising=False)
+    for key in ("one", "two", "three"):
+        journal.closed(sent(journal, key), Outcome.MADE, cost_usd=0.05)
+    journal.close()
+    lines = journal.path.read_bytes().splitlines()
+    lines[3] = damage(lines[3])
+    journal.path.write_bytes(b"\n".join(lines) + b"\n")
+    for _ in range(2):
+        outcomes = {call.sent["key"]: call.outcome for call in read_calls(tmp_path)}
+        assert outcomes == {"one": Outcome.MADE, "two": Outcome.UNKNOWN, "three": Outcome.MADE}
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert f"1 damaged record of the journal is ignored: {journal.path}, line 4 (" in told
+    assert "Restore the files from a backup" in told
+
+
+def test_a_line_that_is_being_written_is_waited_for(journal, tmp_path, monkeypatch, capsys):
+    sent(journal)
+    journal.close()
+    whole = journal.path.read_bytes()
+    journal.path.write_bytes(whole[:-30])
+    monkeypatch.setattr("time.sleep", lambda _: journal.path.write_bytes(whole))
+    assert len(list(read_calls(tmp_path))) == 1
+    assert capsys.readouterr().err == ""
+
+
+def test_a_file_that_cannot_be_read_stops_with_its_name(journal, tmp_path):
+    (tmp_path / "2026-01-01" / "odd.jsonl").mkdir(parents=True)
+    with pytest.raises(NotReadyError, match=r"odd\.jsonl: this file of the journal cannot be read: Is a directory"):
+        list(read_calls(tmp_path))
 
 
 def test_what_is_written_after_dvc_has_linked_a_file_stays_out_of_its_cache(journal, tmp_path):

@@ -1,0 +1,133 @@
+"""The lines of the journal: how a record becomes a line with a checksum, and what is said of damaged lines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from imagemake.core.problems import NotReadyError
+from imagemake.core.sealed import is_sealed, seal, unseal
+from imagemake.core.told_once import tell_once
+
+SHOWN = 3  # damaged lines that a warning names
+SENT, CLOSED = "sent", "closed"
+LOST = {
+    SENT: "a call that was sent: nothing of it counts",
+    CLOSED: "how a call ended: it counts as possibly billed",
+    "": "a record: the start or the end of a call",
+}
+NEEDED = ("at", "key", "name")
+ABSENT: Mapping[str, Any] = {"campaign": "", "attempt": 0, "tried": 0}  # in records that imagemake did not write
+NUMBER: Any = int | float | None
+TEXT: Any = str | None
+OTHER_TYPES: Mapping[str, Any] = {
+    **dict.fromkeys(("worst_usd", "cost_usd", "seconds"), NUMBER),
+    **dict.fromkeys(("usage", "origin"), dict | None),
+    **dict.fromkeys(("attempt", "tried"), int | None),
+    **dict.fromkeys(("campaign", "message", "code", "digest", "request_id", "submission", "batch"), TEXT),
+}
+MOMENT_S = 0.05
+REMEDY = "Restore the files from a backup, or delete these lines to accept the loss."
+
+
+class Lost(str):
+    """What was lost with a damaged line, for people."""
+
+    __slots__ = ()
+
+
+class DamagedLine(NamedTuple):
+    """A line of the journal that is not the record that was written."""
+
+    path: Path
+    number: int
+    lost: str
+
+    def __str__(self) -> str:
+        return f"{self.path}, line {self.number} ({self.lost})"
+
+
+def line_of(record: Mapping[str, Any]) -> bytes:
+    """Return a record as a line with its checksum."""
+    return seal(orjson.dumps(record)) + b"\n"
+
+
+def records_in(content: bytes) -> Iterator[tuple[int, Any]]:
+    """Yield the number and the record of each line that is not empty; what was `Lost` if it is damaged.
+
+    Lines of earlier versions have no checksum. After the first line that has one, all lines of a file do.
+    """
+    all_sealed = False
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if not line:
+            continue
+        record = unseal(line)
+        if record is not None:
+            all_sealed = True
+        elif not all_sealed and not is_sealed(line):
+            record = line
+        try:
+            yield number, _lost(line) if record is None else orjson.loads(record)
+        except orjson.JSONDecodeError:
+            yield number, _lost(line)
+
+
+def tell_damaged(damaged: Sequence[DamagedLine]) -> None:
+    """Warn of damaged lines, in one line and once per run."""
+    if not damaged:
+        return
+    places = "; ".join(map(str, damaged[:SHOWN]))
+    more = f"; and {len(damaged) - SHOWN:,} more" if len(damaged) > SHOWN else ""
+    records = "1 damaged record" if len(damaged) == 1 else f"{len(damaged):,} damaged records"
+    ignored = "is" if len(damaged) == 1 else "are"
+    tell_once(f"{records} of the journal {ignored} ignored: {places}{more}. {REMEDY}")
+
+
+def content_of(path: Path) -> bytes:
+    """Read a file of the journal.
+
+    Raises:
+        NotReadyError: If it cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+        if content and not content.endswith(b"\n"):
+            time.sleep(MOMENT_S)  # a line that another process is writing now is whole in a moment
+            content = path.read_bytes()
+    except OSError as error:
+        remedy = "Make it readable or restore it from a backup. To go on without its calls, move it away."
+        raise NotReadyError(f"{path}: this file of the journal cannot be read: {error.strerror}.", remedy) from None
+    return content
+
+
+def fault_of(record: Any, outcomes: Collection[str]) -> str | None:
+    """Return why a record is none that imagemake writes, or None if it is one.
+
+    Args:
+        record: Any JSON.
+        outcomes: How calls can end.
+    """
+    if not isinstance(record, dict) or not isinstance(record.get("call"), str):
+        return "the record has no call id"
+    event = record.get("event")
+    if event not in (SENT, CLOSED):
+        return f"unknown event {str(event)[:40]!r}"
+    if event == SENT:
+        missing = [name for name in NEEDED if not isinstance(record.get(name), str)]
+        recipe = record.get("recipe")
+        if not isinstance(recipe, dict) or not isinstance(recipe.get("model"), str):
+            missing.append("recipe.model")
+        if missing:
+            return f"the call has no {', '.join(missing)}"
+    elif record.get("outcome") not in outcomes:
+        return f"unknown outcome {str(record.get('outcome'))[:40]!r}"
+    wrong = [name for name, kind in OTHER_TYPES.items() if not isinstance(record.get(name), kind)]
+    return f"{', '.join(wrong)} of a wrong type" if wrong else None
+
+
+def _lost(line: bytes) -> Lost:
+    return Lost(LOST[next((event for event in (SENT, CLOSED) if b'"event":"%b"' % event.encode() in line), "")])

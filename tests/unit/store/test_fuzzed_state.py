@@ -1,0 +1,66 @@
+"""Whatever happens to the bytes of journals and tables, nothing raises, and whatever is intact is kept."""
+
+import os
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagemake.store.journal import Journal, Outcome, calls_of
+
+KEYS = [f"{n:064x}" for n in range(6)]
+
+
+@st.composite
+def damages(draw):
+    """Flips, cuts, insertions, and zeroed ranges, as functions of a place between 0 and 1."""
+    kind = draw(st.sampled_from(["flip", "cut", "insert", "zero", "end"]))
+    place, size = draw(st.floats(0, 1)), draw(st.integers(1, 600))
+    extra = draw(st.binary(min_size=1, max_size=20))
+
+    def damage(content: bytes) -> bytes:
+        at = int(place * len(content))
+        match kind:
+            case "flip" if at < len(content):
+                return content[:at] + bytes([content[at] ^ (1 << size % 8)]) + content[at + 1 :]
+            case "cut":
+                return content[:at] + content[at + size :]
+            case "insert":
+                return content[:at] + extra + content[at:]
+            case "zero":
+                return content[:at] + bytes(min(size, len(content) - at)) + content[at + size :]
+        return content[:at]
+
+    return damage
+
+
+def journal_of(folder):
+    journal = Journal(folder, "job", durable=False)
+    for key in KEYS:
+        recipe = {"provider": "openai", "model": "m", "prompt": f"A “mug” {key}"}
+        call = journal.sent(campaign="c", name=key[:4], key=key, attempt=0, tried=1, recipe=recipe, worst_usd=0.04)
+        journal.closed(call, Outcome.MADE, key=key, cost_usd=0.03, usage={"total_tokens": 7})
+    journal.close()
+    return journal.path
+
+
+@given(st.lists(damages(), min_size=1, max_size=4))
+def test_a_damaged_journal_keeps_each_intact_record_and_counts_the_others(tmp_path_factory, happened):
+    path = journal_of(tmp_path_factory.getbasetemp() / "journal")
+    try:
+        whole = path.read_bytes()
+        content = whole
+        for damage in happened:
+            content = damage(content)
+        path.write_bytes(content)
+        damaged = []
+        calls = calls_of(path, None, damaged)
+    finally:
+        os.unlink(path)
+    written = set(whole.split(b"\n"))
+    strange = [number for number, line in enumerate(content.split(b"\n"), 1) if line and line not in written]
+    assert {one.number for one in damaged} >= set(strange) or not strange
+    intact = [line for line in content.split(b"\n") if line in written]
+    sent = {line for line in intact if b'"event":"sent"' in line}
+    assert {call.sent["key"] for call in calls} == {key for key in KEYS if any(key.encode() in line for line in sent)}
+    for call in calls:
+        assert call.closed is None or (call.closed["key"], call.closed["cost_usd"]) == (call.sent["key"], 0.03)
