@@ -26,11 +26,6 @@ def seal(line: bytes) -> bytes:
     return b'%b%b%08x"}' % (body, _MARK, crc32(body))
 
 
-def is_sealed(line: bytes) -> bool:
-    """Return whether an object has a checksum, right or wrong."""
-    return line[-_LENGTH : -_LENGTH + len(_MARK)] == _MARK
-
-
 def unseal(line: bytes) -> bytes | None:
     """Return the object without its checksum; None if the checksum is missing or wrong."""
     body = line[:-_LENGTH]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from imagemake.core.problems import NotReadyError
-from imagemake.core.sealed import is_sealed, seal, unseal
+from imagemake.core.sealed import seal, unseal
 from imagemake.core.told_once import tell_once
 
 SHOWN = 3  # damaged lines that a warning names
@@ -29,6 +29,12 @@ OTHER_TYPES: Mapping[str, Any] = {
     **dict.fromkeys(("usage", "origin"), dict | None),
     **dict.fromkeys(("attempt", "tried"), int | None),
     **dict.fromkeys(("campaign", "message", "code", "digest", "request_id", "submission", "batch"), TEXT),
+}
+# Of records without a checksum, which earlier versions wrote. Another name may be that of a damaged checksum.
+OLD_NAMES = {
+    *("event", "call", "at", "campaign", "name", "key", "attempt", "tried", "recipe", "worst_usd", "submission"),
+    *("outcome", "status", "request_id", "code", "message", "usage", "cost_usd", "seconds", "digest", "origin"),
+    *("batch", "more"),
 }
 MOMENT_S = 0.05
 REMEDY = "Restore the files from a backup, or delete these lines to accept the loss."
@@ -63,17 +69,19 @@ def records_in(content: bytes) -> Iterator[tuple[int, Any]]:
     """
     all_sealed = False
     for number, line in enumerate(content.split(b"\n"), 1):
-        if not line:
-            continue
-        record = unseal(line)
-        if record is not None:
-            all_sealed = True
-        elif not all_sealed and not is_sealed(line):
-            record = line
-        try:
-            yield number, _lost(line) if record is None else orjson.loads(record)
-        except orjson.JSONDecodeError:
-            yield number, _lost(line)
+        if line:
+            record = unseal(line)
+            all_sealed = all_sealed or record is not None
+            yield number, _lost(line) if record is None and all_sealed else _parsed(line, record)
+
+
+def _parsed(line: bytes, record: bytes | None) -> Any:
+    try:
+        parsed = orjson.loads(line if record is None else record)
+    except orjson.JSONDecodeError:
+        return _lost(line)
+    is_old = record is None and isinstance(parsed, dict)
+    return _lost(line) if is_old and not parsed.keys() <= OLD_NAMES else parsed
 
 
 def tell_damaged(damaged: Sequence[DamagedLine]) -> None:
