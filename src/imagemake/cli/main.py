@@ -12,6 +12,7 @@ from imagemake.cli import (
     audit,
     batches,
     diff,
+    init,
     inspect,
     ledger,
     publish,
@@ -40,6 +41,7 @@ The commands below do everything else. For details and examples, run `imagemake 
 # In the order of the help text: images, releases, other places, the project itself. Each module has DESCRIPTION,
 # optionally EXAMPLES, and a function that adds its options. Heavy imports happen when a command runs.
 COMMANDS: dict[str, tuple[ModuleType, str]] = {
+    "init": (init, "start a project in a folder"),
     "inspect": (inspect, "show where one image came from, and whether it was changed"),
     "review": (review, "approve or reject the images awaiting review, in your browser"),
     "ledger": (ledger, "list, filter, and sum calls and their costs"),

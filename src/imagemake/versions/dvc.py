@@ -38,6 +38,15 @@ class Dvc:
         """Return whether the project uses DVC."""
         return (self._root / ".dvc").is_dir()
 
+    def start(self) -> None:
+        """Set up DVC in the project's folder, which may be part of a larger git repository.
+
+        Raises:
+            NotReadyError: If DVC fails.
+        """
+        is_top = (self._root / ".git").exists()
+        self.run("init", "--quiet", *([] if is_top else ["--subdir"]))
+
     def build_stage(self) -> str | None:
         """Return the stage of dvc.yaml that builds the results; None if there is none."""
         try:

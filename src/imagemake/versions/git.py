@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from imagemake.core.problems import NotReadyError
 from imagemake.versions.program import failure_of, last_words
 
 OPERATIONS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
@@ -34,6 +35,17 @@ class Git:
     def is_there(self) -> bool:
         """Return whether git is installed and the project is in a git repository."""
         return self.obstacle() is None
+
+    def start(self) -> None:
+        """Create a repository in the project's folder.
+
+        Raises:
+            NotReadyError: If git is not installed or fails.
+        """
+        try:
+            self._do("init", "--quiet")
+        except FileNotFoundError:
+            raise NotReadyError("git is not installed", "Install it, such as with: apt install git") from None
 
     def has_commit(self) -> bool:
         """Return whether the repository has a commit."""

@@ -1,7 +1,8 @@
 """Where the workflow's own files are: in the installed package, or in the repository around it.
 
 The wheel puts Snakefile, rules, scripts, environments, and profiles into this folder; in the repository, they are at
-the top. A project includes `SNAKEFILE`, so that upgrading the package upgrades the workflow.
+the top. A project's own Snakefile has `SNAKEFILE` as a module, so that upgrading the package upgrades the
+workflow. (An included file could not set the default target.)
 """
 
 from __future__ import annotations

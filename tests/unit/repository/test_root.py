@@ -9,6 +9,7 @@ CLAIMED = {
     ".dvcignore": "DVC",
     ".gitattributes": "git",
     ".gitignore": "git",
+    ".snakemake-workflow-catalog.yml": "Snakemake's workflow catalog",
     "CHANGELOG.md": "what changes for users",
     "CONTRIBUTING.md": "how to change the project",
     "LICENSE": "the license",
@@ -27,6 +28,7 @@ CLAIMED = {
     "scripts": "entry points of jobs",
     "src": "the package",
     "tests": "tests",
+    "workflow": "the workflow where snakedeploy and the workflow catalog look for it",
 }
 
 

@@ -1,0 +1,55 @@
+"""`imagemake init`: start a project."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+DESCRIPTION = """\
+Starts a project in a folder: configuration, catalog, a Snakefile that includes the workflow of this package, a profile,
+and what git and DVC must ignore. It never overwrites a file: what is there stays as it is.
+
+  shop     product photos, each in several colors and from several angles
+  social   posts, each in the sizes of several networks
+  game     item icons, cut out, and packed into a sprite sheet
+  blank    one prompt per row, and nothing else
+
+To upgrade a project, upgrade the package: pip install -U imagemake
+"""
+EXAMPLES = """\
+examples:
+  try it in a new folder, without a key and at no cost
+    imagemake init my-shop && cd my-shop && snakemake
+  icons from OpenAI, in a repository whose releases DVC versions
+    imagemake init icons --from game --provider openai --dvc
+  a second campaign that shares the store of the first one: no image is paid for twice
+    imagemake init campaigns/posts --from social --store campaigns/shop/store
+"""
+STARTERS = ("shop", "social", "game", "blank")
+PROVIDERS = ("preview", "openai")
+
+
+def add_init_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `imagemake init`."""
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="of the project; default: this one")
+    parser.add_argument("--from", dest="starter", choices=STARTERS, default="shop", help="kind; default: shop")
+    parser.add_argument(
+        "--provider", choices=PROVIDERS, default="preview", help="who makes the images; default: preview"
+    )
+    parser.add_argument(
+        "--store", type=Path, metavar="FOLDER", help="use this store, through a link; others may use it too"
+    )
+    parser.add_argument(
+        "--dvc", action="store_true", help="add dvc.yaml, and set up git and DVC where they are missing"
+    )
+    parser.set_defaults(run=_init)
+
+
+def _init(options: argparse.Namespace) -> int:
+    from imagemake.cli.new_project import write_project
+
+    for line in write_project(
+        options.folder, options.starter, options.provider, store=options.store, with_dvc=options.dvc
+    ):
+        print(line)
+    return 0

@@ -1,0 +1,111 @@
+"""The wheel in an environment of its own, away from the repository, as users have it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+from folders import REPOSITORY
+
+
+class Installed:
+    """An environment with the wheel. What it needs otherwise comes from the environment of the tests.
+
+    Args:
+        folder: A new folder for it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+        subprocess.run(build, cwd=REPOSITORY, check=True, capture_output=True)
+        self.wheel = next(folder.glob("*.whl"))
+        self.bin = folder / "venv" / "bin"
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
+        install = ["uv", "pip", "install", "--quiet", "--offline", "--no-deps", "--python", self.bin / "python"]
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        subprocess.run([*install, self.wheel], check=True, env={**os.environ, "PATH": path})
+        site = Path(sysconfig.get_path("purelib", vars={"base": str(folder / "venv")}))
+        (site / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")  # reads no .pth there: not our sources
+
+    def run(self, *command: str, cwd: Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run one of its commands, with an environment that is not activated."""
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        whole = {"snakemake": [self.bin / "python", "-m", "snakemake"], "python": [self.bin / "python"]}
+        words = [*whole.get(command[0], [self.bin / command[0]]), *command[1:]]
+        done = subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    return Installed(tmp_path_factory.mktemp("installed"))
+
+
+def test_a_new_project_builds_with_the_workflow_of_the_wheel(installed, tmp_path):
+    folder = tmp_path / "my café"
+    installed.run("imagemake", "init", str(folder), "--from", "blank", cwd=tmp_path)
+    told = installed.run("python", "-c", "import imagemake; print(imagemake.__file__)", cwd=tmp_path).stdout
+    assert str(installed.bin.parent) in told
+
+    installed.run("snakemake", "--cores", "2", cwd=folder)
+    assert [path.name for path in (folder / "results/images").iterdir()] == ["first.jpg"]
+
+    snakefile = installed.run(
+        "python", "-c", "from imagemake.workflow.installed import SNAKEFILE; print(SNAKEFILE)", cwd=tmp_path
+    ).stdout.strip()
+    (folder / "Snakefile").unlink()
+    (folder / "results/images/first.jpg").unlink()
+    done = installed.run("snakemake", "-s", snakefile, "-d", str(folder), "--cores", "2", cwd=tmp_path)
+    assert "Using workflow specific profile" in done.stderr
+    assert (folder / "results/images/first.jpg").exists()
+
+
+DEPLOYED = """
+configfile: "config/config.yaml"
+
+module shop:
+    snakefile:
+        "git+file://{repository}/workflow/Snakefile@main"
+    config:
+        config
+
+use rule * from shop
+"""  # as `snakedeploy deploy-workflow` writes it
+
+
+def test_a_deployed_module_keeps_the_spelling_of_its_configuration(installed, tmp_path):
+    repository = tmp_path / "repository"
+    (repository / "workflow").mkdir(parents=True)
+    shutil.copy(REPOSITORY / "workflow" / "Snakefile", repository / "workflow")
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-C", str(repository)]
+    for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *command], check=True)
+    folder = tmp_path / "deployed"
+    installed.run("imagemake", "init", str(folder), "--from", "blank", cwd=tmp_path)
+    (folder / "Snakefile").unlink()
+    (folder / "workflow").mkdir()
+    (folder / "workflow/Snakefile").write_text(DEPLOYED.format(repository=repository))
+    config = folder / "config/config.yaml"
+    text = config.read_text().replace('"{name}"', '"{name}-{ratio}"').replace('"{prompt}"', '"{prompt} {ratio}"')
+    config.write_text(text + "variables: {ratio: [010, 1_000]}\n")
+
+    planned = installed.run("snakemake", "-n", cwd=folder).stderr
+    assert "2 requests" in planned
+    installed.run("snakemake", "results/images/first-010.jpg", "--cores", "2", cwd=folder)
+    assert (folder / "results/images/first-010.jpg").exists()
+
+
+def test_the_wheel_holds_the_workflow_and_no_file_of_the_repository_besides(installed):
+    names = [name for name in zipfile.ZipFile(installed.wheel).namelist() if ".dist-info/" not in name]
+    assert {name.split("/")[0] for name in names} == {"imagemake"}
+    for part in ("Snakefile", "rules", "scripts", "profiles", "dvc.yaml", ".dvcignore"):
+        for path in [REPOSITORY / part, *(REPOSITORY / part).rglob("*")]:
+            if path.is_file() and "__pycache__" not in path.parts:
+                assert f"imagemake/workflow/{path.relative_to(REPOSITORY)}" in names
