@@ -143,7 +143,7 @@ def test_a_clone_has_nothing_to_make_and_an_edit_costs_one_call_and_moves_one_im
         numbers = json.loads(ann.run("dvc", "metrics", "diff", "--json", "HEAD~2"))["results/metrics.json"]
         assert numbers["cached_share"] == {"old": 0.0, "new": 0.75, "diff": 0.75}
         plots = json.loads(ann.run("dvc", "plots", "show", "--json"))["data"]
-        assert {"success rate", "failures", "cost per image", "seconds per image"} == set(plots)
+        assert {"success rate", "awaiting review", "failures", "cost per image", "seconds per image"} == set(plots)
         assert all("v1" in json.dumps(plot) for plot in plots.values())
 
 

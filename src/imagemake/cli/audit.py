@@ -6,6 +6,7 @@ import argparse
 import csv
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from io import StringIO
 from pathlib import Path
@@ -34,6 +35,7 @@ examples:
     imagemake audit --format json | jq '.[] | select(.approved_by != "checks") | {name, approved_by, note, reasons}'
 """
 FORMATS = ("table", "csv", "json")
+WITHOUT_IMAGE = {"review": "awaiting review", "pending": "not made"}
 NUMBERS = ("catalog_row", "seed", "cost_usd")
 
 
@@ -53,13 +55,14 @@ def run_audit(options: argparse.Namespace) -> int:
     from imagemake.cli.terminal import print_lines
     from imagemake.versions.audit import audit_rows
 
-    rows = [
-        row
-        for row in audit_rows(Path(), options.release, everything=options.all)
-        if fnmatchcase(row["name"], options.name)
-    ]
+    rows = [row for row in audit_rows(Path(), options.release) if fnmatchcase(row["name"], options.name)]
     if not rows:
         print(f"No image in this release matches {options.name!r}.", file=sys.stderr)
+    lacking = Counter(row["verdict"] for row in rows if not row["file"])
+    if lacking and not options.all:
+        rows = [row for row in rows if row["file"]]
+        told = ", ".join(f"{n:,} {WITHOUT_IMAGE.get(verdict, verdict)}" for verdict, n in lacking.most_common())
+        print(f"Without a released image: {told}. --all includes them.", file=sys.stderr)
     forms = {"table": _blocks, "csv": _csv, "json": _json}
     print_lines(forms[options.format](rows))
     return 0 if rows else 1

@@ -134,7 +134,7 @@ def _call_words(call: Mapping[str, Any]) -> str:
         paid = "an unknown cost" if origin["cost_usd"] is None else f"${origin['cost_usd']:.4f}"
         made = origin["generated_at"] or "an unknown time"
         return f"{call['at']} came from {origin['store']}, made there for {paid} at {made}{request}"
-    return f"{call['at']} attempt {call['attempt'] + 1}: {call['outcome']}{why}, {cost}{seconds}{request}"
+    return f"{call['at']} attempt {call['attempt']}: {call['outcome']}{why}, {cost}{seconds}{request}"
 
 
 def _line(heading: str, value: object) -> str:

@@ -201,7 +201,7 @@ class Campaign(Section):
     )
     report: ReportSettings = Field(default_factory=ReportSettings, description="The contact sheet of a release.")
     store: SharedStore = Field(
-        default_factory=SharedStore, description="A store that a team shares, so that no image is paid for twice."
+        default_factory=SharedStore, description="A store that a team shares: its images are fetched, not paid for."
     )
     publish: Publish = Field(
         default_factory=Publish, description="Where and how `imagemake publish` uploads a release."

@@ -75,7 +75,7 @@ SHORT_LIVED = "public, max-age=300"
 
 
 class SharedStore(Section):
-    """A store that a team shares, so that no image is paid for twice. A change here moves no key."""
+    """A store that a team shares: its images are fetched, not paid for. A change here moves no key."""
 
     remote: Address | None = Field(
         None,

@@ -13,6 +13,7 @@ from imagemake.core.mistakes import mistake
 from imagemake.core.text import did_you_mean
 
 FIGURES = (
+    "released_share",
     "success_rate",
     "success_rate_low",
     "first_attempt_success_rate",
@@ -70,8 +71,8 @@ class Gates(Section):
     pilot: Demands = Field(
         default_factory=dict,
         description="Required of the pilot before the small or full run: ranges of figures in its metrics.json "
-        f"({_KNOWN}). success_rate_low is the lower end of the 95 % interval; review counts the images awaiting "
-        "review.",
+        f"({_KNOWN}). released_share is of all images; success_rate is of those that do not await review and are not "
+        "missing, and success_rate_low is the lower end of its 95 % interval. review counts images awaiting review.",
         examples=[{"success_rate": {"min": 0.9}, "mean_cost_usd_per_image": {"max": 0.05}, "review": {"max": 0}}],
     )
     small: Demands = Field(default_factory=dict, description="The same, required of the small run before the full run.")

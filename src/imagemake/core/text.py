@@ -46,3 +46,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``Did you mean 'color'?`` for the nearest known word, or an empty string if none is near."""
     near = difflib.get_close_matches(word, list(known), n=1)
     return f"Did you mean {near[0]!r}?" if near else ""
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun: ``1 image``, ``1,200 images``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -28,22 +28,23 @@ class Estimate:
     learned: int = 0
     unknown: int = 0
 
-    def add(self, model: Model | None, recipe: Recipe, learned: LearnedCosts, *, batch: bool) -> None:
-        """Count one more image.
+    def add(self, model: Model | None, recipe: Recipe, learned: LearnedCosts, *, batch: bool, n: int = 1) -> None:
+        """Count one more image, or several alike.
 
         Args:
             model: The model table's entry; None where it has none.
             recipe: The recipe.
             learned: What earlier calls cost.
             batch: Whether the image is requested in a batch.
+            n: How many.
         """
         usd = estimate_usd(model, recipe, batch=batch) if model else None
         if model and usd is None:
             usd = learned.mean_usd(model, recipe, batch=batch)
-            self.learned += usd is not None
-        self.images += 1
-        self.usd += usd or 0.0
-        self.unknown += usd is None
+            self.learned += n * (usd is not None)
+        self.images += n
+        self.usd += n * (usd or 0.0)
+        self.unknown += n * (usd is None)
 
     def __add__(self, other: Estimate) -> Estimate:
         return Estimate(

@@ -6,14 +6,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from imagemake.config.model import settings_of
-from imagemake.config.models import load_models
+from imagemake.core.text import counted
 from imagemake.plan.batches import counts
-from imagemake.plan.estimate import Estimate
+from imagemake.plan.cost_lines import cost_lines
 from imagemake.plan.state import OPEN, Stage, State
-from imagemake.store.journal import read_calls
 from imagemake.store.layout import ALL, IMAGE
-from imagemake.store.spending import spent_usd
 from imagemake.store.submissions import Submission
 
 if TYPE_CHECKING:
@@ -58,7 +55,9 @@ def summary(
         lines.append(f"  {skipped:>7,} not in this run: `only` selects other images")
     to_generate = [state for state in open_ones if state.stage is Stage.GENERATE]
     lines += _from_team(to_generate, shared)
-    lines += _money([state for state in to_generate if state.key not in shared], target, inventory)
+    to_pay = [state for state in to_generate if state.key not in shared]
+    to_validate = [state for state in open_ones if state.stage is Stage.VALIDATE]
+    lines += cost_lines(to_pay, to_validate, target, inventory)
     lines += _in_doubt([*to_generate, *(state for state in states if state.stage is Stage.HELD)], inventory)
     lines += open_batches(target, inventory.submissions, {state.key for state in states})
     if not open_ones:
@@ -77,13 +76,12 @@ def open_batches(target: Target, submissions: Sequence[Submission], wanted: Coll
     waiting = {key for submission in submissions for key in submission.calls.values()}
     if not submissions:
         return
-    yield f"  Open at the provider: {_batches(len(submissions))} with {_n(len(waiting), 'image')}."
+    yield f"  Open at the provider: {_batches(len(submissions))} with {counted(len(waiting), 'image')}."
     orphans = len(waiting.difference(wanted)) if target.scope == ALL else 0
     if orphans:
-        yield (
-            f"  Of these, {_n(orphans, 'image')} no longer requested: billed anyway, unless you cancel the batch with "
-            "`imagemake batches --cancel ID`."
-        )
+        wanted_no_more = f"{counted(orphans, 'image')} no longer requested"
+        cancel = "unless you cancel the batch with `imagemake batches --cancel ID`"
+        yield f"  Of these, {wanted_no_more}: billed anyway, {cancel}."
 
 
 def _batches(count: int) -> str:
@@ -98,7 +96,7 @@ def standing(target: Target, ended: Mapping[Stage, int]) -> str:
         ended: The number of requests by where they stand.
     """
     what = {ALL: ""}.get(target.scope, f" ({target.scope.removeprefix(IMAGE)})")
-    requests = _n(sum(ended.values()), "request")
+    requests = counted(sum(ended.values()), "request")
     lines = [f"imagemake: {target.campaign.campaign}{what}: {requests} from {target.campaign.catalog}"]
     lines += [f"  {ended[stage]:>7,} {words}" for stage, words in ENDS.items() if ended[stage] or stage is Stage.DONE]
     return "\n".join(lines)
@@ -107,7 +105,7 @@ def standing(target: Target, ended: Mapping[Stage, int]) -> str:
 def _reasons(why: Counter[str]) -> str:
     shown = [f"{words} ({n:,})" if len(why) > 1 else words for words, n in why.most_common(MOST_REASONS)]
     rest = len(why) - len(shown)
-    return "; ".join([*shown, f"{_n(rest, 'other reason')}"] if rest > 0 else shown)
+    return "; ".join([*shown, f"{counted(rest, 'other reason')}"] if rest > 0 else shown)
 
 
 def _from_team(to_generate: Sequence[State], shared: Collection[str]) -> Iterable[str]:
@@ -117,51 +115,11 @@ def _from_team(to_generate: Sequence[State], shared: Collection[str]) -> Iterabl
         yield f"  {found:,} of these from the team store{at_no_cost}."
 
 
-def _money(to_generate: Sequence[State], target: Target, inventory: Inventory) -> Iterable[str]:
-    if not to_generate:
-        return
-    waiting = sum(state.is_in_batch for state in to_generate)
-    if waiting:
-        yield f"  {waiting:,} of these already in a batch at the provider: collecting them costs nothing more."
-    to_generate = [state for state in to_generate if not state.is_in_batch]
-    by_model: dict[str, Estimate] = {}
-    table = load_models(target.campaign.models)
-    for state in to_generate:
-        of_model = by_model.setdefault(state.request.model, Estimate())
-        in_batch = settings_of(state.request.model, target.campaign).mode == "batch"
-        of_model.add(
-            table.get(state.recipe.provider, state.recipe.model), state.recipe, inventory.journal.costs, batch=in_batch
-        )
-    total = sum(by_model.values(), start=Estimate())
-    again = target.campaign.attempts.max - 1
-    more = f"; up to {_n(again, 'more attempt')} per rejected image" if again and not total.is_free else ""
-    yield f"  Cost: {total}{more}."
-    if len(by_model) > 1:
-        for label, of_model in sorted(by_model.items()):
-            yield f"    {label}: {_n(of_model.images, 'image')}, {of_model}"
-    if total.learned:
-        yield f"  For {_n(total.learned, 'image')}, that is what earlier calls of the same size and quality cost."
-    yield from _budget(target, inventory)
-
-
 def _in_doubt(states: Sequence[State], inventory: Inventory) -> Iterable[str]:
     histories = [inventory.journal.keys.get(state.key) for state in states]
     doubtful = [one for one in histories if one is not None and one.unknown and one.unknown_usd != 0]
     if doubtful:
         known = [one.unknown_usd for one in doubtful if one.unknown_usd is not None]
         most = f", at most ${sum(known):,.2f}" if len(known) == len(doubtful) else ""
-        calls = _n(sum(one.unknown for one in doubtful), "earlier call")
+        calls = counted(sum(one.unknown for one in doubtful), "earlier call")
         yield f"  {calls} without an answer may have been billed{most}."
-
-
-def _budget(target: Target, inventory: Inventory) -> Iterable[str]:
-    budget = target.campaign.budget_usd
-    if budget.run is not None:
-        yield f"  Budget of this run: ${budget.run:,.2f}. Images that do not fit are left out."
-    if budget.campaign is not None:
-        spent = spent_usd(read_calls(inventory.store.journal_folder), target.campaign.campaign)
-        yield f"  Budget of the campaign: ${budget.campaign:,.2f}, of which ${spent:,.2f} is spent."
-
-
-def _n(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

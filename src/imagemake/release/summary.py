@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from imagemake.core.text import counted
 from imagemake.release.metrics.forecast import duration_words
+from imagemake.release.metrics.reasons import DECIDED
 
 MOST_VALUES = 3
 
@@ -48,12 +50,19 @@ def unsigned_words(unsigned: Mapping[str, str]) -> Iterator[str]:
 def _came_to(metrics: Mapping[str, Any]) -> Iterator[str]:
     if metrics["success_rate"] is None:
         return
-    low, high = metrics["success_rate_low"], metrics["success_rate_high"]
-    yield f"  Success rate {_percent(metrics['success_rate'])} (95% interval: {_percent(low)} to {_percent(high)})."
+    interval = f"95% interval: {_percent(metrics['success_rate_low'])} to {_percent(metrics['success_rate_high'])}"
+    yield f"  Success rate {_percent(metrics['success_rate'])} ({interval}) of {decided_words(metrics)}."
     for one in metrics["failing_values"][:MOST_VALUES]:
         reasons = ", ".join(f"{code} ({n:,})" for code, n in one["reasons"].items())
         rate = _percent(one["failures"] / one["requests"])
         yield f"  {one['variable']} {one['value']}: {rate} of {one['requests']:,} failed at least once: {reasons}."
+
+
+def decided_words(metrics: Mapping[str, Any]) -> str:
+    """Return what a success rate is the share of: ``1 image; 7 more await review``."""
+    decided = counted(sum(metrics[verdict] for verdict in DECIDED), "image")
+    waiting = metrics["review"]
+    return f"{decided}; {waiting:,} more await{'s' if waiting == 1 else ''} review" if waiting else decided
 
 
 def _will_come_to(forecast: Mapping[str, Any] | None) -> Iterator[str]:

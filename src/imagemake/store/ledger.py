@@ -218,12 +218,12 @@ def sum_calls(calls: Iterable[Call], by: Sequence[str]) -> Sums:
 
 
 def listed(call: Call) -> dict[str, Any]:
-    """Return the row of a call in a list of calls. Unknown and absent values are None."""
+    """Return the row of a call in a list of calls; attempts count from 1. Unknown and absent values are None."""
     closed = call.closed or {}
     return {
         "at": call.sent["at"],
         "name": call.sent["name"],
-        "attempt": call.sent["attempt"],
+        "attempt": call.sent["attempt"] + 1,  # people count from 1
         "try": call.sent["tried"],
         "model": model_of(call),
         "outcome": call.outcome.value,

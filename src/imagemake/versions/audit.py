@@ -69,13 +69,12 @@ class _Release:
     checks: Checks
 
 
-def audit_rows(root: Path, name: str | None, *, everything: bool) -> Iterator[dict[str, Any]]:
-    """Yield one row per image.
+def audit_rows(root: Path, name: str | None) -> Iterator[dict[str, Any]]:
+    """Yield one row per request; ``file`` is empty if it has no released image.
 
     Args:
         root: The project's folder.
         name: Name of the release; None for the latest one.
-        everything: Whether to include requests without a released image.
 
     Yields:
         Values by `COLUMNS`. ``calls`` and ``checks`` are lists, ``parameters`` is a mapping, and None means unknown.
@@ -85,8 +84,7 @@ def audit_rows(root: Path, name: str | None, *, everything: bool) -> Iterator[di
     """
     release = _read(root, name)
     for row in release.rows:
-        if row["file"] or everything:
-            yield _row(row, release)
+        yield _row(row, release)
 
 
 def _read(root: Path, name: str | None) -> _Release:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from imagemake.core.text import counted
+from imagemake.release.summary import decided_words
 from imagemake.versions.records import Record, StoredRecord
 
 CHANGES_FILE, HISTORY_FILE = "CHANGES.md", "history.csv"
@@ -18,7 +20,7 @@ COLUMNS = {
     "mean_cost_usd_per_image": "cost_usd_per_image",
     "mean_seconds_per_image": "seconds_per_image",
 }
-FAILED = ("review", "rejected", "refused", "failed")
+FAILED = ("rejected", "refused", "failed")
 
 
 def changes_of(records: Mapping[str, StoredRecord]) -> bytes:
@@ -37,7 +39,9 @@ def history_of(records: Mapping[str, StoredRecord]) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     counts = ("requests", "accepted")
     changes = ("new", "changed", "removed")
-    writer.writerow(["release", "date", *counts, "failures", *COLUMNS.values(), *changes, "spent_since_usd"])
+    writer.writerow(
+        ["release", "date", *counts, "awaiting_review", "failures", *COLUMNS.values(), *changes, "spent_since_usd"]
+    )
     for kept in records.values():
         record, metrics = kept.record, kept.record.metrics
         writer.writerow(
@@ -45,6 +49,7 @@ def history_of(records: Mapping[str, StoredRecord]) -> bytes:
                 record.release,
                 record.at[:10],
                 *(metrics[name] for name in counts),
+                metrics["review"],
                 failures(metrics),
                 *(metrics[name] for name in COLUMNS),
                 *(getattr(record.changes, name) for name in changes),
@@ -55,7 +60,7 @@ def history_of(records: Mapping[str, StoredRecord]) -> bytes:
 
 
 def failures(metrics: Mapping[str, Any]) -> int:
-    """Return the number of requests without a released image."""
+    """Return the number of requests that failed in every attempt."""
     return sum(int(metrics[name]) for name in FAILED)
 
 
@@ -65,9 +70,11 @@ def in_words(record: Record) -> str:
     parts = [f"{changes.new:,} new", f"{changes.changed:,} changed", f"{changes.removed:,} removed"]
     if changes.metadata:
         parts.append(f"{changes.metadata:,} with changed metadata only")
-    missing = failures(record.metrics)
-    made = f"{record.metrics['accepted']:,} images: {', '.join(parts)}"
-    return f"{made}; {missing:,} of {record.metrics['requests']:,} requests without an image" if missing else made
+    metrics = record.metrics
+    made = f"{counted(metrics['accepted'], 'image')}: {', '.join(parts)}"
+    lacking = {"awaiting review": metrics["review"], "failed": failures(metrics)}
+    told = " and ".join(f"{n:,} {words}" for words, n in lacking.items() if n)
+    return f"{made}; {told} of {counted(metrics['requests'], 'request')}" if told else made
 
 
 def cost_in_words(record: Record) -> str:
@@ -88,5 +95,5 @@ def _entry(record: Record) -> str:
     lines.append(f"- Cost: {cost_in_words(record)}.")
     rate = record.metrics["success_rate"]
     if rate is not None:
-        lines.append(f"- Success rate {100 * rate:.1f} %.")
+        lines.append(f"- Success rate {100 * rate:.1f} % of {decided_words(record.metrics)}.")
     return "\n".join(lines) + "\n"

@@ -218,6 +218,6 @@ def test_a_stage_ends_with_what_it_came_to_and_what_the_rest_will(tmp_path):
     entries = colors(red=8, teal=0, gold=1)
     to_come = forecast(entries, 2030, Counter({"gpt-image-1": 2000}), {"gpt-image-1": Pace(8)})
     words = closing_words({**metrics_of(entries), "forecast": to_come.as_dict()}, tmp_path)
-    assert "Success rate 70% (95% interval: 52.1% to 83.3%)." in words
+    assert "Success rate 70% (95% interval: 52.1% to 83.3%) of 30 images." in words
     assert "color red: 80% of 10" in words
     assert "2,000 more images, about $80.00, about 42 minutes" in words

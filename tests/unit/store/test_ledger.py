@@ -16,7 +16,7 @@ from imagemake.cli.ledger_lines import lines_of_calls, lines_of_sums
 from imagemake.cli.main import main
 from imagemake.core.problems import UserError
 from imagemake.store.journal import Call, Journal, Outcome, read_calls
-from imagemake.store.ledger import COLUMNS, Selection, Tally, cost_of, read_question, sum_calls
+from imagemake.store.ledger import COLUMNS, Selection, Tally, cost_of, listed, read_question, sum_calls
 
 HOSTILE = "mug\x1b[2J\r\n\x9b31m\u202e\x07"
 
@@ -32,6 +32,10 @@ def call(day=1, name="MUG_red", model="gpt-image-2", campaign="Autumn", worst_us
         "worst_usd": worst_usd,
     }
     return Call(sent, None if closed is None else {"outcome": closed, **fields})
+
+
+def test_attempts_are_counted_from_1():
+    assert listed(call())["attempt"] == 1
 
 
 def some_calls():

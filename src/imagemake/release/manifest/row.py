@@ -82,7 +82,7 @@ class ManifestRow:
     ] = None
     seed: Annotated[int, Column("Seed of the shown attempt")]
     key: Annotated[str, Column("Key of the shown attempt: SHA-256 of its recipe", pattern=DIGEST)]
-    attempt: Annotated[int, Column("Number of the shown attempt, from 0")] = 0
+    attempt: Annotated[int, Column("Number of the shown attempt, from 0; pages and commands count from 1")] = 0
     attempts: Annotated[int, Column("Number of attempts that were made")] = 0
     catalog_row: Annotated[int, Column("Row of the catalog, as counted in the file")]
     take: Annotated[int, Column("Number of the take, from 1")] = 1

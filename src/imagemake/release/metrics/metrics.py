@@ -37,10 +37,12 @@ def metrics_of(entries: Iterable[ManifestRow]) -> dict[str, Any]:
 
     Returns:
         Counts by verdict, rates from 0 to 1, means, and failures by reason code, in a fixed order. Unknown values are
-        None, such as a rate without requests. `cost_usd_total` and `mean_cost_usd_per_image` exclude the
-        `cost_unknown` attempts and the `unknown_calls`, which got no answer and can have cost `unknown_worst_usd` in
-        total. `by_model` has the same metrics per model label. `success_rate_low` and `success_rate_high` are the ends
-        of the 95% interval. `failing_values` lists values of variables that fail significantly more often.
+        None, such as a rate without requests. `released_share` is of all requests, `success_rate` of those that are
+        decided: not of images that await review or were not made. `cost_usd_total` and `mean_cost_usd_per_image`
+        exclude the `cost_unknown` attempts and the `unknown_calls`, which got no answer and can have cost
+        `unknown_worst_usd` in total. `by_model` has the same metrics per model label. `success_rate_low` and
+        `success_rate_high` are the ends of the 95% interval. `failing_values` lists values of variables that fail
+        significantly more often.
     """
     entries = list(entries)
     by_model: dict[str, list[ManifestRow]] = {}
@@ -63,6 +65,7 @@ def _of_entries(entries: Sequence[ManifestRow]) -> dict[str, Any]:
     return {
         "requests": len(entries),
         **{verdict: verdicts[verdict] for verdict in get_args(Verdict)},
+        "released_share": _ratio(verdicts["accepted"], len(entries)),
         "success_rate": _ratio(verdicts["accepted"], decided),
         "success_rate_low": round(low, 4) if decided else None,
         "success_rate_high": round(high, 4) if decided else None,

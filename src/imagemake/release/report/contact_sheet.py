@@ -6,7 +6,7 @@ inserts it only as text, and the content security policy allows only our own scr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from imagemake.release.metrics.forecast import duration_words
 from imagemake.release.metrics.reasons import reason_code
 from imagemake.release.report.inlined import inlined_thumbnails, reference_name, reference_users
 from imagemake.release.report.one_file import embedded, own_text, template
+from imagemake.release.summary import decided_words
 
 VERDICTS = {
     "accepted": "Accepted",
@@ -154,4 +155,10 @@ def _duration(seconds: float | None) -> str:
     return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
-_FILTERS = {"percent": _percent, "usd": _usd, "duration": _duration, "long_duration": duration_words}
+_FILTERS: Mapping[str, Callable[..., str]] = {
+    "percent": _percent,
+    "usd": _usd,
+    "duration": _duration,
+    "long_duration": duration_words,
+    "decided": decided_words,
+}

@@ -258,6 +258,9 @@ def _changed(before: Any, after: Any, rows: Places, marks: _Marks) -> Iterator[C
         for column, differs in marks.columns.items()
         if differs.any()
     }
+    if "attempt" in values:
+        one_based = [[_from_one(number) for number in column] for column in values["attempt"]]
+        values["attempt"] = one_based[0], one_based[1]
     bits = _hash_bits(one, other)
     for place, name in enumerate(other["name"].to_pylist()):
         reasons = tuple(reason for reason in REASONS if marks.reasons[reason][place])
@@ -270,6 +273,11 @@ def _changed(before: Any, after: Any, rows: Places, marks: _Marks) -> Iterator[C
             {column: (a[place], b[place]) for column, (a, b) in values.items() if marks.columns[column][place]},
             bits[place],
         )
+
+
+def _from_one(number: str) -> str:
+    # Manifests count attempts from 0, people from 1.
+    return str(int(number) + 1) if number.isascii() and number.isdigit() and len(number) < 10 else number
 
 
 def _hash_bits(one: Any, other: Any) -> list[int | None]:

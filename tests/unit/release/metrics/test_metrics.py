@@ -7,6 +7,7 @@ from entries import an_attempt, an_entry, without_image
 
 from imagemake.release.metrics.metrics import metrics_of, write_metrics
 from imagemake.release.metrics.reasons import reason_code
+from imagemake.release.summary import closing_words
 
 
 def test_rates_leave_out_what_is_not_decided():
@@ -28,9 +29,19 @@ def test_rates_leave_out_what_is_not_decided():
         0,
         1,
     ]
-    assert metrics["success_rate"] == 0.5
+    assert metrics["success_rate"] == 0.5, "of the four that are decided"
+    assert metrics["released_share"] == 0.3333, "of all six"
     assert metrics["first_attempt_success_rate"] == 0.25
     assert metrics["attempts_mean"] == 1.2
+
+
+def test_a_rate_is_told_with_what_it_is_a_share_of(tmp_path):
+    waiting = [an_entry(f"w{n}", verdict="review", file=None) for n in range(7)]
+    words = closing_words(metrics_of([an_entry("a"), *waiting]), tmp_path)
+    assert words.startswith(f"imagemake: 1 of 8 images are in {tmp_path}/images/")
+    assert "7 awaiting review" in words
+    assert "Success rate 100% (95% interval: 20.6% to 100%) of 1 image; 7 more await review." in words
+    assert "more await" not in closing_words(metrics_of([an_entry("a")]), tmp_path)
 
 
 def test_an_unknown_cost_is_counted_and_never_taken_for_nothing():

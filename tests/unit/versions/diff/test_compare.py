@@ -168,6 +168,11 @@ def test_values_of_both_sides_are_told_and_digests_are_not():
     assert told["mug"].differences == {"variable.size": ("", "L")}
 
 
+def test_attempts_are_counted_from_1():
+    told, _ = changes([ALIKE], [replace(ALIKE, **WHY["attempt"])])
+    assert told["mug"].differences == {"attempt": ("1", "2")}
+
+
 def test_a_further_output_that_is_another_file_is_told_by_its_label():
     def outputs(digest):
         digests = {"digest": digest, "finished_digest": digest}

@@ -1,0 +1,109 @@
+"""What a run will cost, in words: now, for attempts that may follow, and against the budget."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from imagemake.config.model import settings_of
+from imagemake.config.models import ModelTable, load_models, worst_usd
+from imagemake.core.text import counted
+from imagemake.plan.estimate import Estimate
+from imagemake.plan.state import State
+from imagemake.plugins.providers import provider_class
+from imagemake.store.journal import read_calls
+from imagemake.store.spending import spent_usd
+
+if TYPE_CHECKING:
+    from imagemake.plan.inventory import Inventory
+    from imagemake.plan.target import Target
+
+
+def cost_lines(
+    to_generate: Sequence[State], to_validate: Sequence[State], target: Target, inventory: Inventory
+) -> Iterator[str]:
+    """Yield lines about the cost of a run.
+
+    Args:
+        to_generate: Images to buy, or to collect from a batch.
+        to_validate: Images that exist, and may be rejected.
+        target: The target.
+        inventory: What is in the store and the journal.
+    """
+    prices = _Prices(target, inventory)
+    to_buy = [state for state in to_generate if not state.is_in_batch]
+    waiting = len(to_generate) - len(to_buy)
+    if waiting:
+        yield f"  {waiting:,} of these already in a batch at the provider: collecting them costs nothing more."
+    if to_generate:
+        yield from _now(to_buy, prices)
+    yield from _later([*to_generate, *to_validate], target, prices)
+    if to_generate:
+        yield from _budget(to_buy, target, inventory, prices.table)
+
+
+class _Prices:
+    """Estimates what images of a campaign cost."""
+
+    def __init__(self, target: Target, inventory: Inventory) -> None:
+        self.table = load_models(target.campaign.models)
+        self._campaign, self._learned = target.campaign, inventory.journal.costs
+
+    def add(self, estimate: Estimate, state: State, n: int = 1) -> None:
+        """Add `n` images like that of a state to an estimate."""
+        model = self.table.get(state.recipe.provider, state.recipe.model)
+        in_batch = settings_of(state.request.model, self._campaign).mode == "batch"
+        estimate.add(model, state.recipe, self._learned, batch=in_batch, n=n)
+
+
+def _now(to_buy: Sequence[State], prices: _Prices) -> Iterator[str]:
+    by_model: dict[str, Estimate] = {}
+    for state in to_buy:
+        prices.add(by_model.setdefault(state.request.model, Estimate()), state)
+    total = sum(by_model.values(), start=Estimate())
+    yield f"  Cost: {total}."
+    if len(by_model) > 1:
+        for label, of_model in sorted(by_model.items()):
+            yield f"    {label}: {counted(of_model.images, 'image')}, {of_model}"
+    if total.learned:
+        yield f"  For {counted(total.learned, 'image')}, that is what earlier calls of the same size and quality cost."
+
+
+def _later(states: Sequence[State], target: Target, prices: _Prices) -> Iterator[str]:
+    campaign, most, further = target.campaign, 0, Estimate()
+    for state in {state.request.name: state for state in states}.values():  # candidates are of one request
+        left = campaign.attempts.max - 1 - state.attempt
+        if left > 0:
+            most = max(most, left)
+            prices.add(further, state, left * campaign.candidates.n)
+    if not further.is_free:
+        more = f"up to {counted(most, 'more attempt')} each, at most {counted(further.images, 'image')}, {further}"
+        yield f"  If images are rejected: {more}."
+
+
+def _budget(to_buy: Sequence[State], target: Target, inventory: Inventory, table: ModelTable) -> Iterable[str]:
+    budget = target.campaign.budget_usd
+    if budget.run is not None:
+        yield f"  Budget of this run: ${budget.run:,.2f}. Images that do not fit are left out."
+    if budget.campaign is not None:
+        spent = spent_usd(read_calls(inventory.store.journal_folder), target.campaign.campaign)
+        yield f"  Budget of the campaign: ${budget.campaign:,.2f}, of which ${spent:,.2f} is spent."
+    if not budget.is_limited:
+        return
+    unpriced = Counter(
+        (state.recipe.provider, state.recipe.model, bool(state.recipe.references))
+        for state in to_buy
+        if provider_class(state.recipe.provider).paid and not _has_bound(state, target, table)
+    )
+    for (provider, name, has_references), n in unpriced.items():
+        why = "the price of an image with reference images is unknown" if has_references else "its price is unknown"
+        left_out = f"{counted(n, 'image')} of {name} will be LEFT OUT, because {why} and could exceed the budget"
+        yield f"  {left_out}. Set the most that one image can cost, in USD, such as"
+        yield f"    models: {{{provider}: {{{name}: {{max_usd_per_image: 0.25}}}}}}"
+
+
+def _has_bound(state: State, target: Target, table: ModelTable) -> bool:
+    model = table.get(state.recipe.provider, state.recipe.model)
+    in_batch = settings_of(state.request.model, target.campaign).mode == "batch"
+    return model is not None and worst_usd(model, state.recipe, batch=in_batch) is not None

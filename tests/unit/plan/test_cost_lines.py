@@ -1,0 +1,79 @@
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from imagemake.config.campaign import load_campaign
+from imagemake.core.recipe import Recipe
+from imagemake.plan.cost_lines import cost_lines
+from imagemake.plan.inventory import JournalFacts
+from imagemake.plan.requests.request import Request
+from imagemake.plan.state import Stage, State
+
+PRICED = {"openai": {"painter": {"prices": {"as_of": "2026-11-01", "usd_per_image": 0.04}}}}
+LEAST = {"campaign": "Mugs", "catalog": "config/catalog.csv", "prompt": "A {color} mug", "name": "{sku}"}
+
+
+def a_state(name, stage=Stage.GENERATE, attempt=0, model="painter", references=()):
+    recipe = Recipe("openai", model, f"A {name}", 1, references=references)
+    request = Request(name=name, recipe=recipe, row=1, variables={}, take=1)
+    return State(request, recipe, f"key of {name} {attempt}", attempt=attempt, stage=stage)
+
+
+@pytest.fixture
+def lines(tmp_path):
+    def told(to_generate=(), to_validate=(), **config):
+        campaign = load_campaign({**LEAST, "model": {"provider": "openai", "name": "painter"}, **config})
+        inventory = SimpleNamespace(journal=JournalFacts(), store=SimpleNamespace(journal_folder=Path(tmp_path)))
+        return list(cost_lines(to_generate, to_validate, SimpleNamespace(campaign=campaign), inventory))
+
+    return told
+
+
+def test_attempts_that_are_left_are_counted_from_where_each_image_stands(lines):
+    told = lines([a_state("a", attempt=1), a_state("b", attempt=1)], models=PRICED)
+    assert told == [
+        "  Cost: about $0.08.",
+        "  If images are rejected: up to 1 more attempt each, at most 2 images, about $0.08.",
+    ]
+
+
+def test_nothing_is_told_of_attempts_where_none_is_left(lines):
+    assert lines([a_state("a", attempt=2)], models=PRICED) == ["  Cost: about $0.04."]
+    assert lines([a_state("a")], models=PRICED, attempts={"max": 1}) == ["  Cost: about $0.04."]
+
+
+def test_a_changed_threshold_costs_what_its_rejections_may_cost(lines):
+    told = lines([], [a_state("a", Stage.VALIDATE), a_state("b", Stage.VALIDATE, attempt=2)], models=PRICED)
+    assert told == ["  If images are rejected: up to 2 more attempts each, at most 2 images, about $0.08."]
+
+
+def test_every_further_attempt_has_all_its_candidates(lines):
+    candidates = {"n": 3, "best": {"tone.contrast": 1}}
+    (_, told) = lines([a_state("a"), a_state("a")], models=PRICED, candidates=candidates)
+    assert told == "  If images are rejected: up to 2 more attempts each, at most 6 images, about $0.24."
+
+
+def test_what_is_free_stays_free(lines):
+    free = {"openai": {"painter": {"prices": {"as_of": "2026-11-01", "usd_per_image": 0}}}}
+    assert lines([a_state("a")], models=free) == ["  Cost: none."]
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        (a_state("a", model="gpt-image-1", references=("0" * 64,)), "the price of an image with reference images"),
+        (a_state("a"), "its price"),
+    ],
+)
+def test_a_budget_names_the_images_that_it_leaves_out_for_an_unknown_price_and_the_key_to_set(lines, state, why):
+    model = state.recipe.model
+    told = lines([state], budget_usd={"run": 5}, attempts={"max": 1})
+    assert told[-2:] == [
+        f"  1 image of {model} will be LEFT OUT, because {why} is unknown and could exceed the budget. "
+        "Set the most that one image can cost, in USD, such as",
+        f"    models: {{openai: {{{model}: {{max_usd_per_image: 0.25}}}}}}",
+    ]
+    bounded = {"openai": {model: {"max_usd_per_image": 0.25}}}
+    assert "LEFT OUT" not in "".join(lines([state], budget_usd={"run": 5}, models=bounded))
+    assert "LEFT OUT" not in "".join(lines([state]))
