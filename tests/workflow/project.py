@@ -46,6 +46,7 @@ class Project:
         self.folder = folder
         self.server = server
         self.calls_before = 0
+        self.logs: dict[int, tuple[subprocess.CompletedProcess[str], str]] = {}
         for part in PARTS:
             (folder / part).parent.mkdir(parents=True, exist_ok=True)
             (folder / part).symlink_to(REPOSITORY / part)
@@ -69,6 +70,7 @@ class Project:
         """Copy the project including file times, with the same server, and reset the server's record."""
         copy = Project.__new__(Project)
         copy.folder, copy.server = folder, self.server
+        copy.logs = {}
         copy.config, copy.rows = dict(self.config), list(self.rows)
         copy.calls_before = len(self.journal("sent"))
         shutil.copytree(self.folder, folder, symlinks=True)
@@ -111,7 +113,12 @@ class Project:
         )
         if expect is not None:
             assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        self.logs[id(done)] = (done, self._snakemake_log())
         return done
+
+    def _snakemake_log(self) -> str:
+        logs = sorted(self.folder.glob(".snakemake/log/*.log"))
+        return logs[-1].read_text() if logs else ""
 
     def imagemake(self, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
         """Run an imagemake command."""
@@ -150,9 +157,10 @@ class Project:
         return [record for record in records if record["event"] == event]
 
     def jobs(self, done: subprocess.CompletedProcess[str]) -> list[str]:
-        """Names of the rules that a run started, in order."""
+        """Names of the rules that a run started, in order, by Snakemake's own log."""
         starts = ("rule ", "localrule ", "checkpoint ", "localcheckpoint ")
-        return [line.split()[1].rstrip(":") for line in done.stderr.splitlines() if line.startswith(starts)]
+        _, log = self.logs[id(done)]
+        return [line.split()[1].rstrip(":") for line in log.splitlines() if line.startswith(starts)]
 
     def images(self, folder: str = "results/images") -> dict[str, tuple[int, bytes]]:
         """Modification time in ns and content of each released image, by name."""

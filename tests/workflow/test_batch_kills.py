@@ -50,7 +50,7 @@ def test_a_dry_run_tells_what_of_a_batch_nobody_wants_any_more_and_cancel_frees_
     made = project(rows=4, model={"mode": "batch"})
     interrupt_with_open_batch(made, server)
     made.edit_row(0, product="spoon")
-    done = made.snakemake("-n")
+    done = made.snakemake("-n", "--verbose")
     dry = done.stderr
     assert "Open at the provider: 1 batch with 4 images." in dry
     assert "Of these, 1 image no longer requested" in dry

@@ -74,6 +74,21 @@ def run_lock_file(work: Path) -> Path:
     return work / "run.lock"
 
 
+def progress_folder(work: Path) -> Path:
+    """Return the folder in which jobs tell their progress."""
+    return work / "progress"
+
+
+def progress_file(work: Path, table: Path) -> Path:
+    """Return the file in which the job that makes a table tells its progress."""
+    return progress_folder(work) / f"{table.parent.name}-{table.stem}.json"
+
+
+def stopping_file(work: Path) -> Path:
+    """Return the note that tells running jobs to stop, because the run was told to."""
+    return work / "stopping"
+
+
 def stop_file(work: Path) -> Path:
     """Return the note with which a job that must stop keeps the other jobs of the run from calling."""
     return work / "stopped.txt"

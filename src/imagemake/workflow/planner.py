@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import sys
 from collections.abc import Mapping
 from contextlib import chdir
@@ -40,6 +41,7 @@ from imagemake.store.layout import (
     TABLES,
     WORK,
     plan_file,
+    progress_folder,
     source_images_file,
     spending_file,
     stop_file,
@@ -50,12 +52,15 @@ from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
 from imagemake.store.team.asking import keys_of_team, unshared_words
 from imagemake.workflow.alerts import AlertSender, check_alerts
+from imagemake.workflow.console.console import current
+from imagemake.workflow.console.outlook import Outlook, together
+from imagemake.workflow.console.planned import outlook_of
 from imagemake.workflow.preflight.credentials import check_credentials
 from imagemake.workflow.preflight.measures import check_comparisons, check_overrides, check_packages
 from imagemake.workflow.preflight.models import check_models
-from imagemake.workflow.process import let_sigterm_wait
 from imagemake.workflow.run_lock import acquire_run_lock
 from imagemake.workflow.snakemake_run import SnakemakeRun
+from imagemake.workflow.stopping import stop_politely
 
 SPARE_ROUNDS = 2  # for images that turn out to be damaged during the run
 
@@ -96,6 +101,7 @@ class Planner:
         self._plans: dict[str, Plan] = {}
         self._claimed: dict[tuple[str, str], str] = {}  # batch by stage and key, across all targets
         self._open: list[State] = []  # across all targets
+        self._outlooks: list[Outlook] = []  # one for each target
         self._run_lock: FileLock | None = None
         self._alerts = AlertSender(campaign.alerts, campaign.campaign, WORK)
 
@@ -121,7 +127,8 @@ class Planner:
         """
         with exit_on_error(), chdir(self._folder):
             self._run_lock = acquire_run_lock()
-            let_sigterm_wait()
+            stop_politely(WORK, self.campaign.limits.grace_s)
+            shutil.rmtree(progress_folder(WORK), ignore_errors=True)
             for folder in (WORK, STORE, RESULTS):
                 sweep_unfinished(folder)
             stop_file(WORK).unlink(missing_ok=True)
@@ -130,6 +137,8 @@ class Planner:
                 spent = spent_usd(read_calls(Store(STORE).journal_folder), self.campaign.campaign)
                 SpendTracker(spending_file(WORK), self.campaign.budget_usd).open(spent)
             keep_sent_images((state.recipe for state in self._open), self._files, Store(STORE))
+        if console := current():
+            console.begin(together(self._outlooks))
 
     def missing(self) -> list[str]:
         """Return one line for each planned target that lacks images."""
@@ -194,6 +203,8 @@ class Planner:
         if current:
             return UP_TO_DATE
         self._open += open_ones
+        if self._run and self._run.is_real:
+            self._outlooks.append(outlook_of(states, open_ones, self.campaign, self._inventory, shared))
         for output in outputs_of(scope):
             make_own(output)  # Snakemake cannot replace read-only files, such as DVC's hard links
         target = replace(target, batches=self._write_batches(open_ones))

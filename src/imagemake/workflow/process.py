@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
 from pathlib import Path
-from threading import Thread
 
 
 def use_this_python() -> None:
@@ -32,13 +30,3 @@ def job_prefix(scripts: Path) -> str:
     path = shlex.quote(os.pathsep.join(dict.fromkeys(entries)))
     exports = f"export PYTHONPATH={path} IMAGEMAKE_SCRIPTS={shlex.quote(str(scripts))}; "
     return "set -euo pipefail; " + exports.replace("{", "{{").replace("}", "}}")
-
-
-def let_sigterm_wait() -> None:
-    """Run Snakemake's SIGTERM handler in a separate thread. Call this after Snakemake has set its handler.
-
-    In Snakemake 9.27 the handler acquires a lock that the interrupted main thread may hold, which is a deadlock.
-    """
-    handler = signal.getsignal(signal.SIGTERM)
-    if callable(handler):
-        signal.signal(signal.SIGTERM, lambda *args: Thread(target=handler, args=args, daemon=True).start())

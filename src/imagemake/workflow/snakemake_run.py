@@ -19,6 +19,7 @@ from imagemake.config.campaign import CONFIG, Campaign, load_campaign
 from imagemake.config.load import run_config
 from imagemake.core.errors import ExitCode, exit_on_error
 from imagemake.core.problems import Problem, UserError
+from imagemake.workflow.stopping import exit_if_stopped
 
 
 class Hooks(Protocol):
@@ -126,6 +127,7 @@ class SnakemakeRun:
 
         def on_error() -> None:
             atexit.unregister(exit_incomplete)  # the status of the error stays
+            exit_if_stopped()
             for one in called:
                 one.alert_crash()
 

@@ -1,0 +1,185 @@
+"""The console of a run: turns Snakemake's events and the progress of the jobs into what the user reads."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from logging import ERROR, WARNING, FileHandler, getLogger
+from pathlib import Path
+from threading import Event, Thread
+
+from imagemake.workflow.console.failures import error_in, log_text, warnings_in, without_traceback
+from imagemake.workflow.console.jobs import Job, Jobs
+from imagemake.workflow.console.outlook import Outlook
+from imagemake.workflow.console.screen import Screen, Takeover
+from imagemake.workflow.console.standing import Pace, Standing, standing
+from imagemake.workflow.console.words import full_line, live_line
+from imagemake.workflow.stopping import is_stopping, same_command
+
+LIVE_EVERY_S, LOOK_EVERY_S, LINE_EVERY_S = 1.0, 5.0, 30.0
+MOST_OF_TIME = 0.005  # share of the time that looking at the progress may take
+SNAKEMAKE_LOG = Path("logs/snakemake.log")
+# Messages of Snakemake about what the console says in its own words.
+NOISE = (
+    "Assuming unrestricted shared filesystem usage.",
+    "Exiting because a job execution failed.",
+    "At least one job did not complete successfully.",
+    "WorkflowError:\nAt least one job did not complete successfully.",
+)
+
+_current: Console | None = None
+
+
+class Console:
+    """What one run shows.
+
+    Args:
+        is_dry: Whether nothing is run; then only warnings and errors are shown.
+        is_quiet: Whether to show no progress.
+        drain: Waits until all events that Snakemake sent so far have been handled.
+    """
+
+    def __init__(self, *, is_dry: bool, is_quiet: bool, drain: Callable[[], None]) -> None:
+        global _current  # noqa: PLW0603  Snakemake makes it, and the planner of the same process begins it
+        _current = self
+        self._is_dry = is_dry
+        self._is_quiet = is_quiet
+        self._drain = drain
+        self._folder = Path.cwd()
+        self._executes = False
+        self._screen = Screen(sys.stderr)
+        self._takeover: Takeover | None = None
+        self._jobs = Jobs()
+        self._told: set[str] = set()  # warnings and errors, each once
+        self._n_failed = 0
+        self._outlook = Outlook()
+        self._pace = Pace()
+        self._ended = Event()
+        self._ticker: Thread | None = None
+
+    def begin(self, outlook: Outlook) -> None:
+        """Start to show the progress. Call this in the main thread before the first job, once for each project."""
+        self._outlook += outlook
+        log = _snakemake_log(self._folder / SNAKEMAKE_LOG)
+        if self._takeover is None and log is not None:
+            self._takeover = Takeover(log, self._drain)
+            self._screen = self._takeover.screen
+        if self._ticker is None and not self._is_quiet:
+            self._ticker = Thread(target=self._show_progress, daemon=True, name="imagemake console")
+            self._ticker.start()
+
+    def end(self) -> None:
+        """Give standard error back, and say what a failed run left."""
+        global _current  # noqa: PLW0603
+        _current = None
+        self._ended.set()
+        if self._ticker is not None:
+            self._ticker.join(1)
+        if self._takeover is not None:
+            self._takeover.end()
+            self._takeover = None
+            self._screen = Screen(sys.stderr)
+        if self._n_failed and not is_stopping():
+            jobs = "1 job" if self._n_failed == 1 else f"{self._n_failed:,} jobs"
+            self._screen.say(
+                f"imagemake: {jobs} failed. Every image that arrived is in the store. To go on, run again:\n"
+                f"  {same_command()}\n  Snakemake's log: {SNAKEMAKE_LOG}"
+            )
+
+    def started(self, folder: Path) -> None:
+        """Note that Snakemake executes the workflow in a folder, rather than listing rules or the like."""
+        self._folder = folder
+        self._executes = True
+
+    def job_started(self, number: int, rule: str, outputs: Sequence[str], logs: Sequence[str]) -> None:
+        """Note that a job of a rule was started or submitted, with its outputs and logs."""
+        if not self._is_dry:
+            self._jobs.add(number, Job.of(self._folder, rule, outputs, logs))
+
+    def job_finished(self, number: int) -> None:
+        """Show the warnings of a job, and what it says at its end."""
+        job = self._jobs.end(number)
+        if job is None or job.log is None:
+            return
+        text = log_text(job.log)
+        if job.tells_the_end:
+            self._screen.say(text.rstrip("\n"))
+        else:
+            for warning in warnings_in(text):
+                self._say_once(warning)
+
+    def job_failed(self, number: int, message: str) -> None:
+        """Show the error of a job, in one line.
+
+        Args:
+            number: The job's number.
+            message: What Snakemake says about it.
+        """
+        job = self._jobs.end(number)
+        if job is None or is_stopping():
+            return
+        self._n_failed += 1
+        text = log_text(job.log) if job.log else ""
+        for warning in warnings_in(text):
+            self._say_once(warning)
+        error = error_in(text) or without_traceback(message) or "it ended without a message"
+        if error not in self._told:
+            self._told.add(error)
+            where = f" ({job.log.relative_to(self._folder)})" if job.log else ""
+            self._screen.say(f"Failed: {job.rule}: {error}{where}")
+
+    def message(self, level: int, text: str) -> None:
+        """Show a message of Snakemake: warnings and errors, and everything if it executes nothing."""
+        if any(text.strip().startswith(noise) for noise in NOISE) or (is_stopping() and level >= ERROR):
+            return
+        if level >= WARNING:
+            self._say_once(without_traceback(text))
+        elif not self._executes:
+            self._screen.say(text)
+
+    def in_flight(self) -> int:
+        """Return the number of calls without an answer so far."""
+        return self._standing().in_flight
+
+    def _say_once(self, text: str) -> None:
+        if text and text not in self._told:
+            self._told.add(text)
+            self._screen.say(text)
+
+    def _standing(self) -> Standing:
+        return standing(self._outlook, self._jobs.progress(), self._pace, time.monotonic())
+
+    def _show_progress(self) -> None:
+        every_s = LIVE_EVERY_S if self._screen.is_terminal else LOOK_EVERY_S
+        next_line_s = time.monotonic() + LINE_EVERY_S
+        took_s = 0.0
+        while not self._ended.wait(max(every_s, took_s / MOST_OF_TIME)):
+            start = time.thread_time()
+            now = self._standing()
+            if self._screen.is_terminal:
+                self._screen.show(live_line(now, self._screen.width))
+            elif time.monotonic() >= next_line_s:
+                next_line_s += LINE_EVERY_S
+                self._screen.say(full_line(now, datetime.now()))
+            took_s = time.thread_time() - start
+
+
+def current() -> Console | None:
+    """Return the console of this process; None if it has none."""
+    return _current
+
+
+def _snakemake_log(name: Path) -> Path | None:
+    """Return Snakemake's log, and give it another name; None if there is no log."""
+    for handler in getLogger("snakemake.logging").handlers:
+        if isinstance(handler, FileHandler):
+            with suppress(OSError):
+                name.parent.mkdir(exist_ok=True)
+                name.unlink(missing_ok=True)
+                name.symlink_to(os.path.relpath(handler.baseFilename, name.parent))
+            return Path(handler.baseFilename)
+    return None

@@ -1,0 +1,128 @@
+"""How a run ends that the user stops: by Ctrl-C, SIGTERM, or SIGHUP, the last when a connection is lost.
+
+After the first signal, no job starts, and the running ones are told to stop by a note in ``work/``, because a signal
+may reach this process alone, and jobs may run on other machines. Calls in flight have some time to land. A second
+signal ends the jobs on this machine at once.
+"""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+from types import FrameType
+
+from imagemake.core.errors import ExitCode
+from imagemake.core.files import write_whole
+from imagemake.store.layout import GENERATED, progress_folder, stopping_file
+from imagemake.store.progress import Progress, read_progress
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SAME_S = 1.0  # a closed terminal can send its signal twice
+AT_ONCE_S = 5.0
+
+
+class _Stop:
+    """What is to be stopped, and whether the process was told to."""
+
+    def __init__(self) -> None:
+        self.told_at = 0.0
+        self.works: list[Path] = []
+        self.grace_s = 0.0
+        self._is_at_once = False
+        self._end_of_snakemake = signal.getsignal(signal.SIGTERM)
+
+    def heed(self, number: int, frame: FrameType | None) -> None:
+        # In its own thread: the interrupted main thread may hold the locks of Snakemake and of standard error.
+        now = time.monotonic()
+        if not self.told_at:
+            self.told_at = now
+            Thread(target=self._stop, args=(number, frame), daemon=True).start()
+        elif now - self.told_at >= SAME_S and not self._is_at_once:
+            self._is_at_once = True
+            Thread(target=self._stop_at_once, daemon=True).start()
+            raise KeyboardInterrupt  # for jobs on other machines: Snakemake cancels them
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        for work in self.works:
+            with suppress(OSError):
+                write_whole(stopping_file(work), b"")
+        in_flight = _told_by_generate(self.works).in_flight
+        calls = f"{in_flight:,} call{'' if in_flight == 1 else 's'} in flight may land ({self.grace_s:g} s"
+        again = "Ctrl-C again to stop at once"
+        say(f"Stopping: {calls}; {again})" if in_flight else f"Stopping: running jobs end first ({again})")
+        if callable(self._end_of_snakemake):
+            self._end_of_snakemake(number, frame)
+
+    def _stop_at_once(self) -> None:
+        import psutil
+
+        say("Stopping at once.")
+        jobs = psutil.Process().children(recursive=True)
+        for job in jobs:
+            with suppress(psutil.Error):
+                job.terminate()
+        for job in psutil.wait_procs(jobs, AT_ONCE_S)[1]:
+            with suppress(psutil.Error):
+                job.kill()
+
+
+_stops: list[_Stop] = []  # at most one: signals are handled once per process
+
+
+def stop_politely(work: Path, grace_s: float) -> None:
+    """Handle the signals in place of Snakemake. Call this in the main thread, after Snakemake does so.
+
+    Args:
+        work: The folder ``work/`` of a project that is run.
+        grace_s: How long its calls in flight may take to land, in seconds.
+    """
+    stopping_file(work).unlink(missing_ok=True)
+    if not _stops:
+        _stops.append(_Stop())
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` sets it
+                signal.signal(number, _stops[0].heed)
+    _stops[0].works.append(work.absolute())
+    _stops[0].grace_s = max(_stops[0].grace_s, grace_s)
+
+
+def is_stopping() -> bool:
+    """Return whether this run was told to stop."""
+    return bool(_stops and _stops[0].told_at)
+
+
+def exit_if_stopped() -> None:
+    """If this run was told to stop, say what is kept, and exit with `ExitCode.INTERRUPTED`."""
+    if is_stopping():
+        say(_kept(_stops[0].works))
+        sys.exit(ExitCode.INTERRUPTED)
+
+
+def _kept(works: Iterable[Path]) -> str:
+    done = _told_by_generate(works).done
+    arrived = "1 image arrived in this run and is" if done == 1 else f"{done:,} images arrived in this run and are"
+    return f"Stopped. {arrived} in the store. To go on, run again:\n  {same_command()}"
+
+
+def say(words: str) -> None:
+    """Print lines to standard error, as far as somebody reads it: a lost connection takes the terminal with it."""
+    with suppress(OSError):
+        print(words, file=sys.stderr, flush=True)
+
+
+def _told_by_generate(works: Iterable[Path]) -> Progress:
+    files = (path for work in works for path in progress_folder(work).glob(f"{GENERATED}-*.json"))
+    return sum(map(read_progress, files), start=Progress())
+
+
+def same_command() -> str:
+    """Return the command that started this process, as a user can type it."""
+    program = Path(sys.argv[0])
+    name = "snakemake" if program.name == "__main__.py" else program.name
+    return shlex.join([name, *sys.argv[1:]])
