@@ -14,7 +14,7 @@ detect damage, compare a file with the digest in its name. There is no index tha
 | unshared/ | if the team has a store, an empty file per image that the team store does not have yet |
 | damaged/ | files that do not match the digest in their name |
 | more/ | further images of a response, by call; nothing uses them |
-| unreadable/ | responses that were paid for and hold no image |
+| unreadable/ | responses that were paid for, by call, until their image can be read or fetched |
 """
 
 from __future__ import annotations
@@ -178,10 +178,14 @@ class Store:
         return self.root / "measures"
 
     def keep_unreadable(self, call: str, body: bytes) -> Path:
-        """Keep a response that was paid for and holds no image, and return its path."""
+        """Keep a response that was paid for and whose image cannot be read or is at a URL, and return its path."""
         path = self.root / "unreadable" / f"{call}.bin"
         write_whole(path, body, durable=True)
         return path
+
+    def forget_unreadable(self, call: str) -> None:
+        """Remove a response whose image is in the store now."""
+        (self.root / "unreadable" / f"{call}.bin").unlink(missing_ok=True)
 
     def keep_more(self, call: str, images: Sequence[bytes]) -> list[str]:
         """Keep further images of a response, which were paid for with the first one, and return their file names."""

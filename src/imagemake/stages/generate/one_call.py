@@ -10,6 +10,7 @@ from typing import Any
 
 from imagemake.config.models import Model, cost_usd, worst_usd
 from imagemake.plugins.providers import FailureKind, ImageResponse, Provider, ProviderError, response_to
+from imagemake.stages.generate.fetching import fetched
 from imagemake.stages.generate.rate_limit import Gate
 from imagemake.store.items import Item
 from imagemake.store.journal import Journal, Outcome
@@ -21,6 +22,7 @@ from imagemake.store.team.team_cache import TeamCache
 OUTCOMES = {
     FailureKind.REFUSED: Outcome.REFUSED,
     FailureKind.UNREADABLE: Outcome.UNREADABLE,
+    FailureKind.TO_FETCH: Outcome.UNREADABLE,
     FailureKind.UNKNOWN: Outcome.UNKNOWN,
     FailureKind.RATE_LIMITED: Outcome.FAILED,
     FailureKind.UNAVAILABLE: Outcome.FAILED,
@@ -87,7 +89,7 @@ class Caller:
         )
         start = time.monotonic()
         try:
-            answer = await response_to(self.provider, item.recipe, images)
+            answer, was_kept = await self._answer(call, item, images)
         except ProviderError as error:
             cost = await self._close_failed(call, item, model, error, time.monotonic() - start)
             self.spend_tracker.record_cost(reserved, cost)
@@ -110,11 +112,22 @@ class Caller:
             digest=stored.digest,
             more=more,
         )
+        if was_kept:
+            self.store.forget_unreadable(call)
         if self.team_cache is not None and self.provider.paid:
             self.team_cache.give(stored, item.recipe.as_dict(), end)
         self.gate.heed(answer.headers, answer.usage)
         self.gate.went_well()
         return stored
+
+    async def _answer(self, call: str, item: Item, images: Mapping[str, bytes]) -> tuple[ImageResponse, bool]:
+        """Return the response with its image, and whether the store keeps the response until the image is in it."""
+        try:
+            return await response_to(self.provider, item.recipe, images), False
+        except ProviderError as error:
+            if error.failure is not FailureKind.TO_FETCH:
+                raise
+            return await fetched(self.provider, self.store, call, error), True
 
     async def _images_for(self, item: Item) -> Mapping[str, bytes]:
         return await asyncio.to_thread(self._sent_images.of, item.recipe) if item.recipe.references else {}

@@ -1,5 +1,6 @@
 """A response that was paid for is read in every form, or kept."""
 
+import asyncio
 import base64
 import json
 
@@ -7,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagemake.plugins.providers import FailureKind, ProviderError
-from imagemake.plugins.providers.openai.answers import decoded, image_in, plain_usage
+from imagemake.plugins.providers import NOT_FETCHED, FailureKind, ProviderError
+from imagemake.plugins.providers.openai.answers import decoded, image_in, parsed, plain_usage, read_again
+from imagemake.plugins.providers.openai.download import NotFetchedError
 
 IMAGE = bytes(range(256)) * 3 + b"\xfb\xff"
 PLAIN = base64.b64encode(IMAGE).decode()
@@ -40,16 +42,79 @@ def test_a_data_url_is_an_image():
     assert image_in(body, {}).image == IMAGE
 
 
+@pytest.mark.parametrize("text", ["%01%02", "\x01\x02"])
+def test_a_data_url_need_not_be_base64(text):
+    assert image_in(json.dumps({"data": [{"url": f"data:image/png,{text}"}]}).encode(), {}).image == b"\1\2"
+
+
+class Files:
+    """Images by URL, instead of a network."""
+
+    def __init__(self, **files):
+        self.files, self.asked = files, []
+
+    async def image(self, url):
+        self.asked.append(url)
+        if isinstance(self.files[url], Exception):
+            raise self.files[url]
+        return self.files[url]
+
+
+def deep(levels):
+    return b'{"a":' * levels + b"1" + b"}" * levels
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"data":[{"url":"/1.png"}]}',
+        b'{"data":[{"b64_json":null,"url":" /1.png\\n"}],"usage":{"total_tokens":NaN}}',
+        b'{"data":[{"b64_json":"","url":"\\/1.png"}]}',
+        b'{"data":[{"b64_json":"br*ken","url":"/1.png"}]}',
+        b'{"data":[{"url":"\\/1.png"}],"usage":' + deep(5000) + b"}",
+    ],
+)
+def test_an_image_at_a_url_is_fetched_from_the_kept_response(body):
+    with pytest.raises(ProviderError) as caught:
+        image_in(body, {"X-Request-Id": "r-1"})
+    assert caught.value.failure is FailureKind.TO_FETCH
+    assert (caught.value.body, caught.value.request_id) == (body, "r-1")
+    files = Files(**{"/1.png": IMAGE})
+    assert asyncio.run(read_again(parsed(body), body, files)).image == IMAGE
+    assert files.asked == ["/1.png"]
+
+
+def test_all_images_of_a_response_are_fetched_as_far_as_they_come():
+    entries = [{"url": "a"}, {"url": "b"}, {"b64_json": PLAIN}, {"url": "c"}]
+    body = json.dumps({"data": entries}).encode()
+    files = Files(a=b"first", b=NotFetchedError("no"), c=b"last")
+    answer = asyncio.run(read_again(parsed(body), body, files))
+    assert (answer.image, answer.more) == (b"first", (IMAGE, b"last"))
+
+
+@pytest.mark.parametrize(("is_gone", "code"), [(True, None), (False, NOT_FETCHED)])
+def test_an_image_that_does_not_come_says_whether_it_still_may(is_gone, code):
+    body = b'{"data":[{"url":"a"}],"usage":{"total_tokens":7}}'
+    with pytest.raises(ProviderError, match="paid for") as caught:
+        asyncio.run(read_again(parsed(body), body, Files(a=NotFetchedError("no", is_gone=is_gone))))
+    assert (caught.value.failure, caught.value.code) == (FailureKind.UNREADABLE, code)
+    assert caught.value.usage == {"total_tokens": 7}
+
+
+def test_an_image_beside_an_error_is_an_image():
+    assert image_in(response(PLAIN, error={"message": "slow today"}), {}).image == IMAGE
+
+
 def test_a_byte_order_mark_and_nan_in_the_usage_lose_nothing():
     body = b"\xef\xbb\xbf" + response(PLAIN, usage={"total_tokens": float("nan"), "output_tokens": 7.0})
     answer = image_in(body, {})
     assert (answer.image, answer.usage) == (IMAGE, {"output_tokens": 7})
 
 
-def test_deep_usage_costs_the_usage_and_not_the_image():
-    for levels in (300, 5000):
-        usage = b'{"a":' * levels + b"1" + b"}" * levels
-        body = b'{"data":[{"b64_json":"' + PLAIN.encode() + b'"}],"usage":' + usage + b"}"
+def test_deep_usage_costs_the_usage_and_not_the_image(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789abcdef")
+    for levels in (300, 600, 1000, 5000):
+        body = b'{"data":[{"b64_json":"' + PLAIN.encode() + b'"}],"usage":' + deep(levels) + b"}"
         answer = image_in(body, {})
         assert answer.image == IMAGE
         assert len(json.dumps(answer.usage)) < 200

@@ -8,7 +8,7 @@ import pytest
 from imagemake.config.job_settings import JobSettings
 from imagemake.config.run import Budget, Limits
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
+from imagemake.plugins.providers import NOT_FETCHED, FailureKind, ImageResponse, ProviderError
 from imagemake.stages.generate.calls import CallRunner, StoppedError
 from imagemake.stages.generate.job import generate_batch, generate_for_job
 from imagemake.stages.generate.rate_limit import Gate, SharedPace
@@ -123,6 +123,48 @@ def test_an_answer_that_was_paid_for_and_cannot_be_read_is_kept(buy, tmp_path):
     buy(Scripted(a=[error(FailureKind.UNREADABLE, body=b"<html>")]), items("a"))
     (kept,) = (tmp_path / "store" / "unreadable").iterdir()
     assert kept.read_bytes() == b"<html>"
+
+
+class AtUrls(Scripted):
+    """A provider whose images are at URLs; `read_again` finds what it is told, in turn."""
+
+    def __init__(self, *found):
+        super().__init__()
+        self.found, self.kept_at_fetch = list(found), []
+
+    async def generate(self, recipe):
+        await super().generate(recipe)
+        details = {"body": b"a URL", "request_id": "req_7", "usage": {"total_tokens": 7}, "status": 200}
+        raise error(FailureKind.TO_FETCH, **details)
+
+    async def read_again(self, body):
+        self.kept_at_fetch.append([path.read_bytes() for path in self.folder.glob("store/unreadable/*")])
+        found = self.found.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return ImageResponse(found)
+
+
+def test_a_response_is_on_disk_before_its_image_is_fetched_and_no_longer_than_that(buy, tmp_path):
+    provider = AtUrls(b"the image")
+    provider.folder = tmp_path
+    (made,) = buy(provider, items("a"))
+    assert Store(tmp_path / "store").raw.read(made.raw) == b"the image"
+    assert provider.kept_at_fetch == [[b"a URL"]]
+    assert not list(tmp_path.glob("store/unreadable/*"))
+    (call,) = read_calls(tmp_path / "store" / "journal")
+    assert (call.outcome, call.closed["request_id"], call.closed["usage"]) == ("made", "req_7", {"total_tokens": 7})
+
+
+def test_an_image_that_cannot_be_fetched_is_paid_for_once_and_its_response_is_kept(buy, tmp_path):
+    provider = AtUrls(error(FailureKind.UNREADABLE))
+    provider.folder = tmp_path
+    (made,) = buy(provider, items("a"))
+    assert (made.raw, made.failure.reason) == (None, "unreadable")
+    assert provider.calls == ["a"]
+    assert [path.read_bytes() for path in tmp_path.glob("store/unreadable/*")] == [b"a URL"]
+    (call,) = read_calls(tmp_path / "store" / "journal")
+    assert (call.outcome, call.closed["code"], call.closed["request_id"]) == ("unreadable", NOT_FETCHED, "req_7")
 
 
 class Echo(Scripted):

@@ -1,4 +1,7 @@
-"""Images in responses: read in every form in which servers send them, since each one is paid for."""
+"""Images in responses: read in every form in which servers send them, since each one is paid for.
+
+An image is base64, or at a URL. For a URL, the response is kept on disk before anything is fetched; see `read_again`.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,23 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
 import orjson
 
-from imagemake.core.known_secrets import redacted_value
-from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
-from imagemake.plugins.providers.openai.errors import not_an_image
+from imagemake.core.known_secrets import redacted
+from imagemake.core.text import printable
+from imagemake.plugins.providers import NOT_FETCHED, FailureKind, ImageResponse, ProviderError
+from imagemake.plugins.providers.openai.errors import REMEDIES, not_an_image
+
+if TYPE_CHECKING:
+    from imagemake.plugins.providers.openai.download import Downloads
 
 MAX_USAGE_LEVELS = 4
 _B64_JSON = re.compile(rb'"b64_json"\s*:\s*"([^"\\]*(?:\\[/nr][^"\\]*)*)"')
-_DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
+_URL = re.compile(rb'"url"\s*:\s*("(?:[^"\\]|\\.){1,8192}")')
+_DATA_URL = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)
 _URL_SAFE = str.maketrans("-_", "+/")
 
 
@@ -30,10 +39,10 @@ def image_in(body: bytes, headers: Mapping[str, str]) -> ImageResponse:
         headers: By any spelling of their names.
 
     Raises:
-        ProviderError: `FailureKind.UNREADABLE`, with the body, if it was paid for and holds no readable image; another
-            kind if the body is an error.
+        ProviderError: With the body if it was paid for: `FailureKind.TO_FETCH` if an image is at a URL, and
+            `FailureKind.UNREADABLE` if there is no image. Another kind if the body is an error.
     """
-    return image_of(_parsed(body), body, {name.lower(): value for name, value in headers.items()})
+    return image_of(parsed(body), body, {name.lower(): value for name, value in headers.items()})
 
 
 def image_of(answer: Any, body: bytes, headers: Mapping[str, str]) -> ImageResponse:
@@ -44,24 +53,57 @@ def image_of(answer: Any, body: bytes, headers: Mapping[str, str]) -> ImageRespo
         body: All of it, to keep if it cannot be read.
         headers: By lower-case name.
     """
-    error = not_an_image(answer, body, headers)
-    if error is not None:
-        raise error
-    usage = plain_usage(redacted_value(answer.get("usage"))) if isinstance(answer, Mapping) else None
+    usage = plain_usage(answer.get("usage")) if isinstance(answer, Mapping) else None
     request_id = headers.get("x-request-id")
     try:
-        first, *more = _images(answer, body)
-    except (ValueError, TypeError, KeyError, AttributeError) as unreadable:
-        raise ProviderError(
-            f"the response holds no image: {unreadable}",
-            FailureKind.UNREADABLE,
-            status=200,
-            request_id=request_id,
-            usage=usage,
-            body=body,
-            headers=headers,
-        ) from None
-    return ImageResponse(image=first, request_id=request_id, usage=usage, headers=headers, more=tuple(more))
+        found = images_of(answer, body)
+    except ValueError as unreadable:
+        error = not_an_image(answer, body, headers)
+        if error is not None:
+            raise error from None
+        failure, message = FailureKind.UNREADABLE, f"the response holds no image: {unreadable}"
+    else:
+        images = [one for one in found if isinstance(one, bytes)]
+        if len(images) == len(found):
+            return ImageResponse(images[0], request_id, usage, headers, more=tuple(images[1:]))
+        failure, message = FailureKind.TO_FETCH, "the response holds a URL"
+    raise ProviderError(message, failure, status=200, request_id=request_id, usage=usage, body=body, headers=headers)
+
+
+async def read_again(answer: Any, body: bytes, downloads: Downloads) -> ImageResponse:
+    """Take the images out of a response that was kept, and fetch those that are at URLs.
+
+    Args:
+        answer: The parsed response; None if it is not JSON.
+        body: All of it.
+        downloads: Fetches images of this server.
+
+    Raises:
+        ProviderError: As `image_in`; `FailureKind.UNREADABLE` if the first image cannot be fetched.
+    """
+    from imagemake.plugins.providers.openai.download import NotFetchedError
+
+    try:
+        return image_of(answer, body, {})
+    except ProviderError as error:
+        if error.failure is not FailureKind.TO_FETCH:
+            raise
+        usage, images = error.usage, list[bytes]()
+    for one in images_of(answer, body):
+        try:
+            images.append(one if isinstance(one, bytes) else await downloads.image(one))
+        except NotFetchedError as missing:
+            if images:  # what is behind the first image is kept as far as it comes
+                continue
+            raise ProviderError(
+                f"the image was paid for, but could not be fetched: {missing}",
+                FailureKind.UNREADABLE,
+                code=None if missing.is_gone else NOT_FETCHED,
+                status=200,
+                usage=usage,
+                remedy=REMEDIES["url"],
+            ) from None
+    return ImageResponse(image=images[0], usage=usage, more=tuple(images[1:]))
 
 
 def decoded(text: str) -> bytes:
@@ -71,6 +113,8 @@ def decoded(text: str) -> bytes:
         ValueError: If it is not base64.
     """
     prefix = _DATA_URL.match(text)
+    if prefix and not prefix[0].lower().endswith(";base64,"):
+        return unquote_to_bytes(text[prefix.end() :])
     bare = "".join(text[prefix.end() if prefix else 0 :].split()).translate(_URL_SAFE).rstrip("=")
     if not bare:
         raise ValueError("it is empty")
@@ -89,18 +133,22 @@ def plain_usage(usage: Any, levels: int = MAX_USAGE_LEVELS) -> dict[str, Any] | 
         if isinstance(value, Mapping):
             inner = plain_usage(value, levels - 1) if levels > 1 else None
             if inner:
-                kept[str(name)] = inner
+                kept[_plain(name)] = inner
         elif isinstance(value, float) and math.isfinite(value):
-            kept[str(name)] = int(value) if value.is_integer() else value
+            kept[_plain(name)] = int(value) if value.is_integer() else value
         elif isinstance(value, bool | int) and abs(value) < 2**53:
-            kept[str(name)] = value
+            kept[_plain(name)] = value
         elif isinstance(value, str):
-            kept[str(name)] = value[:200]
+            kept[_plain(name)] = _plain(value)
     return kept
 
 
-def _parsed(body: bytes) -> Any:
-    """Parse JSON, with what its standard forbids and servers send: a byte order mark, NaN, deep nesting."""
+def parsed(body: bytes) -> Any:
+    """Parse JSON, with what its standard forbids and servers send: a byte order mark, NaN, deep nesting.
+
+    Returns:
+        The parsed body; None if it is not JSON.
+    """
     bare = body.removeprefix(b"\xef\xbb\xbf")
     try:
         return orjson.loads(bare)
@@ -111,28 +159,56 @@ def _parsed(body: bytes) -> Any:
             return None
 
 
-def _images(answer: Any, body: bytes) -> list[bytes]:
-    if answer is None:  # not JSON: the images may still be whole
-        found = _B64_JSON.findall(body)
-        if not found:
-            raise ValueError("it is not JSON")
-        plain = (one.replace(b"\\/", b"/").replace(b"\\n", b"").replace(b"\\r", b"") for one in found)
-        return [decoded(one.decode("ascii", "replace")) for one in plain]
+def images_of(answer: Any, body: bytes) -> list[bytes | str]:
+    """Return the images of a response in their order, each as its bytes or its URL.
+
+    Args:
+        answer: The parsed body; None if it is not JSON.
+        body: All of it.
+
+    Raises:
+        ValueError: If there is none, or the first one cannot be read.
+    """
+    if answer is None:
+        return _images_in_text(body)
     if not isinstance(answer, Mapping) or not isinstance(answer.get("data"), list) or not answer["data"]:
         raise ValueError("it has no data")
-    images: list[bytes] = []
+    images: list[bytes | str] = []
     for one in answer["data"]:
-        text = one.get("b64_json") if isinstance(one, Mapping) else None
-        if not isinstance(text, str):
-            url = one.get("url") if isinstance(one, Mapping) else None
-            text = url if isinstance(url, str) and _DATA_URL.match(url) else None
-        if text is None:
-            if images:  # what is behind the first image is kept as far as it can be read
-                continue
-            raise ValueError("its first entry has neither b64_json nor a data URL")
         try:
-            images.append(decoded(text))
+            images.append(_image(one))
         except ValueError:
-            if not images:
+            if not images:  # what is behind the first image is kept as far as it can be read
                 raise
     return images
+
+
+def _image(entry: Any) -> bytes | str:
+    text, url = (entry.get("b64_json"), entry.get("url")) if isinstance(entry, Mapping) else (None, None)
+    at = url.strip() if isinstance(url, str) else ""
+    if isinstance(text, str) and (text.strip() or not at):
+        try:
+            return decoded(text)
+        except ValueError:
+            if not at:
+                raise
+    if not at:
+        raise ValueError("its first entry has neither b64_json nor a URL")
+    return decoded(at) if _DATA_URL.match(at) else at
+
+
+def _images_in_text(body: bytes) -> list[bytes | str]:
+    """Find the images of a response that is not JSON: they may still be whole."""
+    found = _B64_JSON.findall(body)
+    if found:
+        plain = (one.replace(b"\\/", b"/").replace(b"\\n", b"").replace(b"\\r", b"") for one in found)
+        return [decoded(one.decode("ascii", "replace")) for one in plain]
+    entries = [{"url": json.loads(one)} for one in _URL.findall(body.replace(b"\r", b"").replace(b"\n", b""))]
+    if not entries:
+        raise ValueError("it is not JSON")
+    return [_image(one) for one in entries]
+
+
+def _plain(value: Any) -> str:
+    # Redacted before it is cut: half a key is no known secret.
+    return printable(redacted(str(value))[:200])

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from imagemake.core.known_secrets import redacted
-from imagemake.plugins.providers import BatchState, FailureKind, ProviderError, ReferenceBatchProvider, Result
+from imagemake.core.text import printable
+from imagemake.plugins.providers import (
+    BatchState,
+    FailureKind,
+    ImageResponse,
+    ProviderError,
+    ReferenceBatchProvider,
+    Result,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +33,8 @@ CANCELLED = "batch_cancelled"
 OVER = ("completed", "failed", "expired", "cancelled")
 # ASSUME: an image has at most 8.3 million pixels (3P), so a PNG in base64 stays below this.
 MOST_LINE_BYTES = 128 * 1024**2
+_CUSTOM_ID = re.compile(rb'"custom_id"\s*:\s*"([^"\\]{1,200})"')
+_STATUS = re.compile(rb'"status_code"\s*:\s*(\d{3})\b')
 
 
 @contextmanager
@@ -126,36 +134,60 @@ async def lines_of(chunks: AsyncIterator[bytes], most_bytes: int = MOST_LINE_BYT
 
 
 def result_in(line: bytes) -> Result | str:
-    """Parse one line of results; return a warning if it is unreadable."""
-    from imagemake.plugins.providers.openai.answers import image_of
+    """Parse one line of results; return a warning if it names no request."""
+    from imagemake.plugins.providers.openai.answers import image_of, parsed
 
-    try:
-        data = orjson.loads(line)
-        custom_id, response, error = data["custom_id"], data.get("response"), data.get("error")
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        return "a line is not a result"
+    data = parsed(line)
+    if data is None:
+        return _result_in_text(line)
+    custom_id = data.get("custom_id") if isinstance(data, dict) else None
     if not isinstance(custom_id, str):
         return "a line has no custom_id"
+    response = data.get("response")
     if not isinstance(response, dict):
-        return Result(custom_id, _line_error(error, None, None))
+        return Result(custom_id, _line_error(data.get("error"), None, None))
     request_id = response.get("request_id")
-    request_id = request_id if isinstance(request_id, str) else None
-    body = response.get("body")
-    if response.get("status_code") != 200:
-        status = response.get("status_code")
+    request_id = printable(request_id)[:200] if isinstance(request_id, str) else None
+    body, status = response.get("body"), response.get("status_code")
+    has_data = isinstance(body, dict) and "data" in body
+    if status not in (200, "200") and not (status is None and has_data):
         inner = body.get("error") if isinstance(body, dict) else None
         return Result(custom_id, _line_error(inner, status if isinstance(status, int) else None, request_id))
+    return _outcome(custom_id, lambda: image_of(body, line, {"x-request-id": request_id} if request_id else {}))
+
+
+def body_of(answer: Any) -> Any:
+    """Return the response in a parsed line of results, or the answer itself if it is no such line."""
+    is_line = isinstance(answer, dict) and isinstance(answer.get("custom_id"), str)
+    response = answer.get("response") if is_line else None
+    return response.get("body") if isinstance(response, dict) else answer
+
+
+def _result_in_text(line: bytes) -> Result | str:
+    """Read a line that is not JSON, so that it costs its own request at most: it is torn, or somebody garbled it."""
+    from imagemake.plugins.providers.openai.answers import image_of
+
+    named, status = _CUSTOM_ID.search(line), _STATUS.search(line)
+    if named is None:
+        return "a line is not a result"
+    custom_id = named[1].decode("utf-8", "replace")
+    if status is not None and status[1] != b"200":
+        return Result(custom_id, _line_error("the line of this request is damaged", int(status[1]), None))
+    return _outcome(custom_id, lambda: image_of(None, line, {}))
+
+
+def _outcome(custom_id: str, read: Callable[[], ImageResponse]) -> Result:
     try:
-        return Result(custom_id, image_of(body, line, {"x-request-id": request_id} if request_id else {}))
-    except ProviderError as unreadable:
-        return Result(custom_id, unreadable)
+        return Result(custom_id, read())
+    except ProviderError as error:
+        return Result(custom_id, error)
 
 
 def _line_error(error: Any, status: int | None, request_id: str | None) -> ProviderError:
-    from imagemake.plugins.providers.openai.error_text import read_error
+    from imagemake.plugins.providers.openai.error_text import told_in
     from imagemake.plugins.providers.openai.errors import meaning_of
 
-    told = read_error(json.dumps({"error": error if error is not None else "the line gives no reason"}).encode())
+    told = told_in({"error": error if error is not None else "the line gives no reason"})
     meaning = meaning_of(status or 500, told)
     failure, code = meaning.failure, told.code or told.type
     if failure is FailureKind.UNKNOWN:  # a failure inside a batch is not billed

@@ -43,7 +43,7 @@ def read_error(body: bytes) -> Told:
         data = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError:
         return Told(_one_line(_text_of(body)))
-    return _of_json(data)
+    return told_in(data)
 
 
 def retry_after_s(headers: Mapping[str, str], now: float | None = None) -> float | None:
@@ -66,31 +66,40 @@ def retry_after_s(headers: Mapping[str, str], now: float | None = None) -> float
     return max(0.0, date.timestamp() - (time.time() if now is None else now))
 
 
-def _of_json(data: Any) -> Told:
+def told_in(data: Any) -> Told:
+    """Read what a parsed error response says."""
     error = data.get("error", data) if isinstance(data, Mapping) else data
     if isinstance(error, list) and error:
         error = error[0]
     if not isinstance(error, Mapping):
-        return Told(_one_line(str(error if error is not None else "")))
+        return Told(_one_line(_text(error if error is not None else "")))
     detail = error.get("message") or error.get("detail") or error.get("error") or error.get("msg") or error.get("title")
     first = detail[0] if isinstance(detail, list) and detail else detail
     param = error.get("param")
     if isinstance(first, Mapping):  # FastAPI: [{"loc": ["body", "size"], "msg": "…"}]
-        param = param or ".".join(str(part) for part in first.get("loc", ()) if part != "body")
-        message = first.get("msg") or first.get("message") or str(dict(first))
-        message = f"{param}: {message}" if param else message
+        loc = first.get("loc")
+        param = param or ".".join(_text(part) for part in (loc if isinstance(loc, list) else ()) if part != "body")
+        message = _text(first.get("msg") or first.get("message") or dict(first))
+        message = f"{_text(param)}: {message}" if param else message
     else:
-        message = first if first is not None else error.get("code") or ""
+        message = _text(first if first is not None else error.get("code") or "")
     return Told(
-        _one_line(str(message)),
+        _one_line(message),
         _word(error.get("code")),
         _word(error.get("type") or error.get("status")),
         _word(param),
     )
 
 
+def _text(value: Any) -> str:
+    try:
+        return str(value)
+    except (RecursionError, ValueError):  # hundreds of levels, or thousands of digits
+        return ""
+
+
 def _word(value: Any) -> str | None:
-    return _one_line(str(value))[:100] if isinstance(value, str | int) and not isinstance(value, bool) else None
+    return _one_line(_text(value))[:100] if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
 def _text_of(body: bytes) -> str:

@@ -26,6 +26,8 @@ REMEDIES = {
     "verify": "Verify your organization in the provider's settings, or use a model that does not require it.",
     "quota": "Raise the quota or add credit in the provider's settings, then run again; no image is lost.",
     "model": "Correct model.name in config.yaml, and check that your account has access to this model.",
+    "url": "It is in store/unreadable, and the next run tries again before it pays for anything. "
+    "If the server can send base64, ask for it under model.parameters.",
     "configuration": "Check model.base_url, model.name, and model.parameters in config.yaml, then run again.",
 }
 

@@ -9,18 +9,21 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError, ReferenceProvider
-from imagemake.plugins.providers.openai.answers import image_in
-from imagemake.plugins.providers.openai.batches import OpenAIBatches
+from imagemake.plugins.providers.openai.answers import image_in, parsed, read_again
+from imagemake.plugins.providers.openai.batches import OpenAIBatches, body_of
 from imagemake.plugins.providers.openai.errors import KEY_VARIABLE, REMEDIES, connection_error, status_error
 from imagemake.plugins.providers.openai.images import UploadedImages, file_tuple
 
 if TYPE_CHECKING:
     from openai._legacy_response import LegacyAPIResponse
     from openai.types import ImagesResponse
+
+    from imagemake.plugins.providers.openai.download import Downloads
 
 OWN_BASE_URL = "https://api.openai.com/v1"
 
@@ -87,6 +90,16 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
         except openai.APIConnectionError as error:  # includes timeouts
             raise connection_error(error) from None
         return image_in(response.content, response.headers)
+
+    async def read_again(self, body: bytes) -> ImageResponse:
+        """Read a response or a line of a batch that was kept, and fetch its image if it is at a URL."""
+        return await read_again(body_of(parsed(body)), body, self._downloads)
+
+    @cached_property
+    def _downloads(self) -> Downloads:
+        from imagemake.plugins.providers.openai.download import Downloads
+
+        return Downloads(self.base_url or OWN_BASE_URL, self.timeout_s)
 
     def batch_request(self, recipe: Recipe) -> tuple[str, dict[str, Any]]:
         """Return the endpoint and the body of a recipe's line in a batch: the same as `generate` sends."""

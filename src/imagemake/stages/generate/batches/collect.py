@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections import Counter
 from collections.abc import Callable
+from hashlib import sha256
 from itertools import islice
 
 from imagemake.config.models import Model, cost_usd
 from imagemake.core.known_secrets import redacted
 from imagemake.plugins.providers import BatchProvider, FailureKind, ImageResponse, ProviderError, Result
+from imagemake.stages.generate.fetching import fetched
 from imagemake.stages.generate.one_call import OUTCOMES
 from imagemake.store.journal import Call, Journal, Outcome, calls_in
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submission, Submissions
+
+FETCHES_AT_ONCE = 8
 
 
 class BatchCollector:
@@ -37,20 +42,20 @@ class BatchCollector:
     ) -> None:
         self._submission, self._store, self._model_of, self._told_closed = submission, store, model_of, closed
         path = store.root / submission.journal
-        self._open: dict[str, Call] = {
-            call.sent["call"]: call
-            for call in calls_in(path)
-            if call.closed is None and call.sent.get("submission") == submission.id
-        }
+        calls = [call for call in calls_in(path) if call.sent.get("submission") == submission.id]
+        self._open: dict[str, Call] = {call.sent["call"]: call for call in calls if call.closed is None}
         self._journal = Journal(path.parent, job, durable=True, path=path)
         self._counts: Counter[str] = Counter()
+        self._ended: dict[str, Call] = {call.sent["call"]: call for call in calls if call.closed is not None}
+        self._to_fetch: dict[str, ProviderError] = {}
         self._unread = 0
         self.stopped_by: ProviderError | None = None
 
     @property
     def has_all(self) -> bool:
         """Whether every call has a known outcome and every line could be read."""
-        return not self._open and not self._unread and not self._counts[Outcome.UNKNOWN.value]
+        lost = self._counts[Outcome.UNKNOWN.value] + self._counts[Outcome.UNREADABLE.value]
+        return not self._open and not self._unread and not lost
 
     @property
     def has_read_all(self) -> bool:
@@ -62,15 +67,54 @@ class BatchCollector:
         return ", ".join(f"{n:,} {word}" for word, n in sorted(self._counts.items())) or "no results"
 
     async def take(self, provider: BatchProvider, file: str) -> None:
-        """Close every open call that has a line in a file; ignore other lines."""
+        """Close every open call that has a line in a file; each line stands by itself."""
+        seen: set[str] = set()
         async for result in provider.batch_results(file):
-            if isinstance(result, Result) and result.custom_id in self._open:
-                self._close(result.custom_id, result.outcome)
-            elif not isinstance(result, Result):
+            if not isinstance(result, Result):
                 self._unread += 1
                 self._warn(redacted(result))
             elif result.custom_id not in self._submission.calls:
                 self._warn(f"a line for an unknown call, {redacted(result.custom_id)[:40]!r}")
+            elif result.custom_id in self._open:
+                self._take(result.custom_id, result.outcome)
+            elif result.custom_id in seen and isinstance(result.outcome, ImageResponse):
+                self._take_second(result.custom_id, result.outcome)
+            if isinstance(result, Result):
+                seen.add(result.custom_id)
+        await self._fetch_all(provider)
+
+    def _take(self, call: str, outcome: ImageResponse | ProviderError) -> None:
+        if isinstance(outcome, ProviderError) and outcome.failure is FailureKind.TO_FETCH:
+            self._store.keep_unreadable(call, outcome.body or b"")
+            self._to_fetch[call] = outcome
+        else:
+            self._close(call, outcome)
+
+    def _take_second(self, call: str, outcome: ImageResponse) -> None:
+        """Take the image of a second line for one call: it was paid for too."""
+        key = self._submission.calls[call]
+        stored = self._store.raw.find(key)
+        if stored is None:
+            self._open[call] = self._ended.pop(call)  # the record that is written last counts
+            self._close(call, outcome)
+        elif stored.digest != sha256(outcome.image).hexdigest():
+            (name,) = self._store.keep_more(f"{call}-again", [outcome.image])
+            self._warn(f"a second image for one call; it is in more/{name}")
+
+    async def _fetch_all(self, provider: BatchProvider) -> None:
+        """Fetch the images that are at URLs."""
+        room = asyncio.Semaphore(FETCHES_AT_ONCE)
+
+        async def fetch(call: str, to_fetch: ProviderError) -> None:
+            async with room:
+                try:
+                    self._close(call, await fetched(provider, self._store, call, to_fetch))
+                    self._store.forget_unreadable(call)
+                except ProviderError as error:
+                    self._close(call, error)
+
+        await asyncio.gather(*(fetch(call, error) for call, error in self._to_fetch.items()))
+        self._to_fetch.clear()
 
     def close_line(self, number: int, error: ProviderError) -> None:
         """Close the call of one line of the uploaded file, by its number from 1."""
@@ -108,7 +152,7 @@ class BatchCollector:
             if outcome.failure is FailureKind.STOP:
                 self.stopped_by = outcome
         self._journal.closed(call, ended, cost_usd=cost, **facts)
-        del self._open[call]
+        self._ended[call] = self._open.pop(call)
         self._counts[ended.value] += 1
         billed = answered or ended is Outcome.UNKNOWN
         self._told_closed(key, error, cost if billed else 0.0)

@@ -1,0 +1,201 @@
+"""Get images by the URLs in responses, which anybody may have written: only what a browser of a stranger could get.
+
+A URL is `https`, or `http` at the server's own host or on this machine. Its host name is looked up once, the addresses
+are checked, and the connection is made to a checked address, so that a second look-up cannot lead elsewhere; each
+redirect begins anew. No credentials, cookies, or proxy of the environment are used: a proxy would look the name up
+itself, behind the check. Size and time are bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
+from functools import cached_property
+
+import httpcore2
+import httpx2
+
+from imagemake import __version__
+from imagemake.core.public_addresses import is_loopback, is_public
+from imagemake.core.text import printable
+from imagemake.images.formats import end_of_image, extension_of, format_of
+
+MOST_BYTES = 96 * 1024**2  # what a line of a batch can hold in base64
+MOST_REDIRECTS = 5
+WAITS_S = (0.5, 2.0)  # between tries: storage may lag behind the response that names its file
+CONNECT_S = 10.0  # longest wait for one of several addresses of a host
+REDIRECTS = (301, 302, 303, 307, 308)
+_PASSING = (408, 425, 429)  # with 5xx: the host says nothing about the image
+_HEAD_BYTES = 4096
+_HEADERS = (("User-Agent", f"imagemake/{__version__}"), ("Accept", "image/*"), ("Accept-Encoding", "identity"))
+
+
+class NotFetchedError(Exception):
+    """An image did not come. The message names the host, and no path: a path can hold a signature.
+
+    Attributes:
+        is_gone: Whether the host answered, and not with the image, as for a URL that has expired.
+    """
+
+    def __init__(self, message: str, *, is_gone: bool = False) -> None:
+        super().__init__(message)
+        self.is_gone = is_gone
+
+
+class _ComesLaterError(NotFetchedError):
+    """Another try in a moment may succeed."""
+
+
+class Downloads:
+    """Gets images that the responses of one server name.
+
+    Args:
+        base_url: Address of the server; relative URLs are joined to it.
+        timeout_s: Longest time for one image, with all redirects and tries, in seconds.
+        waits_s: Waits between tries, in seconds.
+    """
+
+    def __init__(self, base_url: str, timeout_s: float, waits_s: Sequence[float] = WAITS_S) -> None:
+        self._base = httpx2.URL(base_url.rstrip("/") + "/")
+        self._timeout_s, self._waits_s = timeout_s, waits_s
+
+    async def image(self, url: str) -> bytes:
+        """Return the complete file of an image.
+
+        Raises:
+            NotFetchedError: If it did not come.
+        """
+        try:
+            absolute = self._base.join(url)
+        except (httpx2.InvalidURL, ValueError):
+            raise NotFetchedError("its URL is invalid", is_gone=True) from None
+        where = _host(absolute)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                for wait_s in self._waits_s:
+                    with suppress(_ComesLaterError):
+                        return await self._follow(absolute)
+                    await asyncio.sleep(wait_s)
+                return await self._follow(absolute)
+        except TimeoutError:
+            raise NotFetchedError(f"{where} sent no complete image within {self._timeout_s:g} s") from None
+
+    async def _follow(self, url: httpx2.URL) -> bytes:
+        for _ in range(MOST_REDIRECTS + 1):
+            found = await self._get(url)
+            if isinstance(found, bytes):
+                return found
+            url = found
+        raise NotFetchedError(f"{_host(url)}: more than {MOST_REDIRECTS} redirects", is_gone=True)
+
+    async def _get(self, url: httpx2.URL) -> bytes | httpx2.URL:
+        """Return the image, or where the host says that it is."""
+        self._check_scheme(url)
+        # User name, password, and fragment are not sent.
+        target = httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+        guard = _Guard(self._is_own(url.host))
+        try:
+            async with (
+                httpcore2.AsyncConnectionPool(ssl_context=self._ssl_context, network_backend=guard) as pool,
+                pool.stream("GET", target, headers=_HEADERS) as response,
+            ):
+                if response.status in REDIRECTS:
+                    return self._redirect(url, response.headers)
+                if response.status != 200:
+                    raise _refusal(_host(url), response.status)
+                data = await _whole(response.aiter_stream(), _host(url))
+        except (
+            OSError,
+            ssl.SSLError,
+            httpcore2.NetworkError,
+            httpcore2.ProtocolError,
+            httpcore2.TimeoutException,
+        ) as error:
+            words = printable(f"{type(error).__name__}: {error}".removesuffix(": "))
+            raise _ComesLaterError(f"{_host(url)}: {words}") from None
+        return _checked(data, _host(url))
+
+    def _check_scheme(self, url: httpx2.URL) -> None:
+        if url.scheme != "https" and not (url.scheme == "http" and self._is_own(url.host)):
+            raise NotFetchedError(f"{_host(url)}: {printable(url.scheme)} is not allowed there, only https")
+        if not url.host:
+            raise NotFetchedError("its URL names no host", is_gone=True)
+
+    def _is_own(self, host: str) -> bool:
+        """Return whether a host is the server's own, or this machine if the server is on this machine too."""
+        own = self._base.host.rstrip(".")
+        return host.rstrip(".") == own or (is_loopback(own) and is_loopback(host))
+
+    def _redirect(self, url: httpx2.URL, headers: Iterable[tuple[bytes, bytes]]) -> httpx2.URL:
+        location = next((value for name, value in headers if name.lower() == b"location"), b"")
+        try:
+            return url.join(location.decode("utf-8"))
+        except (httpx2.InvalidURL, ValueError):
+            raise NotFetchedError(f"{_host(url)}: its redirect is invalid", is_gone=True) from None
+
+    @cached_property
+    def _ssl_context(self) -> ssl.SSLContext:
+        return httpx2.create_ssl_context()  # with the certificates of SSL_CERT_FILE, as for the server itself
+
+
+class _Guard(httpcore2.AsyncNetworkBackend):
+    """Connects to addresses that are public, or to any if the host is the server's own."""
+
+    def __init__(self, is_own: bool) -> None:
+        self._is_own = is_own
+        self._sockets = httpcore2.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        """Look the host up once, and connect to its first address that is allowed and answers."""
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (UnicodeError, OverflowError):
+            raise NotFetchedError(f"{printable(host)}:{port} is no address", is_gone=True) from None
+        addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
+        allowed = [one for one in addresses if self._is_own or is_public(one)]
+        if not allowed:
+            raise NotFetchedError(f"{printable(host)} is not on the Internet ({', '.join(addresses)})")
+        for address in allowed[:-1]:
+            with suppress(httpcore2.ConnectError, httpcore2.ConnectTimeout):
+                return await self._sockets.connect_tcp(address, port, CONNECT_S, local_address, socket_options)
+        return await self._sockets.connect_tcp(allowed[-1], port, timeout, local_address, socket_options)
+
+
+async def _whole(chunks: AsyncIterator[bytes], host: str) -> bytes:
+    data = bytearray()
+    async for chunk in chunks:
+        data += chunk
+        if len(data) > MOST_BYTES:
+            raise NotFetchedError(f"{host}: the file has more than {MOST_BYTES:,} bytes", is_gone=True)
+    return bytes(data)
+
+
+def _checked(data: bytes, host: str) -> bytes:
+    """Return the data, unless it is a page in the image's place, or a part of the image."""
+    if extension_of(data) == "bin" and b"\0" not in data[:_HEAD_BYTES]:
+        raise _ComesLaterError(f"{host} sent text, and no image", is_gone=True)
+    with suppress(ValueError):  # another format, or damage: that is the image as the host has it
+        if end_of_image(data, format_of(data)) is None:
+            raise _ComesLaterError(f"{host} sent only a part of the image", is_gone=True)
+    return data
+
+
+def _refusal(host: str, status: int) -> NotFetchedError:
+    message = f"{host} answered with HTTP {status}"
+    if status in _PASSING or status >= 500:
+        return _ComesLaterError(message)
+    return (_ComesLaterError if status == 404 else NotFetchedError)(message, is_gone=True)
+
+
+def _host(url: httpx2.URL) -> str:
+    return printable(url.host)
