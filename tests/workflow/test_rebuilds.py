@@ -160,6 +160,20 @@ def test_damage_is_found_whenever_a_file_is_read(built):
     assert [path.name for path in built.folder.glob("store/damaged/raw/*")] == [damaged.name]
 
 
+def test_what_is_lost_a_second_time_is_made_a_second_time_and_a_flipped_table_is_made_again(built):
+    before = built.images()
+    for time in ("first", "second", "third"):
+        next(built.folder.glob("store/finished/*/*")).unlink()
+        if time == "second":
+            (table,) = built.folder.glob("work/validated/*.jsonl")
+            table.write_bytes(table.read_bytes().replace(b'"attempt":0', b'"attempt":9', 1))
+        told = built.snakemake().stderr
+        assert ("1 table was damaged" in told) == (time == "second")
+        assert len([*built.folder.glob("store/finished/*/*")]) == 4
+        assert built.images() == before
+    assert built.calls() == 4
+
+
 def test_one_image_is_made_and_nothing_else(project):
     made = project()
     made.snakemake("results/images/S002_gold.jpg")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from imagemake.plan.state import OPEN, Policy, Stage, State
 from imagemake.stages.postprocess.job import output_keys, postprocess_digests
 from imagemake.stages.validate.earlier_releases import earlier_images
 from imagemake.store.items import Item, table_bytes, write_table
-from imagemake.store.layout import ALL, IMAGE, IMAGES, PILOT, RESULTS, SMALL, batch_file
+from imagemake.store.layout import ALL, IMAGE, IMAGES, PILOT, RESULT_TABLES, RESULTS, SMALL, batch_file
 
 ID_DIGITS = 16
 # Sections that do not change what a release shows.
@@ -195,20 +196,46 @@ def counts(states: Sequence[State]) -> Mapping[Stage, int]:
     return found
 
 
-def write_batches(states: Sequence[State], campaign: Campaign, inventory: Inventory, work: Path) -> list[Batch]:
-    """Divide open requests into batches and write the missing ones to ``work/batches/``."""
+def write_batches(
+    states: Sequence[State], campaign: Campaign, inventory: Inventory, work: Path, *, planned_at: float = math.inf
+) -> list[Batch]:
+    """Divide open requests into batches and write the missing ones to ``work/batches/``.
+
+    Args:
+        states: The open states.
+        campaign: The campaign.
+        inventory: What exists.
+        work: The folder of the tables.
+        planned_at: When the run was planned, in seconds of Unix time; by default, now.
+    """
 
     def tried(key: str) -> int:
         history = inventory.journal.keys.get(key)
         return history.calls if history else 0
 
     size = batch_size(len(states), campaign.batch_size)
-    batches = batches_of(states, campaign, tried, size, inventory.submission_of)
+    found = batches_of(states, campaign, tried, size, inventory.submission_of)
+    batches = [_without_results(batch, work, planned_at) for batch in found]
     for batch in batches:
         path = batch_file(work, batch.id)
         if not path.exists():
             write_table(path, batch.items)
     return batches
+
+
+def _without_results(batch: Batch, work: Path, planned_at: float) -> Batch:
+    """Return the batch under a name that no earlier run has made tables of.
+
+    The batch is open, so what those tables tell of was lost since; with them, Snakemake would count its jobs as done.
+    """
+    name = batch.id
+    while any(_is_older(work / folder / f"{name}.jsonl", planned_at) for folder in RESULT_TABLES):
+        name = f"{name.partition('-')[0]}-{hashlib.sha256(name.encode()).hexdigest()[:ID_DIGITS]}"
+    return replace(batch, id=name)
+
+
+def _is_older(path: Path, planned_at: float) -> bool:
+    return path.exists() and path.stat().st_mtime < planned_at
 
 
 def _generated(

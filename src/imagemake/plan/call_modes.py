@@ -17,6 +17,7 @@ from imagemake.config.model import ModelSettings, settings_of
 from imagemake.plugins.providers import provider_class
 from imagemake.stages.generate.batches.request_file import OF_A_FILE
 from imagemake.store.items import Item
+from imagemake.store.tables import lines_of
 
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
@@ -49,10 +50,12 @@ def call_mode_of_batch(path: Path, campaign: Campaign) -> tuple[CallMode, int]:
     Args:
         path: The batch's table.
         campaign: The campaign that it was planned for.
+
+    Raises:
+        DamagedTableError: If the table is not as it was written.
     """
-    with path.open("rb") as lines:
-        first = orjson.loads(next(lines))
-        n_items = 1 + sum(1 for _ in lines)
+    rows = lines_of(path)
+    first, n_items = orjson.loads(rows[0]), len(rows)
     call_mode = call_mode_of(settings_of(first.get("model") or first["recipe"]["model"], campaign))
     # A job that collects a batch only waits, so it must not reserve calls that other jobs could make.
     return call_mode._replace(in_batches=call_mode.in_batches or first.get("is_in_batch", False)), n_items

@@ -7,20 +7,23 @@ image is missing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from imagemake.config.fields import MAIN
 from imagemake.plan.learned_costs import LearnedCosts
-from imagemake.store.items import ItemFailure, Measured, read_rows
+from imagemake.store.items import ItemFailure, Measured
 from imagemake.store.journal import Outcome, read_calls
+from imagemake.store.kept_measures import kept_rows
 from imagemake.store.layout import POSTPROCESSED, VALIDATED
 from imagemake.store.store import Store, StoredFile
 from imagemake.store.submissions import Submission, Submissions
+from imagemake.store.tables import intact_rows
 
 
 @dataclass(slots=True)
@@ -83,10 +86,9 @@ class Inventory:
     def measures(self) -> dict[str, dict[str, Any]]:
         """The values read from each raw image, by its digest and then by measure identity."""
         found: dict[str, dict[str, Any]] = {}
-        for path in self._tables(VALIDATED):
-            for row in read_rows(path):
-                if "raw" in row and "measures" in row:
-                    found.setdefault(row["raw"]["digest"], {}).update(row["measures"])
+        for row in self._rows(VALIDATED):
+            if "raw" in row and "measures" in row:
+                found.setdefault(row["raw"]["digest"], {}).update(row["measures"])
         return found
 
     @cached_property
@@ -103,21 +105,20 @@ class Inventory:
     def _postprocess_failures(self) -> tuple[dict[str, ItemFailure], dict[str, set[str]]]:
         failures: dict[str, ItemFailure] = {}
         outputs: dict[str, set[str]] = {}
-        for path in self._tables(POSTPROCESSED):
-            for row in read_rows(path):
-                if "finished" in row:
-                    outputs.setdefault(row["raw"]["digest"], set()).add(MAIN)
-                elif "output_key" in row:
-                    failures[row["output_key"]] = ItemFailure.from_dict(row["failure"])
-                for label, one in row.get("further", {}).items():
-                    if "finished" in one:
-                        outputs.setdefault(row["raw"]["digest"], set()).add(label)
-                    else:
-                        failures[one["key"]] = ItemFailure.from_dict(one["failure"])
+        for row in self._rows(POSTPROCESSED):
+            if "finished" in row:
+                outputs.setdefault(row["raw"]["digest"], set()).add(MAIN)
+            elif "output_key" in row:
+                failures[row["output_key"]] = ItemFailure.from_dict(row["failure"])
+            for label, one in row.get("further", {}).items():
+                if "finished" in one:
+                    outputs.setdefault(row["raw"]["digest"], set()).add(label)
+                else:
+                    failures[one["key"]] = ItemFailure.from_dict(one["failure"])
         return failures, outputs
 
-    def _tables(self, stage: str) -> list[Path]:
-        return [*sorted(self.store.measures_folder.glob("*.jsonl")), *sorted((self._work / stage).glob("*.jsonl"))]
+    def _rows(self, stage: str) -> Iterator[dict[str, Any]]:
+        return chain(kept_rows(self.store), intact_rows(sorted((self._work / stage).glob("*.jsonl"))))
 
     @cached_property
     def journal(self) -> JournalFacts:

@@ -1,8 +1,8 @@
-"""Tables of items, in JSON Lines with one item per line. Each stage adds its results to an item."""
+"""Tables of items, one item per line. Each stage adds its results to an item."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -10,10 +10,10 @@ from typing import Any, Self
 import orjson
 
 from imagemake.config.fields import MAIN
-from imagemake.core.files import write_whole
 from imagemake.core.recipe import Recipe
 from imagemake.core.worded_enum import WordedEnum
 from imagemake.store.store import StoredFile
+from imagemake.store.tables import read_rows, write_rows
 
 Measured = Mapping[str, Mapping[str, Any]]  # by measure identity, then by quantity
 
@@ -187,32 +187,12 @@ class Item:
 
 
 def read_table(path: Path) -> list[Item]:
-    """Read the items of a batch file or of a stage's table."""
-    return [Item.from_dict(row) for row in read_rows(path)]
+    """Read the items of a batch file or of a stage's table.
 
-
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a table as plain data, which is faster than `read_table` if you need few fields."""
-    return (orjson.loads(line) for line in path.read_bytes().splitlines() if line)
-
-
-def discard_damaged(folders: Iterable[Path]) -> list[Path]:
-    """Delete tables that a crash or a disk damaged, so that they are made again, and return their paths.
-
-    Args:
-        folders: Folders of tables in ``work/``, where everything may be deleted at any time.
+    Raises:
+        DamagedTableError: If the table is not as it was written.
     """
-    damaged = [path for folder in folders for path in sorted(folder.glob("*.jsonl")) if not _is_intact(path)]
-    for path in damaged:
-        path.unlink(missing_ok=True)
-    return damaged
-
-
-def _is_intact(path: Path) -> bool:
-    try:
-        return all(isinstance(row, dict) and {"name", "key", "recipe"} <= row.keys() for row in read_rows(path))
-    except ValueError:  # orjson's and Unicode's errors are among them
-        return False
+    return [Item.from_dict(row) for row in read_rows(path)]
 
 
 def table_bytes(items: Iterable[Item]) -> bytes:
@@ -223,4 +203,4 @@ def table_bytes(items: Iterable[Item]) -> bytes:
 
 def write_table(path: Path, items: Iterable[Item]) -> None:
     """Write a stage's table atomically."""
-    write_whole(path, table_bytes(items))
+    write_rows(path, table_bytes(items))

@@ -28,7 +28,8 @@ OTHER_TYPES: Mapping[str, Any] = {
     **dict.fromkeys(("worst_usd", "cost_usd", "seconds"), NUMBER),
     **dict.fromkeys(("usage", "origin"), dict | None),
     **dict.fromkeys(("attempt", "tried"), int | None),
-    **dict.fromkeys(("campaign", "message", "code", "digest", "request_id", "submission", "batch"), TEXT),
+    "code": str | int | float | None,
+    **dict.fromkeys(("campaign", "message", "digest", "request_id", "submission", "batch"), TEXT),
 }
 # Of records without a checksum, which earlier versions wrote. Another name may be that of a damaged checksum.
 OLD_NAMES = {

@@ -1,7 +1,8 @@
 """Copies measured values from the many tables in ``work/`` to a few files in the store, which travel with it.
 
 Without these files, a clone would have to measure every image again before it could see that all is up to date. Each
-file holds only values that earlier files lack, and is named by its content, so files of different people never collide.
+file holds only values that earlier files lack, and is named by its content, so files of different people never collide
+and a damaged one shows.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import orjson
 
 from imagemake.config.fields import MAIN
 from imagemake.core.files import write_whole
-from imagemake.store.items import read_rows
+from imagemake.core.told_once import tell_once
 from imagemake.store.layout import MEASURED_TABLES
 from imagemake.store.store import Store
+from imagemake.store.tables import intact_rows
 
 ID_DIGITS = 16
+REMEDY = "Restore it from a backup, or delete it."
 
 _Facts = dict[str, dict[str, Any]]  # by a raw image's digest, or by the key of a finished image that failed
 
@@ -30,9 +33,9 @@ def keep_measures(store: Store, work: Path) -> int:
     Returns:
         Number of images in the new file; if 0, no file was written.
     """
-    known = _facts(sorted(store.measures_folder.glob("*.jsonl")))
+    known = _facts(kept_rows(store))
     tables = (path for stage in MEASURED_TABLES for path in sorted((work / stage).glob("*.jsonl")))
-    rows = list(_new_rows(_facts(tables), known))
+    rows = list(_new_rows(_facts(intact_rows(tables)), known))
     if rows:
         content = b"".join(orjson.dumps(row, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE) for row in rows)
         name = hashlib.sha256(content).hexdigest()[:ID_DIGITS]
@@ -40,19 +43,31 @@ def keep_measures(store: Store, work: Path) -> int:
     return len(rows)
 
 
-def _facts(tables: Iterable[Path]) -> _Facts:
+def kept_rows(store: Store) -> Iterator[dict[str, Any]]:
+    """Yield the values that the store keeps, in the format of tables; warn of files that do not match their names."""
+    for path in sorted(store.measures_folder.glob("*.jsonl")):
+        try:
+            content = path.read_bytes()
+        except OSError:  # a folder, or a file that may not be read: as good as damaged
+            content = b""
+        if hashlib.sha256(content).hexdigest()[:ID_DIGITS] == path.stem:
+            yield from map(orjson.loads, content.splitlines())
+        else:
+            tell_once(f"{path} is damaged and ignored; its images are measured again. {REMEDY}")
+
+
+def _facts(rows: Iterable[dict[str, Any]]) -> _Facts:
     found: _Facts = {}
-    for path in tables:
-        for row in read_rows(path):
-            further = row.get("further", {})
-            if "raw" in row:
-                facts = found.setdefault(row["raw"]["digest"], {"measures": {}, "outputs": set()})
-                facts["measures"].update(row.get("measures", {}))
-                facts["outputs"] |= {label for label, one in further.items() if "finished" in one}
-                facts["outputs"] |= {MAIN} if "finished" in row else set()
-            if "output_key" in row and "finished" not in row:
-                found[row["output_key"]] = {"failure": row["failure"]}
-            found |= {one["key"]: {"failure": one["failure"]} for one in further.values() if "failure" in one}
+    for row in rows:
+        further = row.get("further", {})
+        if "raw" in row:
+            facts = found.setdefault(row["raw"]["digest"], {"measures": {}, "outputs": set()})
+            facts["measures"].update(row.get("measures", {}))
+            facts["outputs"] |= {label for label, one in further.items() if "finished" in one}
+            facts["outputs"] |= {MAIN} if "finished" in row else set()
+        if "output_key" in row and "finished" not in row:
+            found[row["output_key"]] = {"failure": row["failure"]}
+        found |= {one["key"]: {"failure": one["failure"]} for one in further.values() if "failure" in one}
     return found
 
 

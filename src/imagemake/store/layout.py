@@ -25,7 +25,8 @@ IMAGES, SHEETS = "images", "sheets"  # folders of a release
 RELEASE_FOLDERS: Mapping[str, Path] = {ALL: RESULTS, SMALL: RESULTS / SMALL, PILOT: RESULTS / PILOT}
 
 BATCHES, GENERATED, VALIDATED, POSTPROCESSED = "batches", "generated", "validated", "postprocessed"
-TABLES = (BATCHES, GENERATED, VALIDATED, POSTPROCESSED)  # all folders of tables
+RESULT_TABLES = (GENERATED, VALIDATED, POSTPROCESSED)  # folders of tables that jobs make
+TABLES = (BATCHES, *RESULT_TABLES)  # all folders of tables
 MEASURED_TABLES = (VALIDATED, POSTPROCESSED)  # folders of tables that tell what was measured and postprocessed
 
 

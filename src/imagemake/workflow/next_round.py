@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import orjson
@@ -33,7 +34,8 @@ def write_next_round(plan: Path, listing: Path, store: Store, work: Path) -> int
     states = open_states(target.states(inventory), target.names)
     left_out = SpendTracker(spending_file(work), target.campaign.budget_usd).left_out()
     chosen = [state for state in states if state.key not in left_out and _continues(state, inventory, target.made_at)]
-    batches = write_batches(chosen, target.campaign, inventory, work)
+    planned_at = datetime.fromisoformat(target.made_at).timestamp()
+    batches = write_batches(chosen, target.campaign, inventory, work, planned_at=planned_at)
     write_whole(listing, orjson.dumps({"batches": [batch.id for batch in batches]}))
     return len(chosen)
 

@@ -32,7 +32,6 @@ from imagemake.release.metrics.metrics import metrics_of
 from imagemake.release.missing import missing_words
 from imagemake.release.record import is_current, known_counts, outputs_of
 from imagemake.stages.postprocess.check import check_steps
-from imagemake.store.items import discard_damaged
 from imagemake.store.journal import read_calls
 from imagemake.store.layout import (
     IMAGE,
@@ -50,6 +49,7 @@ from imagemake.store.sent_images import keep_sent_images
 from imagemake.store.spending import SpendTracker, spent_usd
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
+from imagemake.store.tables import damaged_words, discard_damaged
 from imagemake.store.team.asking import keys_of_team, unshared_words
 from imagemake.workflow.alerts import AlertSender, check_alerts
 from imagemake.workflow.console.console import current
@@ -177,8 +177,8 @@ class Planner:
             still_open = open_batches(target, tuple(Submissions(STORE).all()), ())
             print(standing(target, known), *still_open, "  Nothing to do.", sep="\n", file=sys.stderr)
             return UP_TO_DATE
-        for path in discard_damaged(WORK / folder for folder in TABLES):
-            print(f"  Warning: {path} was damaged; it is made again.", file=sys.stderr)
+        if damaged := discard_damaged(WORK / folder for folder in TABLES):
+            print(f"  Warning: {damaged_words(damaged)}.", file=sys.stderr)
         check_comparisons(target.requests, self.campaign)
         check_overrides(target.everything, self.campaign)
         states = target.states(self._inventory)

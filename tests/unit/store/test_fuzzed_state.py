@@ -3,7 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imagemake.core.recipe import Recipe
+from imagemake.store.items import Item, write_table
 from imagemake.store.journal import Journal, Outcome, calls_of
+from imagemake.store.tables import discard_damaged, intact_rows
 
 KEYS = [f"{n:064x}" for n in range(6)]
 
@@ -62,3 +65,23 @@ def test_a_damaged_journal_keeps_each_intact_record_and_counts_the_others(tmp_pa
     assert {call.sent["key"] for call in calls} == {key for key in KEYS if any(key.encode() in line for line in sent)}
     for call in calls:
         assert call.closed is None or (call.closed["key"], call.closed["cost_usd"]) == (call.sent["key"], 0.03)
+
+
+ITEMS = [
+    Item(f"“mug” {n}", 0, recipe := Recipe("preview", "preview-1", "A mug", n), recipe.key(), "new") for n in range(5)
+]
+
+
+@given(st.lists(damages(), min_size=1, max_size=4))
+def test_a_damaged_table_is_discarded_and_no_row_of_it_is_used(tmp_path_factory, happened):
+    folder = tmp_path_factory.getbasetemp() / "tables"
+    table = folder / "table.jsonl"
+    write_table(table, ITEMS)
+    content = whole = table.read_bytes()
+    for damage in happened:
+        content = damage(content)
+    table.write_bytes(content)
+    is_intact = content == whole
+    assert [row["name"] for row in intact_rows([table])] == [item.name for item in ITEMS if is_intact]
+    assert discard_damaged([folder]) == [table for _ in [0] if not is_intact]
+    assert table.exists() == is_intact

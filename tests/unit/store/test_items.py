@@ -1,16 +1,19 @@
 """Tables of jobs: a damaged one is deleted, so that it is made again."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from imagemake.core.recipe import Recipe
-from imagemake.store.items import Item, discard_damaged, read_table, table_bytes, write_table
+from imagemake.core.sealed import seal
+from imagemake.store.items import Item, read_table, table_bytes, write_table
+from imagemake.store.tables import DamagedTableError, damaged_words, discard_damaged, intact_rows
 
 ITEMS = [
     Item(f"mug-{n}", 0, recipe := Recipe("preview", "preview-1", "A mug", n), recipe.key(), "new") for n in range(3)
 ]
-WHOLE = table_bytes(ITEMS)
 
 
 @pytest.fixture
@@ -24,13 +27,41 @@ def test_a_whole_table_stays(folder):
     assert read_table(folder / "whole.jsonl") == ITEMS
 
 
-@pytest.mark.parametrize(
-    "content", [WHOLE[:-40], b"\0" * 100, WHOLE[:50] + b"\xff" + WHOLE[51:], b"[1]\n", b"{}\n", b"7\n"]
-)
-def test_a_torn_zeroed_or_foreign_table_is_deleted(folder, content):
-    (folder / "damaged.jsonl").write_bytes(content)
-    assert discard_damaged([folder]) == [folder / "damaged.jsonl"]
+WHOLE = table_bytes(ITEMS)
+
+
+def damages():
+    table = WHOLE + seal(WHOLE + b'{"rows":3}')[len(WHOLE) :] + b"\n"
+    yield "torn", table[:-40]
+    yield "torn between rows", WHOLE
+    yield "zeroed", bytes(len(table))
+    yield "flipped to other JSON", table.replace(b'"seed":2', b'"seed":3')
+    yield "without a row", b"".join(table.splitlines(keepends=True)[1:])
+    yield "empty", b""
+    yield "foreign", b"[1]\n"
+
+
+@pytest.mark.parametrize("content", [pytest.param(content, id=name) for name, content in damages()])
+def test_a_damaged_table_is_deleted_and_read_by_nobody(folder, content):
+    damaged = folder / "damaged.jsonl"
+    damaged.write_bytes(content)
+    assert content != (folder / "whole.jsonl").read_bytes()
+    with pytest.raises(DamagedTableError, match=r"damaged\.jsonl: this table does not match its checksum"):
+        read_table(damaged)
+    assert [row["name"] for row in intact_rows([damaged, folder / "whole.jsonl"])] == ["mug-0", "mug-1", "mug-2"]
+    assert discard_damaged([folder]) == [damaged]
     assert [path.name for path in folder.iterdir()] == ["whole.jsonl"]
+
+
+def test_a_folder_in_the_place_of_a_table_is_deleted_too(folder):
+    (folder / "odd.jsonl" / "deeper").mkdir(parents=True)
+    assert discard_damaged([folder]) == [folder / "odd.jsonl"]
+    assert not (folder / "odd.jsonl").exists()
+
+
+def test_a_warning_names_some_of_many_tables():
+    assert "1 table was damaged, or" in damaged_words([Path("a")])
+    assert damaged_words([Path("a")] * 5).endswith("without a call: a, a, a, and 2 more")
 
 
 @given(st.binary(max_size=200))

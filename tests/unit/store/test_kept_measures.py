@@ -9,6 +9,7 @@ from imagemake.plan.inventory import Inventory
 from imagemake.store.items import FailureReason, ItemFailure
 from imagemake.store.kept_measures import keep_measures
 from imagemake.store.store import Store, StoredFile
+from imagemake.store.tables import write_rows
 
 ONE, TWO, KEY = "1" * 64, "2" * 64, "f" * 64
 TOO_SMALL = ItemFailure(FailureReason.POSTPROCESS, "too small")
@@ -35,8 +36,7 @@ def raw(digest):
 
 
 def write(path, *rows):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows))
+    write_rows(path, b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows))
 
 
 def test_an_inventory_without_work_knows_the_same(store, work, tmp_path):
@@ -66,3 +66,14 @@ def test_equal_work_gives_equal_files_whatever_its_tables_are_called(store, work
     keep_measures(other, work)
     files = [{path.name: path.read_bytes() for path in one.measures_folder.iterdir()} for one in (store, other)]
     assert files[0] == files[1]
+
+
+def test_a_damaged_file_is_told_and_ignored_and_kept_again(store, work, tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("IMAGEMAKE_TOLD", raising=False)
+    keep_measures(store, work)
+    (kept,) = store.measures_folder.iterdir()
+    kept.write_bytes(kept.read_bytes().replace(b"0.25", b"9.25"))
+    assert Inventory(store, tmp_path / "no-work").measures == {}
+    assert f"{kept} is damaged and ignored; its images are measured again." in capsys.readouterr().err
+    assert keep_measures(store, work) == 4
+    assert Inventory(store, tmp_path / "no-work").measures == Inventory(store, work).measures
