@@ -23,12 +23,13 @@ def main() -> None:
     job_settings = JobSettings.model_validate_json(options.settings)
     thumbnails = ThumbnailCache(thumbnails_folder(options.work))
     with exit_on_error():
+        items = read_table(options.verdicts)
         postprocessor = Postprocessor(
             job_settings.postprocess, job_settings.validation, Store(options.store), thumbnails
         )
-    items = postprocessor.postprocess_batch(read_table(options.verdicts))
-    write_table(options.postprocessed, items)
-    AlertSender(job_settings.alerts, job_settings.campaign, options.work).send_failures(items)
+    finished = postprocessor.postprocess_batch(items)
+    write_table(options.postprocessed, finished)
+    AlertSender(job_settings.alerts, job_settings.campaign, options.work).send_failures(finished)
 
 
 if __name__ == "__main__":

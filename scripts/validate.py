@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from imagemake.config.job_settings import JobSettings
+from imagemake.core.errors import exit_on_error
 from imagemake.stages.validate.job import validate_apart
 from imagemake.store.items import read_table, write_table
 from imagemake.store.store import Store
@@ -17,8 +18,9 @@ def main() -> None:
     parser.add_argument("--settings", required=True, help="JSON with the section validation")
     options = job_options(parser)
     validation = JobSettings.model_validate_json(options.settings).validation
-    items, store = read_table(options.images), Store(options.store)
-    measured = validate_apart(items, validation.measures_needed(), store, validation.checks)
+    with exit_on_error():
+        items = read_table(options.images)
+    measured = validate_apart(items, validation.measures_needed(), Store(options.store), validation.checks)
     write_table(options.measures, measured)
 
 
