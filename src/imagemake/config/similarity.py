@@ -8,30 +8,40 @@ from pydantic import Field, Strict
 
 from imagemake.config.fields import ColumnName, Section, Text
 
+# Of images that are the same but for encoding and size: the largest differences measured are 4 bits and 4 levels.
+SAME_BITS, SAME_LEVELS = 4, 6
+
 
 class NearDuplicates(Section):
     """When two images count as near-duplicates."""
 
     max_distance_bits: int = Field(
-        4,
+        10,
         ge=0,
         le=11,
-        description="Largest difference of the perceptual hashes of near-duplicates, in bits of 64. Re-encoding and "
-        "resizing change at most 4 bits, a 2 % crop 4 to 8.",
+        description="Largest difference of the perceptual hashes of near-duplicates, in bits of 64. Encoding and "
+        "resizing change up to 4 bits, cutting 2 % off each side 4 to 10. 0 to 11.",
     )
     max_color_levels: int = Field(
-        6,
+        16,
         ge=0,
         le=255,
         description="Largest difference of the mean colors of near-duplicates, in levels of 0 to 255, in any field of "
-        "a 3 x 3 grid. It tells a red mug from a blue one, which the hash cannot. Re-encoding changes 1 level, a 2 % "
-        "crop 4 to 7, white to ivory 7.",
+        "a 3 x 3 grid. It tells a red mug from a blue one, which the hash cannot. Encoding changes up to 2 levels, "
+        "cutting 2 % off each side up to 18, 6 % more or less light up to 16.",
+    )
+    flips: bool = Field(True, description="Whether a mirror image is a near-duplicate too.")
+    outcome: Literal["review", "reject"] = Field(
+        "review",
+        description="What happens to a near-duplicate that differs by more than encoding and size, which is more than "
+        f"{SAME_BITS} bits or {SAME_LEVELS} levels, or is mirrored: a person decides, or it is rejected. What differs "
+        "less is always rejected.",
     )
     earlier: Annotated[tuple[Text, ...], Strict(False)] = Field(
         (),
         description="Manifests (manifest.parquet) of earlier releases, relative to the project; * and ? work as in a "
-        "shell. A new image that is a near-duplicate of an accepted one there is rejected, except for the same request "
-        "(same name or key). Not under results/, which each run overwrites.",
+        "shell. New images are compared with the accepted ones there, except for those of the same request (same name "
+        "or key). Not under results/, which each run overwrites.",
         examples=[["releases/*/manifest.parquet"]],
     )
 

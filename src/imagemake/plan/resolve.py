@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from imagemake.config.fields import MAIN
 from imagemake.config.verdict_codes import VerdictCode
-from imagemake.plan.across import near_duplicates, odd_colors, repeats
+from imagemake.plan.across import compare_good, name_repeats_in_review
 from imagemake.plan.attempts import edited_prompt, patches_for, recipe_of_attempt
 from imagemake.plan.best_candidate import become, choose_best, take_next_best
 from imagemake.plan.reasons import RebuildReason, Why, why_generate, why_postprocess, why_validate
@@ -62,27 +62,15 @@ def resolve(
     kept: list[State] = []
     while walking:
         verdicts = [(state, _look_at_all(state, inventory, policy, reviews)) for state in walking]
-        good = [state for state, verdict in verdicts if verdict is not None and verdict.status is Status.ACCEPTED]
-        losers = repeats(good, policy, reviews)
-        new = [state for state in good if state.request.name not in losers]
-        losers |= near_duplicates(kept, new, policy, reviews)
-        odd = odd_colors(kept, [state for state in new if state.request.name not in losers], policy, reviews)
         rejected = [state for state, verdict in verdicts if verdict is not None and verdict.status is Status.REJECTED]
-        for state in good:
-            name = state.request.name
-            if name in losers:
-                state.reasons = (Reason.of(VerdictCode.NEAR_DUPLICATE, other=losers[name]),)
-                rejected.append(state)
-            elif name in odd:
-                state.reasons = (Reason.of(VerdictCode.CONSISTENCY, difference=odd[name]),)
-                if policy.consistency is not None and policy.consistency.outcome == "reject":
-                    rejected.append(state)
-                else:
-                    state.stage = Stage.REVIEW
-            else:
-                kept.append(state)
-                _stand_accepted(state, inventory, policy)
+        good = [state for state, verdict in verdicts if verdict is not None and verdict.status is Status.ACCEPTED]
+        rejected += compare_good(kept, good, policy, reviews)
+        accepted = [state for state in good if not state.reasons]
+        kept += accepted
+        for state in accepted:
+            _stand_accepted(state, inventory, policy)
         walking = [state for state in rejected if take_next_best(state) or _goes_on(state, policy, reviews)]
+    name_repeats_in_review(kept, [state for state in states if state.stage is Stage.REVIEW], policy, reviews)
     return states
 
 

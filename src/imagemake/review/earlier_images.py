@@ -18,10 +18,11 @@ from starlette.responses import PlainTextResponse, Response
 from imagemake.core.errors import ImagemakeError
 from imagemake.core.file_stamp import FileStamp
 from imagemake.images.formats import FORMATS, FormatName, format_of
+from imagemake.plan.across import phash_of
 from imagemake.plan.state import Policy, State
 from imagemake.review.images import HEADERS
-from imagemake.review.similar import phash_of
 from imagemake.stages.validate.earlier_releases import ComparedImage, EarlierImages
+from imagemake.stages.validate.prints import Alike, Prints
 from imagemake.store.layout import IMAGES
 
 MAX_BYTES = 20_000_000  # of a served file, because several are held in memory
@@ -88,17 +89,11 @@ def _near(state: State, policy: Policy, earlier: EarlierImages) -> list[int]:
     found, limits = phash_of(state), policy.duplicates
     if found is None or limits is None or state.key in earlier.keys or not earlier.images:
         return []
-    import numpy as np
-
-    prints = earlier.prints
-    bits = np.bitwise_count(prints.hashes ^ np.uint64(int(found[0], 16)))
-    near = np.flatnonzero(bits <= limits.max_distance_bits)
-    colors = np.frombuffer(bytes.fromhex(found[1]), dtype=np.uint8).astype(np.int16)
-    near = near[np.abs(prints.colors[near] - colors).max(axis=1, initial=0) <= limits.max_color_levels]
+    near = Alike.by(limits).nearest_to(Prints.from_digits([found]), earlier.prints)
     model = state.request.model or state.recipe.model
     return [
         int(index)
-        for index in near[np.argsort(bits[near], kind="stable")]
+        for index in near
         if earlier.images[index].name != state.request.name
         and (not policy.compares_models or earlier.images[index].model == model)
     ]

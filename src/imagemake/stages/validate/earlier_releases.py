@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyarrow import Table
 
-    from imagemake.stages.validate.near_duplicates import Prints, Rows
+    from imagemake.stages.validate.near_duplicates import Near
+    from imagemake.stages.validate.prints import Alike, Prints, Rows
 
 MEASURES_FIELD = "imagemake.measures"  # of the Parquet file's own metadata: a list in JSON
 KEY = "config/config.yaml, validation.near_duplicates.earlier"
@@ -76,9 +77,7 @@ class EarlierImages:
         """The hashes and colors of all images."""
         return _prints(self.images)
 
-    def repeated_by(
-        self, new: Sequence[ComparedImage], max_distance_bits: int, max_color_levels: int, *, within_models: bool
-    ) -> dict[str, str]:
+    def repeated_by(self, new: Sequence[ComparedImage], alike: Alike, *, within_models: bool) -> dict[str, Near]:
         """Find the images that are near-duplicates of an image in an earlier release.
 
         An image of the same request is not a near-duplicate: the same name is an older version of the image, and a key
@@ -86,17 +85,18 @@ class EarlierImages:
 
         Args:
             new: The new images, with unique names.
-            max_distance_bits: Largest difference of near hashes, in bits.
-            max_color_levels: Largest difference of near colors, in levels of 0 to 255.
+            alike: What counts as near.
             within_models: Whether to compare only images of the same model.
 
         Returns:
-            By name, the first image that it repeats, and the release of that image.
+            By name, the first image that it repeats, with its release.
         """
         new = [image for image in new if image.key not in self.keys]
         if not new or not self.images:
             return {}
-        from imagemake.stages.validate.near_duplicates import first_near
+        import numpy as np
+
+        from imagemake.stages.validate.near_duplicates import described, first_near
 
         name, known_name = _numbered([one.name for one in new], [one.name for one in self.images])
         model, known_model = _numbered([one.model for one in new], [one.model for one in self.images])
@@ -107,11 +107,12 @@ class EarlierImages:
                 counts &= model[row] == known_model[position]
             return counts
 
-        found = first_near(_prints(new), self.prints, max_distance_bits, max_color_levels, can_be_near)
-        return {
-            new[row].name: f"{self.images[position].name} of {self.releases[position]}"
-            for row, position in found.items()
-        }
+        prints = _prints(new)
+        found = first_near(prints, self.prints, alike, can_be_near)
+        rows, positions = (np.array(list(some), dtype=np.intp) for some in (found, found.values()))
+        names = [f"{self.images[position].name} of {self.releases[position]}" for position in positions]
+        near = described(prints.of(rows), self.prints.of(positions), names, alike)
+        return {new[row].name: one for row, one in zip(rows, near, strict=True)}
 
 
 def earlier_images(patterns: Sequence[str]) -> EarlierImages:
@@ -247,13 +248,9 @@ def _other_version(metadata: Mapping[bytes, bytes]) -> str | None:
 
 
 def _prints(images: Sequence[ComparedImage]) -> Prints:
-    import numpy as np
+    from imagemake.stages.validate.prints import Prints
 
-    from imagemake.stages.validate.near_duplicates import Prints
-
-    hashes = np.array([int(image.hash, 16) for image in images], dtype=np.uint64)
-    colors = np.frombuffer(bytes.fromhex("".join(image.colors for image in images)), dtype=np.uint8)
-    return Prints(hashes, colors.reshape(len(images), -1))
+    return Prints.from_digits([(image.hash, image.colors) for image in images])
 
 
 def _numbered(some: Sequence[str], others: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -125,16 +125,38 @@ def _near(differing: Hashes, max_distance_bits: int, seen: Sequence[int]) -> Row
     return near
 
 
+def search_ns(n_hashes: float, n_pairs: float, max_distance_bits: int) -> float:
+    """Return about how long a search takes if hashes are spread evenly, in nanoseconds of one core.
+
+    Args:
+        n_hashes: Number of hashes in both sets.
+        n_pairs: Number of pairs to decide about.
+        max_distance_bits: Largest Hamming distance of a pair.
+    """
+    return _cheapest(n_hashes, n_pairs, max_distance_bits)[0]
+
+
 def _cheapest_masks(n_hashes: int, n_pairs: float, max_distance_bits: int) -> tuple[int, ...]:
     """Return the masks that take the least time if hashes are spread evenly; none where comparing all is faster."""
+    _, blocks = _cheapest(n_hashes, n_pairs, max_distance_bits)
+    return _masks(blocks, blocks - max_distance_bits) if blocks else ()
+
+
+def _cheapest(n_hashes: float, n_pairs: float, max_distance_bits: int) -> tuple[float, int]:
     best_ns, best_blocks = n_pairs * PAIR_NS, 0
-    for blocks in range(max_distance_bits + 1, HASH_BITS + 1):
-        sorts = comb(blocks, max_distance_bits)
-        agreeing_bits = (blocks - max_distance_bits) * HASH_BITS // blocks
+    for blocks, sorts, agreeing_bits in _choices(max_distance_bits):
         cost_ns = sorts * (SORT_NS * n_hashes + CANDIDATE_NS * n_pairs / 2**agreeing_bits)
-        if sorts <= MOST_SORTS and cost_ns < best_ns:
+        if cost_ns < best_ns:
             best_ns, best_blocks = cost_ns, blocks
-    return _masks(best_blocks, best_blocks - max_distance_bits) if best_blocks else ()
+    return best_ns, best_blocks
+
+
+@cache
+def _choices(max_distance_bits: int) -> list[tuple[int, int, int]]:
+    """Return each number of blocks that may be worth it, with its sorts and the least number of agreeing bits."""
+    numbers = range(max_distance_bits + 1, HASH_BITS + 1)
+    choices = ((n, comb(n, max_distance_bits), (n - max_distance_bits) * HASH_BITS // n) for n in numbers)
+    return [choice for choice in choices if choice[1] <= MOST_SORTS]
 
 
 @cache

@@ -11,7 +11,8 @@ from imagemake.core.problems import UserError
 from imagemake.plugins.measures import measure_class
 from imagemake.release.manifest.tables import write_manifest
 from imagemake.stages.validate.earlier_releases import ComparedImage, EarlierImages, digests, earlier_images
-from imagemake.stages.validate.near_duplicates import Prints, first_near
+from imagemake.stages.validate.near_duplicates import first_near
+from imagemake.stages.validate.prints import Alike, Prints
 
 MUG = ComparedImage(name="mug", key="a" * 64, model="m", hash="00000000000000ff", colors="80" * 27)
 NEW = replace(MUG, name="cup", key="b" * 64)
@@ -20,7 +21,8 @@ SPRING = "releases/spring/manifest.parquet"
 
 def repeats(*new, earlier=(MUG,), within_models=False):
     known = EarlierImages(earlier, [SPRING] * len(earlier))
-    return known.repeated_by(new, 4, 6, within_models=within_models)
+    near = known.repeated_by(new, Alike(4, 6), within_models=within_models)
+    return {name: str(one) for name, one in near.items()}
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ def test_the_first_near_one_is_that_of_comparing_one_by_one():
         is_near = (np.bitwise_count(new.hashes[:, np.newaxis] ^ known.hashes) <= bits) & allowed
         expected = {row: int(found.argmax()) for row, found in enumerate(is_near) if found.any()}
         assert expected
-        assert first_near(new, known, bits, 1, may_be) == expected
+        assert first_near(new, known, Alike(bits, 1), may_be) == expected
 
 
 @pytest.fixture
