@@ -11,7 +11,6 @@ from imagemake.workflow.process import job_prefix, use_this_python
 from imagemake.workflow.snakemake_run import SnakemakeRun
 from imagemake.plan.call_modes import call_mode_of_batch
 from imagemake.workflow.planner import Planner
-from imagemake.config.job_settings import job_settings_json
 
 use_this_python()
 shell.prefix(job_prefix(SCRIPTS))
@@ -41,10 +40,18 @@ def project_folder(wildcards):
     return str(PROJECT)
 
 
-def settings_of(*names):
-    """Return sections of the campaign as a parameter: a function, because a string's `{name}` would be a wildcard."""
-    text = job_settings_json(CAMPAIGN, *names)
-    return lambda wildcards: text
+def settings_file(*names):
+    """Return the file of some sections of the campaign as a parameter: a function, so that braces are no wildcards."""
+    path = PLANNER.settings_file(*names)
+    return lambda wildcards: path
+
+
+def conda_file(path):
+    """Return a file of a conda environment. Snakemake formats the path of a local one, so its braces are doubled."""
+    file = workflow.current_basedir.join(path)
+    if not file.is_local:
+        return file
+    return type(file)(file.path.replace("{", "{{").replace("}", "}}"))
 
 
 def api_calls_of(wildcards, input):

@@ -14,14 +14,14 @@ rule generate:
     log:
         "logs/generate/{batch}.log",
     conda:
-        "../envs/generate.yaml"
+        conda_file("../envs/generate.yaml")
     threads: threads_of
     resources:
         api_calls=api_calls_of,
         batches=batches_of,
     params:
         project=project_folder,
-        settings=settings_of(
+        settings=settings_file(
             "campaign",
             "model",
             "more_models",

@@ -15,7 +15,7 @@ checkpoint next_round:
     log:
         "logs/next_round/{run}-{round}.log",
     conda:
-        "../envs/next_round.yaml"
+        conda_file("../envs/next_round.yaml")
     params:
         project=project_folder,
     shell:

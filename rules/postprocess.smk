@@ -14,10 +14,10 @@ rule postprocess:
     log:
         "logs/postprocess/{batch}.log",
     conda:
-        "../envs/postprocess.yaml"
+        conda_file("../envs/postprocess.yaml")
     params:
         project=project_folder,
-        settings=settings_of("campaign", "validation", "postprocess", "alerts"),
+        settings=settings_file("campaign", "validation", "postprocess", "alerts"),
     shell:
         r"""
         python "$IMAGEMAKE_SCRIPTS"/postprocess.py --project {params.project:q} --settings {params.settings:q} \

@@ -21,7 +21,7 @@ rule release:
     log:
         "logs/release/all.log",
     conda:
-        "../envs/release.yaml"
+        conda_file("../envs/release.yaml")
     params:
         project=project_folder,
     shell:
@@ -71,7 +71,7 @@ rule image:
     log:
         "logs/image/{image}.log",
     conda:
-        "../envs/release.yaml"
+        conda_file("../envs/release.yaml")
     params:
         project=project_folder,
     shell:

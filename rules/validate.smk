@@ -14,10 +14,10 @@ rule validate:
     log:
         "logs/validate/{batch}.log",
     conda:
-        "../envs/validate.yaml"
+        conda_file("../envs/validate.yaml")
     params:
         project=project_folder,
-        settings=settings_of("validation"),
+        settings=settings_file("validation"),
     shell:
         r"""
         python "$IMAGEMAKE_SCRIPTS"/validate.py --project {params.project:q} --settings {params.settings:q} \

@@ -17,15 +17,11 @@ def main() -> None:
     parser.add_argument("--batch", type=Path, required=True, help="requests, JSON Lines")
     parser.add_argument("--outcomes", type=Path, required=True, help="file to write the outcomes to, JSON Lines")
     parser.add_argument("--calls", type=int, required=True, help="calls in flight; 0 to only collect batches")
-    parser.add_argument(
-        "--settings",
-        required=True,
-        help="JSON with the sections campaign, model, more_models, models, budget_usd, limits, store, alerts",
-    )
+    parser.add_argument("--settings", type=Path, required=True, help="sections of the campaign, JSON")
     options = job_options(parser)
-    job_settings = JobSettings.model_validate_json(options.settings)
-    alerts = AlertSender(job_settings.alerts, job_settings.campaign, options.work)
     with exit_on_error():
+        job_settings = JobSettings.read(options.settings)
+        alerts = AlertSender(job_settings.alerts, job_settings.campaign, options.work)
         try:
             items = generate_for_job(
                 read_table(options.batch),
@@ -39,8 +35,8 @@ def main() -> None:
             if not isinstance(error, ToldToStopError):
                 alerts.send("stopped", error.in_words())
             raise
-    write_table(options.outcomes, items)
-    alerts.send_left_out(items)
+        write_table(options.outcomes, items)
+        alerts.send_left_out(items)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def main() -> None:
     options = job_options(parser)
     with exit_on_error():
         n = write_next_round(options.plan, options.batches, Store(options.store), options.work)
-    print(f"requests in the next round: {n}", file=sys.stderr)
+        print(f"requests in the next round: {n}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -18,18 +18,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--verdicts", type=Path, required=True, help="images with measures, JSON Lines")
     parser.add_argument("--postprocessed", type=Path, required=True, help="file to write the results to, JSON Lines")
-    parser.add_argument("--settings", required=True, help="JSON with campaign, validation, postprocess, alerts")
+    parser.add_argument("--settings", type=Path, required=True, help="sections of the campaign, JSON")
     options = job_options(parser)
-    job_settings = JobSettings.model_validate_json(options.settings)
-    thumbnails = ThumbnailCache(thumbnails_folder(options.work))
     with exit_on_error():
-        items = read_table(options.verdicts)
+        job_settings = JobSettings.read(options.settings)
+        thumbnails = ThumbnailCache(thumbnails_folder(options.work))
         postprocessor = Postprocessor(
             job_settings.postprocess, job_settings.validation, Store(options.store), thumbnails
         )
-    finished = postprocessor.postprocess_batch(items)
-    write_table(options.postprocessed, finished)
-    AlertSender(job_settings.alerts, job_settings.campaign, options.work).send_failures(finished)
+        items = postprocessor.postprocess_batch(read_table(options.verdicts))
+        write_table(options.postprocessed, items)
+        AlertSender(job_settings.alerts, job_settings.campaign, options.work).send_failures(items)
 
 
 if __name__ == "__main__":

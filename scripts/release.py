@@ -18,8 +18,8 @@ def main() -> None:
     with exit_on_error():
         target = Target.read(options.plan)
         words = Release(target, Store(options.store), options.work).write()
-    print(words)
-    AlertSender(target.campaign.alerts, target.campaign.campaign, options.work).send("finished", words)
+        print(words)
+        AlertSender(target.campaign.alerts, target.campaign.campaign, options.work).send("finished", words)
 
 
 if __name__ == "__main__":

@@ -15,13 +15,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=Path, required=True, help="images of the batch, JSON Lines")
     parser.add_argument("--measures", type=Path, required=True, help="file to write the measures to, JSON Lines")
-    parser.add_argument("--settings", required=True, help="JSON with the section validation")
+    parser.add_argument("--settings", type=Path, required=True, help="sections of the campaign, JSON")
     options = job_options(parser)
-    validation = JobSettings.model_validate_json(options.settings).validation
     with exit_on_error():
-        items = read_table(options.images)
-    measured = validate_apart(items, validation.measures_needed(), Store(options.store), validation.checks)
-    write_table(options.measures, measured)
+        validation = JobSettings.read(options.settings).validation
+        items, store = read_table(options.images), Store(options.store)
+        measured = validate_apart(items, validation.measures_needed(), store, validation.checks)
+        write_table(options.measures, measured)
 
 
 if __name__ == "__main__":

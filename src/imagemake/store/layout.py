@@ -45,6 +45,11 @@ def plan_file(work: Path, run: str) -> Path:
     return work / "plans" / f"{run}.json"
 
 
+def settings_folder(work: Path) -> Path:
+    """Return the folder of the settings that rules pass to jobs."""
+    return work / "settings"
+
+
 def spending_file(work: Path) -> Path:
     """Return the file that the jobs of a run share to keep to the budget."""
     return work / "spending.json"

@@ -23,6 +23,8 @@ MANIFEST = str(RESULTS / "manifest.csv")
 RUNNING_STAGE = "DVC_STAGE"  # environment variable that DVC sets for the command of a stage
 HELP = "Nothing was lost. Fix the cause, and run the same command again. For setup, see docs/versions.md."
 
+BRACES = "DVC fails if the path of its cache has braces: move the cache with `dvc cache dir --local FOLDER`."
+
 
 class Dvc:
     """DVC in one project.
@@ -96,7 +98,8 @@ class Dvc:
             done = subprocess.run(whole, cwd=self._root, capture_output=True, check=False)  # noqa: S603  no user input
             status, said = done.returncode, done.stderr or done.stdout
         if status:
-            raise failure_of(f"dvc {' '.join(command)}", status, said, HELP)
+            remedy = f"{BRACES} {HELP}" if "{" in str(self._root.absolute()) else HELP
+            raise failure_of(f"dvc {' '.join(command)}", status, said, remedy)
 
 
 def _paths(outs: Iterable[object]) -> list[str]:

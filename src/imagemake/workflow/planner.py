@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from imagemake.config.campaign import Campaign
+from imagemake.config.job_settings import JobSettingsFiles
 from imagemake.core.errors import exit_on_error
 from imagemake.core.files import FileLock, make_own, sweep_unfinished, write_whole
 from imagemake.images.source_files import SourceImages
@@ -41,6 +42,7 @@ from imagemake.store.layout import (
     WORK,
     plan_file,
     progress_folder,
+    settings_folder,
     source_images_file,
     spending_file,
     stop_file,
@@ -104,6 +106,11 @@ class Planner:
         self._outlooks: list[Outlook] = []  # one for each target
         self._run_lock: FileLock | None = None
         self._alerts = AlertSender(campaign.alerts, campaign.campaign, WORK)
+        self._settings_files = JobSettingsFiles(campaign, settings_folder(WORK))
+
+    def settings_file(self, *names: str) -> str:
+        """Return the path of a file with some sections of the campaign, for jobs. `plan` writes it."""
+        return str(self._folder / self._settings_files.path_of(*names))
 
     def plan(self, scope: str) -> Plan:
         """Return the plan of a target; the first call prints a summary on standard error and writes its batches.
@@ -212,6 +219,7 @@ class Planner:
         run = hashlib.sha256(content).hexdigest()[:ID_DIGITS]
         path = plan_file(WORK, run)
         write_whole(path, content)
+        self._settings_files.write()
         return Plan(run, (str(path),), target.batches, self.campaign.attempts.max - 1 + SPARE_ROUNDS)
 
     def figures_of(self, stage: str) -> Mapping[str, Any]:
