@@ -1,7 +1,7 @@
 # make run     build a sample of the bundled campaign; STAGE=all builds all of it
 # make test    run the tests
 # make lint    check format, types, imports, and rules
-# make lock    update requirements.lock and envs/ after a change of pyproject.toml
+# make lock    update both locks and envs/ after a change of pyproject.toml
 
 PYTHON ?= python3
 VENV := .venv
@@ -18,10 +18,10 @@ export UV_SYSTEM_CERTS := 1
 run: $(VENV)/.installed
 	$(BIN)/snakemake $(STAGE) --cores $(CORES)
 
-test: $(VENV)/.installed
+test: $(VENV)/.developing
 	$(BIN)/pytest -n $(CORES) --dist worksteal
 
-lint: $(VENV)/.installed
+lint: $(VENV)/.developing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -29,21 +29,28 @@ lint: $(VENV)/.installed
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 
-bench: $(VENV)/.installed
+bench: $(VENV)/.developing
 	@echo "Run one of:"; ls bench/*.py
 
-lock: $(VENV)/.installed
-	$(BIN)/uv pip compile -q --upgrade pyproject.toml --extra dev --universal --python-version 3.11 \
-		--generate-hashes --no-header --no-annotate -o requirements.lock
+# What a build needs, and what developers need beside it, in the same versions.
+COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+lock: $(VENV)/.developing
+	$(COMPILE) --upgrade pyproject.toml --extra dev -o requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra review -c requirements-dev.lock -o requirements.lock
 	$(BIN)/python envs/write.py
 
 # Compile bytecode once; otherwise, every job compiles what it imports.
+INSTALL := $(BIN)/uv pip install -q --python $(BIN)/python --compile-bytecode
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "imagemake needs Python 3.11 or newer. Pass one: make PYTHON=python3.12")'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check 'uv>=0.9,<1'
-	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock
-	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --compile-bytecode -e .
+	$(INSTALL) --require-hashes -r requirements.lock
+	$(INSTALL) --no-deps -e .
+	touch $@
+
+$(VENV)/.developing: $(VENV)/.installed requirements-dev.lock
+	$(INSTALL) --require-hashes -r requirements-dev.lock
 	touch $@
 
 # Removes what can be built again. The store stays: you paid for it.

@@ -1,4 +1,4 @@
-"""Write the conda environment of each stage from requirements.lock: `make lock` runs this.
+"""Write the conda environment of each stage from requirements-dev.lock: `make lock` runs this.
 
 An environment holds what the jobs of its stage import and nothing else, in the versions that the lock has for the
 Python that the environment names.
@@ -64,7 +64,7 @@ def environment(stage: str, versions: dict[str, str]) -> str:
 
 
 def main() -> None:
-    versions = pins((ROOT / "requirements.lock").read_text(encoding="utf-8"))
+    versions = pins((ROOT / "requirements-dev.lock").read_text(encoding="utf-8"))
     for stage in STAGES:
         (ROOT / "envs" / f"{stage}.yaml").write_text(environment(stage, versions), encoding="utf-8")
 

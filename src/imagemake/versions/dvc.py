@@ -11,16 +11,19 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
 
+from imagemake.core.problems import NotReadyError
 from imagemake.release.record import FILES, RECORD
 from imagemake.store.layout import IMAGES, RESULTS, SHEETS, STORE
 from imagemake.versions.program import failure_of, run_aloud
 
 MANIFEST = str(RESULTS / "manifest.csv")
 RUNNING_STAGE = "DVC_STAGE"  # environment variable that DVC sets for the command of a stage
+INSTALL = "pip install 'imagemake[dvc]'"
 HELP = "Nothing was lost. Fix the cause, and run the same command again. For setup, see docs/versions.md."
 
 BRACES = "DVC fails if the path of its cache has braces: move the cache with `dvc cache dir --local FOLDER`."
@@ -87,8 +90,9 @@ class Dvc:
         """Run a DVC command, with progress bars if standard error is a terminal.
 
         Raises:
-            NotReadyError: If it fails; the message shows what DVC said.
+            NotReadyError: If DVC is not installed or fails; the message shows what DVC said.
         """
+        require_dvc()
         whole = [sys.executable, "-m", "dvc", *command]
         if sys.stderr.isatty():
             columns = str(shutil.get_terminal_size().columns)
@@ -100,6 +104,16 @@ class Dvc:
         if status:
             remedy = f"{BRACES} {HELP}" if "{" in str(self._root.absolute()) else HELP
             raise failure_of(f"dvc {' '.join(command)}", status, said, remedy)
+
+
+def require_dvc() -> None:
+    """Raise an error with the command that installs DVC, if it is not installed.
+
+    Raises:
+        NotReadyError: If it is not installed.
+    """
+    if find_spec("dvc") is None:
+        raise NotReadyError("DVC is not installed", f"Run: {INSTALL}")
 
 
 def _paths(outs: Iterable[object]) -> list[str]:

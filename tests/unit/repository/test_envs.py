@@ -23,7 +23,7 @@ ENVIRONMENTS = sorted((REPOSITORY / "envs").glob("*.yaml"))
 
 
 def test_every_environment_is_what_the_lock_says():
-    versions = WRITER.pins((REPOSITORY / "requirements.lock").read_text(encoding="utf-8"))
+    versions = WRITER.pins((REPOSITORY / "requirements-dev.lock").read_text(encoding="utf-8"))
     written = {f"{stage}.yaml": WRITER.environment(stage, versions) for stage in WRITER.STAGES}
     assert {path.name: path.read_text(encoding="utf-8") for path in ENVIRONMENTS} == written, "run: make lock"
 
@@ -67,3 +67,13 @@ def test_an_environment_resolves_for_the_python_that_it_names(path, tmp_path):
     if done.returncode and "error sending request" in done.stderr:
         pytest.skip("no package registry can be reached")
     assert done.returncode == 0, done.stderr
+
+
+def test_what_a_build_needs_is_locked_in_the_versions_that_are_tested():
+    runs, developed = (
+        WRITER.pins((REPOSITORY / name).read_text(encoding="utf-8"))
+        for name in ("requirements.lock", "requirements-dev.lock")
+    )
+    assert runs.items() <= developed.items(), "run: make lock"
+    assert {"snakemake", "openai", "pandas", "starlette"} <= set(runs)
+    assert not {"dvc", "s3fs", "pytest", "onnxruntime", "playwright"} & set(runs)

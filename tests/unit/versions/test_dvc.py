@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import yaml
 from folders import REPOSITORY
 
+from imagemake.core.problems import NotReadyError
 from imagemake.release.record import FILES, RECORD
 from imagemake.versions.dvc import Dvc
 
@@ -33,3 +35,10 @@ def test_the_stage_that_builds_is_found_by_what_it_makes(tmp_path):
         "stages: {x: {cmd: y, outs: [other]}, z: {cmd: y, outs: [results/manifest.csv]}}"
     )
     assert Dvc(tmp_path).build_stage() == "z"
+
+
+def test_a_project_without_dvc_is_told_the_command_that_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("imagemake.versions.dvc.find_spec", lambda name: None)
+    with pytest.raises(NotReadyError, match="DVC is not installed") as told:
+        Dvc(tmp_path).track()
+    assert "imagemake[dvc]" in told.value.in_words()

@@ -10,7 +10,7 @@ from imagemake.core.known_secrets import redacted
 from imagemake.core.secrets import is_secret_value
 
 _MAX_CHARACTERS = 300
-_INSTALL = {"gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs", "s3": "s3fs", "sftp": "paramiko"}
+_INSTALL = {"gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs", "s3": "'imagemake[s3]'", "sftp": "paramiko"}
 
 
 class Trouble(StrEnum):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from imagemake.versions.diff.trees import is_inside
+from imagemake.versions.dvc import require_dvc
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
@@ -147,6 +148,7 @@ class Revision:
         names = [f"{folder}/.dvc/config" if folder else ".dvc/config" for folder in above]
         if not any(self._repository.ask("cat-file", "-e", f"{self._commit}:{name}") is not None for name in names):
             return None
+        require_dvc()
         from dvc.api import DVCFileSystem  # the import takes 0.25 s
 
         return DVCFileSystem(str(self._repository.root), rev=self._commit, subrepos=True)
