@@ -104,8 +104,16 @@ def test_a_deployed_module_keeps_the_spelling_of_its_configuration(installed, tm
 
 def test_the_wheel_holds_the_workflow_and_no_file_of_the_repository_besides(installed):
     names = [name for name in zipfile.ZipFile(installed.wheel).namelist() if ".dist-info/" not in name]
-    assert {name.split("/")[0] for name in names} == {"imagemake"}
+    assert {name.split("/")[0] for name in names} == {"imagemake", "snakemake_logger_plugin_imagemake"}
     for part in ("Snakefile", "rules", "scripts", "profiles", "dvc.yaml", ".dvcignore"):
         for path in [REPOSITORY / part, *(REPOSITORY / part).rglob("*")]:
             if path.is_file() and "__pycache__" not in path.parts:
                 assert f"imagemake/workflow/{path.relative_to(REPOSITORY)}" in names
+
+
+def test_jobs_in_conda_see_this_package_and_no_other_of_the_environment(installed, tmp_path):
+    code = "from pathlib import Path; from imagemake.workflow.process import job_prefix; print(job_prefix(Path('x')))"
+    for _ in range(2):
+        prefix = installed.run("python", "-c", code, cwd=tmp_path).stdout
+    assert f"PYTHONPATH={tmp_path}/.snakemake/imagemake " in prefix
+    assert [path.name for path in (tmp_path / ".snakemake/imagemake").iterdir()] == ["imagemake"]

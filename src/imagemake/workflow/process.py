@@ -25,8 +25,22 @@ def job_prefix(scripts: Path) -> str:
     Args:
         scripts: The folder of the jobs' scripts, which commands know as IMAGEMAKE_SCRIPTS.
     """
-    package = str(Path(__file__).resolve().parents[2])
-    entries = [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    entries = [str(_folder_of_package()), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     path = shlex.quote(os.pathsep.join(dict.fromkeys(entries)))
     exports = f"export PYTHONPATH={path} IMAGEMAKE_SCRIPTS={shlex.quote(str(scripts))}; "
     return "set -euo pipefail; " + exports.replace("{", "{{").replace("}", "}}")
+
+
+def _folder_of_package() -> Path:
+    """Return a folder with this package and little else: a conda environment must not see the rest of our own."""
+    package = Path(__file__).resolve().parents[1]
+    if not list(package.parent.glob("*.dist-info")):
+        return package.parent
+    folder = Path(".snakemake", "imagemake").absolute()
+    link = folder / package.name
+    if not link.exists() or not link.samefile(package):
+        folder.mkdir(parents=True, exist_ok=True)
+        new = folder / f".{os.getpid()}"
+        new.symlink_to(package, target_is_directory=True)
+        new.replace(link)
+    return folder
