@@ -87,7 +87,7 @@ def test_without_the_extra_it_tells_how_to_install_it(project, module):
 def test_outside_of_a_project_it_says_where_to_run_it(tmp_path):
     done = subprocess.run(COMMAND, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "Run this in the folder of the Snakefile." in done.stderr
+    assert "Run this in the project's folder." in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

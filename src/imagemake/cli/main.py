@@ -12,6 +12,7 @@ from imagemake.cli import (
     audit,
     batches,
     diff,
+    doctor,
     init,
     inspect,
     ledger,
@@ -42,6 +43,7 @@ The commands below do everything else. For details and examples, run `imagemake 
 # optionally EXAMPLES, and a function that adds its options. Heavy imports happen when a command runs.
 COMMANDS: dict[str, tuple[ModuleType, str]] = {
     "init": (init, "start a project in a folder"),
+    "doctor": (doctor, "check configuration, keys, packages, disk, and storage, at no cost"),
     "inspect": (inspect, "show where one image came from, and whether it was changed"),
     "review": (review, "approve or reject the images awaiting review, in your browser"),
     "ledger": (ledger, "list, filter, and sum calls and their costs"),

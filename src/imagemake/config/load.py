@@ -31,7 +31,7 @@ def read_config(path: Path) -> dict[str, Any]:
     try:
         found = read_yaml(path.read_bytes())
     except OSError as error:
-        remedy = "Run this in the folder of the Snakefile."
+        remedy = "Run this in the project's folder. To start a project there, run: imagemake init"
         raise UserError(Problem(str(path), f"{error.strerror}.", remedy)) from None
     except YamlError as error:
         raise UserError(Problem(error.place(str(path)), error.what, error.remedy)) from None

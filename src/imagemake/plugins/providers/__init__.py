@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -51,6 +52,21 @@ class ImageResponse:
         object.__setattr__(self, "more", tuple(_without_secrets(one) for one in self.more))
 
 
+@dataclass(frozen=True, slots=True)
+class ServerCheck:
+    """What a server said without being paid.
+
+    Attributes:
+        words: What was found, to follow the model's name: ``the server knows it``.
+        is_fault: Whether the user must correct something.
+        time: The server's clock, in UTC; None if it does not tell.
+    """
+
+    words: str
+    is_fault: bool = False
+    time: datetime | None = None
+
+
 class Provider(ABC):
     """Makes images from recipes.
 
@@ -89,6 +105,17 @@ class Provider(ABC):
             ProviderError: `UNREADABLE` if there is still no image; with the code `NOT_FETCHED` if it may come later.
         """
         raise ProviderError("its provider does not read kept responses", FailureKind.UNREADABLE)
+
+    async def check(self, model: str) -> ServerCheck | None:
+        """Ask the server whether it is there and knows a model, by a call that costs nothing.
+
+        Returns:
+            What it said; None if it has no such call.
+
+        Raises:
+            ProviderError: If it is out of reach, or refuses the key.
+        """
+        return None
 
     async def close(self) -> None:  # noqa: B027 - most providers have nothing to close
         """Close connections."""

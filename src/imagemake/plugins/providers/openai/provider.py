@@ -13,9 +13,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError, ReferenceProvider
+from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError, ReferenceProvider, ServerCheck
 from imagemake.plugins.providers.openai.answers import image_in, parsed, read_again
 from imagemake.plugins.providers.openai.batches import OpenAIBatches, body_of
+from imagemake.plugins.providers.openai.check import check_model
 from imagemake.plugins.providers.openai.errors import KEY_VARIABLE, REMEDIES, connection_error, status_error
 from imagemake.plugins.providers.openai.images import UploadedImages, file_tuple
 
@@ -74,6 +75,10 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
                 image=references, mask=mask, prompt=recipe.prompt, model=recipe.model, extra_body=_extra(recipe)
             )
         )
+
+    async def check(self, model: str) -> ServerCheck:
+        """Look for a model in the server's list of models, which costs nothing."""
+        return await check_model(self._client, model, self.timeout_s)
 
     async def _answer(self, ask: Callable[[], Awaitable[LegacyAPIResponse[ImagesResponse]]]) -> ImageResponse:
         import openai

@@ -1,0 +1,234 @@
+"""What `imagemake doctor` looks at, in the order in which a run would need it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imagemake import __version__
+from imagemake.core.errors import ImagemakeError
+from imagemake.core.problems import UserError
+from imagemake.store.layout import STORE
+from imagemake.versions.dvc import INSTALL, Dvc
+from imagemake.versions.git import Git
+
+if TYPE_CHECKING:
+    from imagemake.config.campaign import Campaign
+    from imagemake.config.model import ModelSettings
+    from imagemake.plan.requests.request import Request
+    from imagemake.plugins.providers import ServerCheck
+
+TYPICAL_IMAGE_BYTES = 2_500_000  # a PNG of 1024 px from a provider, with what is made from it
+LARGEST_CLOCK_ERROR = timedelta(minutes=5)  # what S3 accepts in a signature
+TIMEOUT_S = 20.0
+
+
+class Verdict(StrEnum):
+    """What a line says."""
+
+    OK = "ok"
+    NOTE = "note"
+    FIX = "fix"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line.
+
+    Attributes:
+        verdict: Whether there is something to do.
+        what: What was looked at, and what is so.
+        remedy: What to do; empty if nothing.
+    """
+
+    verdict: Verdict
+    what: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        line = f"{self.verdict:<5} {self.what}"
+        return f"{line}\n      {self.remedy}" if self.remedy else line
+
+
+def findings(folder: Path, *, offline: bool) -> Iterator[Finding]:
+    """Look at everything; later lines need what earlier ones found to be right.
+
+    Args:
+        folder: The project's folder, which must be the working folder.
+        offline: Whether to call no server.
+    """
+    yield _programs()
+    from imagemake.config.campaign import CONFIG
+    from imagemake.config.load import read_campaign
+    from imagemake.plan.requests.catalog import read_catalog
+    from imagemake.plan.requests.expand import expand
+
+    campaign: Campaign | None = None
+    requests: Sequence[Request] = ()
+    try:
+        campaign = read_campaign(folder / CONFIG)
+        yield Finding(Verdict.OK, f"{CONFIG}: {campaign.campaign}")
+        rows = read_catalog(Path(campaign.catalog))
+        requests = expand(campaign, rows)
+        yield Finding(Verdict.OK, f"{campaign.catalog}: {len(rows):,} rows, {len(requests):,} images")
+    except UserError as error:
+        yield from _to_fix(error)
+    if campaign is not None:
+        for check in (_packages, _alerts, _certificate):
+            yield from _of(check, campaign)
+        yield from _models(campaign, requests, offline=offline)
+        if not offline:
+            yield from _places(campaign)
+    yield _disk(folder, len(requests))
+    yield from _versioning(folder)
+
+
+def _of(check: Callable[[Campaign], Iterator[Finding]], campaign: Campaign) -> Iterator[Finding]:
+    try:
+        yield from check(campaign)
+    except ImagemakeError as error:
+        yield from _to_fix(error)
+
+
+def _to_fix(error: ImagemakeError) -> Iterator[Finding]:
+    if isinstance(error, UserError):
+        for problem in error.problems:
+            yield Finding(Verdict.FIX, f"{problem.where}: {problem.what}", problem.remedy)
+    else:
+        yield Finding(Verdict.FIX, str(error), error.remedy)
+
+
+def _programs() -> Finding:
+    python = ".".join(map(str, sys.version_info[:3]))
+    return Finding(Verdict.OK, f"imagemake {__version__}, Snakemake {version('snakemake')}, Python {python}")
+
+
+def _packages(campaign: Campaign) -> Iterator[Finding]:
+    from imagemake.stages.postprocess.check import check_steps
+    from imagemake.workflow.preflight.measures import check_packages
+
+    check_packages(campaign)
+    check_steps(campaign.postprocess)
+    yield Finding(Verdict.OK, "packages: all that the campaign's measures and steps use")
+    if find_spec("starlette") is None:
+        yield Finding(Verdict.NOTE, "imagemake review needs a package.", "Run: pip install 'imagemake[review]'")
+
+
+def _alerts(campaign: Campaign) -> Iterator[Finding]:
+    from imagemake.workflow.alerts import check_alerts
+
+    for warning in check_alerts(campaign.alerts):
+        yield Finding(Verdict.FIX, warning, "Set it, or remove alerts from the configuration.")
+
+
+def _certificate(campaign: Campaign) -> Iterator[Finding]:
+    from imagemake.workflow.preflight.credentials import check_credentials
+
+    for warning in check_credentials(campaign):
+        yield Finding(Verdict.NOTE, warning)
+    if campaign.c2pa is not None:
+        yield Finding(Verdict.OK, "c2pa: a trial image was signed and read back")
+
+
+def _models(campaign: Campaign, requests: Sequence[Request], *, offline: bool) -> Iterator[Finding]:
+    from imagemake.config.model import settings_of
+
+    labels = sorted({request.model for request in requests})
+    settings = [settings_of(label, campaign) for label in labels]
+    for one in {(each.server, each.name): each for each in settings}.values():
+        yield from _model(one, offline=offline)
+
+
+def _model(settings: ModelSettings, *, offline: bool) -> Iterator[Finding]:
+    from imagemake.plugins.providers import provider_class
+
+    name = f"model {settings.name} of {settings.base_url or settings.provider}"
+    kind = provider_class(settings.provider)
+    variable = kind.key_variable
+    if variable and not os.environ.get(variable) and settings.base_url is None:
+        remedy = f"Set it in the environment: export {variable}=…"
+        yield Finding(Verdict.FIX, f"{name}: {variable} is not set, so that every call would be refused.", remedy)
+        return
+    if offline:
+        return
+
+    async def ask() -> ServerCheck | None:
+        provider = kind(base_url=settings.base_url, timeout_s=TIMEOUT_S)
+        try:
+            return await provider.check(settings.name)
+        finally:
+            await provider.close()
+
+    try:
+        said = asyncio.run(ask())
+    except ImagemakeError as error:
+        yield Finding(Verdict.FIX, f"{name}: {error}", error.remedy)
+        return
+    if said is None:
+        yield Finding(Verdict.OK, f"{name}: nothing to ask without paying" if kind.paid else f"{name}: free")
+        return
+    remedy = "Correct model.name in config.yaml." if said.is_fault else ""
+    yield Finding(Verdict.FIX if said.is_fault else Verdict.OK, f"{name}: {said.words}", remedy)
+    if said.time is not None:
+        yield _clock(datetime.now(UTC) - said.time)
+
+
+def _clock(ahead: timedelta) -> Finding:
+    seconds = round(abs(ahead.total_seconds()))
+    if abs(ahead) <= LARGEST_CLOCK_ERROR:
+        return Finding(Verdict.OK, f"clock: within {max(2, seconds)} s of the server's")
+    what = f"clock: {seconds:,} s {'ahead of' if ahead > timedelta() else 'behind'} the server's."
+    return Finding(Verdict.FIX, what, "Set this machine's clock: S3 refuses signatures that are 15 minutes off.")
+
+
+def _places(campaign: Campaign) -> Iterator[Finding]:
+    from imagemake.store.remote.storage import Storage
+
+    for key, address in (("store.remote", campaign.store.remote), ("publish.url", campaign.publish.url)):
+        if address is None:
+            continue
+        try:
+            storage = Storage(address, timeout_s=TIMEOUT_S, tries=1)
+            if storage.is_absent:
+                yield Finding(Verdict.FIX, f"{key}: {address} does not exist.", "Create this folder, or mount it.")
+                continue
+            storage.get(".imagemake-doctor", 1)  # it does not exist, and that is an answer
+            yield Finding(Verdict.OK, f"{key}: {address} can be read")
+        except ImagemakeError as error:
+            yield Finding(Verdict.FIX, f"{key}: {error}", error.remedy)
+
+
+def _disk(folder: Path, n_images: int) -> Finding:
+    place = next(path for path in (folder / STORE, folder) if path.exists())
+    free, needed = shutil.disk_usage(place).free, n_images * TYPICAL_IMAGE_BYTES
+    what = f"disk: {free / 1e9:,.1f} GB free for {STORE}/; {n_images:,} images need about {needed / 1e9:,.1f} GB"
+    if free >= needed:
+        return Finding(Verdict.OK, what)
+    return Finding(Verdict.NOTE, what, "Make room, or link store to a larger disk.")
+
+
+def _versioning(folder: Path) -> Iterator[Finding]:
+    obstacle = Git(folder).obstacle()
+    if obstacle is not None:
+        yield Finding(
+            Verdict.NOTE, f"git: {obstacle}", "Releases need a repository. `imagemake init --dvc` sets it up."
+        )
+        return
+    yield Finding(Verdict.OK, "git: this project is in a repository")
+    if not Dvc(folder).is_there():
+        remedy = "To version images with releases, run: imagemake init --dvc"
+        yield Finding(Verdict.NOTE, "DVC: this project does not use it", remedy)
+    elif find_spec("dvc") is None:
+        yield Finding(Verdict.FIX, "DVC: this project uses it, and it is not installed.", f"Run: {INSTALL}")
+    else:
+        yield Finding(Verdict.OK, f"DVC {version('dvc')}")
