@@ -50,6 +50,7 @@ from PIL import Image, ImageOps
 from pixels import as_provided, fresh, ms
 
 from imagemake.config.chosen_plugins import chosen_measure
+from imagemake.config.job_settings import name_of
 from imagemake.config.similarity import Consistency
 from imagemake.core.recipe import Recipe
 from imagemake.images.color_words import named_colors
@@ -395,11 +396,13 @@ class Ran(NamedTuple):
 
 def _run_jobs(folder: Path, tables: Sequence[Path], names: Sequence[str]) -> Ran:
     """Run the script of Snakemake's rule for each table, all at the same time."""
-    settings = json.dumps({"validation": {"measures": {name: {} for name in names}}})
+    text = json.dumps({"validation": {"measures": {name: {} for name in names}}}).encode()
+    settings = folder / name_of(text)
+    settings.write_bytes(text)
     root = Path(__file__).resolve().parents[1]
     start, jobs = time.perf_counter(), []
     for table in tables:
-        command = [sys.executable, str(root / "scripts" / "validate.py"), "--settings", settings]
+        command = [sys.executable, str(root / "scripts" / "validate.py"), "--settings", str(settings)]
         command += ["--images", str(table), "--measures", f"{table}.done", "--store", str(folder / "store")]
         jobs.append(subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(root / "src")}))
     cpu_s = 0.0

@@ -51,7 +51,7 @@ class JobSettings(Section):
         except FileNotFoundError:
             remedy = "Run snakemake again: the configuration changed during the run, or work/ was deleted."
             raise NotReadyError(f"{path}: these settings of the job are missing.", remedy) from None
-        if path.stem != _digest(text):
+        if path.name != name_of(text):
             what = f"{path}: these settings of the job do not match the file's name."
             raise NotReadyError(what, "Run snakemake again, which writes the file anew.")
         return cls.model_validate_json(text)
@@ -73,7 +73,7 @@ class JobSettingsFiles:
     def path_of(self, *names: str) -> str:
         """Return the path of a file with some sections of the campaign. `write` writes it."""
         text = job_settings_json(self._campaign, *names).encode()
-        path = self._folder / f"{_digest(text)}.json"
+        path = self._folder / name_of(text)
         self._texts[path] = text
         return str(path)
 
@@ -89,5 +89,6 @@ def job_settings_json(campaign: Campaign, *names: str) -> str:
     return campaign.model_dump_json(include=set(names), exclude_unset=True)
 
 
-def _digest(text: bytes) -> str:
-    return hashlib.sha256(text).hexdigest()[:16]
+def name_of(text: bytes) -> str:
+    """Return the name of the file with some settings."""
+    return f"{hashlib.sha256(text).hexdigest()[:16]}.json"

@@ -24,10 +24,11 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import ClassVar
 
+from imagemake.core.host_errors import words_of
 from imagemake.core.known_secrets import redacted
 
 
@@ -37,7 +38,10 @@ class ExitCode(IntEnum):
     OK = 0, "Everything that you asked for is done."
     INCOMPLETE = 1, "The command ran and found something: damage, differences, missing images, or a failed part."
     USAGE = 2, "Something that you wrote is wrong: the command line, the configuration, or the catalog."
-    NOT_READY = 3, "Something outside the project is missing or out of reach: a package, a key, a server, DVC, S3."
+    NOT_READY = (
+        3,
+        "Something outside the project is missing or out of reach: a package, key, server, DVC, S3, or disk space.",
+    )
     STOPPED = 4, "The provider refuses every call until you fix the key, quota, payment, or organization."
     INTERRUPTED = 130, "You stopped the command with Ctrl-C. No paid image is lost."
 
@@ -79,14 +83,25 @@ def exit_on_error() -> Iterator[None]:
     try:
         yield
     except ImagemakeError as error:
-        print(redacted(error.in_words()), file=sys.stderr)
+        _tell(error.in_words())
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
+        _tell("\nStopped.")
         sys.exit(ExitCode.INTERRUPTED)
+    except OSError as error:
+        words = words_of(error)
+        if words is None:
+            raise
+        _tell("\n  ".join(words))
+        sys.exit(ExitCode.NOT_READY)
     except Exception:  # a bug of ours or of a plug-in: its traceback goes to logs, so it holds no secret
         told = traceback.format_exc()
         if (shown := redacted(told)) == told:
             raise
-        print(shown, file=sys.stderr)
+        _tell(shown)
         sys.exit(ExitCode.INCOMPLETE)
+
+
+def _tell(words: str) -> None:
+    with suppress(OSError):  # standard error can be a log on a full disk
+        print(redacted(words), file=sys.stderr, flush=True)

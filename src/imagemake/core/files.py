@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from imagemake.core.host_errors import naming
+
 _PREFIX = ".writing-"  # of temporary files; DVC ignores it
 
 
@@ -31,7 +33,15 @@ def write_whole(path: Path, data: bytes, *, durable: bool = False, mode: int = 0
         data: The complete content.
         durable: Whether to force the bytes and the name to disk before returning; for paid images.
         mode: Permissions of the file.
+
+    Raises:
+        OSError: If the computer refuses; it names `path`.
     """
+    with naming(path):
+        _write_whole(path, data, durable=durable, mode=mode)
+
+
+def _write_whole(path: Path, data: bytes, *, durable: bool, mode: int) -> None:
     make_folder(path.parent, durable=durable)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX)
     try:
@@ -89,17 +99,19 @@ def sync_folder(folder: Path) -> None:
 
 def link_or_copy(source: Path, target: Path) -> None:
     """Give a file a second name by a hard link, or by a copy if links fail; replace any file of that name."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f"{_PREFIX}{os.getpid()}-{target.name}"[:255])
-    temporary.unlink(missing_ok=True)
+    with naming(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)
     try:
         os.link(source, temporary)
     except OSError:  # another disk, or a file system without links
         write_whole(target, source.read_bytes())
         return
-    temporary.replace(target)
-    # rename() does nothing if both names are already the same file, and leaves the temporary name behind.
-    temporary.unlink(missing_ok=True)
+    with naming(target):
+        temporary.replace(target)
+        # rename() does nothing if both names are already the same file, and leaves the temporary name behind.
+        temporary.unlink(missing_ok=True)
 
 
 def make_own(path: Path) -> None:
@@ -166,7 +178,8 @@ class FileLock:
         if self._file is None:
             return
         if remove:
-            self.path.unlink(missing_ok=True)
+            with suppress(OSError):  # such as a file system that became read-only; the kernel's lock is what counts
+                self.path.unlink(missing_ok=True)
         self._file.close()
         self._file = None
 

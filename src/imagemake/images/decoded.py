@@ -8,6 +8,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from imagemake.core.errors import ImagemakeError
+from imagemake.core.host_errors import is_refusal
 from imagemake.images.avif import profile_of_avif, with_plain_brand, without_exif
 from imagemake.images.exif import orientation_of, turned
 from imagemake.images.formats import FORMATS, FormatName, end_of_image, format_of
@@ -177,6 +178,8 @@ def decode_image(data: bytes, *, most_pixels: int = MOST_PIXELS, most_bytes: int
     except Undecodable:
         raise
     except Exception as error:
+        if is_refusal(error):  # such as too many open files
+            raise
         raise Undecodable(_reason(error, file_format, is_whole=end is not None)) from error
 
 

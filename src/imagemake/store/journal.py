@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from imagemake.core.files import make_own, sync_folder, write_whole
+from imagemake.core.host_errors import naming
 from imagemake.store.journal_lines import (
     ABSENT,
     SENT,
@@ -136,7 +137,7 @@ class Journal:
 
     def _append(self, *records: Mapping[str, Any]) -> None:
         line = b"".join(map(line_of, records))
-        with self._lock:
+        with self._lock, naming(self.path):
             self._handle = self._open() if self._handle is None else self._own(self._handle)
             # A full disk may have left half a line. Start a new line, so that only the half is lost.
             line = b"\n" + line if self._torn else line
@@ -145,7 +146,8 @@ class Journal:
                 line = line[os.write(self._handle, line) :]
             self._torn = False
         if self._durable:
-            os.fsync(self._handle)
+            with naming(self.path):
+                os.fsync(self._handle)
 
     def _open(self) -> int:
         self.path.parent.mkdir(parents=True, exist_ok=True)

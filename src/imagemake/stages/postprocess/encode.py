@@ -8,6 +8,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol
 
 from imagemake.core.errors import ImagemakeError
+from imagemake.core.host_errors import is_refusal
 from imagemake.images.decoded import Undecodable, decode_image
 from imagemake.images.formats import FORMATS, FormatName
 
@@ -101,6 +102,8 @@ def _reason_of(step: str = "") -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if is_refusal(error):  # such as a full disk
+            raise
         said = " ".join(str(error).split())
         if not isinstance(error, ValueError):
             said = f"{type(error).__name__}: {said[:MAX_SAID]}" if said else type(error).__name__

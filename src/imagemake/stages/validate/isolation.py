@@ -18,6 +18,8 @@ from mmap import mmap
 from signal import Signals
 from typing import NamedTuple, NoReturn, Protocol
 
+from imagemake.core.errors import exit_on_error
+
 DEATHS_OF_A_STEP = 2
 KEPT_BYTES = 256 << 20
 MOST_DEATHS = 20  # per job; more are not the fault of images
@@ -132,10 +134,13 @@ def _work(items: range, fatal: Fatal, make_work: Callable[[], Work], mark: Mark,
         import faulthandler
 
         faulthandler.enable()  # logs where the process crashes
-        work = make_work()
+        with exit_on_error():
+            work = make_work()
         with os.fdopen(writing, "wb") as lines:
             for item in items:
-                lines.write(work(item, fatal if item == items[0] else {}, partial(mark.set, item)) + b"\n")
+                with exit_on_error():
+                    result = work(item, fatal if item == items[0] else {}, partial(mark.set, item))
+                lines.write(result + b"\n")
                 lines.flush()
         code = 0
     except SystemExit as stop:

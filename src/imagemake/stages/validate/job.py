@@ -13,7 +13,7 @@ import orjson
 
 from imagemake.config.checks import Check
 from imagemake.config.chosen_plugins import ChosenPlugin
-from imagemake.core.errors import exit_on_error
+from imagemake.core.host_errors import is_refusal
 from imagemake.core.problems import NotReadyError, Problem, UserError
 from imagemake.images.decoded import DecodedImage, Undecodable, decode_image
 from imagemake.plugins.measures import MatchingMeasure, Measure, Value, measure_class
@@ -96,8 +96,7 @@ def validate_apart(
     todo = [item for item in items if item.raw is not None and _missing(item, identities, all_checks)]
 
     def make_work() -> Work:
-        with exit_on_error():
-            measures = load_measures(chosen)
+        measures = load_measures(chosen)
         return lambda number, fatal, at: table_bytes(
             [_validate(todo[number], measures, store, all_checks, fatal=fatal, at=at)]
         )[:-1]
@@ -166,6 +165,8 @@ def _tried(read: Callable[[], Mapping[str, Value]]) -> dict[str, Value]:
     try:
         return _plain(read())
     except Exception as error:
+        if is_refusal(error):  # such as a full disk
+            raise
         said = " ".join(str(error).split())[:MOST_SAID]
         return {FAILED_QUANTITY: f"{type(error).__name__}: {said}" if said else type(error).__name__}
 

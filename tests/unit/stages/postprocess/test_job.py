@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import struct
 from io import BytesIO
 from pathlib import Path
@@ -30,6 +31,8 @@ class Fragile(Step):
     def apply(self, image):
         if image.width == 333:
             raise KeyError("a mistake of mine")
+        if image.width == 336:
+            raise OSError(errno.EMFILE, "Too many open files")
         return None if image.width == 334 else image
 
 
@@ -95,6 +98,8 @@ def test_a_step_that_goes_wrong_in_any_way_loses_one_image(finished_of, monkeypa
     assert [name for name, item in items.items() if item.finished] == ["332 px", "335 px"]
     assert items["333 px"].failure.message == "fragile: KeyError: 'a mistake of mine'"
     assert "AttributeError" in items["334 px"].failure.message
+    with pytest.raises(OSError, match="Too many open files"):  # this is no matter of the image
+        finished_of({"336 px": saved(Image.new("RGB", (336, 10)), "PNG")}, ("fragile", {}))
 
 
 def test_a_finished_image_may_be_larger_than_one_from_a_provider(finished_of, tmp_path):

@@ -1,5 +1,6 @@
 """A process that dies on an item costs that item a step, and nothing else."""
 
+import errno
 import os
 import signal
 import sys
@@ -7,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from imagemake.core.errors import ExitCode
 from imagemake.stages.validate import isolation
 from imagemake.stages.validate.isolation import MOST_DEATHS, do_all
 
@@ -92,6 +94,16 @@ def test_a_mistake_of_the_user_is_told_in_its_own_words(capfd):
     with pytest.raises(SystemExit) as stopped:
         do_all(1, lambda: sys.exit("Install it."))
     assert (stopped.value.code, capfd.readouterr().err) == (1, "Install it.\n")
+
+
+def test_a_full_disk_is_told_in_a_line_and_no_further_process_starts(capfd):
+    def full(item, fatal, at):
+        raise OSError(errno.ENOSPC, "No space left on device", "work/thumbnails")
+
+    with pytest.raises(SystemExit) as stopped:
+        do_all(2, lambda: full)
+    assert stopped.value.code == ExitCode.NOT_READY
+    assert capfd.readouterr().err.count("work/thumbnails: the disk is full.") == 1
 
 
 def test_nothing_to_do_starts_no_process(monkeypatch):

@@ -1,7 +1,7 @@
 """What one image or one measure does wrong stays with that image: no other one of the batch is lost."""
 
+import errno
 import hashlib
-import json
 import os
 import signal
 import struct
@@ -17,6 +17,7 @@ from folders import REPOSITORY
 from image_files import GRAY, PNG_SIGNATURE, RGB, chunk, png, saved
 from PIL import Image
 
+from imagemake.config.job_settings import name_of
 from imagemake.config.outputs import Postprocess
 from imagemake.config.validation import Validation
 from imagemake.core.recipe import Recipe
@@ -183,10 +184,11 @@ exec(open(os.environ["DOOR"]).read())
 def test_a_measure_that_ends_the_process_on_one_image_fails_on_that_one_and_all_others_are_measured(store, tmp_path):
     items = batch(store, *(saved(GOOD.resize((width_px, 64)), "PNG") for width_px in (64, 65, 66)))
     write_table(tmp_path / "images.jsonl", items)
-    settings = {"validation": {"measures": {"deadly": {}}}}
+    settings = b'{"validation": {"measures": {"deadly": {}}}}'
+    (tmp_path / name_of(settings)).write_bytes(settings)
     (tmp_path / "program.py").write_text(DEADLY)
     options = {"images": "images.jsonl", "measures": "measures.jsonl", "store": "store"}
-    command = [sys.executable, "program.py", "--settings", json.dumps(settings)]
+    command = [sys.executable, "program.py", "--settings", name_of(settings)]
     command += [part for name, value in options.items() for part in (f"--{name}", value)]
     call_mode = REPOSITORY / "scripts" / "validate.py"
     done = subprocess.run(
@@ -267,6 +269,12 @@ def test_numbers_of_numpy_that_are_floats_are_kept_as_floats(store, tmp_path):
 def test_stopping_stops(store):
     measures = {"odd@1": Odd(lambda: raises(KeyboardInterrupt()), 64)}
     with pytest.raises(KeyboardInterrupt):
+        validate_batch(batch(store, saved(GOOD, "PNG")), measures, store)
+
+
+def test_a_full_disk_is_no_matter_of_the_image(store):
+    measures = {"odd@1": Odd(lambda: raises(OSError(errno.ENOSPC, "No space left on device")), 64)}
+    with pytest.raises(OSError, match="No space left"):
         validate_batch(batch(store, saved(GOOD, "PNG")), measures, store)
 
 
