@@ -8,6 +8,7 @@ from imagemake.core.errors import exit_on_error
 from imagemake.stages.generate.calls import StoppedError, ToldToStopError
 from imagemake.stages.generate.job import generate_for_job
 from imagemake.store.items import read_table, write_table
+from imagemake.store.progress import JobProgress
 from imagemake.workflow.alerts import AlertSender
 from imagemake.workflow.job_options import job_options
 
@@ -22,19 +23,24 @@ def main() -> None:
     with exit_on_error():
         job_settings = JobSettings.read(options.settings)
         alerts = AlertSender(job_settings.alerts, job_settings.campaign, options.work)
+        batch = read_table(options.batch)
+        progress = JobProgress(options.work, options.outcomes, len(batch))
         try:
             items = generate_for_job(
-                read_table(options.batch),
+                batch,
                 job_settings,
                 job=options.batch.stem,
                 calls=options.calls,
                 store=options.store,
                 work=options.work,
+                progress=progress,
             )
         except StoppedError as error:
             if not isinstance(error, ToldToStopError):
                 alerts.send("stopped", error.in_words())
             raise
+        done = sum(item.raw is not None for item in items)
+        progress.end(done=done, failed=len(items) - done)
         write_table(options.outcomes, items)
         alerts.send_left_out(items)
 

@@ -8,6 +8,7 @@ from imagemake.core.errors import exit_on_error
 from imagemake.stages.postprocess.job import Postprocessor
 from imagemake.store.items import read_table, write_table
 from imagemake.store.layout import thumbnails_folder
+from imagemake.store.progress import JobProgress
 from imagemake.store.store import Store
 from imagemake.store.thumbnails import ThumbnailCache
 from imagemake.workflow.alerts import AlertSender
@@ -26,7 +27,8 @@ def main() -> None:
         postprocessor = Postprocessor(
             job_settings.postprocess, job_settings.validation, Store(options.store), thumbnails
         )
-        items = postprocessor.postprocess_batch(read_table(options.verdicts))
+        given = read_table(options.verdicts)
+        items = postprocessor.postprocess_batch(given, JobProgress(options.work, options.postprocessed, len(given)))
         write_table(options.postprocessed, items)
         AlertSender(job_settings.alerts, job_settings.campaign, options.work).send_failures(items)
 

@@ -7,6 +7,7 @@ from imagemake.config.job_settings import JobSettings
 from imagemake.core.errors import exit_on_error
 from imagemake.stages.validate.job import validate_apart
 from imagemake.store.items import read_table, write_table
+from imagemake.store.progress import JobProgress
 from imagemake.store.store import Store
 from imagemake.workflow.job_options import job_options
 
@@ -20,7 +21,8 @@ def main() -> None:
     with exit_on_error():
         validation = JobSettings.read(options.settings).validation
         items, store = read_table(options.images), Store(options.store)
-        measured = validate_apart(items, validation.measures_needed(), store, validation.checks)
+        progress = JobProgress(options.work, options.measures, len(items))
+        measured = validate_apart(items, validation.measures_needed(), store, validation.checks, progress)
         write_table(options.measures, measured)
 
 

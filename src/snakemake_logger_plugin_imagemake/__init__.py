@@ -107,5 +107,7 @@ def _drain() -> None:
     for handler in logging.getLogger("snakemake.logging").handlers:
         if isinstance(handler, logging.handlers.QueueHandler):
             handled = threading.Event()
-            handler.enqueue(logging.makeLogRecord({"imagemake_handled": handled}))
+            record = logging.LogRecord("imagemake", logging.CRITICAL, "", 0, "", None, None)
+            record.__dict__["imagemake_handled"] = handled
+            handler.enqueue(record)
             handled.wait(DRAIN_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,25 +12,24 @@ import orjson
 
 from imagemake.config.fields import MAIN
 from imagemake.core.recipe import Recipe
-from imagemake.core.worded_enum import WordedEnum
 from imagemake.store.store import StoredFile
 from imagemake.store.tables import read_rows, write_rows
 
 Measured = Mapping[str, Mapping[str, Any]]  # by measure identity, then by quantity
 
 
-class FailureReason(WordedEnum):
-    """Why an item stops: the value in tables, and the words in a job's progress."""
+class FailureReason(StrEnum):
+    """Why an item stops."""
 
-    REFUSED = "refused", "refused"
-    FAILED = "failed", "failed"
-    UNREADABLE = "unreadable", "unreadable"
-    UNKNOWN = "unknown", "without an answer"
-    BUDGET = "budget", "over budget"
-    STOPPED = "stopped", "not started"
-    WAITING = "waiting", "waiting in a batch"
-    DAMAGED = "damaged", "damaged in the store"
-    POSTPROCESS = "postprocess", "not postprocessed"
+    REFUSED = "refused"
+    FAILED = "failed"
+    UNREADABLE = "unreadable"
+    UNKNOWN = "unknown"  # no answer
+    BUDGET = "budget"  # left out, because it does not fit the budget
+    STOPPED = "stopped"  # not started
+    WAITING = "waiting"  # in a batch at the provider
+    DAMAGED = "damaged"  # in the store
+    POSTPROCESS = "postprocess"  # a step failed
 
 
 # Reasons of images that this run did not request from a provider.

@@ -77,6 +77,10 @@ class Journal:
         durable: Whether to force each record to disk before continuing. Use it for calls that cost money.
         path: File of an earlier process to continue. If a crash left half a line at its end, new records start on
             the next line.
+
+    Attributes:
+        in_flight: Calls that were recorded by `sent` and are not closed yet.
+        cost_usd: What the calls cost that were closed here, in USD, as far as it is known.
     """
 
     def __init__(self, folder: Path, job: str, *, durable: bool, path: Path | None = None) -> None:
@@ -87,6 +91,8 @@ class Journal:
         self._lock = threading.Lock()
         self._handle: int | None = None
         self._torn = path is not None and _ends_torn(path)
+        self.in_flight = 0
+        self.cost_usd = 0.0
 
     def sent_all(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Record many calls that are about to be sent together. Each record has its own ``call`` id."""
@@ -101,6 +107,7 @@ class Journal:
         """
         call = uuid.uuid4().hex
         self._append({"event": "sent", "call": call, "at": _now(), **fields})
+        self.in_flight += 1
         return call
 
     def arrived(self, **fields: Any) -> None:
@@ -133,6 +140,8 @@ class Journal:
         known = {name: value for name, value in fields.items() if value is not None}
         record = {"event": "closed", "call": call, "at": _now(), "outcome": outcome.value, **known}
         self._append(record)
+        self.in_flight = max(0, self.in_flight - 1)
+        self.cost_usd += known.get("cost_usd", 0.0)
         return record
 
     def _append(self, *records: Mapping[str, Any]) -> None:

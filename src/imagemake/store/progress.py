@@ -16,7 +16,7 @@ from typing import Any, Self
 import orjson
 
 from imagemake.core.files import write_whole
-from imagemake.store.layout import progress_file
+from imagemake.store.layout import progress_file, stopping_file
 
 WRITE_EVERY_S = 1.0
 
@@ -87,6 +87,7 @@ class JobProgress:
     def __init__(self, work: Path | None, table: Path, images: int) -> None:
         self.now = Progress(images=images)
         self._path = progress_file(work, table) if work is not None else None
+        self._stopping = stopping_file(work) if work is not None else None
         self._written_at = -math.inf
         self._write()
 
@@ -97,15 +98,25 @@ class JobProgress:
             self._write()
 
     def end(self, **changes: Any) -> None:
-        """Change attributes of the progress for the last time, and write it."""
+        """Change attributes of the progress, and write it: the job is at the end of its work."""
         self.now = replace(self.now, in_flight=0, waits_for="", waits_until=0.0, **changes)
         self._write()
+
+    @property
+    def run_is_stopping(self) -> bool:
+        """Whether the run was told to stop."""
+        return self._stopping is not None and self._stopping.exists()
 
     def _write(self) -> None:
         self._written_at = time.monotonic()
         if self._path is not None:
             with suppress(OSError):  # a job must not fail because nobody can see it work
                 write_whole(self._path, orjson.dumps(asdict(self.now)))
+
+
+def no_progress() -> JobProgress:
+    """Return a progress that nobody reads."""
+    return JobProgress(None, Path(), 0)
 
 
 def read_progress(path: Path) -> Progress:

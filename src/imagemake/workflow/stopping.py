@@ -34,6 +34,7 @@ class _Stop:
         self.told_at = 0.0
         self.works: list[Path] = []
         self.grace_s = 0.0
+        self.given_up = 0  # calls that were in flight when the jobs were ended
         self._is_at_once = False
         self._end_of_snakemake = signal.getsignal(signal.SIGTERM)
 
@@ -62,6 +63,7 @@ class _Stop:
     def _stop_at_once(self) -> None:
         import psutil
 
+        self.given_up = _told_by_generate(self.works).in_flight
         say("Stopping at once.")
         jobs = psutil.Process().children(recursive=True)
         for job in jobs:
@@ -100,14 +102,17 @@ def is_stopping() -> bool:
 def exit_if_stopped() -> None:
     """If this run was told to stop, say what is kept, and exit with `ExitCode.INTERRUPTED`."""
     if is_stopping():
-        say(_kept(_stops[0].works))
+        say(_kept(_told_by_generate(_stops[0].works).done, _stops[0].given_up))
         sys.exit(ExitCode.INTERRUPTED)
 
 
-def _kept(works: Iterable[Path]) -> str:
-    done = _told_by_generate(works).done
-    arrived = "1 image arrived in this run and is" if done == 1 else f"{done:,} images arrived in this run and are"
-    return f"Stopped. {arrived} in the store. To go on, run again:\n  {same_command()}"
+def _kept(arrived: int, given_up: int) -> str:
+    images = f"{arrived:,} image{'' if arrived == 1 else 's'} of this run"
+    kept = f"The store has {images}." if arrived else "No image arrived in this run."
+    calls = (
+        f" Up to {given_up:,} call{'' if given_up == 1 else 's'} may be billed without an image." if given_up else ""
+    )
+    return f"Stopped. {kept}{calls} To go on, run again:\n  {same_command()}"
 
 
 def say(words: str) -> None:

@@ -20,7 +20,6 @@ from imagemake.core.errors import ExitCode, ImagemakeError, InterruptedByUserErr
 from imagemake.plugins.providers import FailureKind, Provider, ProviderError
 from imagemake.stages.generate.doubt import Doubt
 from imagemake.stages.generate.one_call import OUTCOMES, Caller
-from imagemake.stages.generate.progress import told
 from imagemake.stages.generate.rate_headers import has_room
 from imagemake.stages.generate.rate_limit import Gate
 from imagemake.store.items import FailureReason, Item, ItemFailure
@@ -67,7 +66,6 @@ class CallRunner:
         spend_tracker: Keeps the budget.
         campaign: Name for the journal.
         model_of: Returns the model table's entry for a model name, or None.
-        title: Name of the model, for messages; empty if the job has one model.
         stopped_by: The error after which no call can succeed.
         done: Number of images and of failures per reason so far.
         team_cache: Takes images from the team store before a call, and gives after it; None without a team store.
@@ -81,7 +79,6 @@ class CallRunner:
     spend_tracker: SpendTracker
     campaign: str
     model_of: Callable[[str], Model | None]
-    title: str = ""
     stopped_by: ProviderError | None = None
     done: Counter[FailureReason | None] = field(default_factory=Counter)
     team_cache: TeamCache | None = None
@@ -112,8 +109,7 @@ class CallRunner:
         Raises:
             StoppedError: If no call can succeed; every image that arrived is in the store.
         """
-        async with told(self.done, len(items), self.journal.job, self.title):
-            made = await asyncio.gather(*(self._item_counted(item) for item in items), return_exceptions=True)
+        made = await asyncio.gather(*(self._item_counted(item) for item in items), return_exceptions=True)
         for outcome in made:
             if isinstance(outcome, BaseException):  # raised only after all calls in flight have ended
                 raise outcome

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,52 +18,27 @@ from imagemake.plugins.providers import BatchProvider, Provider, ProviderError, 
 from imagemake.stages.generate.batches.submit import BatchRunner
 from imagemake.stages.generate.calls import CallRunner, StoppedError, ToldToStopError
 from imagemake.stages.generate.rate_limit import Gate, SharedPace
-from imagemake.stages.generate.side_by_side import Work, generate_side_by_side
+from imagemake.stages.generate.side_by_side import Work
+from imagemake.stages.generate.stoppable import generate_batch, run_batches
 from imagemake.store.items import FailureReason, Item, ItemFailure
 from imagemake.store.journal import Journal
 from imagemake.store.layout import pace_file, spending_file, stop_file
+from imagemake.store.progress import JobProgress, no_progress
 from imagemake.store.spending import SpendTracker
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
 from imagemake.store.team.team_cache import TeamCache, exchange_of
 
 
-async def generate_batch(work: Sequence[Work], calls: int, grace_s: float) -> list[Item]:
-    """Generate the images of a batch, and end cleanly on SIGINT and SIGTERM.
-
-    After a signal, no new call starts. Calls in flight have some time to end; then they are given up.
-
-    Args:
-        work: Call runners with their items; their gates share one `stopping`.
-        calls: Concurrent calls.
-        grace_s: How long calls in flight may take to end after a signal, in seconds.
-
-    Raises:
-        StoppedError: If no call can succeed until the user acts, or the process was told to end.
-    """
-    loop = asyncio.get_running_loop()
-    generating = asyncio.ensure_future(generate_side_by_side(work, calls))
-    told: list[str] = []
-
-    def stop(name: str) -> None:
-        told.append(name)
-        for runner, _ in work:
-            runner.gate.stopping.set()
-        loop.call_later(grace_s, generating.cancel)
-
-    for name in ("SIGINT", "SIGTERM"):
-        loop.add_signal_handler(getattr(signal, name), stop, name)
-    try:
-        made = await generating
-    except asyncio.CancelledError:
-        raise ToldToStopError(f"calls in flight did not end within {grace_s:g} s; they may be billed") from None
-    if told:
-        raise ToldToStopError(f"stopped by {told[0]}; every image that arrived is in the store")
-    return made
-
-
 def generate_for_job(
-    items: Sequence[Item], job_settings: JobSettings, *, job: str, calls: int, store: Path, work: Path
+    items: Sequence[Item],
+    job_settings: JobSettings,
+    *,
+    job: str,
+    calls: int,
+    store: Path,
+    work: Path,
+    progress: JobProgress | None = None,
 ) -> list[Item]:
     """Generate the images of a batch; if the store has all of them, the provider is not started.
 
@@ -76,6 +50,7 @@ def generate_for_job(
         calls: Concurrent calls; with 0, open batches are collected and no single call is made.
         store: Folder of the store.
         work: Folder of the rates that jobs share.
+        progress: Takes the progress of the job; None if nobody reads it.
 
     Returns:
         The items in their order, each with its raw image or its failure.
@@ -94,7 +69,7 @@ def generate_for_job(
                 made = _stored(content_store, items)
             if made is None:
                 with _run_stops_together(items, job_settings, work):
-                    made = _Job(job_settings, content_store, job, calls, work, team_cache).make(items)
+                    made = _Job(job_settings, content_store, job, calls, work, progress, team_cache).make(items)
             if team_cache is not None:
                 team_cache.give_marked({item.key for item in items})
             return made
@@ -153,6 +128,7 @@ class _Job:
     name: str
     calls: int
     work: Path
+    progress: JobProgress | None = None
     team_cache: TeamCache | None = None
 
     def make(self, items: Sequence[Item], *, in_batches: bool | None = None) -> list[Item]:
@@ -209,8 +185,9 @@ class _Job:
             self.name,
             model_of,
             team_cache=self.team_cache,
+            progress=self.progress or no_progress(),
         )
-        return await _by_batches(runner, items, buys=buys)
+        return await run_batches(runner, items, buys=buys)
 
     async def _one_by_one(
         self, items: Sequence[Item], by_server: Mapping[Server, Sequence[Item]], providers: Mapping[Server, Provider]
@@ -219,7 +196,7 @@ class _Job:
         journal = Journal(self.store.journal_folder, self.name, durable=paid)
         try:
             work = self._work(by_server, providers, journal, self._spend_tracker(paid=paid))
-            bought = await generate_batch(work, self.calls, self.job_settings.limits.grace_s)
+            bought = await generate_batch(work, self.calls, self.job_settings.limits.grace_s, self.progress)
         finally:
             journal.close()
         made = {item.key: item for item in bought}
@@ -238,7 +215,7 @@ class _Job:
             by_model: dict[str, list[Item]] = {}
             for item in of_server:
                 by_model.setdefault(item.recipe.model, []).append(item)
-            for model, items in by_model.items():
+            for items in by_model.values():
                 gate = Gate(self.calls, self._pace(self._settings(items[0])), stopping)
                 provider, model_of = providers[server], self._model_of(server)
                 runner = CallRunner(
@@ -250,7 +227,6 @@ class _Job:
                     spend_tracker,
                     job_settings.campaign,
                     model_of,
-                    model,
                     team_cache=self.team_cache,
                 )
                 found.append((runner, items))
@@ -283,27 +259,3 @@ class _Job:
 
 def _class(server: Server) -> type[Provider]:
     return provider_class(server[0])
-
-
-async def _by_batches(runner: BatchRunner, items: Sequence[Item], *, buys: bool) -> list[Item]:
-    """Collect open submissions, then submit if `buys`; SIGINT and SIGTERM end this at once and lose nothing."""
-    loop = asyncio.get_running_loop()
-
-    async def steps() -> list[Item]:
-        await runner.poller.collect_open(items)
-        return await runner.generate_all(items) if buys else []
-
-    work = asyncio.ensure_future(steps())
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, work.cancel)
-    try:
-        return await work
-    except asyncio.CancelledError:
-        raise ToldToStopError(
-            "stopped; submitted batches continue at the provider, and the next run collects their images"
-        ) from None
-    except ProviderError as error:
-        raise StoppedError(str(error), error.remedy) from None
-    finally:
-        for name in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(name)

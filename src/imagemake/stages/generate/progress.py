@@ -1,43 +1,70 @@
-"""The progress of a job, told on standard error now and then, and once at its end."""
+"""Follows a job that generates: tells its progress about once a second, and looks whether the run is to stop."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from imagemake.store.items import FailureReason
+from imagemake.store.journal import Journal
+from imagemake.store.progress import JobProgress
 
-TELL_EVERY_S = 10.0
+if TYPE_CHECKING:
+    from imagemake.stages.generate.calls import CallRunner
+
+NOT_ENDED = (FailureReason.STOPPED, FailureReason.WAITING)  # the next run goes on with these
+LOOK_EVERY_S = 1.0
+WORTH_TELLING_S = 2.0  # a shorter wait is over before somebody reads it
 
 
 @asynccontextmanager
-async def told(done: Mapping[FailureReason | None, int], total: int, job: str, title: str) -> AsyncIterator[None]:
-    """Tell the progress for as long as the block runs.
+async def followed(
+    runners: Sequence[CallRunner], journal: Journal, progress: JobProgress, stop: Callable[[], None]
+) -> AsyncIterator[None]:
+    """Follow call runners for as long as the block runs.
 
     Args:
-        done: Number of images (None) and of failures per reason so far; it changes meanwhile.
-        total: Number of images in all.
-        job: Name of the job.
-        title: Name of the model; empty if the job has one model.
+        runners: Those that generate the images of the job.
+        journal: Records their calls.
+        progress: Takes their progress.
+        stop: Called when the run was told to stop.
     """
-    teller = asyncio.create_task(_keep_telling(done, total, job, title))
+    follower = asyncio.create_task(_follow(runners, journal, progress, stop))
     try:
         yield
     finally:
-        teller.cancel()
-        _tell(done, total, job, title)
+        follower.cancel()
+        progress.end(**_counts(runners, journal))
 
 
-async def _keep_telling(done: Mapping[FailureReason | None, int], total: int, job: str, title: str) -> None:
+async def _follow(
+    runners: Sequence[CallRunner], journal: Journal, progress: JobProgress, stop: Callable[[], None]
+) -> None:
     while True:
-        await asyncio.sleep(TELL_EVERY_S)
-        _tell(done, total, job, title)
+        if progress.run_is_stopping:
+            stop()
+        now = time.time()
+        held_s = max((runner.gate.pace.held_back_s(now) for runner in runners), default=0.0)
+        is_held = held_s >= WORTH_TELLING_S
+        progress.update(
+            in_flight=journal.in_flight,
+            waits_for="the rate limit" if is_held else "",
+            waits_until=now + held_s if is_held else 0.0,
+            **_counts(runners, journal),
+        )
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
-def _tell(done: Mapping[FailureReason | None, int], total: int, job: str, title: str) -> None:
-    failed = [f"{n} {reason.words}" for reason, n in done.items() if reason is not None]
-    words = ", ".join([f"{done.get(None, 0)} of {total} images", *sorted(failed)])
-    with suppress(OSError):  # the reader may be gone before the last calls end
-        print(": ".join(filter(None, (job, title, words))), file=sys.stderr, flush=True)
+async def wait_for_stop(progress: JobProgress) -> None:
+    """Wait until the run is told to stop."""
+    while not progress.run_is_stopping:
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _counts(runners: Sequence[CallRunner], journal: Journal) -> dict[str, float]:
+    done = sum(runner.done[None] for runner in runners)
+    failed = sum(n for runner in runners for reason, n in runner.done.items() if reason and reason not in NOT_ENDED)
+    return {"done": done, "failed": failed, "cost_usd": journal.cost_usd}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -23,6 +24,7 @@ from imagemake.stages.validate.compare import values_of
 from imagemake.stages.validate.expected import Expected
 from imagemake.stages.validate.verdict import Status, judge
 from imagemake.store.items import FailureReason, FurtherFile, Item, ItemFailure, of_output
+from imagemake.store.progress import JobProgress, no_progress
 from imagemake.store.store import DamagedError, Store
 
 if TYPE_CHECKING:
@@ -112,19 +114,35 @@ class Postprocessor:
         self._store = store
         self._thumbnails = thumbnails
 
-    def postprocess_batch(self, items: Sequence[Item]) -> list[Item]:
+    def postprocess_batch(self, items: Sequence[Item], progress: JobProgress | None = None) -> list[Item]:
         """Postprocess the images of a batch.
+
+        Args:
+            items: Items with their raw images and measures.
+            progress: Takes the progress of the job; None if nobody reads it.
 
         Returns:
             The items in order. Accepted items have the finished image or a failure; other items are unchanged.
         """
-        return [self._finish(item) if self._is_wanted(item) else item for item in items]
+        progress = progress or no_progress()
+        results, counts = [], Counter[str]()
+        for item in items:
+            status = self._status(item)
+            result = self._finish(item) if status is Status.ACCEPTED else item
+            results.append(result)
+            counts["done"] += result.finished is not None
+            counts["failed"] += status is Status.ACCEPTED and result.failure is not None
+            counts["review"] += status is Status.REVIEW
+            progress.update(**counts)
+        progress.end()
+        return results
 
-    def _is_wanted(self, item: Item) -> bool:
+    def _status(self, item: Item) -> Status | None:
+        """Return the verdict on an image; None if there is none."""
         if item.raw is None:
-            return False
+            return None
         if item.output_key is not None:  # the plan knew that it is accepted, by checks or by a reviewer
-            return True
+            return Status.ACCEPTED
         checks = self._checks.of(item.variables, item.model or item.recipe.model)
         verdict = judge(
             values_of(item.measures, checks, Expected(item.recipe.prompt, item.variables)),
@@ -133,7 +151,7 @@ class Postprocessor:
             formats=self._validation.formats,
             size_as_requested=self._validation.size == "requested",
         )
-        return verdict.status is Status.ACCEPTED
+        return verdict.status
 
     def _finish(self, item: Item) -> Item:
         assert item.raw is not None

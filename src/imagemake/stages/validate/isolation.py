@@ -69,12 +69,15 @@ class Mark:
         return WorkPosition(*struct.unpack_from(self._FORM, self._memory))
 
 
-def do_all(n_items: int, make_work: Callable[[], Work]) -> list[bytes]:
+def do_all(
+    n_items: int, make_work: Callable[[], Work], made: Callable[[int], object] = lambda n_results: None
+) -> list[bytes]:
     """Process items one after another in a child process, and in further ones if a child crashes.
 
     Args:
         n_items: Number of items.
         make_work: Called in each child; it does the imports and everything else that takes long or may crash.
+        made: Called after each result with the number of results so far.
 
     Returns:
         One result per item.
@@ -83,6 +86,11 @@ def do_all(n_items: int, make_work: Callable[[], Work]) -> list[bytes]:
         SystemExit: If the child exits with an error, crashes before its first item, or crashes too often.
     """
     results: list[bytes] = []
+
+    def keep(result: bytes) -> None:
+        results.append(result)
+        made(len(results))
+
     deaths: dict[WorkPosition, list[str]] = {}
     while len(results) < n_items:
         fatal = {
@@ -91,7 +99,7 @@ def do_all(n_items: int, make_work: Callable[[], Work]) -> list[bytes]:
             if place.item == len(results) and len(names) >= DEATHS_OF_A_STEP
         }
         mark = Mark()
-        status = _follow(range(len(results), n_items), fatal, make_work, mark, results)
+        status = _follow(range(len(results), n_items), fatal, make_work, mark, keep)
         if os.WIFEXITED(status):
             if len(results) < n_items:
                 sys.exit(os.WEXITSTATUS(status) or "A process of this job ended before its work was done.")
@@ -112,8 +120,10 @@ def _count_death(place: WorkPosition, name: str, deaths: dict[WorkPosition, list
     print(f"The job's process crashed with {name} at item {place.item}, step {place.step}. Going on.", file=sys.stderr)
 
 
-def _follow(items: range, fatal: Fatal, make_work: Callable[[], Work], mark: Mark, results: list[bytes]) -> int:
-    """Start a child, add its results as they arrive, and return its exit status."""
+def _follow(
+    items: range, fatal: Fatal, make_work: Callable[[], Work], mark: Mark, keep: Callable[[bytes], None]
+) -> int:
+    """Start a child, keep its results as they arrive, and return its exit status."""
     reading, writing = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -123,7 +133,9 @@ def _follow(items: range, fatal: Fatal, make_work: Callable[[], Work], mark: Mar
         _work(items, fatal, make_work, mark, writing)
     os.close(writing)
     with os.fdopen(reading, "rb") as lines:  # also closed on Ctrl-C: then the child cannot write anymore
-        results.extend(line[:-1] for line in lines if line.endswith(b"\n"))
+        for line in lines:
+            if line.endswith(b"\n"):
+                keep(line[:-1])
     return os.waitpid(child, 0)[1]
 
 

@@ -28,6 +28,7 @@ from imagemake.stages.validate.verdict import (
     still_to_measure,
 )
 from imagemake.store.items import FailureReason, Item, ItemFailure, table_bytes
+from imagemake.store.progress import JobProgress, no_progress
 from imagemake.store.store import DamagedError, Store
 
 OPENING = 0  # the step before those of the measures
@@ -76,7 +77,11 @@ def validate_batch(
 
 
 def validate_apart(
-    items: Sequence[Item], chosen: Sequence[ChosenPlugin], store: Store, checks: Mapping[str, Check] | None = None
+    items: Sequence[Item],
+    chosen: Sequence[ChosenPlugin],
+    store: Store,
+    checks: Mapping[str, Check] | None = None,
+    progress: JobProgress | None = None,
 ) -> list[Item]:
     """Measure the images of a batch in a separate process, so that a crash in a library affects only one image.
 
@@ -85,6 +90,7 @@ def validate_apart(
         chosen: The measures.
         store: The store with the images.
         checks: As for `validate_batch`.
+        progress: Takes the progress of the job; None if nobody reads it.
 
     Returns:
         As `validate_batch`. An image that crashes the process twice counts as undecodable, or as failed in one measure.
@@ -101,7 +107,11 @@ def validate_apart(
             [_validate(todo[number], measures, store, all_checks, fatal=fatal, at=at)]
         )[:-1]
 
-    done = dict(zip(map(id, todo), do_all(len(todo), make_work), strict=True))
+    progress = progress or no_progress()
+    with_image = sum(item.raw is not None for item in items)
+    results = do_all(len(todo), make_work, lambda n_done: progress.update(done=with_image - len(todo) + n_done))
+    progress.end(done=with_image)
+    done = dict(zip(map(id, todo), results, strict=True))
     return [Item.from_dict(orjson.loads(done[id(item)])) if id(item) in done else item for item in items]
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from logging import ERROR, WARNING, FileHandler, getLogger
 from pathlib import Path
@@ -141,17 +142,16 @@ class Console:
         elif not self._executes:
             self._screen.say(text)
 
-    def in_flight(self) -> int:
-        """Return the number of calls without an answer so far."""
-        return self._standing().in_flight
-
     def _say_once(self, text: str) -> None:
         if text and text not in self._told:
             self._told.add(text)
             self._screen.say(text)
 
     def _standing(self) -> Standing:
-        return standing(self._outlook, self._jobs.progress(), self._pace, time.monotonic())
+        now = standing(self._outlook, self._jobs.progress(), self._pace, time.monotonic())
+        if is_stopping():
+            return replace(now, waits_for=f"stopping, {now.in_flight:,} calls in flight", waits_until=0, left_s=None)
+        return now
 
     def _show_progress(self) -> None:
         every_s = LIVE_EVERY_S if self._screen.is_terminal else LOOK_EVERY_S

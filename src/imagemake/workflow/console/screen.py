@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from threading import RLock
+from threading import RLock, local
 from typing import TextIO
 
 STANDARD_ERROR = 2
@@ -81,11 +81,12 @@ class Takeover:
         os.close(file)
         self._terminal = os.fdopen(self._own, "w", encoding=self._stream.encoding, errors="backslashreplace")
         self.screen = Screen(self._terminal)
-        sys.stderr = _Lines(self.screen, before_lines)
+        self._lines = _Lines(self.screen, before_lines)
+        sys.stderr = self._lines
 
     def end(self) -> None:
         """Let everything write to standard error again."""
-        sys.stderr.flush()
+        self._lines.close_line()
         self.screen.show("")
         os.dup2(self._own, STANDARD_ERROR)
         sys.stderr = self._stream
@@ -99,7 +100,7 @@ class _Lines(io.TextIOBase):
     def __init__(self, screen: Screen, before_lines: Callable[[], None]) -> None:
         self._screen = screen
         self._before_lines = before_lines
-        self._pending = ""
+        self._unended = local()  # for each thread: `print` writes a text and its end one after the other
 
     def writable(self) -> bool:
         return True
@@ -108,13 +109,16 @@ class _Lines(io.TextIOBase):
         return self._screen.is_terminal
 
     def write(self, text: str) -> int:
-        lines, ended, self._pending = (self._pending + text).rpartition("\n")
+        lines, ended, self._unended.text = (self._pending() + text).rpartition("\n")
         if ended:
             self._before_lines()
             self._screen.say(lines)
         return len(text)
 
-    def flush(self) -> None:
-        if self._pending:
-            pending, self._pending = self._pending, ""
-            self._screen.say(pending)
+    def close_line(self) -> None:
+        """Write what has no line end yet."""
+        if self._pending():
+            self.write("\n")
+
+    def _pending(self) -> str:
+        return getattr(self._unended, "text", "")

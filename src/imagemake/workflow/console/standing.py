@@ -67,6 +67,8 @@ class Pace:
 
     def add(self, now_s: float, generated: int, checked: int, finished: int) -> None:
         """Add the counts at a time, in seconds."""
+        if self._moments and not any(self._moments[-1].counts):
+            self._moments.clear()  # nothing has moved yet, and starting up is not a pace
         self._moments.append(_Moment(now_s, (generated, checked, finished)))
         while now_s - self._moments[0].at_s > WINDOW_S:
             self._moments.popleft()
@@ -95,6 +97,7 @@ def standing(outlook: Outlook, progress: Mapping[str, Progress], pace: Pace, now
     made, checks, ends = (progress.get(table, Progress()) for table in (GENERATED, VALIDATED, POSTPROCESSED))
     pace.add(now_s, made.done, checks.done, ends.done)
     per_s = pace.per_s()
+    generates = made.done + made.failed < outlook.to_generate
     return Standing(
         wanted=outlook.wanted,
         done=outlook.done + ends.done,
@@ -104,8 +107,8 @@ def standing(outlook: Outlook, progress: Mapping[str, Progress], pace: Pace, now
         review=outlook.review + ends.review,
         failed=outlook.given_up + made.failed + ends.failed,
         in_flight=made.in_flight,
-        per_min=None if per_s is None else 60 * (per_s[0] or max(per_s)),
-        limit_per_min=outlook.per_min if per_s and per_s[0] else None,
+        per_min=None if per_s is None else 60 * (per_s[0] if generates else max(per_s[1:])),
+        limit_per_min=outlook.per_min if generates else None,
         cost_usd=made.cost_usd,
         expected_usd=outlook.cost_usd,
         left_s=_left_s(outlook, made, checks, ends, per_s),

@@ -2,6 +2,9 @@
 
 import asyncio
 import base64
+import os
+import signal
+from pathlib import Path
 
 import pytest
 
@@ -9,11 +12,14 @@ from imagemake.config.job_settings import JobSettings
 from imagemake.config.run import Budget, Limits
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import NOT_FETCHED, FailureKind, ImageResponse, ProviderError
-from imagemake.stages.generate.calls import CallRunner, StoppedError
-from imagemake.stages.generate.job import generate_batch, generate_for_job
+from imagemake.stages.generate.calls import CallRunner, StoppedError, ToldToStopError
+from imagemake.stages.generate.job import generate_for_job
 from imagemake.stages.generate.rate_limit import Gate, SharedPace
+from imagemake.stages.generate.stoppable import generate_batch
 from imagemake.store.items import Item, write_table
 from imagemake.store.journal import Journal, Outcome, read_calls
+from imagemake.store.layout import stopping_file
+from imagemake.store.progress import JobProgress, Progress, read_progress
 from imagemake.store.spending import SpendTracker
 from imagemake.store.store import Store
 
@@ -55,14 +61,14 @@ def items(*prompts):
 
 @pytest.fixture
 def buy(tmp_path):
-    def run(provider, given, limits=QUICK, calls=4):
+    def run(provider, given, limits=QUICK, calls=4, progress=None):
         async def inside():
             gate = Gate(calls, SharedPace(tmp_path / "pace.json", limits))
             journal = Journal(tmp_path / "store" / "journal", "job", durable=True)
             store = Store(tmp_path / "store")
             spend_tracker = SpendTracker(tmp_path / "spending.json", Budget())
             runner = CallRunner(provider, store, journal, limits, gate, spend_tracker, "c", lambda _: None)
-            return await generate_batch([(runner, given)], calls, 5)
+            return await generate_batch([(runner, given)], calls, 5, progress)
 
         return asyncio.run(inside())
 
@@ -247,9 +253,57 @@ def test_a_missing_key_stops_before_any_call_and_names_the_variable(tmp_path, mo
         generate_for_job(items("a"), job_settings, job="j", calls=1, store=tmp_path / "store", work=tmp_path)
 
 
-def test_progress_is_told_with_failures_by_reason(buy, capfd):
-    buy(Scripted(b=[error(FailureKind.REFUSED)]), items("a", "b", "c"))
-    assert "job: 2 of 3 images, 1 refused" in capfd.readouterr().err
+def test_a_job_tells_its_images_failures_and_calls_in_flight(buy, tmp_path):
+    told = []
+
+    class Watched(Scripted):
+        async def generate(self, recipe):
+            await asyncio.sleep(0.05)
+            told.append(progress.now)
+            return await super().generate(recipe)
+
+    progress = JobProgress(tmp_path, Path("work/generated/job.jsonl"), 3)
+    buy(Watched(b=[error(FailureKind.REFUSED)]), items("a", "b", "c"), calls=1, progress=progress)
+    assert told[0].done == 0
+    assert read_progress(tmp_path / "progress/generated-job.json") == Progress(images=3, done=2, failed=1)
+
+
+def test_a_job_ends_when_the_run_was_told_to_stop_and_lets_its_calls_land(buy, tmp_path, monkeypatch):
+    monkeypatch.setattr("imagemake.stages.generate.progress.LOOK_EVERY_S", 0.01)
+    progress = JobProgress(tmp_path, Path("work/generated/job.jsonl"), 8)
+
+    class Watched(Scripted):
+        async def generate(self, recipe):
+            stopping_file(tmp_path).touch()
+            await asyncio.sleep(0.1)
+            return await super().generate(recipe)
+
+    with pytest.raises(ToldToStopError, match="stopped by the end of the run"):
+        buy(Watched(), items(*"abcdefgh"), calls=2, progress=progress)
+    assert outcomes(tmp_path) == [Outcome.MADE, Outcome.MADE]
+    assert progress.now.done == 2
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_second_signal_gives_calls_up_but_not_the_same_signal_sent_twice(buy, tmp_path, monkeypatch, name):
+    monkeypatch.setattr("imagemake.stages.generate.stoppable.SAME_S", 0.2)
+    number = getattr(signal, name)
+
+    class Slow(Scripted):
+        async def generate(self, recipe):
+            loop = asyncio.get_running_loop()
+            for after_s in (0, 0.05, 0.4):
+                loop.call_later(after_s, os.kill, os.getpid(), number)
+            started = loop.time()
+            try:
+                await asyncio.sleep(4)
+            finally:
+                waits.append(loop.time() - started)
+
+    waits = []
+    with pytest.raises(ToldToStopError, match="may be billed"):
+        buy(Slow(), items("a"))
+    assert 0.3 < waits[0] < 3
 
 
 def test_a_full_disk_lets_what_is_in_flight_land_and_starts_no_other_call(buy, tmp_path):

@@ -70,7 +70,7 @@ def buy(tmp_path):
             work = []
             for model, n in n_by_model.items():
                 gate = Gate(calls, SharedPace(tmp_path / "pace.json", QUICK, model), stopping)
-                runner = CallRunner(server, store, journal, QUICK, gate, spend_tracker, "c", lambda _: None, model)
+                runner = CallRunner(server, store, journal, QUICK, gate, spend_tracker, "c", lambda _: None)
                 recipes = [Recipe("openai", model, str(i), 0) for i in range(n)]
                 work.append((runner, [Item(f"{model}{r.prompt}", 0, r, r.key(), "new") for r in recipes]))
             return await generate_side_by_side(work, calls)

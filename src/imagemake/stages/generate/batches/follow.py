@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from imagemake.config.models import Model
@@ -16,6 +16,7 @@ from imagemake.core.files import FileLock
 from imagemake.plugins.providers import BatchProvider, BatchState, FailureKind, ProviderError
 from imagemake.stages.generate.batches.collect import BatchCollector
 from imagemake.store.items import Item
+from imagemake.store.progress import JobProgress, no_progress
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submission, Submissions, SubmissionStep
 
@@ -35,6 +36,7 @@ class BatchPoller:
         job: Name of the job, for messages.
         model_of: Returns the model table's entry for a model name, or None.
         closed: Called per closed call with its key, error, and cost (None: the worst case may be billed).
+        progress: Takes what the job waits for.
     """
 
     provider: BatchProvider
@@ -44,6 +46,7 @@ class BatchPoller:
     job: str
     model_of: Callable[[str], Model | None]
     closed: Callable[[str, ProviderError | None, float | None], None]
+    progress: JobProgress = field(default_factory=no_progress)
 
     @property
     def submissions(self) -> Submissions:
@@ -155,6 +158,7 @@ class BatchPoller:
         waits_s = self.waits_s()
         while (state := await self._state(batch)) is not None and not state.is_over:
             self.tell(f"{state.id}: {state.status}, {state.n_done:,} of {state.n_all:,}")
+            self.progress.update(waits_for=f"a batch at the provider ({state.n_done:,} of {state.n_all:,} done)")
             await asyncio.sleep(next(waits_s))
         return state
 

@@ -27,6 +27,7 @@ from imagemake.stages.generate.calls import IN_A_BATCH
 from imagemake.stages.generate.one_call import OUTCOMES
 from imagemake.store.items import FailureReason, Item, ItemFailure
 from imagemake.store.journal import Journal
+from imagemake.store.progress import JobProgress, no_progress
 from imagemake.store.spending import OverBudgetError, SpendTracker
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submission, Submissions, SubmissionStep
@@ -51,6 +52,7 @@ class BatchRunner:
         file_limits: Limits of one request file.
         failures: Why a key has no image, as far as this job knows.
         team_cache: Takes images from the team store before a submission; None without a team store.
+        progress: Takes the progress of the job.
         poller: Waits for the submissions of this job and of others, and collects them.
     """
 
@@ -65,6 +67,7 @@ class BatchRunner:
     file_limits: FileLimits = OF_A_FILE
     failures: dict[str, ItemFailure] = field(default_factory=dict)
     team_cache: TeamCache | None = None
+    progress: JobProgress = field(default_factory=no_progress)
     poller: BatchPoller = field(init=False)
     _reserved: dict[str, Decimal] = field(default_factory=dict)
     _tried: Counter[str] = field(default_factory=Counter)
@@ -73,7 +76,14 @@ class BatchRunner:
 
     def __post_init__(self) -> None:
         self.poller = BatchPoller(
-            self.provider, self.provider_name, self.store, self.limits, self.job, self.model_of, self._closed
+            self.provider,
+            self.provider_name,
+            self.store,
+            self.limits,
+            self.job,
+            self.model_of,
+            self._closed,
+            self.progress,
         )
 
     @property
@@ -277,6 +287,8 @@ class BatchRunner:
                 self._no_room.add(key)
             if error.failure in (FailureKind.NOT_RETRYABLE, FailureKind.CONFIGURATION):
                 self._tried[key] = self.limits.tries
+        done, cost = self.progress.now.done + (error is None), self.progress.now.cost_usd + (cost_usd or 0.0)
+        self.progress.update(done=done, cost_usd=cost, waits_for="")
         reserved = self._reserved.pop(key, None)
         if reserved is not None:
             self._costs.append((reserved, cost_usd))
