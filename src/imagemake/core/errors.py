@@ -11,7 +11,7 @@
     ├── InterruptedByUserError     Ctrl-C or SIGTERM
     ├── BadRecordError             the record of a release is invalid
     ├── DamagedError               a stored file does not match its name
-    ├── DamagedTableError          a table in work/ does not match its checksum
+    ├── DamagedStateError          a file in work/ does not match its checksum
     ├── OverBudgetError            a call does not fit the budget
     ├── Undecodable                bytes are not an image
     └── PostprocessError           an image cannot be postprocessed as asked

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
 
-from imagemake.core.files import write_whole
+from imagemake.core.sealed import read_sealed, write_sealed
 
 # A file that changed less than this before it was read can change again without a new time: FAT counts in steps of 2 s.
 RACY_NS = 2_000_000_000
@@ -60,11 +60,13 @@ class StampCache(Generic[T]):
         self._is_new = False
         self._known: dict[str, tuple[FileStamp, T]] = {}
         self.notes: dict[str, Any] = {}
-        data = self._read()
+        data = read_sealed(path) if path else None
+        if data is None or data.get("version") != version:  # lost caches cost reading again
+            return
         try:
             self._known = {name: (FileStamp(*stamp), load(value)) for name, (stamp, value) in data["files"].items()}
             self.notes = dict(data["notes"])
-        except (KeyError, TypeError, ValueError, AttributeError):  # a lost cache costs reading again
+        except (KeyError, TypeError, ValueError, AttributeError):
             self._known = {}
 
     def get(self, name: str, stamp: FileStamp) -> T | None:
@@ -98,12 +100,5 @@ class StampCache(Generic[T]):
             return
         files = {name: [list(stamp), self._dump(value)] for name, (stamp, value) in self._known.items()}
         data = {"version": self._version, "files": files, "notes": self.notes}
-        write_whole(self._path, orjson.dumps(data, option=orjson.OPT_SORT_KEYS))
+        write_sealed(self._path, data, option=orjson.OPT_SORT_KEYS)
         self._is_new = False
-
-    def _read(self) -> Mapping[str, Any]:
-        try:
-            data = orjson.loads(self._path.read_bytes()) if self._path else {}
-        except (OSError, orjson.JSONDecodeError):
-            return {}
-        return data if isinstance(data, dict) and data.get("version") == self._version else {}

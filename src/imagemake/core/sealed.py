@@ -6,6 +6,7 @@ malice.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,18 @@ from zlib import crc32
 
 import orjson
 
+from imagemake.core.errors import ImagemakeError
 from imagemake.core.files import write_whole
 
 _MARK = b',"crc":"'
 _DIGITS = 8
 _LENGTH = len(_MARK) + _DIGITS + len(b'"}')
+
+
+class DamagedStateError(ImagemakeError):
+    """A file of state under ``work/`` is missing, or not as it was written."""
+
+    remedy = "Run again: what it held is made again, without a call."
 
 
 def seal(line: bytes) -> bytes:
@@ -41,14 +49,36 @@ def write_sealed(path: Path, data: Mapping[str, Any], *, durable: bool = False, 
         durable: As for `write_whole`.
         option: Of orjson.
     """
+    if path.is_dir():  # which imagemake does not make; no run could write the file again
+        path.rename(f"{path}.{time.time_ns()}")
     write_whole(path, seal(orjson.dumps(data, option=option)), durable=durable)
 
 
 def read_sealed(path: Path) -> dict[str, Any] | None:
-    """Read a file of `write_sealed`; None if it is missing, or torn, zeroed, flipped, or something else."""
+    """Read a file of `write_sealed`; None if it is missing, unreadable, torn, zeroed, flipped, or something else."""
     try:
-        content = unseal(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return parsed_sealed(path.read_bytes())
+    except OSError:
         return None
-    found: dict[str, Any] | None = None if content is None else orjson.loads(content)
+
+
+def parsed_sealed(data: bytes) -> dict[str, Any] | None:
+    """Return the content of a file of `write_sealed`; None if it is anything else."""
+    content = unseal(data)
+    try:
+        found = None if content is None else orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def require_sealed(path: Path) -> dict[str, Any]:
+    """Read a file of `write_sealed`.
+
+    Raises:
+        DamagedStateError: If it is missing, or not as it was written.
+    """
+    found = read_sealed(path)
+    if found is None:
+        raise DamagedStateError(f"{path} is missing or damaged.")
     return found

@@ -52,7 +52,7 @@ def call_mode_of_batch(path: Path, campaign: Campaign) -> tuple[CallMode, int]:
         campaign: The campaign that it was planned for.
 
     Raises:
-        DamagedTableError: If the table is not as it was written.
+        DamagedStateError: If the table is not as it was written.
     """
     rows = lines_of(path)
     first, n_items = orjson.loads(rows[0]), len(rows)

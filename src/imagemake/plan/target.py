@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 
 from imagemake.config.campaign import Campaign, load_campaign
+from imagemake.core.sealed import require_sealed, seal
 from imagemake.images.source_files import SourceImages
 from imagemake.plan.batches import policy_of, requests_of_scope
 from imagemake.plan.inventory import Inventory
@@ -68,8 +69,8 @@ class Target:
         return resolve(self.requests, inventory, policy_of(self.campaign), read_reviews(REVIEWS))
 
     def to_json(self) -> bytes:
-        """Return the content of the plan's file."""
-        return orjson.dumps(
+        """Return the content of the plan's file, with a checksum."""
+        content = orjson.dumps(
             {
                 "scope": self.scope,
                 "made_at": self.made_at,
@@ -79,11 +80,16 @@ class Target:
                 "references": {path: list(image) for path, image in self.files.by_path.items()},
             }
         )
+        return seal(content)
 
     @classmethod
     def read(cls, path: Path) -> Target:
-        """Read a plan's file."""
-        data = orjson.loads(path.read_bytes())
+        """Read a plan's file.
+
+        Raises:
+            DamagedStateError: If it is missing or damaged.
+        """
+        data = require_sealed(path)
         return cls(
             campaign=load_campaign(data["campaign"], where=str(path)),
             rows=[Row(number, values) for number, values in data["rows"]],

@@ -99,10 +99,17 @@ class Placing:
         return released
 
     def _link(self, stored: StoredFile, target: Path) -> Released:
+        made_of = f"link {stored.digest}"
+        known = self._memory.find(target, made_of)
+        if known is not None:
+            return known
+        n_bytes = len(self._finished.read(stored))  # what is linked is checked like what is copied
         source = self._finished.path(stored)
         if not (target.exists() and _is_same(target, source)):
             link_or_copy(source, target)
-        return Released(stored.digest, source.stat().st_size)
+        released = Released(stored.digest, n_bytes)
+        self._memory.add(target, made_of, released)
+        return released
 
 
 def is_as_released(path: Path, wanted: ReleaseFile, metadata: Metadata, seal: Seal | None = None) -> bool:

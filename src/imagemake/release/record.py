@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from imagemake.core.files import write_whole
 from imagemake.core.fingerprint import fingerprint
 from imagemake.core.problems import UserError
+from imagemake.core.sealed import read_sealed, write_sealed
 from imagemake.plan.batches import NOT_SHOWN, counts, release_digest
 from imagemake.plan.requests.sheet_groups import SheetGroup, sheet_groups
 from imagemake.plan.reviews import REVIEWS
@@ -130,12 +130,8 @@ def _digest(names: Iterable[str]) -> str:
 
 
 def read_record(folder: Path) -> Mapping[str, Any]:
-    """Read the record of a release; empty if there is none."""
-    try:
-        record: Mapping[str, Any] = orjson.loads((folder / RECORD).read_bytes())
-    except (FileNotFoundError, orjson.JSONDecodeError):
-        return {}
-    return record
+    """Read the record of a release; empty if it is missing or damaged, so that the release is written again."""
+    return read_sealed(folder / RECORD) or {}
 
 
 def write_record(
@@ -172,7 +168,7 @@ def write_record(
         "missing": dict(missing),
         "references": {path: image.digest for path, image in target.files.by_path.items()},
     }
-    write_whole(folder / RECORD, orjson.dumps(record, option=orjson.OPT_INDENT_2))
+    write_sealed(folder / RECORD, record, option=orjson.OPT_INDENT_2)
 
 
 def _is_there(target: Target, state: State, seal: Seal | None) -> bool:

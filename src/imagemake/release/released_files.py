@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
-
 from imagemake.core.file_stamp import stamp_of
-from imagemake.core.files import write_whole
+from imagemake.core.sealed import read_sealed, write_sealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +33,9 @@ class ReleasedBefore:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._before: dict[str, list[object]] = {}
+        known = read_sealed(path) if path is not None else None
+        self._before: dict[str, list[object]] = (known or {}).get("files", {})
         self._now: dict[str, list[object]] = {}
-        try:
-            if path is not None:
-                self._before = orjson.loads(path.read_bytes())
-        except (FileNotFoundError, orjson.JSONDecodeError):
-            pass
 
     def find(self, target: Path, made_of: str) -> Released | None:
         """Return the file at a path if it was made of exactly this and was not changed since; otherwise None."""
@@ -58,4 +52,4 @@ class ReleasedBefore:
     def save(self) -> None:
         """Save the files that were found or added, and forget all others."""
         if self._path is not None and self._now != self._before:
-            write_whole(self._path, orjson.dumps(self._now))
+            write_sealed(self._path, {"files": self._now})

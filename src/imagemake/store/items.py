@@ -190,7 +190,7 @@ def read_table(path: Path) -> list[Item]:
     """Read the items of a batch file or of a stage's table.
 
     Raises:
-        DamagedTableError: If the table is not as it was written.
+        DamagedStateError: If the table is not as it was written.
     """
     return [Item.from_dict(row) for row in read_rows(path)]
 

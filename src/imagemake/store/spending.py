@@ -12,11 +12,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from imagemake.config.run import Budget
 from imagemake.core.errors import ImagemakeError
-from imagemake.core.files import FileLock, write_whole
+from imagemake.core.files import FileLock
+from imagemake.core.sealed import read_sealed, require_sealed, write_sealed
 from imagemake.store.journal import Call, Outcome
 
 
@@ -90,6 +89,9 @@ class SpendTracker:
 
         Returns:
             By key, the reserved amount, or the error if the call exceeds the budget.
+
+        Raises:
+            DamagedStateError: If the file is damaged: without it, the budget could be exceeded.
         """
         if not self._budget.is_limited:
             return dict.fromkeys(worst_usd, Decimal(0))
@@ -114,14 +116,17 @@ class SpendTracker:
         known = [(reserved, cost_usd) for reserved, cost_usd in costs if cost_usd is not None]
         if self._budget.is_limited and known:
             with self._lock:
-                state = self._read()
+                state = read_sealed(self._path)
+                if state is None:  # the image is there: let its call be closed; the next reservation stops the job
+                    return
                 change = sum((_usd(cost_usd) - reserved for reserved, cost_usd in known), Decimal(0))
                 state["run"] = str(Decimal(state["run"]) + change)
                 self._write(state)
 
     def left_out(self) -> frozenset[str]:
         """Return the keys that exceeded the budget in this run."""
-        return frozenset(self._read()["left_out"]) if self._budget.is_limited else frozenset()
+        known = read_sealed(self._path) if self._budget.is_limited else None
+        return frozenset((known or {}).get("left_out", ()))
 
     def _fitting(self, state: Mapping[str, Any], worst_usd: float | None) -> Decimal | OverBudgetError:
         """Return the amount to reserve, or the error if it exceeds the budget."""
@@ -138,14 +143,10 @@ class SpendTracker:
         return _usd(worst_usd)
 
     def _read(self) -> dict[str, Any]:
-        try:
-            state: dict[str, Any] = orjson.loads(self._path.read_bytes())
-        except FileNotFoundError:
-            return {"before": "0", "run": "0", "left_out": []}
-        return state
+        return require_sealed(self._path) if self._path.exists() else {"before": "0", "run": "0", "left_out": []}
 
     def _write(self, state: Mapping[str, Any]) -> None:
-        write_whole(self._path, orjson.dumps(state))
+        write_sealed(self._path, state)
 
 
 def _usd(amount: float | None) -> Decimal:

@@ -16,7 +16,10 @@ from pathlib import Path
 import orjson
 
 from imagemake.core.file_stamp import FileStamp, stamp_of
-from imagemake.core.files import FileLock, sync_folder, write_whole
+from imagemake.core.files import FileLock, sync_folder
+from imagemake.core.sealed import parsed_sealed, write_sealed
+from imagemake.core.told_once import tell_once
+from imagemake.store.journal import calls_in
 
 
 class SubmissionStep(StrEnum):
@@ -95,7 +98,7 @@ class Submissions:
 
     def save(self, submission: Submission) -> None:
         """Write a submission atomically, and force it to disk."""
-        write_whole(self._path(submission), orjson.dumps(asdict(submission)), durable=True)
+        write_sealed(self._path(submission), asdict(submission), durable=True)
 
     def remove(self, submission: Submission) -> None:
         """Remove a submission after all of its calls were closed."""
@@ -119,13 +122,66 @@ class Submissions:
         submission = self._read(path)
         return frozenset(submission.calls.values()) if submission else frozenset()
 
-    @staticmethod
-    def _read(path: Path) -> Submission | None:
+    def _read(self, path: Path) -> Submission | None:
         try:
-            data = orjson.loads(path.read_bytes())
+            content = path.read_bytes()
         except FileNotFoundError:  # collected meanwhile
             return None
-        return Submission(**{**data, "step": SubmissionStep(data["step"])})
+        except OSError:  # a folder, or a bad sector
+            content = b""
+        return _submission_in(content, path.stem) or self._restored(path)
+
+    def _restored(self, path: Path) -> Submission | None:
+        """Move a damaged file aside, and write it again from the journal; None if the journal has no call of it."""
+        aside = self._folder.parent / "damaged" / self._folder.name / f"{path.name}.{time.time_ns()}"
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.rename(aside)
+        except FileNotFoundError:  # collected meanwhile
+            return None
+        found = submission_of_journal(self._folder.parent, path.stem)
+        if found is None:  # calls are recorded before anything is sent
+            tell_once(f"{path} was damaged, and the journal has no call of it: nothing was sent. It is now {aside}")
+        else:
+            self.save(found)
+            tell_once(f"{path} was damaged, and is written again from the journal. The damaged file is now {aside}")
+        return found
 
     def _path(self, submission: Submission) -> Path:
         return self._folder / f"{submission.id}.json"
+
+
+def submission_of_journal(store: Path, submission_id: str) -> Submission | None:
+    """Return a submission as the journal knows it, to be looked up in the provider's list.
+
+    Args:
+        store: Folder of the store.
+        submission_id: Its id.
+
+    Returns:
+        The submission, or None if the journal has no call of it.
+    """
+    for path in sorted((store / "journal").glob("*/*.jsonl")):
+        sent = [call.sent for call in calls_in(path) if call.sent.get("submission") == submission_id]
+        if sent:
+            recipe = sent[0]["recipe"]
+            return Submission(
+                id=submission_id,
+                step=SubmissionStep.CREATING,
+                provider=recipe.get("provider", ""),
+                endpoint=recipe.get("endpoint"),
+                model=recipe["model"],
+                journal=str(path.relative_to(store)),
+                calls={one["call"]: one["key"] for one in sent},
+                made_at=sent[0]["at"],
+            )
+    return None
+
+
+def _submission_in(content: bytes, submission_id: str) -> Submission | None:
+    try:
+        data = parsed_sealed(content) or orjson.loads(content)  # earlier versions wrote no checksum
+        found = Submission(**{**data, "step": SubmissionStep(data["step"])})
+    except (TypeError, KeyError, ValueError):  # orjson's errors are among them; a damaged checksum is no field
+        return None
+    return found if found.id == submission_id and isinstance(found.calls, dict) else None

@@ -13,17 +13,10 @@ from typing import Any
 
 import orjson
 
-from imagemake.core.errors import ImagemakeError
 from imagemake.core.files import write_whole
-from imagemake.core.sealed import seal, unseal
+from imagemake.core.sealed import DamagedStateError, seal, unseal
 
 SHOWN = 3  # damaged tables that a warning names
-
-
-class DamagedTableError(ImagemakeError):
-    """A table is not as it was written."""
-
-    remedy = "Run again: the table is made again, without a call."
 
 
 def write_rows(path: Path, rows: bytes) -> None:
@@ -40,15 +33,15 @@ def lines_of(path: Path) -> list[bytes]:
     """Return the rows of a table as JSON.
 
     Raises:
-        DamagedTableError: If the table is missing, or not as it was written.
+        DamagedStateError: If the table is missing, or not as it was written.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DamagedTableError(f"{path}: this table cannot be read: {error.strerror}.") from None
+        raise DamagedStateError(f"{path}: this table cannot be read: {error.strerror}.") from None
     whole = unseal(content[:-1]) if content.endswith(b"\n") else None
     if whole is None:
-        raise DamagedTableError(f"{path}: this table does not match its checksum.")
+        raise DamagedStateError(f"{path}: this table does not match its checksum.")
     return whole.splitlines()[:-1]
 
 
@@ -56,7 +49,7 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of a table as plain data, which is faster than items if you need few fields.
 
     Raises:
-        DamagedTableError: As `lines_of`.
+        DamagedStateError: As `lines_of`.
     """
     return map(orjson.loads, lines_of(path))
 
@@ -66,7 +59,7 @@ def intact_rows(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
     for path in paths:
         try:
             yield from read_rows(path)
-        except DamagedTableError:
+        except DamagedStateError:
             continue
 
 
@@ -95,6 +88,6 @@ def damaged_words(damaged: list[Path]) -> str:
 def _is_intact(path: Path) -> bool:
     try:
         lines_of(path)
-    except DamagedTableError:
+    except DamagedStateError:
         return False
     return True

@@ -5,9 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-import orjson
-
-from imagemake.core.files import write_whole
+from imagemake.core.sealed import write_sealed
 from imagemake.plan.batches import open_states, write_batches
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.state import Stage, State
@@ -36,7 +34,7 @@ def write_next_round(plan: Path, listing: Path, store: Store, work: Path) -> int
     chosen = [state for state in states if state.key not in left_out and _continues(state, inventory, target.made_at)]
     planned_at = datetime.fromisoformat(target.made_at).timestamp()
     batches = write_batches(chosen, target.campaign, inventory, work, planned_at=planned_at)
-    write_whole(listing, orjson.dumps({"batches": [batch.id for batch in batches]}))
+    write_sealed(listing, {"batches": [batch.id for batch in batches]})
     return len(chosen)
 
 

@@ -13,12 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from imagemake.config.campaign import Campaign
 from imagemake.config.job_settings import JobSettingsFiles
 from imagemake.core.errors import exit_on_error
 from imagemake.core.files import FileLock, make_own, sweep_unfinished, write_whole
+from imagemake.core.sealed import require_sealed
 from imagemake.images.source_files import SourceImages
 from imagemake.plan.batches import ID_DIGITS, open_states, write_batches
 from imagemake.plan.gates import check_gates
@@ -161,7 +160,8 @@ class Planner:
     @staticmethod
     def batches_in(path: str | Path) -> list[str]:
         """Read the names of a plan's or a later round's batches."""
-        batches: list[str] = orjson.loads(Path(path).read_bytes())["batches"]
+        with exit_on_error():
+            batches: list[str] = require_sealed(Path(path))["batches"]
         return batches
 
     @cached_property

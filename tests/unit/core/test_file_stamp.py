@@ -55,6 +55,17 @@ def test_a_damaged_cache_costs_reading_again_and_nothing_else(tmp_path, file, co
     assert cache(tmp_path).get("a", stamp_of(file)) is None
 
 
+def test_a_flipped_value_is_forgotten_and_a_folder_in_the_place_of_the_cache_is_moved_away(tmp_path, file):
+    path = tmp_path / "cache.json"
+    remembered(tmp_path, file)
+    path.write_bytes(path.read_bytes().replace(b'"read"', b'"reed"'))
+    assert cache(tmp_path).get("a", stamp_of(file)) is None
+    path.unlink()
+    path.mkdir()
+    remembered(tmp_path, file)
+    assert cache(tmp_path).get("a", stamp_of(file)) == "read"
+
+
 def test_another_version_is_forgotten(tmp_path, file):
     remembered(tmp_path, file)
     assert cache(tmp_path, version=2).get("a", stamp_of(file)) is None

@@ -203,13 +203,28 @@ def test_without_xmp_the_file_is_a_link_and_turning_it_on_leaves_the_store_alone
     assert (tmp_path / "mug.jpg").samefile(source)
 
 
-def test_a_damaged_image_of_the_store_is_found_before_it_is_released(place, state, tmp_path):
+@pytest.mark.parametrize("xmp", [True, False])
+def test_a_damaged_image_of_the_store_is_found_before_it_is_released(place, state, tmp_path, xmp):
     source = Store(tmp_path / "store").finished.path(state.finished)
     source.chmod(0o644)
     source.write_bytes(BARE[:-3])
     with pytest.raises(DamagedError):
-        place()
+        place(xmp=xmp)
     assert not (tmp_path / "mug.jpg").exists()
+
+
+def test_a_link_is_checked_once_and_again_after_a_change_of_the_file_under_either_name(place, tmp_path, monkeypatch):
+    path = tmp_path / "mug.jpg"
+    first = place(xmp=False)
+    with monkeypatch.context() as patch:
+        patch.setattr("imagemake.store.store.ContentStore.read", None)
+        assert place(xmp=False) == first, "unchanged, so it is not read"
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.seek(30)
+        file.write(b"x")
+    with pytest.raises(DamagedError, match="does not match its digest"):
+        place(xmp=False)
 
 
 def test_a_file_that_can_hold_no_xmp_is_released_as_it_is(place, state, tmp_path, capsys):

@@ -1,5 +1,7 @@
 """Whatever happens to the bytes of journals and tables, nothing raises, and whatever is intact is kept."""
 
+from unittest.mock import patch
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,7 +56,8 @@ def test_a_damaged_journal_keeps_each_intact_record_and_counts_the_others(tmp_pa
             content = damage(content)
         path.write_bytes(content)
         damaged = []
-        calls = calls_of(path, None, damaged)
+        with patch("imagemake.store.journal_lines.MOMENT_S", 0):
+            calls = calls_of(path, None, damaged)
     finally:
         path.unlink()
     written = set(whole.split(b"\n"))

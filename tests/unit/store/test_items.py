@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagemake.core.recipe import Recipe
-from imagemake.core.sealed import seal
+from imagemake.core.sealed import DamagedStateError, seal
 from imagemake.store.items import Item, read_table, table_bytes, write_table
-from imagemake.store.tables import DamagedTableError, damaged_words, discard_damaged, intact_rows
+from imagemake.store.tables import damaged_words, discard_damaged, intact_rows
 
 ITEMS = [
     Item(f"mug-{n}", 0, recipe := Recipe("preview", "preview-1", "A mug", n), recipe.key(), "new") for n in range(3)
@@ -46,7 +46,7 @@ def test_a_damaged_table_is_deleted_and_read_by_nobody(folder, content):
     damaged = folder / "damaged.jsonl"
     damaged.write_bytes(content)
     assert content != (folder / "whole.jsonl").read_bytes()
-    with pytest.raises(DamagedTableError, match=r"damaged\.jsonl: this table does not match its checksum"):
+    with pytest.raises(DamagedStateError, match=r"damaged\.jsonl: this table does not match its checksum"):
         read_table(damaged)
     assert [row["name"] for row in intact_rows([damaged, folder / "whole.jsonl"])] == ["mug-0", "mug-1", "mug-2"]
     assert discard_damaged([folder]) == [damaged]

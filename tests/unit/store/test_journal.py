@@ -30,7 +30,8 @@ def test_a_call_that_was_never_closed_is_unknown(journal, tmp_path):
     assert call.outcome is Outcome.UNKNOWN
 
 
-def test_a_torn_last_line_loses_nothing_before_it(journal, tmp_path):
+def test_a_torn_last_line_loses_nothing_before_it(journal, tmp_path, monkeypatch):
+    monkeypatch.setattr("imagemake.store.journal_lines.MOMENT_S", 0)
     journal.closed(sent(journal, "one"), Outcome.MADE, key="one")
     sent(journal, "two")
     journal.close()

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagemake.config.run import Budget
+from imagemake.core.sealed import DamagedStateError
 from imagemake.store.journal import Call
 from imagemake.store.spending import OverBudgetError, SpendTracker, spent_usd
 
@@ -117,3 +118,17 @@ def test_many_calls_at_once_are_let_through_as_they_are_one_by_one(costs, limit)
         at_once.record_costs((reserved, 0.0) for reserved in found.values() if isinstance(reserved, Decimal))
         assert at_once.left_out() == one_by_one.left_out()
         assert isinstance(at_once.reserve("again", limit), Decimal), "what cost nothing leaves the budget whole"
+
+
+@pytest.mark.parametrize("damage", ["torn", "flipped"])
+def test_a_damaged_file_lets_no_call_through_and_closes_those_in_flight(tmp_path, damage):
+    path = tmp_path / "spending.json"
+    spend_tracker = SpendTracker(path, Budget(run=1.0))
+    spend_tracker.open(Decimal(0))
+    reserved = spend_tracker.reserve("a", 0.01)
+    content = path.read_bytes()
+    path.write_bytes(content[:-9] if damage == "torn" else content.replace(b"0.01", b"0.00"))
+    spend_tracker.record_cost(reserved, 0.005)
+    assert spend_tracker.left_out() == frozenset()
+    with pytest.raises(DamagedStateError, match="is missing or damaged"):
+        spend_tracker.reserve("b", 0.01)

@@ -83,7 +83,7 @@ def _run_stops_together(items: Sequence[Item], job_settings: JobSettings, work: 
     note = stop_file(work)
     is_paid = any(_class(settings_of(item.model or item.recipe.model, job_settings).server).paid for item in items)
     if is_paid and note.exists():
-        raise StoppedError(note.read_text(encoding="utf-8"))
+        raise StoppedError(note.read_text(encoding="utf-8", errors="replace"))
     try:
         yield
     except ToldToStopError:

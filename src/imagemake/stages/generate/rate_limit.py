@@ -15,10 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from imagemake.config.run import Limits
-from imagemake.core.files import FileLock, write_whole
+from imagemake.core.files import FileLock
+from imagemake.core.sealed import read_sealed, write_sealed
 from imagemake.stages.generate.rate_headers import drained_s, total_tokens
 
 MINUTE_S = 60.0
@@ -134,14 +133,10 @@ class SharedPace:
         return mine
 
     def _read(self) -> dict[str, Any]:
-        try:
-            state: dict[str, Any] = orjson.loads(self._path.read_bytes())
-        except (FileNotFoundError, orjson.JSONDecodeError):
-            return {}
-        return state if isinstance(state, dict) else {}
+        return read_sealed(self._path) or {}
 
     def _write(self, state: Mapping[str, Any]) -> None:
-        write_whole(self._path, orjson.dumps(state))
+        write_sealed(self._path, state)
 
 
 class Gate:

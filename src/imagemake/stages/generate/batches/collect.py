@@ -16,7 +16,7 @@ from imagemake.stages.generate.fetching import fetched
 from imagemake.stages.generate.one_call import OUTCOMES
 from imagemake.store.journal import Call, Journal, Outcome, calls_in
 from imagemake.store.store import Store
-from imagemake.store.submissions import Submission, Submissions
+from imagemake.store.submissions import Submission, Submissions, SubmissionStep
 
 FETCHES_AT_ONCE = 8
 
@@ -43,6 +43,10 @@ class BatchCollector:
         self._submission, self._store, self._model_of, self._told_closed = submission, store, model_of, closed
         path = store.root / submission.journal
         calls = [call for call in calls_in(path) if call.sent.get("submission") == submission.id]
+        if submission.step is not SubmissionStep.PREPARED:  # a call whose record was lost has a result all the same
+            known = {call.sent["call"] for call in calls}
+            lost = ((call, key) for call, key in submission.calls.items() if call not in known)
+            calls += [Call({"call": call, "key": key, "submission": submission.id}, None) for call, key in lost]
         self._open: dict[str, Call] = {call.sent["call"]: call for call in calls if call.closed is None}
         self._journal = Journal(path.parent, job, durable=True, path=path)
         self._counts: Counter[str] = Counter()

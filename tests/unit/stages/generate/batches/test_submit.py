@@ -108,6 +108,50 @@ def test_a_run_that_dies_at_any_step_is_taken_up_and_pays_once(server, buy, tmp_
     assert not list(Submissions(tmp_path / "store").all())
 
 
+@pytest.mark.parametrize("damage", ["torn", "zeroed", "flipped", "a list", "a folder"])
+@pytest.mark.parametrize("step", ["upload_batch", "create_batch", "poll_batch"])
+def test_a_damaged_submission_is_restored_from_the_journal_and_its_batch_is_paid_once(
+    buy, server, tmp_path, monkeypatch, capsys, step, damage
+):
+    whole = getattr(OpenAIProvider, step)
+
+    async def dies(*args, **kwargs):
+        await whole(*args, **kwargs)
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OpenAIProvider, step, dies)
+        with pytest.raises(RuntimeError, match="killed"):
+            buy()
+    (path,) = (tmp_path / "store" / "submissions").glob("*.json")
+    content = path.read_bytes()
+    call = next(iter(orjson.loads(content)["calls"])).encode()
+    damaged = {"torn": content[:70], "zeroed": bytes(len(content)), "a list": b"[]", "a folder": b""}
+    path.write_bytes(damaged.get(damage, content.replace(call, b"x" + call[1:])))
+    if damage == "a folder":
+        path.unlink()
+        path.mkdir()
+    os.utime(path, (0, 0))  # the provider's list has it by now
+    assert all(item.raw for item in buy())
+    assert f"{path} was damaged, and is written again from the journal" in capsys.readouterr().err
+    check_books(server, tmp_path)
+
+
+def test_an_image_is_collected_although_the_journal_lost_its_call(buy, server, tmp_path, monkeypatch):
+    async def dies(*_, **__):
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OpenAIProvider, "poll_batch", dies)
+        with pytest.raises(RuntimeError, match="killed"):
+            buy()
+    (path,) = (tmp_path / "store" / "journal").glob("*/*.jsonl")
+    path.write_bytes(path.read_bytes().replace(b'"attempt":0', b'"attempt":7', 2))
+    assert len(journal(tmp_path)) == 2
+    assert all(item.raw for item in buy())
+    assert server.totals().billed_calls == 4
+
+
 def test_what_an_expired_batch_made_is_kept_and_the_rest_is_submitted_again(server, buy, tmp_path):
     server.change(batches={"duration_s": 1.5, "expires_after_s": 0.8})
     made = buy(limits={"tries": 1})
