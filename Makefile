@@ -1,6 +1,7 @@
 # make run     build a sample of the bundled campaign; STAGE=all builds all of it
 # make test    run the tests
 # make lint    check format, types, imports, and rules
+# make dist    build wheel and sdist into dist/, and check them
 # make lock    update both locks and envs/ after a change of pyproject.toml
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ STAGE ?= pilot
 export UV_NATIVE_TLS := 1
 export UV_SYSTEM_CERTS := 1
 
-.PHONY: run test lint lock bench clean
+.PHONY: run test lint dist lock bench clean
 
 run: $(VENV)/.installed
 	$(BIN)/snakemake $(STAGE) --cores $(CORES)
@@ -28,6 +29,12 @@ lint: $(VENV)/.developing
 	$(BIN)/lint-imports --no-logo
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+
+dist: $(VENV)/.developing
+	rm -rf dist
+	$(BIN)/uv build -q --python $(BIN)/python
+	$(BIN)/uv tool run -q 'twine@7' check --strict dist/* # not in the lock: Snakemake needs an older packaging
+	$(BIN)/uv tool run -q 'check-wheel-contents@0.6' dist/*.whl
 
 bench: $(VENV)/.developing
 	@echo "Run one of:"; ls bench/*.py
@@ -55,4 +62,4 @@ $(VENV)/.developing: $(VENV)/.installed requirements-dev.lock
 
 # Removes what can be built again. The store stays: you paid for it.
 clean:
-	rm -rf $(VENV) work results logs .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist work results logs .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis

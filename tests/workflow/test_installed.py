@@ -60,11 +60,10 @@ def test_a_new_project_builds_with_the_workflow_of_the_wheel(installed, tmp_path
     snakefile = installed.run(
         "python", "-c", "from imagemake.workflow.installed import SNAKEFILE; print(SNAKEFILE)", cwd=tmp_path
     ).stdout.strip()
-    (folder / "Snakefile").unlink()
-    (folder / "results/images/first.jpg").unlink()
-    done = installed.run("snakemake", "-s", snakefile, "-d", str(folder), "--cores", "2", cwd=tmp_path)
+    shutil.copytree(REPOSITORY / ".test", tmp_path / ".test")
+    done = installed.run("snakemake", "-s", snakefile, "-d", str(tmp_path / ".test"), "--cores", "2", cwd=tmp_path)
     assert "Using workflow specific profile" in done.stderr
-    assert (folder / "results/images/first.jpg").exists()
+    assert {path.name for path in (tmp_path / ".test/results/images").iterdir()} == {"MUG-1.jpg", "LMP-2.jpg"}
 
 
 DEPLOYED = """
