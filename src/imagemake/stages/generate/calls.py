@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,9 +18,9 @@ from imagemake.core.backoff import backoff_s
 from imagemake.core.errors import ExitCode, ImagemakeError, InterruptedByUserError
 from imagemake.plugins.providers import FailureKind, Provider, ProviderError
 from imagemake.stages.generate.doubt import Doubt
+from imagemake.stages.generate.gate import Gate
 from imagemake.stages.generate.one_call import OUTCOMES, Caller
 from imagemake.stages.generate.rate_headers import has_room
-from imagemake.stages.generate.rate_limit import Gate
 from imagemake.store.items import FailureReason, Item, ItemFailure
 from imagemake.store.journal import Journal
 from imagemake.store.spending import OverBudgetError, SpendTracker
@@ -161,12 +160,11 @@ class CallRunner:
         failure = STOPPED
         for tried in range(1, self.limits.tries + 1):
             await self._doubt.may_start(item.key)
-            await self.gate.wait_for_start()
+            started = await self.gate.wait_for_start()
             if self.gate.stopping.is_set():
                 break
-            started = time.time()
             try:
-                stored = await self._caller.call(item, tried)
+                stored = await self._caller.call(item, tried, started)
                 self._doubt.concerns_all(item.key, None)
                 return replace(item, raw=stored)
             except OverBudgetError as error:

@@ -7,7 +7,7 @@ the whole catalog would be sent before anybody notices.
 from __future__ import annotations
 
 from imagemake.plugins.providers import FailureKind, ProviderError
-from imagemake.stages.generate.rate_limit import Gate
+from imagemake.stages.generate.gate import Gate
 
 LOOK_EVERY_S = 0.1
 

@@ -17,7 +17,8 @@ from imagemake.core.fingerprint import fingerprint
 from imagemake.plugins.providers import BatchProvider, Provider, ProviderError, provider_class
 from imagemake.stages.generate.batches.submit import BatchRunner
 from imagemake.stages.generate.calls import CallRunner, StoppedError, ToldToStopError
-from imagemake.stages.generate.rate_limit import Gate, SharedPace
+from imagemake.stages.generate.gate import Gate
+from imagemake.stages.generate.rate_limit import SharedPace
 from imagemake.stages.generate.side_by_side import Work
 from imagemake.stages.generate.stoppable import generate_batch, run_batches
 from imagemake.store.items import FailureReason, Item, ItemFailure
@@ -254,7 +255,8 @@ class _Job:
         if settings.rates is not None:
             limits = limits.model_copy(update=settings.rates.model_dump())
             lane.append(settings.name)
-        return SharedPace(pace_file(self.work, fingerprint(lane)), limits, settings.name)
+        paid = _class(settings.server).paid
+        return SharedPace(pace_file(self.work, fingerprint(lane)), limits, settings.name, paid=paid)
 
 
 def _class(server: Server) -> type[Provider]:

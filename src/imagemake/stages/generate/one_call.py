@@ -11,7 +11,7 @@ from typing import Any
 from imagemake.config.models import Model, cost_usd, worst_usd
 from imagemake.plugins.providers import FailureKind, ImageResponse, Provider, ProviderError, response_to
 from imagemake.stages.generate.fetching import fetched
-from imagemake.stages.generate.rate_limit import Gate
+from imagemake.stages.generate.gate import Gate
 from imagemake.store.items import Item
 from imagemake.store.journal import Journal, Outcome
 from imagemake.store.sent_images import SentImages
@@ -61,12 +61,13 @@ class Caller:
     def __post_init__(self) -> None:
         self._sent_images = SentImages(self.store)
 
-    async def call(self, item: Item, tried: int) -> StoredFile:
+    async def call(self, item: Item, tried: int, started: float) -> StoredFile:
         """Make one call for an item, whose claim is held, and return the raw image.
 
         Args:
             item: The item.
             tried: Number of the try, from 1.
+            started: As the gate let it start, in seconds of Unix time.
 
         Raises:
             OverBudgetError: If the call does not fit the budget; nothing was sent.
@@ -93,7 +94,7 @@ class Caller:
         except ProviderError as error:
             cost = await self._close_failed(call, item, model, error, time.monotonic() - start)
             self.spend_tracker.record_cost(reserved, cost)
-            self.gate.heed(error.headers, error.usage)
+            self.gate.heed(error.headers, error.usage, started, refused=error.failure is FailureKind.RATE_LIMITED)
             raise
         stored = await self._keep(item.key, answer)
         more = await self._write(self.store.keep_more, call, answer.more) if answer.more else None
@@ -116,7 +117,7 @@ class Caller:
             self.store.forget_unreadable(call)
         if self.team_cache is not None and self.provider.paid:
             self.team_cache.give(stored, item.recipe.as_dict(), end)
-        self.gate.heed(answer.headers, answer.usage)
+        self.gate.heed(answer.headers, answer.usage, started)
         self.gate.went_well()
         return stored
 

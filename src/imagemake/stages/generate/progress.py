@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from imagemake.store.items import FailureReason
@@ -47,12 +48,12 @@ async def _follow(
         if progress.run_is_stopping:
             stop()
         now = time.time()
-        held_s = max((runner.gate.pace.held_back_s(now) for runner in runners), default=0.0)
-        is_held = held_s >= WORTH_TELLING_S
+        waits_for, until = max((runner.gate.waits_for for runner in runners), key=itemgetter(1), default=("", 0.0))
+        is_held = until - now >= WORTH_TELLING_S
         progress.update(
             in_flight=journal.in_flight,
-            waits_for="the rate limit" if is_held else "",
-            waits_until=now + held_s if is_held else 0.0,
+            waits_for=waits_for if is_held else "",
+            waits_until=until if is_held else 0.0,
             **_counts(runners, journal),
         )
         await asyncio.sleep(LOOK_EVERY_S)

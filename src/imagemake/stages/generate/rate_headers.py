@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from imagemake.stages.generate.learned_limit import Reading
+
 NUMBER = r"(\d{1,9}(?:\.\d{1,9})?)"
 RESET = re.compile(f"(?:{NUMBER}h)?(?:{NUMBER}m)?(?:{NUMBER}s)?(?:{NUMBER}ms)?", re.ASCII)
 RESET_UNITS_S = (3600.0, 60.0, 1.0, 0.001)
+LONGEST_RESET_S = 86_400.0  # no limit is counted for longer than a day
 MOST_TOKENS = 10**7  # no call takes this many; a larger count is invalid
 COUNT = re.compile(r"\d{1,15}", re.ASCII)
 
@@ -20,8 +23,27 @@ def parse_reset_s(text: str) -> float | None:
     return sum(float(part) * unit_s for part, unit_s in zip(parts.groups(), RESET_UNITS_S, strict=True) if part)
 
 
+LIMITS = {"requests": "requests", "input-images": "images", "tokens": "tokens"}  # name in headers: in words
+
+
+def reading_of(headers: Mapping[str, str], name: str) -> Reading | None:
+    """Read one limit, or return None if headers do not tell all of it, or nothing of it is used.
+
+    Args:
+        headers: By lower-case name; invalid ones are ignored.
+        name: Name of the limit in headers.
+    """
+    limit, remaining = (str(headers.get(f"x-ratelimit-{what}-{name}", "")) for what in ("limit", "remaining"))
+    reset_s = parse_reset_s(str(headers.get(f"x-ratelimit-reset-{name}", "")))
+    if not COUNT.fullmatch(limit) or not COUNT.fullmatch(remaining) or int(remaining) >= int(limit):
+        return None
+    if not reset_s or reset_s > LONGEST_RESET_S:
+        return None
+    return Reading(float(limit), float(remaining), reset_s)
+
+
 def drained_s(headers: Mapping[str, str], longest_s: float, call_tokens: float = 1.0) -> float:
-    """Return how long the next call is certain to be refused, by the rate limit headers of an answer.
+    """Return how long the next call is certain to be refused, by limits whose size is not told.
 
     Args:
         headers: By lower-case name; invalid ones are ignored.
@@ -32,9 +54,10 @@ def drained_s(headers: Mapping[str, str], longest_s: float, call_tokens: float =
         Seconds until the last exhausted limit is reset; 0 if none is exhausted.
     """
     waits = [0.0]
-    for name, needed in (("requests", 1.0), ("input-images", 1.0), ("tokens", max(1.0, call_tokens))):
+    for name in LIMITS:
         remaining = str(headers.get(f"x-ratelimit-remaining-{name}", ""))
-        if COUNT.fullmatch(remaining) and int(remaining) < needed:
+        needed = max(1.0, call_tokens) if name == "tokens" else 1.0
+        if COUNT.fullmatch(remaining) and int(remaining) < needed and reading_of(headers, name) is None:
             waits.append(parse_reset_s(str(headers.get(f"x-ratelimit-reset-{name}", ""))) or 0.0)
     return min(max(waits), longest_s)
 

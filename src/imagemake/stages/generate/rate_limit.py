@@ -1,4 +1,4 @@
-"""The rates that all jobs share, and how a job reacts when the provider tells it to slow down.
+"""The rates that all jobs share: those of the configuration, and those that responses tell.
 
 One small file under a kernel lock holds the rates, so that jobs on one machine or one shared disk count together.
 Snakemake's resource tokens cap the calls in flight: a job makes as many concurrent calls as it holds tokens.
@@ -6,23 +6,20 @@ Snakemake's resource tokens cap the calls in flight: a job makes as many concurr
 
 from __future__ import annotations
 
-import asyncio
 import math
-import random
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from imagemake.config.run import Limits
 from imagemake.core.files import FileLock
 from imagemake.core.sealed import read_sealed, write_sealed
-from imagemake.stages.generate.rate_headers import drained_s, total_tokens
+from imagemake.stages.generate.learned_limit import LearnedLimit
+from imagemake.stages.generate.rate_headers import LIMITS, reading_of
 
 MINUTE_S = 60.0
-GROW_AFTER_SUCCESSES = 4  # after this many good calls per concurrent call, a slowed job adds one concurrent call
-LONGEST_JITTER_S = 1.0  # spreads calls that were held back together; a small part of a minute
+MOST_STARTS = 2_000  # remembered, of calls; more in a minute make limits that are learned less exact
+SAME_S = 1e-6  # between starts at the same time, so that a start identifies its call
 MEAN_OVER_CALLS = 50  # short enough that the mean tokens per call follow a changed size or quality
 
 
@@ -49,9 +46,10 @@ class SharedPace:
         path: The shared file; if it is lost, only the last minute is forgotten.
         limits: Requests, images, and tokens per minute. Calls are spaced evenly, because servers refuse bursts.
         model: The model of these calls, among those that share the rates.
+        paid: Whether calls are paid. Only then, limits are learned: starts of free ones are not even written down.
     """
 
-    def __init__(self, path: Path, limits: Limits, model: str = "") -> None:
+    def __init__(self, path: Path, limits: Limits, model: str = "", *, paid: bool = True) -> None:
         self._model = model
         rates = {
             "requests": limits.requests_per_min,
@@ -62,6 +60,7 @@ class SharedPace:
         self.longest_wait_s = limits.longest_wait_s
         self._path = path
         self._lock = FileLock(path.with_suffix(".lock"))
+        self._is_paid = paid
 
     def reserve(self, now: float, tokens: float | None = None) -> float:
         """Reserve the next free start for one call, after any time for which all jobs are held back.
@@ -113,11 +112,63 @@ class SharedPace:
 
     def call_tokens(self) -> float:
         """Return the mean tokens per call; 0 if unknown."""
-        return self._mine(self._read()).get("call_tokens", 0.0)
+        return float(self._mine(self._read()).get("call_tokens", 0.0))
 
     def held_back_s(self, now: float) -> float:
         """Return how long calls of the model are still held back in every job, in seconds; 0 if they are not."""
-        return max(0.0, self._mine(self._read()).get("not_before", 0.0) - now)
+        return float(max(0.0, self._mine(self._read()).get("not_before", 0.0) - now))
+
+    def start(self, now: float) -> tuple[float, str]:
+        """Start one call if the limits that responses told have room for it.
+
+        Returns:
+            When the call starts, which identifies it, or a later time at which to ask again; and in the second case,
+            the limit that it waits for.
+        """
+        if not self._is_paid:
+            return now, ""
+        with self._lock:
+            state = self._read()
+            mine = self._mine(state)
+            starts = mine.setdefault("starts", [])
+            now = max(now, starts[-1] + SAME_S) if starts else now
+            known = {name: LearnedLimit.of(data) for name, data in mine.get("learned", {}).items()}
+            units = {name: self._units(name, mine) for name in known}
+            waits = {name: limit.next_start(now, starts, units[name]) for name, limit in known.items()}
+            last = max(waits, key=waits.__getitem__, default="")
+            if last and waits[last] > now:
+                return waits[last], last
+            for name, limit in known.items():
+                limit.count(now, units[name])
+            mine["learned"] = {name: limit.as_dict() for name, limit in known.items()}
+            mine["starts"] = [*starts[1 - MOST_STARTS :], now]
+            self._write(state)
+        return now, ""
+
+    def learn(self, headers: Mapping[str, str], started: float, now: float, *, refused: bool = False) -> None:
+        """Learn limits from the headers of a response.
+
+        Args:
+            headers: By lower-case name.
+            started: As returned by `start`.
+            now: When the response arrived.
+            refused: Whether a limit refused the call.
+        """
+        readings = {name: reading for name in LIMITS if (reading := reading_of(headers, name))}
+        if not readings:
+            return
+        with self._lock:
+            state = self._read()
+            mine = self._mine(state)
+            known = mine.setdefault("learned", {})
+            for name, reading in readings.items():
+                limit = LearnedLimit.of(known[name]) if name in known else LearnedLimit(reading.limit)
+                if limit.limit != reading.limit:  # it was changed
+                    limit = LearnedLimit(reading.limit)
+                units = self._units(name, mine)
+                limit.read(reading, mine.get("starts", ()), started, now, units, refused=refused)
+                known[name] = limit.as_dict()
+            self._write(state)
 
     def hold_back(self, until: float) -> None:
         """Let no job start a call of the model before a time, in seconds of Unix time."""
@@ -128,8 +179,12 @@ class SharedPace:
                 mine["not_before"] = until
                 self._write(state)
 
-    def _mine(self, state: dict[str, Any]) -> dict[str, float]:
-        mine: dict[str, float] = state.setdefault("models", {}).setdefault(self._model, {})
+    @staticmethod
+    def _units(name: str, mine: Mapping[str, Any]) -> float:
+        return max(1.0, mine.get("call_tokens", 0.0)) if name == "tokens" else 1.0
+
+    def _mine(self, state: dict[str, Any]) -> dict[str, Any]:
+        mine: dict[str, Any] = state.setdefault("models", {}).setdefault(self._model, {})
         return mine
 
     def _read(self) -> dict[str, Any]:
@@ -137,90 +192,3 @@ class SharedPace:
 
     def _write(self, state: Mapping[str, Any]) -> None:
         write_sealed(self._path, state)
-
-
-class Gate:
-    """Limits the concurrent calls of a job: adds one while calls succeed, halves when told to slow down.
-
-    Args:
-        most: Snakemake tokens that the job holds.
-        pace: The rates of all jobs.
-
-    Attributes:
-        stopping: Set to let no new call start; waits then end at once. The gates of a job share it.
-    """
-
-    def __init__(self, most: int, pace: SharedPace, stopping: asyncio.Event | None = None) -> None:
-        self.most = most
-        self.allowed = most
-        self.pace = pace
-        self.stopping = stopping or asyncio.Event()
-        self._running = 0
-        self._successes = 0
-        self._halved_at = 0.0
-        self._changed = asyncio.Condition()
-
-    async def __aenter__(self) -> None:
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._running < self.allowed)
-            self._running += 1
-
-    async def __aexit__(self, *exception: object) -> None:
-        async with self._changed:
-            self._running -= 1
-            self._changed.notify_all()
-
-    async def grow(self, more: int) -> None:
-        """Allow more concurrent calls, which another model of the job no longer needs."""
-        async with self._changed:
-            self.most += more
-            self.allowed += more
-            self._changed.notify_all()
-
-    async def wait_for_start(self) -> None:
-        """Wait until the rates allow one more call."""
-        await self.pause(self.pace.reserve(time.time()))
-        while (held_s := self.pace.held_back_s(time.time())) > 0 and not self.stopping.is_set():
-            # Calls that were held back together must not start together: rates spread them, else jitter does.
-            jittered_s = held_s + random.random() * min(held_s / 4, LONGEST_JITTER_S)  # noqa: S311  spreads load
-            await self.pause(self.pace.reserve(time.time()) or jittered_s)
-
-    async def pause(self, wait_s: float) -> None:
-        """Wait some seconds, or until the job stops."""
-        if wait_s > 0:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.stopping.wait(), wait_s)
-
-    def went_well(self) -> None:
-        """Count a successful call; after enough of them, allow one more concurrent call."""
-        self._successes += 1
-        if self._successes >= GROW_AFTER_SUCCESSES * self.allowed:
-            self._successes = 0
-            self.allowed = min(self.most, self.allowed + 1)
-
-    def slow_down(self, started: float, wait_s: float, *, asked: bool) -> None:
-        """Halve the concurrent calls; if the server asked to wait or only one call is left, hold back all jobs too.
-
-        Calls that were in flight together are refused together, so calls that started before the last halving do not
-        halve again.
-
-        Args:
-            started: When the refused call started, in seconds of Unix time.
-            wait_s: How long the call waits before its next try, in seconds.
-            asked: Whether the server sent the wait.
-        """
-        now = time.time()
-        self._successes = 0
-        if asked or self.allowed == 1:
-            self.pace.hold_back(now + wait_s)
-        if started >= self._halved_at:
-            self._halved_at = now
-            self.allowed = max(1, self.allowed // 2)
-
-    def heed(self, headers: Mapping[str, str], usage: Mapping[str, Any] | None) -> None:
-        """Learn from any answer, good or bad: count its tokens, and hold back all jobs while a limit is exhausted."""
-        now = time.time()
-        self.pace.count_tokens(now, total_tokens(usage))
-        wait_s = drained_s(headers, self.pace.longest_wait_s, self.pace.call_tokens())
-        if wait_s > 0:
-            self.pace.hold_back(now + wait_s)

@@ -7,7 +7,8 @@ import pytest
 from imagemake.config.run import Limits
 from imagemake.plugins.providers import FailureKind, ProviderError
 from imagemake.stages.generate.doubt import Doubt
-from imagemake.stages.generate.rate_limit import Gate, SharedPace
+from imagemake.stages.generate.gate import Gate
+from imagemake.stages.generate.rate_limit import SharedPace
 
 
 @pytest.fixture

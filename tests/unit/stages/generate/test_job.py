@@ -13,8 +13,9 @@ from imagemake.config.run import Budget, Limits
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import NOT_FETCHED, FailureKind, ImageResponse, ProviderError
 from imagemake.stages.generate.calls import CallRunner, StoppedError, ToldToStopError
+from imagemake.stages.generate.gate import Gate
 from imagemake.stages.generate.job import generate_for_job
-from imagemake.stages.generate.rate_limit import Gate, SharedPace
+from imagemake.stages.generate.rate_limit import SharedPace
 from imagemake.stages.generate.stoppable import generate_batch
 from imagemake.store.items import Item, write_table
 from imagemake.store.journal import Journal, Outcome, read_calls

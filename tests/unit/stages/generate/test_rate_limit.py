@@ -12,8 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imagemake.config.run import Limits
+from imagemake.stages.generate.gate import Gate
 from imagemake.stages.generate.rate_headers import drained_s, has_room, parse_reset_s, total_tokens
-from imagemake.stages.generate.rate_limit import Gate, SharedPace
+from imagemake.stages.generate.rate_limit import SharedPace
 
 
 def starts_of(limits, gaps, tokens=None):
@@ -181,7 +182,7 @@ def test_no_header_holds_back_for_longer_than_the_longest_wait(remaining, reset)
 def test_a_job_without_a_rate_of_tokens_learns_what_a_call_takes_all_the_same(tmp_path):
     async def run():
         gate = Gate(8, SharedPace(tmp_path / "pace.json", Limits()))
-        gate.heed(rate_headers("tokens", "1000", "30s"), {"total_tokens": 1756})
+        gate.heed(rate_headers("tokens", "1000", "30s"), {"total_tokens": 1756}, time.time())
         assert 25 < gate.pace.held_back_s(time.time()) <= 30
 
     asyncio.run(run())
@@ -190,7 +191,7 @@ def test_a_job_without_a_rate_of_tokens_learns_what_a_call_takes_all_the_same(tm
 def test_an_answer_that_drained_a_limit_holds_back_all_jobs(tmp_path):
     async def run():
         one, other = (Gate(8, SharedPace(tmp_path / "pace.json", Limits())) for _ in range(2))
-        one.heed(rate_headers("input-images", "0", "30s"), None)
+        one.heed(rate_headers("input-images", "0", "30s"), None, time.time())
         assert 25 < other.pace.held_back_s(time.time()) <= 30
         assert one.allowed == 8
 

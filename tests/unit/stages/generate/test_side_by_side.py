@@ -11,7 +11,8 @@ from imagemake.config.run import Budget, Limits
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
 from imagemake.stages.generate.calls import CallRunner, StoppedError
-from imagemake.stages.generate.rate_limit import Gate, SharedPace
+from imagemake.stages.generate.gate import Gate
+from imagemake.stages.generate.rate_limit import SharedPace
 from imagemake.stages.generate.side_by_side import generate_side_by_side, share_out
 from imagemake.store.items import Item
 from imagemake.store.journal import Journal
