@@ -6,13 +6,17 @@ import fcntl
 import os
 import tempfile
 import time
+from collections.abc import Iterable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
+from zlib import crc32
 
 from imagemake.core.host_errors import naming
 
 _PREFIX = ".writing-"  # of temporary files; DVC ignores it
+OLD_S = 3600.0  # a file that another machine began before that is left over
 
 
 def _umask() -> int:
@@ -43,7 +47,7 @@ def write_whole(path: Path, data: bytes, *, durable: bool = False, mode: int = 0
 
 def _write_whole(path: Path, data: bytes, *, durable: bool, mode: int) -> None:
     make_folder(path.parent, durable=durable)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_unfinished_name())
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -70,22 +74,64 @@ def make_folder(folder: Path, *, durable: bool) -> None:
             sync_folder(one.parent)
 
 
-def sweep_unfinished(folder: Path, older_than_s: float = 3600.0) -> int:
+def sweep_unfinished(folder: Path, *, unchanged_since: float = 0.0) -> int:
     """Delete what killed processes were writing, in a folder and below, and return how many files that were.
+
+    Files of processes that live are left alone, and so are those of other machines for an hour.
 
     Args:
         folder: Where to look.
-        older_than_s: Younger files may belong to another process, on this machine or another one.
+        unchanged_since: Folders without subfolders that were last changed before this are not listed, in seconds of
+            Unix time.
     """
-    before = time.time() - older_than_s
+    before = time.time() - OLD_S
     swept = 0
-    for parent, _, names in os.walk(folder):
-        for path in (Path(parent, name) for name in names if name.startswith(_PREFIX)):
-            with suppress(FileNotFoundError):
-                if path.stat().st_mtime < before:
-                    path.unlink()
-                    swept += 1
+    folders = [str(folder)]
+    while folders:
+        with suppress(OSError):
+            status = Path(at := folders.pop()).stat()
+            if status.st_nlink == 2 and status.st_mtime < unchanged_since:
+                continue
+            with os.scandir(at) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    elif entry.name.startswith(_PREFIX) and _is_left(entry, before):
+                        Path(entry.path).unlink()
+                        swept += 1
     return swept
+
+
+def _is_left(entry: os.DirEntry[str], before: float) -> bool:
+    here, _, rest = entry.name.removeprefix(_PREFIX).partition("-")
+    pid = rest.partition("-")[0]
+    if here == _here() and pid.isdecimal():
+        return not _lives(int(pid))
+    return entry.stat(follow_symlinks=False).st_mtime < before
+
+
+def _unfinished_name() -> str:
+    return f"{_PREFIX}{_here()}-{os.getpid()}-"
+
+
+@cache
+def _here() -> str:
+    """Return a word for all processes whose numbers this process can look up: of this boot and this container."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+        return f"{crc32(boot + bytes(Path('/proc/self/ns/pid').readlink())):08x}"
+    except OSError:  # not Linux: a word that no other process has
+        return os.urandom(4).hex()
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def sync_folder(folder: Path) -> None:
@@ -99,7 +145,7 @@ def sync_folder(folder: Path) -> None:
 
 def link_or_copy(source: Path, target: Path) -> None:
     """Give a file a second name by a hard link, or by a copy if links fail; replace any file of that name."""
-    temporary = target.with_name(f"{_PREFIX}{os.getpid()}-{target.name}"[:255])
+    temporary = target.with_name(f"{_unfinished_name()}{target.name}"[:200])
     with naming(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.unlink(missing_ok=True)
@@ -189,3 +235,17 @@ class FileLock:
 
     def __exit__(self, *exception: object) -> None:
         self.release()
+
+
+def sweep_locks(paths: Iterable[Path]) -> int:
+    """Delete the files of locks that nobody holds, and return how many those were.
+
+    Whoever waits for one of them takes the next file of its name; see `FileLock.acquire`.
+    """
+    swept = 0
+    for path in paths:
+        lock = FileLock(path)
+        if lock.acquire(wait=False):
+            lock.release(remove=True)
+            swept += 1
+    return swept

@@ -95,6 +95,11 @@ def stopping_file(work: Path) -> Path:
     return work / "stopping"
 
 
+def swept_file(work: Path) -> Path:
+    """Return the file whose time says when leftovers of killed processes were last swept."""
+    return work / "swept"
+
+
 def stop_file(work: Path) -> Path:
     """Return the note with which a job that must stop keeps the other jobs of the run from calling."""
     return work / "stopped.txt"

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagemake.core.errors import ImagemakeError
-from imagemake.core.files import FileLock, write_whole
+from imagemake.core.files import FileLock, sweep_locks, write_whole
 from imagemake.images.formats import extension_of
 
 READ_ONLY = 0o444  # otherwise a program that edits a hard link to the file would change the store
@@ -201,6 +201,10 @@ class Store:
         the lock with ``remove=True``.
         """
         return FileLock(self.root / "claims" / key)
+
+    def sweep_claims(self) -> int:
+        """Delete the claims that killed processes left, which nobody holds, and return how many those were."""
+        return sweep_locks((self.root / "claims").glob("*"))
 
 
 def _subfolders(folder: Path) -> Iterator[Path]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import orjson
 
 from imagemake.core.file_stamp import FileStamp, stamp_of
-from imagemake.core.files import FileLock, sync_folder
+from imagemake.core.files import FileLock, sweep_locks, sync_folder
 from imagemake.core.sealed import parsed_sealed, write_sealed
 from imagemake.core.told_once import tell_once
 from imagemake.store.journal import calls_in
@@ -118,6 +118,11 @@ class Submissions:
         """Return the lock to hold while choosing keys for a new submission."""
         return FileLock(self._folder / "submitting.lock")
 
+    def sweep_locks(self) -> int:
+        """Delete the locks of closed submissions that killed processes left, and return how many those were."""
+        paths = self._folder.glob("*.lock")
+        return sweep_locks(path for path in paths if path != self.submitting().path and not _has_submission(path))
+
     def _keys_in(self, path: Path) -> frozenset[str]:
         submission = self._read(path)
         return frozenset(submission.calls.values()) if submission else frozenset()
@@ -149,6 +154,10 @@ class Submissions:
 
     def _path(self, submission: Submission) -> Path:
         return self._folder / f"{submission.id}.json"
+
+
+def _has_submission(lock: Path) -> bool:
+    return lock.with_suffix(".json").exists()
 
 
 def submission_of_journal(store: Path, submission_id: str) -> Submission | None:

@@ -16,7 +16,7 @@ from typing import Any
 from imagemake.config.campaign import Campaign
 from imagemake.config.job_settings import JobSettingsFiles
 from imagemake.core.errors import exit_on_error
-from imagemake.core.files import FileLock, make_own, sweep_unfinished, write_whole
+from imagemake.core.files import FileLock, make_own, write_whole
 from imagemake.core.sealed import require_sealed
 from imagemake.images.source_files import SourceImages
 from imagemake.plan.batches import ID_DIGITS, open_states, write_batches
@@ -35,7 +35,6 @@ from imagemake.stages.postprocess.check import check_steps
 from imagemake.store.journal import read_calls
 from imagemake.store.layout import (
     IMAGE,
-    RESULTS,
     STORE,
     TABLES,
     WORK,
@@ -56,6 +55,7 @@ from imagemake.workflow.alerts import AlertSender, check_alerts
 from imagemake.workflow.console.console import current
 from imagemake.workflow.console.outlook import Outlook, together
 from imagemake.workflow.console.planned import outlook_of
+from imagemake.workflow.leftovers import sweep_leftovers
 from imagemake.workflow.preflight.credentials import check_credentials
 from imagemake.workflow.preflight.measures import check_comparisons, check_overrides, check_packages
 from imagemake.workflow.preflight.models import check_models
@@ -135,8 +135,7 @@ class Planner:
             self._run_lock = acquire_run_lock()
             stop_politely(WORK, self.campaign.limits.grace_s)
             shutil.rmtree(progress_folder(WORK), ignore_errors=True)
-            for folder in (WORK, STORE, RESULTS):
-                sweep_unfinished(folder)
+            sweep_leftovers()
             stop_file(WORK).unlink(missing_ok=True)
             self._alerts.begin_run()
             if self.campaign.budget_usd.is_limited:

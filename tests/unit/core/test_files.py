@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from imagemake.core.files import sweep_unfinished, write_whole
+from imagemake.core.files import FileLock, sweep_locks, sweep_unfinished, write_whole
 
 
 def test_the_umask_is_respected(tmp_path):
@@ -25,6 +25,43 @@ def test_every_new_folder_of_what_was_paid_for_is_forced_to_disk(tmp_path, monke
     synced.clear()
     write_whole(tmp_path / "store" / "raw" / "b.png", b"", durable=True)
     assert synced == [tmp_path / "store" / "raw"]
+
+
+def test_what_a_killed_process_was_writing_is_swept_at_once_and_what_a_live_one_writes_never(tmp_path, monkeypatch):
+    program = (
+        "import os, sys; from pathlib import Path; from imagemake.core import files\n"
+        "def stop(*_): print('writing', flush=True); sys.stdin.read()\n"
+        "files.os.replace = stop; files.write_whole(Path(sys.argv[1]) / 'below' / 'a.png', b'half')"
+    )
+    run = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(run, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"writing\n"
+        (half,) = (tmp_path / "below").iterdir()
+        os.utime(half, (1, 1))
+        assert sweep_unfinished(tmp_path) == 0
+        other.kill()
+    assert sweep_unfinished(tmp_path, unchanged_since=1.0) == 1
+    assert list((tmp_path / "below").iterdir()) == []
+
+
+def test_a_folder_that_has_not_changed_is_not_listed_but_its_subfolders_are(tmp_path):
+    for folder in ("whole", "whole/changed", "unchanged"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / ".writing-old").touch()
+        os.utime(tmp_path / folder / ".writing-old", (1, 1))
+    for folder in ("whole", "unchanged"):
+        os.utime(tmp_path / folder, (1, 1))
+    assert sweep_unfinished(tmp_path, unchanged_since=2.0) == 2
+    assert [path.parent.name for path in tmp_path.rglob(".writing-old")] == ["unchanged"]
+
+
+def test_locks_that_nobody_holds_are_swept_and_held_ones_stay(tmp_path):
+    left, held = tmp_path / "left", FileLock(tmp_path / "held")
+    left.touch()
+    with held:
+        assert sweep_locks(tmp_path.iterdir()) == 1
+        assert [path.name for path in tmp_path.iterdir()] == ["held"]
+        assert not FileLock(held.path).acquire(wait=False)
 
 
 def test_only_old_unfinished_files_are_swept(tmp_path):

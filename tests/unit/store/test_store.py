@@ -77,6 +77,12 @@ def test_a_claimed_key_is_free_again_when_its_process_is_killed(store):
         assert other.stdout.readline() == b"held\n"
         assert not store.claim(KEY).acquire(wait=False)
         other.kill()
+        other.wait()
+        held = store.claim("f" * 64)
+        assert held.acquire(wait=False)
+        assert store.sweep_claims() == 1
+        assert [path.name for path in (store.root / "claims").iterdir()] == ["f" * 64]
+        held.release(remove=True)
     claim = store.claim(KEY)
     assert claim.acquire(wait=False)
     claim.release(remove=True)

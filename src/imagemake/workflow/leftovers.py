@@ -1,0 +1,25 @@
+"""What killed processes leave: half-written files and the files of locks. The next run sweeps them."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from imagemake.core.file_stamp import RACY_NS
+from imagemake.core.files import OLD_S, sweep_unfinished
+from imagemake.store.layout import RESULTS, STORE, WORK, swept_file
+from imagemake.store.store import Store
+from imagemake.store.submissions import Submissions
+
+
+def sweep_leftovers() -> None:
+    """Delete leftovers in ``work/``, ``store/``, and ``results/``; those of live processes are left alone."""
+    began, mark = time.time(), swept_file(WORK)
+    # What was too young to be swept last time counts as changed since.
+    last = mark.stat().st_mtime - OLD_S - RACY_NS / 1e9 if mark.exists() else 0.0
+    for folder in (WORK, STORE, RESULTS):
+        sweep_unfinished(folder, unchanged_since=last)
+    Store(STORE).sweep_claims()
+    Submissions(STORE).sweep_locks()
+    mark.touch()
+    os.utime(mark, (began, began))
