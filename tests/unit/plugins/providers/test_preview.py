@@ -185,7 +185,8 @@ def test_left_and_right_side_are_never_mirrored_into_each_other():
         ("scented candles", "candle"),
         ("a velvet cushion", "pillow"),
         ("a mug box", "box"),
-        ("a hyperdrive", "box"),
+        ("a glass teapot", "teapot"),
+        ("a hyperdrive", "card"),
     ],
 )
 def test_the_subject_decides_the_shape(subject, shape):
@@ -194,12 +195,13 @@ def test_the_subject_decides_the_shape(subject, shape):
 
 def test_no_two_shapes_are_drawn_alike():
     drawn = [
-        pixels(f"Photo of a {shape.nouns[0]}, red, three-quarter view", negative="text") for shape in SHAPES.values()
+        pixels(f"Photo of a {[*shape.nouns, name][0]}, red, three-quarter view", negative="text")
+        for name, shape in SHAPES.items()
     ]
     assert all((abs(a - b).max(axis=2) > 40).mean() > 0.01 for a, b in combinations(drawn, 2))
 
 
-@pytest.mark.parametrize("noun", [shape.nouns[0] for shape in SHAPES.values()])
+@pytest.mark.parametrize("noun", [shape.nouns[0] for shape in SHAPES.values() if shape.nouns])
 def test_a_white_product_is_seen_on_white(noun):
     luma = np.asarray(image(f"Photo of a {noun} on a white background, white", size="256x256").convert("L"))
     assert luma.std() > 8
@@ -333,9 +335,9 @@ def test_sometimes_blank_is_blank_for_some_seeds_and_not_for_others():
     "prompt",
     ["", "\x00\x1b[31m\n\t", "{product}", "猫 " * 4000, "a-" * 16_000, "on a " * 6000 + "background", "(" * 32_000],
 )
-def test_hostile_prompts_are_drawn_as_a_box(prompt):
+def test_hostile_prompts_are_drawn_as_a_card(prompt):
     wanted = scene(prompt)
-    assert wanted.shape == "box"
+    assert wanted.shape == "card"
     assert wanted.caption.isprintable()
     assert draw(wanted).size == (128, 128)
 
@@ -365,3 +367,11 @@ def test_the_example_draws_no_near_duplicates(example):
     hashes = np.array([imagehash.phash(draw(scene_of(request.recipe))).hash.ravel() for request in example])
     distances = (hashes[:, None] != hashes[None]).sum(axis=2)
     assert distances[np.triu_indices(len(hashes), 1)].min() > 4
+
+
+def test_a_card_names_what_has_no_drawing_and_turns_its_face_to_every_angle():
+    for angle in ("front view", "back view", "left side view", "top-down view", "close-up"):
+        named = pixels(f"Photo of a hyperdrive, {angle}", negative="caption")
+        other = pixels(f"Photo of a unicorn saddle, {angle}", negative="caption")
+        assert (abs(named - other).max(axis=2) > 60).mean() > 0.002, angle
+    assert not scene("Photo of a hyperdrive", seed=3).look.mirrored

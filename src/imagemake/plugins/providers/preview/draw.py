@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from imagemake.images.color_words import BLACK, RGB, WHITE, luminance, mixed
 from imagemake.plugins.providers.preview.camera import Camera
+from imagemake.plugins.providers.preview.cards import write
 from imagemake.plugins.providers.preview.lettering import letter
 from imagemake.plugins.providers.preview.mesh import Mesh, mesh_of, with_pattern
 from imagemake.plugins.providers.preview.render import Painted, Viewport, paint, projected
 from imagemake.plugins.providers.preview.scene import Scene
 from imagemake.plugins.providers.preview.shadow import shadow
-from imagemake.plugins.providers.preview.shapes import SHAPES
+from imagemake.plugins.providers.preview.shapes import CARD, SHAPES
 from imagemake.plugins.providers.preview.solids import Detail
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def _imaged(scene: Scene) -> MatLike:
     seen = projected(mesh, camera, frame)
     fallen = None if "shadow" in scene.left_out else shadow(mesh, seen, frame, _soft_shape(scene))
     pixels = _laid_over(_backdrop(scene, fallen), paint(mesh, _paints(scene), seen, camera, frame))
+    if scene.shape == CARD:
+        write(pixels, seen.pixels[-4:], scene.subject)
     return pixels[:, ::-1] if look.mirrored else pixels
 
 

@@ -1,4 +1,4 @@
-"""Household items: chair, lamp, book, pillow, box."""
+"""Household items: chair, lamp, book, pillow, box; and the card for what has no drawing."""
 
 from __future__ import annotations
 
@@ -93,3 +93,13 @@ def carton(detail: Detail) -> list[Solid]:
         ),
         label([(0.10, 0.12), (0.34, 0.12), (0.34, 0.28), (0.10, 0.28)], 0.311, "badge"),
     ]
+
+
+def card(detail: Detail) -> list[Solid]:
+    """A standing card with a white face, on which `cards.write` writes; the corners of the face come last."""
+    width, height, rim = 0.98, 0.66, 0.035
+    foot = box(0.30, 0.03, 0.34, detail, "trim").sorted_at((0.0, 0.0, -0.1))
+    face = [(-width / 2 + rim, rim), (width / 2 - rim, rim), (width / 2 - rim, height - rim)]
+    face.append((-width / 2 + rim, height - rim))
+    board = box(width, height, 0.03, detail).sorted_at((0.0, 0.3, 0.0))
+    return [foot, board, label(face, 0.016, "paper").sorted_at((0.0, 0.3, 1.0))]

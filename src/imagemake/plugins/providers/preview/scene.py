@@ -10,6 +10,7 @@ from random import Random
 from imagemake.core.recipe import Recipe
 from imagemake.images.color_words import BLACK, RGB, WHITE, colors_in, luminance, mixed
 from imagemake.plugins.providers.preview.options import Options, options_of, refused
+from imagemake.plugins.providers.preview.shapes import CARD
 from imagemake.plugins.providers.preview.words import (
     CameraView,
     background_in,
@@ -20,6 +21,7 @@ from imagemake.plugins.providers.preview.words import (
 )
 
 READ_CHARACTERS = 2000  # of a prompt; the rest is ignored
+READABLE_DEG = 30.0
 DIRECTIVES = re.compile(r"\[(refuse|blank|sometimes blank|low contrast)\]", re.IGNORECASE)
 PATTERNS = ("plain", "plain", "dipped", "topped", "banded", "striped", "broad", "paneled")
 UNNAMED_COLORS = ("navy", "terracotta", "sage", "mustard", "teal", "burgundy", "dusty blue", "charcoal")
@@ -75,6 +77,7 @@ class Scene:
         width_px: 16 to 4096.
         height_px: 16 to 4096.
         shape: A name of `shapes.SHAPES`.
+        subject: What it is a drawing of, in the prompt's words; may be empty.
         caption: In small type at the lower left; may be empty.
         color: Color of the product.
         accent: Color of what is on the product.
@@ -91,6 +94,7 @@ class Scene:
     width_px: int
     height_px: int
     shape: str
+    subject: str
     caption: str
     color: RGB
     accent: RGB
@@ -122,17 +126,22 @@ def scene_of(recipe: Recipe) -> Scene:
     main = mixed(color, WHITE if look.lightness > 0 else BLACK, abs(look.lightness))
     color_said = named[0].name if named and named[0].name not in subject.lower() else ""
     said = [subject, color_said, "close-up" if close_up else "", view.name]
+    shape = shape_in(subject, rest)
+    readable = shape == CARD  # a card turns its face to the viewer, whatever the angle
+    if readable:
+        view, close_up = replace(view, yaw_deg=max(-READABLE_DEG, min(READABLE_DEG, view.yaw_deg))), False
     return Scene(
         width_px=options.width_px,
         height_px=options.height_px,
-        shape=shape_in(subject, rest),
+        shape=shape,
+        subject=subject,
         caption=" · ".join(part for part in said if part),
         color=main,
         accent=others[0] if others else _accent_of(main),
         background=_background(background_words, options),
         view=view,
         close_up=close_up,
-        look=replace(look, mirrored=False) if view.is_of_one_side else look,
+        look=replace(look, mirrored=False) if view.is_of_one_side or readable else look,
         left_out=_left_out(recipe.negative_prompt or ""),
         coarse=options.coarse,
         blank="blank" in directives or ("sometimes blank" in directives and unlucky),

@@ -26,6 +26,7 @@ class Shape:
 
 SHAPES = {
     "mug": Shape(tableware.mug, ("mug", "cup", "teacup", "tumbler", "stein")),
+    "teapot": Shape(tableware.teapot, ("teapot", "kettle")),
     "bowl": Shape(tableware.bowl, ("bowl", "dish", "plate", "saucer", "basin")),
     "bottle": Shape(tableware.bottle, ("bottle", "flask", "thermos", "shampoo", "lotion", "perfume", "wine", "jar")),
     "vase": Shape(tableware.vase, ("vase", "urn", "pitcher", "jug", "carafe", "amphora")),
@@ -50,5 +51,7 @@ SHAPES = {
     ),
     "pillow": Shape(household.pillow, ("pillow", "cushion"), lies_flat=True),
     "box": Shape(household.carton, ("box", "carton", "package", "parcel", "crate")),
+    "card": Shape(household.card, (), lies_flat=True),  # for what none of these nouns names
 }
+CARD = "card"
 SHAPE_OF_NOUN = {noun: name for name, shape in SHAPES.items() for noun in shape.nouns}

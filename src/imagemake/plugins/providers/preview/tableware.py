@@ -1,4 +1,4 @@
-"""Tableware: mug, bowl, bottle, vase, plant, candle."""
+"""Tableware: mug, teapot, bowl, bottle, vase, plant, candle."""
 
 from __future__ import annotations
 
@@ -21,6 +21,29 @@ def mug(detail: Detail) -> list[Solid]:
         revolved(outside, detail, ends=OPEN_TOP, patterned=True).sorted_at(MIDDLE),
         tube(detail.curve(bend), 0.085, detail, flat=0.6).sorted_at((0.5, MIDDLE[1], 0.0)),
         around_wall([(x, 0.46 + y) for x, y in oval(0.26, 0.26, detail.around)], 0.402, "badge"),
+    ]
+
+
+def teapot(detail: Detail) -> list[Solid]:
+    """A round teapot with a lid, its spout to the left and its handle to the right."""
+    body = [(0.24, 0.0), (0.26, 0.02), (0.40, 0.14), (0.45, 0.30), (0.38, 0.50), (0.20, 0.60)]
+    lid = [
+        (0.21, 0.60),
+        (0.20, 0.63),
+        (0.12, 0.68),
+        (0.03, 0.70),
+        (0.03, 0.73),
+        (0.065, 0.77),
+        (0.05, 0.81),
+        (0.0, 0.82),
+    ]
+    spout = [(-0.36, 0.20, 0), (-0.52, 0.28, 0), (-0.62, 0.44, 0), (-0.74, 0.56, 0)]
+    handle = [(0.38, 0.46, 0), (0.56, 0.54, 0), (0.70, 0.44, 0), (0.66, 0.26, 0), (0.42, 0.16, 0)]
+    return [
+        tube(detail.curve(spout), 0.075, detail).sorted_at((-0.55, MIDDLE[1], 0.0)),
+        tube(detail.curve(handle), 0.05, detail).sorted_at((0.55, MIDDLE[1], 0.0)),
+        revolved(detail.curve(body), detail, patterned=True).sorted_at(MIDDLE),
+        revolved(detail.split(lid), detail, "trim").sorted_at(MIDDLE),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from imagemake.plugins.providers.preview.shapes import SHAPE_OF_NOUN
+from imagemake.plugins.providers.preview.shapes import CARD, SHAPE_OF_NOUN
 
 MOST_CAPTION_CHARACTERS = 60
 
@@ -61,7 +61,7 @@ _WORDS = (
 )
 BACKGROUND = re.compile(rf"(?:\b(?:on|against|with|in|over)\s)?(?:\b(?:an?|the)\s)?\b{_WORDS}")
 LEAD = re.compile(
-    r"^.*?\b(?:photo|photograph|photography|picture|image|shot|render|rendering|illustration|drawing|packshot)s?\s+of\s+",
+    r"^.*?\b(?:photo|photograph|photography|picture|image|shot|render|rendering|illustration|drawing|packshot|icon)s?\s+of\s+",
     re.IGNORECASE,
 )
 ARTICLE = re.compile(r"^(?:an?|the|one)\s+", re.IGNORECASE)
@@ -107,12 +107,12 @@ def caption_in(text: str) -> str:
 
 
 def shape_in(subject: str, text: str) -> str:
-    """Return the name of the shape that a subject has; a box where none is known.
+    """Return the name of the shape that a subject has; a card where none is known.
 
     The last known noun of the subject is its head ("mug box" is a box); without one, the first of the whole text.
     """
     nouns = _nouns(subject)
-    return nouns[-1] if nouns else next(iter(_nouns(text)), "box")
+    return nouns[-1] if nouns else next(iter(_nouns(text)), CARD)
 
 
 def _nouns(text: str) -> list[str]:
