@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tokens-per-min", metavar="N", type=int, help="rate limit")
     parser.add_argument("--rule", metavar="JSON", action="append", default=[], help="a fault; see below")
     parser.add_argument("--seed", type=int, help="of latencies and rules with a share (default: 0)")
+    parser.add_argument("--products", action="store_true", help="draw what the prompt says, not only patterns")
     parser.add_argument("--any-size", action="store_true", help="take any size, even 64x64, which the API refuses")
     parser.add_argument("--api-key", metavar="KEY", action="append", help="accept this key only (default: every key)")
     parser.add_argument("--prepare", metavar="SIZE:FORMAT", action="append", help="draw such images before starting")
@@ -96,6 +97,8 @@ def _settings(arguments: argparse.Namespace) -> Settings:
             given[name] = value
     if arguments.rule:
         given["rules"] = [*given.get("rules", []), *map(orjson.loads, arguments.rule)]
+    if arguments.products:
+        given["drawing"] = "products"
     if arguments.any_size:
         given["any_size"] = True
     return Settings.model_validate(given)

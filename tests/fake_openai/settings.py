@@ -127,6 +127,9 @@ class Settings(_Strict):
     any_size: bool = Field(False, description="Accept any size, even 64x64, which the API refuses.")
     today: date = Field(date(2026, 11, 23), description="Decides which models are shut down; never the clock.")
     retired_status: Literal[400, 404] = Field(400, description="HTTP status for a model that is shut down.")
+    drawing: Literal["patterns", "products"] = Field(
+        "patterns", description="patterns: fast, alike in nothing; products: what the prompt says, as preview draws it."
+    )
     pool_size: int = Field(256, ge=16, le=4096, description="Bands to choose from; an image is a stack of eight.")
     prepare: tuple[Annotated[str, Field(pattern=f"{SIZE_PATTERN[:-1]}:(png|jpeg)$")], ...] = Field(
         (), description="Images to draw before the server says that it is ready, such as 1024x1024:png."

@@ -15,6 +15,7 @@ from fake_openai import errors
 from fake_openai.chance import Rulebook, digest, latency_s
 from fake_openai.limits import Limiter
 from fake_openai.models import cost_usd
+from fake_openai.products import product
 from fake_openai.record import Call, Record
 from fake_openai.settings import Behavior, Rule, Settings, Signer
 from fake_openai.studio import Spec, Studio
@@ -178,6 +179,8 @@ class Stand:
         )
         identity = digest("image", request.fingerprint, call.occurrence, index)
         comment = f"{call.request_id}-{index}"
+        if rule is None and self.settings.drawing == "products":
+            return product(request.prompt, spec, identity, comment)
         if rule is None:
             image = b"".join(self.studio.image(spec, identity, comment))
             return image if self.settings.signer is None else self._signed(image, spec, self.settings.signer)

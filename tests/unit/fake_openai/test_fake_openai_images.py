@@ -12,6 +12,7 @@ import pytest
 from fake_openai import Behavior
 from fake_openai.chance import digest
 from fake_openai.drawing import band_heights_px, draw_band
+from fake_openai.products import product
 from fake_openai.studio import Spec, Studio
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
@@ -158,3 +159,21 @@ def test_a_bomb_is_small_valid_and_huge(studio: Studio) -> None:
 def test_the_same_image_comes_in_files_that_differ(studio: Studio) -> None:
     one, other = (special(studio, Behavior.SAME, Spec(512, 512), number) for number in (1, 2))
     assert one != other and np.array_equal(pixels(one), pixels(other))
+
+
+@pytest.mark.parametrize(
+    ("output_format", "transparent"), [("png", False), ("png", True), ("jpeg", False), ("webp", True)]
+)
+def test_a_product_is_drawn_as_the_prompt_says_and_each_call_differs(output_format, transparent):
+    spec = Spec(256, 192, output_format, 90, transparent)
+    mug, other, hat = (
+        base64.b64decode(product(f"Photo of a red {noun}", spec, digest(number), "call-1"))
+        for noun, number in (("mug", 1), ("mug", 2), ("hat", 1))
+    )
+    for content in (mug, other, hat):
+        with Image.open(io.BytesIO(content)) as image:
+            assert image.size == (256, 192)
+            assert image.format == output_format.upper()
+            assert (image.mode == "RGBA") == transparent
+    assert len({mug, other, hat}) == 3
+    assert product("Photo of a red mug", spec, digest(1), "call-1") == base64.b64encode(mug)
