@@ -31,10 +31,11 @@ rule generate:
             "store",
             "alerts",
         ),
+    # `exec`, so that signals reach the script, and no shell that would end before it.
     # A `script:` job starts four times slower than a `shell:` job, and runs again when the script's mtime changes.
     shell:
         r"""
-        python "$IMAGEMAKE_SCRIPTS"/generate.py --project {params.project:q} --calls {resources.api_calls} \
+        exec python "$IMAGEMAKE_SCRIPTS"/generate.py --project {params.project:q} --calls {resources.api_calls} \
             --settings {params.settings:q} --batch {input.batch:q} --outcomes {output.outcomes:q} \
-            2>&1 | tee -i {log:q} >&2
+            >{log:q} 2>&1
         """

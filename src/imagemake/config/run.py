@@ -39,7 +39,7 @@ class Limits(Section):
         "may cost twice. hold: leave the image out until you set retry.",
     )
     grace_s: float = Field(
-        60.0, ge=0, description="How long to wait for calls in flight after Ctrl-C or SIGTERM, in seconds."
+        60.0, ge=0, description="How long to wait for calls in flight after Ctrl-C, SIGTERM, or SIGHUP, in seconds."
     )
 
 

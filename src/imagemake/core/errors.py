@@ -43,7 +43,7 @@ class ExitCode(IntEnum):
         "Something outside the project is missing or out of reach: a package, key, server, DVC, S3, or disk space.",
     )
     STOPPED = 4, "The provider refuses every call until you fix the key, quota, payment, or organization."
-    INTERRUPTED = 130, "You stopped the command with Ctrl-C. No paid image is lost."
+    INTERRUPTED = 130, "You stopped the command with Ctrl-C or a signal. No paid image is lost."
 
     meaning: str
 

@@ -9,6 +9,7 @@ from typing import Any
 from imagemake.core.text import counted
 from imagemake.release.metrics.forecast import duration_words
 from imagemake.release.metrics.reasons import DECIDED
+from imagemake.store.layout import RESULTS
 
 MOST_VALUES = 3
 
@@ -33,7 +34,22 @@ def closing_words(metrics: Mapping[str, Any], folder: Path, n_sheets: int = 0) -
     lines += [f"  {metrics[verdict]:>7,} {words}" for verdict, words in todo.items() if metrics[verdict]]
     if n_sheets:
         lines.append(f"  {n_sheets:>7,} sheet{'' if n_sheets == 1 else 's'} in {folder}/sheets/")
-    return "\n".join([*lines, *_came_to(metrics), *_will_come_to(metrics.get("forecast"))])
+    forecast = metrics.get("forecast")
+    return "\n".join([*lines, *_came_to(metrics), *_cost(metrics), *_will_come_to(forecast), *_next(metrics, folder)])
+
+
+def _cost(metrics: Mapping[str, Any]) -> Iterator[str]:
+    total_usd, accepted = metrics["cost_usd_total"], metrics["accepted"]
+    if total_usd:
+        each = f", ${total_usd / accepted:,.4f} per accepted image" if accepted else ""
+        yield f"  Cost ${total_usd:,.2f}{each}."
+
+
+def _next(metrics: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    if metrics["review"]:
+        yield "  Next: imagemake review"
+    elif folder != RESULTS:
+        yield f"  Next: look at {folder}/index.html, then build the whole campaign: snakemake"
 
 
 def unsigned_words(unsigned: Mapping[str, str]) -> Iterator[str]:

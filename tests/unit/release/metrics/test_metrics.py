@@ -1,6 +1,7 @@
 """The metrics: what they count, and what they do not pretend to know."""
 
 import json
+from pathlib import Path
 
 import pytest
 from entries import an_attempt, an_entry, without_image
@@ -42,6 +43,19 @@ def test_a_rate_is_told_with_what_it_is_a_share_of(tmp_path):
     assert "7 awaiting review" in words
     assert "Success rate 100% (95% interval: 20.6% to 100%) of 1 image; 7 more await review." in words
     assert "more await" not in closing_words(metrics_of([an_entry("a")]), tmp_path)
+
+
+def test_the_summary_tells_the_cost_of_an_accepted_image_and_what_to_do_next(tmp_path):
+    paid = [an_entry("a", cost_usd=0.04), an_entry("b", cost_usd=0.04, verdict="rejected", file=None)]
+    words = closing_words(metrics_of(paid), Path("results"))
+    assert "  Cost $0.08, $0.0800 per accepted image." in words
+    assert "Next:" not in words
+    assert "Next: look at results/pilot/index.html, then build the whole campaign: snakemake" in closing_words(
+        metrics_of(paid), Path("results/pilot")
+    )
+    free = closing_words(metrics_of([an_entry("a", cost_usd=0.0, verdict="review", file=None)]), Path("results"))
+    assert "Cost" not in free
+    assert free.endswith("  Next: imagemake review")
 
 
 def test_an_unknown_cost_is_counted_and_never_taken_for_nothing():
