@@ -27,7 +27,7 @@ class World:
         self.postprocessed_before, self.damaged = {}, set()
         self.measures, self.submission_of = {}, {}
         self.journal = JournalFacts()
-        self.reviews = {}
+        self.reviews, self.kept = {}, set()
         self.policy = Policy(
             checks=Checks({"tone.contrast": Check(reject=Limit(min=5), review=Limit(min=20))}),
             formats=["png"],

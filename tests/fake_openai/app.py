@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -51,6 +52,7 @@ def build_app(settings: Settings, record: Path | None) -> web.Application:
             web.get("/v1/batches", _batches),
             web.get("/v1/batches/{id}", _batch),
             web.post("/v1/batches/{id}/cancel", _cancel_batch),
+            web.get("/out/{name}", _image),
             web.get("/_record", _record),
             web.post("/_reset", _reset),
             web.get("/_settings", _settings),
@@ -140,6 +142,15 @@ async def _file_content(request: web.Request) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.close()
     return response
+
+
+async def _image(request: web.Request) -> web.Response:
+    stand = request.app[STAND]
+    if stand.settings.url_status != 200:
+        return web.Response(status=stand.settings.url_status or 404)
+    if "Authorization" in request.headers:
+        raise errors.ApiError(400, "A key is sent to where only files are.")
+    return web.Response(body=base64.b64decode(stand.images[request.match_info["name"]]), content_type="image/png")
 
 
 async def _delete_file(request: web.Request) -> web.Response:

@@ -122,6 +122,9 @@ class Settings(_Strict):
     rules: tuple[Rule, ...] = Field((), description="The first rule that applies to a call decides.")
     batches: BatchSettings = BatchSettings()
     signer: Signer | None = Field(None, description="Signer of ordinary images; None: they are not signed.")
+    url_status: int | None = Field(
+        None, description="Send images as relative URLs that answer with this HTTP status; None: send base64."
+    )
     api_keys: tuple[str, ...] = Field((), description="Accepted keys; empty: every key.")
     unverified: bool = Field(False, description="Answer 403, as to an organization that is not verified.")
     any_size: bool = Field(False, description="Accept any size, even 64x64, which the API refuses.")

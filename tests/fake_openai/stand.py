@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ class Stand:
     def __init__(self, settings: Settings, record: Path | None) -> None:
         self.record = Record(record)
         self.studio = Studio(settings.pool_size)
+        self.images: dict[str, bytes] = {}  # that are sent as URLs, in base64 by name
         self.apply(settings)
         for wanted in settings.prepare:
             size, _, output_format = wanted.partition(":")
@@ -158,9 +160,16 @@ class Stand:
         data = b""
         if rule is None or rule.behavior is not Behavior.NO_IMAGES:
             images = (self.image(call, request, rule, index) for index in range(request.n))
-            data = b",".join(b'{"b64_json":"' + image + b'"}' for image in images)
+            data = b",".join(map(self._entry, images))
         fields = orjson.dumps({"created": int(time.time()), **described(request), "usage": request.usage})
         return fields[:-1] + b',"data":[' + data + b"]}"
+
+    def _entry(self, image: bytes) -> bytes:
+        if self.settings.url_status is None:
+            return b'{"b64_json":"' + image + b'"}'
+        name = uuid.uuid4().hex
+        self.images[name] = image
+        return orjson.dumps({"url": f"/out/{name}"})
 
     def image(self, call: Call, request: ImageRequest, rule: Rule | None, index: int) -> bytes:
         """Draw an image of a call.

@@ -37,6 +37,8 @@ class KeyHistory:
         last: How the last call ended.
         last_at: When the last call was sent, ISO 8601 in UTC.
         message: The provider's last message.
+        code: The code of the provider's last error; None without one.
+        call: ID of the last call.
         was_made: Whether a call ever made the image.
     """
 
@@ -46,6 +48,8 @@ class KeyHistory:
     last: Outcome = Outcome.UNKNOWN
     last_at: str = ""
     message: str = ""
+    code: str | None = None
+    call: str = ""
     was_made: bool = False
 
 
@@ -132,6 +136,7 @@ class Inventory:
                 history.unknown_usd = _added(history.unknown_usd, call.sent.get("worst_usd"))
             history.last, history.last_at = call.outcome, call.sent["at"]
             history.message = (call.closed or {}).get("message", "")
+            history.code, history.call = (call.closed or {}).get("code"), call.sent["call"]
             facts.costs.add(call)
             history.was_made |= call.outcome in (Outcome.MADE, Outcome.SHARED)
             if call.sent["attempt"] == 0:
@@ -141,6 +146,11 @@ class Inventory:
     def measured(self, raw: StoredFile) -> Measured:
         """Return the values read from a raw image so far."""
         return self.measures.get(raw.digest, {})
+
+    @cached_property
+    def kept(self) -> frozenset[str]:
+        """IDs of the calls whose responses are kept until their image can be read or fetched."""
+        return frozenset(self.store.unreadable())
 
     @cached_property
     def damaged(self) -> set[str]:

@@ -19,6 +19,7 @@ from imagemake.plan.attempts import edited_prompt, patches_for, recipe_of_attemp
 from imagemake.plan.best_candidate import become, choose_best, take_next_best
 from imagemake.plan.reasons import RebuildReason, Why, why_generate, why_postprocess, why_validate
 from imagemake.plan.state import OPEN, Past, Policy, Stage, State
+from imagemake.plugins.providers import NOT_FETCHED
 from imagemake.stages.validate.compare import values_of
 from imagemake.stages.validate.expected import Expected
 from imagemake.stages.validate.text_match import texts_to_match
@@ -141,6 +142,10 @@ def _with_review(verdict: Verdict, review: Review | None) -> Verdict:
 def _look_missing(state: State, inventory: Inventory, policy: Policy) -> Verdict | None:
     history = inventory.journal.keys.get(state.key)
     last = None if history is None else history.last
+    if history is not None and history.code == NOT_FETCHED and history.call in inventory.kept:
+        state.stage = Stage.KEPT
+        state.reasons = (Reason(VerdictCode.UNREADABLE, history.message),)
+        return None
     if history is not None and last in REJECTED_BY_CALL:
         code = REJECTED_BY_CALL[last]
         state.reasons = (Reason(code, history.message or code.words),)

@@ -33,6 +33,7 @@ class Stage(StrEnum):
     REVIEW = "review"  # a reviewer decides
     REJECTED = "rejected"  # every attempt was rejected
     REFUSED = "refused"  # the provider refuses the prompt
+    KEPT = "kept"  # a response was paid for and is kept, and its image may still come from its URL
     HELD = "held"  # a call may have been billed, and `limits.unknown` is 'hold'
 
 

@@ -24,6 +24,7 @@ ENDS = {
     Stage.REVIEW: "awaiting review",
     Stage.REJECTED: "rejected",
     Stage.REFUSED: "refused by the provider",
+    Stage.KEPT: "paid for, and waiting for their image",
     Stage.HELD: "on hold: a call may have been billed",
 }
 STARTS = {Stage.GENERATE: "to generate", Stage.VALIDATE: "to validate", Stage.POSTPROCESS: "to postprocess"}

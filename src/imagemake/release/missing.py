@@ -13,6 +13,7 @@ from imagemake.store.layout import results_folder
 _WORDS = {
     Stage.REFUSED: "refused by the provider",
     Stage.REJECTED: "rejected in every attempt",
+    Stage.KEPT: "paid for, but not fetched yet",
     Stage.HELD: "held back, since a call may have been billed",
     Stage.GENERATE: "not made",
     Stage.VALIDATE: "not validated",

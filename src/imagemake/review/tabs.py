@@ -21,6 +21,7 @@ TAB_OF: Mapping[Stage, str] = {
     Stage.REVIEW: "review",
     Stage.REJECTED: "rejected",
     Stage.REFUSED: "refused",
+    Stage.KEPT: "refused",
     Stage.HELD: "refused",
     Stage.DONE: "accepted",
     Stage.POSTPROCESS: "accepted",

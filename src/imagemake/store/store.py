@@ -183,6 +183,10 @@ class Store:
         write_whole(path, body, durable=True)
         return path
 
+    def unreadable(self) -> dict[str, Path]:
+        """Return the responses that are kept until their image can be read or fetched, by call."""
+        return {path.stem: path for path in (self.root / "unreadable").glob("*.bin")}
+
     def forget_unreadable(self, call: str) -> None:
         """Remove a response whose image is in the store now."""
         (self.root / "unreadable" / f"{call}.bin").unlink(missing_ok=True)

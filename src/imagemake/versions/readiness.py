@@ -101,7 +101,8 @@ def build_problems(states: Sequence[State], options: ReleaseOptions) -> Iterator
     if waiting and not options.allow_review:
         what = f"{len(waiting):,} images await review: {_some(waiting)}."
         yield Problem("the review", what, "Run `imagemake review`, then `snakemake`, or pass --allow-review.")
-    missing = [name for stage in (Stage.REJECTED, Stage.REFUSED, Stage.HELD) for name in by_stage.get(stage, [])]
+    given_up = (Stage.REJECTED, Stage.REFUSED, Stage.KEPT, Stage.HELD)
+    missing = [name for stage in given_up for name in by_stage.get(stage, [])]
     if missing and not options.allow_missing:
         what = f"{len(missing):,} requests have no accepted image: {_some(missing)}."
         remedy = "See the reasons in results/review.csv. Edit their prompts, approve them, or pass --allow-missing."

@@ -55,6 +55,7 @@ from imagemake.workflow.alerts import AlertSender, check_alerts
 from imagemake.workflow.console.console import current
 from imagemake.workflow.console.outlook import Outlook, together
 from imagemake.workflow.console.planned import outlook_of
+from imagemake.workflow.kept_responses import kept_words, read_kept_responses
 from imagemake.workflow.leftovers import sweep_leftovers
 from imagemake.workflow.preflight.credentials import check_credentials
 from imagemake.workflow.preflight.measures import check_comparisons, check_overrides, check_packages
@@ -175,13 +176,21 @@ class Planner:
     def _inventory(self) -> Inventory:
         return Inventory(Store(STORE), WORK)
 
+    @cached_property
+    def _kept_responses(self) -> list[str]:
+        """What came of responses that were paid for and kept. A run reads them before it is planned."""
+        store = Store(STORE, shares=self.campaign.store.remote is not None)
+        is_real = self._run is not None and self._run.is_real
+        return read_kept_responses(self.campaign, store) if is_real else kept_words(store)
+
     def _make(self, scope: str) -> Plan:
         made_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         target = Target(self.campaign, self._rows, scope, made_at, files=self._files)
+        kept = self._kept_responses
         known = known_counts(target, Store(STORE), WORK)
-        if known is not None and not known.get(Stage.HELD):  # else the summary shows what held requests cost
+        if known is not None and not (known.get(Stage.HELD) or known.get(Stage.KEPT)):  # else the summary shows why
             still_open = open_batches(target, tuple(Submissions(STORE).all()), ())
-            print(standing(target, known), *still_open, "  Nothing to do.", sep="\n", file=sys.stderr)
+            print(standing(target, known), *still_open, *kept, "  Nothing to do.", sep="\n", file=sys.stderr)
             return UP_TO_DATE
         if damaged := discard_damaged(WORK / folder for folder in TABLES):
             print(f"  Warning: {damaged_words(damaged)}.", file=sys.stderr)
@@ -202,7 +211,7 @@ class Planner:
         if not current:
             warnings += check_credentials(self.campaign)
         shared = keys_of_team(self.campaign.store, (state.recipe for state in to_generate), warnings.append)
-        print(summary(target, states, open_ones, self._inventory, shared), file=sys.stderr)
+        print(summary(target, states, open_ones, self._inventory, shared), *kept, sep="\n", file=sys.stderr)
         warnings += unshared_words(self.campaign.store, self._inventory.store)
         for warning in warnings:
             print(f"  Warning: {warning}", file=sys.stderr)

@@ -9,6 +9,7 @@ from imagemake.config.checks import Check, Checks, Limit
 from imagemake.plan.inventory import KeyHistory
 from imagemake.plan.reviews import Review
 from imagemake.plan.state import Stage
+from imagemake.plugins.providers import NOT_FETCHED
 from imagemake.stages.validate.earlier_releases import ComparedImage, EarlierImages
 from imagemake.store.items import FailureReason, ItemFailure
 from imagemake.store.journal import Outcome
@@ -114,6 +115,17 @@ def test_a_call_without_an_answer_is_held_where_the_user_says_so(mug):
     mug.journal.keys[mug.one().key] = KeyHistory(calls=1, unknown=1, last=Outcome.UNKNOWN)
     mug.policy = replace(mug.policy, hold_unknown=True)
     assert mug.one().stage is Stage.HELD
+
+
+def test_an_image_that_may_still_come_from_its_url_is_not_paid_for_again(mug):
+    history = KeyHistory(calls=1, last=Outcome.UNREADABLE, code=NOT_FETCHED, call="c", message="HTTP 503")
+    mug.journal.keys[mug.one().key] = history
+    mug.kept = {"c"}
+    assert (mug.one().stage, mug.one().attempt, str(mug.one().reasons[0])) == (Stage.KEPT, 0, "unreadable: HTTP 503")
+    mug.kept = set()
+    assert (mug.one().stage, mug.one().attempt) == (Stage.GENERATE, 1), "its response was deleted"
+    mug.kept, history.code = {"c"}, None
+    assert (mug.one().stage, mug.one().attempt) == (Stage.GENERATE, 1), "it will not come"
 
 
 def test_a_lost_image_says_that_it_is_missing_from_the_store(mug):

@@ -25,6 +25,7 @@ VERDICTS: Mapping[Stage, Verdict] = {
     Stage.REVIEW: "review",
     Stage.REJECTED: "rejected",
     Stage.REFUSED: "refused",
+    Stage.KEPT: "failed",
     Stage.HELD: "failed",
 }
 

@@ -18,6 +18,7 @@ from imagemake.plugins.providers import BatchProvider, Provider, ProviderError, 
 from imagemake.stages.generate.batches.submit import BatchRunner
 from imagemake.stages.generate.calls import CallRunner, StoppedError, ToldToStopError
 from imagemake.stages.generate.gate import Gate
+from imagemake.stages.generate.kept_answers import kept_answers, read_kept, to_wait_for
 from imagemake.stages.generate.rate_limit import SharedPace
 from imagemake.stages.generate.side_by_side import Work
 from imagemake.stages.generate.stoppable import generate_batch, run_batches
@@ -153,18 +154,38 @@ class _Job:
         in_batches: bool,  # then all items are, and use one server
     ) -> list[Item]:
         try:
+            held: dict[str, ItemFailure] = {}
             for server, own in by_server.items():
-                provider = providers[server]
-                if isinstance(provider, BatchProvider) and (in_batches or any(Submissions(self.store.root).all())):
-                    made = await self._through_batches(server, provider, own, buys=in_batches)
-                    if in_batches:
-                        return made
-            if not self.calls:
-                return [self._collected(item) for item in items]
-            return await self._one_by_one(items, by_server, providers)
+                held |= await self._read_kept(server, providers[server], own)
+            to_make = {server: [one for one in own if one.key not in held] for server, own in by_server.items()}
+            made = await self._make_all(providers, {s: own for s, own in to_make.items() if own}, in_batches=in_batches)
+            return [made.get(item.key) or replace(item, failure=held[item.key]) for item in items]
         finally:
             for provider in providers.values():
                 await provider.close()
+
+    async def _read_kept(self, server: Server, provider: Provider, items: Sequence[Item]) -> dict[str, ItemFailure]:
+        """Read responses again that a killed job left, and return which images are to be waited for."""
+        kept = kept_answers(self.store, {item.key for item in items})
+        return to_wait_for(await read_kept(kept, provider, self.store, self._model_of(server))) if kept else {}
+
+    async def _make_all(
+        self,
+        providers: Mapping[Server, Provider],
+        by_server: Mapping[Server, Sequence[Item]],
+        *,
+        in_batches: bool,  # then all items use one server
+    ) -> dict[str, Item]:
+        items = [item for own in by_server.values() for item in own]
+        for server, own in by_server.items():
+            provider = providers[server]
+            if isinstance(provider, BatchProvider) and (in_batches or any(Submissions(self.store.root).all())):
+                made = await self._through_batches(server, provider, own, buys=in_batches)
+                if in_batches:
+                    return {item.key: item for item in made}
+        if not self.calls:
+            return {item.key: self._collected(item) for item in items}
+        return await self._one_by_one(by_server, providers) if items else {}
 
     def _collected(self, item: Item) -> Item:
         stored = self.store.raw.find(item.key)
@@ -191,8 +212,8 @@ class _Job:
         return await run_batches(runner, items, buys=buys)
 
     async def _one_by_one(
-        self, items: Sequence[Item], by_server: Mapping[Server, Sequence[Item]], providers: Mapping[Server, Provider]
-    ) -> list[Item]:
+        self, by_server: Mapping[Server, Sequence[Item]], providers: Mapping[Server, Provider]
+    ) -> dict[str, Item]:
         paid = any(_class(server).paid for server in by_server)
         journal = Journal(self.store.journal_folder, self.name, durable=paid)
         try:
@@ -200,8 +221,7 @@ class _Job:
             bought = await generate_batch(work, self.calls, self.job_settings.limits.grace_s, self.progress)
         finally:
             journal.close()
-        made = {item.key: item for item in bought}
-        return [made[item.key] for item in items]
+        return {item.key: item for item in bought}
 
     def _work(
         self,

@@ -37,7 +37,7 @@ def outlook_of(
         wanted=len(states),
         done=stages.count(Stage.DONE),
         review=stages.count(Stage.REVIEW),
-        given_up=sum(stages.count(stage) for stage in (Stage.REJECTED, Stage.REFUSED, Stage.HELD)),
+        given_up=sum(stages.count(stage) for stage in (Stage.REJECTED, Stage.REFUSED, Stage.KEPT, Stage.HELD)),
         to_generate=len(to_generate),
         to_validate=to_do.count(Stage.VALIDATE),
         to_postprocess=to_do.count(Stage.POSTPROCESS),

@@ -4,7 +4,7 @@ import asyncio
 import datetime
 import socket
 import ssl
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from cryptography import x509
@@ -60,10 +60,14 @@ class Host:
 def get(url, host, base="http://127.0.0.1:{port}/v1", timeout_s=5, tls=None):
     async def inside():
         async with host.running(tls) as port:
-            downloads = Downloads(base.format(port=port), timeout_s, waits_s=(0.01, 0.02))
-            return await downloads.image(url.format(port=port))
+            return await Downloads(base.format(port=port), timeout_s).image(url.format(port=port))
 
     return asyncio.run(inside())
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch):
+    monkeypatch.setattr(download, "WAITS_S", (0.01, 0.02))
 
 
 @pytest.fixture
@@ -221,6 +225,22 @@ def test_what_does_not_come_says_whether_the_host_spoke(answer, is_gone, asked):
     assert (caught.value.is_gone, len(host.asked)) == (is_gone, asked)
     assert "secret" not in str(caught.value)
     assert "127.0.0.1" in str(caught.value)
+
+
+def test_a_host_that_does_not_answer_is_not_waited_for_again_and_again(monkeypatch):
+    host = Host(**{"1.png": [status(503)], "2.png": [OK]})
+
+    async def inside():
+        async with host.running() as port:
+            downloads = Downloads(f"http://127.0.0.1:{port}/v1", 5)
+            for name in ("1", "1", "1", "2", "2"):
+                with suppress(NotFetchedError):
+                    await downloads.image(f"/{name}.png")
+            asked = len(host.asked)
+            monkeypatch.setattr(download, "SILENT_S", 0.0)
+            return asked, await downloads.image("/2.png")
+
+    assert asyncio.run(inside()) == (9, IMAGE)
 
 
 @pytest.mark.parametrize(

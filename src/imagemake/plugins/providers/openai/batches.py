@@ -172,7 +172,8 @@ def _result_in_text(line: bytes) -> Result | str:
         return "a line is not a result"
     custom_id = named[1].decode("utf-8", "replace")
     if status is not None and status[1] != b"200":
-        return Result(custom_id, _line_error("the line of this request is damaged", int(status[1]), None))
+        error = ProviderError("its line is damaged", FailureKind.UNAVAILABLE, status=int(status[1]))
+        return Result(custom_id, error)
     return _outcome(custom_id, lambda: image_of(None, line, {}))
 
 
@@ -218,19 +219,19 @@ def _refusal(batch: Any) -> tuple[ProviderError, dict[int, str]]:
     details = (batch.errors.data if batch.errors else None) or []
     message = "; ".join(str(one.message) for one in details) or "the batch failed without a reason"
     code = details[0].code if details else None
-    failure, remedy = _meaning_of(code)
+    failure, remedy = _meaning_of(code, message)
     lines = {one.line: str(one.message) for one in details if isinstance(one.line, int)}
     return ProviderError(redacted(message)[:2000], failure, code=code, remedy=remedy), lines
 
 
-def _meaning_of(code: str | None) -> tuple[FailureKind, str | None]:
-    """Return what a failed batch's code means, and what the user can do if only they can fix it."""
+def _meaning_of(code: str | None, message: str) -> tuple[FailureKind, str | None]:
+    """Return what a failed batch's error means, and what the user can do if only they can fix it."""
     from imagemake.plugins.providers.openai.error_text import Told
-    from imagemake.plugins.providers.openai.errors import meaning_of
+    from imagemake.plugins.providers.openai.errors import REMEDIES, meaning_of
 
     if code in FULL:
         return FailureKind.RATE_LIMITED, None
-    meaning = meaning_of(400, Told("", code))
-    if meaning.failure is FailureKind.STOP:
+    meaning = meaning_of(400, Told(message, code))
+    if meaning.failure is FailureKind.STOP or meaning.remedy == REMEDIES["model"]:
         return meaning.failure, meaning.remedy
     return (FailureKind.UNAVAILABLE if code is None or code in PASSING else FailureKind.NOT_RETRYABLE), None

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable, Sequence
+import time
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from functools import cached_property
 
@@ -26,6 +27,8 @@ from imagemake.images.formats import end_of_image, extension_of, format_of
 MOST_BYTES = 96 * 1024**2  # what a line of a batch can hold in base64
 MOST_REDIRECTS = 5
 WAITS_S = (0.5, 2.0)  # between tries: storage may lag behind the response that names its file
+MOST_SILENT = 3  # images of a host that do not come in a row, before others fail at once for a while
+SILENT_S = 60.0
 CONNECT_S = 10.0  # longest wait for one of several addresses of a host
 REDIRECTS = (301, 302, 303, 307, 308)
 _PASSING = (408, 425, 429)  # with 5xx: the host says nothing about the image
@@ -55,12 +58,12 @@ class Downloads:
     Args:
         base_url: Address of the server; relative URLs are joined to it.
         timeout_s: Longest time for one image, with all redirects and tries, in seconds.
-        waits_s: Waits between tries, in seconds.
     """
 
-    def __init__(self, base_url: str, timeout_s: float, waits_s: Sequence[float] = WAITS_S) -> None:
+    def __init__(self, base_url: str, timeout_s: float) -> None:
         self._base = httpx2.URL(base_url.rstrip("/") + "/")
-        self._timeout_s, self._waits_s = timeout_s, waits_s
+        self._timeout_s = timeout_s
+        self._silent: dict[str, tuple[int, float]] = {}  # by host: images that did not come in a row, and when
 
     async def image(self, url: str) -> bytes:
         """Return the complete file of an image.
@@ -73,15 +76,33 @@ class Downloads:
         except (httpx2.InvalidURL, ValueError):
             raise NotFetchedError("its URL is invalid", is_gone=True) from None
         where = _host(absolute)
+        if self._is_silent(where):
+            raise NotFetchedError(f"{where} did not answer {MOST_SILENT} times in a row")
+        try:
+            data = await self._patiently(absolute)
+        except NotFetchedError as error:
+            n, _ = self._silent.get(where, (0, 0.0))
+            self._silent[where] = (0 if error.is_gone else n + 1), time.monotonic()
+            raise
+        self._silent.pop(where, None)
+        return data
+
+    def _is_silent(self, host: str) -> bool:
+        """Return whether a host did not answer lately: thousands of images must not wait for it one after another."""
+        n, since = self._silent.get(host, (0, 0.0))
+        return n >= MOST_SILENT and time.monotonic() < since + SILENT_S
+
+    async def _patiently(self, url: httpx2.URL) -> bytes:
         try:
             async with asyncio.timeout(self._timeout_s):
-                for wait_s in self._waits_s:
+                for wait_s in WAITS_S:
                     with suppress(_ComesLaterError):
-                        return await self._follow(absolute)
+                        return await self._follow(url)
                     await asyncio.sleep(wait_s)
-                return await self._follow(absolute)
+                return await self._follow(url)
         except TimeoutError:
-            raise NotFetchedError(f"{where} sent no complete image within {self._timeout_s:g} s") from None
+            message = f"{_host(url)} sent no complete image within {self._timeout_s:g} s"
+            raise NotFetchedError(message) from None
 
     async def _follow(self, url: httpx2.URL) -> bytes:
         for _ in range(MOST_REDIRECTS + 1):

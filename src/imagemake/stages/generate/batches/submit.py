@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,7 +20,8 @@ from imagemake.config.run import Limits
 from imagemake.core.backoff import backoff_s
 from imagemake.core.known_secrets import redacted
 from imagemake.plugins.providers import BatchProvider, FailureKind, ProviderError
-from imagemake.stages.generate.batches.follow import BatchPoller, acquire, metadata_of, stop_on
+from imagemake.stages.generate.batches.file_errors import ENDS_ALL, alike, nothing_sent
+from imagemake.stages.generate.batches.follow import BatchPoller, acquire, metadata_of
 from imagemake.stages.generate.batches.request_file import OF_A_FILE, FileLimits, groups_of, write_lines
 from imagemake.stages.generate.batches.upload import upload_for_batch
 from imagemake.stages.generate.calls import IN_A_BATCH
@@ -73,6 +74,7 @@ class BatchRunner:
     _tried: Counter[str] = field(default_factory=Counter)
     _costs: list[tuple[Decimal, float | None]] = field(default_factory=list)
     _no_room: set[str] = field(default_factory=set)
+    _ended: list[ProviderError | None] = field(default_factory=list)  # of one submission; None for an image
 
     def __post_init__(self) -> None:
         self.poller = BatchPoller(
@@ -255,8 +257,8 @@ class BatchRunner:
             await upload_for_batch(self.provider, (item.recipe for item in calls.values()), self.store)
             file = await self._upload(submission, calls)
         except ProviderError as error:
-            collector.close_all(_nothing_sent(error))
-            return stop_on(error)
+            collector.close_all(nothing_sent(error))
+            return self._stop_unless_passing(error, calls.values())
         submission = replace(submission, step=SubmissionStep.CREATING)
         self.submissions.save(submission)
         endpoint, _ = self.provider.batch_request(next(iter(calls.values())).recipe)
@@ -264,13 +266,26 @@ class BatchRunner:
             state = await self.provider.create_batch(file, endpoint, metadata_of(submission))
         except ProviderError as error:
             if error.failure is not FailureKind.UNKNOWN:
-                collector.close_all(_nothing_sent(error))
-                return stop_on(error)
+                collector.close_all(nothing_sent(error))
+                return self._stop_unless_passing(error, calls.values())
             return await self.poller.work_on(submission)
         submission = replace(submission, step=SubmissionStep.CREATED, batch=state.id)
         self.submissions.save(submission)
+        self._ended.clear()
         await self.poller.collect(submission)
-        return None
+        return self._stop_if_all_failed_alike()
+
+    def _stop_unless_passing(self, error: ProviderError, items: Iterable[Item]) -> None:
+        is_last = all(self._tried[item.key] >= self.limits.tries for item in items)
+        if error.failure in ENDS_ALL or (error.failure is FailureKind.UNREACHABLE and is_last):
+            raise error
+
+    def _stop_if_all_failed_alike(self) -> None:
+        errors = alike(self._ended)
+        if len(errors) > 1:
+            raise errors[0]
+        if errors:  # no second request could tell whether it concerns all
+            self.poller.tell(errors[0].in_words())
 
     async def _upload(self, submission: Submission, calls: dict[str, Item]) -> str:
         path = self.submissions.requests_file(submission)
@@ -281,6 +296,7 @@ class BatchRunner:
             path.unlink(missing_ok=True)
 
     def _closed(self, key: str, error: ProviderError | None, cost_usd: float | None) -> None:
+        self._ended.append(error)
         if error is not None:
             self.failures[key] = ItemFailure(FailureReason(OUTCOMES[error.failure]), str(error))
             if error.failure is FailureKind.RATE_LIMITED:
@@ -292,9 +308,3 @@ class BatchRunner:
         reserved = self._reserved.pop(key, None)
         if reserved is not None:
             self._costs.append((reserved, cost_usd))
-
-
-def _nothing_sent(error: ProviderError) -> ProviderError:
-    # Nothing was made yet, so even a refusal of the file is not final for a key.
-    failure = error.failure if error.failure is FailureKind.STOP else FailureKind.UNAVAILABLE
-    return ProviderError(str(error), failure, code=error.code, status=error.status, remedy=error.remedy)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 
 import orjson
 import pytest
@@ -15,7 +16,7 @@ from fake_openai import BatchSettings, FakeOpenAI, Settings
 from imagemake.config.job_settings import JobSettings
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
-from imagemake.plugins.providers.openai.batches import lines_of, result_in
+from imagemake.plugins.providers.openai.batches import _refusal, lines_of, result_in
 from imagemake.plugins.providers.openai.provider import OpenAIProvider
 from imagemake.stages.generate import job as generate
 from imagemake.stages.generate.batches.follow import BatchPoller
@@ -25,6 +26,7 @@ from imagemake.stages.generate.calls import StoppedError
 from imagemake.stages.generate.job import generate_for_job
 from imagemake.store.items import Item
 from imagemake.store.journal import Journal, Outcome, calls_in, read_calls
+from imagemake.store.layout import stop_file
 from imagemake.store.submissions import Submission, Submissions, SubmissionStep
 
 
@@ -36,11 +38,13 @@ def server():
 
 @pytest.fixture
 def buy(server, tmp_path):
-    def run(n=4, mode="batch", limits=None, names="p", store="store", work=".", **job_settings):
+    def run(
+        n=4, mode="batch", limits=None, names="p", store="store", work=".", path="", name="gpt-image-2", **job_settings
+    ):
         parameters = {"size": "64x64", "quality": "low"}
-        recipes = [Recipe("openai", "gpt-image-2", f"{names}{i}", 0, parameters, endpoint="here") for i in range(n)]
+        recipes = [Recipe("openai", name, f"{names}{i}", 0, parameters, endpoint="here") for i in range(n)]
         items = [Item(recipe.prompt, 0, recipe, recipe.key(), "new") for recipe in recipes]
-        model = {"provider": "openai", "name": "gpt-image-2", "base_url": server.base_url, "identity": "here"}
+        model = {"provider": "openai", "name": name, "base_url": server.base_url + path, "identity": "here"}
         limits = {"first_wait_s": 0.02, "longest_wait_s": 0.1, **(limits or {})}
         given = JobSettings.model_validate(
             {"campaign": "c", "model": {**model, "mode": mode}, "limits": limits, **job_settings}
@@ -229,6 +233,64 @@ def test_a_quota_that_is_used_up_stops_the_job_with_what_to_do(buy, tmp_path, mo
         buy()
     assert stopped.value.remedy == "Pay the bill."
     assert {call.outcome for call in journal(tmp_path)} == {Outcome.FAILED}
+
+
+def check_nothing_is_final(server, buy, tmp_path):
+    assert {call.outcome for call in journal(tmp_path)} == {Outcome.FAILED}
+    assert not list(Submissions(tmp_path / "store").all())
+    stop_file(tmp_path).unlink(missing_ok=True)  # as the next run does
+    assert all(item.raw for item in buy())
+    check_books(server, tmp_path)
+
+
+def test_a_wrong_address_stops_the_job_at_once_and_the_next_run_asks_again(server, buy, tmp_path):
+    with pytest.raises(StoppedError, match="HTTP 404") as stopped:
+        buy(path="/v3")
+    assert "model.base_url" in stopped.value.remedy
+    assert len(journal(tmp_path)) == 4, "it was tried again"
+    check_nothing_is_final(server, buy, tmp_path)
+
+
+def test_a_mistyped_model_stops_the_job_and_says_what_to_do(server, buy, tmp_path):
+    with pytest.raises(StoppedError, match="gpt-imge-2") as stopped:
+        buy(name="gpt-imge-2")
+    assert "Correct model.name" in stopped.value.remedy
+    assert len(journal(tmp_path)) == 4, "it was tried again"
+    check_nothing_is_final(server, buy, tmp_path)
+
+
+def test_a_file_that_fails_for_its_model_is_a_fault_of_the_configuration():
+    failed = SimpleNamespace(line=None, code="model_not_found", message="The model 'gpt-imge-2' does not exist")
+    error, _ = _refusal(SimpleNamespace(errors=SimpleNamespace(data=[failed])))
+    assert (error.failure, error.remedy.partition(" in ")[0]) == (FailureKind.CONFIGURATION, "Correct model.name")
+
+
+def test_an_account_without_money_stops_the_job(server, buy, tmp_path):
+    server.change(rules=[{"behavior": "billing_limit"}])
+    with pytest.raises(StoppedError) as stopped:
+        buy()
+    assert "quota" in stopped.value.remedy
+    server.change(rules=[])
+    check_nothing_is_final(server, buy, tmp_path)
+
+
+def test_a_server_that_is_down_ends_the_job_with_its_address(server, buy, tmp_path):
+    server.stop()
+    with pytest.raises(StoppedError, match=r"ConnectError.*127\.0\.0\.1"):
+        buy(limits={"tries": 2})
+    assert {call.outcome for call in journal(tmp_path)} == {Outcome.FAILED}
+    assert len(journal(tmp_path)) == 8
+
+
+def test_a_file_that_is_refused_for_its_content_is_not_sent_again_by_the_same_run(server, buy, tmp_path, monkeypatch):
+    async def refuses(*_):
+        raise ProviderError("flagged", FailureKind.REFUSED, status=400)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OpenAIProvider, "upload_batch", refuses)
+        assert {item.failure.message for item in buy()} == {"flagged"}
+    assert len(journal(tmp_path)) == 4
+    check_nothing_is_final(server, buy, tmp_path)
 
 
 def left_out(buy, monkeypatch, **changes):
@@ -446,3 +508,26 @@ def test_a_state_file_that_has_not_changed_is_read_once_for_all_items(tmp_path, 
     assert [submissions.holds(key) for key in ("k", "l")] == [False, True]
     submissions.remove(submission)
     assert not submissions.holds("l")
+
+
+def test_images_of_a_batch_that_are_at_urls_are_fetched(server, buy, tmp_path):
+    server.change(url_status=200)
+    assert all(item.raw for item in buy())
+    check_books(server, tmp_path)
+    assert not list(tmp_path.glob("store/unreadable/*"))
+
+
+@pytest.mark.parametrize("mode", ["batch", "sync"])
+def test_images_of_a_batch_that_did_not_come_are_read_by_the_next_job(server, buy, tmp_path, monkeypatch, mode):
+    monkeypatch.setattr("imagemake.plugins.providers.openai.download.WAITS_S", ())
+    server.change(url_status=500)
+    with pytest.raises(StoppedError, match="HTTP 500"):
+        buy()
+    assert {call.outcome for call in journal(tmp_path)} == {Outcome.UNREADABLE}
+    stop_file(tmp_path).unlink()
+    assert {item.failure.reason for item in buy(mode=mode)} == {"unreadable"}, "it waits for them"
+    server.change(url_status=200)
+    assert all(item.raw for item in buy(mode=mode))
+    check_books(server, tmp_path)
+    assert {call.closed["batch"][:6] for call in journal(tmp_path)} == {"batch_"}
+    assert all(call.closed["request_id"] for call in journal(tmp_path))
