@@ -16,6 +16,7 @@ from imagemake.core.text import did_you_mean
 from imagemake.plugins.providers import BUILT_IN, provider_class, takes_batches
 
 Server = tuple[str, str | None]  # the provider, and an address that is not its own
+_SIGNATURES = ("sig", "signature", "code")  # in queries of signed addresses
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -43,12 +44,17 @@ def _address(url: str) -> str:
         valid, parts = False, urlsplit("")
     if "@" in parts.netloc or is_secret_value(url):
         raise mistake("the address contains credentials.", "Set secrets in the environment only, and remove them here.")
-    if any(is_secret_name(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
+    query = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
+    if any(is_secret_name(name) or name.lower() in _SIGNATURES for name in query):
         raise mistake(
             "the address's query contains a secret.", "Set secrets in the environment only, and remove it here."
         )
     if not valid:
         raise mistake("this is not the address of a server.", "Write it as https://host/path.")
+    if "#" in url:
+        raise mistake("the address has a part after '#', which no server receives.", "Remove that part.")
+    if repeated := next((name for name in query if query.count(name) > 1), None):
+        raise mistake(f"the address's query has {repeated!r} more than once.", "Keep one of them.")
     return url
 
 
@@ -76,7 +82,7 @@ class ModelSettings(Section):
     base_url: Annotated[Text, AfterValidator(_address)] | None = Field(
         None,
         description="Address of the server, without credentials. Null: the provider's own. Part of every key, unless "
-        "identity is set.",
+        "identity is set. A query, such as ?api-version=2026-01-01, is sent with every call and is in no key.",
         examples=["http://localhost:8000/v1"],
     )
     identity: Annotated[Text, AfterValidator(_no_secret)] | None = Field(

@@ -11,6 +11,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import parse_qsl
 
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError, ReferenceProvider, ServerCheck
@@ -33,7 +34,7 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
     """Generates images with OpenAI's image models, or with any server that has the same API.
 
     Args:
-        base_url: Address of a compatible server, including ``/v1``; None for OpenAI's own.
+        base_url: Address of a compatible server, including ``/v1``; None for OpenAI's own. Every call sends its query.
         timeout_s: Longest wait for a response, in seconds.
 
     Raises:
@@ -52,8 +53,15 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
         if not key and base_url is None:
             raise ProviderError(f"{KEY_VARIABLE} is not set", FailureKind.STOP, code="no_key", remedy=REMEDIES["key"])
         # The SDK requires a key; a compatible server may not.
+        # It would also append paths to the query of an address.
+        address, _, query = (base_url or OWN_BASE_URL).partition("?")
+        self._address = address
         self._client = AsyncOpenAI(
-            api_key=key or "none", base_url=base_url or OWN_BASE_URL, timeout=timeout_s, max_retries=0
+            api_key=key or "none",
+            base_url=address,
+            default_query=dict(parse_qsl(query, keep_blank_values=True)),
+            timeout=timeout_s,
+            max_retries=0,
         )
 
     async def generate(self, recipe: Recipe) -> ImageResponse:
@@ -104,7 +112,7 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
     def _downloads(self) -> Downloads:
         from imagemake.plugins.providers.openai.download import Downloads
 
-        return Downloads(self.base_url or OWN_BASE_URL, self.timeout_s)
+        return Downloads(self._address, self.timeout_s)
 
     def batch_request(self, recipe: Recipe) -> tuple[str, dict[str, Any]]:
         """Return the endpoint and the body of a recipe's line in a batch: the same as `generate` sends."""
