@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
     from imagemake.store.store import Store
 
+GIVE_UP = "To give such an image up, delete its response in {}/unreadable; the next run makes another attempt."
 LONGEST_S = 60.0  # for one image: a plan cannot wait as long as a job
 
 
@@ -38,7 +39,8 @@ def read_kept_responses(campaign: Campaign, store: Store) -> list[str]:
     n_found = sum(error is None for error in found.values())
     lines = [f"  {counted(n_found, 'image')} found in responses that were kept; no call was needed."] if n_found else []
     reasons = sorted({failure.message for failure in to_wait_for(found).values()})
-    return [*lines, *(f"  Warning: {reason}" for reason in reasons)]
+    lines += [f"  Warning: {reason}" for reason in reasons]
+    return [*lines, f"  {GIVE_UP.format(store.root)}"] if reasons else lines
 
 
 def kept_words(store: Store) -> list[str]:
