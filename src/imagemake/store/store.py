@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +124,11 @@ class ContentStore:
             data = path.read_bytes()
         except FileNotFoundError:
             raise DamagedError(f"{path} is missing") from None
+        except PermissionError:  # not damaged: the user can make it readable
+            raise
+        except OSError as error:  # a bad sector, or a folder in its place
+            moved = self.set_aside(stored)
+            raise DamagedError(f"{path} cannot be read ({error.strerror}); moved to {moved}") from None
         if hashlib.sha256(data).hexdigest() != stored.digest:
             raise DamagedError(f"{path} does not match its digest; moved to {self.set_aside(stored)}")
         return data
@@ -131,6 +137,8 @@ class ContentStore:
         """Move a damaged file to the folder of damaged files, and return its new path."""
         aside = self.damaged / stored.file_name
         aside.parent.mkdir(parents=True, exist_ok=True)
+        if aside.exists():  # what was damaged before stays too
+            aside = aside.with_name(f"{aside.name}.{time.time_ns()}")
         self.path(stored).replace(aside)
         return aside
 

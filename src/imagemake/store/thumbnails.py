@@ -20,11 +20,12 @@ class ThumbnailCache:
         self._folder = folder
 
     def get(self, digest: str) -> bytes | None:
-        """Return the thumbnail of an image by the image's SHA-256, or None if it is not cached."""
+        """Return the thumbnail of an image by the image's SHA-256, or None if it is not cached or is no whole JPEG."""
         try:
-            return self._path(digest).read_bytes()
+            data = self._path(digest).read_bytes()
         except FileNotFoundError:
             return None
+        return data if data.startswith(b"\xff\xd8") and data.endswith(b"\xff\xd9") else None
 
     def put(self, digest: str, data: bytes) -> None:
         """Cache the thumbnail of an image."""

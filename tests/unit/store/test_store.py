@@ -41,6 +41,19 @@ def test_a_changed_byte_is_found_on_reading_and_the_file_is_moved_aside(store):
     assert [file.name for file in (store.root / "damaged" / "raw").iterdir()] == [stored.file_name]
 
 
+def test_a_folder_in_the_place_of_a_file_is_moved_aside_and_no_damaged_file_replaces_another(store):
+    for content in (b"first", b"second", None):
+        stored = store.raw.put(KEY, PNG, durable=False)
+        path = store.raw.path(stored)
+        path.unlink()
+        path.write_bytes(content) if content else path.mkdir()
+        with pytest.raises(DamagedError, match="moved to"):
+            store.raw.read(stored)
+        assert store.raw.find(KEY) is None
+    aside = sorted((store.root / "damaged" / "raw").iterdir())
+    assert [path.is_dir() or path.read_bytes() for path in aside] == [b"first", b"second", True]
+
+
 def test_a_deleted_file_is_reported_as_missing(store):
     stored = store.raw.put(KEY, PNG, durable=False)
     store.raw.path(stored).unlink()
