@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +23,12 @@ from imagemake.release.credentials.signing import Seal, seal_of
 from imagemake.release.manifest.row import MANIFEST_VERSION
 from imagemake.release.manifest.sidecars import SUFFIX
 from imagemake.release.output_file import ReleaseFile
-from imagemake.release.place import is_as_released
+from imagemake.release.place import are_linked, is_as_released
 from imagemake.stages.validate.earlier_releases import digests
 from imagemake.store.layout import IMAGE, IMAGES, MEASURED_TABLES, RESULTS, SHEETS, results_folder
 
 if TYPE_CHECKING:
+    from imagemake.config.campaign import Campaign
     from imagemake.plan.target import Target
     from imagemake.store.store import Store
 
@@ -60,6 +62,8 @@ def is_current(target: Target, states: Sequence[State]) -> bool:
         "manifest_schema": MANIFEST_VERSION,
     }
     if record.get("unsigned") or any(record.get(name, "") != value for name, value in expected.items()):
+        return False
+    if are_linked(target.campaign) and record.get("images") != _images_digest(target.campaign, folder):
         return False
     names = {IMAGES: names_in_images(target, states), SHEETS: names_in_sheets(target, states)}
     is_whole = all((folder / name).exists() for name in FILES)
@@ -100,7 +104,9 @@ def known_counts(target: Target, store: Store, work: Path) -> Mapping[Stage, int
         return None
     if not target.files.hold(record.get("references", {})):
         return None
-    if not all((folder / name).exists() for name in FILES) or record["images"] != _digest(_names_in(folder / IMAGES)):
+    if not all((folder / name).exists() for name in FILES):
+        return None
+    if record.get("images") != _images_digest(target.campaign, folder):
         return None
     if record.get("sheets") != _digest(_names_in(folder / SHEETS)):
         return None
@@ -160,7 +166,7 @@ def write_record(
         "digest": release_digest(states, target.campaign),
         "counts": {stage.value: count for stage, count in counts(states).items()},
         "open": sum(state.stage in OPEN for state in states),
-        "images": _digest(_names_in(folder / IMAGES)),
+        "images": _images_digest(target.campaign, folder),
         "sheets": _digest(_names_in(folder / SHEETS)),
         "seen": _seen(target, store, work),
         "certificate": file_digest(target.campaign.c2pa),
@@ -177,6 +183,18 @@ def _is_there(target: Target, state: State, seal: Seal | None) -> bool:
         return False
     wanted = ReleaseFile(state, target.file_names.output_of(state.request, path.name))
     return is_as_released(path, wanted, target.campaign.metadata, seal)
+
+
+def _images_digest(campaign: Campaign, folder: Path) -> str:
+    """Return a digest of the names of the released images, and of their sizes and times if they are links.
+
+    Who changes a file of the store then changes the release with it.
+    """
+    if not are_linked(campaign):
+        return _digest(_names_in(folder / IMAGES))
+    with suppress(FileNotFoundError), os.scandir(folder / IMAGES) as entries:
+        return _digest(f"{entry.name} {(now := entry.stat()).st_size} {now.st_mtime_ns}" for entry in entries)
+    return _digest(())
 
 
 def _names_in(folder: Path) -> set[str]:

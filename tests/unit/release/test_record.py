@@ -1,4 +1,6 @@
-"""Which releases are made again because of their content credentials."""
+"""Which releases are made again because of their content credentials, or because a linked image changed."""
+
+import os
 
 import pytest
 from certificates import a_chain
@@ -10,14 +12,23 @@ from imagemake.store.store import Store
 
 
 @pytest.fixture
-def release(tmp_path, monkeypatch):
+def made(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    return lambda **more: release_of(tmp_path, more)
+
+
+@pytest.fixture
+def release(made, tmp_path):
+    (tmp_path / "chain.pem").write_text(a_chain("Studio").chain)
+    return made(c2pa={"certificate": "chain.pem"})
+
+
+def release_of(tmp_path, more):
     (RESULTS / "images").mkdir(parents=True)
     for name in FILES:
         (RESULTS / name).touch()
-    (tmp_path / "chain.pem").write_text(a_chain("Studio").chain)
     campaign = {"campaign": "c", "catalog": "c.csv", "prompt": "a {sku}", "name": "{sku}"}
-    target = Target(load_campaign({**campaign, "c2pa": {"certificate": "chain.pem"}}), [], "all", "")
+    target = Target(load_campaign({**campaign, **more}), [], "all", "")
 
     class Release:
         store, work = Store(tmp_path / "store"), tmp_path / "work"
@@ -45,3 +56,15 @@ def test_one_that_another_certificate_signed_is_made_again(release, tmp_path):
     release.write()
     (tmp_path / "chain.pem").write_text(a_chain("Other").chain)
     assert release.stands() == (False, False)
+
+
+@pytest.mark.parametrize("xmp", [False, True])
+def test_a_release_of_links_is_made_again_after_a_change_of_one_of_them(made, xmp):
+    release = made(metadata={"xmp": xmp})
+    path = RESULTS / "images" / "mug.jpg"
+    path.write_bytes(b"one")
+    release.write()
+    assert release.stands()[1]
+    path.write_bytes(b"two")
+    os.utime(path, (1, 1))
+    assert release.stands()[1] == xmp
