@@ -12,11 +12,23 @@ rule release:
         tables=postprocessed_of("all"),
         later=postprocessed_later_of("all"),
     output:
-        manifest="results/manifest.csv",
+        manifest=report(
+            "results/manifest.csv",
+            caption="report/manifest.rst",
+            category="Whole campaign",
+        ),
         parquet="results/manifest.parquet",
         schema="results/manifest.schema.json",
-        metrics="results/metrics.json",
-        sheet="results/index.html",
+        metrics=report(
+            "results/metrics.json",
+            caption="report/metrics.rst",
+            category="Whole campaign",
+        ),
+        sheet=report(
+            "results/index.html",
+            caption="report/sheet.rst",
+            category="Whole campaign",
+        ),
         review="results/review.csv",
     log:
         "logs/release/all.log",
@@ -35,11 +47,23 @@ use rule release as release_pilot with:
         tables=postprocessed_of("pilot"),
         later=postprocessed_later_of("pilot"),
     output:
-        manifest="results/pilot/manifest.csv",
+        manifest=report(
+            "results/pilot/manifest.csv",
+            caption="report/manifest.rst",
+            category="Pilot",
+        ),
         parquet="results/pilot/manifest.parquet",
         schema="results/pilot/manifest.schema.json",
-        metrics="results/pilot/metrics.json",
-        sheet="results/pilot/index.html",
+        metrics=report(
+            "results/pilot/metrics.json",
+            caption="report/metrics.rst",
+            category="Pilot",
+        ),
+        sheet=report(
+            "results/pilot/index.html",
+            caption="report/sheet.rst",
+            category="Pilot",
+        ),
         review="results/pilot/review.csv",
     log:
         "logs/release/pilot.log",
@@ -51,11 +75,23 @@ use rule release as release_small with:
         tables=postprocessed_of("small"),
         later=postprocessed_later_of("small"),
     output:
-        manifest="results/small/manifest.csv",
+        manifest=report(
+            "results/small/manifest.csv",
+            caption="report/manifest.rst",
+            category="Small",
+        ),
         parquet="results/small/manifest.parquet",
         schema="results/small/manifest.schema.json",
-        metrics="results/small/metrics.json",
-        sheet="results/small/index.html",
+        metrics=report(
+            "results/small/metrics.json",
+            caption="report/metrics.rst",
+            category="Small",
+        ),
+        sheet=report(
+            "results/small/index.html",
+            caption="report/sheet.rst",
+            category="Small",
+        ),
         review="results/small/review.csv",
     log:
         "logs/release/small.log",

@@ -55,7 +55,9 @@ class SnakemakeRun:
         """Whether this process runs the jobs: no dry run, and no job of its own; known once a rule is planned."""
         from snakemake_interface_executor_plugins.settings import ExecMode
 
-        return not self._workflow.dryrun and self._workflow.exec_mode == ExecMode.DEFAULT
+        workflow = self._workflow
+        is_execution = workflow.execution_settings is not None  # not --report, --summary, and so on
+        return is_execution and not workflow.dryrun and workflow.exec_mode == ExecMode.DEFAULT
 
     def campaign(self) -> Campaign:
         """Read the campaign. Exits without a traceback if it contains mistakes.

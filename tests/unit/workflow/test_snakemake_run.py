@@ -87,3 +87,9 @@ def test_the_lowest_limit_of_several_modules_holds_and_an_option_takes_precedenc
     given.global_resources["api_calls"] = "given"
     SnakemakeRun(given, {}).limit("api_calls", 1)
     assert given.global_resources["api_calls"] == "given"
+
+
+def test_a_command_without_execution_is_no_run():
+    workflow = workflow_of()
+    workflow.execution_settings = None
+    assert not SnakemakeRun(workflow, {}).is_real
