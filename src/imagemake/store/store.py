@@ -167,6 +167,7 @@ class Store:
 
     def __init__(self, root: Path, *, shares: bool = False) -> None:
         self.root = root
+        self._shares = shares
         self.unshared = root / "unshared"
         raw, damaged = root / "raw", root / "damaged" / "raw"
         self.raw = _MarkingStore(raw, damaged, self.unshared) if shares else ContentStore(raw, damaged)
@@ -174,6 +175,10 @@ class Store:
         self.references = ContentStore(root / "references", root / "damaged" / "references")
         self.reproduced = ContentStore(root / "reproduced", root / "damaged" / "reproduced")
         self.signatures = ContentStore(root / "signatures", root / "damaged" / "signatures")
+
+    def beside(self, root: Path) -> Store:
+        """Return a store of the same kind in another folder."""
+        return Store(root, shares=self._shares)
 
     @property
     def journal_folder(self) -> Path:

@@ -93,6 +93,10 @@ class ReproductionStore(Store):
         super().__init__(root)
         self.raw = self.reproduced
 
+    def beside(self, root: Path) -> Store:
+        """See `Store.beside`."""
+        return ReproductionStore(root)
+
 
 def subject_of(asked: str, campaign: Campaign, store: Store) -> ReproduceSubject:
     """Find the image to reproduce.

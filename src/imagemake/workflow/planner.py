@@ -32,6 +32,7 @@ from imagemake.release.metrics.metrics import metrics_of
 from imagemake.release.missing import missing_words
 from imagemake.release.record import is_current, known_counts, outputs_of
 from imagemake.stages.postprocess.check import check_steps
+from imagemake.store.fallback import kept_elsewhere, take_back
 from imagemake.store.journal import read_calls
 from imagemake.store.layout import (
     IMAGE,
@@ -185,6 +186,7 @@ class Planner:
 
     def _make(self, scope: str) -> Plan:
         made_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self._take_back()
         target = Target(self.campaign, self._rows, scope, made_at, files=self._files)
         kept = self._kept_responses
         known = known_counts(target, Store(STORE), WORK)
@@ -229,6 +231,14 @@ class Planner:
         write_whole(path, content)
         self._settings_files.write()
         return Plan(run, (str(path),), target.batches, self.campaign.attempts.max - 1 + SPARE_ROUNDS)
+
+    def _take_back(self) -> None:
+        """Move what the store's disk refused in an earlier run into the store; a dry run says what waits."""
+        for folder in kept_elsewhere(STORE):
+            if self._run and self._run.is_real:
+                print(f"  {take_back(STORE):,} responses of an earlier run moved from {folder}.", file=sys.stderr)
+            else:
+                print(f"  Warning: {folder} has responses of an earlier run. The next run moves them.", file=sys.stderr)
 
     def figures_of(self, stage: str) -> Mapping[str, Any]:
         """Return a stage's metrics, based on what is in the store now."""

@@ -21,8 +21,10 @@ from imagemake.stages.generate.doubt import Doubt
 from imagemake.stages.generate.gate import Gate
 from imagemake.stages.generate.one_call import OUTCOMES, Caller
 from imagemake.stages.generate.rate_headers import has_room
+from imagemake.store.fallback import KeptElsewhereError
 from imagemake.store.items import FailureReason, Item, ItemFailure
 from imagemake.store.journal import Journal
+from imagemake.store.room import Room
 from imagemake.store.spending import OverBudgetError, SpendTracker
 from imagemake.store.store import DamagedError, Store
 from imagemake.store.submissions import Submissions
@@ -68,6 +70,7 @@ class CallRunner:
         stopped_by: The error after which no call can succeed.
         done: Number of images and of failures per reason so far.
         team_cache: Takes images from the team store before a call, and gives after it; None without a team store.
+        room: Tells before a call whether its image will find room; None if nothing is to be checked.
     """
 
     provider: Provider
@@ -81,6 +84,7 @@ class CallRunner:
     stopped_by: ProviderError | None = None
     done: Counter[FailureReason | None] = field(default_factory=Counter)
     team_cache: TeamCache | None = None
+    room: Room | None = None
     _caller: Caller = field(init=False)
     _submissions: Submissions = field(init=False)
     _doubt: Doubt = field(init=False)
@@ -95,6 +99,7 @@ class CallRunner:
             self.campaign,
             self.model_of,
             self.team_cache,
+            self.room,
         )
         self._submissions = Submissions(self.store.root)
         self._doubt = Doubt(self.gate)
@@ -109,9 +114,9 @@ class CallRunner:
             StoppedError: If no call can succeed; every image that arrived is in the store.
         """
         made = await asyncio.gather(*(self._item_counted(item) for item in items), return_exceptions=True)
-        for outcome in made:
-            if isinstance(outcome, BaseException):  # raised only after all calls in flight have ended
-                raise outcome
+        errors = [outcome for outcome in made if isinstance(outcome, BaseException)]
+        for error in sorted(errors, key=lambda error: not isinstance(error, KeptElsewhereError)):
+            raise error  # only after all calls in flight have ended
         if self.stopped_by is not None:
             raise StoppedError(str(self.stopped_by), self.stopped_by.remedy)
         if self._doubt.error is not None:  # no second request could tell whether it concerns all

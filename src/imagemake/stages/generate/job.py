@@ -22,10 +22,12 @@ from imagemake.stages.generate.kept_answers import kept_answers, read_kept, to_w
 from imagemake.stages.generate.rate_limit import SharedPace
 from imagemake.stages.generate.side_by_side import Work
 from imagemake.stages.generate.stoppable import generate_batch, run_batches
+from imagemake.store.fallback import take_back
 from imagemake.store.items import FailureReason, Item, ItemFailure
 from imagemake.store.journal import Journal
 from imagemake.store.layout import pace_file, spending_file, stop_file
 from imagemake.store.progress import JobProgress, no_progress
+from imagemake.store.room import Room
 from imagemake.store.spending import SpendTracker
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
@@ -61,6 +63,7 @@ def generate_for_job(
         StoppedError: If no call can succeed until the user does something.
     """
     content_store = Store(store, shares=job_settings.store.remote is not None)
+    take_back(store)  # what another machine of a cluster cannot see, the plan could not take
     made = _stored(content_store, items)
     if made is not None:
         return made
@@ -231,6 +234,7 @@ class _Job:
         spend_tracker: SpendTracker,
     ) -> list[Work]:
         stopping, job_settings = asyncio.Event(), self.job_settings
+        room = Room((self.store.root, self.work), job_settings.limits.in_flight)
         found: list[Work] = []
         for server, of_server in by_server.items():
             by_model: dict[str, list[Item]] = {}
@@ -249,6 +253,7 @@ class _Job:
                     job_settings.campaign,
                     model_of,
                     team_cache=self.team_cache,
+                    room=room,
                 )
                 found.append((runner, items))
         return found

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imagemake.config.models import Model, cost_usd, worst_usd
-from imagemake.plugins.providers import FailureKind, ImageResponse, Provider, ProviderError, response_to
+from imagemake.plugins.providers import NOT_FETCHED, FailureKind, ImageResponse, Provider, ProviderError, response_to
 from imagemake.stages.generate.fetching import fetched
 from imagemake.stages.generate.gate import Gate
+from imagemake.stages.generate.keeping import Keeper
 from imagemake.store.items import Item
 from imagemake.store.journal import Journal, Outcome
+from imagemake.store.room import Room
 from imagemake.store.sent_images import SentImages
 from imagemake.store.spending import SpendTracker
 from imagemake.store.store import Store, StoredFile
@@ -46,6 +48,7 @@ class Caller:
         campaign: Name for the journal.
         model_of: Returns the model table's entry for a model name, or None.
         team_cache: Receives the images; None without a team store.
+        room: Tells before a call whether its image will find room; None if nothing is to be checked.
     """
 
     provider: Provider
@@ -56,9 +59,12 @@ class Caller:
     campaign: str
     model_of: Callable[[str], Model | None]
     team_cache: TeamCache | None
+    room: Room | None = None
     _sent_images: SentImages = field(init=False)
+    _keeper: Keeper = field(init=False)
 
     def __post_init__(self) -> None:
+        self._keeper = Keeper(self.store, self.journal, self.provider.paid)
         self._sent_images = SentImages(self.store)
 
     async def call(self, item: Item, tried: int, started: float) -> StoredFile:
@@ -73,7 +79,10 @@ class Caller:
             OverBudgetError: If the call does not fit the budget; nothing was sent.
             DamagedError: If the store has lost a reference image; nothing was sent.
             ProviderError: If no image came; the journal has the outcome.
+            NotReadyError: If there is no room for the image, and nothing was sent; or if another folder has it.
         """
+        if self.room is not None:
+            self.room.check(item.recipe)
         model = self.model_of(item.recipe.model)
         worst = worst_usd(model, item.recipe) if model else None
         images = await self._images_for(item)
@@ -95,13 +104,14 @@ class Caller:
             cost = await self._close_failed(call, item, model, error, time.monotonic() - start)
             self.spend_tracker.record_cost(reserved, cost)
             self.gate.heed(error.headers, error.usage, started, refused=error.failure is FailureKind.RATE_LIMITED)
+            self._keeper.end()
             raise
-        stored = await self._keep(item.key, answer)
-        more = await self._write(self.store.keep_more, call, answer.more) if answer.more else None
+        if self.room is not None:
+            self.room.note(item.recipe, len(answer.image))
+        stored = await self._keeper.image(item.key, answer.image)
+        more = await self._keeper.more(call, answer.more) if answer.more else None
         cost = _cost(model, answer.usage, paid=self.provider.paid)
-        self.spend_tracker.record_cost(reserved, cost)
-        end = await self._write(
-            self.journal.closed,
+        end = await self._keeper.closed(
             call,
             Outcome.MADE,
             key=item.key,
@@ -113,6 +123,8 @@ class Caller:
             digest=stored.digest,
             more=more,
         )
+        self.spend_tracker.record_cost(reserved, cost)
+        self._keeper.end()
         if was_kept:
             self.store.forget_unreadable(call)
         if self.team_cache is not None and self.provider.paid:
@@ -128,27 +140,34 @@ class Caller:
         except ProviderError as error:
             if error.failure is not FailureKind.TO_FETCH:
                 raise
-            return await fetched(self.provider, self.store, call, error), True
+            try:
+                return await fetched(self.provider, self.store, call, error), True
+            except OSError as refusal:
+                raise ProviderError(
+                    f"the response could not be kept before its image is fetched: {refusal.strerror}",
+                    FailureKind.UNREADABLE,
+                    code=NOT_FETCHED,
+                    status=error.status,
+                    request_id=error.request_id,
+                    usage=error.usage,
+                    body=error.body,
+                    headers=error.headers,
+                ) from refusal
 
     async def _images_for(self, item: Item) -> Mapping[str, bytes]:
         return await asyncio.to_thread(self._sent_images.of, item.recipe) if item.recipe.references else {}
-
-    async def _keep(self, key: str, answer: ImageResponse) -> StoredFile:
-        stored: StoredFile = await self._write(self.store.raw.put, key, answer.image, durable=self.provider.paid)
-        return stored
 
     async def _close_failed(
         self, call: str, item: Item, model: Model | None, error: ProviderError, seconds: float
     ) -> float | None:
         if error.body is not None:
-            await self._write(self.store.keep_unreadable, call, error.body)
+            await self._keeper.unreadable(call, error.body)
         cost: float | None = 0.0
         if error.failure is FailureKind.UNREADABLE:
             cost = _cost(model, error.usage, paid=self.provider.paid)
         elif error.failure is FailureKind.UNKNOWN:
             cost = None
-        await self._write(
-            self.journal.closed,
+        await self._keeper.closed(
             call,
             OUTCOMES[error.failure],
             key=item.key,
