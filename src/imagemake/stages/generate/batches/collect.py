@@ -91,8 +91,10 @@ class BatchCollector:
         if isinstance(outcome, ProviderError) and outcome.failure is FailureKind.TO_FETCH:
             self._store.keep_unreadable(call, outcome.body or b"")
             self._to_fetch[call] = outcome
-        else:
+        elif isinstance(outcome, ImageResponse) or call not in self._to_fetch:
             self._close(call, outcome)
+            if self._to_fetch.pop(call, None):
+                self._store.forget_unreadable(call)
 
     def _take_second(self, call: str, outcome: ImageResponse) -> None:
         """Take the image of a second line for one call: it was paid for too."""

@@ -68,6 +68,9 @@ def collected(tmp_path):
                 for one in lines:
                     yield result_in(one)
 
+            async def read_again(self, body):
+                return ImageResponse(b"at a URL")
+
         asyncio.run(collector.take(Lines(), "file"))
         collector.close_all(ProviderError("no line", FailureKind.UNKNOWN))
         return store, {call.sent["call"]: call for call in calls_in(journal.path)}
@@ -124,6 +127,21 @@ def test_an_image_counts_also_after_a_line_that_says_that_there_is_none(collecte
     store, calls = collected(failed, line(), failed)
     assert calls[CALL].outcome is Outcome.MADE
     assert len(list(store.raw.all())) == 1
+
+
+def test_a_response_with_a_url_stands_whatever_other_lines_its_call_has(collected):
+    at_url = line().replace(b'"b64_json":"' + PLAIN.encode(), b'"url":"/1.png')
+    failed = b'{"custom_id":"%b","response":null,"error":{"message":"late"}}' % CALL.encode()
+    store, calls = collected(at_url, failed)
+    assert calls[CALL].outcome is Outcome.MADE
+    assert store.raw.read(store.raw.find(calls[CALL].sent["key"])) == b"at a URL"
+    assert not store.unreadable()
+
+
+def test_an_image_in_a_second_line_waits_for_no_url(collected):
+    store, calls = collected(line().replace(b'"b64_json":"' + PLAIN.encode(), b'"url":"/1.png'), line())
+    assert store.raw.read(store.raw.find(calls[CALL].sent["key"])) == IMAGE
+    assert not store.unreadable()
 
 
 json_values = st.recursive(
