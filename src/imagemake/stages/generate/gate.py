@@ -74,10 +74,10 @@ class Gate:
             start, limit = self.pace.start(now)
             if not limit:
                 return start
-            if now >= patience_ends:  # headers can be wrong; a response tells
-                return now
+            if start - now > self.pace.longest_wait_s and now >= patience_ends:
+                return now  # headers can be wrong: a response tells
             self.waits_for = f"the server's limit of {LIMITS[limit]}", start
-            await self.pause(min(start, patience_ends) - now)
+            await self.pause(min(start - now, self.pace.longest_wait_s))
         return time.time()
 
     async def pause(self, wait_s: float) -> None:

@@ -23,6 +23,10 @@ SLOWEST_BYTES_PER_S = 50_000  # extends the timeout of a transfer by its size
 FIRST_WAIT_S, MAX_WAIT_S = 0.5, 60.0
 _S3 = ("s3", "s3a")
 
+# Where a file system is let go, s3fs closes its session in the event loop that runs there, such as Snakemake's, which
+# is not the one that opened it. Those of a process are few, so they stay until its end, when none runs.
+_kept: list[Any] = []
+
 
 @dataclass(frozen=True, slots=True)
 class ListedObject:
@@ -204,6 +208,7 @@ def _file_system(address: str, timeout_s: float, parallel: int) -> tuple[Any, st
     fs, root = fsspec.core.url_to_fs(address, **options)
     if is_s3:
         fs.retries = 1
+    _kept.append(fs)
     return fs, root
 
 

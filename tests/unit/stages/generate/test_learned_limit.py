@@ -184,3 +184,14 @@ def test_starts_of_free_calls_are_not_written_down(tmp_path):
     pace = SharedPace(tmp_path / "pace.json", Limits(), "preview-1", paid=False)
     assert pace.start(START_S) == (START_S, "")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_reset_that_cannot_be_right_holds_a_call_back_for_the_longest_wait(tmp_path):
+    async def run(reset):
+        gate = Gate(8, SharedPace(tmp_path / f"{reset}.json", Limits(longest_wait_s=0.2)))
+        started = await gate.wait_for_start()
+        names = {"limit": "1", "remaining": "0", "reset": reset}
+        gate.heed({f"x-ratelimit-{name}-requests": value for name, value in names.items()}, None, started)
+        return await asyncio.wait_for(gate.wait_for_start(), 20) - started
+
+    assert 0.2 <= asyncio.run(run("3h0m0s")) < 10

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import subprocess
 import sys
 import threading
@@ -221,3 +223,19 @@ def test_a_process_that_spoke_to_s3_can_still_start_others(here):
     done = subprocess.run([sys.executable, "-c", "print(1)"], capture_output=True, check=True)
     assert done.stdout == b"1\n"
     assert Storage("s3://bucket/p", timeout_s=20).list()["x"] == ListedObject(1, "c4ca4238a0b923820dcc509a6f75849b")
+
+
+def test_a_storage_that_is_let_go_within_an_event_loop_leaves_no_task_behind(here):
+    here()
+    told = []
+
+    async def like_snakemake():
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context["message"]))
+        await asyncio.to_thread(lambda: Storage("s3://bucket/p", timeout_s=20).get("nothing", 9))
+        gc.collect()
+        await asyncio.sleep(0.2)
+        gc.collect()
+
+    asyncio.run(like_snakemake())
+    gc.collect()
+    assert told == []
