@@ -7,7 +7,7 @@ that of a call: the image is in the store before the journal has it, and the jou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +22,7 @@ from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
 
 READ_AT_ONCE = 8
+FEW = 20  # up to so many, a search of a file of the journal is quicker than reading its records
 JOB = "kept"
 
 
@@ -59,16 +60,19 @@ def kept_answers(store: Store, keys: Collection[str] | None = None) -> list[Kept
         keys: Only those of these images; None for all.
     """
     files = store.unreadable()
-    if not files:
-        return []
-    waiting = {call for one in Submissions(store.root).all() for call in one.calls}  # collected with their batch
+    for submission in Submissions(store.root).all() if files else ():
+        for call in submission.calls:  # collected with their batch
+            files.pop(call, None)
     found: list[KeptAnswer] = []
-    for journal in sorted(store.journal_folder.glob("*/*.jsonl")):
-        content = content_of(journal)
-        if any(call.encode() in content for call in files):
-            calls = [call for call in calls_in(journal) if call.sent["call"] in files.keys() - waiting]
+    for journal in sorted(store.journal_folder.glob("*/*.jsonl")) if files else ():
+        if len(files) > FEW or _names_one(content_of(journal), files):
+            calls = [call for call in calls_in(journal) if call.sent["call"] in files]
             found += [KeptAnswer(call, journal, files[call.sent["call"]]) for call in calls]
     return [one for one in found if keys is None or one.key in keys]
+
+
+def _names_one(content: bytes, calls: Iterable[str]) -> bool:
+    return any(call.encode() in content for call in calls)
 
 
 async def read_kept(

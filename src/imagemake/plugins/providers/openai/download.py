@@ -185,7 +185,7 @@ class _Guard(httpcore2.AsyncNetworkBackend):
         addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
         allowed = [one for one in addresses if self._is_own or is_public(one)]
         if not allowed:
-            raise NotFetchedError(f"{printable(host)} is not on the Internet ({', '.join(addresses)})")
+            raise NotFetchedError(f"{printable(host)} is not on the Internet: {', '.join(addresses)} is not public")
         for address in allowed[:-1]:
             with suppress(httpcore2.ConnectError, httpcore2.ConnectTimeout):
                 return await self._sockets.connect_tcp(address, port, CONNECT_S, local_address, socket_options)
