@@ -22,7 +22,7 @@ from imagemake.config.models import ModelFacts
 from imagemake.config.outputs import Postprocess
 from imagemake.config.provenance import C2pa, Metadata
 from imagemake.config.remotes import Publish, SharedStore
-from imagemake.config.run import Alerts, Budget, Limits
+from imagemake.config.run import Alerts, Budget, Limits, Monitor
 from imagemake.config.spelled import plain_config
 from imagemake.config.stages import Gates, Pilot, Small
 from imagemake.config.validation import Validation
@@ -198,6 +198,9 @@ class Campaign(Section):
     )
     alerts: Alerts = Field(
         default_factory=Alerts, description="Messages about a run, sent to email, Slack, a webhook, and so on."
+    )
+    monitor: Monitor = Field(
+        default_factory=Monitor, description="Metrics for Prometheus, and traces for OpenTelemetry."
     )
     report: ReportSettings = Field(default_factory=ReportSettings, description="The contact sheet of a release.")
     store: SharedStore = Field(

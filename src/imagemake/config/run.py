@@ -1,4 +1,4 @@
-"""The sections `limits`, `alerts`, and `budget_usd`."""
+"""The sections `limits`, `alerts`, `monitor`, and `budget_usd`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Strict
 
-from imagemake.config.fields import Section
+from imagemake.config.fields import Section, Text
 
 
 class Limits(Section):
@@ -60,6 +60,37 @@ class Alerts(Section):
         0.3, ge=0, le=1, description="Share of a job's images that may fail or be rejected without a message, 0 to 1."
     )
     min_images: int = Field(20, ge=1, description="Images that a job must have before failure_rate applies.")
+
+
+class Prometheus(Section):
+    """Where the metrics of a run can be read in Prometheus's format. Needs `pip install 'imagemake[prometheus]'`."""
+
+    file: Text | None = Field(
+        None,
+        description="File to write, for the textfile collector of node_exporter. It ends in .prom, and is replaced as "
+        "a whole.",
+        examples=["/var/lib/node_exporter/imagemake.prom"],
+    )
+    port: int | None = Field(None, ge=1, le=65_535, description="Port to serve the metrics at, while the run lasts.")
+    host: Text = Field("127.0.0.1", description="Address to listen at. 0.0.0.0 lets other machines read the metrics.")
+
+
+class Monitor(Section):
+    """Metrics and traces of runs, for those who watch them for weeks. Changes no image."""
+
+    prometheus: Prometheus | None = Field(None, description="Metrics in Prometheus's format.")
+    traces: bool = Field(
+        False,
+        description="Export a trace of each run with a span per call, by OpenTelemetry over HTTP. Its standard "
+        "environment variables say where to, such as OTEL_EXPORTER_OTLP_ENDPOINT. Needs "
+        "`pip install 'imagemake[traces]'`.",
+    )
+    every_s: float = Field(15.0, ge=1, description="Time between two updates, in seconds.")
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is shown."""
+        return self.traces or self.prometheus is not None
 
 
 Usd = Annotated[float, Field(gt=0)]

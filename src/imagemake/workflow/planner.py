@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import shutil
 import sys
@@ -58,6 +59,7 @@ from imagemake.workflow.console.outlook import Outlook, together
 from imagemake.workflow.console.planned import outlook_of
 from imagemake.workflow.kept_responses import kept_words, read_kept_responses
 from imagemake.workflow.leftovers import sweep_leftovers
+from imagemake.workflow.monitor.monitor import Monitor, check_monitor
 from imagemake.workflow.preflight.credentials import check_credentials
 from imagemake.workflow.preflight.measures import check_comparisons, check_overrides, check_packages
 from imagemake.workflow.preflight.models import check_models
@@ -107,6 +109,7 @@ class Planner:
         self._outlooks: list[Outlook] = []  # one for each target
         self._run_lock: FileLock | None = None
         self._alerts = AlertSender(campaign.alerts, campaign.campaign, WORK)
+        self._monitor: Monitor | None = None
         self._settings_files = JobSettingsFiles(campaign, settings_folder(WORK))
 
     def settings_file(self, *names: str) -> str:
@@ -144,7 +147,13 @@ class Planner:
                 spent = spent_usd(read_calls(Store(STORE).journal_folder), self.campaign.campaign)
                 SpendTracker(spending_file(WORK), self.campaign.budget_usd).open(spent)
             keep_sent_images((state.recipe for state in self._open), self._files, Store(STORE))
-        if console := current():
+            console = current()
+            if self.campaign.monitor.is_on:
+                images = console.images if console else dict
+                self._monitor = Monitor(self.campaign.monitor, self.campaign.campaign, Store(STORE), WORK, images)
+                self._monitor.begin()
+                atexit.register(self._monitor.end)
+        if console:
             console.begin(together(self._outlooks))
 
     def missing(self) -> list[str]:
@@ -209,6 +218,7 @@ class Planner:
             check_gates(self.campaign, scope, self.figures_of)
         if open_ones:
             warnings += check_alerts(self.campaign.alerts)
+            check_monitor(self.campaign.monitor)
         current = not open_ones and is_current(target, states)
         if not current:
             warnings += check_credentials(self.campaign)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from imagemake.config.run import Limits
 from imagemake.core.files import FileLock
@@ -32,6 +32,30 @@ def interval_s(rate_per_min: float, units: float) -> float:
         return 0.0
     calls = rate_per_min / units
     return MINUTE_S / (math.floor(calls + 1e-9) if calls >= 1 else calls)
+
+
+class Quota(NamedTuple):
+    """What a server said last of one limit.
+
+    Attributes:
+        model: The model.
+        limit: Name of the limit: requests, images, or tokens.
+        most: Units that the server allows at once.
+        remaining: Units that it still allowed.
+        reset_at: When all of them are back, in seconds of Unix time.
+    """
+
+    model: str
+    limit: str
+    most: float
+    remaining: float
+    reset_at: float
+
+
+def quotas_in(path: Path) -> list[Quota]:
+    """Return what the servers of a shared file said last of their limits."""
+    models = (read_sealed(path) or {}).get("models", {})
+    return [Quota(model, name, *told) for model, mine in models.items() for name, told in mine.get("told", {}).items()]
 
 
 class SharedPace:
@@ -168,6 +192,7 @@ class SharedPace:
                 units = self._units(name, mine)
                 limit.read(reading, mine.get("starts", ()), started, now, units, refused=refused)
                 known[name] = limit.as_dict()
+            mine["told"] = {LIMITS[name]: [*reading[:2], now + reading.reset_s] for name, reading in readings.items()}
             self._write(state)
 
     def hold_back(self, until: float) -> None:

@@ -13,6 +13,8 @@ from logging import ERROR, WARNING, FileHandler, getLogger
 from pathlib import Path
 from threading import Event, Thread
 
+from imagemake.store.layout import GENERATED, POSTPROCESSED
+from imagemake.store.progress import Progress
 from imagemake.workflow.console.failures import error_in, log_text, warnings_in, without_traceback
 from imagemake.workflow.console.jobs import Job, Jobs
 from imagemake.workflow.console.outlook import Outlook
@@ -141,6 +143,18 @@ class Console:
             self._say_once(without_traceback(text))
         elif not self._executes:
             self._screen.say(text)
+
+    def images(self) -> dict[str, int]:
+        """Return the number of the run's images by state."""
+        progress = self._jobs.progress()
+        made, ends = (progress.get(table, Progress()) for table in (GENERATED, POSTPROCESSED))
+        plan = self._outlook
+        counts = {"wanted": plan.wanted, "generated": made.done, "done": plan.done + ends.done}
+        return {
+            **counts,
+            "review": plan.review + ends.review,
+            "failed": plan.given_up + made.failed + ends.failed,
+        }
 
     def _say_once(self, text: str) -> None:
         if text and text not in self._told:
