@@ -1,4 +1,4 @@
-"""Photographs from packages with labels, and images with known defects made from them."""
+"""Photographs from packages, and images with known defects made from them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
-
-from imagemake.images.networks.subject_mask import SubjectMask
 
 WHEELS = Path("work/bench")
 # The versions behind the table in docs/measures.md.
@@ -34,23 +32,6 @@ FILES = {
     "scikit-learn": ("sklearn/datasets/images/", "china.jpg flower.jpg"),
     "ultralytics": ("ultralytics/assets/", "bus.jpg zidane.jpg"),
 }
-FACES = {"astronaut": 1, "bus": 3, "camera": 1, "grace_hopper": 1, "zidane": 2}  # faces that a person recognizes
-LETTERED = ("bus", "motorcycle_left", "motorcycle_right", "page")
-# Without letters and digits. The astronaut's patch, the coins, and the clock have some.
-UNLETTERED = [
-    "brick",
-    "camera",
-    "cell",
-    "chelsea",
-    "coffee",
-    "flower",
-    "grass",
-    "gravel",
-    "hubble_deep_field",
-    "ihc",
-    "moon",
-    "retina",
-]
 THINGS = [
     "astronaut",
     "camera",
@@ -63,33 +44,6 @@ THINGS = [
     "rocket",
     "zidane",
 ]
-# Kinds of COCO that a person would name, without chairs, tables, and spoons that are hardly noticed.
-OBJECTS = {
-    "astronaut": "a person",
-    "bus": "a bus and 4 people",
-    "camera": "a person",
-    "chelsea": "a cat",
-    "coffee": "a cup",
-    "grace_hopper": "a person with a tie",
-    "motorcycle_left": "a motorcycle",
-    "motorcycle_right": "a motorcycle",
-    "zidane": "2 people",
-}
-# Kinds that are on none of the photographs.
-ABSENT = [
-    "a dog",
-    "a horse",
-    "an elephant",
-    "a pizza",
-    "a laptop",
-    "an umbrella",
-    "a banana",
-    "a teddy bear",
-    "a boat",
-    "a suitcase",
-]
-# In front of white, their number is obvious.
-COUNTED = {"camera": "person", "chelsea": "cat", "coffee": "cup", "motorcycle_left": "motorcycle"}
 BLURRED = ("clock_motion", "moon", "retina", "cell", "hubble_deep_field")  # soft by nature
 STUDIO_PX = 640
 
@@ -171,25 +125,6 @@ def studio(thing: Image.Image, background: str = "white", left: float = 0.5, top
     shadow.paste(mask.point(lambda level: level // 4), (place[0], place[1] + 12))
     image.paste("black", mask=shadow.filter(ImageFilter.GaussianBlur(10)))
     image.paste(cut, place, mask)
-    return image
-
-
-def several(name: str, number: int) -> Image.Image:
-    """Put a thing of `COUNTED` in front of white several times: in a grid, some mirrored and slightly smaller."""
-    thing = photographs()[name]
-    mask = Image.fromarray((255 * SubjectMask(320).of(thing)).astype(np.uint8)).resize(thing.size)
-    image = Image.new("RGB", (STUDIO_PX, STUDIO_PX), "white")
-    columns = 1 if number == 1 else 2 if number <= 4 else 3
-    side_px = STUDIO_PX // columns
-    for place in range(number):
-        scale = 0.9 - 0.05 * (place % 3)
-        size = tuple(round(scale * side_px * side / max(thing.size)) for side in thing.size)
-        one, its_mask = (part.resize(size, Image.Resampling.LANCZOS) for part in (thing, mask))
-        if place % 2:
-            one, its_mask = ImageOps.mirror(one), ImageOps.mirror(its_mask)
-        row, column = divmod(place, columns)
-        at = (column * side_px + (side_px - size[0]) // 2, row * side_px + (side_px - size[1]) // 2)
-        image.paste(one, at, its_mask)
     return image
 
 

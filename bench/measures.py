@@ -1,4 +1,4 @@
-"""Measures what each measure finds, misses, and costs on a small labeled set; prints the tables of docs/measures.md.
+"""Measures groups of colors, and what each measure costs; prints tables of docs/measures.md. For rates, see rates.py.
 
 Run ``python bench/measures.py``, or name some tables: ``python bench/measures.py throughput`` reports images per second
 and needs an otherwise idle machine. The first run downloads four wheels with photographs (34 MB) to work/bench.
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from io import BytesIO
@@ -26,22 +26,8 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 from labeled import (
-    ABSENT,
     BLURRED,
-    COUNTED,
-    FACES,
-    LETTERED,
-    OBJECTS,
-    STUDIO_PX,
-    THINGS,
-    UNLETTERED,
-    blurred,
-    grainy,
-    lettered,
-    paler,
     photographs,
-    several,
-    soft_around,
     studio,
     things,
     tinted,
@@ -53,14 +39,8 @@ from imagemake.config.chosen_plugins import chosen_measure
 from imagemake.config.job_settings import name_of
 from imagemake.config.similarity import Consistency
 from imagemake.core.recipe import Recipe
-from imagemake.images.color_words import named_colors
 from imagemake.images.decoded import decode_image
-from imagemake.images.object_words import counted, things_in
 from imagemake.plugins.measures import ALWAYS_READ, BUILT_IN, measure_class
-from imagemake.plugins.measures.background import Background
-from imagemake.plugins.measures.colors import Colors
-from imagemake.plugins.measures.objects import Objects
-from imagemake.plugins.measures.text import Text
 from imagemake.plugins.providers.preview import PreviewProvider
 from imagemake.stages.validate.consistency import Colored, mean_color, odd_ones
 from imagemake.stages.validate.job import load_measures, validate_batch
@@ -88,158 +68,8 @@ def read(name: str, image: Image.Image) -> Values:
     return values
 
 
-Images = Iterable[Image.Image]
-
-
-def row(name: str, defect: str, bad: Images, good: Images, is_bad: Callable[[Values], bool]) -> None:
-    """Print how many defects are found and missed, and how many good images are blamed."""
-    found = [is_bad(read(name, image)) for image in bad]
-    blamed = [is_bad(read(name, image)) for image in good]
-    print(f"| `{name}` | {defect} | {_of(found)} | {_of(blamed)} |")
-
-
 def _of(answers: list[bool]) -> str:
     return f"{sum(answers)} of {len(answers)}" if answers else "not measured"
-
-
-def print_findings() -> None:
-    """Print the table of defects found and missed, and of good images blamed."""
-    photos = photographs()
-    sharp = [image for name, image in photos.items() if name not in BLURRED]
-    plain = [image for name, image in photos.items() if name in UNLETTERED]
-    on_white = [studio(thing) for thing in things()]
-    print("| measure | defect, and the limit | found | good images blamed |\n|---|---|---|---|")
-    row("tone", "blank, one color: `uniform_share` above 98 %", _blank(), sharp, lambda v: v["uniform_share"] > 0.98)
-    _print_blurs(photos)
-    for levels in (8, 16):
-        grain = f"grain of {levels} levels: `deviation_levels` above 5"
-        row("noise", grain, (grainy(i, levels) for i in sharp), sharp, lambda v: v.get("deviation_levels", 0) > 5)
-    _print_backgrounds(on_white, sharp)
-    _print_colors()
-    for share in (0.03, 0.06, 0.12):
-        words = (lettered(image, word, share) for image in plain for word in ("SALE 50", "Brqhtly"))
-        text = f"a word nobody asked for, {share:.0%} of the height: `unwanted_regions` above 0"
-        row("text", text, words, plain, _has_unwanted_text)
-    row("text", "lettering in the photograph itself", (photos[name] for name in LETTERED), (), _has_unwanted_text)
-    with_faces, without = ([i for n, i in photos.items() if (n in FACES) is has] for has in (True, False))
-    row("faces", "a photograph with faces: `count` above 0", with_faces, without, lambda v: v["count"] > 0)
-    _print_subjects(on_white)
-    _print_objects()
-    row("nsfw", "nudity: `score` above 0.2", (), photos.values(), lambda v: v["score"] > 0.2)
-    counted = sum(min(read("faces", photos[name])["count"], faces) for name, faces in FACES.items())
-    print(f"\nFaces, one by one: {counted} of {sum(FACES.values())} are found.")
-
-
-def _print_blurs(photos: Mapping[str, Image.Image]) -> None:
-    sharp = [image for name, image in photos.items() if name not in BLURRED]
-    sharp += [studio(photos[name]) for name in THINGS if name not in BLURRED]
-    for share in (0.005, 0.01, 0.02):
-        blur = f"blur of {share:.1%} of the long edge: `focus` below 0.5"
-        row("sharpness", blur, (blurred(image, share) for image in sharp), sharp, _is_blurred)
-    for levels in (3, 8):
-        grain = f"blur of 1.0 % under grain of {levels} levels: `focus` below 0.5"
-        bad = (grainy(blurred(image, 0.01), levels) for image in sharp)
-        row("sharpness", grain, bad, (grainy(image, levels) for image in sharp), _is_blurred)
-    pale = "blur of 1.0 %, at 15 % of the contrast: `focus` below 0.5"
-    row(
-        "sharpness",
-        pale,
-        (paler(blurred(image, 0.01), 0.15) for image in sharp),
-        (paler(i, 0.15) for i in sharp),
-        _is_blurred,
-    )
-    row("sharpness", "in focus in the middle only: `focus` below 0.5", (), map(soft_around, sharp), _is_blurred)
-    soft = "soft as they are (motion, microscope, telescope): `focus` below 0.5"
-    row("sharpness", soft, (photos[name] for name in BLURRED), (), _is_blurred)
-
-
-def _is_blurred(values: Values) -> bool:
-    return float(values.get("focus", 0)) < 0.5
-
-
-def _blank() -> list[Image.Image]:
-    return [
-        grainy(Image.new("RGB", (STUDIO_PX, STUDIO_PX), color), 1) for color in ("white", "gray", "#c03020", "black")
-    ]
-
-
-def _has_unwanted_text(values: Values) -> bool:
-    return int(Text.compare(values, "A photograph")["unwanted_regions"]) > 0
-
-
-def _print_backgrounds(on_white: list[Image.Image], scenes: list[Image.Image]) -> None:
-    def is_not_white(values: Values) -> bool:
-        return float(Background.compare(values, "white")["color_distance"]) > 5
-
-    for color in ("#e8e8e8", "#f5efe0", "#1f8185"):
-        others = (studio(thing, color) for thing in things())
-        row(
-            "background", f"{color} where white was asked for: `color_distance` above 5", others, on_white, is_not_white
-        )
-    busy = "a scene where a plain background was asked for: `border_share` below 90 %"
-    row("background", busy, scenes, on_white, lambda v: v["border_share"] < 0.9)
-
-
-def _print_colors() -> None:
-    """Dye things, and request their color and every other one."""
-    right, wrong = [], []
-    for color in COLORS:
-        for thing in list(things())[:5]:
-            values = read("colors", studio(tinted(thing, named_colors(color)[0].rgb)))
-            for asked in COLORS:
-                is_missing = float(Colors.compare(values, asked)["named_share"]) < 0.03
-                (right if asked == color else wrong).append(is_missing)
-    limit = "another color than the one asked for: `named_share` below 3 %"
-    print(f"| `colors` | {limit} | {sum(wrong)} of {len(wrong)} | {sum(right)} of {len(right)} |")
-
-
-def _print_subjects(on_white: list[Image.Image]) -> None:
-    cut = (studio(thing, left=at) for thing in things() for at in (0.1, 0.9))
-    aside = (studio(thing, left=at) for thing in things() for at in (0.3, 0.7))
-    row("subject", "cut off at an edge: `cut_edges` above 0", cut, on_white, lambda v: v["cut_edges"] > 0)
-    off = "a fifth of the width off the center: `off_center` above 0.2"
-    row("subject", off, aside, on_white, lambda v: v.get("off_center", 1) > 0.2)
-    row("subject", "nothing there: `share` below 2 %", _blank(), on_white, lambda v: v["share"] < 0.02)
-
-
-def _print_objects() -> None:
-    """Request things that photographs show and things that they do not, and right and wrong numbers of things."""
-    photos = photographs()
-    kept = {name: read("objects", image) for name, image in photos.items()}
-
-    def of(quantity: str, values: Values, text: str) -> Any:
-        return Objects.compare(values, text).get(quantity, 0)
-
-    absent = [of("missing_objects", kept[name], text) > 0 for name in OBJECTS for text in ABSENT]
-    there = [of("missing_objects", kept[name], text) > 0 for name, text in OBJECTS.items()]
-    asked = "something that is not there was asked for: `missing_objects` above 0"
-    print(f"| `objects` | {asked} | {_of(absent)} | {_of(there)} |")
-    people = [name for name, text in OBJECTS.items() if "person" in text or "people" in text]
-    seen, unseen = (
-        [of("count_difference", kept[name], "no people") > 0 for name in photos if (name in people) is has]
-        for has in (True, False)
-    )
-    unwanted = "people where none were asked for: `count_difference` above 0"
-    print(f"| `objects` | {unwanted} | {_of(seen)} | {_of(unseen)} |")
-    groups = {
-        f"{least} or {least + 1} cut-outs": [
-            (read("objects", several(name, number)), label, number)
-            for name, label in COUNTED.items()
-            for number in (least, least + 1)
-        ]
-        for least in (1, 3, 5)
-    }
-    groups["a photograph"] = [
-        (kept[name], one.label, one.number) for name, text in OBJECTS.items() for one in things_in(text)
-    ]
-    for title, group in groups.items():
-        wrong, right = [], []
-        for values, label, number in group:
-            for other in {number - 1, number, number + 1} - {0}:
-                is_blamed = of("count_difference", values, counted(other, label)) != 0
-                (right if other == number else wrong).append(is_blamed)
-        print(f"| `objects` | {title}, one thing more or less asked for: `count_difference` other than 0 | ", end="")
-        print(f"{_of(wrong)} | {_of(right)} |")
 
 
 def print_consistency() -> None:
@@ -300,10 +130,11 @@ def _renders(product: str, color: str | None) -> list[Image.Image]:
         Recipe("preview", "preview-1", prompt.format(product, one), seed, {"size": "512x512"})
         for seed, one in enumerate(colors)
     ]
-    return asyncio.run(_drawn(recipes))
+    return asyncio.run(drawn(recipes))
 
 
-async def _drawn(recipes: Sequence[Recipe]) -> list[Image.Image]:
+async def drawn(recipes: Sequence[Recipe]) -> list[Image.Image]:
+    """Return what the preview provider draws."""
     provider = PreviewProvider(base_url=None, timeout_s=60)
     answers = [await provider.generate(recipe) for recipe in recipes]
     return [Image.open(BytesIO(answer.image)).convert("RGB") for answer in answers]
@@ -438,7 +269,7 @@ def _parts_of(folder: Path, table: Path, names: Sequence[str]) -> float:
     return (time.process_time() - cpu_s) / len(items)
 
 
-PARTS = ("findings", "consistency", "groups", "costs", "throughput")
+PARTS = ("consistency", "groups", "costs", "throughput")
 
 
 def main() -> None:

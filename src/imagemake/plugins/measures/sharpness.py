@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 LEAST_VARIANCE = 1.0  # of luma; below this, the variance is only rounding
 # For `focus`. The limits of structure were tuned on the images of bench/measures.py, at several contrasts.
 TILES = 8  # per side
-RE_BLUR_PX = 2.0
+RE_BLUR_PX = 0.7  # small, because a strong blur removes much from sharp and from slightly soft edges alike
+TOLD_BLUR = 1.9  # times as strong is the blur that `focus` tells of, so that half of it is the limit
 SHARPEST_PERCENTILE = 90  # of the tiles: one area in focus is enough, a speck is not
 CALMEST_PERCENTILE = 5  # of the tiles: what these contain is grain
 # Mean squared gradient of a tile with structure, in squared levels per pixel: a share of the strongest tile's, at least
@@ -48,16 +50,18 @@ class Sharpness(Measure):
     `focus` follows Crété-Roffet, Dolmiere, Ladret, Nicolas: The blur effect, SPIE 6492 (2007): a blur
     changes a sharp image a lot and a blurred image little. Here, it compares the energy of gradients per tile, so that
     a subject in focus before a soft background is sharp. It subtracts the energy of the calmest tiles, which is grain.
+    The energy of an edge that is s px wide is as 1/s, and a blur of r px makes it sqrt(s^2 + r^2) px wide. So what a
+    blur of r px leaves tells s, and s tells what a stronger blur would leave.
 
     The variance follows Pech-Pacheco, Cristobal, Chamorro-Martinez, Fernandez-Valdivia: Diatom autofocusing in
     brightfield microscopy, ICPR 2000 (LAPV in Pertuz et al. 2013). The kernel has four neighbors; luma goes from
     0 to 255.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     quantities: ClassVar[Mapping[str, str]] = {
-        "focus": "share of the edges' energy that a blur of 2 px removes where the image is sharpest, 0 to 1: above "
-        "0.65 something is in focus, below 0.5 nothing is; 0 if there are no edges, missing if the image is blank",
+        "focus": "share of the edges' energy that a blur of 1.3 px would remove where the image is sharpest, 0 to 1: "
+        "above 0.5 something is in focus, below 0.5 nothing is; 0 if there are no edges, missing if the image is blank",
         "laplacian_variance": "variance of the Laplacian of the luma at a fixed scale, from 0 (blurred or blank)",
         "relative_sharpness": "laplacian_variance divided by the variance of the luma, so that pale images compare "
         "with strong ones: below 0.002 nothing is in focus, above 0.02 there are clear edges; missing if the image is "
@@ -93,8 +97,10 @@ def _focus(gray: NDArray[np.uint8]) -> float:
     has_structure = after > least
     if not has_structure.any():
         return 0.0
-    lost = 1 - after[has_structure] / np.maximum(before[has_structure], LEAST_STRUCTURE)
-    return max(0.0, float(np.percentile(lost, SHARPEST_PERCENTILE)))
+    left = after[has_structure] / np.maximum(before[has_structure], LEAST_STRUCTURE)
+    least_left = min(1.0, float(np.percentile(left, 100 - SHARPEST_PERCENTILE)))
+    by_width = (1 / least_left**2 - 1) * TOLD_BLUR**2 if least_left > 0 else math.inf
+    return 1 - 1 / math.sqrt(1 + by_width)
 
 
 def _blurred(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
