@@ -20,7 +20,9 @@ def error_in(log: str) -> str:
     place = next((place for place in range(len(lines) - 1, -1, -1) if not _INTERNAL.match(lines[place])), None)
     if place is None:
         return ""
-    return " ".join(" ".join(lines[place:]).split())[:MOST_CHARACTERS]
+    sentences = [" ".join(line.split()) for line in lines[place:]]
+    ended = [line if line[-1] in ".:;!?" else f"{line}." for line in sentences[:-1]]
+    return " ".join([*ended, sentences[-1]])[:MOST_CHARACTERS]
 
 
 def warnings_in(log: str) -> list[str]:
@@ -50,9 +52,5 @@ def log_text(path: Path) -> str:
 
 def without_traceback(message: str) -> str:
     """Return a message of Snakemake without the lines that say where in its code or ours it was raised."""
-    kept = []
-    for line in message.splitlines():
-        if re.match(r'\s*(File ".*", line \d+|Traceback )', line):
-            continue
-        kept.append(line)
-    return "\n".join(kept).strip()
+    internal = re.compile(r'\s*(File ".*", line \d+|Traceback[ :])|Wildcards:$')
+    return "\n".join(line for line in message.splitlines() if not internal.match(line)).strip()

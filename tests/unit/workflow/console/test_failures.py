@@ -17,7 +17,7 @@ NotADirectoryError: [Errno 20] Not a directory: 'results/images'
 @pytest.mark.parametrize(
     ("log", "error"),
     [
-        ("HTTP 401: no such key\n  Set OPENAI_API_KEY.\n", "HTTP 401: no such key Set OPENAI_API_KEY."),
+        ("HTTP 401: no such key\n  Set OPENAI_API_KEY.\n", "HTTP 401: no such key. Set OPENAI_API_KEY."),
         ("Warning: a\ngenerate-1: 3 of 4 images\nHTTP 404\n", "HTTP 404"),
         (TRACEBACK, "NotADirectoryError: [Errno 20] Not a directory: 'results/images'"),
         (TRACEBACK + "\nDuring handling of the above exception, another exception occurred:\n\n" + TRACEBACK, None),
