@@ -24,16 +24,3 @@ def test_what_was_paid_for_and_did_not_come_is_waited_for_and_read_by_a_later_ru
     paid = [float(row["cost_usd"]) for row in made.manifest().values()]
     assert sum(paid) == pytest.approx(bill, abs=1e-6)
     assert all(row["request_id"] for row in made.manifest().values())
-
-
-def test_what_will_never_come_makes_room_for_another_attempt_in_the_next_run(project, server):
-    server.change(url_status=403)
-    made = project(rows=1)
-    made.snakemake(expect=1)
-    assert made.calls() == 1, "the run waits for what it paid for"
-    server.change(url_status=None)
-    # The stand-in answers with 404 under that URL now, and sends further images in base64.
-    made.snakemake()
-    assert made.calls() == 2
-    assert len(made.images()) == 1
-    assert len(list((made.folder / "store" / "unreadable").iterdir())) == 1, "what was paid for stays"
