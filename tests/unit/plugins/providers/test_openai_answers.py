@@ -121,9 +121,10 @@ def test_deep_usage_costs_the_usage_and_not_the_image(monkeypatch):
 
 
 def test_all_images_of_a_response_are_kept():
-    body = json.dumps({"data": [{"b64_json": PLAIN}, {"b64_json": "broken!"}, {"b64_json": "AAAA"}]}).encode()
-    answer = image_in(body, {})
-    assert (answer.image, answer.more) == (IMAGE, (b"\0\0\0",))
+    entries = [{"b64_json": PLAIN}, {"b64_json": "broken!"}, {"b64_json": "AAAA"}]
+    for data in (entries, [entries[1], *entries]):
+        answer = image_in(json.dumps({"data": data}).encode(), {})
+        assert (answer.image, answer.more) == (IMAGE, (b"\0\0\0",))
 
 
 @pytest.mark.parametrize("text", ["äöü€", "", "====", "no base64!", "A"])

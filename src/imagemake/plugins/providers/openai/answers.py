@@ -167,19 +167,21 @@ def images_of(answer: Any, body: bytes) -> list[bytes | str]:
         body: All of it.
 
     Raises:
-        ValueError: If there is none, or the first one cannot be read.
+        ValueError: If there is none that can be read.
     """
     if answer is None:
         return _images_in_text(body)
     if not isinstance(answer, Mapping) or not isinstance(answer.get("data"), list) or not answer["data"]:
         raise ValueError("it has no data")
     images: list[bytes | str] = []
+    faults: list[ValueError] = []
     for one in answer["data"]:
         try:
             images.append(_image(one))
-        except ValueError:
-            if not images:  # what is behind the first image is kept as far as it can be read
-                raise
+        except ValueError as error:
+            faults.append(error)
+    if not images:
+        raise faults[0]
     return images
 
 
@@ -193,7 +195,7 @@ def _image(entry: Any) -> bytes | str:
             if not at:
                 raise
     if not at:
-        raise ValueError("its first entry has neither b64_json nor a URL")
+        raise ValueError("its entry has neither b64_json nor a URL")
     return decoded(at) if _DATA_URL.match(at) else at
 
 

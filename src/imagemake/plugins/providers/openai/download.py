@@ -1,9 +1,9 @@
-"""Get images by the URLs in responses, which anybody may have written: only what a browser of a stranger could get.
+"""Get images by the URLs in responses. Anybody may have written them, so they lead to the Internet only.
 
-A URL is `https`, or `http` at the server's own host or on this machine. Its host name is looked up once, the addresses
-are checked, and the connection is made to a checked address, so that a second look-up cannot lead elsewhere; each
-redirect begins anew. No credentials, cookies, or proxy of the environment are used: a proxy would look the name up
-itself, behind the check. Size and time are bounded.
+The one exception is the host of the server itself, which the user chose; there, and on this machine if the server is on
+it, a URL may also be `http`. A host name is looked up once, the addresses are checked, and the connection is made to a
+checked address, so that a second look-up cannot lead elsewhere; each redirect begins anew. No credentials, cookies, or
+proxy of the environment are used: a proxy would look the name up itself, behind the check. Size and time are bounded.
 """
 
 from __future__ import annotations
