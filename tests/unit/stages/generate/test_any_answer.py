@@ -128,7 +128,10 @@ def ended(folder, server):
 @example(b'{"detail":[{"loc":5}]}', 422, True)
 @example(b'{"usage":{"\\ud800":"\\udfff"},"data":[{"url":"\\ud800"}]}', 200, True)
 @example(b'{"usage":{"total_tokens":%b},"data":[{"b64_json":"AAAA"}]}' % (b"9" * 5000), 200, True)
+@example(b'{"usage":{"total_tokens":%b},"data":[{"b64_json":"AAAA"}]}' % (b"9" * 400), 200, True)
 @example(b'{"error":{"code":%b}}' % (b"9" * 5000), 400, True)
+@example(b'{"error":{"code":%b}}' % (b"9" * 400), 200, True)
+@example(b'{"data":[{"b64_json":"AAAA"}],"usage":{"a":-9223372036854776833,"b":1e300}}', 200, True)
 @example(b"\xef\xbb\xbf", 200, True)
 @given(body=bodies, status=st.sampled_from([200, 200, 200, 400, 404, 422, 500]), leads=st.booleans())
 def test_whatever_a_server_answers_ends_well(body, status, leads):

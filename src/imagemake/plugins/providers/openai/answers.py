@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from imagemake.plugins.providers.openai.download import Downloads
 
 MAX_USAGE_LEVELS = 4
+MOST_TOKENS = 2**53  # what a number in JSON is sure to hold; the journal takes no integer beyond 64 bits
 _B64_JSON = re.compile(rb'"b64_json"\s*:\s*"([^"\\]*(?:\\[/nr][^"\\]*)*)"')
 _URL = re.compile(rb'"url"\s*:\s*("(?:[^"\\]|\\.){1,8192}")')
 _DATA_URL = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)
@@ -134,10 +134,9 @@ def plain_usage(usage: Any, levels: int = MAX_USAGE_LEVELS) -> dict[str, Any] | 
             inner = plain_usage(value, levels - 1) if levels > 1 else None
             if inner:
                 kept[_plain(name)] = inner
-        elif isinstance(value, float) and math.isfinite(value):
-            kept[_plain(name)] = int(value) if value.is_integer() else value
-        elif isinstance(value, bool | int) and abs(value) < 2**53:
-            kept[_plain(name)] = value
+        elif isinstance(value, bool | int | float):
+            if abs(value) < MOST_TOKENS:  # which NaN is not either
+                kept[_plain(name)] = int(value) if isinstance(value, float) and value.is_integer() else value
         elif isinstance(value, str):
             kept[_plain(name)] = _plain(value)
     return kept

@@ -152,7 +152,8 @@ def result_in(line: bytes) -> Result | str:
     has_data = isinstance(body, dict) and "data" in body
     if status not in (200, "200") and not (status is None and has_data):
         inner = body.get("error") if isinstance(body, dict) else None
-        return Result(custom_id, _line_error(inner, status if isinstance(status, int) else None, request_id))
+        known = status if isinstance(status, int) and 100 <= status < 600 else None
+        return Result(custom_id, _line_error(inner, known, request_id))
     return _outcome(custom_id, lambda: image_of(body, line, {"x-request-id": request_id} if request_id else {}))
 
 

@@ -6,7 +6,7 @@ import json
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError, Result
@@ -38,6 +38,8 @@ POISON = {
     "NaN": line(usage=b'{"total_tokens":NaN,"input_tokens":-Infinity}'),
     "half a surrogate pair": line(usage=b'{"\\ud800":"\\udfff"}', request_id=b'"\\ud800"'),
     "a huge integer": line(usage=b'{"total_tokens":' + b"9" * 5000 + b"}"),
+    "an integer beyond all floats": line(usage=b'{"total_tokens":' + b"9" * 400 + b"}"),
+    "an integer beyond 64 bits": line(usage=b'{"total_tokens":-9223372036854776833}'),
     "a huge float": line(usage=b'{"total_tokens":1e999}'),
     "a NUL": line(more=b',"revised_prompt":"\0"'),
     "a carriage return": line() + b"\r",
@@ -158,7 +160,7 @@ def is_a_result(found):
     orjson.dumps([found.outcome.usage, found.outcome.request_id])  # the journal can hold it
     if isinstance(found.outcome, ImageResponse):
         return True
-    orjson.dumps([str(found.outcome), found.outcome.code])
+    orjson.dumps([str(found.outcome), found.outcome.code, found.outcome.status])
     return found.outcome.failure in FailureKind
 
 
@@ -167,6 +169,7 @@ def test_any_line_is_a_result_or_a_warning(content):
     assert is_a_result(result_in(content))
 
 
+@example(response=None, error=None, body={}, status=10**30)
 @given(response=json_values, error=json_values, body=json_values, status=json_values)
 def test_any_json_is_a_result_or_a_warning(response, error, body, status):
     for one in (
