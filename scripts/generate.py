@@ -42,7 +42,6 @@ def main() -> None:
         done = sum(item.raw is not None for item in items)
         progress.end(done=done, failed=len(items) - done)
         write_table(options.outcomes, items)
-        alerts.send_left_out(items)
 
 
 if __name__ == "__main__":

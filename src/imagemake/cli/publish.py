@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from imagemake.versions.publish.publisher import Publisher
 
 DESCRIPTION = """\
-Uploads a release to s3://bucket/prefix (Amazon S3 or any server with its API), to a folder, or to any other address
-that fsspec supports. Only files whose content changed are sent. If you stop the upload, the next one continues where
-it stopped. Images are sent first, manifest.csv last. Nothing is deleted unless you pass --prune.
+Uploads a release to s3://bucket/prefix (Amazon S3 or any server with its API), to a folder such as /srv/shop or
+./shop, or to any other address that fsspec supports. Only files whose content changed are sent. If you stop the
+upload, the next one continues where it stopped. Images are sent first, manifest.csv last. Nothing is deleted unless
+you pass --prune.
 
 Set the credentials in the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE. For a server other
 than Amazon's, also set AWS_ENDPOINT_URL_S3. For details, see docs/publishing.md.
@@ -149,15 +150,16 @@ class _Progress:
 
 
 def _address(options: argparse.Namespace, settings: Publish) -> str:
-    from imagemake.config.remotes import fault_of_address
+    from imagemake.config.remotes import as_address, fault_of_address
     from imagemake.core.problems import Problem, UserError
 
     address = settings.url if options.url is None else options.url
     if address is None:
         remedy = "Pass it (imagemake publish s3://bucket/prefix), or set publish.url in config.yaml."
         raise UserError(Problem("imagemake publish", "no destination given.", remedy))
+    address = as_address(str(Path(address).resolve()) if address.startswith((".", "/")) else address)
     if fault := fault_of_address(address):
-        raise UserError(Problem("URL", *fault))
+        raise UserError(Problem("destination", *fault))
     address = address.rstrip("/")
     return address if options.scope == "all" or options.folder else f"{address}/{options.scope}"
 

@@ -20,6 +20,12 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _EXAMPLE = "Write one such as s3://bucket/prefix."
 
 
+def as_address(text: str) -> str:
+    """Return the address of a folder that is written as a path, such as ``/mnt/team``; other texts stay as they are."""
+    text = text.strip()
+    return f"file://{text}" if text.startswith("/") and not text.startswith("//") else text
+
+
 def fault_of_address(address: str) -> tuple[str, str] | None:
     """Return what is wrong with an address and the remedy; None if it is valid.
 
@@ -41,7 +47,7 @@ def fault_of_address(address: str) -> tuple[str, str] | None:
         (
             "://" not in address or not _SCHEME.fullmatch(parts.scheme),
             "the address has no scheme.",
-            "Write s3://bucket/prefix, gs://..., or file:///folder for a folder.",
+            "Write s3://bucket/prefix, gs://..., or the absolute path of a folder.",
         ),
         (
             "@" in parts.netloc or "?" in address or "#" in address,
@@ -50,8 +56,8 @@ def fault_of_address(address: str) -> tuple[str, str] | None:
         ),
         (
             is_folder and (parts.netloc or names_none),
-            "a folder's address needs three slashes and an absolute path.",
-            "Write one such as file:///mnt/team/images.",
+            "a folder's address needs an absolute path.",
+            "Write one such as /mnt/team/images or file:///mnt/team/images.",
         ),
         (".." in parts.path.split("/"), "the address contains '..'.", "Write the full path."),
         (names_none, "the address has no bucket.", _EXAMPLE),
@@ -60,7 +66,7 @@ def fault_of_address(address: str) -> tuple[str, str] | None:
 
 
 def _checked(address: str) -> str:
-    address = address.strip()
+    address = as_address(address)
     fault = fault_of_address(address)
     if fault is not None:
         raise mistake(*fault)
@@ -79,8 +85,8 @@ class SharedStore(Section):
 
     remote: Address | None = Field(
         None,
-        description="Address of the team store: s3://bucket/prefix, file:///mnt/team/store, or another one that "
-        "fsspec supports. Images are looked up there before a call, and copied there after it. Null: no sharing. "
+        description="Address of the team store: s3://bucket/prefix, a folder such as /mnt/team/store, or another one "
+        "that fsspec supports. Images are looked up there before a call, and copied there after it. Null: no sharing. "
         "Secrets and the endpoint come from the environment: AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL_S3, AWS_PROFILE.",
         examples=["s3://our-images/store"],
     )
@@ -112,7 +118,8 @@ class Publish(Section):
 
     url: Address | None = Field(
         None,
-        description="Default destination; the command line overrides it. Secrets come from the environment only.",
+        description="Default destination: s3://bucket/prefix, a folder such as /srv/shop, or another address that "
+        "fsspec supports. The command line overrides it. Secrets come from the environment only.",
         examples=["s3://our-shop/catalog"],
     )
     names: Literal["digest", "plain"] = Field(

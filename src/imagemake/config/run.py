@@ -53,7 +53,7 @@ class Alerts(Section):
         (),
         description="Events to report, each at most once per run: finished (a stage was released), stopped (quota "
         "exhausted, key or organization rejected), budget (images were left out), failures (failure_rate was "
-        "exceeded), crashed (the run ended with an error).",
+        "exceeded), crashed (the run ended with an error that no other message tells).",
         examples=[["finished", "stopped", "budget", "failures", "crashed"]],
     )
     failure_rate: float = Field(

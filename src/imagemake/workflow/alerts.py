@@ -13,10 +13,11 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-from imagemake.config.run import Alerts, Event
+from imagemake.config.run import Alerts, Budget, Event
 from imagemake.core.known_secrets import ALERTS, redacted
 from imagemake.core.problems import Problem, UserError
-from imagemake.store.items import NOT_TRIED, FailureReason, Item
+from imagemake.core.text import counted
+from imagemake.store.items import NOT_TRIED, Item
 from imagemake.store.layout import alerts_folder
 
 ADDRESSES = ALERTS
@@ -81,12 +82,23 @@ class AlertSender:
             what = f"{bad:,} of {len(tried):,} images of one job failed or were rejected"
             self.send("failures", f"{what}. The limit is {100 * self._settings.failure_rate:g} %.")
 
-    def send_left_out(self, items: Sequence[Item]) -> None:
-        """Send an alert if the budget left images out."""
-        left_out = [item for item in items if item.failure is not None and item.failure.reason is FailureReason.BUDGET]
-        if left_out:
-            assert left_out[0].failure is not None
-            self.send("budget", f"At least {len(left_out):,} images were left out: {left_out[0].failure.message}.")
+    def send_left_out(self, count: int, budget: Budget) -> None:
+        """Send an alert if the budget left images out.
+
+        Args:
+            count: Their number in the whole run.
+            budget: The budget.
+        """
+        if count:
+            limits = {"run": budget.run, "campaign": budget.campaign}
+            told = ", ".join(f"{name} ${usd:,.2f}" for name, usd in limits.items() if usd is not None)
+            were = f"{counted(count, 'image')} {'was' if count == 1 else 'were'}"
+            self.send("budget", f"{were} left out of budget_usd ({told}). The contact sheet has the reason of each.")
+
+    def send_crash(self) -> None:
+        """Send an alert that the run ended with an error, unless one said what stopped it."""
+        if not (self._sent_events / "stopped").exists():
+            self.send("crashed", "The run ended with an error. See its log, then run it again to continue.")
 
     def _is_first(self, event: Event) -> bool:
         self._sent_events.mkdir(parents=True, exist_ok=True)

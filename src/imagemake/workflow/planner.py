@@ -162,10 +162,13 @@ class Planner:
         with chdir(self._folder):
             return [words for scope in scopes if (words := missing_words(scope))]
 
-    def alert_crash(self) -> None:
-        """Send an alert that the run ended with an error."""
+    def end_run(self, *, crashed: bool) -> None:
+        """Send alerts about images that the budget left out, and about a run that ended with an error."""
         with chdir(self._folder):
-            self._alerts.send("crashed", "The run ended with an error. See its log, then run it again to continue.")
+            budget = self.campaign.budget_usd
+            self._alerts.send_left_out(len(SpendTracker(spending_file(WORK), budget).left_out()), budget)
+            if crashed:
+                self._alerts.send_crash()
 
     @staticmethod
     def batches_in(path: str | Path) -> list[str]:

@@ -31,8 +31,8 @@ class Hooks(Protocol):
     def missing(self) -> list[str]:
         """Return one line for each planned target that lacks images."""
 
-    def alert_crash(self) -> None:
-        """Called after a run that ended with an error."""
+    def end_run(self, *, crashed: bool) -> None:
+        """Called after a run that began, unless a signal stopped it; `crashed` tells whether it ended with an error."""
 
 
 class SnakemakeRun:
@@ -124,6 +124,8 @@ class SnakemakeRun:
 
         def on_success() -> None:
             atexit.unregister(exit_incomplete)
+            for one in called:
+                one.end_run(crashed=False)
             if _tell_missing(called):
                 sys.exit(ExitCode.INCOMPLETE)
 
@@ -131,7 +133,7 @@ class SnakemakeRun:
             atexit.unregister(exit_incomplete)  # the status of the error stays
             exit_if_stopped()
             for one in called:
-                one.alert_crash()
+                one.end_run(crashed=True)
 
         atexit.register(exit_incomplete)
         self._add("_onstart", on_start, first=True)

@@ -3,10 +3,10 @@
 import pytest
 from webhook import a_webhook
 
-from imagemake.config.run import Alerts
+from imagemake.config.run import Alerts, Budget
 from imagemake.core.problems import UserError
 from imagemake.core.recipe import Recipe
-from imagemake.store.items import FailureReason, Item, ItemFailure
+from imagemake.store.items import Item, ItemFailure
 from imagemake.store.store import StoredFile
 from imagemake.workflow import alerts
 from imagemake.workflow.alerts import ADDRESSES, AlertSender, check_alerts, send_message
@@ -58,11 +58,22 @@ def test_what_was_not_tried_is_no_failure(webhook, tmp_path, reason):
 
 def test_what_the_budget_left_out_is_told(webhook, tmp_path):
     sender = AlertSender(EVERYTHING, "Shop", tmp_path)
-    sender.send_left_out(items(3, 0))
-    sender.send_left_out(items(0, 2, ItemFailure(FailureReason.FAILED, "no answer")))
+    sender.send_left_out(0, Budget(run=5))
     assert webhook.told == []
-    sender.send_left_out(items(0, 2, ItemFailure(FailureReason.BUDGET, "it does not fit")))
-    assert webhook.told == [("imagemake: Shop: budget", "At least 2 images were left out: it does not fit.")]
+    sender.send_left_out(1200, Budget(run=5, campaign=20.5))
+    ((_, text),) = webhook.told
+    assert text.startswith("1,200 images were left out of budget_usd (run $5.00, campaign $20.50).")
+
+
+def test_one_event_makes_one_message(webhook, tmp_path):
+    sender = AlertSender(EVERYTHING, "Shop", tmp_path)
+    sender.send("stopped", "no quota")
+    sender.send_crash()
+    assert [title for title, _ in webhook.told] == ["imagemake: Shop: stopped"]
+    only_crashes = AlertSender(Alerts(on=("crashed",)), "Shop", tmp_path / "other")
+    only_crashes.send("stopped", "no quota")
+    only_crashes.send_crash()
+    assert webhook.told[1][0] == "imagemake: Shop: crashed", "nobody was told what stopped it"
 
 
 def test_an_address_that_does_not_take_it_costs_a_line_without_its_secrets(webhook, tmp_path, monkeypatch, capfd):

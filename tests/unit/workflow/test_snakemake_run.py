@@ -33,8 +33,8 @@ class Hooks:
     def missing(self):
         return self.lines
 
-    def alert_crash(self):
-        self.told.append(f"crash of {self.name}")
+    def end_run(self, *, crashed):
+        self.told.append(f"{'crash' if crashed else 'end'} of {self.name}")
 
 
 @pytest.mark.parametrize(("prefix", "project"), [("", Path()), ("shop/", Path("shop")), ("a b/é/", Path("a b/é"))])
@@ -56,7 +56,7 @@ def test_hooks_of_all_modules_are_called_beside_those_of_the_snakefile(capsys):
     SnakemakeRun(workflow, {}).call_hooks(Hooks(told, "social"))
     workflow._onstart("log")
     workflow._onsuccess("log")
-    assert told == ["start of shop", "start of social", "their start", "their end"]
+    assert told == ["start of shop", "start of social", "their start", "their end", "end of shop", "end of social"]
 
 
 def test_missing_images_of_any_module_end_with_an_error_after_the_hooks_of_the_snakefile(capsys):
@@ -67,7 +67,7 @@ def test_missing_images_of_any_module_end_with_an_error_after_the_hooks_of_the_s
     with pytest.raises(SystemExit) as end:
         workflow._onsuccess("log")
     assert end.value.code == 1
-    assert told == ["their end"]
+    assert told == ["their end", "end of shop", "end of social"]
     assert capsys.readouterr().err == "shop lacks 2 images\nsocial lacks 1 image\n"
 
 

@@ -54,14 +54,15 @@ def test_places_have_addresses(address):
     [
         ("", "empty"),
         ("bucket/prefix", "scheme"),
-        ("/mnt/team", "scheme"),
+        ("./team", "absolute path of a folder"),
+        ("//host/team", "scheme"),
         ("s3://", "no bucket"),
         ("s3://AKIA1:secret@bucket/x", "secrets"),
         ("https://host/x?token=secret", "secrets"),
         ("s3://bucket/a/../b", "contains '..'"),
         ("simplecache::s3://bucket", "chained"),
-        ("file://mnt/team", "three slashes"),
-        ("file:///", "three slashes"),
+        ("file://mnt/team", "absolute path"),
+        ("file:///", "absolute path"),
         ("s3://buck\net/x", "control"),
         ("s3://[bucket", "not an address"),
     ],
@@ -73,6 +74,12 @@ def test_what_is_no_address_or_holds_a_secret_is_refused_in_words(address, why):
         load_campaign({**CAMPAIGN, "store": {"remote": address or "?"}})
     assert "secret@" not in str(refused.value)
     assert "token=secret" not in str(refused.value)
+
+
+def test_a_folder_can_be_written_as_its_path(tmp_path):
+    campaign = load_campaign({**CAMPAIGN, "store": {"remote": f" {tmp_path}/team/ "}, "publish": {"url": "/srv/shop"}})
+    assert campaign.store.remote == f"file://{tmp_path}/team"
+    assert campaign.publish.url == "file:///srv/shop"
 
 
 @given(st.text(max_size=60))
