@@ -50,6 +50,7 @@ def lines_of(found: Inspection) -> Iterator[str]:
         if value != "":
             yield _line(column.replace("_", " "), value)
     yield _line("raw image", found.raw or "not in the store")
+    yield from (_line("", note) for note in found.raw_notes)
     if found.raw_credentials:
         yield _line("", f"the provider's content credentials: {_state_words(found.raw_credentials)}")
     for column, value in row.items():

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from imagemake.release.manifest.entries import VERDICTS, Entries
 from imagemake.release.manifest.row import ManifestRow
 from imagemake.release.manifest.sidecars import SCHEMA, write_sidecars
 from imagemake.release.manifest.tables import write_manifest
-from imagemake.release.metrics.forecast import forecast
+from imagemake.release.metrics.forecast import RunTime, forecast
 from imagemake.release.metrics.metrics import metrics_of, write_metrics
 from imagemake.release.metrics.pace import pace_of
 from imagemake.release.missing import missing_counts
@@ -115,7 +116,10 @@ class Release:
         everything = self.target.everything
         to_make = Counter(one.model or one.recipe.model for one in everything if raw.find(one.recipe.key()) is None)
         paces = {label: pace for label in to_make if (pace := pace_of(label, campaign))}
-        found = forecast(entries, len(everything), to_make, paces)
+        made = Counter(entry.model_label or entry.model for entry in entries if entry.made and not entry.cached)
+        began = datetime.fromisoformat(self.target.made_at)
+        run = RunTime((datetime.now(UTC) - began).total_seconds(), made)
+        found = forecast(entries, len(everything), to_make, paces, run)
         return {"forecast": found.as_dict() if found else None}
 
     def _release_images(self, folder: Path, of_state: Entries) -> Mapping[str, Mapping[str, Released]]:

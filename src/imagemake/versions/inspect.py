@@ -14,6 +14,7 @@ import orjson
 
 from imagemake.core.problems import Problem, UserError
 from imagemake.core.recipe import Recipe, reproduction_key
+from imagemake.images.decoded import Undecodable, decode_image
 from imagemake.images.metadata.c2pa import without_manifest
 from imagemake.images.metadata.xmp import packet_of, without_packet
 from imagemake.plan.reviews import read_rows
@@ -68,6 +69,7 @@ class Inspection:
         recipe: Recipe of the key.
         calls: All calls for this and the request's other attempts, oldest first.
         raw: Path of its raw image in the store.
+        raw_notes: What decoding the raw image had to leave out, such as a damaged color profile.
         raw_credentials: Content credentials of the raw image; None if it has none.
         reviews: All rows of the reviews about it.
         mismatches: Contradictions between the sources, one sentence each.
@@ -80,6 +82,7 @@ class Inspection:
     recipe: Mapping[str, Any] | None = None
     calls: list[Mapping[str, Any]] = field(default_factory=list)
     raw: str | None = None
+    raw_notes: tuple[str, ...] = ()
     raw_credentials: Credentials | None = None
     reviews: list[Mapping[str, str]] = field(default_factory=list)
     mismatches: list[str] = field(default_factory=list)
@@ -122,7 +125,10 @@ class Inspector:
         stored = self._store.raw.find(key)
         if stored is not None:
             path = self._store.raw.path(stored)
-            found.raw, found.raw_credentials = str(path), credentials_of(path.read_bytes(), self._anchors)
+            data = path.read_bytes()
+            found.raw, found.raw_credentials = str(path), credentials_of(data, self._anchors)
+            with suppress(Undecodable):
+                found.raw_notes = tuple(decode_image(data).notes)
         found.mismatches = [*self._in_store(stored), *_in_file(file, row), *_in_journal(own, key)]
         if row is None and not calls and found.raw is None:
             found.mismatches.append("this key is in no manifest, journal, or store of this project")

@@ -12,7 +12,7 @@ from imagemake.config.checks import Limit
 from imagemake.config.stages import FIGURES
 from imagemake.core.problems import UserError
 from imagemake.plan.gates import check_gates, unmet
-from imagemake.release.metrics.forecast import Pace, forecast
+from imagemake.release.metrics.forecast import Pace, RunTime, forecast
 from imagemake.release.metrics.metrics import metrics_of
 from imagemake.release.metrics.pace import pace_of
 from imagemake.release.metrics.success import failing_values, interval_95
@@ -162,6 +162,17 @@ def test_candidates_take_their_time_too():
 def test_a_rate_of_images_bounds_how_soon_it_ends():
     found = forecast([an_entry("a")], 600, Counter({"gpt-image-1": 600}), {"gpt-image-1": Pace(100, 60)})
     assert found.seconds == 600
+
+
+def test_what_the_sample_took_beside_its_calls_is_expected_again(tmp_path):
+    def seconds(run):
+        entries = [an_entry(f"{n}") for n in range(20)]
+        return forecast(entries, 120, Counter({"gpt-image-1": 100}), {"gpt-image-1": Pace(10)}, run).seconds
+
+    calls_s = 100 * 10 / 10
+    assert seconds(RunTime(20 + 5 + 40, {"gpt-image-1": 20})) == calls_s + 5 + 40 * 5, "a start, and 2 s per image"
+    assert seconds(RunTime(12, {"gpt-image-1": 20})) == calls_s + 5, "calls were faster than they are on average"
+    assert seconds(RunTime(9000, {"gpt-image-1": 3})) == seconds(None) == calls_s, "three images tell too little"
 
 
 def two_models(first, second):

@@ -13,6 +13,8 @@ from imagemake.release.metrics.reasons import DECIDED
 from imagemake.release.metrics.success import interval_95
 
 MINUTE_S, HOUR_S = 60, 3600
+START_S = 5.0  # planning, starting Snakemake, and writing a release: 4 to 6 s for 50 to 250 images on 2 cores
+LEAST_MADE = 10  # a run that made fewer images tells little about the time per image
 
 
 def duration_words(seconds: float) -> str:
@@ -35,6 +37,19 @@ class Load:
     calls: float
     call_s: float
     pace: Pace
+
+
+@dataclass(frozen=True, slots=True)
+class RunTime:
+    """How long the smaller run took.
+
+    Attributes:
+        seconds: From its plan to its release.
+        made: Number of images that it generated, by model label.
+    """
+
+    seconds: float
+    made: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +80,11 @@ class Forecast:
 
 
 def forecast(
-    entries: Sequence[ManifestRow], requests: int, to_make: Counter[str], paces: Mapping[str, Pace]
+    entries: Sequence[ManifestRow],
+    requests: int,
+    to_make: Counter[str],
+    paces: Mapping[str, Pace],
+    run: RunTime | None = None,
 ) -> Forecast | None:
     """Forecast the full run.
 
@@ -74,6 +93,8 @@ def forecast(
         requests: Number of requests of the whole campaign.
         to_make: Number of requests without an image, by model label.
         paces: By model label. The duration is unknown if a model has none.
+        run: How long the smaller run took; what it took beside the calls is expected again, in proportion. Without it,
+            or after a run that generated nearly nothing, the duration is that of the calls.
 
     Returns:
         The forecast; None if nothing is decided yet.
@@ -87,16 +108,34 @@ def forecast(
     for entry in decided:
         by_model.setdefault(entry.model_label or entry.model, []).append(entry)
     costs = [_cost_usd(by_model.get(label, []), n) for label, n in to_make.items()]
-    loads = [_load(by_model.get(label, []), n, paces.get(label)) for label, n in to_make.items()]
+    calls_s = _calls_s(by_model, to_make, paces)
     return Forecast(
         requests,
         to_make.total(),
         None if None in costs else round(sum(cost for cost in costs if cost is not None), 6),
-        None if None in loads else round(_seconds([load for load in loads if load is not None]), 1),
+        None if calls_s is None else round(calls_s + _rest_s(by_model, to_make.total(), paces, run), 1),
         round(requests * accepted / len(decided)),
         round(requests * low),
         round(requests * high),
     )
+
+
+def _calls_s(
+    by_model: Mapping[str, Sequence[ManifestRow]], counts: Mapping[str, int], paces: Mapping[str, Pace]
+) -> float | None:
+    loads = [_load(by_model.get(label, []), n, paces.get(label)) for label, n in counts.items()]
+    return None if None in loads else _seconds([load for load in loads if load is not None])
+
+
+def _rest_s(
+    by_model: Mapping[str, Sequence[ManifestRow]], n: int, paces: Mapping[str, Pace], run: RunTime | None
+) -> float:
+    """Return the time for starting jobs, validating, postprocessing, and releasing some images, beside their calls."""
+    made = sum(run.made.values()) if run else 0
+    calls_s = _calls_s(by_model, run.made, paces) if run else None
+    if run is None or calls_s is None or made < LEAST_MADE or not n:
+        return 0.0
+    return START_S + max(0.0, run.seconds - START_S - calls_s) * n / made
 
 
 def _cost_usd(entries: Sequence[ManifestRow], n: int) -> float | None:
