@@ -120,7 +120,7 @@ class CallRunner:
         if self.stopped_by is not None:
             raise StoppedError(str(self.stopped_by), self.stopped_by.remedy)
         if self._doubt.error is not None:  # no second request could tell whether it concerns all
-            print(f"{self.journal.job}: {self._doubt.error.in_words()}", file=sys.stderr, flush=True)
+            print(f"{self.journal.job}: Warning: {self._doubt.error.in_words()}", file=sys.stderr, flush=True)
         return [item for item in made if isinstance(item, Item)]
 
     async def _item_counted(self, item: Item) -> Item:

@@ -82,7 +82,9 @@ class Keeper:
                     return await asyncio.to_thread(self._write_elsewhere, refusal, there)
             if tries == len(WAITS_S):
                 what, _ = words_of(refusal) or (str(refusal), "")
-                told = f"{self.journal.job}: {what} No other folder takes what arrived, so it is held in memory."
+                told = (
+                    f"{self.journal.job}: Warning: {what} No other folder takes what arrived, so it is held in memory."
+                )
                 print(f"{told} Free some space now.", file=sys.stderr, flush=True)
             try:
                 await asyncio.sleep(WAITS_S[tries] if tries < len(WAITS_S) else EVERY_S)

@@ -112,8 +112,7 @@ class Console:
         if job.tells_the_end:
             self._screen.say(text.rstrip("\n"))
         else:
-            for warning in warnings_in(text):
-                self._say_once(warning)
+            self._show_warnings(text)
 
     def job_failed(self, number: int, message: str) -> None:
         """Show the error of a job, in one line.
@@ -127,8 +126,7 @@ class Console:
             return
         self._n_failed += 1
         text = log_text(job.log) if job.log else ""
-        for warning in warnings_in(text):
-            self._say_once(warning)
+        self._show_warnings(text)
         error = error_in(text) or without_traceback(message) or "it ended without a message"
         if error not in self._told:
             self._told.add(error)
@@ -156,6 +154,10 @@ class Console:
             "failed": plan.given_up + made.failed + ends.failed,
         }
 
+    def _show_warnings(self, log: str) -> None:
+        for warning in warnings_in(log):
+            self._say_once(warning)
+
     def _say_once(self, text: str) -> None:
         if text and text not in self._told:
             self._told.add(text)
@@ -173,6 +175,9 @@ class Console:
         took_s = 0.0
         while not self._ended.wait(max(every_s, took_s / MOST_OF_TIME)):
             start = time.thread_time()
+            for job in self._jobs.with_news():  # some warnings ask to act while the job still runs
+                if job.log is not None and not job.tells_the_end:
+                    self._show_warnings(log_text(job.log))
             now = self._standing()
             if self._screen.is_terminal:
                 self._screen.show(live_line(now, self._screen.width))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 MOST_BYTES = 20_000  # of the end of a log
 MOST_CHARACTERS = 600
-WARNING = "Warning: "
+WARNING = re.compile(r"(?:[\w.-]+: )?(Warning: .*)")  # some name their job first
 _INTERNAL = re.compile(r"\s|Traceback \(|During handling of|The above exception ")
 
 
@@ -16,7 +16,7 @@ def error_in(log: str) -> str:
 
     An error of imagemake is a line, and below it, indented, what to do. A traceback ends with its exception.
     """
-    lines = [line for line in log.splitlines() if line.strip() and not line.startswith(WARNING)]
+    lines = [line for line in log.splitlines() if line.strip() and not WARNING.match(line)]
     place = next((place for place in range(len(lines) - 1, -1, -1) if not _INTERNAL.match(lines[place])), None)
     if place is None:
         return ""
@@ -26,12 +26,12 @@ def error_in(log: str) -> str:
 
 
 def warnings_in(log: str) -> list[str]:
-    """Return the warnings in a log, each with what is indented below it."""
+    """Return the warnings in a log, each with what is indented below it, and without the name of its job."""
     found: list[str] = []
     inside = False
     for line in log.splitlines():
-        if line.startswith(WARNING):
-            found.append(line)
+        if warning := WARNING.match(line):
+            found.append(warning[1])
             inside = True
         elif inside and line.startswith("  "):
             found[-1] += f"\n{line}"

@@ -30,6 +30,14 @@ class Job:
     table: str = ""
     progress: Path | None = None
 
+    @property
+    def log_size(self) -> int:
+        """Bytes in its log so far."""
+        try:
+            return self.log.stat().st_size if self.log is not None else 0
+        except OSError:
+            return 0
+
     @classmethod
     def of(cls, folder: Path, rule: str, outputs: Sequence[str], logs: Sequence[str]) -> Job:
         """Return a job by what Snakemake's event says of it.
@@ -58,6 +66,7 @@ class Jobs:
 
     running: dict[int, Job] = field(default_factory=dict)
     _ended: dict[str, Progress] = field(default_factory=dict)
+    _log_sizes: dict[int, int] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def add(self, number: int, job: Job) -> None:
@@ -73,6 +82,14 @@ class Jobs:
                 ended = read_progress(job.progress)
                 self._ended[job.table] = self._ended.get(job.table, Progress()) + ended
         return job
+
+    def with_news(self) -> list[Job]:
+        """Return the running jobs whose logs have changed since the last call."""
+        with self._lock:
+            sizes = {number: job.log_size for number, job in self.running.items()}
+            news = [self.running[number] for number, size in sizes.items() if size != self._log_sizes.get(number, 0)]
+            self._log_sizes = sizes
+        return news
 
     def progress(self) -> dict[str, Progress]:
         """Return the progress of all jobs together, by the folder of tables."""

@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
@@ -104,6 +105,20 @@ def test_a_failed_job_tells_its_own_error_once_and_how_to_go_on(run, capsys, mon
         "  snakemake pilot --cores 2",
         "  Snakemake's log: logs/snakemake.log",
     ]
+
+
+def test_a_warning_is_shown_while_its_job_still_runs_and_only_once(run, capsys, monkeypatch):
+    monkeypatch.setattr("imagemake.workflow.console.console.LOOK_EVERY_S", 0.02)
+    one = run()
+    one.start(wanted=2)
+    number = one.job("generate", log="generate-1: Warning: the disk is full\n")
+    told, begin = "", time.monotonic()
+    while not told and time.monotonic() - begin < 10:
+        time.sleep(0.02)
+        told = capsys.readouterr().err
+    assert told == "Warning: the disk is full\n"
+    one.tell(LogEvent.JOB_FINISHED, job_id=number)
+    assert capsys.readouterr().err == ""
 
 
 def test_what_snakemake_itself_finds_wrong_is_shown(run, capsys):

@@ -37,7 +37,7 @@ def test_an_error_without_end_is_cut():
 
 
 def test_warnings_are_found_with_what_is_indented_below_them():
-    log = "Warning: one\n  Do this.\nother\n  no\nWarning: two\n"
+    log = "Warning: one\n  Do this.\nother\n  no\ngenerate-1a: Warning: two\na line of a Warning: no\n"
     assert warnings_in(log) == ["Warning: one\n  Do this.", "Warning: two"]
 
 
