@@ -111,7 +111,7 @@ def test_a_clone_has_nothing_to_make_and_an_edit_costs_one_call_and_moves_one_im
         }
         told = ben.run("snakemake", "-n", "--cores", "1")
         assert "4 up to date" in told
-        assert "Nothing to be done" in told
+        assert "Nothing to do." in told
         assert not (ben.folder / "work" / "validated").exists(), "and not by way of tables of his own"
 
         # Ben edits a prompt: one call, and one image on the wire.
@@ -136,7 +136,7 @@ def test_a_clone_has_nothing_to_make_and_an_edit_costs_one_call_and_moves_one_im
         # Ann fetches it, and pays nothing.
         ann.run("git", "pull", "-q")
         ann.run("dvc", "pull", "-q")
-        assert "Nothing to be done" in ann.run("snakemake", "-n", "--cores", "1")
+        assert "Nothing to do." in ann.run("snakemake", "-n", "--cores", "1")
         assert made.calls() == 5
         assert "1 release, no change" in ann.run("imagemake", "verify")
         assert not names_that_lie(ann.folder / ".dvc" / "cache") + names_that_lie(ben.folder / ".dvc" / "cache")

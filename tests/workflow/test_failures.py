@@ -200,7 +200,7 @@ def test_a_release_that_cannot_be_written_fails_the_run(project):
     (made.folder / "results").mkdir()
     (made.folder / "results/images").write_text("a file where a folder must be")
     done = made.snakemake(expect=1)
-    assert "Failed: release: FileExistsError" in done.stderr
+    assert "Failed: release: " in done.stderr
     assert "(logs/release/all.log)" in done.stderr
     assert "Traceback" not in done.stderr
     made.delete("results/images")
