@@ -104,6 +104,8 @@ def test_a_deployed_module_keeps_the_spelling_of_its_configuration(installed, tm
 def test_the_wheel_holds_the_workflow_and_no_file_of_the_repository_besides(installed):
     names = [name for name in zipfile.ZipFile(installed.wheel).namelist() if ".dist-info/" not in name]
     assert {name.split("/")[0] for name in names} == {"imagemake", "snakemake_logger_plugin_imagemake"}
+    sources = [path for path in (REPOSITORY / "src").rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert {str(path.relative_to(REPOSITORY / "src")) for path in sources if ".egg-info" not in str(path)} <= set(names)
     for part in ("Snakefile", "rules", "scripts", "profiles", "dvc.yaml", ".dvcignore"):
         for path in [REPOSITORY / part, *(REPOSITORY / part).rglob("*")]:
             if path.is_file() and "__pycache__" not in path.parts:

@@ -96,10 +96,10 @@ def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop
     assert git("rev-list", "--count", "HEAD") == commits
 
     # A changed project needs a new release. Interrupted before the tag, it is unfinished until it runs again.
-    shop.edit_row(3, product="sofa")
+    shop.edit_row(3, product="candle")
     shop.snakemake()
     assert "not committed: config/catalog.csv" in imagemake("release", "v2", expect=2)
-    git("commit", "-q", "-a", "-m", "sofa")
+    git("commit", "-q", "-a", "-m", "candle")
     assert "'v1' is already released, and the project has changed" in imagemake("release", "v1", expect=2)
     with monkeypatch.context() as killed:
         killed.setattr(Git, "tag", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -123,7 +123,7 @@ def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop
     assert other["calls"][0]["outcome"] == "made"
     assert (other["cost_usd"], other["catalog_row"]) == (0.0, int(shop.manifest()[other["name"]]["catalog_row"]))
     (now,) = csv.DictReader(imagemake("audit", "--name", "S003*", "--format", "csv").splitlines())
-    assert "sofa" in now["prompt"]
+    assert "candle" in now["prompt"]
     assert "chair" in rows["S002_gold"]["prompt"]
     assert "Known releases are v1, v2" in imagemake("audit", "v9", expect=2)
 

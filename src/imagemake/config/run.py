@@ -71,7 +71,9 @@ class Prometheus(Section):
         "a whole.",
         examples=["/var/lib/node_exporter/imagemake.prom"],
     )
-    port: int | None = Field(None, ge=1, le=65_535, description="Port to serve the metrics at, while the run lasts.")
+    port: int | None = Field(
+        None, ge=1, le=65_535, description="Port to serve the metrics at, a whole number, while the run lasts."
+    )
     host: Text = Field("127.0.0.1", description="Address to listen at. 0.0.0.0 lets other machines read the metrics.")
 
 

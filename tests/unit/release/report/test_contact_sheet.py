@@ -4,17 +4,12 @@ import base64
 import hashlib
 import json
 import re
-import tomllib
 from dataclasses import replace
-from fnmatch import fnmatch
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 from entries import an_attempt, an_entry, without_image
-from folders import REPOSITORY
 
-import imagemake.release.report
 from imagemake.release.manifest.row import OutputFile
 from imagemake.release.metrics.metrics import metrics_of
 from imagemake.release.report.contact_sheet import href_of, write_contact_sheet
@@ -258,14 +253,6 @@ def test_text_and_edges_reach_the_contrast_of_wcag_aa(page_of, scheme):
     assert {pair: ratio for pair, ratio in low.items() if ratio < 4.5} == {}
     assert contrast(colors["edge"], colors["surface"]) >= 3
     assert contrast(colors["accent"], colors["page"]) >= 3
-
-
-def test_every_file_of_the_page_is_packaged():
-    folder = Path(imagemake.release.report.__file__).parent
-    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
-    patterns = settings["tool"]["setuptools"]["package-data"]["imagemake"]
-    files = [f"release/report/{file.name}" for file in folder.iterdir() if file.is_file() and file.suffix != ".py"]
-    assert [file for file in files if not any(fnmatch(file, pattern) for pattern in patterns)] == []
 
 
 def options(page):
