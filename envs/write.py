@@ -24,8 +24,8 @@ STAGES = {
 }
 NOTES = {
     "generate": "fsspec and s3fs serve store.remote.",
-    "validate": "For the measures text, nsfw, and prompt, add what these extras of pyproject.toml name.",
-    "postprocess": "For the step upscale, add what this extra of pyproject.toml names.",
+    "validate": "For text, nsfw, prompt, and a model of yours (cutout), add what these extras of pyproject.toml name.",
+    "postprocess": "For upscale and a model of yours (cutout), add what these extras of pyproject.toml name.",
     "release": "c2pa-python and cryptography serve campaigns that sign.",
 }
 _PIN = re.compile(r"^([a-z0-9-]+)==([^\s;\\]+)(?: ; ([^\\]+?))? ?\\?$", re.MULTILINE)

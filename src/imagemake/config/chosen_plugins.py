@@ -17,10 +17,10 @@ from imagemake.core.text import did_you_mean
 from imagemake.images.decoded import DECODER_VERSION
 from imagemake.plugins.measures import BUILT_IN as BUILT_IN_MEASURES
 from imagemake.plugins.measures import measure_class
-from imagemake.plugins.measures.weights import with_weights
 from imagemake.plugins.plugin import Plugin
 from imagemake.plugins.steps import BUILT_IN as BUILT_IN_STEPS
 from imagemake.plugins.steps import step_class
+from imagemake.plugins.weights import with_weights
 
 _DIGEST_DIGITS = 12
 
@@ -52,7 +52,7 @@ class ChosenMeasure(ChosenPlugin):
 
     @property
     def _decisive(self) -> Mapping[str, Any]:
-        return with_weights(self.name, self.settings)
+        return with_weights(measure_class(self.name), self.name, self.settings)
 
 
 def chosen_measure(name: str, settings: Any = None) -> ChosenMeasure:

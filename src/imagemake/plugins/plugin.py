@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -37,6 +38,23 @@ class Plugin(ABC):
     came_later: ClassVar[tuple[str, ...]] = ()
     paths: ClassVar[frozenset[str]] = frozenset()
     settings: BaseModel
+
+    @staticmethod  # noqa: B027 - most need nothing
+    def check(settings: BaseModel) -> None:
+        """Check before a run that what the measure or step needs besides packages is present.
+
+        Raises:
+            NotReadyError: If something is missing.
+        """
+
+    @staticmethod
+    def files(settings: BaseModel) -> tuple[Path, ...]:
+        """Return the user's files that decide the result, such as weights; their content is part of the key.
+
+        Raises:
+            NotReadyError: If some are missing.
+        """
+        return ()
 
     def __init__(self, settings: BaseModel) -> None:
         """Take the settings, an instance of `Settings`. Load models here: it is called once per job."""

@@ -27,7 +27,7 @@ from imagemake.plan.requests.catalog import Row, read_catalog
 from imagemake.plan.state import Stage, State
 from imagemake.plan.summary import open_batches, standing, summary
 from imagemake.plan.target import Target
-from imagemake.plugins.measures.weights import save_digests
+from imagemake.plugins.weights import save_digests
 from imagemake.release.manifest.entries import Entries
 from imagemake.release.metrics.metrics import metrics_of
 from imagemake.release.missing import missing_words

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from imagemake.core.problems import NotReadyError
 from imagemake.images.networks.image_text_files import Weights
 from imagemake.images.networks.image_text_inputs import Pixels, Tokens
+from imagemake.images.networks.onnx_session import session_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +63,7 @@ class _Side:
     """One network, and the output that gives its vector."""
 
     def __init__(self, path: Path, outputs: Sequence[str], session: Any = None) -> None:
-        self.session = session or _session(path)
+        self.session = session or session_of(path)
         there = [output.name for output in self.session.get_outputs()]
         self._output = next((name for name in outputs if name in there), None)
         if self._output is None:
@@ -96,17 +97,3 @@ class _Side:
         kinds = {"tensor(float16)": np.float16, "tensor(int32)": np.int32}
         kind = kinds.get(self._inputs[name].type)
         return values if kind is None else values.astype(kind)
-
-
-def _session(path: Path) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1  # jobs run in parallel
-    options.log_severity_level = 4
-    try:
-        # Always on the CPU, so that every machine reads nearly the same.
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions have no common class
-        said = " ".join(str(error).split())[:200]
-        raise NotReadyError(f"{str(path)!r} cannot be loaded: {said}.", "Download the file again.") from error

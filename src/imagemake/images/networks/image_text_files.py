@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from imagemake.core.problems import NotReadyError
+from imagemake.images.networks.onnx_session import check_downloaded, external_data
 
 TOKENIZER, PREPROCESSOR = "tokenizer.json", "preprocessor_config.json"
 DESCRIPTIONS = ("config.json", "tokenizer_config.json")  # not part of every export
-LFS_POINTER = b"version https://git-lfs"
 
 
 class Weights(NamedTuple):
@@ -49,14 +49,11 @@ def weights_in(folder: Path, variant: str = "") -> Weights:
         if not (folder / name).is_file():
             raise NotReadyError(f"{str(folder)!r} has no {name}.", _how_to_get(folder))
     vision, text = _networks(folder, variant)
-    beside = {path for network in (vision, text) for path in network.parent.glob(f"{network.stem}.onnx[._]data*")}
+    beside = {path for network in (vision, text) for path in external_data(network)}
     described = [folder / name for name in DESCRIPTIONS if (folder / name).is_file()]
     found = Weights(folder / TOKENIZER, folder / PREPROCESSOR, vision, text, (*described, *sorted(beside)))
     for path in found.all:
-        with path.open("rb") as file:
-            if file.read(len(LFS_POINTER)) == LFS_POINTER:
-                what = f"{str(path)!r} is only a pointer to a file that was not downloaded."
-                raise NotReadyError(what, "Run `git lfs pull` in its folder.")
+        check_downloaded(path)
     return found
 
 

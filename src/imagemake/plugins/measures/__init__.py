@@ -8,10 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
-
-from pydantic import BaseModel
 
 from imagemake.core.problems import UserError
 from imagemake.plugins.plugin import Plugin
@@ -73,23 +70,6 @@ class Measure(Plugin):
 
         An exception fails this measure for this image only; its message becomes the reason.
         """
-
-    @staticmethod
-    def check(settings: BaseModel) -> None:
-        """Check before a run that what the measure needs besides packages is present.
-
-        Raises:
-            NotReadyError: If something is missing.
-        """
-
-    @staticmethod
-    def files(settings: BaseModel) -> tuple[Path, ...]:
-        """Return the user's files that decide what is read, such as weights; their content is part of the key.
-
-        Raises:
-            NotReadyError: If some are missing.
-        """
-        return ()
 
     @staticmethod
     def complaint(wanted: str) -> str | None:

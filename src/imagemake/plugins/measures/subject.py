@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from imagemake.images.networks.subject_mask import SubjectMask, box_of, without_specks
+from imagemake.images.networks.subject_mask import box_of, without_specks
+from imagemake.plugins.mask_model import MaskModelSettings
 from imagemake.plugins.measures import Measure, Value
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from imagemake.images.decoded import DecodedImage
 
+DOUBT_PX = 256  # side of the mask at which doubt is read
+UNSURE = 0.15, 0.85  # between these, a pixel is neither clearly in nor out
 LEAST_CUT = 0.02  # share of an edge that the subject must touch to be cut off there
 
 
-class SubjectSettings(BaseModel):
-    """At which size the subject is detected."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class SubjectSettings(MaskModelSettings):
+    """At which size the subject is detected, and by which network."""
 
     side_px: int = Field(
         default=256,
@@ -27,14 +32,18 @@ class SubjectSettings(BaseModel):
         le=320,
         multiple_of=32,
         description="Side in pixels of the square at which the subject is detected. The network was trained at 320. "
-        "256 takes two thirds of the time; 192 takes a third, but misses thin parts.",
+        "256 takes two thirds of the time; 192 takes a third, but misses thin parts. A model of yours has its own.",
     )
 
 
 class Subject(Measure):
-    """Detects the subject with U²-Net (small, Qin et al. 2020, arXiv 2005.09007); this package has the weights."""
+    """Detects the subject with U²-Net (small, Qin et al. 2020, arXiv 2005.09007); this package has the weights.
 
-    version: ClassVar[int] = 1
+    If `remove_background` uses a model of yours, name it here too, so that `mask_doubt` is about its masks.
+    """
+
+    version: ClassVar[int] = 2
+    paths: ClassVar[frozenset[str]] = frozenset({"model"})
     quantities: ClassVar[Mapping[str, str]] = {
         "share": "share of the image that the subject covers, 0 to 1; 0 if there is no subject",
         "left": "left edge of the subject's box, 0 to 1; like the following, missing if there is no subject",
@@ -48,23 +57,46 @@ class Subject(Measure):
         "cut_edges": "number of image edges that cut it off",
         "parts": "number of separate parts; two or more can be several objects",
         "certainty": "mean certainty of the mask over the subject, 0.5 to 1",
+        "mask_doubt": "share of the possible subject that is neither clearly in nor out, 0 to 1, without soft edges; "
+        "above 0.1, look at what `remove_background` makes of it",
     }
     phrases: ClassVar[Mapping[str, str]] = {
         "share": "the subject covers {this}",
         "cut_share": "the subject touches {this} of an edge",
         "cut_edges": "the subject is cut off at {this} edge(s)",
         "parts": "the subject has {this} part(s)",
+        "mask_doubt": "{this} of the subject is neither clearly in nor out",
     }
     Settings: ClassVar[type[BaseModel]] = SubjectSettings
     settings: SubjectSettings
 
     def __init__(self, settings: SubjectSettings) -> None:
         super().__init__(settings)
-        self._mask = SubjectMask(self.settings.side_px)
+        self._mask = settings.masks(settings.side_px)
+
+    @staticmethod
+    def files(settings: BaseModel) -> tuple[Path, ...]:
+        """Return the files of the user's network.
+
+        Raises:
+            NotReadyError: If some are missing.
+        """
+        assert isinstance(settings, SubjectSettings)
+        return settings.model_files()
+
+    @staticmethod
+    def check(settings: BaseModel) -> None:
+        """Check before a run that the user's network can be used.
+
+        Raises:
+            NotReadyError: If it cannot.
+        """
+        assert isinstance(settings, SubjectSettings)
+        settings.check_model()
 
     def read(self, image: DecodedImage) -> Mapping[str, Value]:
         """Read every quantity."""
-        mask = self._mask.of(image.shrunk(2 * self.settings.side_px))
+        mask = self._mask.of(image.shrunk(2 * self._mask.side_px))
         is_subject, parts = without_specks(mask > 0.5)
         share = float(is_subject.mean())
         values: dict[str, Value] = {"share": round(share, 4), "cut_edges": 0, "parts": parts}
@@ -77,4 +109,17 @@ class Subject(Measure):
         values["cut_share"] = round(max(touched), 4)
         values["cut_edges"] = sum(edge > LEAST_CUT for edge in touched)
         values["certainty"] = round(float(mask[is_subject].mean()), 4)
+        values["mask_doubt"] = round(_doubt(mask), 4)
         return values
+
+
+def _doubt(mask: NDArray[np.float32]) -> float:
+    """Return the unsure share of what may be the subject; edges up to two fields wide are not unsure."""
+    import cv2
+    import numpy as np
+
+    scale = min(1.0, DOUBT_PX / max(mask.shape))
+    small = cv2.resize(mask, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else mask
+    is_unsure = ((small > UNSURE[0]) & (small < UNSURE[1])).astype(np.uint8)
+    wide = cv2.morphologyEx(is_unsure, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    return float(wide.sum()) / max(1, int((small > UNSURE[0]).sum()))

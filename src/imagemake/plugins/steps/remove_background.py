@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from imagemake.images.networks.subject_mask import SubjectMask, box_of, without_specks
+from imagemake.images.contact_shadow import contact_shadow
+from imagemake.images.cutout import connected, fitted, subject_colors
+from imagemake.images.networks.subject_mask import without_specks
+from imagemake.plugins.mask_model import MaskModelSettings
 from imagemake.plugins.steps import Step
 
 if TYPE_CHECKING:
@@ -14,18 +18,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-SIDE_PX = 320  # the size that the network was trained at
-GUIDE_PX = 1024  # longest edge at which the mask is fitted to the edges in the image
-RADIUS_SHARE = 1 / 100  # of the longer edge, within which the mask follows the image
-EPSILON = 1e-4  # squared levels of 0 to 1 that count as an edge
-SURE_BACKGROUND, SURE_SUBJECT = 0.15, 0.85
-SHADOW_HEIGHT_SHARE, SHADOW_BLUR_SHARE = 0.05, 0.02  # of the subject's width
+SIDE_PX = 320  # the size that the network in this package was trained at
 
 
-class RemoveBackgroundSettings(BaseModel):
-    """What replaces the background."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class RemoveBackgroundSettings(MaskModelSettings):
+    """What replaces the background, and which network finds the subject."""
 
     color: str = Field(
         default="transparent",
@@ -33,7 +30,11 @@ class RemoveBackgroundSettings(BaseModel):
         description="New background: transparent, or a color such as #ffffff.",
     )
     shadow: float = Field(
-        default=0.0, ge=0, le=1, description="Darkness of a soft shadow below the subject, 0 (none) to 1."
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Darkness of a soft shadow where the subject touches the ground, 0 (none) to 1. Where the image's "
+        "edge cuts the subject off, there is none.",
     )
 
     @model_validator(mode="after")
@@ -44,15 +45,40 @@ class RemoveBackgroundSettings(BaseModel):
 
 
 class RemoveBackground(Step):
-    """Keeps the subject, using the network of the measure `subject`; thin hair and glass are only approximate."""
+    """Keeps the subject that a network finds, with opacities and colors fitted to the image.
 
-    version: ClassVar[int] = 1
+    Without a model of yours, it is the small network of the measure `subject`: good for one clear thing. Check
+    `subject.mask_doubt` to review the others before they are cut out.
+    """
+
+    version: ClassVar[int] = 2
+    paths: ClassVar[frozenset[str]] = frozenset({"model"})
     Settings: ClassVar[type[BaseModel]] = RemoveBackgroundSettings
     settings: RemoveBackgroundSettings
 
     def __init__(self, settings: RemoveBackgroundSettings) -> None:
         super().__init__(settings)
-        self._mask = SubjectMask(SIDE_PX)
+        self._mask = settings.masks(SIDE_PX)
+
+    @staticmethod
+    def files(settings: BaseModel) -> tuple[Path, ...]:
+        """Return the files of the user's network.
+
+        Raises:
+            NotReadyError: If some are missing.
+        """
+        assert isinstance(settings, RemoveBackgroundSettings)
+        return settings.model_files()
+
+    @staticmethod
+    def check(settings: BaseModel) -> None:
+        """Check before a run that the user's network can be used.
+
+        Raises:
+            NotReadyError: If it cannot.
+        """
+        assert isinstance(settings, RemoveBackgroundSettings)
+        settings.check_model()
 
     def apply(self, image: Image) -> Image:
         """Replace the background.
@@ -60,6 +86,7 @@ class RemoveBackground(Step):
         Raises:
             ValueError: If there is no subject.
         """
+        import numpy as np
         from PIL import Image as Pillow
 
         rgb = image.convert("RGB")
@@ -67,59 +94,24 @@ class RemoveBackground(Step):
         is_subject, parts = without_specks(mask > 0.5)
         if not parts:
             raise ValueError("the image has no clear subject, so its background is unknown")
-        alpha = Pillow.fromarray(_fitted(mask, rgb))
+        opacity = connected(fitted(mask, rgb), is_subject)
+        colors = subject_colors(rgb, opacity)
+        alpha = np.asarray(np.rint(255 * opacity), dtype=np.uint8)
         if image.mode == "RGBA":  # transparent pixels stay transparent
-            alpha = Pillow.fromarray(_smaller(alpha, image.getchannel("A")))
+            alpha = np.minimum(alpha, np.asarray(image.getchannel("A")))
         if self.settings.color == "transparent":
-            rgb.putalpha(alpha)
-            return rgb
+            colors.putalpha(Pillow.fromarray(alpha))
+            return colors
         area = Pillow.new("RGB", image.size, self.settings.color)
         if self.settings.shadow:
-            area.paste((0, 0, 0), mask=_shadow(box_of(is_subject), image.size, self.settings.shadow))
-        area.paste(rgb, mask=alpha)
+            area.paste((0, 0, 0), mask=Pillow.fromarray(_shadow(alpha, self.settings.shadow)))
+        area.paste(colors, mask=Pillow.fromarray(alpha))
         return area
 
 
-def _fitted(mask: NDArray[np.float32], image: Image) -> NDArray[np.uint8]:
-    """Return the mask at the image's size, 0 to 255, with its edges fitted to those of the image.
-
-    Source: K. He, J. Sun, X. Tang, "Guided image filtering", ECCV 2010, with the image's brightness as guide.
-    """
-    import cv2
+def _shadow(alpha: NDArray[np.uint8], darkness: float) -> NDArray[np.uint8]:
+    """Return the darkness of each pixel, 0 to 255."""
     import numpy as np
 
-    scale = min(1.0, GUIDE_PX / max(image.size))
-    size_px = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    gray = np.asarray(image.convert("L").resize(size_px), dtype=np.float32) / 255
-    rough = cv2.resize(mask, size_px, interpolation=cv2.INTER_LINEAR)
-    window = (2 * max(1, round(RADIUS_SHARE * max(size_px))) + 1,) * 2
-
-    def mean(values: Any) -> Any:
-        return cv2.blur(values, window)
-
-    mean_gray, mean_rough = mean(gray), mean(rough)
-    slope = (mean(gray * rough) - mean_gray * mean_rough) / (mean(gray * gray) - mean_gray**2 + EPSILON)
-    fitted = mean(slope) * gray + mean(mean_rough - slope * mean_gray)
-    fitted = cv2.resize(fitted, image.size, interpolation=cv2.INTER_LINEAR)
-    sure = np.clip((fitted - SURE_BACKGROUND) / (SURE_SUBJECT - SURE_BACKGROUND), 0, 1)
-    return np.asarray(np.rint(255 * sure), dtype=np.uint8)
-
-
-def _smaller(one: Image, other: Image) -> NDArray[np.uint8]:
-    import numpy as np
-
-    return np.minimum(np.asarray(one, dtype=np.uint8), np.asarray(other, dtype=np.uint8))
-
-
-def _shadow(box: tuple[float, float, float, float], size_px: tuple[int, int], darkness: float) -> Image:
-    """Return the darkness of each pixel, 0 to 255: a blurred ellipse at the bottom of the subject's box."""
-    from PIL import Image as Pillow
-    from PIL import ImageDraw, ImageFilter
-
-    left, _, right, bottom = (share * side for share, side in zip(box, 2 * size_px, strict=True))
-    width = right - left
-    half_height = SHADOW_HEIGHT_SHARE * width / 2
-    shadow = Pillow.new("L", size_px, 0)
-    ellipse = (left + 0.04 * width, bottom - 1.5 * half_height, right - 0.04 * width, bottom + 0.5 * half_height)
-    ImageDraw.Draw(shadow).ellipse(ellipse, fill=round(255 * darkness))
-    return shadow.filter(ImageFilter.GaussianBlur(SHADOW_BLUR_SHARE * width))
+    is_subject, _ = without_specks(alpha > 127)
+    return np.asarray(np.rint(255 * darkness * contact_shadow(is_subject)), dtype=np.uint8)

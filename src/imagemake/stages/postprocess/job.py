@@ -17,6 +17,7 @@ from imagemake.core.fingerprint import fingerprint
 from imagemake.images.decoded import DECODER_VERSION
 from imagemake.images.formats import FORMATS
 from imagemake.plugins.steps import Step, step_class
+from imagemake.plugins.weights import with_weights
 from imagemake.stages.postprocess.branches import Branch, postprocess_all
 from imagemake.stages.postprocess.check import check_steps
 from imagemake.stages.postprocess.encode import PostprocessError
@@ -53,11 +54,9 @@ def postprocess_digests(postprocess: Postprocess) -> dict[str, str]:
 
 
 def _decisive(step: ChosenPlugin) -> dict[str, Any]:
-    """Return the settings of a step that affect pixels; names of files do not."""
+    """Return what of a step affects pixels; names of files do not, but their content does."""
     content = step.model_dump(mode="json")
-    for setting in step_class(step.name).paths:
-        del content["settings"][setting]
-    return content
+    return {**content, "settings": with_weights(step_class(step.name), step.name, content["settings"])}
 
 
 def output_keys(raw_digest: str, step_digests: Mapping[str, str]) -> dict[str, str]:

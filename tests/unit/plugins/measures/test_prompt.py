@@ -212,7 +212,7 @@ def test_files_are_hashed_once_as_long_as_nothing_changes(project, monkeypatch):
     for path in (project, project / "onnx"):
         for file in path.iterdir():
             os.utime(file, (1, 1))
-    import imagemake.plugins.measures.weights as weights
+    import imagemake.plugins.weights as weights
 
     monkeypatch.setattr(file_stamp, "RACY_NS", -(10**12))  # as if the files had been there for long
     before = identity()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from imagemake.core.file_stamp import StampCache, stamp_of
 from imagemake.core.fingerprint import fingerprint
 from imagemake.core.problems import NotReadyError
-from imagemake.plugins.measures import Measure, measure_class
+from imagemake.plugins.plugin import Plugin
 
 CACHE = Path("work/weights.json")
 UNKNOWN = "unknown"
@@ -23,27 +23,31 @@ _CACHE_VERSION = 1
 _DIGITS = 12
 
 
-def with_weights(name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the settings that decide what a measure reads, with a digest of its files instead of their paths.
+def with_weights(kind: type[Plugin], name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings that decide a result: without paths, and with a digest of the user's files.
 
-    If the files are missing, the last known digest counts, so that values stay valid where they are only looked at.
-    Measuring itself needs the files and reports that they are missing.
+    If the files are missing, the last known digest counts, so that results stay valid where they are only looked at.
+    Measuring and postprocessing need the files and report that they are missing.
 
     Args:
-        name: Name of the measure.
+        kind: The measure or step.
+        name: Its name.
         settings: Its settings, as plain data.
     """
-    kind = measure_class(name)
-    if kind.files is Measure.files:
-        return settings
+    decisive = {one: value for one, value in settings.items() if one not in kind.paths}
+    if kind.files is Plugin.files:
+        return decisive
     known = cache_at(str(CACHE.absolute()))
     key = fingerprint([name, dict(settings)])
     try:
-        digest = _digest_of(kind.files(kind.Settings.model_validate(settings)), known)
+        files = kind.files(kind.Settings.model_validate(settings))
+        if not files:
+            return decisive
+        digest = _digest_of(files, known)
         known.note(key, digest)
     except (NotReadyError, OSError):
         digest = known.notes.get(key, UNKNOWN)
-    return {"weights": digest, **{one: value for one, value in settings.items() if one not in kind.paths}}
+    return {"weights": digest, **decisive}
 
 
 def _digest_of(files: tuple[Path, ...], cache: StampCache[str]) -> str:
@@ -61,6 +65,21 @@ def _content_digest(path: Path, cache: StampCache[str]) -> str:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     cache.put(name, before if stamp_of(path) == before else None, digest, now_ns)
     return digest
+
+
+def check_once(files: tuple[Path, ...], settings: Mapping[str, Any], check: Callable[[], object]) -> None:
+    """Make a check that loads large files, unless the same content passed it before.
+
+    Args:
+        files: The files.
+        settings: What else decides the check.
+        check: The check; it raises where it fails.
+    """
+    known = cache_at(str(CACHE.absolute()))
+    key = fingerprint(["usable", dict(settings), _digest_of(files, known)])
+    if not known.notes.get(key):
+        check()
+        known.note(key, True)
 
 
 def save_digests() -> None:
