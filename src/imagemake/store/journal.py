@@ -20,12 +20,10 @@ from typing import Any
 from imagemake.core.files import make_own, sync_folder, write_whole
 from imagemake.core.host_errors import naming
 from imagemake.store.journal_lines import (
-    ABSENT,
     SENT,
     DamagedLine,
     Lost,
     content_of,
-    fault_of,
     line_of,
     records_in,
     tell_damaged,
@@ -214,11 +212,11 @@ def calls_of(path: Path, n_bytes: int | None, damaged: list[DamagedLine]) -> lis
     closed: dict[str, dict[str, Any]] = {}
     faults: list[DamagedLine] = []
     orphans: list[DamagedLine] = []
-    for number, record in records_in(content_of(path)[:n_bytes]):
-        if fault := record if isinstance(record, Lost) else fault_of(record, OF_FILES):
-            faults.append(DamagedLine(path, number, fault))
+    for number, record in records_in(content_of(path)[:n_bytes], OF_FILES):
+        if isinstance(record, Lost):
+            faults.append(DamagedLine(path, number, record))
         elif record["event"] == SENT:
-            sent[record["call"]] = {**ABSENT, **record}
+            sent[record["call"]] = record
         elif record["call"] in sent:
             closed[record["call"]] = record
         else:

@@ -63,26 +63,39 @@ def line_of(record: Mapping[str, Any]) -> bytes:
     return seal(orjson.dumps(record)) + b"\n"
 
 
-def records_in(content: bytes) -> Iterator[tuple[int, Any]]:
-    """Yield the number and the record of each line that is not empty; what was `Lost` if it is damaged.
+def records_in(content: bytes, outcomes: Collection[str]) -> Iterator[tuple[int, Any]]:
+    """Yield the number and the record of each line that is not empty; what was `Lost` if it is damaged or invalid.
 
     Lines of earlier versions have no checksum. After the first line that has one, all lines of a file do.
+
+    Args:
+        content: Lines of a file.
+        outcomes: How calls can end.
     """
     all_sealed = False
     for number, line in enumerate(content.split(b"\n"), 1):
-        if line:
-            record = unseal(line)
-            all_sealed = all_sealed or record is not None
-            yield number, _lost(line) if record is None and all_sealed else _parsed(line, record)
+        if not line:
+            continue
+        record = unseal(line)
+        if record is not None:
+            all_sealed = True
+            parsed = orjson.loads(record)
+            is_known = parsed["event"] == SENT or parsed.get("outcome") in outcomes
+            yield number, parsed if is_known else Lost(_fault(parsed, outcomes))
+        else:
+            yield number, _lost(line) if all_sealed else _old(line, outcomes)
 
 
-def _parsed(line: bytes, record: bytes | None) -> Any:
+def _old(line: bytes, outcomes: Collection[str]) -> Any:
+    """Return the record of a line without a checksum."""
     try:
-        parsed = orjson.loads(line if record is None else record)
+        parsed = orjson.loads(line)
     except orjson.JSONDecodeError:
         return _lost(line)
-    is_old = record is None and isinstance(parsed, dict)
-    return _lost(line) if is_old and not parsed.keys() <= OLD_NAMES else parsed
+    if isinstance(parsed, dict) and not parsed.keys() <= OLD_NAMES:
+        return _lost(line)
+    fault = _fault(parsed, outcomes)
+    return Lost(fault) if fault else {**ABSENT, **parsed}
 
 
 def tell_damaged(damaged: Sequence[DamagedLine]) -> None:
@@ -113,13 +126,8 @@ def content_of(path: Path) -> bytes:
     return content
 
 
-def fault_of(record: Any, outcomes: Collection[str]) -> str | None:
-    """Return why a record is none that imagemake writes, or None if it is one.
-
-    Args:
-        record: Any JSON.
-        outcomes: How calls can end.
-    """
+def _fault(record: Any, outcomes: Collection[str]) -> str:
+    """Return why a record is none that imagemake writes; empty if it is one."""
     if not isinstance(record, dict) or not isinstance(record.get("call"), str):
         return "the record has no call id"
     event = record.get("event")
@@ -135,7 +143,7 @@ def fault_of(record: Any, outcomes: Collection[str]) -> str | None:
     elif record.get("outcome") not in outcomes:
         return f"unknown outcome {str(record.get('outcome'))[:40]!r}"
     wrong = [name for name, kind in OTHER_TYPES.items() if not isinstance(record.get(name), kind)]
-    return f"{', '.join(wrong)} of a wrong type" if wrong else None
+    return f"{', '.join(wrong)} of a wrong type" if wrong else ""
 
 
 def _lost(line: bytes) -> Lost:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from imagemake.store.journal import OF_FILES, Call
-from imagemake.store.journal_lines import ABSENT, SENT, Lost, fault_of, records_in
+from imagemake.store.journal_lines import SENT, Lost, records_in
 from imagemake.store.ledger import model_of
 
 
@@ -30,7 +30,7 @@ class JournalTail:
         for path in self._files():
             for record in self._new_records(path):
                 if record["event"] == SENT:
-                    self._open[record["call"]] = {**ABSENT, **record}
+                    self._open[record["call"]] = record
                 elif sent := self._open.pop(record["call"], None) or self._sent_before(path, record["call"]):
                     ended.append(Call(sent, record))
         return ended
@@ -58,10 +58,10 @@ class JournalTail:
     def _sent_before(path: Path, call: str) -> Mapping[str, Any] | None:
         """Return how a call was sent that an earlier run sent, such as one of a batch."""
         records = _valid(path.read_bytes())
-        return next(({**ABSENT, **one} for one in records if one["event"] == SENT and one["call"] == call), None)
+        return next((one for one in records if one["event"] == SENT and one["call"] == call), None)
 
 
 def _valid(content: bytes) -> Iterator[Mapping[str, Any]]:
-    for _, record in records_in(content):
-        if not isinstance(record, Lost) and fault_of(record, OF_FILES) is None:
+    for _, record in records_in(content, OF_FILES):
+        if not isinstance(record, Lost):
             yield record
