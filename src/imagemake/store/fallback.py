@@ -20,6 +20,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -73,10 +74,14 @@ def take_back(store: Path) -> int:
     """Move all files from other folders into the store, and return how many images and responses that were.
 
     Raises:
-        OSError: If the disk still refuses. Nothing is lost.
+        KeptElsewhereError: If the disk still refuses. Nothing is lost.
     """
+    return sum(map(partial(_take_from, store=store), kept_elsewhere(store)))
+
+
+def _take_from(folder: Path, store: Path) -> int:
     taken = 0
-    for folder in kept_elsewhere(store):
+    try:
         with FileLock(folder / LOCK):
             # An image is in the store before the journal says so.
             for path in sorted(_files(folder), key=lambda path: path.relative_to(folder).parts[0] == JOURNAL):
@@ -87,7 +92,9 @@ def take_back(store: Path) -> int:
                     write_whole(place, path.read_bytes(), durable=True, mode=stat.S_IMODE(path.stat().st_mode))
                     taken += path.stat().st_size > 0  # marks are empty
                 path.unlink()
-        _remove_empty(folder)
+    except OSError as error:
+        raise KeptElsewhereError(error, folder) from error
+    _remove_empty(folder)
     return taken
 
 

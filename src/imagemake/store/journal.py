@@ -146,11 +146,15 @@ class Journal:
         line = b"".join(map(line_of, records))
         with self._lock, naming(self.path):
             self._handle = self._open() if self._handle is None else self._own(self._handle)
-            # A full disk may have left half a line. Start a new line, so that only the half is lost.
+            # A process that was killed may have left half a line. Start a new line, so that only the half is lost.
             line = b"\n" + line if self._torn else line
-            self._torn = True
-            while line:
-                line = line[os.write(self._handle, line) :]
+            before = os.fstat(self._handle).st_size
+            try:
+                while line:
+                    line = line[os.write(self._handle, line) :]
+            except OSError:  # a full disk takes half a line; cutting it off needs no room
+                os.ftruncate(self._handle, before)
+                raise
             self._torn = False
         if self._durable:
             with naming(self.path):

@@ -82,7 +82,7 @@ def _check(folder: Path, n_bytes: int, n_files: int) -> None:
         raise NotReadyError(what, f"Delete files that you don't need (df -i). {_NOTHING}")
 
 
-_NOTHING = "No call was made without room. Then run again."
+_NOTHING = "No call is sent without room. Then run again."
 
 
 def _try_to_fill(folder: Path, n_bytes: int) -> None:

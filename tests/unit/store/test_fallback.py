@@ -7,7 +7,14 @@ import os
 import pytest
 
 from imagemake.store import fallback
-from imagemake.store.fallback import VARIABLE, journal_record_file, kept_elsewhere, take_back, write_elsewhere
+from imagemake.store.fallback import (
+    VARIABLE,
+    KeptElsewhereError,
+    journal_record_file,
+    kept_elsewhere,
+    take_back,
+    write_elsewhere,
+)
 from imagemake.store.journal import Journal, Outcome, read_calls
 from imagemake.store.store import Store
 
@@ -96,6 +103,6 @@ def test_each_store_has_a_folder_of_its_own(places):
 def test_what_the_disk_still_refuses_stays_where_it_is(places):
     write_elsewhere(places / "store", put)
     (places / "store").write_bytes(b"a file")
-    with pytest.raises(OSError, match="store"):
+    with pytest.raises(KeptElsewhereError, match=r"it is no folder.*What arrived is kept in"):
         take_back(places / "store")
     assert len(kept_elsewhere(places / "store")) == 1

@@ -60,6 +60,7 @@ def test_a_full_disk_loses_the_line_that_did_not_fit_and_no_later_one(journal, t
         sent(journal, "lost")
     sent(journal, "after")
     assert [call.sent["key"] for call in read_calls(tmp_path)] == ["before", "after"]
+    assert journal.path.read_bytes().count(b"\n") == 2  # the half line is gone
 
 
 def test_jobs_that_write_at_the_same_time_have_files_of_their_own(tmp_path):

@@ -89,7 +89,7 @@ class Console:
         if self._n_failed and not is_stopping():
             jobs = "1 job" if self._n_failed == 1 else f"{self._n_failed:,} jobs"
             self._screen.say(
-                f"imagemake: {jobs} failed. Every image that arrived is in the store. To go on, run again:\n"
+                f"imagemake: {jobs} failed. No image that arrived is lost. To go on, run again:\n"
                 f"  {same_command()}\n  Snakemake's log: {SNAKEMAKE_LOG}"
             )
 

@@ -101,7 +101,7 @@ def test_a_failed_job_tells_its_own_error_once_and_how_to_go_on(run, capsys, mon
     assert capsys.readouterr().err.splitlines() == [
         "Warning: slow",
         "Failed: generate: HTTP 401: no such key. Set OPENAI_API_KEY. (logs/generate/job.log)",
-        "imagemake: 3 jobs failed. Every image that arrived is in the store. To go on, run again:",
+        "imagemake: 3 jobs failed. No image that arrived is lost. To go on, run again:",
         "  snakemake pilot --cores 2",
         "  Snakemake's log: logs/snakemake.log",
     ]
