@@ -60,11 +60,10 @@ class Finding:
         return f"{line}\n      {self.remedy}" if self.remedy else line
 
 
-def findings(folder: Path, *, offline: bool) -> Iterator[Finding]:
-    """Look at everything; later lines need what earlier ones found to be right.
+def findings(*, offline: bool) -> Iterator[Finding]:
+    """Look at everything in the project of the working folder; later lines need what earlier ones found to be right.
 
     Args:
-        folder: The project's folder, which must be the working folder.
         offline: Whether to call no server.
     """
     yield _programs()
@@ -76,7 +75,7 @@ def findings(folder: Path, *, offline: bool) -> Iterator[Finding]:
     campaign: Campaign | None = None
     requests: Sequence[Request] = ()
     try:
-        campaign = read_campaign(folder / CONFIG)
+        campaign = read_campaign(Path(CONFIG))
         yield Finding(Verdict.OK, f"{CONFIG}: {campaign.campaign}")
         rows = read_catalog(Path(campaign.catalog))
         requests = expand(campaign, rows)
@@ -89,8 +88,8 @@ def findings(folder: Path, *, offline: bool) -> Iterator[Finding]:
         yield from _models(campaign, requests, offline=offline)
         if not offline:
             yield from _places(campaign)
-    yield _disk(folder, len(requests))
-    yield from _versioning(folder)
+    yield _disk(len(requests))
+    yield from _versioning()
 
 
 def _of(check: Callable[[Campaign], Iterator[Finding]], campaign: Campaign) -> Iterator[Finding]:
@@ -208,8 +207,8 @@ def _places(campaign: Campaign) -> Iterator[Finding]:
             yield Finding(Verdict.FIX, f"{key}: {error}", error.remedy)
 
 
-def _disk(folder: Path, n_images: int) -> Finding:
-    place = next(path for path in (folder / STORE, folder) if path.exists())
+def _disk(n_images: int) -> Finding:
+    place = next(path for path in (STORE, Path()) if path.exists())
     free, needed = shutil.disk_usage(place).free, n_images * TYPICAL_IMAGE_BYTES
     what = f"disk: {free / 1e9:,.1f} GB free for {STORE}/; {n_images:,} images need about {needed / 1e9:,.1f} GB"
     if free >= needed:
@@ -217,15 +216,15 @@ def _disk(folder: Path, n_images: int) -> Finding:
     return Finding(Verdict.NOTE, what, "Make room, or link store to a larger disk.")
 
 
-def _versioning(folder: Path) -> Iterator[Finding]:
-    obstacle = Git(folder).obstacle()
+def _versioning() -> Iterator[Finding]:
+    obstacle = Git().obstacle()
     if obstacle is not None:
         yield Finding(
             Verdict.NOTE, f"git: {obstacle}", "Releases need a repository. `imagemake init --dvc` sets it up."
         )
         return
     yield Finding(Verdict.OK, "git: this project is in a repository")
-    if not Dvc(folder).is_there():
+    if not Dvc().is_there():
         remedy = "To version images with releases, run: imagemake init --dvc"
         yield Finding(Verdict.NOTE, "DVC: this project does not use it", remedy)
     elif find_spec("dvc") is None:

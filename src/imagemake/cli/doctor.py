@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 DESCRIPTION = """\
 Checks what a run needs, without making an image or spending anything: the configuration and the catalog, key and model
@@ -26,7 +25,7 @@ def _doctor(options: argparse.Namespace) -> int:
     from imagemake.core.known_secrets import redacted
 
     n_fixes = 0
-    for finding in findings(Path(), offline=options.offline):
+    for finding in findings(offline=options.offline):
         print(redacted(str(finding)), flush=True)
         n_fixes += finding.verdict is Verdict.FIX
     if n_fixes:

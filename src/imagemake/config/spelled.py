@@ -7,45 +7,35 @@ numbers into plain ones for every field that is a number.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 _CELLS = ("variables", "defaults", "exclude", "include", "when", "only")  # keys whose values are compared with texts
 
 
-class SpelledInt(int):
+class _Spelled:
+    """What both kinds of numbers have."""
+
+    spelling: str
+
+    def __new__(cls, value: Any, spelling: str) -> Self:
+        """Make a number with its spelling."""
+        made = super().__new__(cls, value)  # type: ignore[call-arg]  # of int or float
+        made.spelling = spelling
+        return made
+
+    def __repr__(self) -> str:
+        return self.spelling
+
+    def __getnewargs__(self) -> Any:
+        return plain(self), self.spelling
+
+
+class SpelledInt(_Spelled, int):
     """A whole number whose spelling is not Python's, such as ``00123``."""
 
-    def __new__(cls, value: int, spelling: str) -> SpelledInt:
-        """Make a number with its spelling."""
-        made = super().__new__(cls, value)
-        made.spelling = spelling
-        return made
 
-    spelling: str
-
-    def __repr__(self) -> str:
-        return self.spelling
-
-    def __getnewargs__(self) -> tuple[int, str]:  # type: ignore[override]
-        return int(self), self.spelling
-
-
-class SpelledFloat(float):
+class SpelledFloat(_Spelled, float):
     """A number whose spelling is not Python's, such as ``1.10``."""
-
-    def __new__(cls, value: float, spelling: str) -> SpelledFloat:
-        """Make a number with its spelling."""
-        made = super().__new__(cls, value)
-        made.spelling = spelling
-        return made
-
-    spelling: str
-
-    def __repr__(self) -> str:
-        return self.spelling
-
-    def __getnewargs__(self) -> tuple[float, str]:  # type: ignore[override]
-        return float(self), self.spelling
 
 
 class SpelledBool(SpelledInt):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from imagemake.core.problems import NotReadyError
 from imagemake.images.networks.own_mask import OwnMask, files_of
 from imagemake.images.networks.subject_mask import SubjectMask
+from imagemake.plugins.plugin import Plugin
 from imagemake.plugins.weights import check_once
 
 
@@ -87,3 +88,27 @@ class MaskModelSettings(BaseModel):
 
     def _own(self) -> OwnMask:
         return OwnMask(Path(self.model).expanduser(), self.model_colors, self.model_side_px, self.model_output)
+
+
+class MasksSubject(Plugin):
+    """A measure or step whose settings name the network; it derives from this before its own base class."""
+
+    @staticmethod
+    def files(settings: BaseModel) -> tuple[Path, ...]:
+        """Return the files of the user's network.
+
+        Raises:
+            NotReadyError: If some are missing.
+        """
+        assert isinstance(settings, MaskModelSettings)
+        return settings.model_files()
+
+    @staticmethod
+    def check(settings: BaseModel) -> None:
+        """Check before a run that the user's network can be used.
+
+        Raises:
+            NotReadyError: If it cannot.
+        """
+        assert isinstance(settings, MaskModelSettings)
+        settings.check_model()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, Field
 
 from imagemake.images.networks.subject_mask import box_of, without_specks
-from imagemake.plugins.mask_model import MaskModelSettings
+from imagemake.plugins.mask_model import MaskModelSettings, MasksSubject
 from imagemake.plugins.measures import Measure, Value
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ class SubjectSettings(MaskModelSettings):
     )
 
 
-class Subject(Measure):
+class Subject(MasksSubject, Measure):
     """Detects the subject with U²-Net (small, Qin et al. 2020, arXiv 2005.09007); this package has the weights.
 
     If `remove_background` uses a model of yours, name it here too, so that `mask_doubt` is about its masks.
@@ -73,26 +72,6 @@ class Subject(Measure):
     def __init__(self, settings: SubjectSettings) -> None:
         super().__init__(settings)
         self._mask = settings.masks(settings.side_px)
-
-    @staticmethod
-    def files(settings: BaseModel) -> tuple[Path, ...]:
-        """Return the files of the user's network.
-
-        Raises:
-            NotReadyError: If some are missing.
-        """
-        assert isinstance(settings, SubjectSettings)
-        return settings.model_files()
-
-    @staticmethod
-    def check(settings: BaseModel) -> None:
-        """Check before a run that the user's network can be used.
-
-        Raises:
-            NotReadyError: If it cannot.
-        """
-        assert isinstance(settings, SubjectSettings)
-        settings.check_model()
 
     def read(self, image: DecodedImage) -> Mapping[str, Value]:
         """Read every quantity."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, Field, model_validator
@@ -10,7 +9,7 @@ from pydantic import BaseModel, Field, model_validator
 from imagemake.images.contact_shadow import contact_shadow
 from imagemake.images.cutout import connected, fitted, subject_colors
 from imagemake.images.networks.subject_mask import without_specks
-from imagemake.plugins.mask_model import MaskModelSettings
+from imagemake.plugins.mask_model import MaskModelSettings, MasksSubject
 from imagemake.plugins.steps import Step
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ class RemoveBackgroundSettings(MaskModelSettings):
         return self
 
 
-class RemoveBackground(Step):
+class RemoveBackground(MasksSubject, Step):
     """Keeps the subject that a network finds, with opacities and colors fitted to the image.
 
     Without a model of yours, it is the small network of the measure `subject`: good for one clear thing. Check
@@ -59,26 +58,6 @@ class RemoveBackground(Step):
     def __init__(self, settings: RemoveBackgroundSettings) -> None:
         super().__init__(settings)
         self._mask = settings.masks(SIDE_PX)
-
-    @staticmethod
-    def files(settings: BaseModel) -> tuple[Path, ...]:
-        """Return the files of the user's network.
-
-        Raises:
-            NotReadyError: If some are missing.
-        """
-        assert isinstance(settings, RemoveBackgroundSettings)
-        return settings.model_files()
-
-    @staticmethod
-    def check(settings: BaseModel) -> None:
-        """Check before a run that the user's network can be used.
-
-        Raises:
-            NotReadyError: If it cannot.
-        """
-        assert isinstance(settings, RemoveBackgroundSettings)
-        settings.check_model()
 
     def apply(self, image: Image) -> Image:
         """Replace the background.
