@@ -39,7 +39,7 @@ class Screen:
     def width(self) -> int:
         """Characters that fit on a line without a wrap."""
         with suppress(OSError, ValueError):
-            return os.get_terminal_size(self._stream.fileno()).columns - 1 or DEFAULT_WIDTH - 1
+            return (os.get_terminal_size(self._stream.fileno()).columns or DEFAULT_WIDTH) - 1  # 0: not told
         return DEFAULT_WIDTH - 1
 
     def say(self, text: str) -> None:
