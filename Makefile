@@ -2,6 +2,7 @@
 # make test    run the tests
 # make lint    check format, types, imports, and rules
 # make dist    build wheel and sdist into dist/, and check them
+# make docs    build the documentation site into site/, and check its links
 # make lock    update both locks and envs/ after a change of pyproject.toml
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ STAGE ?= pilot
 export UV_NATIVE_TLS := 1
 export UV_SYSTEM_CERTS := 1
 
-.PHONY: run test lint dist lock bench clean
+.PHONY: run test lint dist docs lock bench clean
 
 run: $(VENV)/.installed
 	$(BIN)/snakemake $(STAGE) --cores $(CORES)
@@ -35,6 +36,10 @@ dist: $(VENV)/.developing
 	$(BIN)/uv build -q --python $(BIN)/python
 	$(BIN)/uv tool run -q 'twine@7' check --strict dist/* # not in the lock: Snakemake needs an older packaging
 	$(BIN)/uv tool run -q 'check-wheel-contents@0.6' dist/*.whl
+
+# Not quietly: MkDocs would not count its warnings then. Versions are not in the lock, as with `make dist`.
+docs: $(VENV)/.developing
+	NO_MKDOCS_2_WARNING=1 $(BIN)/uv tool run -q --from 'mkdocs@1.6.1' --with 'mkdocs-material==9.8.2' mkdocs build --strict
 
 bench: $(VENV)/.developing
 	@echo "Run one of:"; ls bench/*.py
@@ -62,4 +67,4 @@ $(VENV)/.developing: $(VENV)/.installed requirements-dev.lock
 
 # Removes what can be built again. The store stays: you paid for it.
 clean:
-	rm -rf $(VENV) dist work results logs .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist site work results logs .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
 WHEELS = Path("work/bench")
-# The versions behind the table in docs/measures.md.
+# The versions behind the table in docs/reference/measures.md.
 PACKAGES = {
     "matplotlib": "3.11.2",
     "scikit-image": "0.26.0",

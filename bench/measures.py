@@ -1,4 +1,6 @@
-"""Measures groups of colors, and what each measure costs; prints tables of docs/measures.md. For rates, see rates.py.
+"""Measures groups of colors, and what each measure costs.
+
+Prints tables of docs/reference/measures.md. For rates, see rates.py.
 
 Run ``python bench/measures.py``, or name some tables: ``python bench/measures.py throughput`` reports images per second
 and needs an otherwise idle machine. The first run downloads four wheels with photographs (34 MB) to work/bench.

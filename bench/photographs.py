@@ -20,7 +20,7 @@ from pathlib import Path
 from labeled import BLURRED, THINGS, WHEELS, photographs, studio
 from PIL import Image
 
-# The versions behind the tables in docs/measures.md.
+# The versions behind the tables in docs/reference/measures.md.
 DEBIAN = {
     "gcompris-qt-data": "3.1-2",
     "mate-backgrounds": "1.26.0-1",

@@ -1,8 +1,8 @@
-"""Draws the images in docs/steps/: photographs before and after each step.
+"""Draws the images in docs/reference/steps/: photographs before and after each step.
 
     python bench/step_images.py
 
-The first run downloads the wheels that have the photographs to work/bench. docs/steps.md says who took them.
+The first run downloads the wheels that have the photographs to work/bench. docs/reference/steps.md says who took them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 from imagemake.plugins.steps import step_class
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDER = ROOT / "docs" / "steps"
+FOLDER = ROOT / "docs" / "reference" / "steps"
 HEIGHT_PX, GAP_PX, QUALITY = 200, 8, 80
 WARM = (1.0, 0.93, 0.78)  # the light of a lamp: factors of red, green, and blue
 

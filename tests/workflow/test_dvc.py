@@ -176,7 +176,7 @@ def test_what_two_people_bought_at_once_is_all_there_once_their_branches_are_mer
     run(ben, "dvc pull -q")
     buy(ann, "mug")
     buy(ben, "hat")
-    # As docs/versions.md has it.
+    # As docs/how-to/versions.md has it.
     driver = "dvc git-hook merge-driver --ancestor %O --our %A --their %B"
     subprocess.run(["git", "config", "merge.dvc.driver", driver], cwd=ben, check=True)
     run(ben, "git fetch -q origin", "git switch -q --detach origin/main", "dvc fetch -q", "git switch -q main")

@@ -1,4 +1,4 @@
-"""The tutorial of docs/plugins.md: its packages, installed from the page, make and check and change images."""
+"""The tutorial of docs/how-to/plugins.md: its packages, installed from the page, make and check and change images."""
 
 import os
 import re
@@ -17,7 +17,7 @@ _FILE = re.compile(r"^`(?P<path>[^`\n]+)`\n\n```\w+\n(?P<text>.*?)^```", re.MULT
 
 
 def files_of_the_page():
-    page = (REPOSITORY / "docs" / "plugins.md").read_text(encoding="utf-8")
+    page = (REPOSITORY / "docs" / "how-to" / "plugins.md").read_text(encoding="utf-8")
     return {match["path"]: match["text"] for match in _FILE.finditer(page)}
 
 

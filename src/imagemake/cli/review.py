@@ -10,7 +10,8 @@ Opens a page in your browser with every image awaiting review. Approve it, rejec
 prompt. Each decision is saved to config/reviews.csv at once, and the next `snakemake` applies it. Several reviewers
 can work at the same time. To stop, press Ctrl-C.
 
-Shortcuts: A approve, R reject, G generate again, N note, U undo, ? show all shortcuts. For details, see docs/review.md.
+Shortcuts: A approve, R reject, G generate again, N note, U undo, ? show all shortcuts.
+For details, see docs/how-to/review.md.
 """
 
 

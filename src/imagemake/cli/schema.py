@@ -19,7 +19,7 @@ examples:
   validate a sidecar, for example with check-jsonschema
     imagemake schema sidecar > sidecar.schema.json
     check-jsonschema --schemafile sidecar.schema.json results/images/MUG-1_red.jpg.json
-  print the columns as a table, as in docs/manifest.md
+  print the columns as a table, as in docs/reference/manifest.md
     imagemake schema manifest --markdown
 """
 

@@ -16,7 +16,7 @@
     ├── Undecodable                bytes are not an image
     └── PostprocessError           an image cannot be postprocessed as asked
 
-The exit codes are documented in docs/exit-codes.md; a test compares the two.
+The exit codes are documented in docs/reference/exit-codes.md; a test compares the two.
 """
 
 from __future__ import annotations

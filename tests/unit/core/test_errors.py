@@ -27,7 +27,7 @@ def test_every_exception_has_the_common_base():
 
 
 def test_the_page_lists_every_exit_code_with_its_meaning():
-    page = (REPOSITORY / "docs" / "exit-codes.md").read_text(encoding="utf-8")
+    page = (REPOSITORY / "docs" / "reference" / "exit-codes.md").read_text(encoding="utf-8")
     assert [line for line in page.splitlines() if line.startswith("| ") and line[2].isdigit()] == [
         f"| {code.value} | {code.meaning} |" for code in ExitCode
     ]

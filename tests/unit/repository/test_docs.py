@@ -6,7 +6,7 @@ import pytest
 from folders import REPOSITORY
 
 PACKAGE = REPOSITORY / "src" / "imagemake"
-PAGES = [*sorted((REPOSITORY / "docs").glob("*.md")), REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md"]
+PAGES = [*sorted((REPOSITORY / "docs").rglob("*.md")), REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md"]
 ROOTS = {path.name for folder in (REPOSITORY, PACKAGE) for path in folder.iterdir() if path.is_dir()}
 CODE_BLOCK = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
 CODE = re.compile(r"`([\w./-]+)`")

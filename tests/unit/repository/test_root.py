@@ -27,6 +27,7 @@ CLAIMED = {
     "docs": "pages",
     "dvc.yaml": "the workflow as a DVC stage",
     "envs": "conda environments of the stages",
+    "mkdocs.yml": "the documentation site",
     "profiles": "settings of Snakemake",
     "pyproject.toml": "the package",
     "requirements-dev.lock": "the tested versions, with what developers need",

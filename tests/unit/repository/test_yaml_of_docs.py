@@ -10,8 +10,8 @@ from imagemake.config.yaml12 import read_yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 LEAST = {"campaign": "Mugs", "catalog": "config/catalog.csv", "prompt": "A {color} mug", "name": "{sku}"}
-PAGES = [ROOT / "README.md", ROOT / "config/README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PAGES.remove(ROOT / "docs/plugins.md")  # its plug-ins are those of the tutorial, which a workflow test builds
+PAGES = [ROOT / "README.md", ROOT / "config/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES.remove(ROOT / "docs/how-to/plugins.md")  # its plug-ins are those of the tutorial, which a workflow test builds
 BLOCKS = [
     pytest.param(block, id=f"{page.name}-{n}")
     for page in PAGES

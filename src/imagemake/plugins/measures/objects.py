@@ -56,7 +56,7 @@ class Objects(ComparingMeasure):
         "missing_names": "the requested kinds that were not found",
         "count_difference": "number found minus number requested, of the kind that differs most; requests are phrases "
         "such as two cats, 3 mugs, a dog, no people; kinds without a clear number are ignored. Often wrong: see "
-        "docs/measures.md",
+        "docs/reference/measures.md",
         "count_asked": "number requested of that kind, such as 3 cups",
         "count_found": "number found of that kind",
     }

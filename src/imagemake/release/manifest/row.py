@@ -1,7 +1,7 @@
 """The row model: each request is one row of the manifest, and each fact about it is one field.
 
 Everything else follows from these fields: the order and types of the columns in CSV and Parquet, the JSON schemas of
-manifest and sidecars, and the table in docs/manifest.md. To add a column, add a field here and its value in
+manifest and sidecars, and the table in docs/reference/manifest.md. To add a column, add a field here and its value in
 `imagemake.release.manifest.entries`.
 """
 
@@ -132,7 +132,7 @@ class ManifestRow:
     )
     measures: Annotated[
         Mapping[str, Value],
-        Group("measure", "A quantity that was measured in the raw image; docs/measures.md lists the units"),
+        Group("measure", "A quantity that was measured in the raw image; docs/reference/measures.md lists the units"),
     ] = field(default_factory=dict)
     outputs: Mapping[str, OutputFile] = field(default_factory=dict)
 

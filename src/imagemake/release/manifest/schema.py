@@ -86,7 +86,7 @@ def schema_bytes(schema: Schema) -> bytes:
 
 
 def columns_markdown() -> str:
-    """Return the table of the columns in docs/manifest.md."""
+    """Return the table of the columns in docs/reference/manifest.md."""
     lines = ["| column | type | unit | content |", "|---|---|---|---|"]
     for name, column in COLUMNS.items():
         kind = _KINDS[column.kind][1] + (", may be empty" if column.may_be_empty else "")

@@ -42,7 +42,7 @@ def check_credentials(
     certificate = read_certificate(campaign.c2pa, now)
     key = read_private_key(certificate, environment, project or Path())
     if fault := _fault_of_trial(campaign, certificate, key):
-        remedy = "See docs/provenance.md for what a certificate for content credentials must contain."
+        remedy = "See docs/explanation/provenance.md for what a certificate for content credentials must contain."
         raise UserError(Problem(f"{PLACE}.certificate", f"it cannot sign images: {fault}.", remedy))
     warnings = warnings_about_key(environment)
     if certificate.expires - now < SOON:

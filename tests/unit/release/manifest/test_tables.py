@@ -212,8 +212,8 @@ def test_a_changed_column_needs_another_version():
 
 
 def test_the_documentation_lists_the_columns_as_they_are():
-    text = Path("docs/manifest.md").read_text(encoding="utf-8")
-    assert columns_markdown() in text, "run `imagemake schema manifest --markdown` and put it into docs/manifest.md"
+    text = Path("docs/reference/manifest.md").read_text(encoding="utf-8")
+    assert columns_markdown() in text, "put the output of `imagemake schema manifest --markdown` into this page"
     assert f"`{MANIFEST_VERSION}`" in text
 
 
