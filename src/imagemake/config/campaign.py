@@ -38,7 +38,10 @@ Combination = Mapping[ColumnName, Values]
 
 def _catalog_path(path: str) -> str:
     if PurePath(path).suffix.lower() not in CATALOG_SUFFIXES:
-        raise mistake(f"{path!r} is not a catalog.", f"Use a file that ends in one of {', '.join(CATALOG_SUFFIXES)}.")
+        remedy = (
+            f"Use a file that ends in one of {', '.join(CATALOG_SUFFIXES)}; in a spreadsheet, export as 'CSV UTF-8'."
+        )
+        raise mistake(f"{path!r} is not a catalog.", remedy)
     return path
 
 

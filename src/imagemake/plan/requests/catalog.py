@@ -20,6 +20,7 @@ from imagemake.core.text import forbidden_character, scalar_text, with_plain_lin
 from imagemake.plan.requests.references import REFERENCES, SEPARATOR
 
 MOST_COLUMNS = 10_000
+_SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}  # Excel takes the one of the system's region
 _UTF8 = "Save the file as UTF-8 (in a spreadsheet: export as 'CSV UTF-8')."
 
 
@@ -40,7 +41,8 @@ def read_catalog(path: str | Path) -> list[Row]:
     """Read a catalog in the format of its suffix.
 
     Args:
-        path: A .csv, .json, or .jsonl file in UTF-8, with or without a byte order mark.
+        path: A .csv, .json, or .jsonl file in UTF-8, with or without a byte order mark. Cells of a .csv file are
+            separated by commas, semicolons, or tabs.
 
     Returns:
         One or more rows, all with the same columns.
@@ -103,7 +105,8 @@ class _Reader:
         return data.decode(errors="replace")  # to find further mistakes
 
     def _csv(self, text: str) -> list[Row]:
-        lines = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
+        separator = _separator_of(text)
+        lines = _cells(text, separator)
         rows, columns, end = list[Row](), list[str](), 0
         must_check = forbidden_character(text) is not None
         try:
@@ -113,7 +116,7 @@ class _Reader:
                     continue  # spreadsheets leave empty lines behind
                 if not columns:
                     columns = self._header(number, cells)
-                elif values := self._csv_values(number, columns, cells):
+                elif values := self._csv_values(number, columns, cells, separator):
                     if must_check:
                         self._check_cells(number, values)
                     rows.append(Row(number, values))
@@ -122,20 +125,22 @@ class _Reader:
             self.report(end + 1, f"invalid CSV: {error}.", remedy)
         return rows
 
-    def _csv_values(self, number: int, columns: list[str], cells: list[str]) -> dict[str, str]:
+    def _csv_values(self, number: int, columns: list[str], cells: list[str], separator: str) -> dict[str, str]:
+        if len(cells) > len(columns):
+            cells = _without_empty_end(cells, len(columns))
         if len(cells) != len(columns):
-            what = f"expected {len(columns)} cells, found {len(cells)}."
-            self.report(number, what, "Add or remove commas. Put a value that contains a comma in quotes.")
+            name = _SEPARATORS[separator]
+            remedy = f"Add or remove {name}s. Put a value that contains a {name} in quotes."
+            if len(cells) < len(columns):
+                # Filling up the row would hide a lost separator, and pay for what the shifted cells say.
+                remedy += " Excel can leave out empty cells at the end of a row: put a column without any there."
+            self.report(number, f"expected {len(columns)} cells, found {len(cells)}.", remedy)
             return {}
         return dict(zip(columns, map(_clean, cells), strict=True))
 
     def _header(self, number: int, cells: list[str]) -> list[str]:
         self._check_number(len(cells))
-        columns = [normal(cell) for cell in cells]
-        if len(columns) == 1 and (separator := next((s for s in ";\t" if s in columns[0]), None)):
-            self.report(
-                number, f"the columns are separated by {separator!r}.", "Save the file with commas between cells."
-            )
+        columns = _without_empty_end([normal(cell) for cell in cells], 1)
         for position, column in enumerate(columns, start=1):
             if not column:
                 self.report(number, f"column {position} has no name.", "Name it, or remove the column.")
@@ -243,6 +248,30 @@ class _Reader:
         for column, value in values.items():
             if character := forbidden_character(value):
                 self.report(number, f"column {column!r} contains the control character {character}.", "Remove it.")
+
+
+def _cells(text: str, separator: str) -> Any:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
+
+
+def _separator_of(text: str) -> str:
+    """Return what divides the header into the most cells; a comma if others divide it into as many."""
+
+    def n_columns(separator: str) -> int:
+        try:
+            return next((len(cells) for cells in _cells(text, separator) if any(cells)), 0)
+        except csv.Error:
+            return 0
+
+    return max(_SEPARATORS, key=n_columns)
+
+
+def _without_empty_end(cells: list[str], least: int) -> list[str]:
+    """Return cells without the empty ones at the end, which spreadsheets add for columns that were used before."""
+    n_cells = len(cells)
+    while n_cells > least and not cells[n_cells - 1].strip():
+        n_cells -= 1
+    return cells[:n_cells]
 
 
 class _Pairs(list[tuple[str, Any]]):

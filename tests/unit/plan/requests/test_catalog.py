@@ -99,14 +99,41 @@ def test_columns_in_two_spellings_of_unicode_are_one(catalog):
     assert problems(catalog("größe,gro\u0308ße\n1,2\n")) == [("row 1", "two columns are named 'größe'.")]
 
 
-@pytest.mark.parametrize("separator", [";", "\t"])
-def test_another_separator_is_recognized(catalog, separator):
-    where, what = problems(catalog(f"sku{separator}color\nA{separator}red\n"))[0]
-    assert (where, what) == ("row 1", f"the columns are separated by {separator!r}.")
+def test_separators_of_other_regions_are_read(catalog):
+    plain = read_catalog(catalog('sku,price,note\nA,"19,90","red; ""matt""\n2"\n'))
+    for separator in (";", "\t"):
+        path = catalog(
+            f'\ufeffsku{separator}price{separator}note\r\nA{separator}19,90{separator}"red; ""matt""\n2"\r\n'
+        )
+        assert read_catalog(path) == plain
+
+
+@pytest.mark.parametrize(
+    ("header", "columns"),
+    [("sku,a;b", ["sku", "a;b"]), ("sku;price, net;b", ["sku", "price, net", "b"]), ("a|b", ["a|b"])],
+)
+def test_the_separator_is_what_gives_the_header_most_cells_or_else_a_comma(catalog, header, columns):
+    (row,) = read_catalog(catalog(f"{header}\n" + header.replace(", ", " ") + "\n"))
+    assert list(row.values) == columns
+
+
+def test_empty_columns_at_the_end_are_left_out(catalog):
+    assert read_catalog(catalog("a;b;;\n1;2;;\n3;;;\n")) == [Row(2, {"a": "1", "b": "2"}), Row(3, {"a": "3", "b": ""})]
+    assert problems(catalog("a;b;;\n1;2;;x\n")) == [("row 2", "expected 2 cells, found 4.")]
 
 
 def test_ragged_rows_are_told_one_by_one(catalog):
     assert [where for where, _ in problems(catalog("a,b\n1\n1,2\n1,2,3\n"))] == ["row 2", "row 4"]
+
+
+def test_the_remedy_for_a_ragged_row_names_the_separator_and_what_excel_leaves_out(catalog):
+    with pytest.raises(UserError) as caught:
+        read_catalog(catalog("a;b\n1\n1;2;3\n"))
+    assert [problem.remedy for problem in caught.value.problems] == [
+        "Add or remove semicolons. Put a value that contains a semicolon in quotes. "
+        "Excel can leave out empty cells at the end of a row: put a column without any there.",
+        "Add or remove semicolons. Put a value that contains a semicolon in quotes.",
+    ]
 
 
 def test_an_open_quote_is_told_where_it_begins(catalog):
