@@ -9,6 +9,12 @@ DESCRIPTION = """\
 Sends a test message to every address in the environment variable IMAGEMAKE_ALERTS. Write Apprise addresses, separated
 by spaces, such as mailto://user:password@host. To choose which messages a run sends, set alerts in config.yaml.
 """
+EXAMPLES = """\
+examples:
+  set an address, and test it before the first long run
+    export IMAGEMAKE_ALERTS="mailto://user:password@example.com"
+    imagemake alerts
+"""
 
 
 def add_alerts_options(parser: argparse.ArgumentParser) -> None:

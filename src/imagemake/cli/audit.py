@@ -42,9 +42,13 @@ NUMBERS = ("catalog_row", "seed", "cost_usd")
 def add_audit_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `imagemake audit`."""
     parser.add_argument("release", metavar="RELEASE", nargs="?", help="name of a release; default: the latest")
-    parser.add_argument("--name", metavar="GLOB", default="*", help="only images whose name matches, such as 'MUG-*'")
+    parser.add_argument(
+        "--name", metavar="GLOB", default="*", help="only images whose name matches, such as 'MUG-*'; default: *"
+    )
     parser.add_argument("--all", action="store_true", help="include requests without a released image")
-    parser.add_argument("--format", choices=FORMATS, default="table", help="default: table, one block per image")
+    parser.add_argument(
+        "--format", choices=FORMATS, default="table", help="format of the output; default: table, one block per image"
+    )
     parser.set_defaults(run=run_audit)
 
 

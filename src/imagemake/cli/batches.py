@@ -24,9 +24,8 @@ DESCRIPTION = """\
 Lists the open batches that you submitted to a provider (mode: batch), and asks the provider for the progress of each.
 With --all, also lists past batches. You can run this command during a build.
 
-  state         in_progress 3/500: the provider's status, and how many requests are done
-                prepared, creating, or created: our own status, if the provider was not asked or did not answer
-                over: every call has its outcome
+  state         the provider's status and how many requests are done, such as in_progress 3/500; prepared, creating,
+                or created if the provider was not asked or did not answer; over if every call has its outcome
   cost USD      cost of the images collected so far
   at most USD   the most that the whole batch can cost
 """
@@ -57,9 +56,12 @@ HTTP_NOT_FOUND = 404
 
 def add_batches_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `imagemake batches`."""
-    parser.add_argument("--store", type=Path, default=Path("store"), help="folder of the store; default: store")
+    parser.add_argument(
+        "--store", metavar="FOLDER", type=Path, default=Path("store"), help="folder of the store; default: store"
+    )
     parser.add_argument(
         "--config",
+        metavar="FILE",
         type=Path,
         default=Path("config/config.yaml"),
         help="configuration file; default: config/config.yaml",

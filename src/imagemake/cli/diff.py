@@ -25,6 +25,8 @@ manifest from results/ or releases/REVISION/. Images come from git, from DVC's c
 
 --html also writes a page that shows both images of each change under a slider, largest differences first. The page is
 a single file and needs no network.
+
+Exit status: 0, or 1 with --exit-code if anything differs; 2 if a release cannot be read.
 """
 EXAMPLES = """\
 examples:
@@ -36,8 +38,6 @@ examples:
     imagemake diff v1.2 ~/Downloads/release --names 'MUG-*' --format csv > mugs.csv
   in a script: test whether anything differs
     imagemake diff v1.2 --exit-code > /dev/null || echo changed
-
-exit status: 0, or 1 with --exit-code if anything differs; 2 if a release cannot be read.
 """
 PAGES = WORK / "diff"
 MOST_IMAGES = 500
@@ -55,7 +55,9 @@ def add_diff_options(parser: argparse.ArgumentParser) -> None:
         const="",
         help=f"also write a page; default: {PAGES}/A..B.html",
     )
-    parser.add_argument("--format", choices=("table", "json", "csv"), default="table", help="default: table")
+    parser.add_argument(
+        "--format", choices=("table", "json", "csv"), default="table", help="format of the output; default: table"
+    )
     parser.add_argument(
         "--names", metavar="GLOB", action="append", default=[], help="only images whose name matches; repeatable"
     )
@@ -77,7 +79,9 @@ def add_diff_options(parser: argparse.ArgumentParser) -> None:
         help=f"most changes whose images the page shows, about 50 KB each; default: {MOST_IMAGES}",
     )
     parser.add_argument("--exit-code", action="store_true", help="exit with 1 if anything differs")
-    parser.add_argument("--store", type=Path, default=Path("store"), help="folder of the store; default: store")
+    parser.add_argument(
+        "--store", metavar="FOLDER", type=Path, default=Path("store"), help="folder of the store; default: store"
+    )
     parser.set_defaults(run=run_diff)
 
 

@@ -5,17 +5,24 @@ from __future__ import annotations
 import argparse
 
 DESCRIPTION = """\
-Checks what a run needs, without making an image or spending anything: the configuration and the catalog, key and model
-at each provider (by a call that costs nothing, where there is one), the packages that the campaign uses, disk, clock,
-git, DVC, and storage. Each line is ok, a note, or something to fix, with what to do.
+Checks what a run needs, without making an image or spending anything: the configuration and the catalog; the key and
+the model at each provider, by a call that costs nothing, if the provider has one; the packages that the campaign uses;
+disk, clock, git, DVC, and storage. Each line says ok, gives a note, or says what to fix and how.
 
-The status is 0 if nothing is to be fixed.
+Exit status: 0 if there is nothing to fix, otherwise 3.
+"""
+EXAMPLES = """\
+examples:
+  check everything before the first real run
+    imagemake doctor
+  check only what this machine can tell
+    imagemake doctor --offline
 """
 
 
 def add_doctor_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `imagemake doctor`."""
-    parser.add_argument("--offline", action="store_true", help="call no server and no storage")
+    parser.add_argument("--offline", action="store_true", help="contact no server and no storage")
     parser.set_defaults(run=_doctor)
 
 

@@ -6,23 +6,23 @@ import argparse
 from pathlib import Path
 
 DESCRIPTION = """\
-Starts a project in a folder: configuration, catalog, a Snakefile that includes the workflow of this package, a profile,
-and what git and DVC must ignore. It never overwrites a file: what is there stays as it is.
+Starts a project in a folder. It writes a configuration, a catalog, a Snakefile that uses the workflow of this package,
+a profile, and lists of what git and DVC ignore. It never overwrites a file. There are four kinds of projects:
 
   shop     product photos, each in several colors and from several angles
   social   posts, each in the sizes of several networks
   game     item icons, cut out, and packed into a sprite sheet
   blank    one prompt per row, and nothing else
 
-To upgrade a project, upgrade the package: pip install -U imagemake
+To upgrade a project, upgrade the package: `pip install -U imagemake`.
 """
 EXAMPLES = """\
 examples:
-  try it in a new folder, without a key and at no cost
+  try imagemake in a new folder, without a key and at no cost
     imagemake init my-shop && cd my-shop && snakemake
-  icons from OpenAI, in a repository whose releases DVC versions
+  start a campaign of icons from OpenAI, with DVC for its releases
     imagemake init icons --from game --provider openai --dvc
-  a second campaign that shares the store of the first one: no image is paid for twice
+  add a campaign that shares the store of another one, so that no image is paid for twice
     imagemake init campaigns/posts --from social --store campaigns/shop/store
 """
 STARTERS = ("shop", "social", "game", "blank")
@@ -31,17 +31,19 @@ PROVIDERS = ("preview", "openai")
 
 def add_init_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `imagemake init`."""
-    parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="of the project; default: this one")
-    parser.add_argument("--from", dest="starter", choices=STARTERS, default="shop", help="kind; default: shop")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=Path(), help="folder of the project; default: the current folder"
+    )
+    parser.add_argument(
+        "--from", dest="starter", choices=STARTERS, default="shop", help="kind of project; default: shop"
+    )
     parser.add_argument(
         "--provider", choices=PROVIDERS, default="preview", help="who makes the images; default: preview"
     )
     parser.add_argument(
-        "--store", type=Path, metavar="FOLDER", help="use this store, through a link; others may use it too"
+        "--store", type=Path, metavar="FOLDER", help="link to this store, which other projects can use too"
     )
-    parser.add_argument(
-        "--dvc", action="store_true", help="add dvc.yaml, and set up git and DVC where they are missing"
-    )
+    parser.add_argument("--dvc", action="store_true", help="add dvc.yaml, and set up git and DVC if they are missing")
     parser.set_defaults(run=_init)
 
 

@@ -6,15 +6,15 @@ import argparse
 from pathlib import Path
 
 DESCRIPTION = """\
-Shows where one image came from: its rows in the manifest and the catalog, its prompt, model, seed, and key, every call
-for it with time, cost, and the provider's request ID, earlier attempts, measurements, and review decisions. For a
-file, also shows its content credentials: who signed it, whether the signature is valid, what was done, and what the
-image was made from.
+Shows where an image came from: its rows in the manifest and the catalog; its prompt, model, seed, and key; every call
+for it, with time, cost, and the provider's request ID; earlier attempts, measures, and review decisions. For a file,
+the command also shows the content credentials: who signed them, whether the signature is valid, what was done, and
+what the image was made from.
 
 IMAGE is a file, a key, or a name in the manifest. The file can be a released image, an image in the store, or a copy
 from elsewhere: its XMP contains the key. Run this command in the project that made the image.
 
-exit status: 0; 1 if something does not match, such as a file that was changed; 2 if this project does not know the
+Exit status: 0; 1 if something does not match, such as a file that was changed; 2 if this project does not know the
 image. In that case, only the content credentials are shown.
 """
 EXAMPLES = """\

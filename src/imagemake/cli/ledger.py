@@ -28,13 +28,15 @@ examples:
 
 def add_ledger_options(ledger: argparse.ArgumentParser) -> None:
     """Add the options of `imagemake ledger`."""
-    ledger.add_argument("--store", type=Path, default=Path("store"), help="folder of the store; default: store")
+    ledger.add_argument(
+        "--store", metavar="FOLDER", type=Path, default=Path("store"), help="folder of the store; default: store"
+    )
     shown = ledger.add_mutually_exclusive_group()
     shown.add_argument(
         "--by",
         metavar="COLUMNS",
         default="outcome",
-        help="sum by day, model, campaign, outcome, name; separate several with commas; default: outcome",
+        help="sum by day, model, campaign, outcome, or name; separate several by commas; default: outcome",
     )
     shown.add_argument("--calls", action="store_true", help="list single calls, by day and job")
     ledger.add_argument("--since", metavar="YYYY-MM-DD", help="only calls sent on this day (UTC) or later")
@@ -46,7 +48,9 @@ def add_ledger_options(ledger: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="only calls with this outcome: made, refused, failed, unreadable, unknown, waiting, or shared",
     )
-    ledger.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: table")
+    ledger.add_argument(
+        "--format", choices=("table", "csv", "json"), default="table", help="format of the output; default: table"
+    )
     ledger.set_defaults(run=run_ledger)
 
 

@@ -17,7 +17,6 @@ from imagemake.cli import (
     inspect,
     ledger,
     publish,
-    reference,
     release,
     reproduce,
     review,
@@ -39,12 +38,12 @@ make for AI images. Snakemake builds the images:
 The commands below do everything else. For details and examples, run `imagemake COMMAND --help`.
 """
 
-# In the order of the help text: images, releases, other places, the project itself. Each module has DESCRIPTION,
-# optionally EXAMPLES, and a function that adds its options. Heavy imports happen when a command runs.
+# In the order of the help text: the project, images, releases, other places. Each module has DESCRIPTION, EXAMPLES, and
+# a function that adds its options. Heavy imports happen when a command runs.
 COMMANDS: dict[str, tuple[ModuleType, str]] = {
     "init": (init, "start a project in a folder"),
     "doctor": (doctor, "check configuration, keys, packages, disk, and storage, at no cost"),
-    "inspect": (inspect, "show where one image came from, and whether it was changed"),
+    "inspect": (inspect, "show where an image came from, and whether it was changed"),
     "review": (review, "approve or reject the images awaiting review, in your browser"),
     "ledger": (ledger, "list, filter, and sum calls and their costs"),
     "batches": (batches, "list, collect, or cancel half-price batches at a provider"),
@@ -57,11 +56,7 @@ COMMANDS: dict[str, tuple[ModuleType, str]] = {
     "publish": (publish, "upload a release to S3 or elsewhere; only changes are sent"),
     "share": (share, "copy paid images to the team store"),
     "alerts": (alerts, "send a test message to every address in IMAGEMAKE_ALERTS"),
-    "schema": (schema, "print the JSON schema of the manifest or the sidecars"),
-    "reference": (
-        reference,
-        "write config/README.md and config/schema.json",
-    ),
+    "schema": (schema, "print the JSON schema of the configuration, the manifest, or the sidecars"),
 }
 
 
@@ -77,9 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="imagemake", description=DESCRIPTION, formatter_class=raw)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, (module, words) in COMMANDS.items():
-        examples = getattr(module, "EXAMPLES", None)
         own = commands.add_parser(
-            name, help=words, description=module.DESCRIPTION, epilog=examples, formatter_class=raw
+            name, help=words, description=module.DESCRIPTION, epilog=module.EXAMPLES, formatter_class=raw
         )
         getattr(module, f"add_{name}_options")(own)
     return parser

@@ -57,6 +57,7 @@ def add_publish_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--config",
+        metavar="FILE",
         type=Path,
         default=Path("config/config.yaml"),
         help="configuration file; default: config/config.yaml",

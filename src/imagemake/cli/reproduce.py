@@ -21,7 +21,7 @@ never replaces the original, and no release includes it.
 
 IMAGE is a file, a key, or a name in the manifest, as for `imagemake inspect`.
 
-exit status: 0 if the image is equal or near, 1 if it is different, 2 if it was not made.
+Exit status: 0 if the image is equal or near, 1 if it is different, 2 if it was not made.
 """
 EXAMPLES = """\
 examples:
@@ -39,6 +39,7 @@ def add_reproduce_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--anyway", action="store_true", help="make the image even if the model may not honor seeds")
     parser.add_argument(
         "--config",
+        metavar="FILE",
         type=Path,
         default=Path("config/config.yaml"),
         help="configuration file; default: config/config.yaml",

@@ -13,11 +13,18 @@ can work at the same time. To stop, press Ctrl-C.
 Shortcuts: A approve, R reject, G generate again, N note, U undo, ? show all shortcuts.
 For details, see docs/how-to/review.md.
 """
+EXAMPLES = """\
+examples:
+  review on your own machine
+    imagemake review
+  let others on your network review under their own names
+    imagemake review --host 0.0.0.0 --allow-host review.example.com
+"""
 
 
 def add_review_options(review: argparse.ArgumentParser) -> None:
     """Add the options of `imagemake review`."""
-    review.add_argument("--port", type=int, default=8765, help="default: 8765; 0 picks a free port")
+    review.add_argument("--port", type=int, default=8765, help="port to listen on; default: 8765; 0 picks a free port")
     review.add_argument(
         "--host",
         default="127.0.0.1",

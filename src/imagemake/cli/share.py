@@ -11,13 +11,22 @@ Copies every paid image in store/ that the team store does not have to the team 
 make automatically. Run this command once after you set store.remote for a project that already has images, and after
 a run that could not reach the team store. Nothing is deleted or replaced. For details, see docs/how-to/sharing.md.
 """
+EXAMPLES = """\
+examples:
+  count the images that the team store lacks, then send them
+    imagemake share --dry-run
+    imagemake share
+"""
 
 
 def add_share_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `imagemake share`."""
-    parser.add_argument("--store", type=Path, default=Path("store"), help="folder of the store; default: store")
+    parser.add_argument(
+        "--store", metavar="FOLDER", type=Path, default=Path("store"), help="folder of the store; default: store"
+    )
     parser.add_argument(
         "--config",
+        metavar="FILE",
         type=Path,
         default=Path("config/config.yaml"),
         help="configuration file; default: config/config.yaml",

@@ -7,23 +7,32 @@ import sys
 from pathlib import Path
 
 DESCRIPTION = """\
-First, reads every image and signature in the store and compares its SHA-256 with its name. Damaged files are moved to
-store/damaged/, and the next run makes or copies them again. With --dry-run, they are only listed.
+First, the command reads every image and signature in the store and compares its SHA-256 with its name. Damaged files
+are moved to store/damaged/, and the next run makes or copies them again. With --dry-run, they are only listed.
 
-Then compares every release with its record in releases/: the chain of records, their git tags, the manifest, the review
-decisions, the journal up to the release, the raw images, and the image files of the latest release. The command lists
+Then it compares every release with its record in releases/: the chain of records, their git tags, the manifest, the
+review decisions, the journal up to the release, the raw images, and the image files of the latest release. It lists
 what changed. Files that are missing because you have not fetched them are listed separately.
 
 If someone rewrites every record and every tag, this command cannot notice. To rule that out, keep a copy of its last
 line and compare.
 
-exit status: 0, or 1 if something is damaged or changed.
+Exit status: 0, or 1 if something is damaged or changed.
+"""
+EXAMPLES = """\
+examples:
+  check the store and every release, and move damaged files aside
+    imagemake verify
+  check in CI that no release was changed, without reading the store
+    imagemake verify --releases
 """
 
 
 def add_verify_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `imagemake verify`."""
-    parser.add_argument("--store", type=Path, default=Path("store"), help="folder of the store; default: store")
+    parser.add_argument(
+        "--store", metavar="FOLDER", type=Path, default=Path("store"), help="folder of the store; default: store"
+    )
     parser.add_argument("--dry-run", action="store_true", help="list damaged files, but do not move them")
     parser.add_argument("--releases", action="store_true", help="check releases only; read no image in the store")
     parser.set_defaults(run=run_verify)

@@ -37,7 +37,7 @@ class BackgroundSettings(BaseModel):
 
 
 class Background(ComparingMeasure):
-    """Reads the color of the image's border, how plain it is, and how far it reaches into the image.
+    """Measures the border: its color, how plain it is, and how far it reaches into the image.
 
     The image is shrunk to 256 px first. Transparent pixels count as middle gray; `file.transparent_share` reports them.
     """

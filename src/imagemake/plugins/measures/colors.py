@@ -37,9 +37,10 @@ class ColorsSettings(BaseModel):
 
 
 class Colors(ComparingMeasure):
-    """Reads the dominant colors: k-means in CIE L*a*b* on the image shrunk to 64 px.
+    """Finds the dominant colors.
 
-    Colorfulness is that of Hasler and Süsstrunk, Measuring colourfulness in natural images, SPIE 5007 (2003).
+    They are the centers of k-means in CIE L*a*b*, on the image shrunk to 64 px. Colorfulness is that of Hasler and
+    Süsstrunk, Measuring colourfulness in natural images, SPIE 5007 (2003).
     """
 
     version: ClassVar[int] = 1

@@ -58,7 +58,10 @@ class Face(NamedTuple):
 
 
 class Faces(ComparingMeasure):
-    """Detects faces with CenterFace (Xu et al. 2019, arXiv 1911.03599), whose weights are part of this package."""
+    """Detects faces: how many there are, how large they are, and where.
+
+    The network is CenterFace (Xu et al. 2019, arXiv 1911.03599). This package includes its weights.
+    """
 
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {

@@ -34,10 +34,10 @@ class NoiseSettings(BaseModel):
 
 
 class Noise(Measure):
-    """Reads the noise of the smoothest tiles at full size: Immerkær's estimate, per tile.
+    """Estimates noise and grain, from the smoothest tiles of the image at full size.
 
-    Immerkær, Fast noise variance estimation, Computer Vision and Image Understanding 64 (1996). Its mask ignores
-    flat and evenly sloping luma. Fine texture over the whole image, such as grass, counts as noise.
+    The estimate is from Immerkær, Fast noise variance estimation, Computer Vision and Image Understanding 64 (1996).
+    Its mask ignores flat and evenly sloping luma. Fine texture over the whole image, such as grass, counts as noise.
     """
 
     version: ClassVar[int] = 1

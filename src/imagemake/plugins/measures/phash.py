@@ -14,10 +14,11 @@ GRID_FIELDS = 3  # odd, so that a small product in the middle has a field of its
 
 
 class PHash(Measure):
-    """Reads the 64-bit perceptual hash of `imagehash`: signs of the lowest 8x8 coefficients of a DCT of the luma.
+    """Computes what near-duplicates are found by: a perceptual hash, and a coarse grid of colors.
 
-    The image is shrunk to 256 px first, which takes a quarter of the time. The hash ignores color: a red and a blue mug
-    of the same shape have the same hash. A coarse grid of colors tells them apart.
+    The hash is the 64-bit pHash of `imagehash`: signs of the lowest 8x8 coefficients of a DCT of the luma. The image is
+    shrunk to 256 px first, which takes a quarter of the time. The hash ignores color: a red and a blue mug of the same
+    shape have the same hash. The grid of colors tells them apart.
     """
 
     version: ClassVar[int] = 1

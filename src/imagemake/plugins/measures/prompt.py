@@ -50,9 +50,9 @@ class PromptSettings(BaseModel):
 
 
 class Prompt(MatchingMeasure):
-    """Reads how similar an image and a text are to a CLIP or SigLIP model, whose weights the user provides.
+    """Measures how well an image matches its prompt or another text, with a CLIP or SigLIP model of yours.
 
-    Radford et al. 2021, arXiv 2103.00020; Zhai et al. 2023, arXiv 2303.15343.
+    Sources: Radford et al. 2021, arXiv 2103.00020; Zhai et al. 2023, arXiv 2303.15343.
     """
 
     version: ClassVar[int] = 1

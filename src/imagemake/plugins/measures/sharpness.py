@@ -45,7 +45,7 @@ class SharpnessSettings(BaseModel):
 
 
 class Sharpness(Measure):
-    """Reads how much a blur weakens the edges, and the variance of the Laplacian, absolute and relative.
+    """Measures whether anything is in focus: how much a blur weakens the edges, and the variance of the Laplacian.
 
     `focus` follows Crété-Roffet, Dolmiere, Ladret, Nicolas: The blur effect, SPIE 6492 (2007): a blur
     changes a sharp image a lot and a blurred image little. Here, it compares the energy of gradients per tile, so that

@@ -36,9 +36,10 @@ class SubjectSettings(MaskModelSettings):
 
 
 class Subject(MasksSubject, Measure):
-    """Detects the subject with U²-Net (small, Qin et al. 2020, arXiv 2005.09007); this package has the weights.
+    """Finds the subject: whether there is one, where it is, and whether an edge cuts it off.
 
-    If `remove_background` uses a model of yours, name it here too, so that `mask_doubt` is about its masks.
+    The network is the small U²-Net (Qin et al. 2020, arXiv 2005.09007). This package includes its weights. If
+    `remove_background` uses a model of yours, name it here too, so that `mask_doubt` is about its masks.
     """
 
     version: ClassVar[int] = 2

@@ -59,7 +59,10 @@ class Region(NamedTuple):
 
 
 class Text(ComparingMeasure):
-    """Reads text with `rapidocr` (PP-OCRv6), which ships small models."""
+    """Reads text: how much there is, where it is, and which words are missing or unwanted.
+
+    The networks are PP-OCRv6, small, from the package `rapidocr`.
+    """
 
     version: ClassVar[int] = 1
     quantities: ClassVar[Mapping[str, str]] = {

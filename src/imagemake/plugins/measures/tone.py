@@ -36,7 +36,7 @@ class ToneSettings(BaseModel):
 
 
 class Tone(Measure):
-    """Reads contrast, brightness, clipping, entropy, and the share of the most common color.
+    """Measures contrast, brightness, clipping, entropy, and the share of the most common color.
 
     All but the last come from the histogram of the luma (ITU-R BT.601) at full size.
     """

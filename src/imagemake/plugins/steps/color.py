@@ -69,9 +69,9 @@ class ColorSettings(BaseModel):
 
 
 class Color(Step):
-    """Corrects color; transparency stays as it is.
+    """Corrects white balance, levels, brightness, contrast, gamma, and saturation.
 
-    With v as a level from 0 to 1, one after the other, cut off to 0..1 only at the end:
+    Transparency stays as it is. With v as a level from 0 to 1, one after the other, cut off to 0..1 only at the end:
     levels v' = (v - black) / (white - black), with black and white from the luma of the visible pixels, the same for
     all channels, so that hues stay; brightness v' = b v; contrast v' = 0.5 + c (v - 0.5); gamma v' = v^(1/g).
     Then saturation: v' = luma + s (v - luma), with luma by ITU-R BT.601.

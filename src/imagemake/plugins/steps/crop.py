@@ -76,7 +76,7 @@ class CropSettings(BaseModel):
 
 
 class Crop(Step):
-    """Crops to a ratio, a box, or the subject; never enlarges an image."""
+    """Crops to a ratio, a box, or the subject. It never enlarges an image."""
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = CropSettings

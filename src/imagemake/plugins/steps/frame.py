@@ -53,7 +53,10 @@ class FrameSettings(BaseModel):
 
 
 class Frame(Step):
-    """Adds a border of one color to an image; transparent parts of the image stay transparent."""
+    """Draws a border around the image or over its edge, and rounds corners.
+
+    The border has one color. Transparent parts of the image stay transparent.
+    """
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = FrameSettings

@@ -73,7 +73,10 @@ class OverlaySettings(BaseModel):
 
 
 class Overlay(Step):
-    """Puts a logo over images, resized with a Lanczos filter; the image shows through its transparent parts."""
+    """Puts a logo or watermark on an image, at one place or tiled.
+
+    A Lanczos filter resizes it. The image shows through its transparent parts.
+    """
 
     version: ClassVar[int] = 1
     paths: ClassVar[frozenset[str]] = frozenset({"file"})

@@ -44,7 +44,7 @@ class PadSettings(BaseModel):
 
 
 class Pad(Step):
-    """Puts an image on a larger area without resizing it."""
+    """Adds space around an image, to a ratio or a size."""
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = PadSettings

@@ -44,7 +44,9 @@ class RemoveBackgroundSettings(MaskModelSettings):
 
 
 class RemoveBackground(MasksSubject, Step):
-    """Keeps the subject that a network finds, with opacities and colors fitted to the image.
+    """Replaces the background with transparency, a color, or a color with a shadow.
+
+    It keeps the subject that a network finds, with opacities and colors fitted to the image.
 
     Without a model of yours, it is the small network of the measure `subject`: good for one clear thing. Check
     `subject.mask_doubt` to review the others before they are cut out.

@@ -51,7 +51,10 @@ class ResizeSettings(BaseModel):
 
 
 class Resize(Step):
-    """Resizes with a Lanczos filter (three lobes); transparent pixels do not bleed into their neighbors."""
+    """Resizes to a width, a height, or an area.
+
+    It uses a Lanczos filter with three lobes. Transparent pixels do not bleed into their neighbors.
+    """
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = ResizeSettings

@@ -30,7 +30,7 @@ class SharpenSettings(BaseModel):
 
 
 class Sharpen(Step):
-    """Applies an unsharp mask to the colors; transparency stays unchanged."""
+    """Sharpens the colors with an unsharp mask. Transparency stays as it is."""
 
     version: ClassVar[int] = 1
     Settings: ClassVar[type[BaseModel]] = SharpenSettings

@@ -30,10 +30,11 @@ class UpscaleSettings(BaseModel):
 
 
 class Upscale(Step):
-    """Enlarges with SPAN, a network for photographs; a Lanczos filter enlarges transparency.
+    """Makes an image two or four times wider and higher, with a network for photographs.
 
-    It restores edges and textures that a filter leaves soft, and adds no objects. Where its output is unreliable, as on
-    noise or patterns of single pixels, the Lanczos filter replaces it.
+    The network is SPAN. It restores edges and textures that a filter leaves soft, and adds no objects. Where its output
+    is unreliable, as on noise or patterns of single pixels, a Lanczos filter replaces it. The filter always
+    enlarges transparency.
     """
 
     version: ClassVar[int] = 1

@@ -1,4 +1,4 @@
-"""JSON schemas of the manifest's rows, and the documentation of its columns, both made from the row model."""
+"""JSON schemas of the manifest's rows, made from the row model."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 import orjson
 
-from imagemake.release.manifest.columns import Column, Kind, output_column
+from imagemake.release.manifest.columns import Column, Kind
 from imagemake.release.manifest.row import COLUMNS, GROUPS, MANIFEST_VERSION, OF_OUTPUT
 
 Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # The JSON schema and the words of each kind.
-_KINDS: Mapping[Kind, tuple[Schema, str]] = {
+KINDS: Mapping[Kind, tuple[Schema, str]] = {
     "text": ({"type": "string"}, "text"),
     "texts": ({"type": "array", "items": {"type": "string"}}, "list of texts"),
     "json": ({"type": "string", "contentMediaType": "application/json"}, "JSON as text"),
@@ -59,7 +59,7 @@ def of_output(label: str, name: str) -> Column:
 
 def schema_of(column: Column) -> Schema:
     """Return the JSON schema of a column's values."""
-    schema = dict(_KINDS[column.kind][0])
+    schema = dict(KINDS[column.kind][0])
     if column.may_be_empty:
         schema["type"] = [schema["type"], "null"]
     if column.pattern:
@@ -83,17 +83,3 @@ def _patterns() -> Iterator[tuple[str, Schema]]:
 def schema_bytes(schema: Schema) -> bytes:
     """Return the bytes of a schema's file."""
     return orjson.dumps(schema, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-
-
-def columns_markdown() -> str:
-    """Return the table of the columns in docs/reference/manifest.md."""
-    lines = ["| column | type | unit | content |", "|---|---|---|---|"]
-    for name, column in COLUMNS.items():
-        kind = _KINDS[column.kind][1] + (", may be empty" if column.may_be_empty else "")
-        lines.append(f"| `{name}` | {kind} | {column.unit} | {column.meaning} |")
-    lines += [f"| `{group.prefix}.*` | depends on the values | | {group.meaning} |" for group in GROUPS.values()]
-    for name in OF_OUTPUT:
-        kind = _KINDS[COLUMNS[name].kind][1]
-        output = output_column("LABEL", name)
-        lines.append(f"| `{output}` | {kind} | {COLUMNS[name].unit} | Like `{name}`, for the output |")
-    return "\n".join(lines) + "\n"

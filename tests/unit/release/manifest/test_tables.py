@@ -4,7 +4,6 @@ import csv
 import json
 import re
 from dataclasses import fields
-from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -14,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from imagemake.core.fingerprint import fingerprint
 from imagemake.release.manifest.row import COLUMNS, GROUPS, MANIFEST_VERSION, OF_OUTPUT, ManifestRow, OutputFile
-from imagemake.release.manifest.schema import columns_markdown, manifest_schema
+from imagemake.release.manifest.schema import manifest_schema
 from imagemake.release.manifest.tables import files_in, read_manifest, write_manifest
 from imagemake.stages.validate import earlier_releases
 from imagemake.versions import changes
@@ -209,12 +208,6 @@ def test_a_changed_column_needs_another_version():
     known = {"1.0": "f5a0f2c42acaf803c3265cf5c7e33e68c937c3fff5e46c89910f9368a8c7f617"}
     facts = {name: [column.kind, column.unit, column.may_be_empty] for name, column in COLUMNS.items()}
     assert known[MANIFEST_VERSION] == fingerprint([facts, sorted(group.prefix for group in GROUPS.values()), OF_OUTPUT])
-
-
-def test_the_documentation_lists_the_columns_as_they_are():
-    text = Path("docs/reference/manifest.md").read_text(encoding="utf-8")
-    assert columns_markdown() in text, "put the output of `imagemake schema manifest --markdown` into this page"
-    assert f"`{MANIFEST_VERSION}`" in text
 
 
 def test_no_name_of_a_column_runs_in_a_spreadsheet_and_all_are_read_back(written):
