@@ -138,7 +138,7 @@ def batches_of(
 
 
 def batch_size(n_open: int, most: int, least: int = 20, parts: int = 8) -> int:
-    """Return how many items a batch has: enough batches for all cores, but none smaller than its start is worth.
+    """Return how many items a batch has: enough batches for all cores, equally large, and none below `least`.
 
     Args:
         n_open: Number of items.
@@ -146,7 +146,8 @@ def batch_size(n_open: int, most: int, least: int = 20, parts: int = 8) -> int:
         least: Number of items that are worth a job.
         parts: Number of batches to aim for.
     """
-    return min(most, max(least, -(-n_open // parts)))
+    n_batches = max(1, min(parts, n_open // least))
+    return max(1, min(most, -(-n_open // n_batches)))
 
 
 def item_of(state: State, columns: Collection[str] = ()) -> Item:
