@@ -17,8 +17,11 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from imagemake.workflow.console.console import Console
+from imagemake.workflow.console.profile_line import leave_out_profile_line
 
 DRAIN_S = 2.0
+
+leave_out_profile_line()
 
 
 class LogHandler(LogHandlerBase):

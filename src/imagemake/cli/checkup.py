@@ -67,6 +67,7 @@ def findings(*, offline: bool) -> Iterator[Finding]:
         offline: Whether to call no server.
     """
     yield _programs()
+    yield from _last_build()
     from imagemake.config.campaign import CONFIG
     from imagemake.config.load import read_campaign
     from imagemake.plan.requests.catalog import read_catalog
@@ -110,6 +111,18 @@ def _to_fix(error: ImagemakeError) -> Iterator[Finding]:
 def _programs() -> Finding:
     python = ".".join(map(str, sys.version_info[:3]))
     return Finding(Verdict.OK, f"imagemake {__version__}, Snakemake {version('snakemake')}, Python {python}")
+
+
+def _last_build() -> Iterator[Finding]:
+    from imagemake.release.record import built_by
+    from imagemake.store.layout import ALL, PILOT, SMALL
+
+    versions = {scope: built_by(scope) for scope in (ALL, SMALL, PILOT)}
+    by = ", ".join(f"{scope} by imagemake {last}" for scope, last in versions.items() if last)
+    if by:
+        others = {*versions.values()} - {"", __version__}
+        remedy = "To see whether this version makes anything due, run: snakemake -n" if others else ""
+        yield Finding(Verdict.NOTE if others else Verdict.OK, f"last built: {by}", remedy)
 
 
 def _packages(campaign: Campaign) -> Iterator[Finding]:

@@ -36,6 +36,8 @@ def summary(
     open_ones: Sequence[State],
     inventory: Inventory,
     shared: Collection[str] = (),
+    *,
+    is_current: bool = True,
 ) -> str:
     """Describe where the requests stand and what the run will do.
 
@@ -45,6 +47,7 @@ def summary(
         open_ones: The attempts that this run will work on.
         inventory: What is in the store, the tables, and the journal.
         shared: Keys that the team store has.
+        is_current: Whether the release shows all that is known.
     """
     lines = [standing(target, counts(states))]
     for stage, words in STARTS.items():
@@ -62,7 +65,7 @@ def summary(
     lines += _in_doubt([*to_generate, *(state for state in states if state.stage is Stage.HELD)], inventory)
     lines += open_batches(target, inventory.submissions, {state.key for state in states})
     if not open_ones:
-        lines.append("  Nothing to do.")
+        lines.append("  Nothing to do." if is_current else "  Nothing to generate; the release is updated.")
     return "\n".join(lines)
 
 

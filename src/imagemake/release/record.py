@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from imagemake import __version__
 from imagemake.core.fingerprint import fingerprint
 from imagemake.core.problems import UserError
 from imagemake.core.sealed import read_sealed, write_sealed
@@ -140,6 +141,17 @@ def read_record(folder: Path) -> Mapping[str, Any]:
     return read_sealed(folder / RECORD) or {}
 
 
+def built_by(scope: str) -> str:
+    """Return the version of imagemake that wrote a release last; empty if there is none, or no record."""
+    return "" if scope.startswith(IMAGE) else str(read_record(results_folder(scope)).get("imagemake", ""))
+
+
+def upgrade_words(scope: str) -> list[str]:
+    """Return a line for the plan if another version wrote the release last, which may be why something is due."""
+    last = built_by(scope)
+    return [f"  Last built by imagemake {last}; this is {__version__}."] if last not in ("", __version__) else []
+
+
 def write_record(
     target: Target,
     states: Sequence[State],
@@ -161,6 +173,7 @@ def write_record(
     """
     folder = results_folder(target.scope)
     record = {
+        "imagemake": __version__,
         "campaign": target.campaign.campaign,
         "manifest_schema": MANIFEST_VERSION,
         "digest": release_digest(states, target.campaign),

@@ -31,7 +31,7 @@ from imagemake.plugins.weights import save_digests
 from imagemake.release.manifest.entries import Entries
 from imagemake.release.metrics.metrics import metrics_of
 from imagemake.release.missing import missing_words
-from imagemake.release.record import is_current, known_counts, outputs_of
+from imagemake.release.record import is_current, known_counts, outputs_of, upgrade_words
 from imagemake.stages.postprocess.check import check_steps
 from imagemake.store.fallback import kept_elsewhere, take_back
 from imagemake.store.journal import read_calls
@@ -226,7 +226,9 @@ class Planner:
         if not current:
             warnings += check_credentials(self.campaign)
         shared = keys_of_team(self.campaign.store, (state.recipe for state in to_generate), warnings.append)
-        print(summary(target, states, open_ones, self._inventory, shared), *kept, sep="\n", file=sys.stderr)
+        due = [] if current else upgrade_words(scope)
+        words = summary(target, states, open_ones, self._inventory, shared, is_current=current)
+        print(words, *due, *kept, sep="\n", file=sys.stderr)
         warnings += unshared_words(self.campaign.store, self._inventory.store)
         for warning in warnings:
             print(f"  Warning: {warning}", file=sys.stderr)

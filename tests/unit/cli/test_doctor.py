@@ -10,8 +10,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from imagemake import __version__
 from imagemake.cli.main import main
 from imagemake.cli.new_project import write_project
+from imagemake.core.sealed import write_sealed
 
 MODELS = json.dumps({"object": "list", "data": [{"id": "gpt-image-2", "object": "model"}]}).encode()
 
@@ -156,3 +158,11 @@ def test_a_team_folder_that_is_not_mounted_is_told(doctor, tmp_path):
     status, told = doctor()
     assert status == 0
     assert f"store.remote: {address} can be read" in told
+
+
+def test_a_project_says_which_version_built_it_last(doctor, tmp_path):
+    assert "last built" not in doctor()[1]
+    (tmp_path / "results").mkdir()
+    for version, verdict in ((__version__, "ok   "), ("0.0.9", "note ")):
+        write_sealed(tmp_path / "results/release.json", {"imagemake": version})
+        assert f"{verdict} last built: all by imagemake {version}\n" in doctor()[1]

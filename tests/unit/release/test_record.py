@@ -5,9 +5,11 @@ import os
 import pytest
 from certificates import a_chain
 
+from imagemake import __version__
 from imagemake.config.campaign import load_campaign
 from imagemake.plan.target import Target
-from imagemake.release.record import FILES, RESULTS, is_current, known_counts, write_record
+from imagemake.release import record
+from imagemake.release.record import FILES, RESULTS, is_current, known_counts, upgrade_words, write_record
 from imagemake.store.store import Store
 
 
@@ -68,3 +70,13 @@ def test_a_release_of_links_is_made_again_after_a_change_of_one_of_them(made, xm
     path.write_bytes(b"two")
     os.utime(path, (1, 1))
     assert release.stands()[1] == xmp
+
+
+def test_another_version_is_told_and_makes_nothing_due_by_itself(made, monkeypatch):
+    release = made()
+    assert upgrade_words("all") == [], "never built"
+    release.write()
+    assert upgrade_words("all") == []
+    monkeypatch.setattr(record, "__version__", "9.1")
+    assert upgrade_words("all") == [f"  Last built by imagemake {__version__}; this is 9.1."]
+    assert release.stands() == (True, True)
