@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from imagemake.config.run import Budget, Limits
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import FailureKind, ProviderError
-from imagemake.plugins.providers.openai.answers import image_in, parsed, read_again
+from imagemake.plugins.providers.http.answers import image_in, parsed, read_again
+from imagemake.plugins.providers.http.download import NotFetchedError
+from imagemake.plugins.providers.http.errors import error_of
 from imagemake.plugins.providers.openai.batches import body_of
-from imagemake.plugins.providers.openai.download import NotFetchedError
-from imagemake.plugins.providers.openai.errors import error_of
 from imagemake.stages.generate.gate import Gate
 from imagemake.stages.generate.one_call import Caller
 from imagemake.stages.generate.rate_limit import SharedPace

@@ -135,7 +135,7 @@ async def lines_of(chunks: AsyncIterator[bytes], most_bytes: int = MOST_LINE_BYT
 
 def result_in(line: bytes) -> Result | str:
     """Parse one line of results; return a warning if it names no request."""
-    from imagemake.plugins.providers.openai.answers import image_of, parsed
+    from imagemake.plugins.providers.http.answers import image_of, parsed
 
     data = parsed(line)
     if data is None:
@@ -166,7 +166,7 @@ def body_of(answer: Any) -> Any:
 
 def _result_in_text(line: bytes) -> Result | str:
     """Read a line that is not JSON, so that it costs its own request at most: it is torn, or somebody garbled it."""
-    from imagemake.plugins.providers.openai.answers import image_of
+    from imagemake.plugins.providers.http.answers import image_of
 
     named, status = _CUSTOM_ID.search(line), _STATUS.search(line)
     if named is None:
@@ -186,8 +186,8 @@ def _outcome(custom_id: str, read: Callable[[], ImageResponse]) -> Result:
 
 
 def _line_error(error: Any, status: int | None, request_id: str | None) -> ProviderError:
-    from imagemake.plugins.providers.openai.error_text import told_in
-    from imagemake.plugins.providers.openai.errors import meaning_of
+    from imagemake.plugins.providers.http.error_text import told_in
+    from imagemake.plugins.providers.http.errors import meaning_of
 
     told = told_in({"error": error if error is not None else "the line gives no reason"})
     meaning = meaning_of(status or 500, told)
@@ -227,8 +227,8 @@ def _refusal(batch: Any) -> tuple[ProviderError, dict[int, str]]:
 
 def _meaning_of(code: str | None, message: str) -> tuple[FailureKind, str | None]:
     """Return what a failed batch's error means, and what the user can do if only they can fix it."""
-    from imagemake.plugins.providers.openai.error_text import Told
-    from imagemake.plugins.providers.openai.errors import REMEDIES, meaning_of
+    from imagemake.plugins.providers.http.error_text import Told
+    from imagemake.plugins.providers.http.errors import REMEDIES, meaning_of
 
     if code in FULL:
         return FailureKind.RATE_LIMITED, None

@@ -15,17 +15,17 @@ from urllib.parse import parse_qsl
 
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError, ReferenceProvider, ServerCheck
-from imagemake.plugins.providers.openai.answers import image_in, parsed, read_again
+from imagemake.plugins.providers.http.answers import image_in, parsed, read_again
 from imagemake.plugins.providers.openai.batches import OpenAIBatches, body_of
 from imagemake.plugins.providers.openai.check import check_model
-from imagemake.plugins.providers.openai.errors import KEY_VARIABLE, REMEDIES, connection_error, status_error
+from imagemake.plugins.providers.openai.errors import KEY_VARIABLE, connection_error, status_error
 from imagemake.plugins.providers.openai.images import UploadedImages, file_tuple
 
 if TYPE_CHECKING:
     from openai._legacy_response import LegacyAPIResponse
     from openai.types import ImagesResponse
 
-    from imagemake.plugins.providers.openai.download import Downloads
+    from imagemake.plugins.providers.http.download import Downloads
 
 OWN_BASE_URL = "https://api.openai.com/v1"
 
@@ -51,7 +51,8 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
         self._images = UploadedImages()
         key = os.environ.get(KEY_VARIABLE)
         if not key and base_url is None:
-            raise ProviderError(f"{KEY_VARIABLE} is not set", FailureKind.STOP, code="no_key", remedy=REMEDIES["key"])
+            remedy = f"Set the environment variable {KEY_VARIABLE} to a valid key."
+            raise ProviderError(f"{KEY_VARIABLE} is not set", FailureKind.STOP, code="no_key", remedy=remedy)
         # The SDK requires a key; a compatible server may not.
         # It would also append paths to the query of an address.
         address, _, query = (base_url or OWN_BASE_URL).partition("?")
@@ -110,7 +111,7 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
 
     @cached_property
     def _downloads(self) -> Downloads:
-        from imagemake.plugins.providers.openai.download import Downloads
+        from imagemake.plugins.providers.http.download import Downloads
 
         return Downloads(self._address, self.timeout_s)
 

@@ -519,7 +519,7 @@ def test_images_of_a_batch_that_are_at_urls_are_fetched(server, buy, tmp_path):
 
 @pytest.mark.parametrize("mode", ["batch", "sync"])
 def test_images_of_a_batch_that_did_not_come_are_read_by_the_next_job(server, buy, tmp_path, monkeypatch, mode):
-    monkeypatch.setattr("imagemake.plugins.providers.openai.download.WAITS_S", ())
+    monkeypatch.setattr("imagemake.plugins.providers.http.download.WAITS_S", ())
     server.change(url_status=500)
     with pytest.raises(StoppedError, match="HTTP 500"):
         buy()

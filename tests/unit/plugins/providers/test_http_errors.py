@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagemake.plugins.providers import FailureKind, ProviderError
-from imagemake.plugins.providers.openai.answers import image_in
-from imagemake.plugins.providers.openai.error_text import MAX_CHARACTERS, read_error, retry_after_s
-from imagemake.plugins.providers.openai.errors import error_of
+from imagemake.plugins.providers.http.answers import image_in
+from imagemake.plugins.providers.http.error_text import MAX_CHARACTERS, read_error, retry_after_s
+from imagemake.plugins.providers.http.errors import error_of
 
 
 def openai_error(message="it failed", **more):

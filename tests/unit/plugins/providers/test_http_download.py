@@ -14,8 +14,8 @@ from cryptography.x509.oid import NameOID
 from image_files import saved
 from PIL import Image
 
-from imagemake.plugins.providers.openai import download
-from imagemake.plugins.providers.openai.download import Downloads, NotFetchedError
+from imagemake.plugins.providers.http import download
+from imagemake.plugins.providers.http.download import Downloads, NotFetchedError
 
 IMAGE = saved(Image.new("RGB", (40, 30), "teal"), "PNG")
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n%s" % (len(IMAGE), IMAGE)

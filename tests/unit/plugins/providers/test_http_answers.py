@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagemake.plugins.providers import NOT_FETCHED, FailureKind, ProviderError
-from imagemake.plugins.providers.openai.answers import decoded, image_in, parsed, plain_usage, read_again
-from imagemake.plugins.providers.openai.download import NotFetchedError
+from imagemake.plugins.providers.http.answers import decoded, image_in, parsed, plain_usage, read_again
+from imagemake.plugins.providers.http.download import NotFetchedError
 
 IMAGE = bytes(range(256)) * 3 + b"\xfb\xff"
 PLAIN = base64.b64encode(IMAGE).decode()

@@ -18,10 +18,10 @@ import orjson
 from imagemake.core.known_secrets import redacted
 from imagemake.core.text import printable
 from imagemake.plugins.providers import NOT_FETCHED, FailureKind, ImageResponse, ProviderError
-from imagemake.plugins.providers.openai.errors import REMEDIES, not_an_image
+from imagemake.plugins.providers.http.errors import REMEDIES, not_an_image
 
 if TYPE_CHECKING:
-    from imagemake.plugins.providers.openai.download import Downloads
+    from imagemake.plugins.providers.http.download import Downloads
 
 MAX_USAGE_LEVELS = 4
 MOST_TOKENS = 2**53  # what a number in JSON is sure to hold; the journal takes no integer beyond 64 bits
@@ -81,7 +81,7 @@ async def read_again(answer: Any, body: bytes, downloads: Downloads) -> ImageRes
     Raises:
         ProviderError: As `image_in`; `FailureKind.UNREADABLE` if the first image cannot be fetched.
     """
-    from imagemake.plugins.providers.openai.download import NotFetchedError
+    from imagemake.plugins.providers.http.download import NotFetchedError
 
     try:
         return image_of(answer, body, {})
