@@ -39,7 +39,8 @@ dist: $(VENV)/.developing
 
 # Not quietly: MkDocs would not count its warnings then. Versions are not in the lock, as with `make dist`.
 docs: $(VENV)/.developing
-	NO_MKDOCS_2_WARNING=1 $(BIN)/uv tool run -q --from 'mkdocs@1.6.1' --with 'mkdocs-material==9.8.2' mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/uv tool run -q --from 'mkdocs@1.6.1' --with 'mkdocs-material==9.8.2' \
+		--with 'mkdocstrings-python==2.0.11' --with 'ruff==0.17.6' mkdocs build --strict
 
 bench: $(VENV)/.developing
 	@echo "Run one of:"; ls bench/*.py

@@ -31,6 +31,8 @@ from typing import ClassVar
 from imagemake.core.host_errors import words_of
 from imagemake.core.known_secrets import redacted
 
+__all__ = ["ExitCode", "ImagemakeError"]
+
 
 class ExitCode(IntEnum):
     """The exit status of a command or a job."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from imagemake.core.errors import ExitCode, ImagemakeError
 
+__all__ = ["NotReadyError", "Problem", "UserError"]
+
 SHOWN_AT_MOST = 50
 
 

@@ -14,7 +14,10 @@ from typing import Any
 
 import orjson
 
+__all__ = ["RECIPE_VERSION", "Recipe", "canonical_json", "digest_of"]
+
 RECIPE_VERSION = 1
+"""Version of what a recipe contains. It is part of every key."""
 SEED_BITS = 31  # every known image model accepts seeds of this size
 LARGEST_EXACT_INTEGER = 2**53 - 1  # RFC 8785 numbers are IEEE 754 doubles
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
+__all__ = ["DecodedImage", "Undecodable", "decode_image"]
+
 # Raise it when the same bytes can give other pixels, or become decodable: every image is then measured and
 # postprocessed again.
 DECODER_VERSION = 2

@@ -9,6 +9,8 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+__all__ = ["NoSettings", "Plugin"]
+
 
 class NoSettings(BaseModel):
     """Nothing can be set."""

@@ -29,17 +29,29 @@ from imagemake.store.journal_lines import (
     tell_damaged,
 )
 
+__all__ = ["Call", "Outcome", "read_calls"]
+
 
 class Outcome(StrEnum):
-    """How a call ended."""
+    """How a call ended.
 
-    MADE = "made"  # the image is in the store
-    REFUSED = "refused"  # final for the key
-    FAILED = "failed"  # no image, not billed
-    UNREADABLE = "unreadable"  # billed, but the response holds no image
-    UNKNOWN = "unknown"  # sent without a response: may have been billed
-    SHARED = "shared"  # no call: the image came from the team store, and somebody else paid
-    WAITING = "waiting"  # in a batch at the provider, not collected yet; never written to a file
+    Attributes:
+        MADE: The image is in the store.
+        REFUSED: The provider refused the prompt, which is final for the key.
+        FAILED: There is no image, and the call was not billed.
+        UNREADABLE: The call was billed, but its response holds no image.
+        UNKNOWN: The call was sent and got no response. It may have been billed.
+        SHARED: There was no call. The image came from the team store, so somebody else paid for it.
+        WAITING: The call is in a batch at the provider and not collected yet. The journal never contains this value.
+    """
+
+    MADE = "made"
+    REFUSED = "refused"
+    FAILED = "failed"
+    UNREADABLE = "unreadable"
+    UNKNOWN = "unknown"
+    SHARED = "shared"
+    WAITING = "waiting"
 
 
 OF_FILES = frozenset(outcome.value for outcome in Outcome if outcome is not Outcome.WAITING)

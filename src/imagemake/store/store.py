@@ -30,6 +30,8 @@ from imagemake.core.errors import ImagemakeError
 from imagemake.core.files import FileLock, sweep_locks, write_whole
 from imagemake.images.formats import extension_of
 
+__all__ = ["ContentStore", "DamagedError", "Store", "StoredFile"]
+
 READ_ONLY = 0o444  # otherwise a program that edits a hard link to the file would change the store
 
 
@@ -163,6 +165,13 @@ class Store:
     Args:
         root: Folder of the store, usually ``store/``.
         shares: Whether to mark images that were paid for as not shared with the team yet.
+
+    Attributes:
+        raw: Images as the provider sent them, by the key of their recipe.
+        finished: Postprocessed images, by a key of the raw image and the steps.
+        references: Reference images and masks that were sent with prompts, by digest.
+        reproduced: Images that were made again for a comparison, by keys of their own.
+        signatures: Content credentials of released images, by a key of their inputs.
     """
 
     def __init__(self, root: Path, *, shares: bool = False) -> None:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+__all__ = ["SNAKEFILE"]
+
 _HERE = Path(__file__).resolve().parent
 
 FOLDER = _HERE if (_HERE / "Snakefile").is_file() else _HERE.parents[2]
-SNAKEFILE = str(FOLDER / "Snakefile")  # text, as Snakemake's `include:` and `module` require
+SNAKEFILE = str(FOLDER / "Snakefile")
+"""Path of the workflow's Snakefile, as text, because `module` in a Snakefile requires text."""
 SCRIPTS = FOLDER / "scripts"
 PROFILES = FOLDER / "profiles"

@@ -17,6 +17,8 @@ from imagemake.plugins.registry import load_plugin
 if TYPE_CHECKING:
     from imagemake.images.decoded import DecodedImage
 
+__all__ = ["ComparingMeasure", "MatchingMeasure", "Measure", "Value"]
+
 # These are cheap and read from every image, so adding a check on one of them reads no image again.
 ALWAYS_READ = ("background", "colors", "file", "noise", "phash", "sharpness", "tone")
 BUILT_IN = {
@@ -36,6 +38,7 @@ BUILT_IN = {
 }
 
 Value = str | int | float | bool
+"""What a measure returns for a quantity."""
 
 
 class Measure(Plugin):

@@ -16,10 +16,22 @@ from typing import Any, ClassVar
 from imagemake.core.known_secrets import know_variable, redacted_bytes, redacted_value
 from imagemake.core.recipe import Recipe
 from imagemake.images.formats import extension_of
-from imagemake.plugins.providers.failures import NOT_FETCHED as NOT_FETCHED
-from imagemake.plugins.providers.failures import FailureKind as FailureKind
-from imagemake.plugins.providers.failures import ProviderError as ProviderError
+from imagemake.plugins.providers.failures import NOT_FETCHED, FailureKind, ProviderError
 from imagemake.plugins.registry import load_plugin
+
+__all__ = [
+    "NOT_FETCHED",
+    "BatchProvider",
+    "BatchState",
+    "FailureKind",
+    "ImageResponse",
+    "Provider",
+    "ProviderError",
+    "ReferenceBatchProvider",
+    "ReferenceProvider",
+    "Result",
+    "ServerCheck",
+]
 
 BUILT_IN = {
     "openai": "imagemake.plugins.providers.openai.provider:OpenAIProvider",

@@ -9,25 +9,37 @@ from typing import Any
 from imagemake.core.errors import ExitCode, ImagemakeError
 from imagemake.core.known_secrets import redacted, redacted_bytes, redacted_value
 
-NOT_FETCHED = "image_not_fetched"  # code of `FailureKind.UNREADABLE` where the image may still come from its URL
+NOT_FETCHED = "image_not_fetched"
+"""Code of an `UNREADABLE` error whose image may still come from its URL."""
 
 
 class FailureKind(StrEnum):
-    """What a provider's error means for the request."""
+    """What a provider's error means for the request.
 
-    # About the prompt, or other values of this request alone.
-    REFUSED = "refused"  # this recipe will never be made, such as by moderation: final for its key
-    # About the account or the configuration: nothing is final, and the next run asks again.
-    CONFIGURATION = "configuration"  # route, model, or parameter: a second response tells whether all are concerned
-    STOP = "stop"  # nothing works until the user does something: key, quota, payment, organization
-    # About the moment.
-    RATE_LIMITED = "rate_limited"  # nothing was made; wait, then try again
-    UNAVAILABLE = "unavailable"  # nothing was made; the same request can succeed later
-    UNREACHABLE = "unreachable"  # the request never left: nothing listens at the address, or the network is down
-    NOT_RETRYABLE = "not_retryable"  # nothing was made, and the same request cannot succeed in this run
-    UNKNOWN = "unknown"  # the request was sent and no response came: it may have been billed
-    UNREADABLE = "unreadable"  # a response came, was billed, and holds no readable image
-    TO_FETCH = "to_fetch"  # a response came, was billed, and its image is at a URL: keep the body, then `read_again`
+    Attributes:
+        REFUSED: This recipe will never be made, for example because of moderation. That is final for its key.
+        CONFIGURATION: The route, the model, or a parameter is wrong. A second response tells whether all requests are
+            concerned. The next run asks again.
+        STOP: Nothing works until the user does something about key, quota, payment, or organization.
+        RATE_LIMITED: Nothing was made. Wait, then try again.
+        UNAVAILABLE: Nothing was made. The same request can succeed later.
+        UNREACHABLE: The request never left: nothing listens at the address, or the network is down.
+        NOT_RETRYABLE: Nothing was made, and the same request cannot succeed in this run.
+        UNKNOWN: The request was sent and no response came. It may have been billed.
+        UNREADABLE: A response came and was billed, but holds no readable image.
+        TO_FETCH: A response came and was billed. Its image is at a URL: keep the body, then call `read_again`.
+    """
+
+    REFUSED = "refused"
+    CONFIGURATION = "configuration"
+    STOP = "stop"
+    RATE_LIMITED = "rate_limited"
+    UNAVAILABLE = "unavailable"
+    UNREACHABLE = "unreachable"
+    NOT_RETRYABLE = "not_retryable"
+    UNKNOWN = "unknown"
+    UNREADABLE = "unreadable"
+    TO_FETCH = "to_fetch"
 
 
 class ProviderError(ImagemakeError):

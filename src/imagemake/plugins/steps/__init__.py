@@ -16,6 +16,8 @@ from imagemake.plugins.registry import load_plugin
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+__all__ = ["Step"]
+
 BUILT_IN = {
     "crop": "imagemake.plugins.steps.crop:Crop",
     "resize": "imagemake.plugins.steps.resize:Resize",

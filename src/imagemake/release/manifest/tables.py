@@ -27,6 +27,8 @@ from imagemake.release.manifest.row import COLUMNS, GROUPS, MANIFEST_VERSION, OF
 from imagemake.release.manifest.schema import manifest_schema, of_output, schema_bytes
 from imagemake.stages.validate.earlier_releases import MEASURES_FIELD
 
+__all__ = ["files_in", "read_manifest"]
+
 Table = Mapping[str, tuple[Column, Sequence[Any]]]  # by name: the column, and its value in each row
 
 _LONGEST_CELL = 2**31 - 1
