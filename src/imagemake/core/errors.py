@@ -16,7 +16,7 @@
     ├── Undecodable                bytes are not an image
     └── PostprocessError           an image cannot be postprocessed as asked
 
-The exit codes are documented in docs/reference/exit-codes.md; a test compares the two.
+docs/reference/exit-codes.md lists the exit codes.
 """
 
 from __future__ import annotations

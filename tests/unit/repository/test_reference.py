@@ -5,6 +5,7 @@ import shlex
 
 import pytest
 from folders import REPOSITORY
+from PIL import Image
 from reference_pages import PARTS, WHOLE, pages
 from reference_pages.commands import parser_of
 from reference_pages.markdown import with_generated
@@ -13,6 +14,11 @@ from imagemake.cli.main import COMMANDS
 from imagemake.config.campaign import CONFIG, load_campaign
 from imagemake.config.load import run_config
 from imagemake.config.models import load_models
+from imagemake.config.yaml12 import read_yaml
+from imagemake.plugins.measures import BUILT_IN as MEASURES
+from imagemake.plugins.measures import measure_class
+from imagemake.plugins.steps import BUILT_IN as STEPS
+from imagemake.plugins.steps import step_class
 from imagemake.release.manifest.row import MANIFEST_VERSION
 
 REFERENCE = REPOSITORY / "docs" / "reference"
@@ -84,6 +90,35 @@ def test_the_page_has_the_price_and_the_facts_of_every_model():
     named = re.findall(r"^(?:\| (`.+?`) \||- (`.+`)$)", page, re.M)
     names = [name for row in named for name in re.findall(r"`(.+?)`", "".join(row))]
     assert sorted(names) == sorted(2 * [name for _, name in load_models().models])
+
+
+REFERENCE_PAGES = sorted(REFERENCE.glob("*.md"))
+
+
+@pytest.mark.parametrize("page", REFERENCE_PAGES, ids=lambda page: page.name)
+def test_a_page_names_only_quantities_that_measures_have(page):
+    text = page.read_text(encoding="utf-8")
+    named = [tuple(found) for found in re.findall(rf"\b({'|'.join(MEASURES)})\.([a-z_]+)\b", text)]
+    for measure, words in re.findall(r"^\| `([a-z]+)` \|(.*)$", text, re.M):
+        named += [(measure, name) for name in re.findall(r"`([a-z_]+)`", words) if measure in MEASURES]
+    assert [one for one in named if one[1] not in (*quantities_of(one[0]), "webp")] == []  # a file's name
+
+
+def quantities_of(measure):
+    kind = measure_class(measure)
+    return {*kind.quantities, *kind.compared}
+
+
+def test_every_step_that_the_page_shows_is_one_that_a_campaign_can_have(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (REFERENCE / "steps.md").read_text(encoding="utf-8")
+    shown = [(step, settings) for step, settings in re.findall(r"`([a-z_]+): (\{.*?\})`", text) if step in STEPS]
+    assert {step for step, _ in shown} == set(STEPS)
+    for step, settings in ((step, read_yaml(settings)) for step, settings in shown):
+        if "file" in settings:
+            (tmp_path / settings["file"]).parent.mkdir(exist_ok=True)
+            Image.new("RGB", (8, 8)).save(tmp_path / settings["file"])
+        step_class(step).Settings.model_validate(settings)
 
 
 def test_the_manifest_page_names_the_current_version():
