@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from imagemake.cli.config_schema import Schema, built_in_measures, built_in_steps
 from imagemake.config.campaign import Campaign
@@ -170,29 +170,44 @@ class _Page:
             return "mapping" if "properties" in definition else self._type(definition)
         if inner and "title" in field:
             return str(field["title"])
-        options = [self._type(option, inner=True) for option in _options(field)]
-        options += [f"`{json.dumps(value)}`".replace('"', "") for value in field.get("enum", _constant(field))]
+        options = []
+        for option in _options(field):
+            options += _choices(option) or [self._type(option, inner=True)]
+        options += _choices(field)
         kinds = field.get("type")
         options += [self._type({"type": kind}) for kind in kinds] if isinstance(kinds, list) else []
-        return " or ".join(dict.fromkeys(options)) or self._plain_type(field)
+        return _either([*dict.fromkeys(options)]) or self._plain_type(field)
 
     def _plain_type(self, field: Schema) -> str:
         kind = str(field.get("type", "any"))
         if kind == "array":
-            return f"list of {self._type(field.get('items', {}), inner=True)}"
+            return f"list of {_plural(self._type(field.get('items', {}), inner=True))}"
         if kind == "object" and isinstance(field.get("additionalProperties"), dict):
             values = self._type(field["additionalProperties"], inner=True)
-            return f"one key with a {values}" if field.get("maxProperties") == 1 else f"mapping to {values}"
+            return f"one key with a {values}" if field.get("maxProperties") == 1 else f"mapping to {_plural(values)}"
         words = {"integer": "whole number", "string": "text", "boolean": "`true` or `false`", "object": "mapping"}
         return words.get(kind, kind) + _bounds(field)
 
 
 def _options(field: Schema) -> list[Schema]:
-    return [*field.get("anyOf", ()), *field.get("oneOf", ())]
+    found = [*field.get("anyOf", ()), *field.get("oneOf", ())]
+    is_decimal = any(option.get("type") == "number" for option in found)  # also accepted as text
+    return [option for option in found if not (is_decimal and option.get("type") == "string")]
 
 
-def _constant(field: Schema) -> list[Any]:
-    return [field["const"]] if "const" in field else []
+def _either(options: list[str]) -> str:
+    return " or ".join(options) if len(options) < 3 else f"{', '.join(options[:-1])}, or {options[-1]}"
+
+
+def _plural(words: str) -> str:
+    """Return what a list or a mapping has: `texts`, `whole numbers, at least 1`."""
+    return re.sub(r"^(mapping|(?!.* or )(?:text|number|whole number))\b", r"\1s", words)
+
+
+def _choices(field: Schema) -> list[str]:
+    values = field.get("enum", [field["const"]] if "const" in field else [])
+    words = [value if isinstance(value, str) else json.dumps(value) for value in values]
+    return [f"`{word}`" if word else "empty" for word in words]
 
 
 def _bounds(field: Schema) -> str:
@@ -210,6 +225,8 @@ def _without_null(field: Schema) -> Schema:
 
 def _default(field: Schema) -> str:
     default = field.get("default")
+    if isinstance(default, str) and any(option.get("type") == "number" for option in _options(field)):
+        default = json.loads(default)  # a decimal
     if isinstance(default, Mapping):
         default = {key: value for key, value in default.items() if value is not None}
     return f"`{json.dumps(default, ensure_ascii=False)}`" if "default" in field else ""

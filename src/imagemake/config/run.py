@@ -78,7 +78,7 @@ class Prometheus(Section):
 
 
 class Monitor(Section):
-    """Metrics and traces of runs, for those who watch them for weeks. Changes no image."""
+    """Metrics and traces of runs. A change here changes no image."""
 
     prometheus: Prometheus | None = Field(None, description="Metrics in Prometheus's format.")
     traces: bool = Field(

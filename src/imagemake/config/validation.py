@@ -36,7 +36,8 @@ def _sensible(check: Check) -> Check:
 
 
 def _in_words(checks: Mapping[str, Check]) -> str:
-    return "; ".join(f"{name} {check.model_dump_json(exclude_defaults=True)}" for name, check in checks.items())
+    ranges = {name: check.model_dump_json(exclude_defaults=True).replace('"', "") for name, check in checks.items()}
+    return ", ".join(f"`{name}: {words.replace(':', ': ').replace(',', ', ')}`" for name, words in ranges.items())
 
 
 class Validation(Section):
@@ -60,7 +61,7 @@ class Validation(Section):
             default_factory=dict,
             description="Good ranges by measure.quantity, in the quantity's unit. Outside of reject, the image is "
             "rejected and attempted again; outside of review, a person decides. These checks are always made, unless "
-            f"you give one of the same name: {_in_words(DEFAULT_CHECKS)}.",
+            f"you give one with the same name: {_in_words(DEFAULT_CHECKS)}.",
             examples=[{"tone.contrast": {"reject": {"min": 0.02}, "review": {"min": 0.05}}}],
         )
     )
@@ -69,7 +70,7 @@ class Validation(Section):
         Discriminator(lambda value: TAGS[value is not False]),
     ] = Field(
         default_factory=NearDuplicates,
-        description="Rejects images that look like another one of the release; false turns this off. If `model` is a "
+        description="Finds images that look like another one of the release; false turns this off. If `model` is a "
         "variable, each model's images are compared separately.",
     )
 

@@ -38,7 +38,7 @@ class MaskModelSettings(BaseModel):
         ge=64,
         le=4096,
         multiple_of=32,
-        description="Side in pixels of the square that the network sees, if it takes any size. null for that of its "
+        description="Side in pixels of the square that the network sees, if it takes any size. Null: the value in its "
         "preprocessor_config.json, or 1024.",
     )
     model_output: str = Field(

@@ -31,7 +31,8 @@ class SubjectSettings(MaskModelSettings):
         le=320,
         multiple_of=32,
         description="Side in pixels of the square at which the subject is detected. The network was trained at 320. "
-        "256 takes two thirds of the time; 192 takes a third, but misses thin parts. A model of yours has its own.",
+        "256 takes two thirds of the time; 192 takes a third, but misses thin parts. It does not "
+        "apply to a model of your own.",
     )
 
 
