@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import threading
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ class LogHandler(LogHandlerBase):
 
     def __post_init__(self) -> None:
         """Create the console, unless Snakemake itself is to show everything."""
+        # Otherwise, logging prints a traceback per record if Snakemake's own log is on a full disk.
+        logging.raiseExceptions = False
         common = self.common_settings
         quiet = {str(getattr(one, "name", one)).lower() for one in common.quiet or ()}
         self._is_off = bool(common.verbose or common.debug_dag or common.printshellcmds)
@@ -71,7 +74,7 @@ class LogHandler(LogHandlerBase):
             elif self._console is not None:
                 self._pass_on(self._console, record)
         except Exception:
-            self.handleError(record)
+            traceback.print_exc()
 
     def _pass_on(self, console: Console, record: logging.LogRecord) -> None:
         values = record.__dict__

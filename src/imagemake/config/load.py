@@ -9,6 +9,8 @@ from typing import Any
 from imagemake.config.campaign import CONFIG, Campaign, load_campaign
 from imagemake.config.yaml12 import read_yaml
 from imagemake.config.yaml_text import YamlError
+from imagemake.core.given_file import read_given
+from imagemake.core.host_errors import reason_of
 from imagemake.core.problems import Problem, UserError
 from imagemake.core.secrets import shown
 
@@ -29,10 +31,13 @@ def read_config(path: Path) -> dict[str, Any]:
         UserError: If the file is missing, or is not YAML with keys.
     """
     try:
-        found = read_yaml(path.read_bytes())
-    except OSError as error:
+        found = read_yaml(read_given(path))
+    except FileNotFoundError as error:
         remedy = "Run this in the project's folder. To start a project there, run: imagemake init"
         raise UserError(Problem(str(path), f"{error.strerror}.", remedy)) from None
+    except OSError as error:
+        what, remedy = reason_of(error)
+        raise UserError(Problem(str(path), f"{what}.", remedy)) from None
     except YamlError as error:
         raise UserError(Problem(error.place(str(path)), error.what, error.remedy)) from None
     if not isinstance(found, dict | None):

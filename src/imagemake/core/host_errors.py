@@ -32,6 +32,7 @@ _WORDS: dict[int, tuple[str, str]] = {
     errno.ENOTDIR: ("it is no folder, but a file or a broken link", _FOLDER),
     errno.EEXIST: ("it is no folder, but a file or a broken link", _FOLDER),
     errno.EISDIR: ("it is a folder, not a file", "Rename it, or name a file instead."),
+    errno.ENXIO: ("it is no file, but a pipe, a socket, or a device", "Name a file instead."),
     errno.ELOOP: ("its links form a loop", "Remove the links."),
     errno.ENOENT: ("it is missing", f"If another program removed it, {_AGAIN}."),
 }
@@ -71,6 +72,12 @@ def words_of(error: OSError) -> tuple[str, str] | None:
     if error.errno in (errno.ENOTDIR, errno.EEXIST) and path is not None:
         path = next((one for one in reversed((path, *path.parents)) if os.path.lexists(one) and not one.is_dir()), path)
     return (f"{printable(str(path))}: {what}." if path is not None else f"{what[0].upper()}{what[1:]}."), remedy
+
+
+def reason_of(error: OSError) -> tuple[str, str]:
+    """Return the same for a message that has the path already: what is wrong, without it, and what to do."""
+    number = error.errno if error.errno is not None else 0
+    return _WORDS.get(number, (error.strerror or str(error), "Correct the path, or what is there."))
 
 
 @contextmanager

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from imagemake.core.given_file import read_given
+from imagemake.core.host_errors import reason_of
 from imagemake.core.problems import Problem, UserError
 from imagemake.core.spreadsheet import plain_cell
 
@@ -90,7 +95,7 @@ def read_reviews(path: Path) -> Decisions:
 
 def read_rows(path: Path) -> list[tuple[str, Review]]:
     """Read every row with its key, in file order; see `read_reviews`."""
-    if not path.is_file():
+    if not os.path.lexists(path):  # a link that leads nowhere loses decisions: that is told
         return []
     problems: list[Problem] = []
     found: list[tuple[str, Review]] = []
@@ -108,16 +113,19 @@ def read_rows(path: Path) -> list[tuple[str, Review]]:
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            missing = [column for column in ("key", "decision") if column not in (reader.fieldnames or ())]
-            if missing:
-                remedy = f"Make {','.join(COLUMNS)} its first line."
-                raise UserError(Problem(str(path), f"the file has no column {' or '.join(missing)}.", remedy))
-            for row in reader:
-                # Rows are copied from review.csv, where text that looks like a formula starts with an apostrophe.
-                cells = {column: plain_cell(row.get(column) or "") for column in COLUMNS}
-                yield f"{path}, row {reader.line_num}", cells
+        text = read_given(path).removeprefix(codecs.BOM_UTF8).decode()
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        missing = [column for column in ("key", "decision") if column not in (reader.fieldnames or ())]
+        if missing:
+            remedy = f"Make {','.join(COLUMNS)} its first line."
+            raise UserError(Problem(str(path), f"the file has no column {' or '.join(missing)}.", remedy))
+        for row in reader:
+            # Rows are copied from review.csv, where text that looks like a formula starts with an apostrophe.
+            cells = {column: plain_cell(row.get(column) or "") for column in COLUMNS}
+            yield f"{path}, row {reader.line_num}", cells
+    except OSError as error:
+        what, remedy = reason_of(error)
+        raise UserError(Problem(str(path), f"{what}.", remedy)) from None
     except csv.Error as error:
         raise UserError(
             Problem(str(path), f"invalid CSV: {error}.", "Check its quotes; each one must be closed.")

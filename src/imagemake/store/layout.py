@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 WORK, STORE, RESULTS, RELEASES = Path("work"), Path("store"), Path("results"), Path("releases")
+LOGS = Path("logs")  # of jobs; may be deleted at any time
 
 # Scopes: what a Snakemake target asks for.
 ALL, SMALL, PILOT = "all", "small", "pilot"

@@ -1,4 +1,4 @@
-"""Room on the disks of a run, checked before each call: an image that is paid for must find a place."""
+"""Room on the disks of a run, checked before it begins and before each call: what is paid for must find a place."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ class Room:
         n_images = images or self._in_flight
         n_bytes = n_images * self._bytes_of(recipe)
         for number, folder in enumerate(self._folders):
-            _check(folder, MARGIN_BYTES + (0 if number else n_bytes), MARGIN_FILES + n_images * FILES_PER_CALL)
+            n_files = MARGIN_FILES + n_images * FILES_PER_CALL
+            check_folder(folder, "the next calls need", MARGIN_BYTES + (0 if number else n_bytes), n_files)
         if not self._has_tried:  # a quota shows only when it is reached
             _try_to_fill(self._folders[0], n_bytes)
             self._has_tried = True
@@ -64,7 +65,20 @@ class Room:
         return BYTES_PER_PIXEL * int(size[1]) * int(size[2]) if size else UNKNOWN_BYTES
 
 
-def _check(folder: Path, n_bytes: int, n_files: int) -> None:
+def check_folder(folder: Path, who: str, n_bytes: int = MARGIN_BYTES, n_files: int = MARGIN_FILES) -> None:
+    """Check that a folder can be written to and that its disk has room; the folder may not exist yet.
+
+    Args:
+        folder: The folder.
+        who: What needs the room, with its verb, for people.
+        n_bytes: Bytes that must be free.
+        n_files: Files that must be free, if the file system counts them.
+
+    Raises:
+        NotReadyError: If it cannot be written to, or has too little room.
+    """
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise _refused(NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)))
     place = next((one for one in (folder, *folder.absolute().parents) if one.exists()), folder)
     try:
         state = os.statvfs(place)
@@ -73,12 +87,15 @@ def _check(folder: Path, n_bytes: int, n_files: int) -> None:
     if not os.access(place, os.W_OK):
         number = errno.EROFS if state.f_flag & os.ST_RDONLY else errno.EACCES
         raise _refused(OSError(number, os.strerror(number), str(folder)))
+    if not state.f_bavail or (state.f_files and not state.f_favail):
+        raise _refused(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)))
     free_bytes = state.f_bavail * state.f_frsize
     if free_bytes < n_bytes:
-        what = f"{folder}: {_mb(free_bytes)} are free on this disk, and the next calls need {_mb(n_bytes)}."
-        raise NotReadyError(what, f"Free some space (df -h), or lower limits.in_flight. {_NOTHING}")
+        what = f"{folder}: {_mb(free_bytes)} are free on this disk, and {who} {_mb(n_bytes)}."
+        lower = ", or lower limits.in_flight" if n_bytes > MARGIN_BYTES else ""
+        raise NotReadyError(what, f"Free some space (df -h){lower}. {_NOTHING}")
     if state.f_files and state.f_favail < n_files:
-        what = f"{folder}: this disk has room for {state.f_favail:,} more files, and the next calls need {n_files:,}."
+        what = f"{folder}: this disk has room for {state.f_favail:,} more files, and {who} {n_files:,}."
         raise NotReadyError(what, f"Delete files that you don't need (df -i). {_NOTHING}")
 
 

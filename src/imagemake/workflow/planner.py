@@ -37,6 +37,8 @@ from imagemake.store.fallback import kept_elsewhere, take_back
 from imagemake.store.journal import read_calls
 from imagemake.store.layout import (
     IMAGE,
+    LOGS,
+    RESULTS,
     STORE,
     TABLES,
     WORK,
@@ -47,6 +49,7 @@ from imagemake.store.layout import (
     spending_file,
     stop_file,
 )
+from imagemake.store.room import check_folder
 from imagemake.store.sent_images import keep_sent_images
 from imagemake.store.spending import SpendTracker, spent_usd
 from imagemake.store.store import Store
@@ -134,11 +137,13 @@ class Planner:
     def begin_run(self) -> None:
         """Acquire the run lock, start the spend tracker, and copy reference images. A dry run doesn't call this.
 
-        Exits if another run is active or a reference image changed after planning.
+        Exits if another run is active, a disk has no room, or a reference image changed after planning.
         """
         with exit_on_error(), chdir(self._folder):
             self._run_lock = acquire_run_lock()
             stop_politely(WORK, self.campaign.limits.grace_s)
+            for folder in (STORE, WORK, RESULTS, LOGS):
+                check_folder(folder, "a run needs")
             shutil.rmtree(progress_folder(WORK), ignore_errors=True)
             sweep_leftovers()
             stop_file(WORK).unlink(missing_ok=True)

@@ -11,7 +11,7 @@ import pytest
 from imagemake.core.errors import ExitCode
 from imagemake.core.problems import NotReadyError
 from imagemake.core.recipe import Recipe
-from imagemake.store.room import FILES_PER_CALL, MARGIN_BYTES, MARGIN_FILES, UNKNOWN_BYTES, Room
+from imagemake.store.room import FILES_PER_CALL, MARGIN_BYTES, MARGIN_FILES, UNKNOWN_BYTES, Room, check_folder
 
 PARAMETERS = {"size": "1000x500"}
 SMALL = Recipe("openai", "m", "a mug", 0, parameters=PARAMETERS)
@@ -65,6 +65,23 @@ def test_files_need_room_too_unless_the_file_system_does_not_count_them(disk):
     assert "room for 95 more files, and the next calls need 96" in refusal(disk.room)
     disk.f_files = disk.f_favail = 0
     disk.room.check(SMALL)
+
+
+def test_a_disk_without_any_room_is_called_full(disk, tmp_path):
+    disk.f_favail = 0
+    assert refusal(disk.room) == f"{tmp_path}/store: the disk has room for no more files (no inodes are left)."
+    disk.f_favail, disk.f_bavail = 10**9, 0
+    assert refusal(disk.room) == f"{tmp_path}/store: the disk is full."
+
+
+@pytest.mark.parametrize("kind", ["file", "dangling", "loop"])
+def test_a_folder_that_is_none_is_told_before_a_run_begins(tmp_path, kind):
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(NotReadyError, match="it is no folder, but a file or a broken link"):
+        check_folder(tmp_path / kind, "a run needs")
+    check_folder(tmp_path / "missing" / "folder", "a run needs", 1, 1)
 
 
 @pytest.mark.parametrize(("flag", "words"), [(os.ST_RDONLY, "the file system is read-only"), (0, "permission denied")])

@@ -14,6 +14,8 @@ from typing import Any
 from imagemake.config.fields import TAKE, normal
 from imagemake.config.parameters import PREFIX
 from imagemake.config.spelled import SpelledFloat, plain
+from imagemake.core.given_file import read_given
+from imagemake.core.host_errors import reason_of
 from imagemake.core.problems import Problem, UserError
 from imagemake.core.secrets import shown
 from imagemake.core.text import forbidden_character, scalar_text, with_plain_line_ends
@@ -78,9 +80,13 @@ class _Reader:
             self.report(None, "this file is not a catalog.", f"Use a file that ends in {' or '.join(readers)}.")
             return []
         try:
-            data = path.read_bytes()
-        except OSError as error:
+            data = read_given(path)
+        except FileNotFoundError as error:
             self.report(None, f"the catalog cannot be read: {error.strerror}.", "Correct the path under catalog.")
+            return []
+        except OSError as error:
+            what, remedy = reason_of(error)
+            self.report(None, f"the catalog cannot be read: {what}.", remedy)
             return []
         text = self._decoded(data)
         return [] if text is None else read(text)

@@ -15,7 +15,7 @@ from threading import Event, Thread
 
 from imagemake.store.layout import GENERATED, POSTPROCESSED
 from imagemake.store.progress import Progress
-from imagemake.workflow.console.failures import error_in, log_text, warnings_in, without_traceback
+from imagemake.workflow.console.failures import error_in, log_text, plain, warnings_in, without_message
 from imagemake.workflow.console.jobs import Job, Jobs
 from imagemake.workflow.console.outlook import Outlook
 from imagemake.workflow.console.screen import Screen, Takeover
@@ -127,7 +127,7 @@ class Console:
         self._n_failed += 1
         text = log_text(job.log) if job.log else ""
         self._show_warnings(text)
-        error = error_in(text) or without_traceback(message) or "it ended without a message"
+        error = error_in(text) or plain(message) or without_message(job.log)
         if error not in self._told:
             self._told.add(error)
             where = f" ({job.log.relative_to(self._folder)})" if job.log else ""
@@ -138,7 +138,7 @@ class Console:
         if any(text.strip().startswith(noise) for noise in NOISE) or (is_stopping() and level >= ERROR):
             return
         if level >= WARNING:
-            self._say_once(without_traceback(text))
+            self._say_once(plain(text))
         elif not self._executes:
             self._screen.say(text)
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from imagemake.core.host_errors import words_of
+from imagemake.core.problems import NotReadyError
+from imagemake.store.room import check_folder
+
 MOST_BYTES = 20_000  # of the end of a log
 MOST_CHARACTERS = 600
 WARNING = re.compile(r"(?:[\w.-]+: )?(Warning: .*)")  # some name their job first
+_FRAME = re.compile(r'\s*(File ".*", line \d+|Traceback[ :])|Wildcards:$')
+_REFUSED = re.compile(r"\[Errno (?P<number>\d+)\] [^:()\n]*(?:: '(?P<path>[^'\n]*)'|.*directory (?P<folder>\S+))?")
+_PLACE = re.compile(r' in file ".*", line \d')  # of the user's own code, which may be wrong about a file
 _INTERNAL = re.compile(r"\s|Traceback \(|During handling of|The above exception ")
 
 
@@ -50,7 +57,30 @@ def log_text(path: Path) -> str:
         return ""
 
 
-def without_traceback(message: str) -> str:
-    """Return a message of Snakemake without the lines that say where in its code or ours it was raised."""
-    internal = re.compile(r'\s*(File ".*", line \d+|Traceback[ :])|Wildcards:$')
-    return "\n".join(line for line in message.splitlines() if not internal.match(line)).strip()
+def without_message(log: Path | None) -> str:
+    """Return what is known of a job that failed and has no error in its log: its disk may have refused the log."""
+    if log is not None:
+        try:
+            check_folder(log.parent, "a log needs", 1, 1)
+        except NotReadyError as error:
+            return " ".join(error.in_words().split())
+    return "it ended without a message"
+
+
+def plain(message: str) -> str:
+    """Return a message of Snakemake in words: what the computer refused, or all but where in code it was raised."""
+    if (refused := _REFUSED.search(message)) and not _PLACE.search(message):
+        path = refused["path"] or refused["folder"]
+        error = OSError(int(refused["number"]), "", *filter(None, [path]))
+        return " ".join(words_of(error) or (message,))
+    shown, code_indent = [], -1
+    for line in message.splitlines():
+        indent = len(line) - len(line.lstrip())
+        if _FRAME.match(line):
+            code_indent = indent
+        elif not line.strip() or -1 < code_indent < indent:  # the code of a frame
+            continue
+        else:
+            code_indent = -1
+            shown.append(line)
+    return "\n".join(shown)

@@ -1,8 +1,11 @@
 """Why a job failed, from what it left in its log."""
 
+import os
+from types import SimpleNamespace
+
 import pytest
 
-from imagemake.workflow.console.failures import error_in, log_text, warnings_in, without_traceback
+from imagemake.workflow.console.failures import error_in, log_text, plain, warnings_in, without_message
 
 TRACEBACK = """Traceback (most recent call last):
   File "/x/scripts/release.py", line 26, in <module>
@@ -49,6 +52,58 @@ def test_only_the_end_of_a_log_is_read(tmp_path):
     assert log_text(tmp_path / "none") == ""
 
 
-def test_what_snakemake_says_is_shown_without_where_in_code_it_says_it():
-    message = 'WorkflowError in file "x.smk", line 3:\nno such file\n  File "/a/b.py", line 4, in f\n'
-    assert without_traceback(message) == 'WorkflowError in file "x.smk", line 3:\nno such file'
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (
+            'WorkflowError in file "x.smk", line 3:\nno such file\n  File "/a/b.py", line 4, in f\n',
+            'WorkflowError in file "x.smk", line 3:\nno such file',
+        ),
+        (
+            TRACEBACK.replace("NotADirectoryError: [Errno 20] Not a directory: 'results/images'", "KeyError: 'x'"),
+            "KeyError: 'x'",
+        ),
+        (
+            "FileExistsError in file \"x.smk\", line 3:\n[Errno 17] File exists: 'a'",
+            "FileExistsError in file \"x.smk\", line 3:\n[Errno 17] File exists: 'a'",
+        ),
+    ],
+)
+def test_what_snakemake_says_is_shown_without_code_and_where_it_is(message, said):
+    assert plain(message) == said
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (
+            "WorkflowError:\nFailed to create output directory logs/generate.\n"
+            "OSError: [Errno 28] No space left on device: 'logs/generate'",
+            "logs/generate: the disk is full. Free some space",
+        ),
+        (
+            TRACEBACK.replace("NotADirectoryError: [Errno 20] Not a directory", "OSError: [Errno 30] Read-only"),
+            "results/images: the file system is read-only. Mount it writable",
+        ),
+        (
+            "FileExistsError: [Errno 17] File exists: '.snakemake'",
+            ".snakemake: it is no folder, but a file or a broken link. Rename it",
+        ),
+        (
+            "WorkflowError:\nError recording metadata for finished job ([Errno 28] No space left on device). Please "
+            "ensure write permissions for the directory /shop/.snakemake",
+            "/shop/.snakemake: the disk is full. Free some space",
+        ),
+    ],
+)
+def test_what_the_computer_refuses_snakemake_is_one_line_with_a_remedy(message, said):
+    assert plain(message).startswith(said)
+    assert "\n" not in plain(message)
+
+
+def test_a_job_whose_log_found_no_room_says_so(tmp_path, monkeypatch):
+    log = tmp_path / "logs" / "generate" / "a.log"
+    log.parent.mkdir(parents=True)
+    assert without_message(log) == without_message(None) == "it ended without a message"
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=0, f_frsize=4096, f_files=0, f_flag=0))
+    assert without_message(log).startswith(f"{log.parent}: the disk is full. Free some space (df -h shows")
