@@ -43,6 +43,7 @@ from imagemake.config.similarity import Consistency
 from imagemake.core.recipe import Recipe
 from imagemake.images.decoded import decode_image
 from imagemake.plugins.measures import ALWAYS_READ, BUILT_IN, measure_class
+from imagemake.plugins.providers import Connection
 from imagemake.plugins.providers.preview import PreviewProvider
 from imagemake.stages.validate.consistency import Colored, mean_color, odd_ones
 from imagemake.stages.validate.job import load_measures, validate_batch
@@ -137,7 +138,7 @@ def _renders(product: str, color: str | None) -> list[Image.Image]:
 
 async def drawn(recipes: Sequence[Recipe]) -> list[Image.Image]:
     """Return what the preview provider draws."""
-    provider = PreviewProvider(base_url=None, timeout_s=60)
+    provider = PreviewProvider(Connection(None, 60))
     answers = [await provider.generate(recipe) for recipe in recipes]
     return [Image.open(BytesIO(answer.image)).convert("RGB") for answer in answers]
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from imagemake.core.recipe import Recipe
 from imagemake.plan.requests.catalog import read_catalog
+from imagemake.plugins.providers import Connection
 from imagemake.plugins.providers.preview import PreviewProvider
 
 CATALOG = Path(__file__).parent.parent / "config" / "catalog.csv"
@@ -35,7 +36,7 @@ def recipes(size: str, images: int) -> list[Recipe]:
 
 async def milliseconds(wanted: list[Recipe]) -> tuple[list[float], list[int]]:
     """Draw each image, and return times and sizes."""
-    provider = PreviewProvider(base_url=None, timeout_s=60)
+    provider = PreviewProvider(Connection(None, 60))
     times_ms, sizes = [], []
     for recipe in wanted:
         start = time.perf_counter()

@@ -42,6 +42,8 @@ In config/config.yaml:
     provider: openai
     name: gpt-image-2
     base_url: {url}/v1
+    key_from: STAND_IN_KEY
+In the shell: export STAND_IN_KEY={key}
 
 For other programs that use OpenAI's library:
   export OPENAI_BASE_URL={url}/v1

@@ -54,6 +54,7 @@ class Project:
         self.config = {**CAMPAIGN, **config}
         if server is not None:
             model = {"provider": "openai", "name": "gpt-image-2", "base_url": server.base_url, "identity": "stand-in"}
+            model["key_from"] = "OPENAI_API_KEY"
             parameters = {"size": "96x96", "quality": "low"}
             self.config["model"] = {**model, "parameters": parameters, **config.get("model", {})}
             # Small images keep tests fast. The real model refuses them.

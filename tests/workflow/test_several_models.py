@@ -13,7 +13,12 @@ def other_server():
 
 
 def test_models_of_several_servers_are_compared_in_one_run(project, server, other_server):
-    own = {"provider": "openai", "base_url": other_server.base_url, "parameters": {"size": "96x96"}}
+    own = {
+        "provider": "openai",
+        "key_from": "OPENAI_API_KEY",
+        "base_url": other_server.base_url,
+        "parameters": {"size": "96x96"},
+    }
     made = project(
         rows=2,
         more_models={

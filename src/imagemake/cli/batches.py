@@ -163,11 +163,10 @@ def _server_of(submission: Submission, campaign: Campaign) -> ModelSettings | No
 
 def _follower(settings: ModelSettings, campaign: Campaign, store: Any) -> BatchPoller:
     from imagemake.config.models import load_models
-    from imagemake.plugins.providers import provider_class
     from imagemake.stages.generate.batches.follow import BatchPoller
 
     timeout_s = min(ASK_TIMEOUT_S, campaign.limits.timeout_s)
-    provider = provider_class(settings.provider)(base_url=settings.base_url, timeout_s=timeout_s)
+    provider = settings.server.start(timeout_s)
     table = load_models(campaign.models)
     return BatchPoller(
         cast("BatchProvider", provider),

@@ -166,16 +166,17 @@ def _model(settings: ModelSettings, *, offline: bool) -> Iterator[Finding]:
 
     name = f"model {settings.name} of {settings.base_url or settings.provider}"
     kind = provider_class(settings.provider)
-    variable = kind.key_variable
-    if variable and not os.environ.get(variable) and settings.base_url is None:
+    missing = [variable for variable in settings.server.variables() if not os.environ.get(variable)]
+    for variable in missing:
         remedy = f"Set it in the environment: export {variable}=…"
         yield Finding(Verdict.FIX, f"{name}: {variable} is not set, so that every call would be refused.", remedy)
+    if missing:
         return
     if offline:
         return
 
     async def ask() -> ServerCheck | None:
-        provider = kind(base_url=settings.base_url, timeout_s=TIMEOUT_S)
+        provider = settings.server.start(TIMEOUT_S)
         try:
             return await provider.check(settings.name)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Literal, Protocol
 from urllib.parse import parse_qsl, urlsplit
@@ -10,12 +11,19 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from imagemake.config.fields import ColumnName, ParameterName, ParameterValue, Section, Text, Values
-from imagemake.core.mistakes import mistake
+from imagemake.config.headers import (
+    HeaderName,
+    HeaderValue,
+    VariableName,
+    filled,
+    secret_without_variable,
+    variables_in,
+)
+from imagemake.core.mistakes import Mistake, mistake, mistakes
 from imagemake.core.secrets import is_secret_name, is_secret_value
 from imagemake.core.text import did_you_mean
-from imagemake.plugins.providers import BUILT_IN, provider_class, takes_batches
+from imagemake.plugins.providers import BUILT_IN, Connection, Dialect, Provider, provider_class, takes_batches
 
-Server = tuple[str, str | None]  # the provider, and an address that is not its own
 _SIGNATURES = ("sig", "signature", "code")  # in queries of signed addresses
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -58,6 +66,48 @@ def _address(url: str) -> str:
     return url
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server to connect to.
+
+    Attributes:
+        provider: Registered name of the provider, such as ``openai``.
+        base_url: Its address; None for the provider's own.
+        key_from: Environment variable with the key, if the user names one.
+        headers: Names and values of further headers, as written: a value may name variables.
+    """
+
+    provider: str
+    base_url: str | None = None
+    key_from: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def start(self, timeout_s: float, dialects: Mapping[str, Dialect] | None = None) -> Provider:
+        """Start the provider for this server.
+
+        Args:
+            timeout_s: Longest wait for one response.
+            dialects: By model, what is known of the server's API.
+
+        Raises:
+            ProviderError: If a key or a variable is missing, or the provider cannot call this server.
+        """
+        headers = {name: filled(value) for name, value in self.headers}
+        connection = Connection(self.base_url, timeout_s, self.key_from, headers, dialects or {})
+        return provider_class(self.provider)(connection)
+
+    @property
+    def lane(self) -> tuple[str, ...]:
+        """What distinguishes servers whose calls share one rate: provider, address, and key."""
+        return (self.provider, self.base_url or "", *([self.key_from] if self.key_from else []))
+
+    def variables(self) -> list[str]:
+        """Return the environment variables that must be set to call it."""
+        kind = provider_class(self.provider)
+        key = Connection(self.base_url, key_from=self.key_from).key_variable(kind.key_variable, kind.domain)
+        return [*filter(None, [key]), *(name for _, value in self.headers for name in variables_in(value))]
+
+
 class Rates(Section):
     """Rates of one model."""
 
@@ -91,6 +141,18 @@ class ModelSettings(Section):
         "its images again. Use the provider's name if base_url leads to the provider's own models: both addresses then "
         "give the same keys.",
     )
+    key_from: VariableName | None = Field(
+        None,
+        description="Name of the environment variable with the server's API key. Null: the provider's own variable, "
+        "such as OPENAI_API_KEY, for the provider's own servers, and no API key for any other. Not part of any key.",
+        examples=["TOGETHER_API_KEY"],
+    )
+    headers: Mapping[HeaderName, HeaderValue] = Field(
+        default_factory=dict,
+        description="Headers to send with every call. A value may name environment variables, as in ${PROXY_TOKEN}; "
+        "write $$ for a dollar sign. Not part of any key.",
+        examples=[{"X-Title": "Autumn catalog", "X-Proxy-Token": "${PROXY_TOKEN}"}],
+    )
     parameters: Mapping[ParameterName, ParameterValue] = Field(
         default_factory=dict,
         description="Parameters to pass to the model unchanged; the provider's defaults apply to the rest. Part of "
@@ -110,6 +172,14 @@ class ModelSettings(Section):
         "share.",
         examples=[{"images_per_min": 5}],
     )
+
+    @model_validator(mode="after")
+    def _headers_name_variables(self) -> ModelSettings:
+        for name, value in self.headers.items():
+            if secret_without_variable(name, value):
+                what = f"the header {name!r} holds a secret, but its value names no environment variable."
+                raise mistakes([Mistake(("headers", name), what, "Write the variable's name, as in ${PROXY_TOKEN}.")])
+        return self
 
     @model_validator(mode="after")
     def _has_a_name(self) -> ModelSettings:
@@ -143,8 +213,8 @@ class ModelSettings(Section):
 
     @property
     def server(self) -> Server:
-        """The provider and the server to connect to."""
-        return self.provider, self.base_url
+        """The server to connect to."""
+        return Server(self.provider, self.base_url, self.key_from, tuple(sorted(self.headers.items())))
 
 
 class ModelRule(Section):

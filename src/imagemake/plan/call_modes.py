@@ -41,7 +41,7 @@ def call_mode_of(settings: ModelSettings) -> CallMode:
     """Return how the images of a model are requested."""
     in_batches = settings.mode == "batch"
     paid = provider_class(settings.provider).paid
-    return CallMode(in_batches, paid, (*settings.server, settings.name) if in_batches else ())
+    return CallMode(in_batches, paid, (*settings.server.lane, settings.name) if in_batches else ())
 
 
 def call_mode_of_batch(path: Path, campaign: Campaign) -> tuple[CallMode, int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from imagemake.config.models import load_models
 from imagemake.core.text import counted
-from imagemake.plugins.providers import ProviderError, provider_class
+from imagemake.plugins.providers import ProviderError
 from imagemake.stages.generate.kept_answers import KeptAnswer, kept_answers, read_kept, to_wait_for
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ async def _read_all(kept: Sequence[KeptAnswer], campaign: Campaign, store: Store
             continue
         timeout_s = min(LONGEST_S, campaign.limits.timeout_s)
         try:
-            provider = provider_class(name)(base_url=settings.base_url, timeout_s=timeout_s)
+            provider = settings.server.start(timeout_s)
         except ProviderError:  # such as a missing key: the plan tells it
             continue
         try:

@@ -26,7 +26,9 @@ def server():
 @pytest.fixture
 def project(server, tmp_path, monkeypatch):
     """A folder whose run died while its batch of four images was out."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-stand-in")
     model = {"provider": "openai", "name": "gpt-image-2", "base_url": server.base_url, "identity": "here"}
+    model["key_from"] = "OPENAI_API_KEY"
     limits = {"first_wait_s": 0.02, "longest_wait_s": 0.1}
     (tmp_path / "config").mkdir()
     config = {"campaign": "c", "catalog": "config/catalog.csv", "prompt": "p", "name": "{sku}", "model": model}

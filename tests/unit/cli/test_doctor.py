@@ -59,7 +59,9 @@ def doctor(tmp_path, monkeypatch, capsys, server):
     def run(*arguments, own=False, **replaced):
         text = config.read_text()
         if not own and "base_url" not in text:
-            text = text.replace("  name: gpt-image-2\n", f"  name: gpt-image-2\n  base_url: {server.url}\n")
+            text = text.replace(
+                "  name: gpt-image-2\n", f"  name: gpt-image-2\n  base_url: {server.url}\n  key_from: OPENAI_API_KEY\n"
+            )
         for old, new in replaced.items():
             text = text.replace(old, new)
         config.write_text(text)

@@ -347,7 +347,7 @@ def test_help_and_start_teach_how_to_use_it() -> None:
         text=True,
     ) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(11)]
+        lines = [process.stdout.readline() for _ in range(13)]
         process.terminate()
     text = "".join(lines)
     url = text.split("listens at ")[1].split("/v1")[0]

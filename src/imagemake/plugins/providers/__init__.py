@@ -10,12 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar
 
 from imagemake.core.known_secrets import know_variable, redacted_bytes, redacted_value
 from imagemake.core.recipe import Recipe
 from imagemake.images.formats import extension_of
+from imagemake.plugins.providers.connection import Connection, Dialect, SizeForm
 from imagemake.plugins.providers.failures import NOT_FETCHED, FailureKind, ProviderError
 from imagemake.plugins.registry import load_plugin
 
@@ -23,6 +25,8 @@ __all__ = [
     "NOT_FETCHED",
     "BatchProvider",
     "BatchState",
+    "Connection",
+    "Dialect",
     "FailureKind",
     "ImageResponse",
     "Provider",
@@ -30,13 +34,23 @@ __all__ = [
     "ReferenceBatchProvider",
     "ReferenceProvider",
     "Result",
+    "SeedUse",
     "ServerCheck",
+    "SizeForm",
 ]
 
 BUILT_IN = {
     "openai": "imagemake.plugins.providers.openai.provider:OpenAIProvider",
     "preview": "imagemake.plugins.providers.preview:PreviewProvider",
 }
+
+
+class SeedUse(StrEnum):
+    """What became of a recipe's seed."""
+
+    SENT = "sent"
+    NOT_SENT = "not sent"  # the API takes none, so that another seed is another draw
+    SERVER = "set by the server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +63,10 @@ class ImageResponse:
         usage: Token counts as the provider reports them.
         headers: By lower-case name; only rate limits are read from them.
         more: Further images of the same response. They are paid for too, so they are kept.
+        cost_usd: What the call cost, where the provider says so; it replaces the cost by the model table.
+        seed_use: What became of the seed; None if the provider does not say.
+        seed: The seed that the server set or used, if it says so.
+        model: The version of the model that made the image, if the response names it.
     """
 
     image: bytes
@@ -56,10 +74,14 @@ class ImageResponse:
     usage: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     more: tuple[bytes, ...] = ()
+    cost_usd: float | None = None
+    seed_use: SeedUse | None = None
+    seed: int | None = None
+    model: str | None = None
 
     def __post_init__(self) -> None:
         """Remove secrets that the server echoed; images of a known format stay as they are."""
-        _redact(self, "request_id", "usage", "headers")
+        _redact(self, "request_id", "usage", "headers", "model")
         object.__setattr__(self, "image", _without_secrets(self.image))
         object.__setattr__(self, "more", tuple(_without_secrets(one) for one in self.more))
 
@@ -86,7 +108,9 @@ class Provider(ABC):
         required: Attributes without a default, with their types; `imagemake.plugins.registry` checks them.
         paid: Whether a call costs money. If so, its bytes are on disk before anything else happens.
         trained: Whether a trained model makes the images. If not, released files do not say that AI made them.
-        key_variable: Environment variable with the key for the provider's own server; None if it needs no key.
+        key_variable: Environment variable with the key for the provider's own servers; None if they need no key.
+        domain: Domain of the provider's own servers, such as ``openai.com``: the only ones that get this key unless the
+            user names it for another server.
     """
 
     required: ClassVar[Mapping[str, type]] = {"paid": bool}
@@ -94,10 +118,11 @@ class Provider(ABC):
     paid: ClassVar[bool]
     trained: ClassVar[bool] = True
     key_variable: ClassVar[str | None] = None
+    domain: ClassVar[str | None] = None
 
-    def __init__(self, *, base_url: str | None, timeout_s: float) -> None:
-        """Take the server's address, None for the provider's own, and the longest wait for one response in seconds."""
-        self.base_url, self.timeout_s = base_url, timeout_s
+    def __init__(self, connection: Connection) -> None:
+        """Take the server to call."""
+        self.connection = connection
 
     @abstractmethod
     async def generate(self, recipe: Recipe) -> ImageResponse:

@@ -38,5 +38,5 @@ def pace_of(label: str, campaign: Campaign) -> Pace | None:
     rates = settings.rates or campaign.limits
     per_min = [rate for rate in (rates.images_per_min, rates.requests_per_min) if rate is not None]
     # The limit on calls in flight applies to the run; rates apply to a server, or to a model with its own rates.
-    lane = (settings.server, settings.name if settings.rates else None)
+    lane = (settings.server.lane, settings.name if settings.rates else None)
     return Pace(campaign.limits.in_flight, min(per_min, default=None), pool="in_flight", lane=lane)

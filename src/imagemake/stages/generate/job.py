@@ -199,7 +199,7 @@ class _Job:
         self, server: Server, provider: BatchProvider, items: Sequence[Item], *, buys: bool
     ) -> list[Item]:
         job_settings, spend_tracker = self.job_settings, self._spend_tracker(paid=_class(server).paid)
-        name, model_of = server[0], self._model_of(server)
+        name, model_of = server.provider, self._model_of(server)
         runner = BatchRunner(
             provider,
             name,
@@ -263,7 +263,7 @@ class _Job:
 
     def _start(self, server: Server) -> Provider:
         try:
-            return _class(server)(base_url=server[1], timeout_s=self.job_settings.limits.timeout_s)
+            return server.start(self.job_settings.limits.timeout_s)
         except ProviderError as error:
             raise StoppedError(str(error), error.remedy) from None
 
@@ -272,11 +272,11 @@ class _Job:
 
     def _model_of(self, server: Server) -> Callable[[str], Model | None]:
         table = load_models(self.job_settings.models)
-        return lambda name: table.get(server[0], name)
+        return lambda name: table.get(server.provider, name)
 
     def _pace(self, settings: ModelSettings) -> SharedPace:
         """Return the rates of a model: its own, or the rates that the other models of its server share."""
-        limits, lane = self.job_settings.limits, [*settings.server]
+        limits, lane = self.job_settings.limits, [*settings.server.lane]
         if settings.rates is not None:
             limits = limits.model_copy(update=settings.rates.model_dump())
             lane.append(settings.name)
@@ -285,4 +285,4 @@ class _Job:
 
 
 def _class(server: Server) -> type[Provider]:
-    return provider_class(server[0])
+    return provider_class(server.provider)

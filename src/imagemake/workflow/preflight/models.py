@@ -62,8 +62,7 @@ def check_models(
 def _missing_keys(to_generate: Sequence[State], campaign: Campaign) -> list[str]:
     """Warn of keys that are not in the environment: every call to these servers would be refused."""
     servers = {settings_of(label, campaign).server for label in {state.request.model for state in to_generate}}
-    kinds = (provider_class(provider) for provider, base_url in servers if base_url is None)
-    names = {kind.key_variable for kind in kinds if kind.key_variable and not os.environ.get(kind.key_variable)}
+    names = {name for server in servers for name in server.variables() if not os.environ.get(name)}
     return [f"{name} is not set in the environment: every call would be refused." for name in sorted(names)]
 
 

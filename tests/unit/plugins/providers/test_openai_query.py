@@ -11,7 +11,7 @@ from image_files import saved
 from PIL import Image
 
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import ProviderError
+from imagemake.plugins.providers import Connection, ProviderError
 from imagemake.plugins.providers.openai.provider import OpenAIProvider
 
 DIGEST = "0" * 64
@@ -84,7 +84,7 @@ def test_every_call_has_the_query(server, tmp_path, monkeypatch, query, sent):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-any")
     (tmp_path / "requests.jsonl").write_text("{}\n")
     address = f"http://127.0.0.1:{server.server_port}/v1{query}"
-    asyncio.run(every_call(OpenAIProvider(base_url=address, timeout_s=10), tmp_path / "requests.jsonl"))
+    asyncio.run(every_call(OpenAIProvider(Connection(address, 10)), tmp_path / "requests.jsonl"))
     paths = {(method, path) for method, path, _ in server.seen}
     assert {("POST", f"/v1/{name}") for name in ("images/generations", "images/edits", "files", "batches")} <= paths
     assert {("GET", "/v1/files/f/content"), ("GET", "/v1/batches"), ("POST", "/v1/batches/b/cancel")} <= paths

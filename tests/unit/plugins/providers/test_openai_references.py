@@ -10,7 +10,7 @@ from image_files import saved
 from PIL import Image
 
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import FailureKind, Provider, ProviderError, response_to, takes_references
+from imagemake.plugins.providers import Connection, FailureKind, Provider, ProviderError, response_to, takes_references
 from imagemake.plugins.providers.openai.provider import OpenAIProvider
 
 PNG = saved(Image.new("RGB", (64, 48), "red"), "PNG")
@@ -27,7 +27,8 @@ def running():
 
 
 @pytest.fixture
-def server(running):
+def server(running, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-stand-in")
     running.reset()
     return running
 
@@ -39,7 +40,7 @@ def ask(server, *references, mask=None, **more):
     images = dict(zip([*names, mask_name], [*references, mask], strict=True))
 
     async def inside():
-        provider = OpenAIProvider(base_url=server.base_url, timeout_s=20)
+        provider = OpenAIProvider(Connection(server.base_url, 20, "OPENAI_API_KEY"))
         try:
             return await response_to(provider, recipe, images)
         finally:
@@ -89,7 +90,7 @@ def test_a_provider_that_takes_none_says_so_before_anything_is_sent():
 
     assert not takes_references(Plain)
     assert takes_references(OpenAIProvider)
-    provider, recipe = Plain(base_url=None, timeout_s=1), Recipe("plain", "m", "p", 1, references=("a" * 64,))
+    provider, recipe = Plain(Connection(None, 1)), Recipe("plain", "m", "p", 1, references=("a" * 64,))
     with pytest.raises(ProviderError, match="takes no reference images") as caught:
         asyncio.run(response_to(provider, recipe, {}))
     assert caught.value.failure is FailureKind.STOP
@@ -97,7 +98,7 @@ def test_a_provider_that_takes_none_says_so_before_anything_is_sent():
 
 def in_batches(server, work):
     async def inside():
-        provider = OpenAIProvider(base_url=server.base_url, timeout_s=20)
+        provider = OpenAIProvider(Connection(server.base_url, 20, "OPENAI_API_KEY"))
         try:
             return await work(provider)
         finally:

@@ -18,7 +18,7 @@ from imagemake.core.recipe import Recipe
 from imagemake.images.color_words import colors_in
 from imagemake.plan.requests.catalog import read_catalog
 from imagemake.plan.requests.expand import expand
-from imagemake.plugins.providers import FailureKind, ProviderError, provider_class
+from imagemake.plugins.providers import Connection, FailureKind, ProviderError, provider_class
 from imagemake.plugins.providers.preview import PreviewProvider
 from imagemake.plugins.providers.preview.draw import draw
 from imagemake.plugins.providers.preview.scene import scene_of
@@ -33,7 +33,7 @@ def recipe(prompt=MUG, seed=1, negative=None, size=SMALL, model="preview-1", **p
 
 
 def answer(*args, **kwargs):
-    return asyncio.run(PreviewProvider(base_url=None, timeout_s=1).generate(recipe(*args, **kwargs))).image
+    return asyncio.run(PreviewProvider(Connection(None, 1)).generate(recipe(*args, **kwargs))).image
 
 
 def image(*args, **kwargs):
@@ -72,10 +72,11 @@ def test_importing_it_imports_no_imaging_library():
 def test_the_same_recipe_gives_the_same_bytes_in_another_process():
     code = (
         "import asyncio, hashlib\n"
+        "from imagemake.plugins.providers import Connection\n"
         "from imagemake.plugins.providers.preview import PreviewProvider\n"
         "from imagemake.core.recipe import Recipe\n"
         f"recipe = Recipe('preview', 'preview-1', {MUG!r}, 1, {{'size': '128x128'}})\n"
-        "answer = asyncio.run(PreviewProvider(base_url=None, timeout_s=1).generate(recipe))\n"
+        "answer = asyncio.run(PreviewProvider(Connection(None, 1)).generate(recipe))\n"
         "print(hashlib.sha256(answer.image).hexdigest())"
     )
     assert len({run_python(code), run_python(code)}) == 1
@@ -285,7 +286,7 @@ def test_what_the_model_does_not_know_is_refused(parameters, code):
 
 def test_a_base_url_stops_with_a_remedy():
     with pytest.raises(ProviderError) as caught:
-        PreviewProvider(base_url="http://localhost:1", timeout_s=1)
+        PreviewProvider(Connection("http://localhost:1", 1))
     assert caught.value.failure is FailureKind.STOP
     assert "base_url" in (caught.value.remedy or "")
 

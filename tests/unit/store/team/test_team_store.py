@@ -75,6 +75,7 @@ def build(stand_in: FakeOpenAI, team: Storage, tmp_path: Path, monkeypatch: pyte
                     "name": "gpt-image-2",
                     "base_url": stand_in.base_url,
                     "identity": "here",
+                    "key_from": "OPENAI_API_KEY",
                 }
                 | {"mode": mode},
                 "limits": {"first_wait_s": 0.02, "longest_wait_s": 0.1},

@@ -60,6 +60,7 @@ def check(*states, mode="sync"):
     ],
 )
 def test_a_provider_that_takes_none_is_told_with_the_first_row(monkeypatch, provider, mode, what):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     monkeypatch.setattr(model_check, "provider_class", lambda name: provider)
     assert check(state(2, None), mode=mode) == []
     with pytest.raises(UserError) as caught:

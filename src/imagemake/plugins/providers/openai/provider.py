@@ -7,17 +7,23 @@ The SDK would silently repeat a call after a timeout, and both may be billed. He
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import parse_qsl
 
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError, ReferenceProvider, ServerCheck
+from imagemake.plugins.providers import (
+    Connection,
+    FailureKind,
+    ImageResponse,
+    ProviderError,
+    ReferenceProvider,
+    ServerCheck,
+)
 from imagemake.plugins.providers.http.answers import image_in, parsed, read_again
 from imagemake.plugins.providers.openai.batches import OpenAIBatches, body_of
 from imagemake.plugins.providers.openai.check import check_model
+from imagemake.plugins.providers.openai.client import OWN_DOMAIN, client_of
 from imagemake.plugins.providers.openai.errors import KEY_VARIABLE, connection_error, status_error
 from imagemake.plugins.providers.openai.images import UploadedImages, file_tuple
 
@@ -27,43 +33,26 @@ if TYPE_CHECKING:
 
     from imagemake.plugins.providers.http.download import Downloads
 
-OWN_BASE_URL = "https://api.openai.com/v1"
-
 
 class OpenAIProvider(OpenAIBatches, ReferenceProvider):
     """Generates images with OpenAI's image models, or with any server that has the same API.
 
     Args:
-        base_url: Address of a compatible server, including ``/v1``; None for OpenAI's own. Every call sends its query.
-        timeout_s: Longest wait for a response, in seconds.
+        connection: Its base_url includes ``/v1``, and every call sends its query. Only OpenAI's own servers get
+            ``OPENAI_API_KEY``, and nobody gets the SDK's variables for organization, project, and headers.
 
     Raises:
-        ProviderError: If the environment has no API key and the server is OpenAI's own.
+        ProviderError: If the key of the server is not in the environment.
     """
 
     paid: ClassVar[bool] = True
     key_variable: ClassVar[str | None] = KEY_VARIABLE
+    domain: ClassVar[str | None] = OWN_DOMAIN
 
-    def __init__(self, *, base_url: str | None, timeout_s: float) -> None:
-        from openai import AsyncOpenAI
-
-        super().__init__(base_url=base_url, timeout_s=timeout_s)
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
         self._images = UploadedImages()
-        key = os.environ.get(KEY_VARIABLE)
-        if not key and base_url is None:
-            remedy = f"Set the environment variable {KEY_VARIABLE} to a valid key."
-            raise ProviderError(f"{KEY_VARIABLE} is not set", FailureKind.STOP, code="no_key", remedy=remedy)
-        # The SDK requires a key; a compatible server may not.
-        # It would also append paths to the query of an address.
-        address, _, query = (base_url or OWN_BASE_URL).partition("?")
-        self._address = address
-        self._client = AsyncOpenAI(
-            api_key=key or "none",
-            base_url=address,
-            default_query=dict(parse_qsl(query, keep_blank_values=True)),
-            timeout=timeout_s,
-            max_retries=0,
-        )
+        self._address, self._client = client_of(connection)
 
     async def generate(self, recipe: Recipe) -> ImageResponse:
         """Generate one image; the seed is not sent, because the API has none."""
@@ -87,17 +76,17 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
 
     async def check(self, model: str) -> ServerCheck:
         """Look for a model in the server's list of models, which costs nothing."""
-        return await check_model(self._client, model, self.timeout_s)
+        return await check_model(self._client, model, self.connection.timeout_s)
 
     async def _answer(self, ask: Callable[[], Awaitable[LegacyAPIResponse[ImagesResponse]]]) -> ImageResponse:
         import openai
 
         try:
             # The SDK's timeout applies to each read, so a slow but steady response would never reach it.
-            async with asyncio.timeout(self.timeout_s):
+            async with asyncio.timeout(self.connection.timeout_s):
                 response = await ask()
         except TimeoutError:
-            message = f"no complete response within {self.timeout_s:g} s"
+            message = f"no complete response within {self.connection.timeout_s:g} s"
             raise ProviderError(message, FailureKind.UNKNOWN, code="no_answer") from None
         except openai.APIStatusError as error:
             raise status_error(error) from None
@@ -113,7 +102,7 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
     def _downloads(self) -> Downloads:
         from imagemake.plugins.providers.http.download import Downloads
 
-        return Downloads(self._address, self.timeout_s)
+        return Downloads(self._address, self.connection.timeout_s)
 
     def batch_request(self, recipe: Recipe) -> tuple[str, dict[str, Any]]:
         """Return the endpoint and the body of a recipe's line in a batch: the same as `generate` sends."""

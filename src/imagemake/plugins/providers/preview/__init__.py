@@ -35,7 +35,14 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError, ReferenceProvider
+from imagemake.plugins.providers import (
+    Connection,
+    FailureKind,
+    ImageResponse,
+    ProviderError,
+    ReferenceProvider,
+    SeedUse,
+)
 from imagemake.plugins.providers.preview.options import options_of
 from imagemake.plugins.providers.preview.scene import scene_of
 
@@ -44,8 +51,7 @@ class PreviewProvider(ReferenceProvider):
     """Draws images on this machine.
 
     Args:
-        base_url: Must be None, because there is no server.
-        timeout_s: Unused.
+        connection: Its base_url must be None, because there is no server.
 
     Raises:
         ProviderError: `FailureKind.STOP`, if base_url is set.
@@ -54,11 +60,11 @@ class PreviewProvider(ReferenceProvider):
     paid: ClassVar[bool] = False
     trained: ClassVar[bool] = False
 
-    def __init__(self, *, base_url: str | None, timeout_s: float) -> None:
-        super().__init__(base_url=base_url, timeout_s=timeout_s)
-        if base_url is not None:
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        if connection.base_url is not None:
             raise ProviderError(
-                f"the preview provider has no server, but base_url is {base_url!r}",
+                f"the preview provider has no server, but base_url is {connection.base_url!r}",
                 FailureKind.STOP,
                 code="base_url_not_supported",
                 remedy="Remove model.base_url, or choose another provider.",
@@ -73,7 +79,7 @@ class PreviewProvider(ReferenceProvider):
         from imagemake.plugins.providers.preview.draw import draw
         from imagemake.plugins.providers.preview.encode import encode
 
-        return ImageResponse(encode(draw(scene_of(recipe)), options_of(recipe)))
+        return ImageResponse(encode(draw(scene_of(recipe)), options_of(recipe)), seed_use=SeedUse.SENT)
 
     async def generate_from(self, recipe: Recipe, images: Mapping[str, bytes]) -> ImageResponse:
         """Draw one image with its reference images as insets.
@@ -87,4 +93,4 @@ class PreviewProvider(ReferenceProvider):
         from imagemake.plugins.providers.preview.insets import with_insets
 
         drawing = with_insets(draw(scene_of(recipe)), recipe, images)
-        return ImageResponse(encode(drawing, options_of(recipe)))
+        return ImageResponse(encode(drawing, options_of(recipe)), seed_use=SeedUse.SENT)

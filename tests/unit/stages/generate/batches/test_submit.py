@@ -37,7 +37,9 @@ def server():
 
 
 @pytest.fixture
-def buy(server, tmp_path):
+def buy(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-stand-in")
+
     def run(
         n=4, mode="batch", limits=None, names="p", store="store", work=".", path="", name="gpt-image-2", **job_settings
     ):
@@ -45,6 +47,7 @@ def buy(server, tmp_path):
         recipes = [Recipe("openai", name, f"{names}{i}", 0, parameters, endpoint="here") for i in range(n)]
         items = [Item(recipe.prompt, 0, recipe, recipe.key(), "new") for recipe in recipes]
         model = {"provider": "openai", "name": name, "base_url": server.base_url + path, "identity": "here"}
+        model["key_from"] = "OPENAI_API_KEY"
         limits = {"first_wait_s": 0.02, "longest_wait_s": 0.1, **(limits or {})}
         given = JobSettings.model_validate(
             {"campaign": "c", "model": {**model, "mode": mode}, "limits": limits, **job_settings}
@@ -60,9 +63,9 @@ def started(monkeypatch):
     starts = []
     start = OpenAIProvider.__init__
 
-    def counted(self, **kwargs):
-        starts.append(kwargs)
-        start(self, **kwargs)
+    def counted(self, connection):
+        starts.append(connection)
+        start(self, connection)
 
     monkeypatch.setattr(OpenAIProvider, "__init__", counted)
     return starts

@@ -1,0 +1,92 @@
+"""How to reach a server, and how its API spells what imagemake spells one way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+from imagemake.plugins.providers.failures import FailureKind, ProviderError
+
+
+class SizeForm(StrEnum):
+    """How an API wants the size of an image."""
+
+    SIZE = "size"  # size: "1024x1536", or as it is written
+    EDGES = "width_height"  # width: 1024, height: 1536
+    RATIO = "aspect_ratio"  # aspect_ratio: "2:3", resolution: "1k"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a server spells a request, where servers with the same API differ.
+
+    Attributes:
+        seed: Name of the field for the seed; None if the server takes none.
+        size: How it wants the size.
+        fixed: Fields that every request has, unless the campaign sets them, such as ``response_format``.
+    """
+
+    seed: str | None = None
+    size: SizeForm = SizeForm.SIZE
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to reach a server.
+
+    Attributes:
+        base_url: Its address; None for the provider's own.
+        timeout_s: Longest wait for one response, in seconds.
+        key_from: Environment variable with the key, as the user named it; None for the provider's own server's key.
+        headers: Further headers of every call, with the values of their variables.
+        dialects: By model, for models about which something is known.
+    """
+
+    base_url: str | None = None
+    timeout_s: float = 300.0
+    key_from: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    dialects: Mapping[str, Dialect] = field(default_factory=dict)
+
+    def key(self, variable: str, domain: str) -> str | None:
+        """Return the key for the server: the one that the user named, or the provider's own at its own domain only.
+
+        Args:
+            variable: Environment variable with the key for the provider's own servers.
+            domain: Domain of the provider's own servers, such as ``openai.com``.
+
+        Returns:
+            None if no key is meant for this server.
+
+        Raises:
+            ProviderError: `FailureKind.STOP`, if the variable is not set.
+        """
+        name = self.key_variable(variable, domain)
+        if name is None:
+            return None
+        if key := os.environ.get(name, "").strip():
+            return key
+        remedy = f"Set the environment variable {name} to a valid key."
+        raise ProviderError(f"{name} is not set", FailureKind.STOP, code="no_key", remedy=remedy)
+
+    def key_variable(self, variable: str | None, domain: str | None) -> str | None:
+        """Return the name of the environment variable with the key for the server; None if it needs none."""
+        if self.key_from is not None:
+            return self.key_from
+        return variable if self.base_url is None or is_of_domain(self.base_url, domain) else None
+
+    def dialect(self, model: str, default: Dialect) -> Dialect:
+        """Return how the server spells requests to a model; `default` if nothing is known about the model."""
+        return self.dialects.get(model, default)
+
+
+def is_of_domain(url: str, domain: str | None) -> bool:
+    """Return whether an https address leads to a domain or a subdomain of it."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    return domain is not None and parts.scheme == "https" and (host == domain or host.endswith(f".{domain}"))

@@ -1,0 +1,61 @@
+"""The SDK's client for a server, without what the SDK would send by itself."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from imagemake.plugins.providers.connection import Connection, is_of_domain
+from imagemake.plugins.providers.openai.errors import KEY_VARIABLE
+
+if TYPE_CHECKING:
+    from httpx2 import Request
+    from openai import AsyncOpenAI
+
+OWN_BASE_URL = "https://api.openai.com/v1"
+OWN_DOMAIN = "openai.com"
+
+
+def client_of(connection: Connection) -> tuple[str, AsyncOpenAI]:
+    """Return the address without its query, and a client that sends each request once, with no key but its own.
+
+    Raises:
+        ProviderError: If the key of the server is not in the environment.
+    """
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+    key = connection.key(KEY_VARIABLE, OWN_DOMAIN)
+    # The SDK would append paths to the query of an address.
+    address, _, query = (connection.base_url or OWN_BASE_URL).partition("?")
+    is_own = is_of_domain(address, OWN_DOMAIN)
+    unwanted = _unwanted(connection, is_own=is_own)
+
+    async def clean(request: Request) -> None:
+        for name in unwanted:
+            request.headers.pop(name, None)
+        if key is not None and not is_own and "authorization" in unwanted:  # OPENAI_CUSTOM_HEADERS may have another
+            request.headers["authorization"] = f"Bearer {key}"
+
+    client = AsyncOpenAI(
+        api_key=key or "none",  # the SDK requires one
+        base_url=address,
+        default_headers=connection.headers,
+        default_query=dict(parse_qsl(query, keep_blank_values=True)),
+        timeout=connection.timeout_s,
+        max_retries=0,
+        # A redirect would lead a key, and what was paid for, to another server.
+        http_client=DefaultAsyncHttpxClient(follow_redirects=False, event_hooks={"request": [clean]}),
+    )
+    return address, client
+
+
+def _unwanted(connection: Connection, *, is_own: bool) -> set[str]:
+    """Return the headers, in lower case, that the SDK takes from its variables and that this server must not get."""
+    if is_own:
+        return set()
+    # From OPENAI_ORG_ID, OPENAI_PROJECT_ID, and OPENAI_CUSTOM_HEADERS.
+    lines = os.environ.get("OPENAI_CUSTOM_HEADERS", "").splitlines()
+    custom = {line.partition(":")[0].strip().lower() for line in lines}
+    given = {name.lower() for name in connection.headers}
+    return {"authorization", "openai-organization", "openai-project", *custom} - given
