@@ -162,7 +162,7 @@ def _models(campaign: Campaign, requests: Sequence[Request], *, offline: bool) -
 
 
 def _model(settings: ModelSettings, *, offline: bool) -> Iterator[Finding]:
-    from imagemake.plugins.providers import provider_class
+    from imagemake.plugins.providers import ProviderError, provider_class
 
     name = f"model {settings.name} of {settings.base_url or settings.provider}"
     kind = provider_class(settings.provider)
@@ -179,6 +179,9 @@ def _model(settings: ModelSettings, *, offline: bool) -> Iterator[Finding]:
         provider = settings.server.start(TIMEOUT_S)
         try:
             return await provider.check(settings.name)
+        except ProviderError as error:
+            error.remedy = provider.remedy_of(error)
+            raise
         finally:
             await provider.close()
 

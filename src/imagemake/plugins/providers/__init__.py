@@ -18,7 +18,7 @@ from imagemake.core.known_secrets import know_variable, redacted_bytes, redacted
 from imagemake.core.recipe import Recipe
 from imagemake.images.formats import extension_of
 from imagemake.plugins.providers.connection import Connection, Dialect, SizeForm
-from imagemake.plugins.providers.failures import NOT_FETCHED, FailureKind, ProviderError
+from imagemake.plugins.providers.failures import KEY_VARIABLE, NOT_FETCHED, FailureKind, ProviderError
 from imagemake.plugins.registry import load_plugin
 
 __all__ = [
@@ -153,6 +153,11 @@ class Provider(ABC):
             ProviderError: If it is out of reach, or refuses the key.
         """
         return None
+
+    def remedy_of(self, error: ProviderError) -> str:
+        """Return what the user can do about an error, with the name of the variable that holds the server's key."""
+        name = self.connection.key_variable(self.key_variable, self.domain)
+        return error.remedy.replace(KEY_VARIABLE, f"the environment variable {name}" if name else "model.key_from")
 
     async def close(self) -> None:  # noqa: B027 - most providers have nothing to close
         """Close connections."""

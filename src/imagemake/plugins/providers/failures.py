@@ -9,6 +9,7 @@ from typing import Any
 from imagemake.core.errors import ExitCode, ImagemakeError
 from imagemake.core.known_secrets import redacted, redacted_bytes, redacted_value
 
+KEY_VARIABLE = "the environment variable that holds this server's key"  # `Provider.remedy_of` names it
 NOT_FETCHED = "image_not_fetched"
 """Code of an `UNREADABLE` error whose image may still come from its URL."""
 

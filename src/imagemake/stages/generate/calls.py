@@ -118,7 +118,7 @@ class CallRunner:
         for error in sorted(errors, key=lambda error: not isinstance(error, KeptElsewhereError)):
             raise error  # only after all calls in flight have ended
         if self.stopped_by is not None:
-            raise StoppedError(str(self.stopped_by), self.stopped_by.remedy)
+            raise StoppedError(str(self.stopped_by), self.provider.remedy_of(self.stopped_by))
         if self._doubt.error is not None:  # no second request could tell whether it concerns all
             print(f"{self.journal.job}: Warning: {self._doubt.error.in_words()}", file=sys.stderr, flush=True)
         return [item for item in made if isinstance(item, Item)]

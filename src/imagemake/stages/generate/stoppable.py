@@ -91,7 +91,7 @@ async def run_batches(runner: BatchRunner, items: Sequence[Item], *, buys: bool)
             "stopped; submitted batches continue at the provider, and the next run collects their images"
         ) from None
     except ProviderError as error:
-        raise StoppedError(str(error), error.remedy) from None
+        raise StoppedError(str(error), runner.provider.remedy_of(error)) from None
     finally:
         stop.cancel()
         for number in SIGNALS:

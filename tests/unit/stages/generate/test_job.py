@@ -11,7 +11,7 @@ import pytest
 from imagemake.config.job_settings import JobSettings
 from imagemake.config.run import Budget, Limits
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import NOT_FETCHED, FailureKind, ImageResponse, ProviderError
+from imagemake.plugins.providers import NOT_FETCHED, Connection, FailureKind, ImageResponse, Provider, ProviderError
 from imagemake.stages.generate.calls import CallRunner, StoppedError, ToldToStopError
 from imagemake.stages.generate.gate import Gate
 from imagemake.stages.generate.job import generate_for_job
@@ -27,12 +27,13 @@ from imagemake.store.store import Store
 QUICK = Limits(first_wait_s=0.001, longest_wait_s=0.002, tries=3)
 
 
-class Scripted:
+class Scripted(Provider):
     """A provider that does what it is told, prompt by prompt, and then makes images."""
 
     paid = True
 
     def __init__(self, **script):
+        super().__init__(Connection())
         self.script = {prompt: list(errors) for prompt, errors in script.items()}
         self.calls = []
         self.in_flight = self.most_in_flight = 0

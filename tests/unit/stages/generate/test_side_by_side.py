@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from imagemake.config.run import Budget, Limits
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
+from imagemake.plugins.providers import Connection, FailureKind, ImageResponse, Provider, ProviderError
 from imagemake.stages.generate.calls import CallRunner, StoppedError
 from imagemake.stages.generate.gate import Gate
 from imagemake.stages.generate.rate_limit import SharedPace
@@ -22,7 +22,7 @@ from imagemake.store.store import Store
 QUICK = Limits(first_wait_s=0.001, longest_wait_s=0.002, tries=3)
 
 
-class Server:
+class Server(Provider):
     """Counts calls in flight; its `drained` models are told to wait once.
 
     Calls of a model in `meet` are answered once so many of them were in flight together.
@@ -31,6 +31,7 @@ class Server:
     paid = True
 
     def __init__(self, *drained, wait_s=0.0, **meet):
+        super().__init__(Connection())
         self.meet = meet
         self.drained, self.wait_s = set(drained), wait_s
         self.in_flight = self.most_in_flight = 0

@@ -13,13 +13,14 @@ from typing import Any
 
 from imagemake.core.text import printable
 from imagemake.plugins.providers import FailureKind, ProviderError
+from imagemake.plugins.providers.failures import KEY_VARIABLE
 from imagemake.plugins.providers.http.error_text import Told, read_error, retry_after_s
 
 # Names of exceptions, the same in httpx2 and httpcore2.
 UNSENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError", "LocalProtocolError")
 
 REMEDIES = {
-    "key": "Set the environment variable that holds this server's key to a valid key.",
+    "key": f"Set {KEY_VARIABLE} to a valid key.",
     "verify": "Verify your organization in the provider's settings, or use a model that does not require it.",
     "quota": "Raise the quota or add credit in the provider's settings, then run again; no image is lost.",
     "model": "Correct model.name in config.yaml, and check that your account has access to this model.",
