@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fake_openai import FakeOpenAI, Settings
+from installed import Installed
 from workflow.project import Project
 
 CHROMIUM = shutil.which("chromium")
@@ -18,6 +19,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/workflow/" in str(item.path):
             item.add_marker("workflow")
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The wheel in an environment of its own."""
+    return Installed(tmp_path_factory.mktemp("installed"))
 
 
 @pytest.fixture

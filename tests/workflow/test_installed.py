@@ -2,50 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
-import sysconfig
 import zipfile
-from pathlib import Path
 
-import pytest
 from folders import REPOSITORY
-
-
-class Installed:
-    """An environment with the wheel. What it needs otherwise comes from the environment of the tests.
-
-    Args:
-        folder: A new folder for it.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-        subprocess.run(build, cwd=REPOSITORY, check=True, capture_output=True)
-        self.wheel = next(folder.glob("*.whl"))
-        self.bin = folder / "venv" / "bin"
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
-        install = ["uv", "pip", "install", "--quiet", "--offline", "--no-deps", "--python", self.bin / "python"]
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        subprocess.run([*install, self.wheel], check=True, env={**os.environ, "PATH": path})
-        site = Path(sysconfig.get_path("purelib", vars={"base": str(folder / "venv")}))
-        (site / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")  # reads no .pth there: not our sources
-
-    def run(self, *command: str, cwd: Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
-        """Run one of its commands, with an environment that is not activated."""
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        whole = {"snakemake": [self.bin / "python", "-m", "snakemake"], "python": [self.bin / "python"]}
-        words = [*whole.get(command[0], [self.bin / command[0]]), *command[1:]]
-        done = subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    return Installed(tmp_path_factory.mktemp("installed"))
 
 
 def test_a_new_project_builds_with_the_workflow_of_the_wheel(installed, tmp_path):
