@@ -68,7 +68,8 @@ def _costs(model: Model) -> str:
         if (usd := estimate_usd(model, recipe)) is not None:
             found[quality] = f"{usd:.4f}".rstrip("0").rstrip(".") if usd else "0"
     if not found:
-        return _UNKNOWN
+        most = model.facts.max_usd_per_image
+        return _UNKNOWN if most is None else f"at most {most.normalize():f}"
     if len(set(found.values())) == 1:
         return next(iter(found.values()))
     return ", ".join(f"{usd} ({quality})" for quality, usd in found.items())

@@ -22,7 +22,7 @@ Writes one row per image of a release:
   calls      every call for it, with the provider's request ID and the cost
   checks     what each check found, and the limits that applied
 
-Everything is shown as it was when the release was made. To prove that these records have not changed since, run
+Everything is shown as it was when the release was made. To check that these records have not changed since, run
 `imagemake verify --releases`.
 """
 EXAMPLES = """\

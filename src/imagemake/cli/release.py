@@ -16,7 +16,7 @@ no image is awaiting review, that all gates pass, and that config/ and code are 
 every reason and releases nothing. Then it writes:
 
   releases/NAME/release.json  digests of the manifest, configuration, reviews, and journal, with counts, costs, and the
-                              digest of the previous record; `imagemake verify` proves that nothing changed since
+                              digest of the previous record, so that `imagemake verify` can find later changes
   releases/NAME/              copies of the manifest and config/reviews.csv, for `imagemake audit`
   releases/CHANGES.md         one entry per release: new, changed, and removed images, and the cost
   releases/history.csv        the same numbers as a table, for `dvc plots`
@@ -46,7 +46,7 @@ def add_release_options(parser: argparse.ArgumentParser) -> None:
         "--allow-missing", action="store_true", help="release even if requests were rejected, refused, or held"
     )
     parser.add_argument("--no-git", action="store_true", help="write releases/NAME only; make no commit and no tag")
-    parser.add_argument("--push", action="store_true", help="then run dvc push and git push --follow-tags")
+    parser.add_argument("--push", action="store_true", help="afterward, run dvc push and git push --follow-tags")
     parser.set_defaults(run=run_release)
 
 

@@ -46,10 +46,16 @@ BUILT_IN = {
 
 
 class SeedUse(StrEnum):
-    """What became of a recipe's seed."""
+    """What became of a recipe's seed.
+
+    Attributes:
+        SENT: The request contained it.
+        NOT_SENT: The API accepts no seed, so a different seed is just a different draw.
+        SERVER: The server chose another one.
+    """
 
     SENT = "sent"
-    NOT_SENT = "not sent"  # the API takes none, so that another seed is another draw
+    NOT_SENT = "not sent"
     SERVER = "set by the server"
 
 
@@ -80,7 +86,7 @@ class ImageResponse:
     model: str | None = None
 
     def __post_init__(self) -> None:
-        """Remove secrets that the server echoed; images of a known format stay as they are."""
+        # The server may have echoed a secret. Images of a known format stay as they are.
         _redact(self, "request_id", "usage", "headers", "model")
         object.__setattr__(self, "image", _without_secrets(self.image))
         object.__setattr__(self, "more", tuple(_without_secrets(one) for one in self.more))
@@ -210,7 +216,7 @@ class BatchState:
     bad_lines: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Remove secrets that the server echoed."""
+        # The server may have echoed a secret.
         _redact(self, "id", "status", "files", "input_file", "bad_lines")
 
 

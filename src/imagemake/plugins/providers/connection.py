@@ -13,11 +13,17 @@ from imagemake.plugins.providers.failures import FailureKind, ProviderError
 
 
 class SizeForm(StrEnum):
-    """How an API wants the size of an image."""
+    """How an API wants the size of an image.
 
-    SIZE = "size"  # size: "1024x1536", or as it is written
-    EDGES = "width_height"  # width: 1024, height: 1536
-    RATIO = "aspect_ratio"  # aspect_ratio: "2:3", resolution: "1k"
+    Attributes:
+        SIZE: As ``size: "1024x1536"``, or as the user wrote it.
+        EDGES: As ``width: 1024`` and ``height: 1536``.
+        RATIO: As ``aspect_ratio: "2:3"`` and ``resolution: "1k"``.
+    """
+
+    SIZE = "size"
+    EDGES = "width_height"
+    RATIO = "aspect_ratio"
 
 
 @dataclass(frozen=True, slots=True)
