@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from imagemake.config.model import ModelSettings, settings_of
-from imagemake.plugins.providers import provider_class
-from imagemake.stages.generate.batches.request_file import OF_A_FILE
+from imagemake.plugins.providers import BatchProvider, provider_class
 from imagemake.store.items import Item
 from imagemake.store.tables import lines_of
 
@@ -87,7 +86,10 @@ def job_size(items: Sequence[Item], campaign: Campaign, size: int, submission_of
     """
     if items[0].key in submission_of:
         return len(items)  # a second job would only wait for the first
-    if not call_mode_of(settings_of(items[0].model or items[0].recipe.model, campaign)).in_batches:
+    settings = settings_of(items[0].model or items[0].recipe.model, campaign)
+    provider = provider_class(settings.provider)
+    if not call_mode_of(settings).in_batches or not issubclass(provider, BatchProvider):
         return size
     # Submit all of them at once, as far as a file can hold them: each batch may take a day.
-    return min(OF_A_FILE.lines, max(campaign.batch_size, -(-len(items) // campaign.limits.batches_in_flight)))
+    share = -(-len(items) // campaign.limits.batches_in_flight)
+    return min(provider.file_limits.lines, max(campaign.batch_size, share))

@@ -23,6 +23,7 @@ from imagemake.plugins.registry import load_plugin
 
 __all__ = [
     "NOT_FETCHED",
+    "BatchFileLimits",
     "BatchProvider",
     "BatchState",
     "Connection",
@@ -228,12 +229,43 @@ class Result:
     outcome: ImageResponse | ProviderError
 
 
+@dataclass(frozen=True, slots=True)
+class BatchFileLimits:
+    """The limits of one file of requests.
+
+    Attributes:
+        lines: Most requests. Source: OpenAI's Batch API.
+        size_bytes: Most bytes; "200 MB" in its smaller meaning.
+    """
+
+    lines: int = 50_000
+    size_bytes: int = 200 * 10**6
+
+
 class BatchProvider(Provider):
-    """A provider with a Batch API, for `mode: batch`. All methods but `batch_request` raise `ProviderError`."""
+    """A provider with a Batch API, for `mode: batch`.
+
+    All methods but `batch_request` and `batch_line` raise `ProviderError`.
+
+    Attributes:
+        file_limits: The limits of one file of requests.
+    """
+
+    file_limits: ClassVar[BatchFileLimits] = BatchFileLimits()
 
     @abstractmethod
     def batch_request(self, recipe: Recipe) -> tuple[str, dict[str, Any]]:
-        """Return the endpoint and the body of a recipe's line."""
+        """Return the endpoint and the body of a recipe's line. A file holds lines of one endpoint."""
+
+    def batch_line(self, call: str, recipe: Recipe) -> dict[str, Any]:
+        """Return a line of a file of requests, in OpenAI's form.
+
+        Args:
+            call: ID of the call, as `Result.custom_id` names it later.
+            recipe: The recipe.
+        """
+        endpoint, body = self.batch_request(recipe)
+        return {"custom_id": call, "method": "POST", "url": endpoint, "body": body}
 
     @abstractmethod
     async def upload_batch(self, path: Path) -> str:

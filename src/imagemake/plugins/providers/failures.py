@@ -52,7 +52,7 @@ class ProviderError(ImagemakeError):
         status: HTTP status; None without a response.
         request_id: The provider's ID of the call.
         retry_after_s: How long the provider asks to wait, in seconds.
-        usage: Token counts as the provider reports them.
+        usage: Token counts as the provider reports them. A call that reports some was billed.
         body: A response that could not be read. It was paid for, so it is kept.
         remedy: What the user can do, for `STOP`.
         headers: By lower-case name; only rate limits are read from them.

@@ -163,7 +163,7 @@ class Caller:
         if error.body is not None:
             await self._keeper.unreadable(call, error.body)
         cost: float | None = 0.0
-        if error.failure is FailureKind.UNREADABLE:
+        if error.failure is FailureKind.UNREADABLE or error.usage:  # some refusals are billed, and say so
             cost = _cost(model, error.usage, paid=self.provider.paid)
         elif error.failure is FailureKind.UNKNOWN:
             cost = None

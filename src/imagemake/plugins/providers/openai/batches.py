@@ -18,6 +18,7 @@ from imagemake.plugins.providers import (
     ReferenceBatchProvider,
     Result,
 )
+from imagemake.plugins.providers.http.lines import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +32,6 @@ FULL = ("token_limit_exceeded", "rate_limit_exceeded", "request_limit_exceeded")
 PASSING = ("server_error", "internal_error")
 CANCELLED = "batch_cancelled"
 OVER = ("completed", "failed", "expired", "cancelled")
-# ASSUME: an image has at most 8.3 million pixels (3P), so a PNG in base64 stays below this.
-MOST_LINE_BYTES = 128 * 1024**2
 _CUSTOM_ID = re.compile(rb'"custom_id"\s*:\s*"([^"\\]{1,200})"')
 _STATUS = re.compile(rb'"status_code"\s*:\s*(\d{3})\b')
 
@@ -110,27 +109,6 @@ class OpenAIBatches(ReferenceBatchProvider):
         """Delete a file at the provider."""
         with _translated_errors():
             await self._client.files.delete(file)
-
-
-async def lines_of(chunks: AsyncIterator[bytes], most_bytes: int = MOST_LINE_BYTES) -> AsyncIterator[bytes | None]:
-    """Split a stream into lines, with one in memory at a time; None replaces a line that is too long."""
-    stored, too_long = bytearray(), False
-    async for chunk in chunks:
-        *ends, rest = chunk.split(b"\n")
-        for end in ends:
-            stored += b"" if too_long else end
-            if too_long or len(stored) > most_bytes:
-                yield None
-            elif stored.strip():
-                yield bytes(stored)
-            stored, too_long = bytearray(), False
-        stored += b"" if too_long else rest
-        if len(stored) > most_bytes:
-            stored, too_long = bytearray(), True
-    if too_long:
-        yield None
-    elif stored.strip():
-        yield bytes(stored)
 
 
 def result_in(line: bytes) -> Result | str:

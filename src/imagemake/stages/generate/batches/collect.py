@@ -141,7 +141,9 @@ class BatchCollector:
     def _close(self, call: str, outcome: ImageResponse | ProviderError) -> None:
         key = self._open[call].sent["key"]
         model = self._model_of(self._submission.model)
-        answered = isinstance(outcome, ImageResponse) or outcome.failure is FailureKind.UNREADABLE
+        answered = (
+            isinstance(outcome, ImageResponse) or outcome.failure is FailureKind.UNREADABLE or bool(outcome.usage)
+        )
         cost = cost_usd(model, outcome.usage, batch=True) if answered and model else None
         facts = {"key": key, "batch": self._submission.batch, "request_id": outcome.request_id, "usage": outcome.usage}
         if isinstance(outcome, ImageResponse):

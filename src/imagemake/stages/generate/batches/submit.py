@@ -22,7 +22,7 @@ from imagemake.core.known_secrets import redacted
 from imagemake.plugins.providers import BatchProvider, FailureKind, ProviderError
 from imagemake.stages.generate.batches.file_errors import ENDS_ALL, alike, nothing_sent
 from imagemake.stages.generate.batches.follow import BatchPoller, acquire, metadata_of
-from imagemake.stages.generate.batches.request_file import OF_A_FILE, FileLimits, groups_of, write_lines
+from imagemake.stages.generate.batches.request_file import groups_of, write_lines
 from imagemake.stages.generate.batches.upload import upload_for_batch
 from imagemake.stages.generate.calls import IN_A_BATCH
 from imagemake.stages.generate.one_call import OUTCOMES
@@ -50,7 +50,6 @@ class BatchRunner:
         campaign: Name for the journal.
         job: Name for the journal file.
         model_of: Returns the model table's entry for a model name, or None.
-        file_limits: Limits of one request file.
         failures: Why a key has no image, as far as this job knows.
         team_cache: Takes images from the team store before a submission; None without a team store.
         progress: Takes the progress of the job.
@@ -65,7 +64,6 @@ class BatchRunner:
     campaign: str
     job: str
     model_of: Callable[[str], Model | None]
-    file_limits: FileLimits = OF_A_FILE
     failures: dict[str, ItemFailure] = field(default_factory=dict)
     team_cache: TeamCache | None = None
     progress: JobProgress = field(default_factory=no_progress)
@@ -109,7 +107,7 @@ class BatchRunner:
             if self.team_cache is not None:
                 await asyncio.to_thread(self.team_cache.take_all, chosen)
                 chosen = [item for item in chosen if self.store.raw.find(item.key) is None]
-            for group in groups_of(chosen, self.provider.batch_request, self.file_limits):
+            for group in groups_of(chosen, self.provider):
                 await self._submit(group)
             self._excuse(endpoint)
             await self._follow_others(chosen)
@@ -290,7 +288,7 @@ class BatchRunner:
     async def _upload(self, submission: Submission, calls: dict[str, Item]) -> str:
         path = self.submissions.requests_file(submission)
         try:
-            write_lines(path, calls, self.provider.batch_request)
+            write_lines(path, calls, self.provider)
             return redacted(await self.provider.upload_batch(path))
         finally:
             path.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ import asyncio
 import os
 import time
 from dataclasses import replace
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,13 +14,11 @@ from fake_openai import BatchSettings, FakeOpenAI, Settings
 
 from imagemake.config.job_settings import JobSettings
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
-from imagemake.plugins.providers.openai.batches import _refusal, lines_of, result_in
+from imagemake.plugins.providers import BatchFileLimits, FailureKind, ImageResponse, ProviderError
+from imagemake.plugins.providers.http.lines import lines_of
+from imagemake.plugins.providers.openai.batches import _refusal, result_in
 from imagemake.plugins.providers.openai.provider import OpenAIProvider
-from imagemake.stages.generate import job as generate
 from imagemake.stages.generate.batches.follow import BatchPoller
-from imagemake.stages.generate.batches.request_file import FileLimits
-from imagemake.stages.generate.batches.submit import BatchRunner
 from imagemake.stages.generate.calls import StoppedError
 from imagemake.stages.generate.job import generate_for_job
 from imagemake.store.items import Item
@@ -353,7 +350,7 @@ async def nothing_to_collect(*_):
     """As if the submission had been made after this run looked."""
 
 
-@pytest.mark.parametrize("limits", [FileLimits(lines=3), FileLimits(size_bytes=660)])
+@pytest.mark.parametrize("limits", [BatchFileLimits(lines=3), BatchFileLimits(size_bytes=660)])
 def test_what_does_not_fit_into_one_file_goes_into_several(server, buy, tmp_path, monkeypatch, limits):
     sizes = []
     whole = OpenAIProvider.upload_batch
@@ -363,7 +360,7 @@ def test_what_does_not_fit_into_one_file_goes_into_several(server, buy, tmp_path
         return await whole(self, path)
 
     monkeypatch.setattr(OpenAIProvider, "upload_batch", measured)
-    monkeypatch.setattr(generate, "BatchRunner", partial(BatchRunner, file_limits=limits))
+    monkeypatch.setattr(OpenAIProvider, "file_limits", limits)
     assert all(item.raw for item in buy(n=7))
     assert len(sizes) == 3
     assert max(n for n, _ in sizes) <= limits.lines

@@ -1,0 +1,154 @@
+"""Calls of an API over plain HTTP: each request is sent once, and each response is bounded in size and in time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from imagemake import __version__
+from imagemake.plugins.providers.failures import FailureKind, ProviderError
+from imagemake.plugins.providers.http.errors import connection_error
+
+if TYPE_CHECKING:
+    import httpx2
+
+# What an image of 96 MiB takes in base64, with the rest of a response.
+MOST_BYTES = 129 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """A complete response.
+
+    Attributes:
+        status: HTTP status; a redirect is not followed.
+        headers: By lower-case name.
+        body: All of it.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class HttpClient:
+    """Calls one server.
+
+    Args:
+        address: Its address; what follows a ``?`` is sent with every call.
+        timeout_s: Longest time for one response, in seconds.
+        headers: Headers of every call, such as the one with the key.
+    """
+
+    def __init__(self, address: str, timeout_s: float, headers: Mapping[str, str]) -> None:
+        import httpx2
+
+        base, _, query = address.partition("?")
+        self.base = base.rstrip("/")
+        self.timeout_s = timeout_s
+        self._headers = dict(headers)
+        self._client = httpx2.AsyncClient(
+            params=dict(parse_qsl(query, keep_blank_values=True)),
+            headers={"User-Agent": f"imagemake/{__version__}"},
+            timeout=timeout_s,
+            follow_redirects=False,  # a redirect would lead a key, and what was paid for, to another server
+            limits=httpx2.Limits(max_connections=None),  # the caller decides how many calls are in flight
+        )
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        json: Any = None,
+        content: bytes | AsyncIterator[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        own_headers: bool = True,
+        timeout_s: float | None = None,
+    ) -> HttpAnswer:
+        """Send one request and return the whole response, whatever its status is.
+
+        Args:
+            method: Such as ``POST``.
+            url: Absolute, or relative to the server's address.
+            json: Plain data for the body.
+            content: The body, if it is not JSON.
+            headers: Further headers.
+            own_headers: Whether to send the headers of every call; never to another server.
+            timeout_s: In place of the client's.
+
+        Raises:
+            ProviderError: If no complete response came: `FailureKind.UNREACHABLE` if nothing was sent,
+                `FailureKind.UNREADABLE` with what came if the response is too large, else `FailureKind.UNKNOWN`.
+        """
+        limit_s = self.timeout_s if timeout_s is None else timeout_s
+        try:
+            # The library's timeout applies to each read, so a slow but steady response would never reach it.
+            async with asyncio.timeout(limit_s):
+                async with self.stream(
+                    method, url, json=json, content=content, headers=headers, own_headers=own_headers
+                ) as response:
+                    body = await _whole(response)
+        except TimeoutError:
+            message = f"no complete response within {limit_s:g} s"
+            raise ProviderError(message, FailureKind.UNKNOWN, code="no_answer") from None
+        return HttpAnswer(response.status_code, lower_case(response.headers), body)
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        json: Any = None,
+        content: bytes | AsyncIterator[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        own_headers: bool = True,
+    ) -> AsyncIterator[httpx2.Response]:
+        """Send one request and yield its response, whose body is still to be read; see `send`."""
+        import httpx2
+
+        absolute = url if "://" in url else f"{self.base}/{url.lstrip('/')}"
+        sent = {**(self._headers if own_headers else {}), **(headers or {})}
+        try:
+            async with self._client.stream(method, absolute, json=json, content=content, headers=sent) as response:
+                yield response
+        except httpx2.HTTPError as error:
+            raise connection_error(error, server_of(absolute)) from None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+def lower_case(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers by lower-case name."""
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def server_of(url: str) -> str:
+    """Return scheme, host, and port of an address, without what may hold a secret."""
+    import httpx2
+
+    parts = httpx2.URL(url)
+    return f"{parts.scheme}://{parts.netloc.decode()}"
+
+
+async def _whole(response: httpx2.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise ProviderError(
+                f"the response has more than {MOST_BYTES:,} bytes",
+                FailureKind.UNREADABLE,
+                code="too_large",
+                status=response.status_code,
+                body=bytes(body),
+                headers=lower_case(response.headers),
+            )
+    return bytes(body)
