@@ -6,6 +6,7 @@ parse this file again and must not plan again.
 from pathlib import Path
 
 from imagemake.config.campaign import CONFIG
+from imagemake.core.garbage import collect_rarely
 from imagemake.workflow.installed import SCRIPTS
 from imagemake.workflow.process import job_prefix, use_this_python
 from imagemake.workflow.snakemake_run import SnakemakeRun
@@ -13,6 +14,7 @@ from imagemake.plan.call_modes import call_mode_of_batch
 from imagemake.workflow.planner import Planner
 
 use_this_python()
+collect_rarely()
 shell.prefix(job_prefix(SCRIPTS))
 
 RUN = SnakemakeRun(workflow, config)

@@ -26,6 +26,7 @@ from imagemake.cli import (
     verify,
 )
 from imagemake.core.errors import exit_on_error
+from imagemake.core.garbage import collect_rarely
 
 DESCRIPTION = """\
 make for AI images. Snakemake builds the images:
@@ -62,6 +63,7 @@ COMMANDS: dict[str, tuple[ModuleType, str]] = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command, then exit with an `imagemake.core.errors.ExitCode`."""
+    collect_rarely()
     options = _parser().parse_args(arguments)
     with exit_on_error():
         sys.exit(options.run(options))

@@ -6,13 +6,16 @@ import argparse
 import os
 from pathlib import Path
 
+from imagemake.core.garbage import collect_rarely
+
 
 def job_options(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Parse a script's options, add where the project is, and enter that folder.
+    """Parse a script's options, add where the project is, enter that folder, and collect garbage rarely.
 
     Snakemake passes paths that are relative to its working folder. If the workflow is a module with a prefix, the
     project is the folder of that name, and everything that a campaign names is relative to it.
     """
+    collect_rarely()
     parser.add_argument("--project", type=Path, default=Path(), help="folder of the project; default: this folder")
     parser.add_argument("--store", type=Path, default=Path("store"), help="below the project; default: store")
     parser.add_argument("--work", type=Path, default=Path("work"), help="below the project; default: work")
