@@ -99,7 +99,7 @@ Usd = Annotated[float, Field(gt=0)]
 
 
 class Budget(Section):
-    """The most to spend. Images that do not fit are left out, and the run succeeds."""
+    """The most to spend. Images that do not fit are left out, and the run ends with 1."""
 
     run: Usd | None = Field(None, description="The most to spend per run, in USD.")
     campaign: Usd | None = Field(
