@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -72,14 +73,14 @@ class Keeper:
             return here()
         for tries in range(len(WAITS_S) + HELD_TIMES):
             try:
-                return await asyncio.to_thread(here)
+                return await self._to_its_end(here)
             except OSError as error:
                 refusal = error
             if self._is_canceled:
                 return self._write_elsewhere(refusal, there)
             if tries >= len(WAITS_S):
                 with suppress(OSError):
-                    return await asyncio.to_thread(self._write_elsewhere, refusal, there)
+                    return await self._to_its_end(partial(self._write_elsewhere, refusal, there))
             if tries == len(WAITS_S):
                 what, _ = words_of(refusal) or (str(refusal), "")
                 told = (
@@ -91,6 +92,17 @@ class Keeper:
             except asyncio.CancelledError:  # the time after a signal is over: all of the response is written first
                 self._is_canceled = True
         raise refusal
+
+    async def _to_its_end(self, write: Callable[[], T]) -> T:
+        """Write in a thread, and wait for it also if the call is given up meanwhile: the disk may yet refuse."""
+        writing = asyncio.ensure_future(asyncio.to_thread(write))
+        while True:
+            try:
+                return await asyncio.shield(writing)
+            except asyncio.CancelledError:
+                if writing.cancelled():
+                    raise
+                self._is_canceled = True
 
     def end(self) -> None:
         """End a call whose response is kept.

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import signal
+import threading
+import time
 
 import pytest
 
@@ -34,11 +37,13 @@ class Disk:
 
     def __init__(self, monkeypatch, *folders):
         self.number = None
+        self.when_refusing = lambda: None
         self.folders = folders
         write, append = files._write_whole, Journal._append
 
         def refuse(path):
             if self.number and any(path.is_relative_to(folder) for folder in self.folders):
+                self.when_refusing()
                 raise OSError(self.number, os.strerror(self.number), str(path))
 
         def write_whole(path, data, **options):
@@ -107,8 +112,6 @@ def buy(tmp_path, provider, given, grace_s=5.0):
         store, spend_tracker = Store(tmp_path / "store"), SpendTracker(tmp_path / "spending.json", Budget())
         room = Room((store.root, tmp_path), 4)
         runner = CallRunner(provider, store, journal, QUICK, gate, spend_tracker, "c", lambda _: None, room=room)
-        if grace_s < provider.wait_s:
-            asyncio.get_running_loop().call_later(0.05, os.kill, os.getpid(), 15)
         return await generate_batch([(runner, given)], 4, grace_s)
 
     return asyncio.run(inside())
@@ -193,11 +196,47 @@ def test_without_any_place_an_answer_is_held_in_memory_and_the_user_is_told(tmp_
 
 def test_a_signal_while_an_answer_is_held_writes_it_elsewhere_at_once(tmp_path, store, disk, elsewhere, monkeypatch):
     monkeypatch.setattr(keeping, "WAITS_S", (60.0,))
+    disk.when_refusing = lambda: os.kill(os.getpid(), signal.SIGTERM)
+    start = time.monotonic()
     with pytest.raises(ToldToStopError):
-        buy(tmp_path, Filling(disk, errno.ENOSPC, wait_s=0.11), items("a"), grace_s=0.1)
+        buy(tmp_path, Filling(disk, errno.ENOSPC), items("a"), grace_s=0.0)
+    assert time.monotonic() - start < 30, "it did not wait for the next try"
     disk.number = None
     assert take_back(store.root) == 2
     assert [call.outcome for call in read_calls(store.journal_folder)] == [Outcome.MADE]
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_a_call_that_is_given_up_while_its_answer_is_being_written_loses_nothing(
+    tmp_path, store, elsewhere, monkeypatch, refuses
+):
+    keeper = keeping.Keeper(store, Journal(store.journal_folder, "job", durable=True), paid=True)
+    is_writing, may_end = threading.Event(), threading.Event()
+    put = store.raw.put
+
+    def slowly(*arguments, **options):
+        is_writing.set()
+        may_end.wait()
+        if refuses:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return put(*arguments, **options)
+
+    monkeypatch.setattr(store.raw, "put", slowly)
+    key = items("a")[0].key
+
+    async def give_up():
+        keeping_it = asyncio.create_task(keeper.image(key, b"image"))
+        await asyncio.to_thread(is_writing.wait)
+        keeping_it.cancel()
+        await asyncio.sleep(0)
+        may_end.set()
+        await keeping_it
+
+    asyncio.run(give_up())
+    with pytest.raises(asyncio.CancelledError):
+        keeper.end()
+    assert take_back(store.root) == refuses
+    assert store.raw.find(key) is not None
 
 
 def test_free_images_are_not_held(tmp_path, disk, elsewhere):
