@@ -24,6 +24,7 @@ TAGS = {
     True: "[on]",
     False: "[off]",
 }  # of sections that can be switched off; pydantic inserts these tags into locations
+MOST_LISTED = 15  # known keys that an error lists
 _NO_KEYS = ("[key]", *TAGS.values())
 
 
@@ -108,7 +109,7 @@ def _mistakes_of_line(line: ErrorDetails, model: type[BaseModel]) -> list[Mistak
     if kind == "mistakes":
         return [Mistake(location + inner.location, inner.what, inner.remedy) for inner in context["mistakes"]]
     if kind == "extra_forbidden":
-        return [_unknown_key(location, _at(model, location[:-1]))]
+        return [_unknown_key(location, model)]
     if kind == "missing":
         about = _about(_field(model, location))
         return [Mistake(location, "this key is missing.", f"Add it. {about}".strip())]
@@ -119,10 +120,18 @@ def _mistakes_of_line(line: ErrorDetails, model: type[BaseModel]) -> list[Mistak
     return [Mistake(location, f"{what.rstrip('.')}.", remedy)]
 
 
-def _unknown_key(location: tuple[str | int, ...], parent: Any) -> Mistake:
+def _unknown_key(location: tuple[str | int, ...], model: type[BaseModel]) -> Mistake:
+    parent, key = _at(model, location[:-1]), str(location[-1])
     known = list(parent.model_fields) if _is_model(parent) else []
-    near = did_you_mean(str(location[-1]), known)
-    listed = f"Known keys here: {', '.join(known)}." if known else "No keys are allowed here."
+    near = did_you_mean(key, known)
+    if not near and len(location) > 1 and key in model.model_fields:
+        near = f"Did you mean {key!r} at the top level?"
+    if not known:
+        listed = "No keys are allowed here."
+    elif len(known) <= MOST_LISTED:
+        listed = f"Known keys here: {', '.join(known)}."
+    else:
+        listed = f"`imagemake schema config` prints the {len(known)} known keys, and config/README.md explains them."
     return Mistake(location, "unknown key.", f"{near} {listed}".strip())
 
 
