@@ -16,16 +16,17 @@ from reference_pages.markdown import escaped
 EXAMPLE = """\
 # yaml-language-server: $schema=schema.json
 campaign: Autumn mugs
-catalog: config/catalog.csv      # one row per product, with columns sku, product, and material
-prompt: Product photo of {product} made of {material}, on a white background, {angle}, {color}, high detail.
+# One row per product, with the columns sku, product, and material.
+catalog: config/catalog.csv
+prompt: Product photo of {product} made of {material}, {angle}, {color}
 name: "{sku}_{color}_{angle}"
 variables:
   color: [red, teal]
   angle: [front view, side view]
 exclude:
-  - {sku: M-7, color: red}       # the M-7 is not made in red
+  - {sku: M-7, color: red} # the M-7 is not made in red
 defaults:
-  material: ceramic              # for rows whose cell is empty
+  material: ceramic # for rows whose cell is empty
 model:
   provider: preview
   name: preview-1

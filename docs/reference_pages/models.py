@@ -12,7 +12,7 @@ from reference_pages.markdown import table
 
 _EXAMPLE_SIZE = "1024x1024"
 _PROMPT = "x" * 400  # about 100 tokens
-_PRICE_HEADER = ["model", f"USD per image of {_EXAMPLE_SIZE}", "price in USD", "valid on", "in a batch", "shut down on"]
+_PRICE_HEADER = ["model", f"USD per image of {_EXAMPLE_SIZE}", "price in USD", "valid on"]
 _UNKNOWN = "unknown"
 
 
@@ -22,9 +22,13 @@ def model_sections() -> str:
     parts = []
     for provider in dict.fromkeys(model.provider for model in models):
         own = [model for model in models if model.provider == provider]
-        parts += [f"## {provider}\n", table(_PRICE_HEADER, _merged(own, _price_row)), "What each model accepts:\n"]
+        parts += [
+            f"## {provider}\n",
+            table(_PRICE_HEADER, _merged(own, _price_row)),
+            "What is known about each model:\n",
+        ]
         for names, *facts in _merged(own, _facts):
-            parts.append(f"- {names}\n" + "".join(f"    - {fact}\n" for fact in facts or ["nothing is known"]))
+            parts.append(f"- {names}\n" + "".join(f"    - {fact}\n" for fact in facts or ["nothing else"]))
     return "\n".join(parts)
 
 
@@ -36,25 +40,15 @@ def _merged(models: Iterable[Model], row: Callable[[Model], Sequence[str]]) -> I
 
 
 def _price_row(model: Model) -> list[str]:
-    prices, retires = model.facts.prices, model.facts.retires_on
-    price, share = _UNKNOWN, _UNKNOWN
+    prices = model.facts.prices
     if prices and prices.usd_per_image is not None:
         price = f"{_usd(prices.usd_per_image)} per image" if prices.usd_per_image else "free"
     elif prices and prices.usd_per_million_tokens:
         kinds = {name.replace("_", " "): usd for name, usd in prices.usd_per_million_tokens if usd is not None}
         price = f"per million tokens: {', '.join(f'{_usd(usd)} {kind}' for kind, usd in kinds.items())}"
-    if not takes_batches(provider_class(model.provider)):
-        share = "no batches"
-    elif prices and price != _UNKNOWN:
-        share = f"{prices.batch_share:.0%}"
-    instead = f"; use {' or '.join(f'`{name}`' for name in model.facts.use_instead)}" if model.facts.use_instead else ""
-    return [
-        _costs(model),
-        price,
-        str(prices.as_of) if prices and price != _UNKNOWN else "",
-        share,
-        f"{retires}{instead}" if retires else "",
-    ]
+    else:
+        return [_costs(model), _UNKNOWN, ""]
+    return [_costs(model), price, str(prices.as_of)]
 
 
 def _costs(model: Model) -> str:
@@ -79,6 +73,7 @@ def _facts(model: Model) -> list[str]:
     """Return what is known about a model, in words."""
     facts, n_references = model.facts, model.facts.max_reference_images
     known = [
+        _shutdown(facts),
         f"sizes: {_sizes(facts)}" if facts.sizes or facts.size_rule else "",
         f"parameters: {_parameters(facts)}" if facts.parameters else "",
         _said(n_references, f"up to {n_references} reference images", "no reference images"),
@@ -86,8 +81,23 @@ def _facts(model: Model) -> list[str]:
         _said(facts.negative_prompt, "a negative prompt", "no negative prompt"),
         _said(facts.honors_seed, "the same seed gives the same image", "the same seed gives a different image"),
         _said(facts.max_prompt_characters, f"at most {facts.max_prompt_characters or 0:,} characters per prompt", ""),
+        _batch_share(model),
     ]
     return [fact for fact in known if fact]
+
+
+def _shutdown(facts: ModelFacts) -> str:
+    if facts.retires_on is None:
+        return ""
+    instead = " or ".join(f"`{name}`" for name in facts.use_instead)
+    return f"**shut down on {facts.retires_on}**" + (f"; use {instead} instead" if instead else "")
+
+
+def _batch_share(model: Model) -> str:
+    prices = model.facts.prices
+    if not takes_batches(provider_class(model.provider)) or prices is None or prices.batch_share == 1:
+        return ""
+    return f"{prices.batch_share:.0%} of the price in a batch (`mode: batch`)"
 
 
 def _said(value: int | None, yes: str, no: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from imagemake.cli.config_schema import built_in_measures, built_in_steps
 from imagemake.plugins.measures import ALWAYS_READ
 from imagemake.plugins.plugin import Plugin
-from imagemake.plugins.registry import install_command
 from reference_pages.markdown import escaped, table
 
 _CONFIGURATION = "../../config/README.md"
@@ -41,4 +40,4 @@ def _about(kind: type[Plugin]) -> str:
 
 
 def _needs(name: str, kind: type[Plugin]) -> str:
-    return f"`{install_command(name, kind)}`" if kind.packages else ""
+    return f"`imagemake[{name}]`" if kind.packages else ""  # as `imagemake.plugins.registry.install_command` says
