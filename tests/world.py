@@ -25,7 +25,7 @@ class World:
         ]
         self.raw, self.finished, self.failed_outputs = {}, {}, {}
         self.postprocessed_before, self.damaged = {}, set()
-        self.measures, self.submission_of = {}, {}
+        self.measures, self.submission_of, self.in_queues = {}, {}, set()
         self.journal = JournalFacts()
         self.reviews, self.kept = {}, set()
         self.policy = Policy(

@@ -33,6 +33,12 @@ class Limits(Section):
     )
     longest_wait_s: float = Field(60.0, gt=0, description="Longest wait before any try, in seconds.")
     timeout_s: float = Field(300.0, gt=0, description="Longest wait for a response, in seconds.")
+    queue_wait_s: float = Field(
+        3600.0,
+        gt=0,
+        description="Longest wait in a run for an image in a provider's queue, as those of fal, in seconds. The image "
+        "stays there, and the next run goes on waiting.",
+    )
     unknown: Literal["retry", "hold"] = Field(
         "retry",
         description="What to do about a call that got no response and may have been billed. retry: call again, which "

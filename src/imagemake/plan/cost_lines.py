@@ -26,16 +26,16 @@ def cost_lines(
     """Yield lines about the cost of a run.
 
     Args:
-        to_generate: Images to buy, or to collect from a batch.
+        to_generate: Images to buy, or to collect from the provider.
         to_validate: Images that exist, and may be rejected.
         target: The target.
         inventory: What is in the store and the journal.
     """
     prices = _Prices(target, inventory)
-    to_buy = [state for state in to_generate if not state.is_in_batch]
+    to_buy = [state for state in to_generate if not state.is_submitted]
     waiting = len(to_generate) - len(to_buy)
     if waiting:
-        yield f"  {waiting:,} of these already in a batch at the provider: collecting them costs nothing more."
+        yield f"  {waiting:,} of these already at the provider: collecting them costs nothing more."
     if to_generate:
         yield from _now(to_buy, prices)
     yield from _later([*to_generate, *to_validate], target, prices)

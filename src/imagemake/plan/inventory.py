@@ -21,6 +21,7 @@ from imagemake.store.items import ItemFailure, Measured
 from imagemake.store.journal import Outcome, read_calls
 from imagemake.store.kept_measures import kept_rows
 from imagemake.store.layout import POSTPROCESSED, VALIDATED
+from imagemake.store.open_calls import OpenCalls
 from imagemake.store.store import Store, StoredFile
 from imagemake.store.submissions import Submission, Submissions
 from imagemake.store.tables import intact_rows
@@ -85,6 +86,11 @@ class Inventory:
     def submission_of(self) -> Mapping[str, str]:
         """The submission that each key waits in."""
         return {key: submission.id for submission in self.submissions for key in submission.calls.values()}
+
+    @cached_property
+    def in_queues(self) -> frozenset[str]:
+        """The keys whose image waits in a provider's queue."""
+        return frozenset(found.key for found in OpenCalls(self.store.root).all())
 
     @cached_property
     def measures(self) -> dict[str, dict[str, Any]]:

@@ -29,6 +29,7 @@ class RebuildReason(Enum):
     FAILED_BEFORE = "failed before"
     NO_ANSWER = "call without an answer"
     IN_A_BATCH = "waiting in a batch"
+    IN_A_QUEUE = "waiting in the provider's queue"
 
     NEVER_MEASURED = "never measured"
     CHECK_ADDED = "check added"

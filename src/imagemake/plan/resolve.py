@@ -163,6 +163,8 @@ def _look_missing(state: State, inventory: Inventory, policy: Policy) -> Verdict
 def _why_generate(state: State, inventory: Inventory, policy: Policy) -> Why:
     if state.key in inventory.submission_of:
         return RebuildReason.IN_A_BATCH.because()
+    if state.key in inventory.in_queues:
+        return RebuildReason.IN_A_QUEUE.because()
     if state.past:
         return RebuildReason.NEXT_ATTEMPT.because(dict.fromkeys(state.failed_for), number=state.attempt + 1)
     if state.key in inventory.damaged:

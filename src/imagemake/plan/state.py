@@ -151,6 +151,11 @@ class State:
         return self.why is not None and self.why.reason is RebuildReason.IN_A_BATCH
 
     @property
+    def is_submitted(self) -> bool:
+        """Whether the current attempt waits in a batch or a queue of the provider, so that nobody pays for it again."""
+        return self.is_in_batch or (self.why is not None and self.why.reason is RebuildReason.IN_A_QUEUE)
+
+    @property
     def failed_for(self) -> list[str]:
         """The reason codes of all earlier attempts, in order."""
         return [reason.code for past in self.past for reason in past.reasons]

@@ -1,7 +1,8 @@
 """The append-only journal of every call to a provider: JSON Lines, one file per job, so that jobs never share a file.
 
 A job records each call before it sends the call, and closes it with its outcome. A call that was never closed has an
-unknown outcome: the process died in between, and the call may have been billed.
+unknown outcome: the process died in between, and the call may have been billed. A call to a provider's queue also has a
+record of its ticket, so that the next run asks for its image if the process died.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from imagemake.core.files import make_own, sync_folder, write_whole
 from imagemake.core.host_errors import naming
 from imagemake.store.journal_lines import (
     SENT,
+    SUBMITTED,
     DamagedLine,
     Lost,
     content_of,
@@ -42,7 +44,8 @@ class Outcome(StrEnum):
         UNREADABLE: The call was billed, but its response holds no image.
         UNKNOWN: The call was sent and got no response. It may have been billed.
         SHARED: There was no call. The image came from the team store, so somebody else paid for it.
-        WAITING: The call is in a batch at the provider and not collected yet. The journal never contains this value.
+        WAITING: The call is in a batch or a queue at the provider and not collected yet. The journal never contains
+            this value.
     """
 
     MADE = "made"
@@ -65,16 +68,18 @@ class Call:
         sent: Record written before the call: call, at, campaign, name, key, attempt, tried, recipe, worst_usd.
         closed: Record written after the call: at, outcome, status, request_id, code, message, usage, cost_usd,
             seconds, digest. None if the call was never closed.
+        submitted: Record written once the call was in the provider's queue: at, ticket. None for any other call.
     """
 
     sent: Mapping[str, Any]
     closed: Mapping[str, Any] | None
+    submitted: Mapping[str, Any] | None = None
 
     @property
     def outcome(self) -> Outcome:
         """How the call ended, as far as is known."""
         if self.closed is None:
-            return Outcome.WAITING if "submission" in self.sent else Outcome.UNKNOWN
+            return Outcome.WAITING if "submission" in self.sent or self.submitted else Outcome.UNKNOWN
         return Outcome(self.closed["outcome"])
 
 
@@ -119,6 +124,10 @@ class Journal:
         self._append({"event": "sent", "call": call, "at": _now(), **fields})
         self.in_flight += 1
         return call
+
+    def submitted(self, call: str, *, key: str, ticket: Mapping[str, Any]) -> None:
+        """Record that a call is in the provider's queue, and how to ask for its image."""
+        self._append({"event": SUBMITTED, "call": call, "at": _now(), "key": key, "ticket": ticket})
 
     def arrived(self, **fields: Any) -> None:
         """Record an image that came from the team store, without a call and without cost.
@@ -226,6 +235,7 @@ def calls_of(path: Path, n_bytes: int | None, damaged: list[DamagedLine]) -> lis
     """
     sent: dict[str, dict[str, Any]] = {}
     closed: dict[str, dict[str, Any]] = {}
+    submitted: dict[str, dict[str, Any]] = {}
     faults: list[DamagedLine] = []
     orphans: list[DamagedLine] = []
     for number, record in records_in(content_of(path)[:n_bytes], OF_FILES):
@@ -234,11 +244,11 @@ def calls_of(path: Path, n_bytes: int | None, damaged: list[DamagedLine]) -> lis
         elif record["event"] == SENT:
             sent[record["call"]] = record
         elif record["call"] in sent:
-            closed[record["call"]] = record
+            (submitted if record["event"] == SUBMITTED else closed)[record["call"]] = record
         else:
-            orphans.append(DamagedLine(path, number, "the closed call was never sent"))
+            orphans.append(DamagedLine(path, number, f"the {record['event']} call was never sent"))
     damaged += faults or orphans  # the line of the sent call is among the damaged ones
-    return [Call(record, closed.get(call)) for call, record in sent.items()]
+    return [Call(record, closed.get(call), submitted.get(call)) for call, record in sent.items()]
 
 
 def read_calls(folder: Path) -> Iterator[Call]:

@@ -14,9 +14,10 @@ from imagemake.core.sealed import seal, unseal
 from imagemake.core.told_once import tell_once
 
 SHOWN = 3  # damaged lines that a warning names
-SENT, CLOSED = "sent", "closed"
+SENT, SUBMITTED, CLOSED = "sent", "submitted", "closed"
 LOST = {
     SENT: "a call that was sent: nothing of it counts",
+    SUBMITTED: "where a call waits: it counts as possibly billed",
     CLOSED: "how a call ended: it counts as possibly billed",
     "": "a record: the start or the end of a call",
 }
@@ -80,7 +81,7 @@ def records_in(content: bytes, outcomes: Collection[str]) -> Iterator[tuple[int,
         if record is not None:
             all_sealed = True
             parsed = orjson.loads(record)
-            is_known = parsed["event"] == SENT or parsed.get("outcome") in outcomes
+            is_known = parsed["event"] in (SENT, SUBMITTED) or parsed.get("outcome") in outcomes
             yield number, parsed if is_known else Lost(_fault(parsed, outcomes))
         else:
             yield number, _lost(line) if all_sealed else _old(line, outcomes)
@@ -147,4 +148,6 @@ def _fault(record: Any, outcomes: Collection[str]) -> str:
 
 
 def _lost(line: bytes) -> Lost:
-    return Lost(LOST[next((event for event in (SENT, CLOSED) if b'"event":"%b"' % event.encode() in line), "")])
+    return Lost(
+        LOST[next((event for event in (SENT, SUBMITTED, CLOSED) if b'"event":"%b"' % event.encode() in line), "")]
+    )

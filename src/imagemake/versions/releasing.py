@@ -22,6 +22,7 @@ from imagemake.config.campaign import CONFIG, Campaign
 from imagemake.config.checks import over_defaults
 from imagemake.core.files import write_whole
 from imagemake.core.problems import Problem, UserError
+from imagemake.core.text import counted
 from imagemake.images.source_files import SourceImages
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.requests.catalog import read_catalog
@@ -33,6 +34,7 @@ from imagemake.store.journal import read_calls
 from imagemake.store.kept_measures import keep_measures
 from imagemake.store.layout import ALL, RELEASES, RESULTS, STORE, WORK, source_images_file
 from imagemake.store.ledger import Tally
+from imagemake.store.open_calls import OpenCalls
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
 from imagemake.versions import history
@@ -95,6 +97,9 @@ class Releasing:
             what = f"{len(waiting):,} batches are open at the provider, and their images would be in no release."
             remedy = "Wait and run `snakemake`, or use `imagemake batches` with --collect or --cancel."
             found.append(Problem("batches", what, remedy))
+        if in_queues := OpenCalls(STORE).all():
+            what = f"{counted(len(in_queues), 'image')} in the queue of a provider would be in no release."
+            found.append(Problem("queue", what, "Run `snakemake` until they are there."))
         for one in heads(self._others):
             if not _manifest_of(one.release).is_file():
                 what = "the manifest of the previous release is missing, so changes cannot be counted."

@@ -8,6 +8,7 @@ import time
 from imagemake.core.file_stamp import RACY_NS
 from imagemake.core.files import OLD_S, sweep_unfinished
 from imagemake.store.layout import RESULTS, STORE, WORK, swept_file
+from imagemake.store.open_calls import OpenCalls
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
 
@@ -21,5 +22,6 @@ def sweep_leftovers() -> None:
         sweep_unfinished(folder, unchanged_since=last)
     Store(STORE).sweep_claims()
     Submissions(STORE).sweep_locks()
+    OpenCalls(STORE).sweep(Store(STORE).claim)
     mark.touch()
     os.utime(mark, (began, began))

@@ -41,6 +41,8 @@ def write_next_round(plan: Path, listing: Path, store: Store, work: Path) -> int
 def _continues(state: State, inventory: Inventory, made_at: str) -> bool:
     if state.stage is Stage.POSTPROCESS:  # its job may be running: it waits for its own table only
         return False
+    if state.key in inventory.in_queues:  # this run has waited for it
+        return False
     history = inventory.journal.keys.get(state.key)
     # This run has already tried as often as the limits allow; the next run tries again.
     return history is None or history.was_made or history.last_at < made_at

@@ -63,6 +63,7 @@ from imagemake.workflow.console.planned import outlook_of
 from imagemake.workflow.kept_responses import kept_words, read_kept_responses
 from imagemake.workflow.leftovers import sweep_leftovers
 from imagemake.workflow.monitor.monitor import Monitor, check_monitor
+from imagemake.workflow.open_calls import open_calls_words, take_up_open_calls
 from imagemake.workflow.preflight.credentials import check_credentials
 from imagemake.workflow.preflight.measures import check_comparisons, check_overrides, check_packages
 from imagemake.workflow.preflight.models import check_models
@@ -196,10 +197,12 @@ class Planner:
 
     @cached_property
     def _kept_responses(self) -> list[str]:
-        """What came of responses that were paid for and kept. A run reads them before it is planned."""
+        """What came of responses that were kept, and of calls in queues. A run asks for them before it is planned."""
         store = Store(STORE, shares=self.campaign.store.remote is not None)
         is_real = self._run is not None and self._run.is_real
-        return read_kept_responses(self.campaign, store) if is_real else kept_words(store)
+        if not is_real:
+            return [*kept_words(store), *open_calls_words(store)]
+        return [*read_kept_responses(self.campaign, store), *take_up_open_calls(self.campaign, store)]
 
     def _make(self, scope: str) -> Plan:
         made_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -271,7 +271,7 @@ def test_what_is_no_address_is_refused(url):
 def test_providers_are_ours_or_installed():
     assert load(model={"provider": "gloss", "name": "gloss-1"}).model.provider == "gloss"
     problem = the_problem(model={"provider": "opnai"})
-    assert "known are gloss, openai, preview" in problem.what
+    assert "known are bfl, dashscope, fal, gloss, openai, preview, replicate" in problem.what
     assert problem.remedy == "Did you mean 'openai'?"
 
 

@@ -41,8 +41,12 @@ __all__ = [
 ]
 
 BUILT_IN = {
+    "bfl": "imagemake.plugins.providers.bfl.provider:BflProvider",
+    "dashscope": "imagemake.plugins.providers.dashscope.provider:DashScopeProvider",
+    "fal": "imagemake.plugins.providers.fal.provider:FalProvider",
     "openai": "imagemake.plugins.providers.openai.provider:OpenAIProvider",
     "preview": "imagemake.plugins.providers.preview:PreviewProvider",
+    "replicate": "imagemake.plugins.providers.replicate.provider:ReplicateProvider",
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,13 +21,15 @@ from imagemake.plugins.providers import FailureKind, Provider, ProviderError
 from imagemake.stages.generate.doubt import Doubt
 from imagemake.stages.generate.gate import Gate
 from imagemake.stages.generate.one_call import OUTCOMES, Caller
+from imagemake.stages.generate.queued import StillInQueueError
 from imagemake.stages.generate.rate_headers import has_room
 from imagemake.store.fallback import KeptElsewhereError
 from imagemake.store.items import FailureReason, Item, ItemFailure
 from imagemake.store.journal import Journal
+from imagemake.store.open_calls import OpenCall
 from imagemake.store.room import Room
 from imagemake.store.spending import OverBudgetError, SpendTracker
-from imagemake.store.store import DamagedError, Store
+from imagemake.store.store import DamagedError, Store, StoredFile
 from imagemake.store.submissions import Submissions
 from imagemake.store.team.team_cache import TeamCache
 
@@ -94,6 +97,7 @@ class CallRunner:
             self.provider,
             self.store,
             self.journal,
+            self.limits,
             self.gate,
             self.spend_tracker,
             self.campaign,
@@ -104,6 +108,11 @@ class CallRunner:
         self._submissions = Submissions(self.store.root)
         self._doubt = Doubt(self.gate)
 
+    @property
+    def in_queue(self) -> int:
+        """Calls that stay in the provider's queue, or are waited for there."""
+        return self._caller.in_queue
+
     async def generate_all(self, items: Sequence[Item]) -> list[Item]:
         """Generate every image that the store does not have.
 
@@ -113,7 +122,10 @@ class CallRunner:
         Raises:
             StoppedError: If no call can succeed; every image that arrived is in the store.
         """
-        made = await asyncio.gather(*(self._item_counted(item) for item in items), return_exceptions=True)
+        # Submitted images come first: their URLs expire.
+        order = sorted(range(len(items)), key=lambda place: not self._caller.may_be_open(items[place].key))
+        tasks = {place: asyncio.ensure_future(self._item_counted(items[place])) for place in order}
+        made = await asyncio.gather(*(tasks[place] for place in range(len(items))), return_exceptions=True)
         errors = [outcome for outcome in made if isinstance(outcome, BaseException)]
         for error in sorted(errors, key=lambda error: not isinstance(error, KeptElsewhereError)):
             raise error  # only after all calls in flight have ended
@@ -158,18 +170,23 @@ class CallRunner:
             return replace(item, raw=stored)
         if self.provider.paid and self._submissions.holds(item.key):
             return replace(item, failure=IN_A_BATCH)
-        if self.team_cache is not None and self.provider.paid:
+        submitted = await self._caller.open_call(item.key)
+        if submitted is None and self.team_cache is not None and self.provider.paid:
             stored = await asyncio.to_thread(self.team_cache.take, item)
             if stored is not None:
                 return replace(item, raw=stored)
-        failure = STOPPED
-        for tried in range(1, self.limits.tries + 1):
-            await self._doubt.may_start(item.key)
-            started = await self.gate.wait_for_start()
-            if self.gate.stopping.is_set():
-                break
+        return await self._buy(item, submitted)
+
+    async def _buy(self, item: Item, submitted: OpenCall | None) -> Item:
+        failure, started = STOPPED, time.time()
+        for tried in range(0 if submitted else 1, self.limits.tries + 1):
+            if tried:
+                await self._doubt.may_start(item.key)
+                started = await self.gate.wait_for_start()
+                if self.gate.stopping.is_set():
+                    break
             try:
-                stored = await self._caller.call(item, tried, started)
+                stored = await self._image_of(item, tried, started, submitted)
                 self._doubt.concerns_all(item.key, None)
                 return replace(item, raw=stored)
             except OverBudgetError as error:
@@ -177,6 +194,11 @@ class CallRunner:
                 break
             except DamagedError as error:
                 failure = ItemFailure(FailureReason.FAILED, f"{error}; the next run copies it again")
+                break
+            except StillInQueueError as error:
+                failure = ItemFailure(FailureReason.WAITING, str(error))
+                if error.error is not None and error.error.failure is FailureKind.STOP:
+                    self._stop(error.error)
                 break
             except ProviderError as error:
                 failure = ItemFailure(FailureReason(OUTCOMES[error.failure]), str(error))
@@ -186,13 +208,22 @@ class CallRunner:
                     await self.gate.pause(self._wait_s(error, tried, started))
         return replace(item, failure=failure)
 
+    async def _image_of(self, item: Item, tried: int, started: float, submitted: OpenCall | None) -> StoredFile:
+        """Make a call; before the first one, wait for the call that an earlier process submitted."""
+        if tried == 0 and submitted is not None:
+            return await self._caller.take_up(item, submitted)
+        return await self._caller.call(item, tried, started)
+
+    def _stop(self, error: ProviderError) -> None:
+        self.stopped_by = self.stopped_by or error
+        self.gate.stopping.set()
+
     def _may_try_again(self, item: Item, error: ProviderError, *, is_last: bool) -> bool:
         # An address that cannot be reached is tried as often as any other failure before it counts.
         tells = is_last or error.failure is not FailureKind.UNREACHABLE
         concerns_all = tells and self._doubt.concerns_all(item.key, error)
         if error.failure is FailureKind.STOP or concerns_all:
-            self.stopped_by = self.stopped_by or error
-            self.gate.stopping.set()
+            self._stop(error)
         hold = error.failure is FailureKind.UNKNOWN and self.limits.unknown == "hold"
         return not concerns_all and error.failure not in (*FINAL, FailureKind.STOP) and not hold
 

@@ -52,16 +52,23 @@ class Keeper:
 
     async def closed(self, call: str, outcome: Outcome, **fields: Any) -> Mapping[str, Any]:
         """Record how a call ended; see `Journal.closed`."""
+        return await self._record(lambda journal: journal.closed(call, outcome, **fields))
+
+    async def submitted(self, call: str, key: str, ticket: Mapping[str, Any]) -> None:
+        """Record that a call is in the provider's queue; see `Journal.submitted`."""
+        await self._record(lambda journal: journal.submitted(call, key=key, ticket=ticket))
+
+    async def _record(self, write: Callable[[Journal], T]) -> T:
         path = self.journal.path.relative_to(self.store.root)
 
-        def there(folder: Path) -> Mapping[str, Any]:
+        def there(folder: Path) -> T:
             journal = Journal(folder, self.journal.job, durable=True, path=journal_record_file(folder, path))
             try:
-                return journal.closed(call, outcome, **fields)
+                return write(journal)
             finally:
                 journal.close()
 
-        return await self._held(lambda: self.journal.closed(call, outcome, **fields), there)
+        return await self._held(lambda: write(self.journal), there)
 
     async def _keep(self, write: Callable[[Store], T]) -> T:
         return await self._held(lambda: write(self.store), lambda folder: write(self.store.beside(folder)))

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from imagemake.config.models import Model, cost_usd, worst_usd
+from imagemake.config.run import Limits
 from imagemake.plugins.providers import NOT_FETCHED, FailureKind, ImageResponse, Provider, ProviderError, response_to
+from imagemake.plugins.providers.queue import QueueProvider, Ticket
 from imagemake.stages.generate.fetching import fetched
 from imagemake.stages.generate.gate import Gate
 from imagemake.stages.generate.keeping import Keeper
+from imagemake.stages.generate.queued import wait_in_queue
 from imagemake.store.items import Item
 from imagemake.store.journal import Journal, Outcome
+from imagemake.store.open_calls import OpenCall, OpenCalls
 from imagemake.store.room import Room
 from imagemake.store.sent_images import SentImages
 from imagemake.store.spending import SpendTracker
@@ -35,6 +40,27 @@ OUTCOMES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A call that the journal has.
+
+    Attributes:
+        call: Its ID.
+        item: The item that it is for.
+        model: The model table's entry, or None.
+        keeper: Keeps what it returns.
+        started: When it started, in seconds of Unix time.
+        reserved: What was reserved for it; None if an earlier run did.
+    """
+
+    call: str
+    item: Item
+    model: Model | None
+    keeper: Keeper
+    started: float
+    reserved: Decimal | None = None
+
+
 @dataclass(slots=True)
 class Caller:
     """Makes single calls.
@@ -43,29 +69,35 @@ class Caller:
         provider: The provider that makes the images.
         store: The store that receives them.
         journal: Records each call.
+        limits: Has the longest wait in a provider's queue.
         gate: Learns from each response how fast calls may start.
         spend_tracker: Keeps the budget.
         campaign: Name for the journal.
         model_of: Returns the model table's entry for a model name, or None.
         team_cache: Receives the images; None without a team store.
         room: Tells before a call whether its image will find room; None if nothing is to be checked.
+        in_queue: Calls that were submitted to the provider's queue and have not ended.
     """
 
     provider: Provider
     store: Store
     journal: Journal
+    limits: Limits
     gate: Gate
     spend_tracker: SpendTracker
     campaign: str
     model_of: Callable[[str], Model | None]
     team_cache: TeamCache | None
     room: Room | None = None
+    in_queue: int = 0
     _sent_images: SentImages = field(init=False)
     _keeper: Keeper = field(init=False)
+    _open_calls: OpenCalls | None = field(init=False)
 
     def __post_init__(self) -> None:
         self._keeper = Keeper(self.store, self.journal, self.provider.paid)
         self._sent_images = SentImages(self.store)
+        self._open_calls = OpenCalls(self.store.root) if isinstance(self.provider, QueueProvider) else None
 
     async def call(self, item: Item, tried: int, started: float) -> StoredFile:
         """Make one call for an item, whose claim is held, and return the raw image.
@@ -79,6 +111,7 @@ class Caller:
             OverBudgetError: If the call does not fit the budget; nothing was sent.
             DamagedError: If the store has lost a reference image; nothing was sent.
             ProviderError: If no image came; the journal has the outcome.
+            StillInQueueError: If the call stays in the provider's queue; the next run takes it up.
             NotReadyError: If there is no room for the image, and nothing was sent; or if another folder has it.
         """
         if self.room is not None:
@@ -87,6 +120,8 @@ class Caller:
         worst = worst_usd(model, item.recipe) if model else None
         images = await self._images_for(item)
         reserved = self.spend_tracker.reserve(item.key, worst)
+        if self._open_calls is not None:
+            await asyncio.to_thread(self._open_calls.begin, item.key, self.journal.path)
         call = await self._write(
             self.journal.sent,
             campaign=self.campaign,
@@ -97,21 +132,56 @@ class Caller:
             recipe=item.recipe.as_dict(),
             worst_usd=worst,
         )
+        running = _Running(call, item, model, self._keeper, started, reserved)
+        return await self._ended(running, self._response(running, images))
+
+    def may_be_open(self, key: str) -> bool:
+        """Return whether an earlier process may have submitted a call for a key."""
+        return self._open_calls is not None and self._open_calls.may_have(key)
+
+    async def open_call(self, key: str) -> OpenCall | None:
+        """Return the call that an earlier process submitted for a key, whose claim is held; None if there is none."""
+        if self._open_calls is None or not self.may_be_open(key):
+            return None
+        found = await asyncio.to_thread(self._open_calls.find, key)
+        if found is None:
+            self._open_calls.end(key)
+        return found
+
+    async def take_up(self, item: Item, found: OpenCall) -> StoredFile:
+        """Wait for a call that an earlier process submitted, and return the raw image; see `call`.
+
+        Args:
+            item: The item, whose claim is held.
+            found: Its open call.
+        """
+        journal = Journal(found.journal.parent, self.journal.job, durable=True, path=found.journal)
+        keeper = Keeper(self.store, journal, paid=True)
+        running = _Running(found.call.sent["call"], item, self.model_of(item.recipe.model), keeper, time.time())
+        try:
+            return await self._ended(running, self._queued(Ticket.from_dict(found.ticket)))
+        finally:
+            journal.close()
+
+    async def _ended(self, running: _Running, response: Awaitable[ImageResponse]) -> StoredFile:
+        """Wait for the response to a call, keep what came, and close the call."""
+        call, item, keeper = running.call, running.item, running.keeper
         start = time.monotonic()
         try:
-            answer, was_kept = await self._answer(call, item, images)
+            answer, was_kept = await self._answer(call, response)
         except ProviderError as error:
-            cost = await self._close_failed(call, item, model, error, time.monotonic() - start)
-            self.spend_tracker.record_cost(reserved, cost)
-            self.gate.heed(error.headers, error.usage, started, refused=error.failure is FailureKind.RATE_LIMITED)
-            self._keeper.end()
+            cost = await self._close_failed(running, error, time.monotonic() - start)
+            self._settle(running, cost)
+            refused = error.failure is FailureKind.RATE_LIMITED
+            self.gate.heed(error.headers, error.usage, running.started, refused=refused)
+            keeper.end()
             raise
         if self.room is not None:
             self.room.note(item.recipe, len(answer.image))
-        stored = await self._keeper.image(item.key, answer.image)
-        more = await self._keeper.more(call, answer.more) if answer.more else None
-        cost = _cost(model, answer.usage, paid=self.provider.paid)
-        end = await self._keeper.closed(
+        stored = await keeper.image(item.key, answer.image)
+        more = await keeper.more(call, answer.more) if answer.more else None
+        cost = _cost(running.model, answer.usage, paid=self.provider.paid)
+        end = await keeper.closed(
             call,
             Outcome.MADE,
             key=item.key,
@@ -123,20 +193,38 @@ class Caller:
             digest=stored.digest,
             more=more,
         )
-        self.spend_tracker.record_cost(reserved, cost)
-        self._keeper.end()
+        self._settle(running, cost)
+        keeper.end()
         if was_kept:
             self.store.forget_unreadable(call)
         if self.team_cache is not None and self.provider.paid:
             self.team_cache.give(stored, item.recipe.as_dict(), end)
-        self.gate.heed(answer.headers, answer.usage, started)
+        self.gate.heed(answer.headers, answer.usage, running.started)
         self.gate.went_well()
         return stored
 
-    async def _answer(self, call: str, item: Item, images: Mapping[str, bytes]) -> tuple[ImageResponse, bool]:
+    async def _response(self, running: _Running, images: Mapping[str, bytes]) -> ImageResponse:
+        if not isinstance(self.provider, QueueProvider):
+            return await response_to(self.provider, running.item.recipe, images)
+        ticket = await self.provider.submit(running.item.recipe, images)
+        await running.keeper.submitted(running.call, running.item.key, ticket.as_dict())
+        return await self._queued(ticket)
+
+    async def _queued(self, ticket: Ticket) -> ImageResponse:
+        assert isinstance(self.provider, QueueProvider)
+        self.in_queue += 1
+        try:
+            answer = await wait_in_queue(self.provider, ticket, self.gate, self.limits)
+        except ProviderError:
+            self.in_queue -= 1
+            raise
+        self.in_queue -= 1
+        return answer
+
+    async def _answer(self, call: str, response: Awaitable[ImageResponse]) -> tuple[ImageResponse, bool]:
         """Return the response with its image, and whether the store keeps the response until the image is in it."""
         try:
-            return await response_to(self.provider, item.recipe, images), False
+            return await response, False
         except ProviderError as error:
             if error.failure is not FailureKind.TO_FETCH:
                 raise
@@ -157,20 +245,24 @@ class Caller:
     async def _images_for(self, item: Item) -> Mapping[str, bytes]:
         return await asyncio.to_thread(self._sent_images.of, item.recipe) if item.recipe.references else {}
 
-    async def _close_failed(
-        self, call: str, item: Item, model: Model | None, error: ProviderError, seconds: float
-    ) -> float | None:
+    def _settle(self, running: _Running, cost: float | None) -> None:
+        if running.reserved is not None:
+            self.spend_tracker.record_cost(running.reserved, cost)
+        if self._open_calls is not None:
+            self._open_calls.end(running.item.key)
+
+    async def _close_failed(self, running: _Running, error: ProviderError, seconds: float) -> float | None:
         if error.body is not None:
-            await self._keeper.unreadable(call, error.body)
+            await running.keeper.unreadable(running.call, error.body)
         cost: float | None = 0.0
         if error.failure is FailureKind.UNREADABLE or error.usage:  # some refusals are billed, and say so
-            cost = _cost(model, error.usage, paid=self.provider.paid)
+            cost = _cost(running.model, error.usage, paid=self.provider.paid)
         elif error.failure is FailureKind.UNKNOWN:
             cost = None
-        await self._keeper.closed(
-            call,
+        await running.keeper.closed(
+            running.call,
             OUTCOMES[error.failure],
-            key=item.key,
+            key=running.item.key,
             status=error.status,
             request_id=error.request_id,
             code=error.code,

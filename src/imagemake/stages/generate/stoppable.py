@@ -9,9 +9,10 @@ import asyncio
 import signal
 from collections.abc import Sequence
 
+from imagemake.core.text import counted
 from imagemake.plugins.providers import ProviderError
 from imagemake.stages.generate.batches.submit import BatchRunner
-from imagemake.stages.generate.calls import StoppedError, ToldToStopError
+from imagemake.stages.generate.calls import CallRunner, StoppedError, ToldToStopError
 from imagemake.stages.generate.progress import followed, wait_for_stop
 from imagemake.stages.generate.side_by_side import Work, generate_side_by_side
 from imagemake.store.items import Item
@@ -61,10 +62,18 @@ async def generate_batch(
             made = await generating
     except asyncio.CancelledError:
         waited_s = loop.time() - told[0][1] if told else grace_s
-        raise ToldToStopError(f"calls in flight did not end within {waited_s:.0f} s; they may be billed") from None
+        stays = _stays(runners)
+        given_up = f"calls in flight did not end within {waited_s:.0f} s; they may be billed"
+        raise ToldToStopError(f"stopped; {stays}" if stays else given_up) from None
     if told:
-        raise ToldToStopError(f"stopped by {told[0][0]}; every image that arrived is in the store")
+        stays = _stays(runners) or "every image that arrived is in the store"
+        raise ToldToStopError(f"stopped by {told[0][0]}; {stays}")
     return made
+
+
+def _stays(runners: Sequence[CallRunner]) -> str:
+    n = sum(runner.in_queue for runner in runners)
+    return f"{counted(n, 'call')} in the provider's queue: the next run asks for what was submitted" if n else ""
 
 
 async def run_batches(runner: BatchRunner, items: Sequence[Item], *, buys: bool) -> list[Item]:

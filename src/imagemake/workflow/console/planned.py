@@ -32,7 +32,7 @@ def outlook_of(
     stages = [state.stage for state in states]
     to_do = [state.stage for state in open_ones]
     to_generate = [state for state in open_ones if state.stage is Stage.GENERATE]
-    to_buy = [state for state in to_generate if state.key not in shared and not state.is_in_batch]
+    to_buy = [state for state in to_generate if state.key not in shared and not state.is_submitted]
     return Outlook(
         wanted=len(states),
         done=stages.count(Stage.DONE),

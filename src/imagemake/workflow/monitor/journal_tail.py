@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from imagemake.store.journal import OF_FILES, Call
-from imagemake.store.journal_lines import SENT, Lost, records_in
+from imagemake.store.journal_lines import SENT, SUBMITTED, Lost, records_in
 from imagemake.store.ledger import model_of
 
 
@@ -31,6 +31,8 @@ class JournalTail:
             for record in self._new_records(path):
                 if record["event"] == SENT:
                     self._open[record["call"]] = record
+                elif record["event"] == SUBMITTED:
+                    continue
                 elif sent := self._open.pop(record["call"], None) or self._sent_before(path, record["call"]):
                     ended.append(Call(sent, record))
         return ended

@@ -1,0 +1,1 @@
+"""The `bfl` provider: FLUX from Black Forest Labs' own API."""

@@ -1,0 +1,1 @@
+"""The `dashscope` provider: Qwen-Image from Alibaba Cloud."""

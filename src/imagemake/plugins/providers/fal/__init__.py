@@ -1,0 +1,1 @@
+"""The `fal` provider: the models of fal.ai through its queue."""

@@ -1,0 +1,107 @@
+"""Providers whose API is a queue: submit a request, poll, and fetch the image.
+
+A submitted request is paid for, whoever asks for its image later. So its ticket is in the journal before anything else
+happens, and the next run polls it; see `imagemake.stages.generate.queued`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+from imagemake.core.known_secrets import redacted_value
+from imagemake.core.recipe import Recipe
+from imagemake.plugins.providers import ImageResponse, ReferenceProvider
+
+GONE = "gone"  # code of the error that says that the provider does not know a ticket
+POLL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A request in a provider's queue.
+
+    Attributes:
+        id: The provider's ID of the request.
+        urls: Where to ask, by what for, as the provider said; each was checked to lead to its servers.
+    """
+
+    id: str
+    urls: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Remove secrets that the server echoed."""
+        object.__setattr__(self, "id", redacted_value(self.id))
+        object.__setattr__(self, "urls", redacted_value(dict(self.urls)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data, for the journal."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make a ticket from the data of `as_dict`."""
+        urls = data.get("urls")
+        named = urls.items() if isinstance(urls, Mapping) else ()
+        return cls(str(data.get("id", "")), {str(name): str(url) for name, url in named})
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A request that has not ended.
+
+    Attributes:
+        words: What the provider says, for people: ``in the queue, position 3``.
+        wait_s: How long the provider asks to wait before the next look, in seconds; None if it does not say.
+    """
+
+    words: str
+    wait_s: float | None = None
+
+
+class QueueProvider(ReferenceProvider):
+    """A provider that puts requests into a queue."""
+
+    @abstractmethod
+    async def submit(self, recipe: Recipe, images: Mapping[str, bytes]) -> Ticket:
+        """Put a request into the queue, by exactly one call.
+
+        Args:
+            recipe: As for `generate_from`; it may have no reference images.
+            images: The content of each reference image by SHA-256.
+
+        Raises:
+            ProviderError: If the request is in no queue, or nobody knows.
+        """
+
+    @abstractmethod
+    async def poll(self, ticket: Ticket) -> Pending | ImageResponse:
+        """Ask once what became of a request. What passes, such as a server that does not answer, is `Pending`.
+
+        Raises:
+            ProviderError: If the request ended without an image here. `TO_FETCH`, with the response as its body, if the
+                image is at a URL. With the code `GONE` if the provider does not know the ticket: its image is lost.
+                `STOP` or `CONFIGURATION` if the provider does not answer this account; the request stays in the queue.
+        """
+
+    @abstractmethod
+    async def cancel(self, ticket: Ticket) -> None:
+        """Take a request out of the queue; one that has started may go on, and be billed.
+
+        Raises:
+            ProviderError: If the provider does not say that it did.
+        """
+
+    async def generate(self, recipe: Recipe) -> ImageResponse:
+        """Make one image without a journal: submit, and poll until the request has ended."""
+        return await self.generate_from(recipe, {})
+
+    async def generate_from(self, recipe: Recipe, images: Mapping[str, bytes]) -> ImageResponse:
+        """Make one image from reference images without a journal."""
+        ticket = await self.submit(recipe, images)
+        while isinstance(found := await self.poll(ticket), Pending):
+            await asyncio.sleep(found.wait_s or POLL_S)
+        return found

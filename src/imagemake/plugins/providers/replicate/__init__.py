@@ -1,0 +1,1 @@
+"""The `replicate` provider: the models of replicate.com."""

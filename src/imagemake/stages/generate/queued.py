@@ -1,0 +1,90 @@
+"""Wait for a request in a provider's queue.
+
+The wait is bounded, but not the request: it stays in the queue, and the next run goes on waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+
+from imagemake.config.run import Limits
+from imagemake.core.errors import ImagemakeError
+from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
+from imagemake.plugins.providers.queue import GONE, Pending, QueueProvider, Ticket
+from imagemake.stages.generate.gate import Gate
+
+FIRST_LOOK_S = 0.5  # after the submission, and the shortest wait between two looks
+LONGEST_LOOK_S = 10.0
+SHARE = 0.05  # of the time so far, as the next wait: so an image is seen at most 5% late
+UNKNOWN_TIMES = 3  # a ticket that the provider does not know so often in a row is lost; its list may lag behind
+STAYS = (FailureKind.STOP, FailureKind.CONFIGURATION, FailureKind.UNREACHABLE)
+
+
+class StillInQueueError(ImagemakeError):
+    """A request has not ended, and stays in the provider's queue.
+
+    Attributes:
+        error: Why the provider cannot be asked any further, such as an invalid key; None if the time is over.
+    """
+
+    def __init__(self, message: str, error: ProviderError | None = None) -> None:
+        super().__init__(message)
+        self.error = error
+
+
+async def wait_in_queue(provider: QueueProvider, ticket: Ticket, gate: Gate, limits: Limits) -> ImageResponse:
+    """Poll a ticket until its request has ended.
+
+    Args:
+        provider: The provider.
+        ticket: The ticket, which the journal has.
+        gate: Once it stops, the wait ends after `limits.grace_s`.
+        limits: How long to wait.
+
+    Raises:
+        StillInQueueError: If the request has not ended.
+        ProviderError: If it ended without an image.
+    """
+    started = time.monotonic()
+    ends, misses = started + limits.queue_wait_s, 0
+    while True:
+        try:
+            state, misses = await provider.poll(ticket), 0
+        except ProviderError as error:
+            misses += 1
+            state = _pending(error, misses, ticket, limits)
+        if not isinstance(state, Pending):
+            return state
+        now = time.monotonic()
+        if gate.stopping.is_set():
+            ends = min(ends, now + limits.grace_s)
+        wait_s = _wait_s(state, now - started)
+        if misses:  # another look or two, and it is known to be lost
+            await asyncio.sleep(wait_s)
+            continue
+        if now >= ends:
+            waited = f"no image after {now - started:,.0f} s in the provider's queue ({state.words})"
+            raise StillInQueueError(f"{waited}; {_stays(ticket)}")
+        await asyncio.sleep(min(ends - now, wait_s))
+
+
+def _pending(error: ProviderError, misses: int, ticket: Ticket, limits: Limits) -> Pending:
+    """Return what passes as a reason to look again, and raise what does not."""
+    if error.failure is FailureKind.UNREACHABLE and misses < limits.tries:
+        return Pending(str(error), min(limits.longest_wait_s, limits.first_wait_s * 2.0**misses))
+    if error.failure in STAYS:
+        raise StillInQueueError(f"{error}; {_stays(ticket)}", error) from None
+    if error.code == GONE and misses < UNKNOWN_TIMES:
+        return Pending(str(error))
+    raise error
+
+
+def _wait_s(state: Pending, so_far_s: float) -> float:
+    own_s = min(LONGEST_LOOK_S, max(FIRST_LOOK_S, SHARE * so_far_s))
+    return max(own_s, state.wait_s or 0.0) * random.uniform(1.0, 1.1)  # noqa: S311  spreads load
+
+
+def _stays(ticket: Ticket) -> str:
+    return f"request {ticket.id} stays there, and the next run asks for its image"
