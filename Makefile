@@ -2,7 +2,7 @@
 # make test    run the tests
 # make lint    check format, types, imports, and rules
 # make dist    build wheel and sdist into dist/, and check them
-# make docs    build the documentation site into site/, and check its links
+# make docs    build the documentation site into site/, and check its links; make screenshots makes its pictures
 # make lock    update both locks and envs/ after a change of pyproject.toml
 
 PYTHON ?= python3
@@ -15,7 +15,7 @@ STAGE ?= pilot
 export UV_NATIVE_TLS := 1
 export UV_SYSTEM_CERTS := 1
 
-.PHONY: run test lint dist docs lock bench clean
+.PHONY: run test lint dist docs screenshots lock bench clean
 
 run: $(VENV)/.installed
 	$(BIN)/snakemake $(STAGE) --cores $(CORES)
@@ -41,6 +41,9 @@ dist: $(VENV)/.developing
 docs: $(VENV)/.developing
 	NO_MKDOCS_2_WARNING=1 $(BIN)/uv tool run -q --from 'mkdocs@1.6.1' --with 'mkdocs-material==9.8.2' \
 		--with 'mkdocstrings-python==2.0.11' --with 'ruff==0.17.6' mkdocs build --strict
+
+screenshots: docs
+	$(BIN)/python bench/screenshots.py
 
 bench: $(VENV)/.developing
 	@echo "Run one of:"; ls bench/*.py
