@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from imagemake.release.manifest.columns import output_column
+from imagemake.release.manifest.columns import Column, output_column
 from imagemake.release.manifest.row import COLUMNS, GROUPS, OF_OUTPUT
 from imagemake.release.manifest.schema import KINDS
-from reference_pages.markdown import table
+from reference_pages.markdown import escaped, table
 
 
 def columns_table() -> str:
     """Return the table of all columns."""
-    return table(["column", "type", "unit", "content"], _rows())
+    return table(["column", "type", "content"], _rows())
 
 
 def _rows() -> Iterator[list[str]]:
     for name, column in COLUMNS.items():
-        kind = KINDS[column.kind][1] + (", may be empty" if column.may_be_empty else "")
-        yield [f"`{name}`", kind, column.unit, column.meaning]
+        optional = ", may be empty" if column.may_be_empty else ""
+        yield [f"`{name}`", _type(column) + optional, escaped(column.meaning)]
     for group in GROUPS.values():
-        yield [f"`{group.prefix}.*`", "depends on the values", "", group.meaning]
+        yield [f"`{group.prefix}.*`", "depends on the values", escaped(group.meaning)]
     for name in OF_OUTPUT:
-        column = COLUMNS[name]
-        yield [
-            f"`{output_column('LABEL', name)}`",
-            KINDS[column.kind][1],
-            column.unit,
-            f"Like `{name}`, for the output",
-        ]
+        yield [f"`{output_column('LABEL', name)}`", _type(COLUMNS[name]), f"Like `{name}`, for the output"]
+
+
+def _type(column: Column) -> str:
+    return KINDS[column.kind][1] + (f" in {column.unit}" if column.unit else "")
