@@ -19,6 +19,7 @@ from imagemake.core.recipe import Recipe
 from imagemake.images.formats import extension_of
 from imagemake.plugins.providers.connection import Connection, Dialect, SizeForm
 from imagemake.plugins.providers.failures import KEY_VARIABLE, NOT_FETCHED, FailureKind, ProviderError
+from imagemake.plugins.providers.listing import ListedEndpoint, ModelList
 from imagemake.plugins.registry import load_plugin
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "Dialect",
     "FailureKind",
     "ImageResponse",
+    "ListedEndpoint",
+    "ModelList",
     "Provider",
     "ProviderError",
     "ReferenceBatchProvider",
@@ -45,6 +48,7 @@ BUILT_IN = {
     "dashscope": "imagemake.plugins.providers.dashscope.provider:DashScopeProvider",
     "fal": "imagemake.plugins.providers.fal.provider:FalProvider",
     "openai": "imagemake.plugins.providers.openai.provider:OpenAIProvider",
+    "openrouter": "imagemake.plugins.providers.openrouter.provider:OpenRouterProvider",
     "preview": "imagemake.plugins.providers.preview:PreviewProvider",
     "replicate": "imagemake.plugins.providers.replicate.provider:ReplicateProvider",
 }
@@ -122,6 +126,7 @@ class Provider(ABC):
         key_variable: Environment variable with the key for the provider's own servers; None if they need no key.
         domain: Domain of the provider's own servers, such as ``openai.com``: the only ones that get this key unless the
             user names it for another server.
+        lists_facts: Whether `list_models` tells what models take and cost, and not only their names.
     """
 
     required: ClassVar[Mapping[str, type]] = {"paid": bool}
@@ -130,6 +135,7 @@ class Provider(ABC):
     trained: ClassVar[bool] = True
     key_variable: ClassVar[str | None] = None
     domain: ClassVar[str | None] = None
+    lists_facts: ClassVar[bool] = False
 
     def __init__(self, connection: Connection) -> None:
         """Take the server to call."""
@@ -162,6 +168,17 @@ class Provider(ABC):
 
         Raises:
             ProviderError: If it is out of reach, or refuses the key.
+        """
+        return None
+
+    async def list_models(self) -> ModelList | None:
+        """Ask the server which models it has, and what they take and cost, by calls that cost nothing.
+
+        Returns:
+            The list, for `imagemake models --update`; None if the provider has none.
+
+        Raises:
+            ProviderError: If it is out of reach, or its list cannot be read.
         """
         return None
 

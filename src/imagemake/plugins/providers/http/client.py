@@ -42,6 +42,9 @@ class HttpClient:
         address: Its address; what follows a ``?`` is sent with every call.
         timeout_s: Longest time for one response, in seconds.
         headers: Headers of every call, such as the one with the key.
+
+    Raises:
+        ProviderError: `FailureKind.STOP`, if a header cannot be sent, such as a key with a line end in it.
     """
 
     def __init__(self, address: str, timeout_s: float, headers: Mapping[str, str]) -> None:
@@ -50,7 +53,7 @@ class HttpClient:
         base, _, query = address.partition("?")
         self.base = base.rstrip("/")
         self.timeout_s = timeout_s
-        self._headers = dict(headers)
+        self._headers = {name: _sendable(name, value) for name, value in headers.items()}
         self._client = httpx2.AsyncClient(
             params=dict(parse_qsl(query, keep_blank_values=True)),
             headers={"User-Agent": f"imagemake/{__version__}"},
@@ -58,6 +61,18 @@ class HttpClient:
             follow_redirects=False,  # a redirect would lead a key, and what was paid for, to another server
             limits=httpx2.Limits(max_connections=None),  # the caller decides how many calls are in flight
         )
+
+    async def get(self, url: str) -> HttpAnswer:
+        """Ask for something that costs nothing, and return the whole response, whatever its status is.
+
+        Raises:
+            ProviderError: `FailureKind.UNREACHABLE`, if no complete response came.
+        """
+        try:
+            return await self.send("GET", url)
+        except ProviderError as error:
+            kind = FailureKind.UNREACHABLE
+            raise ProviderError(str(error), kind, code=error.code, remedy=error.remedy) from None
 
     async def send(
         self,
@@ -123,6 +138,14 @@ class HttpClient:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+
+def _sendable(name: str, value: str) -> str:
+    if not (value.isascii() and value.isprintable()):
+        message = f"the header {name} has characters that no header can have"
+        remedy = "Correct the environment variable that holds it, such as the server's key."
+        raise ProviderError(message, FailureKind.STOP, code="invalid_header", remedy=remedy)
+    return value
 
 
 def lower_case(headers: Mapping[str, str]) -> dict[str, str]:

@@ -76,6 +76,11 @@ class Meaning:
     remedy: str | None = None
 
 
+def is_about_content(words: str) -> bool:
+    """Return whether words, such as a code and a message, say that a filter refused what a request says or shows."""
+    return bool(_CONTENT.search(words))
+
+
 def meaning_of(  # noqa: PLR0911  one line per kind, in the order in which they decide
     status: int, told: Told, headers: Mapping[str, str] | None = None
 ) -> Meaning:
@@ -98,7 +103,7 @@ def meaning_of(  # noqa: PLR0911  one line per kind, in the order in which they 
         return Meaning(FailureKind.UNKNOWN if arrived else FailureKind.UNAVAILABLE)
     if status == 401:
         return Meaning(FailureKind.STOP, REMEDIES["key"])
-    if _CONTENT.search(words):
+    if is_about_content(words):
         return Meaning(FailureKind.REFUSED)
     if status == 403:
         return Meaning(FailureKind.STOP, REMEDIES["verify" if "verif" in words.lower() else "key"])
@@ -146,7 +151,7 @@ def not_an_image(answer: Any, body: bytes, headers: Mapping[str, str]) -> Provid
     told = read_error(body)
     inner = int(told.code) if told.code and re.fullmatch(r"[45]\d\d", told.code) else None
     meaning = meaning_of(inner, told) if inner else Meaning(FailureKind.CONFIGURATION, REMEDIES["configuration"])
-    if not inner and _CONTENT.search(" ".join(filter(None, (told.code, told.type, told.message)))):
+    if not inner and is_about_content(" ".join(filter(None, (told.code, told.type, told.message)))):
         meaning = Meaning(FailureKind.REFUSED)
     what = told.message or "the body is empty"
     return ProviderError(

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from imagemake.core.text import did_you_mean, printable
-from imagemake.plugins.providers import FailureKind, ProviderError, ServerCheck
+from imagemake.plugins.providers import FailureKind, ModelList, ProviderError, ServerCheck
+from imagemake.plugins.providers.http.clock import server_time
 from imagemake.plugins.providers.openai.errors import connection_error, status_error
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
+LONGEST_NAME = 200
 _NO_SUCH_CALL = (404, 405, 501)  # many compatible servers have no list of models
+
+
+class _Listed(NamedTuple):
+    headers: Mapping[str, str]
+    has_list: bool = False
+    names: tuple[str, ...] | None = None  # None: it cannot be read
 
 
 async def check_model(client: AsyncOpenAI, model: str, timeout_s: float) -> ServerCheck:
@@ -24,6 +30,36 @@ async def check_model(client: AsyncOpenAI, model: str, timeout_s: float) -> Serv
     Raises:
         ProviderError: If the server is out of reach, or refuses the key.
     """
+    listed = await _ask(client, timeout_s)
+    time = server_time(listed.headers)
+    if not listed.has_list:
+        return ServerCheck("the server is there, but has no list of models", time=time)
+    if listed.names is None:
+        return ServerCheck("the server is there, but its list of models cannot be read", time=time)
+    if model in listed.names:
+        return ServerCheck("the server knows it", time=time)
+    near = printable(did_you_mean(model, listed.names))
+    return ServerCheck(f"the server lists {len(listed.names)} models, and not this one. {near}".rstrip(), True, time)
+
+
+async def list_models(client: AsyncOpenAI, timeout_s: float) -> ModelList | None:
+    """Ask for the names of the server's models; None if the server has no such list.
+
+    Raises:
+        ProviderError: If the server is out of reach, refuses the key, or its list cannot be read.
+    """
+    listed = await _ask(client, timeout_s)
+    if not listed.has_list:
+        return None
+    if listed.names is None:
+        raise ProviderError("the server's list of models cannot be read", FailureKind.UNREADABLE)
+    known = [name for name in listed.names if 0 < len(name) <= LONGEST_NAME and name.isprintable()]
+    unusable = len(listed.names) - len(known)
+    ignored = (f"{unusable} models whose names are no names",) if unusable else ()
+    return ModelList(f"{str(client.base_url).rstrip('/')}/models", {name: {} for name in known}, ignored)
+
+
+async def _ask(client: AsyncOpenAI, timeout_s: float) -> _Listed:
     import openai
 
     try:
@@ -33,24 +69,11 @@ async def check_model(client: AsyncOpenAI, model: str, timeout_s: float) -> Serv
         raise ProviderError(f"no response within {timeout_s:g} s", FailureKind.UNREACHABLE) from None
     except openai.APIStatusError as error:
         if error.status_code in _NO_SUCH_CALL:
-            return ServerCheck("the server is there, but has no list of models", time=_time_in(error.response.headers))
+            return _Listed(error.response.headers)
         raise status_error(error) from None
     except openai.APIConnectionError as error:
         raise connection_error(error) from None
-    time = _time_in(response.headers)
     try:
-        known = sorted(str(one.id) for one in response.parse().data)
+        return _Listed(response.headers, True, tuple(sorted(str(one.id) for one in response.parse().data)))
     except Exception:  # the server may answer anything
-        return ServerCheck("the server is there, but its list of models cannot be read", time=time)
-    if model in known:
-        return ServerCheck("the server knows it", time=time)
-    near = printable(did_you_mean(model, known))
-    return ServerCheck(f"the server lists {len(known)} models, and not this one. {near}".rstrip(), True, time)
-
-
-def _time_in(headers: Mapping[str, str]) -> datetime | None:
-    try:
-        time = parsedate_to_datetime(headers["date"])
-    except (KeyError, ValueError, TypeError, IndexError):
-        return None
-    return time if time.tzinfo else None
+        return _Listed(response.headers, True)

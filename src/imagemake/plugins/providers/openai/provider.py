@@ -16,13 +16,14 @@ from imagemake.plugins.providers import (
     Connection,
     FailureKind,
     ImageResponse,
+    ModelList,
     ProviderError,
     ReferenceProvider,
     ServerCheck,
 )
 from imagemake.plugins.providers.http.answers import image_in, parsed, read_again
 from imagemake.plugins.providers.openai.batches import OpenAIBatches, body_of
-from imagemake.plugins.providers.openai.check import check_model
+from imagemake.plugins.providers.openai.check import check_model, list_models
 from imagemake.plugins.providers.openai.client import OWN_DOMAIN, client_of
 from imagemake.plugins.providers.openai.errors import KEY_VARIABLE, connection_error, status_error
 from imagemake.plugins.providers.openai.images import UploadedImages, file_tuple
@@ -77,6 +78,10 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
     async def check(self, model: str) -> ServerCheck:
         """Look for a model in the server's list of models, which costs nothing."""
         return await check_model(self._client, model, self.connection.timeout_s)
+
+    async def list_models(self) -> ModelList | None:
+        """Ask for the names of the server's models; OpenAI's API tells nothing else about them."""
+        return await list_models(self._client, self.connection.timeout_s)
 
     async def _answer(self, ask: Callable[[], Awaitable[LegacyAPIResponse[ImagesResponse]]]) -> ImageResponse:
         import openai
