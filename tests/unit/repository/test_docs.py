@@ -43,3 +43,11 @@ def test_paths_are_found_in_backticks_and_not_in_a_users_project():
     text = "`core/recipe.py`, `store/layout.py`, `rules/`; `work/plans`, `store/raw/`, `image/jpeg`"
     text += "\n```\n`core/in_an_example.py`\n```"
     assert paths_named_on(text) == {"core/recipe.py", "store/layout.py", "rules/"}
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.parent.name != "reference"], ids=lambda page: page.name
+)
+def test_sentences_of_a_page_are_in_lines_of_at_most_120_characters(page):
+    text = CODE_BLOCK.sub("", page.read_text(encoding="utf-8"))
+    assert [line for line in text.splitlines() if len(line) > 120 and not line.startswith("|")] == []
