@@ -20,6 +20,7 @@ from imagemake.plugins.measures import measure_class
 from imagemake.plugins.steps import BUILT_IN as STEPS
 from imagemake.plugins.steps import step_class
 from imagemake.release.manifest.row import MANIFEST_VERSION
+from imagemake.release.record import FILES
 
 REFERENCE = REPOSITORY / "docs" / "reference"
 
@@ -124,3 +125,18 @@ def test_every_step_that_the_page_shows_is_one_that_a_campaign_can_have(tmp_path
 def test_the_manifest_page_names_the_current_version():
     page = (REFERENCE / "manifest.md").read_text(encoding="utf-8")
     assert f"currently `{MANIFEST_VERSION}`" in " ".join(page.split())
+
+
+OF_JOBS = {"IMAGEMAKE_SCRIPTS", "IMAGEMAKE_TOLD"}  # set for jobs, not by users
+
+
+def test_the_page_names_every_variable_of_ours_that_users_set():
+    page = (REFERENCE / "environment.md").read_text(encoding="utf-8")
+    code = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "src").rglob("*.py"))
+    named = set(re.findall(r"\bIMAGEMAKE_[A-Z0-9_]+\b", page))
+    assert named == set(re.findall(r"\bIMAGEMAKE_[A-Z0-9_]+\b", code)) - OF_JOBS
+
+
+def test_the_page_names_every_file_of_a_release():
+    page = (REFERENCE / "folders.md").read_text(encoding="utf-8")
+    assert [name for name in FILES if f"`{name}`" not in page] == []
