@@ -122,7 +122,7 @@ class ModelSettings(Section):
     provider: Annotated[Text, AfterValidator(_provider)] = Field(
         "preview",
         description="Name of the provider: preview (offline and free; draws placeholders), openai (any server with "
-        "OpenAI's image API), openrouter, or one of an installed plug-in.",
+        "OpenAI's image API), gemini, openrouter, or one of an installed plug-in.",
     )
     name: Annotated[Text, AfterValidator(_no_secret)] = Field(
         "preview-1",

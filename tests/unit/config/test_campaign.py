@@ -15,7 +15,7 @@ from imagemake.core.problems import UserError
 from imagemake.images.decoded import DECODER_VERSION
 from imagemake.plugins import registry as plugins
 from imagemake.plugins.measures import Measure
-from imagemake.plugins.providers import Provider
+from imagemake.plugins.providers import BUILT_IN, Provider
 from imagemake.plugins.steps import Step
 from imagemake.stages.validate.verdict import of_measures, still_to_measure
 
@@ -271,7 +271,7 @@ def test_what_is_no_address_is_refused(url):
 def test_providers_are_ours_or_installed():
     assert load(model={"provider": "gloss", "name": "gloss-1"}).model.provider == "gloss"
     problem = the_problem(model={"provider": "opnai"})
-    assert "known are bfl, dashscope, fal, gloss, openai, preview, replicate" in problem.what
+    assert f"known are {', '.join(sorted({*BUILT_IN, 'gloss'}))}" in problem.what
     assert problem.remedy == "Did you mean 'openai'?"
 
 

@@ -12,6 +12,7 @@ from imagemake.config.models.checks import SIZE
 from imagemake.config.models.facts import ModelFacts, TokenPrices
 from imagemake.config.models.table import Model
 from imagemake.core.recipe import Recipe
+from imagemake.plugins.providers.sizes import parse_size
 
 # ASSUME: 3P, 2026-06: OpenAI adds six tokens to a prompt without reference images.
 PROMPT_OVERHEAD_TOKENS = 6
@@ -145,11 +146,17 @@ def _tokens_by_quality(facts: ModelFacts, size: Any) -> Mapping[str, int]:
     if rule is None:
         return {}
     if rule.table is not None:
-        return rule.table.get(size, {})
+        return rule.table.get(size) or rule.table.get(_of_every_ratio(size), {})
     edges = SIZE.fullmatch(size) if isinstance(size, str) else None
     if rule.grid is None or edges is None:
         return {}
     return {name: grid_tokens(patches, int(edges[1]), int(edges[2])) for name, patches in rule.grid.items()}
+
+
+def _of_every_ratio(size: Any) -> str:
+    """Return how a table of tokens names every ratio of a size's tier: ``@2K`` for ``3:2@2K``, ``@`` for ``3:2``."""
+    parsed = parse_size(size)
+    return "" if parsed is None or parsed.is_pixels else f"@{parsed.tier or ''}"
 
 
 def _costliest_sizes(facts: ModelFacts) -> list[str]:

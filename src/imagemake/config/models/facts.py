@@ -76,7 +76,9 @@ class OutputTokens(_Facts):
         None, description="Patches along the long edge, by quality. The tokens follow from them and the size."
     )
     table: Mapping[str, Mapping[str, Annotated[int, Field(ge=0)]]] | None = Field(
-        None, description="Tokens by size (WIDTHxHEIGHT), then by quality."
+        None,
+        description="Tokens by size, then by quality. A size is WIDTHxHEIGHT, @2K for every ratio of that tier, or @ "
+        "for ratios without a tier.",
     )
 
     @model_validator(mode="after")

@@ -47,6 +47,7 @@ BUILT_IN = {
     "bfl": "imagemake.plugins.providers.bfl.provider:BflProvider",
     "dashscope": "imagemake.plugins.providers.dashscope.provider:DashScopeProvider",
     "fal": "imagemake.plugins.providers.fal.provider:FalProvider",
+    "gemini": "imagemake.plugins.providers.gemini.provider:GeminiProvider",
     "openai": "imagemake.plugins.providers.openai.provider:OpenAIProvider",
     "openrouter": "imagemake.plugins.providers.openrouter.provider:OpenRouterProvider",
     "preview": "imagemake.plugins.providers.preview:PreviewProvider",

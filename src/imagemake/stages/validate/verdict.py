@@ -10,11 +10,14 @@ from imagemake.config.checks import Check, in_words
 from imagemake.config.verdict_codes import VerdictCode
 from imagemake.core.recipe import Scalar
 from imagemake.plugins.measures import Value, phrase_of
+from imagemake.plugins.providers.sizes import parse_size
 from imagemake.store.items import Measured
 
 # An image that cannot be decoded has one quantity, which holds the cause; so has a measure that failed on an image.
 UNDECODABLE_MEASURE, _, UNDECODABLE_QUANTITY = VerdictCode.UNDECODABLE.value.partition(".")
 FAILED_QUANTITY = "failed"
+# 3P: of the pixels that models make for a ratio, 896x1152 for 4:5 is the farthest from it, by 2.8%.
+RATIO_TOLERANCE = 0.05
 
 
 class Status(StrEnum):
@@ -131,12 +134,20 @@ def _failures(values: Mapping[str, Value]) -> list[Reason]:
     return [Reason.of(VerdictCode.UNMEASURED, measure=name.partition(".")[0], fault=values[name]) for name in failed]
 
 
+def _has_ratio(size: str, expected: Scalar) -> bool:
+    """Return whether a size in pixels has the ratio that was requested; no size of any tier has it exactly."""
+    found, wanted = parse_size(size), parse_size(expected)
+    if found is None or wanted is None or wanted.is_pixels:
+        return False
+    return abs(found.width * wanted.height / (found.height * wanted.width) - 1) <= RATIO_TOLERANCE
+
+
 def _disobeyed(
     values: Mapping[str, Value], parameters: Mapping[str, Scalar], formats: Sequence[str], size_as_requested: bool
 ) -> list[Reason]:
     reasons = []
     size, expected = f"{values.get('file.width_px')}x{values.get('file.height_px')}", parameters.get("size", "auto")
-    if size_as_requested and expected not in ("auto", size):
+    if size_as_requested and expected not in ("auto", size) and not _has_ratio(size, expected):
         reasons.append(Reason.of(VerdictCode.SIZE, found=size, expected=expected))
     found, requested = values.get("file.format"), parameters.get("output_format")
     expected_formats = formats if requested in (None, found) else (str(requested),)

@@ -58,8 +58,8 @@ def with_facts(**facts) -> Model:
 # The table
 
 
-def test_every_known_model_is_in_the_table():
-    assert set(TABLE.models) == {
+def test_every_known_model_of_openai_is_in_the_table():
+    assert {name for name in TABLE.models if name[0] in ("preview", "openai")} == {
         ("preview", "preview-1"),
         *(("openai", name) for name in [*CURRENT, *RETIRING, *RETIRED]),
     }

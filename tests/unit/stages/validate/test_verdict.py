@@ -57,6 +57,13 @@ def test_what_was_asked_for_must_have_come(parameters, code):
     assert [reason.code for reason in judged(parameters=parameters).reasons] == [code]
 
 
+@pytest.mark.parametrize(
+    ("size", "status"), [("1:1", Status.ACCEPTED), ("1:1@2K", Status.ACCEPTED), ("16:9@2K", Status.REJECTED)]
+)
+def test_a_ratio_asks_for_the_ratio_whatever_the_pixels_are(size, status):
+    assert judged(parameters={"size": size}).status is status
+
+
 def test_any_size_is_fine_where_the_campaign_or_the_request_says_so():
     assert judged(parameters={"size": "128x64"}, size_as_requested=False).status is Status.ACCEPTED
     assert judged(parameters={"size": "auto"}).status is Status.ACCEPTED
