@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from functools import reduce
 from types import SimpleNamespace
 
 import pytest
@@ -12,8 +13,10 @@ from imagemake.config.campaign import load_campaign
 from imagemake.config.models import estimate_usd, load_models, worst_usd
 from imagemake.config.yaml12 import read_yaml
 from imagemake.core.recipe import Recipe
+from imagemake.plan.gates import unmet
 from imagemake.plan.requests.catalog import read_catalog
 from imagemake.plan.requests.expand import expand
+from imagemake.release.metrics.success import interval_95
 
 DOCS = REPOSITORY / "docs"
 FILE = re.compile(r"^`(?P<path>[^`\n]+)`\n\n```\w+\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
@@ -78,6 +81,10 @@ def test_each_edit_on_the_page_of_keys_gives_the_key_beside_it(tmp_path):
     assert len(rows) > 10
     for edit, key, _ in (cells[:3] + [""] * (3 - len(cells)) for cells in rows):
         changes = {} if edit == "none" else read_yaml(edit.strip("`"))
+        for path in [path for path in changes if "." in path]:
+            section, *names = path.split(".")
+            changes[section] = read_yaml(files_of("explanation/keys.md")["config/config.yaml"])[section]
+            reduce(lambda found, name: found[name], names[:-1], changes[section])[names[-1]] = changes.pop(path)
         request = requests_of("explanation/keys.md", tmp_path, **changes)[0]
         assert key == f"`{request.recipe.key()[:12]}`", edit
 
@@ -94,6 +101,21 @@ def test_prices_on_the_page_of_money_are_those_of_the_model_table():
         recipe = Recipe("openai", "gpt-image-2", prompt, 1, parameters)
         known = estimate_usd(model, recipe), worst_usd(model, recipe), estimate_usd(model, recipe, batch=True)
         assert prices == ["unknown" if usd is None else f"${usd:.4f}" for usd in known], (size, quality)
+
+
+def test_the_gate_on_the_page_says_what_the_page_prints():
+    gates = load_campaign(read_yaml(files_of("how-to/pilot-to-full.md")["config/config.yaml"])).gates
+    verdicts = {"accepted": 15, "rejected": 1, "refused": 0, "failed": 0}
+    figures = {**verdicts, "pending": 0, "requests": 16, "success_rate_low": round(interval_95(15, 16)[0], 4)}
+    (problem,) = unmet("small", gates.small, figures)
+    assert f"\n{problem}\n" in text_of("how-to/pilot-to-full.md")
+
+
+def test_samples_on_the_page_pass_their_gates_and_no_smaller_ones_do():
+    for n, least in ((16, 0.8), (35, 0.9)):
+        assert f"{n} of {n}" in text_of("how-to/pilot-to-full.md")
+        assert interval_95(n, n)[0] >= least
+    assert interval_95(34, 34)[0] < 0.9
 
 
 @pytest.mark.parametrize("page", ["how-to/real-provider.md", "how-to/pilot-to-full.md", "how-to/reference-images.md"])
