@@ -16,20 +16,25 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
 from workflow.killing import kill_and_finish  # noqa: E402
+from workflow.queue_killing import kill_queue_and_finish  # noqa: E402
 
 
 def main() -> None:
-    """Kill builds in the given modes, or in both."""
+    """Kill builds in the given modes, or in all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("mode", nargs="*", choices=["sync", "batch", []], help="default: both")
+    parser.add_argument("mode", nargs="*", choices=["sync", "batch", "queue", []], help="default: all")
     parser.add_argument("--kills", type=int, default=50, help="kills per mode; default: 50")
     parser.add_argument("--seed", type=int, default=20261124, help="seed of the moments; default: 20261124")
     options = parser.parse_args()
     holds = True
-    for mode in options.mode or ["sync", "batch"]:
+    for mode in options.mode or ["sync", "batch", "queue"]:
         start = time.monotonic()
         with tempfile.TemporaryDirectory() as root:
-            books = kill_and_finish(Path(root) / "project", mode, options.kills, options.seed)
+            folder = Path(root) / "project"
+            if mode == "queue":
+                books = kill_queue_and_finish(folder, options.kills, options.seed)
+            else:
+                books = kill_and_finish(folder, mode, options.kills, options.seed)
         print(f"{mode}: {options.kills} kills in {time.monotonic() - start:.0f} s, at {books.moments}")
         print(f"  {books.requests} requests, {books.calls} calls, {books.again} billed again, {books.unknown} unknown")
         print(f"  server ${books.billed_usd:.6f}, ledger ${books.ledger_usd:.6f}")

@@ -67,7 +67,7 @@ class Fal(Form):
         return 200, {"request_id": job.id, "status": "IN_QUEUE", "queue_position": 0, **urls}
 
     def job_id(self, method: str, path: str) -> tuple[str, str] | None:
-        found = re.fullmatch(r"/[\w.-]+/[\w.-]+/requests/([\w-]+)(/status|/cancel)?", path)
+        found = re.fullmatch(r"/[\w.-]+/[\w.-]+/requests/([\w-]+)(/status|/cancel)?", path.partition("?")[0])
         what = {None: "result", "/status": "state", "/cancel": "cancel"}
         return (found[1], what[found[2]]) if found and method == ("PUT" if found[2] == "/cancel" else "GET") else None
 

@@ -208,6 +208,7 @@ class Caller:
             return await response_to(self.provider, running.item.recipe, images)
         ticket = await self.provider.submit(running.item.recipe, images)
         await running.keeper.submitted(running.call, running.item.key, ticket.as_dict())
+        running.keeper.end()
         return await self._queued(ticket)
 
     async def _queued(self, ticket: Ticket) -> ImageResponse:

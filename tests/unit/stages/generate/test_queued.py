@@ -27,6 +27,7 @@ from imagemake.workflow.leftovers import sweep_leftovers
 from imagemake.workflow.open_calls import open_calls_words, take_up_open_calls
 
 APP = "fal-ai/flux-2-pro"
+MODELS = {"fal": APP, "bfl": "flux-2-pro", "replicate": "somebody/flux", "dashscope": "qwen-image"}
 
 
 @pytest.fixture(autouse=True)
@@ -40,16 +41,18 @@ class Shop:
 
     def __init__(self, folder, server):
         self.folder, self.server = folder, server
+        self.form = server.form.name
+        self.name = MODELS[self.form]
         self.store = Store(folder / "store")
         self.limits = {"first_wait_s": 0.001, "longest_wait_s": 0.002, "tries": 3, "queue_wait_s": 5}
 
     @property
     def sections(self):
-        address = {"base_url": self.server.base_url, "identity": "fal", "key_from": "STAND_IN_KEY"}
+        address = {"base_url": self.server.base_url, "identity": self.form, "key_from": "STAND_IN_KEY"}
         return {
             "campaign": "c",
-            "model": {"provider": "fal", "name": APP, **address},
-            "models": {"fal": {APP: {"prices": {"usd_per_image": PRICE_USD, "as_of": "2026-11-01"}}}},
+            "model": {"provider": self.form, "name": self.name, **address},
+            "models": {self.form: {self.name: {"prices": {"usd_per_image": PRICE_USD, "as_of": "2026-11-01"}}}},
         }
 
     def begin_run(self, monkeypatch):
@@ -63,7 +66,7 @@ class Shop:
     def run(self, *prompts, budget=None, calls=4, **limits):
         sections = {**self.sections, "limits": {**self.limits, **limits}, "budget_usd": budget or {}}
         settings = JobSettings.model_validate(sections)
-        recipes = [Recipe("fal", APP, prompt, 7) for prompt in prompts]
+        recipes = [Recipe(self.form, self.name, prompt, 7) for prompt in prompts]
         items = [Item(recipe.prompt, 0, recipe, recipe.key(), "new") for recipe in recipes]
         (self.folder / "work" / "stopped.txt").unlink(missing_ok=True)
         work = self.folder / "work"
@@ -99,6 +102,18 @@ def test_an_image_from_a_queue_is_in_the_store_and_its_ticket_is_in_the_journal(
     assert shop.ledger_usd == shop.server.billed_usd() == PRICE_USD
     assert OpenCalls(shop.store.root).all() == []
     assert not list(shop.store.root.glob("open/*"))
+
+
+@pytest.mark.parametrize("form", sorted(MODELS))
+def test_every_form_is_paid_once_and_its_ledger_is_the_server_s(tmp_path, form):
+    with FakeQueue(form, latency_s=(0.0, 0.1)) as server:
+        shop = Shop(tmp_path, server)
+        shop.run("a", "b", "a weapon", queue_wait_s=0.02)  # some of them stay in the queue
+        first = shop.run("a", "b", "a weapon")
+        assert [item.failure and item.failure.reason.value for item in first] == [None, None, "refused"]
+        shop.run("a", "b")
+        assert len(server.jobs) == 3 + shop.outcomes.count("refused") - 1
+        assert shop.ledger_usd == server.billed_usd() == 2 * PRICE_USD
 
 
 def test_the_ticket_is_on_disk_before_the_first_question(shop, monkeypatch):

@@ -11,8 +11,7 @@ from typing import Any, ClassVar
 
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
-from imagemake.plugins.providers.http.plain import Reply
-from imagemake.plugins.providers.http.queue import HttpQueue, failed, lost, refused, size_of
+from imagemake.plugins.providers.http.queue import HttpQueue, Reply, failed, lost, refused, size_of
 from imagemake.plugins.providers.queue import Pending, Ticket
 from imagemake.plugins.providers.sizes import Size
 
@@ -32,7 +31,7 @@ class BflProvider(HttpQueue):
 
     async def send(self, recipe: Recipe, images: Mapping[str, bytes]) -> Reply:
         """Put a request into the queue."""
-        return await self.server.ask("POST", recipe.model, json=self._body(recipe, images))
+        return await self.ask("POST", recipe.model, json=self._body(recipe, images))
 
     def _body(self, recipe: Recipe, images: Mapping[str, bytes]) -> dict[str, Any]:
         body = {**self.fields(recipe), **_size_fields(recipe)}

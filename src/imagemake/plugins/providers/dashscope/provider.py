@@ -11,8 +11,7 @@ from typing import Any, ClassVar
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
 from imagemake.plugins.providers.http.errors import REMEDIES
-from imagemake.plugins.providers.http.plain import Reply
-from imagemake.plugins.providers.http.queue import HttpQueue, data_url, failed, lost, refused, size_of
+from imagemake.plugins.providers.http.queue import HttpQueue, Reply, data_url, failed, lost, refused, size_of
 from imagemake.plugins.providers.queue import Pending, Ticket
 from imagemake.plugins.providers.sizes import Size
 
@@ -36,6 +35,8 @@ class DashScopeProvider(HttpQueue):
 
     async def send(self, recipe: Recipe, images: Mapping[str, bytes]) -> Reply:
         """Create a task."""
+        if recipe.mask is not None:
+            raise ProviderError("Qwen-Image takes no mask", FailureKind.CONFIGURATION, code="no_mask")
         parameters = {**_AS_WRITTEN, **self.fields(recipe), **_size_fields(recipe)}
         parts = [{"image": data_url(images[digest])} for digest in recipe.references]
         content = [*parts, {"text": parameters.pop("prompt")}]
@@ -44,7 +45,7 @@ class DashScopeProvider(HttpQueue):
             "input": {"messages": [{"role": "user", "content": content}]},
             "parameters": parameters,
         }
-        return await self.server.ask("POST", "services/aigc/image-generation/generation", json=body, headers=_ASYNC)
+        return await self.ask("POST", "services/aigc/image-generation/generation", json=body, headers=_ASYNC)
 
     def ticket_in(self, answer: Mapping[str, Any], recipe: Recipe) -> Ticket:
         """Return the ticket in the answer to a submission."""
@@ -107,7 +108,7 @@ class DashScopeProvider(HttpQueue):
 
     async def cancel(self, ticket: Ticket) -> None:
         """Cancel the task; only one that has not started can be canceled."""
-        reply = await self.server.ask("POST", self.url_of(ticket, "cancel"))
+        reply = await self.ask("POST", self.url_of(ticket, "cancel"))
         if reply.status >= 400:
             raise self.error_in(reply)
 

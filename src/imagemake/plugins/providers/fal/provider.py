@@ -11,8 +11,7 @@ from typing import Any, ClassVar
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
 from imagemake.plugins.providers.http.error_text import read_error
-from imagemake.plugins.providers.http.plain import Reply
-from imagemake.plugins.providers.http.queue import HttpQueue, data_url, failed, lost, refused, size_of
+from imagemake.plugins.providers.http.queue import HttpQueue, Reply, data_url, failed, lost, refused, size_of
 from imagemake.plugins.providers.queue import Pending, Ticket
 from imagemake.plugins.providers.sizes import Size
 
@@ -36,7 +35,7 @@ class FalProvider(HttpQueue):
 
     async def send(self, recipe: Recipe, images: Mapping[str, bytes]) -> Reply:
         """Put a request into the queue."""
-        return await self.server.ask("POST", recipe.model, json=self._body(recipe, images), headers=ONCE)
+        return await self.ask("POST", recipe.model, json=self._body(recipe, images), headers=ONCE)
 
     def _body(self, recipe: Recipe, images: Mapping[str, bytes]) -> dict[str, Any]:
         body = {**self.fields(recipe), **_size_fields(recipe)}
@@ -68,13 +67,13 @@ class FalProvider(HttpQueue):
         if status == "IN_PROGRESS":
             return Pending("in progress")
         if status != "COMPLETED":
-            if reply.status >= 400:
+            if reply.status >= 300:
                 raise self.error_in(reply)
             return Pending(f"unknown status {status!r}")
         return await self._result(ticket, failure=told.get("error"), kind=told.get("error_type"))
 
     async def _result(self, ticket: Ticket, failure: object, kind: object) -> ImageResponse | Pending:
-        reply = await self.server.ask("GET", self.url_of(ticket, "response"))
+        reply = await self.ask("GET", self.url_of(ticket, "response"))
         if reply.status == 200 and not failure:
             return self._checked(ticket, reply)
         if not failure and reply.status in (404, 410):
@@ -111,7 +110,7 @@ class FalProvider(HttpQueue):
 
     async def cancel(self, ticket: Ticket) -> None:
         """Take a request out of the queue."""
-        reply = await self.server.ask("PUT", self.url_of(ticket, "cancel"))
+        reply = await self.ask("PUT", self.url_of(ticket, "cancel"))
         if reply.status >= 400:
             raise self.error_in(reply)
 

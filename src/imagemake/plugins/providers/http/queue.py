@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
@@ -15,8 +16,9 @@ from imagemake.images.formats import FORMATS, format_of
 from imagemake.plugins.providers import Connection, Dialect, FailureKind, ImageResponse, ProviderError
 from imagemake.plugins.providers.connection import is_of_domain
 from imagemake.plugins.providers.http.answers import image_of, parsed, read_again
+from imagemake.plugins.providers.http.client import HttpClient
 from imagemake.plugins.providers.http.error_text import retry_after_s
-from imagemake.plugins.providers.http.plain import PlainServer, Reply
+from imagemake.plugins.providers.http.errors import error_of
 from imagemake.plugins.providers.queue import GONE, Pending, QueueProvider, Ticket
 from imagemake.plugins.providers.sizes import Size, parse_size
 
@@ -26,6 +28,31 @@ if TYPE_CHECKING:
 _PASSING = (408, 409, 425, 429)  # with 5xx: nothing is said about the request
 _NOT_THERE = (404, 410)
 SEEDED = Dialect(seed="seed")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a server answered.
+
+    Attributes:
+        status: HTTP status.
+        body: All of it.
+        headers: By lower-case name.
+    """
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+    @property
+    def json(self) -> Mapping[str, Any]:
+        """The parsed body; empty if it is no JSON object."""
+        found = parsed(self.body)
+        return found if isinstance(found, Mapping) else {}
+
+    def error(self) -> ProviderError:
+        """Return what it means if its status says that it is an error."""
+        return error_of(self.status, self.body, self.headers)
 
 
 class HttpQueue(QueueProvider):
@@ -45,7 +72,7 @@ class HttpQueue(QueueProvider):
         self._address = connection.base_url or self.own_base_url
         key = connection.key(self.key_variable, self.domain)
         headers = {**(self.key_header(key) if key else {}), **connection.headers}
-        self.server = PlainServer(self._address, headers, connection.timeout_s)
+        self._client = HttpClient(self._address, connection.timeout_s, headers)
 
     @abstractmethod
     def key_header(self, key: str) -> dict[str, str]:
@@ -66,6 +93,11 @@ class HttpQueue(QueueProvider):
     @abstractmethod
     def image_urls(self, answer: Mapping[str, Any]) -> Sequence[object]:
         """Return the URLs of the images in the response to a request that succeeded."""
+
+    async def ask(self, method: str, url: str, **content: Any) -> Reply:
+        """Send one request; see `HttpClient.send`."""
+        answer = await self._client.send(method, url, **content)
+        return Reply(answer.status, answer.body, answer.headers)
 
     async def submit(self, recipe: Recipe, images: Mapping[str, bytes]) -> Ticket:
         """Put a request into the queue, by exactly one call."""
@@ -94,7 +126,7 @@ class HttpQueue(QueueProvider):
         Raises:
             ProviderError: If the provider does not know the ticket.
         """
-        reply = await self.server.ask("GET", self.url_of(ticket, "status"))
+        reply = await self.ask("GET", self.url_of(ticket, "status"))
         if reply.status in _NOT_THERE:
             raise lost(f"the provider no longer has request {ticket.id} (HTTP {reply.status})", reply.status)
         if reply.status in _PASSING or reply.status >= 500:
@@ -111,7 +143,7 @@ class HttpQueue(QueueProvider):
         """
         led = {what: url for what, url in given.items() if isinstance(url, str) and self._is_own(url)}
         known = number if isinstance(number, str) else ""
-        return Ticket(known, {what: led.get(what) or f"{self.server.base}/{path}" for what, path in own.items()})
+        return Ticket(known, {what: led.get(what) or f"{self._client.base}/{path}" for what, path in own.items()})
 
     def url_of(self, ticket: Ticket, what: str) -> str:
         """Return a URL of a ticket.
@@ -175,7 +207,7 @@ class HttpQueue(QueueProvider):
 
     async def close(self) -> None:
         """Close the connections."""
-        await self.server.close()
+        await self._client.close()
 
 
 def lost(message: str, status: int | None = None) -> ProviderError:

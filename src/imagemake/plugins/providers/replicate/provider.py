@@ -12,8 +12,7 @@ from typing import Any, ClassVar
 from imagemake.core.recipe import Recipe
 from imagemake.images.formats import FORMATS, format_of
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
-from imagemake.plugins.providers.http.plain import Reply
-from imagemake.plugins.providers.http.queue import HttpQueue, data_url, failed, lost, refused, size_of
+from imagemake.plugins.providers.http.queue import HttpQueue, Reply, data_url, failed, lost, refused, size_of
 from imagemake.plugins.providers.queue import Pending, Ticket
 from imagemake.plugins.providers.sizes import Size
 
@@ -45,8 +44,8 @@ class ReplicateProvider(HttpQueue):
         fields = {**self.fields(recipe), **_size_fields(recipe), **await self._image_fields(recipe, images)}
         name, _, version = recipe.model.partition(":")
         if version:
-            return await self.server.ask("POST", "predictions", json={"version": version, "input": fields})
-        return await self.server.ask("POST", f"models/{name}/predictions", json={"input": fields})
+            return await self.ask("POST", "predictions", json={"version": version, "input": fields})
+        return await self.ask("POST", f"models/{name}/predictions", json={"input": fields})
 
     async def _image_fields(self, recipe: Recipe, images: Mapping[str, bytes]) -> dict[str, Any]:
         if not recipe.references:
@@ -63,9 +62,7 @@ class ReplicateProvider(HttpQueue):
     async def _url(self, image: bytes) -> str:
         if len(image) <= MOST_INLINE_BYTES:
             return data_url(image)
-        kind = format_of(image)
-        file = (f"reference.{kind}", image, FORMATS[kind].media_type)
-        reply = await self.server.ask("POST", "files", files={"content": file})
+        reply = await self.ask("POST", "files", **_upload(image))
         urls = reply.json.get("urls")
         url = urls.get("get") if isinstance(urls, Mapping) else None
         if reply.status >= 300 or not isinstance(url, str):
@@ -112,9 +109,19 @@ class ReplicateProvider(HttpQueue):
 
     async def cancel(self, ticket: Ticket) -> None:
         """Cancel the prediction."""
-        reply = await self.server.ask("POST", self.url_of(ticket, "cancel"))
+        reply = await self.ask("POST", self.url_of(ticket, "cancel"))
         if reply.status >= 400:
             raise self.error_in(reply)
+
+
+def _upload(image: bytes) -> dict[str, Any]:
+    """Return the body of an upload, as a form with one file, and its header."""
+    import httpx2
+
+    kind = format_of(image)
+    file = (f"reference.{kind}", image, FORMATS[kind].media_type)
+    form = httpx2.Request("POST", "https://localhost", files={"content": file})
+    return {"content": form.read(), "headers": {"Content-Type": form.headers["content-type"]}}
 
 
 def _size_fields(recipe: Recipe) -> dict[str, Any]:
