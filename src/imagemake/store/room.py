@@ -18,6 +18,7 @@ MARGIN_FILES = 64
 FILES_PER_CALL = 8  # the image, its folder and temporary file, a claim, a mark, further images
 UNKNOWN_BYTES = 8 << 20  # of an image whose size is not known before the first one came
 BYTES_PER_PIXEL = 4  # a PNG file of noise; most images need a third of that
+_AGAIN = "Then run again."
 LIKE_BEFORE = 2  # an image may need this many times the bytes of the largest one before
 
 
@@ -52,8 +53,8 @@ class Room:
         n_images = images or self._in_flight
         n_bytes = n_images * self._bytes_of(recipe)
         for number, folder in enumerate(self._folders):
-            n_files = MARGIN_FILES + n_images * FILES_PER_CALL
-            check_folder(folder, "the next calls need", MARGIN_BYTES + (0 if number else n_bytes), n_files)
+            needed = MARGIN_BYTES + (0 if number else n_bytes), MARGIN_FILES + n_images * FILES_PER_CALL
+            check_folder(folder, "the next calls need", *needed, or_else=", or lower limits.in_flight")
         if not self._has_tried:  # a quota shows only when it is reached
             _try_to_fill(self._folders[0], n_bytes)
             self._has_tried = True
@@ -65,7 +66,9 @@ class Room:
         return BYTES_PER_PIXEL * int(size[1]) * int(size[2]) if size else UNKNOWN_BYTES
 
 
-def check_folder(folder: Path, who: str, n_bytes: int = MARGIN_BYTES, n_files: int = MARGIN_FILES) -> None:
+def check_folder(
+    folder: Path, who: str, n_bytes: int = MARGIN_BYTES, n_files: int = MARGIN_FILES, or_else: str = ""
+) -> None:
     """Check that a folder can be written to and that its disk has room; the folder may not exist yet.
 
     Args:
@@ -73,6 +76,7 @@ def check_folder(folder: Path, who: str, n_bytes: int = MARGIN_BYTES, n_files: i
         who: What needs the room, with its verb, for people.
         n_bytes: Bytes that must be free.
         n_files: Files that must be free, if the file system counts them.
+        or_else: What else helps if too few bytes are free, after a comma.
 
     Raises:
         NotReadyError: If it cannot be written to, or has too little room.
@@ -92,14 +96,10 @@ def check_folder(folder: Path, who: str, n_bytes: int = MARGIN_BYTES, n_files: i
     free_bytes = state.f_bavail * state.f_frsize
     if free_bytes < n_bytes:
         what = f"{folder}: {_mb(free_bytes)} are free on this disk, and {who} {_mb(n_bytes)}."
-        lower = ", or lower limits.in_flight" if n_bytes > MARGIN_BYTES else ""
-        raise NotReadyError(what, f"Free some space (df -h){lower}. {_NOTHING}")
+        raise NotReadyError(what, f"Free some space (df -h){or_else}. {_AGAIN}")
     if state.f_files and state.f_favail < n_files:
         what = f"{folder}: this disk has room for {state.f_favail:,} more files, and {who} {n_files:,}."
-        raise NotReadyError(what, f"Delete files that you don't need (df -i). {_NOTHING}")
-
-
-_NOTHING = "No call is sent without room. Then run again."
+        raise NotReadyError(what, f"Delete files that you don't need (df -i). {_AGAIN}")
 
 
 def _try_to_fill(folder: Path, n_bytes: int) -> None:
@@ -117,7 +117,7 @@ def _try_to_fill(folder: Path, n_bytes: int) -> None:
 
 
 def _refused(error: OSError) -> NotReadyError:
-    return NotReadyError(*(words_of(error) or (str(error), _NOTHING)))
+    return NotReadyError(*(words_of(error) or (str(error), _AGAIN)))
 
 
 def _mb(n_bytes: int) -> str:

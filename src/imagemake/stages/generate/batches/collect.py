@@ -11,10 +11,12 @@ from itertools import islice
 
 from imagemake.config.models import Model, cost_usd
 from imagemake.core.known_secrets import redacted
+from imagemake.core.problems import NotReadyError
 from imagemake.plugins.providers import BatchProvider, FailureKind, ImageResponse, ProviderError, Result
 from imagemake.stages.generate.fetching import fetched
 from imagemake.stages.generate.one_call import OUTCOMES
 from imagemake.store.journal import Call, Journal, Outcome, calls_in
+from imagemake.store.room import MARGIN_BYTES, check_folder
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submission, Submissions, SubmissionStep
 
@@ -71,7 +73,12 @@ class BatchCollector:
         return ", ".join(f"{n:,} {word}" for word, n in sorted(self._counts.items())) or "no results"
 
     async def take(self, provider: BatchProvider, file: str) -> None:
-        """Close every open call that has a line in a file; each line stands by itself."""
+        """Close every open call that has a line in a file; each line stands by itself.
+
+        Raises:
+            NotReadyError: If the store's disk has no room; the file stays at the provider for the next run.
+        """
+        self._check_room(0)
         seen: set[str] = set()
         async for result in provider.batch_results(file):
             if not isinstance(result, Result):
@@ -138,6 +145,14 @@ class BatchCollector:
     def _warn(self, what: str) -> None:
         print(f"{self._journal.job}: {self._submission.batch}: {what}; ignored", file=sys.stderr)
 
+    def _check_room(self, n_bytes: int) -> None:
+        batch = self._submission.batch or "a batch"
+        try:
+            check_folder(self._store.root, f"the results of {batch} need", MARGIN_BYTES + n_bytes)
+        except NotReadyError as error:
+            what = f"{error.what} The results of {batch} stay at the provider, and the next run collects them."
+            raise NotReadyError(what, error.remedy) from None
+
     def _close(self, call: str, outcome: ImageResponse | ProviderError) -> None:
         key = self._open[call].sent["key"]
         model = self._model_of(self._submission.model)
@@ -147,6 +162,7 @@ class BatchCollector:
         cost = cost_usd(model, outcome.usage, batch=True) if answered and model else None
         facts = {"key": key, "batch": self._submission.batch, "request_id": outcome.request_id, "usage": outcome.usage}
         if isinstance(outcome, ImageResponse):
+            self._check_room(len(outcome.image) + sum(map(len, outcome.more)))
             stored = self._store.raw.put(key, outcome.image, durable=True)
             ended, error = Outcome.MADE, None
             facts |= {"status": 200, "digest": stored.digest}

@@ -3,16 +3,20 @@
 import asyncio
 import base64
 import json
+import os
+from types import SimpleNamespace
 
 import orjson
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from imagemake.core.problems import NotReadyError
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError, Result
 from imagemake.plugins.providers.openai.batches import result_in
 from imagemake.stages.generate.batches.collect import BatchCollector
 from imagemake.store.journal import Journal, Outcome, calls_in
+from imagemake.store.room import MARGIN_BYTES
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submission, Submissions, SubmissionStep
 
@@ -189,3 +193,21 @@ def test_any_damage_to_a_line_ends_in_its_image_in_a_kept_response_or_in_a_reaso
     assert is_a_result(found)
     if isinstance(found, Result) and isinstance(found.outcome, ProviderError):
         assert found.outcome.body or found.outcome.failure is not FailureKind.UNREADABLE, "what was paid for is lost"
+
+
+@pytest.mark.parametrize("free_bytes", [0, MARGIN_BYTES - 1, MARGIN_BYTES + len(IMAGE) - 1])
+def test_without_room_for_results_they_stay_at_the_provider_and_the_next_run_collects_the_rest(
+    collected, tmp_path, monkeypatch, free_bytes
+):
+    state = SimpleNamespace(f_frsize=1, f_bavail=free_bytes, f_files=0, f_favail=0, f_flag=0)
+    monkeypatch.setattr(os, "statvfs", lambda _: state)
+    words = r"store: .* The results of b stay at the provider, and the next run collects them\."
+    with pytest.raises(NotReadyError, match=words):
+        collected(line())
+    (submission,) = Submissions(tmp_path / "store").all()
+    assert [call.closed for call in calls_in(tmp_path / "store" / submission.journal)] == [None]
+    assert Store(tmp_path / "store").raw.index() == {}
+    state.f_bavail = MARGIN_BYTES + len(IMAGE)
+    store, calls = collected(line())
+    assert [call.outcome for call in calls.values()] == [Outcome.MADE]
+    assert len(store.raw.index()) == 1
