@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from decimal import Decimal
 
 from imagemake.config.models import Model, ModelFacts, estimate_usd, load_models
+from imagemake.config.models.words import accepted_in_words, price_in_words
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import provider_class, takes_batches
 from reference_pages.markdown import table
@@ -40,15 +40,9 @@ def _merged(models: Iterable[Model], row: Callable[[Model], Sequence[str]]) -> I
 
 
 def _price_row(model: Model) -> list[str]:
-    prices = model.facts.prices
-    if prices and prices.usd_per_image is not None:
-        price = f"{_usd(prices.usd_per_image)} per image" if prices.usd_per_image else "free"
-    elif prices and prices.usd_per_million_tokens:
-        kinds = {name.replace("_", " "): usd for name, usd in prices.usd_per_million_tokens if usd is not None}
-        price = f"per million tokens: {', '.join(f'{_usd(usd)} {kind}' for kind, usd in kinds.items())}"
-    else:
-        return [_costs(model), _UNKNOWN, ""]
-    return [_costs(model), price, str(prices.as_of)]
+    price = price_in_words(model.facts)
+    as_of = str(model.facts.prices.as_of) if model.facts.prices and price else ""
+    return [_costs(model), price or _UNKNOWN, as_of]
 
 
 def _costs(model: Model) -> str:
@@ -71,18 +65,7 @@ def _costs(model: Model) -> str:
 
 def _facts(model: Model) -> list[str]:
     """Return what is known about a model, in words."""
-    facts, n_references = model.facts, model.facts.max_reference_images
-    known = [
-        _shutdown(facts),
-        f"sizes: {_sizes(facts)}" if facts.sizes or facts.size_rule else "",
-        f"parameters: {_parameters(facts)}" if facts.parameters else "",
-        _said(n_references, f"up to {n_references} reference images", "no reference images"),
-        _said(facts.mask, "a mask", "no mask"),
-        _said(facts.negative_prompt, "a negative prompt", "no negative prompt"),
-        _said(facts.honors_seed, "the same seed gives the same image", "the same seed gives a different image"),
-        _said(facts.max_prompt_characters, f"at most {facts.max_prompt_characters or 0:,} characters per prompt", ""),
-        _batch_share(model),
-    ]
+    known = [_shutdown(model.facts), *accepted_in_words(model.facts), _batch_share(model)]
     return [fact for fact in known if fact]
 
 
@@ -98,40 +81,3 @@ def _batch_share(model: Model) -> str:
     if not takes_batches(provider_class(model.provider)) or prices is None or prices.batch_share == 1:
         return ""
     return f"{prices.batch_share:.0%} of the price in a batch (`mode: batch`)"
-
-
-def _said(value: int | None, yes: str, no: str) -> str:
-    return "" if value is None else yes if value else no
-
-
-def _sizes(facts: ModelFacts) -> str:
-    words, rule = [f"`{size}`" for size in facts.sizes or ()], facts.size_rule
-    if rule:
-        limits = {
-            "edges that are multiples of {:,} px": rule.multiple_px if rule.multiple_px > 1 else None,
-            "edges of at least {:,} px": rule.min_edge_px,
-            "edges of at most {:,} px": rule.max_edge_px,
-            "a ratio of at most {:g}:1": rule.max_ratio,
-            "at least {:,} pixels": rule.min_pixels,
-            "at most {:,} pixels": rule.max_pixels,
-        }
-        words.append("any with " + ", ".join(text.format(value) for text, value in limits.items() if value is not None))
-    return "; ".join(words)
-
-
-def _parameters(facts: ModelFacts) -> str:
-    words = []
-    for name, rule in (facts.parameters or {}).items():
-        if rule is None:
-            continue
-        values = ", ".join(rule.one_of or ())
-        if rule.min is not None or rule.max is not None:
-            values = f"{'' if rule.min is None else f'{rule.min:g}'} to {'' if rule.max is None else f'{rule.max:g}'}"
-        where = {None: "", True: "with references", False: "without references"}[rule.references]
-        told = "; ".join(part for part in (values, where) if part)
-        words.append(f"`{name}`" + (f" ({told})" if told else ""))
-    return ", ".join(words)
-
-
-def _usd(value: Decimal) -> str:
-    return f"${value.normalize():f}"

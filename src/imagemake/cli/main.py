@@ -16,6 +16,7 @@ from imagemake.cli import (
     init,
     inspect,
     ledger,
+    models,
     publish,
     release,
     reproduce,
@@ -44,6 +45,7 @@ The commands below do everything else. For details and examples, run `imagemake 
 COMMANDS: dict[str, tuple[ModuleType, str]] = {
     "init": (init, "start a project in a folder"),
     "doctor": (doctor, "check configuration, keys, packages, disk, and storage, at no cost"),
+    "models": (models, "show what models accept and cost, and ask providers for their own lists"),
     "inspect": (inspect, "show where an image came from, and whether it was changed"),
     "review": (review, "approve or reject the images awaiting review, in your browser"),
     "ledger": (ledger, "list, filter, and sum calls and their costs"),

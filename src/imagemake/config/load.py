@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from imagemake.config.campaign import CONFIG, Campaign, load_campaign
+from imagemake.config.listings import with_listed_facts
 from imagemake.config.yaml12 import read_yaml
 from imagemake.config.yaml_text import YamlError
 from imagemake.core.given_file import read_given
@@ -16,12 +17,12 @@ from imagemake.core.secrets import shown
 
 
 def read_campaign(path: Path) -> Campaign:
-    """Read a campaign.
+    """Read a campaign of the project in the working folder, with what its providers list about their models.
 
     Raises:
         UserError: If it is missing or contains mistakes.
     """
-    return load_campaign(read_config(path), where=str(path))
+    return with_listed_facts(load_campaign(read_config(path), where=str(path)))
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from imagemake.config.campaign import CONFIG, Campaign, load_campaign
+from imagemake.config.listings import with_listed_facts
 from imagemake.config.load import run_config
 from imagemake.core.errors import ExitCode, exit_on_error
 from imagemake.core.problems import Problem, UserError
@@ -70,12 +71,12 @@ class SnakemakeRun:
                 remedy = f"Create it, with {CONFIG} in it: imagemake init {self.project}"
                 raise UserError(Problem(str(self.project), "this folder, the module's prefix, is missing.", remedy))
             if self._is_given_config and not self._is_what_configfile_reads():
-                return load_campaign(self._config)
+                return with_listed_facts(load_campaign(self._config), self.project)
             settings = self._workflow.config_settings
             files = [path.absolute() for path in settings.configfiles]
             values, replaces = settings.config_args or (), settings.replace_workflow_config
             with chdir(self.project):
-                return load_campaign(run_config(files, values, replaces=replaces))
+                return with_listed_facts(load_campaign(run_config(files, values, replaces=replaces)))
 
     def limit(self, name: str, most: int) -> None:
         """Limit a resource of the run, unless an option does. Of several modules, the lowest limit holds."""

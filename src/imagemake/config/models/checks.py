@@ -14,6 +14,7 @@ from imagemake.config.models.facts import ModelFacts, ParameterRule, SizeRule
 from imagemake.config.models.table import Model
 from imagemake.core.recipe import Recipe
 from imagemake.images.formats import FORMATS, ImageFormat
+from imagemake.plugins.providers.sizes import parse_size
 
 RETIREMENT_NOTICE = timedelta(days=60)
 SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})")
@@ -77,6 +78,7 @@ def _findings_but_prompt(
     found = [
         *_retirement(model, today),
         *_size(model, parameters),
+        *_ratio(model, parameters),
         *_parameters(model, parameters),
         *_combinations(parameters),
         *_sent(model, parameters, *sent),
@@ -121,6 +123,19 @@ def _size(model: Model, parameters: Mapping[str, Any]) -> Iterator[ModelFinding]
         yield _error(
             f"size {_shown(size)} {' and '.join(broken)}, so {model.name} does not accept it.", _sizes_taken(facts)
         )
+
+
+def _ratio(model: Model, parameters: Mapping[str, Any]) -> Iterator[ModelFinding]:
+    """Check a size such as ``2:3@2K`` where facts tell ratios and tiers as parameters."""
+    size, rules = parse_size(parameters.get("size")), model.facts.parameters
+    if size is None or size.is_pixels or rules is None or model.facts.sizes or model.facts.size_rule:
+        return
+    for name, value in (("aspect_ratio", f"{size.width}:{size.height}"), ("resolution", size.tier)):
+        rule = rules.get(name)
+        right = "a size without it" if rule is None else _right_values(rule, value)
+        if value is not None and right is not None:
+            what = f"{model.name} does not accept {name.replace('_', ' ')} {_shown(value)}, which size asks for."
+            yield _error(what, f"Use {right}.")
 
 
 def _broken(rule: SizeRule, width: int, height: int) -> Iterator[str]:

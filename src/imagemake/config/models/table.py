@@ -81,7 +81,7 @@ def load_models(
         UserError: With every mistake in the overrides.
     """
     own = _checked(overrides, where) if overrides else {}
-    given = {**_bundled(), **{name: _over(_bundled().get(name), facts) for name, facts in own.items()}}
+    given = {**_bundled(), **{name: facts_over(_bundled().get(name), facts) for name, facts in own.items()}}
     problems = [problem for name in own for problem in _problems_of_likes(name, given, where)]
     if problems:
         raise UserError(problems)
@@ -101,7 +101,8 @@ def _checked(overrides: Mapping[str, Any], where: str) -> Mapping[Name, ModelFac
     return found.by_name()
 
 
-def _over(base: ModelFacts | None, top: ModelFacts) -> ModelFacts:
+def facts_over(base: ModelFacts | None, top: ModelFacts) -> ModelFacts:
+    """Return facts with those above them: each replaces the one below, and only `parameters` are merged by name."""
     if base is None:
         return top
     update = {name: getattr(top, name) for name in top.model_fields_set}
@@ -137,6 +138,6 @@ def _problems_of_likes(name: Name, given: Mapping[Name, ModelFacts], where: str)
 def _whole(name: Name, given: Mapping[Name, ModelFacts]) -> ModelFacts:
     whole: ModelFacts | None = None
     for part in reversed(list(_likes(name, given))):
-        whole = _over(whole, given[part])
+        whole = facts_over(whole, given[part])
     assert whole is not None, "a chain starts with its own model"
     return whole

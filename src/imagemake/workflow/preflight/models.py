@@ -11,6 +11,7 @@ from imagemake.config.model import settings_of
 from imagemake.config.models import ModelFinding, ModelTable, Severity, load_models, problems_of, problems_of_files
 from imagemake.core.problems import Problem, UserError
 from imagemake.plugins.providers import provider_class, takes_references
+from imagemake.workflow.preflight.lists import check_lists
 
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
@@ -56,6 +57,7 @@ def check_models(
     ]
     if problems:
         raise UserError(problems)
+    warnings += check_lists(to_generate, campaign, table, today)
     return [*warnings, *(f"{finding.what} {finding.remedy}" for finding in found)]
 
 
