@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from imagemake.config.models import Model, ModelFacts, estimate_usd, load_models
 from imagemake.config.models.words import accepted_in_words, price_in_words
@@ -10,9 +10,9 @@ from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import provider_class, takes_batches
 from reference_pages.markdown import table
 
-_EXAMPLE_SIZE = "1024x1024"
+_EXAMPLE_SIZES = ("1024x1024", "1:1@1K", "1:1")  # a square of a megapixel, as models name it
 _PROMPT = "x" * 400  # about 100 tokens
-_PRICE_HEADER = ["model", f"USD per image of {_EXAMPLE_SIZE}", "price in USD", "valid on"]
+_PRICE_HEADER = ["model", "USD per image", "price in USD", "valid on"]
 _UNKNOWN = "unknown"
 
 
@@ -51,9 +51,7 @@ def _costs(model: Model) -> str:
     qualities = [quality for quality in (rule.one_of or () if rule else ()) if quality != "auto"]
     found = {}
     for quality in qualities or [""]:
-        parameters = {"size": _EXAMPLE_SIZE, **({"quality": quality} if quality else {})}
-        recipe = Recipe(model.provider, model.name, _PROMPT, 0, parameters)
-        if (usd := estimate_usd(model, recipe)) is not None:
+        if (usd := _estimate_usd(model, {"quality": quality} if quality else {})) is not None:
             found[quality] = f"{usd:.4f}".rstrip("0").rstrip(".") if usd else "0"
     if not found:
         most = model.facts.max_usd_per_image
@@ -61,6 +59,11 @@ def _costs(model: Model) -> str:
     if len(set(found.values())) == 1:
         return next(iter(found.values()))
     return ", ".join(f"{usd} ({quality})" for quality, usd in found.items())
+
+
+def _estimate_usd(model: Model, parameters: Mapping[str, str]) -> float | None:
+    recipes = [Recipe(model.provider, model.name, _PROMPT, 0, {"size": size, **parameters}) for size in _EXAMPLE_SIZES]
+    return next((usd for recipe in recipes if (usd := estimate_usd(model, recipe)) is not None), None)
 
 
 def _facts(model: Model) -> list[str]:

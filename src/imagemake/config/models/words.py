@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from decimal import Decimal
 
 from imagemake.config.models.facts import ModelFacts
+
+_RATIO = re.compile(r"\d+:\d+")
 
 
 def price_in_words(facts: ModelFacts) -> str:
@@ -38,7 +42,7 @@ def _said(value: int | None, yes: str, no: str) -> str:
 
 
 def _sizes(facts: ModelFacts) -> str:
-    words, rule = [f"`{size}`" for size in facts.sizes or ()], facts.size_rule
+    words, rule = _listed(facts.sizes or ()), facts.size_rule
     if rule:
         limits = {
             "edges that are multiples of {:,} px": rule.multiple_px if rule.multiple_px > 1 else None,
@@ -50,6 +54,17 @@ def _sizes(facts: ModelFacts) -> str:
         }
         words.append("any with " + ", ".join(text.format(value) for text, value in limits.items() if value is not None))
     return "; ".join(words)
+
+
+def _listed(sizes: Sequence[str]) -> list[str]:
+    """Return listed sizes; if every ratio comes with every tier, as in ``2:3@2K``, ratios and tiers separately."""
+    ratios = [size for size in sizes if _RATIO.fullmatch(size)]
+    tiers = list(dict.fromkeys(size.partition("@")[2] for size in sizes if "@" in size))
+    with_tiers = {f"{ratio}@{tier}" for ratio in ratios for tier in tiers}
+    if not with_tiers or not with_tiers <= {*sizes}:
+        return [", ".join(f"`{size}`" for size in sizes)] if sizes else []
+    rest = ", ".join(f"`{size}`" for size in sizes if size not in with_tiers)
+    return [rest, f"the ratios also with {', '.join(f'`@{tier}`' for tier in tiers)}"]
 
 
 def _parameters(facts: ModelFacts) -> str:
