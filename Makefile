@@ -55,7 +55,7 @@ lock: $(VENV)/.developing
 	$(COMPILE) pyproject.toml --extra review -c requirements-dev.lock -o requirements.lock
 	$(BIN)/python envs/write.py
 
-# Installing compiles no bytecode: Python compiles what is used, when it is first used, which is a third of the files.
+# Installing compiles no bytecode: Python compiles what is used, when it is first used: one file in seven.
 export PYTHONDONTWRITEBYTECODE :=
 INSTALL := $(BIN)/uv pip install -q --python $(BIN)/python
 UV := 'uv>=0.9,<1'
@@ -64,7 +64,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "imagemake needs Python 3.11 or newer. Pass one: make PYTHON=python3.12")'
 	$(PYTHON) -m venv --clear --without-pip $(VENV)
 	$(PYTHON) -m pip --python $(BIN)/python install -q --disable-pip-version-check $(UV) || \
-		{ $(BIN)/python -m ensurepip && $(BIN)/python -m pip install -q --disable-pip-version-check $(UV); }
+		{ $(BIN)/python -m ensurepip --default-pip && $(BIN)/python -m pip install -q --disable-pip-version-check $(UV); }
 	$(INSTALL) --require-hashes -r requirements.lock
 	$(INSTALL) pip
 	$(INSTALL) --no-deps -e .

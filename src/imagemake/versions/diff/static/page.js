@@ -34,7 +34,7 @@
     return stage;
   };
   const slider = (card, stage) => {
-    const input = el("input", { type: "range", min: 0, max: 100, step: 1, value: 50, "aria-label": `${card.name}: share of the earlier image that is shown` });
+    const input = el("input", { type: "range", min: 0, max: 100, step: 1, value: 50, "aria-label": `${card.name}: share of the previous image that is shown` });
     const move = () => {
       stage.style.setProperty("--at", `${input.value}%`);
       stage.style.setProperty("--share", String(input.value / 100));
