@@ -14,7 +14,7 @@ from imagemake.config.models.facts import ModelFacts, ParameterRule, SizeRule
 from imagemake.config.models.table import Model
 from imagemake.core.recipe import Recipe
 from imagemake.images.formats import FORMATS, ImageFormat
-from imagemake.plugins.providers.sizes import parse_size
+from imagemake.plugins.providers.sizes import parse_size, without_tiers
 
 RETIREMENT_NOTICE = timedelta(days=60)
 SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})")
@@ -155,7 +155,8 @@ def _broken(rule: SizeRule, width: int, height: int) -> Iterator[str]:
 
 
 def _sizes_taken(facts: ModelFacts) -> str:
-    ways = list(facts.sizes or ())
+    ways, tiers = without_tiers(facts.sizes or ())
+    ways += [f"one of these ratios with {', '.join(f'@{tier}' for tier in tiers)}"] if tiers else []
     if (rule := facts.size_rule) is not None:
         limits = {
             f"edges that are multiples of {rule.multiple_px}": rule.multiple_px > 1,

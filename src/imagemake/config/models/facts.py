@@ -92,7 +92,10 @@ class ModelFacts(_Facts):
     """The facts about a model. A missing fact is unknown and not checked."""
 
     like: str | None = Field(None, description="Model of the same provider that supplies all facts missing here.")
-    sizes: tuple[str, ...] | None = Field(None, description="Accepted sizes: WIDTHxHEIGHT in pixels, or auto.")
+    sizes: tuple[str, ...] | None = Field(
+        None,
+        description="Accepted sizes: WIDTHxHEIGHT in pixels, a ratio such as 3:2 or 3:2@2K, or auto.",
+    )
     size_rule: SizeRule | None = Field(None, description="Other accepted sizes.")
     parameters: Mapping[str, ParameterRule | None] | None = Field(
         None,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from decimal import Decimal
 
 from imagemake.config.models.facts import ModelFacts
-
-_RATIO = re.compile(r"\d+:\d+")
+from imagemake.plugins.providers.sizes import without_tiers
 
 
 def price_in_words(facts: ModelFacts) -> str:
@@ -58,13 +56,9 @@ def _sizes(facts: ModelFacts) -> str:
 
 def _listed(sizes: Sequence[str]) -> list[str]:
     """Return listed sizes; if every ratio comes with every tier, as in ``2:3@2K``, ratios and tiers separately."""
-    ratios = [size for size in sizes if _RATIO.fullmatch(size)]
-    tiers = list(dict.fromkeys(size.partition("@")[2] for size in sizes if "@" in size))
-    with_tiers = {f"{ratio}@{tier}" for ratio in ratios for tier in tiers}
-    if not with_tiers or not with_tiers <= {*sizes}:
-        return [", ".join(f"`{size}`" for size in sizes)] if sizes else []
-    rest = ", ".join(f"`{size}`" for size in sizes if size not in with_tiers)
-    return [rest, f"the ratios also with {', '.join(f'`@{tier}`' for tier in tiers)}"]
+    rest, tiers = without_tiers(sizes)
+    words = [", ".join(f"`{size}`" for size in rest)] if rest else []
+    return [*words, f"the ratios also with {', '.join(f'`@{tier}`' for tier in tiers)}"] if tiers else words
 
 
 def _parameters(facts: ModelFacts) -> str:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import gcd
 
@@ -55,3 +55,18 @@ def same_ratio(size: Size, ratios: Iterable[str]) -> str | None:
         if other is not None and other.width * size.height == other.height * size.width:
             return text
     return None
+
+
+def without_tiers(sizes: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Name many sizes in few words.
+
+    Returns:
+        The sizes without those of tiers, and the tiers that each ratio among them can have; all sizes and no tiers, if
+        only some ratios have a tier.
+    """
+    parsed = {size: one for size in sizes if (one := parse_size(size)) is not None and not one.is_pixels}
+    bare = [size for size, one in parsed.items() if one.tier is None]
+    tiers = list(dict.fromkeys(one.tier for one in parsed.values() if one.tier is not None))
+    if {f"{size}@{tier}" for size in bare for tier in tiers} != set(parsed) - set(bare):
+        return list(sizes), []
+    return [size for size in sizes if size not in parsed or size in bare], tiers

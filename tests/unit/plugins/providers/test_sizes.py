@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagemake.plugins.providers.sizes import Size, parse_size, same_ratio
+from imagemake.plugins.providers.sizes import Size, parse_size, same_ratio, without_tiers
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,17 @@ def test_a_ratio_is_the_same_in_pixels(width, height, scale):
 @given(st.text(max_size=30))
 def test_no_text_breaks_it(text):
     assert parse_size(text) is None or isinstance(parse_size(text), Size)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "short"),
+    [
+        (["auto", "1:1", "3:2", "1:1@1K", "3:2@1K", "1:1@2K", "3:2@2K"], (["auto", "1:1", "3:2"], ["1K", "2K"])),
+        (["1:1", "3:2", "1:1@1K"], (["1:1", "3:2", "1:1@1K"], [])),
+        (["1:1@1K"], (["1:1@1K"], [])),
+        (["auto", "1024x1024"], (["auto", "1024x1024"], [])),
+        ([], ([], [])),
+    ],
+)
+def test_tiers_are_named_once_if_every_ratio_has_them(sizes, short):
+    assert without_tiers(sizes) == short

@@ -66,12 +66,12 @@ class GeminiProvider(GeminiBatches, ReferenceProvider):
         answer = await self._client.get(model_path(model))
         time = server_time(answer.headers)
         if answer.status == 404:
-            return ServerCheck("the server does not know it. Correct model.name.", is_fault=True, time=time)
+            return ServerCheck("the server does not know it", is_fault=True, time=time)
         raise_error(answer)
         data = parsed(answer.body)
         methods = data.get("supportedGenerationMethods") if isinstance(data, Mapping) else None
         if isinstance(methods, list) and "generateContent" not in methods:
-            return ServerCheck("the server knows it, but not for generateContent. Correct model.name.", True, time)
+            return ServerCheck("the server knows it, but it makes no images", True, time)
         return ServerCheck("the server knows it", time=time)
 
     def batch_request(self, recipe: Recipe) -> tuple[str, dict[str, Any]]:
