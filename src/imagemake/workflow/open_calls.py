@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from imagemake.config.models import load_models
 from imagemake.config.run import Budget
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from imagemake.config.model import ModelSettings
     from imagemake.store.store import Store
 
+T = TypeVar("T")
+Act = Callable[["OpenCall", QueueProvider, "ModelSettings"], Awaitable[T]]
 LONGEST_S = 60.0  # for one image: a plan cannot wait as long as a job
 SHORT_S = 0.001  # one look; the jobs wait for what has not ended
 AT_ONCE = 8
@@ -55,18 +57,31 @@ def take_up_open_calls(campaign: Campaign, store: Store) -> list[str]:
     found = OpenCalls(store.root).all()
     if not found:
         return []
+
+    async def take_up(one: OpenCall, provider: QueueProvider, settings: ModelSettings) -> str | None:
+        return await _take_up(one, _caller(provider, settings, campaign, store), store)
+
     with ThreadPoolExecutor(1) as thread:  # Snakemake's own event loop runs in this one
-        made, errors = thread.submit(asyncio.run, _take_up_all(found, campaign, store)).result()
+        ends = thread.submit(asyncio.run, at_providers(found, campaign, take_up)).result()
     left = len(OpenCalls(store.root).all())
-    lines = (
-        [f"  {counted(made, 'image')} came from the provider's queue, where an earlier run left them."] if made else []
-    )
-    lines += [f"  Warning: a call of an earlier run ended without an image: {error}." for error in sorted(set(errors))]
+    made, errors = ends.count(""), {end for end in ends if isinstance(end, str) and end}
+    lines = [f"  {counted(made, 'image')} came from the queue, where an earlier run left them."] if made else []
+    lines += [f"  Warning: a call of an earlier run ended without an image: {error}." for error in sorted(errors)]
     return [*lines, f"  {counted(left, 'call')} of earlier runs in the provider's queue."] if left else lines
 
 
-async def _take_up_all(found: Sequence[OpenCall], campaign: Campaign, store: Store) -> tuple[int, list[str]]:
-    made, errors = 0, list[str]()
+async def at_providers(found: Sequence[OpenCall], campaign: Campaign, act: Act[T]) -> list[T | ProviderError]:
+    """Do something about open calls, at most `AT_ONCE` at a time.
+
+    Args:
+        found: The calls; those of servers that the campaign does not know are left out.
+        campaign: Says which servers are known.
+        act: Takes a call, its provider, and the settings of its server.
+
+    Returns:
+        What each act returned, or its error, or the error with which the provider did not start.
+    """
+    done: list[T | ProviderError] = []
     servers = {(one.provider, one.endpoint): one for one in (campaign.model, *campaign.more_models.values())}
     for server, settings in servers.items():
         of_server = [one for one in found if one.server == server]
@@ -74,18 +89,26 @@ async def _take_up_all(found: Sequence[OpenCall], campaign: Campaign, store: Sto
             continue
         try:
             provider = settings.server.start(min(LONGEST_S, campaign.limits.timeout_s))
-        except ProviderError:  # such as a missing key: the plan tells it
+        except ProviderError as error:
+            done.append(error)
             continue
         try:
             if isinstance(provider, QueueProvider):
-                caller = _caller(provider, settings, campaign, store)
                 room = asyncio.Semaphore(AT_ONCE)
-                ends = await asyncio.gather(*(_take_up(one, caller, store, room) for one in of_server))
-                made += ends.count("")
-                errors += [end for end in ends if end]
+                done += await asyncio.gather(*(_acted(one, provider, settings, act, room) for one in of_server))
         finally:
             await provider.close()
-    return made, errors
+    return done
+
+
+async def _acted(
+    found: OpenCall, provider: QueueProvider, settings: ModelSettings, act: Act[T], room: asyncio.Semaphore
+) -> T | ProviderError:
+    async with room:
+        try:
+            return await act(found, provider, settings)
+        except ProviderError as error:
+            return error
 
 
 def _caller(provider: QueueProvider, settings: ModelSettings, campaign: Campaign, store: Store) -> Caller:
@@ -97,22 +120,21 @@ def _caller(provider: QueueProvider, settings: ModelSettings, campaign: Campaign
     return Caller(provider, store, journal, limits, gate, spend_tracker, campaign.campaign, model_of, None)
 
 
-async def _take_up(found: OpenCall, caller: Caller, store: Store, room: asyncio.Semaphore) -> str | None:
+async def _take_up(found: OpenCall, caller: Caller, store: Store) -> str | None:
     """Return the error with which a call ended; empty for an image, and None if the call is still open."""
-    async with room:
-        claim = store.claim(found.key)
-        if not claim.acquire(wait=False):  # another run waits for it
+    claim = store.claim(found.key)
+    if not claim.acquire(wait=False):  # another run waits for it
+        return None
+    try:
+        now = await caller.open_call(found.key)
+        if now is None:
             return None
-        try:
-            now = await caller.open_call(found.key)
-            if now is None:
-                return None
-            await caller.take_up(now.item, now)
-        except StillInQueueError:
-            return None
-        except ProviderError as error:
-            return str(error)
-        else:
-            return ""
-        finally:
-            claim.release(remove=True)
+        await caller.take_up(now.item, now)
+    except StillInQueueError:
+        return None
+    except ProviderError as error:
+        return str(error)
+    else:
+        return ""
+    finally:
+        claim.release(remove=True)

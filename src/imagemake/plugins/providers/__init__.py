@@ -1,7 +1,8 @@
 """The contract of providers, which make images. One file or folder per provider.
 
 An installed package adds providers through the group of entry points `imagemake.providers`. A provider derives from
-`Provider`, and also from `ReferenceProvider`, `BatchProvider`, or `ReferenceBatchProvider` for what else it can do.
+`Provider`, and also from `ReferenceProvider`, `BatchProvider`, or `ReferenceBatchProvider` for what else it can do. One
+whose API is a queue derives from `QueueProvider`, in `imagemake.plugins.providers.queue`.
 """
 
 from __future__ import annotations

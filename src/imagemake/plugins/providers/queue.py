@@ -16,6 +16,8 @@ from imagemake.core.known_secrets import redacted_value
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import ImageResponse, ReferenceProvider
 
+__all__ = ["GONE", "Pending", "QueueProvider", "Ticket"]
+
 GONE = "gone"  # code of the error that says that the provider does not know a ticket
 POLL_S = 1.0
 
@@ -84,7 +86,7 @@ class QueueProvider(ReferenceProvider):
         Raises:
             ProviderError: If the request ended without an image here. `TO_FETCH`, with the response as its body, if the
                 image is at a URL. With the code `GONE` if the provider does not know the ticket: its image is lost.
-                `STOP` or `CONFIGURATION` if the provider does not answer this account; the request stays in the queue.
+                `STOP` or `UNREACHABLE` if the provider cannot be asked; the request stays in the queue.
         """
 
     @abstractmethod

@@ -19,7 +19,7 @@ FIRST_LOOK_S = 0.5  # after the submission, and the shortest wait between two lo
 LONGEST_LOOK_S = 10.0
 SHARE = 0.05  # of the time so far, as the next wait: so an image is seen at most 5% late
 UNKNOWN_TIMES = 3  # a ticket that the provider does not know so often in a row is lost; its list may lag behind
-STAYS = (FailureKind.STOP, FailureKind.CONFIGURATION, FailureKind.UNREACHABLE)
+STAYS = (FailureKind.STOP, FailureKind.UNREACHABLE)  # nobody was asked
 
 
 class StillInQueueError(ImagemakeError):

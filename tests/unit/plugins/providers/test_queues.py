@@ -82,6 +82,7 @@ def test_an_image_is_submitted_polled_and_fetched(form):
         answer = reached(server, act)
         (job,) = server.jobs.values()
     assert answer.image == job.image
+    assert answer.seed == (7 if form in ("fal", "bfl") else None), "the others do not say"
     assert (job.prompt, job.seed, job.model) == ("a mug", 7, MODELS[form])
 
 

@@ -266,7 +266,7 @@ def test_an_image_that_no_request_needs_anymore_is_fetched_too(shop, monkeypatch
     shop.run("a mug", "a cup", queue_wait_s=0.02)
     time.sleep(0.2)
     told = shop.begin_run(monkeypatch)
-    assert told == ["  2 images came from the provider's queue, where an earlier run left them."]
+    assert told == ["  2 images came from the queue, where an earlier run left them."]
     assert len(shop.store.raw.index()) == 2
     assert shop.ledger_usd == shop.server.billed_usd() == 2 * PRICE_USD
 
@@ -300,6 +300,20 @@ def test_a_request_that_failed_is_submitted_again_as_another_call(shop):
     shop.run("a paper jam")
     assert shop.outcomes == ["failed"] * 3
     assert len(shop.server.jobs) == 3
+
+
+def test_a_request_that_ended_for_a_wrong_parameter_is_closed(shop):
+    class Wrong(type(shop.server.form)):
+        def told(self, job, what, base, file):
+            if what == "state":
+                return 200, {"status": "COMPLETED", "error": "validation", "error_type": "validation_error"}
+            return 422, {"detail": [{"loc": ["body", "steps"], "msg": "too many", "type": "less_than"}]}
+
+    shop.server.form = Wrong()
+    (item,) = shop.run("a mug")
+    assert item.failure.reason is FailureReason.FAILED
+    assert "steps: too many" in item.failure.message
+    assert shop.outcomes == ["failed"]
 
 
 def test_a_key_that_is_refused_while_polling_stops_the_job_and_keeps_the_request(shop):

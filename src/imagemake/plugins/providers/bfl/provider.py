@@ -52,8 +52,6 @@ class BflProvider(HttpQueue):
         reply = await self.ask_about(ticket)
         if isinstance(reply, Pending):
             return reply
-        if reply.status != 200:
-            raise self.error_in(reply)
         status = reply.json.get("status")
         if status == "Ready":
             return self.result(ticket, reply)
@@ -69,6 +67,11 @@ class BflProvider(HttpQueue):
         """Return the URL of the image."""
         result = answer.get("result")
         return [result.get("sample")] if isinstance(result, Mapping) else []
+
+    def seed_in(self, answer: Mapping[str, Any]) -> object:
+        """Return the seed that the response says was used."""
+        result = answer.get("result")
+        return result.get("seed") if isinstance(result, Mapping) else None
 
     async def cancel(self, ticket: Ticket) -> None:
         """Fail: the API has no such call."""

@@ -57,8 +57,6 @@ class DashScopeProvider(HttpQueue):
         reply = await self.ask_about(ticket)
         if isinstance(reply, Pending):
             return reply
-        if reply.status != 200:
-            raise self.error_in(reply)
         output = _output(reply.json)
         status, code = output.get("task_status"), str(output.get("code") or reply.json.get("code") or "")
         told = str(output.get("message") or reply.json.get("message") or "no reason is given")[:500]

@@ -67,8 +67,6 @@ class FalProvider(HttpQueue):
         if status == "IN_PROGRESS":
             return Pending("in progress")
         if status != "COMPLETED":
-            if reply.status >= 300:
-                raise self.error_in(reply)
             return Pending(f"unknown status {status!r}")
         return await self._result(ticket, failure=told.get("error"), kind=told.get("error_type"))
 

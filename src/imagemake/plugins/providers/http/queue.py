@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from imagemake.core.recipe import Recipe
 from imagemake.core.text import printable
 from imagemake.images.formats import FORMATS, format_of
-from imagemake.plugins.providers import Connection, Dialect, FailureKind, ImageResponse, ProviderError
+from imagemake.plugins.providers import Connection, Dialect, FailureKind, ImageResponse, ProviderError, SeedUse
 from imagemake.plugins.providers.connection import is_of_domain
 from imagemake.plugins.providers.http.answers import image_of, parsed, read_again
 from imagemake.plugins.providers.http.client import HttpClient
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _PASSING = (408, 409, 425, 429)  # with 5xx: nothing is said about the request
 _NOT_THERE = (404, 410)
+MOST_EXACT = 2**53  # what a number in JSON is sure to hold
 SEEDED = Dialect(seed="seed")
 
 
@@ -124,13 +125,17 @@ class HttpQueue(QueueProvider):
         """Ask for the state of a ticket.
 
         Raises:
-            ProviderError: If the provider does not know the ticket.
+            ProviderError: With the code `GONE` if the provider does not know the ticket, and `STOP` if it rejects the
+                question, which says nothing about the request.
         """
         reply = await self.ask("GET", self.url_of(ticket, "status"))
         if reply.status in _NOT_THERE:
             raise lost(f"the provider no longer has request {ticket.id} (HTTP {reply.status})", reply.status)
         if reply.status in _PASSING or reply.status >= 500:
             return Pending(f"HTTP {reply.status}", retry_after_s(reply.headers))
+        if reply.status >= 300:
+            error = self.error_in(reply)
+            raise ProviderError(str(error), FailureKind.STOP, code=error.code, status=reply.status, remedy=error.remedy)
         return reply
 
     def ticket(self, number: object, own: Mapping[str, str], given: Mapping[str, object]) -> Ticket:
@@ -180,8 +185,20 @@ class HttpQueue(QueueProvider):
 
     async def read_again(self, body: bytes) -> ImageResponse:
         """Fetch the image of a response that was kept."""
-        answer = parsed(body)
-        return await read_again(self._as_data(answer if isinstance(answer, Mapping) else {}), body, self._downloads)
+        found = parsed(body)
+        answer = found if isinstance(found, Mapping) else {}
+        image = await read_again(self._as_data(answer), body, self._downloads)
+        seed = self.seed_in(answer)
+        return replace(image, seed=seed if isinstance(seed, int) and abs(seed) < MOST_EXACT else None)
+
+    def seed_in(self, answer: Mapping[str, Any]) -> object:
+        """Return the seed that the response says was used."""
+        return answer.get("seed")
+
+    def seed_use(self, model: str) -> SeedUse:
+        """Return what becomes of the seed in calls to a model."""
+        dialect = self.connection.dialect(model, SEEDED)
+        return SeedUse.NOT_SENT if dialect.seed is None else SeedUse.SENT
 
     def _as_data(self, answer: Mapping[str, Any]) -> dict[str, Any]:
         """Return an answer in the form that every server with OpenAI's API has."""

@@ -83,8 +83,6 @@ class ReplicateProvider(HttpQueue):
         reply = await self.ask_about(ticket)
         if isinstance(reply, Pending):
             return reply
-        if reply.status != 200:
-            raise self.error_in(reply)
         status, told = reply.json.get("status"), str(reply.json.get("error") or "no reason is given")[:500]
         if status == "succeeded":
             if reply.json.get("output") is None and reply.json.get("data_removed"):
