@@ -81,7 +81,7 @@ class ImageResponse:
         headers: By lower-case name; only rate limits are read from them.
         more: Further images of the same response. They are paid for too, so they are kept.
         cost_usd: What the call cost, where the provider says so; it replaces the cost by the model table.
-        seed_use: What became of the seed; None if the provider does not say.
+        seed_use: What became of the seed, where that differs from what `Provider.seed_use` says.
         seed: The seed that the server set or used, if it says so.
         model: The version of the model that made the image, if the response names it.
     """
@@ -150,6 +150,10 @@ class Provider(ABC):
         Raises:
             ProviderError: If no image came.
         """
+
+    def seed_use(self, model: str) -> SeedUse | None:
+        """Return what becomes of the seed in calls to a model; None if the provider does not say."""
+        return None
 
     async def read_again(self, body: bytes) -> ImageResponse:
         """Read a response that was kept, with the code as it is now, and get its image if it is at a URL.

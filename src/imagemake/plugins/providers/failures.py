@@ -53,6 +53,7 @@ class ProviderError(ImagemakeError):
         request_id: The provider's ID of the call.
         retry_after_s: How long the provider asks to wait, in seconds.
         usage: Token counts as the provider reports them. A call that reports some was billed.
+        cost_usd: What the call cost, where the provider says so.
         body: A response that could not be read. It was paid for, so it is kept.
         remedy: What the user can do, for `STOP`.
         headers: By lower-case name; only rate limits are read from them.
@@ -71,6 +72,7 @@ class ProviderError(ImagemakeError):
         request_id: str | None = None,
         retry_after_s: float | None = None,
         usage: Mapping[str, Any] | None = None,
+        cost_usd: float | None = None,
         body: bytes | None = None,
         remedy: str | None = None,
         headers: Mapping[str, str] | None = None,
@@ -83,6 +85,7 @@ class ProviderError(ImagemakeError):
         self.request_id = redacted_value(request_id)
         self.retry_after_s = retry_after_s
         self.usage = redacted_value(usage)
+        self.cost_usd = cost_usd
         self.body = None if body is None else redacted_bytes(body)
         self.remedy = redacted(remedy or "")
         self.headers = redacted_value(headers or {})

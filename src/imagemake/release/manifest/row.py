@@ -81,6 +81,12 @@ class ManifestRow:
         str | None, Column("The campaign's name for the model: a label in more_models, or the model name")
     ] = None
     seed: Annotated[int, Column("Seed of the shown attempt")]
+    seed_use: Annotated[
+        str | None,
+        Column("What became of the seed: sent, not sent (the API takes none), or set by the server; empty if unknown"),
+    ] = None
+    seed_used: Annotated[int | None, Column("The seed that the server named in its response")] = None
+    model_used: Annotated[str | None, Column("The version of the model that the response named")] = None
     key: Annotated[str, Column("Key of the shown attempt: SHA-256 of its recipe", pattern=DIGEST)]
     attempt: Annotated[int, Column("Number of the shown attempt, from 0; pages and commands count from 1")] = 0
     attempts: Annotated[int, Column("Number of attempts that were made")] = 0

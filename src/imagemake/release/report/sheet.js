@@ -229,7 +229,9 @@
       pairs([
         ["Model", entry.model],
         ["Provider", entry.provider],
-        ["Seed", entry.seed],
+        ["Seed", entry.seed_use && entry.seed_use !== "sent" ? `${entry.seed} (${entry.seed_use})` : entry.seed],
+        ["Seed of the server", entry.seed_used],
+        ["Model of the server", entry.model_used],
         ["Attempt", entry.attempts ? `${(entry.attempt ?? 0) + 1} of ${entry.attempts}` : ""],
         ["Calls", (entry.history ?? []).reduce((sum, earlier) => sum + (earlier.tries ?? 1), entry.tries ?? 0)],
         ["Generated", entry.generated_at?.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, " UTC")],

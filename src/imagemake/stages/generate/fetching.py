@@ -34,6 +34,7 @@ async def fetched(provider: Provider, store: Store, call: str, to_fetch: Provide
             status=to_fetch.status,
             request_id=to_fetch.request_id,
             usage=to_fetch.usage,
+            cost_usd=to_fetch.cost_usd,
             remedy=error.remedy,
             headers=to_fetch.headers,
         ) from None

@@ -15,6 +15,7 @@ from typing import Any
 
 from imagemake.config.models import Model, cost_usd
 from imagemake.plugins.providers import NOT_FETCHED, ImageResponse, Provider, ProviderError
+from imagemake.stages.generate.answered import facts_of
 from imagemake.store.items import FailureReason, ItemFailure
 from imagemake.store.journal import Call, Journal, Outcome, calls_in
 from imagemake.store.journal_lines import content_of
@@ -130,9 +131,9 @@ async def _read(
         closed = kept.call.closed
         if closed is None or closed.get("code") != error.code:
             said = {"code": error.code, "message": str(error)[:2000]}
-            _close(kept, Outcome.UNREADABLE, {**_facts(kept, error, model_of), **said})
+            _close(kept, Outcome.UNREADABLE, {**_facts(kept, error, provider, model_of), **said})
         return error
-    facts = _facts(kept, answer, model_of)
+    facts = _facts(kept, answer, provider, model_of)
     if stored is None or stored.digest == sha256(answer.image).hexdigest():
         stored = store.raw.put(kept.key, answer.image, durable=True)
         more = store.keep_more(call, answer.more)
@@ -145,17 +146,19 @@ async def _read(
 
 
 def _facts(
-    kept: KeptAnswer, answer: ImageResponse | ProviderError, model_of: Callable[[str], Model | None]
+    kept: KeptAnswer, answer: ImageResponse | ProviderError, provider: Provider, model_of: Callable[[str], Model | None]
 ) -> dict[str, Any]:
     """Return what the journal says of the call in any case: what it said before, as far as that is known."""
     closed = kept.call.closed or {}
-    usage, cost = closed.get("usage") or answer.usage, closed.get("cost_usd")
-    model = model_of(kept.call.sent["recipe"]["model"])
-    if cost is None and model is not None:
-        cost = cost_usd(model, usage, batch="submission" in kept.call.sent)
-    same = {name: closed.get(name) for name in ("seconds", "batch")}
-    request_id = closed.get("request_id") or answer.request_id
-    return {**same, "key": kept.key, "status": 200, "request_id": request_id, "usage": usage, "cost_usd": cost}
+    name, cost = kept.call.sent["recipe"]["model"], closed.get("cost_usd")
+    if cost is None:
+        model = model_of(name)
+        usage = closed.get("usage") or answer.usage
+        known_cost = cost_usd(model, usage, batch="submission" in kept.call.sent) if model else None
+        cost = known_cost if answer.cost_usd is None else answer.cost_usd
+    known = {name: closed.get(name) for name in ("seconds", "batch", "request_id", "usage")}
+    told = {name: value for name, value in facts_of(answer, provider, name).items() if known.get(name) is None}
+    return {**known, **told, "key": kept.key, "status": 200, "cost_usd": cost}
 
 
 def _close(kept: KeptAnswer, outcome: Outcome, facts: Mapping[str, Any]) -> None:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from imagemake.config.models import Model, cost_usd, worst_usd
+from imagemake.config.models import Model, worst_usd
 from imagemake.config.run import Limits
 from imagemake.plugins.providers import NOT_FETCHED, FailureKind, ImageResponse, Provider, ProviderError, response_to
 from imagemake.plugins.providers.queue import QueueProvider, Ticket
+from imagemake.stages.generate.answered import cost_of, facts_of
 from imagemake.stages.generate.fetching import fetched
 from imagemake.stages.generate.gate import Gate
 from imagemake.stages.generate.keeping import Keeper
@@ -180,15 +181,14 @@ class Caller:
             self.room.note(item.recipe, len(answer.image))
         stored = await keeper.image(item.key, answer.image)
         more = await keeper.more(call, answer.more) if answer.more else None
-        cost = _cost(running.model, answer.usage, paid=self.provider.paid)
+        cost = cost_of(running.model, answer, paid=self.provider.paid)
         end = await keeper.closed(
             call,
             Outcome.MADE,
             key=item.key,
             status=200,
-            request_id=answer.request_id,
-            usage=answer.usage,
             cost_usd=cost,
+            **facts_of(answer, self.provider, item.recipe.model),
             seconds=round(time.monotonic() - start, 3),
             digest=stored.digest,
             more=more,
@@ -239,6 +239,7 @@ class Caller:
                     status=error.status,
                     request_id=error.request_id,
                     usage=error.usage,
+                    cost_usd=error.cost_usd,
                     body=error.body,
                     headers=error.headers,
                 ) from refusal
@@ -256,8 +257,8 @@ class Caller:
         if error.body is not None:
             await running.keeper.unreadable(running.call, error.body)
         cost: float | None = 0.0
-        if error.failure is FailureKind.UNREADABLE or error.usage:  # some refusals are billed, and say so
-            cost = _cost(running.model, error.usage, paid=self.provider.paid)
+        if error.failure is FailureKind.UNREADABLE or error.usage or error.cost_usd:  # some refusals are billed
+            cost = cost_of(running.model, error, paid=self.provider.paid)
         elif error.failure is FailureKind.UNKNOWN:
             cost = None
         await running.keeper.closed(
@@ -265,10 +266,9 @@ class Caller:
             OUTCOMES[error.failure],
             key=running.item.key,
             status=error.status,
-            request_id=error.request_id,
             code=error.code,
             message=str(error)[:2000],
-            usage=error.usage,
+            **facts_of(error, self.provider, running.item.recipe.model),
             cost_usd=cost or None,  # a call without an image has no cost to record
             seconds=round(seconds, 3),
         )
@@ -280,9 +280,3 @@ class Caller:
             return await asyncio.to_thread(write, *args, **kwargs)
         await asyncio.sleep(0)  # so that other calls and the progress messages get their turn
         return write(*args, **kwargs)
-
-
-def _cost(model: Model | None, usage: Mapping[str, Any] | None, *, paid: bool) -> float | None:
-    if not paid:
-        return 0.0
-    return cost_usd(model, usage) if model else None

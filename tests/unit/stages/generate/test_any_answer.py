@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from imagemake.config.run import Budget, Limits
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import FailureKind, ProviderError
+from imagemake.plugins.providers import Connection, FailureKind, Provider, ProviderError
 from imagemake.plugins.providers.http.answers import image_in, parsed, read_again
 from imagemake.plugins.providers.http.download import NotFetchedError
 from imagemake.plugins.providers.http.errors import error_of
@@ -78,12 +78,13 @@ bodies = (
 )
 
 
-class Server:
+class Server(Provider):
     """A provider that answers with given bytes, and whose URLs lead to an image, or nowhere."""
 
     paid = True
 
     def __init__(self, body, status, leads):
+        super().__init__(Connection())
         self.body, self.status, self.leads = body, status, leads
 
     async def generate(self, _):

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,15 @@ import pytest
 from imagemake.config.job_settings import JobSettings
 from imagemake.config.run import Budget, Limits
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import NOT_FETCHED, Connection, FailureKind, ImageResponse, Provider, ProviderError
+from imagemake.plugins.providers import (
+    NOT_FETCHED,
+    Connection,
+    FailureKind,
+    ImageResponse,
+    Provider,
+    ProviderError,
+    SeedUse,
+)
 from imagemake.stages.generate.calls import CallRunner, StoppedError, ToldToStopError
 from imagemake.stages.generate.gate import Gate
 from imagemake.stages.generate.job import generate_for_job
@@ -85,6 +94,25 @@ def test_every_image_is_in_the_store_and_every_call_in_the_journal(buy, tmp_path
     made = buy(Scripted(), items("a", "b"))
     assert [Store(tmp_path / "store").raw.read(item.raw) for item in made] == [b"image of a", b"image of b"]
     assert outcomes(tmp_path) == [Outcome.MADE, Outcome.MADE]
+
+
+def test_the_journal_says_what_became_of_the_seed_and_what_the_provider_billed(buy, tmp_path):
+    class Telling(Scripted):
+        def seed_use(self, model):
+            return SeedUse.SENT if model == "m" else None
+
+        async def generate(self, recipe):
+            response = await super().generate(recipe)
+            server = {"seed_use": SeedUse.SERVER, "seed": 42} if recipe.prompt == "b" else {}
+            return replace(response, cost_usd=0.0125, model="m-2026-11-01", **server)
+
+    buy(Telling(), items("a", "b"))
+    closed = {call.sent["name"]: call.closed for call in read_calls(tmp_path / "store" / "journal")}
+    told = {
+        name: [end.get(field) for field in ("seed_use", "seed_used", "cost_usd", "model_used")]
+        for name, end in closed.items()
+    }
+    assert told == {"a": ["sent", None, 0.0125, "m-2026-11-01"], "b": ["set by the server", 42, 0.0125, "m-2026-11-01"]}
 
 
 def test_what_the_store_holds_is_adopted_without_a_call(buy):

@@ -15,7 +15,7 @@ from imagemake.config.job_settings import JobSettings
 from imagemake.config.run import Budget, Limits
 from imagemake.core import files
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
+from imagemake.plugins.providers import Connection, FailureKind, ImageResponse, Provider, ProviderError
 from imagemake.stages.generate import keeping
 from imagemake.stages.generate.calls import CallRunner, ToldToStopError
 from imagemake.stages.generate.gate import Gate
@@ -58,12 +58,13 @@ class Disk:
         monkeypatch.setattr(Journal, "_append", append_records)
 
 
-class Filling:
+class Filling(Provider):
     """A provider during whose calls the disk fills."""
 
     paid = True
 
     def __init__(self, disk, number, outcome=None, wait_s=0.01):
+        super().__init__(Connection())
         self.disk, self.number, self.outcome, self.wait_s = disk, number, outcome, wait_s
         self.calls = 0
 

@@ -7,7 +7,7 @@ import pytest
 
 from imagemake.config.job_settings import JobSettings
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import NOT_FETCHED, FailureKind, ImageResponse, ProviderError
+from imagemake.plugins.providers import NOT_FETCHED, Connection, FailureKind, ImageResponse, Provider, ProviderError
 from imagemake.plugins.providers.openai.provider import OpenAIProvider
 from imagemake.stages.generate.job import generate_for_job
 from imagemake.stages.generate.kept_answers import kept_answers, read_kept
@@ -21,11 +21,17 @@ RECIPE = Recipe("openai", "m", "mug", 0)
 KEY = RECIPE.key()
 
 
-class Reader:
+class Reader(Provider):
     """A provider that reads what it is told."""
 
+    paid = True
+
     def __init__(self, *found):
+        super().__init__(Connection())
         self.found, self.bodies = list(found), []
+
+    async def generate(self, recipe):
+        raise NotImplementedError
 
     async def read_again(self, body):
         self.bodies.append(body)

@@ -70,6 +70,10 @@ class PreviewProvider(ReferenceProvider):
                 remedy="Remove model.base_url, or choose another provider.",
             )
 
+    def seed_use(self, model: str) -> SeedUse:
+        """Every image depends on its seed."""
+        return SeedUse.SENT
+
     async def generate(self, recipe: Recipe) -> ImageResponse:
         """Draw one image.
 
@@ -79,7 +83,7 @@ class PreviewProvider(ReferenceProvider):
         from imagemake.plugins.providers.preview.draw import draw
         from imagemake.plugins.providers.preview.encode import encode
 
-        return ImageResponse(encode(draw(scene_of(recipe)), options_of(recipe)), seed_use=SeedUse.SENT)
+        return ImageResponse(encode(draw(scene_of(recipe)), options_of(recipe)))
 
     async def generate_from(self, recipe: Recipe, images: Mapping[str, bytes]) -> ImageResponse:
         """Draw one image with its reference images as insets.
@@ -93,4 +97,4 @@ class PreviewProvider(ReferenceProvider):
         from imagemake.plugins.providers.preview.insets import with_insets
 
         drawing = with_insets(draw(scene_of(recipe)), recipe, images)
-        return ImageResponse(encode(drawing, options_of(recipe)), seed_use=SeedUse.SENT)
+        return ImageResponse(encode(drawing, options_of(recipe)))

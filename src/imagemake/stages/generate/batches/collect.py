@@ -9,10 +9,11 @@ from collections.abc import Callable
 from hashlib import sha256
 from itertools import islice
 
-from imagemake.config.models import Model, cost_usd
+from imagemake.config.models import Model
 from imagemake.core.known_secrets import redacted
 from imagemake.core.problems import NotReadyError
 from imagemake.plugins.providers import BatchProvider, FailureKind, ImageResponse, ProviderError, Result
+from imagemake.stages.generate.answered import cost_of, facts_of
 from imagemake.stages.generate.fetching import fetched
 from imagemake.stages.generate.one_call import OUTCOMES
 from imagemake.store.journal import Call, Journal, Outcome, calls_in
@@ -29,6 +30,7 @@ class BatchCollector:
     Args:
         submission: The submission.
         store: The store that receives its images.
+        provider: The provider that has the batch.
         job: Name of the job, for messages.
         model_of: Returns the model table's entry for a model name, or None.
         closed: Called per closed call with its key, error, and cost (None: the worst case may be billed).
@@ -38,11 +40,14 @@ class BatchCollector:
         self,
         submission: Submission,
         store: Store,
+        provider: BatchProvider,
         job: str,
         model_of: Callable[[str], Model | None],
+        *,
         closed: Callable[[str, ProviderError | None, float | None], None],
     ) -> None:
-        self._submission, self._store, self._model_of, self._told_closed = submission, store, model_of, closed
+        self._submission, self._store, self._provider = submission, store, provider
+        self._model_of, self._told_closed = model_of, closed
         path = store.root / submission.journal
         calls = [call for call in calls_in(path) if call.sent.get("submission") == submission.id]
         if submission.step is not SubmissionStep.PREPARED:  # a call whose record was lost has a result all the same
@@ -72,7 +77,7 @@ class BatchCollector:
         """Return the number of calls per outcome, for people."""
         return ", ".join(f"{n:,} {word}" for word, n in sorted(self._counts.items())) or "no results"
 
-    async def take(self, provider: BatchProvider, file: str) -> None:
+    async def take(self, file: str) -> None:
         """Close every open call that has a line in a file; each line stands by itself.
 
         Raises:
@@ -80,7 +85,7 @@ class BatchCollector:
         """
         self._check_room(0)
         seen: set[str] = set()
-        async for result in provider.batch_results(file):
+        async for result in self._provider.batch_results(file):
             if not isinstance(result, Result):
                 self._unread += 1
                 self._warn(redacted(result))
@@ -92,7 +97,7 @@ class BatchCollector:
                 self._take_second(result.custom_id, result.outcome)
             if isinstance(result, Result):
                 seen.add(result.custom_id)
-        await self._fetch_all(provider)
+        await self._fetch_all()
 
     def _take(self, call: str, outcome: ImageResponse | ProviderError) -> None:
         if isinstance(outcome, ProviderError) and outcome.failure is FailureKind.TO_FETCH:
@@ -114,14 +119,14 @@ class BatchCollector:
             (name,) = self._store.keep_more(f"{call}-again", [outcome.image])
             self._warn(f"a second image for one call; it is in more/{name}")
 
-    async def _fetch_all(self, provider: BatchProvider) -> None:
+    async def _fetch_all(self) -> None:
         """Fetch the images that are at URLs."""
         room = asyncio.Semaphore(FETCHES_AT_ONCE)
 
         async def fetch(call: str, to_fetch: ProviderError) -> None:
             async with room:
                 try:
-                    self._close(call, await fetched(provider, self._store, call, to_fetch))
+                    self._close(call, await fetched(self._provider, self._store, call, to_fetch))
                     self._store.forget_unreadable(call)
                 except ProviderError as error:
                     self._close(call, error)
@@ -155,12 +160,12 @@ class BatchCollector:
 
     def _close(self, call: str, outcome: ImageResponse | ProviderError) -> None:
         key = self._open[call].sent["key"]
-        model = self._model_of(self._submission.model)
+        name = self._submission.model
         answered = (
             isinstance(outcome, ImageResponse) or outcome.failure is FailureKind.UNREADABLE or bool(outcome.usage)
         )
-        cost = cost_usd(model, outcome.usage, batch=True) if answered and model else None
-        facts = {"key": key, "batch": self._submission.batch, "request_id": outcome.request_id, "usage": outcome.usage}
+        cost = cost_of(self._model_of(name), outcome, batch=True) if answered else None
+        facts = {"key": key, "batch": self._submission.batch, **facts_of(outcome, self._provider, name)}
         if isinstance(outcome, ImageResponse):
             self._check_room(len(outcome.image) + sum(map(len, outcome.more)))
             stored = self._store.raw.put(key, outcome.image, durable=True)

@@ -170,7 +170,7 @@ class BatchPoller:
     async def _take(self, collector: BatchCollector, file: str) -> bool:
         """Collect the results in a file; return whether the file exists."""
         try:
-            await self._patiently(lambda: collector.take(self.provider, file))
+            await self._patiently(lambda: collector.take(file))
         except ProviderError as error:
             if error.status != HTTP_NOT_FOUND:
                 raise
@@ -197,7 +197,7 @@ class BatchPoller:
 
     def collector(self, submission: Submission) -> BatchCollector:
         """Return the collector of a submission."""
-        return BatchCollector(submission, self.store, self.job, self.model_of, self.closed)
+        return BatchCollector(submission, self.store, self.provider, self.job, self.model_of, closed=self.closed)
 
     def tell(self, what: str) -> None:
         """Print a message of the job to standard error."""

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imagemake.core.problems import NotReadyError
-from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError, Result
+from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError, Result, SeedUse
 from imagemake.plugins.providers.openai.batches import result_in
 from imagemake.stages.generate.batches.collect import BatchCollector
 from imagemake.store.journal import Journal, Outcome, calls_in
@@ -67,7 +67,6 @@ def collected(tmp_path):
         where = str(journal.path.relative_to(store.root))
         submission = Submission("s", SubmissionStep.CREATED, "p", None, "m", where, keys, "2026-11-24T00:00:00Z", "b")
         Submissions(store.root).save(submission)
-        collector = BatchCollector(submission, store, "job", lambda _: None, lambda *_: None)
 
         class Lines:
             async def batch_results(self, file):
@@ -77,7 +76,11 @@ def collected(tmp_path):
             async def read_again(self, body):
                 return ImageResponse(b"at a URL")
 
-        asyncio.run(collector.take(Lines(), "file"))
+            def seed_use(self, model):
+                return SeedUse.NOT_SENT
+
+        collector = BatchCollector(submission, store, Lines(), "job", lambda _: None, closed=lambda *_: None)
+        asyncio.run(collector.take("file"))
         collector.close_all(ProviderError("no line", FailureKind.UNKNOWN))
         return store, {call.sent["call"]: call for call in calls_in(journal.path)}
 

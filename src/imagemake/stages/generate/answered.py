@@ -1,0 +1,48 @@
+"""What the journal says of a response: its cost, its seed, and the model behind it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imagemake.config.models import Model, cost_usd
+from imagemake.plugins.providers import ImageResponse, Provider, ProviderError
+
+
+def cost_of(
+    model: Model | None, answer: ImageResponse | ProviderError, *, paid: bool = True, batch: bool = False
+) -> float | None:
+    """Return the cost of a response in USD: what the provider says, or what the model table says of its usage.
+
+    Args:
+        model: The model table's entry; None if it has none.
+        answer: The response.
+        paid: Whether the provider's calls cost money.
+        batch: Whether the request was part of a batch.
+
+    Returns:
+        None if the cost is unknown.
+    """
+    if not paid:
+        return 0.0
+    if answer.cost_usd is not None:
+        return answer.cost_usd
+    return cost_usd(model, answer.usage, batch=batch) if model else None
+
+
+def facts_of(answer: ImageResponse | ProviderError, provider: Provider, model: str) -> dict[str, Any]:
+    """Return the fields of a closed call that its response decides; absent facts are None.
+
+    Args:
+        answer: The response.
+        provider: The provider that has sent the request.
+        model: The model that it named.
+    """
+    facts: dict[str, Any] = {"request_id": answer.request_id, "usage": answer.usage}
+    if isinstance(answer, ImageResponse):
+        seed_use = answer.seed_use or provider.seed_use(model)
+        facts |= {
+            "seed_use": seed_use.value if seed_use else None,
+            "seed_used": answer.seed,
+            "model_used": answer.model,
+        }
+    return facts
