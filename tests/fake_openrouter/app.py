@@ -159,7 +159,7 @@ def _entry(
     shrink = EDGES_PX[resolution] / max(float(width), float(height))
     size = max(16, round(float(width) * shrink)), max(16, round(float(height) * shrink))
     drawn = hashlib.shake_256(f"{body['prompt']}|{seed if seed is not None else time.monotonic_ns()}|{n}".encode())
-    picture = Image.frombytes("RGB", (8, 8), drawn.digest(192)).resize(size, Image.Resampling.BICUBIC)
+    picture = Image.frombytes("RGB", (8, 8), drawn.digest(192)).resize(size, Image.Resampling.NEAREST)
     file = io.BytesIO()
     picture.save(file, image_format)
     return {"b64_json": b64encode(file.getvalue()).decode(), "media_type": f"image/{image_format}"}

@@ -100,16 +100,16 @@ def test_the_cost_that_the_response_tells_is_the_cost_to_the_cent(server):
     assert Image.open(BytesIO(answer.image)).size == (128, 128)
 
 
-def test_equal_seeds_give_equal_bytes_where_the_endpoint_takes_seeds_and_the_response_says_that_it_was_sent(server):
+def test_equal_seeds_give_equal_bytes_where_the_endpoint_takes_seeds(server):
     first, second, other = (image_for(server, recipe(seed=seed)) for seed in (7, 7, 8))
     assert first.image == second.image != other.image
-    assert first.seed_use is SeedUse.SENT
 
 
-def test_a_model_without_seeds_is_sent_none_and_the_response_says_so(server):
-    answer = image_for(server, recipe(), dialects={FLUX: Dialect(seed=None)})
-    assert answer.seed_use is SeedUse.NOT_SENT
+def test_a_model_without_seeds_is_sent_none_and_the_provider_says_so(server):
+    image_for(server, recipe(), dialects={FLUX: Dialect(seed=None)})
     assert "seed" not in server.calls[0].body
+    provider = provider_class("openrouter")(Connection(server.base_url, dialects={FLUX: Dialect(seed=None)}))
+    assert (provider.seed_use(FLUX), provider.seed_use(GEMINI)) == (SeedUse.NOT_SENT, SeedUse.SENT)
 
 
 def test_the_pinned_endpoint_makes_the_image(server):
@@ -157,6 +157,12 @@ def test_an_error_is_booked_to_whom_it_belongs(server, fault, kind, words):
     assert error.failure is kind
     assert words in str(error)
     assert error.remedy or kind is not FailureKind.STOP
+
+
+def test_a_response_without_an_image_was_billed_and_its_cost_is_told(server):
+    error = failure_of(server, recipe(NO_IMAGE))
+    assert error.cost_usd == server.billed_usd == 0.03
+    assert error.body
 
 
 def test_a_model_or_an_endpoint_that_is_not_there_is_a_matter_of_the_configuration(server):

@@ -69,13 +69,15 @@ class OpenRouterProvider(ReferenceProvider):
 
     async def generate_from(self, recipe: Recipe, images: Mapping[str, bytes]) -> ImageResponse:
         """Generate one image from reference images, which are sent as data URLs."""
-        dialect = self.connection.dialect(recipe.model, UNKNOWN_MODEL)
-        body = body_of(recipe, images, dialect)
+        body = body_of(recipe, images, self._dialect(recipe.model))
         response = await self._client.send("POST", "images", content=body, headers=JSON)
         if response.status != 200:
             raise error_of(response)
-        seed_use = SeedUse.NOT_SENT if dialect.seed is None else SeedUse.SENT
-        return replace(_image_in(response), seed_use=seed_use)
+        return _image_in(response)
+
+    def seed_use(self, model: str) -> SeedUse:
+        """The seed is sent, unless no endpoint of the model takes one."""
+        return SeedUse.NOT_SENT if self._dialect(model).seed is None else SeedUse.SENT
 
     async def check(self, model: str) -> ServerCheck:
         """Look for a model in the server's list, and ask what is left of the key's limit, which costs nothing."""
@@ -96,6 +98,9 @@ class OpenRouterProvider(ReferenceProvider):
 
         return Downloads(self._client.base, self.connection.timeout_s)
 
+    def _dialect(self, model: str) -> Dialect:
+        return self.connection.dialect(model, UNKNOWN_MODEL)
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
@@ -107,6 +112,7 @@ def _image_in(response: HttpAnswer) -> ImageResponse:
         return _with_cost(image_of(answer, response.body, response.headers), answer)
     except ProviderError as error:
         if error.failure in (FailureKind.UNREADABLE, FailureKind.TO_FETCH):
+            error.cost_usd = cost_usd(error.usage)
             raise
         raise with_meaning(error, answer) from None
 
