@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from imagemake.config.attempts import Attempts, Candidates, Seed
+from imagemake.config.checks import DOUBTFUL_MASK, MASK_DOUBT
 from imagemake.config.fields import Cell, ColumnName, Section, TemplateText, Text, Values
 from imagemake.config.model import ModelRule, ModelSettings, as_in_model
 from imagemake.config.models import ModelFacts
@@ -257,4 +258,14 @@ def load_campaign(config: Mapping[str, Any], *, where: str = CONFIG) -> Campaign
     found = validated(Campaign, plain_config(config))
     if isinstance(found, list):
         raise UserError(problems_of(found, where))
-    return found
+    return _with_doubtful_masks_reviewed(found)
+
+
+def _with_doubtful_masks_reviewed(campaign: Campaign) -> Campaign:
+    checks = campaign.validation.checks
+    steps = campaign.postprocess.steps_by_place().values()
+    cuts_out = any(step.name == "remove_background" and not step.settings.get("model") for step in steps)
+    if MASK_DOUBT in checks or not cuts_out:
+        return campaign
+    validation = campaign.validation.model_copy(update={"checks": {**checks, MASK_DOUBT: DOUBTFUL_MASK}})
+    return campaign.model_copy(update={"validation": validation})

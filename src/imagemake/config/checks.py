@@ -140,6 +140,11 @@ DEFAULT_CHECKS: Mapping[str, Check] = {
     "sharpness.focus": Check(review=Limit(min=0.5)),
 }
 
+# Made if `remove_background` cuts images out with the network of this package, which is often wrong where it doubts.
+MASK_DOUBT = "subject.mask_doubt"
+MOST_DOUBT = 0.1
+DOUBTFUL_MASK = Check(review=Limit(max=MOST_DOUBT))
+
 
 class Checks:
     """The checks of a campaign, resolved per request.

@@ -7,7 +7,16 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Strict, Tag
 
-from imagemake.config.checks import DEFAULT_CHECKS, Check, Checks, comparable, limits_of, over_defaults
+from imagemake.config.checks import (
+    DEFAULT_CHECKS,
+    DOUBTFUL_MASK,
+    MASK_DOUBT,
+    Check,
+    Checks,
+    comparable,
+    limits_of,
+    over_defaults,
+)
 from imagemake.config.chosen_plugins import ChosenPlugin, Measures, Quantity, chosen_measure
 from imagemake.config.fields import Section
 from imagemake.config.similarity import Consistency, NearDuplicates
@@ -61,7 +70,8 @@ class Validation(Section):
             default_factory=dict,
             description="Good ranges by measure.quantity, in the quantity's unit. Outside of reject, the image is "
             "rejected and attempted again; outside of review, a person decides. These checks are always made, unless "
-            f"you give one with the same name: {_in_words(DEFAULT_CHECKS)}.",
+            f"you give one with the same name: {_in_words(DEFAULT_CHECKS)}. With "
+            f"`remove_background` and no model of yours, so is {_in_words({MASK_DOUBT: DOUBTFUL_MASK})}.",
             examples=[{"tone.contrast": {"reject": {"min": 0.02}, "review": {"min": 0.05}}}],
         )
     )

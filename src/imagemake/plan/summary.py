@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from imagemake.config.checks import DOUBTFUL_MASK, MASK_DOUBT, MOST_DOUBT
 from imagemake.core.text import counted
 from imagemake.plan.batches import counts
 from imagemake.plan.cost_lines import cost_lines
@@ -61,6 +62,8 @@ def summary(
     lines += _from_team(to_generate, shared)
     to_pay = [state for state in to_generate if state.key not in shared]
     to_validate = [state for state in open_ones if state.stage is Stage.VALIDATE]
+    if (to_generate or to_validate) and target.campaign.validation.checks.get(MASK_DOUBT) == DOUBTFUL_MASK:
+        lines.append(f"  Images with a doubtful cut-out will await review: {MASK_DOUBT} above {MOST_DOUBT}.")
     lines += cost_lines(to_pay, to_validate, target, inventory)
     lines += _in_doubt([*to_generate, *(state for state in states if state.stage is Stage.HELD)], inventory)
     lines += open_batches(target, inventory.submissions, {state.key for state in states})

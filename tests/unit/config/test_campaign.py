@@ -464,3 +464,27 @@ def test_loading_a_campaign_imports_nothing_heavy():
     code = f"import sys; {load}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not heavy & set(done.stdout.split())
+
+
+CUT_OUT = [{"remove_background": {"color": "#ffffff", "shadow": 0.3}}]
+
+
+@pytest.mark.parametrize(
+    "postprocess", [{"steps": CUT_OUT}, {"more_outputs": {"cut": {"from_raw": True, "steps": CUT_OUT}}}]
+)
+def test_doubtful_cut_outs_await_review_unless_the_user_says_otherwise(postprocess):
+    validation = load(postprocess=postprocess).validation
+    assert validation.checks["subject.mask_doubt"].review.max == 0.1
+    assert "subject" in [measure.name for measure in validation.measures_needed()]
+    own = {"subject.mask_doubt": {"review": {"max": 0.5}}}
+    (check,) = load(postprocess=postprocess, validation={"checks": own}).validation.checks.values()
+    assert check.review.max == 0.5
+
+
+def test_cut_outs_by_a_network_of_the_user_are_not_judged_by_a_limit_that_was_chosen_for_another(tmp_path):
+    steps = [{"remove_background": {"model": "models/own.onnx"}}]
+    assert load(postprocess={"steps": steps}).validation == load().validation
+
+
+def test_other_steps_read_no_mask():
+    assert load(postprocess={"steps": [{"resize": {"width_px": 8}}]}).validation == load().validation

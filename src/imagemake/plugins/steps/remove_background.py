@@ -48,8 +48,8 @@ class RemoveBackground(MasksSubject, Step):
 
     It keeps the subject that a network finds, with opacities and colors fitted to the image.
 
-    Without a model of yours, it is the small network of the measure `subject`: good for one clear thing. Check
-    `subject.mask_doubt` to review the others before they are cut out.
+    Without a model of yours, it is the small network of the measure `subject`: good for one clear thing. Images whose
+    `subject.mask_doubt` is above 0.1 then await review before they are cut out, unless you give that check yourself.
     """
 
     version: ClassVar[int] = 2
