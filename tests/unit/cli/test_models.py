@@ -1,6 +1,7 @@
 """`imagemake models`: what is known about a campaign's models, and the lists of its providers."""
 
 import pytest
+from fake_openai import FakeOpenAI
 from fake_openrouter import STAND_IN_KEY, FakeOpenRouter
 
 from imagemake.cli.main import main
@@ -112,3 +113,17 @@ def test_a_provider_that_is_out_of_reach_is_told_with_its_address(project, said)
 def test_an_unknown_provider_is_a_mistake_and_one_without_a_list_is_told(project, said):
     assert "'openruoter' is not known" in said("--update", "openruoter", status=2)[1]
     assert "preview: has no list of models" in said("--update", "preview")[0]
+
+
+def test_a_server_with_openais_api_lists_names_only(project, said, monkeypatch):
+    with FakeOpenAI() as server:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-stand-in")
+        config = CONFIG.format(name="gpt-image-2", url=server.base_url)
+        (project / "config/config.yaml").write_text(
+            config.replace("openrouter", "openai").replace("OPENROUTER", "OPENAI")
+        )
+        assert "models, from http" in said("--update")[0]
+        out, _ = said()
+        assert not server.calls()
+    assert "  listed on 20" in out
+    assert "recraft/recraft-v4 of http" in out and "  NOT listed on 20" in out

@@ -127,10 +127,13 @@ def _size(model: Model, parameters: Mapping[str, Any]) -> Iterator[ModelFinding]
 
 def _ratio(model: Model, parameters: Mapping[str, Any]) -> Iterator[ModelFinding]:
     """Check a size such as ``2:3@2K`` where facts tell ratios and tiers as parameters."""
-    size, rules = parse_size(parameters.get("size")), model.facts.parameters
-    if size is None or size.is_pixels or rules is None or model.facts.sizes or model.facts.size_rule:
+    size, rules = parse_size(given := parameters.get("size")), model.facts.parameters
+    if rules is None or model.facts.sizes or model.facts.size_rule or (size is not None and size.is_pixels):
         return
-    for name, value in (("aspect_ratio", f"{size.width}:{size.height}"), ("resolution", size.tier)):
+    ratio = None if size is None else f"{size.width}:{size.height}"
+    bare = given if given != "auto" and "resolution" in rules else None  # such as 2K
+    tier = bare if size is None else size.tier
+    for name, value in (("aspect_ratio", ratio), ("resolution", tier)):
         rule = rules.get(name)
         right = "a size without it" if rule is None else _right_values(rule, value)
         if value is not None and right is not None:

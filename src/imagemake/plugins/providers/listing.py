@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+from imagemake.core.known_secrets import redacted_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,11 @@ class ListedEndpoint:
     facts: Mapping[str, Any]
     pricing: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        # The server may have echoed a secret, and the list becomes a file.
+        object.__setattr__(self, "facts", redacted_value(self.facts))
+        object.__setattr__(self, "pricing", redacted_value(self.pricing))
+
 
 @dataclass(frozen=True, slots=True)
 class ModelList:
@@ -32,4 +39,8 @@ class ModelList:
 
     source: str
     models: Mapping[str, Mapping[str, ListedEndpoint]]
-    ignored: tuple[str, ...] = field(default=())
+    ignored: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "models", redacted_value(self.models))
+        object.__setattr__(self, "ignored", redacted_value(self.ignored))

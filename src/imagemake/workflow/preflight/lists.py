@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from imagemake.config.listings import server_of
+from imagemake.config.listings import endpoints_of, server_of
 from imagemake.config.model import settings_of
 from imagemake.config.models import ModelTable
 from imagemake.config.models.listed import Listing, ServerName, read_listing
@@ -33,9 +33,21 @@ def check_lists(to_generate: Sequence[State], campaign: Campaign, table: ModelTa
     models: dict[ServerName, list[str]] = {}
     for one in settings:
         models.setdefault(server_of(one), []).append(one.name)
-    return [
+    found = [
         warning for server, names in models.items() for warning in _warnings(server, sorted({*names}), table, today)
     ]
+    return [*found, *_wrong_pins(models, campaign)]
+
+
+def _wrong_pins(models: Mapping[ServerName, Sequence[str]], campaign: Campaign) -> Iterator[str]:
+    """Warn of models that are pinned to endpoints that their list does not have, and that nobody checks therefore."""
+    for server, names in models.items():
+        listing, pins = read_listing(server), endpoints_of(campaign, server.provider)
+        for name in sorted({*names} & pins.keys()):
+            known = listing.models.get(name) if listing else None
+            if listing and known and listing.facts(name, pins[name]) is None:
+                what = f"does not list the endpoints {', '.join(sorted(pins[name]))} of {name}"
+                yield f"{server.path} {what}, only {', '.join(known)}. Correct parameters.provider.only."
 
 
 def _warnings(server: ServerName, names: Sequence[str], table: ModelTable, today: date) -> Iterator[str]:

@@ -337,6 +337,14 @@ def listed_by(server):
     return asyncio.run(ask())
 
 
+def test_a_key_that_a_list_echoes_gets_into_no_file(server):
+    server.lists = {"/images/models": orjson.dumps({"data": [{"id": f"a/{STAND_IN_KEY}"}]})}
+    try:
+        assert STAND_IN_KEY not in str(listed_by(server))
+    finally:
+        server.lists = {}
+
+
 def test_what_is_wrong_in_a_list_is_left_out_and_told(server):
     endpoint = {
         "provider_slug": "seed",

@@ -53,6 +53,18 @@ def test_a_model_that_the_list_lacks_is_told_once_with_the_nearest_name(project)
     assert "does not list 'a/model'. Did you mean 'a/modell'?" in warning
 
 
+def test_a_pin_to_an_endpoint_that_the_list_lacks_is_told(project):
+    listed("a/model")
+    model = {"provider": "openrouter", "name": "a/model"}
+    campaign = load_campaign({"campaign": "c", "catalog": "c.csv", "prompt": "p", "name": "{sku}", "model": model})
+    for endpoint, told in (("a", False), ("b", True)):
+        pinned = campaign.model.model_copy(update={"parameters": {"provider": {"only": [endpoint]}}})
+        states = [SimpleNamespace(request=SimpleNamespace(model="a/model"))]
+        found = check_lists(states, campaign.model_copy(update={"model": pinned}), load_models(), LISTED_ON)
+        assert bool(found) is told
+        assert not told or "does not list the endpoints b of a/model, only a." in found[0]
+
+
 def test_without_a_list_only_a_provider_that_has_facts_is_asked_for_them(project):
     (warning,) = warnings()
     assert "Nothing is known about a/model of openrouter" in warning
