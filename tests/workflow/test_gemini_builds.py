@@ -26,6 +26,9 @@ def test_each_image_is_paid_for_once_and_the_ledger_is_what_the_server_bills(tmp
         assert set(made.images()) == {"S000_red.jpg", "S002_gold.jpg", "S003_red.jpg"}
         assert made.manifest()["S001_teal"]["verdict"] == "refused"
         assert "DANGEROUS_CONTENT: HIGH" in made.manifest()["S001_teal"]["reasons"]
+        shown = made.manifest()["S000_red"]
+        assert shown["seed_use"] == "sent"
+        assert int(shown["seed"]) in {call.seed for call in server.calls}
         calls = len(server.calls)
         made.snakemake(expect=None)
         assert len(server.calls) == calls, "nothing is paid for again, and a refusal is final"

@@ -12,6 +12,7 @@ from PIL import Image
 from imagemake.config.job_settings import JobSettings
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import BatchFileLimits, Connection, FailureKind, ProviderError
+from imagemake.plugins.providers.gemini.client import GeminiClient
 from imagemake.plugins.providers.gemini.provider import GeminiProvider
 from imagemake.stages.generate.job import generate_for_job
 from imagemake.store.items import Item
@@ -224,3 +225,33 @@ def test_outcomes_in_the_journal_are_those_of_the_results(server, buy, tmp_path)
     found = {call.sent["name"]: call.outcome for call in journal(tmp_path)}
     assert found == {"p0": Outcome.FAILED, "p1": Outcome.UNREADABLE, "p2": Outcome.MADE, "p3": Outcome.MADE}
     check_books(server, tmp_path, 3)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "location", "goes_on", "with_key"),
+    [
+        (None, "/v1beta/other", True, True),
+        (None, "https://storage.googleapis.com/x", True, True),
+        (None, "https://lh3.googleusercontent.com/x", True, False),
+        (None, "https://example.com/x", False, False),
+        (None, "http://storage.googleapis.com/x", False, False),
+        (None, "http://169.254.169.254/", False, False),
+        ("http://127.0.0.1:1/v1beta", "/x", True, True),
+        ("http://127.0.0.1:1/v1beta", "http://127.0.0.1:2/x", False, False),
+        ("http://127.0.0.1:1/v1beta", "https://storage.googleapis.com/x", False, False),
+    ],
+)
+def test_a_download_is_redirected_within_google_or_its_own_server_only(
+    monkeypatch, base_url, location, goes_on, with_key
+):
+    monkeypatch.setenv("GEMINI_API_KEY", KEY)
+    client = GeminiClient(Connection(base_url))
+    try:
+        target, own = client._redirected(f"{client.base}/files/x:download?alt=media", location)
+    except ProviderError as error:
+        assert "another server" in str(error)
+        assert not goes_on
+    else:
+        assert (target.endswith(location), goes_on, own) == (True, True, with_key)
+    finally:
+        asyncio.run(client.close())

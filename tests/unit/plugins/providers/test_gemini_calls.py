@@ -118,6 +118,14 @@ def test_a_slow_response_is_given_up_and_its_outcome_is_unknown(server):
     assert raised.value.failure is FailureKind.UNKNOWN
 
 
+def test_a_response_without_end_is_cut_off_and_kept(server, monkeypatch):
+    monkeypatch.setattr("imagemake.plugins.providers.http.client.MOST_BYTES", 1000)
+    with pytest.raises(ProviderError, match="more than 1,000 bytes") as raised:
+        run(server, lambda provider: provider.generate(recipe()))
+    assert raised.value.failure is FailureKind.UNREADABLE
+    assert raised.value.body.startswith(b'{"candidates"')
+
+
 def test_nothing_was_sent_to_a_server_that_is_not_there(server, monkeypatch):
     monkeypatch.setattr(server.__class__, "base_url", "http://127.0.0.1:9/v1beta")
     with pytest.raises(ProviderError) as raised:
@@ -181,6 +189,18 @@ def test_a_key_goes_to_google_only_or_where_the_user_names_one(monkeypatch, base
     sent = client._headers.get("x-goog-api-key")
     assert sent == ((os.environ[key or "GEMINI_API_KEY"]) if goes else None)
     asyncio.run(client.close())
+
+
+def test_a_key_among_the_headers_is_the_only_one_that_is_sent(server, monkeypatch):
+    monkeypatch.delenv("GEMINI_API_KEY")
+
+    async def ask():
+        provider = GeminiProvider(Connection(server.base_url, 20, headers={"X-Goog-Api-Key": KEY}))
+        await provider.generate(recipe())
+        await provider.close()
+
+    asyncio.run(ask())
+    assert [call.key_header for call in server.calls] == [KEY]
 
 
 def test_a_missing_key_names_both_ways_to_give_it(monkeypatch):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # One name, for one API: GOOGLE_API_KEY, which Google's SDK prefers, may be the key of Maps or of another API.
 KEY_VARIABLE = "GEMINI_API_KEY"
 OTHER_VARIABLE = "GOOGLE_API_KEY"
+KEY_HEADER = "x-goog-api-key"
 OWN_DOMAIN = "googleapis.com"
 OWN_ADDRESS = "https://generativelanguage.googleapis.com/v1beta"
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -43,11 +44,12 @@ class GeminiClient(HttpClient):
         before, _, version = address.rstrip("/").rpartition("/")
         if not _VERSION.fullmatch(version):
             before, version = address.rstrip("/"), "v1beta"
-        key = _key(connection)
-        headers = {**connection.headers, **({"x-goog-api-key": key} if key else {})}
+        is_given = any(name.lower() == KEY_HEADER for name in connection.headers)
+        key = None if is_given else _key(connection)
+        headers = {**connection.headers, **({KEY_HEADER: key} if key else {})}
         super().__init__(f"{before}/{version}{mark}{query}", connection.timeout_s, headers)
         self.upload_url = f"{before}/upload/{version}/files"
-        self._further_headers = {name: self._headers[name] for name in connection.headers}
+        self._upload_headers = {name: value for name, value in self._headers.items() if name.lower() != KEY_HEADER}
 
     async def call(self, method: str, path: str, json: Any = None) -> Mapping[str, Any]:
         """Call a method of the API that makes no image, and return the object that it responds.
@@ -94,7 +96,7 @@ class GeminiClient(HttpClient):
             url,
             content=content,
             headers={
-                **self._further_headers,
+                **self._upload_headers,
                 "Content-Length": str(size),
                 "X-Goog-Upload-Offset": "0",
                 "X-Goog-Upload-Command": "upload, finalize",
