@@ -5,17 +5,12 @@ Needs Chromium. Everything is drawn by free placeholders and the stand-in server
 
 from __future__ import annotations
 
-import fcntl
 import io
-import os
-import pty
 import re
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
-import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,12 +28,12 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from fake_openai import FakeOpenAI, Settings  # noqa: E402
 from workflow.project import Project  # noqa: E402
+from workflow.terminal import COLUMNS, in_terminal, on_screen  # noqa: E402
 
 DOCS = ROOT / "docs"
 PICTURES = DOCS / "screenshots"
 SITE = ROOT / "site"
 WIDTH_PX, HEIGHT_PX, MOST_BYTES = 1280, 800, 200_000
-COLUMNS, ERASE = 80, "\r\x1b[2K"
 PORT = 8799
 # Without rich's fonts, which a page would fetch from another server.
 SVG = """<svg class="{unique_id}" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
@@ -121,34 +116,13 @@ def console(folder: Path, server: FakeOpenAI) -> None:
     project = Project(folder, server, rows=48, campaign="Autumn catalog", limits=limits, batch_size=12)
     parameters = {"size": "1024x1024", "quality": "low"}
     project.write_config(models={}, model={**project.config["model"], "identity": "openai", "parameters": parameters})
-    written = in_terminal(project)
+    _, written = in_terminal(project)
     lines = re.finditer(r"(?P<done>\d+) of 48 done \| (?P<made>\d+) generated[^\r\n]*", written)
     middle = [line.end() for line in lines if int(line["done"]) and int(line["made"]) < 48][-1]
     for name, text in (("console", written[:middle]), ("console-end", written)):
         path = PICTURES / f"{name}.svg"
-        path.write_text(svg(on_screen(text)), encoding="utf-8")
+        path.write_text(svg("\n".join(on_screen(text)[0])), encoding="utf-8")
         told(path)
-
-
-def in_terminal(project: Project) -> str:
-    """Run Snakemake in a pseudo-terminal of 80 columns, and return what it wrote."""
-    process, terminal = pty.fork()
-    if process == 0:
-        os.chdir(project.folder)
-        os.execvpe(project.command()[0], project.command(), {**project.environment(), "TERM": "xterm"})
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
-    written = ""
-    while True:
-        try:
-            written += os.read(terminal, 65536).decode()
-        except OSError:  # the other side is closed
-            os.waitpid(process, 0)
-            return written
-
-
-def on_screen(written: str) -> str:
-    """Return the lines that a terminal shows after it was sent a text."""
-    return "\n".join(line.rpartition(ERASE)[2] for line in written.replace("\r\n", "\n").split("\n")).rstrip("\n")
 
 
 def svg(lines: str) -> str:
