@@ -12,8 +12,7 @@ from imagemake.core.text import counted
 from imagemake.plan.estimate import Estimate
 from imagemake.plan.state import State
 from imagemake.plugins.providers import provider_class
-from imagemake.store.journal import read_calls
-from imagemake.store.spending import spent_usd
+from imagemake.store.spending import spent_in
 
 if TYPE_CHECKING:
     from imagemake.plan.inventory import Inventory
@@ -87,7 +86,7 @@ def _budget(to_buy: Sequence[State], target: Target, inventory: Inventory, table
     if budget.run is not None:
         yield f"  Budget of this run: ${budget.run:,.2f}. Images that do not fit are left out."
     if budget.campaign is not None:
-        spent = spent_usd(read_calls(inventory.store.journal_folder), target.campaign.campaign)
+        spent = spent_in(inventory.store.journal_folder, target.campaign.campaign)
         yield f"  Budget of the campaign: ${budget.campaign:,.2f}, of which ${spent:,.2f} is spent."
     if not budget.is_limited:
         return

@@ -246,18 +246,22 @@ def calls_of(path: Path, n_bytes: int | None, damaged: list[DamagedLine]) -> lis
         elif record["call"] in sent:
             (submitted if record["event"] == SUBMITTED else closed)[record["call"]] = record
         else:
-            orphans.append(DamagedLine(path, number, f"the {record['event']} call was never sent"))
+            orphans.append(DamagedLine(path, number, Lost(f"the {record['event']} call was never sent")))
     damaged += faults or orphans  # the line of the sent call is among the damaged ones
     return [Call(record, closed.get(call), submitted.get(call)) for call, record in sent.items()]
 
 
-def read_calls(folder: Path) -> Iterator[Call]:
+def read_calls(folder: Path, damaged: list[DamagedLine] | None = None) -> Iterator[Call]:
     """Yield all calls of all jobs, in the order of days and files, and warn of damaged records at the end.
+
+    Args:
+        folder: Folder of the journal.
+        damaged: Gets the damaged records, for a caller that needs more than the warning.
 
     Raises:
         NotReadyError: If a file cannot be read: its calls may be paid for, so nothing goes on without them.
     """
-    damaged: list[DamagedLine] = []
+    damaged = [] if damaged is None else damaged
     for path in sorted(folder.glob("*/*.jsonl")):
         yield from calls_of(path, None, damaged)
     tell_damaged(damaged)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +18,7 @@ from imagemake.core.told_once import tell_once
 SHOWN = 3  # damaged lines that a warning names
 SENT, SUBMITTED, CLOSED = "sent", "submitted", "closed"
 LOST = {
-    SENT: "a call that was sent: nothing of it counts",
+    SENT: "a call that was sent: at most its highest cost counts, in budgets",
     SUBMITTED: "where a call waits: it counts as possibly billed",
     CLOSED: "how a call ended: it counts as possibly billed",
     "": "a record: the start or the end of a call",
@@ -38,14 +40,26 @@ OLD_NAMES = {
     *("outcome", "status", "request_id", "code", "message", "usage", "cost_usd", "seconds", "digest", "origin"),
     *("batch", "more"),
 }
+_WORST_USD = re.compile(rb'"worst_usd":(\d{1,9}(?:\.\d{1,20})?)[,}]')
 MOMENT_S = 0.05
 REMEDY = "Restore the files from a backup, or delete these lines to accept the loss."
 
 
 class Lost(str):
-    """What was lost with a damaged line, for people."""
+    """What was lost with a damaged line, for people.
 
-    __slots__ = ()
+    Attributes:
+        worst_usd: The most that the call could cost, in USD, as far as the line still tells; 0 for other lines.
+    """
+
+    __slots__ = ("worst_usd",)
+    worst_usd: Decimal
+
+    def __new__(cls, words: str, worst_usd: Decimal = Decimal(0)) -> Lost:
+        """Make the words of a line."""
+        lost = super().__new__(cls, words)
+        lost.worst_usd = worst_usd
+        return lost
 
 
 class DamagedLine(NamedTuple):
@@ -53,7 +67,7 @@ class DamagedLine(NamedTuple):
 
     path: Path
     number: int
-    lost: str
+    lost: Lost
 
     def __str__(self) -> str:
         return f"{self.path}, line {self.number} ({self.lost})"
@@ -148,6 +162,6 @@ def _fault(record: Any, outcomes: Collection[str]) -> str:
 
 
 def _lost(line: bytes) -> Lost:
-    return Lost(
-        LOST[next((event for event in (SENT, SUBMITTED, CLOSED) if b'"event":"%b"' % event.encode() in line), "")]
-    )
+    event = next((event for event in (SENT, SUBMITTED, CLOSED) if b'"event":"%b"' % event.encode() in line), "")
+    worst = _WORST_USD.search(line)
+    return Lost(LOST[event], Decimal(worst[1].decode()) if worst else Decimal(0))

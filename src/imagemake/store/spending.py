@@ -16,7 +16,8 @@ from imagemake.config.run import Budget
 from imagemake.core.errors import ImagemakeError
 from imagemake.core.files import FileLock
 from imagemake.core.sealed import read_sealed, require_sealed, write_sealed
-from imagemake.store.journal import Call, Outcome
+from imagemake.store.journal import Call, Outcome, read_calls
+from imagemake.store.journal_lines import DamagedLine
 
 
 class OverBudgetError(ImagemakeError):
@@ -39,6 +40,17 @@ def spent_usd(calls: Iterable[Call], campaign: str) -> Decimal:
         worst = call.sent.get("worst_usd") if may_be_billed else None
         total += _usd(known if known is not None else worst)
     return total
+
+
+def spent_in(journal_folder: Path, campaign: str) -> Decimal:
+    """Return what a campaign has spent in USD by a journal; see `spent_usd`.
+
+    A call whose record is damaged counts with its highest possible cost too, whatever its campaign: a budget is rather
+    not used up than exceeded.
+    """
+    damaged: list[DamagedLine] = []
+    spent = spent_usd(read_calls(journal_folder, damaged), campaign)
+    return spent + sum((one.lost.worst_usd for one in damaged), Decimal(0))
 
 
 class SpendTracker:

@@ -21,9 +21,8 @@ from imagemake.core.recipe import Recipe, reproduction_key
 from imagemake.plugins.providers import provider_class
 from imagemake.stages.generate.job import generate_again
 from imagemake.store.items import Item
-from imagemake.store.journal import read_calls
 from imagemake.store.layout import spending_file
-from imagemake.store.spending import SpendTracker, spent_usd
+from imagemake.store.spending import SpendTracker, spent_in
 from imagemake.store.store import Store, StoredFile
 from imagemake.versions.inspect import Inspector
 
@@ -139,7 +138,7 @@ def reproduce(subject: ReproduceSubject, campaign: Campaign, store: Path, work: 
     """
     reproductions = ReproductionStore(store)
     if campaign.budget_usd.is_limited:
-        spent = spent_usd(read_calls(reproductions.journal_folder), campaign.campaign)
+        spent = spent_in(reproductions.journal_folder, campaign.campaign)
         SpendTracker(spending_file(work), campaign.budget_usd).open(spent)
     job_settings = JobSettings.model_validate_json(job_settings_json(campaign, *JobSettings.model_fields))
     key = _free_key(subject.key, reproductions)

@@ -34,7 +34,6 @@ from imagemake.release.missing import missing_words
 from imagemake.release.record import is_current, known_counts, outputs_of, upgrade_words
 from imagemake.stages.postprocess.check import check_steps
 from imagemake.store.fallback import kept_elsewhere, take_back
-from imagemake.store.journal import read_calls
 from imagemake.store.layout import (
     IMAGE,
     LOGS,
@@ -51,7 +50,7 @@ from imagemake.store.layout import (
 )
 from imagemake.store.room import check_folder
 from imagemake.store.sent_images import keep_sent_images
-from imagemake.store.spending import SpendTracker, spent_usd
+from imagemake.store.spending import SpendTracker, spent_in
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
 from imagemake.store.tables import damaged_words, discard_damaged
@@ -150,7 +149,7 @@ class Planner:
             stop_file(WORK).unlink(missing_ok=True)
             self._alerts.begin_run()
             if self.campaign.budget_usd.is_limited:
-                spent = spent_usd(read_calls(Store(STORE).journal_folder), self.campaign.campaign)
+                spent = spent_in(Store(STORE).journal_folder, self.campaign.campaign)
                 SpendTracker(spending_file(WORK), self.campaign.budget_usd).open(spent)
             keep_sent_images((state.recipe for state in self._open), self._files, Store(STORE))
             console = current()

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from imagemake.config.run import Budget
 from imagemake.core.sealed import DamagedStateError
-from imagemake.store.journal import Call
-from imagemake.store.spending import OverBudgetError, SpendTracker, spent_usd
+from imagemake.store.journal import Call, Journal, Outcome
+from imagemake.store.spending import OverBudgetError, SpendTracker, spent_in, spent_usd
 
 cents = st.integers(1, 50).map(lambda n: n / 100)
 
@@ -99,6 +99,31 @@ def test_what_may_have_been_billed_counts_with_its_worst_case():
         Call({"campaign": "another", "worst_usd": 9.0}, None),
     ]
     assert spent_usd(calls, "c") == Decimal("0.75")
+
+
+@pytest.mark.parametrize(
+    ("damage", "counts"),
+    [
+        (lambda line: line.replace(b'"prompt":"A mug"', b'"prompt":"A mud"'), "1.5"),
+        (lambda line: line.replace(b'"event":"sent"', b'"event":"semt"'), "1.5"),
+        (lambda line: line.replace(b'"campaign":"c"', b'"campaign":"C"'), "1.5"),
+        (lambda line: line[:-40], "1.5"),
+        (lambda line: line[:40], "1.0"),  # its cost is lost as well
+        (lambda line: b"", "1.0"),
+    ],
+)
+def test_a_damaged_record_of_a_call_counts_with_its_highest_cost_as_far_as_it_tells(tmp_path, damage, counts):
+    journal = Journal(tmp_path, "job", durable=False)
+    for prompt in ("A mug", "A hat", "A bag"):
+        recipe = {"provider": "openai", "model": "m", "prompt": prompt}
+        key = prompt.encode().hex()
+        call = journal.sent(worst_usd=0.5, campaign="c", name=prompt, key=key, attempt=0, tried=1, recipe=recipe)
+        if prompt == "A mug":
+            journal.closed(call, Outcome.MADE, key=key, cost_usd=0.25)
+    journal.close()
+    first, *others = journal.path.read_bytes().split(b"\n")
+    journal.path.write_bytes(b"\n".join([damage(first), *others]))
+    assert spent_in(tmp_path, "c") == Decimal(counts)
 
 
 @given(st.lists(cents, min_size=1, max_size=20), cents.map(lambda usd: 4 * usd))
