@@ -1,7 +1,11 @@
-"""Settings for all tests."""
+"""Settings for all tests, and what they share."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
+from fake_openai import FakeOpenAI
 from hypothesis import settings
 
 # Property tests have no deadline: wall-clock time depends on the machine.
@@ -9,3 +13,10 @@ settings.register_profile("no-deadline", deadline=None)
 # `pytest --hypothesis-profile=thorough tests/unit/store/test_fuzzed_state.py` tries 10,000 examples per property.
 settings.register_profile("thorough", deadline=None, max_examples=10_000)
 settings.load_profile("no-deadline")
+
+
+@pytest.fixture(scope="session")
+def stand_in() -> Iterator[FakeOpenAI]:
+    """The stand-in server of this process, since its start takes longer than most tests. A test renews it first."""
+    with FakeOpenAI() as running:
+        yield running

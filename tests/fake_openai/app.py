@@ -200,7 +200,10 @@ async def _record(request: web.Request) -> web.Response:
 
 async def _reset(request: web.Request) -> web.Response:
     stand = request.app[STAND]
+    request.app[BATCHES].forget()
+    request.app[FILES].forget()
     stand.record.reset()
+    stand.images.clear()
     stand.apply(stand.settings)
     return _json({})
 

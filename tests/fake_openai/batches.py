@@ -126,6 +126,12 @@ class Batches:
             batch.enter("cancelling")
         return batch
 
+    def forget(self) -> None:
+        """Drop all batches, and stop working on them."""
+        for task in self._tasks:
+            task.cancel()
+        self._batches.clear()
+
     async def _work(self, batch: Batch, expires_at_s: float) -> None:
         invalid_prompt = self._stand.settings.batches.invalid_prompt
         read = await read_lines(self._files.content(batch.input_file_id) or b"", batch.endpoint, invalid_prompt)

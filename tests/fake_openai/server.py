@@ -109,8 +109,16 @@ class FakeOpenAI:
         return Totals(**self._ask(f"/_record?after={sys.maxsize}")["totals"])
 
     def reset(self) -> None:
-        """Forget all calls, fill the rate limits' buckets, and let rules start counting anew."""
+        """Forget all calls, files, and batches, fill the rate limits' buckets, and let rules start counting anew."""
         self._ask("/_reset", {})
+
+    def renew(self, settings: Settings) -> None:
+        """Let the server be as if it had just started with these settings. One that was stopped starts again."""
+        if self._process.poll() is not None:
+            self._port = int(self.base_url.removesuffix("/v1").rpartition(":")[2])  # which projects know
+            self.__enter__()
+        self.change(**dict(settings))
+        self.reset()
 
     def change(self, **changes: Any) -> None:
         """Replace some settings, refill buckets, and reset the counts of rules.

@@ -112,3 +112,8 @@ class Files:
         """
         self.get(identity).path.unlink()
         del self._files[identity]
+
+    def forget(self) -> None:
+        """Remove all files."""
+        for identity in list(self._files):
+            self.delete(identity)

@@ -28,10 +28,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 
 
 @pytest.fixture
-def server() -> Iterator[FakeOpenAI]:
-    """A separate stand-in server for each test."""
-    with FakeOpenAI(Settings(any_size=True)) as running:
-        yield running
+def server(stand_in: FakeOpenAI) -> FakeOpenAI:
+    """The stand-in server, as if it had just started."""
+    stand_in.renew(Settings(any_size=True))
+    return stand_in
 
 
 @pytest.fixture
@@ -47,18 +47,18 @@ def preview(tmp_path: Any) -> Callable[..., Project]:
 
 
 @pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def shop(tmp_path_factory: pytest.TempPathFactory, stand_in: FakeOpenAI) -> Project:
     """A project with four images, built once, and its server."""
-    with FakeOpenAI(Settings(any_size=True)) as running:
-        made = Project(tmp_path_factory.mktemp("shop") / "project", running)
-        made.snakemake()
-        assert made.calls() == 4
-        assert len(made.images()) == 4
-        yield made
+    stand_in.renew(Settings(any_size=True))
+    made = Project(tmp_path_factory.mktemp("shop") / "project", stand_in)
+    made.snakemake()
+    assert made.calls() == 4
+    assert len(made.images()) == 4
+    return made
 
 
 @pytest.fixture
-def built(shop: Project, tmp_path: Any) -> Project:
+def built(shop: Project, server: FakeOpenAI, tmp_path: Any) -> Project:
     """A copy of that project that tests can change. Four calls were made for it."""
     return shop.copied(tmp_path / "project")
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 import yaml
-from fake_openai import BatchSettings, FakeOpenAI, Settings
+from fake_openai import BatchSettings, Settings
 
 from imagemake.cli.main import main
 from imagemake.config.job_settings import JobSettings
@@ -18,9 +18,9 @@ from imagemake.store.submissions import Submissions
 
 
 @pytest.fixture
-def server():
-    with FakeOpenAI(Settings(any_size=True, batches=BatchSettings(duration_s=3))) as running:
-        yield running
+def server(stand_in):
+    stand_in.renew(Settings(any_size=True, batches=BatchSettings(duration_s=3)))
+    return stand_in
 
 
 @pytest.fixture

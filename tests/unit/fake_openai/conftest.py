@@ -23,6 +23,5 @@ def running(settings: Settings) -> Iterator[SdkServer]:
 
 @pytest.fixture
 def server(running: SdkServer, settings: Settings) -> SdkServer:
-    running.change(**dict(settings))
-    running.reset()
+    running.renew(settings)
     return running

@@ -174,6 +174,7 @@ def test_a_file_of_more_than_50000_requests_is_refused() -> None:
 def test_files_are_checked_listed_read_and_deleted(server: SdkServer) -> None:
     files = server.client.files
     content = jsonl([line("a")])
+    server.run(files.create(file=("earlier.jsonl", content), purpose="batch"))
     stored = server.run(files.create(file=("requests.jsonl", content), purpose="batch"))
     assert (stored.bytes, stored.filename, stored.purpose, stored.status) == (
         len(content),

@@ -5,7 +5,7 @@ import hashlib
 
 import orjson
 import pytest
-from fake_openai import FakeOpenAI, Settings
+from fake_openai import Settings
 from image_files import saved
 from PIL import Image
 
@@ -20,17 +20,11 @@ MASK = saved(Image.new("RGBA", (64, 48), "#0000"), "PNG")
 PARAMETERS = {"size": "96x96", "quality": "low", "output_format": "jpeg", "output_compression": 80}
 
 
-@pytest.fixture(scope="module")
-def running():
-    with FakeOpenAI(Settings(any_size=True)) as server:
-        yield server
-
-
 @pytest.fixture
-def server(running, monkeypatch):
+def server(stand_in, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-stand-in")
-    running.reset()
-    return running
+    stand_in.renew(Settings(any_size=True))
+    return stand_in
 
 
 def ask(server, *references, mask=None, **more):

@@ -32,10 +32,10 @@ from imagemake.store.team.team_store import TeamStore
 from imagemake.versions import audit
 
 
-@pytest.fixture(scope="module")
-def stand_in():
-    with FakeOpenAI(Settings(any_size=True, batches=BatchSettings(duration_s=0.1))) as running:
-        yield running
+@pytest.fixture
+def server(stand_in: FakeOpenAI) -> FakeOpenAI:
+    stand_in.renew(Settings(any_size=True, batches=BatchSettings(duration_s=0.1)))
+    return stand_in
 
 
 @dataclass
@@ -51,8 +51,8 @@ class Till:
 
 
 @pytest.fixture
-def till(stand_in: FakeOpenAI) -> Till:
-    return Till(stand_in, stand_in.totals().billed_calls)
+def till(server: FakeOpenAI) -> Till:
+    return Till(server, server.totals().billed_calls)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def team(tmp_path: Path) -> Storage:
 
 
 @pytest.fixture
-def build(stand_in: FakeOpenAI, team: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def build(server: FakeOpenAI, team: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Builds in a project of its own name, as a job does."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-stand-in")
 
@@ -73,7 +73,7 @@ def build(stand_in: FakeOpenAI, team: Storage, tmp_path: Path, monkeypatch: pyte
                 "model": {
                     "provider": "openai",
                     "name": "gpt-image-2",
-                    "base_url": stand_in.base_url,
+                    "base_url": server.base_url,
                     "identity": "here",
                     "key_from": "OPENAI_API_KEY",
                 }

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import orjson
 import pytest
-from fake_openai import BatchSettings, FakeOpenAI, Settings
+from fake_openai import BatchSettings, Settings
 
 from imagemake.config.job_settings import JobSettings
 from imagemake.core.recipe import Recipe
@@ -28,9 +28,9 @@ from imagemake.store.submissions import Submission, Submissions, SubmissionStep
 
 
 @pytest.fixture
-def server():
-    with FakeOpenAI(Settings(any_size=True, batches=BatchSettings(duration_s=0.1))) as running:
-        yield running
+def server(stand_in):
+    stand_in.renew(Settings(any_size=True, batches=BatchSettings(duration_s=0.1)))
+    return stand_in
 
 
 @pytest.fixture
