@@ -25,12 +25,13 @@ def test_a_wrong_address_costs_two_calls_and_is_asked_again(project, server):
 
 def test_a_refused_prompt_is_missing_and_the_status_says_so_also_when_nothing_is_left_to_do(project, server):
     server.change(rules=[Rule(prompt="mug", behavior="moderation").model_dump()])
-    made = project()
+    made = project(limits={"tries": 4, "first_wait_s": 0.01})
     for _ in range(2):
         done = made.snakemake(expect=1)
         words = "imagemake: 1 image is missing from results/: 1 refused by the provider."
         assert words in done.stderr
-    assert made.calls() == 4
+        assert made.manifest()["S000_red"]["verdict"] == "refused"
+        assert made.calls() == 4, "a refusal is not repeated, nor by the next run"
     assert made.snakemake("-n").returncode == 0
 
 

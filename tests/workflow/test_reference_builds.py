@@ -6,8 +6,9 @@ import time
 
 import orjson
 import pytest
+from fake_openai import Settings
 from PIL import Image
-from workflow.project import wait_for_group
+from workflow.project import Project, wait_for_group
 
 SIZE = (64, 48)
 
@@ -19,19 +20,27 @@ def paint(project, name, color, size=SIZE):
     return path
 
 
-@pytest.fixture
-def built(project):
-    """Four images from a common and an own reference image each, built."""
-    made = project(references=["config/references/style.png", "config/references/{color}.jpg"])
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory, stand_in):
+    """Four images from a common and an own reference image each, and the calls that made them."""
+    stand_in.renew(Settings(any_size=True))
+    references = ["config/references/style.png", "config/references/{color}.jpg"]
+    made = Project(tmp_path_factory.mktemp("references") / "project", stand_in, references=references)
     paint(made, "style.png", "white")
     for color in ("red", "teal", "gold"):
         paint(made, f"{color}.jpg", color)
     made.snakemake()
-    return made
+    return made, stand_in.calls()
 
 
-def test_every_call_sends_the_rows_reference_images(built, server):
-    sent = {call.prompt: call for call in server.calls()}
+@pytest.fixture
+def built(built_once, server, tmp_path):
+    """A copy of that project."""
+    return built_once[0].copied(tmp_path / "project")
+
+
+def test_every_call_sends_the_rows_reference_images(built, built_once):
+    sent = {call.prompt: call for call in built_once[1]}
     assert {call.endpoint for call in sent.values()} == {"/v1/images/edits"}
     digests = {row["name"]: row["reference_digests"].split("; ") for row in built.manifest().values()}
     by_color = {prompt.split(", ")[-1].rstrip("."): call.references for prompt, call in sent.items()}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from fake_openai import Rule
+from fake_openai import Rule, Settings
 from starlette.testclient import TestClient
+from workflow.project import Project
 
 from imagemake.review.app import make_app
 from imagemake.review.security import Access
@@ -36,13 +37,20 @@ class Reviewer:
         assert client.post("/undo", data={"form_token": self.access.form_token}).status_code == 200
 
 
-@pytest.fixture
-def doubtful(project):
-    """Four images that all await review."""
-    made = project(**DOUBT, attempts={"max": 1})
+@pytest.fixture(scope="module")
+def once_doubtful(tmp_path_factory, stand_in):
+    """Four images that all await review, built once."""
+    stand_in.renew(Settings(any_size=True))
+    made = Project(tmp_path_factory.mktemp("doubtful") / "project", stand_in, **DOUBT, attempts={"max": 1})
     made.snakemake()
     assert (made.calls(), made.images()) == (4, {})
     return made
+
+
+@pytest.fixture
+def doubtful(once_doubtful, server, tmp_path):
+    """A copy of that project."""
+    return once_doubtful.copied(tmp_path / "project")
 
 
 def test_the_next_run_obeys_each_decision_and_touches_nothing_else(doubtful, server):

@@ -47,9 +47,8 @@ def test_a_gate_stops_the_full_run_before_it_pays_and_opens_when_the_pilot_is_go
     assert len(made.images()) == 24
 
 
-def test_a_gate_is_not_asked_where_nothing_is_to_be_generated(project, server):
-    made = project(rows=4)
-    made.snakemake()
+def test_a_gate_is_not_asked_where_nothing_is_to_be_generated(built):
+    made = built
     made.write_config(pilot={"size": 2}, gates={"pilot": {"success_rate": {"min": 1}, "accepted": {"min": 99}}})
     made.edit_row(0, sku="S999")
     assert made.snakemake("-n", expect=2).returncode == 2, "another name has another seed: an image to make"
