@@ -12,7 +12,6 @@ from imagemake.config.parameters import fault_of_name, fault_of_value
 from imagemake.config.placeholders import parse_template
 from imagemake.config.spelled import plain
 from imagemake.core.mistakes import mistake
-from imagemake.core.recipe import Scalar
 from imagemake.core.secrets import shown
 from imagemake.core.text import forbidden_character, scalar_text, with_plain_line_ends
 
@@ -124,7 +123,7 @@ Values = Annotated[
 ColumnName = Annotated[str, AfterValidator(normal), AfterValidator(_column)]
 ParameterName = Annotated[str, AfterValidator(_parameter_name)]
 ParameterValue = Annotated[
-    Scalar,
+    Any,  # Json; its faults are told by the validator
     BeforeValidator(_parameter_value),
-    WithJsonSchema({"type": ["string", "number", "boolean"]}),
+    WithJsonSchema({"title": "value", "type": ["string", "number", "boolean", "array", "object"]}),
 ]

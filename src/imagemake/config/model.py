@@ -155,8 +155,8 @@ class ModelSettings(Section):
     )
     parameters: Mapping[ParameterName, ParameterValue] = Field(
         default_factory=dict,
-        description="Parameters to pass to the model unchanged; the provider's defaults apply to the rest. Part of "
-        "every key.",
+        description="Parameters to pass to the model, of any JSON type; the provider's defaults apply to the rest. "
+        "Part of every key.",
         examples=[{"size": "1024x1024", "quality": "high"}],
     )
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from imagemake.core.recipe import LARGEST_EXACT_INTEGER, Scalar, canonical_json
+import orjson
+
+from imagemake.core.recipe import LARGEST_EXACT_INTEGER, Json, canonical_json
 from imagemake.core.secrets import is_secret_name, is_secret_value
 from imagemake.core.text import forbidden_character
 
@@ -16,6 +19,7 @@ OWN_KEYS = {
     "prompt": "Write it under prompt, or in a column of that name.",
     "seed": "Write it under seed, or in a column of that name.",
 }
+MAX_LEVELS = 8  # of lists and mappings in one another
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _SECRETS = "Set secrets in the environment only. Remove it here, and replace it if others could read it."
@@ -34,15 +38,12 @@ def fault_of_name(name: str) -> tuple[str, str] | None:
 
 def fault_of_value(value: object) -> tuple[str, str] | None:
     """Return what is wrong with a parameter's value and the remedy; None if it is valid."""
+    if isinstance(value, list | tuple | dict):
+        return _fault_of_nested(value, 1)
     if not isinstance(value, str | int | float):
-        kind = "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else repr(value)
-        return f"{kind} cannot be a parameter.", "Use text, a number, true, or false; put dates in quotes."
+        return f"{value!r} cannot be a parameter.", "Use text, a number, true, false, a list, or a mapping."
     if isinstance(value, str):
-        if is_secret_value(value):
-            return "a parameter looks like a secret.", _SECRETS
-        if character := forbidden_character(value):
-            return f"the text contains the control character {character}.", "Remove it."
-        return None
+        return _fault_of_text(value)
     try:
         canonical_json(value)
     except ValueError as error:
@@ -50,13 +51,45 @@ def fault_of_value(value: object) -> tuple[str, str] | None:
     return None
 
 
-def parameter_from(cell: str) -> Scalar:
-    """Read a catalog cell: ``true``, ``false``, and numbers as Python writes them; everything else stays text.
+def _fault_of_text(value: str) -> tuple[str, str] | None:
+    if is_secret_value(value):
+        return "a parameter looks like a secret.", _SECRETS
+    if character := forbidden_character(value):
+        return f"the text contains the control character {character}.", "Remove it."
+    return None
 
-    ``1024`` is a number; ``01``, ``1.50``, and numbers that a key cannot represent are text.
+
+def _fault_of_nested(value: Any, level: int) -> tuple[str, str] | None:
+    if level > MAX_LEVELS:
+        return f"a parameter has more than {MAX_LEVELS} levels.", "Use fewer."
+    if isinstance(value, dict):
+        for name in value:
+            if not (isinstance(name, str) and name.isascii() and name.isprintable()):
+                return f"{name!r} cannot be a name inside a parameter.", "Use printable ASCII characters."
+            if is_secret_name(name):
+                return "a part of a parameter is named like a secret.", _SECRETS
+    for one in value.values() if isinstance(value, dict) else value:
+        nested = isinstance(one, list | tuple | dict)
+        fault = _fault_of_nested(one, level + 1) if nested else None if one is None else fault_of_value(one)
+        if fault:
+            return fault
+    return None
+
+
+def parameter_from(cell: str) -> Json:
+    """Read a catalog cell: ``true``, ``false``, numbers as Python writes them, and JSON lists and objects.
+
+    Everything else stays text. ``1024`` is a number; ``01``, ``1.50``, and numbers that a key cannot represent are
+    text, and so are brackets that hold no JSON.
     """
     if cell in ("true", "false"):
         return cell == "true"
+    if cell[:1] in ("[", "{"):
+        try:
+            nested: Json = orjson.loads(cell)
+        except orjson.JSONDecodeError:
+            return cell
+        return nested
     if not _NUMBER.fullmatch(cell) or len(cell) > len(str(-LARGEST_EXACT_INTEGER)) + 1:
         return cell
     number: int | float = float(cell) if "." in cell else int(cell)

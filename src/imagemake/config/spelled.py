@@ -43,7 +43,11 @@ class SpelledBool(SpelledInt):
 
 
 def plain(value: Any) -> Any:
-    """Return a scalar as Python's own type, so that keys do not depend on a spelling."""
+    """Return a value in Python's own types, so that keys do not depend on a spelling."""
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, Mapping):
+        return {name: plain(one) for name, one in value.items()}
     for kind, made in ((SpelledBool, bool), (SpelledInt, int), (SpelledFloat, float)):
         if isinstance(value, kind):
             return made(value)

@@ -8,7 +8,7 @@ the images under these keys: ``tests/unit/core/recipe_vectors.json`` pins them, 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ SEED_BITS = 31  # every known image model accepts seeds of this size
 LARGEST_EXACT_INTEGER = 2**53 - 1  # RFC 8785 numbers are IEEE 754 doubles
 
 Scalar = str | int | float | bool
+Json = Scalar | Sequence["Json"] | Mapping[str, "Json"] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Recipe:
     model: str
     prompt: str
     seed: int
-    parameters: Mapping[str, Scalar] = field(default_factory=dict)
+    parameters: Mapping[str, Json] = field(default_factory=dict)
     negative_prompt: str | None = None
     endpoint: str | None = None
     references: tuple[str, ...] = ()

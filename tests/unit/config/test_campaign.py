@@ -96,7 +96,7 @@ def test_every_mistake_is_told_at_once():
         prompt="A {color",
         takes=0,
         limits={"in_flight": 0, "tires": 2},
-        model={"parameters": {"size": [1]}},
+        model={"parameters": {"size": [2**60]}},
         postprocess={"output": {"format": "gif"}},
         shadow=1,
     )

@@ -1,3 +1,4 @@
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,7 +39,9 @@ def test_a_cell_is_a_number_only_where_it_is_written_as_one(cell, value):
 @given(st.one_of(st.text(max_size=20), st.from_regex(r"-?[0-9]{0,20}\.?[0-9]{0,20}", fullmatch=True)))
 def test_what_a_cell_becomes_has_a_place_in_a_key_and_can_be_written_back(cell):
     value = parameter_from(cell)
-    if isinstance(value, bool):
+    if isinstance(value, list | dict):
+        assert orjson.loads(cell) == value
+    elif isinstance(value, bool):
         assert cell == str(value).lower()
     elif not isinstance(value, str):
         assert repr(value) == cell
@@ -85,9 +88,35 @@ def test_ordinary_values_are_no_secrets(value):
     assert fault_of_value(value) is None
 
 
-@pytest.mark.parametrize("value", [[1], {"a": 1}, None, 2**60, 1e-12, float("nan"), "a\x00b"])
+@pytest.mark.parametrize(
+    "value", [[2**60], {"a": [float("inf")]}, {"ä": 1}, {1: 2}, None, 2**60, 1e-12, float("nan"), "a\x00b"]
+)
 def test_values_that_no_key_can_hold_are_refused(value):
     assert fault_of_value(value) is not None
+
+
+@pytest.mark.parametrize("value", [[1, None], {"only": ["a", "b"], "allow_fallbacks": False}, []])
+def test_lists_and_mappings_are_parameters(value):
+    assert fault_of_value(value) is None
+
+
+@pytest.mark.parametrize("value", [["sk-proj-abcdefgh12345678"], {"a": {"api_key": "x"}}, {"a": ["b\x00"]}])
+def test_what_is_refused_alone_is_refused_inside_of_others(value):
+    assert fault_of_value(value) is not None
+
+
+def test_the_levels_of_a_parameter_are_bounded():
+    deep = 1
+    for _ in range(1000):
+        deep = [deep]
+    assert "levels" in fault_of_value(deep)[0]
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"), [('{"only": ["a"]}', {"only": ["a"]}), ("[1, 2]", [1, 2]), ("[red]", "[red]"), ("{", "{")]
+)
+def test_a_cell_with_json_is_a_list_or_a_mapping(cell, value):
+    assert parameter_from(cell) == value
 
 
 def test_a_long_value_is_shown_short():

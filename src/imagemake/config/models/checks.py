@@ -12,7 +12,7 @@ from typing import Any
 
 from imagemake.config.models.facts import ModelFacts, ParameterRule, SizeRule
 from imagemake.config.models.table import Model
-from imagemake.core.recipe import Recipe
+from imagemake.core.recipe import Recipe, canonical_json
 from imagemake.images.formats import FORMATS, ImageFormat
 from imagemake.plugins.providers.sizes import parse_size, without_tiers
 
@@ -56,7 +56,8 @@ def problems_of(model: Model, recipe: Recipe, today: date) -> list[ModelFinding]
     """
     parameters = recipe.parameters
     # Types matter because 1 == True == 1.0, and only one of them may be valid.
-    given = (tuple(parameters.items()), tuple(map(type, parameters.values())))
+    values = tuple((name, _hashable(value)) for name, value in parameters.items())
+    given = (values, tuple(map(type, parameters.values())))
     sent = len(recipe.references), recipe.mask is not None
     findings = list(_findings_but_prompt(model, given, recipe.negative_prompt is not None, sent, today))
     most = model.facts.max_prompt_characters
@@ -87,6 +88,24 @@ def _findings_but_prompt(
         what = f"{model.name} accepts no negative prompt."
         found.append(_error(what, "Describe in the prompt what to avoid, and remove negative_prompt."))
     return tuple(found)
+
+
+class _Nested(str):
+    """A list or mapping, as JSON: equal to no text that a rule lists."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Nested) and super().__eq__(other)
+
+    __hash__ = str.__hash__
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _hashable(value: Any) -> Any:
+    return _Nested(canonical_json(value).decode()) if isinstance(value, list | tuple | Mapping) else value
 
 
 def _error(what: str, remedy: str) -> ModelFinding:

@@ -94,7 +94,8 @@ def _count(value: object) -> int | None:
 
 
 def _size_and_quality(recipe: Recipe) -> tuple[Any, Any]:
-    return recipe.parameters.get("size", "auto"), recipe.parameters.get("quality", "auto")
+    size, quality = (recipe.parameters.get(name, "auto") for name in ("size", "quality"))
+    return str(size), str(quality)
 
 
 def _usd(

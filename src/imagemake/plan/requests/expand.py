@@ -36,7 +36,7 @@ RESERVED_COLUMNS = {
     "If those use `{references}`, this is a value like any other. In JSON, you can also use a list.",
     "mask": "The same for the path of the mask.",
     f"{PREFIX}*": "A parameter of the model, such as `parameters.size`; it replaces the model's own. "
-    "`true`, `false`, and plain numbers are read as such.",
+    "`true`, `false`, plain numbers, and JSON lists and objects are read as such.",
 }
 _SEED = re.compile(r"0|[1-9][0-9]{0,9}")
 

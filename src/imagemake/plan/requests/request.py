@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from imagemake.core.recipe import Recipe, Scalar
+from imagemake.core.recipe import Json, Recipe
 from imagemake.plan.requests.references import NOTHING, Attached
 
-Parameters = Mapping[str, Scalar]
+Parameters = Mapping[str, Json]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from imagemake.config.checks import Checks
 from imagemake.config.fields import MAIN
+from imagemake.core.recipe import Json, canonical_json
 from imagemake.plan.state import Past, Stage, State
 from imagemake.plan.target import Target
 from imagemake.release.manifest.calls import BROUGHT, Calls
-from imagemake.release.manifest.row import EarlierAttempt, ManifestRow, OutputFile, Verdict
+from imagemake.release.manifest.row import EarlierAttempt, ManifestRow, OutputFile, Value, Verdict
 from imagemake.release.released_files import Released
 from imagemake.stages.validate.compare import values_of
 from imagemake.stages.validate.expected import Expected
@@ -86,7 +87,7 @@ class Entries:
             seed_use=closed.get("seed_use"),
             seed_used=closed.get("seed_used"),
             model_used=closed.get("model_used"),
-            parameters=recipe.parameters,
+            parameters={name: _in_cell(value) for name, value in recipe.parameters.items()},
             key=state.key,
             catalog_row=request.row,
             take=request.take,
@@ -161,6 +162,10 @@ class Entries:
             unknown_calls=calls.unknown_calls,
             unknown_worst_usd=calls.unknown_worst_usd,
         )
+
+
+def _in_cell(value: Json) -> Value:
+    return value if isinstance(value, str | int | float | bool) else canonical_json(value).decode()
 
 
 def _size_px(path: Path) -> tuple[int, int]:

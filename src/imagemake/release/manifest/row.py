@@ -133,9 +133,10 @@ class ManifestRow:
     variables: Annotated[
         Mapping[str, str], Group("variable", "Value of a placeholder: a column of the catalog, or a variable")
     ] = field(default_factory=dict)
-    parameters: Annotated[Mapping[str, Value], Group("parameter", "A parameter that was sent to the model")] = field(
-        default_factory=dict
-    )
+    parameters: Annotated[
+        Mapping[str, Value],
+        Group("parameter", "A parameter that was sent; lists and mappings as JSON"),
+    ] = field(default_factory=dict)
     measures: Annotated[
         Mapping[str, Value],
         Group("measure", "A quantity that was measured in the raw image; docs/reference/measures.md lists the units"),

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from imagemake.config.checks import Check, in_words
 from imagemake.config.verdict_codes import VerdictCode
-from imagemake.core.recipe import Scalar
+from imagemake.core.recipe import Json
 from imagemake.plugins.measures import Value, phrase_of
 from imagemake.plugins.providers.sizes import parse_size
 from imagemake.store.items import Measured
@@ -85,7 +85,7 @@ def flat(measured: Measured) -> dict[str, Value]:
 
 def judge(
     values: Mapping[str, Value],
-    parameters: Mapping[str, Scalar],
+    parameters: Mapping[str, Json],
     checks: Mapping[str, Check],
     *,
     formats: Sequence[str],
@@ -134,7 +134,7 @@ def _failures(values: Mapping[str, Value]) -> list[Reason]:
     return [Reason.of(VerdictCode.UNMEASURED, measure=name.partition(".")[0], fault=values[name]) for name in failed]
 
 
-def _has_ratio(size: str, expected: Scalar) -> bool:
+def _has_ratio(size: str, expected: Json) -> bool:
     """Return whether a size in pixels has the ratio that was requested; no size of any tier has it exactly."""
     found, wanted = parse_size(size), parse_size(expected)
     if found is None or wanted is None or wanted.is_pixels:
@@ -143,7 +143,7 @@ def _has_ratio(size: str, expected: Scalar) -> bool:
 
 
 def _disobeyed(
-    values: Mapping[str, Value], parameters: Mapping[str, Scalar], formats: Sequence[str], size_as_requested: bool
+    values: Mapping[str, Value], parameters: Mapping[str, Json], formats: Sequence[str], size_as_requested: bool
 ) -> list[Reason]:
     reasons = []
     size, expected = f"{values.get('file.width_px')}x{values.get('file.height_px')}", parameters.get("size", "auto")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from imagemake.core.recipe import Recipe, Scalar
+from imagemake.core.recipe import Json, Recipe
 from imagemake.plugins.providers import FailureKind, ProviderError
 
 MODEL = "preview-1"
@@ -56,7 +56,7 @@ def options_of(recipe: Recipe) -> Options:
     """
     if recipe.model != MODEL:
         raise refused(f"model {recipe.model!r} is not known; the preview provider has only {MODEL}", "model_not_found")
-    values: dict[str, Scalar] = {"size": "auto", "output_compression": DEFAULT_COMPRESSION}
+    values: dict[str, Json] = {"size": "auto", "output_compression": DEFAULT_COMPRESSION}
     values |= {name: choices[0] for name, choices in CHOICES.items()}
     for name, value in recipe.parameters.items():
         if name not in values:
@@ -85,11 +85,11 @@ def refused(message: str, code: str) -> ProviderError:
     return ProviderError(message, FailureKind.REFUSED, code=code)
 
 
-def _wrong(name: str, value: Scalar, rule: str) -> ProviderError:
+def _wrong(name: str, value: Json, rule: str) -> ProviderError:
     return refused(f"{name} {value!r} {rule}", "invalid_value")
 
 
-def _edges_px(size: Scalar) -> tuple[int, int]:
+def _edges_px(size: Json) -> tuple[int, int]:
     if size == "auto":
         return 1024, 1024
     edges = _SIZE.fullmatch(size) if isinstance(size, str) else None
@@ -98,7 +98,7 @@ def _edges_px(size: Scalar) -> tuple[int, int]:
     return int(edges[1]), int(edges[2])
 
 
-def _compression(value: Scalar) -> int:
+def _compression(value: Json) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100:
         return value
     raise _wrong("output_compression", value, "is not a whole number from 0 to 100")
