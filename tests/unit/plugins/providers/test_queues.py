@@ -2,15 +2,21 @@
 
 import asyncio
 import base64
+import contextlib
+from functools import cache
 from hashlib import sha256
 from io import BytesIO
 
+import orjson
 import pytest
 from fake_queue import FakeQueue
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import Connection, FailureKind, ProviderError, provider_class
+from imagemake.plugins.providers import Connection, FailureKind, ImageResponse, ProviderError, provider_class
+from imagemake.plugins.providers.http.queue import Reply
 from imagemake.plugins.providers.queue import GONE, Pending, Ticket
 
 MODELS = {
@@ -22,9 +28,11 @@ MODELS = {
 FORMS = sorted(MODELS)
 
 
-@pytest.fixture(autouse=True)
-def key(monkeypatch):
-    monkeypatch.setenv("STAND_IN_KEY", "stand-in-key")
+@pytest.fixture(autouse=True, scope="module")
+def key():
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("STAND_IN_KEY", "stand-in-key")
+        yield
 
 
 def reached(server, act, **connection):
@@ -296,3 +304,53 @@ def test_an_image_that_fal_blanked_is_refused_and_was_billed():
         error = failure_of(server)
     assert error.failure is FailureKind.REFUSED
     assert error.usage == {"images": 1}
+
+
+ABOUT_JOBS = "id request_id task_id status task_status status_url response_url polling_url urls get"
+ABOUT_IMAGES = (
+    "result sample output images url choices message content image results seed has_nsfw_concepts data_removed"
+)
+NAMES = st.sampled_from([*ABOUT_JOBS.split(), *ABOUT_IMAGES.split(), "error", "detail", "details", "code", "type"])
+STATES = ["Ready", "COMPLETED", "IN_QUEUE", "succeeded", "failed", "FAILED", "SUCCEEDED", "Error"]
+WORDS = st.sampled_from([*STATES, "a\nb"])
+URLS = st.sampled_from(["http://127.0.0.1:9/files/a.png", "data:image/png;base64,AAAA", "//evil/x", "http://["])
+LEAVES = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | WORDS | URLS | st.text(max_size=8)
+JSONS = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4), max_leaves=12
+)
+ALIKE = st.fixed_dictionaries(
+    {"status": WORDS | JSONS, "output": st.dictionaries(NAMES, JSONS, max_size=4) | JSONS, "result": JSONS},
+    optional={"id": LEAVES, "request_id": LEAVES, "images": JSONS, "detail": JSONS, "has_nsfw_concepts": JSONS},
+)
+STATUSES = st.sampled_from([200, 200, 200, 202, 302, 400, 404, 422, 429, 503])
+ANSWERS = st.tuples(STATUSES, (ALIKE | JSONS).map(orjson.dumps))
+
+
+@cache
+def unreached(form):
+    return provider_class(form)(Connection("http://127.0.0.1:9", 1.0, "STAND_IN_KEY"))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@settings(max_examples=60)
+@given(answers=st.lists(ANSWERS, min_size=3, max_size=3))
+def test_whatever_a_server_answers_is_a_ticket_a_state_an_image_or_an_error(form, answers):
+    provider = unreached(form)
+    left = list(answers)
+
+    async def ask(method, url, **content):
+        assert url.startswith("http://127.0.0.1:9/") or "://" not in url, "the key is sent there"
+        status, body = left.pop(0) if left else (200, b"{}")
+        return Reply(status, body, {})
+
+    async def act():
+        provider.ask = ask
+        ticket = Ticket("r", dict.fromkeys(["status", "response", "cancel"], "http://127.0.0.1:9/r"))
+        with contextlib.suppress(ProviderError):
+            ticket = await provider.submit(recipe(form), {})
+            assert ticket.id
+        with contextlib.suppress(ProviderError):
+            state = await provider.poll(ticket)
+            assert isinstance(state, ImageResponse) or (isinstance(state, Pending) and "\n" not in state.words)
+
+    asyncio.run(act())

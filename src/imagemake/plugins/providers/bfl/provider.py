@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
-from imagemake.plugins.providers.http.queue import HttpQueue, Reply, failed, lost, refused, size_of
+from imagemake.plugins.providers.http.queue import HttpQueue, Reply, failed, in_words, lost, refused, size_of
 from imagemake.plugins.providers.queue import Pending, Ticket
 from imagemake.plugins.providers.sizes import Size
 
@@ -44,8 +44,7 @@ class BflProvider(HttpQueue):
 
     def ticket_in(self, answer: Mapping[str, Any], recipe: Recipe) -> Ticket:
         """Return the ticket in the answer to a submission; its URL leads to the region that has the request."""
-        number = answer.get("id")
-        return self.ticket(number, {"status": f"get_result?id={number}"}, {"status": answer.get("polling_url")})
+        return self.ticket(answer.get("id"), {"status": "get_result?id={id}"}, {"status": answer.get("polling_url")})
 
     async def look(self, ticket: Ticket) -> Pending | ImageResponse:
         """Ask for the state, which has the image's URL at the end."""
@@ -61,7 +60,7 @@ class BflProvider(HttpQueue):
             raise failed(f"the request ended with an error{_reasons(reply.json)}", ticket, "error")
         if status == "Task not found":
             raise lost(f"the provider does not know request {ticket.id}")
-        return Pending(str(status))
+        return Pending(in_words(status))
 
     def image_urls(self, answer: Mapping[str, Any]) -> Sequence[object]:
         """Return the URL of the image."""

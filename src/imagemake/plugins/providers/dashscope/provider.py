@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
 from imagemake.plugins.providers.http.errors import REMEDIES
-from imagemake.plugins.providers.http.queue import HttpQueue, Reply, data_url, failed, lost, refused, size_of
+from imagemake.plugins.providers.http.queue import HttpQueue, Reply, data_url, failed, in_words, lost, refused, size_of
 from imagemake.plugins.providers.queue import Pending, Ticket
 from imagemake.plugins.providers.sizes import Size
 
@@ -49,8 +49,8 @@ class DashScopeProvider(HttpQueue):
 
     def ticket_in(self, answer: Mapping[str, Any], recipe: Recipe) -> Ticket:
         """Return the ticket in the answer to a submission."""
-        number = _output(answer).get("task_id")
-        return self.ticket(number, {"status": f"tasks/{number}", "cancel": f"tasks/{number}/cancel"}, {})
+        own = {"status": "tasks/{id}", "cancel": "tasks/{id}/cancel"}
+        return self.ticket(_output(answer).get("task_id"), own, {})
 
     async def look(self, ticket: Ticket) -> Pending | ImageResponse:
         """Ask for the task, which has the image's URL at the end."""
@@ -59,7 +59,7 @@ class DashScopeProvider(HttpQueue):
             return reply
         output = _output(reply.json)
         status, code = output.get("task_status"), str(output.get("code") or reply.json.get("code") or "")
-        told = str(output.get("message") or reply.json.get("message") or "no reason is given")[:500]
+        told = str(output.get("message") or reply.json.get("message") or "no reason is given")
         if status == "SUCCEEDED":
             return self.result(ticket, reply)
         if status == "FAILED" and code.startswith(_MODERATED):
@@ -71,7 +71,7 @@ class DashScopeProvider(HttpQueue):
             raise failed("the task was canceled", ticket, "canceled", again=False)
         if status == "UNKNOWN":  # it does not exist, or is more than a day old
             raise lost(f"the provider does not know task {ticket.id}")
-        return Pending(str(status))
+        return Pending(in_words(status))
 
     def error_in(self, reply: Reply) -> ProviderError:
         """Return what an error response means."""
@@ -96,13 +96,11 @@ class DashScopeProvider(HttpQueue):
         """Return the URLs of the images, in the form of Qwen-Image or in that of older models."""
         output = _output(answer)
         found: list[object] = []
-        choices = output.get("choices")
-        for choice in choices if isinstance(choices, list) else []:
-            message = choice.get("message") if isinstance(choice, Mapping) else None
+        for choice in _objects(output.get("choices")):
+            message = choice.get("message")
             content = message.get("content") if isinstance(message, Mapping) else None
-            found += [part.get("image") for part in content or [] if isinstance(part, Mapping)]
-        results = output.get("results")
-        return found or [one.get("url") for one in results or [] if isinstance(one, Mapping)]
+            found += [part.get("image") for part in _objects(content)]
+        return found or [one.get("url") for one in _objects(output.get("results"))]
 
     async def cancel(self, ticket: Ticket) -> None:
         """Cancel the task; only one that has not started can be canceled."""
@@ -114,6 +112,10 @@ class DashScopeProvider(HttpQueue):
 def _output(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     output = answer.get("output")
     return output if isinstance(output, Mapping) else {}
+
+
+def _objects(found: object) -> list[Mapping[str, Any]]:
+    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
 
 
 def _size_fields(recipe: Recipe) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
 from imagemake.plugins.providers.http.error_text import read_error
-from imagemake.plugins.providers.http.queue import HttpQueue, Reply, data_url, failed, lost, refused, size_of
+from imagemake.plugins.providers.http.queue import HttpQueue, Reply, data_url, failed, in_words, lost, refused, size_of
 from imagemake.plugins.providers.queue import Pending, Ticket
 from imagemake.plugins.providers.sizes import Size
 
@@ -50,10 +50,9 @@ class FalProvider(HttpQueue):
 
     def ticket_in(self, answer: Mapping[str, Any], recipe: Recipe) -> Ticket:
         """Return the ticket in the answer to a submission."""
-        number = answer.get("request_id")
-        path = f"{_application(recipe.model)}/requests/{number}"
+        path = f"{_application(recipe.model)}/requests/{{id}}"
         own = {"status": f"{path}/status", "response": path, "cancel": f"{path}/cancel"}
-        return self.ticket(number, own, {what: answer.get(f"{what}_url") for what in own})
+        return self.ticket(answer.get("request_id"), own, {what: answer.get(f"{what}_url") for what in own})
 
     async def look(self, ticket: Ticket) -> Pending | ImageResponse:
         """Ask for the status, and get the result of a request that has ended."""
@@ -63,11 +62,11 @@ class FalProvider(HttpQueue):
         told = reply.json
         status = told.get("status")
         if status == "IN_QUEUE":
-            return Pending(f"in the queue, position {told.get('queue_position')}")
+            return Pending(in_words(f"in the queue, position {told.get('queue_position')}"))
         if status == "IN_PROGRESS":
             return Pending("in progress")
         if status != "COMPLETED":
-            return Pending(f"unknown status {status!r}")
+            return Pending(in_words(f"unknown status {status!r}"))
         return await self._result(ticket, failure=told.get("error"), kind=told.get("error_type"))
 
     async def _result(self, ticket: Ticket, failure: object, kind: object) -> ImageResponse | Pending:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from imagemake.core.recipe import Recipe
 from imagemake.core.text import printable
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 _PASSING = (408, 409, 425, 429)  # with 5xx: nothing is said about the request
 _NOT_THERE = (404, 410)
+MOST_OF_URL = 2000  # characters; the journal has it
+MOST_OF_WORDS = 500
+_NUMBER = re.compile(r"[!-~]{1,200}")
 MOST_EXACT = 2**53  # what a number in JSON is sure to hold
 SEEDED = Dialect(seed="seed")
 
@@ -143,12 +147,13 @@ class HttpQueue(QueueProvider):
 
         Args:
             number: The provider's ID of the request; anything else is none.
-            own: URLs as the API builds them, by what for.
+            own: Paths as the API builds them, by what for, with ``{id}`` for the ID.
             given: URLs as the server says them. One that leads to anybody else is ignored: the key is sent there.
         """
+        known = number if isinstance(number, str) and _NUMBER.fullmatch(number) else ""
+        urls = {what: f"{self._client.base}/{path.replace('{id}', quote(known, '-'))}" for what, path in own.items()}
         led = {what: url for what, url in given.items() if isinstance(url, str) and self._is_own(url)}
-        known = number if isinstance(number, str) else ""
-        return Ticket(known, {what: led.get(what) or f"{self._client.base}/{path}" for what, path in own.items()})
+        return Ticket(known, {**urls, **{what: url for what, url in led.items() if what in own}})
 
     def url_of(self, ticket: Ticket, what: str) -> str:
         """Return a URL of a ticket.
@@ -164,6 +169,8 @@ class HttpQueue(QueueProvider):
         return url
 
     def _is_own(self, url: str) -> bool:
+        if len(url) > MOST_OF_URL:
+            return False
         try:
             asked, own = urlsplit(url), urlsplit(self._address)
             same = (asked.scheme, asked.hostname, asked.port) == (own.scheme, own.hostname, own.port)
@@ -232,6 +239,11 @@ def lost(message: str, status: int | None = None) -> ProviderError:
     return ProviderError(message, FailureKind.UNKNOWN, code=GONE, status=status)
 
 
+def in_words(told: object) -> str:
+    """Return what a server said, for people: one line, printable, and not too long."""
+    return printable(" ".join(str(told).split()))[:MOST_OF_WORDS]
+
+
 def size_of(recipe: Recipe) -> Size | str | None:
     """Return the size of a recipe; as it is written if it is a name, and None if there is none."""
     written = recipe.parameters.get("size")
@@ -245,11 +257,11 @@ def data_url(image: bytes) -> str:
 
 def refused(message: str, code: str, ticket: Ticket, *, billed: bool = False) -> ProviderError:
     """Return the error of a request that the provider's moderation ended, before or (billed) after it was made."""
-    usage = {"images": 1} if billed else None
-    return ProviderError(message, FailureKind.REFUSED, code=code, status=200, request_id=ticket.id, usage=usage)
+    usage, kind = {"images": 1} if billed else None, FailureKind.REFUSED
+    return ProviderError(in_words(message), kind, code=code, status=200, request_id=ticket.id, usage=usage)
 
 
 def failed(message: str, ticket: Ticket, code: str | None = None, *, again: bool = True) -> ProviderError:
     """Return the error of a request that ended without an image; `again` if the same request may succeed."""
     kind = FailureKind.UNAVAILABLE if again else FailureKind.NOT_RETRYABLE
-    return ProviderError(message, kind, code=code, status=200, request_id=ticket.id)
+    return ProviderError(in_words(message), kind, code=code, status=200, request_id=ticket.id)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from imagemake.core.recipe import Recipe
 from imagemake.images.formats import FORMATS, format_of
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
-from imagemake.plugins.providers.http.queue import HttpQueue, Reply, data_url, failed, lost, refused, size_of
+from imagemake.plugins.providers.http.queue import HttpQueue, Reply, data_url, failed, in_words, lost, refused, size_of
 from imagemake.plugins.providers.queue import Pending, Ticket
 from imagemake.plugins.providers.sizes import Size
 
@@ -73,17 +73,17 @@ class ReplicateProvider(HttpQueue):
 
     def ticket_in(self, answer: Mapping[str, Any], recipe: Recipe) -> Ticket:
         """Return the ticket in the answer to a submission."""
-        number, urls = answer.get("id"), answer.get("urls")
+        urls = answer.get("urls")
         given = urls if isinstance(urls, Mapping) else {}
-        own = {"status": f"predictions/{number}", "cancel": f"predictions/{number}/cancel"}
-        return self.ticket(number, own, {"status": given.get("get"), "cancel": given.get("cancel")})
+        own = {"status": "predictions/{id}", "cancel": "predictions/{id}/cancel"}
+        return self.ticket(answer.get("id"), own, {"status": given.get("get"), "cancel": given.get("cancel")})
 
     async def look(self, ticket: Ticket) -> Pending | ImageResponse:
         """Ask for the prediction, which has the URLs of its files at the end."""
         reply = await self.ask_about(ticket)
         if isinstance(reply, Pending):
             return reply
-        status, told = reply.json.get("status"), str(reply.json.get("error") or "no reason is given")[:500]
+        status, told = reply.json.get("status"), str(reply.json.get("error") or "no reason is given")
         if status == "succeeded":
             if reply.json.get("output") is None and reply.json.get("data_removed"):
                 raise lost(f"the files of prediction {ticket.id} have expired")
@@ -98,7 +98,7 @@ class ReplicateProvider(HttpQueue):
             raise failed("the prediction was canceled", ticket, "canceled", again=False)
         if status == "aborted":
             raise failed("the prediction was not started in time", ticket, "aborted")
-        return Pending(str(status))
+        return Pending(in_words(status))
 
     def image_urls(self, answer: Mapping[str, Any]) -> Sequence[object]:
         """Return the URLs of the files."""
