@@ -3,7 +3,7 @@
 from imagemake.config.models.checks import ModelFinding, Severity, problems_of
 from imagemake.config.models.costs import cost_usd, estimate_usd, worst_usd
 from imagemake.config.models.facts import ModelFacts
-from imagemake.config.models.reference_checks import problems_of_files
+from imagemake.config.models.reference_checks import problems_in_batch, problems_of_files
 from imagemake.config.models.table import Model, ModelTable, facts_over, load_models
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "estimate_usd",
     "facts_over",
     "load_models",
+    "problems_in_batch",
     "problems_of",
     "problems_of_files",
     "worst_usd",

@@ -97,6 +97,10 @@ class ModelFacts(_Facts):
         description="Accepted sizes: WIDTHxHEIGHT in pixels, a ratio such as 3:2 or 3:2@2K, or auto.",
     )
     size_rule: SizeRule | None = Field(None, description="Other accepted sizes.")
+    batch_edit_sizes: tuple[str, ...] | None = Field(
+        None,
+        description="Accepted sizes of requests with reference images in a batch. Null: as one by one.",
+    )
     parameters: Mapping[str, ParameterRule | None] | None = Field(
         None,
         description="Accepted parameters besides size, with their values: {one_of: [low, high]}, {min: 0, max: 9}, or "

@@ -8,6 +8,7 @@ from typing import Protocol
 from imagemake.config.models.checks import ModelFinding, Severity
 from imagemake.config.models.facts import ModelFacts
 from imagemake.config.models.table import Model
+from imagemake.core.recipe import Recipe
 
 
 class SentFile(Protocol):
@@ -49,6 +50,15 @@ def problems_of_files(model: Model, references: Sequence[Named], mask: Named | N
     if mask is not None and references and model.facts.mask:
         found += _of_mask(model, *mask, *references[0])
     return found
+
+
+def problems_in_batch(model: Model, recipe: Recipe) -> list[ModelFinding]:
+    """Find reasons not to send a recipe with reference images to a model in a batch."""
+    taken, size = model.facts.batch_edit_sizes, recipe.parameters.get("size")
+    if taken is None or size is None or size in taken or not recipe.references:
+        return []
+    what = f"in a batch with reference images, {model.name} does not accept size {str(size)[:60]!r}."
+    return [ModelFinding(Severity.ERROR, what, f"Use {', '.join(taken)}, or set mode: sync.")]
 
 
 def _of_reference(model: Model, path: str, file: SentFile) -> Iterator[ModelFinding]:

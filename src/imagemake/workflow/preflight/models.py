@@ -8,7 +8,15 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from imagemake.config.model import settings_of
-from imagemake.config.models import ModelFinding, ModelTable, Severity, load_models, problems_of, problems_of_files
+from imagemake.config.models import (
+    ModelFinding,
+    ModelTable,
+    Severity,
+    load_models,
+    problems_in_batch,
+    problems_of,
+    problems_of_files,
+)
 from imagemake.core.problems import Problem, UserError
 from imagemake.plugins.providers import provider_class, takes_references
 from imagemake.workflow.preflight.lists import check_lists
@@ -47,6 +55,9 @@ def check_models(
         recipe = state.recipe
         model = table.get(recipe.provider, recipe.model)
         for finding in problems_of(model, recipe, today) if model else unknown.findings(recipe):
+            found.setdefault(finding, []).append(state)
+        batch = model is not None and settings_of(state.request.model, campaign).mode == "batch"
+        for finding in problems_in_batch(model, recipe) if model and batch else []:
             found.setdefault(finding, []).append(state)
         for finding in sent.findings(state):
             found.setdefault(finding, []).append(state)

@@ -2,12 +2,14 @@
 
 import asyncio
 import hashlib
+import re
 
 import orjson
 import pytest
 from fake_openai import Settings
 from image_files import saved
 from PIL import Image
+from recording_server import recording
 
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import Connection, FailureKind, Provider, ProviderError, response_to, takes_references
@@ -56,6 +58,17 @@ def test_it_sends_every_file_in_its_order_and_the_mask(server):
 def test_it_tells_nothing_of_the_files_names(server):
     ask(server, PNG, JPEG, mask=MASK)
     assert server.calls()[0].file_names == ["reference-1.png", "reference-2.jpeg", "mask.png"]
+
+
+@pytest.mark.parametrize(("references", "fields"), [((PNG,), ["image"]), ((PNG, JPEG), ["image[]", "image[]"])])
+def test_one_image_is_sent_as_image_and_several_as_a_list(monkeypatch, references, fields):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-stand-in")
+    with recording() as server:
+        server.base_url = server.address
+        ask(server, *references, safety_identifier="buyer-7")
+    (request,) = server.requests
+    assert re.findall(rb'name="(image[^"]*)"', request.body) == [name.encode() for name in fields]
+    assert re.search(rb'name="safety_identifier"\r\n\r\nbuyer-7\r\n', request.body)
 
 
 def test_without_reference_images_it_asks_for_a_generation(server):

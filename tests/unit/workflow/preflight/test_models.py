@@ -38,9 +38,9 @@ class OneByOne(ReferenceProvider, Plain):
         raise NotImplementedError
 
 
-def state(row, path="a.png", label="gpt-image-2"):
+def state(row, path="a.png", label="gpt-image-2", **parameters):
     attached = Attached((path,), (FILES[path].digest,)) if path else Attached()
-    recipe = Recipe("openai", "gpt-image-2", "p", row, references=attached.digests)
+    recipe = Recipe("openai", "gpt-image-2", "p", row, parameters, references=attached.digests)
     return SimpleNamespace(
         recipe=recipe, request=SimpleNamespace(row=row, name=f"r{row}", attached=attached, model=label)
     )
@@ -74,6 +74,18 @@ def test_a_provider_that_takes_them_is_fine(monkeypatch, mode):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     monkeypatch.setattr(model_check, "provider_class", lambda name: OpenAIProvider)
     assert check(state(2), mode=mode) == []
+
+
+def test_a_size_that_batches_of_edits_do_not_take_is_told_before_the_run(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    large = state(2, size="2048x1152")
+    assert check(large, mode="sync") == []
+    assert check(state(2, None, size="2048x1152"), state(3, size="1024x1536"), mode="batch") == []
+    with pytest.raises(UserError) as caught:
+        check(large, mode="batch")
+    (problem,) = caught.value.problems
+    assert problem.what == "in a batch with reference images, gpt-image-2 does not accept size '2048x1152'."
+    assert problem.remedy == "Use auto, 1024x1024, 1024x1536, 1536x1024, or set mode: sync."
 
 
 def test_a_missing_key_is_a_warning_before_anything_is_sent(monkeypatch):

@@ -63,7 +63,11 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
         )
 
     async def generate_from(self, recipe: Recipe, images: Mapping[str, bytes]) -> ImageResponse:
-        """Generate one image from reference images; their file names are not sent."""
+        """Generate one image from reference images; their file names are not sent.
+
+        One is sent as ``image``, as in OpenAI's description; several as ``image[]``, as the SDK and OpenAI's examples
+        spell it.
+        """
         from openai import omit
 
         api = self._client.images.with_raw_response
@@ -71,7 +75,11 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
         mask = omit if recipe.mask is None else file_tuple("mask", images[recipe.mask])
         return await self._answer(
             lambda: api.edit(
-                image=references, mask=mask, prompt=recipe.prompt, model=recipe.model, extra_body=_extra(recipe)
+                image=references[0] if len(references) == 1 else references,
+                mask=mask,
+                prompt=recipe.prompt,
+                model=recipe.model,
+                extra_body=_extra(recipe),
             )
         )
 

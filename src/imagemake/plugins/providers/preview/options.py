@@ -19,6 +19,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "output_format": ("png", "jpeg", "webp"),
     "quality": ("auto", "low", "medium", "high", "xhigh", "max"),
 }
+IGNORED = ("input_fidelity", "safety_identifier", "user")
 _SIZE = re.compile(r"([1-9][0-9]{1,3})x([1-9][0-9]{1,3})")
 
 
@@ -59,8 +60,10 @@ def options_of(recipe: Recipe) -> Options:
     values: dict[str, Json] = {"size": "auto", "output_compression": DEFAULT_COMPRESSION}
     values |= {name: choices[0] for name, choices in CHOICES.items()}
     for name, value in recipe.parameters.items():
+        if name in IGNORED:
+            continue
         if name not in values:
-            known = ", ".join(sorted(values))
+            known = ", ".join(sorted([*values, *IGNORED]))
             raise refused(f"parameter {name!r} is not known; known are {known}", "unknown_parameter")
         if name in CHOICES and value not in CHOICES[name]:
             raise _wrong(name, value, f"is not one of {', '.join(CHOICES[name])}")
