@@ -21,7 +21,7 @@ def test_a_campaign_pays_what_the_server_bills_and_once(server, tmp_path):
         "base_url": server.base_url,
         "identity": "openrouter",
         "key_from": "OPENROUTER_API_KEY",
-        "parameters": {"size": "3:2@4K"},
+        "parameters": {"size": "3:2@4K", "provider": {"only": ["black-forest-labs"], "allow_fallbacks": False}},
     }
     limits = {"first_wait_s": 0.05, "in_flight": 2}
     made = Project(tmp_path / "project", rows=4, model=model, limits=limits, budget_usd={"run": 5})
@@ -30,10 +30,11 @@ def test_a_campaign_pays_what_the_server_bills_and_once(server, tmp_path):
     assert "does not accept resolution '4K'" in told
     assert not server.calls, "a parameter that the server would change is refused before anything is paid"
 
-    made.write_config(model={**model, "parameters": {"size": "3:2@1K"}})
+    made.write_config(model={**model, "parameters": {**model["parameters"], "size": "3:2@1K"}})
     done = made.snakemake(expect=1)
     assert "1 refused by the provider" in done.stderr
     assert len(made.images()) == 3
+    assert {call.endpoint for call in server.calls} == {None, "black-forest-labs"}, "None for the refusal"
     billed = [record.get("cost_usd") or 0.0 for record in made.journal("closed")]
     assert sum(billed) == pytest.approx(server.billed_usd, abs=1e-9)
     assert server.billed_usd == 0.09

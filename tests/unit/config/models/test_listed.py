@@ -112,17 +112,20 @@ def test_with_a_pin_the_facts_are_those_of_that_endpoint(project):
     assert listing.facts(GEMINI, {"nobody"}) is None
 
 
-def test_a_pin_in_the_parameters_decides_which_endpoints_count():
-    plain = campaign(GEMINI)
-    pinned = plain.model.model_copy(update={"parameters": {"provider": {"only": ["google-vertex"]}}})
-    assert endpoints_of(plain, "openrouter") == {}
-    only = plain.model_copy(update={"model": pinned})
-    assert endpoints_of(only, "openrouter") == {GEMINI: {"google-vertex"}}
-    other = plain.model.model_copy(update={"parameters": {"provider": {"only": ["google-ai-studio"]}}})
-    both = only.model_copy(update={"more_models": {"b": other}})
-    assert endpoints_of(both, "openrouter") == {GEMINI: {"google-vertex", "google-ai-studio"}}
-    some = only.model_copy(update={"more_models": {"b": plain.model}})
-    assert endpoints_of(some, "openrouter") == {}
+def pinned(*only):
+    return {"provider": "openrouter", "name": GEMINI, "parameters": {"provider": {"only": [*only]}}}
+
+
+def test_a_pin_in_the_parameters_decides_which_endpoints_count(project):
+    plain, vertex, studio = {"name": GEMINI}, pinned("google-vertex"), pinned("google-ai-studio")
+    for model, more, only in (
+        (plain, {}, {}),
+        (vertex, {}, {GEMINI: {"google-vertex"}}),
+        (vertex, {"b": studio}, {GEMINI: {"google-vertex", "google-ai-studio"}}),
+        (vertex, {"b": {"provider": "openrouter", **plain}}, {}),
+    ):
+        assert endpoints_of(campaign(GEMINI, model=model, more_models=more), "openrouter") == only
+    assert facts_of(project, GEMINI, model=studio).parameters["resolution"].one_of == ("1K", "2K", "4K")
 
 
 def test_the_highest_price_of_several_endpoints_bounds_the_cost():
