@@ -21,7 +21,7 @@ def common_facts(endpoints: Sequence[ModelFacts]) -> ModelFacts:
         return first
     common: dict[str, Any] = {
         name: getattr(first, name)
-        for name in first.model_fields_set - {"parameters"}
+        for name in set.intersection(*(one.model_fields_set for one in endpoints)) - {"parameters"}
         if all(getattr(one, name) == getattr(first, name) for one in endpoints)
     }
     for name in _LEAST:

@@ -138,6 +138,12 @@ def test_the_highest_price_of_several_endpoints_bounds_the_cost():
     assert common_facts([cheap, ModelFacts()]).max_usd_per_image is None
 
 
+def test_a_fact_that_one_endpoint_does_not_tell_is_not_certain_even_if_it_is_null():
+    told, silent = ModelFacts(max_mask_bytes=None), ModelFacts()
+    assert common_facts([told, silent]).model_fields_set == set()
+    assert common_facts([told, told]).model_fields_set == {"max_mask_bytes"}
+
+
 rules = st.fixed_dictionaries({}, optional={"one_of": st.lists(st.sampled_from("abcd"), unique=True, max_size=4)})
 endpoints = st.lists(
     st.fixed_dictionaries(
