@@ -44,6 +44,12 @@ class Limits(Section):
         description="What to do about a call that got no response and may have been billed. retry: call again, which "
         "may cost twice. hold: leave the image out until you set retry.",
     )
+    unfetched: Literal["wait", "retry"] = Field(
+        "wait",
+        description="What to do about images that were paid for in earlier runs and whose URLs do not answer. wait: "
+        "each run asks the URLs again. retry: if they still do not answer, the run makes other attempts, which cost "
+        "too; for a server that is gone for good.",
+    )
     grace_s: float = Field(
         60.0, ge=0, description="How long to wait for calls in flight after Ctrl-C, SIGTERM, or SIGHUP, in seconds."
     )

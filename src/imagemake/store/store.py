@@ -15,6 +15,7 @@ detect damage, compare a file with the digest in its name. There is no index tha
 | damaged/ | files that do not match the digest in their name |
 | more/ | further images of a response, by call; nothing uses them |
 | unreadable/ | responses that were paid for, by call, until their image can be read or fetched |
+| given_up/ | such responses whose images the user did not want to wait for any longer |
 """
 
 from __future__ import annotations
@@ -212,6 +213,12 @@ class Store:
     def forget_unreadable(self, call: str) -> None:
         """Remove a response whose image is in the store now."""
         (self.root / "unreadable" / f"{call}.bin").unlink(missing_ok=True)
+
+    def give_up_unreadable(self, call: str) -> None:
+        """Move a response away whose image nobody waits for any longer."""
+        path = self.root / "given_up" / f"{call}.bin"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (self.root / "unreadable" / path.name).replace(path)
 
     def keep_more(self, call: str, images: Sequence[bytes]) -> list[str]:
         """Keep further images of a response, which were paid for with the first one, and return their file names."""

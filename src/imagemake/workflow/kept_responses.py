@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
     from imagemake.store.store import Store
 
-GIVE_UP = "To give such an image up, delete its response in {}/unreadable; the next run makes another attempt."
+GIVE_UP = (
+    "If that server is gone for good, see what other attempts cost, and run it without -n to pay for them:\n"
+    "    snakemake -n --config 'limits={unfetched: retry}'"
+)
 LONGEST_S = 60.0  # for one image: a plan cannot wait as long as a job
 
 
@@ -38,9 +41,14 @@ def read_kept_responses(campaign: Campaign, store: Store) -> list[str]:
         found = thread.submit(asyncio.run, _read_all(kept, campaign, store)).result()
     n_found = sum(error is None for error in found.values())
     lines = [f"  {counted(n_found, 'image')} found in responses that were kept; no call was needed."] if n_found else []
-    reasons = sorted({failure.message for failure in to_wait_for(found).values()})
-    lines += [f"  Warning: {reason}" for reason in reasons]
-    return [*lines, f"  {GIVE_UP.format(store.root)}"] if reasons else lines
+    waiting = to_wait_for(found)
+    lines += [f"  Warning: {reason}" for reason in sorted({failure.message for failure in waiting.values()})]
+    if waiting and campaign.limits.unfetched == "wait":
+        return [*lines, f"  {GIVE_UP}"]
+    for one in kept:
+        if one.key in waiting:
+            store.give_up_unreadable(one.call.sent["call"])
+    return lines
 
 
 def kept_words(store: Store) -> list[str]:

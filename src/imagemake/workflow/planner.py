@@ -200,6 +200,8 @@ class Planner:
         store = Store(STORE, shares=self.campaign.store.remote is not None)
         is_real = self._run is not None and self._run.is_real
         if not is_real:
+            if self.campaign.limits.unfetched == "retry":
+                self._inventory.kept = frozenset()  # what other attempts cost, if the URLs still do not answer
             return [*kept_words(store), *open_calls_words(store)]
         return [*read_kept_responses(self.campaign, store), *take_up_open_calls(self.campaign, store)]
 
