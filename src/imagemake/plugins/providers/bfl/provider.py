@@ -11,9 +11,8 @@ from typing import Any, ClassVar
 
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
-from imagemake.plugins.providers.http.queue import HttpQueue, Reply, failed, in_words, lost, refused, size_of
+from imagemake.plugins.providers.http.queue import HttpQueue, Reply, failed, in_words, lost, refused, size_fields
 from imagemake.plugins.providers.queue import Pending, Ticket
-from imagemake.plugins.providers.sizes import Size
 
 _MODERATED = ("Request Moderated", "Content Moderated")
 
@@ -34,7 +33,7 @@ class BflProvider(HttpQueue):
         return await self.ask("POST", recipe.model, json=self._body(recipe, images))
 
     def _body(self, recipe: Recipe, images: Mapping[str, bytes]) -> dict[str, Any]:
-        body = {**self.fields(recipe), **_size_fields(recipe)}
+        body = {**self.fields(recipe), **size_fields(recipe)}
         for number, digest in enumerate(recipe.references, 1):
             name = "input_image" if number == 1 else f"input_image_{number}"
             body[name] = base64.b64encode(images[digest]).decode()
@@ -76,13 +75,6 @@ class BflProvider(HttpQueue):
         """Fail: the API has no such call."""
         message = "Black Forest Labs' API has no call that cancels a request"
         raise ProviderError(message, FailureKind.NOT_RETRYABLE, code="no_cancel")
-
-
-def _size_fields(recipe: Recipe) -> dict[str, Any]:
-    size = size_of(recipe)
-    if not isinstance(size, Size):
-        return {} if size is None else {"size": size}
-    return {"width": size.width, "height": size.height} if size.is_pixels else {"aspect_ratio": size.ratio}
 
 
 def _reasons(answer: Mapping[str, Any]) -> str:

@@ -11,9 +11,17 @@ from typing import Any, ClassVar
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
 from imagemake.plugins.providers.http.error_text import read_error
-from imagemake.plugins.providers.http.queue import HttpQueue, Reply, data_url, failed, in_words, lost, refused, size_of
+from imagemake.plugins.providers.http.queue import (
+    HttpQueue,
+    Reply,
+    data_url,
+    failed,
+    in_words,
+    lost,
+    refused,
+    size_fields,
+)
 from imagemake.plugins.providers.queue import Pending, Ticket
-from imagemake.plugins.providers.sizes import Size
 
 # The queue would repeat a failed run up to 10 times by itself; here, the journal has every run.
 ONCE = {"x-fal-no-retry": "1"}
@@ -113,12 +121,10 @@ class FalProvider(HttpQueue):
 
 
 def _size_fields(recipe: Recipe) -> dict[str, Any]:
-    size = size_of(recipe)
-    if not isinstance(size, Size):
-        return {} if size is None else {"image_size": size}
-    if size.is_pixels:
-        return {"image_size": {"width": size.width, "height": size.height}}
-    return {"aspect_ratio": size.ratio, **({"resolution": size.tier} if size.tier else {})}
+    fields = size_fields(recipe)
+    if "width" in fields:
+        return {"image_size": fields}
+    return {"image_size": fields["size"]} if "size" in fields else fields
 
 
 def _application(model: str) -> str:

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote, urlsplit
 
+from imagemake.core.known_secrets import redacted
 from imagemake.core.recipe import Recipe
 from imagemake.core.text import printable
 from imagemake.images.formats import FORMATS, format_of
@@ -111,8 +112,8 @@ class HttpQueue(QueueProvider):
             raise self.error_in(reply)
         ticket = self.ticket_in(reply.json, recipe)
         if not ticket.id:
-            told = printable(reply.body[:200].decode("utf-8", "replace"))
-            message = f"the answer to the submission names no request: {told}"
+            told = redacted(reply.body.decode("utf-8", "replace"))  # before it is cut: half a key is no known secret
+            message = in_words(f"the answer to the submission names no request: {told}")
             raise ProviderError(message, FailureKind.UNKNOWN, code="no_ticket", status=reply.status)
         return ticket
 
@@ -248,6 +249,16 @@ def size_of(recipe: Recipe) -> Size | str | None:
     """Return the size of a recipe; as it is written if it is a name, and None if there is none."""
     written = recipe.parameters.get("size")
     return None if written is None else parse_size(written) or str(written)
+
+
+def size_fields(recipe: Recipe) -> dict[str, Any]:
+    """Return the size as width and height, or as a ratio with its tier."""
+    size = size_of(recipe)
+    if not isinstance(size, Size):
+        return {} if size is None else {"size": size}
+    if size.is_pixels:
+        return {"width": size.width, "height": size.height}
+    return {"aspect_ratio": size.ratio, **({"resolution": size.tier} if size.tier else {})}
 
 
 def data_url(image: bytes) -> str:

@@ -12,9 +12,17 @@ from typing import Any, ClassVar
 from imagemake.core.recipe import Recipe
 from imagemake.images.formats import FORMATS, format_of
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
-from imagemake.plugins.providers.http.queue import HttpQueue, Reply, data_url, failed, in_words, lost, refused, size_of
+from imagemake.plugins.providers.http.queue import (
+    HttpQueue,
+    Reply,
+    data_url,
+    failed,
+    in_words,
+    lost,
+    refused,
+    size_fields,
+)
 from imagemake.plugins.providers.queue import Pending, Ticket
-from imagemake.plugins.providers.sizes import Size
 
 MOST_INLINE_BYTES = 256 * 1024  # a larger file is uploaded first
 # ASSUME: as the models' pages name their fields in November 2026; there is no common name.
@@ -41,7 +49,7 @@ class ReplicateProvider(HttpQueue):
 
     async def send(self, recipe: Recipe, images: Mapping[str, bytes]) -> Reply:
         """Create a prediction."""
-        fields = {**self.fields(recipe), **_size_fields(recipe), **await self._image_fields(recipe, images)}
+        fields = {**self.fields(recipe), **size_fields(recipe), **await self._image_fields(recipe, images)}
         name, _, version = recipe.model.partition(":")
         if version:
             return await self.ask("POST", "predictions", json={"version": version, "input": fields})
@@ -120,12 +128,3 @@ def _upload(image: bytes) -> dict[str, Any]:
     file = (f"reference.{kind}", image, FORMATS[kind].media_type)
     form = httpx2.Request("POST", "https://localhost", files={"content": file})
     return {"content": form.read(), "headers": {"Content-Type": form.headers["content-type"]}}
-
-
-def _size_fields(recipe: Recipe) -> dict[str, Any]:
-    size = size_of(recipe)
-    if not isinstance(size, Size):
-        return {} if size is None else {"size": size}
-    if size.is_pixels:
-        return {"width": size.width, "height": size.height}
-    return {"aspect_ratio": size.ratio, **({"resolution": size.tier} if size.tier else {})}
