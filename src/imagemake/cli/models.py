@@ -52,6 +52,7 @@ def _run(options: argparse.Namespace) -> int:
     from imagemake.cli.terminal import print_lines
     from imagemake.config.campaign import CONFIG
     from imagemake.config.load import read_campaign
+    from imagemake.core.text import printable
 
     if options.update is not None:
         from imagemake.cli.model_lists import update_lists
@@ -60,7 +61,8 @@ def _run(options: argparse.Namespace) -> int:
         if status or not options.all:
             return status
     campaign = read_campaign(Path(CONFIG))
-    print_lines(_all_lines(campaign) if options.all else _lines(campaign))
+    # Lists come from servers and from colleagues.
+    print_lines(printable(line) for line in (_all_lines(campaign) if options.all else _lines(campaign)))
     return 0
 
 

@@ -78,6 +78,14 @@ def test_a_second_update_tells_what_changed(project, said):
     assert "  changed: bytedance-seed/seedream-4.5, google/gemini-3-pro-image" in out
 
 
+def test_what_a_list_says_cannot_command_the_terminal(project, said):
+    said("--update")
+    (path,) = lists(project)
+    path.write_text(path.read_text().replace("output image: $0.03 per image", "free\\u001b[2J"))
+    for arguments in ((), ("--all",)):
+        assert "free\\x1b[2J" in said(*arguments)[0]
+
+
 def test_a_damaged_list_is_written_anew(project, said):
     said("--update")
     (path,) = lists(project)

@@ -23,8 +23,10 @@ from imagemake.config.models.facts import ModelFacts
 from imagemake.core.files import write_whole
 from imagemake.core.mistakes import problems_of, validated
 from imagemake.core.problems import Problem, UserError
+from imagemake.core.text import counted
 from imagemake.plugins.providers import ModelList
 
+LONGEST_NAME = 200
 LISTS = Path("config/models")
 _SHORT_LIST = re.compile(r"\[\n\s+([^\[\]{}]*?)\n\s+\]")
 
@@ -47,7 +49,7 @@ class Listing(_Section):
     base_url: str | None = Field(None, description="Address of the server; null for the provider's own.")
     source: str = Field(description="Address of the list.")
     listed_on: date = Field(description="When it was asked for.")
-    models: Mapping[Annotated[str, Field(max_length=200)], Mapping[str, Endpoint]] = Field(
+    models: Mapping[Annotated[str, Field(max_length=LONGEST_NAME)], Mapping[str, Endpoint]] = Field(
         description="By model, then by endpoint. Without endpoints, only the name is known."
     )
 
@@ -119,10 +121,10 @@ def write_listing(server: ServerName, listed: ModelList, today: date, folder: Pa
     Returns:
         What was ignored, because it is not what facts can be.
     """
-    ignored: list[str] = []
-    models = {
-        model: dict(_checked(model, endpoints, today, ignored)) for model, endpoints in sorted(listed.models.items())
-    }
+    names = sorted(name for name in listed.models if 0 < len(name) <= LONGEST_NAME and name.isprintable())
+    unusable = len(listed.models) - len(names)
+    ignored = [f"{counted(unusable, 'model')} whose name is empty, too long, or not printable"] if unusable else []
+    models = {name: dict(_checked(name, listed.models[name], today, ignored)) for name in names}
     data = {
         "provider": server.provider,
         "base_url": server.base_url,
@@ -145,7 +147,7 @@ def _checked(model: str, endpoints: Mapping[str, Any], today: date, ignored: lis
         try:
             Endpoint.model_validate({"pricing": endpoint.pricing, "facts": facts})
         except ValidationError as error:
-            ignored.append(f"{model} by {name}: {error.errors()[0]['msg']}")
+            ignored.append(f"{model} by {name}: {error.errors(include_url=False)[0]['msg']}")
             continue
         yield name, {"pricing": list(endpoint.pricing), "facts": facts}
 

@@ -173,6 +173,12 @@ def test_an_endpoint_whose_facts_cannot_be_facts_is_left_out_and_told(tmp_path):
     assert [*read_listing(SERVER, tmp_path).models["a/b"]] == ["good"]
 
 
+def test_names_that_no_file_and_no_screen_should_have_are_left_out(tmp_path):
+    ignored = write_listing(SERVER, ModelList("x", {"a/b": {}, "x" * 201: {}, "": {}, "\x1b[31m": {}}), TODAY, tmp_path)
+    assert ignored == ["3 models whose name is empty, too long, or not printable"]
+    assert [*read_listing(SERVER, tmp_path).models] == ["a/b"]
+
+
 @pytest.mark.parametrize(
     "text", [b"", b"{", b"[]", b"{}", b'{"models": 7}', b"\xff", orjson.dumps({"provider": "x" * 10, "surprise": 1})]
 )
