@@ -31,6 +31,8 @@ def exhausted(quota, value="10", **more):
         (404, "NOT_FOUND", "models/x is not found", FailureKind.CONFIGURATION),
         (400, "INVALID_ARGUMENT", 'Unknown name "quality"', FailureKind.CONFIGURATION),
         (400, "INVALID_ARGUMENT", "Unable to process input image. Please retry", FailureKind.REFUSED),
+        (400, "INVALID_ARGUMENT", "Request payload size exceeds the limit: 20971520 bytes.", FailureKind.REFUSED),
+        (413, "", "Too large", FailureKind.REFUSED),
         (500, "INTERNAL", "An internal error has occurred.", FailureKind.UNAVAILABLE),
         (503, "UNAVAILABLE", "The model is overloaded.", FailureKind.UNAVAILABLE),
         (504, "DEADLINE_EXCEEDED", "Deadline expired", FailureKind.UNKNOWN),

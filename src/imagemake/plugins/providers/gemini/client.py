@@ -25,6 +25,7 @@ OWN_DOMAIN = "googleapis.com"
 OWN_ADDRESS = "https://generativelanguage.googleapis.com/v1beta"
 REDIRECTS = (301, 302, 303, 307, 308)
 MOST_REDIRECTS = 3
+SLOWEST_BYTES_PER_S = 125_000  # of an upload: 1 Mbit/s
 _VERSION = re.compile(r"v\d[a-z0-9]*")
 _NAME = re.compile(r"(?:files|batches)/[A-Za-z0-9._~-]{1,200}")
 
@@ -102,6 +103,7 @@ class GeminiClient(HttpClient):
                 "X-Goog-Upload-Command": "upload, finalize",
             },
             own_headers=False,
+            timeout_s=self.timeout_s + size / SLOWEST_BYTES_PER_S,
         )
         raise_error(answer)
         data = parsed(answer.body)

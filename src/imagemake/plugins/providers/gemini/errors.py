@@ -32,7 +32,8 @@ _MONEY = re.compile(
 _KEY = re.compile(r"api key (?:not valid|not found|expired)|API_KEY_INVALID", re.IGNORECASE)
 # What belongs to one request alone: another request may be fine.
 _OWN_VALUES = re.compile(
-    r"^(?:contents|generation_?config\.seed)\b|process input image|image is not valid|input token count", re.IGNORECASE
+    r"^(?:contents|generation_?config\.seed)\b|process input image|image is not valid|input token count|payload size",
+    re.IGNORECASE,
 )
 
 
@@ -121,7 +122,7 @@ def meaning_of(status: int, told: Told) -> Meaning:  # noqa: PLR0911  one line p
         return Meaning(FailureKind.STOP, _ENABLE)
     if status == 404:
         return Meaning(FailureKind.CONFIGURATION, REMEDIES["model"])
-    if any(_OWN_VALUES.search(one) for one in (*told.fields, told.message)):
+    if status == 413 or any(_OWN_VALUES.search(one) for one in (*told.fields, told.message)):
         return Meaning(FailureKind.REFUSED)
     return Meaning(FailureKind.CONFIGURATION, REMEDIES["configuration"])
 
