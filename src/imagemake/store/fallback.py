@@ -8,7 +8,7 @@ before the store's own.
 - the system's folder for temporary files
 
 There, each store has a folder of its own, which belongs to this user. The next run moves its files into the store
-before it asks for anything.
+before it asks for anything, also if the project was moved meanwhile.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from imagemake.core.problems import NotReadyError
 T = TypeVar("T")
 VARIABLE = "IMAGEMAKE_FALLBACK"
 LOCK = ".lock"
+OWNER = ".store"  # has the path of the store, in case its project is moved
+DIGITS = 16
 JOURNAL = "journal"
 
 
@@ -59,6 +61,7 @@ def write_elsewhere(store: Path, write: Callable[[Path], T]) -> tuple[T, Path]:
     for folder in _by_disk(store):
         try:
             _make_private(folder)
+            (folder / OWNER).write_bytes(os.fsencode(store.resolve()))
             return write(folder), folder
         except OSError as error:
             refusal = error
@@ -66,8 +69,30 @@ def write_elsewhere(store: Path, write: Callable[[Path], T]) -> tuple[T, Path]:
 
 
 def kept_elsewhere(store: Path) -> list[Path]:
-    """Return the folders that have files for a store."""
-    return [folder for folder in _folders(store) if _is_private(folder) and any(_files(folder))]
+    """Return the folders that have files for a store, also those from before its project was moved."""
+    return [
+        folder for folder in (*_folders(store), *_from_before(store)) if _is_private(folder) and any(_files(folder))
+    ]
+
+
+def _from_before(store: Path) -> Iterator[Path]:
+    """Yield folders of stores that are gone, and that have something of a call of this store's journal."""
+    for own in _folders(store):
+        for folder in own.parent.glob(f"{own.name[:-DIGITS]}{'?' * DIGITS}"):
+            if folder == own or not _is_private(folder):
+                continue
+            with suppress(OSError):
+                before = Path(os.fsdecode((folder / OWNER).read_bytes()))
+                if not before.exists() and any(_is_known(path.relative_to(folder), store) for path in _files(folder)):
+                    yield folder
+
+
+def _is_known(path: Path, store: Path) -> bool:
+    """Return whether the store's journal has the file of a record, or names the key or call of another file."""
+    if path.parts[0] == JOURNAL:
+        return (store / path.with_suffix("")).exists()
+    name = os.fsencode(path.name.partition(".")[0].partition("-")[0])
+    return any(name in journal.read_bytes() for journal in (store / JOURNAL).glob("*/*.jsonl"))
 
 
 def take_back(store: Path) -> int:
@@ -106,6 +131,7 @@ def journal_record_file(folder: Path, journal: Path) -> Path:
 def _remove_empty(folder: Path) -> None:
     with suppress(OSError):
         (folder / LOCK).unlink(missing_ok=True)
+        (folder / OWNER).unlink(missing_ok=True)
     for parent, _, _ in os.walk(folder, topdown=False):
         with suppress(OSError):  # another job just wrote into it
             Path(parent).rmdir()
@@ -123,7 +149,7 @@ def _append(path: Path, lines: bytes) -> None:
 
 def _folders(store: Path) -> Iterator[Path]:
     """Yield where files of a store may be, most lasting first."""
-    name = hashlib.sha256(os.fsencode(store.resolve())).hexdigest()[:16]
+    name = hashlib.sha256(os.fsencode(store.resolve())).hexdigest()[:DIGITS]
     if os.environ.get(VARIABLE):
         yield Path(os.environ[VARIABLE]).absolute() / name
     with suppress(RuntimeError):  # a user without a home

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 import signal
 import threading
 import time
@@ -141,6 +142,27 @@ def test_answers_that_arrive_on_a_disk_that_refuses_are_kept_elsewhere_and_taken
     assert [path.read_bytes() for path in (store.root / "more").iterdir()] == [b"another"] * 2
     assert provider.calls == 2
     assert kept_elsewhere(store.root) == []
+    assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize("refused", [("store",), ("store/raw",), ("store/journal",)])
+def test_a_project_that_was_moved_meanwhile_finds_what_was_kept_elsewhere_and_a_copy_takes_nothing(
+    tmp_path, store, disk, elsewhere, refused
+):
+    disk.folders = [tmp_path / folder for folder in refused]
+    given = items("a", "b")
+    with pytest.raises(KeptElsewhereError):
+        buy(tmp_path, Filling(disk, errno.ENOSPC), given)
+    disk.number = None
+    shutil.copytree(store.root, tmp_path / "copy" / "store")
+    assert kept_elsewhere(tmp_path / "copy" / "store") == []
+    moved = Store(tmp_path / "moved" / "store")
+    moved.root.parent.mkdir()
+    store.root.rename(moved.root)
+    assert kept_elsewhere(tmp_path / "another" / "store") == []
+    take_back(moved.root)
+    assert [moved.raw.find(item.key) is not None for item in given] == [True, True]
+    assert [call.outcome for call in read_calls(moved.journal_folder)] == [Outcome.MADE] * 2
     assert list(elsewhere.iterdir()) == []
 
 
