@@ -99,6 +99,7 @@ def test_an_image_from_a_queue_is_in_the_store_and_its_ticket_is_in_the_journal(
     assert call.outcome is Outcome.MADE
     assert call.submitted["ticket"]["id"] == job.id
     assert call.closed["request_id"] == job.id
+    assert (call.closed["seed_use"], call.closed["seed_used"]) == ("sent", 7)
     assert shop.ledger_usd == shop.server.billed_usd() == PRICE_USD
     assert OpenCalls(shop.store.root).all() == []
     assert not list(shop.store.root.glob("open/*"))
