@@ -19,7 +19,7 @@ from imagemake.config.outputs import Postprocess
 from imagemake.config.remotes import SharedStore
 from imagemake.config.run import Alerts, Budget, Limits
 from imagemake.config.validation import Validation
-from imagemake.core.files import write_whole
+from imagemake.core.files import set_folder_aside, write_whole
 from imagemake.core.problems import NotReadyError
 
 
@@ -80,6 +80,7 @@ class JobSettingsFiles:
     def write(self) -> None:
         """Write the files whose paths were asked for."""
         for path, text in self._texts.items():
+            set_folder_aside(path)
             write_whole(path, text)
 
 

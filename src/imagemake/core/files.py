@@ -63,6 +63,12 @@ def _write_whole(path: Path, data: bytes, *, durable: bool, mode: int) -> None:
         sync_folder(path.parent)
 
 
+def set_folder_aside(path: Path) -> None:
+    """Rename a folder that is in the place of a file of state; otherwise, no run could write the file."""
+    if path.is_dir():
+        path.rename(f"{path}.{time.time_ns()}")
+
+
 def make_folder(folder: Path, *, durable: bool) -> None:
     """Create a folder and its parents; a durable one keeps its name after a power cut."""
     if folder.is_dir():

@@ -6,7 +6,6 @@ malice.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from zlib import crc32
 import orjson
 
 from imagemake.core.errors import ImagemakeError
-from imagemake.core.files import write_whole
+from imagemake.core.files import set_folder_aside, write_whole
 
 _MARK = b',"crc":"'
 _DIGITS = 8
@@ -49,8 +48,7 @@ def write_sealed(path: Path, data: Mapping[str, Any], *, durable: bool = False, 
         durable: As for `write_whole`.
         option: Of orjson.
     """
-    if path.is_dir():  # which imagemake does not make; no run could write the file again
-        path.rename(f"{path}.{time.time_ns()}")
+    set_folder_aside(path)
     write_whole(path, seal(orjson.dumps(data, option=option)), durable=durable)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from imagemake.core.files import write_whole
+from imagemake.core.files import set_folder_aside, write_whole
 from imagemake.store.store import StoredFile
 
 
@@ -23,13 +23,15 @@ class ThumbnailCache:
         """Return the thumbnail of an image by the image's SHA-256, or None if it is not cached or is no whole JPEG."""
         try:
             data = self._path(digest).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError):
             return None
         return data if data.startswith(b"\xff\xd8") and data.endswith(b"\xff\xd9") else None
 
     def put(self, digest: str, data: bytes) -> None:
         """Cache the thumbnail of an image."""
-        write_whole(self._path(digest), data)
+        path = self._path(digest)
+        set_folder_aside(path)
+        write_whole(path, data)
 
     def _path(self, digest: str) -> Path:
         return self._folder / digest[:2] / f"{digest}.jpg"

@@ -35,6 +35,16 @@ def test_only_what_a_job_is_given_changes_the_path_and_nothing_is_written_before
     assert not (tmp_path / "settings").exists()
 
 
+def test_a_folder_in_the_place_of_the_settings_is_set_aside_with_what_is_in_it(tmp_path):
+    files = JobSettingsFiles(CAMPAIGN, tmp_path)
+    path = tmp_path / files.path_of("validation").rpartition("/")[2]
+    path.mkdir()
+    (path / "mine.txt").write_bytes(b"")
+    files.write()
+    assert JobSettings.read(path).validation == CAMPAIGN.validation
+    assert [one.parent.name.startswith(f"{path.name}.") for one in tmp_path.glob("*/mine.txt")] == [True]
+
+
 def test_a_job_without_its_settings_says_what_to_do(tmp_path):
     files = JobSettingsFiles(CAMPAIGN, tmp_path)
     path = tmp_path / files.path_of("campaign").rpartition("/")[2]
