@@ -145,6 +145,22 @@ def test_a_batch_that_partially_succeeds_gives_its_images_and_leaves_the_rest_un
     check_books(server, tmp_path, 2)
 
 
+def test_results_that_google_has_deleted_leave_the_outcome_unknown_and_block_nothing(
+    server, buy, tmp_path, monkeypatch
+):
+    poll = GeminiProvider.poll_batch
+
+    async def too_late(self, batch):
+        state = await poll(self, batch)
+        if state.is_over:
+            server.stand.files.files.clear()
+        return state
+
+    monkeypatch.setattr(GeminiProvider, "poll_batch", too_late)
+    assert {item.failure.reason for item in buy(unknown="hold")} == {"unknown"}
+    assert not list(Submissions(tmp_path / "store").all())
+
+
 @pytest.mark.parametrize("end", ["FAILED", "EXPIRED"])
 def test_a_batch_that_made_nothing_is_asked_for_again(server, buy, tmp_path, end):
     server.change(batch_end=end)

@@ -27,6 +27,7 @@ def exhausted(quota, value="10", **more):
         (400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.", FailureKind.STOP),
         (401, "UNAUTHENTICATED", "no", FailureKind.STOP),
         (403, "PERMISSION_DENIED", "Your project is not enabled", FailureKind.STOP),
+        (403, "PERMISSION_DENIED", "You do not have permission to access the File files/x", FailureKind.UNAVAILABLE),
         (400, "FAILED_PRECONDITION", "User location is not supported for the API use.", FailureKind.STOP),
         (404, "NOT_FOUND", "models/x is not found", FailureKind.CONFIGURATION),
         (400, "INVALID_ARGUMENT", 'Unknown name "quality"', FailureKind.CONFIGURATION),

@@ -23,6 +23,7 @@ OTHER_VARIABLE = "GOOGLE_API_KEY"
 KEY_HEADER = "x-goog-api-key"
 OWN_DOMAIN = "googleapis.com"
 OWN_ADDRESS = "https://generativelanguage.googleapis.com/v1beta"
+HTTP_FORBIDDEN, HTTP_NOT_FOUND = 403, 404
 REDIRECTS = (301, 302, 303, 307, 308)
 MOST_REDIRECTS = 3
 SLOWEST_BYTES_PER_S = 125_000  # of an upload: 1 Mbit/s
@@ -120,11 +121,12 @@ class GeminiClient(HttpClient):
             async with self.stream("GET", url, own_headers=own) as response:
                 if response.status_code not in REDIRECTS:
                     if response.status_code != 200:
-                        raise error_of(response.status_code, await response.aread(), lower_case(response.headers))
+                        error = error_of(response.status_code, await response.aread(), lower_case(response.headers))
+                        raise _gone(file, error) if error.status == HTTP_FORBIDDEN else error
                     yield response
                     return
                 url, own = self._redirected(url, response.headers.get("location", ""))
-        raise ProviderError("the download is redirected again and again", FailureKind.UNAVAILABLE)
+        raise ProviderError("the download is redirected again and again", FailureKind.STOP)
 
     def _redirected(self, url: str, location: str) -> tuple[str, bool]:
         """Return where a download goes on, and whether the key goes with it: from Google to Google only."""
@@ -135,7 +137,7 @@ class GeminiClient(HttpClient):
             return target, True
         if is_of_domain(self.base, OWN_DOMAIN) and is_of_domain(target, "googleusercontent.com"):
             return target, False
-        raise ProviderError("the download is redirected to another server", FailureKind.UNAVAILABLE)
+        raise ProviderError("the download is redirected to another server", FailureKind.STOP)
 
 
 def raise_error(answer: HttpAnswer) -> None:
@@ -160,8 +162,14 @@ def checked_name(name: str) -> str:
         ProviderError: If the server invented it.
     """
     if not is_name(name):
-        raise ProviderError(f"{name[:80]!r} is no name of a file or a batch", FailureKind.UNAVAILABLE, status=404)
+        what = f"{name[:80]!r} is no name of a file or a batch"
+        raise ProviderError(what, FailureKind.CONFIGURATION, status=HTTP_NOT_FOUND)
     return name
+
+
+def _gone(file: str, error: ProviderError) -> ProviderError:
+    """Return the error of a file that is not there; Google says that it is forbidden, to a key that works."""
+    return ProviderError(f"{file}: {error}", FailureKind.CONFIGURATION, code=error.code, status=HTTP_NOT_FOUND)
 
 
 def _same_server(url: str, other: str) -> bool:

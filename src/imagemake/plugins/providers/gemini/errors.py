@@ -30,6 +30,7 @@ _MONEY = re.compile(
     r"spend(?:ing)?[ -](?:cap|limit)|prepay|credits? (?:are |is )?(?:depleted|exhausted)|billing", re.IGNORECASE
 )
 _KEY = re.compile(r"api key (?:not valid|not found|expired)|API_KEY_INVALID", re.IGNORECASE)
+_FILE = re.compile(r"permission to access the file", re.IGNORECASE)
 # What belongs to one request alone: another request may be fine.
 _OWN_VALUES = re.compile(
     r"^(?:contents|generation_?config\.seed)\b|process input image|image is not valid|input token count|payload size",
@@ -116,6 +117,8 @@ def meaning_of(status: int, told: Told) -> Meaning:  # noqa: PLR0911  one line p
         return Meaning(FailureKind.UNAVAILABLE)
     if status in (408, 409, 499) or status > 500:
         return Meaning(FailureKind.UNKNOWN)
+    if status == 403 and _FILE.search(told.message):  # an uploaded image has expired: another batch uploads it again
+        return Meaning(FailureKind.UNAVAILABLE)
     if status in (401, 403) or _KEY.search(f"{told.reason} {told.message}"):
         return Meaning(FailureKind.STOP, _ENABLE)
     if told.status == "FAILED_PRECONDITION":  # no billing, or no free use in this country
