@@ -13,7 +13,7 @@ import orjson
 from aiohttp import web
 from pydantic import ValidationError
 
-from fake_openai import errors
+from fake_openai import azure, errors
 from fake_openai.batches import Batches, as_dict
 from fake_openai.images import FILES, STAND, edits, generations, json_object
 from fake_openai.models import Model, served_models
@@ -52,6 +52,9 @@ def build_app(settings: Settings, record: Path | None) -> web.Application:
             web.get("/v1/batches", _batches),
             web.get("/v1/batches/{id}", _batch),
             web.post("/v1/batches/{id}/cancel", _cancel_batch),
+            *(web.post(f"{form}/images/generations", generations) for form in (azure.V1, azure.DEPLOYMENTS)),
+            *(web.post(f"{form}/images/edits", edits) for form in (azure.V1, azure.DEPLOYMENTS)),
+            web.get(f"{azure.V1}/models", _models),
             web.get("/out/{name}", _image),
             web.get("/_record", _record),
             web.post("/_reset", _reset),
@@ -71,13 +74,14 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
     headers = {"x-request-id": f"req_{uuid.uuid4().hex}"}
     try:
         # Image endpoints check the key themselves, so that their record includes these calls.
-        if request.path.startswith("/v1/") and handler not in (generations, edits):
-            request.app[STAND].check_key(request.headers.get("Authorization"))
+        if request.path.startswith(("/v1/", azure.V1)) and handler not in (generations, edits):
+            request.app[STAND].check_key(azure.authorization_of(request))
         response = await handler(request)
         if not response.prepared:
             response.headers.update(headers)
         return response
     except errors.ApiError as error:
+        error = azure.as_azure_says(error) if azure.is_azure(request) else error
         return _json(error.body, error.status, headers | dict(error.headers))
     except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as wrong:
         unknown = errors.ApiError(wrong.status, f"Invalid URL ({request.method} {request.path})")

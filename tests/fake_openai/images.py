@@ -11,6 +11,7 @@ import orjson
 from aiohttp import web
 
 from fake_openai import errors
+from fake_openai.azure import as_azure_says, authorization_of, is_azure, with_model
 from fake_openai.record import Call
 from fake_openai.references import Upload, check_references, uploads_of_json
 from fake_openai.settings import Behavior, Rule
@@ -39,17 +40,19 @@ async def _serve(request: web.Request, endpoint: Endpoint) -> web.StreamResponse
     started_s = time.perf_counter()
     try:
         try:
-            stand.check_key(request.headers.get("Authorization"))
+            stand.check_key(authorization_of(request))
             body, uploads = await _read_body(request)
+            body = with_model(request, body, stand.settings)
             wanted = understand(stand, call, endpoint, body, uploads)
             stand.check_organization(wanted)
             stand.admit(call, wanted)
             answer = await stand.answer(call, wanted)
-        except errors.ApiError as error:
+        except errors.ApiError as raised:
+            error = as_azure_says(raised) if is_azure(request) else raised
             stand.record.record_cost(call, error.status, error.code or error.body["error"]["type"])
-            headers = _headers(stand, call, started_s) | dict(error.headers)
+            headers = _headers(request, stand, call, started_s) | dict(error.headers)
             return await _send(request, call, error.status, headers, ImageResponse(orjson.dumps(error.body)))
-        headers = _headers(stand, call, started_s)
+        headers = _headers(request, stand, call, started_s)
         behavior = answer.rule.behavior if answer.rule else Behavior.NORMAL
         if behavior is Behavior.CUT_BEFORE_ANSWER:
             stand.record.record_cost(call, None, behavior)
@@ -124,9 +127,9 @@ async def _read_form(request: web.Request) -> tuple[dict[str, Any], list[Upload]
     return body, uploads
 
 
-def _headers(stand: Stand, call: Call, started_s: float) -> dict[str, str]:
+def _headers(request: web.Request, stand: Stand, call: Call, started_s: float) -> dict[str, str]:
     return {
-        "x-request-id": call.request_id,
+        "apim-request-id" if is_azure(request) else "x-request-id": call.request_id,
         "openai-processing-ms": str(int((time.perf_counter() - started_s) * 1000)),
         "openai-organization": "org-stand-in",
         "openai-version": "2020-10-01",

@@ -126,6 +126,7 @@ class Settings(_Strict):
         None, description="Send images as relative URLs that answer with this HTTP status; None: send base64."
     )
     api_keys: tuple[str, ...] = Field((), description="Accepted keys; empty: every key.")
+    deployments: dict[str, str] = Field({}, description="Azure: the model of each deployment, by its name.")
     unverified: bool = Field(False, description="Answer 403, as to an organization that is not verified.")
     any_size: bool = Field(False, description="Accept any size, even 64x64, which the API refuses.")
     today: date = Field(date(2026, 11, 23), description="Decides which models are shut down; never the clock.")

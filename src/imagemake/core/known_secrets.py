@@ -26,6 +26,7 @@ MIN_CHARACTERS = 8  # a shorter one would hide ordinary words
 LONG_CHARACTERS = 16
 ALERTS = "IMAGEMAKE_ALERTS"
 _NAMED = {"OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "IMAGEMAKE_C2PA_KEY"}
+_VALUES: set[str] = set()
 _ALTERNATIVES = {"+": "+-", "/": "/_"}  # base64 for URLs
 
 
@@ -37,6 +38,11 @@ class _Door(NamedTuple):
 def know_variable(name: str) -> None:
     """Count the value of an environment variable as a secret, whatever its name."""
     _NAMED.add(name)
+
+
+def know_value(secret: str) -> None:
+    """Count a text as a secret, such as a token that this process was given."""
+    _VALUES.add(secret)
 
 
 def redacted(text: str) -> str:
@@ -70,12 +76,12 @@ def _replaced(value: Any, pattern: re.Pattern[str]) -> Any:
 
 
 def _current_door() -> _Door | None:
-    return _door(tuple(os.environ.items()), frozenset(_NAMED))
+    return _door(tuple(os.environ.items()), frozenset(_NAMED), frozenset(_VALUES))
 
 
 @lru_cache(maxsize=1)
-def _door(environment: tuple[tuple[str, str], ...], named: frozenset[str]) -> _Door | None:
-    found = {secret.strip() for name, value in environment for secret in _secrets_in(name, value, named)}
+def _door(environment: tuple[tuple[str, str], ...], named: frozenset[str], values: frozenset[str]) -> _Door | None:
+    found = {secret.strip() for name, value in environment for secret in _secrets_in(name, value, named)} | values
     secrets = sorted((one for one in found if len(one) >= MIN_CHARACTERS), key=len, reverse=True)
     if not secrets:
         return None

@@ -18,6 +18,7 @@ import orjson
 from imagemake.core.known_secrets import redacted
 from imagemake.core.text import printable
 from imagemake.plugins.providers import NOT_FETCHED, FailureKind, ImageResponse, ProviderError
+from imagemake.plugins.providers.http.error_text import request_id_of
 from imagemake.plugins.providers.http.errors import REMEDIES, not_an_image
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def image_of(answer: Any, body: bytes, headers: Mapping[str, str]) -> ImageRespo
         headers: By lower-case name.
     """
     usage = plain_usage(answer.get("usage")) if isinstance(answer, Mapping) else None
-    request_id = headers.get("x-request-id")
+    request_id = request_id_of(headers)
     try:
         found = images_of(answer, body)
     except ValueError as unreadable:

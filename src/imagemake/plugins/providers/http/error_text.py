@@ -15,6 +15,7 @@ from imagemake.core.known_secrets import redacted, redacted_bytes
 from imagemake.core.text import printable
 
 MAX_CHARACTERS = 500
+REQUEST_IDS = ("x-request-id", "x-litellm-call-id", "apim-request-id")
 _TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^>]{0,1000}>")
 
@@ -66,6 +67,15 @@ def retry_after_s(headers: Mapping[str, str], now: float | None = None) -> float
     return max(0.0, date.timestamp() - (time.time() if now is None else now))
 
 
+def request_id_of(headers: Mapping[str, str]) -> str | None:
+    """Return the server's ID of a call, as OpenAI, LiteLLM, or Azure names it.
+
+    Args:
+        headers: By lower-case name.
+    """
+    return next((headers[name] for name in REQUEST_IDS if headers.get(name)), None)
+
+
 def told_in(data: Any) -> Told:
     """Read what a parsed error response says."""
     error = data.get("error", data) if isinstance(data, Mapping) else data
@@ -84,11 +94,21 @@ def told_in(data: Any) -> Told:
     else:
         message = _text(first if first is not None else error.get("code") or "")
     return Told(
-        _one_line(message),
+        _one_line(message + _filtered(error)),
         _word(error.get("code")),
         _word(error.get("type") or error.get("status")),
         _word(param),
     )
+
+
+def _filtered(error: Mapping[str, Any]) -> str:
+    """Return what Azure's filter found, as in `` (filtered: violence)``."""
+    inner = error.get("inner_error") or error.get("innererror")
+    results = inner.get("content_filter_results") if isinstance(inner, Mapping) else None
+    if not isinstance(results, Mapping):
+        return ""
+    names = [_text(name) for name, one in results.items() if isinstance(one, Mapping) and one.get("filtered") is True]
+    return f" (filtered: {', '.join(sorted(names))})" if names else ""
 
 
 def _text(value: Any) -> str:

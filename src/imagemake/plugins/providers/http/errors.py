@@ -14,7 +14,7 @@ from typing import Any
 from imagemake.core.text import printable
 from imagemake.plugins.providers import FailureKind, ProviderError
 from imagemake.plugins.providers.failures import KEY_VARIABLE
-from imagemake.plugins.providers.http.error_text import Told, read_error, retry_after_s
+from imagemake.plugins.providers.http.error_text import Told, read_error, request_id_of, retry_after_s
 
 # Names of exceptions, the same in httpx2 and httpcore2.
 UNSENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError", "LocalProtocolError")
@@ -40,7 +40,12 @@ _QUOTA_CODES = {
     "organization_usage_limit_exceeded",
     "insufficient_credits",
     "payment_required",
+    "budget_exceeded",  # LiteLLM
 }
+# LiteLLM passes OpenAI's words on without its codes. Google says the first of them about rates too, with another link.
+_QUOTA_WORDS = re.compile(
+    r"billing hard limit|exceeded your current quota.{0,200}platform\.openai\.com", re.IGNORECASE | re.DOTALL
+)
 _CONTENT = re.compile(
     r"moderation|content[_ ]?(?:policy|filter)|safety|sensitive[_ ]content|flagged|nsfw|prohibited[_ ]content"
     r"|input_filtered",
@@ -49,12 +54,12 @@ _CONTENT = re.compile(
 _KEY = re.compile(
     r"(?:api[ _-]?key|access token|credentials?|authorization)\b.{0,40}\b(?:not valid|invalid|incorrect|missing|expired"
     r"|required|revoked)|(?:invalid|incorrect|missing|expired|no|wrong)\b.{0,20}\b(?:api[ _-]?key|access token"
-    r"|authorization|credentials)",
+    r"|authorization|credentials)|no_db_connection",  # what LiteLLM without a database says about an unknown key
     re.IGNORECASE | re.DOTALL,
 )
 _MODEL = re.compile(
     r"model_?not_?found|deploymentnotfound|unknown_model|invalid_model|\bmodel\b.{0,120}\b(?:does not exist|not found"
-    r"|not exist|unknown|not supported|not available|no access)|no such model|unknown model",
+    r"|not exist|unknown|not supported|not available|no access)|no such model|(?:unknown|invalid) model",
     re.IGNORECASE | re.DOTALL,
 )
 # What belongs to one request alone: another request may be fine.
@@ -92,7 +97,8 @@ def meaning_of(  # noqa: PLR0911  one line per kind, in the order in which they 
         headers: By lower-case name.
     """
     words = " ".join(filter(None, (told.code, told.type, told.message)))
-    if status == 402 or (told.code or "").lower() in _QUOTA_CODES or (told.type or "").lower() in _QUOTA_CODES:
+    codes = {(told.code or "").lower(), (told.type or "").lower()}
+    if status == 402 or codes & _QUOTA_CODES or (400 <= status < 500 and _QUOTA_WORDS.search(words)):
         return Meaning(FailureKind.STOP, REMEDIES["quota"])
     if status == 429:
         return Meaning(FailureKind.RATE_LIMITED)
@@ -131,7 +137,7 @@ def error_of(status: int, body: bytes, headers: Mapping[str, str]) -> ProviderEr
         meaning.failure,
         code=told.code or told.type,
         status=status,
-        request_id=headers.get("x-request-id"),
+        request_id=request_id_of(headers),
         retry_after_s=retry_after_s(headers),
         remedy=meaning.remedy,
         headers=headers,
@@ -159,7 +165,7 @@ def not_an_image(answer: Any, body: bytes, headers: Mapping[str, str]) -> Provid
         meaning.failure,
         code=told.code or told.type,
         status=200,
-        request_id=headers.get("x-request-id"),
+        request_id=request_id_of(headers),
         remedy=meaning.remedy,
         headers=headers,
     )

@@ -24,8 +24,16 @@ class _Listed(NamedTuple):
     names: tuple[str, ...] | None = None  # None: it cannot be read
 
 
-async def check_model(client: AsyncOpenAI, model: str, timeout_s: float) -> ServerCheck:
+async def check_model(
+    client: AsyncOpenAI, model: str, timeout_s: float, *, names_deployment: bool = False
+) -> ServerCheck:
     """Look for a model in the list of models.
+
+    Args:
+        client: Calls the server.
+        model: Its name.
+        timeout_s: Longest wait.
+        names_deployment: Whether `model` is the name of a deployment, which no list has.
 
     Raises:
         ProviderError: If the server is out of reach, or refuses the key.
@@ -38,6 +46,8 @@ async def check_model(client: AsyncOpenAI, model: str, timeout_s: float) -> Serv
         return ServerCheck("the server is there, but its list of models cannot be read", time=time)
     if model in listed.names:
         return ServerCheck("the server knows it", time=time)
+    if names_deployment:
+        return ServerCheck("the server is there; whether it has this deployment is told by the first call", time=time)
     near = printable(did_you_mean(model, listed.names))
     return ServerCheck(f"the server lists {len(listed.names)} models, and not this one. {near}".rstrip(), True, time)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from imagemake.plugins.providers.connection import Connection, is_of_domain
+from imagemake.plugins.providers.openai.azure import KEY_HEADER, EntraTokens, has_credentials, is_azure
 from imagemake.plugins.providers.openai.errors import KEY_VARIABLE
 
 if TYPE_CHECKING:
@@ -20,8 +21,10 @@ OWN_DOMAIN = "openai.com"
 def client_of(connection: Connection) -> tuple[str, AsyncOpenAI]:
     """Return the address without its query, and a client that sends each request once, with no key but its own.
 
+    Azure's servers get a key in their own header. If none is named for them, the client signs in with Entra ID.
+
     Raises:
-        ProviderError: If the key of the server is not in the environment.
+        ProviderError: If the key of the server is not in the environment, or signing in needs a package.
     """
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
@@ -30,15 +33,21 @@ def client_of(connection: Connection) -> tuple[str, AsyncOpenAI]:
     address, _, query = (connection.base_url or OWN_BASE_URL).partition("?")
     is_own = is_of_domain(address, OWN_DOMAIN)
     unwanted = _unwanted(connection, is_own=is_own)
+    azure = is_azure(address)
+    tokens = EntraTokens() if azure and key is None and not has_credentials(connection.headers) else None
 
     async def clean(request: Request) -> None:
         for name in unwanted:
             request.headers.pop(name, None)
-        if key is not None and not is_own and "authorization" in unwanted:  # OPENAI_CUSTOM_HEADERS may have another
-            request.headers["authorization"] = f"Bearer {key}"
+        if is_own or "authorization" not in unwanted:  # the user names another one in headers
+            return
+        if key is not None and azure:
+            request.headers.setdefault(KEY_HEADER, key)
+        elif key is not None or tokens is not None:  # OPENAI_CUSTOM_HEADERS may have another
+            request.headers["authorization"] = f"Bearer {key or client.api_key}"
 
     client = AsyncOpenAI(
-        api_key=key or "none",  # the SDK requires one
+        api_key=tokens or key or "none",  # the SDK requires one, and asks for a token before each request
         base_url=address,
         default_headers=connection.headers,
         default_query=dict(parse_qsl(query, keep_blank_values=True)),

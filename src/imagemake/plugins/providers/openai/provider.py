@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,10 +22,13 @@ from imagemake.plugins.providers import (
     ReferenceProvider,
     ServerCheck,
 )
+from imagemake.plugins.providers.connection import is_of_domain
 from imagemake.plugins.providers.http.answers import image_in, parsed, read_again
+from imagemake.plugins.providers.openai.azure import is_azure
 from imagemake.plugins.providers.openai.batches import OpenAIBatches, body_of
 from imagemake.plugins.providers.openai.check import check_model, list_models
 from imagemake.plugins.providers.openai.client import OWN_DOMAIN, client_of
+from imagemake.plugins.providers.openai.costs import cost_in
 from imagemake.plugins.providers.openai.errors import KEY_VARIABLE, connection_error, status_error
 from imagemake.plugins.providers.openai.images import UploadedImages, file_tuple
 
@@ -85,7 +89,8 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
 
     async def check(self, model: str) -> ServerCheck:
         """Look for a model in the server's list of models, which costs nothing."""
-        return await check_model(self._client, model, self.connection.timeout_s)
+        deployed = is_azure(self._address)
+        return await check_model(self._client, model, self.connection.timeout_s, names_deployment=deployed)
 
     async def list_models(self) -> ModelList | None:
         """Ask for the names of the server's models; OpenAI's API tells nothing else about them."""
@@ -105,7 +110,12 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
             raise status_error(error) from None
         except openai.APIConnectionError as error:  # includes timeouts
             raise connection_error(error) from None
-        return image_in(response.content, response.headers)
+        cost_usd = None if is_of_domain(self._address, OWN_DOMAIN) else cost_in(response.headers)
+        try:
+            return replace(image_in(response.content, response.headers), cost_usd=cost_usd)
+        except ProviderError as error:
+            error.cost_usd = cost_usd
+            raise
 
     async def read_again(self, body: bytes) -> ImageResponse:
         """Read a response or a line of a batch that was kept, and fetch its image if it is at a URL."""
