@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from imagemake.config.models import Model, ModelFacts, estimate_usd, load_models
 from imagemake.config.models.words import accepted_in_words, price_in_words
+from imagemake.config.presets import presets
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import provider_class, takes_batches
 from reference_pages.markdown import table
@@ -81,6 +82,7 @@ def _shutdown(facts: ModelFacts) -> str:
 
 def _batch_share(model: Model) -> str:
     prices = model.facts.prices
-    if not takes_batches(provider_class(model.provider)) or prices is None or prices.batch_share == 1:
+    kind = "openai" if model.provider in presets() else model.provider
+    if not takes_batches(provider_class(kind)) or prices is None or prices.batch_share == 1:
         return ""
     return f"{prices.batch_share:.0%} of the price in a batch (`mode: batch`)"

@@ -166,15 +166,15 @@ def _follower(settings: ModelSettings, campaign: Campaign, store: Any) -> BatchP
     from imagemake.stages.generate.batches.follow import BatchPoller
 
     timeout_s = min(ASK_TIMEOUT_S, campaign.limits.timeout_s)
-    provider = settings.server.start(timeout_s)
     table = load_models(campaign.models)
+    provider = settings.server.start(timeout_s, table)
     return BatchPoller(
         cast("BatchProvider", provider),
         settings.provider,
         store,
         campaign.limits,
         "batches",
-        lambda name: table.get(settings.provider, name),
+        lambda name: settings.server.model(name, table),
         _ignored,
     )
 

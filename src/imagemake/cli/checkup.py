@@ -25,6 +25,7 @@ from imagemake.versions.git import Git
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
     from imagemake.config.model import ModelSettings
+    from imagemake.config.models import ModelTable
     from imagemake.plan.requests.request import Request
     from imagemake.plugins.providers import ServerCheck
 
@@ -154,14 +155,16 @@ def _certificate(campaign: Campaign) -> Iterator[Finding]:
 
 def _models(campaign: Campaign, requests: Sequence[Request], *, offline: bool) -> Iterator[Finding]:
     from imagemake.config.model import settings_of
+    from imagemake.config.models import load_models
 
+    table = load_models(campaign.models)
     labels = sorted({request.model for request in requests})
     settings = [settings_of(label, campaign) for label in labels]
     for one in {(each.server, each.name): each for each in settings}.values():
-        yield from _model(one, offline=offline)
+        yield from _model(one, table, offline=offline)
 
 
-def _model(settings: ModelSettings, *, offline: bool) -> Iterator[Finding]:
+def _model(settings: ModelSettings, table: ModelTable, *, offline: bool) -> Iterator[Finding]:
     from imagemake.plugins.providers import ProviderError, provider_class
 
     name = f"model {settings.name} of {settings.base_url or settings.provider}"
@@ -176,7 +179,7 @@ def _model(settings: ModelSettings, *, offline: bool) -> Iterator[Finding]:
         return
 
     async def ask() -> ServerCheck | None:
-        provider = settings.server.start(TIMEOUT_S)
+        provider = settings.server.start(TIMEOUT_S, table)
         try:
             return await provider.check(settings.name)
         except ProviderError as error:

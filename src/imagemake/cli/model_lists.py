@@ -72,9 +72,10 @@ def _servers(provider: str | None) -> Mapping[ServerName, Server]:
 
 
 async def _ask(server: Server) -> ModelList | None:
+    from imagemake.config.models import load_models
     from imagemake.plugins.providers import ProviderError
 
-    provider = server.start(TIMEOUT_S)
+    provider = server.start(TIMEOUT_S, load_models())
     try:
         return await provider.list_models()
     except ProviderError as error:

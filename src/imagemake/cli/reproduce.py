@@ -78,7 +78,7 @@ def _objection(wish: ReproduceSubject, *, yes: bool, anyway: bool) -> str | None
         return (
             f"{wish.name}: {known}. The same recipe may give a different image, so no call was made.\n"
             "  To make one anyway and see the distance, pass --anyway. "
-            "If you know, set models.PROVIDER.MODEL.honors_seed in config.yaml."
+            "If you know, set models.PROVIDER.MODEL.determinism in config.yaml."
         )
     if wish.paid and not yes:
         cost = "cost unknown" if wish.worst_usd is None else f"at most ${wish.worst_usd:,.4f}"

@@ -156,7 +156,7 @@ class Campaign(Section):
     more_models: Mapping[Text, ModelSettings] = Field(
         default_factory=dict,
         description="Other models, by a label of your choice. A column or variable `model`, or a rule in model_rules, "
-        "selects one. What an entry leaves out is taken from model, unless the entry names a provider.",
+        "selects one. What an entry leaves out is taken from model, unless the entry names a provider or a preset.",
         examples=[
             {
                 "fast": {"name": "gpt-image-1-mini"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
@@ -19,10 +19,13 @@ from imagemake.config.headers import (
     secret_without_variable,
     variables_in,
 )
+from imagemake.config.models import Model, ModelTable
+from imagemake.config.models.spelling import spelling_of
+from imagemake.config.presets import with_preset
 from imagemake.core.mistakes import Mistake, mistake, mistakes
 from imagemake.core.secrets import is_secret_name, is_secret_value
 from imagemake.core.text import did_you_mean
-from imagemake.plugins.providers import BUILT_IN, Connection, Dialect, Provider, provider_class, takes_batches
+from imagemake.plugins.providers import BUILT_IN, Connection, Provider, provider_class, takes_batches
 
 _SIGNATURES = ("sig", "signature", "code")  # in queries of signed addresses
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -75,25 +78,36 @@ class Server:
         base_url: Its address; None for the provider's own.
         key_from: Environment variable with the key, if the user names one.
         headers: Names and values of further headers, as written: a value may name variables.
+        endpoint: Its name in recipes; None for the provider's own.
     """
 
     provider: str
     base_url: str | None = None
     key_from: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    endpoint: str | None = None
 
-    def start(self, timeout_s: float, dialects: Mapping[str, Dialect] | None = None) -> Provider:
+    def model(self, name: str, table: ModelTable) -> Model | None:
+        """Return the model table's entry for a model of this server; None if it has none."""
+        return table.get(self.provider, name, self.endpoint)
+
+    def start(self, timeout_s: float, table: ModelTable) -> Provider:
         """Start the provider for this server.
 
         Args:
             timeout_s: Longest wait for one response.
-            dialects: By model, what is known of the server's API.
+            table: Says how the server spells requests.
 
         Raises:
             ProviderError: If a key or a variable is missing, or the provider cannot call this server.
         """
         headers = {name: filled(value) for name, value in self.headers}
-        connection = Connection(self.base_url, timeout_s, self.key_from, headers, dialects or {})
+
+        def known_of(model: str) -> Mapping[str, Any]:
+            entry = self.model(model, table)
+            return spelling_of(entry.facts) if entry else {}
+
+        connection = Connection(self.base_url, timeout_s, self.key_from, headers, known_of)
         return provider_class(self.provider)(connection)
 
     @property
@@ -128,6 +142,13 @@ class ModelSettings(Section):
         "preview-1",
         description="The provider's name of the model, with its version. Part of every key.",
         examples=["gpt-image-2-2026-04-21"],
+    )
+    preset: Text | None = Field(
+        None,
+        description="Name of a server with OpenAI's image API, which fills in provider, base_url, key_from, and "
+        "identity, and how the server spells requests: together, deepinfra, recraft, xai, seedream, vllm-omni, sglang, "
+        "localai, sd-cpp, or litellm. Part of every key, as the identity.",
+        examples=["together"],
     )
     base_url: Annotated[Text, AfterValidator(_address)] | None = Field(
         None,
@@ -173,6 +194,11 @@ class ModelSettings(Section):
         examples=[{"images_per_min": 5}],
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _filled_by_preset(cls, data: Any) -> Any:
+        return with_preset(data)
+
     @model_validator(mode="after")
     def _headers_name_variables(self) -> ModelSettings:
         for name, value in self.headers.items():
@@ -214,7 +240,8 @@ class ModelSettings(Section):
     @property
     def server(self) -> Server:
         """The server to connect to."""
-        return Server(self.provider, self.base_url, self.key_from, tuple(sorted(self.headers.items())))
+        headers = tuple(sorted(self.headers.items()))
+        return Server(self.provider, self.base_url, self.key_from, headers, self.endpoint)
 
 
 class ModelRule(Section):
@@ -257,7 +284,7 @@ def settings_of(label: str, models: Models) -> ModelSettings:
 
 
 def as_in_model(model: object, more: object) -> object:
-    """Fill what an entry of more_models leaves out from model, unless the entry names a provider.
+    """Fill what an entry of more_models leaves out from model, unless the entry names a provider or a preset.
 
     Args:
         model: The section as read, not validated yet.
@@ -266,6 +293,6 @@ def as_in_model(model: object, more: object) -> object:
     if not isinstance(model, Mapping) or not isinstance(more, Mapping):
         return more
     return {
-        label: {**model, **entry} if isinstance(entry, Mapping) and "provider" not in entry else entry
+        label: {**model, **entry} if isinstance(entry, Mapping) and not {"provider", "preset"} & {*entry} else entry
         for label, entry in more.items()
     }

@@ -6,12 +6,15 @@ import hashlib
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
 from imagemake.config.campaign import Campaign
+from imagemake.config.models import ModelTable, load_models
 from imagemake.core.fingerprint import fingerprint
 from imagemake.core.problems import Problem, UserError
+from imagemake.core.recipe import Recipe
 from imagemake.plan.call_modes import divide, job_size
 from imagemake.plan.candidates import CandidatePolicy
 from imagemake.plan.inventory import Inventory
@@ -65,7 +68,13 @@ def policy_of(campaign: Campaign) -> Policy:
         hold_unknown=campaign.limits.unknown == "hold",
         output_keys=lambda raw_digest: output_keys(raw_digest, step_digests),
         candidate_policy=CandidatePolicy(campaign.candidates.n, campaign.candidates.best),
+        ignores_seed=partial(_ignores_seed, load_models(campaign.models)),
     )
+
+
+def _ignores_seed(table: ModelTable, recipe: Recipe) -> bool:
+    model = table.of(recipe)
+    return model is not None and model.facts.determinism == "fixed"
 
 
 def requests_of_scope(campaign: Campaign, requests: Sequence[Request], scope: str) -> list[Request]:

@@ -51,7 +51,7 @@ class _Prices:
 
     def add(self, estimate: Estimate, state: State, n: int = 1) -> None:
         """Add `n` images like that of a state to an estimate."""
-        model = self.table.get(state.recipe.provider, state.recipe.model)
+        model = self.table.of(state.recipe)
         in_batch = settings_of(state.request.model, self._campaign).mode == "batch"
         estimate.add(model, state.recipe, self._learned, batch=in_batch, n=n)
 
@@ -103,6 +103,6 @@ def _budget(to_buy: Sequence[State], target: Target, inventory: Inventory, table
 
 
 def _has_bound(state: State, target: Target, table: ModelTable) -> bool:
-    model = table.get(state.recipe.provider, state.recipe.model)
+    model = table.of(state.recipe)
     in_batch = settings_of(state.request.model, target.campaign).mode == "batch"
     return model is not None and worst_usd(model, state.recipe, batch=in_batch) is not None

@@ -193,6 +193,12 @@ def _stand_accepted(state: State, inventory: Inventory, policy: Policy) -> None:
         state.why = why_postprocess(missing, known, some=bool(files))
 
 
+def _changes_prompt(state: State, policy: Policy) -> bool:
+    """Return whether the reasons of the current attempt add a patch to the prompt of the next one."""
+    before, now = state.patched_for, [reason.code for reason in state.reasons]
+    return patches_for([*before, *now], policy.patches) != patches_for(before, policy.patches)
+
+
 def _goes_on(state: State, policy: Policy, reviews: Mapping[str, Review]) -> bool:
     """Move a rejected request to its next attempt; False where it has none, and its stage stays."""
     keys = [state.key, *(past.key for past in state.past if past.attempt == state.attempt)]
@@ -205,6 +211,9 @@ def _goes_on(state: State, policy: Policy, reviews: Mapping[str, Review]) -> boo
     if asked is None and (last_one or (refused and not patches_for([VerdictCode.REFUSED], policy.patches))):
         if not refused:
             state.stage = Stage.REJECTED
+        return False
+    if asked is None and policy.ignores_seed(state.recipe) and not _changes_prompt(state, policy):
+        state.stage = Stage.REJECTED  # another attempt would be the same bytes
         return False
     state.past.append(Past(state.attempt, state.recipe, state.key, state.raw, state.reasons))
     state.attempt += 1

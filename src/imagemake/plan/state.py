@@ -40,6 +40,10 @@ class Stage(StrEnum):
 OPEN = (Stage.GENERATE, Stage.VALIDATE, Stage.POSTPROCESS)  # a run can work on these
 
 
+def _never(recipe: Recipe) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What in the campaign decides where a request stands.
@@ -59,6 +63,7 @@ class Policy:
         candidate_policy: How many candidates each attempt has, and which one is the best.
         earlier: Images of earlier releases, which must not be made again; None where there are none.
         consistency: How far colors may be from those of a group; None where they are not compared.
+        ignores_seed: Returns whether a recipe's model makes the same image whatever the seed.
     """
 
     checks: Checks
@@ -74,6 +79,7 @@ class Policy:
     candidate_policy: CandidatePolicy = field(default_factory=CandidatePolicy)
     earlier: EarlierImages | None = None
     consistency: Consistency | None = None
+    ignores_seed: Callable[[Recipe], bool] = _never
 
 
 @dataclass(frozen=True, slots=True)

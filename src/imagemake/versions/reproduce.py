@@ -123,7 +123,7 @@ def subject_of(asked: str, campaign: Campaign, store: Store) -> ReproduceSubject
         what = f"the image is from {recipe.model} by {recipe.provider}, "
         what += f"but {label!r} is now {settings.name} by {settings.provider}."
         raise UserError(Problem("config/config.yaml", what, f"Add the model under more_models, as {label}."))
-    model = load_models(campaign.models).get(recipe.provider, recipe.model)
+    model = load_models(campaign.models).of(recipe)
     paid = provider_class(recipe.provider).paid
     worst = (worst_usd(model, recipe) if model else None) if paid else 0.0
     return ReproduceSubject(row.get("name") or found.key, found.key, label, recipe, stored, _honors(model), paid, worst)
@@ -152,7 +152,8 @@ def reproduce(subject: ReproduceSubject, campaign: Campaign, store: Path, work: 
 
 
 def _honors(model: Model | None) -> bool | None:
-    return model.facts.honors_seed if model else None
+    known = model.facts.determinism if model else None
+    return None if known is None else known != "unseeded"
 
 
 def _free_key(key: str, reproductions: ReproductionStore) -> str:

@@ -323,3 +323,11 @@ def test_an_image_that_the_hash_failed_on_waits_for_a_person_and_is_no_duplicate
     assert [state.stage for state in states] == [Stage.REVIEW] * 2
     world.reviews = {state.key: Review("approve", "", "ann", "now") for state in states}
     assert [state.stage for state in world.resolve()] == [Stage.POSTPROCESS] * 2
+
+
+@pytest.mark.parametrize(("patches", "goes_on"), [({}, False), ({"tone": "Bright light."}, True)])
+def test_an_attempt_that_would_be_the_same_bytes_is_not_bought(mug, patches, goes_on):
+    mug.policy = replace(mug.policy, patches=patches, ignores_seed=lambda recipe: True)
+    mug.make(mug.one(), BAD)
+    state = mug.one()
+    assert (state.stage is Stage.GENERATE, state.attempt) == (goes_on, int(goes_on))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from imagemake.plugins.providers import SizeForm
 
 Usd = Annotated[Decimal, Field(ge=0)]
 Pixels = Annotated[int, Field(ge=1)]
@@ -107,7 +109,33 @@ class ModelFacts(_Facts):
         "{} for any. Null removes one that like supplies.",
     )
     negative_prompt: bool | None = Field(None, description="Whether the model accepts a negative prompt.")
-    honors_seed: bool | None = Field(None, description="Whether the same seed gives the same image.")
+    seed_field: str | None = Field(
+        None,
+        description="Name of the request's field for the seed. Null: the server takes none, so another seed is another "
+        "draw. <tag>: the seed is sent in the prompt, in a tag of this name.",
+        examples=["seed"],
+    )
+    determinism: Literal["unseeded", "seeded", "batch-invariant", "fixed"] | None = Field(
+        None,
+        description="What a repeated request gives. unseeded: another image each time. seeded: the same image for the "
+        "same seed. batch-invariant: the same, whatever else the server makes at that time. fixed: the same image, and "
+        "no request can change its seed.",
+    )
+    size_form: SizeForm | None = Field(
+        None,
+        description="How the API wants the size: size (size: 1024x1536), width_height (two fields), or aspect_ratio "
+        "(aspect_ratio and resolution).",
+    )
+    negative_field: str | None = Field(
+        None,
+        description="Name of the request's field for the negative prompt, negative_prompt by default; |: it follows "
+        "the prompt after this sign.",
+    )
+    always_sent: Mapping[str, Any] | None = Field(
+        None,
+        description="Fields that every request has, unless parameters sets them.",
+        examples=[{"response_format": "b64_json"}],
+    )
     max_prompt_characters: int | None = Field(None, ge=1, description="Longest prompt, in characters.")
     max_reference_images: int | None = Field(None, ge=0, description="Most reference images per request.")
     max_reference_bytes: int | None = Field(None, ge=1, description="Largest reference image, in bytes.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -14,9 +14,11 @@ from pydantic import BaseModel, ConfigDict
 from imagemake.config.models.facts import ModelFacts
 from imagemake.core.mistakes import dotted, problems_of, validated
 from imagemake.core.problems import Problem, UserError
+from imagemake.core.recipe import Recipe
 from imagemake.core.text import did_you_mean
 
 Name = tuple[str, str]
+ANY = "*"
 
 
 class _Tables(BaseModel):
@@ -49,14 +51,31 @@ class ModelTable:
     """The known models.
 
     Attributes:
-        models: By provider and name.
+        models: By provider and name. Models of a server that has a name of its own (an identity or a preset) can be
+            under that name, and ``*`` stands for all models of it that are not listed.
     """
 
     models: Mapping[Name, Model]
+    _others: dict[Name, Model] = field(default_factory=dict)  # made from `*`, each once
 
-    def get(self, provider: str, name: str) -> Model | None:
-        """Return a model; None if it is unknown: it can be used, unchecked and at unknown cost."""
+    def get(self, provider: str, name: str, server: str | None = None) -> Model | None:
+        """Return a model; None if it is unknown: it can be used, unchecked and at unknown cost.
+
+        Args:
+            provider: Registered name of the provider.
+            name: The provider's name of the model.
+            server: Name of the server in keys, unless it is the provider's own.
+        """
+        if server is not None:
+            if found := self.models.get((server, name)):
+                return found
+            if (server, ANY) in self.models:
+                return self._others.setdefault((server, name), Model(server, name, self.models[server, ANY].facts))
         return self.models.get((provider, name))
+
+    def of(self, recipe: Recipe) -> Model | None:
+        """Return the model of a recipe; see `get`."""
+        return self.get(recipe.provider, recipe.model, recipe.endpoint)
 
     def near(self, provider: str, name: str) -> str:
         """Return ``Did you mean 'gpt-image-2'?`` for the nearest known model; empty if none is near."""

@@ -20,6 +20,14 @@ def price_in_words(facts: ModelFacts) -> str:
     return ""
 
 
+DETERMINISM = {
+    "unseeded": "the same seed gives a different image",
+    "seeded": "the same seed gives the same image",
+    "batch-invariant": "the same seed gives the same image, whatever else is made at that time",
+    "fixed": "the same prompt gives the same image",
+}
+
+
 def accepted_in_words(facts: ModelFacts) -> list[str]:
     """Return what a model accepts, with names as in Markdown; one line per kind of thing, as far as it is known."""
     n_references = facts.max_reference_images
@@ -29,7 +37,7 @@ def accepted_in_words(facts: ModelFacts) -> list[str]:
         _said(n_references, f"up to {n_references} reference images", "no reference images"),
         _said(facts.mask, "a mask", "no mask"),
         _said(facts.negative_prompt, "a negative prompt", "no negative prompt"),
-        _said(facts.honors_seed, "the same seed gives the same image", "the same seed gives a different image"),
+        DETERMINISM.get(facts.determinism or "", ""),
         _said(facts.max_prompt_characters, f"at most {facts.max_prompt_characters or 0:,} characters per prompt", ""),
     ]
     return [fact for fact in known if fact]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,14 +31,21 @@ class Dialect:
     """How a server spells a request, where servers with the same API differ.
 
     Attributes:
-        seed: Name of the field for the seed; None if the server takes none.
+        seed: Name of the field for the seed; None if the server takes none. ``<tag>`` means that the seed goes into the
+            prompt, as JSON between ``<tag>`` and ``</tag>``.
         size: How it wants the size.
+        negative: Name of the field for the negative prompt; ``|`` means that it follows the prompt after that sign.
         fixed: Fields that every request has, unless the campaign sets them, such as ``response_format``.
     """
 
     seed: str | None = None
     size: SizeForm = SizeForm.SIZE
+    negative: str = "negative_prompt"
     fixed: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _nothing_known(model: str) -> Mapping[str, Any]:
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +57,14 @@ class Connection:
         timeout_s: Longest wait for one response, in seconds.
         key_from: Environment variable with the key, as the user named it; None for the provider's own server's key.
         headers: Further headers of every call, with the values of their variables.
-        dialects: By model, for models about which something is known.
+        known_of: Returns what is known of how a model's server spells requests: fields of `Dialect`, by name.
     """
 
     base_url: str | None = None
     timeout_s: float = 300.0
     key_from: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    dialects: Mapping[str, Dialect] = field(default_factory=dict)
+    known_of: Callable[[str], Mapping[str, Any]] = _nothing_known
 
     def key(self, variable: str, domain: str) -> str | None:
         """Return the key for the server: the one that the user named, or the provider's own at its own domain only.
@@ -87,8 +94,8 @@ class Connection:
         return variable if self.base_url is None or is_of_domain(self.base_url, domain) else None
 
     def dialect(self, model: str, default: Dialect) -> Dialect:
-        """Return how the server spells requests to a model; `default` if nothing is known about the model."""
-        return self.dialects.get(model, default)
+        """Return how the server spells requests to a model: what is known of it, and `default` for the rest."""
+        return replace(default, **self.known_of(model))
 
 
 def is_of_domain(url: str, domain: str | None) -> bool:

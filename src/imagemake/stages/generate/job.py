@@ -263,7 +263,7 @@ class _Job:
 
     def _start(self, server: Server) -> Provider:
         try:
-            return server.start(self.job_settings.limits.timeout_s)
+            return server.start(self.job_settings.limits.timeout_s, load_models(self.job_settings.models))
         except ProviderError as error:
             raise StoppedError(str(error), error.remedy) from None
 
@@ -272,7 +272,7 @@ class _Job:
 
     def _model_of(self, server: Server) -> Callable[[str], Model | None]:
         table = load_models(self.job_settings.models)
-        return lambda name: table.get(server.provider, name)
+        return lambda name: server.model(name, table)
 
     def _pace(self, settings: ModelSettings) -> SharedPace:
         """Return the rates of a model: its own, or the rates that the other models of its server share."""

@@ -50,7 +50,7 @@ def _cost_usd(states: Sequence[State], campaign: Campaign, inventory: Inventory)
     estimate, table = Estimate(), load_models(campaign.models)
     for state in states:
         in_batch = settings_of(state.request.model, campaign).mode == "batch"
-        model = table.get(state.recipe.provider, state.recipe.model)
+        model = table.of(state.recipe)
         estimate.add(model, state.recipe, inventory.journal.costs, batch=in_batch)
     return None if estimate.unknown else estimate.usd
 

@@ -20,6 +20,7 @@ from imagemake.config.models import (
 from imagemake.core.problems import Problem, UserError
 from imagemake.plugins.providers import provider_class, takes_references
 from imagemake.workflow.preflight.lists import check_lists
+from imagemake.workflow.preflight.seeds import seed_findings
 
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
@@ -53,7 +54,7 @@ def check_models(
     found: dict[ModelFinding, list[State]] = {}
     for state in to_generate:
         recipe = state.recipe
-        model = table.get(recipe.provider, recipe.model)
+        model = table.of(recipe)
         for finding in problems_of(model, recipe, today) if model else unknown.findings(recipe):
             found.setdefault(finding, []).append(state)
         batch = model is not None and settings_of(state.request.model, campaign).mode == "batch"
@@ -61,6 +62,8 @@ def check_models(
             found.setdefault(finding, []).append(state)
         for finding in sent.findings(state):
             found.setdefault(finding, []).append(state)
+    for finding, states in seed_findings(to_generate, table):
+        found.setdefault(finding, []).extend(states)
     problems = [
         Problem(_place(states, campaign), finding.what, finding.remedy)
         for finding, states in found.items()
@@ -113,10 +116,11 @@ class _SentFiles:
             return []
         request = state.request.model, attached
         if request not in self._known:
-            self._known[request] = self._check(state.recipe.provider, state.recipe.model, *request)
+            self._known[request] = self._check(state.recipe, *request)
         return self._known[request]
 
-    def _check(self, provider: str, name: str, label: str, attached: Attached) -> list[ModelFinding]:
+    def _check(self, recipe: Recipe, label: str, attached: Attached) -> list[ModelFinding]:
+        provider = recipe.provider
         if not takes_references(provider_class(provider)):
             what = f"provider {provider} does not accept reference images."
             return [ModelFinding(Severity.ERROR, what, "Remove them, or choose another provider.")]
@@ -124,7 +128,7 @@ class _SentFiles:
         if in_batch and not takes_references(provider_class(provider), batch=True):
             what = f"provider {provider} does not accept reference images in batches."
             return [ModelFinding(Severity.ERROR, what, "Set mode: sync for its models, or remove them.")]
-        model = self._table.get(provider, name)
+        model = self._table.of(recipe)
         if model is None:
             return []
         references = [(path, self._files[path]) for path in attached.references]

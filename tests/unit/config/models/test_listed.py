@@ -101,14 +101,14 @@ def test_a_size_is_checked_as_the_ratio_and_the_tier_that_it_becomes(project, si
 def test_without_a_pin_only_what_all_endpoints_take_is_certain(project):
     facts = read_listing(SERVER, project).facts(GEMINI)
     assert facts.parameters["resolution"].one_of == ("1K", "2K")
-    assert facts.honors_seed is None, "one takes seeds, the other one none"
+    assert facts.determinism is None, "one takes seeds, the other one none"
     assert facts.prices.usd_per_million_tokens.image_out == 120
 
 
 def test_with_a_pin_the_facts_are_those_of_that_endpoint(project):
     listing = read_listing(SERVER, project)
     assert listing.facts(GEMINI, {"google-ai-studio"}).parameters["resolution"].one_of == ("1K", "2K", "4K")
-    assert listing.facts(GEMINI, {"google-ai-studio"}).honors_seed is False
+    assert listing.facts(GEMINI, {"google-ai-studio"}).determinism == "unseeded"
     assert listing.facts(GEMINI, {"nobody"}) is None
 
 

@@ -76,8 +76,8 @@ def test_a_snapshot_has_every_fact_of_its_model():
 
 
 def test_openai_models_honor_no_seed_and_the_preview_does():
-    assert not any(model(name).facts.honors_seed for name in CURRENT + RETIRING)
-    assert model("preview-1", "preview").facts.honors_seed
+    assert not any(model(name).facts.determinism != "unseeded" for name in CURRENT + RETIRING)
+    assert model("preview-1", "preview").facts.determinism == "batch-invariant"
 
 
 # A campaign's own facts

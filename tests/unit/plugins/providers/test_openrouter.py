@@ -106,9 +106,10 @@ def test_equal_seeds_give_equal_bytes_where_the_endpoint_takes_seeds(server):
 
 
 def test_a_model_without_seeds_is_sent_none_and_the_provider_says_so(server):
-    image_for(server, recipe(), dialects={FLUX: Dialect(seed=None)})
+    image_for(server, recipe(), known_of=lambda model: {"seed": None})
     assert "seed" not in server.calls[0].body
-    provider = provider_class("openrouter")(Connection(server.base_url, dialects={FLUX: Dialect(seed=None)}))
+    known = {FLUX: {"seed": None}}
+    provider = provider_class("openrouter")(Connection(server.base_url, known_of=lambda model: known.get(model, {})))
     assert (provider.seed_use(FLUX), provider.seed_use(GEMINI)) == (SeedUse.NOT_SENT, SeedUse.SENT)
 
 
@@ -318,10 +319,10 @@ def test_the_list_tells_what_each_endpoint_takes_and_costs(server):
     assert [*listed.models[GEMINI]] == ["google-ai-studio", "google-vertex"]
     flux = listed.models[FLUX]["black-forest-labs"]
     assert flux.facts["parameters"]["resolution"] == {"one_of": ["1K", "2K"]}
-    assert "seed" not in flux.facts["parameters"] and "honors_seed" not in flux.facts
+    assert "seed" not in flux.facts["parameters"] and "determinism" not in flux.facts
     assert flux.facts["max_reference_images"] == 8 and flux.facts["max_usd_per_image"] == 0.15
     assert flux.pricing == ("output image: $0.03 per image", "input reference: $0.015 per image")
-    assert listed.models[GEMINI]["google-ai-studio"].facts["honors_seed"] is False
+    assert listed.models[GEMINI]["google-ai-studio"].facts["determinism"] == "unseeded"
     assert listed.models[GEMINI]["google-vertex"].pricing[0] == "input text: $2 per million tokens"
     assert not listed.ignored and not server.calls
 

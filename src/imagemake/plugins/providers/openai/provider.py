@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import (
     Connection,
+    Dialect,
     FailureKind,
     ImageResponse,
     ModelList,
     ProviderError,
     ReferenceProvider,
+    SeedUse,
     ServerCheck,
 )
 from imagemake.plugins.providers.connection import is_of_domain
@@ -31,6 +33,7 @@ from imagemake.plugins.providers.openai.client import OWN_DOMAIN, client_of
 from imagemake.plugins.providers.openai.costs import cost_in
 from imagemake.plugins.providers.openai.errors import KEY_VARIABLE, connection_error, status_error
 from imagemake.plugins.providers.openai.images import UploadedImages, file_tuple
+from imagemake.plugins.providers.openai.requests import fields_of
 
 if TYPE_CHECKING:
     from openai._legacy_response import LegacyAPIResponse
@@ -60,11 +63,9 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
         self._address, self._client = client_of(connection)
 
     async def generate(self, recipe: Recipe) -> ImageResponse:
-        """Generate one image; the seed is not sent, because the API has none."""
-        api = self._client.images.with_raw_response
-        return await self._answer(
-            lambda: api.generate(prompt=recipe.prompt, model=recipe.model, extra_body=_extra(recipe))
-        )
+        """Generate one image; the seed is sent where the server is known to take one, which OpenAI's does not."""
+        api, fields = self._client.images.with_raw_response, self._fields(recipe)
+        return await self._answer(lambda: api.generate(prompt=fields["prompt"], extra_body=fields))
 
     async def generate_from(self, recipe: Recipe, images: Mapping[str, bytes]) -> ImageResponse:
         """Generate one image from reference images; their file names are not sent.
@@ -74,18 +75,24 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
         """
         from openai import omit
 
-        api = self._client.images.with_raw_response
+        api, fields = self._client.images.with_raw_response, self._fields(recipe)
         references = [file_tuple(f"reference-{n}", images[name]) for n, name in enumerate(recipe.references, 1)]
         mask = omit if recipe.mask is None else file_tuple("mask", images[recipe.mask])
         return await self._answer(
             lambda: api.edit(
                 image=references[0] if len(references) == 1 else references,
                 mask=mask,
-                prompt=recipe.prompt,
-                model=recipe.model,
-                extra_body=_extra(recipe),
+                prompt=fields["prompt"],
+                extra_body=fields,
             )
         )
+
+    def seed_use(self, model: str) -> SeedUse:
+        """The seed is sent where the model table names a field for it."""
+        return SeedUse.NOT_SENT if self.connection.dialect(model, Dialect()).seed is None else SeedUse.SENT
+
+    def _fields(self, recipe: Recipe) -> dict[str, Any]:
+        return fields_of(recipe, self.connection.dialect(recipe.model, Dialect()))
 
     async def check(self, model: str) -> ServerCheck:
         """Look for a model in the server's list of models, which costs nothing."""
@@ -129,7 +136,7 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
 
     def batch_request(self, recipe: Recipe) -> tuple[str, dict[str, Any]]:
         """Return the endpoint and the body of a recipe's line in a batch: the same as `generate` sends."""
-        body = {**_extra(recipe), "prompt": recipe.prompt, "model": recipe.model}
+        body = self._fields(recipe)
         if recipe.references:
             return "/v1/images/edits", {**body, **self._images.fields(recipe)}
         return "/v1/images/generations", body
@@ -137,10 +144,3 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
-
-
-def _extra(recipe: Recipe) -> dict[str, Any]:
-    extra: dict[str, Any] = dict(recipe.parameters)
-    if recipe.negative_prompt is not None:
-        extra["negative_prompt"] = recipe.negative_prompt
-    return extra

@@ -136,7 +136,7 @@ def _facts(takes: Mapping[Any, Any], where: str, ignored: list[str]) -> dict[str
         ignored.append(f"{where}: all parameters after the first {MOST_PARAMETERS}")
     facts: dict[str, Any] = {"parameters": parameters, "negative_prompt": False, "mask": False}
     if "seed" not in takes:
-        facts["honors_seed"] = False
+        facts |= {"seed_field": None, "determinism": "unseeded"}
     most = _most_references(takes.get("input_references"), known="input_references" in takes)
     return facts if most is None else {**facts, "max_reference_images": most}
 
