@@ -1,0 +1,109 @@
+"""Claims on calls that fail: who is to blame, and whether money was spent."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from imagemake.plugins.providers import FailureKind, ProviderError
+from imagemake.testing.api import Delivery, Fault, Response
+from imagemake.testing.base import image_by
+from imagemake.testing.served import Served
+from imagemake.testing.stand_in import closed_port
+
+WAIT_S = 7.0
+STATUSES = (
+    300,
+    307,
+    400,
+    401,
+    402,
+    403,
+    404,
+    405,
+    408,
+    409,
+    410,
+    413,
+    415,
+    418,
+    422,
+    429,
+    451,
+    500,
+    502,
+    503,
+    504,
+    529,
+)
+BODIES = (
+    b"",
+    b"no",
+    b"<html><title>Bad gateway</title></html>",
+    b"{",
+    b"{}",
+    b"[]",
+    b"null",
+    b"7",
+    b'"x"',
+    b"\xff\xfe",
+)
+NESTED = b"[" * 5000 + b"]" * 5000
+
+
+class FailingClaims(Served):
+    """Claims on calls that fail."""
+
+    @pytest.mark.parametrize("fault", Fault)
+    def test_a_failure_is_booked_to_whom_it_belongs_after_one_call(self, fault: Fault) -> None:
+        """Its kind decides what a run does next; a call that is repeated inside a provider may be paid for twice."""
+        response = self.fault(fault)
+        if fault is Fault.RATE and isinstance(response, Response):
+            response = replace(response, headers={**response.headers, "Retry-After": f"{WAIT_S:g}"})
+        self.fail(response)
+        error = self.failure()
+        assert error.failure in fault.kinds, error
+        assert len(self.paid()) == 1
+        assert error.failure is not FailureKind.STOP or error.remedy, "STOP must say what the user can do"
+        if fault is Fault.RATE:
+            assert error.retry_after_s == WAIT_S
+        if isinstance(response, Response):
+            assert error.status == response.status
+
+    def test_every_status_and_every_body_ends_in_an_error_that_the_provider_understands(self) -> None:
+        """Proxies, gateways, and other servers at the address answer as they like."""
+        responses = [Response(status, b"<html>no</html>") for status in STATUSES]
+        responses += [Response(200, body, {"Content-Type": "application/json"}) for body in (*BODIES, NESTED)]
+
+        async def inside() -> None:
+            provider = self.provider(self.connection())
+            try:
+                for response in responses:
+                    self.fail(response)
+                    self.api.requests.clear()
+                    with pytest.raises(ProviderError) as caught:
+                        await image_by(provider, self.recipe(), {})
+                    assert len(self.paid()) == 1, response
+                    assert str(caught.value).isprintable(), response
+            finally:
+                await provider.close()
+
+        asyncio.run(inside())
+
+    @pytest.mark.parametrize("delivery", [Delivery.NOTHING, Delivery.HALF])
+    def test_a_connection_that_is_cut_leaves_open_whether_the_image_was_made(self, delivery: Delivery) -> None:
+        """Such a call may have been billed, so it is reported, and repeated only as `limits.unknown` allows."""
+        whole = self.api.respond
+
+        self.fail(lambda request: replace(whole(request), delivery=delivery) if self.is_paid(request) else None)
+        assert self.failure().failure is FailureKind.UNKNOWN
+        assert len(self.paid()) == 1
+
+    def test_a_server_that_is_not_there_is_unreachable_and_named(self) -> None:
+        """Nothing was sent, so nothing was billed."""
+        with closed_port() as address:
+            error = self.failure(base_url=address + self.base_path)
+        assert error.failure is FailureKind.UNREACHABLE
+        assert address.removeprefix("http://") in str(error)

@@ -1,0 +1,328 @@
+"""Every built-in provider keeps the claims of imagemake.testing, against the stand-ins of their vendors' APIs."""
+
+# ruff: noqa: RUF012  the attributes of these classes describe an API, and nobody changes them
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from fake_gemini import KEY as GEMINI_KEY
+from fake_gemini import FakeGemini
+from fake_openai import FakeOpenAI, Settings
+from fake_openai.server import STAND_IN_KEY as OPENAI_KEY
+from fake_openrouter import FakeOpenRouter
+from fake_openrouter.server import STAND_IN_KEY as OPENROUTER_KEY
+from fake_queue import FakeQueue
+
+from imagemake.plugins.providers import BUILT_IN, provider_class
+from imagemake.testing import Fault, Images, ProviderConformance, Request, Response, Sent, ServerConformance, forward
+
+BUSY = Response.of_json({"error": {"message": "The service is overloaded"}}, 503)
+RATE = Response.of_json({"error": {"message": "Too many requests"}}, 429)
+
+
+def openai_error(status: int, code: str | None, message: str) -> Response:
+    return Response.of_json({"error": {"message": message, "type": "invalid_request_error", "code": code}}, status)
+
+
+def file_of(data_url: str) -> bytes:
+    return base64.b64decode(data_url.partition(";base64,")[2], validate=True)
+
+
+class TestPreview(ProviderConformance):
+    provider = provider_class("preview")
+    model = "preview-1"
+    parameters = {"size": "64x64"}
+    refused_prompt = "A red mug [refuse]"
+    takes_mask = True
+
+
+class TestOpenAI(ServerConformance):
+    provider = provider_class("openai")
+    model = "gpt-image-2"
+    key = OPENAI_KEY
+    base_path = "/v1"
+    parameters = {"size": "1024x1024", "quality": "low"}
+    sizes = {"1024x1536": "1024x1536", "auto": "auto"}
+    takes_mask = several = True
+    faults = {
+        Fault.PROMPT: openai_error(400, "moderation_blocked", "Your request was rejected by the safety system."),
+        Fault.KEY: openai_error(401, "invalid_api_key", "Incorrect API key provided: you have none."),
+        Fault.MONEY: openai_error(429, "insufficient_quota", "You exceeded your current quota."),
+        Fault.ROUTE: openai_error(404, None, "Invalid URL (POST /v1/images/generations)"),
+        Fault.MODEL: openai_error(404, "model_not_found", "The model 'x' does not exist."),
+        Fault.RATE: RATE,
+        Fault.BUSY: BUSY,
+    }
+
+    @pytest.fixture(autouse=True)
+    def _stand_in(self, stand_in: FakeOpenAI) -> None:
+        stand_in.renew(Settings(api_keys=(OPENAI_KEY,)))
+        self.vendor = stand_in.base_url.removesuffix("/v1")
+
+    def answer(self, request: Request, images: Images) -> Response:
+        response = forward(request, self.vendor)
+        if response.status != 200 or not self.is_paid(request):
+            return response
+        data = [{"b64_json": one} for one in images.base64]
+        return replace(response, body=json.dumps({**response.json, "data": data}).encode())
+
+    def sent(self, request: Request) -> Sent:
+        form = [] if request.target.endswith("generations") else request.form
+        body = {part.name: part.content.decode() for part in form if part.file_name is None} if form else request.json
+        return Sent(
+            prompt=body["prompt"],
+            seed=body.get("seed"),
+            size=body.get("size"),
+            references=tuple(part.content for part in form if part.name in ("image", "image[]")),
+            mask=next((part.content for part in form if part.name == "mask"), None),
+            negative_prompt=body.get("negative_prompt"),
+        )
+
+    def told(self, response: Response) -> dict[str, object]:
+        return {"request_id": response.headers["x-request-id"], "usage": response.json["usage"]}
+
+
+class TestOpenRouter(ServerConformance):
+    provider = provider_class("openrouter")
+    model = "black-forest-labs/flux.2-pro"
+    key = OPENROUTER_KEY
+    base_path = "/api/v1"
+    sizes = {"2:3@2K": ("2:3", "2K"), "3:2": ("3:2", None)}
+    several = True
+    faults = {
+        Fault.PROMPT: Response.of_json(
+            {"error": {"code": 403, "message": "Your input was flagged", "metadata": {"reasons": ["violence"]}}}, 403
+        ),
+        Fault.KEY: Response.of_json({"error": {"code": 401, "message": "User not found."}}, 401),
+        Fault.MONEY: Response.of_json({"error": {"code": 402, "message": "Insufficient credits"}}, 402),
+        Fault.ROUTE: Response.of_json({"error": {"code": 404, "message": "Not Found"}}, 404),
+        Fault.MODEL: Response.of_json({"error": {"code": 404, "message": "No endpoints found for x."}}, 404),
+        Fault.RATE: RATE,
+        Fault.BUSY: BUSY,
+    }
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _stand_in(cls) -> Iterator[None]:
+        with FakeOpenRouter() as server:
+            cls.vendor = server.base_url.removesuffix("/api/v1")
+            yield
+
+    def answer(self, request: Request, images: Images) -> Response:
+        response = forward(request, self.vendor)
+        if response.status != 200 or not self.is_paid(request):
+            return response
+        data = [{"b64_json": one, "media_type": "image/png"} for one in images.base64]
+        return replace(response, body=json.dumps({**response.json, "data": data}).encode())
+
+    def sent(self, request: Request) -> Sent:
+        body = request.json
+        urls = [one["image_url"]["url"] for one in body.get("input_references", ())]
+        size = body.get("aspect_ratio"), body.get("resolution")
+        return Sent(body["prompt"], body.get("seed"), size, tuple(map(file_of, urls)))
+
+    def told(self, response: Response) -> dict[str, object]:
+        usage = response.json["usage"]
+        return {"request_id": response.headers["X-Request-Id"], "usage": usage, "cost_usd": usage["cost"]}
+
+
+def google_error(status: int, name: str, message: str, *details: object) -> Response:
+    return Response.of_json({"error": {"code": status, "status": name, "message": message, "details": details}}, status)
+
+
+class TestGemini(ServerConformance):
+    provider = provider_class("gemini")
+    model = "gemini-3-pro-image"
+    key = GEMINI_KEY
+    base_path = "/v1beta"
+    sizes = {"2:3@2K": {"aspectRatio": "2:3", "imageSize": "2K"}, "3:2": {"aspectRatio": "3:2"}}
+    several = True
+    faults = {
+        Fault.PROMPT: Response.of_json(
+            {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetadata": {"promptTokenCount": 9}}
+        ),
+        Fault.KEY: google_error(400, "INVALID_ARGUMENT", "API key not valid. Pass a valid one."),
+        Fault.MONEY: google_error(429, "RESOURCE_EXHAUSTED", "Your prepay credits are depleted."),
+        Fault.ROUTE: Response(404, b"<html><title>Error 404 (Not Found)!!1</title></html>"),
+        Fault.MODEL: google_error(404, "NOT_FOUND", "models/x is not found for API version v1beta."),
+        Fault.RATE: google_error(429, "RESOURCE_EXHAUSTED", "Resource has been exhausted."),
+        Fault.BUSY: google_error(503, "UNAVAILABLE", "The model is overloaded."),
+    }
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _stand_in(cls) -> Iterator[None]:
+        with FakeGemini() as server:
+            cls.vendor = server.address
+            yield
+
+    def answer(self, request: Request, images: Images) -> Response:
+        response = forward(request, self.vendor)
+        if response.status != 200 or not self.is_paid(request):
+            return response
+        answer = response.json
+        answer["candidates"][0]["content"]["parts"] = [
+            {"inlineData": {"mimeType": "image/png", "data": one}} for one in images.base64
+        ]
+        return replace(response, body=json.dumps(answer).encode())
+
+    def sent(self, request: Request) -> Sent:
+        body = request.json
+        parts = body["contents"][0]["parts"]
+        return Sent(
+            prompt=next(part["text"] for part in parts if "text" in part),
+            seed=body["generationConfig"].get("seed"),
+            size=body["generationConfig"].get("imageConfig"),
+            references=tuple(base64.b64decode(part["inlineData"]["data"]) for part in parts if "inlineData" in part),
+        )
+
+    def told(self, response: Response) -> dict[str, object]:
+        return {"request_id": response.json["responseId"], "model": response.json["modelVersion"]}
+
+
+class Queue(ServerConformance):
+    """A queue at whose stand-in the paths of submissions, of tickets, and of files are known."""
+
+    key = "stand-in-key"
+    parameters = {"size": "1024x1536"}
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _stand_in(cls) -> Iterator[None]:
+        with FakeQueue(cls.__name__.removeprefix("Test").lower()) as server:
+            cls.vendor = server
+            yield
+
+    def answer(self, request: Request, images: Images) -> Response:
+        body = forward(request, self.vendor.root)
+        urls = [f"{self.vendor.root}/files/{job.name}" for job in self.vendor.jobs.values()]
+        told = body.body
+        for url in urls:
+            told = told.replace(url.encode(), images.urls[0].encode())
+        return replace(body, body=told.replace(self.vendor.root.encode(), self.api.address.encode()))
+
+    def is_paid(self, request: Request) -> bool:
+        return request.method == "POST" and not request.target.endswith("/cancel")
+
+    def read(self, request: Request) -> dict[str, object]:
+        return self.vendor.form.submission(request.method, request.target, request.json)[1]
+
+
+QUEUE_FAULTS = {
+    Fault.KEY: Response.of_json({"detail": "You did not pass a valid key"}, 401),
+    Fault.MONEY: Response.of_json({"detail": "Insufficient credits"}, 402),
+    Fault.ROUTE: Response.of_json({"detail": "Not Found"}, 404),
+    Fault.MODEL: Response.of_json({"detail": "The model was not found"}, 404),
+    Fault.RATE: Response.of_json({"detail": "Too many requests"}, 429),
+    Fault.BUSY: Response.of_json({"detail": "Try again later"}, 503),
+}
+
+
+def ended(**state: object) -> Callable[[Request], Response | None]:
+    """How a queue says, when it is asked, that a request ended."""
+    return lambda request: Response.of_json(state) if request.method == "GET" else None
+
+
+class TestFal(Queue):
+    provider = provider_class("fal")
+    model = "fal-ai/flux-2-pro"
+    sizes = {"1024x1536": {"width": 1024, "height": 1536}, "square_hd": "square_hd"}
+    takes_mask = True
+    flagged = [{"loc": ["body", "prompt"], "msg": "It was flagged", "type": "content_policy_violation"}]
+    faults = {**QUEUE_FAULTS, Fault.PROMPT: Response.of_json({"detail": flagged}, 422)}
+
+    def sent(self, request: Request) -> Sent:
+        body = self.read(request)
+        return Sent(
+            prompt=body["prompt"],
+            seed=body.get("seed"),
+            size=body.get("image_size"),
+            references=tuple(map(file_of, body.get("image_urls", ()))),
+            mask=file_of(body["mask_url"]) if "mask_url" in body else None,
+            negative_prompt=body.get("negative_prompt"),
+        )
+
+    def told(self, response: Response) -> dict[str, object]:
+        found = response.json
+        return {"seed": found["seed"]} if "images" in found else {"request_id": found["request_id"]}
+
+
+class TestBfl(Queue):
+    provider = provider_class("bfl")
+    model = "flux-2-pro"
+    base_path = "/v1"
+    sizes = {"1024x1536": (1024, 1536)}
+    takes_mask = True
+    faults = {**QUEUE_FAULTS, Fault.PROMPT: ended(id="x", status="Content Moderated")}
+
+    def sent(self, request: Request) -> Sent:
+        body = self.read(request)
+        references = [base64.b64decode(value) for name, value in body.items() if name.startswith("input_image")]
+        return Sent(
+            prompt=body["prompt"],
+            seed=body.get("seed"),
+            size=(body.get("width"), body.get("height")),
+            references=tuple(references),
+            mask=base64.b64decode(body["mask"]) if "mask" in body else None,
+            negative_prompt=body.get("negative_prompt"),
+        )
+
+    def told(self, response: Response) -> dict[str, object]:
+        result = response.json.get("result")
+        return {"request_id": response.json["id"], **({"seed": result["seed"]} if result else {})}
+
+
+class TestReplicate(Queue):
+    provider = provider_class("replicate")
+    model = "black-forest-labs/flux-2-pro"
+    base_path = "/v1"
+    sizes = {"1024x1536": (1024, 1536, None), "2:3@2K": (None, None, "2:3")}
+    takes_mask = True
+    faults = {
+        **QUEUE_FAULTS,
+        Fault.PROMPT: ended(id="x", status="failed", error="The input was flagged as sensitive. (E005)"),
+    }
+
+    def sent(self, request: Request) -> Sent:
+        body = self.read(request)
+        return Sent(
+            prompt=body["prompt"],
+            seed=body.get("seed"),
+            size=(body.get("width"), body.get("height"), body.get("aspect_ratio")),
+            references=tuple(map(file_of, body.get("input_images", ()))),
+            mask=file_of(body["mask"]) if "mask" in body else None,
+            negative_prompt=body.get("negative_prompt"),
+        )
+
+    def told(self, response: Response) -> dict[str, object]:
+        return {"request_id": response.json["id"]}
+
+
+class TestDashScope(Queue):
+    provider = provider_class("dashscope")
+    model = "qwen-image-3.0"
+    base_path = "/api/v1"
+    sizes = {"1024x1536": "1024*1536"}
+    faults = {
+        **QUEUE_FAULTS,
+        Fault.PROMPT: Response.of_json({"code": "DataInspectionFailed", "message": "Inappropriate content."}, 400),
+        Fault.MONEY: Response.of_json({"code": "Arrearage", "message": "Access denied."}, 400),
+    }
+
+    def sent(self, request: Request) -> Sent:
+        body = self.read(request)
+        references = tuple(map(file_of, body["images"]))
+        return Sent(body["prompt"], body.get("seed"), body.get("size"), references, None, body.get("negative_prompt"))
+
+    def told(self, response: Response) -> dict[str, object]:
+        return {"request_id": response.json["output"]["task_id"]}
+
+
+def test_every_built_in_provider_is_tested() -> None:
+    tested = {one.provider for name, one in globals().items() if name.startswith("Test")}
+    assert tested == {provider_class(name) for name in BUILT_IN}
