@@ -1,0 +1,119 @@
+"""The providers of the pages keep the claims of imagemake.testing, and each claim finds a provider that breaks it."""
+
+import re
+import sys
+
+import pytest
+from folders import REPOSITORY
+
+FILE = re.compile(r"^`imagemake-\w+/(?P<path>\w+\.py)`\n\n```python\n(?P<text>.*?)^```", re.M | re.S)
+STRIPES_TEST = re.compile(r"^```python\n(from imagemake\.testing import ProviderConformance\n.*?)^```", re.M | re.S)
+SEND = '        response = await self.client.send("POST", "images", json=body_of(recipe, images))\n'
+RAISE = "            raise error_of(response.status, response.body, response.headers)\n        return image_in"
+KEY = "connection.key(self.key_variable, self.domain)"
+UNREADABLE = "except (KeyError, TypeError, ValueError, RecursionError)"
+
+
+@pytest.fixture(scope="module")
+def pages():
+    """The modules of the pages, by name of their file."""
+    pages = [(REPOSITORY / "docs" / "how-to" / f"{name}.md").read_text() for name in ("plugins", "test-a-provider")]
+    files = {found["path"]: found["text"] for page in pages for found in FILE.finditer(page)}
+    return {**files, "test_stripes.py": STRIPES_TEST.search(pages[1])[1]}
+
+
+class Outcomes:
+    """What became of each test."""
+
+    def __init__(self):
+        self.by_name = {}
+
+    def pytest_runtest_logreport(self, report):
+        if report.when == "call" or report.outcome != "passed":
+            self.by_name[report.nodeid.partition("::")[2]] = report.outcome
+
+
+@pytest.fixture
+def tested(tmp_path, monkeypatch):
+    """Write modules, and run a test of them in this process; return what became of each claim."""
+    folder = tmp_path / "project"  # pytest looks for the words of `-k` in its name too
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+
+    def run(files, module, claims=""):
+        for name, text in {**files, "pytest.ini": "[pytest]\n"}.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        outcomes = Outcomes()
+        options = ["-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--import-mode=importlib"]
+        options += ["--capture=no", f"--rootdir={folder}", "-c", str(folder / "pytest.ini"), "-k", claims]
+        pytest.main([*options, str(folder / module)], plugins=[outcomes])
+        return outcomes.by_name
+
+    yield run
+    for name in ("imagemake_kiln", "imagemake_stripes", "test_kiln", "test_stripes"):
+        sys.modules.pop(name, None)
+
+
+def test_the_provider_of_the_page_keeps_all_claims(tested, pages):
+    outcomes = tested(pages, "test_kiln.py")
+    assert set(outcomes.values()) <= {"passed", "skipped"}
+    assert sum(outcome == "passed" for outcome in outcomes.values()) > 40
+
+
+def test_the_provider_without_a_server_keeps_all_claims(tested, pages):
+    outcomes = tested(pages, "test_stripes.py")
+    assert set(outcomes.values()) <= {"passed", "skipped"}
+    assert sum(outcome == "passed" for outcome in outcomes.values()) >= 4
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "claim"),
+    [
+        (SEND, f"{SEND}        if response.status >= 500:\n    {SEND}", "booked_to_whom and busy"),
+        (RAISE, RAISE.replace("response.status", "500"), "booked_to_whom and money"),
+        ('"picture"], validate=True)', '"picture"], validate=True)[:-1]', "bytes_are_untouched and PNG"),
+        ('"text": recipe.prompt', '"text": recipe.prompt.replace(chr(10), " ")', "the_prompt_arrives"),
+        ('"seed": recipe.seed', '"seed": recipe.seed % 1000', "seed_arrives and 2147483647"),
+        ('"seed": recipe.seed', '"seed": recipe.seed, "nonce": id(recipe)', "same_recipe"),
+        ('"width": int(width)', '"width": int(height)', "sizes_arrive"),
+        ("in recipe.references]", "in sorted(recipe.references)]", "reference_images"),
+        ("recipe.mask or recipe.negative_prompt", "recipe.negative_prompt", "mask_arrives"),
+        ("recipe.mask or recipe.negative_prompt", "recipe.mask", "negative_prompt_arrives"),
+        ('answer["id"], cost_usd=float(answer["usd"])', 'answer["id"]', "response_tells"),
+        ('self.client.get(f"models/', 'self.client.send("POST", f"models/', "check_costs_nothing"),
+        ('"the server does not know it", is_fault=True', '"fine"', "check_costs_nothing"),
+        (UNREADABLE, "except KeyError", "every_body"),
+        (
+            SEND,
+            f"        try:\n    {SEND}        except ProviderError as e:\n            e.failure = 'unavailable'\n"
+            "            raise\n",
+            "cut or not_there",
+        ),
+        ("connection.timeout_s, {", "60, {", "timeout"),
+        (
+            SEND,
+            f"        import asyncio\n        try:\n    {SEND}        except asyncio.CancelledError:\n"
+            "            raise ProviderError('canceled', FailureKind.UNKNOWN)\n",
+            "cancelled",
+        ),
+        (KEY, "__import__('os').environ.get(self.key_variable)", "another_server and False"),
+        (KEY, "__import__('os').environ.get(self.key_variable)", "key_that_is_missing"),
+        (KEY, "None", "key_that_the_user_names"),
+        (SEND, f"        self.client._client.follow_redirects = True\n{SEND}", "redirect"),
+        (
+            RAISE,
+            "            told = response.body.decode()\n            end = told.find(' xxx') - 5\n"
+            "            raise ProviderError(told[:end], FailureKind.STOP)\n        return image_in",
+            "in_no_error and prompt",
+        ),
+    ],
+)
+def test_each_claim_finds_a_provider_that_breaks_it(tested, pages, monkeypatch, right, wrong, claim):
+    monkeypatch.setattr("imagemake.testing.stand_in.LONGEST_S", 1.0)
+    monkeypatch.setattr("imagemake.testing.waiting.LONGEST_S", 1.0)
+    monkeypatch.setattr("imagemake.testing.waiting.MOST_LATE_S", 0.4)
+    provider = pages["imagemake_kiln.py"]
+    assert provider.count(right) == 1
+    outcomes = tested({**pages, "imagemake_kiln.py": provider.replace(right, wrong)}, "test_kiln.py", claim)
+    assert outcomes
+    assert set(outcomes.values()) == {"failed"}
