@@ -228,6 +228,8 @@ def _sent(model: Model, parameters: Mapping[str, Any], references: int, mask: bo
         yield _error(what, "Remove some." if most else "Remove them, or choose another model.")
     if mask and facts.mask is False:
         yield _error(f"{model.name} accepts no mask.", "Remove the mask, or choose another model.")
+    if references and not mask and "mask_as" in parameters and "mask_as" in (facts.parameters or {}):
+        yield _error("mask_as says how the mask is sent, but there is no mask.", "Add a mask, or remove mask_as.")
     for name in parameters:
         rule = (facts.parameters or {}).get(name)
         if rule is None or rule.references is None or rule.references == (references > 0):

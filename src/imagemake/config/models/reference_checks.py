@@ -55,10 +55,13 @@ def problems_of_files(model: Model, references: Sequence[Named], mask: Named | N
 def problems_in_batch(model: Model, recipe: Recipe) -> list[ModelFinding]:
     """Find reasons not to send a recipe with reference images to a model in a batch."""
     taken, size = model.facts.batch_edit_sizes, recipe.parameters.get("size")
-    if taken is None or size is None or size in taken or not recipe.references:
-        return []
-    what = f"in a batch with reference images, {model.name} does not accept size {str(size)[:60]!r}."
-    return [ModelFinding(Severity.ERROR, what, f"Use {', '.join(taken)}, or set mode: sync.")]
+    found = []
+    if taken is not None and size is not None and size not in taken and recipe.references:
+        what = f"in a batch with reference images, {model.name} does not accept size {str(size)[:60]!r}."
+        found.append(_error(what, f"Use {', '.join(taken)}, or set mode: sync."))
+    if "mask_as" in recipe.parameters and "mask_as" in (model.facts.parameters or {}):
+        found.append(_error(f"in a batch, {model.name} does not accept mask_as.", "Remove it, or set mode: sync."))
+    return found
 
 
 def _of_reference(model: Model, path: str, file: SentFile) -> Iterator[ModelFinding]:

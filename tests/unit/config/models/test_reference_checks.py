@@ -5,7 +5,14 @@ from decimal import Decimal
 
 import pytest
 
-from imagemake.config.models import estimate_usd, load_models, problems_of, problems_of_files, worst_usd
+from imagemake.config.models import (
+    estimate_usd,
+    load_models,
+    problems_in_batch,
+    problems_of,
+    problems_of_files,
+    worst_usd,
+)
 from imagemake.core.recipe import Recipe
 from imagemake.images.source_files import SourceImage
 from imagemake.plan.learned_costs import LearnedCosts
@@ -40,6 +47,22 @@ def found_in_files(references, mask=None, model=GPT):
 @pytest.mark.parametrize(("n", "told"), [(0, 0), (16, 0), (17, 1)])
 def test_the_number_of_reference_images_is_bounded(n, told):
     assert len(found(GPT, recipe(n))) == len(found(PREVIEW, recipe(n))) == told
+
+
+@pytest.mark.parametrize(
+    ("name", "mask", "told"),
+    [
+        ("gpt-image-2.5-sunburst", "m" * 64, []),
+        ("gpt-image-2.5-sunburst", None, ["mask_as says how the mask is sent, but there is no mask."]),
+        ("gpt-image-2", "m" * 64, ["gpt-image-2 accepts no parameter 'mask_as'."]),
+        ("gpt-image-2.6-flare", "m" * 64, ["gpt-image-2.6-flare accepts no parameter 'mask_as'."]),
+    ],
+)
+def test_a_markup_needs_a_mask_and_a_model_that_takes_it(name, mask, told):
+    model, asked = load_models().get("openai", name), recipe(1, mask=mask, mask_as="markup")
+    assert found(model, asked) == told
+    in_batch = [finding.what for finding in problems_in_batch(model, asked)]
+    assert in_batch == ([f"in a batch, {name} does not accept mask_as."] if "2.5" in name else [])
 
 
 def test_a_model_without_reference_images_says_so():

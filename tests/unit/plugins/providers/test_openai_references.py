@@ -29,10 +29,10 @@ def server(stand_in, monkeypatch):
     return stand_in
 
 
-def ask(server, *references, mask=None, **more):
+def ask(server, *references, mask=None, model="gpt-image-2", **more):
     names = [hashlib.sha256(data).hexdigest() for data in references]
     mask_name = hashlib.sha256(mask).hexdigest() if mask else None
-    recipe = Recipe("openai", "gpt-image-2", "A mug", 7, PARAMETERS | more, references=tuple(names), mask=mask_name)
+    recipe = Recipe("openai", model, "A mug", 7, PARAMETERS | more, references=tuple(names), mask=mask_name)
     images = dict(zip([*names, mask_name], [*references, mask], strict=True))
 
     async def inside():
@@ -58,6 +58,16 @@ def test_it_sends_every_file_in_its_order_and_the_mask(server):
 def test_it_tells_nothing_of_the_files_names(server):
     ask(server, PNG, JPEG, mask=MASK)
     assert server.calls()[0].file_names == ["reference-1.png", "reference-2.jpeg", "mask.png"]
+
+
+def test_a_mask_can_be_sent_as_a_markup(server, monkeypatch):
+    _, recipe = ask(server, PNG, mask=MASK, model="gpt-image-2.5-flare", mask_as="markup")
+    (call,) = server.calls()
+    assert (call.status, call.references, "mask_as" in call.params) == (200, list(recipe.files), False)
+    with recording() as other:
+        other.base_url = other.address
+        ask(other, PNG, mask=MASK, mask_as="markup")
+    assert re.findall(rb'; name="(ma[^"]*)"', other.requests[0].body) == [b"markup"]
 
 
 @pytest.mark.parametrize(("references", "fields"), [((PNG,), ["image"]), ((PNG, JPEG), ["image[]", "image[]"])])

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from imagemake.plugins.providers.http.download import Downloads
 
 
+MARKUP = "markup"
+
+
 class OpenAIProvider(OpenAIBatches, ReferenceProvider):
     """Generates images with OpenAI's image models, or with any server that has the same API.
 
@@ -70,6 +73,8 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
     async def generate_from(self, recipe: Recipe, images: Mapping[str, bytes]) -> ImageResponse:
         """Generate one image from reference images; their file names are not sent.
 
+        The parameter ``mask_as: markup`` sends the mask as a markup, whose opaque pixels guide the edit.
+
         One is sent as ``image``, as in OpenAI's description; several as ``image[]``, as the SDK and OpenAI's examples
         spell it.
         """
@@ -77,11 +82,15 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
 
         api, fields = self._client.images.with_raw_response, self._fields(recipe)
         references = [file_tuple(f"reference-{n}", images[name]) for n, name in enumerate(recipe.references, 1)]
-        mask = omit if recipe.mask is None else file_tuple("mask", images[recipe.mask])
+        overlay = omit if recipe.mask is None else file_tuple("mask", images[recipe.mask])
+        is_markup = recipe.mask is not None and fields.get("mask_as") == MARKUP
+        if is_markup:
+            del fields["mask_as"]
         return await self._answer(
             lambda: api.edit(
                 image=references[0] if len(references) == 1 else references,
-                mask=mask,
+                mask=omit if is_markup else overlay,
+                markup=overlay if is_markup else omit,
                 prompt=fields["prompt"],
                 extra_body=fields,
             )

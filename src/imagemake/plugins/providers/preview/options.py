@@ -19,7 +19,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "output_format": ("png", "jpeg", "webp"),
     "quality": ("auto", "low", "medium", "high", "xhigh", "max"),
 }
-IGNORED = ("input_fidelity", "safety_identifier", "user")
+IGNORED = ("input_fidelity", "mask_as", "safety_identifier", "user")
 _SIZE = re.compile(r"([1-9][0-9]{1,3})x([1-9][0-9]{1,3})")
 
 
