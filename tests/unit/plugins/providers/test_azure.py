@@ -1,6 +1,7 @@
 """Azure: which credential goes where, names of deployments, and Azure's errors."""
 
 import asyncio
+import os
 import sys
 
 import openai
@@ -162,6 +163,57 @@ def test_without_a_key_each_call_has_the_token_that_is_valid_now(monkeypatch):
     assert not any("api-key" in request.headers for request in server.requests)
     assert asked == [("whoever is signed in", azure.SCOPE)]
     assert redacted(f"it said {TOKEN}-1") == "it said [secret]"
+
+
+AZ = """#!/bin/sh
+echo "$@" >> "$0.log"
+[ -e "$0.out" ] || { echo "Please run az login" >&2; exit 1; }
+n=$(wc -l < "$0.log")
+in_s=$([ "$n" = 1 ] && echo 60 || echo 7200)
+echo "{\\"accessToken\\": \\"eyJ0eXAi.number-$n.signature\\", \\"expires_on\\": $(($(date +%s) + in_s))}"
+"""
+
+
+def by_the_azure_cli(folder, monkeypatch, signed_in):
+    """Sign in through a stand-in for the program az, whose first token expires in a minute."""
+    program = folder / "az"
+    program.write_text(AZ)
+    program.chmod(0o755)
+    if signed_in:
+        (folder / "az.out").touch()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "AzureCliCredential")
+    return folder / "az.log"
+
+
+def test_azure_identity_asks_for_a_token_again_only_before_it_expires(tmp_path, monkeypatch):
+    log = by_the_azure_cli(tmp_path, monkeypatch, signed_in=True)
+
+    async def inside():
+        tokens = EntraTokens()
+        return [await tokens() for _ in range(4)]
+
+    found = asyncio.run(inside())
+    assert found == ["eyJ0eXAi.number-1.signature", *["eyJ0eXAi.number-2.signature"] * 3]
+    asked = log.read_text().splitlines()
+    assert len(asked) == 2
+    assert all("https://cognitiveservices.azure.com" in one for one in asked)
+
+
+def test_doctor_hears_that_nobody_is_signed_in(tmp_path, monkeypatch):
+    by_the_azure_cli(tmp_path, monkeypatch, signed_in=False)
+
+    async def inside(address):
+        used = OpenAIProvider(Connection(address, 20))
+        try:
+            await used.check("mugs")
+        finally:
+            await used.close()
+
+    with recording() as server, pytest.raises(ProviderError, match="Entra ID gives no token") as caught:
+        asyncio.run(inside(server.address))
+    assert caught.value.failure is FailureKind.STOP
+    assert server.requests == []
 
 
 def test_nobody_signed_in_stops_the_run_before_anything_is_sent(monkeypatch):
