@@ -12,6 +12,7 @@ import html
 import json
 import os
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
@@ -26,7 +27,7 @@ MIN_CHARACTERS = 8  # a shorter one would hide ordinary words
 LONG_CHARACTERS = 16
 ALERTS = "IMAGEMAKE_ALERTS"
 _NAMED = {"OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "IMAGEMAKE_C2PA_KEY"}
-_VALUES: set[str] = set()
+_VALUES: deque[str] = deque(maxlen=4)  # each change compiles the door anew, and tokens are replaced every hour
 _ALTERNATIVES = {"+": "+-", "/": "/_"}  # base64 for URLs
 
 
@@ -42,7 +43,8 @@ def know_variable(name: str) -> None:
 
 def know_value(secret: str) -> None:
     """Count a text as a secret, such as a token that this process was given."""
-    _VALUES.add(secret)
+    if secret not in _VALUES:
+        _VALUES.append(secret)
 
 
 def redacted(text: str) -> str:

@@ -231,6 +231,13 @@ def test_nobody_signed_in_stops_the_run_before_anything_is_sent(monkeypatch):
     assert server.requests == []
 
 
+def test_a_wrong_variable_of_azure_identity_is_told(monkeypatch):
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "nonsense")
+    with pytest.raises(ProviderError, match="Invalid value for AZURE_TOKEN_CREDENTIALS") as caught:
+        EntraTokens()
+    assert caught.value.failure is FailureKind.STOP
+
+
 def test_a_missing_package_is_told_with_its_install_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "azure.identity", None)
     with pytest.raises(ProviderError, match="signing in needs a package") as caught:

@@ -33,7 +33,7 @@ class EntraTokens:
     azure-identity keeps a token in memory and gets another one before it expires.
 
     Raises:
-        ProviderError: If azure-identity is not installed.
+        ProviderError: If azure-identity is not installed, or its environment variables are wrong.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,11 @@ class EntraTokens:
             remedy = "Run: pip install 'imagemake[azure]'; or set model.key_from to the variable with the key."
             message = "no key is named for this Azure address, and signing in needs a package"
             raise ProviderError(message, FailureKind.STOP, code="no_key", remedy=remedy) from None
-        self._next = get_bearer_token_provider(DefaultAzureCredential(), SCOPE)
+        try:
+            self._next = get_bearer_token_provider(DefaultAzureCredential(), SCOPE)
+        except ValueError as error:
+            message = f"azure-identity: {_first_line(error)}"
+            raise ProviderError(message, FailureKind.STOP, code="no_key", remedy="Correct the variable.") from None
 
     async def __call__(self) -> str:
         """Return a token that is valid now.
