@@ -78,3 +78,14 @@ def test_one_model_in_batches_and_another_one_at_once(project, server):
     in_batches = {call["recipe"]["parameters"]["quality"] for call in made.journal("sent") if "submission" in call}
     assert in_batches == {"high"}
     assert made.calls() == 4
+
+
+def test_mode_auto_calls_for_the_pilot_sends_the_rest_as_a_batch_and_calls_for_the_few_that_follow(project, server):
+    made = project(rows=4, model={"mode": "auto", "batch_from": 3}, pilot={"size": 1})
+    made.snakemake("pilot")
+    assert [("submission" in call) for call in made.journal("sent")] == [False]
+    assert "gpt-image-2: 3 images in batches" in made.snakemake("-n").stderr
+    made.snakemake()
+    assert sorted("submission" in call for call in made.journal("sent")) == [False, True, True, True]
+    assert made.jobs(made.snakemake()) == []
+    assert len(made.images()) == 4

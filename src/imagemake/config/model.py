@@ -181,10 +181,14 @@ class ModelSettings(Section):
         examples=[{"size": "1024x1024", "quality": "high"}],
     )
 
-    mode: Literal["sync", "batch"] = Field(
+    mode: Literal["sync", "batch", "auto"] = Field(
         "sync",
         description="sync: one call per image. batch: many at once through the provider's Batch API, at half the price "
-        "and within 24 hours. Not part of any key.",
+        "and within 24 hours. auto: batch for the whole campaign if at least batch_from images are to be made, and "
+        "sync for stages, single images, and the few that are left. Not part of any key.",
+    )
+    batch_from: int = Field(
+        20, ge=1, description="With mode: auto, the fewest images that are worth a batch. Not part of any key."
     )
 
     rates: Rates | None = Field(
@@ -215,7 +219,7 @@ class ModelSettings(Section):
 
     @model_validator(mode="after")
     def _batches_are_there(self) -> ModelSettings:
-        if self.mode == "batch" and not takes_batches(provider_class(self.provider)):
+        if self.mode != "sync" and not takes_batches(provider_class(self.provider)):
             raise mistake(f"provider {self.provider} has no batch mode.", "Set mode: sync, or remove mode.")
         return self
 
@@ -224,6 +228,14 @@ class ModelSettings(Section):
         if self.base_url is None and self.identity not in (None, self.provider):
             raise mistake("identity needs a base_url.", "Add base_url, or remove identity.")
         return self
+
+    def in_batches(self, *, can_wait: bool) -> bool:
+        """Return whether images are requested through the Batch API.
+
+        Args:
+            can_wait: Whether the plan found that they can wait, for ``mode: auto``.
+        """
+        return self.mode == "batch" or (self.mode == "auto" and can_wait)
 
     @cached_property
     def endpoint(self) -> str | None:

@@ -179,6 +179,7 @@ def item_of(state: State, columns: Collection[str] = ()) -> Item:
         output_key=state.output_key,
         model="" if state.request.model == state.recipe.model else state.request.model,
         is_in_batch=state.is_in_batch,
+        can_wait=state.can_wait,
     )
 
 

@@ -36,9 +36,14 @@ class CallMode(NamedTuple):
     one_model: tuple[str | None, ...] = ()
 
 
-def call_mode_of(settings: ModelSettings) -> CallMode:
-    """Return how the images of a model are requested."""
-    in_batches = settings.mode == "batch"
+def call_mode_of(settings: ModelSettings, *, can_wait: bool = False) -> CallMode:
+    """Return how images of a model are requested.
+
+    Args:
+        settings: The model.
+        can_wait: Whether they can wait, as `plan.waiting` found.
+    """
+    in_batches = settings.in_batches(can_wait=can_wait)
     paid = provider_class(settings.provider).paid
     return CallMode(in_batches, paid, (*settings.server.lane, settings.name) if in_batches else ())
 
@@ -55,7 +60,8 @@ def call_mode_of_batch(path: Path, campaign: Campaign) -> tuple[CallMode, int]:
     """
     rows = lines_of(path)
     first, n_items = orjson.loads(rows[0]), len(rows)
-    call_mode = call_mode_of(settings_of(first.get("model") or first["recipe"]["model"], campaign))
+    settings = settings_of(first.get("model") or first["recipe"]["model"], campaign)
+    call_mode = call_mode_of(settings, can_wait=first.get("can_wait", False))
     # A job that collects a batch only waits, so it must not reserve calls that other jobs could make.
     return call_mode._replace(in_batches=call_mode.in_batches or first.get("is_in_batch", False)), n_items
 
@@ -70,7 +76,7 @@ def divide(items: Sequence[Item], campaign: Campaign, submission_of: Mapping[str
     """
     found: dict[tuple[CallMode, str], list[Item]] = {}
     for item in items:
-        call_mode = call_mode_of(settings_of(item.model or item.recipe.model, campaign))
+        call_mode = call_mode_of(settings_of(item.model or item.recipe.model, campaign), can_wait=item.can_wait)
         found.setdefault((call_mode, submission_of.get(item.key, "")), []).append(item)
     return list(found.values())
 
@@ -88,7 +94,7 @@ def job_size(items: Sequence[Item], campaign: Campaign, size: int, submission_of
         return len(items)  # a second job would only wait for the first
     settings = settings_of(items[0].model or items[0].recipe.model, campaign)
     provider = provider_class(settings.provider)
-    if not call_mode_of(settings).in_batches or not issubclass(provider, BatchProvider):
+    if not settings.in_batches(can_wait=items[0].can_wait) or not issubclass(provider, BatchProvider):
         return size
     # Submit all of them at once, as far as a file can hold them: each batch may take a day.
     share = -(-len(items) // campaign.limits.batches_in_flight)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imagemake.config.model import settings_of
@@ -52,7 +53,7 @@ class _Prices:
     def add(self, estimate: Estimate, state: State, n: int = 1) -> None:
         """Add `n` images like that of a state to an estimate."""
         model = self.table.of(state.recipe)
-        in_batch = settings_of(state.request.model, self._campaign).mode == "batch"
+        in_batch = settings_of(state.request.model, self._campaign).in_batches(can_wait=state.can_wait)
         estimate.add(model, state.recipe, self._learned, batch=in_batch, n=n)
 
 
@@ -75,7 +76,8 @@ def _later(states: Sequence[State], target: Target, prices: _Prices) -> Iterator
         left = campaign.attempts.max - 1 - state.attempt
         if left > 0:
             most = max(most, left)
-            prices.add(further, state, left * campaign.candidates.n)
+            # Those of `mode: auto` may be too few for a batch.
+            prices.add(further, replace(state, can_wait=False), left * campaign.candidates.n)
     if not further.is_free:
         more = f"up to {counted(most, 'more attempt')} each, at most {counted(further.images, 'image')}, {further}"
         yield f"  If images are rejected: {more}."
@@ -104,5 +106,5 @@ def _budget(to_buy: Sequence[State], target: Target, inventory: Inventory, table
 
 def _has_bound(state: State, target: Target, table: ModelTable) -> bool:
     model = table.of(state.recipe)
-    in_batch = settings_of(state.request.model, target.campaign).mode == "batch"
+    in_batch = settings_of(state.request.model, target.campaign).in_batches(can_wait=state.can_wait)
     return model is not None and worst_usd(model, state.recipe, batch=in_batch) is not None

@@ -118,6 +118,7 @@ class State:
         next_best: Other good candidates, the best first.
         is_chosen: Whether the best of the attempt's candidates is known.
         review: What a reviewer decided about the current attempt's image.
+        can_wait: Whether the current attempt goes into a batch of the provider if its model has ``mode: auto``.
     """
 
     request: Request
@@ -140,6 +141,7 @@ class State:
     next_best: list[State] = field(default_factory=list)
     is_chosen: bool = False
     review: Review | None = None
+    can_wait: bool = False
 
     @property
     def files(self) -> dict[str, StoredFile]:

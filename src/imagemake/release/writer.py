@@ -115,7 +115,7 @@ class Release:
         campaign, raw = self.target.campaign, self.store.raw
         everything = self.target.everything
         to_make = Counter(one.model or one.recipe.model for one in everything if raw.find(one.recipe.key()) is None)
-        paces = {label: pace for label in to_make if (pace := pace_of(label, campaign))}
+        paces = {label: pace for label, n in to_make.items() if (pace := pace_of(label, campaign, n))}
         made = Counter(entry.model_label or entry.model for entry in entries if entry.made and not entry.cached)
         began = datetime.fromisoformat(self.target.made_at)
         run = RunTime((datetime.now(UTC) - began).total_seconds(), made)

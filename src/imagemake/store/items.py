@@ -110,6 +110,7 @@ class Item:
         key: Key of the recipe.
         why: Why the image must be built, in the words of the plan.
         is_in_batch: Whether the image is already in a batch at the provider.
+        can_wait: Whether it goes into a batch of the provider if its model has ``mode: auto``.
         variables: Those values of the request, by column, that checks need: to compare the image with them, or to
             choose limits.
         raw: The image as the provider sent it, or None.
@@ -135,6 +136,7 @@ class Item:
     model: str = ""
     further: Mapping[str, FurtherFile] = field(default_factory=dict)
     is_in_batch: bool = False
+    can_wait: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data, without absent values."""
@@ -147,6 +149,8 @@ class Item:
         }
         if self.is_in_batch:
             data["is_in_batch"] = True
+        if self.can_wait:
+            data["can_wait"] = True
         if self.model:
             data["model"] = self.model
         if self.variables:
@@ -183,6 +187,7 @@ class Item:
             model=data.get("model", ""),
             further={label: FurtherFile.from_dict(one) for label, one in data.get("further", {}).items()},
             is_in_batch=data.get("is_in_batch", False),
+            can_wait=data.get("can_wait", False),
         )
 
 

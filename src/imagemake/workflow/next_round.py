@@ -10,6 +10,7 @@ from imagemake.plan.batches import open_states, write_batches
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.state import Stage, State
 from imagemake.plan.target import Target
+from imagemake.plan.waiting import let_wait
 from imagemake.store.layout import spending_file
 from imagemake.store.spending import SpendTracker
 from imagemake.store.store import Store
@@ -32,6 +33,8 @@ def write_next_round(plan: Path, listing: Path, store: Store, work: Path) -> int
     states = open_states(target.states(inventory), target.names)
     left_out = SpendTracker(spending_file(work), target.campaign.budget_usd).left_out()
     chosen = [state for state in states if state.key not in left_out and _continues(state, inventory, target.made_at)]
+    to_buy = [state for state in chosen if state.stage is Stage.GENERATE and not state.is_submitted]
+    let_wait(to_buy, target.campaign, target.scope)
     planned_at = datetime.fromisoformat(target.made_at).timestamp()
     batches = write_batches(chosen, target.campaign, inventory, work, planned_at=planned_at)
     write_sealed(listing, {"batches": [batch.id for batch in batches]})

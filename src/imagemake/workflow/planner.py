@@ -27,6 +27,7 @@ from imagemake.plan.requests.catalog import Row, read_catalog
 from imagemake.plan.state import Stage, State
 from imagemake.plan.summary import open_batches, standing, summary
 from imagemake.plan.target import Target
+from imagemake.plan.waiting import let_wait
 from imagemake.plugins.weights import save_digests
 from imagemake.release.manifest.entries import Entries
 from imagemake.release.metrics.metrics import metrics_of
@@ -236,8 +237,10 @@ class Planner:
             warnings += check_credentials(self.campaign)
         shared = keys_of_team(self.campaign.store, (state.recipe for state in to_generate), warnings.append)
         due = [] if current else upgrade_words(scope)
+        to_buy = [state for state in to_generate if state.key not in shared and not state.is_submitted]
+        modes = let_wait(to_buy, self.campaign, scope)
         words = summary(target, states, open_ones, self._inventory, shared, is_current=current)
-        print(words, *due, *kept, sep="\n", file=sys.stderr)
+        print(words, *modes, *due, *kept, sep="\n", file=sys.stderr)
         warnings += unshared_words(self.campaign.store, self._inventory.store)
         for warning in warnings:
             print(f"  Warning: {warning}", file=sys.stderr)

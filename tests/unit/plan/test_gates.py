@@ -202,7 +202,7 @@ def test_the_paces_of_a_campaign_say_what_its_models_share():
             "limits": {"in_flight": 6, "images_per_min": 60},
         }
     )
-    first, mini, slow, own, drawn = (pace_of(n, campaign) for n in ("gpt-image-1", "mini", "slow", "own", "drawn"))
+    first, mini, slow, own, drawn = (pace_of(n, campaign, 1) for n in ("gpt-image-1", "mini", "slow", "own", "drawn"))
     assert {first.pool, mini.pool, slow.pool, own.pool} == {"in_flight"}
     assert drawn.pool == "cores"
     assert first.lane == mini.lane

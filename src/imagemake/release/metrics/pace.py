@@ -28,10 +28,16 @@ class Pace:
     lane: Hashable = None
 
 
-def pace_of(label: str, campaign: Campaign) -> Pace | None:
-    """Return the pace of a model; None in batch mode, where the provider decides when images arrive."""
+def pace_of(label: str, campaign: Campaign, n_images: int) -> Pace | None:
+    """Return the pace of a model; None in batches, where the provider decides when images arrive.
+
+    Args:
+        label: The model.
+        campaign: The campaign.
+        n_images: How many images the full run will request from it.
+    """
     settings = settings_of(label, campaign)
-    if settings.mode == "batch":
+    if settings.in_batches(can_wait=n_images >= settings.batch_from):
         return None
     if not provider_class(settings.provider).paid:
         return Pace(os.cpu_count() or 1, pool="cores")

@@ -138,7 +138,8 @@ class _Job:
 
     def make(self, items: Sequence[Item], *, in_batches: bool | None = None) -> list[Item]:
         """Generate the items, in batches if `in_batches` says so, or by default if their model is in batch mode."""
-        in_batches = self._settings(items[0]).mode == "batch" if in_batches is None else in_batches
+        if in_batches is None:
+            in_batches = self._settings(items[0]).in_batches(can_wait=items[0].can_wait)
         by_server: dict[Server, list[Item]] = {}
         for item in items:
             by_server.setdefault(self._settings(item).server, []).append(item)

@@ -49,7 +49,7 @@ def outlook_of(
 def _cost_usd(states: Sequence[State], campaign: Campaign, inventory: Inventory) -> float | None:
     estimate, table = Estimate(), load_models(campaign.models)
     for state in states:
-        in_batch = settings_of(state.request.model, campaign).mode == "batch"
+        in_batch = settings_of(state.request.model, campaign).in_batches(can_wait=state.can_wait)
         model = table.of(state.recipe)
         estimate.add(model, state.recipe, inventory.journal.costs, batch=in_batch)
     return None if estimate.unknown else estimate.usd
