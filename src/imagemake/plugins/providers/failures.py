@@ -8,10 +8,12 @@ from typing import Any
 
 from imagemake.core.errors import ExitCode, ImagemakeError
 from imagemake.core.known_secrets import redacted, redacted_bytes, redacted_value
+from imagemake.core.text import printable
 
 KEY_VARIABLE = "the environment variable that holds this server's key"  # `Provider.remedy_of` names it
 NOT_FETCHED = "image_not_fetched"
 """Code of an `UNREADABLE` error whose image may still come from its URL."""
+LONGEST_WORD = 200
 
 
 class FailureKind(StrEnum):
@@ -80,13 +82,18 @@ class ProviderError(ImagemakeError):
     ) -> None:
         super().__init__(redacted(message))
         self.failure = failure
-        self.code = redacted_value(code)
+        self.code = _word(code)
         self.status = status
-        self.request_id = redacted_value(request_id)
+        self.request_id = _word(request_id)
         self.retry_after_s = retry_after_s
         self.usage = redacted_value(usage)
         self.cost_usd = cost_usd
         self.body = None if body is None else redacted_bytes(body)
         self.remedy = redacted(remedy or "")
         self.headers = redacted_value(headers or {})
-        self.limit = redacted_value(limit)
+        self.limit = _word(limit)
+
+
+def _word(told: str | None) -> str | None:
+    """Return a short text of a server, as a terminal and the journal can have it."""
+    return None if told is None else printable(redacted(told))[:LONGEST_WORD]

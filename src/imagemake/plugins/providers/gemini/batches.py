@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from imagemake.core.recipe import Recipe
+from imagemake.core.text import printable
 from imagemake.plugins.providers import (
     BatchFileLimits,
     BatchState,
@@ -68,7 +69,7 @@ class GeminiBatches(ReferenceBatchProvider):
         if not is_name(created.get("name")):
             raise ProviderError("the response does not name the batch", FailureKind.UNKNOWN, status=200)
         self._input_files[str(created["name"])] = file
-        return self._state(created)
+        return self._state(str(created["name"]), created)
 
     async def find_batch(self, metadata: Mapping[str, str]) -> BatchState | None:
         """Find a batch by its display name, page by page."""
@@ -82,7 +83,7 @@ class GeminiBatches(ReferenceBatchProvider):
                     and _metadata(one).get("displayName") == wanted
                     and is_name(one.get("name"))
                 ):
-                    return self._state(one)
+                    return self._state(str(one["name"]), one)
             token = found.get("nextPageToken")
             if not isinstance(token, str) or not re.fullmatch(r"[A-Za-z0-9+/=_.~-]+", token):
                 return None
@@ -91,7 +92,7 @@ class GeminiBatches(ReferenceBatchProvider):
 
     async def poll_batch(self, batch: str) -> BatchState:
         """Return the state of a batch."""
-        return self._state(await self._client.call("GET", checked_name(batch)))
+        return self._state(batch, await self._client.call("GET", checked_name(batch)))
 
     async def cancel_batch(self, batch: str) -> BatchState:
         """Cancel a batch; images that are done by then are still collected, if Google gives their file."""
@@ -109,9 +110,9 @@ class GeminiBatches(ReferenceBatchProvider):
         if file:
             await self._client.call("DELETE", checked_name(file))
 
-    def _state(self, operation: Mapping[str, Any]) -> BatchState:
-        told, name = _metadata(operation), str(operation.get("name"))
-        status = _STATE.sub("", str(told.get("state") or "UNSPECIFIED"), count=1)
+    def _state(self, name: str, operation: Mapping[str, Any]) -> BatchState:
+        told = _metadata(operation)
+        status = _STATE.sub("", printable(str(told.get("state") or "UNSPECIFIED"))[:100], count=1)
         n_all, n_made, n_failed = (
             _count(told, f"{word}Count") for word in ("request", "successfulRequest", "failedRequest")
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -12,7 +12,7 @@ from imagemake.plugins.providers.connection import Connection, is_of_domain
 from imagemake.plugins.providers.failures import FailureKind, ProviderError
 from imagemake.plugins.providers.gemini.errors import error_of
 from imagemake.plugins.providers.http.answers import parsed
-from imagemake.plugins.providers.http.client import HttpAnswer, HttpClient, lower_case
+from imagemake.plugins.providers.http.client import HttpAnswer, HttpClient, lower_case, whole_body
 
 if TYPE_CHECKING:
     import httpx2
@@ -121,7 +121,7 @@ class GeminiClient(HttpClient):
             async with self.stream("GET", url, own_headers=own) as response:
                 if response.status_code not in REDIRECTS:
                     if response.status_code != 200:
-                        error = error_of(response.status_code, await response.aread(), lower_case(response.headers))
+                        error = error_of(response.status_code, await whole_body(response), lower_case(response.headers))
                         raise _gone(file, error) if error.status == HTTP_FORBIDDEN else error
                     yield response
                     return
@@ -130,13 +130,14 @@ class GeminiClient(HttpClient):
 
     def _redirected(self, url: str, location: str) -> tuple[str, bool]:
         """Return where a download goes on, and whether the key goes with it: from Google to Google only."""
-        target = urljoin(url, location)
-        if _same_server(target, self.base):
-            return target, True
-        if is_of_domain(self.base, OWN_DOMAIN) and is_of_domain(target, OWN_DOMAIN):
-            return target, True
-        if is_of_domain(self.base, OWN_DOMAIN) and is_of_domain(target, "googleusercontent.com"):
-            return target, False
+        with suppress(ValueError):  # an invalid address
+            target = urljoin(url, location)
+            if _same_server(target, self.base):
+                return target, True
+            if is_of_domain(self.base, OWN_DOMAIN) and is_of_domain(target, OWN_DOMAIN):
+                return target, True
+            if is_of_domain(self.base, OWN_DOMAIN) and is_of_domain(target, "googleusercontent.com"):
+                return target, False
         raise ProviderError("the download is redirected to another server", FailureKind.STOP)
 
 

@@ -64,7 +64,8 @@ def told_in(error: Any) -> Told:
     error = redacted_value(error)
     if not isinstance(error, Mapping):
         return Told(_line(error) if error is not None else "")
-    details = [one for one in error.get("details") or () if isinstance(one, Mapping)]
+    given = error.get("details")
+    details = [one for one in (given if isinstance(given, list) else ()) if isinstance(one, Mapping)]
     delays = [found[1] for one in details if (found := _DURATION.fullmatch(str(one.get("retryDelay", ""))))]
     return Told(
         _line(error.get("message") or ""),

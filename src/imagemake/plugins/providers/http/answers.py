@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from imagemake.plugins.providers.http.download import Downloads
 
 MAX_USAGE_LEVELS = 4
+MOST_LEVELS = 50  # of objects and lists in one another; OpenAI's and Google's responses have fewer than 10
 MOST_TOKENS = 2**53  # what a number in JSON is sure to hold; the journal takes no integer beyond 64 bits
 _B64_JSON = re.compile(rb'"b64_json"\s*:\s*"([^"\\]*(?:\\[/nr][^"\\]*)*)"')
 _URL = re.compile(rb'"url"\s*:\s*("(?:[^"\\]|\\.){1,8192}")')
@@ -144,19 +145,32 @@ def plain_usage(usage: Any, levels: int = MAX_USAGE_LEVELS) -> dict[str, Any] | 
 
 
 def parsed(body: bytes) -> Any:
-    """Parse JSON, with what its standard forbids and servers send: a byte order mark, NaN, deep nesting.
+    """Parse JSON, with what its standard forbids and servers send: a byte order mark, and NaN.
 
     Returns:
-        The parsed body; None if it is not JSON.
+        The parsed body; None if it is not JSON, or nested so deep that code which walks through it would fail.
     """
     bare = body.removeprefix(b"\xef\xbb\xbf")
     try:
-        return orjson.loads(bare)
+        found = orjson.loads(bare)
     except orjson.JSONDecodeError:
         try:
-            return json.loads(bare)
+            found = json.loads(bare)
         except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
             return None
+    return None if _is_deep(found) else found
+
+
+def _is_deep(data: Any) -> bool:
+    level = [data]
+    for _ in range(MOST_LEVELS):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return bool(level)
 
 
 def images_of(answer: Any, body: bytes) -> list[bytes | str]:

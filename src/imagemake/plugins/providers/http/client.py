@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from imagemake import __version__
+from imagemake.core.text import printable
 from imagemake.plugins.providers.failures import FailureKind, ProviderError
-from imagemake.plugins.providers.http.errors import connection_error
+from imagemake.plugins.providers.http.errors import REMEDIES, connection_error
 
 if TYPE_CHECKING:
     import httpx2
@@ -107,7 +108,7 @@ class HttpClient:
                 async with self.stream(
                     method, url, json=json, content=content, headers=headers, own_headers=own_headers
                 ) as response:
-                    body = await _whole(response)
+                    body = await whole_body(response)
         except TimeoutError:
             message = f"no complete response within {limit_s:g} s"
             raise ProviderError(message, FailureKind.UNKNOWN, code="no_answer") from None
@@ -132,6 +133,11 @@ class HttpClient:
         try:
             async with self._client.stream(method, absolute, json=json, content=content, headers=sent) as response:
                 yield response
+        except httpx2.InvalidURL as error:
+            message = f"the address {printable(absolute)[:200]!r} is invalid: {error}"
+            raise ProviderError(
+                message, FailureKind.STOP, code="invalid_url", remedy=REMEDIES["configuration"]
+            ) from None
         except httpx2.HTTPError as error:
             raise connection_error(error, server_of(absolute)) from None
 
@@ -161,7 +167,12 @@ def server_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.decode()}"
 
 
-async def _whole(response: httpx2.Response) -> bytes:
+async def whole_body(response: httpx2.Response) -> bytes:
+    """Read a response to its end.
+
+    Raises:
+        ProviderError: `FailureKind.UNREADABLE` with what came, if it is too large.
+    """
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk
