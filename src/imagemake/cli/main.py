@@ -27,6 +27,7 @@ from imagemake.cli import (
     track,
     verify,
 )
+from imagemake.cli.terminal import end_with_reader
 from imagemake.core.errors import exit_on_error
 from imagemake.core.garbage import collect_rarely
 
@@ -68,8 +69,8 @@ COMMANDS: dict[str, tuple[ModuleType, str]] = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command, then exit with an `imagemake.core.errors.ExitCode`."""
     collect_rarely()
-    options = _parser().parse_args(arguments)
-    with exit_on_error():
+    with exit_on_error(), end_with_reader():
+        options = _parser().parse_args(arguments)
         sys.exit(options.run(options))
 
 

@@ -46,6 +46,7 @@ class ExitCode(IntEnum):
     )
     STOPPED = 4, "The provider refuses every call until you fix the key, quota, payment, or organization."
     INTERRUPTED = 130, "You stopped the command with Ctrl-C or a signal. No paid image is lost."
+    CLOSED = 141, "Whatever read the output, such as `head`, stopped reading, so the command stopped too."
 
     meaning: str
 
