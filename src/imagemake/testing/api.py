@@ -59,6 +59,7 @@ class Delivery(StrEnum):
         NOTHING: The connection is cut before the first byte.
         HALF: The connection is cut in the middle of the body.
         DRIPPING: One byte at a time, without end.
+        FLOOD: As fast as the client reads, without end.
         NEVER: The server is silent until the client leaves.
     """
 
@@ -66,6 +67,7 @@ class Delivery(StrEnum):
     NOTHING = "nothing"
     HALF = "half"
     DRIPPING = "dripping"
+    FLOOD = "flood"
     NEVER = "never"
 
 

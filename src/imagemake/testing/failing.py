@@ -59,13 +59,13 @@ class FailingClaims(Served):
     @pytest.mark.parametrize("fault", Fault)
     def test_a_failure_is_booked_to_whom_it_belongs_after_one_call(self, fault: Fault) -> None:
         """Its kind decides what a run does next; a call that is repeated inside a provider may be paid for twice."""
-        response = self.fault(fault)
+        response = self._fault(fault)
         if fault is Fault.RATE and isinstance(response, Response):
             response = replace(response, headers={**response.headers, "Retry-After": f"{WAIT_S:g}"})
-        self.fail(response)
-        error = self.failure()
+        self._fail(response)
+        error = self._failure()
         assert error.failure in fault.kinds, error
-        assert len(self.paid()) == 1
+        assert len(self._paid()) == 1
         assert error.failure is not FailureKind.STOP or error.remedy, "STOP must say what the user can do"
         if fault is Fault.RATE:
             assert error.retry_after_s == WAIT_S
@@ -81,11 +81,11 @@ class FailingClaims(Served):
             provider = self.provider(self.connection())
             try:
                 for response in responses:
-                    self.fail(response)
+                    self._fail(response)
                     self.api.requests.clear()
                     with pytest.raises(ProviderError) as caught:
                         await image_by(provider, self.recipe(), {})
-                    assert len(self.paid()) == 1, response
+                    assert len(self._paid()) == 1, response
                     assert str(caught.value).isprintable(), response
             finally:
                 await provider.close()
@@ -97,13 +97,13 @@ class FailingClaims(Served):
         """Such a call may have been billed, so it is reported, and repeated only as `limits.unknown` allows."""
         whole = self.api.respond
 
-        self.fail(lambda request: replace(whole(request), delivery=delivery) if self.is_paid(request) else None)
-        assert self.failure().failure is FailureKind.UNKNOWN
-        assert len(self.paid()) == 1
+        self._fail(lambda request: replace(whole(request), delivery=delivery) if self.is_paid(request) else None)
+        assert self._failure().failure is FailureKind.UNKNOWN
+        assert len(self._paid()) == 1
 
     def test_a_server_that_is_not_there_is_unreachable_and_named(self) -> None:
         """Nothing was sent, so nothing was billed."""
         with closed_port() as address:
-            error = self.failure(base_url=address + self.base_path)
+            error = self._failure(base_url=address + self.base_path)
         assert error.failure is FailureKind.UNREACHABLE
         assert address.removeprefix("http://") in str(error)

@@ -40,9 +40,9 @@ class KeyClaims(Served):
         """`model.key_from` names its variable."""
         if self.provider.key_variable is None:
             pytest.skip("the provider takes no key")
-        self.outcome()
-        assert all(one.holds(self.key) for one in self.paid())
-        assert self.paid()
+        self._outcome()
+        assert all(one.holds(self.key) for one in self._paid())
+        assert self._paid()
 
     @pytest.mark.parametrize("is_named", [True, False])
     def test_another_server_gets_no_key_that_is_not_named_for_it(
@@ -51,7 +51,7 @@ class KeyClaims(Served):
         """The provider's own key goes to the provider's own domain only, and other vendors' keys go nowhere."""
         for name in {*VARIABLES, self.provider.key_variable or "OPENAI_API_KEY"}:
             monkeypatch.setenv(name, f"{PRIVATE}-{name}")
-        self.outcome(**({} if is_named else {"key_from": None}))
+        self._outcome(**({} if is_named else {"key_from": None}))
         assert not [one for one in self.api.requests if one.holds(PRIVATE)]
 
     def test_a_key_that_is_missing_is_told_before_any_call(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,10 +68,10 @@ class KeyClaims(Served):
 
     def test_a_redirect_leads_no_call_and_no_key_to_another_server(self) -> None:
         """Whoever writes a redirect would get what was paid for, and the key."""
-        self.fail(lambda request: self._redirect() if self.is_paid(request) else None)
-        self.outcome()
-        self.fail(lambda request: None if self.is_paid(request) else self._redirect())
-        self.outcome()
+        self._fail(lambda request: self._redirect() if self.is_paid(request) else None)
+        self._outcome()
+        self._fail(lambda request: None if self.is_paid(request) else self._redirect())
+        self._outcome()
         assert not [one for one in self.elsewhere.requests if one.method == "POST" or one.holds(self.key)]
 
     def _redirect(self) -> Response:
@@ -87,14 +87,14 @@ class KeyClaims(Served):
     @pytest.mark.parametrize("fault", Fault)
     def test_a_key_that_the_server_echoes_is_in_no_error(self, fault: Fault) -> None:
         """Errors are shown, recorded, and reported; half a key is a secret too."""
-        response = self.fault(fault)
+        response = self._fault(fault)
 
         def echo(request: Request) -> Response | None:
             failed = response(request) if callable(response) else response if self.is_paid(request) else None
             return failed and _echoing(failed, self.key)
 
-        self.fail(echo)
-        error = self.failure()
+        self._fail(echo)
+        error = self._failure()
         half = len(self.key) // 2
         shown = "".join(traceback.format_exception(error)) + repr(vars(error))
         assert self.key[:half] not in shown
@@ -109,7 +109,7 @@ class KeyClaims(Served):
             return replace(response, headers={**response.headers, "X-Request-Id": self.key, "X-Echo": self.key})
 
         self.api.respond = echo
-        answer = self.outcome()
+        answer = self._outcome()
         assert isinstance(answer, ImageResponse), answer
         assert self.key not in repr(answer)
 

@@ -24,9 +24,9 @@ class QueueClaims(Served):
         """The request is paid for, and its ticket is in the journal."""
         self._need_queue()
         passing = iter((Response(delivery=Delivery.NOTHING), Response(503), Response(429), Response(500)))
-        self.fail(lambda request: None if self.is_paid(request) else next(passing, None))
+        self._fail(lambda request: None if self.is_paid(request) else next(passing, None))
         assert self.make(self.recipe()).image == self.images.files[0]
-        assert len(self.paid()) == 1
+        assert len(self._paid()) == 1
         assert next(passing, None) is None
 
     def test_a_ticket_is_enough_for_another_process(self) -> None:
@@ -39,7 +39,7 @@ class QueueClaims(Served):
 
         answer = self._with_a_provider(later)
         assert answer.image == self.images.files[0]
-        assert len(self.paid()) == 1
+        assert len(self._paid()) == 1
 
     def test_a_ticket_whose_urls_lead_to_another_server_takes_no_key_there(self) -> None:
         """A response, or a journal that somebody edited, may name any URL."""

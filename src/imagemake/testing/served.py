@@ -60,10 +60,10 @@ class Served(Conformance):
         with ExitStack() as running:
             self.elsewhere = running.enter_context(serving(self._file))
             self.api = running.enter_context(serving(self._as_ever))
-            self.show(picture("PNG"))
+            self._show(picture("PNG"))
             yield
 
-    def show(self, *files: bytes) -> None:
+    def _show(self, *files: bytes) -> None:
         """Let responses hold these images."""
         urls = tuple(f"{self.elsewhere.address}/{number}.png" for number in range(len(files)))
         self.images = Images(files, urls)
@@ -77,7 +77,7 @@ class Served(Conformance):
             return Response(404)
         return Response(200, self.images.files[int(named)], {"Content-Type": "application/octet-stream"})
 
-    def fail(self, response: Response | Fail) -> None:
+    def _fail(self, response: Response | Fail) -> None:
         """Let each call for an image end in a response, or all requests as a function says."""
 
         def respond(request: Request) -> Response:
@@ -87,7 +87,7 @@ class Served(Conformance):
 
         self.api.respond = respond
 
-    def fault(self, fault: Fault) -> Response | Fail:
+    def _fault(self, fault: Fault) -> Response | Fail:
         """Return how the API says that something failed; the test is skipped if the test class does not say it."""
         if fault not in self.faults:
             pytest.skip(f"faults of {type(self).__name__} has no Fault.{fault.name}")
@@ -98,17 +98,17 @@ class Served(Conformance):
         known = {"base_url": self.api.address + self.base_path, "timeout_s": TIMEOUT_S, "key_from": KEY_VARIABLE}
         return super().connection(**{**known, **changes})
 
-    def paid(self) -> Sequence[Request]:
+    def _paid(self) -> Sequence[Request]:
         """Return the requests that made an image."""
         return [one for one in self.api.requests if self.is_paid(one)]
 
-    def failure(self, **connection: Any) -> ProviderError:
+    def _failure(self, **connection: Any) -> ProviderError:
         """Make an image that must fail, and return the error."""
         with pytest.raises(ProviderError) as caught:
             self.make(self.recipe(), connection=self.connection(**connection))
         return caught.value
 
-    def outcome(self, **connection: Any) -> ImageResponse | ProviderError:
+    def _outcome(self, **connection: Any) -> ImageResponse | ProviderError:
         """Make an image, and return the response or the error."""
         try:
             return self.make(self.recipe(), connection=self.connection(**connection))

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from imagemake.testing.api import Delivery, Request, Response
 
 DRIP_S = 0.02
+CHUNK = b" " * 2**20
+MOST_FLOOD_BYTES = 512 * 2**20
 LONGEST_S = 20.0  # of a response without end, if the client stays
 _OF_ONE_CONNECTION = {"host", "connection", "content-length", "transfer-encoding", "keep-alive", "accept-encoding"}
 
@@ -108,11 +110,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(response.status)
         for name, value in response.headers.items():
             self.send_header(name, value)
-        without_end = response.delivery is Delivery.DRIPPING
-        self.send_header("Content-Length", str(10**6 if without_end else len(response.body)))
+        without_end = response.delivery in (Delivery.DRIPPING, Delivery.FLOOD)
+        self.send_header("Content-Length", str(10**12 if without_end else len(response.body)))
         self.end_headers()
-        if without_end:
+        if response.delivery is Delivery.DRIPPING:
             self._wait(drip=b" ")
+        elif response.delivery is Delivery.FLOOD:
+            self._flood()
         elif response.delivery is Delivery.HALF:
             self.wfile.write(response.body[: len(response.body) // 2])
             self._cut()
@@ -137,6 +141,14 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.stand_in.n_left += 1
         self.close_connection = True
+
+    def _flood(self) -> None:
+        self.close_connection = True
+        with suppress(OSError):
+            for _ in range(MOST_FLOOD_BYTES // len(CHUNK)):
+                self.wfile.write(CHUNK)
+            return
+        self.stand_in.n_left += 1
 
     def _cut(self) -> None:
         self.close_connection = True

@@ -33,6 +33,13 @@ def file_of(data_url: str) -> bytes:
     return base64.b64decode(data_url.partition(";base64,")[2], validate=True)
 
 
+@pytest.fixture(autouse=True)
+def _small_responses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To read 129 MiB takes seconds."""
+    monkeypatch.setattr("imagemake.plugins.providers.http.client.MOST_BYTES", 2**20)
+    monkeypatch.setattr("imagemake.testing.waiting.LONGEST_S", 3.0)
+
+
 class TestPreview(ProviderConformance):
     provider = provider_class("preview")
     model = "preview-1"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from imagemake.plugins.providers.connection import Connection, is_of_domain
+from imagemake.plugins.providers.http.client import whole_body
 from imagemake.plugins.providers.openai.azure import KEY_HEADER, EntraTokens, has_credentials, is_azure
 from imagemake.plugins.providers.openai.errors import KEY_VARIABLE
 
 if TYPE_CHECKING:
-    from httpx2 import Request
+    from httpx2 import Request, Response
     from openai import AsyncOpenAI
 
 OWN_BASE_URL = "https://api.openai.com/v1"
@@ -54,9 +56,24 @@ def client_of(connection: Connection) -> tuple[str, AsyncOpenAI]:
         timeout=connection.timeout_s,
         max_retries=0,
         # A redirect would lead a key, and what was paid for, to another server.
-        http_client=DefaultAsyncHttpxClient(follow_redirects=False, event_hooks={"request": [clean]}),
+        http_client=DefaultAsyncHttpxClient(
+            follow_redirects=False, event_hooks={"request": [clean], "response": [_bound]}
+        ),
     )
     return address, client
+
+
+async def _bound(response: Response) -> None:
+    """Let the SDK read only so much of a response with images; it reads files of batches piece by piece."""
+    if "/images/" not in response.request.url.path:
+        return
+    read = response.aiter_bytes
+
+    async def bounded() -> AsyncGenerator[bytes]:
+        response.aiter_bytes = read  # type: ignore[method-assign]
+        yield await whole_body(response)
+
+    response.aiter_bytes = lambda *_: bounded()  # type: ignore[method-assign]  # which the library's aread() reads
 
 
 def _unwanted(connection: Connection, *, is_own: bool) -> set[str]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imagemake.plugins.providers import ProviderError
 from imagemake.plugins.providers.http import errors
 
 if TYPE_CHECKING:
     from openai import APIConnectionError, APIStatusError
-
-    from imagemake.plugins.providers import ProviderError
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 
@@ -22,6 +21,8 @@ def status_error(error: APIStatusError) -> ProviderError:
 
 
 def connection_error(error: APIConnectionError) -> ProviderError:
-    """Turn the SDK's error about a connection into ours."""
+    """Turn the SDK's error about a connection into ours, unless it is ours."""
+    if isinstance(error.__cause__, ProviderError):
+        return error.__cause__
     url = error.request.url
     return errors.connection_error(error.__cause__ or error, f"{url.scheme}://{url.netloc.decode()}")
