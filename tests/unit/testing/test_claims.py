@@ -6,7 +6,7 @@ import sys
 import pytest
 from folders import REPOSITORY
 
-FILE = re.compile(r"^`imagemake-\w+/(?P<path>\w+\.py)`\n\n```python\n(?P<text>.*?)^```", re.M | re.S)
+FILE = re.compile(r"^`imagemake-\w+/(?:tests/)?(?P<path>\w+\.py)`\n\n```python\n(?P<text>.*?)^```", re.M | re.S)
 STRIPES_TEST = re.compile(r"^```python\n(from imagemake\.testing import ProviderConformance\n.*?)^```", re.M | re.S)
 SEND = '        response = await self.client.send("POST", "images", json=body_of(recipe, images))\n'
 RAISE = "            raise error_of(response.status, response.body, response.headers)\n        return image_in"
@@ -87,7 +87,7 @@ def test_the_provider_without_a_server_keeps_all_claims(tested, pages):
             SEND,
             f"        try:\n    {SEND}        except ProviderError as e:\n            e.failure = 'unavailable'\n"
             "            raise\n",
-            "cut or not_there",
+            "that_is_cut or not_there",
         ),
         ("connection.timeout_s, {", "60, {", "timeout"),
         (
