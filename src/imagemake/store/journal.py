@@ -104,6 +104,8 @@ class Journal:
         self.path = path or folder / f"{now:%Y-%m-%d}" / f"{now:%H%M%S}-{job}-{uuid.uuid4().hex[:8]}.jsonl"
         self._durable = durable
         self._lock = threading.Lock()
+        self._force_lock = threading.Lock()
+        self._n_written = self._n_forced = 0  # appends
         self._handle: int | None = None
         self._torn = path is not None and _ends_torn(path)
         self.in_flight = 0
@@ -177,9 +179,25 @@ class Journal:
                 os.ftruncate(self._handle, before)
                 raise
             self._torn = False
+            self._n_written += 1
+            number = self._n_written
         if self._durable:
             with naming(self.path):
-                os.fsync(self._handle)
+                self._force(number)
+
+    def _force(self, number: int) -> None:
+        """Return once an append is on disk. One fsync serves all threads that wait for the one before it."""
+        with self._force_lock:
+            if self._n_forced >= number:
+                return
+            with self._lock:
+                assert self._handle is not None
+                handle, n_written = os.dup(self._handle), self._n_written  # `_own` may close the other one
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            self._n_forced = n_written
 
     def _open(self) -> int:
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -180,3 +180,41 @@ def test_a_linked_file_that_may_not_be_written_can_be_gone_on_with(journal, tmp_
     assert cached.read_bytes() == before
     (call,) = read_calls(tmp_path)
     assert call.outcome is Outcome.MADE
+
+
+def test_each_record_of_many_threads_is_on_disk_when_its_call_goes_on_and_they_share_what_forces_it(
+    journal, tmp_path, monkeypatch
+):
+    import os
+    import time
+    from concurrent.futures import ThreadPoolExecutor
+
+    sent(journal, "before")
+    fsync, forced = os.fsync, []
+
+    def slow(handle):
+        content = os.pread(handle, os.fstat(handle).st_size, 0)
+        time.sleep(0.01)
+        fsync(handle)
+        forced.append(content)
+
+    monkeypatch.setattr(os, "fsync", slow)
+
+    def on_disk(number):
+        call = sent(journal, str(number))
+        return any(call.encode() in content for content in forced)
+
+    with ThreadPoolExecutor(16) as threads:
+        assert all(threads.map(on_disk, range(64)))
+    assert len(forced) < 40
+    assert len(list(read_calls(tmp_path))) == 65
+
+
+def test_a_record_that_could_not_be_forced_to_disk_is_not_taken_for_safe(journal, monkeypatch):
+    import os
+
+    sent(journal, "before")
+    monkeypatch.setattr(os, "fsync", lambda handle: (_ for _ in ()).throw(OSError("input/output error")))
+    for _ in range(2):
+        with pytest.raises(OSError, match="input/output"):
+            sent(journal, "lost")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +33,9 @@ from imagemake.store.spending import SpendTracker
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
 from imagemake.store.team.team_cache import TeamCache, exchange_of
+
+# Threads that wait for the disk; what waits at the same time shares one write of the file system's own journal.
+DISK_THREADS = 32
 
 
 def generate_for_job(
@@ -157,6 +161,7 @@ class _Job:
         *,
         in_batches: bool,  # then all items are, and use one server
     ) -> list[Item]:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(DISK_THREADS))
         try:
             held: dict[str, ItemFailure] = {}
             for server, own in by_server.items():
