@@ -6,6 +6,7 @@ malice.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,25 @@ def write_sealed(path: Path, data: Mapping[str, Any], *, durable: bool = False, 
     """
     set_folder_aside(path)
     write_whole(path, seal(orjson.dumps(data, option=option)), durable=durable)
+
+
+def overwrite_sealed(path: Path, data: Mapping[str, Any]) -> None:
+    """Write a file of state in its place, which takes a hundredth of the time that `write_sealed` takes.
+
+    A crash can tear the file, so it is for what may be lost. All who read or write it hold a lock.
+
+    Args:
+        path: Where to write; its folder is there.
+        data: Plain data of JSON, not empty.
+    """
+    set_folder_aside(path)
+    content = seal(orjson.dumps(data))
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+    try:
+        os.pwrite(handle, content, 0)
+        os.ftruncate(handle, len(content))
+    finally:
+        os.close(handle)
 
 
 def read_sealed(path: Path) -> dict[str, Any] | None:

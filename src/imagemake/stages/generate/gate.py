@@ -47,7 +47,8 @@ class Gate:
     async def __aexit__(self, *exception: object) -> None:
         async with self._changed:
             self._running -= 1
-            self._changed.notify_all()
+            # Not all that wait: with n calls in a job, that would be n²/2 wake-ups.
+            self._changed.notify(self.allowed - self._running)
 
     async def grow(self, more: int) -> None:
         """Allow more concurrent calls, which another model of the job no longer needs."""

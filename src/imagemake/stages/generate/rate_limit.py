@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from imagemake.config.run import Limits
 from imagemake.core.files import FileLock
-from imagemake.core.sealed import read_sealed, write_sealed
+from imagemake.core.sealed import overwrite_sealed, read_sealed
 from imagemake.stages.generate.learned_limit import LearnedLimit
 from imagemake.stages.generate.rate_headers import LIMITS, reading_of
 
@@ -54,7 +54,10 @@ class Quota(NamedTuple):
 
 def quotas_in(path: Path) -> list[Quota]:
     """Return what the servers of a shared file said last of their limits."""
-    models = (read_sealed(path) or {}).get("models", {})
+    if not path.exists():
+        return []
+    with _lock_of(path):
+        models = (read_sealed(path) or {}).get("models", {})
     return [Quota(model, name, *told) for model, mine in models.items() for name, told in mine.get("told", {}).items()]
 
 
@@ -83,7 +86,7 @@ class SharedPace:
         self._rates = {name: rate for name, rate in rates.items() if rate is not None}
         self.longest_wait_s = limits.longest_wait_s
         self._path = path
-        self._lock = FileLock(path.with_suffix(".lock"))
+        self._lock = _lock_of(path)
         self._is_paid = paid
 
     def reserve(self, now: float, tokens: float | None = None) -> float:
@@ -136,11 +139,13 @@ class SharedPace:
 
     def call_tokens(self) -> float:
         """Return the mean tokens per call; 0 if unknown."""
-        return float(self._mine(self._read()).get("call_tokens", 0.0))
+        with self._lock:
+            return float(self._mine(self._read()).get("call_tokens", 0.0))
 
     def held_back_s(self, now: float) -> float:
         """Return how long calls of the model are still held back in every job, in seconds; 0 if they are not."""
-        return float(max(0.0, self._mine(self._read()).get("not_before", 0.0) - now))
+        with self._lock:
+            return float(max(0.0, self._mine(self._read()).get("not_before", 0.0) - now))
 
     def start(self, now: float) -> tuple[float, str]:
         """Start one call if the limits that responses told have room for it.
@@ -216,4 +221,8 @@ class SharedPace:
         return read_sealed(self._path) or {}
 
     def _write(self, state: Mapping[str, Any]) -> None:
-        write_sealed(self._path, state)
+        overwrite_sealed(self._path, state)
+
+
+def _lock_of(path: Path) -> FileLock:
+    return FileLock(path.with_suffix(".lock"))

@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import threading
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -308,3 +309,77 @@ def test_a_pause_ends_at_once_when_the_job_is_to_stop(tmp_path):
     before = time.monotonic()
     asyncio.run(run())
     assert time.monotonic() - before < 60
+
+
+def test_a_place_that_gets_free_wakes_one_call_and_not_all_that_wait(tmp_path):
+    async def run():
+        gate = Gate(2, SharedPace(tmp_path / "pace.json", Limits()))
+        looks, wait_for = 0, gate._changed.wait_for
+
+        async def counted(free):
+            def look():
+                nonlocal looks
+                looks += 1
+                return free()
+
+            return await wait_for(look)
+
+        gate._changed.wait_for = counted
+
+        async def call():
+            async with gate:
+                await asyncio.sleep(0)
+
+        await asyncio.wait_for(asyncio.gather(*(call() for _ in range(200))), 30)
+        assert looks < 1000
+
+    asyncio.run(run())
+
+
+def test_places_that_were_taken_away_and_come_back_are_all_used(tmp_path):
+    async def run():
+        gate = Gate(8, SharedPace(tmp_path / "pace.json", Limits()))
+        inside, leave = 0, asyncio.Event()
+
+        async def call():
+            nonlocal inside
+            async with gate:
+                inside += 1
+                await leave.wait()
+                inside -= 1
+
+        gate.slow_down(time.time(), 0.0, asked=False)  # 4 are left
+        calls = [asyncio.create_task(call()) for _ in range(40)]
+        await asyncio.sleep(0.01)
+        assert inside == 4
+        for _ in range(200):
+            gate.went_well()
+        leave.set()
+        await asyncio.sleep(0)
+        leave.clear()
+        await asyncio.sleep(0.01)
+        assert inside == 8
+        leave.set()
+        await asyncio.gather(*calls)
+
+    asyncio.run(run())
+
+
+def test_jobs_that_look_while_others_write_never_see_half_a_file(tmp_path):
+    path, until = tmp_path / "pace.json", time.time() + 3600
+    SharedPace(path, Limits(), "model").hold_back(until)
+    stop = threading.Event()
+
+    def write():
+        pace = SharedPace(path, Limits(), "model")
+        while not stop.is_set():
+            pace.start(time.time())
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        pace = SharedPace(path, Limits(), "model")
+        assert all(pace.held_back_s(time.time()) > 3000 for _ in range(500))
+    finally:
+        stop.set()
+        writer.join()
