@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # What an image of 96 MiB takes in base64, with the rest of a response.
 MOST_BYTES = 129 * 1024**2
+# The library looks at every idle connection of a pool before and after each request.
+MOST_IN_POOL = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,19 @@ class HttpAnswer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+@dataclass(slots=True)
+class _Pool:
+    """Some connections.
+
+    Attributes:
+        client: Has them.
+        requests: Number of requests that use one.
+    """
+
+    client: httpx2.AsyncClient
+    requests: int = 0
 
 
 class HttpClient:
@@ -55,13 +70,9 @@ class HttpClient:
         self.base = base.rstrip("/")
         self.timeout_s = timeout_s
         self._headers = {name: _sendable(name, value) for name, value in headers.items()}
-        self._client = httpx2.AsyncClient(
-            params=dict(parse_qsl(query, keep_blank_values=True)),
-            headers={"User-Agent": f"imagemake/{__version__}"},
-            timeout=timeout_s,
-            follow_redirects=False,  # a redirect would lead a key, and what was paid for, to another server
-            limits=httpx2.Limits(max_connections=None),  # the caller decides how many calls are in flight
-        )
+        self._query = dict(parse_qsl(query, keep_blank_values=True))
+        self._ssl_context = httpx2.create_ssl_context()
+        self._pools: list[_Pool] = [self._pool()]
 
     async def get(self, url: str) -> HttpAnswer:
         """Ask for something that costs nothing, and return the whole response, whatever its status is.
@@ -131,8 +142,9 @@ class HttpClient:
         absolute = url if "://" in url else f"{self.base}/{url.lstrip('/')}"
         sent = {**(self._headers if own_headers else {}), **(headers or {})}
         try:
-            async with self._client.stream(method, absolute, json=json, content=content, headers=sent) as response:
-                yield response
+            with self._connections() as client:
+                async with client.stream(method, absolute, json=json, content=content, headers=sent) as response:
+                    yield response
         except httpx2.InvalidURL as error:
             message = f"the address {printable(absolute)[:200]!r} is invalid: {error}"
             raise ProviderError(
@@ -143,7 +155,33 @@ class HttpClient:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        for pool in self._pools:
+            await pool.client.aclose()
+
+    def _pool(self) -> _Pool:
+        import httpx2
+
+        client = httpx2.AsyncClient(
+            params=self._query,
+            headers={"User-Agent": f"imagemake/{__version__}"},
+            timeout=self.timeout_s,
+            verify=self._ssl_context,
+            follow_redirects=False,  # a redirect would lead a key, and what was paid for, to another server
+            limits=httpx2.Limits(max_connections=None),  # the caller decides how many calls are in flight
+        )
+        return _Pool(client)
+
+    @contextmanager
+    def _connections(self) -> Iterator[httpx2.AsyncClient]:
+        pool = next((pool for pool in self._pools if pool.requests < MOST_IN_POOL), None)
+        if pool is None:
+            pool = self._pool()
+            self._pools.append(pool)
+        pool.requests += 1
+        try:
+            yield pool.client
+        finally:
+            pool.requests -= 1
 
 
 def _sendable(name: str, value: str) -> str:
