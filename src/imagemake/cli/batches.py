@@ -8,9 +8,9 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from imagemake.cli.options import add_config_option, add_store_option
 from imagemake.core.text import printable
 
 if TYPE_CHECKING:
@@ -56,16 +56,8 @@ HTTP_NOT_FOUND = 404
 
 def add_batches_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `imagemake batches`."""
-    parser.add_argument(
-        "--store", metavar="FOLDER", type=Path, default=Path("store"), help="folder of the store; default: store"
-    )
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        type=Path,
-        default=Path("config/config.yaml"),
-        help="configuration file; default: config/config.yaml",
-    )
+    add_store_option(parser)
+    add_config_option(parser)
     parser.add_argument("--all", action="store_true", help="include past batches")
     parser.add_argument("--json", action="store_true", help="print JSON")
     action = parser.add_mutually_exclusive_group()

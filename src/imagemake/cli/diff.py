@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imagemake.cli.options import add_store_option
 from imagemake.store.layout import RESULTS, WORK
 
 if TYPE_CHECKING:
@@ -79,9 +80,7 @@ def add_diff_options(parser: argparse.ArgumentParser) -> None:
         help=f"most changes whose images the page shows, about 50 KB each; default: {MOST_IMAGES}",
     )
     parser.add_argument("--exit-code", action="store_true", help="exit with 1 if anything differs")
-    parser.add_argument(
-        "--store", metavar="FOLDER", type=Path, default=Path("store"), help="folder of the store; default: store"
-    )
+    add_store_option(parser)
     parser.set_defaults(run=run_diff)
 
 

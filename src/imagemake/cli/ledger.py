@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from itertools import chain
-from pathlib import Path
+
+from imagemake.cli.options import add_store_option
 
 DESCRIPTION = """\
 Sums the calls in store/journal, which records every call to a provider before it is sent. Columns:
@@ -28,9 +29,7 @@ examples:
 
 def add_ledger_options(ledger: argparse.ArgumentParser) -> None:
     """Add the options of `imagemake ledger`."""
-    ledger.add_argument(
-        "--store", metavar="FOLDER", type=Path, default=Path("store"), help="folder of the store; default: store"
-    )
+    add_store_option(ledger)
     shown = ledger.add_mutually_exclusive_group()
     shown.add_argument(
         "--by",

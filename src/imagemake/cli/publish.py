@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imagemake.cli.options import add_config_option
 from imagemake.store.layout import RELEASE_FOLDERS
 
 if TYPE_CHECKING:
@@ -55,13 +56,7 @@ def add_publish_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--again", action="store_true", help="send every file again, for example after you changed headers"
     )
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        type=Path,
-        default=Path("config/config.yaml"),
-        help="configuration file; default: config/config.yaml",
-    )
+    add_config_option(parser)
     parser.set_defaults(run=run_publish)
 
 

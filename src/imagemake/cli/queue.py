@@ -7,9 +7,9 @@ import asyncio
 import json
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imagemake.cli.options import add_config_option, add_store_option
 from imagemake.core.text import printable
 
 if TYPE_CHECKING:
@@ -39,13 +39,8 @@ COLUMNS = {"id": "id", "name": "name", "model": "model", "state": "state", "age_
 
 def add_queue_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `imagemake queue`."""
-    parser.add_argument("--store", type=Path, default=Path("store"), help="folder of the store; default: store")
-    parser.add_argument(
-        "--config",
-        type=Path,
-        default=Path("config/config.yaml"),
-        help="configuration file; default: config/config.yaml",
-    )
+    add_store_option(parser)
+    add_config_option(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--offline", action="store_true", help="list only; contact no provider")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from imagemake.cli.options import add_config_option
 
 if TYPE_CHECKING:
     from imagemake.versions.reproduce import Reproduced, ReproduceSubject
@@ -37,13 +38,7 @@ def add_reproduce_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", metavar="IMAGE", help="a file, a key (64 hexadecimal digits), or a name")
     parser.add_argument("--yes", action="store_true", help="pay for the call")
     parser.add_argument("--anyway", action="store_true", help="make the image even if the model may not honor seeds")
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        type=Path,
-        default=Path("config/config.yaml"),
-        help="configuration file; default: config/config.yaml",
-    )
+    add_config_option(parser)
     parser.set_defaults(run=run_reproduce)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
+
+from imagemake.cli.options import add_config_option, add_store_option
 
 DESCRIPTION = """\
 Copies every paid image in store/ that the team store does not have to the team store. Runs share the images that they
@@ -21,16 +22,8 @@ examples:
 
 def add_share_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `imagemake share`."""
-    parser.add_argument(
-        "--store", metavar="FOLDER", type=Path, default=Path("store"), help="folder of the store; default: store"
-    )
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        type=Path,
-        default=Path("config/config.yaml"),
-        help="configuration file; default: config/config.yaml",
-    )
+    add_store_option(parser)
+    add_config_option(parser)
     parser.add_argument("--dry-run", action="store_true", help="count the images to send, but send nothing")
     parser.set_defaults(run=run_share)
 

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from imagemake.cli.options import add_store_option
+
 DESCRIPTION = """\
 First, the command reads every image and signature in the store and compares its SHA-256 with its name. Damaged files
 are moved to store/damaged/, and the next run makes or copies them again. With --dry-run, they are only listed.
@@ -30,9 +32,7 @@ examples:
 
 def add_verify_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `imagemake verify`."""
-    parser.add_argument(
-        "--store", metavar="FOLDER", type=Path, default=Path("store"), help="folder of the store; default: store"
-    )
+    add_store_option(parser)
     parser.add_argument("--dry-run", action="store_true", help="list damaged files, but do not move them")
     parser.add_argument("--releases", action="store_true", help="check releases only; read no image in the store")
     parser.set_defaults(run=run_verify)

@@ -71,7 +71,8 @@ def _came_to(metrics: Mapping[str, Any]) -> Iterator[str]:
     for one in metrics["failing_values"][:MOST_VALUES]:
         reasons = ", ".join(f"{code} ({n:,})" for code, n in one["reasons"].items())
         rate = _percent(one["failures"] / one["requests"])
-        yield f"  {one['variable']} {one['value']}: {rate} of {one['requests']:,} failed at least once: {reasons}."
+        value = one["value"] or "(empty)"
+        yield f"  {one['variable']} {value}: {rate} of {one['requests']:,} failed at least once: {reasons}."
 
 
 def decided_words(metrics: Mapping[str, Any]) -> str:

@@ -2,11 +2,9 @@
 
 import asyncio
 import json
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from recording_server import recording
 
 from imagemake.config.job_settings import JobSettings, job_settings_json
 from imagemake.config.load import load_campaign
@@ -20,32 +18,6 @@ OWN = {"vllm-omni", "sglang", "sd-cpp", "litellm"}  # servers of the user's own
 BASE = {"campaign": "c", "catalog": "c.csv", "prompt": "p", "name": "{sku}"}
 
 
-@contextmanager
-def server():
-    """A server that remembers the body of every request."""
-    seen = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            seen.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            body = json.dumps({"data": [{"b64_json": "aGVsbG8="}]}).encode()
-            self.send_response(200)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args):
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=http.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{http.server_port}/v1", seen
-    finally:
-        http.shutdown()
-        http.server_close()
-
-
 def campaign(**model):
     return load_campaign({**BASE, "model": {"name": "m", **model}})
 
@@ -53,8 +25,8 @@ def campaign(**model):
 def sent(monkeypatch, preset, models=None, **recipe):
     """Return the body that a request to a preset's server has, and what becomes of its seed."""
     monkeypatch.setenv("ANY_KEY", "k-0123456789")
-    with server() as (url, seen):
-        settings = campaign(preset=preset, base_url=url, key_from="ANY_KEY").model
+    with recording() as server:
+        settings = campaign(preset=preset, base_url=server.address, key_from="ANY_KEY").model
         provider = settings.server.start(5, load_models(models))
 
         async def call():
@@ -66,7 +38,7 @@ def sent(monkeypatch, preset, models=None, **recipe):
                 await provider.close()
 
         asyncio.run(call())
-        return seen[0], provider.seed_use("m")
+        return json.loads(server.requests[0].body), provider.seed_use("m")
 
 
 @pytest.mark.parametrize("name", presets())

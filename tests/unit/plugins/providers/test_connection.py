@@ -1,12 +1,9 @@
 """Which server gets which key and which headers."""
 
 import asyncio
-import json
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from recording_server import recording
 
 from imagemake.config.model import ModelSettings
 from imagemake.config.models import load_models
@@ -17,35 +14,6 @@ from imagemake.plugins.providers.openai.provider import OpenAIProvider
 
 KEY, OTHER = "sk-0123456789abcdef", "tg-0123456789abcdef"
 VARIABLE, DOMAIN = "OPENAI_API_KEY", "openai.com"
-
-
-@contextmanager
-def server(status=200, location=None):
-    """A server that remembers the headers of every request."""
-    seen = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            seen.append({name.lower(): value for name, value in self.headers.items()})
-            self.rfile.read(int(self.headers["content-length"]))
-            body = json.dumps({"data": [{"b64_json": "aGVsbG8="}]}).encode()
-            self.send_response(status)
-            if location:
-                self.send_header("location", location)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args):
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=http.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{http.server_port}/v1", seen
-    finally:
-        http.shutdown()
-        http.server_close()
 
 
 @pytest.fixture(autouse=True)
@@ -98,24 +66,28 @@ def test_a_named_key_that_is_not_set_stops_and_names_the_variable(monkeypatch):
 
 
 def test_another_server_gets_nothing_that_is_meant_for_openai():
-    with server() as (url, (seen)):
-        call(Connection(url))
+    with recording() as server:
+        call(Connection(server.address))
     private = {"authorization", "openai-organization", "openai-project", "x-private"}
-    assert not private & seen[0].keys()
+    assert not private & server.requests[0].headers.keys()
 
 
 def test_another_server_gets_its_own_key_and_headers_only():
-    with server() as (url, seen):
-        call(Connection(url, key_from="TOGETHER_API_KEY", headers={"X-Title": "Shop"}))
-    assert (seen[0]["authorization"], seen[0]["x-title"]) == (f"Bearer {OTHER}", "Shop")
-    assert "x-private" not in seen[0]
+    with recording() as server:
+        call(Connection(server.address, key_from="TOGETHER_API_KEY", headers={"X-Title": "Shop"}))
+    got = server.requests[0].headers
+    assert (got["authorization"], got["x-title"]) == (f"Bearer {OTHER}", "Shop")
+    assert "x-private" not in got
 
 
 def test_a_redirect_leads_no_call_and_no_key_to_another_server():
-    with server() as (other, others), server(307, location=f"{other}/images/generations") as (url, seen):
+    with (
+        recording() as other,
+        recording(status=307, headers={"location": f"{other.address}/images/generations"}) as own,
+    ):
         with pytest.raises(ProviderError, match="HTTP 307"):
-            call(Connection(url, key_from="TOGETHER_API_KEY"))
-        assert (len(seen), others) == (1, [])
+            call(Connection(own.address, key_from="TOGETHER_API_KEY"))
+        assert (len(own.requests), other.requests) == (1, [])
 
 
 def test_a_headers_variables_are_filled_and_count_as_secrets(monkeypatch):

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
 from imagemake.plugins.providers.http.errors import REMEDIES
-from imagemake.plugins.providers.http.queue import HttpQueue, Reply, data_url, failed, in_words, lost, refused, size_of
+from imagemake.plugins.providers.http.images import data_url
+from imagemake.plugins.providers.http.queue import HttpQueue, Reply, failed, in_words, lost, refused, size_of
 from imagemake.plugins.providers.queue import Pending, Ticket
 from imagemake.plugins.providers.sizes import Size
 
@@ -28,10 +29,6 @@ class DashScopeProvider(HttpQueue):
     key_variable: ClassVar[str | None] = "DASHSCOPE_API_KEY"
     domain: ClassVar[str | None] = "dashscope.aliyuncs.com"
     own_base_url: ClassVar[str] = "https://dashscope.aliyuncs.com/api/v1"
-
-    def key_header(self, key: str) -> dict[str, str]:
-        """Return the header that carries the key."""
-        return {"Authorization": f"Bearer {key}"}
 
     async def send(self, recipe: Recipe, images: Mapping[str, bytes]) -> Reply:
         """Create a task."""
@@ -101,12 +98,6 @@ class DashScopeProvider(HttpQueue):
             content = message.get("content") if isinstance(message, Mapping) else None
             found += [part.get("image") for part in _objects(content)]
         return found or [one.get("url") for one in _objects(output.get("results"))]
-
-    async def cancel(self, ticket: Ticket) -> None:
-        """Cancel the task; only one that has not started can be canceled."""
-        reply = await self.ask("POST", self.url_of(ticket, "cancel"))
-        if reply.status >= 400:
-            raise self.error_in(reply)
 
 
 def _output(answer: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
 from imagemake.plugins.providers.http.error_text import read_error
+from imagemake.plugins.providers.http.images import data_url
 from imagemake.plugins.providers.http.queue import (
     HttpQueue,
     Reply,
-    data_url,
     failed,
     in_words,
     lost,
@@ -36,6 +36,7 @@ class FalProvider(HttpQueue):
     key_variable: ClassVar[str | None] = "FAL_KEY"
     domain: ClassVar[str | None] = "fal.run"
     own_base_url: ClassVar[str] = "https://queue.fal.run"
+    cancel_method: ClassVar[str] = "PUT"
 
     def key_header(self, key: str) -> dict[str, str]:
         """Return the header that carries the key."""
@@ -112,12 +113,6 @@ class FalProvider(HttpQueue):
         """Return the URLs of the images."""
         images = answer.get("images") or [answer.get("image")]
         return [one.get("url") for one in images if isinstance(one, Mapping)] if isinstance(images, list) else []
-
-    async def cancel(self, ticket: Ticket) -> None:
-        """Take a request out of the queue."""
-        reply = await self.ask("PUT", self.url_of(ticket, "cancel"))
-        if reply.status >= 400:
-            raise self.error_in(reply)
 
 
 def _size_fields(recipe: Recipe) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from typing import Any
 
 from imagemake.plugins.providers.failures import FailureKind, ProviderError
 from imagemake.plugins.providers.gemini.client import OWN_ADDRESS, GeminiClient, checked_name
-from imagemake.plugins.providers.gemini.requests import file_part, media_type
+from imagemake.plugins.providers.gemini.requests import file_part
+from imagemake.plugins.providers.http.images import media_type
 
 REUSED_FOR_S = 3600.0
 PROCESSING_S = 1.0  # between looks at a file that is not ready yet

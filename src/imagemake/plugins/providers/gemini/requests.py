@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from imagemake.core.recipe import Recipe
-from imagemake.images.formats import FORMATS, format_of
+from imagemake.plugins.providers.http.images import media_type
 from imagemake.plugins.providers.sizes import parse_size
 
 # Fields of a request beside its generationConfig.
@@ -59,11 +59,6 @@ def inline_part(content: bytes) -> dict[str, Any]:
 def file_part(uri: str, mime_type: str) -> dict[str, Any]:
     """Return the part of a request with an image that was uploaded."""
     return {"fileData": {"fileUri": uri, "mimeType": mime_type}}
-
-
-def media_type(content: bytes) -> str:
-    """Return the media type of an image, by its bytes."""
-    return FORMATS[format_of(content)].media_type
 
 
 def _image_config(size: Any, given: Any) -> dict[str, Any]:

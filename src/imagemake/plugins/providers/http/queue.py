@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,6 @@ from urllib.parse import quote, urlsplit
 from imagemake.core.known_secrets import redacted
 from imagemake.core.recipe import Recipe
 from imagemake.core.text import printable
-from imagemake.images.formats import FORMATS, format_of
 from imagemake.plugins.providers import Connection, Dialect, FailureKind, ImageResponse, ProviderError, SeedUse
 from imagemake.plugins.providers.connection import is_of_domain
 from imagemake.plugins.providers.http.answers import image_of, parsed, read_again
@@ -66,10 +64,12 @@ class HttpQueue(QueueProvider):
 
     Attributes:
         own_base_url: Address of the vendor's servers.
+        cancel_method: HTTP method of the call that cancels a request, where the API has one.
     """
 
     paid: ClassVar[bool] = True
     own_base_url: ClassVar[str]
+    cancel_method: ClassVar[str] = "POST"
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
@@ -80,9 +80,9 @@ class HttpQueue(QueueProvider):
         headers = {**(self.key_header(key) if key else {}), **connection.headers}
         self._client = HttpClient(self._address, connection.timeout_s, headers)
 
-    @abstractmethod
     def key_header(self, key: str) -> dict[str, str]:
         """Return the header that carries the key."""
+        return {"Authorization": f"Bearer {key}"}
 
     @abstractmethod
     async def send(self, recipe: Recipe, images: Mapping[str, bytes]) -> Reply:
@@ -230,6 +230,12 @@ class HttpQueue(QueueProvider):
             fields[dialect.seed] = recipe.seed
         return fields
 
+    async def cancel(self, ticket: Ticket) -> None:
+        """Take a request out of the queue."""
+        reply = await self.ask(self.cancel_method, self.url_of(ticket, "cancel"))
+        if reply.status >= 400:
+            raise self.error_in(reply)
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
@@ -259,11 +265,6 @@ def size_fields(recipe: Recipe) -> dict[str, Any]:
     if size.is_pixels:
         return {"width": size.width, "height": size.height}
     return {"aspect_ratio": size.ratio, **({"resolution": size.tier} if size.tier else {})}
-
-
-def data_url(image: bytes) -> str:
-    """Return an image as a data URL."""
-    return f"data:{FORMATS[format_of(image)].media_type};base64,{base64.b64encode(image).decode()}"
 
 
 def refused(message: str, code: str, ticket: Ticket, *, billed: bool = False) -> ProviderError:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from imagemake.core.recipe import Recipe
-from imagemake.images.formats import FORMATS, format_of
 from imagemake.plugins.providers import Dialect, FailureKind, ProviderError
+from imagemake.plugins.providers.http.images import data_url
 from imagemake.plugins.providers.sizes import parse_size
 
 _NEVER = {  # the API has no such field, and would silently drop it
@@ -57,5 +56,4 @@ def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _reference(image: bytes) -> dict[str, Any]:
-    url = f"data:{FORMATS[format_of(image)].media_type};base64,{b64encode(image).decode()}"
-    return {"type": "image_url", "image_url": {"url": url}}
+    return {"type": "image_url", "image_url": {"url": data_url(image)}}

@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 from imagemake.core.recipe import Recipe
 from imagemake.images.formats import FORMATS, format_of
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
+from imagemake.plugins.providers.http.images import data_url
 from imagemake.plugins.providers.http.queue import (
     HttpQueue,
     Reply,
-    data_url,
     failed,
     in_words,
     lost,
@@ -42,10 +42,6 @@ class ReplicateProvider(HttpQueue):
     key_variable: ClassVar[str | None] = "REPLICATE_API_TOKEN"
     domain: ClassVar[str | None] = "replicate.com"
     own_base_url: ClassVar[str] = "https://api.replicate.com/v1"
-
-    def key_header(self, key: str) -> dict[str, str]:
-        """Return the header that carries the key."""
-        return {"Authorization": f"Bearer {key}"}
 
     async def send(self, recipe: Recipe, images: Mapping[str, bytes]) -> Reply:
         """Create a prediction."""
@@ -112,12 +108,6 @@ class ReplicateProvider(HttpQueue):
         """Return the URLs of the files."""
         output = answer.get("output")
         return output if isinstance(output, list) else [output]
-
-    async def cancel(self, ticket: Ticket) -> None:
-        """Cancel the prediction."""
-        reply = await self.ask("POST", self.url_of(ticket, "cancel"))
-        if reply.status >= 400:
-            raise self.error_in(reply)
 
 
 def _upload(image: bytes) -> dict[str, Any]:
