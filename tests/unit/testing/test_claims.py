@@ -13,6 +13,21 @@ RAISE = "            raise error_of(response.status, response.body, response.hea
 KEY = "connection.key(self.key_variable, self.domain)"
 UNREADABLE = "except (KeyError, TypeError, ValueError, RecursionError)"
 
+QUEUE = """
+from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
+from imagemake.plugins.providers.fal.provider import FalProvider
+from imagemake.plugins.providers.http.answers import parsed
+from unit.plugins.providers.test_conformance import TestFal as Described
+
+
+class Broken(FalProvider):
+    {broken}
+
+
+class TestQueue(Described):
+    provider = Broken
+"""
+
 
 @pytest.fixture(scope="module")
 def pages():
@@ -50,7 +65,7 @@ def tested(tmp_path, monkeypatch):
         return outcomes.by_name
 
     yield run
-    for name in ("imagemake_kiln", "imagemake_stripes", "test_kiln", "test_stripes"):
+    for name in ("imagemake_kiln", "imagemake_stripes", "test_kiln", "test_queue", "test_stripes"):
         sys.modules.pop(name, None)
 
 
@@ -117,3 +132,21 @@ def test_each_claim_finds_a_provider_that_breaks_it(tested, pages, monkeypatch, 
     outcomes = tested({**pages, "imagemake_kiln.py": provider.replace(right, wrong)}, "test_kiln.py", claim)
     assert outcomes
     assert set(outcomes.values()) == {"failed"}
+
+
+@pytest.mark.parametrize(
+    ("broken", "claim"),
+    [
+        ("async def poll(self, ticket): return await self.look(ticket)", "poll_without_an_answer"),
+        ("async def poll(self, ticket): return self.last", "another_process"),
+        ("def url_of(self, ticket, what): return ticket.urls[what]", "urls_lead_to_another_server"),
+        (
+            "async def read_again(self, body):\n"
+            "        return ImageResponse((await self.ask('GET', parsed(body)['images'][0]['url'])).body)",
+            "fetched_without_the_key",
+        ),
+    ],
+)
+def test_each_claim_on_queues_finds_a_provider_that_breaks_it(tested, broken, claim):
+    outcomes = tested({"test_queue.py": QUEUE.format(broken=broken)}, "test_queue.py", claim)
+    assert [*outcomes.values()] == ["failed"]

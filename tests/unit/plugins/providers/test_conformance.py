@@ -37,7 +37,6 @@ def file_of(data_url: str) -> bytes:
 def _small_responses(monkeypatch: pytest.MonkeyPatch) -> None:
     """To read 129 MiB takes seconds."""
     monkeypatch.setattr("imagemake.plugins.providers.http.client.MOST_BYTES", 2**20)
-    monkeypatch.setattr("imagemake.testing.waiting.LONGEST_S", 3.0)
 
 
 class TestPreview(ProviderConformance):
@@ -195,13 +194,14 @@ class TestGemini(ServerConformance):
 class Queue(ServerConformance):
     """A queue at whose stand-in the paths of submissions, of tickets, and of files are known."""
 
+    form: str
     key = "stand-in-key"
     parameters = {"size": "1024x1536"}
 
     @pytest.fixture(autouse=True, scope="class")
     @classmethod
     def _stand_in(cls) -> Iterator[None]:
-        with FakeQueue(cls.__name__.removeprefix("Test").lower()) as server:
+        with FakeQueue(cls.form) as server:
             cls.vendor = server
             yield
 
@@ -236,7 +236,8 @@ def ended(**state: object) -> Callable[[Request], Response | None]:
 
 
 class TestFal(Queue):
-    provider = provider_class("fal")
+    form = "fal"
+    provider = provider_class(form)
     model = "fal-ai/flux-2-pro"
     sizes = {"1024x1536": {"width": 1024, "height": 1536}, "square_hd": "square_hd"}
     takes_mask = True
@@ -260,7 +261,8 @@ class TestFal(Queue):
 
 
 class TestBfl(Queue):
-    provider = provider_class("bfl")
+    form = "bfl"
+    provider = provider_class(form)
     model = "flux-2-pro"
     base_path = "/v1"
     sizes = {"1024x1536": (1024, 1536)}
@@ -285,7 +287,8 @@ class TestBfl(Queue):
 
 
 class TestReplicate(Queue):
-    provider = provider_class("replicate")
+    form = "replicate"
+    provider = provider_class(form)
     model = "black-forest-labs/flux-2-pro"
     base_path = "/v1"
     sizes = {"1024x1536": (1024, 1536, None), "2:3@2K": (None, None, "2:3")}
@@ -311,7 +314,8 @@ class TestReplicate(Queue):
 
 
 class TestDashScope(Queue):
-    provider = provider_class("dashscope")
+    form = "dashscope"
+    provider = provider_class(form)
     model = "qwen-image-3.0"
     base_path = "/api/v1"
     sizes = {"1024x1536": "1024*1536"}
