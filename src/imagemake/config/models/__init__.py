@@ -1,8 +1,9 @@
 """Models: what each accepts, what it costs, and when it is shut down. The table itself is models.toml."""
 
-from imagemake.config.models.checks import ModelFinding, Severity, problems_of
+from imagemake.config.models.checks import problems_of
 from imagemake.config.models.costs import cost_usd, estimate_usd, worst_usd
 from imagemake.config.models.facts import ModelFacts
+from imagemake.config.models.findings import ModelFinding, Severity
 from imagemake.config.models.reference_checks import problems_in_batch, problems_of_files
 from imagemake.config.models.table import Model, ModelTable, facts_over, load_models
 

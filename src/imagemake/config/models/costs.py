@@ -8,8 +8,8 @@ from functools import lru_cache
 from math import isqrt
 from typing import Any
 
-from imagemake.config.models.checks import SIZE
 from imagemake.config.models.facts import ModelFacts, TokenPrices
+from imagemake.config.models.size_checks import SIZE
 from imagemake.config.models.table import Model
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers.sizes import parse_size

@@ -41,6 +41,18 @@ class ParameterRule(_Facts):
         description="true: accepted only with reference images. false: only without. Null: both.",
     )
 
+    def right_values(self, value: Any) -> str | None:
+        """Return the valid values in words; None if the value is valid."""
+        if self.one_of is not None:
+            return None if value in self.one_of else " or ".join(self.one_of)
+        if self.min is None and self.max is None:
+            return None
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and (self.min is None or value >= self.min) and (self.max is None or value <= self.max):
+            return None
+        bounds = {"at least": self.min, "at most": self.max}
+        return "a number of " + " and ".join(f"{text} {bound:g}" for text, bound in bounds.items() if bound is not None)
+
 
 class TokenPrices(_Facts):
     """USD per million tokens, by kind of token."""

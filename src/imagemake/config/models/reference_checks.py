@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from imagemake.config.models.checks import ModelFinding, Severity
 from imagemake.config.models.facts import ModelFacts
+from imagemake.config.models.findings import ModelFinding, Severity
 from imagemake.config.models.table import Model
 from imagemake.core.recipe import Recipe
 
