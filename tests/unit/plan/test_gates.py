@@ -225,6 +225,12 @@ def test_nothing_decided_is_no_ground_for_a_forecast():
     assert forecast([without_image("a", "pending", tries=0)], 9, Counter(), {}) is None
 
 
+def test_an_empty_value_that_fails_is_named_in_the_summary(tmp_path):
+    value = {"variable": "model", "value": "", "failures": 4, "requests": 4, "reasons": {"refused": 4}}
+    words = closing_words({**metrics_of(colors(red=8, teal=0, gold=1)), "failing_values": [value]}, tmp_path)
+    assert "  model (empty): 100% of 4 failed at least once: refused (4)." in words
+
+
 def test_a_stage_ends_with_what_it_came_to_and_what_the_rest_will(tmp_path):
     entries = colors(red=8, teal=0, gold=1)
     to_come = forecast(entries, 2030, Counter({"gpt-image-1": 2000}), {"gpt-image-1": Pace(8)})
