@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from imagemake import __version__
 from imagemake.core.errors import ImagemakeError
 from imagemake.core.problems import UserError
+from imagemake.core.text import counted
 from imagemake.store.layout import STORE
 from imagemake.versions.dvc import INSTALL, Dvc
 from imagemake.versions.git import Git
@@ -81,7 +82,7 @@ def findings(*, offline: bool) -> Iterator[Finding]:
         yield Finding(Verdict.OK, f"{CONFIG}: {campaign.campaign}")
         rows = read_catalog(Path(campaign.catalog))
         requests = expand(campaign, rows)
-        yield Finding(Verdict.OK, f"{campaign.catalog}: {len(rows):,} rows, {len(requests):,} images")
+        yield Finding(Verdict.OK, f"{campaign.catalog}: {counted(len(rows), 'row')}, {counted(len(requests), 'image')}")
     except UserError as error:
         yield from _to_fix(error)
     if campaign is not None:
@@ -230,7 +231,7 @@ def _places(campaign: Campaign) -> Iterator[Finding]:
 def _disk(n_images: int) -> Finding:
     place = next(path for path in (STORE, Path()) if path.exists())
     free, needed = shutil.disk_usage(place).free, n_images * TYPICAL_IMAGE_BYTES
-    what = f"disk: {free / 1e9:,.1f} GB free for {STORE}/; {n_images:,} images need about {needed / 1e9:,.1f} GB"
+    what = f"disk: {free / 1e9:,.1f} GB free for {STORE}/; {counted(n_images, 'image')} may take {needed / 1e9:,.1f} GB"
     if free >= needed:
         return Finding(Verdict.OK, what)
     return Finding(Verdict.NOTE, what, "Make room, or link store to a larger disk.")

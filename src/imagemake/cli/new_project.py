@@ -40,6 +40,17 @@ _GITIGNORE = """\
 !/results/metrics.json
 /dvc_plots/
 """
+KEYS = {
+    "preview": None,
+    "openai": "OPENAI_API_KEY",
+    "gemini": "GEMINI_API_KEY",
+    "openrouter": "OPENROUTER_API_KEY",
+    "fal": "FAL_KEY",
+    "bfl": "BFL_API_KEY",
+    "replicate": "REPLICATE_API_TOKEN",
+    "dashscope": "DASHSCOPE_API_KEY",
+    "together": "TOGETHER_API_KEY",
+}  # the files in starters/providers, and the variable that each model reads
 _NOT_IN_PROJECTS = ("rules", "scripts", "src")  # what the stage of our own repository depends on
 
 
@@ -122,7 +133,7 @@ def _next_commands(folder: Path, provider: str) -> Iterator[str]:
     yield "Next:"
     if folder.resolve() != Path.cwd():
         yield f"  cd {shlex.quote(str(folder))}"
-    if provider == "openai":
-        yield "  export OPENAI_API_KEY=…"
+    if key := KEYS[provider]:
+        yield f"  export {key}=…"
     yield f"  {snakemake} -n       # what would be made, and at what cost"
     yield f"  {snakemake} pilot    # makes a sample: see results/pilot/index.html"

@@ -25,7 +25,7 @@ upload, the next one continues where it stopped. Images are sent first, manifest
 you pass --prune.
 
 Set the credentials in the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE. For a server other
-than Amazon's, also set AWS_ENDPOINT_URL_S3. For details, see docs/how-to/publishing.md.
+than Amazon's, also set AWS_ENDPOINT_URL_S3.
 """
 EXAMPLES = """\
 examples:

@@ -11,7 +11,6 @@ prompt. Each decision is saved to config/reviews.csv at once, and the next `snak
 can work at the same time. To stop, press Ctrl-C.
 
 Shortcuts: A approve, R reject, G generate again, N note, U undo, ? show all shortcuts.
-For details, see docs/how-to/review.md.
 """
 EXAMPLES = """\
 examples:

@@ -10,7 +10,7 @@ from imagemake.cli.options import add_config_option, add_store_option
 DESCRIPTION = """\
 Copies every paid image in store/ that the team store does not have to the team store. Runs share the images that they
 make automatically. Run this command once after you set store.remote for a project that already has images, and after
-a run that could not reach the team store. Nothing is deleted or replaced. For details, see docs/how-to/sharing.md.
+a run that could not reach the team store. Nothing is deleted or replaced.
 """
 EXAMPLES = """\
 examples:

@@ -24,7 +24,7 @@ from imagemake.versions.program import failure_of, run_aloud
 MANIFEST = str(RESULTS / "manifest.csv")
 RUNNING_STAGE = "DVC_STAGE"  # environment variable that DVC sets for the command of a stage
 INSTALL = "pip install 'imagemake[dvc]'"
-HELP = "Nothing was lost. Fix the cause, and run the same command again. For setup, see docs/how-to/versions.md."
+HELP = "Nothing was lost. Fix the cause, and run the same command again. To set DVC up, run: imagemake init --dvc"
 
 BRACES = "DVC fails if the path of its cache has braces: move the cache with `dvc cache dir --local FOLDER`."
 

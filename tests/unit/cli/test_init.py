@@ -6,7 +6,7 @@ import pytest
 
 from imagemake.cli.init import PROVIDERS, STARTERS
 from imagemake.cli.main import main
-from imagemake.cli.new_project import write_project
+from imagemake.cli.new_project import KEYS, write_project
 from imagemake.config.load import read_campaign
 from imagemake.core.problems import UserError
 from imagemake.plan.requests.catalog import read_catalog
@@ -16,13 +16,16 @@ from imagemake.plan.requests.expand import expand
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("starter", STARTERS)
 def test_every_kind_of_project_is_a_campaign_that_can_be_planned(tmp_path, monkeypatch, starter, provider):
-    list(write_project(tmp_path, starter, provider))
+    told = list(write_project(tmp_path, starter, provider))
     monkeypatch.chdir(tmp_path)
     campaign = read_campaign(Path("config/config.yaml"))
     requests = expand(campaign, read_catalog(Path(campaign.catalog)))
     assert requests
-    assert campaign.model.provider == provider
-    assert campaign.budget_usd.is_limited == (provider == "openai")
+    assert provider in {campaign.model.provider, campaign.model.preset}
+    assert campaign.budget_usd.is_limited == (provider != "preview")
+    keys = campaign.model.server.variables()
+    assert keys == ([KEYS[provider]] if KEYS[provider] else [])
+    assert [line for line in told if "export" in line] == [f"  export {key}=…" for key in keys]
 
 
 def test_what_is_there_stays_as_it_is(tmp_path, capsys):

@@ -101,7 +101,7 @@ def _read_chain(path: str) -> list[x509.Certificate]:
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        remedy = "Put the certificate there, or remove the section c2pa. See docs/explanation/provenance.md."
+        remedy = "Put the certificate there, or remove the section c2pa."
         raise UserError(Problem(place, f"{shown(path)} cannot be read: {error.strerror}.", remedy)) from error
     if is_secret_value(data.decode(errors="replace")):
         remedy = "Keep the key outside the project, and create a new one if this file was ever shared."

@@ -35,7 +35,7 @@
     image.addEventListener("error", () => image.replaceWith("The image file is missing next to this page"));
     return el("span", { className: "image" }, image);
   };
-  const fitting = matchMedia("(max-width: 760px)").matches ? 50 : 90; // characters that always fit into three lines
+  const fitting = matchMedia("(max-width: 760px)").matches ? 50 : 60; // characters that always fit into three lines
   const prompt = (entry) => {
     const text = el("p", { className: "prompt clamped", dir: "auto" }, entry.prompt);
     if (entry.prompt.length < fitting) return [text];
