@@ -42,7 +42,10 @@ def check_credentials(
     certificate = read_certificate(campaign.c2pa, now)
     key = read_private_key(certificate, environment, project or Path())
     if fault := _fault_of_trial(campaign, certificate, key):
-        remedy = "See docs/explanation/provenance.md for what a certificate for content credentials must contain."
+        remedy = (
+            "Use a certificate that allows digital signatures (key usage) and e-mail protection, document signing, or "
+            "C2PA claim signing (extended key usage), with its private key."
+        )
         raise UserError(Problem(f"{PLACE}.certificate", f"it cannot sign images: {fault}.", remedy))
     warnings = warnings_about_key(environment)
     if certificate.expires - now < SOON:
