@@ -9,6 +9,7 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from networks import VARIABLES, certify, https_server, proxy
 
 from imagemake import __version__
 from imagemake.cli.main import main
@@ -168,3 +169,26 @@ def test_a_project_says_which_version_built_it_last(doctor, tmp_path):
     for version, verdict in ((__version__, "ok   "), ("0.0.9", "note ")):
         write_sealed(tmp_path / "results/release.json", {"imagemake": version})
         assert f"{verdict} last built: all by imagemake {version}\n" in doctor()[1]
+
+
+def test_a_certificate_that_is_not_trusted_is_told_with_the_remedy(doctor, server, tmp_path, monkeypatch):
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    with https_server(*certify(tmp_path)) as trusted:
+        server.url = trusted.address
+        status, told = doctor()
+        assert status == 3
+        assert f"the certificate of https://127.0.0.1:{trusted.port} is not trusted" in told
+        assert "set SSL_CERT_FILE to a PEM file" in told
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        assert doctor()[0] == 0
+
+
+def test_a_proxy_that_refuses_is_told_without_its_password(doctor, monkeypatch):
+    with proxy(0, "407 Proxy Authentication Required") as between:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://buyer:pw9@{between.at}")
+        status, told = doctor(own=True)
+    assert status == 3
+    assert f"the proxy http://{between.at} does not lead to https://api.openai.com: 407" in told
+    assert "user name and password into HTTPS_PROXY" in told
+    assert "pw9" not in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from urllib.parse import parse_qsl
 from imagemake import __version__
 from imagemake.core.text import printable
 from imagemake.plugins.providers.failures import FailureKind, ProviderError
-from imagemake.plugins.providers.http.errors import REMEDIES, connection_error
+from imagemake.plugins.providers.http.connecting import connection_error
+from imagemake.plugins.providers.http.errors import REMEDIES
+from imagemake.plugins.providers.http.network import client_for, tls_context
 
 if TYPE_CHECKING:
     import httpx2
@@ -60,30 +63,30 @@ class HttpClient:
         headers: Headers of every call, such as the one with the key.
 
     Raises:
-        ProviderError: `FailureKind.STOP`, if a header cannot be sent, such as a key with a line end in it.
+        ProviderError: `FailureKind.STOP`, if a header cannot be sent, such as a key with a line end in it, or a
+            variable for proxies or certificates is wrong.
     """
 
     def __init__(self, address: str, timeout_s: float, headers: Mapping[str, str]) -> None:
-        import httpx2
-
         base, _, query = address.partition("?")
         self.base = base.rstrip("/")
         self.timeout_s = timeout_s
         self._headers = {name: _sendable(name, value) for name, value in headers.items()}
         self._query = dict(parse_qsl(query, keep_blank_values=True))
-        self._ssl_context = httpx2.create_ssl_context()
+        self._tls = tls_context()
         self._pools: list[_Pool] = [self._pool()]
 
     async def get(self, url: str) -> HttpAnswer:
         """Ask for something that costs nothing, and return the whole response, whatever its status is.
 
         Raises:
-            ProviderError: `FailureKind.UNREACHABLE`, if no complete response came.
+            ProviderError: `FailureKind.UNREACHABLE`, if no complete response came; `FailureKind.STOP`, if none can come
+                until the user does something.
         """
         try:
             return await self.send("GET", url)
         except ProviderError as error:
-            kind = FailureKind.UNREACHABLE
+            kind = error.failure if error.failure is FailureKind.STOP else FailureKind.UNREACHABLE
             raise ProviderError(str(error), kind, code=error.code, remedy=error.remedy) from None
 
     async def send(
@@ -110,6 +113,7 @@ class HttpClient:
 
         Raises:
             ProviderError: If no complete response came: `FailureKind.UNREACHABLE` if nothing was sent,
+                `FailureKind.STOP` if nothing can be sent until the user does something,
                 `FailureKind.UNREADABLE` with what came if the response is too large, else `FailureKind.UNKNOWN`.
         """
         limit_s = self.timeout_s if timeout_s is None else timeout_s
@@ -150,7 +154,7 @@ class HttpClient:
             raise ProviderError(
                 message, FailureKind.STOP, code="invalid_url", remedy=REMEDIES["configuration"]
             ) from None
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, ssl.SSLError) as error:  # the library lets what TLS says later pass
             raise connection_error(error, server_of(absolute)) from None
 
     async def close(self) -> None:
@@ -161,12 +165,12 @@ class HttpClient:
     def _pool(self) -> _Pool:
         import httpx2
 
-        client = httpx2.AsyncClient(
+        client = client_for(
+            httpx2.AsyncClient,
+            self._tls,
             params=self._query,
             headers={"User-Agent": f"imagemake/{__version__}"},
             timeout=self.timeout_s,
-            verify=self._ssl_context,
-            follow_redirects=False,  # a redirect would lead a key, and what was paid for, to another server
             limits=httpx2.Limits(max_connections=None),  # the caller decides how many calls are in flight
         )
         return _Pool(client)

@@ -3,7 +3,8 @@
 The one exception is the host of the server itself, which the user chose; there, and on this machine if the server is on
 it, a URL may also be `http`. A host name is looked up once, the addresses are checked, and the connection is made to a
 checked address, so that a second look-up cannot lead elsewhere; each redirect begins anew. No credentials, cookies, or
-proxy of the environment are used: a proxy would look the name up itself, behind the check. Size and time are bounded.
+proxy of the environment are used: a proxy would look the name up itself, behind the check. The client certificate is
+shown to the server itself only. Size and time are bounded.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from functools import cached_property
 
 import httpcore2
 import httpx2
@@ -23,6 +23,8 @@ from imagemake import __version__
 from imagemake.core.public_addresses import is_loopback, is_public
 from imagemake.core.text import printable
 from imagemake.images.formats import end_of_image, extension_of, format_of
+from imagemake.plugins.providers.http.connecting import tls_trouble
+from imagemake.plugins.providers.http.network import tls_context
 
 MOST_BYTES = 96 * 1024**2  # what a line of a batch can hold in base64
 MOST_REDIRECTS = 5
@@ -63,6 +65,7 @@ class Downloads:
     def __init__(self, base_url: str, timeout_s: float) -> None:
         self._base = httpx2.URL(base_url.rstrip("/") + "/")
         self._timeout_s = timeout_s
+        self._tls: dict[bool, ssl.SSLContext] = {}  # by whether the client certificate is shown
         self._silent: dict[str, tuple[int, float]] = {}  # by host: images that did not come in a row, and when
 
     async def image(self, url: str) -> bytes:
@@ -117,10 +120,10 @@ class Downloads:
         self._check_scheme(url)
         # User name, password, and fragment are not sent.
         target = httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-        guard = _Guard(self._is_own(url.host))
+        is_own = self._is_own(url.host)
         try:
             async with (
-                httpcore2.AsyncConnectionPool(ssl_context=self._ssl_context, network_backend=guard) as pool,
+                httpcore2.AsyncConnectionPool(self._tls_context(is_own), network_backend=_Guard(is_own)) as pool,
                 pool.stream("GET", target, headers=_HEADERS) as response,
             ):
                 if response.status in REDIRECTS:
@@ -135,6 +138,8 @@ class Downloads:
             httpcore2.ProtocolError,
             httpcore2.TimeoutException,
         ) as error:
+            if (trouble := tls_trouble(error, _host(url))) is not None:
+                raise NotFetchedError(f"{trouble.what}. {trouble.remedy}") from None
             words = printable(f"{type(error).__name__}: {error}".removesuffix(": "))
             raise _ComesLaterError(f"{_host(url)}: {words}") from None
         return _checked(data, _host(url))
@@ -157,9 +162,10 @@ class Downloads:
         except (httpx2.InvalidURL, ValueError):
             raise NotFetchedError(f"{_host(url)}: its redirect is invalid", is_gone=True) from None
 
-    @cached_property
-    def _ssl_context(self) -> ssl.SSLContext:
-        return httpx2.create_ssl_context()  # with the certificates of SSL_CERT_FILE, as for the server itself
+    def _tls_context(self, is_own: bool) -> ssl.SSLContext:
+        if is_own not in self._tls:
+            self._tls[is_own] = tls_context(is_identified=is_own)
+        return self._tls[is_own]
 
 
 class _Guard(httpcore2.AsyncNetworkBackend):

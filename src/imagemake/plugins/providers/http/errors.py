@@ -11,13 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from imagemake.core.text import printable
 from imagemake.plugins.providers import FailureKind, ProviderError
 from imagemake.plugins.providers.failures import KEY_VARIABLE
 from imagemake.plugins.providers.http.error_text import Told, read_error, request_id_of, retry_after_s
-
-# Names of exceptions, the same in httpx2 and httpcore2.
-UNSENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError", "LocalProtocolError")
 
 REMEDIES = {
     "key": f"Set {KEY_VARIABLE} to a valid key.",
@@ -26,6 +22,7 @@ REMEDIES = {
     "model": "Correct model.name in config.yaml, and check that your account has access to this model.",
     "url": "It is in store/unreadable, and the next run tries again before it pays for anything. "
     "If the server can send base64, ask for it under model.parameters.",
+    "proxy": "Put a valid user name and password into HTTP_PROXY: http://USER:PASSWORD@HOST:PORT.",
     "configuration": "Check model.base_url, model.name, and model.parameters in config.yaml, then run again.",
 }
 
@@ -109,6 +106,8 @@ def meaning_of(  # noqa: PLR0911  one line per kind, in the order in which they 
         return Meaning(FailureKind.UNKNOWN if arrived else FailureKind.UNAVAILABLE)
     if status == 401:
         return Meaning(FailureKind.STOP, REMEDIES["key"])
+    if status == 407:
+        return Meaning(FailureKind.STOP, REMEDIES["proxy"])
     if is_about_content(words):
         return Meaning(FailureKind.REFUSED)
     if status == 403:
@@ -168,21 +167,4 @@ def not_an_image(answer: Any, body: bytes, headers: Mapping[str, str]) -> Provid
         request_id=request_id_of(headers),
         remedy=meaning.remedy,
         headers=headers,
-    )
-
-
-def connection_error(cause: BaseException, server: str) -> ProviderError:
-    """Return the error of a call without a response; the message names the address.
-
-    Args:
-        cause: What the HTTP library raised.
-        server: Scheme, host, and port, without a path.
-    """
-    name = type(cause).__name__
-    unsent = name in UNSENT
-    return ProviderError(
-        f"{name}: {printable(str(cause))}".rstrip(": ") + f" ({server})",
-        FailureKind.UNREACHABLE if unsent else FailureKind.UNKNOWN,
-        code="not_connected" if unsent else "no_answer",
-        remedy=f"Check that {server} runs, and the network and proxy of this machine." if unsent else None,
     )

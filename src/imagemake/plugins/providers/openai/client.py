@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from imagemake.plugins.providers.connection import Connection, is_of_domain
 from imagemake.plugins.providers.http.client import whole_body
+from imagemake.plugins.providers.http.network import client_for, tls_context
 from imagemake.plugins.providers.openai.azure import KEY_HEADER, EntraTokens, has_credentials, is_azure
 from imagemake.plugins.providers.openai.errors import KEY_VARIABLE
 
@@ -26,7 +27,8 @@ def client_of(connection: Connection) -> tuple[str, AsyncOpenAI]:
     Azure's servers get a key in their own header. If none is named for them, the client signs in with Entra ID.
 
     Raises:
-        ProviderError: If the key of the server is not in the environment, or signing in needs a package.
+        ProviderError: If the key of the server is not in the environment, signing in needs a package, or a variable for
+            proxies or certificates is wrong.
     """
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
@@ -55,9 +57,8 @@ def client_of(connection: Connection) -> tuple[str, AsyncOpenAI]:
         default_query=dict(parse_qsl(query, keep_blank_values=True)),
         timeout=connection.timeout_s,
         max_retries=0,
-        # A redirect would lead a key, and what was paid for, to another server.
-        http_client=DefaultAsyncHttpxClient(
-            follow_redirects=False, event_hooks={"request": [clean], "response": [_bound]}
+        http_client=client_for(
+            DefaultAsyncHttpxClient, tls_context(), event_hooks={"request": [clean], "response": [_bound]}
         ),
     )
     return address, client

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imagemake.plugins.providers import ProviderError
-from imagemake.plugins.providers.http import errors
+from imagemake.plugins.providers.http import connecting, errors
 
 if TYPE_CHECKING:
     from openai import APIConnectionError, APIStatusError
@@ -25,4 +25,4 @@ def connection_error(error: APIConnectionError) -> ProviderError:
     if isinstance(error.__cause__, ProviderError):
         return error.__cause__
     url = error.request.url
-    return errors.connection_error(error.__cause__ or error, f"{url.scheme}://{url.netloc.decode()}")
+    return connecting.connection_error(error.__cause__ or error, f"{url.scheme}://{url.netloc.decode()}")
