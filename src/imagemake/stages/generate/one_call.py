@@ -17,7 +17,7 @@ from imagemake.stages.generate.answered import cost_of, facts_of
 from imagemake.stages.generate.fetching import fetched
 from imagemake.stages.generate.gate import Gate
 from imagemake.stages.generate.keeping import Keeper
-from imagemake.stages.generate.queued import wait_in_queue
+from imagemake.stages.generate.queued import Durations, wait_in_queue
 from imagemake.store.items import Item
 from imagemake.store.journal import Journal, Outcome
 from imagemake.store.open_calls import OpenCall, OpenCalls
@@ -94,6 +94,7 @@ class Caller:
     _sent_images: SentImages = field(init=False)
     _keeper: Keeper = field(init=False)
     _open_calls: OpenCalls | None = field(init=False)
+    _durations: Durations = field(default_factory=Durations)
 
     def __post_init__(self) -> None:
         self._keeper = Keeper(self.store, self.journal, self.provider.paid)
@@ -215,7 +216,7 @@ class Caller:
         assert isinstance(self.provider, QueueProvider)
         self.in_queue += 1
         try:
-            answer = await wait_in_queue(self.provider, ticket, self.gate, self.limits)
+            answer = await wait_in_queue(self.provider, ticket, self.gate, self.limits, self._durations)
         except ProviderError:
             self.in_queue -= 1
             raise

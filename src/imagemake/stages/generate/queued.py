@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import deque
 
 from imagemake.config.run import Limits
 from imagemake.core.errors import ImagemakeError
@@ -17,6 +18,7 @@ from imagemake.stages.generate.gate import Gate
 
 FIRST_LOOK_S = 0.5  # after the submission, and the shortest wait between two looks
 LONGEST_LOOK_S = 10.0
+EARLY = 0.8  # of the shortest time that the last images took, as the first wait
 SHARE = 0.05  # of the time so far, as the next wait: so an image is seen at most 5% late
 UNKNOWN_TIMES = 3  # a ticket that the provider does not know so often in a row is lost; its list may lag behind
 STAYS = (FailureKind.STOP, FailureKind.UNREACHABLE)  # nobody was asked
@@ -34,7 +36,24 @@ class StillInQueueError(ImagemakeError):
         self.error = error
 
 
-async def wait_in_queue(provider: QueueProvider, ticket: Ticket, gate: Gate, limits: Limits) -> ImageResponse:
+class Durations:
+    """How long the last images took, so that nobody asks for the next ones much too early."""
+
+    def __init__(self) -> None:
+        self._last_s: deque[float] = deque(maxlen=20)
+
+    def note(self, seconds: float) -> None:
+        """Take the time of an image into account."""
+        self._last_s.append(seconds)
+
+    def left_s(self, so_far_s: float) -> float:
+        """Return how long a request needs at least, as far as is known, after the time so far."""
+        return EARLY * min(self._last_s, default=0.0) - so_far_s
+
+
+async def wait_in_queue(
+    provider: QueueProvider, ticket: Ticket, gate: Gate, limits: Limits, durations: Durations
+) -> ImageResponse:
     """Poll a ticket until its request has ended.
 
     Args:
@@ -42,6 +61,7 @@ async def wait_in_queue(provider: QueueProvider, ticket: Ticket, gate: Gate, lim
         ticket: The ticket, which the journal has.
         gate: Once it stops, the wait ends after `limits.grace_s`.
         limits: How long to wait.
+        durations: Of the images before this one.
 
     Raises:
         StillInQueueError: If the request has not ended.
@@ -54,13 +74,16 @@ async def wait_in_queue(provider: QueueProvider, ticket: Ticket, gate: Gate, lim
             state, misses = await provider.poll(ticket), 0
         except ProviderError as error:
             misses += 1
+            if error.failure is FailureKind.TO_FETCH:  # it was made
+                durations.note(time.monotonic() - started)
             state = _pending(error, misses, ticket, limits)
-        if not isinstance(state, Pending):
-            return state
         now = time.monotonic()
+        if not isinstance(state, Pending):
+            durations.note(now - started)
+            return state
         if gate.stopping.is_set():
             ends = min(ends, now + limits.grace_s)
-        wait_s = _wait_s(state, now - started)
+        wait_s = _wait_s(state, now - started, durations)
         if misses:  # another look or two, and it is known to be lost
             await asyncio.sleep(wait_s)
             continue
@@ -81,8 +104,8 @@ def _pending(error: ProviderError, misses: int, ticket: Ticket, limits: Limits) 
     raise error
 
 
-def _wait_s(state: Pending, so_far_s: float) -> float:
-    own_s = min(LONGEST_LOOK_S, max(FIRST_LOOK_S, SHARE * so_far_s))
+def _wait_s(state: Pending, so_far_s: float, durations: Durations) -> float:
+    own_s = min(LONGEST_LOOK_S, max(FIRST_LOOK_S, SHARE * so_far_s, durations.left_s(so_far_s)))
     return max(own_s, state.wait_s or 0.0) * random.uniform(1.0, 1.1)  # noqa: S311  spreads load
 
 

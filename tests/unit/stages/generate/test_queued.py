@@ -333,3 +333,21 @@ def test_a_damaged_mark_is_looked_up_in_the_journal(shop):
     (made,) = shop.run("a mug")
     assert made.raw is not None
     assert len(shop.server.jobs) == 1
+
+
+def test_who_has_seen_how_long_images_take_does_not_ask_much_too_early(tmp_path):
+    with FakeQueue("fal", latency_s=(0.5, 0.5)) as server:
+        made = Shop(tmp_path, server).run(*(f"image {n}" for n in range(3)), calls=1)
+        assert all(item.raw for item in made)
+        first, *others = [job.polls for job in server.jobs.values()]
+    assert max(others) < first / 2, "four fifths of the time that the first image took pass without a question"
+
+
+def test_images_that_come_sooner_than_those_before_are_asked_for_sooner_and_sooner():
+    durations, waits = queued.Durations(), []
+    durations.note(60.0)
+    for _ in range(40):
+        waits.append(durations.left_s(0.0))
+        durations.note(max(6.0, waits[-1]))  # each takes 6 s, and is seen once it is asked for
+    assert waits[0] == 48.0
+    assert max(waits[25:]) < 6.0
