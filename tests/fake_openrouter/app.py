@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import time
@@ -27,7 +28,9 @@ def build_app(server: FakeOpenRouter) -> web.Application:
     """Return the application with all routes."""
 
     async def generate(request: web.Request) -> web.Response:
-        return _images(server, request.headers, await request.read())
+        raw = await request.read()
+        await asyncio.sleep(server.latency_s)
+        return _images(server, request.headers, raw)
 
     async def models(request: web.Request) -> web.Response:
         return _listed(server, "/images/models", listed_models())

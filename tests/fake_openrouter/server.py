@@ -59,6 +59,7 @@ class FakeOpenRouter:
         lists: Paths whose response is replaced by these bytes, such as ``/images/models``.
         calls: All calls for images, in order of arrival.
         base_url: Address to give to a client, with ``/api/v1``.
+        latency_s: Time for one image.
     """
 
     rules: list[Rule] = field(default_factory=list)
@@ -66,6 +67,7 @@ class FakeOpenRouter:
     lists: dict[str, bytes] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     base_url: str = ""
+    latency_s: float = 0.0
     _thread: threading.Thread | None = None
     _loop: asyncio.AbstractEventLoop | None = None
 
@@ -76,6 +78,8 @@ class FakeOpenRouter:
 
     def fault_of(self, prompt: str) -> str | None:
         """Return the fault that a call meets; it is in `calls` already."""
+        if not self.rules:
+            return None
         n_earlier = sum(call.body.get("prompt") == prompt for call in self.calls) - 1
         for rule in self.rules:
             if re.search(rule.prompt, prompt) and (rule.first is None or n_earlier < rule.first):
