@@ -13,6 +13,7 @@ from imagemake.config.job_settings import JobSettings
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import FailureKind, ProviderError
 from imagemake.plugins.providers.fal.provider import FalProvider
+from imagemake.plugins.providers.queue import Pending
 from imagemake.stages.generate import queued
 from imagemake.stages.generate.calls import StoppedError
 from imagemake.stages.generate.job import generate_for_job
@@ -335,12 +336,24 @@ def test_a_damaged_mark_is_looked_up_in_the_journal(shop):
     assert len(shop.server.jobs) == 1
 
 
-def test_who_has_seen_how_long_images_take_does_not_ask_much_too_early(tmp_path):
-    with FakeQueue("fal", latency_s=(0.5, 0.5)) as server:
-        made = Shop(tmp_path, server).run(*(f"image {n}" for n in range(3)), calls=1)
-        assert all(item.raw for item in made)
-        first, *others = [job.polls for job in server.jobs.values()]
-    assert max(others) < first / 2, "four fifths of the time that the first image took pass without a question"
+@pytest.mark.parametrize("form", MODELS)
+def test_the_time_of_each_image_is_noted_once_and_that_of_a_refusal_is_not(form, tmp_path, monkeypatch):
+    noted = []
+    monkeypatch.setattr(queued.Durations, "note", lambda self, seconds: noted.append(seconds))
+    with FakeQueue(form, latency_s=(0.1, 0.1)) as server:
+        Shop(tmp_path, server).run("a mug", "a cup", "a weapon")
+    assert len(noted) == 2
+    assert min(noted) > 0.05
+
+
+def test_the_next_image_is_not_asked_for_much_too_early():
+    durations = queued.Durations()
+    assert queued._wait_s(Pending("in the queue"), 1.0, durations) < 1
+    durations.note(10.0)
+    assert queued._wait_s(Pending("in the queue"), 1.0, durations) >= 7.0
+    assert queued._wait_s(Pending("in the queue"), 8.0, durations) < 1
+    durations.note(100.0)
+    assert queued._wait_s(Pending("in the queue"), 8.0, durations) < 1, "the shortest time counts"
 
 
 def test_images_that_come_sooner_than_those_before_are_asked_for_sooner_and_sooner():
