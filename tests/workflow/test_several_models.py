@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from fake_openai import FakeOpenAI, Settings
 
@@ -89,3 +91,28 @@ def test_mode_auto_calls_for_the_pilot_sends_the_rest_as_a_batch_and_calls_for_t
     assert sorted("submission" in call for call in made.journal("sent")) == [False, True, True, True]
     assert made.jobs(made.snakemake()) == []
     assert len(made.images()) == 4
+
+
+def test_what_the_first_model_refuses_goes_to_the_next_one_and_a_rerun_pays_nothing(project, server, other_server):
+    server.renew(Settings(any_size=True, rules=[{"prompt": "bottle", "behavior": "moderation"}]))
+    made = project(
+        rows=3,
+        more_models={"other": {"base_url": other_server.base_url, "identity": "other"}},
+        model_rules=[{"model": ["gpt-image-2", "other"]}],
+        attempts={"max": 1},
+    )
+    assert (
+        "If gpt-image-2 refuses images, other makes them: at most 3 images, about $0.01." in made.snakemake("-n").stderr
+    )
+    made.snakemake()
+    assert sorted(made.images()) == ["S000_red.jpg", "S001_teal.jpg", "S002_gold.jpg"]
+    assert (len(server.calls()), len(other_server.calls())) == (3, 1)
+    calls = {(call["name"], call["attempt"]): call["recipe"].get("endpoint") for call in made.journal("sent")}
+    assert calls["S001_teal", 1] != calls["S001_teal", 0] == calls["S000_red", 0]
+
+    assert made.jobs(made.snakemake()) == []
+    shutil.rmtree(made.folder / "work")
+    shutil.rmtree(made.folder / "results")
+    made.snakemake()
+    assert len(made.images()) == 3
+    assert (len(server.calls()), len(other_server.calls())) == (3, 1)

@@ -159,7 +159,7 @@ def _models(campaign: Campaign, requests: Sequence[Request], *, offline: bool) -
     from imagemake.config.models import load_models
 
     table = load_models(campaign.models)
-    labels = sorted({request.model for request in requests})
+    labels = sorted({label for request in requests for label in request.labels})
     settings = [settings_of(label, campaign) for label in labels]
     for one in {(each.server, each.name): each for each in settings}.values():
         yield from _model(one, table, offline=offline)

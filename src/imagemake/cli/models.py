@@ -94,7 +94,11 @@ def _labels(campaign: Campaign) -> list[str]:
     from imagemake.plan.requests.catalog import read_catalog
     from imagemake.plan.requests.model_choice import MODEL
 
-    labels = [campaign.model.name, *campaign.more_models, *(rule.model for rule in campaign.model_rules)]
+    labels = [
+        campaign.model.name,
+        *campaign.more_models,
+        *(label for rule in campaign.model_rules for label in rule.model),
+    ]
     labels += campaign.variables.get(MODEL, ())
     try:
         labels += [row.values.get(MODEL, "") for row in read_catalog(Path(campaign.catalog))]

@@ -110,6 +110,18 @@ _CELLS_SCHEMA = {
 }
 
 Text = Annotated[str, AfterValidator(_text), AfterValidator(_filled)]
+Texts = Annotated[
+    tuple[Text, ...],
+    Strict(False),
+    BeforeValidator(_listed),
+    AfterValidator(_some),
+    WithJsonSchema(
+        {
+            "title": "text or list of texts",
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+        }
+    ),
+]
 TemplateText = Annotated[Text, AfterValidator(_template)]
 Cell = Annotated[str, BeforeValidator(_cell), WithJsonSchema(_CELL_SCHEMA)]
 Value = Annotated[Cell, AfterValidator(_filled)]

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from imagemake.config.fields import ColumnName, ParameterName, ParameterValue, Section, Text, Values
+from imagemake.config.fields import ColumnName, ParameterName, ParameterValue, Section, Text, Texts, Values
 from imagemake.config.headers import (
     HeaderName,
     HeaderValue,
@@ -257,18 +257,23 @@ class ModelSettings(Section):
 
 
 class ModelRule(Section):
-    """A rule that selects a model for some requests."""
+    """A rule that selects a model for some requests, or several in order of preference."""
 
     when: Mapping[ColumnName, Values] = Field(
+        default_factory=dict,
         description="Values of columns and variables; a request that matches all of them uses the model. A list "
-        "matches any of its values.",
+        "matches any of its values. Without it, a rule with several models applies to all requests.",
         examples=[{"category": ["mugs", "plates"]}],
     )
-    model: Text = Field(description="A label in more_models, or the name of another model on the main model's server.")
+    model: Texts = Field(
+        description="A label in more_models, or the name of another model on the main model's server. A list names "
+        "several in order of preference: what one cannot make or refuses goes to the next.",
+        examples=["fast", ["gpt-image-2", "flux"]],
+    )
 
     @model_validator(mode="after")
     def _says_when(self) -> ModelRule:
-        if not self.when:
+        if not self.when and len(self.model) == 1:
             raise mistake(
                 "when is empty, so the rule would match every request.", "Set model instead, or fill in when."
             )

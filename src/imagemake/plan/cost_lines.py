@@ -39,6 +39,7 @@ def cost_lines(
     if to_generate:
         yield from _now(to_buy, prices)
     yield from _later([*to_generate, *to_validate], target, prices)
+    yield from _refused(to_buy, prices)
     if to_generate:
         yield from _budget(to_buy, target, inventory, prices.table)
 
@@ -73,7 +74,7 @@ def _now(to_buy: Sequence[State], prices: _Prices) -> Iterator[str]:
 def _later(states: Sequence[State], target: Target, prices: _Prices) -> Iterator[str]:
     campaign, most, further = target.campaign, 0, Estimate()
     for state in {state.request.name: state for state in states}.values():  # candidates are of one request
-        left = campaign.attempts.max - 1 - state.attempt
+        left = campaign.attempts.max - 1 - (state.attempt - state.by_model_from)
         if left > 0:
             most = max(most, left)
             # Those of `mode: auto` may be too few for a batch.
@@ -81,6 +82,17 @@ def _later(states: Sequence[State], target: Target, prices: _Prices) -> Iterator
     if not further.is_free:
         more = f"up to {counted(most, 'more attempt')} each, at most {counted(further.images, 'image')}, {further}"
         yield f"  If images are rejected: {more}."
+
+
+def _refused(to_buy: Sequence[State], prices: _Prices) -> Iterator[str]:
+    by_models: dict[tuple[str, str], Estimate] = {}
+    for state in to_buy:
+        if (spare := state.request.spare) is not None:
+            estimate = by_models.setdefault((state.request.model, spare.model), Estimate())
+            prices.add(estimate, replace(state, request=spare, recipe=spare.recipe, can_wait=False))
+    for (label, other), estimate in by_models.items():
+        most = f"at most {counted(estimate.images, 'image')}, {estimate}"
+        yield f"  If {label} refuses images, {other} makes them: {most}."
 
 
 def _budget(to_buy: Sequence[State], target: Target, inventory: Inventory, table: ModelTable) -> Iterable[str]:

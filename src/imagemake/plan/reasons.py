@@ -24,6 +24,7 @@ class RebuildReason(Enum):
     KEY_CHANGED = "key changed"
     CANDIDATE_ADDED = "candidate added"
     NEXT_ATTEMPT = "attempt {number}"
+    NEXT_MODEL = "refused by {model}"
     MISSING = "missing from the store"
     DAMAGED = "damaged in the store"
     FAILED_BEFORE = "failed before"

@@ -18,6 +18,7 @@ from imagemake.plan.across import compare_good, name_repeats_in_review
 from imagemake.plan.attempts import edited_prompt, patches_for, recipe_of_attempt
 from imagemake.plan.best_candidate import become, choose_best, take_next_best
 from imagemake.plan.reasons import RebuildReason, Why, why_generate, why_postprocess, why_validate
+from imagemake.plan.routing import first_choice, next_choice
 from imagemake.plan.state import OPEN, Past, Policy, Stage, State
 from imagemake.plugins.providers import NOT_FETCHED
 from imagemake.stages.validate.compare import values_of
@@ -36,6 +37,7 @@ from imagemake.store.items import of_output
 from imagemake.store.journal import Outcome
 
 if TYPE_CHECKING:
+    from imagemake.core.recipe import Recipe
     from imagemake.plan.inventory import Inventory
     from imagemake.plan.requests.request import Request
     from imagemake.plan.reviews import Review
@@ -58,7 +60,8 @@ def resolve(
     Returns:
         One state per request, in their order.
     """
-    states = [State(request, request.recipe, request.recipe.key()) for request in requests]
+    chosen = (first_choice(request, inventory) for request in requests)
+    states = [State(request, request.recipe, request.recipe.key()) for request in chosen]
     walking = states
     kept: list[State] = []
     while walking:
@@ -70,7 +73,7 @@ def resolve(
         kept += accepted
         for state in accepted:
             _stand_accepted(state, inventory, policy)
-        walking = [state for state in rejected if take_next_best(state) or _goes_on(state, policy, reviews)]
+        walking = [state for state in rejected if take_next_best(state) or _goes_on(state, inventory, policy, reviews)]
     name_repeats_in_review(kept, [state for state in states if state.stage is Stage.REVIEW], policy, reviews)
     return states
 
@@ -165,6 +168,8 @@ def _why_generate(state: State, inventory: Inventory, policy: Policy) -> Why:
         return RebuildReason.IN_A_BATCH.because()
     if state.key in inventory.in_queues:
         return RebuildReason.IN_A_QUEUE.because()
+    if state.by_model_from and state.attempt == state.by_model_from:
+        return RebuildReason.NEXT_MODEL.because(model=state.past[-1].recipe.model)
     if state.past:
         return RebuildReason.NEXT_ATTEMPT.because(dict.fromkeys(state.failed_for), number=state.attempt + 1)
     if state.key in inventory.damaged:
@@ -199,13 +204,16 @@ def _changes_prompt(state: State, policy: Policy) -> bool:
     return patches_for([*before, *now], policy.patches) != patches_for(before, policy.patches)
 
 
-def _goes_on(state: State, policy: Policy, reviews: Mapping[str, Review]) -> bool:
+def _goes_on(state: State, inventory: Inventory, policy: Policy, reviews: Mapping[str, Review]) -> bool:
     """Move a rejected request to its next attempt; False where it has none, and its stage stays."""
     keys = [state.key, *(past.key for past in state.past if past.attempt == state.attempt)]
     decisions = [review for key in keys if (review := reviews.get(key)) is not None]
     asked = next((review for review in decisions if review.decision == "regenerate"), None)
-    last_one = state.attempt + 1 >= policy.most_attempts
     refused = state.stage is Stage.REFUSED
+    if refused and asked is None and (request := next_choice(state.request, inventory)) is not None:
+        _go_to_next_model(state, request)
+        return True
+    last_one = state.attempt - state.by_model_from + 1 >= policy.most_attempts
     # A refused prompt would be refused again, so only a patch helps. A reviewer who asks for another image gets it,
     # however many attempts there were.
     if asked is None and (last_one or (refused and not patches_for([VerdictCode.REFUSED], policy.patches))):
@@ -215,8 +223,7 @@ def _goes_on(state: State, policy: Policy, reviews: Mapping[str, Review]) -> boo
     if asked is None and policy.ignores_seed(state.recipe) and not _changes_prompt(state, policy):
         state.stage = Stage.REJECTED  # another attempt would be the same bytes
         return False
-    state.past.append(Past(state.attempt, state.recipe, state.key, state.raw, state.reasons))
-    state.attempt += 1
+    _leave_attempt(state)
     if asked is not None:
         state.asked_at = len(state.past)
         state.asked = replace(state.request.recipe, prompt=edited_prompt(state.recipe.prompt, asked))
@@ -224,8 +231,25 @@ def _goes_on(state: State, policy: Policy, reviews: Mapping[str, Review]) -> boo
     if state.asked is not None:
         first = state.asked
         patches = {code: text for code, text in patches.items() if text not in first.prompt}
-    state.recipe = recipe_of_attempt(first, state.attempt, state.patched_for, patches)
-    state.key = state.recipe.key()
+    _begin_attempt(state, recipe_of_attempt(first, state.attempt - state.by_model_from, state.patched_for, patches))
+    return True
+
+
+def _go_to_next_model(state: State, request: Request) -> None:
+    """Begin again with another model, by the request's own prompt or the one that a reviewer wrote."""
+    _leave_attempt(state)
+    state.request, state.by_model_from, state.asked_at = request, state.attempt, len(state.past)
+    if state.asked is not None:
+        state.asked = replace(request.recipe, prompt=state.asked.prompt)
+    _begin_attempt(state, state.asked or request.recipe)
+
+
+def _leave_attempt(state: State) -> None:
+    state.past.append(Past(state.attempt, state.recipe, state.key, state.raw, state.reasons))
+    state.attempt += 1
+
+
+def _begin_attempt(state: State, recipe: Recipe) -> None:
+    state.recipe, state.key = recipe, recipe.key()
     state.stage, state.raw, state.measured, state.reasons = Stage.GENERATE, None, {}, ()
     state.candidate, state.is_chosen = 0, False
-    return True

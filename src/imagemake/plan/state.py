@@ -118,6 +118,7 @@ class State:
         next_best: Other good candidates, the best first.
         is_chosen: Whether the best of the attempt's candidates is known.
         review: What a reviewer decided about the current attempt's image.
+        by_model_from: The first attempt by the current model; above 0 if other models refused the request before.
         can_wait: Whether the current attempt goes into a batch of the provider if its model has ``mode: auto``.
     """
 
@@ -141,6 +142,7 @@ class State:
     next_best: list[State] = field(default_factory=list)
     is_chosen: bool = False
     review: Review | None = None
+    by_model_from: int = 0
     can_wait: bool = False
 
     @property

@@ -114,7 +114,11 @@ class Release:
             return {}
         campaign, raw = self.target.campaign, self.store.raw
         everything = self.target.everything
-        to_make = Counter(one.model or one.recipe.model for one in everything if raw.find(one.recipe.key()) is None)
+        to_make = Counter(
+            one.model or one.recipe.model
+            for one in everything
+            if not any(raw.find(recipe.key()) for recipe in one.recipes)
+        )
         paces = {label: pace for label, n in to_make.items() if (pace := pace_of(label, campaign, n))}
         made = Counter(entry.model_label or entry.model for entry in entries if entry.made and not entry.cached)
         began = datetime.fromisoformat(self.target.made_at)

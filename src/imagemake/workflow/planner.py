@@ -24,6 +24,7 @@ from imagemake.plan.batches import ID_DIGITS, open_states, write_batches
 from imagemake.plan.gates import check_gates
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.requests.catalog import Row, read_catalog
+from imagemake.plan.routing import most_attempts, routing_lines
 from imagemake.plan.state import Stage, State
 from imagemake.plan.summary import open_batches, standing, summary
 from imagemake.plan.target import Target
@@ -240,7 +241,7 @@ class Planner:
         to_buy = [state for state in to_generate if state.key not in shared and not state.is_submitted]
         modes = let_wait(to_buy, self.campaign, scope)
         words = summary(target, states, open_ones, self._inventory, shared, is_current=current)
-        print(words, *modes, *due, *kept, sep="\n", file=sys.stderr)
+        print(words, *routing_lines(to_buy), *modes, *due, *kept, sep="\n", file=sys.stderr)
         warnings += unshared_words(self.campaign.store, self._inventory.store)
         for warning in warnings:
             print(f"  Warning: {warning}", file=sys.stderr)
@@ -257,7 +258,7 @@ class Planner:
         path = plan_file(WORK, run)
         write_whole(path, content)
         self._settings_files.write()
-        return Plan(run, (str(path),), target.batches, self.campaign.attempts.max - 1 + SPARE_ROUNDS)
+        return Plan(run, (str(path),), target.batches, most_attempts(self.campaign) - 1 + SPARE_ROUNDS)
 
     def _take_back(self) -> None:
         """Move what the store's disk refused in an earlier run into the store; a dry run says what waits."""

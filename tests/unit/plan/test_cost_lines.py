@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,7 +8,7 @@ from imagemake.config.campaign import load_campaign
 from imagemake.core.recipe import Recipe
 from imagemake.plan.cost_lines import cost_lines
 from imagemake.plan.inventory import JournalFacts
-from imagemake.plan.requests.request import Request
+from imagemake.plan.requests.request import Request, Route
 from imagemake.plan.state import Stage, State
 
 PRICED = {"openai": {"painter": {"prices": {"as_of": "2026-11-01", "usd_per_image": 0.04}}}}
@@ -77,3 +78,15 @@ def test_a_budget_names_the_images_that_it_leaves_out_for_an_unknown_price_and_t
     bounded = {"openai": {model: {"max_usd_per_image": 0.25}}}
     assert "LEFT OUT" not in "".join(lines([state], budget_usd={"run": 5}, models=bounded))
     assert "LEFT OUT" not in "".join(lines([state]))
+
+
+def test_what_a_model_may_refuse_is_counted_at_the_price_of_the_next_one(lines):
+    state = a_state("a")
+    dear = Route("dear", replace(state.recipe, model="dear"), "")
+    state.request = replace(state.request, model="painter", routes=(Route("painter", state.recipe, ""), dear))
+    prices = {"as_of": "2026-11-01", "usd_per_image": 0.5}
+    told = lines([state], models={"openai": {**PRICED["openai"], "dear": {"prices": prices}}}, attempts={"max": 1})
+    assert told == [
+        "  Cost: about $0.04.",
+        "  If painter refuses images, dear makes them: at most 1 image, about $0.50.",
+    ]

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import PurePath
 
 from imagemake.config.campaign import CONFIG, Campaign
 from imagemake.config.fields import TAKE
+from imagemake.config.models import load_models
 from imagemake.config.parameters import PREFIX, fault_of_name, fault_of_value, parameter_from
 from imagemake.core.problems import Problem, UserError
 from imagemake.core.recipe import SEED_BITS, Recipe, derive_seed
 from imagemake.core.secrets import shown
 from imagemake.core.text import did_you_mean
 from imagemake.images.source_files import SourceImages
+from imagemake.plan.requests.abilities import Abilities
 from imagemake.plan.requests.bounds import check_number, within_bound
 from imagemake.plan.requests.catalog import Row
 from imagemake.plan.requests.combinations import Combinations
@@ -21,7 +25,7 @@ from imagemake.plan.requests.file_names import FileNames
 from imagemake.plan.requests.model_choice import MODEL, ModelChoice
 from imagemake.plan.requests.names import BadValueError, Namer, folded
 from imagemake.plan.requests.references import References
-from imagemake.plan.requests.request import Parameters, Request
+from imagemake.plan.requests.request import Parameters, Request, Route
 from imagemake.plan.requests.sheet_groups import sheet_problems
 from imagemake.plan.requests.wording import Columns, Prompts, Wording
 
@@ -100,6 +104,7 @@ class _Expansion:
             columns=[name for name in known if name not in campaign.variables],
             where=where,
         )
+        self._abilities = Abilities(load_models(campaign.models), files.get, datetime.now(UTC).date())
         self._references = References(campaign.references, campaign.mask, vocabulary, files, self._report_key)
         wordings = (self._prompt.common, self._negative.common, self.naming, *self._references.wordings)
         self._empty = dict.fromkeys([*campaign.defaults, *(name for w in wordings for name in w.unknown)], "")
@@ -119,7 +124,8 @@ class _Expansion:
     def _takes(self, values: Mapping[str, str]) -> Iterator[Request]:
         prompt = self._prompt.render(values, self._report)
         negative = self._negative.render(values, self._report) or None
-        label = self.models.label(values)
+        labels = self.models.labels(values)
+        label = labels[0]
         model = self.models.settings(label)
         if fault := self.models.misspelled(values.get(MODEL, "")):
             self._report(MODEL, *fault)
@@ -138,7 +144,25 @@ class _Expansion:
                 references=attached.digests,
                 mask=attached.mask_digest,
             )
-            yield Request(self._name({**values, TAKE: str(take)}), recipe, self._row, values, take, label, attached)
+            name = self._name({**values, TAKE: str(take)})
+            request = Request(name, recipe, self._row, values, take, label, attached)
+            yield request if len(labels) == 1 else self._routed(request, labels)
+
+    def _routed(self, request: Request, labels: Sequence[str]) -> Request:
+        """Return a request with all its models, and the first one that can make it; the first of all if none can."""
+        routes: list[Route] = []
+        for label in labels:
+            model = self.models.settings(label)
+            recipe = replace(
+                request.recipe,
+                provider=model.provider,
+                model=model.name,
+                parameters=self._parameters_for(request.variables, label, model.parameters),
+                endpoint=model.endpoint,
+            )
+            routes.append(Route(label, recipe, self._abilities.why_not(model, recipe, request.attached)))
+        able = next((route for route in routes if not route.why_not), routes[0])
+        return replace(request, routes=tuple(routes)).by(able)
 
     def _name(self, values: Mapping[str, str]) -> str:
         try:

@@ -34,24 +34,25 @@ class ModelChoice:
         self._campaign = campaign
         self._misspelled: dict[str, tuple[str, str] | None] = {}
         self._settings: dict[str, ModelSettings] = {}
-        self._rules: list[tuple[Match, str]] = []
+        self._rules: list[tuple[Match, tuple[str, ...]]] = []
         for i, rule in enumerate(campaign.model_rules):
             read = read_match(f"{where}, model_rules[{i}].when", rule.when, campaign.variables, columns)
             wrong = values_missing(read, campaign.variables) if isinstance(read, Match) else read
             self.problems += wrong
-            if fault := self.misspelled(rule.model):
-                self.problems.append(Problem(f"{where}, model_rules[{i}].model", *fault))
+            faults = filter(None, map(self.misspelled, rule.model))
+            self.problems += [Problem(f"{where}, model_rules[{i}].model", *fault) for fault in faults]
             if isinstance(read, Match) and not wrong:
                 self._rules.append((read, rule.model))
         self._unused = {match.place for match, _ in self._rules}
 
-    def label(self, values: Mapping[str, str]) -> str:
-        """Return the label or name of the model that makes a request.
+    def labels(self, values: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the labels or names of the models that may make a request, in order of preference.
 
         Args:
             values: The values of its columns and variables.
         """
-        return values.get(MODEL) or self._by_rule(values) or self._campaign.model.name
+        own = values.get(MODEL)
+        return (own,) if own else self._by_rule(values) or (self._campaign.model.name,)
 
     def settings(self, label: str) -> ModelSettings:
         """Return the settings of a model."""
@@ -74,9 +75,9 @@ class ModelChoice:
         remedy = "Correct its values, move it before a rule that matches the same requests, or remove it."
         return [Problem(place, "this rule matches no request.", remedy) for place in self._unused]
 
-    def _by_rule(self, values: Mapping[str, str]) -> str | None:
-        for match, label in self._rules:
+    def _by_rule(self, values: Mapping[str, str]) -> tuple[str, ...] | None:
+        for match, labels in self._rules:
             if match.holds_for_row(values) and match.holds_for(values):
                 self._unused.discard(match.place)
-                return label
+                return labels
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import TYPE_CHECKING
 
 from imagemake.config.campaign import CONFIG, Campaign
@@ -103,7 +104,7 @@ def _unused_values(override: Override, place: str, requests: Sequence[Request]) 
     for column, values in override.when.items():
         missing = [] if column == MODEL else list(_missing_column(column, place, requests))
         yield from missing
-        known = {} if missing else dict.fromkeys(_value(request, column) for request in requests)
+        known = {} if missing else dict.fromkeys(value for request in requests for value in _values(request, column))
         for value in () if missing else values:
             if value not in known:
                 near = did_you_mean(value, known) or f"Known values are {', '.join(list(known)[:MAX_LISTED])}."
@@ -113,7 +114,7 @@ def _unused_values(override: Override, place: str, requests: Sequence[Request]) 
 def _never_applied(check: Check, places: Sequence[str], requests: Sequence[Request]) -> Iterator[Problem]:
     columns = list(dict.fromkeys(name for override in check.overrides for name in override.when))
     first = set()
-    for values in {tuple(_value(request, column) for column in columns) for request in requests}:
+    for values in {tuple(row) for request in requests for row in product(*(_values(request, one) for one in columns))}:
         by_name = dict(zip(columns, values, strict=True))
         holding = (place for place, override in enumerate(check.overrides) if override.holds_for(by_name))
         first.add(next(holding, None))
@@ -123,8 +124,8 @@ def _never_applied(check: Check, places: Sequence[str], requests: Sequence[Reque
             yield Problem(place, "this override applies to no request.", remedy)
 
 
-def _value(request: Request, column: str) -> str:
-    return (request.model or request.recipe.model) if column == MODEL else request.variables[column]
+def _values(request: Request, column: str) -> list[str]:
+    return request.labels if column == MODEL else [request.variables[column]]
 
 
 def _missing_column(column: str, place: str, requests: Sequence[Request]) -> Iterator[Problem]:

@@ -15,10 +15,9 @@ from imagemake.config.models import (
     load_models,
     problems_in_batch,
     problems_of,
-    problems_of_files,
 )
 from imagemake.core.problems import Problem, UserError
-from imagemake.plugins.providers import provider_class, takes_references
+from imagemake.plan.requests.abilities import Abilities
 from imagemake.workflow.preflight.lists import check_lists
 from imagemake.workflow.preflight.seeds import seed_findings
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
     from imagemake.core.recipe import Recipe
     from imagemake.images.source_files import SourceImage
-    from imagemake.plan.requests.references import Attached
     from imagemake.plan.state import State
 
 
@@ -50,17 +48,17 @@ def check_models(
     table = load_models(campaign.models)
     warnings = _missing_keys(to_generate, campaign)
     unknown = _UnknownModels(table)
-    sent = _SentFiles(table, files, campaign)
+    abilities = Abilities(table, files.__getitem__, today)
     found: dict[ModelFinding, list[State]] = {}
     for state in to_generate:
         recipe = state.recipe
         model = table.of(recipe)
         for finding in problems_of(model, recipe, today) if model else unknown.findings(recipe):
             found.setdefault(finding, []).append(state)
-        batch = model is not None and settings_of(state.request.model, campaign).mode == "batch"
-        for finding in problems_in_batch(model, recipe) if model and batch else []:
+        settings = settings_of(state.request.model, campaign)
+        for finding in problems_in_batch(model, recipe) if model and settings.mode == "batch" else []:
             found.setdefault(finding, []).append(state)
-        for finding in sent.findings(state):
+        for finding in abilities.of_files(settings, recipe, state.request.attached):
             found.setdefault(finding, []).append(state)
     for finding, states in seed_findings(to_generate, table):
         found.setdefault(finding, []).extend(states)
@@ -77,7 +75,10 @@ def check_models(
 
 def _missing_keys(to_generate: Sequence[State], campaign: Campaign) -> list[str]:
     """Warn of keys that are not in the environment: every call to these servers would be refused."""
-    servers = {settings_of(label, campaign).server for label in {state.request.model for state in to_generate}}
+    servers = {
+        settings_of(label, campaign).server
+        for label in {label for state in to_generate for label in state.request.labels}
+    }
     names = {name for server in servers for name in server.variables() if not os.environ.get(name)}
     return [f"{name} is not set in the environment: every call would be refused." for name in sorted(names)]
 
@@ -100,40 +101,6 @@ class _UnknownModels:
             remedy = f"{near} If the name is right, add it under models in config.yaml."
             self._known[model] = [ModelFinding(Severity.WARNING, what, remedy)] if near else []
         return self._known[model]
-
-
-class _SentFiles:
-    """Checks reference images and masks, once for all requests that send the same ones."""
-
-    def __init__(self, table: ModelTable, files: Mapping[str, SourceImage], campaign: Campaign) -> None:
-        self._table, self._files, self._campaign = table, files, campaign
-        self._known: dict[tuple[str, Attached], list[ModelFinding]] = {}
-
-    def findings(self, state: State) -> list[ModelFinding]:
-        """Return why a request's files cannot be sent to its model."""
-        attached = state.request.attached
-        if not attached.references:
-            return []
-        request = state.request.model, attached
-        if request not in self._known:
-            self._known[request] = self._check(state.recipe, *request)
-        return self._known[request]
-
-    def _check(self, recipe: Recipe, label: str, attached: Attached) -> list[ModelFinding]:
-        provider = recipe.provider
-        if not takes_references(provider_class(provider)):
-            what = f"provider {provider} does not accept reference images."
-            return [ModelFinding(Severity.ERROR, what, "Remove them, or choose another provider.")]
-        in_batch = settings_of(label, self._campaign).mode == "batch"
-        if in_batch and not takes_references(provider_class(provider), batch=True):
-            what = f"provider {provider} does not accept reference images in batches."
-            return [ModelFinding(Severity.ERROR, what, "Set mode: sync for its models, or remove them.")]
-        model = self._table.of(recipe)
-        if model is None:
-            return []
-        references = [(path, self._files[path]) for path in attached.references]
-        mask = (attached.mask, self._files[attached.mask]) if attached.mask else None
-        return problems_of_files(model, references, mask)
 
 
 def _place(states: Sequence[State], campaign: Campaign) -> str:

@@ -9,10 +9,10 @@ from imagemake.config.campaign import load_campaign
 from imagemake.core.problems import UserError
 from imagemake.core.recipe import Recipe
 from imagemake.images.source_files import SourceImage
+from imagemake.plan.requests import abilities
 from imagemake.plan.requests.references import Attached
 from imagemake.plugins.providers import Provider, ReferenceProvider
 from imagemake.plugins.providers.openai.provider import OpenAIProvider
-from imagemake.workflow.preflight import models as model_check
 from imagemake.workflow.preflight.models import check_models
 
 TODAY = date(2026, 11, 24)
@@ -42,7 +42,7 @@ def state(row, path="a.png", label="gpt-image-2", **parameters):
     attached = Attached((path,), (FILES[path].digest,)) if path else Attached()
     recipe = Recipe("openai", "gpt-image-2", "p", row, parameters, references=attached.digests)
     return SimpleNamespace(
-        recipe=recipe, request=SimpleNamespace(row=row, name=f"r{row}", attached=attached, model=label)
+        recipe=recipe, request=SimpleNamespace(row=row, name=f"r{row}", attached=attached, model=label, labels=[label])
     )
 
 
@@ -61,7 +61,7 @@ def check(*states, mode="sync"):
 )
 def test_a_provider_that_takes_none_is_told_with_the_first_row(monkeypatch, provider, mode, what):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
-    monkeypatch.setattr(model_check, "provider_class", lambda name: provider)
+    monkeypatch.setattr(abilities, "provider_class", lambda name: provider)
     assert check(state(2, None), mode=mode) == []
     with pytest.raises(UserError) as caught:
         check(state(2, None), state(3), state(4), mode=mode)
@@ -72,7 +72,7 @@ def test_a_provider_that_takes_none_is_told_with_the_first_row(monkeypatch, prov
 @pytest.mark.parametrize("mode", ["sync", "batch"])
 def test_a_provider_that_takes_them_is_fine(monkeypatch, mode):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
-    monkeypatch.setattr(model_check, "provider_class", lambda name: OpenAIProvider)
+    monkeypatch.setattr(abilities, "provider_class", lambda name: OpenAIProvider)
     assert check(state(2), mode=mode) == []
 
 
@@ -90,7 +90,7 @@ def test_a_size_that_batches_of_edits_do_not_take_is_told_before_the_run(monkeyp
 
 def test_a_missing_key_is_a_warning_before_anything_is_sent(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.setattr(model_check, "provider_class", lambda name: OpenAIProvider)
+    monkeypatch.setattr(abilities, "provider_class", lambda name: OpenAIProvider)
     assert check(state(2)) == ["OPENAI_API_KEY is not set in the environment: every call would be refused."]
 
 

@@ -1,0 +1,172 @@
+"""Several models in order of preference: which one makes an image, and what the plan says of it."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mugs import named, problems, requests
+from world import BAD, World
+
+from imagemake.config.campaign import load_campaign
+from imagemake.core.problems import UserError
+from imagemake.plan.inventory import KeyHistory
+from imagemake.plan.requests.request import Route
+from imagemake.plan.reviews import Review
+from imagemake.plan.routing import most_attempts, routing_lines
+from imagemake.plan.state import Stage
+from imagemake.store.journal import Outcome
+
+MODELS = ("a", "b", "c")
+
+
+def routed(why_not=None):
+    """A mug that three models may make; some of them cannot."""
+    world = World("mug")
+    (plain,) = world.requests
+    routes = tuple(Route(name, replace(plain.recipe, model=name), (why_not or {}).get(name, "")) for name in MODELS)
+    able = next((route for route in routes if not route.why_not), routes[0])
+    world.requests = [replace(plain, routes=routes).by(able)]
+    return world
+
+
+def refuse(world, state):
+    world.journal.keys[state.key] = KeyHistory(calls=1, last=Outcome.REFUSED, message="no")
+
+
+def recipe_of(world, name):
+    return next(route.recipe for route in world.requests[0].routes if route.label == name)
+
+
+def test_the_first_model_makes_it_and_the_next_one_what_it_refuses():
+    world, asked = routed(), []
+    for _ in MODELS:
+        state = world.one()
+        asked.append((state.request.model, state.recipe, state.attempt, str(state.why)))
+        refuse(world, state)
+    recipes = [recipe_of(world, name) for name in MODELS]
+    whys = ["new", "refused by a", "refused by b"]
+    assert asked == list(zip(MODELS, recipes, (0, 1, 2), whys, strict=True))
+    last = world.one()
+    assert (last.stage, last.request.model, [past.recipe.model for past in last.past]) == (
+        Stage.REFUSED,
+        "c",
+        ["a", "b"],
+    )
+
+
+def test_a_model_that_cannot_make_it_is_never_asked():
+    world = routed({"a": "too large.", "c": "too small."})
+    state = world.one()
+    assert (state.request.model, state.attempt, str(state.why)) == ("b", 0, "new")
+    refuse(world, state)
+    assert world.one().stage is Stage.REFUSED
+
+
+def test_an_image_that_is_there_stays_whichever_model_made_it_and_whatever_changed_since():
+    world = routed({"a": "too large."})
+    stored = world.make(world.one())
+    now_able = replace(world.requests[0], routes=routed().requests[0].routes)
+    world.requests = [now_able.by(now_able.routes[0])]
+    assert (world.one().request.model, world.one().raw) == ("b", stored)
+
+
+def test_a_rejected_image_is_tried_again_by_its_own_model_as_often_as_without_a_list():
+    world = routed()
+    refuse(world, world.one())
+    models = []
+    for _ in range(world.policy.most_attempts):
+        models.append(world.one().request.model)
+        world.make(world.one(), tone=BAD)
+    assert models == ["b", "b", "b"]
+    assert world.one().stage is Stage.REJECTED
+
+
+def test_a_patch_for_refusals_is_for_the_last_model():
+    world = routed()
+    world.policy = replace(world.policy, patches={"refused": "Family friendly."})
+    for _ in MODELS:
+        assert "Family" not in world.one().recipe.prompt
+        refuse(world, world.one())
+    state = world.one()
+    assert (state.request.model, "Family friendly." in state.recipe.prompt) == ("c", True)
+
+
+def test_the_next_model_gets_the_prompt_that_a_reviewer_wrote():
+    world = routed()
+    world.make(world.one())
+    world.reviews[world.one().key] = Review("regenerate", "", "Ann", "", prompt="A blue mug")
+    state = world.one()
+    assert (state.request.model, state.recipe.prompt) == ("a", "A blue mug")
+    refuse(world, state)
+    state = world.one()
+    assert (state.request.model, state.recipe.model, state.recipe.prompt) == ("b", "b", "A blue mug")
+
+
+@given(st.lists(st.sampled_from(["made", "refused"]), min_size=3, max_size=3), st.sets(st.sampled_from(MODELS)))
+def test_a_rerun_chooses_what_the_first_run_paid_for(ends, unable):
+    world = routed(dict.fromkeys(unable, "cannot."))
+    for end in ends:
+        state = world.one()
+        if state.stage is not Stage.GENERATE:
+            break
+        world.make(state) if end == "made" else refuse(world, state)
+    if world.raw:
+        (key,) = world.raw
+        assert world.one().key == key
+        world.journal.keys.clear()  # even without its journal
+        assert world.one().key == key
+
+
+def test_the_plan_says_who_makes_what_and_why():
+    world = routed({"a": "a is too small."})
+    assert list(routing_lines([world.one()])) == [
+        "  b makes 1 image in place of a: a is too small.",
+    ]
+    refuse(world, world.one())
+    assert list(routing_lines([world.one()])) == [
+        "  c makes 1 image in place of a: a is too small.",
+        "  c makes 1 image that b refused.",
+    ]
+    assert list(routing_lines(World("mug").resolve())) == []
+
+
+LISTED = {
+    "models": {"openai": {"small-1": {"sizes": ["1024x1024"]}}},
+    "model": {"provider": "openai", "name": "small-1", "parameters": {"size": "2048x2048"}},
+    "more_models": {"large": {"name": "gpt-image-2"}, "drawn": {"provider": "preview"}},
+}
+
+
+def test_a_size_that_the_first_model_does_not_take_goes_to_the_next_one():
+    found = named(requests(**LISTED, model_rules=[{"model": ["small-1", "large", "drawn"]}]))["M-7_red"]
+    assert (found.model, found.recipe.model, found.labels) == (
+        "large",
+        "gpt-image-2",
+        ["small-1", "large", "drawn"],
+    )
+    assert "2048x2048" in found.routes[0].why_not
+    (alone,) = {request.routes for request in requests(**LISTED)}
+    assert alone == (), "without a list, a request is as before"
+
+
+def test_models_of_a_list_get_the_same_seed_and_prompt_and_their_own_parameters():
+    found = requests(**LISTED, model_rules=[{"model": ["large", "drawn"]}])[0]
+    large, drawn = (route.recipe for route in found.routes)
+    assert (large.seed, large.prompt) == (drawn.seed, drawn.prompt)
+    assert (dict(large.parameters), dict(drawn.parameters)) == ({"size": "2048x2048"}, {})
+
+
+def test_every_model_of_a_list_must_be_known_and_named_once():
+    ((where, _),) = problems(**LISTED, model_rules=[{"model": ["large", "drwan"]}])
+    assert where.endswith("model_rules[0].model")
+    with pytest.raises(UserError, match="more than once"):
+        requests(model_rules=[{"model": ["x", "x"]}])
+    with pytest.raises(UserError, match="when is empty"):
+        requests(model_rules=[{"model": "x"}])
+
+
+def test_a_run_has_rounds_for_the_attempts_of_all_models():
+    least = {"campaign": "c", "catalog": "c.csv", "prompt": "p", "name": "{sku}", "attempts": {"max": 3}}
+    assert most_attempts(load_campaign(least)) == 3
+    assert most_attempts(load_campaign({**least, "model_rules": [{"model": ["x", "y"]}]})) == 6
