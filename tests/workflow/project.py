@@ -61,7 +61,9 @@ class Project:
             parameters = {"size": "96x96", "quality": "low"}
             self.config["model"] = {**model, "parameters": parameters, **config.get("model", {})}
             # Small images keep tests fast. The real model refuses them.
-            self.config["models"] = {"openai": {"gpt-image-2": {"size_rule": {"min_edge_px": 16}}}}
+            self.config["models"] = {
+                "openai": {"gpt-image-2": {"size_rule": {"min_edge_px": 16}, "batch_edit_sizes": None}}
+            }
             self.config["limits"] = {"first_wait_s": 0.05, "in_flight": 4, **config.get("limits", {})}
         self.write_config()
         self.rows = [
