@@ -18,6 +18,7 @@ from imagemake.stages.generate.gate import Gate
 
 FIRST_LOOK_S = 0.5  # after the submission, and the shortest wait between two looks
 LONGEST_LOOK_S = 10.0
+LONGEST_ASKED_S = 300.0  # that a server may ask to wait between two looks
 EARLY = 0.8  # of the shortest time that the last images took, as the first wait
 SHARE = 0.05  # of the time so far, as the next wait: so an image is seen at most 5% late
 UNKNOWN_TIMES = 3  # a ticket that the provider does not know so often in a row is lost; its list may lag behind
@@ -106,7 +107,7 @@ def _pending(error: ProviderError, misses: int, ticket: Ticket, limits: Limits) 
 
 def _wait_s(state: Pending, so_far_s: float, durations: Durations) -> float:
     own_s = min(LONGEST_LOOK_S, max(FIRST_LOOK_S, SHARE * so_far_s, durations.left_s(so_far_s)))
-    return max(own_s, state.wait_s or 0.0) * random.uniform(1.0, 1.1)  # noqa: S311  spreads load
+    return max(own_s, min(LONGEST_ASKED_S, state.wait_s or 0.0)) * random.uniform(1.0, 1.1)  # noqa: S311  spreads load
 
 
 def _stays(ticket: Ticket) -> str:

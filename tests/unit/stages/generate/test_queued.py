@@ -17,6 +17,7 @@ from imagemake.plugins.providers.queue import Pending
 from imagemake.stages.generate import queued
 from imagemake.stages.generate.calls import StoppedError
 from imagemake.stages.generate.job import generate_for_job
+from imagemake.stages.generate.queued import LONGEST_ASKED_S, Durations, _wait_s
 from imagemake.store.items import FailureReason, Item
 from imagemake.store.journal import Journal, Outcome, read_calls
 from imagemake.store.ledger import sum_calls
@@ -364,3 +365,8 @@ def test_images_that_come_sooner_than_those_before_are_asked_for_sooner_and_soon
         durations.note(max(6.0, waits[-1]))  # each takes 6 s, and is seen once it is asked for
     assert waits[0] == 48.0
     assert max(waits[25:]) < 6.0
+
+
+@pytest.mark.parametrize("asked_s", [1e9, float("inf"), float("nan"), -5.0])
+def test_no_server_makes_a_job_look_away_for_hours(asked_s):
+    assert 0 < _wait_s(Pending("queued", asked_s), 0.0, Durations()) <= 1.1 * LONGEST_ASKED_S
