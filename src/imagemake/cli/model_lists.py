@@ -14,8 +14,8 @@ from imagemake.core.problems import Problem, UserError
 from imagemake.core.text import printable
 
 if TYPE_CHECKING:
-    from imagemake.config.model import Server
     from imagemake.config.models.listed import Listing, ServerName
+    from imagemake.config.server import Server
     from imagemake.plugins.providers import ModelList
 
 TIMEOUT_S = 60.0
@@ -52,8 +52,8 @@ def _servers(provider: str | None) -> Mapping[ServerName, Server]:
     from imagemake.config.campaign import CONFIG, load_campaign
     from imagemake.config.listings import servers_of
     from imagemake.config.load import read_config
-    from imagemake.config.model import Server
     from imagemake.config.models.listed import ServerName
+    from imagemake.config.server import Server
     from imagemake.plugins.providers import provider_class
 
     # Without the lists: one that is damaged is written anew.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, Protocol
 from urllib.parse import parse_qsl, urlsplit
@@ -15,17 +14,14 @@ from imagemake.config.headers import (
     HeaderName,
     HeaderValue,
     VariableName,
-    filled,
     secret_without_variable,
-    variables_in,
 )
-from imagemake.config.models import Model, ModelTable
-from imagemake.config.models.spelling import spelling_of
 from imagemake.config.presets import with_preset
+from imagemake.config.server import Server
 from imagemake.core.mistakes import Mistake, mistake, mistakes
 from imagemake.core.secrets import is_secret_name, is_secret_value
 from imagemake.core.text import did_you_mean
-from imagemake.plugins.providers import BUILT_IN, Connection, Provider, provider_class, takes_batches
+from imagemake.plugins.providers import BUILT_IN, provider_class, takes_batches
 
 _SIGNATURES = ("sig", "signature", "code")  # in queries of signed addresses
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -67,59 +63,6 @@ def _address(url: str) -> str:
     if repeated := next((name for name in query if query.count(name) > 1), None):
         raise mistake(f"the address's query has {repeated!r} more than once.", "Keep one of them.")
     return url
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A server to connect to.
-
-    Attributes:
-        provider: Registered name of the provider, such as ``openai``.
-        base_url: Its address; None for the provider's own.
-        key_from: Environment variable with the key, if the user names one.
-        headers: Names and values of further headers, as written: a value may name variables.
-        endpoint: Its name in recipes; None for the provider's own.
-    """
-
-    provider: str
-    base_url: str | None = None
-    key_from: str | None = None
-    headers: tuple[tuple[str, str], ...] = ()
-    endpoint: str | None = None
-
-    def model(self, name: str, table: ModelTable) -> Model | None:
-        """Return the model table's entry for a model of this server; None if it has none."""
-        return table.get(self.provider, name, self.endpoint)
-
-    def start(self, timeout_s: float, table: ModelTable) -> Provider:
-        """Start the provider for this server.
-
-        Args:
-            timeout_s: Longest wait for one response.
-            table: Says how the server spells requests.
-
-        Raises:
-            ProviderError: If a key or a variable is missing, or the provider cannot call this server.
-        """
-        headers = {name: filled(value) for name, value in self.headers}
-
-        def known_of(model: str) -> Mapping[str, Any]:
-            entry = self.model(model, table)
-            return spelling_of(entry.facts) if entry else {}
-
-        connection = Connection(self.base_url, timeout_s, self.key_from, headers, known_of)
-        return provider_class(self.provider)(connection)
-
-    @property
-    def lane(self) -> tuple[str, ...]:
-        """What distinguishes servers whose calls share one rate: provider, address, and key."""
-        return (self.provider, self.base_url or "", *([self.key_from] if self.key_from else []))
-
-    def variables(self) -> list[str]:
-        """Return the environment variables that must be set to call it."""
-        kind = provider_class(self.provider)
-        key = Connection(self.base_url, key_from=self.key_from).key_variable(kind.key_variable, kind.domain)
-        return [*filter(None, [key]), *(name for _, value in self.headers for name in variables_in(value))]
 
 
 class Rates(Section):

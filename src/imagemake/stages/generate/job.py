@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imagemake.config.job_settings import JobSettings
-from imagemake.config.model import ModelSettings, Server, settings_of
+from imagemake.config.model import ModelSettings, settings_of
 from imagemake.config.models import Model, load_models
 from imagemake.config.run import Budget
+from imagemake.config.server import Server
 from imagemake.core.files import write_whole
 from imagemake.core.fingerprint import fingerprint
 from imagemake.plugins.providers import BatchProvider, Provider, ProviderError, provider_class
