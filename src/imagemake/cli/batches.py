@@ -159,14 +159,14 @@ def _follower(settings: ModelSettings, campaign: Campaign, store: Any) -> BatchP
 
     timeout_s = min(ASK_TIMEOUT_S, campaign.limits.timeout_s)
     table = load_models(campaign.models)
-    provider = settings.server.start(timeout_s, table)
+    provider = settings.connects_to.start(timeout_s, table)
     return BatchPoller(
         cast("BatchProvider", provider),
         settings.provider,
         store,
         campaign.limits,
         "batches",
-        lambda name: settings.server.model(name, table),
+        lambda name: settings.connects_to.model(name, table),
         _ignored,
     )
 

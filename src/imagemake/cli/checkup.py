@@ -161,7 +161,7 @@ def _models(campaign: Campaign, requests: Sequence[Request], *, offline: bool) -
     table = load_models(campaign.models)
     labels = sorted({label for request in requests for label in request.labels})
     settings = [settings_of(label, campaign) for label in labels]
-    for one in {(each.server, each.name): each for each in settings}.values():
+    for one in {(each.connects_to, each.name): each for each in settings}.values():
         yield from _model(one, table, offline=offline)
 
 
@@ -170,7 +170,7 @@ def _model(settings: ModelSettings, table: ModelTable, *, offline: bool) -> Iter
 
     name = f"model {settings.name} of {settings.base_url or settings.provider}"
     kind = provider_class(settings.provider)
-    missing = [variable for variable in settings.server.variables() if not os.environ.get(variable)]
+    missing = [variable for variable in settings.connects_to.variables() if not os.environ.get(variable)]
     for variable in missing:
         remedy = f"Set it in the environment: export {variable}=…"
         yield Finding(Verdict.FIX, f"{name}: {variable} is not set, so that every call would be refused.", remedy)
@@ -180,7 +180,7 @@ def _model(settings: ModelSettings, table: ModelTable, *, offline: bool) -> Iter
         return
 
     async def ask() -> ServerCheck | None:
-        provider = settings.server.start(TIMEOUT_S, table)
+        provider = settings.connects_to.start(TIMEOUT_S, table)
         try:
             return await provider.check(settings.name)
         except ProviderError as error:

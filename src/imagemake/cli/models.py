@@ -83,7 +83,7 @@ def _lines(campaign: Campaign) -> Iterator[str]:
             yield f"  {is_listed} on {listing.listed_on} at {listing.source}, in {server.path}"
             for endpoint, one in listing.models.get(settings.name, {}).items():
                 yield f"  endpoint {endpoint}: {'; '.join(one.pricing) or 'no prices'}"
-        model = settings.server.model(settings.name, table)
+        model = settings.connects_to.model(settings.name, table)
         yield from (f"  {line}" for line in (_known(model) if model else ["nothing is known about it"]))
     print("\nTo renew the lists, run: imagemake models --update", file=sys.stderr)
 

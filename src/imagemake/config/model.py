@@ -193,7 +193,7 @@ class ModelSettings(Section):
         return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
 
     @property
-    def server(self) -> Server:
+    def connects_to(self) -> Server:
         """The server to connect to."""
         headers = tuple(sorted(self.headers.items()))
         return Server(self.provider, self.base_url, self.key_from, headers, self.endpoint)

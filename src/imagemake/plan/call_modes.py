@@ -45,7 +45,7 @@ def call_mode_of(settings: ModelSettings, *, can_wait: bool = False) -> CallMode
     """
     in_batches = settings.in_batches(can_wait=can_wait)
     paid = provider_class(settings.provider).paid
-    return CallMode(in_batches, paid, (*settings.server.lane, settings.name) if in_batches else ())
+    return CallMode(in_batches, paid, (*settings.connects_to.lane, settings.name) if in_batches else ())
 
 
 def call_mode_of_batch(path: Path, campaign: Campaign) -> tuple[CallMode, int]:

@@ -68,11 +68,11 @@ async def _read_all(kept: Sequence[KeptAnswer], campaign: Campaign, store: Store
             continue
         timeout_s = min(LONGEST_S, campaign.limits.timeout_s)
         try:
-            provider = settings.server.start(timeout_s, table)
+            provider = settings.connects_to.start(timeout_s, table)
         except ProviderError:  # such as a missing key: the plan tells it
             continue
         try:
-            found |= await read_kept(of_server, provider, store, partial(settings.server.model, table=table))
+            found |= await read_kept(of_server, provider, store, partial(settings.connects_to.model, table=table))
         finally:
             await provider.close()
     return found

@@ -89,7 +89,7 @@ async def at_providers(found: Sequence[OpenCall], campaign: Campaign, act: Act[T
         if not of_server:
             continue
         try:
-            provider = settings.server.start(min(LONGEST_S, campaign.limits.timeout_s), table)
+            provider = settings.connects_to.start(min(LONGEST_S, campaign.limits.timeout_s), table)
         except ProviderError as error:
             done.append(error)
             continue
@@ -116,7 +116,7 @@ def _caller(provider: QueueProvider, settings: ModelSettings, campaign: Campaign
     limits = campaign.limits.model_copy(update={"queue_wait_s": SHORT_S, "tries": 1})
     gate = Gate(AT_ONCE, SharedPace(pace_file(WORK, JOB), limits))
     journal = Journal(store.journal_folder, JOB, durable=True)
-    model_of = partial(settings.server.model, table=load_models(campaign.models))
+    model_of = partial(settings.connects_to.model, table=load_models(campaign.models))
     spend_tracker = SpendTracker(spending_file(WORK), Budget())
     return Caller(provider, store, journal, limits, gate, spend_tracker, campaign.campaign, model_of, None)
 

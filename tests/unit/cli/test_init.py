@@ -23,7 +23,7 @@ def test_every_kind_of_project_is_a_campaign_that_can_be_planned(tmp_path, monke
     assert requests
     assert provider in {campaign.model.provider, campaign.model.preset}
     assert campaign.budget_usd.is_limited == (provider != "preview")
-    keys = campaign.model.server.variables()
+    keys = campaign.model.connects_to.variables()
     assert keys == ([KEYS[provider]] if KEYS[provider] else [])
     assert [line for line in told if "export" in line] == [f"  export {key}=…" for key in keys]
 

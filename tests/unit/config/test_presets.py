@@ -27,7 +27,7 @@ def sent(monkeypatch, preset, models=None, **recipe):
     monkeypatch.setenv("ANY_KEY", "k-0123456789")
     with recording() as server:
         settings = campaign(preset=preset, base_url=server.address, key_from="ANY_KEY").model
-        provider = settings.server.start(5, load_models(models))
+        provider = settings.connects_to.start(5, load_models(models))
 
         async def call():
             try:
@@ -46,7 +46,7 @@ def test_each_preset_names_its_server_in_keys_and_has_facts(name):
     settings = campaign(preset=name, **({"base_url": "http://h:1/v1"} if name in OWN else {})).model
     assert (settings.provider, settings.endpoint) == ("openai", name)
     assert (settings.key_from is None) == (name in OWN | {"localai"})
-    assert settings.server.model("any-model", load_models()).name == "any-model"
+    assert settings.connects_to.model("any-model", load_models()).name == "any-model"
 
 
 @pytest.mark.parametrize("name", sorted(OWN))

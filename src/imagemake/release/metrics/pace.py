@@ -44,5 +44,5 @@ def pace_of(label: str, campaign: Campaign, n_images: int) -> Pace | None:
     rates = settings.rates or campaign.limits
     per_min = [rate for rate in (rates.images_per_min, rates.requests_per_min) if rate is not None]
     # The limit on calls in flight applies to the run; rates apply to a server, or to a model with its own rates.
-    lane = (settings.server.lane, settings.name if settings.rates else None)
+    lane = (settings.connects_to.lane, settings.name if settings.rates else None)
     return Pace(campaign.limits.in_flight, min(per_min, default=None), pool="in_flight", lane=lane)

@@ -91,7 +91,7 @@ def generate_for_job(
 def _run_stops_together(items: Sequence[Item], job_settings: JobSettings, work: Path) -> Iterator[None]:
     """Start no call if another job of this run was told that none can succeed, and tell the others in turn."""
     note = stop_file(work)
-    is_paid = any(_class(settings_of(item.model or item.recipe.model, job_settings).server).paid for item in items)
+    is_paid = any(_class(settings_of(item.model or item.recipe.model, job_settings).connects_to).paid for item in items)
     if is_paid and note.exists():
         raise StoppedError(note.read_text(encoding="utf-8", errors="replace"))
     try:
@@ -147,7 +147,7 @@ class _Job:
             in_batches = self._settings(items[0]).in_batches(can_wait=items[0].can_wait)
         by_server: dict[Server, list[Item]] = {}
         for item in items:
-            by_server.setdefault(self._settings(item).server, []).append(item)
+            by_server.setdefault(self._settings(item).connects_to, []).append(item)
         return asyncio.run(
             self._with_providers(
                 {server: self._start(server) for server in by_server}, items, by_server, in_batches=in_batches
@@ -283,11 +283,11 @@ class _Job:
 
     def _pace(self, settings: ModelSettings) -> SharedPace:
         """Return the rates of a model: its own, or the rates that the other models of its server share."""
-        limits, lane = self.job_settings.limits, [*settings.server.lane]
+        limits, lane = self.job_settings.limits, [*settings.connects_to.lane]
         if settings.rates is not None:
             limits = limits.model_copy(update=settings.rates.model_dump())
             lane.append(settings.name)
-        paid = _class(settings.server).paid
+        paid = _class(settings.connects_to).paid
         return SharedPace(pace_file(self.work, fingerprint(lane)), limits, settings.name, paid=paid)
 
 

@@ -63,6 +63,6 @@ def _per_min(labels: Collection[str], campaign: Campaign) -> float | None:
         limits = settings.rates or campaign.limits
         own = (settings.name,) if settings.rates else ()
         rates = [rate for rate in (limits.images_per_min, limits.requests_per_min) if rate is not None]
-        lanes[(*settings.server.lane, *own)] = min(rates, default=None)
+        lanes[(*settings.connects_to.lane, *own)] = min(rates, default=None)
     known = [rate for rate in lanes.values() if rate is not None]
     return sum(known) if known and len(known) == len(lanes) else None

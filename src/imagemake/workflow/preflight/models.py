@@ -76,7 +76,7 @@ def check_models(
 def _missing_keys(to_generate: Sequence[State], campaign: Campaign) -> list[str]:
     """Warn of keys that are not in the environment: every call to these servers would be refused."""
     servers = {
-        settings_of(label, campaign).server
+        settings_of(label, campaign).connects_to
         for label in {label for state in to_generate for label in state.request.labels}
     }
     names = {name for server in servers for name in server.variables() if not os.environ.get(name)}

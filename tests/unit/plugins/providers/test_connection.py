@@ -98,7 +98,7 @@ def test_a_headers_variables_are_filled_and_count_as_secrets(monkeypatch):
         base_url="http://h/v1",
         headers={"X-Proxy": "Basic ${PROXY_ACCESS}", "X-Price": "$$1"},
     )
-    provider = settings.server.start(5, load_models())
+    provider = settings.connects_to.start(5, load_models())
     assert provider.connection.headers == {"X-Proxy": "Basic pw-0123456789", "X-Price": "$1"}
     assert redacted("it said pw-0123456789") == "it said [secret]"
     assert "pw-0123456789" not in settings.model_dump_json()
@@ -106,9 +106,9 @@ def test_a_headers_variables_are_filled_and_count_as_secrets(monkeypatch):
 
 def test_a_headers_variable_that_is_not_set_stops(monkeypatch):
     settings = ModelSettings(provider="openai", name="m", base_url="http://h/v1", headers={"X-Proxy": "$NOT_SET_HERE"})
-    assert settings.server.variables() == ["NOT_SET_HERE"]
+    assert settings.connects_to.variables() == ["NOT_SET_HERE"]
     with pytest.raises(ProviderError, match="NOT_SET_HERE is not set"):
-        settings.server.start(5, load_models())
+        settings.connects_to.start(5, load_models())
 
 
 @pytest.mark.parametrize(
