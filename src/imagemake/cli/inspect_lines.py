@@ -27,7 +27,7 @@ _STATES = {
     "unreadable": "present, but CANNOT BE READ: {failures}",
     "unread": "present; {failures}",
 }
-_DETAILS = ("measure.", "variable.", "parameter.")
+_DETAILS = ("measure.", "variable.", "parameter.", "model_file.")
 
 
 def json_of(found: Inspection) -> str:

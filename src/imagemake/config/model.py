@@ -16,12 +16,14 @@ from imagemake.config.headers import (
     VariableName,
     secret_without_variable,
 )
+from imagemake.config.local import FileUse, Local
 from imagemake.config.presets import with_preset
 from imagemake.config.server import Server
 from imagemake.core.mistakes import Mistake, mistake, mistakes
 from imagemake.core.secrets import is_secret_name, is_secret_value
 from imagemake.core.text import did_you_mean
 from imagemake.plugins.providers import BUILT_IN, provider_class, takes_batches
+from imagemake.plugins.providers.local import LocalProvider
 
 _SIGNATURES = ("sig", "signature", "code")  # in queries of signed addresses
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -124,6 +126,14 @@ class ModelSettings(Section):
         examples=[{"size": "1024x1024", "quality": "high"}],
     )
 
+    files: Mapping[FileUse, Text] = Field(
+        default_factory=dict,
+        description="Files and folders of yours that the model is made of, by what they are, relative to the project, "
+        "for providers that run models on this machine. Their content is part of every key; where they are is not.",
+        examples=[{"pipeline": "models/sdxl-base", "brushwork": "models/loras/brushwork.safetensors"}],
+    )
+    local: Local = Field(default_factory=Local, description="How a model runs on this machine. Not part of any key.")
+
     mode: Literal["sync", "batch", "auto"] = Field(
         "sync",
         description="sync: one call per image. batch: many at once through the provider's Batch API, at half the price "
@@ -158,6 +168,17 @@ class ModelSettings(Section):
     def _has_a_name(self) -> ModelSettings:
         if self.provider != "preview" and "name" not in self.model_fields_set:
             raise mistake(f"provider {self.provider} needs a model name.", "Add name: the model's name.")
+        return self
+
+    @model_validator(mode="after")
+    def _runs_here(self) -> ModelSettings:
+        provider = provider_class(self.provider)
+        if self.files and not provider.uses_files:
+            what = f"provider {self.provider} uses no files of yours."
+            raise mistakes([Mistake(("files",), what, "Remove files, or choose another provider.")])
+        if self.local != Local() and not issubclass(provider, LocalProvider):
+            what = f"provider {self.provider} runs no models on this machine."
+            raise mistakes([Mistake(("local",), what, "Remove local, or choose another provider.")])
         return self
 
     @model_validator(mode="after")
@@ -196,7 +217,8 @@ class ModelSettings(Section):
     def connects_to(self) -> Server:
         """The server to connect to."""
         headers = tuple(sorted(self.headers.items()))
-        return Server(self.provider, self.base_url, self.key_from, headers, self.endpoint)
+        files = tuple(sorted(self.files.items()))
+        return Server(self.provider, self.base_url, self.key_from, headers, self.endpoint, files, self.local)
 
 
 class ModelRule(Section):

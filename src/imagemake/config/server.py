@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from imagemake.config.headers import filled, variables_in
+from imagemake.config.local import Local
 from imagemake.config.models import Model, ModelTable
 from imagemake.config.models.spelling import spelling_of
 from imagemake.plugins.providers import Connection, Provider, provider_class
@@ -22,6 +23,8 @@ class Server:
         key_from: Environment variable with the key, if the user names one.
         headers: Names and values of further headers, as written: a value may name variables.
         endpoint: Its name in recipes; None for the provider's own.
+        files: The user's files that the model is made of, by what they are.
+        local: How a model runs on this machine.
     """
 
     provider: str
@@ -29,6 +32,8 @@ class Server:
     key_from: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     endpoint: str | None = None
+    files: tuple[tuple[str, str], ...] = ()
+    local: Local = field(default_factory=Local)
 
     def model(self, name: str, table: ModelTable) -> Model | None:
         """Return the model table's entry for a model of this server; None if it has none."""
@@ -50,7 +55,9 @@ class Server:
             entry = self.model(model, table)
             return spelling_of(entry.facts) if entry else {}
 
-        connection = Connection(self.base_url, timeout_s, self.key_from, headers, known_of)
+        connection = Connection(
+            self.base_url, timeout_s, self.key_from, headers, known_of, dict(self.files), self.local.model_dump()
+        )
         return provider_class(self.provider)(connection)
 
     @property

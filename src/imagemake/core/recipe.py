@@ -39,6 +39,7 @@ class Recipe:
         negative_prompt: What the image must not show, or None.
         seed: 0 to 2**31 - 1.
         parameters: Parameters of the model, such as ``size``; a missing one has the provider's default.
+        model_files: SHA-256 of the user's files that the model is made of, such as weights, by what they are.
     """
 
     provider: str
@@ -50,6 +51,7 @@ class Recipe:
     endpoint: str | None = None
     references: tuple[str, ...] = ()
     mask: str | None = None
+    model_files: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the recipe as plain data, without absent fields, so that a new field changes no existing key."""
@@ -70,6 +72,8 @@ class Recipe:
             data["references"] = list(self.references)
         if self.mask is not None:
             data["mask"] = self.mask
+        if self.model_files:
+            data["model_files"] = dict(self.model_files)
         return data
 
     @classmethod
@@ -91,6 +95,7 @@ class Recipe:
             endpoint=data.get("endpoint"),
             references=tuple(data.get("references", ())),
             mask=data.get("mask"),
+            model_files=data.get("model_files", {}),
         )
 
     @property

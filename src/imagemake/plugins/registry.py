@@ -7,14 +7,18 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from imagemake.core.problems import Problem, UserError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-    from imagemake.plugins.plugin import Plugin
+
+class NeedsPackages(Protocol):
+    """A plug-in with the packages that may be missing, as ``{module: name to install}``."""
+
+    packages: ClassVar[Mapping[str, str]]
 
 
 @cache
@@ -80,13 +84,13 @@ def _broken(kind: str, point: EntryPoint, fault: str) -> UserError:
     return UserError(Problem(where, fault, remedy))
 
 
-def packages_missing(plug_in: type[Plugin]) -> list[str]:
-    """Return the packages that a measure or step needs and that are not installed, without importing any."""
+def packages_missing(plug_in: type[NeedsPackages]) -> list[str]:
+    """Return the packages that a plug-in needs and that are not installed, without importing any."""
     return [package for module, package in plug_in.packages.items() if find_spec(module) is None]
 
 
-def install_command(name: str, plug_in: type[Plugin]) -> str:
-    """Return the command that installs what a measure or step needs: for a built-in one, an extra of its name."""
+def install_command(name: str, plug_in: type[NeedsPackages]) -> str:
+    """Return the command that installs what a plug-in needs: for a built-in one, an extra of its name."""
     if plug_in.__module__.startswith("imagemake."):
         return f"pip install 'imagemake[{name}]'"
     return f"pip install {' '.join(packages_missing(plug_in))}"

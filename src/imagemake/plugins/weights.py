@@ -1,4 +1,4 @@
-"""The digest of a measure's weights that the user provides, so that other weights measure every image again.
+"""The digest of weights that the user provides: other weights measure every image again, or make others.
 
 Hashing hundreds of megabytes takes a second, so work/weights.json keeps the digests by size and times.
 """
@@ -6,6 +6,7 @@ Hashing hundreds of megabytes takes a second, so work/weights.json keeps the dig
 from __future__ import annotations
 
 import hashlib
+import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -21,6 +22,7 @@ CACHE = Path("work/weights.json")
 UNKNOWN = "unknown"
 _CACHE_VERSION = 1
 _DIGITS = 12
+WORTH_TELLING_BYTES = 2e9  # a second or two
 
 
 def with_weights(kind: type[Plugin], name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -55,8 +57,47 @@ def _digest_of(files: tuple[Path, ...], cache: StampCache[str]) -> str:
     return fingerprint([[path.name, _content_digest(path, cache)] for path in files])[:_DIGITS]
 
 
+def digest_of_content(files: Mapping[str, Path]) -> str:
+    """Return the SHA-256 of the contents of a model's files under their names, wherever they are.
+
+    Args:
+        files: The files by name, as relative to their common folder.
+
+    Raises:
+        OSError: If one cannot be read.
+    """
+    cache = cache_at(str(CACHE.absolute()))
+    unknown = [path for path in files.values() if (stamp := stamp_of(path)) and not cache.get(_name(path), stamp)]
+    n_bytes = sum(path.stat().st_size for path in unknown)
+    if n_bytes >= WORTH_TELLING_BYTES:
+        print(f"  Reading {n_bytes / 1e9:,.1f} GB of weights, once…", file=sys.stderr, flush=True)
+    return fingerprint({name: _content_digest(path, cache) for name, path in files.items()})
+
+
+def remembered(question: object, answer: Callable[[], str], *, present: bool) -> str:
+    """Return a digest, or the last known one where the files are missing, unless they must be there.
+
+    Raises:
+        NotReadyError: If they must be there, or were never read.
+    """
+    known = cache_at(str(CACHE.absolute()))
+    key = fingerprint(["model", question])
+    try:
+        digest = answer()
+    except NotReadyError:
+        if present or key not in known.notes:
+            raise
+        return str(known.notes[key])
+    known.note(key, digest)
+    return digest
+
+
+def _name(path: Path) -> str:
+    return str(path.absolute())
+
+
 def _content_digest(path: Path, cache: StampCache[str]) -> str:
-    name, before = str(path.absolute()), stamp_of(path)
+    name, before = _name(path), stamp_of(path)
     known = cache.get(name, before) if before else None
     if known is not None:
         return known

@@ -67,6 +67,7 @@ from imagemake.workflow.monitor.monitor import Monitor, check_monitor
 from imagemake.workflow.open_calls import open_calls_words, take_up_open_calls
 from imagemake.workflow.preflight.credentials import check_credentials
 from imagemake.workflow.preflight.measures import check_comparisons, check_overrides, check_packages
+from imagemake.workflow.preflight.model_files import check_model_files
 from imagemake.workflow.preflight.models import check_models
 from imagemake.workflow.run_lock import acquire_run_lock
 from imagemake.workflow.snakemake_run import SnakemakeRun
@@ -227,6 +228,7 @@ class Planner:
         if open_ones:
             check_packages(self.campaign)
             check_steps(self.campaign.postprocess)
+        check_model_files(to_generate, self.campaign)
         warnings = check_models(to_generate, self.campaign, target.files.by_path, datetime.now(UTC).date())
         if to_generate:
             check_gates(self.campaign, scope, self.figures_of)

@@ -74,6 +74,7 @@ def test_python_hash_seed_does_not_move_a_key():
         {"endpoint": "http://localhost:1/v1"},
         {"references": ("a" * 64,)},
         {"references": ("a" * 64,), "mask": "b" * 64},
+        {"model_files": {"pipeline": "a" * 64}},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -88,7 +89,8 @@ def test_what_has_no_canonical_form_is_refused(value):
 
 
 def test_a_recipe_survives_its_own_plain_data():
-    assert Recipe.from_dict(MUG.as_dict()) == MUG
+    own = replace(MUG, model_files={"pipeline": "a" * 64})
+    assert [Recipe.from_dict(one.as_dict()) for one in (MUG, own)] == [MUG, own]
 
 
 def test_a_recipe_of_another_version_is_not_read_as_this_one():

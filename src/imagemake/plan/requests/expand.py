@@ -23,6 +23,7 @@ from imagemake.plan.requests.catalog import Row
 from imagemake.plan.requests.combinations import Combinations
 from imagemake.plan.requests.file_names import FileNames
 from imagemake.plan.requests.model_choice import MODEL, ModelChoice
+from imagemake.plan.requests.model_files import ModelFiles
 from imagemake.plan.requests.names import BadValueError, Namer, folded
 from imagemake.plan.requests.references import References
 from imagemake.plan.requests.request import Parameters, Request, Route
@@ -105,6 +106,7 @@ class _Expansion:
             where=where,
         )
         self._abilities = Abilities(load_models(campaign.models), files.get, datetime.now(UTC).date())
+        self._model_files = ModelFiles(campaign.model.name, self._report_key)
         self._references = References(campaign.references, campaign.mask, vocabulary, files, self._report_key)
         wordings = (self._prompt.common, self._negative.common, self.naming, *self._references.wordings)
         self._empty = dict.fromkeys([*campaign.defaults, *(name for w in wordings for name in w.unknown)], "")
@@ -130,6 +132,7 @@ class _Expansion:
         if fault := self.models.misspelled(values.get(MODEL, "")):
             self._report(MODEL, *fault)
         parameters = self._parameters_for(values, label, model.parameters)
+        model_files = self._model_files.of(label, model, parameters)
         attached = self._references.of(values, self._report)
         self.naming.report_empty(values, self._columns, self._report)
         for take in range(1, self._campaign.takes + 1):
@@ -143,6 +146,7 @@ class _Expansion:
                 endpoint=model.endpoint,
                 references=attached.digests,
                 mask=attached.mask_digest,
+                model_files=model_files,
             )
             name = self._name({**values, TAKE: str(take)})
             request = Request(name, recipe, self._row, values, take, label, attached)
@@ -153,12 +157,14 @@ class _Expansion:
         routes: list[Route] = []
         for label in labels:
             model = self.models.settings(label)
+            parameters = self._parameters_for(request.variables, label, model.parameters)
             recipe = replace(
                 request.recipe,
                 provider=model.provider,
                 model=model.name,
-                parameters=self._parameters_for(request.variables, label, model.parameters),
+                parameters=parameters,
                 endpoint=model.endpoint,
+                model_files=self._model_files.of(label, model, parameters),
             )
             routes.append(Route(label, recipe, self._abilities.why_not(model, recipe, request.attached)))
         able = next((route for route in routes if not route.why_not), routes[0])

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from imagemake.core.known_secrets import know_variable, redacted_bytes, redacted_value
-from imagemake.core.recipe import Recipe
+from imagemake.core.recipe import Json, Recipe
 from imagemake.images.formats import extension_of
 from imagemake.plugins.providers.connection import Connection, Dialect, SizeForm
 from imagemake.plugins.providers.failures import KEY_VARIABLE, NOT_FETCHED, FailureKind, ProviderError
@@ -84,6 +84,7 @@ class ImageResponse:
         seed_use: What became of the seed, where that differs from what `Provider.seed_use` says.
         seed: The seed that the server set or used, if it says so.
         model: The version of the model that made the image, if the response names it.
+        seconds: How long the machine worked for this image, where that is not the duration of the call.
     """
 
     image: bytes
@@ -95,6 +96,7 @@ class ImageResponse:
     seed_use: SeedUse | None = None
     seed: int | None = None
     model: str | None = None
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
         # The server may have echoed a secret. Images of a known format stay as they are.
@@ -129,6 +131,9 @@ class Provider(ABC):
         domain: Domain of the provider's own servers, such as ``openai.com``: the only ones that get this key unless the
             user names it for another server.
         lists_facts: Whether `list_models` tells what models take and cost, and not only their names.
+        uses_files: Whether models are made of the user's files, as `model_files` tells.
+        packages: Packages that may be missing, as ``{module: name to install}``. Users hear of them before the run.
+        determinism: What a repeated request gives where the model table does not say, as in the table's facts.
     """
 
     required: ClassVar[Mapping[str, type]] = {"paid": bool}
@@ -138,6 +143,9 @@ class Provider(ABC):
     key_variable: ClassVar[str | None] = None
     domain: ClassVar[str | None] = None
     lists_facts: ClassVar[bool] = False
+    uses_files: ClassVar[bool] = False
+    packages: ClassVar[Mapping[str, str]] = {}
+    determinism: ClassVar[str | None] = None
 
     def __init__(self, connection: Connection) -> None:
         """Take the server to call."""
@@ -150,6 +158,25 @@ class Provider(ABC):
         Raises:
             ProviderError: If no image came.
         """
+
+    @classmethod
+    def model_files(
+        cls, model: str, files: Mapping[str, str], parameters: Mapping[str, Json], *, present: bool = False
+    ) -> Mapping[str, str]:
+        """Return the SHA-256 of each of the user's files that decide an image, by what they are. They are in its key.
+
+        The plan calls it, so it imports nothing heavy; `imagemake.plugins.weights` remembers digests.
+
+        Args:
+            model: The model's name.
+            files: The files and folders in ``model.files``, by what they are.
+            parameters: The parameters of the request.
+            present: Whether the files must be there; otherwise, the last known digests do.
+
+        Raises:
+            NotReadyError: If a file is missing.
+        """
+        return {}
 
     def seed_use(self, model: str) -> SeedUse | None:
         """Return what becomes of the seed in calls to a model; None if the provider does not say."""

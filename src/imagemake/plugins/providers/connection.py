@@ -58,6 +58,8 @@ class Connection:
         key_from: Environment variable with the key, as the user named it; None for the provider's own server's key.
         headers: Further headers of every call, with the values of their variables.
         known_of: Returns what is known of how a model's server spells requests: fields of `Dialect`, by name.
+        files: The user's files that the model is made of, by what they are; see `Provider.model_files`.
+        local: How a model runs on this machine: the section ``model.local``.
     """
 
     base_url: str | None = None
@@ -65,6 +67,8 @@ class Connection:
     key_from: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     known_of: Callable[[str], Mapping[str, Any]] = _nothing_known
+    files: Mapping[str, str] = field(default_factory=dict)
+    local: Mapping[str, Any] = field(default_factory=dict)
 
     def key(self, variable: str, domain: str) -> str | None:
         """Return the key for the server: the one that the user named, or the provider's own at its own domain only.

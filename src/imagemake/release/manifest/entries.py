@@ -88,6 +88,7 @@ class Entries:
             seed_used=closed.get("seed_used"),
             model_used=closed.get("model_used"),
             parameters={name: _in_cell(value) for name, value in recipe.parameters.items()},
+            model_files=recipe.model_files,
             key=state.key,
             catalog_row=request.row,
             take=request.take,

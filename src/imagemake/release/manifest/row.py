@@ -137,6 +137,10 @@ class ManifestRow:
         Mapping[str, Value],
         Group("parameter", "A parameter that was sent; lists and mappings as JSON"),
     ] = field(default_factory=dict)
+    model_files: Annotated[
+        Mapping[str, Value],
+        Group("model_file", "SHA-256 of a file or folder of yours that the model was made of, such as weights"),
+    ] = field(default_factory=dict)
     measures: Annotated[
         Mapping[str, Value],
         Group("measure", "A quantity that was measured in the raw image; docs/reference/measures.md lists the units"),

@@ -190,7 +190,7 @@ class Caller:
             status=200,
             cost_usd=cost,
             **facts_of(answer, self.provider, item.recipe.model),
-            seconds=round(time.monotonic() - start, 3),
+            seconds=round(time.monotonic() - start if answer.seconds is None else answer.seconds, 3),
             digest=stored.digest,
             more=more,
         )

@@ -27,6 +27,7 @@ REASONS: Mapping[str, str] = {
     "provider": "another provider",
     "model": "another model or model version",
     "parameters": "a parameter of the model changed",
+    "model files": "the content of a file that the model is made of changed, such as its weights",
     "seed": "another seed",
     "attempt": "another attempt, because of a check or a decision",
     "reference": "the content or order of reference images changed",
@@ -54,8 +55,8 @@ _COLUMNS = (
     ("verdict", "verdict"),
     ("verdict", "reasons"),
 )
-_IN_KEY = ("prompt", "negative prompt", "provider", "model", "parameters", "seed", "reference", "mask")
-_OF_GROUP = {"variable.": "catalog", "parameter.": "parameters"}
+_IN_KEY = ("prompt", "negative prompt", "provider", "model", "parameters", "model files", "seed", "reference", "mask")
+_OF_GROUP = {"variable.": "catalog", "parameter.": "parameters", "model_file.": "model files"}
 
 
 @dataclass(frozen=True, slots=True)

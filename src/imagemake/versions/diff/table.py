@@ -32,7 +32,7 @@ FIXED = (
     *("seconds", "cost_usd", "tries", "width_px", "height_px", "bytes", "history", "measure.phash.hash"),
 )
 PARAMETER = f"{ALL_GROUPS['parameters'].prefix}."
-GROUPS = (f"{ALL_GROUPS['variables'].prefix}.", PARAMETER)
+GROUPS = (f"{ALL_GROUPS['variables'].prefix}.", PARAMETER, f"{ALL_GROUPS['model_files'].prefix}.")
 OF_OUTPUT = ".finished_digest"  # the compared column of an additional output
 FILE_OF_OUTPUT = ".file"
 _SHOWN_OF_OUTPUT = (FILE_OF_OUTPUT, ".digest")

@@ -119,6 +119,7 @@ WHY = {
     "seed": {"seed": 8, "key": OTHER},
     "reference": {"reference_digests": (ONE,), "references": ("a.png",), "key": OTHER},
     "mask": {"mask_digest": ONE, "mask": "a.png", "key": OTHER},
+    "model files": {"model_files": {"pipeline": ONE}, "key": OTHER},
     "recipe": {"key": OTHER},
     "regenerated": {"raw_digest": "c" * 64, "finished_digest": "d" * 64},
     "postprocessing": {"finished_digest": "d" * 64, "digest": "d" * 64},
