@@ -28,6 +28,7 @@ class World:
         self.measures, self.submission_of, self.in_queues = {}, {}, set()
         self.journal = JournalFacts()
         self.reviews, self.kept = {}, set()
+        self.since = "2026-11-27T10:00:00.000Z"
         self.policy = Policy(
             checks=Checks({"tone.contrast": Check(reject=Limit(min=5), review=Limit(min=20))}),
             formats=["png"],
@@ -60,7 +61,7 @@ class World:
         self.finished[key] = StoredFile(key, "f" * 64, "jpg")
 
     def resolve(self):
-        return resolve(self.requests, self, self.policy, self.reviews)
+        return resolve(self.requests, self, self.policy, self.reviews, self.since)
 
     def one(self):
         (state,) = self.resolve()

@@ -101,8 +101,9 @@ def test_what_the_first_model_refuses_goes_to_the_next_one_and_a_rerun_pays_noth
         model_rules=[{"model": ["gpt-image-2", "other"]}],
         attempts={"max": 1},
     )
+    told = made.snakemake("-n").stderr
     assert (
-        "If gpt-image-2 refuses images, other makes them: at most 3 images, about $0.01." in made.snakemake("-n").stderr
+        "If gpt-image-2 refuses images or has no quota left, other makes them: at most 3 images, about $0.01." in told
     )
     made.snakemake()
     assert sorted(made.images()) == ["S000_red.jpg", "S001_teal.jpg", "S002_gold.jpg"]
@@ -116,3 +117,43 @@ def test_what_the_first_model_refuses_goes_to_the_next_one_and_a_rerun_pays_noth
     made.snakemake()
     assert len(made.images()) == 3
     assert (len(server.calls()), len(other_server.calls())) == (3, 1)
+
+
+def test_a_quota_that_ends_in_the_middle_hands_over_and_the_next_run_asks_again_for_what_is_new(
+    project, server, other_server
+):
+    spent = [{"behavior": "normal", "at_most": 2}, {"behavior": "insufficient_quota"}]
+    server.renew(Settings(any_size=True, rules=spent))
+    made = project(
+        rows=6,
+        more_models={"other": {"base_url": other_server.base_url, "identity": "other"}},
+        model_rules=[{"model": ["gpt-image-2", "other"]}],
+        attempts={"max": 1},
+        limits={"in_flight": 1},
+        batch_size=2,
+    )
+    told = made.snakemake().stderr
+    assert "no quota is left for gpt-image-2: You exceeded your current quota" in told
+    assert ".." not in told
+    assert "the next model of a list makes its images. Raise the quota" in " ".join(told.split())
+    assert (len(server.calls()), len(other_server.calls())) == (3, 4), "one call met the end, in whichever job"
+    assert len(made.images()) == 6
+    assert {row["attempts"] for row in made.manifest().values()} == {"1"}
+
+    assert made.jobs(made.snakemake()) == []
+    made.delete("work", "results")
+    made.snakemake()
+    assert (len(server.calls()), len(other_server.calls())) == (3, 4), "a rerun chooses the same and pays nothing"
+
+    made.edit_row(0, product="jug")
+    assert "It is asked again; if it still has none, other makes its images." in made.snakemake("-n").stderr
+    server.renew(Settings(any_size=True))
+    made.snakemake()
+    assert (len(server.calls()), len(other_server.calls())) == (1, 4)
+
+    server.renew(Settings(any_size=True, rules=[{"behavior": "insufficient_quota"}]))
+    other_server.renew(Settings(any_size=True, rules=[{"behavior": "insufficient_quota"}]))
+    made.edit_row(0, product="bowl")
+    told = made.snakemake(expect=1).stderr
+    assert (len(server.calls()), len(other_server.calls())) == (1, 1), "the last model stops the run"
+    assert f"gpt-image-2 at {other_server.base_url}: You exceeded your current quota" in told

@@ -232,7 +232,7 @@ class ModelRule(Section):
     )
     model: Texts = Field(
         description="A label in more_models, or the name of another model on the main model's server. A list names "
-        "several in order of preference: what one cannot make or refuses goes to the next.",
+        "several in order of preference: what one cannot make, refuses, or has no quota for goes to the next.",
         examples=["fast", ["gpt-image-2", "flux"]],
     )
 

@@ -16,6 +16,7 @@ class VerdictCode(WordedEnum):
     NEAR_DUPLICATE = "near_duplicate", "nearly the same image as {other}"
     CONSISTENCY = "consistency", "{difference}"
     NOT_BEST = "not_best", "scores {score:.4g}, the best candidate {best:.4g}"
+    NO_QUOTA = "no_quota", "{model} has no quota left for the other candidates"
     REVIEW = "review", "rejected by a reviewer"
     REGENERATE = "regenerate", "a reviewer asked for another image"
     REFUSED = "refused", "the provider refused the request"

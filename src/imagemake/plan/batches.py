@@ -135,10 +135,13 @@ def batches_of(
     measures = [measure.identity for measure in campaign.validation.measures_needed()]
     settings = fingerprint([campaign.model_dump(mode="json"), measures])
     columns = campaign.validation.columns_needed()
+    hands_over = any(state.has_next for state in states)
     found = []
     for stage in OPEN:
         items = [item_of(state, columns) for state in states if state.stage is stage]
         is_first = stage is Stage.GENERATE
+        if is_first and hands_over:
+            items = [replace(item, hands_over=True) for item in items]
         for part in _generated(items, campaign, size, submission_of) if is_first else _parts(items, size):
             calls = [tried(item.key) for item in part] if stage is Stage.GENERATE else []
             content = hashlib.sha256(f"{settings} {calls} ".encode() + table_bytes(part))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from imagemake.config.verdict_codes import VerdictCode
 from imagemake.plan.candidates import CandidatePolicy, ranked
-from imagemake.plan.state import Past, State
+from imagemake.plan.state import Past, Stage, State
 from imagemake.stages.validate.verdict import Reason, Status, Verdict, flat
 
 if TYPE_CHECKING:
@@ -36,8 +36,10 @@ def choose_best(
     group = [rival for rival, verdict in judged if verdict.status is best_status]
     scores = [policy.score(flat(rival.measured)) for rival in group]
     approved = [(review := reviews.get(rival.key)) is not None and review.decision == "approve" for rival in group]
-    # The first rejected one stands for all of them: what a reviewer asks for may be about any of them.
-    order = range(len(group)) if best_status is Status.REJECTED else ranked(zip(approved, scores, strict=True))
+    # The first rejected one stands for all of them: what a reviewer asks for may be about any of them. An attempt is
+    # refused only if all of them are.
+    by_stage = sorted(range(len(group)), key=lambda place: group[place].stage is Stage.REFUSED)
+    order = by_stage if best_status is Status.REJECTED else ranked(zip(approved, scores, strict=True))
     best, *others = [group[place] for place in order]
     if best_status is not Status.ACCEPTED:
         others = []

@@ -92,7 +92,7 @@ def _refused(to_buy: Sequence[State], prices: _Prices) -> Iterator[str]:
             prices.add(estimate, replace(state, request=spare, recipe=spare.recipe, can_wait=False))
     for (label, other), estimate in by_models.items():
         most = f"at most {counted(estimate.images, 'image')}, {estimate}"
-        yield f"  If {label} refuses images, {other} makes them: {most}."
+        yield f"  If {label} refuses images or has no quota left, {other} makes them: {most}."
 
 
 def _budget(to_buy: Sequence[State], target: Target, inventory: Inventory, table: ModelTable) -> Iterable[str]:

@@ -18,7 +18,7 @@ from typing import Any
 from imagemake.config.fields import MAIN
 from imagemake.plan.learned_costs import LearnedCosts
 from imagemake.store.items import ItemFailure, Measured
-from imagemake.store.journal import Outcome, read_calls
+from imagemake.store.journal import Call, Outcome, read_calls
 from imagemake.store.kept_measures import kept_rows
 from imagemake.store.layout import POSTPROCESSED, VALIDATED
 from imagemake.store.open_calls import OpenCalls
@@ -54,13 +54,36 @@ class KeyHistory:
     was_made: bool = False
 
 
+ModelId = tuple[str, str | None, str]  # provider, endpoint, and name, as in recipes
+
+
 @dataclass(slots=True)
 class JournalFacts:
-    """What the journal says, by key and by name."""
+    """What the journal says, by key, by name, and by model.
+
+    Attributes:
+        keys: About each key.
+        last_recipe: The recipe of the last call for a request's first attempt, by the request's name.
+        costs: What images cost.
+        answered_at: When each model last made an image, ISO 8601 in UTC.
+        used_up_at: When a call last met the end of each model's quota.
+    """
 
     keys: dict[str, KeyHistory] = field(default_factory=dict)
-    last_recipe: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # first attempts only, by request name
+    last_recipe: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     costs: LearnedCosts = field(default_factory=LearnedCosts)
+    answered_at: dict[ModelId, str] = field(default_factory=dict)
+    used_up_at: dict[ModelId, str] = field(default_factory=dict)
+
+    def note_quota(self, call: Call) -> None:
+        """Take into account what a call says about the quota of its model."""
+        is_end = call.closed is not None and call.closed.get("quota") is True
+        if call.closed is None or not (is_end or call.outcome is Outcome.MADE):
+            return
+        recipe = call.sent["recipe"]
+        model = recipe.get("provider", ""), recipe.get("endpoint"), recipe["model"]
+        latest = self.used_up_at if is_end else self.answered_at
+        latest[model] = max(latest.get(model, ""), call.closed.get("at", ""))
 
 
 class Inventory:
@@ -144,6 +167,7 @@ class Inventory:
             history.message = (call.closed or {}).get("message", "")
             history.code, history.call = (call.closed or {}).get("code"), call.sent["call"]
             facts.costs.add(call)
+            facts.note_quota(call)
             history.was_made |= call.outcome in (Outcome.MADE, Outcome.SHARED)
             if call.sent["attempt"] == 0:
                 facts.last_recipe[call.sent["name"]] = call.sent["recipe"]

@@ -25,6 +25,7 @@ class RebuildReason(Enum):
     CANDIDATE_ADDED = "candidate added"
     NEXT_ATTEMPT = "attempt {number}"
     NEXT_MODEL = "refused by {model}"
+    NO_QUOTA = "{model} has no quota left"
     MISSING = "missing from the store"
     DAMAGED = "damaged in the store"
     FAILED_BEFORE = "failed before"

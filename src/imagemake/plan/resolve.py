@@ -18,7 +18,7 @@ from imagemake.plan.across import compare_good, name_repeats_in_review
 from imagemake.plan.attempts import edited_prompt, patches_for, recipe_of_attempt
 from imagemake.plan.best_candidate import become, choose_best, take_next_best
 from imagemake.plan.reasons import RebuildReason, Why, why_generate, why_postprocess, why_validate
-from imagemake.plan.routing import first_choice, next_choice
+from imagemake.plan.routing import Routing
 from imagemake.plan.state import OPEN, Past, Policy, Stage, State
 from imagemake.plugins.providers import NOT_FETCHED
 from imagemake.stages.validate.compare import values_of
@@ -43,11 +43,16 @@ if TYPE_CHECKING:
     from imagemake.plan.reviews import Review
 
 REJECTED_BY_CALL = {Outcome.REFUSED: VerdictCode.REFUSED, Outcome.UNREADABLE: VerdictCode.UNREADABLE}
+NO_RUN = "9999"  # after every call
 REVIEW_CODES = {"reject": VerdictCode.REVIEW, "regenerate": VerdictCode.REGENERATE}
 
 
 def resolve(
-    requests: Iterable[Request], inventory: Inventory, policy: Policy, reviews: Mapping[str, Review]
+    requests: Iterable[Request],
+    inventory: Inventory,
+    policy: Policy,
+    reviews: Mapping[str, Review],
+    since: str = NO_RUN,
 ) -> list[State]:
     """Find where each request stands.
 
@@ -56,16 +61,18 @@ def resolve(
         inventory: What is in the store, the tables, and the journal.
         policy: What the campaign asks for.
         reviews: What reviewers decided, by key.
+        since: When the run was planned, ISO 8601 in UTC; by default, there is no run.
 
     Returns:
         One state per request, in their order.
     """
-    chosen = (first_choice(request, inventory) for request in requests)
+    routing = Routing(inventory, policy.candidate_policy, since)
+    chosen = (routing.first(request) for request in requests)
     states = [State(request, request.recipe, request.recipe.key()) for request in chosen]
     walking = states
     kept: list[State] = []
     while walking:
-        verdicts = [(state, _look_at_all(state, inventory, policy, reviews)) for state in walking]
+        verdicts = [(state, _look_by_model(state, routing, inventory, policy, reviews)) for state in walking]
         rejected = [state for state, verdict in verdicts if verdict is not None and verdict.status is Status.REJECTED]
         good = [state for state, verdict in verdicts if verdict is not None and verdict.status is Status.ACCEPTED]
         rejected += compare_good(kept, good, policy, reviews)
@@ -73,9 +80,32 @@ def resolve(
         kept += accepted
         for state in accepted:
             _stand_accepted(state, inventory, policy)
-        walking = [state for state in rejected if take_next_best(state) or _goes_on(state, inventory, policy, reviews)]
+        walking = [state for state in rejected if take_next_best(state) or _goes_on(state, routing, policy, reviews)]
     name_repeats_in_review(kept, [state for state in states if state.stage is Stage.REVIEW], policy, reviews)
     return states
+
+
+def _look_by_model(
+    state: State, routing: Routing, inventory: Inventory, policy: Policy, reviews: Mapping[str, Review]
+) -> Verdict | None:
+    """Look at the current attempt, or at the next model's if the current one cannot be asked; see `_look`."""
+    while True:
+        recipe = state.recipe
+        verdict = _look_at_all(state, inventory, policy, reviews)
+        if verdict is not None or not state.request.routes:
+            return verdict
+        if (request := routing.instead(state)) is None:
+            for one in state.to_do:
+                one.has_next = one.stage is Stage.GENERATE and routing.has_next(state)
+            return None
+        used_up = recipe.model if routing.is_used_up(recipe) else ""
+        rivals = _rivals(state, recipe, policy)
+        ended = [one for one in rivals if _look(one, inventory, policy, reviews) is not None or one.raw is not None]
+        no_quota = (Reason.of(VerdictCode.NO_QUOTA, model=recipe.model),)
+        state.past += [Past(one.attempt, one.recipe, one.key, one.raw, one.reasons or no_quota) for one in ended]
+        state.attempt += bool(ended)
+        _go_to_next_model(state, request)
+        state.instead_of = used_up
 
 
 def _look_at_all(state: State, inventory: Inventory, policy: Policy, reviews: Mapping[str, Review]) -> Verdict | None:
@@ -84,10 +114,7 @@ def _look_at_all(state: State, inventory: Inventory, policy: Policy, reviews: Ma
         return _look(state, inventory, policy, reviews)
     if state.is_chosen:  # it took the place of one that is nearly another request's image
         return ACCEPTED
-    rivals = [
-        replace(state, recipe=recipe, key=recipe.key(), candidate=place)
-        for place, recipe in enumerate(policy.candidate_policy.recipes(state.recipe))
-    ]
+    rivals = _rivals(state, state.recipe, policy)
     verdicts = [_look(rival, inventory, policy, reviews) for rival in rivals]
     open_ones = [rival for rival, verdict in zip(rivals, verdicts, strict=True) if verdict is None]
     if open_ones:
@@ -96,6 +123,20 @@ def _look_at_all(state: State, inventory: Inventory, policy: Policy, reviews: Ma
         return None
     judged = [(rival, verdict) for rival, verdict in zip(rivals, verdicts, strict=True) if verdict is not None]
     return choose_best(state, judged, policy.candidate_policy, reviews)
+
+
+def _rivals(state: State, recipe: Recipe, policy: Policy) -> list[State]:
+    """Return where each candidate of an attempt stands, before anybody looked.
+
+    Args:
+        state: Where the request stands.
+        recipe: The attempt's recipe, which is that of the first candidate.
+        policy: Says how many there are.
+    """
+    return [
+        replace(state, recipe=one, key=one.key(), candidate=place, raw=None, measured={}, reasons=())
+        for place, one in enumerate(policy.candidate_policy.recipes(recipe))
+    ]
 
 
 def _look(state: State, inventory: Inventory, policy: Policy, reviews: Mapping[str, Review]) -> Verdict | None:
@@ -163,11 +204,15 @@ def _look_missing(state: State, inventory: Inventory, policy: Policy) -> Verdict
     return None
 
 
-def _why_generate(state: State, inventory: Inventory, policy: Policy) -> Why:
+def _why_generate(  # noqa: PLR0911  one line per reason, in the order in which they decide
+    state: State, inventory: Inventory, policy: Policy
+) -> Why:
     if state.key in inventory.submission_of:
         return RebuildReason.IN_A_BATCH.because()
     if state.key in inventory.in_queues:
         return RebuildReason.IN_A_QUEUE.because()
+    if state.instead_of and state.attempt == state.by_model_from:
+        return RebuildReason.NO_QUOTA.because(model=state.instead_of)
     if state.by_model_from and state.attempt == state.by_model_from:
         return RebuildReason.NEXT_MODEL.because(model=state.past[-1].recipe.model)
     if state.past:
@@ -176,6 +221,8 @@ def _why_generate(state: State, inventory: Inventory, policy: Policy) -> Why:
         return RebuildReason.DAMAGED.because()
     journal = inventory.journal
     last, has_candidates = journal.last_recipe.get(state.request.name), policy.candidate_policy.n > 1
+    if any(last == route.recipe.as_dict() for route in state.request.routes if route.recipe != state.recipe):
+        return RebuildReason.FAILED_BEFORE.because()
     return why_generate(state.recipe, journal.keys.get(state.key), last, has_candidates=has_candidates)
 
 
@@ -204,13 +251,14 @@ def _changes_prompt(state: State, policy: Policy) -> bool:
     return patches_for([*before, *now], policy.patches) != patches_for(before, policy.patches)
 
 
-def _goes_on(state: State, inventory: Inventory, policy: Policy, reviews: Mapping[str, Review]) -> bool:
+def _goes_on(state: State, routing: Routing, policy: Policy, reviews: Mapping[str, Review]) -> bool:
     """Move a rejected request to its next attempt; False where it has none, and its stage stays."""
     keys = [state.key, *(past.key for past in state.past if past.attempt == state.attempt)]
     decisions = [review for key in keys if (review := reviews.get(key)) is not None]
     asked = next((review for review in decisions if review.decision == "regenerate"), None)
     refused = state.stage is Stage.REFUSED
-    if refused and asked is None and (request := next_choice(state.request, inventory)) is not None:
+    if refused and asked is None and (request := routing.after_refusal(state)) is not None:
+        _leave_attempt(state)
         _go_to_next_model(state, request)
         return True
     last_one = state.attempt - state.by_model_from + 1 >= policy.most_attempts
@@ -237,7 +285,6 @@ def _goes_on(state: State, inventory: Inventory, policy: Policy, reviews: Mappin
 
 def _go_to_next_model(state: State, request: Request) -> None:
     """Begin again with another model, by the request's own prompt or the one that a reviewer wrote."""
-    _leave_attempt(state)
     state.request, state.by_model_from, state.asked_at = request, state.attempt, len(state.past)
     if state.asked is not None:
         state.asked = replace(request.recipe, prompt=state.asked.prompt)
@@ -252,4 +299,4 @@ def _leave_attempt(state: State) -> None:
 def _begin_attempt(state: State, recipe: Recipe) -> None:
     state.recipe, state.key = recipe, recipe.key()
     state.stage, state.raw, state.measured, state.reasons = Stage.GENERATE, None, {}, ()
-    state.candidate, state.is_chosen = 0, False
+    state.candidate, state.is_chosen, state.open_candidates, state.instead_of = 0, False, [], ""

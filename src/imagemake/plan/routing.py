@@ -1,5 +1,6 @@
 """Which of several models makes an image: the first one that can, and the next one for what it refuses.
 
+If the quota of a model is used up, the next one makes what is left in this run; the next run asks the first one again.
 An image that is there already, from whichever of the models, stays: a rerun chooses it again and pays nothing.
 """
 
@@ -7,16 +8,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from imagemake.config.verdict_codes import VerdictCode
 from imagemake.core.text import counted
+from imagemake.plan.state import Stage
 from imagemake.store.journal import Outcome
 
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
-    from imagemake.plan.inventory import Inventory
+    from imagemake.core.recipe import Recipe
+    from imagemake.plan.candidates import CandidatePolicy
+    from imagemake.plan.inventory import Inventory, JournalFacts, ModelId
     from imagemake.plan.requests.request import Request, Route
-    from imagemake.plan.state import State
+    from imagemake.plan.state import Past, State
 
 MOST_WHYS = 6
 
@@ -26,40 +32,104 @@ def most_attempts(campaign: Campaign) -> int:
     return campaign.attempts.max * max((len(rule.model) for rule in campaign.model_rules), default=1)
 
 
-def first_choice(request: Request, inventory: Inventory) -> Request:
-    """Return a request with the model that makes it, as long as no model refuses it."""
-    route = _choice(request.routes, inventory) if request.routes else None
-    return request if route is None else request.by(route)
+def model_of(recipe: Recipe) -> ModelId:
+    """Return the model of a recipe, as the journal's facts name it."""
+    return recipe.provider, recipe.endpoint, recipe.model
 
 
-def next_choice(request: Request, inventory: Inventory) -> Request | None:
-    """Return a request with the model that makes it after its current one refused; None if that was the last one."""
-    route = _choice(request.routes[request.place + 1 :], inventory)
-    return request.spare if route is None else request.by(route)
+class Routing:
+    """Chooses the model that makes each image.
+
+    Args:
+        inventory: What exists, and what the journal says.
+        candidate_policy: How many images each attempt has.
+        since: When the run was planned, ISO 8601 in UTC. A model whose quota was used up since then makes nothing more
+            in this run; the next run asks it again.
+    """
+
+    def __init__(self, inventory: Inventory, candidate_policy: CandidatePolicy, since: str) -> None:
+        self._inventory, self._candidate_policy, self._since = inventory, candidate_policy, since
+
+    def first(self, request: Request) -> Request:
+        """Return a request with the model that has begun it, or else with the first one that can make it."""
+        begun = self._begun(request.routes, None)
+        return request if begun is None else request.by(begun)
+
+    def after_refusal(self, state: State) -> Request | None:
+        """Return a request with the model that makes it after its current one refused; None if that was the last."""
+        later = state.request.routes[state.request.place + 1 :]
+        route = self._begun(later, state.asked) or self._able(later)
+        return None if route is None else state.request.by(route)
+
+    def instead(self, state: State) -> Request | None:
+        """Return a request with the model that makes it because its current one cannot be asked; None if it can be.
+
+        A later model that has begun it goes on: it began because the quota of the current one was used up.
+        """
+        to_do = state.to_do
+        asks = any(one.stage is Stage.GENERATE for one in to_do) and not any(one.is_submitted for one in to_do)
+        later = state.request.routes[state.request.place + 1 :]
+        if not later or not asks:
+            return None
+        route = self._begun(later, state.asked)
+        if route is None and self.is_used_up(state.recipe):
+            route = self._able(later)
+        return None if route is None else state.request.by(route)
+
+    def has_next(self, state: State) -> bool:
+        """Return whether another model can make an image if the quota of its current one is used up."""
+        return self._able(state.request.routes[state.request.place + 1 :]) is not None
+
+    def is_used_up(self, recipe: Recipe) -> bool:
+        """Return whether a call of this run met the end of the quota of a recipe's model."""
+        return self._inventory.journal.used_up_at.get(model_of(recipe), "") >= self._since
+
+    def _begun(self, routes: Sequence[Route], asked: Recipe | None) -> Route | None:
+        """Return the first model with an image, or with one on its way; before it, one that refused, to tell of it.
+
+        Args:
+            routes: The models.
+            asked: Has the prompt that a reviewer wrote; None if nobody did.
+        """
+        keys = [self._keys(route, asked) for route in routes]
+        has_image = next((place for place, own in enumerate(keys) if any(map(self._is_there, own))), None)
+        if has_image is None:
+            return None
+        before = (place for place in range(has_image) if any(map(self._is_refused, keys[place])))
+        return routes[next(before, has_image)]
+
+    def _keys(self, route: Route, asked: Recipe | None) -> list[str]:
+        recipe = route.recipe if asked is None else replace(route.recipe, prompt=asked.prompt)
+        return [one.key() for one in self._candidate_policy.recipes(recipe)]
+
+    def _is_there(self, key: str) -> bool:
+        inventory = self._inventory
+        return key in inventory.raw or key in inventory.submission_of or key in inventory.in_queues
+
+    def _is_refused(self, key: str) -> bool:
+        history = self._inventory.journal.keys.get(key)
+        return history is not None and history.last is Outcome.REFUSED
+
+    def _able(self, routes: Sequence[Route]) -> Route | None:
+        return next((one for one in routes if not one.why_not and not self.is_used_up(one.recipe)), None)
 
 
-def _choice(routes: Sequence[Route], inventory: Inventory) -> Route | None:
-    """Return the first route with an image, or with a refusal that leads to the next one; None if nothing is known."""
-    for route in routes:
-        key = route.recipe.key()
-        if key in inventory.raw or key in inventory.submission_of or key in inventory.in_queues:
-            return route
-        history = inventory.journal.keys.get(key)
-        if history is not None and history.last is Outcome.REFUSED:
-            return route
-    return None
+def routing_lines(to_generate: Sequence[State], journal: JournalFacts) -> Iterator[str]:
+    """Yield lines about images that another model makes than the first one in the list, and why.
 
-
-def routing_lines(to_generate: Sequence[State]) -> Iterator[str]:
-    """Yield lines about images that another model makes than the first one in the list, and why."""
-    cannot, refused = Counter[tuple[str, str, str]](), Counter[tuple[str, str]]()
+    Args:
+        to_generate: Images that a provider will be asked for.
+        journal: Says whose quota was used up.
+    """
+    cannot, refused, begun = Counter[tuple[str, str, str]](), Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     for state in to_generate:
         label = state.request.model
+        refusing = {model_of(past.recipe) for past in state.past if _is_refused(past)}
         for route in state.request.routes[: state.request.place]:
             if route.why_not:
                 cannot[label, route.label, route.why_not] += 1
             else:
-                refused[label, route.label] += 1
+                (refused if model_of(route.recipe) in refusing else begun)[label, route.label] += 1
     for (label, other, why), n in cannot.most_common(MOST_WHYS):
         yield f"  {label} makes {counted(n, 'image')} in place of {other}: {why}"
     if len(cannot) > MOST_WHYS:
@@ -67,3 +137,20 @@ def routing_lines(to_generate: Sequence[State]) -> Iterator[str]:
         yield f"  Other models than the first one make {counted(rest, 'more image')}, for other such reasons."
     for (label, other), n in refused.items():
         yield f"  {label} makes {counted(n, 'image')} that {other} refused."
+    for (label, other), n in begun.items():
+        yield f"  {label} goes on with {counted(n, 'image')} that it began in place of {other}."
+    yield from _asked_again(to_generate, journal)
+
+
+def _is_refused(past: Past) -> bool:
+    return any(reason.code == VerdictCode.REFUSED for reason in past.reasons)
+
+
+def _asked_again(to_generate: Sequence[State], journal: JournalFacts) -> Iterator[str]:
+    """Yield a line for each model of a list that had no quota left when it was last asked."""
+    asked = {(state.request.model, model_of(state.recipe)): state for state in to_generate if state.has_next}
+    for (label, model), state in asked.items():
+        at = journal.used_up_at.get(model, "")
+        if at and at >= journal.answered_at.get(model, "") and (spare := state.request.spare) is not None:
+            again = f"It is asked again; if it still has none, {spare.model} makes its images."
+            yield f"  {label} had no quota left on {at[:10]} at {at[11:16]} UTC. {again}"

@@ -118,7 +118,9 @@ class State:
         next_best: Other good candidates, the best first.
         is_chosen: Whether the best of the attempt's candidates is known.
         review: What a reviewer decided about the current attempt's image.
-        by_model_from: The first attempt by the current model; above 0 if other models refused the request before.
+        by_model_from: The first attempt by the current model; above 0 if other models made attempts before.
+        instead_of: The model whose quota is used up, so that the current one makes the image; empty otherwise.
+        has_next: Whether another model makes the image if the quota of the current one is used up.
         can_wait: Whether the current attempt goes into a batch of the provider if its model has ``mode: auto``.
     """
 
@@ -143,6 +145,8 @@ class State:
     is_chosen: bool = False
     review: Review | None = None
     by_model_from: int = 0
+    instead_of: str = ""
+    has_next: bool = False
     can_wait: bool = False
 
     @property

@@ -66,7 +66,8 @@ class Target:
 
     def states(self, inventory: Inventory) -> list[State]:
         """Find where each of the target's requests stands."""
-        return resolve(self.requests, inventory, policy_of(self.campaign), read_reviews(REVIEWS))
+        policy, reviews = policy_of(self.campaign), read_reviews(REVIEWS)
+        return resolve(self.requests, inventory, policy, reviews, self.made_at)
 
     def to_json(self) -> bytes:
         """Return the content of the plan's file, with a checksum."""

@@ -111,6 +111,7 @@ class Item:
         why: Why the image must be built, in the words of the plan.
         is_in_batch: Whether the image is already in a batch at the provider.
         can_wait: Whether it goes into a batch of the provider if its model has ``mode: auto``.
+        hands_over: Whether the run goes on if the quota of its model is used up, because other models may make images.
         variables: Those values of the request, by column, that checks need: to compare the image with them, or to
             choose limits.
         raw: The image as the provider sent it, or None.
@@ -137,6 +138,7 @@ class Item:
     further: Mapping[str, FurtherFile] = field(default_factory=dict)
     is_in_batch: bool = False
     can_wait: bool = False
+    hands_over: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data, without absent values."""
@@ -151,6 +153,8 @@ class Item:
             data["is_in_batch"] = True
         if self.can_wait:
             data["can_wait"] = True
+        if self.hands_over:
+            data["hands_over"] = True
         if self.model:
             data["model"] = self.model
         if self.variables:
@@ -188,6 +192,7 @@ class Item:
             further={label: FurtherFile.from_dict(one) for label, one in data.get("further", {}).items()},
             is_in_batch=data.get("is_in_batch", False),
             can_wait=data.get("can_wait", False),
+            hands_over=data.get("hands_over", False),
         )
 
 

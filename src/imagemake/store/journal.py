@@ -66,7 +66,7 @@ class Call:
 
     Attributes:
         sent: Record written before the call: call, at, campaign, name, key, attempt, tried, recipe, worst_usd.
-        closed: Record written after the call: at, outcome, status, request_id, code, message, usage, cost_usd,
+        closed: Record written after the call: at, outcome, status, request_id, code, message, quota, usage, cost_usd,
             seconds, digest. None if the call was never closed.
         submitted: Record written once the call was in the provider's queue: at, ticket. None for any other call.
     """

@@ -101,6 +101,16 @@ def swept_file(work: Path) -> Path:
     return work / "swept"
 
 
+def used_up_folder(work: Path) -> Path:
+    """Return the folder of notes about models whose quota is used up in this run."""
+    return work / "used_up"
+
+
+def used_up_file(work: Path, model: str) -> Path:
+    """Return the note about one model, by a fingerprint of it."""
+    return used_up_folder(work) / f"{model}.txt"
+
+
 def stop_file(work: Path) -> Path:
     """Return the note with which a job that must stop keeps the other jobs of the run from calling."""
     return work / "stopped.txt"

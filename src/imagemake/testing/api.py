@@ -43,7 +43,7 @@ class Fault(StrEnum):
 _KINDS = {
     Fault.PROMPT: (FailureKind.REFUSED,),
     Fault.KEY: (FailureKind.STOP,),
-    Fault.MONEY: (FailureKind.STOP,),
+    Fault.MONEY: (FailureKind.QUOTA,),
     Fault.ROUTE: (FailureKind.CONFIGURATION,),
     Fault.MODEL: (FailureKind.CONFIGURATION,),
     Fault.RATE: (FailureKind.RATE_LIMITED,),

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from imagemake.plugins.providers import FailureKind, ProviderError
+from imagemake.plugins.providers.failures import STOPS
 from imagemake.testing.api import Delivery, Fault, Response
 from imagemake.testing.base import image_by
 from imagemake.testing.served import Served
@@ -66,7 +67,7 @@ class FailingClaims(Served):
         error = self._failure()
         assert error.failure in fault.kinds, error
         assert len(self._paid()) == 1
-        assert error.failure is not FailureKind.STOP or error.remedy, "STOP must say what the user can do"
+        assert error.failure not in STOPS or error.remedy, f"{error.failure} must say what the user can do"
         if fault is Fault.RATE:
             assert error.retry_after_s == WAIT_S
         if isinstance(response, Response):

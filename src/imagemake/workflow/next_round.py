@@ -8,6 +8,7 @@ from pathlib import Path
 from imagemake.core.sealed import write_sealed
 from imagemake.plan.batches import open_states, write_batches
 from imagemake.plan.inventory import Inventory
+from imagemake.plan.routing import model_of
 from imagemake.plan.state import Stage, State
 from imagemake.plan.target import Target
 from imagemake.plan.waiting import let_wait
@@ -46,6 +47,9 @@ def _continues(state: State, inventory: Inventory, made_at: str) -> bool:
         return False
     if state.key in inventory.in_queues:  # this run has waited for it
         return False
-    history = inventory.journal.keys.get(state.key)
+    journal, history = inventory.journal, inventory.journal.keys.get(state.key)
+    is_asked = state.stage is Stage.GENERATE and not state.is_submitted
+    if is_asked and journal.used_up_at.get(model_of(state.recipe), "") >= made_at:
+        return False
     # This run has already tried as often as the limits allow; the next run tries again.
     return history is None or history.was_made or history.last_at < made_at

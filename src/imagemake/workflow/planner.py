@@ -49,6 +49,7 @@ from imagemake.store.layout import (
     source_images_file,
     spending_file,
     stop_file,
+    used_up_folder,
 )
 from imagemake.store.room import check_folder
 from imagemake.store.sent_images import keep_sent_images
@@ -147,7 +148,8 @@ class Planner:
             stop_politely(WORK, self.campaign.limits.grace_s)
             for folder in (STORE, WORK, RESULTS, LOGS):
                 check_folder(folder, "a run needs")
-            shutil.rmtree(progress_folder(WORK), ignore_errors=True)
+            for folder in (progress_folder(WORK), used_up_folder(WORK)):
+                shutil.rmtree(folder, ignore_errors=True)
             sweep_leftovers()
             stop_file(WORK).unlink(missing_ok=True)
             self._alerts.begin_run()
@@ -243,7 +245,7 @@ class Planner:
         to_buy = [state for state in to_generate if state.key not in shared and not state.is_submitted]
         modes = let_wait(to_buy, self.campaign, scope)
         words = summary(target, states, open_ones, self._inventory, shared, is_current=current)
-        print(words, *routing_lines(to_buy), *modes, *due, *kept, sep="\n", file=sys.stderr)
+        print(words, *routing_lines(to_buy, self._inventory.journal), *modes, *due, *kept, sep="\n", file=sys.stderr)
         warnings += unshared_words(self.campaign.store, self._inventory.store)
         for warning in warnings:
             print(f"  Warning: {warning}", file=sys.stderr)

@@ -88,5 +88,5 @@ def test_what_a_model_may_refuse_is_counted_at_the_price_of_the_next_one(lines):
     told = lines([state], models={"openai": {**PRICED["openai"], "dear": {"prices": prices}}}, attempts={"max": 1})
     assert told == [
         "  Cost: about $0.04.",
-        "  If painter refuses images, dear makes them: at most 1 image, about $0.50.",
+        "  If painter refuses images or has no quota left, dear makes them: at most 1 image, about $0.50.",
     ]

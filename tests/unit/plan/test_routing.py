@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mugs import named, problems, requests
-from world import BAD, World
+from world import BAD, GOOD, World
 
 from imagemake.config.campaign import load_campaign
 from imagemake.core.problems import UserError
+from imagemake.plan.candidates import CandidatePolicy
 from imagemake.plan.inventory import KeyHistory
 from imagemake.plan.requests.request import Route
 from imagemake.plan.reviews import Review
@@ -120,15 +121,154 @@ def test_a_rerun_chooses_what_the_first_run_paid_for(ends, unable):
 
 def test_the_plan_says_who_makes_what_and_why():
     world = routed({"a": "a is too small."})
-    assert list(routing_lines([world.one()])) == [
+    assert list(routing_lines([world.one()], world.journal)) == [
         "  b makes 1 image in place of a: a is too small.",
     ]
     refuse(world, world.one())
-    assert list(routing_lines([world.one()])) == [
+    assert list(routing_lines([world.one()], world.journal)) == [
         "  c makes 1 image in place of a: a is too small.",
         "  c makes 1 image that b refused.",
     ]
-    assert list(routing_lines(World("mug").resolve())) == []
+    assert list(routing_lines(World("mug").resolve(), world.journal)) == []
+
+
+LATER = "2026-11-27T11:00:00.000Z"
+
+
+def use_up(world, name, at=LATER):
+    world.journal.used_up_at["preview", None, name] = at
+
+
+def test_what_is_left_when_the_quota_is_used_up_goes_to_the_next_model_as_a_first_attempt():
+    world = routed({"b": "too large."})
+    assert (world.one().has_next, world.one().request.model) == (True, "a")
+    use_up(world, "a")
+    state = world.one()
+    assert (state.request.model, state.attempt, state.past, str(state.why)) == ("c", 0, [], "a has no quota left")
+    assert state.recipe == recipe_of(world, "c")
+    assert not state.has_next, "c is the last one, so the end of its quota stops the run"
+    use_up(world, "c")
+    assert (world.one().request.model, world.one().has_next) == ("a", False)
+
+
+def test_the_next_run_asks_the_first_model_again_and_keeps_what_the_next_one_made():
+    made, left = routed(), routed()
+    for world in (made, left):
+        use_up(world, "a")
+    stored = made.make(made.one())
+    for world in (made, left):
+        world.since = "2026-11-28T10:00:00.000Z"
+    assert (made.one().request.model, made.one().raw) == ("b", stored)
+    state = left.one()
+    assert (state.request.model, state.stage, str(state.why)) == ("a", Stage.GENERATE, "new")
+    (told,) = routing_lines([state], left.journal)
+    assert told == (
+        "  a had no quota left on 2026-11-27 at 11:00 UTC. It is asked again; if it still has none, b makes its images."
+    )
+    left.journal.answered_at["preview", None, "a"] = "2026-11-27T12:00:00.000Z"
+    assert list(routing_lines([state], left.journal)) == []
+
+
+def test_a_further_attempt_goes_to_the_next_model_too_and_every_later_run_sees_its_image():
+    world = routed()
+    world.make(world.one(), tone=BAD)
+    use_up(world, "a")
+    state = world.one()
+    assert (state.request.model, state.attempt, state.by_model_from) == ("b", 1, 1)
+    assert state.recipe == recipe_of(world, "b")
+    stored = world.make(state)
+    world.since = "2026-11-28T10:00:00.000Z"
+    assert (world.one().request.model, world.one().raw) == ("b", stored)
+    world.measures[stored.digest]["tone@1"] = BAD
+    assert (world.one().request.model, world.one().attempt) == ("b", 2)
+    (told,) = routing_lines([world.one()], world.journal)
+    assert told == "  b goes on with 1 image that it began in place of a."
+
+
+def test_a_model_that_refused_in_place_of_one_without_quota_is_not_asked_again_but_the_first_one_is():
+    world = routed()
+    use_up(world, "a")
+    refuse(world, world.one())
+    assert world.one().request.model == "c"
+    world.since = "2026-11-28T10:00:00.000Z"
+    assert world.one().request.model == "a"
+    refuse(world, world.one())
+    assert [past.recipe.model for past in world.one().past] == ["a", "b"]
+
+
+def with_candidates(world):
+    world.policy = replace(world.policy, candidate_policy=CandidatePolicy(2, {"tone.contrast": 1.0}))
+    return world
+
+
+def test_candidates_that_are_all_refused_go_to_the_next_model_and_one_that_was_made_keeps_the_attempt():
+    world = with_candidates(routed())
+    for state in world.one().to_do:
+        refuse(world, state)
+    assert [(one.request.model, one.attempt) for one in world.one().to_do] == [("b", 1)] * 2
+    first, second = world.one().to_do
+    refuse(world, first)
+    world.make(second, tone=BAD)
+    state = world.one()
+    assert (state.request.model, state.attempt) == ("b", 2), "b made one, so it makes the next attempt too"
+
+
+def test_any_candidate_that_is_there_keeps_its_model():
+    world = with_candidates(routed())
+    for state in world.one().to_do:
+        refuse(world, state)
+    _, second = world.one().to_do
+    world.make(second)
+    world.journal.keys.clear()
+    (state,) = world.one().to_do
+    assert (state.request.model, state.candidate) == ("b", 0)
+
+
+def test_candidates_that_miss_their_siblings_when_the_quota_is_used_up_are_told_as_an_attempt():
+    world = with_candidates(routed())
+    kept = world.make(world.one().to_do[0])
+    use_up(world, "a")
+    state = world.one()
+    assert [(one.request.model, one.attempt) for one in state.to_do] == [("b", 1)] * 2
+    (past,) = state.past
+    assert (past.raw, str(past.reasons[0])) == (kept, "no_quota: a has no quota left for the other candidates")
+    for one in state.to_do:
+        world.make(one)
+    world.since = "2026-11-28T10:00:00.000Z"
+    assert (world.one().request.model, world.one().stage) == ("b", Stage.POSTPROCESS)
+
+
+def test_a_candidate_that_is_on_its_way_is_waited_for():
+    world = with_candidates(routed())
+    world.in_queues = {world.one().to_do[0].key}
+    use_up(world, "a")
+    assert world.one().request.model == "a"
+
+
+@given(st.lists(st.sampled_from(["made", "rejected", "refused", "used up"]), max_size=8), st.integers(1, 2))
+def test_whatever_ends_calls_an_image_is_asked_for_at_each_model_in_turn_and_a_rerun_sees_what_was_made(ends, n):
+    world = routed()
+    world.policy = replace(world.policy, candidate_policy=CandidatePolicy(n))
+    places = []
+    for end in ends:
+        state = world.one()
+        if state.stage is not Stage.GENERATE:
+            break
+        places.append(state.request.place)
+        first = state.to_do[0]
+        if end == "refused":
+            refuse(world, first)
+        elif end == "used up":
+            use_up(world, state.request.model)
+            if not state.has_next:
+                break
+        else:
+            world.make(first, tone=BAD if end == "rejected" else GOOD)
+    assert places == sorted(places), "no model is asked after a later one"
+    before = world.one()
+    if before.raw is not None and before.stage is not Stage.GENERATE:
+        world.since = "2026-11-28T10:00:00.000Z"
+        assert (world.one().key, world.one().stage) == (before.key, before.stage)
 
 
 LISTED = {

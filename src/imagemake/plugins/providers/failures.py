@@ -23,7 +23,9 @@ class FailureKind(StrEnum):
         REFUSED: This recipe will never be made, for example because of moderation. That is final for its key.
         CONFIGURATION: The route, the model, or a parameter is wrong. A second response tells whether all requests are
             concerned. The next run asks again.
-        STOP: Nothing works until the user does something about key, quota, payment, or organization.
+        STOP: Nothing works until the user does something about key, payment, or organization.
+        QUOTA: The quota or the credit is used up. Nothing works until the user does something, unless `model_rules`
+            names another model.
         RATE_LIMITED: Nothing was made. Wait, then try again.
         UNAVAILABLE: Nothing was made. The same request can succeed later.
         UNREACHABLE: The request never left: nothing listens at the address, or the network is down.
@@ -36,6 +38,7 @@ class FailureKind(StrEnum):
     REFUSED = "refused"
     CONFIGURATION = "configuration"
     STOP = "stop"
+    QUOTA = "quota"
     RATE_LIMITED = "rate_limited"
     UNAVAILABLE = "unavailable"
     UNREACHABLE = "unreachable"
@@ -43,6 +46,10 @@ class FailureKind(StrEnum):
     UNKNOWN = "unknown"
     UNREADABLE = "unreadable"
     TO_FETCH = "to_fetch"
+
+
+STOPS = (FailureKind.STOP, FailureKind.QUOTA)
+"""Failures that every call to this model meets until the user does something."""
 
 
 class ProviderError(ImagemakeError):
@@ -57,7 +64,7 @@ class ProviderError(ImagemakeError):
         usage: Token counts as the provider reports them. A call that reports some was billed.
         cost_usd: What the call cost, where the provider says so.
         body: A response that could not be read. It was paid for, so it is kept.
-        remedy: What the user can do, for `STOP`.
+        remedy: What the user can do, for `STOP` and `QUOTA`.
         headers: By lower-case name; only rate limits are read from them.
         limit: Which limit was reached, for `RATE_LIMITED`, as the headers ``x-ratelimit-remaining-*`` name it.
     """

@@ -18,11 +18,13 @@ from imagemake.config.run import Limits
 from imagemake.core.backoff import backoff_s
 from imagemake.core.errors import ExitCode, ImagemakeError, InterruptedByUserError
 from imagemake.plugins.providers import FailureKind, Provider, ProviderError
+from imagemake.plugins.providers.failures import STOPS
 from imagemake.stages.generate.doubt import Doubt
 from imagemake.stages.generate.gate import Gate
 from imagemake.stages.generate.one_call import OUTCOMES, Caller
 from imagemake.stages.generate.queued import StillInQueueError
 from imagemake.stages.generate.rate_headers import has_room
+from imagemake.stages.generate.used_up import NO_QUOTA, UsedUp
 from imagemake.store.fallback import KeptElsewhereError
 from imagemake.store.items import FailureReason, Item, ItemFailure
 from imagemake.store.journal import Journal
@@ -50,6 +52,18 @@ class StoppedError(ImagemakeError):
         super().__init__(what)
         self.remedy = remedy
 
+    @classmethod
+    def by(cls, error: ProviderError, model: str, url: str | None, remedy: str) -> StoppedError:
+        """Return the error of a model.
+
+        Args:
+            error: What the provider said.
+            model: Name of the model.
+            url: Address of its server; None for the provider's own.
+            remedy: What the user can do.
+        """
+        return cls(f"{model} at {url}: {error}" if url else f"{model}: {error}", remedy)
+
 
 class ToldToStopError(StoppedError, InterruptedByUserError):
     """Ctrl-C or a signal told the process to end."""
@@ -74,6 +88,7 @@ class CallRunner:
         done: Number of images and of failures per reason so far.
         team_cache: Takes images from the team store before a call, and gives after it; None without a team store.
         room: Tells before a call whether its image will find room; None if nothing is to be checked.
+        used_up: Knows whether the quota of the model is used up; None if no other model can take over.
     """
 
     provider: Provider
@@ -88,6 +103,7 @@ class CallRunner:
     done: Counter[FailureReason | None] = field(default_factory=Counter)
     team_cache: TeamCache | None = None
     room: Room | None = None
+    used_up: UsedUp | None = None
     _caller: Caller = field(init=False)
     _submissions: Submissions = field(init=False)
     _doubt: Doubt = field(init=False)
@@ -130,7 +146,8 @@ class CallRunner:
         for error in sorted(errors, key=lambda error: not isinstance(error, KeptElsewhereError)):
             raise error  # only after all calls in flight have ended
         if self.stopped_by is not None:
-            raise StoppedError(str(self.stopped_by), self.provider.remedy_of(self.stopped_by))
+            model, url = items[0].recipe.model, self.provider.connection.base_url
+            raise StoppedError.by(self.stopped_by, model, url, self.provider.remedy_of(self.stopped_by))
         if self._doubt.error is not None:  # no second request could tell whether it concerns all
             print(f"{self.journal.job}: Warning: {self._doubt.error.in_words()}", file=sys.stderr, flush=True)
         return [item for item in made if isinstance(item, Item)]
@@ -157,7 +174,7 @@ class CallRunner:
         claim = self.store.claim(item.key)
         while not claim.acquire(wait=False):
             await self.gate.pause(CLAIM_POLL_S)
-            if self.gate.stopping.is_set():
+            if self.gate.is_closed:
                 return replace(item, failure=STOPPED)
         try:
             return await self._adopt_or_buy(item)
@@ -183,7 +200,10 @@ class CallRunner:
             if tried:
                 await self._doubt.may_start(item.key)
                 started = await self.gate.wait_for_start()
-                if self.gate.stopping.is_set():
+                if self.used_up is not None and self.used_up.is_told():
+                    failure = NO_QUOTA
+                    self.gate.close()
+                if self.gate.is_closed:
                     break
             try:
                 stored = await self._image_of(item, tried, started, submitted)
@@ -197,7 +217,7 @@ class CallRunner:
                 break
             except StillInQueueError as error:
                 failure = ItemFailure(FailureReason.WAITING, str(error))
-                if error.error is not None and error.error.failure is FailureKind.STOP:
+                if error.error is not None and error.error.failure in STOPS:
                     self._stop(error.error)
                 break
             except ProviderError as error:
@@ -222,10 +242,13 @@ class CallRunner:
         # An address that cannot be reached is tried as often as any other failure before it counts.
         tells = is_last or error.failure is not FailureKind.UNREACHABLE
         concerns_all = tells and self._doubt.concerns_all(item.key, error)
-        if error.failure is FailureKind.STOP or concerns_all:
+        if error.failure is FailureKind.QUOTA and self.used_up is not None:
+            self.used_up.tell(error, self.provider.remedy_of(error))
+            self.gate.close()
+        elif error.failure in STOPS or concerns_all:
             self._stop(error)
         hold = error.failure is FailureKind.UNKNOWN and self.limits.unknown == "hold"
-        return not concerns_all and error.failure not in (*FINAL, FailureKind.STOP) and not hold
+        return not concerns_all and error.failure not in (*FINAL, *STOPS) and not hold
 
     def _wait_s(self, error: ProviderError, tried: int, started: float) -> float:
         wait_s = backoff_s(self.limits.first_wait_s, self.limits.longest_wait_s, tried, error.retry_after_s)

@@ -39,7 +39,7 @@ class Doubt:
         Args:
             key: Of its request.
         """
-        while self._key is not None and self._probe not in (None, key) and not self._gate.stopping.is_set():
+        while self._key is not None and self._probe not in (None, key) and not self._gate.is_closed:
             await self._gate.pause(LOOK_EVERY_S)
         if self._key is not None:
             self._probe = key

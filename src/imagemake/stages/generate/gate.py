@@ -16,6 +16,28 @@ GROW_AFTER_SUCCESSES = 4  # after this many good calls per concurrent call, a sl
 LONGEST_JITTER_S = 1.0  # spreads calls that were held back together; a small part of a minute
 
 
+class Stopping:
+    """Tells all gates of a job together to let no new call start."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._gates: list[Gate] = []
+
+    def add(self, gate: Gate) -> None:
+        """Take a gate that is to close with the others."""
+        self._gates.append(gate)
+
+    def set(self) -> None:
+        """Close all gates."""
+        self._is_set = True
+        for gate in self._gates:
+            gate.close()
+
+    def is_set(self) -> bool:
+        """Return whether the job stops."""
+        return self._is_set
+
+
 class Gate:
     """Limits the concurrent calls of a job: adds one while calls succeed, halves when told to slow down.
 
@@ -24,15 +46,17 @@ class Gate:
         pace: The rates of all jobs.
 
     Attributes:
-        stopping: Set to let no new call start; waits then end at once. The gates of a job share it.
+        stopping: Set to let no new call of the job start; waits then end at once. The gates of a job share it.
         waits_for: What calls last waited for, and until when, in seconds of Unix time.
     """
 
-    def __init__(self, most: int, pace: SharedPace, stopping: asyncio.Event | None = None) -> None:
+    def __init__(self, most: int, pace: SharedPace, stopping: Stopping | None = None) -> None:
         self.most = most
         self.allowed = most
         self.pace = pace
-        self.stopping = stopping or asyncio.Event()
+        self.stopping = stopping or Stopping()
+        self.stopping.add(self)
+        self._closed = asyncio.Event()
         self.waits_for = ("", 0.0)
         self._running = 0
         self._successes = 0
@@ -64,7 +88,7 @@ class Gate:
         self.waits_for = "the rates in limits", now + wait_s
         await self.pause(wait_s)
         patience_ends = time.time() + self.pace.longest_wait_s
-        while not self.stopping.is_set():
+        while not self.is_closed:
             now = time.time()
             if (held_s := self.pace.held_back_s(now)) > 0:
                 # Calls that were held back together must not start together: rates spread them, else jitter does.
@@ -82,10 +106,19 @@ class Gate:
         return time.time()
 
     async def pause(self, wait_s: float) -> None:
-        """Wait some seconds, or until the job stops."""
+        """Wait some seconds, or until no new call may start."""
         if wait_s > 0:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.stopping.wait(), wait_s)
+                await asyncio.wait_for(self._closed.wait(), wait_s)
+
+    def close(self) -> None:
+        """Let no new call through this gate, and end waits at once; other gates of the job stay open."""
+        self._closed.set()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether no new call may start."""
+        return self._closed.is_set()
 
     def went_well(self) -> None:
         """Count a successful call; after enough of them, allow one more concurrent call."""

@@ -19,11 +19,12 @@ from imagemake.core.fingerprint import fingerprint
 from imagemake.plugins.providers import BatchProvider, Provider, ProviderError, provider_class
 from imagemake.stages.generate.batches.submit import BatchRunner
 from imagemake.stages.generate.calls import CallRunner, StoppedError, ToldToStopError
-from imagemake.stages.generate.gate import Gate
+from imagemake.stages.generate.gate import Gate, Stopping
 from imagemake.stages.generate.kept_answers import kept_answers, read_kept, to_wait_for
 from imagemake.stages.generate.rate_limit import SharedPace
 from imagemake.stages.generate.side_by_side import Work
 from imagemake.stages.generate.stoppable import generate_batch, run_batches
+from imagemake.stages.generate.used_up import UsedUp
 from imagemake.store.fallback import take_back
 from imagemake.store.items import FailureReason, Item, ItemFailure
 from imagemake.store.journal import Journal
@@ -150,7 +151,10 @@ class _Job:
             by_server.setdefault(self._settings(item).connects_to, []).append(item)
         return asyncio.run(
             self._with_providers(
-                {server: self._start(server) for server in by_server}, items, by_server, in_batches=in_batches
+                {server: self._start(server, own[0]) for server, own in by_server.items()},
+                items,
+                by_server,
+                in_batches=in_batches,
             )
         )
 
@@ -218,6 +222,7 @@ class _Job:
             model_of,
             team_cache=self.team_cache,
             progress=self.progress or no_progress(),
+            used_up=self._used_up(items),
         )
         return await run_batches(runner, items, buys=buys)
 
@@ -240,7 +245,7 @@ class _Job:
         journal: Journal,
         spend_tracker: SpendTracker,
     ) -> list[Work]:
-        stopping, job_settings = asyncio.Event(), self.job_settings
+        stopping, job_settings = Stopping(), self.job_settings
         room = Room((self.store.root, self.work), job_settings.limits.in_flight)
         found: list[Work] = []
         for server, of_server in by_server.items():
@@ -261,18 +266,23 @@ class _Job:
                     model_of,
                     team_cache=self.team_cache,
                     room=room,
+                    used_up=self._used_up(items),
                 )
                 found.append((runner, items))
         return found
 
+    def _used_up(self, of_model: Sequence[Item]) -> UsedUp | None:
+        may_hand_over = any(item.hands_over for item in of_model)
+        return UsedUp.of(self._settings(of_model[0]), self.work, self.name) if may_hand_over else None
+
     def _settings(self, item: Item) -> ModelSettings:
         return settings_of(item.model or item.recipe.model, self.job_settings)
 
-    def _start(self, server: Server) -> Provider:
+    def _start(self, server: Server, first: Item) -> Provider:
         try:
             return server.start(self.job_settings.limits.timeout_s, load_models(self.job_settings.models))
         except ProviderError as error:
-            raise StoppedError(str(error), error.remedy) from None
+            raise StoppedError.by(error, first.recipe.model, server.base_url, error.remedy) from None
 
     def _spend_tracker(self, *, paid: bool) -> SpendTracker:
         return SpendTracker(spending_file(self.work), self.job_settings.budget_usd if paid else Budget())

@@ -36,6 +36,7 @@ OUTCOMES = {
     FailureKind.UNAVAILABLE: Outcome.FAILED,
     FailureKind.NOT_RETRYABLE: Outcome.FAILED,
     FailureKind.STOP: Outcome.FAILED,
+    FailureKind.QUOTA: Outcome.FAILED,
     FailureKind.CONFIGURATION: Outcome.FAILED,
     FailureKind.UNREACHABLE: Outcome.FAILED,
 }
@@ -270,6 +271,7 @@ class Caller:
             code=error.code,
             message=str(error)[:2000],
             **facts_of(error, self.provider, running.item.recipe.model),
+            quota=error.failure is FailureKind.QUOTA or None,
             cost_usd=cost or None,  # a call without an image has no cost to record
             seconds=round(seconds, 3),
         )

@@ -13,6 +13,7 @@ from collections import deque
 from imagemake.config.run import Limits
 from imagemake.core.errors import ImagemakeError
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
+from imagemake.plugins.providers.failures import STOPS
 from imagemake.plugins.providers.queue import GONE, Pending, QueueProvider, Ticket
 from imagemake.stages.generate.gate import Gate
 
@@ -22,7 +23,7 @@ LONGEST_ASKED_S = 300.0  # that a server may ask to wait between two looks
 EARLY = 0.8  # of the shortest time that the last images took, as the first wait
 SHARE = 0.05  # of the time so far, as the next wait: so an image is seen at most 5% late
 UNKNOWN_TIMES = 3  # a ticket that the provider does not know so often in a row is lost; its list may lag behind
-STAYS = (FailureKind.STOP, FailureKind.UNREACHABLE)  # nobody was asked
+STAYS = (*STOPS, FailureKind.UNREACHABLE)  # nobody was asked
 
 
 class StillInQueueError(ImagemakeError):

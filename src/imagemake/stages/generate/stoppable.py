@@ -10,7 +10,7 @@ import signal
 from collections.abc import Sequence
 
 from imagemake.core.text import counted
-from imagemake.plugins.providers import ProviderError
+from imagemake.plugins.providers import FailureKind, ProviderError
 from imagemake.stages.generate.batches.submit import BatchRunner
 from imagemake.stages.generate.calls import CallRunner, StoppedError, ToldToStopError
 from imagemake.stages.generate.progress import followed, wait_for_stop
@@ -85,8 +85,16 @@ async def run_batches(runner: BatchRunner, items: Sequence[Item], *, buys: bool)
     loop = asyncio.get_running_loop()
 
     async def steps() -> list[Item]:
-        await runner.poller.collect_open(items)
-        return await runner.generate_all(items) if buys else []
+        used_up = runner.used_up
+        try:
+            await runner.poller.collect_open(items)
+            if used_up is None or not used_up.is_told():
+                return await runner.generate_all(items) if buys else []
+        except ProviderError as error:
+            if error.failure is not FailureKind.QUOTA or used_up is None:
+                raise
+            used_up.tell(error, runner.provider.remedy_of(error))
+        return [runner.with_raw(item) for item in items] if buys else []
 
     work = asyncio.ensure_future(steps())
     stop = asyncio.ensure_future(wait_for_stop(runner.progress))
@@ -100,7 +108,8 @@ async def run_batches(runner: BatchRunner, items: Sequence[Item], *, buys: bool)
             "stopped; submitted batches continue at the provider, and the next run collects their images"
         ) from None
     except ProviderError as error:
-        raise StoppedError(str(error), runner.provider.remedy_of(error)) from None
+        model, url = items[0].recipe.model, runner.provider.connection.base_url
+        raise StoppedError.by(error, model, url, runner.provider.remedy_of(error)) from None
     finally:
         stop.cancel()
         for number in SIGNALS:

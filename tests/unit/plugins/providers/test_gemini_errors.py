@@ -65,7 +65,7 @@ def test_a_limit_per_minute_says_how_long_to_wait():
 )
 def test_a_limit_that_does_not_return_within_minutes_stops_the_run(quota, value, message):
     error = exhausted(quota, value, message=message)
-    assert error.failure is FailureKind.STOP
+    assert error.failure is FailureKind.QUOTA
     assert "quota" in error.remedy
 
 

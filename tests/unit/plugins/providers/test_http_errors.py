@@ -30,8 +30,10 @@ PROMPT = [
 ACCOUNT = [
     (401, openai_error("Incorrect API key provided", code="invalid_api_key")),
     (400, openai_error("API key not valid. Please pass a valid API key.", code=400, status="INVALID_ARGUMENT")),
-    (402, openai_error("Insufficient credits", code=402)),
     (403, openai_error("Your organization must be verified to use this model")),
+]
+QUOTA = [
+    (402, openai_error("Insufficient credits", code=402)),
     (429, openai_error("You exceeded your current quota", code="insufficient_quota")),
     (429, openai_error("limit", code="organization_spend_limit_exceeded")),
     (400, openai_error("limit", code="billing_hard_limit_reached")),
@@ -79,6 +81,13 @@ def test_what_is_about_the_account_stops_the_run_with_a_remedy(status, body):
     assert error.remedy
 
 
+@pytest.mark.parametrize(("status", "body"), QUOTA)
+def test_what_is_about_money_is_told_apart_because_another_model_can_take_over(status, body):
+    error = failure(status, body)
+    assert error.failure is FailureKind.QUOTA
+    assert "quota" in error.remedy
+
+
 @pytest.mark.parametrize(("status", "body"), CONFIGURATION)
 def test_what_is_about_route_model_or_parameter_is_final_for_nothing(status, body):
     error = failure(status, body)
@@ -111,7 +120,7 @@ def test_a_good_status_without_an_image_is_not_paid_for_and_not_final(body, word
 def test_an_error_in_a_good_response_keeps_the_meaning_of_its_code():
     with pytest.raises(ProviderError) as caught:
         image_in(encoded(openai_error("no credit", code=402)), {})
-    assert caught.value.failure is FailureKind.STOP
+    assert caught.value.failure is FailureKind.QUOTA
     with pytest.raises(ProviderError) as caught:
         image_in(encoded(openai_error("busy", code=429)), {})
     assert caught.value.failure is FailureKind.RATE_LIMITED

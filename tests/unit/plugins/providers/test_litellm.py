@@ -67,7 +67,7 @@ def test_openai_itself_tells_no_cost(monkeypatch):
                 "throttling_error",
                 429,
             ),
-            FailureKind.STOP,
+            FailureKind.QUOTA,
             "quota",
         ),
         (
@@ -89,10 +89,10 @@ def test_openai_itself_tells_no_cost(monkeypatch):
                 "invalid_request_error",
                 400,
             ),
-            FailureKind.STOP,
+            FailureKind.QUOTA,
             "quota",
         ),
-        (422, error("Budget has been exceeded! Current cost: 0.2", "budget_exceeded", 422), FailureKind.STOP, "quota"),
+        (422, error("Budget has been exceeded! Current cost: 0.2", "budget_exceeded", 422), FailureKind.QUOTA, "quota"),
         (400, error("No connected db.", "no_db_connection", 400), FailureKind.STOP, "valid key"),
         (
             400,

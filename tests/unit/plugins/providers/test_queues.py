@@ -184,7 +184,7 @@ def test_what_moderation_ends_is_refused_and_what_breaks_may_be_tried_again(form
     ("status", "failure"),
     [
         (401, FailureKind.STOP),
-        (402, FailureKind.STOP),
+        (402, FailureKind.QUOTA),
         (429, FailureKind.RATE_LIMITED),
         (503, FailureKind.UNKNOWN),
         (0, FailureKind.UNKNOWN),

@@ -26,6 +26,7 @@ from imagemake.stages.generate.gate import Gate
 from imagemake.stages.generate.job import generate_for_job
 from imagemake.stages.generate.rate_limit import SharedPace
 from imagemake.stages.generate.stoppable import generate_batch
+from imagemake.stages.generate.used_up import UsedUp
 from imagemake.store.items import Item, write_table
 from imagemake.store.journal import Journal, Outcome, read_calls
 from imagemake.store.layout import stopping_file
@@ -72,13 +73,14 @@ def items(*prompts):
 
 @pytest.fixture
 def buy(tmp_path):
-    def run(provider, given, limits=QUICK, calls=4, progress=None):
+    def run(provider, given, limits=QUICK, calls=4, progress=None, used_up=None):
         async def inside():
             gate = Gate(calls, SharedPace(tmp_path / "pace.json", limits))
             journal = Journal(tmp_path / "store" / "journal", "job", durable=True)
             store = Store(tmp_path / "store")
             spend_tracker = SpendTracker(tmp_path / "spending.json", Budget())
             runner = CallRunner(provider, store, journal, limits, gate, spend_tracker, "c", lambda _: None)
+            runner.used_up = used_up
             return await generate_batch([(runner, given)], calls, 5, progress)
 
         return asyncio.run(inside())
@@ -253,6 +255,32 @@ def test_what_can_never_succeed_stops_the_batch_and_says_what_to_do(buy, tmp_pat
     assert len(provider.calls) <= 4
     made = [call.outcome for call in read_calls(tmp_path / "store" / "journal")].count(Outcome.MADE)
     assert len(Store(tmp_path / "store").raw.index()) == made
+
+
+def test_a_model_without_quota_is_called_no_more_in_any_job_where_another_one_can_take_over(buy, tmp_path, capsys):
+    note = UsedUp("m", tmp_path / "used_up" / "note.txt", "job")
+    provider = Scripted(b=[error(FailureKind.QUOTA, remedy="Pay the bill.")])
+    made = buy(provider, items("a", "b", *"cdefghijklmnop"), calls=2, used_up=note)
+    assert 0 < len(provider.calls) <= 4
+    assert {item.failure.reason for item in made if item.raw is None} == {"failed", "stopped"}
+    told = capsys.readouterr().err
+    assert told.startswith("job: Warning: no quota is left for m: it says no\n")
+    assert "Pay the bill." in told
+    closed = [call.closed for call in read_calls(tmp_path / "store" / "journal")]
+    assert [one.get("quota") for one in closed if one["outcome"] == "failed"] == [True]
+    other = Scripted()
+    buy(other, items("q", "r"), used_up=note)
+    assert (other.calls, capsys.readouterr().err) == ([], "")
+    with pytest.raises(StoppedError):
+        buy(Scripted(s=[error(FailureKind.QUOTA)]), items("s"))
+
+
+def test_images_that_wait_for_their_turn_are_let_go_when_the_quota_ends(buy, tmp_path):
+    note = UsedUp("m", tmp_path / "used_up" / "note.txt", "job")
+    provider = Scripted(a=[error(FailureKind.QUOTA)])
+    limits = QUICK.model_copy(update={"images_per_min": 1.0})
+    assert len(buy(provider, items(*"abcdefgh"), limits, used_up=note)) == 8, "not one a minute"
+    assert provider.calls == ["a"]
 
 
 def test_no_more_calls_are_in_flight_than_the_job_has_tokens(buy):

@@ -11,7 +11,7 @@ from imagemake.config.run import Budget, Limits
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import Connection, FailureKind, ImageResponse, Provider, ProviderError
 from imagemake.stages.generate.calls import CallRunner, StoppedError
-from imagemake.stages.generate.gate import Gate
+from imagemake.stages.generate.gate import Gate, Stopping
 from imagemake.stages.generate.rate_limit import SharedPace
 from imagemake.stages.generate.side_by_side import generate_side_by_side, share_out
 from imagemake.store.items import Item
@@ -66,7 +66,7 @@ class Server(Provider):
 def buy(tmp_path):
     def run(server, calls, **n_by_model):
         async def inside():
-            stopping = asyncio.Event()
+            stopping = Stopping()
             store, spend_tracker = Store(tmp_path / "store"), SpendTracker(tmp_path / "spending.json", Budget())
             journal = Journal(tmp_path / "store" / "journal", "job", durable=True)
             work = []

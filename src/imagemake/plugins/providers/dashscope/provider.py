@@ -77,7 +77,7 @@ class DashScopeProvider(HttpQueue):
         if code.startswith(_MODERATED):
             kind, remedy = FailureKind.REFUSED, ""
         elif code in _NO_MONEY:
-            kind, remedy = FailureKind.STOP, REMEDIES["quota"]
+            kind, remedy = FailureKind.QUOTA, REMEDIES["quota"]
         return ProviderError(
             str(error),
             kind,

@@ -135,7 +135,7 @@ def _meaning_of_quota(told: Told) -> Meaning:
     """Tell a limit that returns within minutes from one that needs the user: for a day, of money, or of zero."""
     exhausted = any(_DAILY.search(name) or limit == "0" for name, limit in told.quotas)
     if exhausted or _MONEY.search(told.message):
-        return Meaning(FailureKind.STOP, REMEDIES["quota"])
+        return Meaning(FailureKind.QUOTA, REMEDIES["quota"])
     return Meaning(FailureKind.RATE_LIMITED)
 
 

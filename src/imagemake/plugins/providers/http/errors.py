@@ -96,7 +96,7 @@ def meaning_of(  # noqa: PLR0911  one line per kind, in the order in which they 
     words = " ".join(filter(None, (told.code, told.type, told.message)))
     codes = {(told.code or "").lower(), (told.type or "").lower()}
     if status == 402 or codes & _QUOTA_CODES or (400 <= status < 500 and _QUOTA_WORDS.search(words)):
-        return Meaning(FailureKind.STOP, REMEDIES["quota"])
+        return Meaning(FailureKind.QUOTA, REMEDIES["quota"])
     if status == 429:
         return Meaning(FailureKind.RATE_LIMITED)
     if status in (408, 409):

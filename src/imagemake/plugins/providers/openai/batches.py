@@ -18,6 +18,7 @@ from imagemake.plugins.providers import (
     ReferenceBatchProvider,
     Result,
 )
+from imagemake.plugins.providers.failures import STOPS
 from imagemake.plugins.providers.http.lines import lines_of
 
 if TYPE_CHECKING:
@@ -211,6 +212,6 @@ def _meaning_of(code: str | None, message: str) -> tuple[FailureKind, str | None
     if code in FULL:
         return FailureKind.RATE_LIMITED, None
     meaning = meaning_of(400, Told(message, code))
-    if meaning.failure is FailureKind.STOP or meaning.remedy == REMEDIES["model"]:
+    if meaning.failure in STOPS or meaning.remedy == REMEDIES["model"]:
         return meaning.failure, meaning.remedy
     return (FailureKind.UNAVAILABLE if code is None or code in PASSING else FailureKind.NOT_RETRYABLE), None

@@ -64,7 +64,7 @@ def with_meaning(error: ProviderError, answer: Any) -> ProviderError:
 
 def _meaning(error: ProviderError, status: int, metadata: Mapping[str, Any]) -> tuple[FailureKind, str | None]:
     if status == 402:
-        return FailureKind.STOP, REMEDIES["credits"]
+        return FailureKind.QUOTA, REMEDIES["credits"]
     if status in (400, 403, 422) and _is_about_content(metadata):
         return FailureKind.REFUSED, None
     if status == 403 and error.failure is FailureKind.STOP:

@@ -13,6 +13,7 @@ from imagemake.config.models import Model
 from imagemake.core.known_secrets import redacted
 from imagemake.core.problems import NotReadyError
 from imagemake.plugins.providers import BatchProvider, FailureKind, ImageResponse, ProviderError, Result
+from imagemake.plugins.providers.failures import STOPS
 from imagemake.stages.generate.answered import cost_of, facts_of
 from imagemake.stages.generate.fetching import fetched
 from imagemake.stages.generate.one_call import OUTCOMES
@@ -176,9 +177,10 @@ class BatchCollector:
         else:
             ended, error = OUTCOMES[outcome.failure], outcome
             facts |= {"status": outcome.status, "code": outcome.code, "message": str(outcome)[:2000]}
+            facts["quota"] = outcome.failure is FailureKind.QUOTA or None
             if outcome.body is not None:
                 self._store.keep_unreadable(call, outcome.body)
-            if outcome.failure is FailureKind.STOP:
+            if outcome.failure in STOPS:
                 self.stopped_by = outcome
         self._journal.closed(call, ended, cost_usd=cost, **facts)
         self._ended[call] = self._open.pop(call)

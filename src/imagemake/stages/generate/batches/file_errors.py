@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from imagemake.plugins.providers import FailureKind, ProviderError
+from imagemake.plugins.providers.failures import STOPS
 from imagemake.stages.generate.doubt import DOUBTFUL
 
 # Errors of a file that every other file meets too, until the user does something.
-ENDS_ALL = (FailureKind.STOP, FailureKind.CONFIGURATION)
+ENDS_ALL = (*STOPS, FailureKind.CONFIGURATION)
 
 
 def nothing_sent(error: ProviderError) -> ProviderError:

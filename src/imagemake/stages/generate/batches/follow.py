@@ -14,6 +14,7 @@ from imagemake.config.run import Limits
 from imagemake.core.backoff import poll_waits_s
 from imagemake.core.files import FileLock
 from imagemake.plugins.providers import BatchProvider, BatchState, FailureKind, ProviderError
+from imagemake.plugins.providers.failures import STOPS
 from imagemake.stages.generate.batches.collect import BatchCollector
 from imagemake.store.items import Item
 from imagemake.store.progress import JobProgress, no_progress
@@ -185,7 +186,7 @@ class BatchPoller:
             try:
                 return await ask()
             except ProviderError as error:
-                if error.failure in (FailureKind.STOP, FailureKind.REFUSED, FailureKind.CONFIGURATION):
+                if error.failure in (*STOPS, FailureKind.REFUSED, FailureKind.CONFIGURATION):
                     message = f"{error}; the batch stays open, and the next run asks for it again"
                     raise ProviderError(message, FailureKind.STOP, status=error.status, remedy=error.remedy) from None
                 self.tell(f"{error}; asking again")
@@ -223,7 +224,7 @@ def metadata_of(submission: Submission) -> dict[str, str]:
 
 def stop_on(error: ProviderError | None) -> None:
     """Raise the error if no call can succeed until the user acts."""
-    if error is not None and error.failure is FailureKind.STOP:
+    if error is not None and error.failure in STOPS:
         raise error
 
 

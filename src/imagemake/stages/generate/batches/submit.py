@@ -26,6 +26,7 @@ from imagemake.stages.generate.batches.request_file import groups_of, write_line
 from imagemake.stages.generate.batches.upload import upload_for_batch
 from imagemake.stages.generate.calls import IN_A_BATCH
 from imagemake.stages.generate.one_call import OUTCOMES
+from imagemake.stages.generate.used_up import UsedUp
 from imagemake.store.items import FailureReason, Item, ItemFailure
 from imagemake.store.journal import Journal
 from imagemake.store.progress import JobProgress, no_progress
@@ -53,6 +54,7 @@ class BatchRunner:
         failures: Why a key has no image, as far as this job knows.
         team_cache: Takes images from the team store before a submission; None without a team store.
         progress: Takes the progress of the job.
+        used_up: Knows whether the quota of the model is used up; None if no other model can take over.
         poller: Waits for the submissions of this job and of others, and collects them.
     """
 
@@ -67,6 +69,7 @@ class BatchRunner:
     failures: dict[str, ItemFailure] = field(default_factory=dict)
     team_cache: TeamCache | None = None
     progress: JobProgress = field(default_factory=no_progress)
+    used_up: UsedUp | None = None
     poller: BatchPoller = field(init=False)
     _reserved: dict[str, Decimal] = field(default_factory=dict)
     _tried: Counter[str] = field(default_factory=Counter)
@@ -98,7 +101,7 @@ class BatchRunner:
             The items in their order, each with its raw image or its failure.
 
         Raises:
-            ProviderError: With `FailureKind.STOP`, if no call can succeed until the user acts.
+            ProviderError: If no call can succeed until the user acts.
         """
         wanted = {item.key: item for item in items}
         while chosen := [item for item in wanted.values() if self._may_ask(item)]:

@@ -38,11 +38,20 @@ def buy(server, tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-stand-in")
 
     def run(
-        n=4, mode="batch", limits=None, names="p", store="store", work=".", path="", name="gpt-image-2", **job_settings
+        n=4,
+        mode="batch",
+        limits=None,
+        names="p",
+        store="store",
+        work=".",
+        path="",
+        name="gpt-image-2",
+        hands_over=False,
+        **job_settings,
     ):
         parameters = {"size": "64x64", "quality": "low"}
         recipes = [Recipe("openai", name, f"{names}{i}", 0, parameters, endpoint="here") for i in range(n)]
-        items = [Item(recipe.prompt, 0, recipe, recipe.key(), "new") for recipe in recipes]
+        items = [Item(recipe.prompt, 0, recipe, recipe.key(), "new", hands_over=hands_over) for recipe in recipes]
         model = {"provider": "openai", "name": name, "base_url": server.base_url + path, "identity": "here"}
         model["key_from"] = "OPENAI_API_KEY"
         limits = {"first_wait_s": 0.02, "longest_wait_s": 0.1, **(limits or {})}
@@ -189,7 +198,7 @@ def test_a_line_that_is_no_result_is_a_warning(line):
     [
         ({"status_code": 400, "body": {"error": {"code": "moderation_blocked"}}}, None, "refused"),
         ({"status_code": 500, "body": "?"}, None, "unavailable"),
-        ({"status_code": 429, "body": {"error": {"code": "insufficient_quota"}}}, None, "stop"),
+        ({"status_code": 429, "body": {"error": {"code": "insufficient_quota"}}}, None, "quota"),
         (None, {"code": "batch_expired", "message": "late"}, "unavailable"),
         (None, None, "unavailable"),
         ({"status_code": 200, "body": {"data": []}}, None, "unreadable"),
@@ -233,6 +242,20 @@ def test_a_quota_that_is_used_up_stops_the_job_with_what_to_do(buy, tmp_path, mo
         buy()
     assert stopped.value.remedy == "Pay the bill."
     assert {call.outcome for call in journal(tmp_path)} == {Outcome.FAILED}
+
+
+def test_a_quota_that_is_used_up_ends_no_job_whose_images_another_model_can_make(buy, tmp_path, monkeypatch):
+    asked = []
+
+    async def refuses(*_):
+        asked.append(1)
+        raise ProviderError("no money", FailureKind.QUOTA, remedy="Pay the bill.")
+
+    monkeypatch.setattr(OpenAIProvider, "create_batch", refuses)
+    assert {item.failure.message for item in buy(hands_over=True)} == {"no money"}
+    assert {call.closed["quota"] for call in journal(tmp_path)} == {True}
+    buy(hands_over=True, names="q")
+    assert len(asked) == 1, "the next job of the run does not ask"
 
 
 def check_nothing_is_final(server, buy, tmp_path):
