@@ -21,6 +21,7 @@ RUN = SnakemakeRun(workflow, config)
 PROJECT = RUN.project  # not the working folder if this is a module with a prefix
 CAMPAIGN = RUN.campaign()
 PLANNER = Planner(CAMPAIGN, RUN)
+ALL_CORES = 10_000  # Snakemake lowers it to what there is
 if (PROJECT / CONFIG).exists():
     # For Snakemake's report and archive.
     workflow.configfiles.append(str(PROJECT / CONFIG))
@@ -58,12 +59,13 @@ def conda_file(path):
 
 def api_calls_of(wildcards, input):
     """Return the calls that a job may have in flight: half of the limit, so that a second job starts while the first
-    one waits for its last responses. A job that submits or collects a batch at the provider needs none.
+    one waits for its last responses. A job that submits or collects a batch at the provider needs none, and one that
+    computes itself has its own number.
     """
     call_mode, n_items = call_mode_of_batch(Path(input.batch), CAMPAIGN)
-    return (
-        0 if call_mode.in_batches else min(n_items, -(-CAMPAIGN.limits.in_flight // 2))
-    )
+    if call_mode.in_batches or call_mode.local_device:
+        return 0
+    return min(n_items, -(-CAMPAIGN.limits.in_flight // 2))
 
 
 def batches_of(wildcards, input):
@@ -72,10 +74,21 @@ def batches_of(wildcards, input):
     return 1 if call_mode.in_batches else 0
 
 
-def threads_of(wildcards, input):
-    """Return no core for a job that only waits for a server; `api_calls` limits it. A cluster profile sets one core."""
+def gpus_of(wildcards, input):
+    """Return one GPU for a job that computes on it, and else None: Kubernetes would look for a node with 0 GPUs."""
     call_mode, n_items = call_mode_of_batch(Path(input.batch), CAMPAIGN)
-    return 0 if call_mode.paid else 1
+    return 1 if call_mode.local_device == "gpu" else None
+
+
+def threads_of(wildcards, input):
+    """Return no core for a job that only waits for a server, and all of them for a model that runs on the CPU.
+
+    `api_calls` limits the former; a cluster profile sets one core.
+    """
+    call_mode, n_items = call_mode_of_batch(Path(input.batch), CAMPAIGN)
+    if call_mode.local_device == "cpu":
+        return ALL_CORES
+    return 0 if call_mode.paid and not call_mode.local_device else 1
 
 
 def plan_of(scope):

@@ -19,6 +19,7 @@ rule generate:
     resources:
         api_calls=api_calls_of,
         batches=batches_of,
+        gpu=gpus_of,
     params:
         project=project_folder,
         settings=settings_file(

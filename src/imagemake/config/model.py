@@ -214,6 +214,13 @@ class ModelSettings(Section):
         return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
 
     @property
+    def local_device(self) -> Literal["gpu", "cpu"] | None:
+        """What makes the images in the job's own process; None if a server makes them, or nothing is to be computed."""
+        if not issubclass(provider_class(self.provider), LocalProvider):
+            return None
+        return "cpu" if (self.local.device or "").startswith("cpu") else "gpu"
+
+    @property
     def connects_to(self) -> Server:
         """The server to connect to."""
         headers = tuple(sorted(self.headers.items()))

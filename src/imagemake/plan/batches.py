@@ -15,7 +15,7 @@ from imagemake.config.models import ModelTable, load_models
 from imagemake.core.fingerprint import fingerprint
 from imagemake.core.problems import Problem, UserError
 from imagemake.core.recipe import Recipe
-from imagemake.plan.call_modes import divide, job_size
+from imagemake.plan.call_modes import batch_size, divide, job_size
 from imagemake.plan.candidates import CandidatePolicy
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.requests.file_names import FileNames
@@ -147,19 +147,6 @@ def batches_of(
             content = hashlib.sha256(f"{settings} {calls} ".encode() + table_bytes(part))
             found.append(Batch(f"{stage}-{content.hexdigest()[:ID_DIGITS]}", tuple(part)))
     return found
-
-
-def batch_size(n_open: int, most: int, least: int = 20, parts: int = 8) -> int:
-    """Return how many items a batch has: enough batches for all cores, equally large, and none below `least`.
-
-    Args:
-        n_open: Number of items.
-        most: The campaign's ``batch_size``.
-        least: Number of items that are worth a job.
-        parts: Number of batches to aim for.
-    """
-    n_batches = max(1, min(parts, n_open // least))
-    return max(1, min(most, -(-n_open // n_batches)))
 
 
 def item_of(state: State, columns: Collection[str] = ()) -> Item:

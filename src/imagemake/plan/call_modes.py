@@ -2,18 +2,20 @@
 
 Models that are called image by image share jobs, so that a model at its rate limit leaves its time to the others. A
 batch of the provider holds images of one model and takes up to a day, so it gets its own jobs. Images that already wait
-in a batch get their own jobs too.
+in a batch get their own jobs too. A model that runs in the job itself is loaded once per job, so it gets its own jobs
+too: as few as there are cards.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import orjson
 
 from imagemake.config.model import ModelSettings, settings_of
+from imagemake.core.gpus import cards
 from imagemake.plugins.providers import BatchProvider, provider_class
 from imagemake.store.items import Item
 from imagemake.store.tables import lines_of
@@ -28,12 +30,15 @@ class CallMode(NamedTuple):
     Attributes:
         in_batches: Whether to use the provider's Batch API.
         paid: Whether calls cost money. A job without paid calls draws its images itself and needs a core.
-        one_model: Provider, address, and model of a provider's batch; empty where models share jobs.
+        one_model: Provider, address, and model of a provider's batch, or of images that the job itself makes; empty
+            where models share jobs.
+        local_device: What makes the images in the job itself; it then limits jobs, and not the calls in flight.
     """
 
     in_batches: bool
     paid: bool
     one_model: tuple[str | None, ...] = ()
+    local_device: Literal["gpu", "cpu"] | None = None
 
 
 def call_mode_of(settings: ModelSettings, *, can_wait: bool = False) -> CallMode:
@@ -44,8 +49,9 @@ def call_mode_of(settings: ModelSettings, *, can_wait: bool = False) -> CallMode
         can_wait: Whether they can wait, as `plan.waiting` found.
     """
     in_batches = settings.in_batches(can_wait=can_wait)
-    paid = provider_class(settings.provider).paid
-    return CallMode(in_batches, paid, (*settings.connects_to.lane, settings.name) if in_batches else ())
+    device = settings.local_device
+    one_model = (*settings.connects_to.lane, settings.name) if in_batches or device else ()
+    return CallMode(in_batches, provider_class(settings.provider).paid, one_model, device)
 
 
 def call_mode_of_batch(path: Path, campaign: Campaign) -> tuple[CallMode, int]:
@@ -81,6 +87,19 @@ def divide(items: Sequence[Item], campaign: Campaign, submission_of: Mapping[str
     return list(found.values())
 
 
+def batch_size(n_open: int, most: int, least: int = 20, parts: int = 8) -> int:
+    """Return how many items a batch has: enough batches for all cores, equally large, and none below `least`.
+
+    Args:
+        n_open: Number of items.
+        most: The campaign's ``batch_size``.
+        least: Number of items that are worth a job.
+        parts: Number of batches to aim for.
+    """
+    n_batches = max(1, min(parts, n_open // least))
+    return max(1, min(most, -(-n_open // n_batches)))
+
+
 def job_size(items: Sequence[Item], campaign: Campaign, size: int, submission_of: Mapping[str, str]) -> int:
     """Return how many items of a group go into each job.
 
@@ -94,6 +113,10 @@ def job_size(items: Sequence[Item], campaign: Campaign, size: int, submission_of
         return len(items)  # a second job would only wait for the first
     settings = settings_of(items[0].model or items[0].recipe.model, campaign)
     provider = provider_class(settings.provider)
+    if settings.local_device == "cpu":
+        return batch_size(len(items), campaign.batch_size, parts=1)
+    if settings.local_device == "gpu" and (n_cards := len(cards())):
+        return batch_size(len(items), campaign.batch_size, parts=n_cards)
     if not settings.in_batches(can_wait=items[0].can_wait) or not issubclass(provider, BatchProvider):
         return size
     # Submit all of them at once, as far as a file can hold them: each batch may take a day.

@@ -16,8 +16,10 @@ from typing import Any
 
 from imagemake.config.campaign import Campaign
 from imagemake.config.job_settings import JobSettingsFiles
+from imagemake.config.model import settings_of
 from imagemake.core.errors import exit_on_error
 from imagemake.core.files import FileLock, make_own, write_whole
+from imagemake.core.gpus import cards
 from imagemake.core.sealed import require_sealed
 from imagemake.images.source_files import SourceImages
 from imagemake.plan.batches import ID_DIGITS, open_states, write_batches
@@ -252,6 +254,9 @@ class Planner:
         if current:
             return UP_TO_DATE
         self._open += open_ones
+        models = {state.request.model for state in to_generate}
+        if self._run and any(settings_of(label, self.campaign).local_device == "gpu" for label in models):
+            self._run.limit_gpus(lambda: len(cards()))
         if self._run and self._run.is_real:
             self._outlooks.append(outlook_of(states, open_ones, self.campaign, self._inventory, shared))
         for output in outputs_of(scope):

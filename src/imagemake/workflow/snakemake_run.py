@@ -78,6 +78,15 @@ class SnakemakeRun:
             with chdir(self.project):
                 return with_listed_facts(load_campaign(run_config(files, values, replaces=replaces)))
 
+    def limit_gpus(self, count: Callable[[], int]) -> None:
+        """Limit jobs on this machine to its GPUs, or to one job at a time if it has none. A cluster has limits itself.
+
+        Args:
+            count: Returns the number of GPUs.
+        """
+        if self._workflow.local_exec:
+            self.limit("gpu", max(1, count()))
+
     def limit(self, name: str, most: int) -> None:
         """Limit a resource of the run, unless an option does. Of several modules, the lowest limit holds."""
         from snakemake.resources import Resource

@@ -13,6 +13,9 @@ class LocalProvider(ReferenceProvider):
     """A provider that loads a model once per job, and makes several images at once.
 
     Each image is a call of its own, with its own record in the journal. The provider gathers the calls in flight.
+
+    Each job has one model and asks Snakemake for one GPU, unless ``model.local.device`` is the CPU. On machines with
+    NVIDIA cards, it has a card of its own, which CUDA_VISIBLE_DEVICES names before the provider is made.
     """
 
     paid: ClassVar[bool] = False

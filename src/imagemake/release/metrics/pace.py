@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from imagemake.config.campaign import Campaign
 from imagemake.config.model import settings_of
+from imagemake.core.gpus import cards
 from imagemake.plugins.providers import provider_class
 
 
@@ -39,6 +40,9 @@ def pace_of(label: str, campaign: Campaign, n_images: int) -> Pace | None:
     settings = settings_of(label, campaign)
     if settings.in_batches(can_wait=n_images >= settings.batch_from):
         return None
+    if settings.local_device:
+        n_jobs = len(cards()) if settings.local_device == "gpu" else 1
+        return Pace(max(1, n_jobs), pool=settings.local_device)
     if not provider_class(settings.provider).paid:
         return Pace(os.cpu_count() or 1, pool="cores")
     rates = settings.rates or campaign.limits

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,9 +17,11 @@ from imagemake.config.server import Server
 from imagemake.core.files import write_whole
 from imagemake.core.fingerprint import fingerprint
 from imagemake.plugins.providers import BatchProvider, Provider, ProviderError, provider_class
+from imagemake.plugins.providers.local import LocalProvider
 from imagemake.stages.generate.batches.submit import BatchRunner
 from imagemake.stages.generate.calls import CallRunner, StoppedError, ToldToStopError
 from imagemake.stages.generate.gate import Gate, Stopping
+from imagemake.stages.generate.gpu import hold_gpu
 from imagemake.stages.generate.kept_answers import kept_answers, read_kept, to_wait_for
 from imagemake.stages.generate.rate_limit import SharedPace
 from imagemake.stages.generate.side_by_side import Work
@@ -57,7 +59,8 @@ def generate_for_job(
         job_settings: The campaign's sections ``campaign``, ``model``, ``more_models``, ``models``, ``budget_usd``,
             ``limits`` and ``store``.
         job: Name for the journal file.
-        calls: Concurrent calls; with 0, open batches are collected and no single call is made.
+        calls: Concurrent calls; with 0, open batches are collected and no single call is made, except by providers
+            that make images in the job itself, which have a number of their own.
         store: Folder of the store.
         work: Folder of the rates that jobs share.
         progress: Takes the progress of the job; None if nobody reads it.
@@ -149,6 +152,9 @@ class _Job:
         by_server: dict[Server, list[Item]] = {}
         for item in items:
             by_server.setdefault(self._settings(item).connects_to, []).append(item)
+        settings = self._settings(items[0])
+        if settings.local_device == "gpu":  # then all items are of this model
+            hold_gpu(settings.local.device, self.progress)
         return asyncio.run(
             self._with_providers(
                 {server: self._start(server, own[0]) for server, own in by_server.items()},
@@ -197,7 +203,7 @@ class _Job:
                 made = await self._through_batches(server, provider, own, buys=in_batches)
                 if in_batches:
                     return {item.key: item for item in made}
-        if not self.calls:
+        if not self._n_calls(providers.values()):
             return {item.key: self._collected(item) for item in items}
         return await self._one_by_one(by_server, providers) if items else {}
 
@@ -233,7 +239,9 @@ class _Job:
         journal = Journal(self.store.journal_folder, self.name, durable=paid)
         try:
             work = self._work(by_server, providers, journal, self._spend_tracker(paid=paid))
-            bought = await generate_batch(work, self.calls, self.job_settings.limits.grace_s, self.progress)
+            bought = await generate_batch(
+                work, self._n_calls(providers.values()), self.job_settings.limits.grace_s, self.progress
+            )
         finally:
             journal.close()
         return {item.key: item for item in bought}
@@ -253,7 +261,7 @@ class _Job:
             for item in of_server:
                 by_model.setdefault(item.recipe.model, []).append(item)
             for items in by_model.values():
-                gate = Gate(self.calls, self._pace(self._settings(items[0])), stopping)
+                gate = Gate(self._n_calls(providers.values()), self._pace(self._settings(items[0])), stopping)
                 provider, model_of = providers[server], self._model_of(server)
                 runner = CallRunner(
                     provider,
@@ -274,6 +282,10 @@ class _Job:
     def _used_up(self, of_model: Sequence[Item]) -> UsedUp | None:
         may_hand_over = any(item.hands_over for item in of_model)
         return UsedUp.of(self._settings(of_model[0]), self.work, self.name) if may_hand_over else None
+
+    def _n_calls(self, providers: Iterable[Provider]) -> int:
+        """Return the calls in flight: those that Snakemake gave, or as many as keep a model of this job busy."""
+        return max((one.in_flight for one in providers if isinstance(one, LocalProvider)), default=self.calls)
 
     def _settings(self, item: Item) -> ModelSettings:
         return settings_of(item.model or item.recipe.model, self.job_settings)

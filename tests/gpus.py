@@ -1,0 +1,66 @@
+"""A machine with the NVIDIA cards of the stand-in in tests/fake_nvml."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from types import ModuleType
+from typing import ClassVar
+
+import pytest
+from folders import REPOSITORY
+
+from imagemake.core import gpus, held_gpus
+from imagemake.plugins.providers import BUILT_IN
+from imagemake.plugins.providers.local import LocalProvider
+from imagemake.plugins.providers.preview import PreviewProvider
+
+FAKE_NVML = REPOSITORY / "tests" / "fake_nvml"
+
+
+class OnCards(PreviewProvider, LocalProvider):
+    """A provider that draws as the preview does, and seems to do so on a GPU; see `with_provider`."""
+
+    paid: ClassVar[bool] = False
+    uses_files: ClassVar[bool] = False
+    in_flight = 2
+
+    def kin(self, recipe):
+        return ""
+
+    def stop(self):
+        pass
+
+    async def generate_from(self, recipe, images):
+        return await self.generate(recipe)
+
+
+def with_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process know the provider ``on-cards``."""
+    monkeypatch.setitem(BUILT_IN, "on-cards", "gpus:OnCards")
+
+
+def with_cards(monkeypatch: pytest.MonkeyPatch, n: int, locks: object) -> ModuleType:
+    """Give this process n cards, none of them held, and a folder for their locks. Returns the stand-in's module."""
+    monkeypatch.setenv("FAKE_NVML_CARDS", str(n))
+    for name in (gpus.VISIBLE, held_gpus.ORDER):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # so that what a test sets is undone
+        monkeypatch.delenv(name)
+    spec = importlib.util.spec_from_file_location("pynvml", FAKE_NVML / "pynvml.py")
+    assert spec is not None
+    assert spec.loader is not None
+    fake = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fake)
+    monkeypatch.setitem(sys.modules, "pynvml", fake)
+    monkeypatch.setattr(gpus, "_nvml", lambda: fake if n else None)
+    monkeypatch.setattr(held_gpus, "_folder", lambda: locks)
+    monkeypatch.setattr(held_gpus, "_held", {})
+    return fake
+
+
+def end_job() -> None:
+    """Give back the cards of this process, as its end does."""
+    for _, lock in held_gpus._held.values():
+        lock.release()
+    held_gpus._held.clear()

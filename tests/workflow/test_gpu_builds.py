@@ -1,0 +1,64 @@
+"""Jobs that compute on a GPU, on a machine that seems to have two cards."""
+
+import os
+from itertools import pairwise
+
+import orjson
+import pytest
+from gpus import FAKE_NVML
+from workflow.project import Project
+
+# It draws as the preview does, and says on which card.
+PROVIDER = """
+import asyncio, os, time
+from pathlib import Path
+import orjson
+from gpus import OnCards
+
+class Recorded(OnCards):
+    async def generate(self, recipe):
+        begun = time.time()
+        await asyncio.sleep(0.2)
+        made = await super().generate(recipe)
+        told = [os.environ["CUDA_VISIBLE_DEVICES"], os.getpid(), begun, time.time()]
+        with Path(os.environ["CARDS_TOLD"]).open("ab") as file:
+            file.write(orjson.dumps(told) + b"\\n")
+        return made
+"""
+
+
+@pytest.fixture
+def on_cards(tmp_path, monkeypatch):
+    """A project of 20 images in 4 jobs, whose provider is a plug-in that uses a GPU."""
+    installed = tmp_path / "installed"
+    about = installed / "on_cards-1.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: on-cards\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[imagemake.providers]\non-cards = on_cards:Recorded\n")
+    (installed / "on_cards.py").write_text(PROVIDER)
+    monkeypatch.setenv("PYTHONPATH", f"{installed}:{FAKE_NVML}:{FAKE_NVML.parent}:{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setenv("FAKE_NVML_CARDS", "2")
+    monkeypatch.setenv("CARDS_TOLD", str(tmp_path / "told"))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    model = {"provider": "on-cards", "name": "preview-1", "parameters": {"size": "96x96"}}
+    return Project(tmp_path / "project", rows=20, model=model, batch_size=5)
+
+
+def test_two_cards_make_two_jobs_at_a_time_and_never_two_on_one_card(on_cards, tmp_path):
+    done = on_cards.snakemake("--cores", "4", "--verbose")
+    told = [orjson.loads(line) for line in (tmp_path / "told").read_bytes().splitlines()]
+    assert len(told) == 20
+    jobs = {}
+    for card, process, begun, ended in told:
+        jobs.setdefault((card, process), []).append((begun, ended))
+    assert len(jobs) == len({process for _, process in jobs}) == 4
+    assert {card for card, _ in jobs} == {"GPU-00000000-fake", "GPU-00000001-fake"}
+    spans = {job: (min(begun for begun, _ in calls), max(ended for _, ended in calls)) for job, calls in jobs.items()}
+    for card in {card for card, _ in jobs}:
+        own = sorted(span for job, span in spans.items() if job[0] == card)
+        assert all(before[1] <= after[0] for before, after in pairwise(own))
+    first, second = sorted(spans.values())[:2]
+    assert second[0] < first[1]  # the two cards work side by side
+    log = on_cards.logs[id(done)][1]
+    assert log.count(", gpu=1") == 4, log
+    assert "'gpu': 2," in log  # what the run has in all
