@@ -13,9 +13,8 @@ import json
 import os
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -34,6 +33,16 @@ _ALTERNATIVES = {"+": "+-", "/": "/_"}  # base64 for URLs
 class _Door(NamedTuple):
     text: re.Pattern[str]
     data: re.Pattern[bytes]
+
+
+class _Made(NamedTuple):
+    environment: dict[Any, Any]
+    named: set[str]
+    values: deque[str]
+    door: _Door | None
+
+
+_made: _Made | None = None
 
 
 def know_variable(name: str) -> None:
@@ -78,12 +87,17 @@ def _replaced(value: Any, pattern: re.Pattern[str]) -> Any:
 
 
 def _current_door() -> _Door | None:
-    return _door(tuple(os.environ.items()), frozenset(_NAMED), frozenset(_VALUES))
+    global _made  # noqa: PLW0603  one tuple, so that threads see a door with what it was made from
+    # As the system spells it: decoding every variable would take longer than all else that a response needs.
+    environment = getattr(os.environ, "_data", os.environ)
+    if _made is None or _made.environment != environment or _made.named != _NAMED or _made.values != _VALUES:
+        seen = dict(environment), set(_NAMED), deque(_VALUES)
+        _made = _Made(*seen, _door(os.environ, *seen[1:]))
+    return _made.door
 
 
-@lru_cache(maxsize=1)
-def _door(environment: tuple[tuple[str, str], ...], named: frozenset[str], values: frozenset[str]) -> _Door | None:
-    found = {secret.strip() for name, value in environment for secret in _secrets_in(name, value, named)} | values
+def _door(environment: Mapping[str, str], named: Set[str], values: Iterable[str]) -> _Door | None:
+    found = {one.strip() for name, value in environment.items() for one in _secrets_in(name, value, named)} | {*values}
     secrets = sorted((one for one in found if len(one) >= MIN_CHARACTERS), key=len, reverse=True)
     if not secrets:
         return None
@@ -91,7 +105,7 @@ def _door(environment: tuple[tuple[str, str], ...], named: frozenset[str], value
     return _Door(re.compile(pattern), re.compile(pattern.encode("utf-8", "surrogateescape")))
 
 
-def _secrets_in(name: str, value: str, named: frozenset[str]) -> Iterator[str]:
+def _secrets_in(name: str, value: str, named: Set[str]) -> Iterator[str]:
     """Yield what must not be shown of one environment variable."""
     if name == ALERTS:
         for address in value.split():
