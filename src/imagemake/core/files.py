@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO
 from zlib import crc32
 
 from imagemake.core.host_errors import naming
@@ -191,7 +190,7 @@ class FileLock:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: BinaryIO | None = None
+        self._handle: int | None = None
 
     def acquire(self, *, wait: bool = True) -> bool:
         """Take the lock.
@@ -202,22 +201,30 @@ class FileLock:
         Returns:
             Whether the lock is now held; False only if `wait` is False.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         while True:
-            file = self.path.open("a+b")
+            handle = self._open()
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                file.close()
-                return False
-            if self._still_named(file):
-                self._file = file
+                fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except OSError as error:
+                os.close(handle)
+                if isinstance(error, BlockingIOError):
+                    return False
+                raise
+            if self._still_named(handle):
+                self._handle = handle
                 return True
-            file.close()  # its holder removed the file while it was opened
+            os.close(handle)  # its holder removed the file while it was opened
 
-    def _still_named(self, file: BinaryIO) -> bool:
+    def _open(self) -> int:
         try:
-            return os.path.samestat(os.fstat(file.fileno()), self.path.stat())
+            return os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        except FileNotFoundError:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+
+    def _still_named(self, handle: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(handle), os.stat(self.path))  # noqa: PTH116  an object per call less
         except FileNotFoundError:
             return False
 
@@ -227,13 +234,13 @@ class FileLock:
         Args:
             remove: Whether to delete the lock file too; for locks of which there are many, such as one per key.
         """
-        if self._file is None:
+        if self._handle is None:
             return
         if remove:
             with suppress(OSError):  # such as a file system that became read-only; the kernel's lock is what counts
                 self.path.unlink(missing_ok=True)
-        self._file.close()
-        self._file = None
+        os.close(self._handle)
+        self._handle = None
 
     def __enter__(self) -> FileLock:
         self.acquire()

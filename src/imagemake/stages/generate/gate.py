@@ -90,13 +90,15 @@ class Gate:
         patience_ends = time.time() + self.pace.longest_wait_s
         while not self.is_closed:
             now = time.time()
-            if (held_s := self.pace.held_back_s(now)) > 0:
+            with self.pace.together():
+                held_s = self.pace.held_back_s(now)
+                start, limit = (now, "") if held_s > 0 else self.pace.start(now)
+            if held_s > 0:
                 # Calls that were held back together must not start together: rates spread them, else jitter does.
                 jittered_s = held_s + random.random() * min(held_s / 4, LONGEST_JITTER_S)  # noqa: S311  spreads load
                 self.waits_for = "the server's limit", now + held_s
                 await self.pause(self.pace.reserve(now) or jittered_s)
                 continue
-            start, limit = self.pace.start(now)
             if not limit:
                 return start
             if start - now > self.pace.longest_wait_s and now >= patience_ends:
@@ -157,9 +159,10 @@ class Gate:
             started: When its call started, as returned by `wait_for_start`.
             refused: Whether a limit refused the call.
         """
-        now = time.time()
-        self.pace.count_tokens(now, total_tokens(usage))
-        self.pace.learn(headers, started, now, refused=refused)
-        wait_s = drained_s(headers, self.pace.longest_wait_s, self.pace.call_tokens())
-        if wait_s > 0:
-            self.pace.hold_back(now + wait_s)
+        now, pace = time.time(), self.pace
+        with pace.together():
+            pace.count_tokens(now, total_tokens(usage))
+            pace.learn(headers, started, now, refused=refused)
+            wait_s = drained_s(headers, pace.longest_wait_s, pace.call_tokens())
+            if wait_s > 0:
+                pace.hold_back(now + wait_s)

@@ -7,7 +7,9 @@ Snakemake's resource tokens cap the calls in flight: a job makes as many concurr
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +21,7 @@ from imagemake.stages.generate.rate_headers import LIMITS, reading_of
 
 MINUTE_S = 60.0
 MOST_STARTS = 2_000  # remembered, of calls; more in a minute make limits that are learned less exact
+MOST_UNTOLD = 500  # before a response tells a limit: those in flight; many servers tell none, ever
 SAME_S = 1e-6  # between starts at the same time, so that a start identifies its call
 MEAN_OVER_CALLS = 50  # short enough that the mean tokens per call follow a changed size or quality
 
@@ -61,6 +64,21 @@ def quotas_in(path: Path) -> list[Quota]:
     return [Quota(model, name, *told) for model, mine in models.items() for name, told in mine.get("told", {}).items()]
 
 
+@dataclass(slots=True)
+class _Opened:
+    """The content of the shared file while its lock is held.
+
+    Attributes:
+        state: All of it.
+        mine: What concerns one model.
+        is_changed: Whether it is to be written.
+    """
+
+    state: dict[str, Any]
+    mine: dict[str, Any]
+    is_changed: bool = False
+
+
 class SharedPace:
     """The rates that all jobs share, by the generic cell rate algorithm without bursts.
 
@@ -88,6 +106,24 @@ class SharedPace:
         self._path = path
         self._lock = _lock_of(path)
         self._is_paid = paid
+        self._open: _Opened | None = None
+
+    @contextmanager
+    def together(self) -> Iterator[_Opened]:
+        """Read the file once, and write it once if it changed, for all that is done meanwhile; nothing may wait."""
+        if self._open is not None:
+            yield self._open
+            return
+        with self._lock:
+            state = read_sealed(self._path) or {}
+            mine: dict[str, Any] = state.setdefault("models", {}).setdefault(self._model, {})
+            self._open = opened = _Opened(state, mine)
+            try:
+                yield opened
+            finally:
+                self._open = None
+            if opened.is_changed:
+                overwrite_sealed(self._path, state)
 
     def reserve(self, now: float, tokens: float | None = None) -> float:
         """Reserve the next free start for one call, after any time for which all jobs are held back.
@@ -101,9 +137,8 @@ class SharedPace:
         """
         if not self._rates:
             return 0.0
-        with self._lock:
-            state = self._read()
-            mine = self._mine(state)
+        with self.together() as opened:
+            state, mine = opened.state, opened.mine
             expected = mine.get("call_tokens", 0.0) if tokens is None else tokens
             units = {"requests": 1.0, "images": 1.0, "tokens": expected}
             start = max(now, mine.get("not_before", 0.0), *(state.get(name, 0.0) for name in self._rates))
@@ -111,7 +146,7 @@ class SharedPace:
                 state[name] = start + interval_s(rate, units[name])
             if "tokens" in self._rates and expected <= 0:
                 mine["uncounted"] = mine.get("uncounted", 0.0) + 1
-            self._write(state)
+            opened.is_changed = True
         return float(start - now)
 
     def count_tokens(self, now: float, tokens: float) -> None:
@@ -126,26 +161,25 @@ class SharedPace:
         rate = self._rates.get("tokens")
         if rate is not None:
             tokens = min(tokens, rate)  # a wrong count must not stop all jobs for longer than a minute
-        with self._lock:
-            state = self._read()
-            mine = self._mine(state)
+        with self.together() as opened:
+            state, mine = opened.state, opened.mine
             calls = min(mine.get("calls", 0.0) + 1, MEAN_OVER_CALLS)
             mean = mine.get("call_tokens", 0.0)
             mine |= {"calls": calls, "call_tokens": mean + (tokens - mean) / calls}
             if rate is not None and mine.get("uncounted", 0.0) > 0:
                 mine["uncounted"] -= 1
                 state["tokens"] = max(now, state.get("tokens", 0.0)) + interval_s(rate, tokens)
-            self._write(state)
+            opened.is_changed = True
 
     def call_tokens(self) -> float:
         """Return the mean tokens per call; 0 if unknown."""
-        with self._lock:
-            return float(self._mine(self._read()).get("call_tokens", 0.0))
+        with self.together() as opened:
+            return float(opened.mine.get("call_tokens", 0.0))
 
     def held_back_s(self, now: float) -> float:
         """Return how long calls of the model are still held back in every job, in seconds; 0 if they are not."""
-        with self._lock:
-            return float(max(0.0, self._mine(self._read()).get("not_before", 0.0) - now))
+        with self.together() as opened:
+            return float(max(0.0, opened.mine.get("not_before", 0.0) - now))
 
     def start(self, now: float) -> tuple[float, str]:
         """Start one call if the limits that responses told have room for it.
@@ -156,9 +190,8 @@ class SharedPace:
         """
         if not self._is_paid:
             return now, ""
-        with self._lock:
-            state = self._read()
-            mine = self._mine(state)
+        with self.together() as opened:
+            mine = opened.mine
             starts = mine.setdefault("starts", [])
             now = max(now, starts[-1] + SAME_S) if starts else now
             known = {name: LearnedLimit.of(data) for name, data in mine.get("learned", {}).items()}
@@ -170,8 +203,8 @@ class SharedPace:
             for name, limit in known.items():
                 limit.count(now, units[name])
             mine["learned"] = {name: limit.as_dict() for name, limit in known.items()}
-            mine["starts"] = [*starts[1 - MOST_STARTS :], now]
-            self._write(state)
+            mine["starts"] = [*starts[1 - (MOST_STARTS if known else MOST_UNTOLD) :], now]
+            opened.is_changed = True
         return now, ""
 
     def learn(self, headers: Mapping[str, str], started: float, now: float, *, refused: bool = False) -> None:
@@ -186,9 +219,8 @@ class SharedPace:
         readings = {name: reading for name in LIMITS if (reading := reading_of(headers, name))}
         if not readings:
             return
-        with self._lock:
-            state = self._read()
-            mine = self._mine(state)
+        with self.together() as opened:
+            mine = opened.mine
             known = mine.setdefault("learned", {})
             for name, reading in readings.items():
                 limit = LearnedLimit.of(known[name]) if name in known else LearnedLimit(reading.limit)
@@ -198,30 +230,18 @@ class SharedPace:
                 limit.read(reading, mine.get("starts", ()), started, now, units, refused=refused)
                 known[name] = limit.as_dict()
             mine["told"] = {LIMITS[name]: [*reading[:2], now + reading.reset_s] for name, reading in readings.items()}
-            self._write(state)
+            opened.is_changed = True
 
     def hold_back(self, until: float) -> None:
         """Let no job start a call of the model before a time, in seconds of Unix time."""
-        with self._lock:
-            state = self._read()
-            mine = self._mine(state)
-            if until > mine.get("not_before", 0.0):
-                mine["not_before"] = until
-                self._write(state)
+        with self.together() as opened:
+            if until > opened.mine.get("not_before", 0.0):
+                opened.mine["not_before"] = until
+                opened.is_changed = True
 
     @staticmethod
     def _units(name: str, mine: Mapping[str, Any]) -> float:
         return max(1.0, mine.get("call_tokens", 0.0)) if name == "tokens" else 1.0
-
-    def _mine(self, state: dict[str, Any]) -> dict[str, Any]:
-        mine: dict[str, Any] = state.setdefault("models", {}).setdefault(self._model, {})
-        return mine
-
-    def _read(self) -> dict[str, Any]:
-        return read_sealed(self._path) or {}
-
-    def _write(self, state: Mapping[str, Any]) -> None:
-        overwrite_sealed(self._path, state)
 
 
 def _lock_of(path: Path) -> FileLock:
