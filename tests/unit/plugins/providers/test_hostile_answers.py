@@ -110,7 +110,7 @@ def served(monkeypatch):
         monkeypatch.setenv(cls.key_variable, "hostile-answers-key-0123456789")
         provider = cls(Connection())
         transport = httpx2.MockTransport(lambda request: httpx2.Response(now[0], content=now[1]))
-        provider._client._pools[0].client = httpx2.AsyncClient(transport=transport)
+        provider._client._pools.all[0].client = httpx2.AsyncClient(transport=transport)
         return provider, now
 
     return start
@@ -181,7 +181,7 @@ def test_a_download_of_a_batch_follows_no_redirect_elsewhere(served, location):
         asked.append(request.url.host)
         return httpx2.Response(302, headers={"location": location})
 
-    provider._client._pools[0].client = httpx2.AsyncClient(transport=httpx2.MockTransport(redirect))
+    provider._client._pools.all[0].client = httpx2.AsyncClient(transport=httpx2.MockTransport(redirect))
 
     async def read():
         return [one async for one in provider.batch_results("files/abc")]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -16,14 +16,13 @@ from imagemake.plugins.providers.failures import FailureKind, ProviderError
 from imagemake.plugins.providers.http.connecting import connection_error
 from imagemake.plugins.providers.http.errors import REMEDIES
 from imagemake.plugins.providers.http.network import client_for, tls_context
+from imagemake.plugins.providers.http.pools import Pools
 
 if TYPE_CHECKING:
     import httpx2
 
 # What an image of 96 MiB takes in base64, with the rest of a response.
 MOST_BYTES = 129 * 1024**2
-# The library looks at every idle connection of a pool before and after each request.
-MOST_IN_POOL = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +38,6 @@ class HttpAnswer:
     status: int
     headers: Mapping[str, str]
     body: bytes
-
-
-@dataclass(slots=True)
-class _Pool:
-    """Some connections.
-
-    Attributes:
-        client: Has them.
-        requests: Number of requests that use one.
-    """
-
-    client: httpx2.AsyncClient
-    requests: int = 0
 
 
 class HttpClient:
@@ -74,7 +60,7 @@ class HttpClient:
         self._headers = {name: _sendable(name, value) for name, value in headers.items()}
         self._query = dict(parse_qsl(query, keep_blank_values=True))
         self._tls = tls_context()
-        self._pools: list[_Pool] = [self._pool()]
+        self._pools = Pools(self._client)
 
     async def get(self, url: str) -> HttpAnswer:
         """Ask for something that costs nothing, and return the whole response, whatever its status is.
@@ -146,7 +132,7 @@ class HttpClient:
         absolute = url if "://" in url else f"{self.base}/{url.lstrip('/')}"
         sent = {**(self._headers if own_headers else {}), **(headers or {})}
         try:
-            with self._connections() as client:
+            with self._pools.taken() as client:
                 async with client.stream(method, absolute, json=json, content=content, headers=sent) as response:
                     yield response
         except httpx2.InvalidURL as error:
@@ -159,13 +145,13 @@ class HttpClient:
 
     async def close(self) -> None:
         """Close the connections."""
-        for pool in self._pools:
+        for pool in self._pools.all:
             await pool.client.aclose()
 
-    def _pool(self) -> _Pool:
+    def _client(self) -> httpx2.AsyncClient:
         import httpx2
 
-        client = client_for(
+        return client_for(
             httpx2.AsyncClient,
             self._tls,
             params=self._query,
@@ -173,19 +159,6 @@ class HttpClient:
             timeout=self.timeout_s,
             limits=httpx2.Limits(max_connections=None),  # the caller decides how many calls are in flight
         )
-        return _Pool(client)
-
-    @contextmanager
-    def _connections(self) -> Iterator[httpx2.AsyncClient]:
-        pool = next((pool for pool in self._pools if pool.requests < MOST_IN_POOL), None)
-        if pool is None:
-            pool = self._pool()
-            self._pools.append(pool)
-        pool.requests += 1
-        try:
-            yield pool.client
-        finally:
-            pool.requests -= 1
 
 
 def _sendable(name: str, value: str) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from imagemake.plugins.providers.connection import Connection, is_of_domain
 from imagemake.plugins.providers.http.client import whole_body
 from imagemake.plugins.providers.http.network import client_for, tls_context
+from imagemake.plugins.providers.http.pools import Pools
 from imagemake.plugins.providers.openai.azure import KEY_HEADER, EntraTokens, has_credentials, is_azure
 from imagemake.plugins.providers.openai.errors import KEY_VARIABLE
 
@@ -21,10 +22,10 @@ OWN_BASE_URL = "https://api.openai.com/v1"
 OWN_DOMAIN = "openai.com"
 
 
-def client_of(connection: Connection) -> tuple[str, AsyncOpenAI]:
-    """Return the address without its query, and a client that sends each request once, with no key but its own.
+def clients_of(connection: Connection) -> tuple[str, Pools[AsyncOpenAI]]:
+    """Return the address without its query, and clients that send each request once, with no key but its own.
 
-    Azure's servers get a key in their own header. If none is named for them, the client signs in with Entra ID.
+    Azure's servers get a key in their own header. If none is named for them, the clients sign in with Entra ID.
 
     Raises:
         ProviderError: If the key of the server is not in the environment, signing in needs a package, or a variable for
@@ -40,28 +41,32 @@ def client_of(connection: Connection) -> tuple[str, AsyncOpenAI]:
     azure = is_azure(address)
     tokens = EntraTokens() if azure and key is None and not has_credentials(connection.headers) else None
 
-    async def clean(request: Request) -> None:
-        for name in unwanted:
-            request.headers.pop(name, None)
-        if is_own or "authorization" not in unwanted:  # the user names another one in headers
-            return
-        if key is not None and azure:
-            request.headers.setdefault(KEY_HEADER, key)
-        elif key is not None or tokens is not None:  # OPENAI_CUSTOM_HEADERS may have another
-            request.headers["authorization"] = f"Bearer {key or client.api_key}"
+    tls = tls_context()
 
-    client = AsyncOpenAI(
-        api_key=tokens or key or "none",  # the SDK requires one, and asks for a token before each request
-        base_url=address,
-        default_headers=connection.headers,
-        default_query=dict(parse_qsl(query, keep_blank_values=True)),
-        timeout=connection.timeout_s,
-        max_retries=0,
-        http_client=client_for(
-            DefaultAsyncHttpxClient, tls_context(), event_hooks={"request": [clean], "response": [_bound]}
-        ),
-    )
-    return address, client
+    def make() -> AsyncOpenAI:
+        async def clean(request: Request) -> None:
+            for name in unwanted:
+                request.headers.pop(name, None)
+            if is_own or "authorization" not in unwanted:  # the user names another one in headers
+                return
+            if key is not None and azure:
+                request.headers.setdefault(KEY_HEADER, key)
+            elif key is not None or tokens is not None:  # OPENAI_CUSTOM_HEADERS may have another
+                request.headers["authorization"] = f"Bearer {key or client.api_key}"
+
+        hooks = {"request": [clean], "response": [_bound]}
+        client = AsyncOpenAI(
+            api_key=tokens or key or "none",  # the SDK requires one, and asks for a token before each request
+            base_url=address,
+            default_headers=connection.headers,
+            default_query=dict(parse_qsl(query, keep_blank_values=True)),
+            timeout=connection.timeout_s,
+            max_retries=0,
+            http_client=client_for(DefaultAsyncHttpxClient, tls, event_hooks=hooks),
+        )
+        return client
+
+    return address, Pools(make)
 
 
 async def _bound(response: Response) -> None:

@@ -29,7 +29,7 @@ from imagemake.plugins.providers.http.answers import image_in, parsed, read_agai
 from imagemake.plugins.providers.openai.azure import is_azure
 from imagemake.plugins.providers.openai.batches import OpenAIBatches, body_of
 from imagemake.plugins.providers.openai.check import check_model, list_models
-from imagemake.plugins.providers.openai.client import OWN_DOMAIN, client_of
+from imagemake.plugins.providers.openai.client import OWN_DOMAIN, clients_of
 from imagemake.plugins.providers.openai.costs import cost_in
 from imagemake.plugins.providers.openai.errors import KEY_VARIABLE, connection_error, status_error
 from imagemake.plugins.providers.openai.images import UploadedImages, file_tuple
@@ -37,6 +37,7 @@ from imagemake.plugins.providers.openai.requests import fields_of
 
 if TYPE_CHECKING:
     from openai._legacy_response import LegacyAPIResponse
+    from openai.resources.images import AsyncImagesWithRawResponse
     from openai.types import ImagesResponse
 
     from imagemake.plugins.providers.http.download import Downloads
@@ -63,12 +64,13 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
         self._images = UploadedImages()
-        self._address, self._client = client_of(connection)
+        self._address, self._clients = clients_of(connection)
+        self._client = self._clients.first
 
     async def generate(self, recipe: Recipe) -> ImageResponse:
         """Generate one image; the seed is sent where the server is known to take one, which OpenAI's does not."""
-        api, fields = self._client.images.with_raw_response, self._fields(recipe)
-        return await self._answer(lambda: api.generate(prompt=fields["prompt"], extra_body=fields))
+        fields = self._fields(recipe)
+        return await self._answer(lambda api: api.generate(prompt=fields["prompt"], extra_body=fields))
 
     async def generate_from(self, recipe: Recipe, images: Mapping[str, bytes]) -> ImageResponse:
         """Generate one image from reference images; their file names are not sent.
@@ -80,14 +82,14 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
         """
         from openai import omit
 
-        api, fields = self._client.images.with_raw_response, self._fields(recipe)
+        fields = self._fields(recipe)
         references = [file_tuple(f"reference-{n}", images[name]) for n, name in enumerate(recipe.references, 1)]
         overlay = omit if recipe.mask is None else file_tuple("mask", images[recipe.mask])
         is_markup = recipe.mask is not None and fields.get("mask_as") == MARKUP
         if is_markup:
             del fields["mask_as"]
         return await self._answer(
-            lambda: api.edit(
+            lambda api: api.edit(
                 image=references[0] if len(references) == 1 else references,
                 mask=omit if is_markup else overlay,
                 markup=overlay if is_markup else omit,
@@ -112,13 +114,16 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
         """Ask for the names of the server's models; OpenAI's API tells nothing else about them."""
         return await list_models(self._client, self.connection.timeout_s)
 
-    async def _answer(self, ask: Callable[[], Awaitable[LegacyAPIResponse[ImagesResponse]]]) -> ImageResponse:
+    async def _answer(
+        self, ask: Callable[[AsyncImagesWithRawResponse], Awaitable[LegacyAPIResponse[ImagesResponse]]]
+    ) -> ImageResponse:
         import openai
 
         try:
             # The SDK's timeout applies to each read, so a slow but steady response would never reach it.
             async with asyncio.timeout(self.connection.timeout_s):
-                response = await ask()
+                with self._clients.taken() as client:
+                    response = await ask(client.images.with_raw_response)
         except TimeoutError:
             message = f"no complete response within {self.connection.timeout_s:g} s"
             raise ProviderError(message, FailureKind.UNKNOWN, code="no_answer") from None
@@ -152,4 +157,5 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        for pool in self._clients.all:
+            await pool.client.close()
