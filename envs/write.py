@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BASE = ("numpy", "orjson", "pydantic", "pyyaml")
 PIXELS = ("opencv-python-headless", "pillow")
 STAGES = {
-    "generate": (*BASE, *PIXELS, "fsspec", "openai", "s3fs"),
+    "generate": (*BASE, *PIXELS, "fsspec", "openai", "pybase64", "s3fs"),
     "validate": (*BASE, *PIXELS, "imagehash"),
     "postprocess": (*BASE, *PIXELS),
     "next_round": (*BASE, "pyarrow"),

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagemake.plugins.providers import NOT_FETCHED, FailureKind, ProviderError
-from imagemake.plugins.providers.http.answers import decoded, image_in, parsed, plain_usage, read_again
+from imagemake.plugins.providers.http.answers import image_in, parsed, plain_usage, read_again
+from imagemake.plugins.providers.http.base64_images import decoded, encoded
 from imagemake.plugins.providers.http.download import NotFetchedError
 
 IMAGE = bytes(range(256)) * 3 + b"\xfb\xff"
@@ -175,6 +176,21 @@ def test_what_was_encoded_is_decoded(data, form):
         "safe": base64.urlsafe_b64encode(data).decode(),
     }
     assert decoded(forms[form]) == data
+    assert encoded(data) == text
+
+
+@given(st.text(alphabet="AQgw+/-_= \n*é", max_size=12))
+def test_nothing_but_base64_is_decoded(text):
+    bare = "".join(text.split()).translate(str.maketrans("-_", "+/")).rstrip("=")
+    try:
+        expected = base64.b64decode(bare.encode("ascii") + b"=" * (-len(bare) % 4), validate=True)
+    except ValueError:
+        expected = b""
+    try:
+        found = decoded(text)
+    except ValueError:
+        found = b""
+    assert found == expected
 
 
 @given(json_values)

@@ -5,12 +5,12 @@ Source: Black Forest Labs' documentation, February 2026.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
+from imagemake.plugins.providers.http.base64_images import encoded
 from imagemake.plugins.providers.http.queue import HttpQueue, Reply, failed, in_words, lost, refused, size_fields
 from imagemake.plugins.providers.queue import Pending, Ticket
 
@@ -36,9 +36,9 @@ class BflProvider(HttpQueue):
         body = {**self.fields(recipe), **size_fields(recipe)}
         for number, digest in enumerate(recipe.references, 1):
             name = "input_image" if number == 1 else f"input_image_{number}"
-            body[name] = base64.b64encode(images[digest]).decode()
+            body[name] = encoded(images[digest])
         if recipe.mask is not None:
-            body["mask"] = base64.b64encode(images[recipe.mask]).decode()
+            body["mask"] = encoded(images[recipe.mask])
         return body
 
     def ticket_in(self, answer: Mapping[str, Any], recipe: Recipe) -> Ticket:

@@ -12,7 +12,8 @@ from imagemake.core.text import printable
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError, SeedUse
 from imagemake.plugins.providers.gemini.errors import error_in_batch
 from imagemake.plugins.providers.gemini.usage import usage_in
-from imagemake.plugins.providers.http.answers import decoded, parsed
+from imagemake.plugins.providers.http.answers import parsed
+from imagemake.plugins.providers.http.base64_images import decoded
 from imagemake.plugins.providers.http.errors import REMEDIES, not_an_image
 
 # Why a model stopped. Source: `FinishReason` in google-genai 3.6.

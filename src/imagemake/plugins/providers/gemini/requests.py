@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from imagemake.core.recipe import Recipe
+from imagemake.plugins.providers.http.base64_images import encoded
 from imagemake.plugins.providers.http.images import media_type
 from imagemake.plugins.providers.sizes import parse_size
 
@@ -53,7 +53,7 @@ def body_of(recipe: Recipe, images: Sequence[Mapping[str, Any]] = ()) -> dict[st
 
 def inline_part(content: bytes) -> dict[str, Any]:
     """Return the part of a request with an image in it."""
-    return {"inlineData": {"mimeType": media_type(content), "data": base64.b64encode(content).decode("ascii")}}
+    return {"inlineData": {"mimeType": media_type(content), "data": encoded(content)}}
 
 
 def file_part(uri: str, mime_type: str) -> dict[str, Any]:

@@ -5,19 +5,17 @@ An image is base64, or at a URL. For a URL, the response is kept on disk before 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes
 
 import orjson
 
 from imagemake.core.known_secrets import redacted
 from imagemake.core.text import printable
 from imagemake.plugins.providers import NOT_FETCHED, FailureKind, ImageResponse, ProviderError
+from imagemake.plugins.providers.http.base64_images import DATA_URL, decoded
 from imagemake.plugins.providers.http.error_text import request_id_of
 from imagemake.plugins.providers.http.errors import REMEDIES, not_an_image
 
@@ -29,8 +27,6 @@ MOST_LEVELS = 50  # of objects and lists in one another; OpenAI's and Google's r
 MOST_TOKENS = 2**53  # what a number in JSON is sure to hold; the journal takes no integer beyond 64 bits
 _B64_JSON = re.compile(rb'"b64_json"\s*:\s*"([^"\\]*(?:\\[/nr][^"\\]*)*)"')
 _URL = re.compile(rb'"url"\s*:\s*("(?:[^"\\]|\\.){1,8192}")')
-_DATA_URL = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)
-_URL_SAFE = str.maketrans("-_", "+/")
 
 
 def image_in(body: bytes, headers: Mapping[str, str]) -> ImageResponse:
@@ -106,24 +102,6 @@ async def read_again(answer: Any, body: bytes, downloads: Downloads) -> ImageRes
                 remedy=REMEDIES["url"],
             ) from None
     return ImageResponse(image=images[0], usage=usage, more=tuple(images[1:]))
-
-
-def decoded(text: str) -> bytes:
-    """Decode base64 in any of its forms: with a data URL before it, in lines, without padding, or URL-safe.
-
-    Raises:
-        ValueError: If it is not base64.
-    """
-    prefix = _DATA_URL.match(text)
-    if prefix and not prefix[0].lower().endswith(";base64,"):
-        return unquote_to_bytes(text[prefix.end() :])
-    bare = "".join(text[prefix.end() if prefix else 0 :].split()).translate(_URL_SAFE).rstrip("=")
-    if not bare:
-        raise ValueError("it is empty")
-    try:
-        return base64.b64decode(bare.encode("ascii") + b"=" * (-len(bare) % 4), validate=True)
-    except (UnicodeEncodeError, binascii.Error) as error:
-        raise ValueError("it is not base64") from error
 
 
 def plain_usage(usage: Any, levels: int = MAX_USAGE_LEVELS) -> dict[str, Any] | None:
@@ -210,7 +188,7 @@ def _image(entry: Any) -> bytes | str:
                 raise
     if not at:
         raise ValueError("its entry has neither b64_json nor a URL")
-    return decoded(at) if _DATA_URL.match(at) else at
+    return decoded(at) if DATA_URL.match(at) else at
 
 
 def _images_in_text(body: bytes) -> list[bytes | str]:

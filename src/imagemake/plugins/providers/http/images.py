@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-
 from imagemake.images.formats import FORMATS, format_of
+from imagemake.plugins.providers.http.base64_images import encoded
 
 
 def media_type(image: bytes) -> str:
@@ -14,4 +13,4 @@ def media_type(image: bytes) -> str:
 
 def data_url(image: bytes) -> str:
     """Return an image as a data URL."""
-    return f"data:{media_type(image)};base64,{b64encode(image).decode()}"
+    return f"data:{media_type(image)};base64,{encoded(image)}"
