@@ -22,6 +22,7 @@ from imagemake.config.model import ModelRule, ModelSettings, as_in_model
 from imagemake.config.models import ModelFacts
 from imagemake.config.outputs import Postprocess
 from imagemake.config.provenance import C2pa, Metadata
+from imagemake.config.references import ImageReference
 from imagemake.config.remotes import Publish, SharedStore
 from imagemake.config.run import Alerts, Budget, Limits, Monitor
 from imagemake.config.spelled import plain_config
@@ -83,12 +84,14 @@ class Campaign(Section):
         None,
         description="What images must not show, for models that accept negative prompts; placeholders as in prompt.",
     )
-    references: Annotated[tuple[TemplateText, ...], Strict(False)] = Field(
+    references: Annotated[tuple[TemplateText | ImageReference, ...], Strict(False)] = Field(
         (),
         description="Paths of reference images, relative to the project; placeholders as in prompt. PNG, JPEG, or "
         "WebP. Every request sends them in this order. Their content is part of the key: a changed file generates the "
-        "images that use it again; a renamed one does not.",
-        examples=[["config/references/style.png", "config/references/{sku}.png"]],
+        "images that use it again; a renamed one does not. `image:NAME` is another image of the campaign, which is "
+        "made first; `{image: NAME, after: approval}` waits until a person approves it. An image does not refer to "
+        "itself: for the image of that name, the reference is left out.",
+        examples=[["config/references/style.png", "image:{sku}_hero"]],
     )
     mask: TemplateText | None = Field(
         None,

@@ -55,7 +55,10 @@ class Pilot(Section):
     """The small run before the full one."""
 
     size: int = Field(
-        50, ge=1, description="Images in the pilot. It covers every value of every variable, if they fit."
+        50,
+        ge=1,
+        description="Images in the pilot. It covers every value of every variable, if they fit. Images that these are "
+        "made from come with them, and are not counted.",
     )
 
 

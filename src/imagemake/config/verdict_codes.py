@@ -15,6 +15,8 @@ class VerdictCode(WordedEnum):
     UNMEASURED = "unmeasured", "{measure} failed on this image: {fault}"  # no prompt can be patched for it
     NEAR_DUPLICATE = "near_duplicate", "nearly the same image as {other}"
     CONSISTENCY = "consistency", "{difference}"
+    PARENT = "parent", "made from {name}, {why}"  # only until that image is accepted
+    APPROVAL = "approval", "other images are made from it once a person approves it"
     NOT_BEST = "not_best", "scores {score:.4g}, the best candidate {best:.4g}"
     NO_QUOTA = "no_quota", "{model} has no quota left for the other candidates"
     REVIEW = "review", "rejected by a reviewer"

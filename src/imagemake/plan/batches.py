@@ -18,6 +18,7 @@ from imagemake.core.recipe import Recipe
 from imagemake.plan.call_modes import batch_size, divide, job_size
 from imagemake.plan.candidates import CandidatePolicy
 from imagemake.plan.inventory import Inventory
+from imagemake.plan.requests.families import with_parents
 from imagemake.plan.requests.file_names import FileNames
 from imagemake.plan.requests.model_choice import MODEL
 from imagemake.plan.requests.request import Request
@@ -78,7 +79,7 @@ def _ignores_seed(table: ModelTable, recipe: Recipe) -> bool:
 
 
 def requests_of_scope(campaign: Campaign, requests: Sequence[Request], scope: str) -> list[Request]:
-    """Return the requests of a target.
+    """Return the requests of a target, and those that these are made from.
 
     Args:
         campaign: The campaign.
@@ -97,12 +98,13 @@ def requests_of_scope(campaign: Campaign, requests: Sequence[Request], scope: st
         return sample(chosen_from, size, campaign.variables)
     file_name = scope.removeprefix(IMAGE)
     file_names = FileNames(campaign)
-    found = [request for request in requests if file_name in file_names.of(request).values()]
+    found = [request.name for request in requests if file_name in file_names.of(request).values()]
     if not found:
         example = ", ".join(file_names.of(requests[0]).values())
         remedy = f"Names follow the template {campaign.name!r}, such as {example}."
         raise UserError(Problem(str(RESULTS / IMAGES / file_name), "no request makes this file.", remedy))
-    return found
+    names = with_parents(found, {request.name: request for request in requests})
+    return [request for request in requests if request.name in names]
 
 
 def open_states(states: Sequence[State], names: Collection[str]) -> list[State]:

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 
 def cost_lines(
-    to_generate: Sequence[State], to_validate: Sequence[State], target: Target, inventory: Inventory
+    to_generate: Sequence[State],
+    to_validate: Sequence[State],
+    target: Target,
+    inventory: Inventory,
+    following: Sequence[State] = (),
 ) -> Iterator[str]:
     """Yield lines about the cost of a run.
 
@@ -30,15 +34,17 @@ def cost_lines(
         to_validate: Images that exist, and may be rejected.
         target: The target.
         inventory: What is in the store and the journal.
+        following: Images that are made from images of this run.
     """
     prices = _Prices(target, inventory)
     to_buy = [state for state in to_generate if not state.is_submitted]
-    waiting = len(to_generate) - len(to_buy)
-    if waiting:
-        yield f"  {waiting:,} of these already at the provider: collecting them costs nothing more."
+    submitted = len(to_generate) - len(to_buy)
+    if submitted:
+        yield f"  {submitted:,} of these already at the provider: collecting them costs nothing more."
     if to_generate:
         yield from _now(to_buy, prices)
-    yield from _later([*to_generate, *to_validate], target, prices)
+    yield from _following(following, target, prices)
+    yield from _later([*to_generate, *to_validate, *following], target, prices)
     yield from _refused(to_buy, prices)
     if to_generate:
         yield from _budget(to_buy, target, inventory, prices.table)
@@ -69,6 +75,14 @@ def _now(to_buy: Sequence[State], prices: _Prices) -> Iterator[str]:
             yield f"    {label}: {counted(of_model.images, 'image')}, {of_model}"
     if total.learned:
         yield f"  For {counted(total.learned, 'image')}, that is what earlier calls of the same size and quality cost."
+
+
+def _following(states: Sequence[State], target: Target, prices: _Prices) -> Iterator[str]:
+    estimate = Estimate()
+    for state in states:
+        prices.add(estimate, state, target.campaign.candidates.n)
+    if not estimate.is_free:
+        yield f"  For images made from images of this run: up to {counted(estimate.images, 'call')}, {estimate}."
 
 
 def _later(states: Sequence[State], target: Target, prices: _Prices) -> Iterator[str]:

@@ -4,6 +4,9 @@ A request moves through its attempts. It stands at the first one whose image is 
 review, or else at the last one. Near-duplicates are decided attempt by attempt over all requests. Of a pair, the image
 that a reviewer approved stays, then the one of the earlier attempt, then the one whose name sorts first. Colors are
 compared with those of the group's images that are accepted so far.
+
+Images that are made from other images come after these: only the digest of an accepted image completes a recipe. So no
+image depends on what is made from it.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ from imagemake.config.verdict_codes import VerdictCode
 from imagemake.plan.across import compare_good, name_repeats_in_review
 from imagemake.plan.attempts import edited_prompt, patches_for, recipe_of_attempt
 from imagemake.plan.best_candidate import become, choose_best, take_next_best
+from imagemake.plan.parents import obstacles_among, why_waiting
 from imagemake.plan.reasons import RebuildReason, Why, why_generate, why_postprocess, why_validate
+from imagemake.plan.requests.families import generations
 from imagemake.plan.routing import Routing
 from imagemake.plan.state import OPEN, Past, Policy, Stage, State
 from imagemake.plugins.providers import NOT_FETCHED
@@ -67,10 +72,42 @@ def resolve(
         One state per request, in their order.
     """
     routing = Routing(inventory, policy.candidate_policy, since)
-    chosen = (routing.first(request) for request in requests)
-    states = [State(request, request.recipe, request.recipe.key()) for request in chosen]
-    walking = states
+    requests = list(requests)
+    found: dict[str, State] = {}
     kept: list[State] = []
+    for generation in generations(requests):
+        states = [_begin(requests[place], found, routing) for place in generation]
+        found |= {state.request.name: state for state in states}
+        walking = [state for state in states if state.stage is not Stage.WAITING]
+        _walk(walking, routing, inventory, policy, reviews, kept=kept)
+    states = [found[request.name] for request in requests]
+    name_repeats_in_review(kept, [state for state in states if state.stage is Stage.REVIEW], policy, reviews)
+    return states
+
+
+def _begin(request: Request, known: Mapping[str, State], routing: Routing) -> State:
+    """Return where a request stands before its first attempt is looked at."""
+    parents = tuple([known[name] for name in request.parents]) if request.parents else ()
+    if reasons := why_waiting(parents):
+        state = State(request, request.recipe, request.recipe.key(), stage=Stage.WAITING, reasons=reasons)
+        state.parents, state.obstacles = parents, obstacles_among(parents)
+        return state
+    if parents:
+        request = request.made_from({one.request.name: one.raw.digest for one in parents if one.raw})
+    request = routing.first(request)
+    return State(request, request.recipe, request.recipe.key(), parents=parents)
+
+
+def _walk(
+    walking: list[State],
+    routing: Routing,
+    inventory: Inventory,
+    policy: Policy,
+    reviews: Mapping[str, Review],
+    *,
+    kept: list[State],
+) -> None:
+    """Move requests through their attempts as far as they get, and add the accepted ones to `kept`."""
     while walking:
         verdicts = [(state, _look_by_model(state, routing, inventory, policy, reviews)) for state in walking]
         rejected = [state for state, verdict in verdicts if verdict is not None and verdict.status is Status.REJECTED]
@@ -79,10 +116,9 @@ def resolve(
         accepted = [state for state in good if not state.reasons]
         kept += accepted
         for state in accepted:
+            state.is_accepted = True
             _stand_accepted(state, inventory, policy)
         walking = [state for state in rejected if take_next_best(state) or _goes_on(state, routing, policy, reviews)]
-    name_repeats_in_review(kept, [state for state in states if state.stage is Stage.REVIEW], policy, reviews)
-    return states
 
 
 def _look_by_model(
@@ -167,6 +203,8 @@ def _look(state: State, inventory: Inventory, policy: Policy, reviews: Mapping[s
         size_as_requested=policy.size_as_requested,
     )
     verdict = _with_review(verdict, review)
+    if request.needs_approval and review is None and verdict.status is Status.ACCEPTED:
+        verdict = Verdict(Status.REVIEW, (Reason.of(VerdictCode.APPROVAL),))
     state.reasons = verdict.reasons
     if verdict.status is Status.REVIEW:
         state.stage = Stage.REVIEW

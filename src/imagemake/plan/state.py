@@ -35,6 +35,7 @@ class Stage(StrEnum):
     REFUSED = "refused"  # the provider refuses the prompt
     KEPT = "kept"  # a response was paid for and is kept, and its image may still come from its URL
     HELD = "held"  # a call may have been billed, and `limits.unknown` is 'hold'
+    WAITING = "waiting"  # it is made from an image that is not accepted yet
 
 
 OPEN = (Stage.GENERATE, Stage.VALIDATE, Stage.POSTPROCESS)  # a run can work on these
@@ -122,6 +123,9 @@ class State:
         instead_of: The model whose quota is used up, so that the current one makes the image; empty otherwise.
         has_next: Whether another model makes the image if the quota of the current one is used up.
         can_wait: Whether the current attempt goes into a batch of the provider if its model has ``mode: auto``.
+        is_accepted: Whether its image passed all checks, so that others can be made from it.
+        parents: Where the other images of the campaign stand that it is made from.
+        obstacles: Of a waiting image: the images, however indirect, whose acceptance it waits for.
     """
 
     request: Request
@@ -148,6 +152,9 @@ class State:
     instead_of: str = ""
     has_next: bool = False
     can_wait: bool = False
+    is_accepted: bool = False
+    parents: tuple[State, ...] = ()
+    obstacles: tuple[State, ...] = ()
 
     @property
     def files(self) -> dict[str, StoredFile]:

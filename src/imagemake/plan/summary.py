@@ -10,6 +10,7 @@ from imagemake.config.checks import DOUBTFUL_MASK, MASK_DOUBT, MOST_DOUBT
 from imagemake.core.text import counted
 from imagemake.plan.batches import counts
 from imagemake.plan.cost_lines import cost_lines
+from imagemake.plan.parents import waiting_in, waiting_lines, waits_for_run
 from imagemake.plan.state import OPEN, Stage, State
 from imagemake.store.layout import ALL, IMAGE
 from imagemake.store.submissions import Submission
@@ -27,6 +28,7 @@ ENDS = {
     Stage.REFUSED: "refused by the provider",
     Stage.KEPT: "paid for, and waiting for their image",
     Stage.HELD: "on hold: a call may have been billed",
+    Stage.WAITING: "waiting for images that they are made from",
 }
 STARTS = {Stage.GENERATE: "to generate", Stage.VALIDATE: "to validate", Stage.POSTPROCESS: "to postprocess"}
 
@@ -50,7 +52,8 @@ def summary(
         shared: Keys that the team store has.
         is_current: Whether the release shows all that is known.
     """
-    lines = [standing(target, counts(states))]
+    waiting = waiting_in(states, target.names)
+    lines = [standing(target, counts(states)), *waiting_lines(waiting, inventory)]
     for stage, words in STARTS.items():
         why = Counter(str(state.why) for state in open_ones if state.stage is stage)
         if why:
@@ -59,12 +62,13 @@ def summary(
     if skipped:
         lines.append(f"  {skipped:>7,} not in this run: `only` selects other images")
     to_generate = [state for state in open_ones if state.stage is Stage.GENERATE]
+    following = [state for state in waiting if waits_for_run(state)]
     lines += _from_team(to_generate, shared)
     to_pay = [state for state in to_generate if state.key not in shared]
     to_validate = [state for state in open_ones if state.stage is Stage.VALIDATE]
     if (to_generate or to_validate) and target.campaign.validation.checks.get(MASK_DOUBT) == DOUBTFUL_MASK:
         lines.append(f"  Images with a doubtful cut-out will await review: {MASK_DOUBT} above {MOST_DOUBT}.")
-    lines += cost_lines(to_pay, to_validate, target, inventory)
+    lines += cost_lines(to_pay, to_validate, target, inventory, following)
     lines += _in_doubt([*to_generate, *(state for state in states if state.stage is Stage.HELD)], inventory)
     lines += open_batches(target, inventory.submissions, {state.key for state in states})
     if not open_ones:

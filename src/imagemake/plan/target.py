@@ -22,6 +22,7 @@ from imagemake.plan.requests.selection import within
 from imagemake.plan.resolve import resolve
 from imagemake.plan.reviews import REVIEWS, read_reviews
 from imagemake.plan.state import State
+from imagemake.store.layout import IMAGE
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Target:
 
     @cached_property
     def requests(self) -> list[Request]:
-        """The target's requests, in catalog order."""
+        """The target's requests, and those that these are made from, in catalog order."""
         return requests_of_scope(self.campaign, self.everything, self.scope)
 
     @cached_property
@@ -68,6 +69,13 @@ class Target:
         """Find where each of the target's requests stands."""
         policy, reviews = policy_of(self.campaign), read_reviews(REVIEWS)
         return resolve(self.requests, inventory, policy, reviews, self.made_at)
+
+    def asked_for(self, states: Sequence[State]) -> list[State]:
+        """Return the states of what the target releases: for a single image, not of what it is made from."""
+        if not self.scope.startswith(IMAGE):
+            return list(states)
+        file_name = self.scope.removeprefix(IMAGE)
+        return [state for state in states if file_name in self.file_names.of(state.request).values()]
 
     def to_json(self) -> bytes:
         """Return the content of the plan's file, with a checksum."""

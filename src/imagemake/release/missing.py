@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from imagemake.plan.parents import waits_for_person
 from imagemake.plan.state import Stage, State
 from imagemake.release.record import read_record
 from imagemake.store.layout import results_folder
 
 # In the order of the sentence. What is done, and what awaits review by the campaign's own rules, is not missing.
 _WORDS = {
+    Stage.WAITING: "made from images that are missing",
     Stage.REFUSED: "refused by the provider",
     Stage.REJECTED: "rejected in every attempt",
     Stage.KEPT: "paid for, but not fetched yet",
@@ -29,8 +31,16 @@ def missing_counts(states: Iterable[State], names: Iterable[str]) -> Mapping[str
         names: Of the requests that were asked for.
     """
     asked = set(names)
-    stages = Counter(state.stage for state in states if state.request.name in asked and state.stage in _WORDS)
+    stages = Counter(
+        state.stage
+        for state in states
+        if state.request.name in asked and state.stage in _WORDS and not _waits_for_review(state)
+    )
     return {stage.value: n for stage, n in stages.items()}
+
+
+def _waits_for_review(state: State) -> bool:
+    return state.stage is Stage.WAITING and waits_for_person(state)
 
 
 def missing_words(scope: str) -> str | None:

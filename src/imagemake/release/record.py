@@ -54,7 +54,7 @@ def is_current(target: Target, states: Sequence[State]) -> bool:
             seal = seal_of(target.campaign) if target.campaign.c2pa else None
         except UserError:  # reported before the file is written
             return False
-        return all(_is_there(target, state, seal) for state in states)
+        return all(_is_there(target, state, seal) for state in target.asked_for(states))
     folder = results_folder(target.scope)
     record = read_record(folder)
     expected = {

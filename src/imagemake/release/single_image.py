@@ -24,7 +24,7 @@ def link_one(target: Target, path: Path, store: Store, work: Path) -> None:
     Raises:
         UserError: If the image does not exist or is damaged; the message gives the reason.
     """
-    (state,) = target.states(Inventory(store, work))
+    (state,) = target.asked_for(target.states(Inventory(store, work)))
     if state.finished is None or state.stage is not Stage.DONE:
         reasons = "; ".join(map(str, state.reasons)) or state.why
         remedy = "Edit the catalog row or the prompt, or add a decision to config/reviews.csv."

@@ -14,13 +14,14 @@ from imagemake.store.layout import RESULTS
 MOST_VALUES = 3
 
 
-def closing_words(metrics: Mapping[str, Any], folder: Path, n_sheets: int = 0) -> str:
+def closing_words(metrics: Mapping[str, Any], folder: Path, n_sheets: int = 0, n_waiting: int = 0) -> str:
     """Return the summary of a release: its images, what is missing and why, and what to do about it.
 
     Args:
         metrics: From `imagemake.release.metrics.metrics`, with the forecast after a smaller run.
         folder: The release folder.
         n_sheets: Number of sheets in it.
+        n_waiting: Number of images that wait for others that they are made from.
     """
     made = f"{metrics['accepted']:,} of {metrics['requests']:,} images are in {folder}/images/"
     lines = [f"imagemake: {made}; see {folder}/index.html"]
@@ -32,6 +33,8 @@ def closing_words(metrics: Mapping[str, Any], folder: Path, n_sheets: int = 0) -
         "pending": "were not made; see the manifest for the reasons",
     }
     lines += [f"  {metrics[verdict]:>7,} {words}" for verdict, words in todo.items() if metrics[verdict]]
+    if n_waiting:
+        lines.append(f"  {n_waiting:>9,} of these wait for images that they are made from")
     if n_sheets:
         lines.append(f"  {n_sheets:>7,} sheet{'' if n_sheets == 1 else 's'} in {folder}/sheets/")
     forecast = metrics.get("forecast")

@@ -84,7 +84,8 @@ class Release:
         )
         missing = missing_counts(self.states, self.target.names)
         write_record(self.target, self.states, self.store, self.work, self.unsigned, missing=missing)
-        return "\n".join([closing_words(metrics, folder, len(sheets)), *unsigned_words(self.unsigned)])
+        waiting = sum(state.stage is Stage.WAITING for state in self.states)
+        return "\n".join([closing_words(metrics, folder, len(sheets), waiting), *unsigned_words(self.unsigned)])
 
     def _write_page(
         self, path: Path, entries: Sequence[ManifestRow], metrics: Mapping[str, Any], sheets: Sequence[str]

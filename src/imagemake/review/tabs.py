@@ -25,6 +25,7 @@ TAB_OF: Mapping[Stage, str] = {
     Stage.HELD: "refused",
     Stage.DONE: "accepted",
     Stage.POSTPROCESS: "accepted",
+    Stage.WAITING: "pending",
     Stage.GENERATE: "pending",
     Stage.VALIDATE: "pending",
 }

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from imagemake.core.problems import Problem, UserError
 from imagemake.core.recipe import Recipe
 from imagemake.images.source_files import SourceImages
-from imagemake.store.store import DamagedError, Store
+from imagemake.store.store import DamagedError, Store, StoredFile
 
 KEPT_BYTES = 64_000_000  # memory that a job uses for later calls, in addition to the calls in flight
 
@@ -41,6 +41,17 @@ def keep_sent_images(recipes: Iterable[Recipe], files: SourceImages, store: Stor
         remedy = "Start the run again to plan with the new image."
         places = [path for path, digest in changed.items() if digest in missing]
         raise UserError(Problem(path, "this image changed while the run was planned.", remedy) for path in places)
+
+
+def keep_parents(files: Iterable[StoredFile], store: Store) -> None:
+    """Copy raw images that other images are made from to what is sent, unless they are there.
+
+    Raises:
+        DamagedError: If one is missing or damaged. It is moved aside, so the next plan makes it again.
+    """
+    for stored in files:
+        if store.references.find(stored.digest) is None:
+            store.references.put(stored.digest, store.raw.read(stored), durable=True)
 
 
 class SentImages:

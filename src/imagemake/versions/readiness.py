@@ -101,7 +101,7 @@ def build_problems(states: Sequence[State], options: ReleaseOptions) -> Iterator
     if waiting and not options.allow_review:
         what = f"{len(waiting):,} images await review: {_some(waiting)}."
         yield Problem("the review", what, "Run `imagemake review`, then `snakemake`, or pass --allow-review.")
-    given_up = (Stage.REJECTED, Stage.REFUSED, Stage.KEPT, Stage.HELD)
+    given_up = (Stage.REJECTED, Stage.REFUSED, Stage.KEPT, Stage.HELD, Stage.WAITING)
     missing = [name for stage in given_up for name in by_stage.get(stage, [])]
     if missing and not options.allow_missing:
         what = f"{len(missing):,} requests have no accepted image: {_some(missing)}."

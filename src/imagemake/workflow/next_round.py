@@ -1,20 +1,26 @@
-"""Plans the next round: requests that failed and have an attempt left, in new batches."""
+"""Plans the next round: requests that failed and have an attempt left, and those whose parents are accepted now."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Collection
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
-from imagemake.core.sealed import write_sealed
+from imagemake.core.sealed import require_sealed, write_sealed
 from imagemake.plan.batches import open_states, write_batches
 from imagemake.plan.inventory import Inventory
+from imagemake.plan.parents import raw_of_parents
 from imagemake.plan.routing import model_of
 from imagemake.plan.state import Stage, State
 from imagemake.plan.target import Target
 from imagemake.plan.waiting import let_wait
-from imagemake.store.layout import spending_file
+from imagemake.store.items import read_table
+from imagemake.store.layout import batch_file, spending_file
+from imagemake.store.sent_images import keep_parents
 from imagemake.store.spending import SpendTracker
-from imagemake.store.store import Store
+from imagemake.store.store import DamagedError, Store
 
 
 def write_next_round(plan: Path, listing: Path, store: Store, work: Path) -> int:
@@ -30,10 +36,12 @@ def write_next_round(plan: Path, listing: Path, store: Store, work: Path) -> int
         Number of requests in the round.
     """
     target = Target.read(plan)
-    inventory = Inventory(store, work)
-    states = open_states(target.states(inventory), target.names)
+    inventory, states = _open_states(target, store, work)
     left_out = SpendTracker(spending_file(work), target.campaign.budget_usd).left_out()
-    chosen = [state for state in states if state.key not in left_out and _continues(state, inventory, target.made_at)]
+    begun = _begun(target, listing, work) if any(map(_may_be_new, states)) else frozenset()
+    chosen = [
+        state for state in states if state.key not in left_out and _continues(state, inventory, target.made_at, begun)
+    ]
     to_buy = [state for state in chosen if state.stage is Stage.GENERATE and not state.is_submitted]
     let_wait(to_buy, target.campaign, target.scope)
     planned_at = datetime.fromisoformat(target.made_at).timestamp()
@@ -42,9 +50,35 @@ def write_next_round(plan: Path, listing: Path, store: Store, work: Path) -> int
     return len(chosen)
 
 
-def _continues(state: State, inventory: Inventory, made_at: str) -> bool:
+def _open_states(target: Target, store: Store, work: Path) -> tuple[Inventory, list[State]]:
+    """Return what exists and what is open; what the open images are made from is ready to be sent."""
+    while True:
+        inventory = Inventory(store, work)
+        states = open_states(target.states(inventory), target.names)
+        try:
+            keep_parents(raw_of_parents(states), store)
+        except DamagedError as error:  # moved away, so it is open itself now
+            print(f"imagemake: {error}", file=sys.stderr)
+            continue
+        return inventory, states
+
+
+def _may_be_new(state: State) -> bool:
+    """Return whether an image to postprocess may have waited until now, although it is from an earlier run."""
+    return state.stage is Stage.POSTPROCESS and bool(state.parents)
+
+
+def _begun(target: Target, listing: Path, work: Path) -> frozenset[str]:
+    """Return the keys in all batches of this run so far."""
+    run, _, number = listing.stem.rpartition("-")
+    earlier = (listing.with_name(f"{run}-{n}{listing.suffix}") for n in range(1, int(number)))
+    batches = chain(target.batches, *(require_sealed(path)["batches"] for path in earlier))
+    return frozenset(item.key for batch in batches for item in read_table(batch_file(work, batch)))
+
+
+def _continues(state: State, inventory: Inventory, made_at: str, begun: Collection[str]) -> bool:
     if state.stage is Stage.POSTPROCESS:  # its job may be running: it waits for its own table only
-        return False
+        return _may_be_new(state) and state.key not in begun
     if state.key in inventory.in_queues:  # this run has waited for it
         return False
     journal, history = inventory.journal, inventory.journal.keys.get(state.key)

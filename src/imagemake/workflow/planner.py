@@ -25,7 +25,9 @@ from imagemake.images.source_files import SourceImages
 from imagemake.plan.batches import ID_DIGITS, open_states, write_batches
 from imagemake.plan.gates import check_gates
 from imagemake.plan.inventory import Inventory
+from imagemake.plan.parents import raw_of_parents, waiting_in
 from imagemake.plan.requests.catalog import Row, read_catalog
+from imagemake.plan.requests.families import generations
 from imagemake.plan.routing import most_attempts, routing_lines
 from imagemake.plan.state import Stage, State
 from imagemake.plan.summary import open_batches, standing, summary
@@ -54,7 +56,7 @@ from imagemake.store.layout import (
     used_up_folder,
 )
 from imagemake.store.room import check_folder
-from imagemake.store.sent_images import keep_sent_images
+from imagemake.store.sent_images import keep_parents, keep_sent_images
 from imagemake.store.spending import SpendTracker, spent_in
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
@@ -158,7 +160,9 @@ class Planner:
             if self.campaign.budget_usd.is_limited:
                 spent = spent_in(Store(STORE).journal_folder, self.campaign.campaign)
                 SpendTracker(spending_file(WORK), self.campaign.budget_usd).open(spent)
-            keep_sent_images((state.recipe for state in self._open), self._files, Store(STORE))
+            store = Store(STORE)
+            keep_parents(raw_of_parents(self._open), store)
+            keep_sent_images((state.recipe for state in self._open), self._files, store)
             console = current()
             if self.campaign.monitor.is_on:
                 images = console.images if console else dict
@@ -229,11 +233,12 @@ class Planner:
         states = target.states(self._inventory)
         open_ones = open_states(states, target.names)
         to_generate = [state for state in open_ones if state.stage is Stage.GENERATE]
+        to_check = [*to_generate, *waiting_in(states, target.names)] if to_generate else []
         if open_ones:
             check_packages(self.campaign)
             check_steps(self.campaign.postprocess)
-        check_model_files(to_generate, self.campaign)
-        warnings = check_models(to_generate, self.campaign, target.files.by_path, datetime.now(UTC).date())
+        check_model_files(to_check, self.campaign)
+        warnings = check_models(to_check, self.campaign, target.files.by_path, datetime.now(UTC).date())
         if to_generate:
             check_gates(self.campaign, scope, self.figures_of)
         if open_ones:
@@ -254,20 +259,23 @@ class Planner:
         if current:
             return UP_TO_DATE
         self._open += open_ones
-        models = {state.request.model for state in to_generate}
+        models = {state.request.model for state in to_check}
         if self._run and any(settings_of(label, self.campaign).local_device == "gpu" for label in models):
             self._run.limit_gpus(lambda: len(cards()))
         if self._run and self._run.is_real:
             self._outlooks.append(outlook_of(states, open_ones, self.campaign, self._inventory, shared))
         for output in outputs_of(scope):
             make_own(output)  # Snakemake cannot replace read-only files, such as DVC's hard links
-        target = replace(target, batches=self._write_batches(open_ones))
+        self._settings_files.write()
+        return self._write_plan(replace(target, batches=self._write_batches(open_ones)))
+
+    def _write_plan(self, target: Target) -> Plan:
         content = target.to_json()
         run = hashlib.sha256(content).hexdigest()[:ID_DIGITS]
         path = plan_file(WORK, run)
         write_whole(path, content)
-        self._settings_files.write()
-        return Plan(run, (str(path),), target.batches, most_attempts(self.campaign) - 1 + SPARE_ROUNDS)
+        rounds = most_attempts(self.campaign) * len(generations(target.requests)) - 1
+        return Plan(run, (str(path),), target.batches, rounds + SPARE_ROUNDS)
 
     def _take_back(self) -> None:
         """Move what the store's disk refused in an earlier run into the store; a dry run says what waits."""

@@ -14,6 +14,7 @@ from imagemake.config.models import (
     problems_of,
     problems_of_files,
 )
+from imagemake.config.references import OWN_IMAGE
 from imagemake.plugins.providers import provider_class, takes_references
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class Abilities:
         model = self._table.of(recipe)
         if model is None:
             return []
-        references = [(path, self._file(path)) for path in attached.references]
-        mask = (attached.mask, self._file(attached.mask)) if attached.mask else None
+        # Other images of the campaign are not there yet, or came from a model.
+        references = [(path, self._file(path)) for path in attached.references if not path.startswith(OWN_IMAGE)]
+        is_file = not attached.references[0].startswith(OWN_IMAGE)
+        mask = (attached.mask, self._file(attached.mask)) if attached.mask and is_file else None
         return problems_of_files(model, references, mask)

@@ -21,6 +21,7 @@ from imagemake.plan.requests.abilities import Abilities
 from imagemake.plan.requests.bounds import check_number, within_bound
 from imagemake.plan.requests.catalog import Row
 from imagemake.plan.requests.combinations import Combinations
+from imagemake.plan.requests.families import family_problems, with_approvals
 from imagemake.plan.requests.file_names import FileNames
 from imagemake.plan.requests.model_choice import MODEL, ModelChoice
 from imagemake.plan.requests.model_files import ModelFiles
@@ -74,9 +75,10 @@ def expand(
     if not problems:
         problems += FileNames(campaign).problems(requests, campaign, where)
         problems += sheet_problems(campaign, requests, where)
+        problems += family_problems(requests, campaign)
     if problems:
         raise UserError(problems)
-    return requests
+    return with_approvals(requests)
 
 
 class _Expansion:
@@ -133,9 +135,13 @@ class _Expansion:
             self._report(MODEL, *fault)
         parameters = self._parameters_for(values, label, model.parameters)
         model_files = self._model_files.of(label, model, parameters)
-        attached = self._references.of(values, self._report)
+        sent = self._references.of(values, self._report)
         self.naming.report_empty(values, self._columns, self._report)
         for take in range(1, self._campaign.takes + 1):
+            name = self._name({**values, TAKE: str(take)})
+            attached = sent
+            if name in sent.parents and not self._references.are_of_row(values):
+                attached = sent.without(name)  # a template is for the images that are made from this one
             recipe = Recipe(
                 model.provider,
                 model.name,
@@ -148,7 +154,6 @@ class _Expansion:
                 mask=attached.mask_digest,
                 model_files=model_files,
             )
-            name = self._name({**values, TAKE: str(take)})
             request = Request(name, recipe, self._row, values, take, label, attached)
             yield request if len(labels) == 1 else self._routed(request, labels)
 

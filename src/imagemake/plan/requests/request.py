@@ -39,6 +39,7 @@ class Request:
         model: The model as the user names it: a label of more_models or a model's name.
         attached: Reference images and mask, with their paths.
         routes: All models that it may get, in order of preference; empty if there is only one.
+        needs_approval: Whether a person must approve its image, because others are made from it only then.
     """
 
     name: str
@@ -49,6 +50,12 @@ class Request:
     model: str = ""
     attached: Attached = NOTHING
     routes: tuple[Route, ...] = ()
+    needs_approval: bool = False
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Names of the other images of the campaign that it is made from."""
+        return self.attached.parents
 
     @property
     def labels(self) -> list[str]:
@@ -70,6 +77,13 @@ class Request:
     def place(self) -> int:
         """The place of its model among those that it may get."""
         return self.labels.index(self.model) if self.routes else 0
+
+    def made_from(self, digests: Mapping[str, str]) -> Request:
+        """Return it with the digests of the images that it is made from, by their names."""
+        attached = self.attached.with_digests(digests)
+        sent = attached.digests
+        routes = tuple(replace(one, recipe=replace(one.recipe, references=sent)) for one in self.routes)
+        return replace(self, attached=attached, recipe=replace(self.recipe, references=sent), routes=routes)
 
     def by(self, route: Route) -> Request:
         """Return it with another of its models."""

@@ -10,24 +10,25 @@ from fnmatch import translate
 
 from imagemake.config.campaign import CONFIG, Campaign
 from imagemake.core.problems import Problem, UserError
+from imagemake.plan.requests.families import with_parents
 from imagemake.plan.requests.request import Request
 
 
 def within(campaign: Campaign, requests: Iterable[Request], *, where: str = CONFIG) -> frozenset[str]:
-    """Return the names of the requests that ``only`` selects; all names where it is empty.
+    """Return the names of the requests that ``only`` selects, and of what these are made from; all where it is empty.
 
     Patterns may end in the suffix of the images, as names copied from the results do.
 
     Raises:
         UserError: If a pattern matches no name.
     """
-    names = {request.name for request in requests}
+    names = {request.name: request for request in requests}
     if not campaign.only:
         return frozenset(names)
     wanted, problems = set[str](), []
     for written in campaign.only:
         pattern = unicodedata.normalize("NFC", written)
-        found = {pattern, pattern.removesuffix(campaign.postprocess.output.suffix)} & names
+        found = {pattern, pattern.removesuffix(campaign.postprocess.output.suffix)} & names.keys()
         if not found and set(pattern) & set("*?["):
             matches = re.compile(translate(pattern.removesuffix(campaign.postprocess.output.suffix))).match
             found = {name for name in names if matches(name)}
@@ -37,7 +38,7 @@ def within(campaign: Campaign, requests: Iterable[Request], *, where: str = CONF
         wanted |= found
     if problems:
         raise UserError(problems)
-    return frozenset(wanted)
+    return with_parents(wanted, names)
 
 
 def sample(requests: Sequence[Request], size: int, variables: Collection[str]) -> list[Request]:
@@ -49,19 +50,27 @@ def sample(requests: Sequence[Request], size: int, variables: Collection[str]) -
         variables: The campaign's variables; each of their values should be seen.
 
     Returns:
-        At most `size` requests, in catalog order. Requests are taken in the order of their names' digests: first those
-        that show a value not seen so far, then any. A larger sample contains every smaller one.
+        At most `size` requests and those that they are made from, in catalog order. Requests are taken in the order of
+        their names' digests: first those that show a value not seen so far, then any. A larger sample contains every
+        smaller one.
     """
     shuffled = sorted(requests, key=lambda request: hashlib.sha256(request.name.encode()).digest())
+    of_name = {request.name: request for request in requests}
     seen = set[tuple[str, str]]()
-    chosen = dict[str, Request]()
+    taken = set[str]()
+    n_left = size
+
+    def take(request: Request) -> None:
+        nonlocal n_left
+        n_left -= 1
+        for one in with_parents([request.name], of_name) - taken:
+            taken.add(one)
+            seen.update((name, of_name[one].variables[name]) for name in variables)
+
     for request in shuffled:
-        new = {(name, request.variables[name]) for name in variables} - seen
-        if new and len(chosen) < size:
-            seen |= new
-            chosen[request.name] = request
+        if n_left and request.name not in taken and {(name, request.variables[name]) for name in variables} - seen:
+            take(request)
     for request in shuffled:
-        if len(chosen) >= size:
-            break
-        chosen.setdefault(request.name, request)
-    return [request for request in requests if request.name in chosen]
+        if n_left and request.name not in taken:
+            take(request)
+    return [request for request in requests if request.name in taken]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from imagemake.config.checks import Checks
 from imagemake.config.fields import MAIN
+from imagemake.config.references import OWN_IMAGE
 from imagemake.core.recipe import Json, canonical_json
 from imagemake.plan.state import Past, Stage, State
 from imagemake.plan.target import Target
@@ -94,7 +95,7 @@ class Entries:
             take=request.take,
             variables=request.variables,
             references=request.attached.references,
-            reference_digests=request.attached.digests,
+            reference_digests=tuple("" if one.startswith(OWN_IMAGE) else one for one in request.attached.digests),
             mask=request.attached.mask,
             mask_digest=request.attached.mask_digest,
             reasons=reasons,
@@ -143,6 +144,8 @@ class Entries:
             outcome, closed = calls.told.outcome, calls.told.closed or {}
             if outcome not in (*BROUGHT, Outcome.WAITING):
                 return "failed", (f"{outcome.value}: {closed.get('message', 'no answer came; possibly billed')}",)
+        if state.stage is Stage.WAITING:
+            return "pending", reasons
         if state.key in self._left_out:
             return "pending", ("budget: it did not fit into the budget",)
         return "pending", (f"{state.stage.value}: {state.why}",)
