@@ -1,5 +1,6 @@
 # make run     build a sample of the bundled campaign; STAGE=all builds all of it
 # make test    run the tests
+# make test-diffusers    run the tests of models on this machine, which need torch
 # make lint    check format, types, imports, and rules
 # make dist    build wheel and sdist into dist/, and check them
 # make docs    build the documentation site into site/, and check its links; make screenshots makes its pictures
@@ -15,13 +16,25 @@ STAGE ?= pilot
 export UV_NATIVE_TLS := 1
 export UV_SYSTEM_CERTS := 1
 
-.PHONY: run test lint dist docs screenshots lock bench clean
+.PHONY: run test test-diffusers lint dist docs screenshots lock bench clean
 
 run: $(VENV)/.installed
 	$(BIN)/snakemake $(STAGE) --cores $(CORES)
 
 test: $(VENV)/.developing
 	$(BIN)/pytest -n $(CORES) --dist worksteal
+
+# torch takes a gigabyte, so it has an environment of its own, which sees the packages of the other one.
+DIFFUSERS := $(VENV)/diffusers
+test-diffusers: $(DIFFUSERS)/.installed
+	$(DIFFUSERS)/bin/python -m pytest -p no:cacheprovider tests/unit/plugins/providers -k diffusers
+
+$(DIFFUSERS)/.installed: tests/requirements-diffusers.txt $(VENV)/.developing
+	$(PYTHON) -m venv --clear $(DIFFUSERS)
+	$(DIFFUSERS)/bin/python -m pip install -q --disable-pip-version-check -r $<
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		>"$$($(DIFFUSERS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/other.pth"
+	touch $@
 
 lint: $(VENV)/.developing
 	$(BIN)/ruff check .

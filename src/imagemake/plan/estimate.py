@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imagemake.config.models import Model, estimate_usd
+from imagemake.plugins.providers import provider_class
 
 if TYPE_CHECKING:
     from imagemake.core.recipe import Recipe
@@ -39,6 +40,8 @@ class Estimate:
             n: How many.
         """
         usd = estimate_usd(model, recipe, batch=batch) if model else None
+        if model is None and not provider_class(recipe.provider).paid:
+            usd = 0.0
         if model and usd is None:
             usd = learned.mean_usd(model, recipe, batch=batch)
             self.learned += n * (usd is not None)

@@ -47,6 +47,7 @@ __all__ = [
 BUILT_IN = {
     "bfl": "imagemake.plugins.providers.bfl.provider:BflProvider",
     "dashscope": "imagemake.plugins.providers.dashscope.provider:DashScopeProvider",
+    "diffusers": "imagemake.plugins.providers.diffusers.provider:DiffusersProvider",
     "fal": "imagemake.plugins.providers.fal.provider:FalProvider",
     "gemini": "imagemake.plugins.providers.gemini.provider:GeminiProvider",
     "openai": "imagemake.plugins.providers.openai.provider:OpenAIProvider",

@@ -19,6 +19,7 @@ from imagemake.core.backoff import backoff_s
 from imagemake.core.errors import ExitCode, ImagemakeError, InterruptedByUserError
 from imagemake.plugins.providers import FailureKind, Provider, ProviderError
 from imagemake.plugins.providers.failures import STOPS
+from imagemake.plugins.providers.local import LocalProvider
 from imagemake.stages.generate.doubt import Doubt
 from imagemake.stages.generate.gate import Gate
 from imagemake.stages.generate.one_call import OUTCOMES, Caller
@@ -138,8 +139,7 @@ class CallRunner:
         Raises:
             StoppedError: If no call can succeed; every image that arrived is in the store.
         """
-        # Submitted images come first: their URLs expire.
-        order = sorted(range(len(items)), key=lambda place: not self._caller.may_be_open(items[place].key))
+        order = sorted(range(len(items)), key=lambda place: self._comes_before(items[place]))
         tasks = {place: asyncio.ensure_future(self._item_counted(items[place])) for place in order}
         made = await asyncio.gather(*(tasks[place] for place in range(len(items))), return_exceptions=True)
         errors = [outcome for outcome in made if isinstance(outcome, BaseException)]
@@ -151,6 +151,17 @@ class CallRunner:
         if self._doubt.error is not None:  # no second request could tell whether it concerns all
             print(f"{self.journal.job}: Warning: {self._doubt.error.in_words()}", file=sys.stderr, flush=True)
         return [item for item in made if isinstance(item, Item)]
+
+    def _comes_before(self, item: Item) -> tuple[bool, str]:
+        """Return what sorts items: submitted ones come first, as their URLs expire; then what a model makes at once."""
+        kin = self.provider.kin(item.recipe) if isinstance(self.provider, LocalProvider) else ""
+        return not self._caller.may_be_open(item.key), kin
+
+    def stop(self) -> None:
+        """Start no new call, and give up what costs nothing to make again."""
+        self.gate.stopping.set()
+        if isinstance(self.provider, LocalProvider):
+            self.provider.stop()
 
     async def _item_counted(self, item: Item) -> Item:
         try:

@@ -285,7 +285,10 @@ class _Job:
 
     def _n_calls(self, providers: Iterable[Provider]) -> int:
         """Return the calls in flight: those that Snakemake gave, or as many as keep a model of this job busy."""
-        return max((one.in_flight for one in providers if isinstance(one, LocalProvider)), default=self.calls)
+        try:
+            return max((one.in_flight for one in providers if isinstance(one, LocalProvider)), default=self.calls)
+        except ProviderError as error:  # such as a device that is not there
+            raise StoppedError(str(error), error.remedy) from None
 
     def _settings(self, item: Item) -> ModelSettings:
         return settings_of(item.model or item.recipe.model, self.job_settings)

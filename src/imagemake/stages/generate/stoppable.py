@@ -50,7 +50,7 @@ async def generate_batch(
         told.append((name, loop.time()))
         if is_first:
             for runner in runners:
-                runner.gate.stopping.set()
+                runner.stop()
             loop.call_later(grace_s, generating.cancel)
         elif name != RUN_STOPS and loop.time() - told[0][1] >= SAME_S:
             generating.cancel()
