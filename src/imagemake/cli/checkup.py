@@ -163,6 +163,21 @@ def _models(campaign: Campaign, requests: Sequence[Request], *, offline: bool) -
     settings = [settings_of(label, campaign) for label in labels]
     for one in {(each.connects_to, each.name): each for each in settings}.values():
         yield from _model(one, table, offline=offline)
+    yield from _images_at_urls(settings)
+
+
+def _images_at_urls(settings: Sequence[ModelSettings]) -> Iterator[Finding]:
+    """Note that a proxy is set, and that images of these models go past it."""
+    from imagemake.plugins.providers import provider_class
+    from imagemake.plugins.providers.http.network import IMAGES_BY_PROXY, images_by_proxy, proxy_to
+    from imagemake.plugins.providers.queue import QueueProvider
+
+    proxy = proxy_to("https://images.example.com")
+    names = sorted({one.name for one in settings if issubclass(provider_class(one.provider), QueueProvider)})
+    if proxy is not None and names and not images_by_proxy():
+        what = f"proxy: images of {', '.join(names)} are at URLs, and come directly, not through {proxy.address}."
+        remedy = f"If this machine has no other way to the Internet, set {IMAGES_BY_PROXY}=1."
+        yield Finding(Verdict.NOTE, what, remedy)
 
 
 def _model(settings: ModelSettings, table: ModelTable, *, offline: bool) -> Iterator[Finding]:

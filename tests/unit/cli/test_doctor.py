@@ -192,3 +192,15 @@ def test_a_proxy_that_refuses_is_told_without_its_password(doctor, monkeypatch):
     assert f"the proxy http://{between.at} does not lead to https://api.openai.com: 407" in told
     assert "user name and password into HTTPS_PROXY" in told
     assert "pw9" not in told
+
+
+def test_a_proxy_that_images_go_past_is_noted_where_responses_hold_urls(doctor, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://buyer:pw9@proxy.test:3128")
+    monkeypatch.setenv("BFL_API_KEY", "bfl-0123456789abcdef")
+    assert "IMAGEMAKE_IMAGES_BY_PROXY" not in doctor("--offline")[1]
+    _, told = doctor("--offline", **{"provider: openai": "provider: bfl"})
+    assert "images of gpt-image-2 are at URLs, and come directly, not through http://proxy.test:3128." in told
+    assert "set IMAGEMAKE_IMAGES_BY_PROXY=1" in told
+    assert "pw9" not in told
+    monkeypatch.setenv("IMAGEMAKE_IMAGES_BY_PROXY", "1")
+    assert "come directly" not in doctor("--offline")[1]

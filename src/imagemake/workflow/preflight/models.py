@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
     from imagemake.core.recipe import Recipe
     from imagemake.images.source_files import SourceImage
+    from imagemake.plan.requests.request import Request
     from imagemake.plan.state import State
 
 
@@ -52,6 +53,9 @@ def check_models(
     found: dict[ModelFinding, list[State]] = {}
     for state in to_generate:
         recipe = state.recipe
+        if (hopeless := _by_none(state.request)) is not None:
+            found.setdefault(hopeless, []).append(state)
+            continue
         model = table.of(recipe)
         for finding in problems_of(model, recipe, today) if model else unknown.findings(recipe):
             found.setdefault(finding, []).append(state)
@@ -71,6 +75,15 @@ def check_models(
         raise UserError(problems)
     warnings += check_lists(to_generate, campaign, table, today)
     return [*warnings, *(f"{finding.what} {finding.remedy}" for finding in found)]
+
+
+def _by_none(request: Request) -> ModelFinding | None:
+    """Return why none of several models can make an image; None if one can, or if there is only one."""
+    if not request.routes or not all(route.why_not for route in request.routes):
+        return None
+    reasons = "\n".join(f"  {route.label}: {route.why_not}" for route in request.routes)
+    remedy = "Change what one of them does not accept, or add a model to the list in model_rules."
+    return ModelFinding(Severity.ERROR, f"no model of its list can make this image:\n{reasons}", remedy)
 
 
 def _missing_keys(to_generate: Sequence[State], campaign: Campaign) -> list[str]:

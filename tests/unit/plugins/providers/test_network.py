@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import sys
+from base64 import b64encode
 
 import pytest
 from networks import DAY, VARIABLES, certify, hashed_folder, https_server, proxy
@@ -295,3 +296,76 @@ def test_an_image_is_fetched_with_the_client_certificate_from_the_server_itself_
         with pytest.raises(NotFetchedError, match="refuses the TLS connection"):
             image(server, "https://api.example.com/v1")
     assert len(server.arrived) == 1
+
+
+@pytest.fixture
+def proxied(behind, monkeypatch):
+    """A server with an image that only a proxy with a password reaches, and that proxy."""
+    behind.body = picture("PNG")
+    monkeypatch.setenv("IMAGEMAKE_IMAGES_BY_PROXY", "1")
+    with proxy(behind.port) as between:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://buyer:{PASSWORD}@{between.at}")
+        yield between
+
+
+def fetched(url, base="https://api.example.com/v1", timeout_s=10.0):
+    return asyncio.run(Downloads(base, timeout_s).image(url))
+
+
+def test_an_image_comes_through_the_proxy_if_the_user_says_so(behind, proxied):
+    assert fetched(f"https://{HOST}/1.png") == behind.body
+    ((line, *headers),) = proxied.arrived
+    assert line == f"CONNECT {HOST}:443 HTTP/1.1"
+    assert f"proxy-authorization: basic {b64encode(b'buyer:pw@b').decode().lower()}" in [one.lower() for one in headers]
+    assert "proxy-authorization" not in behind.arrived[0][1]
+
+
+@pytest.mark.parametrize(
+    "address", ["https://10.0.0.1/x", "https://[::1]/x", "https://localhost/x", "https://169.254.169.254/x"]
+)
+def test_what_is_known_not_to_be_on_the_internet_is_not_asked_of_a_proxy(proxied, address):
+    with pytest.raises(NotFetchedError, match="not on the Internet"):
+        fetched(address)
+    assert not proxied.arrived
+
+
+def test_a_name_that_this_machine_knows_as_its_own_network_is_not_asked_of_a_proxy(proxied, monkeypatch):
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("192.168.1.7", 0))])
+    with pytest.raises(NotFetchedError, match=r"192\.168\.1\.7 is not public"):
+        fetched("https://intranet.example.com/x")
+    assert not proxied.arrived
+
+
+def test_plain_http_is_as_forbidden_through_a_proxy_as_without(proxied, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", f"http://{proxied.at}")
+    with pytest.raises(NotFetchedError, match="only https"):
+        fetched(f"http://{HOST}/x")
+    assert not proxied.arrived
+
+
+def test_a_host_with_the_certificate_of_another_one_sends_no_image_through_a_proxy(behind, proxied):
+    with pytest.raises(NotFetchedError, match="is for another host"):
+        fetched("https://elsewhere.test/1.png")
+    assert not behind.arrived
+
+
+def test_an_image_that_does_not_come_directly_names_the_proxy_and_the_variable(behind, proxied, monkeypatch):
+    monkeypatch.delenv("IMAGEMAKE_IMAGES_BY_PROXY")
+    monkeypatch.setattr("imagemake.plugins.providers.http.download.WAITS_S", ())
+    with pytest.raises(NotFetchedError, match="unless IMAGEMAKE_IMAGES_BY_PROXY=1") as caught:
+        fetched(f"https://{HOST}/1.png")
+    assert PASSWORD not in str(caught.value)
+    assert not proxied.arrived
+
+
+def test_a_proxy_that_refuses_an_image_is_named_without_its_password(behind, monkeypatch):
+    monkeypatch.setenv("IMAGEMAKE_IMAGES_BY_PROXY", "1")
+    monkeypatch.setattr("imagemake.plugins.providers.http.download.WAITS_S", ())
+    with proxy(behind.port, "403 Forbidden") as between:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://buyer:{PASSWORD}@{between.at}")
+        with pytest.raises(NotFetchedError, match="403 Forbidden") as caught:
+            fetched(f"https://{HOST}/1.png")
+    assert f"(through the proxy http://{between.at})" in str(caught.value)
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1080")
+    with pytest.raises(NotFetchedError, match="only through an HTTP proxy"):
+        fetched(f"https://{HOST}/1.png")

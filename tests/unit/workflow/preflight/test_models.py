@@ -10,7 +10,10 @@ from imagemake.core.problems import UserError
 from imagemake.core.recipe import Recipe
 from imagemake.images.source_files import SourceImage
 from imagemake.plan.requests import abilities
+from imagemake.plan.requests.catalog import Row
+from imagemake.plan.requests.expand import expand
 from imagemake.plan.requests.references import Attached
+from imagemake.plan.state import State
 from imagemake.plugins.providers import Provider, ReferenceProvider
 from imagemake.plugins.providers.openai.provider import OpenAIProvider
 from imagemake.workflow.preflight.models import check_models
@@ -41,9 +44,8 @@ class OneByOne(ReferenceProvider, Plain):
 def state(row, path="a.png", label="gpt-image-2", **parameters):
     attached = Attached((path,), (FILES[path].digest,)) if path else Attached()
     recipe = Recipe("openai", "gpt-image-2", "p", row, parameters, references=attached.digests)
-    return SimpleNamespace(
-        recipe=recipe, request=SimpleNamespace(row=row, name=f"r{row}", attached=attached, model=label, labels=[label])
-    )
+    request = SimpleNamespace(row=row, name=f"r{row}", attached=attached, model=label, labels=[label], routes=())
+    return SimpleNamespace(recipe=recipe, request=request)
 
 
 def check(*states, mode="sync"):
@@ -100,3 +102,27 @@ def test_a_file_that_is_too_large_is_told_once_with_its_path():
     (problem,) = caught.value.problems
     assert problem.where == "c.csv, row 3 (r3 and 1 others)"
     assert problem.what.startswith("reference image 'big.png' has 100,000,000 bytes")
+
+
+def test_where_no_model_of_a_list_can_make_an_image_the_reason_of_each_is_told():
+    least = {"campaign": "c", "catalog": "c.csv", "prompt": "p", "name": "{sku}"}
+    campaign = load_campaign(
+        {
+            **least,
+            "models": {"openai": {"small-1": {"sizes": ["1024x1024"]}}},
+            "model": {"provider": "openai", "name": "small-1", "parameters": {"size": "5000x100"}},
+            "more_models": {"large": {"name": "gpt-image-2"}, "drawn": {"provider": "preview"}},
+            "model_rules": [{"model": ["small-1", "large"]}],
+        }
+    )
+    rows = [Row(row, {"sku": f"s{row}"}) for row in (2, 3)]
+    states = [State(request, request.recipe, request.recipe.key()) for request in expand(campaign, rows)]
+    with pytest.raises(UserError) as caught:
+        check_models(states, campaign, {}, TODAY)
+    (problem,) = caught.value.problems
+    assert problem.where == "c.csv, row 2 (s2 and 1 others)"
+    first, *reasons = problem.what.splitlines()
+    assert first == "no model of its list can make this image:"
+    assert [reason.partition(":")[0] for reason in reasons] == ["  small-1", "  large"]
+    assert all("5000x100" in reason for reason in reasons)
+    assert "model_rules" in problem.remedy

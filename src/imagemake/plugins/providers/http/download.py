@@ -2,9 +2,9 @@
 
 The one exception is the host of the server itself, which the user chose; there, and on this machine if the server is on
 it, a URL may also be `http`. A host name is looked up once, the addresses are checked, and the connection is made to a
-checked address, so that a second look-up cannot lead elsewhere; each redirect begins anew. No credentials, cookies, or
-proxy of the environment are used: a proxy would look the name up itself, behind the check. The client certificate is
-shown to the server itself only. Size and time are bounded.
+checked address, so that a second look-up cannot lead elsewhere; each redirect begins anew. No credentials or cookies
+are used, and no proxy of the environment unless the user says so: a proxy looks the name up itself, behind the check.
+The client certificate is shown to the server itself only. Size and time are bounded.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
+from ipaddress import ip_address
 
 import httpcore2
 import httpx2
@@ -24,7 +25,13 @@ from imagemake.core.public_addresses import is_loopback, is_public
 from imagemake.core.text import printable
 from imagemake.images.formats import end_of_image, extension_of, format_of
 from imagemake.plugins.providers.http.connecting import tls_trouble
-from imagemake.plugins.providers.http.network import tls_context
+from imagemake.plugins.providers.http.network import (
+    IMAGES_BY_PROXY,
+    Proxy,
+    images_by_proxy,
+    proxy_to,
+    tls_context,
+)
 
 MOST_BYTES = 96 * 1024**2  # what a line of a batch can hold in base64
 MOST_REDIRECTS = 5
@@ -121,9 +128,11 @@ class Downloads:
         # User name, password, and fragment are not sent.
         target = httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
         is_own = self._is_own(url.host)
+        proxy = proxy_to(f"{url.scheme}://{url.netloc.decode()}")
+        by_proxy = proxy if images_by_proxy() else None
         try:
             async with (
-                httpcore2.AsyncConnectionPool(self._tls_context(is_own), network_backend=_Guard(is_own)) as pool,
+                await self._pool(url, by_proxy, is_own=is_own) as pool,
                 pool.stream("GET", target, headers=_HEADERS) as response,
             ):
                 if response.status in REDIRECTS:
@@ -136,13 +145,28 @@ class Downloads:
             ssl.SSLError,
             httpcore2.NetworkError,
             httpcore2.ProtocolError,
+            httpcore2.ProxyError,
             httpcore2.TimeoutException,
         ) as error:
             if (trouble := tls_trouble(error, _host(url))) is not None:
                 raise NotFetchedError(f"{trouble.what}. {trouble.remedy}") from None
             words = printable(f"{type(error).__name__}: {error}".removesuffix(": "))
+            if by_proxy is not None:
+                words += f" (through the proxy {by_proxy.address})"
+            elif proxy is not None:
+                words += f" (directly, and not through the proxy {proxy.address}, unless {IMAGES_BY_PROXY}=1)"
             raise _ComesLaterError(f"{_host(url)}: {words}") from None
         return _checked(data, _host(url))
+
+    async def _pool(self, url: httpx2.URL, proxy: Proxy | None, *, is_own: bool) -> httpcore2.AsyncConnectionPool:
+        context = self._tls_context(is_own)
+        if proxy is None:
+            return httpcore2.AsyncConnectionPool(context, network_backend=_Guard(is_own))
+        if not proxy.address.startswith(("http://", "https://")):
+            raise NotFetchedError(f"images cannot come through {proxy.address}: only through an HTTP proxy")
+        if not is_own:
+            await _check_name(url.host)
+        return httpcore2.AsyncHTTPProxy(proxy.address, proxy.credentials, ssl_context=context)
 
     def _check_scheme(self, url: httpx2.URL) -> None:
         if url.scheme != "https" and not (url.scheme == "http" and self._is_own(url.host)):
@@ -196,6 +220,32 @@ class _Guard(httpcore2.AsyncNetworkBackend):
             with suppress(httpcore2.ConnectError, httpcore2.ConnectTimeout):
                 return await self._sockets.connect_tcp(address, port, CONNECT_S, local_address, socket_options)
         return await self._sockets.connect_tcp(allowed[-1], port, timeout, local_address, socket_options)
+
+
+async def _check_name(host: str) -> None:
+    """Check what can be known of a host that a proxy will look up: addresses, if this machine knows them.
+
+    Behind a proxy, this machine may know the names of its own network only. A certificate must fit the name all the
+    same, so that no other server can answer in its place.
+    """
+    found = [host] if _is_address(host) or is_loopback(host) else await _looked_up(host)
+    if any(is_loopback(one) or not is_public(one) for one in found):
+        raise NotFetchedError(f"{printable(host)} is not on the Internet: {', '.join(found)} is not public")
+
+
+async def _looked_up(host: str) -> list[str]:
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError, OverflowError):
+        return []
+    return list(dict.fromkeys(str(one[4][0]) for one in found))
+
+
+def _is_address(host: str) -> bool:
+    with suppress(ValueError):
+        ip_address(host)
+        return True
+    return False
 
 
 async def _whole(chunks: AsyncIterator[bytes], host: str) -> bytes:

@@ -1,7 +1,8 @@
 """How calls leave this machine: through which proxy, and with which certificates. The environment says both.
 
 The variables are those of other programs: `SSL_CERT_FILE` and `SSL_CERT_DIR` as for OpenSSL, `SSL_CLIENT_CERT` as for
-uv, and `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, and `NO_PROXY` as for curl.
+uv, and `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, and `NO_PROXY` as for curl. `IMAGEMAKE_IMAGES_BY_PROXY` lets images at
+URLs use the proxy too; see `imagemake.plugins.providers.http.download`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from imagemake.core.text import printable
@@ -23,6 +24,7 @@ CA_FILE = "SSL_CERT_FILE"
 CA_FOLDERS = "SSL_CERT_DIR"
 CLIENT_CERTIFICATE = "SSL_CLIENT_CERT"
 CLIENT_KEY = "SSL_CLIENT_KEY"
+IMAGES_BY_PROXY = "IMAGEMAKE_IMAGES_BY_PROXY"
 
 
 class Proxy(NamedTuple):
@@ -35,6 +37,12 @@ class Proxy(NamedTuple):
 
     address: str
     variable: str
+
+    @property
+    def credentials(self) -> tuple[str, str] | None:
+        """User name and password, as the variable has them; None if it has none."""
+        named = urlsplit(_with_scheme(os.environ.get(self.variable, "")))
+        return (unquote(named.username), unquote(named.password or "")) if named.username else None
 
 
 def client_for(kind: type[AsyncClient], context: ssl.SSLContext, **options: Any) -> AsyncClient:
@@ -97,10 +105,19 @@ def proxy_to(server: str) -> Proxy | None:
     if scheme is None or proxy_bypass(parts.netloc):
         return None
     written = proxies[scheme]
-    named = urlsplit(written if "://" in written else f"http://{written}")
+    named = urlsplit(_with_scheme(written))
     small = f"{scheme}_proxy"
     variable = small if os.environ.get(small) else small.upper()
     return Proxy(printable(f"{named.scheme}://{named.netloc.rpartition('@')[2]}"), variable)
+
+
+def images_by_proxy() -> bool:
+    """Return whether the environment says that images at URLs go through the proxy too."""
+    return os.environ.get(IMAGES_BY_PROXY, "") not in ("", "0")
+
+
+def _with_scheme(address: str) -> str:
+    return address if "://" in address else f"http://{address}"
 
 
 def _identify(context: ssl.SSLContext) -> None:
