@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import contextmanager
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imagemake.core.known_secrets import redacted
 from imagemake.core.text import printable
 from imagemake.plugins.providers import (
     BatchState,
@@ -18,37 +17,22 @@ from imagemake.plugins.providers import (
     ReferenceBatchProvider,
     Result,
 )
-from imagemake.plugins.providers.failures import STOPS
 from imagemake.plugins.providers.http.lines import lines_of
+from imagemake.plugins.providers.openai.batch_state import checked_id, is_id, state_in
+from imagemake.plugins.providers.openai.errors import translated_errors
+from imagemake.plugins.providers.openai.images import uploaded_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from openai import AsyncOpenAI
+    from openai._legacy_response import LegacyAPIResponse
+    from openai.resources.batches import AsyncBatchesWithRawResponse
 
     from imagemake.plugins.providers.openai.images import UploadedImages
 
-# ASSUME: of these codes, only token_limit_exceeded was ever reported (3P).
-FULL = ("token_limit_exceeded", "rate_limit_exceeded", "request_limit_exceeded")
-PASSING = ("server_error", "internal_error")
 CANCELLED = "batch_cancelled"
-OVER = ("completed", "failed", "expired", "cancelled")
+MOST_PAGES = 1000
 _CUSTOM_ID = re.compile(rb'"custom_id"\s*:\s*"([^"\\]{1,200})"')
 _STATUS = re.compile(rb'"status_code"\s*:\s*(\d{3})\b')
-
-
-@contextmanager
-def _translated_errors() -> Iterator[None]:
-    import openai
-
-    from imagemake.plugins.providers.openai.errors import connection_error, status_error
-
-    try:
-        yield
-    except openai.APIStatusError as error:
-        raise status_error(error) from None
-    except openai.APIConnectionError as error:
-        raise connection_error(error) from None
 
 
 class OpenAIBatches(ReferenceBatchProvider):
@@ -59,57 +43,92 @@ class OpenAIBatches(ReferenceBatchProvider):
 
     async def upload_image(self, digest: str, content: bytes) -> None:
         """Upload an image that lines of batches refer to."""
-        with _translated_errors():
-            await self._images.upload(self._client, digest, content)
+        await self._images.upload(self._client, digest, content)
 
     async def upload_batch(self, path: Path) -> str:
         """Stream a file of requests to the provider and return its ID."""
-        with path.open("rb") as file, _translated_errors():
-            return (await self._client.files.create(file=("requests.jsonl", file), purpose="batch")).id
+        create = self._client.files.with_raw_response.create
+        with path.open("rb") as file:
+            return await uploaded_id(create(file=("requests.jsonl", file), purpose="batch"))
 
     async def create_batch(self, file: str, endpoint: str, metadata: Mapping[str, str]) -> BatchState:
         """Start a batch with a window of 24 hours, the only one available."""
         given: Any = endpoint  # the SDK types endpoints as literals
-        with _translated_errors():
-            batch = await self._client.batches.create(
-                input_file_id=file, endpoint=given, completion_window="24h", metadata=dict(metadata)
-            )
-        return _state(batch)
+        created = await _object(
+            self._api.create(input_file_id=file, endpoint=given, completion_window="24h", metadata=dict(metadata)),
+            FailureKind.UNKNOWN,  # the batch may be there
+        )
+        return state_in(created, failure=FailureKind.UNKNOWN)
 
     async def find_batch(self, metadata: Mapping[str, str]) -> BatchState | None:
         """Find a batch by its metadata, page by page."""
-        with _translated_errors():
-            async for batch in self._client.batches.list(limit=100):
-                if metadata.items() <= (batch.metadata or {}).items():
-                    return _state(batch)
+        from openai import omit
+
+        after = ""
+        for _ in range(MOST_PAGES):
+            page = await _object(self._api.list(limit=100, after=after or omit))
+            data = page.get("data")
+            batches = [one for one in data if isinstance(one, Mapping)] if isinstance(data, list) else []
+            for batch in batches:
+                given = batch.get("metadata")
+                if isinstance(given, Mapping) and metadata.items() <= given.items() and is_id(batch.get("id")):
+                    return state_in(batch)
+            last = batches[-1].get("id") if batches else None
+            if page.get("has_more") is not True or not isinstance(last, str) or last == after:
+                return None
+            after = last
         return None
 
     async def poll_batch(self, batch: str) -> BatchState:
         """Return the state of a batch."""
-        with _translated_errors():
-            return _state(await self._client.batches.retrieve(batch))
+        return state_in(await _object(self._api.retrieve(checked_id(batch))))
 
     async def cancel_batch(self, batch: str) -> BatchState:
         """Cancel a batch; images that are done by then are still collected."""
-        with _translated_errors():
-            return _state(await self._client.batches.cancel(batch))
+        return state_in(await _object(self._api.cancel(checked_id(batch))))
 
     async def batch_results(self, file: str) -> AsyncIterator[Result | str]:
         """Yield the results in a file, and a warning for each unreadable line."""
         import httpx2
 
         try:
-            with _translated_errors():
-                async with self._client.files.with_streaming_response.content(file) as response:
+            with translated_errors():
+                async with self._client.files.with_streaming_response.content(checked_id(file)) as response:
                     async for line in lines_of(response.iter_bytes()):
                         yield result_in(line) if line is not None else "a line is too long to be an image"
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, ssl.SSLError) as error:  # the library lets what TLS says later pass
             raise ProviderError(f"the download failed: {error}", FailureKind.UNAVAILABLE, code="no_answer") from None
 
     async def delete_batch_file(self, file: str) -> None:
         """Delete a file at the provider."""
-        with _translated_errors():
-            await self._client.files.delete(file)
+        with translated_errors():
+            await self._client.files.with_raw_response.delete(checked_id(file))
+
+    @property
+    def _api(self) -> AsyncBatchesWithRawResponse:
+        return self._client.batches.with_raw_response
+
+
+async def _object(
+    answer: Awaitable[LegacyAPIResponse[Any]], failure: FailureKind = FailureKind.UNAVAILABLE
+) -> Mapping[str, Any]:
+    """Wait for a response, and return its JSON object.
+
+    Args:
+        answer: The SDK's, as it came: the SDK takes any content for the one that it expects.
+        failure: Kind of the error if it is none.
+
+    Raises:
+        ProviderError: If the response is an error, or none at all.
+    """
+    from imagemake.plugins.providers.http.answers import parsed
+
+    with translated_errors():
+        response = await answer
+    data = parsed(response.content)
+    if not isinstance(data, Mapping):
+        raise ProviderError("the response is no JSON object", failure, status=response.status_code, code="no_answer")
+    return data
 
 
 def result_in(line: bytes) -> Result | str:
@@ -174,44 +193,3 @@ def _line_error(error: Any, status: int | None, request_id: str | None) -> Provi
     if failure is FailureKind.UNKNOWN:  # a failure inside a batch is not billed
         failure = FailureKind.NOT_RETRYABLE if code == CANCELLED else FailureKind.UNAVAILABLE
     return ProviderError(told.message, failure, code=code, status=status, request_id=request_id, remedy=meaning.remedy)
-
-
-def _state(batch: Any) -> BatchState:
-    counts = batch.request_counts
-    error, bad_lines = _refusal(batch) if batch.status == "failed" else (None, {})
-    return BatchState(
-        id=batch.id,
-        status=batch.status,
-        is_over=batch.status in OVER,
-        n_done=counts.completed + counts.failed if counts else 0,
-        n_all=counts.total if counts else 0,
-        files=tuple(name for name in (batch.output_file_id, batch.error_file_id) if name),
-        input_file=batch.input_file_id,
-        was_cancelled=batch.status == "cancelled",
-        expires_at=batch.expires_at,
-        error=error,
-        bad_lines=bad_lines,
-    )
-
-
-def _refusal(batch: Any) -> tuple[ProviderError, dict[int, str]]:
-    """Return why a file was rejected, as a whole and by line. None of it was generated."""
-    details = (batch.errors.data if batch.errors else None) or []
-    message = "; ".join(str(one.message) for one in details) or "the batch failed without a reason"
-    code = details[0].code if details else None
-    failure, remedy = _meaning_of(code, message)
-    lines = {one.line: str(one.message) for one in details if isinstance(one.line, int)}
-    return ProviderError(redacted(message)[:2000], failure, code=code, remedy=remedy), lines
-
-
-def _meaning_of(code: str | None, message: str) -> tuple[FailureKind, str | None]:
-    """Return what a failed batch's error means, and what the user can do if only they can fix it."""
-    from imagemake.plugins.providers.http.error_text import Told
-    from imagemake.plugins.providers.http.errors import REMEDIES, meaning_of
-
-    if code in FULL:
-        return FailureKind.RATE_LIMITED, None
-    meaning = meaning_of(400, Told(message, code))
-    if meaning.failure in STOPS or meaning.remedy == REMEDIES["model"]:
-        return meaning.failure, meaning.remedy
-    return (FailureKind.UNAVAILABLE if code is None or code in PASSING else FailureKind.NOT_RETRYABLE), None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from imagemake.plugins.providers import ProviderError
@@ -11,6 +13,19 @@ if TYPE_CHECKING:
     from openai import APIConnectionError, APIStatusError
 
 KEY_VARIABLE = "OPENAI_API_KEY"
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Raise the SDK's errors as ours."""
+    import openai
+
+    try:
+        yield
+    except openai.APIStatusError as error:
+        raise status_error(error) from None
+    except openai.APIConnectionError as error:
+        raise connection_error(error) from None
 
 
 def status_error(error: APIStatusError) -> ProviderError:

@@ -7,13 +7,20 @@ data URLs, but a file of requests is limited to 200 MB: at 5 MB per image, 30 li
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from imagemake.core.recipe import Recipe
 from imagemake.images.formats import FORMATS, format_of
+from imagemake.plugins.providers.failures import FailureKind, ProviderError
+from imagemake.plugins.providers.http.answers import parsed
+from imagemake.plugins.providers.openai.batch_state import is_id
+from imagemake.plugins.providers.openai.errors import translated_errors
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
+    from openai._legacy_response import LegacyAPIResponse
+    from openai.types import FileObject
 
 # A batch takes up to a day, and a later batch of the same job can refer to images that are a day old. The provider
 # deletes them after that, so a killed run leaves nothing behind.
@@ -30,6 +37,21 @@ def file_tuple(name: str, content: bytes) -> tuple[str, bytes, str]:
     return f"{name}.{kind}", content, FORMATS[kind].media_type
 
 
+async def uploaded_id(upload: Awaitable[LegacyAPIResponse[FileObject]]) -> str:
+    """Wait for an upload, and return the ID of the file.
+
+    Raises:
+        ProviderError: If it failed, or the response names no file.
+    """
+    with translated_errors():
+        response = await upload
+    file = parsed(response.content)
+    name = file.get("id") if isinstance(file, Mapping) else None
+    if not isinstance(name, str) or not is_id(name):
+        raise ProviderError("the upload ended without the ID of a file", FailureKind.UNAVAILABLE)
+    return name
+
+
 class UploadedImages:
     """The images that one client has uploaded."""
 
@@ -42,12 +64,14 @@ class UploadedImages:
         if known is not None and time.monotonic() - known[1] < REUSED_FOR_S:
             return
         started = time.monotonic()
-        uploaded = await client.files.create(
-            file=file_tuple("reference", content),
-            purpose=PURPOSE,
-            expires_after={"anchor": "created_at", "seconds": KEPT_FOR_S},
+        name = await uploaded_id(
+            client.files.with_raw_response.create(
+                file=file_tuple("reference", content),
+                purpose=PURPOSE,
+                expires_after={"anchor": "created_at", "seconds": KEPT_FOR_S},
+            )
         )
-        self._ids[digest] = uploaded.id, started
+        self._ids[digest] = name, started
 
     def fields(self, recipe: Recipe) -> dict[str, Any]:
         """Return the fields of a line for its reference images and mask."""

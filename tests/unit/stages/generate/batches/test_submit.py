@@ -6,7 +6,6 @@ import time
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
-from types import SimpleNamespace
 
 import orjson
 import pytest
@@ -16,7 +15,8 @@ from imagemake.config.job_settings import JobSettings
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import BatchFileLimits, FailureKind, ImageResponse, ProviderError
 from imagemake.plugins.providers.http.lines import lines_of
-from imagemake.plugins.providers.openai.batches import _refusal, result_in
+from imagemake.plugins.providers.openai.batch_state import refusal_in
+from imagemake.plugins.providers.openai.batches import result_in
 from imagemake.plugins.providers.openai.provider import OpenAIProvider
 from imagemake.stages.generate.batches.follow import BatchPoller
 from imagemake.stages.generate.calls import StoppedError
@@ -283,8 +283,8 @@ def test_a_mistyped_model_stops_the_job_and_says_what_to_do(server, buy, tmp_pat
 
 
 def test_a_file_that_fails_for_its_model_is_a_fault_of_the_configuration():
-    failed = SimpleNamespace(line=None, code="model_not_found", message="The model 'gpt-imge-2' does not exist")
-    error, _ = _refusal(SimpleNamespace(errors=SimpleNamespace(data=[failed])))
+    failed = {"line": None, "code": "model_not_found", "message": "The model 'gpt-imge-2' does not exist"}
+    error, _ = refusal_in({"errors": {"data": [failed]}})
     assert (error.failure, error.remedy.partition(" in ")[0]) == (FailureKind.CONFIGURATION, "Correct model.name")
 
 
