@@ -26,7 +26,7 @@ examples:
     imagemake init campaigns/posts --from social --store campaigns/shop/store
 """
 STARTERS = ("shop", "social", "game", "blank")
-PROVIDERS = ("preview", "openai", "gemini", "openrouter", "fal", "bfl", "replicate", "dashscope", "together")
+PROVIDERS = ("preview", "openai", "gemini", "openrouter", "fal", "bfl", "replicate", "dashscope", "together", "comfyui")
 
 
 def add_init_options(parser: argparse.ArgumentParser) -> None:

@@ -49,6 +49,7 @@ KEYS = {
     "bfl": "BFL_API_KEY",
     "replicate": "REPLICATE_API_TOKEN",
     "dashscope": "DASHSCOPE_API_KEY",
+    "comfyui": None,
     "together": "TOGETHER_API_KEY",
 }  # the files in starters/providers, and the variable that each model reads
 _NOT_IN_PROJECTS = ("rules", "scripts", "src")  # what the stage of our own repository depends on
@@ -98,6 +99,9 @@ def _files(starter: str, provider: str, *, with_dvc: bool) -> Mapping[str, str]:
         ".gitignore": _GITIGNORE,
         ".dvcignore": _text(FOLDER / ".dvcignore"),
     }
+    workflow = _STARTERS / "providers" / f"{provider}.json"
+    if workflow.is_file():
+        files["config/workflow.json"] = _text(workflow)
     if with_dvc:
         lines = _text(FOLDER / "dvc.yaml").splitlines(keepends=True)
         files["dvc.yaml"] = "".join(line for line in lines if line.strip(" -\n") not in _NOT_IN_PROJECTS)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 
 from imagemake.config.fields import Section, Text
 from imagemake.core.mistakes import mistake
+from imagemake.core.recipe import WORKFLOW
 
 _USE = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -16,6 +17,8 @@ _USE = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 def _use(name: str) -> str:
     if not _USE.fullmatch(name):
         raise mistake(f"{name!r} cannot name a file.", "Use ASCII letters, digits, - and _.")
+    if name == WORKFLOW:
+        raise mistake(f"{name!r} names the workflow of a server.", "Choose another name.")
     return name
 
 

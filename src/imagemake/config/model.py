@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Annotated, Any, Literal, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, Strict, model_validator
 
 from imagemake.config.fields import ColumnName, ParameterName, ParameterValue, Section, Text, Texts, Values
 from imagemake.config.headers import (
@@ -19,6 +19,7 @@ from imagemake.config.headers import (
 from imagemake.config.local import FileUse, Local
 from imagemake.config.presets import with_preset
 from imagemake.config.server import Server
+from imagemake.config.workflow import Workflow
 from imagemake.core.mistakes import Mistake, mistake, mistakes
 from imagemake.core.secrets import is_secret_name, is_secret_value
 from imagemake.core.text import did_you_mean
@@ -26,6 +27,7 @@ from imagemake.plugins.providers import BUILT_IN, provider_class, takes_batches
 from imagemake.plugins.providers.local import LocalProvider
 
 _SIGNATURES = ("sig", "signature", "code")  # in queries of signed addresses
+WORKFLOWS = "comfyui"  # the provider that runs workflows
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -81,7 +83,7 @@ class ModelSettings(Section):
     provider: Annotated[Text, AfterValidator(_provider)] = Field(
         "preview",
         description="Name of the provider: preview (offline and free; draws placeholders), openai (any server with "
-        "OpenAI's image API), gemini, openrouter, or one of an installed plug-in.",
+        "OpenAI's image API), gemini, openrouter, comfyui (your own workflow), or one of an installed plug-in.",
     )
     name: Annotated[Text, AfterValidator(_no_secret)] = Field(
         "preview-1",
@@ -98,7 +100,8 @@ class ModelSettings(Section):
     base_url: Annotated[Text, AfterValidator(_address)] | None = Field(
         None,
         description="Address of the server, without credentials. Null: the provider's own. Part of every key, unless "
-        "identity is set. A query, such as ?api-version=2026-01-01, is sent with every call and is in no key.",
+        "identity or a workflow is set. A query, such as ?api-version=2026-01-01, is sent with every call and is in no "
+        "key.",
         examples=["http://localhost:8000/v1"],
     )
     identity: Annotated[Text, AfterValidator(_no_secret)] | None = Field(
@@ -106,6 +109,15 @@ class ModelSettings(Section):
         description="A name for the server in keys, in place of base_url, so that a server can move without generating "
         "its images again. Use the provider's name if base_url leads to the provider's own models: both addresses then "
         "give the same keys.",
+    )
+    pool: Annotated[tuple[Annotated[Text, AfterValidator(_address)], ...], Strict(False)] = Field(
+        (),
+        description="Addresses of further servers that run the same workflow with the same models: each image goes to "
+        "the one with the shortest queue. For provider comfyui. Not part of any key.",
+        examples=[["http://gpu-2:8188", "http://gpu-3:8188"]],
+    )
+    workflow: Workflow | None = Field(
+        None, description="The workflow that makes the images. For provider comfyui. Part of every key, by its content."
     )
     key_from: VariableName | None = Field(
         None,
@@ -182,6 +194,18 @@ class ModelSettings(Section):
         return self
 
     @model_validator(mode="after")
+    def _workflow_fits(self) -> ModelSettings:
+        runs = self.provider == WORKFLOWS
+        if runs and self.workflow is None:
+            remedy = "Export it from ComfyUI: Workflow > Export (API). Then run: imagemake comfyui inspect FILE"
+            raise mistakes([Mistake(("workflow",), f"provider {self.provider} needs a workflow.", remedy)])
+        for name in ("workflow", "pool"):
+            if not runs and getattr(self, name):
+                what = f"provider {self.provider} has no use for {name}."
+                raise mistakes([Mistake((name,), what, f"Remove it, or set provider: {WORKFLOWS}.")])
+        return self
+
+    @model_validator(mode="after")
     def _batches_are_there(self) -> ModelSettings:
         if self.mode != "sync" and not takes_batches(provider_class(self.provider)):
             raise mistake(f"provider {self.provider} has no batch mode.", "Set mode: sync, or remove mode.")
@@ -206,6 +230,8 @@ class ModelSettings(Section):
         """The name of the server in a recipe; None for the provider's own."""
         if self.base_url is None or self.identity == self.provider:
             return None
+        if self.workflow is not None and self.identity is None:  # the workflow says what is made, wherever it runs
+            return None
         if self.identity is not None:
             return self.identity
         parts = urlsplit(self.base_url)
@@ -225,7 +251,7 @@ class ModelSettings(Section):
         """The server to connect to."""
         headers = tuple(sorted(self.headers.items()))
         files = tuple(sorted(self.files.items()))
-        return Server(self.provider, self.base_url, self.key_from, headers, self.endpoint, files, self.local)
+        return Server(self.provider, self.base_url, self.key_from, headers, self.endpoint, files, self.local, self.pool)
 
 
 class ModelRule(Section):
@@ -270,6 +296,11 @@ def settings_of(label: str, models: Models) -> ModelSettings:
         return models.more_models[label]
     own = models.model
     return own if label == own.name else own.model_copy(update={"name": label})
+
+
+def workflows_of(models: Models) -> list[Workflow]:
+    """Return the workflows of all models."""
+    return [one.workflow for one in (models.model, *models.more_models.values()) if one.workflow is not None]
 
 
 def as_in_model(model: object, more: object) -> object:

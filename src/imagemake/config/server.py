@@ -25,6 +25,7 @@ class Server:
         endpoint: Its name in recipes; None for the provider's own.
         files: The user's files that the model is made of, by what they are.
         local: How a model runs on this machine.
+        pool: Addresses of further servers that do the same.
     """
 
     provider: str
@@ -34,6 +35,7 @@ class Server:
     endpoint: str | None = None
     files: tuple[tuple[str, str], ...] = ()
     local: Local = field(default_factory=Local)
+    pool: tuple[str, ...] = ()
 
     def model(self, name: str, table: ModelTable) -> Model | None:
         """Return the model table's entry for a model of this server; None if it has none."""
@@ -56,7 +58,14 @@ class Server:
             return spelling_of(entry.facts) if entry else {}
 
         connection = Connection(
-            self.base_url, timeout_s, self.key_from, headers, known_of, dict(self.files), self.local.model_dump()
+            self.base_url,
+            timeout_s,
+            self.key_from,
+            headers,
+            known_of,
+            dict(self.files),
+            self.local.model_dump(),
+            self.pool,
         )
         return provider_class(self.provider)(connection)
 

@@ -18,6 +18,7 @@ __all__ = ["RECIPE_VERSION", "Recipe", "canonical_json", "digest_of"]
 
 RECIPE_VERSION = 1
 """Version of what a recipe contains. It is part of every key."""
+WORKFLOW = "workflow"  # among the files of a model: the one that is sent
 SEED_BITS = 31  # every known image model accepts seeds of this size
 LARGEST_EXACT_INTEGER = 2**53 - 1  # RFC 8785 numbers are IEEE 754 doubles
 
@@ -100,8 +101,13 @@ class Recipe:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """SHA-256 of every file that is sent; the mask comes last."""
-        return self.references if self.mask is None else (*self.references, self.mask)
+        """SHA-256 of every file that a call sends: reference images, then the mask, then the workflow."""
+        return (*self.references, *filter(None, (self.mask, self.workflow)))
+
+    @property
+    def workflow(self) -> str | None:
+        """SHA-256 of the workflow that makes the image, for a provider that runs workflows."""
+        return self.model_files.get(WORKFLOW)
 
     def key(self) -> str:
         """Return the SHA-256 of the canonical JSON as 64 hexadecimal digits."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -14,13 +15,16 @@ from imagemake.store.store import DamagedError, Store, StoredFile
 KEPT_BYTES = 64_000_000  # memory that a job uses for later calls, in addition to the calls in flight
 
 
-def keep_sent_images(recipes: Iterable[Recipe], files: SourceImages, store: Store) -> None:
+def keep_sent_images(
+    recipes: Iterable[Recipe], files: SourceImages, store: Store, workflows: Iterable[bytes] = ()
+) -> None:
     """Copy the files of recipes to the store, unless it already has them.
 
     Args:
         recipes: Recipes that may be requested.
         files: The files that were read when the recipes were made.
         store: Store to copy to.
+        workflows: Templates of workflows.
 
     Raises:
         UserError: If files changed since the recipes were made.
@@ -37,10 +41,14 @@ def keep_sent_images(recipes: Iterable[Recipe], files: SourceImages, store: Stor
             continue
         store.references.put(image.digest, data, durable=True)
         missing.discard(image.digest)
+    for data in workflows:
+        if (digest := hashlib.sha256(data).hexdigest()) in missing:
+            store.references.put(digest, data, durable=True, extension="json")
+            missing.discard(digest)
     if missing:
-        remedy = "Start the run again to plan with the new image."
-        places = [path for path, digest in changed.items() if digest in missing]
-        raise UserError(Problem(path, "this image changed while the run was planned.", remedy) for path in places)
+        places = [path for path, digest in changed.items() if digest in missing] or ["model.workflow"]
+        what, remedy = "this file changed while the run was planned.", "Start the run again to plan with the new file."
+        raise UserError(Problem(path, what, remedy) for path in places)
 
 
 def keep_parents(files: Iterable[StoredFile], store: Store) -> None:

@@ -16,7 +16,8 @@ from typing import Any
 
 from imagemake.config.campaign import Campaign
 from imagemake.config.job_settings import JobSettingsFiles
-from imagemake.config.model import settings_of
+from imagemake.config.model import settings_of, workflows_of
+from imagemake.config.workflow import template
 from imagemake.core.errors import exit_on_error
 from imagemake.core.files import FileLock, make_own, write_whole
 from imagemake.core.gpus import cards
@@ -160,9 +161,9 @@ class Planner:
             if self.campaign.budget_usd.is_limited:
                 spent = spent_in(Store(STORE).journal_folder, self.campaign.campaign)
                 SpendTracker(spending_file(WORK), self.campaign.budget_usd).open(spent)
-            store = Store(STORE)
+            store, workflows = Store(STORE), map(template, workflows_of(self.campaign))
             keep_parents(raw_of_parents(self._open), store)
-            keep_sent_images((state.recipe for state in self._open), self._files, store)
+            keep_sent_images((state.recipe for state in self._open), self._files, store, workflows)
             console = current()
             if self.campaign.monitor.is_on:
                 images = console.images if console else dict

@@ -63,7 +63,7 @@ def test_an_edit_between_plan_and_run_ends_the_run_and_names_the_file(made, edit
     folder, files, recipe, content = made
     path = folder / "red.png"
     path.unlink() if edit == "gone" else path.write_bytes(content["blue"])
-    with pytest.raises(UserError, match=r"red\.png: this image changed while the run was planned"):
+    with pytest.raises(UserError, match=r"red\.png: this file changed while the run was planned"):
         keep_sent_images([recipe], files, Store(folder / "store"))
 
 
@@ -157,3 +157,13 @@ def test_a_provider_whose_batches_take_none_stops_the_run(made):
     with pytest.raises(ProviderError, match="do not support reference images") as caught:
         asyncio.run(upload_for_batch(object(), [made[2]], Store(made[0] / "store")))
     assert caught.value.failure is FailureKind.STOP
+
+
+def test_a_workflow_is_kept_with_the_images_and_an_edit_of_it_ends_the_run(tmp_path):
+    data = b'{"nodes": {}}'
+    store, files = Store(tmp_path / "store"), SourceImages(tmp_path)
+    recipe = Recipe("comfyui", "m", "p", 1, model_files={"workflow": digest(data)})
+    with pytest.raises(UserError, match=r"model\.workflow: this file changed"):
+        keep_sent_images([recipe], files, store, [b"edited"])
+    keep_sent_images([recipe], files, store, [data])
+    assert SentImages(store).of(recipe) == {recipe.workflow: data}

@@ -1,12 +1,15 @@
-"""The user's files that models are made of, such as weights: their digests are part of each request's key."""
+"""The user's files that models are made of, such as weights or a workflow: their digests are part of each key."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from imagemake.config.workflow import template
 from imagemake.core.fingerprint import fingerprint
 from imagemake.core.problems import NotReadyError
+from imagemake.core.recipe import WORKFLOW
 from imagemake.plugins.providers import provider_class
 
 if TYPE_CHECKING:
@@ -38,12 +41,15 @@ class ModelFiles:
             parameters: The parameters of the request.
         """
         provider = provider_class(model.provider)
-        if not provider.uses_files:
+        if model.workflow is None and not provider.uses_files:
             return NONE
-        question = label, fingerprint(parameters)
+        question = label, "" if model.workflow else fingerprint(parameters)
         if question not in self._known:
             try:
-                self._known[question] = provider.model_files(model.name, model.files, parameters)
+                if model.workflow is not None:
+                    self._known[question] = {WORKFLOW: sha256(template(model.workflow)).hexdigest()}
+                else:
+                    self._known[question] = provider.model_files(model.name, model.files, parameters)
             except NotReadyError as error:
                 self._report_key("model" if label == self._main else f"more_models.{label}", error.what, error.remedy)
                 return NONE

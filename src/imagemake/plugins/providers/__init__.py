@@ -46,6 +46,7 @@ __all__ = [
 
 BUILT_IN = {
     "bfl": "imagemake.plugins.providers.bfl.provider:BflProvider",
+    "comfyui": "imagemake.plugins.providers.comfyui.provider:ComfyUIProvider",
     "dashscope": "imagemake.plugins.providers.dashscope.provider:DashScopeProvider",
     "diffusers": "imagemake.plugins.providers.diffusers.provider:DiffusersProvider",
     "fal": "imagemake.plugins.providers.fal.provider:FalProvider",

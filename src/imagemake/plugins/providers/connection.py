@@ -60,6 +60,7 @@ class Connection:
         known_of: Returns what is known of how a model's server spells requests: fields of `Dialect`, by name.
         files: The user's files that the model is made of, by what they are; see `Provider.model_files`.
         local: How a model runs on this machine: the section ``model.local``.
+        pool: Addresses of further servers that do the same.
     """
 
     base_url: str | None = None
@@ -69,6 +70,7 @@ class Connection:
     known_of: Callable[[str], Mapping[str, Any]] = _nothing_known
     files: Mapping[str, str] = field(default_factory=dict)
     local: Mapping[str, Any] = field(default_factory=dict)
+    pool: tuple[str, ...] = ()
 
     def key(self, variable: str, domain: str) -> str | None:
         """Return the key for the server: the one that the user named, or the provider's own at its own domain only.

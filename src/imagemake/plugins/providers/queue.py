@@ -10,13 +10,13 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from imagemake.core.known_secrets import redacted_value
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import ImageResponse, ReferenceProvider
 
-__all__ = ["GONE", "Pending", "QueueProvider", "Ticket"]
+__all__ = ["GONE", "NamingQueueProvider", "Pending", "QueueProvider", "Ticket"]
 
 GONE = "gone"  # code of the error that says that the provider does not know a ticket
 POLL_S = 1.0
@@ -28,7 +28,8 @@ class Ticket:
 
     Attributes:
         id: The provider's ID of the request.
-        urls: Where to ask, by what for, as the provider said; each was checked to lead to its servers.
+        urls: Where to ask, by what for, as the provider said; each was checked to lead to its servers. A provider may
+            add what else it must know again.
     """
 
     id: str
@@ -58,14 +59,23 @@ class Pending:
     Attributes:
         words: What the provider says, for people: ``in the queue, position 3``.
         wait_s: How long the provider asks to wait before the next look, in seconds; None if it does not say.
+        has_started: Whether the image is being made, as far as is known.
     """
 
     words: str
     wait_s: float | None = None
+    has_started: bool = True
 
 
 class QueueProvider(ReferenceProvider):
-    """A provider that puts requests into a queue."""
+    """A provider that puts requests into a queue.
+
+    Attributes:
+        ends_with_run: Whether a run that is stopped takes its requests out of the queue, since they are not paid for
+            and would keep the user's own machine busy.
+    """
+
+    ends_with_run: ClassVar[bool] = False
 
     @abstractmethod
     async def submit(self, recipe: Recipe, images: Mapping[str, bytes]) -> Ticket:
@@ -97,6 +107,10 @@ class QueueProvider(ReferenceProvider):
             ProviderError: If the provider does not say that it did.
         """
 
+    async def rest(self, ticket: Ticket, wait_s: float) -> None:
+        """Wait until the next look is due; less, if the provider hears meanwhile that the request has ended."""
+        await asyncio.sleep(wait_s)
+
     async def generate(self, recipe: Recipe) -> ImageResponse:
         """Make one image without a journal: submit, and poll until the request has ended."""
         return await self.generate_from(recipe, {})
@@ -107,3 +121,28 @@ class QueueProvider(ReferenceProvider):
         while isinstance(found := await self.poll(ticket), Pending):
             await asyncio.sleep(found.wait_s or POLL_S)
         return found
+
+
+class NamingQueueProvider(QueueProvider):
+    """A queue whose requests are named by the client, so the journal has the ticket before anything is sent.
+
+    Whatever kills the process, the next run finds the request, and submits it again only if it never arrived.
+    """
+
+    @abstractmethod
+    async def name(self, recipe: Recipe, images: Mapping[str, bytes]) -> Ticket:
+        """Return the ticket that a request will have; it is in no queue yet. Takes what `submit` takes.
+
+        Raises:
+            ProviderError: If it cannot be made, or no server takes it.
+        """
+
+    @abstractmethod
+    async def submit_named(self, ticket: Ticket, recipe: Recipe, images: Mapping[str, bytes]) -> None:
+        """Put the request of a ticket into the queue; see `submit`."""
+
+    async def submit(self, recipe: Recipe, images: Mapping[str, bytes]) -> Ticket:
+        """Name a request, and put it into the queue."""
+        ticket = await self.name(recipe, images)
+        await self.submit_named(ticket, recipe, images)
+        return ticket

@@ -12,7 +12,7 @@ from typing import Any
 from imagemake.config.models import Model, worst_usd
 from imagemake.config.run import Limits
 from imagemake.plugins.providers import NOT_FETCHED, FailureKind, ImageResponse, Provider, ProviderError, response_to
-from imagemake.plugins.providers.queue import QueueProvider, Ticket
+from imagemake.plugins.providers.queue import NamingQueueProvider, QueueProvider, Ticket
 from imagemake.stages.generate.answered import cost_of, facts_of
 from imagemake.stages.generate.fetching import fetched
 from imagemake.stages.generate.gate import Gate
@@ -208,10 +208,28 @@ class Caller:
     async def _response(self, running: _Running, images: Mapping[str, bytes]) -> ImageResponse:
         if not isinstance(self.provider, QueueProvider):
             return await response_to(self.provider, running.item.recipe, images)
+        if isinstance(self.provider, NamingQueueProvider):
+            return await self._response_to_named(self.provider, running, images)
         ticket = await self.provider.submit(running.item.recipe, images)
+        await self._has_ticket(running, ticket)
+        return await self._queued(ticket)
+
+    async def _response_to_named(
+        self, provider: NamingQueueProvider, running: _Running, images: Mapping[str, bytes]
+    ) -> ImageResponse:
+        ticket = await provider.name(running.item.recipe, images)
+        await self._has_ticket(running, ticket)
+        try:
+            await provider.submit_named(ticket, running.item.recipe, images)
+        except ProviderError as error:
+            if error.failure is not FailureKind.UNKNOWN:
+                raise
+            # The queue knows whether the request arrived.
+        return await self._queued(ticket)
+
+    async def _has_ticket(self, running: _Running, ticket: Ticket) -> None:
         await running.keeper.submitted(running.call, running.item.key, ticket.as_dict())
         running.keeper.end()
-        return await self._queued(ticket)
 
     async def _queued(self, ticket: Ticket) -> ImageResponse:
         assert isinstance(self.provider, QueueProvider)
@@ -247,7 +265,7 @@ class Caller:
                 ) from refusal
 
     async def _images_for(self, item: Item) -> Mapping[str, bytes]:
-        return await asyncio.to_thread(self._sent_images.of, item.recipe) if item.recipe.references else {}
+        return await asyncio.to_thread(self._sent_images.of, item.recipe) if item.recipe.files else {}
 
     def _settle(self, running: _Running, cost: float | None) -> None:
         if running.reserved is not None:

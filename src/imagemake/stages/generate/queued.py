@@ -1,6 +1,7 @@
 """Wait for a request in a provider's queue.
 
-The wait is bounded, but not the request: it stays in the queue, and the next run goes on waiting.
+The wait is bounded, but not the request: it stays in the queue, and the next run goes on waiting. Only a provider whose
+requests end with the run is told to drop them when the run is stopped.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ EARLY = 0.8  # of the shortest time that the last images took, as the first wait
 SHARE = 0.05  # of the time so far, as the next wait: so an image is seen at most 5% late
 UNKNOWN_TIMES = 3  # a ticket that the provider does not know so often in a row is lost; its list may lag behind
 STAYS = (*STOPS, FailureKind.UNREACHABLE)  # nobody was asked
+OF_GRACE = 0.8  # of `limits.grace_s`, before what still runs is taken out of the queue
 
 
 class StillInQueueError(ImagemakeError):
@@ -61,7 +63,7 @@ async def wait_in_queue(
     Args:
         provider: The provider.
         ticket: The ticket, which the journal has.
-        gate: Once it stops, the wait ends after `limits.grace_s`.
+        gate: Once it stops, the wait ends after `limits.grace_s`; see `QueueProvider.ends_with_run`.
         limits: How long to wait.
         durations: Of the images before this one.
 
@@ -83,16 +85,45 @@ async def wait_in_queue(
         if not isinstance(state, Pending):
             durations.note(now - started)
             return state
+        is_dropped = gate.stopping.is_set() and provider.ends_with_run
         if gate.stopping.is_set():
-            ends = min(ends, now + limits.grace_s)
+            ends = min(ends, now + limits.grace_s * (OF_GRACE if is_dropped else 1.0))
         wait_s = _wait_s(state, now - started, durations)
         if misses:  # another look or two, and it is known to be lost
             await asyncio.sleep(wait_s)
             continue
+        if is_dropped and (now >= ends or not state.has_started):
+            await _take_out(provider, ticket)
         if now >= ends:
             waited = f"no image after {now - started:,.0f} s in the provider's queue ({state.words})"
             raise StillInQueueError(f"{waited}; {_stays(ticket)}")
-        await asyncio.sleep(min(ends - now, wait_s))
+        await _rest(provider, ticket, min(ends - now, wait_s), gate)
+
+
+async def _rest(provider: QueueProvider, ticket: Ticket, wait_s: float, gate: Gate) -> None:
+    """Wait until the next look is due, or the run stops."""
+    waits = [asyncio.ensure_future(provider.rest(ticket, wait_s))]
+    if not gate.is_closed:
+        waits.append(asyncio.ensure_future(gate.pause(wait_s)))
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waits:
+            one.cancel()
+
+
+async def _take_out(provider: QueueProvider, ticket: Ticket) -> None:
+    """Take a request out of the queue; return if it has ended meanwhile, or nobody answers.
+
+    Raises:
+        ProviderError: If it was taken out; nothing was made.
+    """
+    try:
+        await provider.cancel(ticket)
+    except ProviderError:
+        return
+    message = f"request {ticket.id} was taken out of the queue, since the run was stopped"
+    raise ProviderError(message, FailureKind.UNAVAILABLE, code="canceled")
 
 
 def _pending(error: ProviderError, misses: int, ticket: Ticket, limits: Limits) -> Pending:

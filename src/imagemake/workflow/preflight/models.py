@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from datetime import date
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from imagemake.config.model import settings_of
+from imagemake.config.model import settings_of, workflows_of
 from imagemake.config.models import (
     ModelFinding,
     ModelTable,
@@ -16,8 +17,10 @@ from imagemake.config.models import (
     problems_in_batch,
     problems_of,
 )
+from imagemake.config.workflow import template
 from imagemake.core.problems import Problem, UserError
 from imagemake.plan.requests.abilities import Abilities
+from imagemake.plugins.providers.comfyui.template import Template
 from imagemake.workflow.preflight.lists import check_lists
 from imagemake.workflow.preflight.seeds import seed_findings
 
@@ -50,6 +53,7 @@ def check_models(
     warnings = _missing_keys(to_generate, campaign)
     unknown = _UnknownModels(table)
     abilities = Abilities(table, files.__getitem__, today)
+    workflows = {sha256(data).hexdigest(): Template(data) for data in map(template, workflows_of(campaign))}
     found: dict[ModelFinding, list[State]] = {}
     for state in to_generate:
         recipe = state.recipe
@@ -59,6 +63,8 @@ def check_models(
         model = table.of(recipe)
         for finding in problems_of(model, recipe, today) if model else unknown.findings(recipe):
             found.setdefault(finding, []).append(state)
+        if recipe.workflow and (fault := workflows[recipe.workflow].fault(recipe)):
+            found.setdefault(ModelFinding(Severity.ERROR, *fault), []).append(state)
         settings = settings_of(state.request.model, campaign)
         for finding in problems_in_batch(model, recipe) if model and settings.mode == "batch" else []:
             found.setdefault(finding, []).append(state)

@@ -17,6 +17,7 @@ from fake_openai.server import STAND_IN_KEY as OPENAI_KEY
 from fake_openrouter import FakeOpenRouter
 from fake_openrouter.server import STAND_IN_KEY as OPENROUTER_KEY
 from fake_queue import FakeQueue
+from unit.plugins.providers.test_comfyui_conformance import WithWorkflow
 
 from imagemake.plugins.providers import BUILT_IN, Connection, provider_class
 from imagemake.testing import Fault, Images, ProviderConformance, Request, Response, Sent, ServerConformance, forward
@@ -352,4 +353,5 @@ class TestDiffusers(ProviderConformance):
 
 def test_every_built_in_provider_is_tested() -> None:
     tested = {one.provider for name, one in globals().items() if name.startswith("Test")}
+    tested.add(WithWorkflow.__base__)  # in test_comfyui_conformance.py
     assert tested == {provider_class(name) for name in BUILT_IN}

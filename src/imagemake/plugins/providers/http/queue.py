@@ -25,7 +25,7 @@ from imagemake.plugins.providers.sizes import Size, parse_size
 if TYPE_CHECKING:
     from imagemake.plugins.providers.http.download import Downloads
 
-_PASSING = (408, 409, 425, 429)  # with 5xx: nothing is said about the request
+PASSING = (408, 409, 425, 429)  # with 5xx: nothing is said about the request
 _NOT_THERE = (404, 410)
 MOST_OF_WORDS = 500
 _NUMBER = re.compile(r"[!-~]{1,200}")
@@ -136,7 +136,7 @@ class HttpQueue(QueueProvider):
         reply = await self.ask("GET", self.url_of(ticket, "status"))
         if reply.status in _NOT_THERE:
             raise lost(f"the provider no longer has request {ticket.id} (HTTP {reply.status})", reply.status)
-        if reply.status in _PASSING or reply.status >= 500:
+        if reply.status in PASSING or reply.status >= 500:
             return Pending(f"HTTP {reply.status}", retry_after_s(reply.headers))
         if reply.status >= 300:
             error = self.error_in(reply)

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from imagemake.core.recipe import Recipe
-from imagemake.images.formats import FORMATS, format_of
 from imagemake.plugins.providers import FailureKind, ImageResponse, ProviderError
-from imagemake.plugins.providers.http.images import data_url
+from imagemake.plugins.providers.http.images import data_url, form_of
 from imagemake.plugins.providers.http.queue import (
     HttpQueue,
     Reply,
@@ -66,7 +65,7 @@ class ReplicateProvider(HttpQueue):
     async def _url(self, image: bytes) -> str:
         if len(image) <= MOST_INLINE_BYTES:
             return data_url(image)
-        reply = await self.ask("POST", "files", **_upload(image))
+        reply = await self.ask("POST", "files", **form_of("content", "reference", image))
         urls = reply.json.get("urls")
         url = urls.get("get") if isinstance(urls, Mapping) else None
         if reply.status >= 300 or not isinstance(url, str):
@@ -108,13 +107,3 @@ class ReplicateProvider(HttpQueue):
         """Return the URLs of the files."""
         output = answer.get("output")
         return output if isinstance(output, list) else [output]
-
-
-def _upload(image: bytes) -> dict[str, Any]:
-    """Return the body of an upload, as a form with one file, and its header."""
-    import httpx2
-
-    kind = format_of(image)
-    file = (f"reference.{kind}", image, FORMATS[kind].media_type)
-    form = httpx2.Request("POST", "https://localhost", files={"content": file})
-    return {"content": form.read(), "headers": {"Content-Type": form.headers["content-type"]}}

@@ -1,0 +1,1 @@
+"""The `comfyui` provider: the user's own workflows on ComfyUI servers."""
