@@ -1,5 +1,6 @@
 """
 Measures the images of a batch, except for known measures. Thresholds are applied later: changing one reads no image.
+Images that the checks accept are postprocessed into the store while they are decoded; `postprocess` finds them there.
 
 NEEDS  work/generated/{batch}.jsonl   where each image is, or the reason why there is none
 MAKES  work/validated/{batch}.jsonl   the same with measures, which later plans find there
@@ -17,7 +18,7 @@ rule validate:
         conda_file("../envs/validate.yaml")
     params:
         project=project_folder,
-        settings=settings_file("validation"),
+        settings=settings_file("validation", "postprocess"),
     shell:
         r"""
         python "$IMAGEMAKE_SCRIPTS"/validate.py --project {params.project:q} --settings {params.settings:q} \

@@ -1,14 +1,18 @@
-"""Measure the images of a batch; see `imagemake.stages.validate.job`."""
+"""Measure the images of a batch, and postprocess accepted ones while they are decoded; see `imagemake.stages`."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from imagemake.config.job_settings import JobSettings
 from imagemake.core.errors import exit_on_error
+from imagemake.stages.postprocess.job import early_finish
 from imagemake.stages.validate.job import validate_apart
 from imagemake.store.items import read_table, write_table
+from imagemake.store.layout import thumbnails_folder
 from imagemake.store.progress import JobProgress
 from imagemake.store.store import Store
+from imagemake.store.thumbnails import ThumbnailCache
 from imagemake.workflow.job_options import job_options
 
 
@@ -19,10 +23,13 @@ def main() -> None:
     parser.add_argument("--settings", type=Path, required=True, help="sections of the campaign, JSON")
     options = job_options(parser)
     with exit_on_error():
-        validation = JobSettings.read(options.settings).validation
+        settings = JobSettings.read(options.settings)
+        validation, thumbnails = settings.validation, ThumbnailCache(thumbnails_folder(options.work))
         items, store = read_table(options.images), Store(options.store)
         progress = JobProgress(options.work, options.measures, len(items))
-        measured = validate_apart(items, validation.measures_needed(), store, validation.checks, progress)
+        finish = partial(early_finish, settings.postprocess, validation, store, thumbnails)
+        chosen, checks = validation.measures_needed(), validation.checks
+        measured = validate_apart(items, chosen, store, checks, progress, make_finish=finish)
         write_table(options.measures, measured)
 
 

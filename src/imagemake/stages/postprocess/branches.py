@@ -28,18 +28,18 @@ class Branch:
     output: EncodeSettings
 
 
-def postprocess_all(data: bytes, branches: Mapping[str, Branch]) -> dict[str, bytes | PostprocessError]:
+def postprocess_all(data: bytes | Image, branches: Mapping[str, Branch]) -> dict[str, bytes | PostprocessError]:
     """Decode an image once, and postprocess it for each branch. Common first steps are applied once.
 
     Args:
-        data: Image file as the provider sent it.
+        data: Image file as the provider sent it, or the image if it is decoded already; plug-ins may change it.
         branches: Branches by label.
 
     Returns:
         By label, the same file as from `postprocess` for the branch alone, or the error.
     """
     try:
-        image = opened(data)
+        image = opened(data) if isinstance(data, bytes) else data
     except PostprocessError as error:
         return dict.fromkeys(branches, error)
     return dict(_finished(image, branches, 0))

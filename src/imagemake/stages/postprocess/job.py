@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from imagemake.config.fields import MAIN
 from imagemake.config.outputs import Postprocess
 from imagemake.config.validation import Validation
 from imagemake.core.fingerprint import fingerprint
+from imagemake.core.problems import UserError
 from imagemake.images.decoded import DECODER_VERSION
 from imagemake.images.formats import FORMATS
 from imagemake.plugins.steps import Step, step_class
@@ -29,6 +30,7 @@ from imagemake.store.progress import JobProgress, no_progress
 from imagemake.store.store import DamagedError, Store
 
 if TYPE_CHECKING:
+    from imagemake.images.decoded import DecodedImage
     from imagemake.store.thumbnails import ThumbnailCache
 
 MAX_FINISHED_PIXELS = 150_000_000  # steps can make larger images than a provider may send
@@ -86,6 +88,16 @@ def _identity(step: ChosenPlugin) -> str:
     return fingerprint(step.model_dump(mode="json"))
 
 
+def early_finish(
+    postprocess: Postprocess, validation: Validation, store: Store, thumbnails: ThumbnailCache
+) -> Callable[[Item, DecodedImage], None] | None:
+    """Return `Postprocessor.finish_early`, or None where packages for it are missing: measuring may need fewer."""
+    try:
+        return Postprocessor(postprocess, validation, store, thumbnails).finish_early
+    except UserError:
+        return None
+
+
 class Postprocessor:
     """Postprocesses the accepted images of a batch.
 
@@ -135,6 +147,23 @@ class Postprocessor:
             progress.update(**counts)
         progress.end()
         return results
+
+    def finish_early(self, item: Item, image: DecodedImage) -> None:
+        """Put the finished files of an accepted image into the store, where `postprocess_batch` finds them.
+
+        Whoever has decoded an image calls this, so that it is decoded once. Failures are left to `postprocess_batch`,
+        which records them.
+
+        Args:
+            item: The item with its measures.
+            image: The decoded image; it must not be used afterward.
+        """
+        if item.raw is None or self._status(item) is not Status.ACCEPTED:
+            return
+        keys = output_keys(item.raw.digest, self._step_digests)
+        missing = {label: self._branches[label] for label, key in keys.items() if not self._store.finished.find(key)}
+        for label, made in postprocess_all(image.pil, missing).items():
+            self._kept(label, keys[label], made)
 
     def _status(self, item: Item) -> Status | None:
         """Return the verdict on an image; None if there is none."""

@@ -31,8 +31,10 @@ from imagemake.store.items import FailureReason, Item, ItemFailure, table_bytes
 from imagemake.store.progress import JobProgress, no_progress
 from imagemake.store.store import DamagedError, Store
 
-OPENING = 0  # the step before those of the measures
+OPENING, FINISHING = 0, -1  # the steps before and after those of the measures
 MOST_SAID = 200  # characters of an exception's message to keep
+
+Finish = Callable[[Item, DecodedImage], None]
 
 
 def load_measures(chosen: Iterable[ChosenPlugin]) -> dict[str, Measure]:
@@ -82,6 +84,8 @@ def validate_apart(
     store: Store,
     checks: Mapping[str, Check] | None = None,
     progress: JobProgress | None = None,
+    *,
+    make_finish: Callable[[], Finish | None] = lambda: None,
 ) -> list[Item]:
     """Measure the images of a batch in a separate process, so that a crash in a library affects only one image.
 
@@ -91,6 +95,8 @@ def validate_apart(
         store: The store with the images.
         checks: As for `validate_batch`.
         progress: Takes the progress of the job; None if nobody reads it.
+        make_finish: Called once in that process. What it returns is called with each image that was decoded, after its
+            measures were read; an image that crashes it is left out.
 
     Returns:
         As `validate_batch`. An image that crashes the process twice counts as undecodable, or as failed in one measure.
@@ -102,9 +108,9 @@ def validate_apart(
     todo = [item for item in items if item.raw is not None and _missing(item, identities, all_checks)]
 
     def make_work() -> Work:
-        measures = load_measures(chosen)
+        measures, finish = load_measures(chosen), make_finish()
         return lambda number, fatal, at: table_bytes(
-            [_validate(todo[number], measures, store, all_checks, fatal=fatal, at=at)]
+            [_validate(todo[number], measures, store, all_checks, finish, fatal=fatal, at=at)]
         )[:-1]
 
     progress = progress or no_progress()
@@ -127,6 +133,7 @@ def _validate(
     measures: Mapping[str, Measure],
     store: Store,
     checks: Mapping[str, Check],
+    finish: Finish | None = None,
     *,
     fatal: Fatal = MappingProxyType({}),
     at: Callable[[int], None] = lambda step: None,
@@ -158,7 +165,12 @@ def _validate(
             values[identity] = _matched(measures, values, *texts[identity])
         else:
             values[identity] = _tried(partial(measures[identity].read, cast(DecodedImage, image)))
-    return replace(item, measures=values)
+    measured = replace(item, measures=values)
+    if finish and image is not None:
+        at(FINISHING)
+        if FINISHING not in fatal:
+            finish(measured, image)
+    return measured
 
 
 def _matched(
