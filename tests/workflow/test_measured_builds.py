@@ -69,12 +69,15 @@ def test_a_color_that_nobody_knows_ends_the_dry_run_with_its_row(tmp_path):
 
 
 def test_one_color_among_five_of_another_waits_for_a_person_and_nothing_is_measured_for_it(preview):
-    project = preview(rows=6, attempts={"max": 1}, validation={"near_duplicates": False})
+    def validation(max_distance):
+        return {"near_duplicates": False, "consistency": {"by": ["product"], "max_distance": max_distance}}
+
+    project = preview(rows=6, attempts={"max": 1}, validation=validation(100))
     for row in range(6):
         project.edit_row(row, product="coffee mug", color="black" if row == 5 else "white")
     project.snakemake()
     calls = project.calls()
-    project.write_config(validation={"near_duplicates": False, "consistency": {"by": ["product"], "max_distance": 5}})
+    project.write_config(validation=validation(5))
     assert project.jobs(project.snakemake()) == ["release", "all"]
     odd = {name: row["reasons"] for name, row in project.manifest().items() if row["verdict"] == "review"}
     assert list(odd) == ["S005_black"]

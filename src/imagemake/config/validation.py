@@ -86,14 +86,16 @@ class Validation(Section):
 
     consistency: Consistency | None = Field(
         None,
-        description="Compares the colors of each image with its group, using values that are already read. Null turns "
+        description="Compares the colors of each image with its group; the measure `colors` is read for it. Null turns "
         "this off.",
         examples=[{"by": ["product"], "max_distance": 8}],
     )
 
     def measures_needed(self) -> tuple[ChosenPlugin, ...]:
-        """Return the measures to read from every image, sorted by name: configured ones, and those that checks need."""
+        """Return the measures to read from every image, sorted by name: configured ones, and those that are needed."""
         names = {*ALWAYS_READ, *self.measures, *(check.partition(".")[0] for check in self.checks)}
+        if self.consistency is not None:
+            names.add("colors")
         return tuple(self.measures.get(name) or chosen_measure(name) for name in sorted(names))
 
     def all_checks(self) -> Checks:

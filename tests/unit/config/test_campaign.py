@@ -325,12 +325,14 @@ def test_a_check_that_decides_nothing_is_refused(check):
     assert the_problem(validation={"checks": {"gloss.shine": check}}).where.endswith("validation.checks.gloss.shine")
 
 
-def test_our_measures_and_those_that_a_check_or_an_entry_names_are_needed():
-    ours = ["background", "colors", "file", "noise", "phash", "sharpness", "tone"]
+def test_our_measures_and_those_that_something_names_are_needed_and_no_other_is_read():
+    ours = ["file", "phash", "sharpness", "tone"]
     assert [measure.name for measure in load().validation.measures_needed()] == ours
     for validation in ({"checks": {"gloss.shine": {"reject": {"min": 1}}}}, {"measures": {"gloss": None}}):
         names = [measure.name for measure in load(validation=validation).validation.measures_needed()]
         assert names == sorted([*ours, "gloss"])
+    by_group = load(validation={"consistency": {"by": ["color"]}}).validation
+    assert [measure.name for measure in by_group.measures_needed()] == ["colors", *ours]
 
 
 def test_a_campaigns_check_goes_before_the_one_that_is_always_made():

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ComparingMeasure", "MatchingMeasure", "Measure", "Value"]
 
-# These are cheap and read from every image, so adding a check on one of them reads no image again.
-ALWAYS_READ = ("background", "colors", "file", "noise", "phash", "sharpness", "tone")
+# What the default checks, near-duplicates, and reports need. The others take as long again, so they are read when a
+# check names them.
+ALWAYS_READ = ("file", "phash", "sharpness", "tone")
 BUILT_IN = {
     "background": "imagemake.plugins.measures.background:Background",
     "colors": "imagemake.plugins.measures.colors:Colors",
