@@ -183,13 +183,16 @@ def _images_at_urls(settings: Sequence[ModelSettings]) -> Iterator[Finding]:
 def _model(settings: ModelSettings, table: ModelTable, *, offline: bool) -> Iterator[Finding]:
     from imagemake.plugins.providers import ProviderError, provider_class
 
-    name = f"model {settings.name} of {settings.base_url or settings.provider}"
+    name = f"model {settings.name} of {settings.place}"
     kind = provider_class(settings.provider)
     missing = [variable for variable in settings.connects_to.variables() if not os.environ.get(variable)]
     for variable in missing:
         remedy = f"Set it in the environment: export {variable}=…"
         yield Finding(Verdict.FIX, f"{name}: {variable} is not set, so that every call would be refused.", remedy)
     if missing:
+        return
+    if settings.server is not None:
+        yield _server(settings)
         return
     if offline:
         return
@@ -216,6 +219,16 @@ def _model(settings: ModelSettings, table: ModelTable, *, offline: bool) -> Iter
     yield Finding(Verdict.FIX if said.is_fault else Verdict.OK, f"{name}: {said.words}", remedy)
     if said.time is not None:
         yield _clock(datetime.now(UTC) - said.time)
+
+
+def _server(settings: ModelSettings) -> Finding:
+    from imagemake.workflow.preflight.servers import command_words, is_there
+
+    program = settings.connects_to.command[0]
+    if is_there(program):
+        return Finding(Verdict.OK, f"model {settings.name}: a run starts its server: {command_words(settings)}")
+    remedy = "Install it, or write its path. On a cluster, only the machines that run jobs need it."
+    return Finding(Verdict.FIX, f"model {settings.name}: its server's program {program} is not on PATH.", remedy)
 
 
 def _clock(ahead: timedelta) -> Finding:

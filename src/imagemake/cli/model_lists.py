@@ -58,7 +58,8 @@ def _servers(provider: str | None) -> Mapping[ServerName, Server]:
 
     # Without the lists: one that is damaged is written anew.
     campaign = load_campaign(read_config(Path(CONFIG)), where=CONFIG)
-    found = {name: settings.connects_to for name, settings in servers_of(campaign).items()}
+    runs = {name: settings for name, settings in servers_of(campaign).items() if settings.server is None}
+    found = {name: settings.connects_to for name, settings in runs.items()}
     if provider is None:
         return found
     own = {name: server for name, server in found.items() if name.provider == provider}

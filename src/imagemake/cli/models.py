@@ -76,7 +76,7 @@ def _lines(campaign: Campaign) -> Iterator[str]:
     for label in _labels(campaign):
         settings = settings_of(label, campaign)
         server = server_of(settings)
-        yield f"{settings.name} of {settings.base_url or settings.provider}"
+        yield f"{settings.name} of {settings.place}"
         listing = read_listing(server)
         if listing is not None:
             is_listed = "listed" if settings.name in listing.models else "NOT listed"

@@ -19,6 +19,7 @@ from imagemake.config.headers import (
 from imagemake.config.local import FileUse, Local
 from imagemake.config.presets import with_preset
 from imagemake.config.server import Server
+from imagemake.config.started_server import NOWHERE, StartedServer
 from imagemake.config.workflow import Workflow
 from imagemake.core.mistakes import Mistake, mistake, mistakes
 from imagemake.core.secrets import is_secret_name, is_secret_value
@@ -119,6 +120,17 @@ class ModelSettings(Section):
     workflow: Workflow | None = Field(
         None, description="The workflow that makes the images. For provider comfyui. Part of every key, by its content."
     )
+    server: StartedServer | None = Field(
+        None,
+        description="A server that the build starts and stops, in place of base_url. Null: no server is started.",
+        examples=[
+            {
+                "command": "sglang serve --model-path {model} --host 127.0.0.1 --port {port}",
+                "ready": "/health",
+                "gpus": 1,
+            }
+        ],
+    )
     key_from: VariableName | None = Field(
         None,
         description="Name of the environment variable with the server's API key. Null: the provider's own variable, "
@@ -166,7 +178,13 @@ class ModelSettings(Section):
     @model_validator(mode="before")
     @classmethod
     def _filled_by_preset(cls, data: Any) -> Any:
-        return with_preset(data)
+        filled = with_preset(data)
+        if isinstance(filled, Mapping) and filled.get("server") is not None:
+            if filled.get("base_url") not in (None, NOWHERE):
+                what = "base_url is the address of a server that runs, and server starts one."
+                raise mistakes([Mistake(("base_url",), what, "Remove one of them, or set it to null.")])
+            return {**filled, "base_url": NOWHERE}
+        return filled
 
     @model_validator(mode="after")
     def _headers_name_variables(self) -> ModelSettings:
@@ -209,6 +227,11 @@ class ModelSettings(Section):
     def _batches_are_there(self) -> ModelSettings:
         if self.mode != "sync" and not takes_batches(provider_class(self.provider)):
             raise mistake(f"provider {self.provider} has no batch mode.", "Set mode: sync, or remove mode.")
+        if self.mode != "sync" and self.server is not None:
+            raise mistake("a server that the build starts ends with the run.", "Set mode: sync, or remove mode.")
+        if self.workflow is not None and self.server is not None and self.server.copies != 1:
+            # A queue is asked for its images where they were submitted, and copies share one address.
+            raise mistake("several copies cannot run workflows.", "Set server.copies: 1, or write base_url and pool.")
         return self
 
     @model_validator(mode="after")
@@ -234,6 +257,8 @@ class ModelSettings(Section):
             return None
         if self.identity is not None:
             return self.identity
+        if self.server is not None:
+            return f"{self.preset}: {self.server.identity}" if self.preset else self.server.identity
         parts = urlsplit(self.base_url)
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
         port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
@@ -251,7 +276,14 @@ class ModelSettings(Section):
         """The server to connect to."""
         headers = tuple(sorted(self.headers.items()))
         files = tuple(sorted(self.files.items()))
-        return Server(self.provider, self.base_url, self.key_from, headers, self.endpoint, files, self.local, self.pool)
+        command = self.server.command_for(self.name) if self.server else ()
+        place = self.provider, self.base_url, self.key_from, headers, self.endpoint
+        return Server(*place, files, self.local, self.pool, self.server, command)
+
+    @property
+    def place(self) -> str:
+        """Where its calls go, in words: an address, the command of a server to start, or the provider."""
+        return self.server.identity if self.server else self.base_url or self.provider
 
 
 class ModelRule(Section):

@@ -40,6 +40,8 @@ def with_preset(settings: object) -> object:
         what = f"preset {name} is for provider {PROVIDER}."
         raise mistakes([Mistake(("provider",), what, "Remove provider, or remove preset.")])
     filled = {"provider": PROVIDER, "identity": name, **presets()[name], **settings}
+    if filled.get("server") is not None:  # it has no address yet, and its command is in its name
+        return {"provider": PROVIDER, **settings}
     if filled.get("base_url") is None:
         what = f"preset {name} needs base_url: the address of your server."
         raise mistakes([Mistake(("base_url",), what, "Write it as http://host:port/v1.")])

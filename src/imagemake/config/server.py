@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from imagemake.config.headers import filled, variables_in
 from imagemake.config.local import Local
 from imagemake.config.models import Model, ModelTable
 from imagemake.config.models.spelling import spelling_of
+from imagemake.config.started_server import StartedServer
 from imagemake.plugins.providers import Connection, Provider, provider_class
 
 
@@ -26,6 +28,8 @@ class Server:
         files: The user's files that the model is made of, by what they are.
         local: How a model runs on this machine.
         pool: Addresses of further servers that do the same.
+        to_start: How to start it, if the build does; it has its address once it runs.
+        command: The command that starts it, for one model; only the port is left to fill in.
     """
 
     provider: str
@@ -36,6 +40,8 @@ class Server:
     files: tuple[tuple[str, str], ...] = ()
     local: Local = field(default_factory=Local)
     pool: tuple[str, ...] = ()
+    to_start: StartedServer | None = None
+    command: tuple[str, ...] = ()
 
     def model(self, name: str, table: ModelTable) -> Model | None:
         """Return the model table's entry for a model of this server; None if it has none."""
@@ -72,7 +78,8 @@ class Server:
     @property
     def lane(self) -> tuple[str, ...]:
         """What distinguishes servers whose calls share one rate: provider, address, and key."""
-        return (self.provider, self.base_url or "", *([self.key_from] if self.key_from else []))
+        place = shlex.join(self.command) or self.base_url or ""
+        return (self.provider, place, *([self.key_from] if self.key_from else []))
 
     def variables(self) -> list[str]:
         """Return the environment variables that must be set to call it."""

@@ -110,17 +110,17 @@ def sweep_unfinished(folder: Path, *, unchanged_since: float = 0.0) -> int:
 def _is_left(entry: os.DirEntry[str], before: float) -> bool:
     here, _, rest = entry.name.removeprefix(_PREFIX).partition("-")
     pid = rest.partition("-")[0]
-    if here == _here() and pid.isdecimal():
+    if here == this_boot() and pid.isdecimal():
         return not _lives(int(pid))
     return entry.stat(follow_symlinks=False).st_mtime < before
 
 
 def _unfinished_name() -> str:
-    return f"{_PREFIX}{_here()}-{os.getpid()}-"
+    return f"{_PREFIX}{this_boot()}-{os.getpid()}-"
 
 
 @cache
-def _here() -> str:
+def this_boot() -> str:
     """Return a word for all processes whose numbers this process can look up: of this boot and this container."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()

@@ -39,6 +39,8 @@ from imagemake.release.manifest.entries import Entries
 from imagemake.release.metrics.metrics import metrics_of
 from imagemake.release.missing import missing_words
 from imagemake.release.record import is_current, known_counts, outputs_of, upgrade_words
+from imagemake.stages.generate.servers.ending import sweep_servers
+from imagemake.stages.generate.servers.lease import begin_run, end_run
 from imagemake.stages.postprocess.check import check_steps
 from imagemake.store.fallback import kept_elsewhere, take_back
 from imagemake.store.layout import (
@@ -75,6 +77,7 @@ from imagemake.workflow.preflight.credentials import check_credentials
 from imagemake.workflow.preflight.measures import check_comparisons, check_overrides, check_packages
 from imagemake.workflow.preflight.model_files import check_model_files
 from imagemake.workflow.preflight.models import check_models
+from imagemake.workflow.preflight.servers import server_lines
 from imagemake.workflow.run_lock import acquire_run_lock
 from imagemake.workflow.snakemake_run import SnakemakeRun
 from imagemake.workflow.stopping import stop_politely
@@ -151,6 +154,7 @@ class Planner:
         with exit_on_error(), chdir(self._folder):
             self._run_lock = acquire_run_lock()
             stop_politely(WORK, self.campaign.limits.grace_s)
+            self._begin_servers()
             for folder in (STORE, WORK, RESULTS, LOGS):
                 check_folder(folder, "a run needs")
             for folder in (progress_folder(WORK), used_up_folder(WORK)):
@@ -172,6 +176,13 @@ class Planner:
                 atexit.register(self._monitor.end)
         if console:
             console.begin(together(self._outlooks))
+
+    def _begin_servers(self) -> None:
+        """Let servers that jobs start last until this process ends, and end those of killed runs."""
+        if any(one.server is not None for one in (self.campaign.model, *self.campaign.more_models.values())):
+            sweep_servers()
+            begin_run()
+            atexit.register(end_run, Path.cwd())
 
     def missing(self) -> list[str]:
         """Return one line for each planned target that lacks images."""
@@ -251,7 +262,7 @@ class Planner:
         shared = keys_of_team(self.campaign.store, (state.recipe for state in to_generate), warnings.append)
         due = [] if current else upgrade_words(scope)
         to_buy = [state for state in to_generate if state.key not in shared and not state.is_submitted]
-        modes = let_wait(to_buy, self.campaign, scope)
+        modes = [*let_wait(to_buy, self.campaign, scope), *server_lines(to_buy, self.campaign)]
         words = summary(target, states, open_ones, self._inventory, shared, is_current=current)
         print(words, *routing_lines(to_buy, self._inventory.journal), *modes, *due, *kept, sep="\n", file=sys.stderr)
         warnings += unshared_words(self.campaign.store, self._inventory.store)

@@ -204,3 +204,13 @@ def test_a_proxy_that_images_go_past_is_noted_where_responses_hold_urls(doctor, 
     assert "pw9" not in told
     monkeypatch.setenv("IMAGEMAKE_IMAGES_BY_PROXY", "1")
     assert "come directly" not in doctor("--offline")[1]
+
+
+@pytest.mark.parametrize(("program", "status"), [("python", 0), ("no-such-server-17", 3)])
+def test_the_program_of_a_server_that_a_run_starts_is_looked_up_and_not_started(doctor, server, program, status):
+    started = f"  name: gpt-image-2\n  server: {{command: '{program} -m serve {{model}} --port {{port}}'}}\n"
+    code, told = doctor(own=True, **{"  name: gpt-image-2\n": started})
+    assert code == status
+    assert (f"a run starts its server: {program} -m serve gpt-image-2 --port {{port}}" in told) is (status == 0)
+    assert (f"program {program} is not on PATH" in told) is (status == 3)
+    assert not server.asked

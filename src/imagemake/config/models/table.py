@@ -66,11 +66,12 @@ class ModelTable:
             name: The provider's name of the model.
             server: Name of the server in keys, unless it is the provider's own.
         """
-        if server is not None:
-            if found := self.models.get((server, name)):
+        # A server that the build starts is called by its preset and, after a colon, its command.
+        for known in (server, server.partition(": ")[0]) if server is not None else ():
+            if found := self.models.get((known, name)):
                 return found
-            if (server, ANY) in self.models:
-                return self._others.setdefault((server, name), Model(server, name, self.models[server, ANY].facts))
+            if (known, ANY) in self.models:
+                return self._others.setdefault((known, name), Model(known, name, self.models[known, ANY].facts))
         return self.models.get((provider, name))
 
     def of(self, recipe: Recipe) -> Model | None:

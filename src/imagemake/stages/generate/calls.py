@@ -229,7 +229,7 @@ class CallRunner:
             except StillInQueueError as error:
                 failure = ItemFailure(FailureReason.WAITING, str(error))
                 if error.error is not None and error.error.failure in STOPS:
-                    self._stop(error.error)
+                    self.give_up(error.error)
                 break
             except ProviderError as error:
                 failure = ItemFailure(FailureReason(OUTCOMES[error.failure]), str(error))
@@ -245,7 +245,8 @@ class CallRunner:
             return await self._caller.take_up(item, submitted)
         return await self._caller.call(item, tried, started)
 
-    def _stop(self, error: ProviderError) -> None:
+    def give_up(self, error: ProviderError) -> None:
+        """Start no further call, because none can succeed; calls in flight end."""
         self.stopped_by = self.stopped_by or error
         self.gate.stopping.set()
 
@@ -257,7 +258,7 @@ class CallRunner:
             self.used_up.tell(error, self.provider.remedy_of(error))
             self.gate.close()
         elif error.failure in STOPS or concerns_all:
-            self._stop(error)
+            self.give_up(error)
         hold = error.failure is FailureKind.UNKNOWN and self.limits.unknown == "hold"
         return not concerns_all and error.failure not in (*FINAL, *STOPS) and not hold
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from imagemake.config.job_settings import JobSettings
@@ -24,6 +24,8 @@ from imagemake.stages.generate.gate import Gate, Stopping
 from imagemake.stages.generate.gpu import hold_gpu
 from imagemake.stages.generate.kept_answers import kept_answers, read_kept, to_wait_for
 from imagemake.stages.generate.rate_limit import SharedPace
+from imagemake.stages.generate.servers.lease import ServerGoneError
+from imagemake.stages.generate.servers.of_job import JobServers
 from imagemake.stages.generate.side_by_side import Work
 from imagemake.stages.generate.stoppable import generate_batch, run_batches
 from imagemake.stages.generate.used_up import UsedUp
@@ -83,7 +85,9 @@ def generate_for_job(
                 made = _stored(content_store, items)
             if made is None:
                 with _run_stops_together(items, job_settings, work):
-                    made = _Job(job_settings, content_store, job, calls, work, progress, team_cache).make(items)
+                    servers = JobServers(progress or no_progress())
+                    job_of = _Job(job_settings, content_store, job, calls, work, progress, team_cache, servers)
+                    made = job_of.make(items)
             if team_cache is not None:
                 team_cache.give_marked({item.key for item in items})
             return made
@@ -144,6 +148,7 @@ class _Job:
     work: Path
     progress: JobProgress | None = None
     team_cache: TeamCache | None = None
+    servers: JobServers = field(default_factory=JobServers)
 
     def make(self, items: Sequence[Item], *, in_batches: bool | None = None) -> list[Item]:
         """Generate the items, in batches if `in_batches` says so, or by default if their model is in batch mode."""
@@ -155,14 +160,9 @@ class _Job:
         settings = self._settings(items[0])
         if settings.local_device == "gpu":  # then all items are of this model
             hold_gpu(settings.local.device, self.progress)
-        return asyncio.run(
-            self._with_providers(
-                {server: self._start(server, own[0]) for server, own in by_server.items()},
-                items,
-                by_server,
-                in_batches=in_batches,
-            )
-        )
+        with self.servers:
+            providers = {server: self._start(server, own) for server, own in by_server.items()}
+            return asyncio.run(self._with_providers(providers, items, by_server, in_batches=in_batches))
 
     async def _with_providers(
         self,
@@ -276,6 +276,7 @@ class _Job:
                     room=room,
                     used_up=self._used_up(items),
                 )
+                self.servers.watch(server, runner)
                 found.append((runner, items))
         return found
 
@@ -293,11 +294,15 @@ class _Job:
     def _settings(self, item: Item) -> ModelSettings:
         return settings_of(item.model or item.recipe.model, self.job_settings)
 
-    def _start(self, server: Server, first: Item) -> Provider:
+    def _start(self, server: Server, items: Sequence[Item]) -> Provider:
         try:
+            if any(self.store.raw.find(item.key) is None for item in items):
+                server = self.servers.running(server)
             return server.start(self.job_settings.limits.timeout_s, load_models(self.job_settings.models))
+        except ServerGoneError as error:
+            raise StoppedError(str(error), error.remedy) from None
         except ProviderError as error:
-            raise StoppedError.by(error, first.recipe.model, server.base_url, error.remedy) from None
+            raise StoppedError.by(error, items[0].recipe.model, server.base_url, error.remedy) from None
 
     def _spend_tracker(self, *, paid: bool) -> SpendTracker:
         return SpendTracker(spending_file(self.work), self.job_settings.budget_usd if paid else Budget())

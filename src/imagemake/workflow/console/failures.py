@@ -11,7 +11,7 @@ from imagemake.store.room import check_folder
 
 MOST_BYTES = 20_000  # of the end of a log
 MOST_CHARACTERS = 600
-WARNING = re.compile(r"(?:[\w.-]+: )?(Warning: .*)")  # some name their job first
+WARNING = re.compile(r"(?:[\w.-]+: )?((?:Warning|Server): .*)")  # some name their job first
 _FRAME = re.compile(r'\s*(File ".*", line \d+|Traceback[ :])|Wildcards:$')
 _REFUSED = re.compile(r"\[Errno (?P<number>\d+)\] [^:()\n]*(?:: '(?P<path>[^'\n]*)'|.*directory (?P<folder>\S+))?")
 _PLACE = re.compile(r' in file ".*", line \d')  # of the user's own code, which may be wrong about a file
@@ -33,7 +33,10 @@ def error_in(log: str) -> str:
 
 
 def warnings_in(log: str) -> list[str]:
-    """Return the warnings in a log, each with what is indented below it, and without the name of its job."""
+    """Return the warnings in a log, each with what is indented below it, and without the name of its job.
+
+    What a server that the build starts tells, such as how long its start took, counts as a warning.
+    """
     found: list[str] = []
     inside = False
     for line in log.splitlines():

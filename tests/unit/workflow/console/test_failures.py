@@ -40,8 +40,8 @@ def test_an_error_without_end_is_cut():
 
 
 def test_warnings_are_found_with_what_is_indented_below_them():
-    log = "Warning: one\n  Do this.\nother\n  no\ngenerate-1a: Warning: two\na line of a Warning: no\n"
-    assert warnings_in(log) == ["Warning: one\n  Do this.", "Warning: two"]
+    log = "Warning: one\n  Do this.\nother\n  no\ngenerate-1a: Warning: two\na Warning: no\nServer: a is ready\n"
+    assert warnings_in(log) == ["Warning: one\n  Do this.", "Warning: two", "Server: a is ready"]
 
 
 def test_only_the_end_of_a_log_is_read(tmp_path):
