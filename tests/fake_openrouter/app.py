@@ -14,7 +14,7 @@ from aiohttp import web
 from PIL import Image
 
 from fake_openrouter.catalog import ENDPOINTS, cost_usd, listed_models
-from fake_openrouter.faults import FAULTS, NO_IMAGE, Fault
+from fake_openrouter.faults import CUT, FAULTS, NO_IMAGE, Fault
 from fake_openrouter.server import STAND_IN_KEY, Call
 
 if TYPE_CHECKING:
@@ -30,7 +30,10 @@ def build_app(server: FakeOpenRouter) -> web.Application:
     async def generate(request: web.Request) -> web.Response:
         raw = await request.read()
         await asyncio.sleep(server.latency_s)
-        return _images(server, request.headers, raw)
+        call, response = _images(server, request.headers, raw)
+        if call.behavior == CUT and request.transport is not None:
+            request.transport.close()
+        return response
 
     async def models(request: web.Request) -> web.Response:
         return _listed(server, "/images/models", listed_models())
@@ -80,17 +83,17 @@ def _is_known(headers: Any) -> bool:
     return headers.get("Authorization") == f"Bearer {STAND_IN_KEY}"
 
 
-def _images(server: FakeOpenRouter, headers: Any, raw: bytes) -> web.Response:
+def _images(server: FakeOpenRouter, headers: Any, raw: bytes) -> tuple[Call, web.Response]:
     body = orjson.loads(raw)
     call = Call(body, {name.lower(): value for name, value in headers.items()})
     server.calls.append(call)
     response = _answer(server, call, body)
     call.status = response.status
-    return response
+    return call, response
 
 
 def _answer(server: FakeOpenRouter, call: Call, body: dict[str, Any]) -> web.Response:
-    behavior = server.fault_of(body.get("prompt", ""))
+    behavior = call.behavior = server.fault_of(body.get("prompt", ""))
     fault = _NO_KEY if "authorization" not in call.headers or not _known(call) else _fault_in(body)
     if fault is None and behavior in FAULTS:
         fault = FAULTS[behavior]

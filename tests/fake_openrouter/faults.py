@@ -51,3 +51,4 @@ FAULTS = {
     "overloaded_in_200": Fault(529, "Provider returned error: overloaded", status=200),
 }
 NO_IMAGE = "no_image"  # billed, and without an image
+CUT = "cut"  # billed, and no byte is sent

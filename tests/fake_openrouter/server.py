@@ -21,7 +21,7 @@ class Rule:
 
     Attributes:
         prompt: A regular expression; the rule is for prompts in which it is found.
-        behavior: A name in `fake_openrouter.faults.FAULTS`.
+        behavior: A name in `fake_openrouter.faults.FAULTS`, `NO_IMAGE`, or `CUT`.
         first: For the first calls of each prompt only; None for all.
     """
 
@@ -40,6 +40,7 @@ class Call:
         status: Of the response.
         cost_usd: What it was billed; 0 if it failed.
         endpoint: Which endpoint served it.
+        behavior: The fault that it met, if any.
     """
 
     body: dict[str, Any]
@@ -47,6 +48,7 @@ class Call:
     status: int = 0
     cost_usd: float = 0.0
     endpoint: str | None = None
+    behavior: str | None = None
 
 
 @dataclass(slots=True)
