@@ -80,14 +80,14 @@ class Keeper:
             return here()
         for tries in range(len(WAITS_S) + HELD_TIMES):
             try:
-                return await self._to_its_end(here)
+                return await self.to_its_end(here)
             except OSError as error:
                 refusal = error
             if self._is_canceled:
                 return self._write_elsewhere(refusal, there)
             if tries >= len(WAITS_S):
                 with suppress(OSError):
-                    return await self._to_its_end(partial(self._write_elsewhere, refusal, there))
+                    return await self.to_its_end(partial(self._write_elsewhere, refusal, there))
             if tries == len(WAITS_S):
                 what, _ = words_of(refusal) or (str(refusal), "")
                 told = (
@@ -100,8 +100,8 @@ class Keeper:
                 self._is_canceled = True
         raise refusal
 
-    async def _to_its_end(self, write: Callable[[], T]) -> T:
-        """Write in a thread, and wait for it also if the call is given up meanwhile: the disk may yet refuse."""
+    async def to_its_end(self, write: Callable[[], T]) -> T:
+        """Write in a thread, and wait for it also if the call is given up meanwhile; `end` raises that then."""
         writing = asyncio.ensure_future(asyncio.to_thread(write))
         while True:
             try:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from imagemake.config.models import Model, worst_usd
@@ -174,7 +175,7 @@ class Caller:
             answer, was_kept = await self._answer(call, response)
         except ProviderError as error:
             cost = await self._close_failed(running, error, time.monotonic() - start)
-            self._settle(running, cost)
+            await self._settle(running, cost)
             refused = error.failure is FailureKind.RATE_LIMITED
             self.gate.heed(error.headers, error.usage, running.started, refused=refused)
             keeper.end()
@@ -195,10 +196,10 @@ class Caller:
             digest=stored.digest,
             more=more,
         )
-        self._settle(running, cost)
+        await self._settle(running, cost)
         keeper.end()
         if was_kept:
-            self.store.forget_unreadable(call)
+            await asyncio.to_thread(self.store.forget_unreadable, call)
         if self.team_cache is not None and self.provider.paid:
             self.team_cache.give(stored, item.recipe.as_dict(), end)
         self.gate.heed(answer.headers, answer.usage, running.started)
@@ -267,11 +268,13 @@ class Caller:
     async def _images_for(self, item: Item) -> Mapping[str, bytes]:
         return await asyncio.to_thread(self._sent_images.of, item.recipe) if item.recipe.files else {}
 
-    def _settle(self, running: _Running, cost: float | None) -> None:
+    async def _settle(self, running: _Running, cost: float | None) -> None:
         if running.reserved is not None:
             self.spend_tracker.record_cost(running.reserved, cost)
         if self._open_calls is not None:
-            self._open_calls.end(running.item.key)
+            # In a thread: while others force bytes to disk, the file system makes this wait for milliseconds. To its
+            # end: the claim is held, so that this cannot remove the mark of another call.
+            await running.keeper.to_its_end(partial(self._open_calls.end, running.item.key))
 
     async def _close_failed(self, running: _Running, error: ProviderError, seconds: float) -> float | None:
         if error.body is not None:
