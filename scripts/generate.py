@@ -1,6 +1,7 @@
 """Generate the images of a batch and put them into the store; see `imagemake.stages.generate.job`."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from imagemake.config.job_settings import JobSettings
@@ -34,6 +35,7 @@ def main() -> None:
                 store=options.store,
                 work=options.work,
                 progress=progress,
+                alert=partial(alerts.send, "gpu"),
             )
         except StoppedError as error:
             if not isinstance(error, ToldToStopError):

@@ -32,7 +32,7 @@ class FakeCard:
 
     @property
     def millijoules(self):
-        return int(time.monotonic() * self.milliwatts) if self.has_energy else None
+        return int(time.monotonic() * (self.milliwatts or 0)) if self.has_energy else None
 
 
 CARDS = [FakeCard(index) for index in range(int(os.environ.get("FAKE_NVML_CARDS", "0")))]

@@ -41,7 +41,9 @@ def on_cards(tmp_path, monkeypatch):
     monkeypatch.setenv("CARDS_TOLD", str(tmp_path / "told"))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     model = {"provider": "on-cards", "name": "preview-1", "parameters": {"size": "96x96"}}
-    return Project(tmp_path / "project", rows=20, model=model, batch_size=5)
+    prices = {"as_of": "2026-11-01", "usd_per_gpu_hour": 36}
+    models = {"on-cards": {"*": {"prices": prices}}}
+    return Project(tmp_path / "project", rows=20, model=model, batch_size=5, models=models)
 
 
 def test_two_cards_make_two_jobs_at_a_time_and_never_two_on_one_card(on_cards, tmp_path):
@@ -62,3 +64,12 @@ def test_two_cards_make_two_jobs_at_a_time_and_never_two_on_one_card(on_cards, t
     log = on_cards.logs[id(done)][1]
     assert log.count(", gpu=1") == 4, log
     assert "'gpu': 2," in log  # what the run has in all
+
+    rows = on_cards.manifest().values()
+    assert {row["gpu"] for row in rows} == {"NVIDIA Fake 100"}
+    assert all(float(row["cost_usd"]) == pytest.approx(float(row["gpu_seconds"]) / 100, abs=1e-5) for row in rows)
+    assert all(float(row["energy_wh"]) > 0 for row in rows)
+    metrics = orjson.loads((on_cards.folder / "results" / "metrics.json").read_bytes())
+    assert metrics["kwh_per_1000_images"] > 0
+    for log_of_job in (on_cards.folder / "logs" / "generate").glob("*.log"):
+        assert log_of_job.read_text().startswith("GPU NVIDIA Fake 100: ")

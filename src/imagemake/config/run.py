@@ -55,7 +55,7 @@ class Limits(Section):
     )
 
 
-Event = Literal["finished", "stopped", "budget", "failures", "crashed"]
+Event = Literal["finished", "stopped", "budget", "failures", "crashed", "gpu"]
 
 
 class Alerts(Section):
@@ -65,8 +65,9 @@ class Alerts(Section):
         (),
         description="Events to report, each at most once per run: finished (a stage was released), stopped (quota "
         "exhausted, key or organization rejected), budget (images were left out), failures (failure_rate was "
-        "exceeded), crashed (the run ended with an error that no other message tells).",
-        examples=[["finished", "stopped", "budget", "failures", "crashed"]],
+        "exceeded), crashed (the run ended with an error that no other message tells), gpu (a card was throttled, or "
+        "its memory did not come back after a job).",
+        examples=[["finished", "stopped", "budget", "failures", "crashed", "gpu"]],
     )
     failure_rate: float = Field(
         0.3, ge=0, le=1, description="Share of a job's images that may fail or be rejected without a message, 0 to 1."

@@ -42,6 +42,11 @@ class Reading:
     energy_j: float | None = None
     slowed: frozenset[str] = frozenset()
 
+    @property
+    def is_throttled(self) -> bool:
+        """Whether heat or a power brake slows it down."""
+        return not self.slowed.isdisjoint(THROTTLING.values())
+
 
 @dataclass(frozen=True, slots=True)
 class Card:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imagemake.config.model import settings_of
-from imagemake.config.models import ModelTable, load_models, worst_usd
+from imagemake.config.models import ModelTable, is_by_gpu_hour, load_models, worst_usd
 from imagemake.core.text import counted
 from imagemake.plan.estimate import Estimate
 from imagemake.plan.state import State
@@ -121,7 +121,7 @@ def _budget(to_buy: Sequence[State], target: Target, inventory: Inventory, table
     unpriced = Counter(
         (state.recipe.provider, state.recipe.model, bool(state.recipe.references))
         for state in to_buy
-        if provider_class(state.recipe.provider).paid and not _has_bound(state, target, table)
+        if not _is_free(state, table) and not _has_bound(state, target, table)
     )
     for (provider, name, has_references), n in unpriced.items():
         why = "the price of an image with reference images is unknown" if has_references else "its price is unknown"
@@ -130,7 +130,14 @@ def _budget(to_buy: Sequence[State], target: Target, inventory: Inventory, table
         yield f"    models: {{{provider}: {{{name}: {{max_usd_per_image: 0.25}}}}}}"
 
 
+def _is_free(state: State, table: ModelTable) -> bool:
+    return not provider_class(state.recipe.provider).paid and not is_by_gpu_hour(table.of(state.recipe))
+
+
 def _has_bound(state: State, target: Target, table: ModelTable) -> bool:
     model = table.of(state.recipe)
     in_batch = settings_of(state.request.model, target.campaign).in_batches(can_wait=state.can_wait)
-    return model is not None and worst_usd(model, state.recipe, batch=in_batch) is not None
+    return (
+        model is not None
+        and worst_usd(model, state.recipe, batch=in_batch, longest_s=target.campaign.limits.timeout_s) is not None
+    )

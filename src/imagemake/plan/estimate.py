@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imagemake.config.models import Model, estimate_usd
+from imagemake.config.models import Model, estimate_usd, is_by_gpu_hour
 from imagemake.plugins.providers import provider_class
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Estimate:
             n: How many.
         """
         usd = estimate_usd(model, recipe, batch=batch) if model else None
-        if model is None and not provider_class(recipe.provider).paid:
+        if usd is None and not is_by_gpu_hour(model) and not provider_class(recipe.provider).paid:
             usd = 0.0
         if model and usd is None:
             usd = learned.mean_usd(model, recipe, batch=batch)

@@ -38,7 +38,9 @@ def closing_words(metrics: Mapping[str, Any], folder: Path, n_sheets: int = 0, n
     if n_sheets:
         lines.append(f"  {n_sheets:>7,} sheet{'' if n_sheets == 1 else 's'} in {folder}/sheets/")
     forecast = metrics.get("forecast")
-    return "\n".join([*lines, *_came_to(metrics), *_cost(metrics), *_will_come_to(forecast), *_next(metrics, folder)])
+    return "\n".join(
+        [*lines, *_came_to(metrics), *_cost(metrics), *_gpu(metrics), *_will_come_to(forecast), *_next(metrics, folder)]
+    )
 
 
 def _cost(metrics: Mapping[str, Any]) -> Iterator[str]:
@@ -46,6 +48,13 @@ def _cost(metrics: Mapping[str, Any]) -> Iterator[str]:
     if total_usd:
         each = f", ${total_usd / accepted:,.4f} per accepted image" if accepted else ""
         yield f"  Cost ${total_usd:,.2f}{each}."
+
+
+def _gpu(metrics: Mapping[str, Any]) -> Iterator[str]:
+    seconds, kwh = metrics["mean_gpu_seconds_per_image"], metrics["kwh_per_1000_images"]
+    if seconds:
+        energy = "" if kwh is None else f", {kwh:.3g} kWh per 1,000 images"
+        yield f"  GPU: {seconds:.3g} s per image{energy}."
 
 
 def _next(metrics: Mapping[str, Any], folder: Path) -> Iterator[str]:

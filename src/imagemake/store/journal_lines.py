@@ -29,7 +29,7 @@ NUMBER: Any = int | float | None
 TEXT: Any = str | None
 OTHER_TYPES: Mapping[str, Any] = {
     **dict.fromkeys(("worst_usd", "cost_usd", "seconds"), NUMBER),
-    **dict.fromkeys(("usage", "origin"), dict | None),
+    **dict.fromkeys(("usage", "origin", "gpu"), dict | None),
     **dict.fromkeys(("attempt", "tried"), int | None),
     "code": str | int | float | None,
     **dict.fromkeys(("campaign", "message", "digest", "request_id", "submission", "batch"), TEXT),

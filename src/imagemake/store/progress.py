@@ -16,7 +16,7 @@ from typing import Any, Self
 import orjson
 
 from imagemake.core.files import write_whole
-from imagemake.store.layout import progress_file, stopping_file
+from imagemake.store.layout import GENERATED, progress_file, stopping_file
 
 WRITE_EVERY_S = 1.0
 
@@ -89,6 +89,7 @@ class JobProgress:
         self._path = progress_file(work, table) if work is not None else None
         self._stopping = stopping_file(work) if work is not None else None
         self._written_at = -math.inf
+        self._elsewhere, self._looked_at = 0, -math.inf
         self._write()
 
     def update(self, **changes: Any) -> None:
@@ -106,6 +107,14 @@ class JobProgress:
     def run_is_stopping(self) -> bool:
         """Whether the run was told to stop."""
         return self._stopping is not None and self._stopping.exists()
+
+    def in_flight_elsewhere(self) -> int:
+        """Return the calls that the other jobs of the run have in flight, as of the last second."""
+        if self._path is not None and time.monotonic() - self._looked_at >= WRITE_EVERY_S:
+            self._looked_at = time.monotonic()
+            others = [path for path in self._path.parent.glob(f"{GENERATED}-*.json") if path != self._path]
+            self._elsewhere = sum(read_progress(path).in_flight for path in others)
+        return self._elsewhere
 
     def _write(self) -> None:
         self._written_at = time.monotonic()

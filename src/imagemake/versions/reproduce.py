@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from imagemake.config.job_settings import JobSettings, job_settings_json
 from imagemake.config.model import settings_of
-from imagemake.config.models import Model, load_models, worst_usd
+from imagemake.config.models import Model, is_by_gpu_hour, load_models, worst_usd
 from imagemake.core.problems import Problem, UserError
 from imagemake.core.recipe import Recipe, reproduction_key
 from imagemake.plugins.providers import provider_class
@@ -124,8 +124,8 @@ def subject_of(asked: str, campaign: Campaign, store: Store) -> ReproduceSubject
         what += f"but {label!r} is now {settings.name} by {settings.provider}."
         raise UserError(Problem("config/config.yaml", what, f"Add the model under more_models, as {label}."))
     model = load_models(campaign.models).of(recipe)
-    paid = provider_class(recipe.provider).paid
-    worst = (worst_usd(model, recipe) if model else None) if paid else 0.0
+    paid = provider_class(recipe.provider).paid or is_by_gpu_hour(model)
+    worst = (worst_usd(model, recipe, longest_s=campaign.limits.timeout_s) if model else None) if paid else 0.0
     return ReproduceSubject(row.get("name") or found.key, found.key, label, recipe, stored, _honors(model), paid, worst)
 
 

@@ -6,7 +6,7 @@ import atexit
 import hashlib
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import chdir
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from imagemake.config.workflow import template
 from imagemake.core.errors import exit_on_error
 from imagemake.core.files import FileLock, make_own, write_whole
 from imagemake.core.gpus import cards
+from imagemake.core.held_gpus import lost_memory
 from imagemake.core.sealed import require_sealed
 from imagemake.images.source_files import SourceImages
 from imagemake.plan.batches import ID_DIGITS, open_states, write_batches
@@ -125,6 +126,7 @@ class Planner:
         self._run_lock: FileLock | None = None
         self._alerts = AlertSender(campaign.alerts, campaign.campaign, WORK)
         self._monitor: Monitor | None = None
+        self._uses_gpus = False
         self._settings_files = JobSettingsFiles(campaign, settings_folder(WORK))
 
     def settings_file(self, *names: str) -> str:
@@ -191,8 +193,11 @@ class Planner:
             return [words for scope in scopes if (words := missing_words(scope))]
 
     def end_run(self, *, crashed: bool) -> None:
-        """Send alerts about images that the budget left out, and about a run that ended with an error."""
+        """Send alerts about images that the budget left out, GPUs, and a run that ended with an error."""
         with chdir(self._folder):
+            for lost in lost_memory() if self._uses_gpus else ():
+                print(f"Warning: {lost}.", file=sys.stderr)
+                self._alerts.send("gpu", str(lost))
             budget = self.campaign.budget_usd
             self._alerts.send_left_out(len(SpendTracker(spending_file(WORK), budget).left_out()), budget)
             if crashed:
@@ -271,9 +276,7 @@ class Planner:
         if current:
             return UP_TO_DATE
         self._open += open_ones
-        models = {state.request.model for state in to_check}
-        if self._run and any(settings_of(label, self.campaign).local_device == "gpu" for label in models):
-            self._run.limit_gpus(lambda: len(cards()))
+        self._limit_gpus(open_ones)
         if self._run and self._run.is_real:
             self._outlooks.append(outlook_of(states, open_ones, self.campaign, self._inventory, shared))
         for output in outputs_of(scope):
@@ -288,6 +291,12 @@ class Planner:
         write_whole(path, content)
         rounds = most_attempts(self.campaign) * len(generations(target.requests)) - 1
         return Plan(run, (str(path),), target.batches, rounds + SPARE_ROUNDS)
+
+    def _limit_gpus(self, open_ones: Iterable[State]) -> None:
+        models = {state.request.model for state in open_ones}
+        if self._run and any(settings_of(label, self.campaign).local_device == "gpu" for label in models):
+            self._uses_gpus = True
+            self._run.limit_gpus(lambda: len(cards()))
 
     def _take_back(self) -> None:
         """Move what the store's disk refused in an earlier run into the store; a dry run says what waits."""

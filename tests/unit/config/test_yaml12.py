@@ -118,7 +118,7 @@ def test_every_example_of_the_reference_is_read_as_it_is_printed(key, example):
 
 def test_alerts_on_works_as_documented():
     assert campaign("alerts: {on: [finished]}").alerts.on == ("finished",)
-    assert ("on", '["finished", "stopped", "budget", "failures", "crashed"]') in list(printed_examples())
+    assert ("on", '["finished", "stopped", "budget", "failures", "crashed", "gpu"]') in list(printed_examples())
 
 
 @given(TEXT)

@@ -1,7 +1,7 @@
 """Models: what each accepts, what it costs, and when it is shut down. The table itself is models.toml."""
 
 from imagemake.config.models.checks import problems_of
-from imagemake.config.models.costs import cost_usd, estimate_usd, worst_usd
+from imagemake.config.models.costs import cost_usd, estimate_usd, gpu_usd, gpus_of, is_by_gpu_hour, worst_usd
 from imagemake.config.models.facts import ModelFacts
 from imagemake.config.models.findings import ModelFinding, Severity
 from imagemake.config.models.reference_checks import problems_in_batch, problems_of_files
@@ -16,6 +16,9 @@ __all__ = [
     "cost_usd",
     "estimate_usd",
     "facts_over",
+    "gpu_usd",
+    "gpus_of",
+    "is_by_gpu_hour",
     "load_models",
     "problems_in_batch",
     "problems_of",

@@ -17,6 +17,7 @@ from imagemake.plugins.providers.sizes import parse_size
 # ASSUME: 3P, 2026-06: OpenAI adds six tokens to a prompt without reference images.
 PROMPT_OVERHEAD_TOKENS = 6
 BYTES_PER_TOKEN = 4
+HOUR_S = 3600
 MOST_TOKENS = 10**12  # a larger count means a broken response
 
 
@@ -32,20 +33,50 @@ def estimate_usd(model: Model, recipe: Recipe, *, batch: bool = False) -> float 
     return _usd(model, recipe, _output_tokens(model, *_size_and_quality(recipe)), BYTES_PER_TOKEN, batch=batch)
 
 
-def worst_usd(model: Model, recipe: Recipe, *, batch: bool = False) -> float | None:
+def worst_usd(model: Model, recipe: Recipe, *, batch: bool = False, longest_s: float | None = None) -> float | None:
     """Bound the cost of one image: the model chooses its costliest size and quality, and each byte is a token.
 
     Text tokens that a model produces beside the image have no known bound and are left out (gpt-image-1.5 only).
+
+    Args:
+        model: The model.
+        recipe: The recipe.
+        batch: Whether the request is part of a batch.
+        longest_s: How long a call may take: what it costs at most on a GPU that is billed by the hour.
 
     Returns:
         USD, never below `estimate_usd`; None if the price or token count is unknown, and the table has no bound.
     """
     known = _usd(model, recipe, _most_output_tokens(model, *_size_and_quality(recipe)), 1, batch=batch)
-    given = model.facts.max_usd_per_image
-    return known if known is not None or given is None else _rounded(given * 1_000_000)
+    if known is not None:
+        return known
+    if (given := model.facts.max_usd_per_image) is not None:
+        return _rounded(given * 1_000_000)
+    prices = model.facts.prices
+    return None if prices is None or longest_s is None else gpu_usd(model, longest_s * prices.gpus)
 
 
-def cost_usd(model: Model, usage: Mapping[str, Any] | None, *, batch: bool = False) -> float | None:
+def is_by_gpu_hour(model: Model | None) -> bool:
+    """Return whether the images of a model cost the time that they keep a GPU busy."""
+    return model is not None and model.facts.prices is not None and model.facts.prices.usd_per_gpu_hour is not None
+
+
+def gpus_of(model: Model | None) -> int:
+    """Return how many GPUs an image keeps busy."""
+    return model.facts.prices.gpus if model is not None and model.facts.prices is not None else 1
+
+
+def gpu_usd(model: Model, gpu_seconds: float) -> float | None:
+    """Return what some seconds of a GPU cost, in USD; None if the model has no price by the hour."""
+    prices = model.facts.prices
+    if prices is None or prices.usd_per_gpu_hour is None:
+        return None
+    return _rounded(prices.usd_per_gpu_hour * Decimal(str(gpu_seconds)) * 1_000_000 / HOUR_S)
+
+
+def cost_usd(
+    model: Model, usage: Mapping[str, Any] | None, *, batch: bool = False, gpu_seconds: float | None = None
+) -> float | None:
     """Compute the cost of a response.
 
     If the counts are not split into text and images, or the parts do not add up, all tokens get the higher price.
@@ -54,6 +85,7 @@ def cost_usd(model: Model, usage: Mapping[str, Any] | None, *, batch: bool = Fal
         model: The model that responded.
         usage: The response's ``usage``, in any form.
         batch: Whether the request was part of a batch.
+        gpu_seconds: How long it kept GPUs busy, if that was measured.
 
     Returns:
         USD, to the nearest 0.000001; None if the price or usage is unknown.
@@ -61,6 +93,8 @@ def cost_usd(model: Model, usage: Mapping[str, Any] | None, *, batch: bool = Fal
     prices = model.facts.prices
     if prices is None:
         return None
+    if gpu_seconds is not None and prices.usd_per_gpu_hour is not None:
+        return gpu_usd(model, gpu_seconds)
     share = prices.batch_share if batch else Decimal(1)
     if prices.usd_per_image is not None:
         return _rounded(prices.usd_per_image * 1_000_000 * share)

@@ -67,19 +67,26 @@ class TokenPrices(_Facts):
 
 
 class Prices(_Facts):
-    """The price of a model, per token or per image. Without either, the price is unknown."""
+    """The price of a model, per token, per image, or per hour of a GPU. Without any, the price is unknown."""
 
     as_of: date = Field(description="Date when these prices were valid.")
     usd_per_million_tokens: TokenPrices | None = Field(None, description="Prices of a model that bills tokens.")
     usd_per_image: Usd | None = Field(None, description="Price of a model that bills images, in USD per image.")
+    usd_per_gpu_hour: Usd | None = Field(
+        None,
+        description="Price of one hour of a GPU of your own, in USD: its rent, or its power and wear. An image costs "
+        "the time that it keeps the GPU busy.",
+    )
+    gpus: int = Field(1, ge=1, description="GPUs of the model's server, for usd_per_gpu_hour.")
     batch_share: Usd = Field(
         Decimal(1), le=1, description="Price of a request in a batch, as a share of the full price, 0 to 1."
     )
 
     @model_validator(mode="after")
     def _one_way_to_pay(self) -> Self:
-        if self.usd_per_million_tokens is not None and self.usd_per_image is not None:
-            raise ValueError("give usd_per_million_tokens or usd_per_image, not both")
+        ways = ("usd_per_million_tokens", "usd_per_image", "usd_per_gpu_hour")
+        if sum(getattr(self, way) is not None for way in ways) > 1:
+            raise ValueError(f"give only one of {', '.join(ways)}")
         return self
 
 

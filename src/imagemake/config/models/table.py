@@ -52,7 +52,7 @@ class ModelTable:
 
     Attributes:
         models: By provider and name. Models of a server that has a name of its own (an identity or a preset) can be
-            under that name, and ``*`` stands for all models of it that are not listed.
+            under that name, and ``*`` stands for all models of it, or of the provider itself, that are not listed.
     """
 
     models: Mapping[Name, Model]
@@ -72,7 +72,10 @@ class ModelTable:
                 return found
             if (known, ANY) in self.models:
                 return self._others.setdefault((known, name), Model(known, name, self.models[known, ANY].facts))
-        return self.models.get((provider, name))
+        found = self.models.get((provider, name))
+        if found is None and server is None and (provider, ANY) in self.models:
+            return self._others.setdefault((provider, name), Model(provider, name, self.models[provider, ANY].facts))
+        return found
 
     def of(self, recipe: Recipe) -> Model | None:
         """Return the model of a recipe; see `get`."""

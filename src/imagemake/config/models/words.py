@@ -14,6 +14,8 @@ def price_in_words(facts: ModelFacts) -> str:
     prices = facts.prices
     if prices and prices.usd_per_image is not None:
         return f"{_usd(prices.usd_per_image)} per image" if prices.usd_per_image else "free"
+    if prices and prices.usd_per_gpu_hour is not None:
+        return f"{_usd(prices.usd_per_gpu_hour)} per hour of a GPU"
     if prices and prices.usd_per_million_tokens:
         kinds = {name.replace("_", " "): usd for name, usd in prices.usd_per_million_tokens if usd is not None}
         return f"per million tokens: {', '.join(f'{_usd(usd)} {kind}' for kind, usd in kinds.items())}"

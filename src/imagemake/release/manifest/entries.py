@@ -71,6 +71,7 @@ class Entries:
         verdict, reasons = self._verdict(state)
         calls = self._calls.get(state.key, Calls())
         closed = calls.told.closed or {} if calls.told else {}
+        gpu = closed.get("gpu") or {}
         files = self._files(state, released or {}) if verdict == "accepted" else {}
         main = files.pop(MAIN, None)
         request, recipe = state.request, state.recipe
@@ -104,6 +105,9 @@ class Entries:
             request_id=closed.get("request_id"),
             generated_at=self.generated_at(state),
             seconds=closed.get("seconds"),
+            gpu=gpu.get("card"),
+            gpu_seconds=gpu.get("seconds"),
+            energy_wh=gpu.get("energy_wh"),
             cost_usd=calls.cost_usd,
             unknown_calls=calls.unknown_calls,
             unknown_worst_usd=calls.unknown_worst_usd,
@@ -162,6 +166,8 @@ class Entries:
             raw_digest=past.raw.digest if past.raw else None,
             cost_usd=calls.cost_usd,
             seconds=closed.get("seconds"),
+            gpu_seconds=(closed.get("gpu") or {}).get("seconds"),
+            energy_wh=(closed.get("gpu") or {}).get("energy_wh"),
             tries=calls.n,
             unknown_calls=calls.unknown_calls,
             unknown_worst_usd=calls.unknown_worst_usd,

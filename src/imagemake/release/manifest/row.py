@@ -32,6 +32,8 @@ class EarlierAttempt(TypedDict):
     raw_digest: str | None
     cost_usd: NotRequired[float | None]
     seconds: NotRequired[float | None]
+    gpu_seconds: NotRequired[float | None]
+    energy_wh: NotRequired[float | None]
     tries: NotRequired[int]
     unknown_calls: NotRequired[int]
     unknown_worst_usd: NotRequired[float | None]
@@ -99,6 +101,11 @@ class ManifestRow:
     request_id: Annotated[str | None, Column("The provider's ID of the call")] = None
     generated_at: Annotated[str | None, Column("When the raw image arrived, in UTC", kind="time")] = None
     seconds: Annotated[float | None, Column("Duration of the call for the shown attempt", unit="s")] = None
+    gpu: Annotated[str | None, Column("The GPU that made the shown attempt's raw image, if a job watched it")] = None
+    gpu_seconds: Annotated[
+        float | None, Column("How long that image kept GPUs busy; empty if that was not measured", unit="s")
+    ] = None
+    energy_wh: Annotated[float | None, Column("What the GPU used meanwhile; empty if unknown", unit="Wh")] = None
     cost_usd: Annotated[
         float | None, Column("Cost of all answered calls for the shown attempt; empty if unknown", unit="USD")
     ] = None

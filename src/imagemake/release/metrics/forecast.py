@@ -146,11 +146,17 @@ def _cost_usd(entries: Sequence[ManifestRow], n: int) -> float | None:
 
 def _load(entries: Sequence[ManifestRow], n: int, pace: Pace | None) -> Load | None:
     # Candidates and earlier attempts are calls too.
-    timed = [(entry.seconds, 1 + len(entry.history)) for entry in entries if entry.seconds is not None]
+    timed = [(s, 1 + len(entry.history)) for entry in entries if (s := _call_s(entry, pace)) is not None]
     if not timed or pace is None:
         return None
     calls = sum(calls for _, calls in timed) / len(timed)
     return Load(n * calls, sum(seconds for seconds, _ in timed) / len(timed), pace)
+
+
+def _call_s(entry: ManifestRow, pace: Pace | None) -> float | None:
+    """Return the duration of a call; on a GPU of a job, what its image took of it, since jobs make several at once."""
+    is_local = pace is not None and pace.pool == "gpu"
+    return entry.gpu_seconds if is_local and entry.gpu_seconds is not None else entry.seconds
 
 
 def _seconds(loads: Sequence[Load]) -> float:

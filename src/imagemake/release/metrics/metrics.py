@@ -25,6 +25,8 @@ class _Attempt(NamedTuple):
     unknown_worst_usd: float | None
     failures: Sequence[str]
     shared: bool = False
+    gpu_seconds: float | None = None
+    energy_wh: float | None = None
 
 
 def metrics_of(entries: Iterable[ManifestRow]) -> dict[str, Any]:
@@ -40,9 +42,9 @@ def metrics_of(entries: Iterable[ManifestRow]) -> dict[str, Any]:
         None, such as a rate without requests. `released_share` is of all requests, `success_rate` of those that are
         decided: not of images that await review or were not made. `cost_usd_total` and `mean_cost_usd_per_image`
         exclude the `cost_unknown` attempts and the `unknown_calls`, which got no answer and can have cost
-        `unknown_worst_usd` in total. `by_model` has the same metrics per model label. `success_rate_low` and
-        `success_rate_high` are the ends of the 95% interval. `failing_values` lists values of variables that fail
-        significantly more often.
+        `unknown_worst_usd` in total. Watt-hours per image are kilowatt-hours per 1,000. `by_model` has the same metrics
+        per model label. `success_rate_low` and `success_rate_high` are the ends of the 95% interval. `failing_values`
+        lists values of variables that fail significantly more often.
     """
     entries = list(entries)
     by_model: dict[str, list[ManifestRow]] = {}
@@ -91,6 +93,8 @@ def _attempts(entry: ManifestRow) -> list[_Attempt]:
             unknown_calls=earlier.get("unknown_calls", 0),
             unknown_worst_usd=earlier.get("unknown_worst_usd"),
             failures=failures_of(earlier),
+            gpu_seconds=earlier.get("gpu_seconds"),
+            energy_wh=earlier.get("energy_wh"),
         )
         for earlier in entry.history
     ]
@@ -104,6 +108,8 @@ def _attempts(entry: ManifestRow) -> list[_Attempt]:
             unknown_worst_usd=entry.unknown_worst_usd,
             failures=entry.reasons if _failing(entry) else (),
             shared=entry.shared,
+            gpu_seconds=entry.gpu_seconds,
+            energy_wh=entry.energy_wh,
         )
         attempts.append(shown)
     return attempts
@@ -118,6 +124,8 @@ def _of_attempts(attempts: Sequence[_Attempt]) -> dict[str, Any]:
     return {
         "calls": sum(attempt.tries for attempt in attempts),
         "mean_seconds_per_image": _mean([one.seconds for one in images if one.seconds is not None], 3),
+        "mean_gpu_seconds_per_image": _mean([one.gpu_seconds for one in images if one.gpu_seconds is not None], 3),
+        "kwh_per_1000_images": _mean([one.energy_wh for one in images if one.energy_wh is not None], 4),
         "cost_usd_total": round(sum(one.cost_usd or 0.0 for one in known), 6) if known or not attempts else None,
         "mean_cost_usd_per_image": _mean([one.cost_usd for one in bought if one.cost_usd is not None], 6),
         "shared": len(images) - len(bought),

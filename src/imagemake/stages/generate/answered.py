@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from imagemake.config.models import Model, cost_usd
+from imagemake.config.models import Model, cost_usd, is_by_gpu_hour
 from imagemake.plugins.providers import ImageResponse, Provider, ProviderError
 
 
 def cost_of(
-    model: Model | None, answer: ImageResponse | ProviderError, *, paid: bool = True, batch: bool = False
+    model: Model | None,
+    answer: ImageResponse | ProviderError,
+    *,
+    paid: bool = True,
+    batch: bool = False,
+    gpu_seconds: float | None = None,
 ) -> float | None:
     """Return the cost of a response in USD: what the provider says, or what the model table says of its usage.
 
@@ -18,15 +23,16 @@ def cost_of(
         answer: The response.
         paid: Whether the provider's calls cost money.
         batch: Whether the request was part of a batch.
+        gpu_seconds: How long it kept GPUs busy, if that was measured.
 
     Returns:
         None if the cost is unknown.
     """
-    if not paid:
+    if not paid and not is_by_gpu_hour(model):
         return 0.0
     if answer.cost_usd is not None:
         return answer.cost_usd
-    return cost_usd(model, answer.usage, batch=batch) if model else None
+    return cost_usd(model, answer.usage, batch=batch, gpu_seconds=gpu_seconds) if model else None
 
 
 def facts_of(answer: ImageResponse | ProviderError, provider: Provider, model: str) -> dict[str, Any]:

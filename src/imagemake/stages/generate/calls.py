@@ -22,6 +22,7 @@ from imagemake.plugins.providers.failures import STOPS
 from imagemake.plugins.providers.local import LocalProvider
 from imagemake.stages.generate.doubt import Doubt
 from imagemake.stages.generate.gate import Gate
+from imagemake.stages.generate.gpu_meter import GpuMeter
 from imagemake.stages.generate.one_call import OUTCOMES, Caller
 from imagemake.stages.generate.queued import StillInQueueError
 from imagemake.stages.generate.rate_headers import has_room
@@ -89,6 +90,7 @@ class CallRunner:
         done: Number of images and of failures per reason so far.
         team_cache: Takes images from the team store before a call, and gives after it; None without a team store.
         room: Tells before a call whether its image will find room; None if nothing is to be checked.
+        meter: Measures how long images keep a GPU busy.
         used_up: Knows whether the quota of the model is used up; None if no other model can take over.
     """
 
@@ -104,6 +106,7 @@ class CallRunner:
     done: Counter[FailureReason | None] = field(default_factory=Counter)
     team_cache: TeamCache | None = None
     room: Room | None = None
+    meter: GpuMeter = field(default_factory=lambda: GpuMeter(is_on=False))
     used_up: UsedUp | None = None
     _caller: Caller = field(init=False)
     _submissions: Submissions = field(init=False)
@@ -121,6 +124,7 @@ class CallRunner:
             self.model_of,
             self.team_cache,
             self.room,
+            self.meter,
         )
         self._submissions = Submissions(self.store.root)
         self._doubt = Doubt(self.gate)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from imagemake.config.job_settings import JobSettings
 from imagemake.config.model import ModelSettings, settings_of
-from imagemake.config.models import Model, load_models
+from imagemake.config.models import Model, is_by_gpu_hour, load_models
 from imagemake.config.run import Budget
 from imagemake.config.server import Server
 from imagemake.core.files import write_whole
@@ -21,7 +21,9 @@ from imagemake.plugins.providers.local import LocalProvider
 from imagemake.stages.generate.batches.submit import BatchRunner
 from imagemake.stages.generate.calls import CallRunner, StoppedError, ToldToStopError
 from imagemake.stages.generate.gate import Gate, Stopping
-from imagemake.stages.generate.gpu import hold_gpu
+from imagemake.stages.generate.gpu import gpu_of
+from imagemake.stages.generate.gpu_meter import GpuMeter
+from imagemake.stages.generate.gpu_watch import GpuWatch
 from imagemake.stages.generate.kept_answers import kept_answers, read_kept, to_wait_for
 from imagemake.stages.generate.rate_limit import SharedPace
 from imagemake.stages.generate.servers.lease import ServerGoneError
@@ -53,6 +55,7 @@ def generate_for_job(
     store: Path,
     work: Path,
     progress: JobProgress | None = None,
+    alert: Callable[[str], None] = lambda text: None,
 ) -> list[Item]:
     """Generate the images of a batch; if the store has all of them, the provider is not started.
 
@@ -66,6 +69,7 @@ def generate_for_job(
         store: Folder of the store.
         work: Folder of the rates that jobs share.
         progress: Takes the progress of the job; None if nobody reads it.
+        alert: Called with what is wrong with the GPU of the job, in words.
 
     Returns:
         The items in their order, each with its raw image or its failure.
@@ -84,9 +88,13 @@ def generate_for_job(
                 team_cache.take_all(items)
                 made = _stored(content_store, items)
             if made is None:
-                with _run_stops_together(items, job_settings, work):
+                settings = _settings(items[0], job_settings)  # of all, where the job makes the images itself
+                with (
+                    _run_stops_together(items, job_settings, work),
+                    gpu_of(settings, work, progress, alert) as watch,
+                ):
                     servers = JobServers(progress or no_progress())
-                    job_of = _Job(job_settings, content_store, job, calls, work, progress, team_cache, servers)
+                    job_of = _Job(job_settings, content_store, job, calls, work, progress, team_cache, servers, watch)
                     made = job_of.make(items)
             if team_cache is not None:
                 team_cache.give_marked({item.key for item in items})
@@ -127,7 +135,8 @@ def generate_again(item: Item, job_settings: JobSettings, store: Store, work: Pa
     Raises:
         StoppedError: If no call can succeed until the user does something.
     """
-    (made,) = _Job(job_settings, store, "reproduce", 1, work).make([item], in_batches=False)
+    with gpu_of(_settings(item, job_settings), work) as watch:
+        (made,) = _Job(job_settings, store, "reproduce", 1, work, watch=watch).make([item], in_batches=False)
     return made
 
 
@@ -149,6 +158,7 @@ class _Job:
     progress: JobProgress | None = None
     team_cache: TeamCache | None = None
     servers: JobServers = field(default_factory=JobServers)
+    watch: GpuWatch | None = None
 
     def make(self, items: Sequence[Item], *, in_batches: bool | None = None) -> list[Item]:
         """Generate the items, in batches if `in_batches` says so, or by default if their model is in batch mode."""
@@ -157,9 +167,6 @@ class _Job:
         by_server: dict[Server, list[Item]] = {}
         for item in items:
             by_server.setdefault(self._settings(item).connects_to, []).append(item)
-        settings = self._settings(items[0])
-        if settings.local_device == "gpu":  # then all items are of this model
-            hold_gpu(settings.local.device, self.progress)
         with self.servers:
             providers = {server: self._start(server, own) for server, own in by_server.items()}
             return asyncio.run(self._with_providers(providers, items, by_server, in_batches=in_batches))
@@ -238,7 +245,8 @@ class _Job:
         paid = any(_class(server).paid for server in by_server)
         journal = Journal(self.store.journal_folder, self.name, durable=paid)
         try:
-            work = self._work(by_server, providers, journal, self._spend_tracker(paid=paid))
+            costs = paid or any(self._is_by_gpu_hour(server, own) for server, own in by_server.items())
+            work = self._work(by_server, providers, journal, self._spend_tracker(paid=costs))
             bought = await generate_batch(
                 work, self._n_calls(providers.values()), self.job_settings.limits.grace_s, self.progress
             )
@@ -258,6 +266,10 @@ class _Job:
         found: list[Work] = []
         for server, of_server in by_server.items():
             by_model: dict[str, list[Item]] = {}
+            is_local = isinstance(providers[server], LocalProvider)
+            elsewhere = None if is_local or self.progress is None else self.progress.in_flight_elsewhere
+            is_on = self.watch is not None or self._is_by_gpu_hour(server, of_server)
+            meter = GpuMeter(is_on=is_on, watch=self.watch, elsewhere=elsewhere)
             for item in of_server:
                 by_model.setdefault(item.recipe.model, []).append(item)
             for items in by_model.values():
@@ -275,10 +287,15 @@ class _Job:
                     team_cache=self.team_cache,
                     room=room,
                     used_up=self._used_up(items),
+                    meter=meter,
                 )
                 self.servers.watch(server, runner)
                 found.append((runner, items))
         return found
+
+    def _is_by_gpu_hour(self, server: Server, of_server: Sequence[Item]) -> bool:
+        """Return whether the time that images keep a GPU busy has a price."""
+        return any(map(is_by_gpu_hour, map(self._model_of(server), {item.recipe.model for item in of_server})))
 
     def _used_up(self, of_model: Sequence[Item]) -> UsedUp | None:
         may_hand_over = any(item.hands_over for item in of_model)
@@ -292,7 +309,7 @@ class _Job:
             raise StoppedError(str(error), error.remedy) from None
 
     def _settings(self, item: Item) -> ModelSettings:
-        return settings_of(item.model or item.recipe.model, self.job_settings)
+        return _settings(item, self.job_settings)
 
     def _start(self, server: Server, items: Sequence[Item]) -> Provider:
         try:
@@ -319,6 +336,10 @@ class _Job:
             lane.append(settings.name)
         paid = _class(settings.connects_to).paid
         return SharedPace(pace_file(self.work, fingerprint(lane)), limits, settings.name, paid=paid)
+
+
+def _settings(item: Item, job_settings: JobSettings) -> ModelSettings:
+    return settings_of(item.model or item.recipe.model, job_settings)
 
 
 def _class(server: Server) -> type[Provider]:

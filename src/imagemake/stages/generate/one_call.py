@@ -10,13 +10,14 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from imagemake.config.models import Model, worst_usd
+from imagemake.config.models import Model, gpus_of, is_by_gpu_hour, worst_usd
 from imagemake.config.run import Limits
 from imagemake.plugins.providers import NOT_FETCHED, FailureKind, ImageResponse, Provider, ProviderError, response_to
 from imagemake.plugins.providers.queue import NamingQueueProvider, QueueProvider, Ticket
 from imagemake.stages.generate.answered import cost_of, facts_of
 from imagemake.stages.generate.fetching import fetched
 from imagemake.stages.generate.gate import Gate
+from imagemake.stages.generate.gpu_meter import GpuMeter
 from imagemake.stages.generate.keeping import Keeper
 from imagemake.stages.generate.queued import Durations, wait_in_queue
 from imagemake.store.items import Item
@@ -79,6 +80,7 @@ class Caller:
         model_of: Returns the model table's entry for a model name, or None.
         team_cache: Receives the images; None without a team store.
         room: Tells before a call whether its image will find room; None if nothing is to be checked.
+        meter: Measures how long images keep a GPU busy.
         in_queue: Calls that were submitted to the provider's queue and have not ended.
     """
 
@@ -92,6 +94,7 @@ class Caller:
     model_of: Callable[[str], Model | None]
     team_cache: TeamCache | None
     room: Room | None = None
+    meter: GpuMeter = field(default_factory=lambda: GpuMeter(is_on=False))
     in_queue: int = 0
     _sent_images: SentImages = field(init=False)
     _keeper: Keeper = field(init=False)
@@ -121,7 +124,7 @@ class Caller:
         if self.room is not None:
             self.room.check(item.recipe)
         model = self.model_of(item.recipe.model)
-        worst = worst_usd(model, item.recipe) if model else None
+        worst = self._worst_usd(model, item)
         images = await self._images_for(item)
         reserved = self.spend_tracker.reserve(item.key, worst)
         if self._open_calls is not None:
@@ -138,6 +141,11 @@ class Caller:
         )
         running = _Running(call, item, model, self._keeper, started, reserved)
         return await self._ended(running, self._response(running, images))
+
+    def _worst_usd(self, model: Model | None, item: Item) -> float | None:
+        if not self.provider.paid and not is_by_gpu_hour(model):
+            return 0.0
+        return worst_usd(model, item.recipe, longest_s=self.limits.timeout_s) if model else None
 
     def may_be_open(self, key: str) -> bool:
         """Return whether an earlier process may have submitted a call for a key."""
@@ -172,7 +180,8 @@ class Caller:
         call, item, keeper = running.call, running.item, running.keeper
         start = time.monotonic()
         try:
-            answer, was_kept = await self._answer(call, response)
+            with self.meter.call() as busy:
+                answer, was_kept = await self._answer(call, response)
         except ProviderError as error:
             cost = await self._close_failed(running, error, time.monotonic() - start)
             await self._settle(running, cost)
@@ -184,7 +193,8 @@ class Caller:
             self.room.note(item.recipe, len(answer.image))
         stored = await keeper.image(item.key, answer.image)
         more = await keeper.more(call, answer.more) if answer.more else None
-        cost = cost_of(running.model, answer, paid=self.provider.paid)
+        gpu = self.meter.record(busy, answer.seconds, gpus_of(running.model))
+        cost = cost_of(running.model, answer, paid=self.provider.paid, gpu_seconds=gpu["seconds"] if gpu else None)
         end = await keeper.closed(
             call,
             Outcome.MADE,
@@ -193,6 +203,7 @@ class Caller:
             cost_usd=cost,
             **facts_of(answer, self.provider, item.recipe.model),
             seconds=round(time.monotonic() - start if answer.seconds is None else answer.seconds, 3),
+            gpu=gpu,
             digest=stored.digest,
             more=more,
         )

@@ -13,13 +13,14 @@ from logging import ERROR, WARNING, FileHandler, getLogger
 from pathlib import Path
 from threading import Event, Thread
 
-from imagemake.store.layout import GENERATED, POSTPROCESSED
+from imagemake.store.layout import GENERATED, POSTPROCESSED, WORK
 from imagemake.store.progress import Progress
+from imagemake.store.seen_gpus import seen_gpus
 from imagemake.workflow.console.failures import error_in, log_text, plain, warnings_in, without_message
 from imagemake.workflow.console.jobs import Job, Jobs
 from imagemake.workflow.console.outlook import Outlook
 from imagemake.workflow.console.screen import Screen, Takeover
-from imagemake.workflow.console.standing import Pace, Standing, standing
+from imagemake.workflow.console.standing import Pace, Standing, gpu_words, standing
 from imagemake.workflow.console.words import full_line, live_line
 from imagemake.workflow.stopping import is_stopping, same_command
 
@@ -165,6 +166,7 @@ class Console:
 
     def _standing(self) -> Standing:
         now = standing(self._outlook, self._jobs.progress(), self._pace, time.monotonic())
+        now = replace(now, gpus=gpu_words(list(seen_gpus(self._folder / WORK))))
         if is_stopping():
             return replace(now, waits_for=f"stopping, {now.in_flight:,} calls in flight", waits_until=0, left_s=None)
         return now

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from imagemake.core.gpus import POWER_LIMIT
 from imagemake.store.layout import GENERATED, POSTPROCESSED, VALIDATED
 from imagemake.store.progress import Progress
+from imagemake.store.seen_gpus import SeenGpu
 from imagemake.workflow.console.outlook import Outlook
 
 WINDOW_S = 60.0  # a pace is that of the last minute
+GIB = 2**30
 LEAST_S = 5.0  # a shorter time gives no useful pace
 
 
@@ -35,6 +38,7 @@ class Standing:
         left_s: Expected seconds until the end; None if unknown.
         waits_for: What is being waited for, in words; empty if nothing.
         waits_until: End of the wait, in seconds of Unix time; 0 if unknown.
+        gpus: What the cards of running jobs do, in words; empty if there are none.
     """
 
     wanted: int = 0
@@ -52,6 +56,7 @@ class Standing:
     left_s: float | None = None
     waits_for: str = ""
     waits_until: float = 0.0
+    gpus: str = ""
 
 
 class _Moment(NamedTuple):
@@ -83,6 +88,27 @@ class Pace:
             (now - then) / past_s for now, then in zip(last.counts, first.counts, strict=True)
         )
         return generated, checked, finished
+
+
+def gpu_words(seen: Sequence[SeenGpu]) -> str:
+    """Return what cards do, in words: ``GPUs (2) 93%, 18 of 80 GiB, 71 °C, 620 W``; the memory of the fullest one."""
+    if not seen:
+        return ""
+    shares = [gpu.reading.utilization for gpu in seen if gpu.reading.utilization is not None]
+    fullest = max((gpu.reading for gpu in seen), key=lambda now: now.used_bytes or 0)
+    hot = [gpu.reading.temperature_c for gpu in seen if gpu.reading.temperature_c is not None]
+    powers = [gpu.reading.power_w for gpu in seen if gpu.reading.power_w is not None]
+    slowed = sorted({words for gpu in seen for words in gpu.reading.slowed if words != POWER_LIMIT})
+    used, total = fullest.used_bytes, fullest.total_bytes
+    parts = [
+        f"GPU{'' if len(seen) == 1 else f's ({len(seen)})'}"
+        + (f" {100 * sum(shares) / len(shares):.0f}%" if shares else ""),
+        "" if used is None or total is None else f"{used / GIB:.0f} of {total / GIB:.0f} GiB",
+        f"{max(hot):.0f} °C" if hot else "",
+        f"{sum(powers):,.0f} W" if powers else "",
+        *(f"throttled: {words}" for words in slowed),
+    ]
+    return ", ".join(filter(None, parts))
 
 
 def standing(outlook: Outlook, progress: Mapping[str, Progress], pace: Pace, now_s: float) -> Standing:

@@ -19,6 +19,7 @@ def live_line(now: Standing, width: int) -> str:
         (4, f"{now.review:,} to review" if now.review else ""),
         (3, f"{now.failed:,} failed" if now.failed else ""),
         (7, _pace(now)),
+        (8, now.gpus),
         (2, _money(now)),
         (2, _left(now)),
     ]
@@ -48,7 +49,14 @@ def full_line(now: Standing, clock: datetime) -> str:
         (now.failed, "failed"),
     ]
     by_state = ", ".join(f"{n:,} {words}" for n, words in states if n)
-    parts = [by_state, _pace(now), _money(now), _left(now), f"waiting for {_waits(now)}" if now.waits_for else ""]
+    parts = [
+        by_state,
+        _pace(now),
+        now.gpus,
+        _money(now),
+        _left(now),
+        f"waiting for {_waits(now)}" if now.waits_for else "",
+    ]
     done = f"{clock:%H:%M:%S} {now.done:,} of {now.wanted:,} images done"
     rest = "; ".join(filter(None, parts))
     return f"{done}: {rest}" if rest else done

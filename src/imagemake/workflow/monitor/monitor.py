@@ -13,6 +13,7 @@ from imagemake.config.run import Monitor as MonitorSettings
 from imagemake.core.problems import Problem, UserError
 from imagemake.stages.generate.rate_limit import quotas_in
 from imagemake.store.layout import pace_file
+from imagemake.store.seen_gpus import seen_gpus
 from imagemake.store.store import Store
 from imagemake.workflow.monitor.journal_tail import JournalTail
 from imagemake.workflow.monitor.run_metrics import RunMetrics
@@ -62,6 +63,7 @@ class Monitor:
         self._settings = settings
         self._images = images
         self._tail = JournalTail(store.journal_folder.absolute())
+        self._work = work.absolute()
         self._paces = pace_file(work.absolute(), "").parent
         self._metrics = RunMetrics(campaign)
         self._traces = Traces(campaign) if settings.traces else None
@@ -118,6 +120,7 @@ class Monitor:
         self._metrics.in_flight = self._tail.in_flight()
         self._metrics.images = self._images()
         self._metrics.quotas = [quota for path in sorted(self._paces.glob("*.json")) for quota in quotas_in(path)]
+        self._metrics.gpus = list(seen_gpus(self._work))
         if self._traces is not None:
             self._traces.add(calls)
         if self._file is not None:

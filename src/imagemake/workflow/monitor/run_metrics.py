@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from imagemake.core.gpus import Reading
 from imagemake.stages.generate.rate_limit import Quota
 from imagemake.store.journal import Call
 from imagemake.store.ledger import cost_of, model_of
+from imagemake.store.seen_gpus import SeenGpu
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 SECONDS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)  # upper bounds of the latency histogram
+
+J_PER_WH = 3600
+GPU_GAUGES: tuple[tuple[str, str, Callable[[Reading], float | None]], ...] = (
+    ("utilization", "Share of the last moment in which something ran on it.", lambda now: now.utilization),
+    ("memory_used_bytes", "Memory in use.", lambda now: now.used_bytes),
+    ("memory_bytes", "Memory.", lambda now: now.total_bytes),
+    ("temperature_celsius", "Temperature.", lambda now: now.temperature_c),
+    ("power_watts", "Power.", lambda now: now.power_w),
+    ("throttled", "1 if heat or a power brake slows it down.", lambda now: float(now.is_throttled)),
+)
 
 
 @dataclass(slots=True)
@@ -29,6 +41,8 @@ class ModelMetrics:
         unknown_cost: Calls whose cost is not known.
         seconds: Sum of their latencies.
         buckets: Number of latencies by the place of their upper bound in `SECONDS`, and beyond the last one.
+        gpu_seconds: How long images kept a GPU busy, as far as that was measured.
+        gpu_wh: What it used meanwhile, in watt-hours.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -36,6 +50,8 @@ class ModelMetrics:
     unknown_cost: int = 0
     seconds: float = 0.0
     buckets: list[int] = field(default_factory=lambda: [0] * (len(SECONDS) + 1))
+    gpu_seconds: float = 0.0
+    gpu_wh: float = 0.0
 
     def add(self, call: Call) -> None:
         """Count a call that ended."""
@@ -49,6 +65,9 @@ class ModelMetrics:
         if seconds is not None:
             self.seconds += seconds
             self.buckets[bisect_left(SECONDS, seconds)] += 1
+        gpu = (call.closed or {}).get("gpu") or {}
+        self.gpu_seconds += gpu.get("seconds", 0.0)
+        self.gpu_wh += gpu.get("energy_wh", 0.0)
 
 
 @dataclass(slots=True, eq=False)  # a registry keeps it as a key
@@ -61,6 +80,7 @@ class RunMetrics:
         in_flight: Calls without an answer, by model.
         images: Images of the run by state: wanted, done, review, failed.
         quotas: What the servers said last of their limits.
+        gpus: What running jobs see of their cards.
     """
 
     campaign: str
@@ -68,6 +88,7 @@ class RunMetrics:
     in_flight: Mapping[str, int] = field(default_factory=dict)
     images: Mapping[str, int] = field(default_factory=dict)
     quotas: Sequence[Quota] = ()
+    gpus: Sequence[SeenGpu] = ()
 
     def add(self, calls: Iterable[Call]) -> None:
         """Count calls that ended."""
@@ -79,6 +100,7 @@ class RunMetrics:
         yield from self._of_calls()
         yield from self._of_images()
         yield from self._of_quotas()
+        yield from self._of_gpus()
 
     def _of_calls(self) -> Iterator[Metric]:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -127,3 +149,24 @@ class RunMetrics:
             most.add_metric(of, quota.most)
             reset.add_metric(of, quota.reset_at)
         yield from (left, most, reset)
+
+    def _of_gpus(self) -> Iterator[Metric]:
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        measured = {name: model for name, model in sorted(self.models.items()) if model.gpu_seconds}
+        of_model = ("campaign", "model")
+        seconds = CounterMetricFamily("imagemake_gpu_seconds", "Time in which images kept a GPU busy.", labels=of_model)
+        joules = CounterMetricFamily("imagemake_gpu_energy_joules", "Energy of these seconds.", labels=of_model)
+        for name, model in measured.items():
+            seconds.add_metric((self.campaign, name), model.gpu_seconds)
+            joules.add_metric((self.campaign, name), model.gpu_wh * J_PER_WH)
+        if measured:
+            yield from (seconds, joules)
+        of_card = ("campaign", "gpu", "uuid")
+        for name, what, value in GPU_GAUGES:
+            gauge = GaugeMetricFamily(f"imagemake_gpu_{name}", what, labels=of_card)
+            for gpu in self.gpus:
+                if (known := value(gpu.reading)) is not None:
+                    gauge.add_metric((self.campaign, gpu.name, gpu.uuid), known)
+            if gauge.samples:
+                yield gauge

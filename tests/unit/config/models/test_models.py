@@ -168,7 +168,7 @@ def test_a_section_of_another_shape_is_a_problem_and_no_traceback(overrides):
     ],
 )
 def test_two_ways_to_pay_or_to_count_are_a_problem(facts):
-    with pytest.raises(UserError, match="not both"):
+    with pytest.raises(UserError, match=r"not both|only one of"):
         load_models({"openai": {"mine": facts}})
 
 

@@ -154,3 +154,19 @@ def test_the_file_has_the_same_bytes_for_entries_in_any_order(tmp_path):
     write_metrics(metrics_of(reversed(entries)), tmp_path / "two.json")
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
     assert list(json.loads((tmp_path / "one.json").read_text()))[:2] == ["requests", "accepted"]
+
+
+def test_energy_and_time_on_gpus_are_means_over_all_images_that_were_measured(tmp_path):
+    earlier = an_attempt(0) | {"gpu_seconds": 4.0, "energy_wh": 0.5}
+    entries = [
+        an_entry("a", gpu="NVIDIA T4", gpu_seconds=2.0, energy_wh=0.2, history=(earlier,), attempt=1, attempts=2),
+        an_entry("b", gpu_seconds=3.0),
+        an_entry("c"),
+    ]
+    metrics = metrics_of(entries)
+    assert metrics["mean_gpu_seconds_per_image"] == 3.0
+    assert metrics["kwh_per_1000_images"] == 0.35
+    assert "  GPU: 3 s per image, 0.35 kWh per 1,000 images." in closing_words(metrics, tmp_path)
+    unmeasured = metrics_of([an_entry("c")])
+    assert (unmeasured["mean_gpu_seconds_per_image"], unmeasured["kwh_per_1000_images"]) == (None, None)
+    assert "GPU" not in closing_words(unmeasured, tmp_path)

@@ -10,7 +10,7 @@ from imagemake.core.gpus import VISIBLE
 from imagemake.stages.generate.calls import ToldToStopError
 from imagemake.stages.generate.gpu import hold_gpu
 from imagemake.store.layout import progress_file, stopping_file
-from imagemake.store.progress import JobProgress
+from imagemake.store.progress import JobProgress, no_progress
 
 
 def test_a_job_that_waits_for_a_card_says_so_and_stops_when_the_run_does(monkeypatch, tmp_path):
@@ -28,31 +28,33 @@ def test_a_job_that_waits_for_a_card_says_so_and_stops_when_the_run_does(monkeyp
     monkeypatch.setattr(held_gpus.time, "sleep", sleep)
     other = FileLock(tmp_path / f"{fake.CARDS[0].uuid}.lock")
     with other, pytest.raises(ToldToStopError, match="while all GPUs were taken"):
-        hold_gpu(None, progress)
+        hold_gpu(None, progress, told.append)
     assert told[-1] == "a free GPU"
 
 
 def test_a_job_without_nvidia_cards_works_on_what_there_is(monkeypatch, tmp_path):
     with_cards(monkeypatch, 0, tmp_path)
-    assert hold_gpu() is None
+    assert hold_gpu(None, no_progress(), print) is None
     with_cards(monkeypatch, 1, tmp_path)
-    assert hold_gpu("mps") is None
+    assert hold_gpu("mps", no_progress(), print) is None
 
 
 def test_a_card_that_the_user_named_keeps_its_number(monkeypatch, tmp_path):
     fake = with_cards(monkeypatch, 3, tmp_path)
-    assert hold_gpu("cuda:1").uuid == fake.CARDS[1].uuid
+    assert hold_gpu("cuda:1", no_progress(), print).uuid == fake.CARDS[1].uuid
     assert VISIBLE not in os.environ
     end_job()
-    assert hold_gpu("cuda:7") is None  # what uses it says so
+    assert hold_gpu("cuda:7", no_progress(), print) is None  # what uses it says so
 
 
 def test_a_job_says_if_memory_of_its_card_did_not_come_back(monkeypatch, tmp_path, capsys):
     fake = with_cards(monkeypatch, 1, tmp_path)
     monkeypatch.setattr(held_gpus, "SETTLE_S", 0.0)
-    assert hold_gpu().uuid == fake.CARDS[0].uuid
+    alerts = []
+    assert hold_gpu(None, no_progress(), alerts.append).uuid == fake.CARDS[0].uuid
     assert capsys.readouterr().err == ""
     end_job()
     fake.CARDS[0].used *= 9
-    hold_gpu()
+    hold_gpu(None, no_progress(), alerts.append)
     assert capsys.readouterr().err.startswith("Warning: 8.0 GiB of memory of NVIDIA Fake 100 (GPU-00000000-fake) did")
+    assert [alert.partition(" of memory")[0] for alert in alerts] == ["8.0 GiB"]

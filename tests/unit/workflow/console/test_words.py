@@ -1,12 +1,15 @@
 """What a run shows while it works, as text."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
+from imagemake.core.gpus import Reading
 from imagemake.store.progress import Progress
+from imagemake.store.seen_gpus import SeenGpu
 from imagemake.workflow.console.outlook import Outlook, together
-from imagemake.workflow.console.standing import Pace, Standing, standing
+from imagemake.workflow.console.standing import Pace, Standing, gpu_words, standing
 from imagemake.workflow.console.words import duration, full_line, live_line
 
 BUSY = Standing(
@@ -100,3 +103,19 @@ def test_a_stage_includes_the_smaller_one_and_two_projects_add_up():
     assert together([pilot, full]) is full
     both = pilot + full
     assert (both.wanted, both.to_generate, both.cost_usd) == (55, 45, None)
+
+
+def seen(**reading):
+    return SeenGpu("GPU-1", "NVIDIA T4", Reading(**reading))
+
+
+def test_cards_are_told_together_with_what_needs_attention():
+    one = seen(utilization=0.9, used_bytes=18 * 2**30, total_bytes=24 * 2**30, temperature_c=71, power_w=310.4)
+    assert gpu_words([one]) == "GPU 90%, 18 of 24 GiB, 71 °C, 310 W"
+    hot = seen(utilization=0.5, temperature_c=92, power_w=100, slowed=frozenset({"too hot", "power limit"}))
+    assert gpu_words([one, hot]) == "GPUs (2) 70%, 18 of 24 GiB, 92 °C, 410 W, throttled: too hot"
+    assert gpu_words([seen()]) == "GPU"
+    assert gpu_words([]) == ""
+    assert "; GPU 90%; " in full_line(replace(BUSY, gpus="GPU 90%"), CLOCK)
+    assert "GPU" in live_line(replace(BUSY, gpus="GPU 90%"), 200)
+    assert "GPU" not in live_line(replace(BUSY, gpus="GPU 90%"), 80)

@@ -7,16 +7,19 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from gpus import with_cards
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client.parser import text_string_to_metric_families
 
 from imagemake.config.run import Limits, Prometheus
 from imagemake.config.run import Monitor as MonitorSettings
+from imagemake.core.gpus import cards
 from imagemake.core.problems import UserError
 from imagemake.stages.generate.rate_limit import SharedPace
 from imagemake.store.journal import Journal, Outcome
 from imagemake.store.layout import pace_file
+from imagemake.store.seen_gpus import write_seen
 from imagemake.store.store import Store
 from imagemake.workflow.monitor.journal_tail import JournalTail
 from imagemake.workflow.monitor.monitor import Monitor, check_monitor
@@ -189,3 +192,27 @@ def test_a_missing_package_or_folder_is_told_before_the_run(tmp_path, monkeypatc
     assert "imagemake[prometheus]" in text
     assert "imagemake[traces]" in text
     assert "nowhere does not exist" in text
+
+
+def test_cards_of_running_jobs_and_what_images_took_of_them_are_metrics(monkeypatch, tmp_path, store, journal):
+    fake = with_cards(monkeypatch, 1, tmp_path)
+    fake.CARDS[0].reasons = 0x40
+    fake.CARDS[0].milliwatts = None
+    (card,) = cards()
+    write_seen(tmp_path / "work", card, card.read())
+    file = tmp_path / "imagemake.prom"
+    settings = MonitorSettings(prometheus=Prometheus(file=str(file)), every_s=60)
+    monitor = Monitor(settings, "shop", store, tmp_path / "work", dict)
+    monitor.begin()
+    for _ in range(2):
+        journal.closed(send(journal), Outcome.MADE, gpu={"seconds": 1.5, "energy_wh": 0.25})
+    monitor.end()
+    found = values_in(file.read_text())
+    assert found["imagemake_gpu_seconds_total", "model=gpt-image-2"] == 3
+    assert found["imagemake_gpu_energy_joules_total", "model=gpt-image-2"] == 1800
+    of_card = ("gpu=NVIDIA Fake 100", "uuid=GPU-00000000-fake")
+    assert found["imagemake_gpu_utilization", *of_card] == 0.9
+    assert found["imagemake_gpu_memory_used_bytes", *of_card] == 2**30
+    assert found["imagemake_gpu_temperature_celsius", *of_card] == 61
+    assert found["imagemake_gpu_throttled", *of_card] == 1
+    assert ("imagemake_gpu_power_watts", *of_card) not in found
