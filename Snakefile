@@ -18,6 +18,7 @@ min_version("9.27")
 include: "rules/common.smk"
 include: "rules/generate.smk"
 include: "rules/validate.smk"
+include: "rules/judge.smk"
 include: "rules/postprocess.smk"
 include: "rules/next_round.smk"
 include: "rules/release.smk"

@@ -20,6 +20,8 @@ shell.prefix(job_prefix(SCRIPTS))
 RUN = SnakemakeRun(workflow, config)
 PROJECT = RUN.project  # not the working folder if this is a module with a prefix
 CAMPAIGN = RUN.campaign()
+# Verdicts depend on answers only where something is asked.
+VERDICTS = "judged" if CAMPAIGN.validation.asked.askers else "validated"
 PLANNER = Planner(CAMPAIGN, RUN)
 ALL_CORES = 10_000  # Snakemake lowers it to what there is
 if (PROJECT / CONFIG).exists():
@@ -29,10 +31,11 @@ if (PROJECT / CONFIG).exists():
 # The campaign limits calls and batches in flight. `--resources api_calls=N`, also in a profile, takes precedence.
 RUN.limit("api_calls", CAMPAIGN.limits.in_flight)
 RUN.limit("batches", CAMPAIGN.limits.batches_in_flight)
+RUN.limit("judge_calls", CAMPAIGN.limits.judge_calls_in_flight)
 
 
 wildcard_constraints:
-    batch=r"(generate|validate|postprocess)-[0-9a-f]{16}",
+    batch=r"(generate|validate|judge|postprocess)-[0-9a-f]{16}",
     run=r"[0-9a-f]{16}",
     round=r"[0-9]+",
     image=r"[^/]+",
@@ -66,6 +69,11 @@ def api_calls_of(wildcards, input):
     if call_mode.in_batches or call_mode.local_device:
         return 0
     return min(n_items, -(-CAMPAIGN.limits.in_flight // 2))
+
+
+def judge_calls_of(wildcards, input):
+    """Return the calls that a job which asks may have in flight: half of the limit, so that two jobs overlap."""
+    return -(-CAMPAIGN.limits.judge_calls_in_flight // 2)
 
 
 def batches_of(wildcards, input):
@@ -144,7 +152,7 @@ def validated_before(wildcards):
             checkpoints.next_round.get(run=wildcards.run, round=previous).output.batches
         )
     return expand(
-        "work/validated/{batch}.jsonl",
+        f"work/{VERDICTS}/{{batch}}.jsonl",
         batch=[batch for batch in batches if makes_verdicts(batch)],
     )
 
@@ -155,7 +163,13 @@ def images_of(wildcards):
     return f"work/{folder}/{wildcards.batch}.jsonl"
 
 
-def verdicts_of(wildcards):
+def measured_of(wildcards):
     """Return the table with the measures of a batch: the batch itself if all of them are known."""
-    folder = "validated" if makes_verdicts(wildcards.batch) else "batches"
+    folder = "batches" if wildcards.batch.startswith("judge-") else "validated"
+    return f"work/{folder}/{wildcards.batch}.jsonl"
+
+
+def verdicts_of(wildcards):
+    """Return the table with the measures and answers of a batch: the batch itself if all of them are known."""
+    folder = VERDICTS if makes_verdicts(wildcards.batch) else "batches"
     return f"work/{folder}/{wildcards.batch}.jsonl"

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from fake_openai import azure, errors
 from fake_openai.batches import Batches, as_dict
 from fake_openai.images import FILES, STAND, edits, generations, json_object
+from fake_openai.judging import complete, decide, handler, moderate
 from fake_openai.models import Model, served_models
 from fake_openai.settings import Settings
 from fake_openai.stand import Stand
@@ -41,6 +42,9 @@ def build_app(settings: Settings, record: Path | None) -> web.Application:
         [
             web.post("/v1/images/generations", generations),
             web.post("/v1/images/edits", edits),
+            web.post("/v1/decisions", handler(STAND, decide, "/v1/decisions")),
+            web.post("/v1/chat/completions", handler(STAND, complete, "/v1/chat/completions")),
+            web.post("/v1/moderations", handler(STAND, moderate, "/v1/moderations")),
             web.get("/v1/models", _models),
             web.get("/v1/models/{id}", _model),
             web.post("/v1/files", _upload),

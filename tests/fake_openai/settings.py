@@ -104,6 +104,31 @@ class BatchSettings(_Strict):
     tells_cancelled: bool = Field(True, description="Give cancelled lines a specific error.")
 
 
+class Sight(_Strict):
+    """What the stand-in for a judge sees: the tags that it planted."""
+
+    question: str = Field(description="Regular expression, searched in the question without case.")
+    tag: str = Field(description="Tag in the image's metadata.")
+    yes_if_present: bool = Field(False, description="Whether yes means that the tag is there.")
+
+
+class JudgeSettings(_Strict):
+    """How the stand-in answers about images and texts."""
+
+    sees: tuple[Sight, ...] = Field((), description="The first that fits a question decides; without one: yes.")
+    sure: float = Field(0.95, ge=0.5, le=1, description="Probability of what it says.")
+    wrong_share: float = Field(0.0, ge=0, le=1, description="Share of questions that it answers wrongly.")
+    refused_share: float = Field(0.0, ge=0, le=1, description="Share of questions that it refuses.")
+    missing_share: float = Field(0.0, ge=0, le=1, description="Share of questions that it leaves out.")
+    garbage_share: float = Field(0.0, ge=0, le=1, description="Share of responses that are `garbage`.")
+    garbage: str = Field("", description="Body of such a response; empty: a page of HTML.")
+    cut_share: float = Field(0.0, ge=0, le=1, description="Share of responses that are never sent.")
+    fail_first: int = Field(0, ge=0, description="The first N calls of each endpoint fail.")
+    fail_status: int = Field(503, ge=400, le=599, description="HTTP status of these.")
+    blocked: bool = Field(False, description="Refuse whole requests, as moderation does.")
+    flagged: str = Field("", description="Regular expression of texts that the moderation flags; empty: none.")
+
+
 class Signer(_Strict):
     """Who signs each image with content credentials, as the API's own images are."""
 
@@ -121,6 +146,10 @@ class Settings(_Strict):
     limits: Limits = Limits()
     rules: tuple[Rule, ...] = Field((), description="The first rule that applies to a call decides.")
     batches: BatchSettings = BatchSettings()
+    judge: JudgeSettings = JudgeSettings()
+    defects: dict[str, float] = Field(
+        {}, description="Tags to plant in the metadata of images, with the share of images that get each."
+    )
     signer: Signer | None = Field(None, description="Signer of ordinary images; None: they are not signed.")
     url_status: int | None = Field(
         None, description="Send images as relative URLs that answer with this HTTP status; None: send base64."

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from fake_openai import errors
-from fake_openai.chance import Rulebook, digest, latency_s
+from fake_openai.chance import Rulebook, digest, fraction, latency_s
 from fake_openai.limits import Limiter
 from fake_openai.models import cost_usd
 from fake_openai.products import product
@@ -187,13 +187,18 @@ class Stand:
             request.width_px, request.height_px, request.output_format, request.compression, request.transparent
         )
         identity = digest("image", request.fingerprint, call.occurrence, index)
-        comment = f"{call.request_id}-{index}"
+        comment = f"{call.request_id}-{index}{self._planted(request.fingerprint, call.occurrence)}"
         if rule is None and self.settings.drawing == "products":
             return product(request.prompt, spec, identity, comment)
         if rule is None:
             image = b"".join(self.studio.image(spec, identity, comment))
             return image if self.settings.signer is None else self._signed(image, spec, self.settings.signer)
         return b"".join(self.studio.special_image(rule.behavior, spec, identity, comment, rule.size))
+
+    def _planted(self, fingerprint: str, occurrence: int) -> str:
+        drawn = ("defect", self.settings.seed, fingerprint, occurrence)
+        tags = [tag for tag, share in self.settings.defects.items() if fraction(tag, *drawn) < share]
+        return f" tags={','.join(tags)}" if tags else ""
 
     @staticmethod
     def _signed(image: bytes, spec: Spec, signer: Signer) -> bytes:

@@ -35,12 +35,13 @@ def add_ledger_options(ledger: argparse.ArgumentParser) -> None:
         "--by",
         metavar="COLUMNS",
         default="outcome",
-        help="sum by day, model, campaign, outcome, or name; separate several by commas; default: outcome",
+        help="sum by day, model, campaign, outcome, name, or kind (image, judge, moderation, questions, or prompts); "
+        "separate several by commas; default: outcome",
     )
     shown.add_argument("--calls", action="store_true", help="list single calls, by day and job")
     ledger.add_argument("--since", metavar="YYYY-MM-DD", help="only calls sent on this day (UTC) or later")
     ledger.add_argument("--until", metavar="YYYY-MM-DD", help="only calls sent on this day (UTC) or earlier")
-    for column in ("model", "campaign", "name"):
+    for column in ("model", "campaign", "name", "kind"):
         ledger.add_argument(f"--{column}", metavar="GLOB", help=f"only calls whose {column} matches, such as 'A*'")
     ledger.add_argument(
         "--outcome",
@@ -62,7 +63,9 @@ def run_ledger(options: argparse.Namespace) -> int:
     from imagemake.store.ledger import read_question, sum_calls
     from imagemake.store.store import Store
 
-    filters = {name: getattr(options, name) for name in ("since", "until", "outcome", "model", "campaign", "name")}
+    filters = {
+        name: getattr(options, name) for name in ("since", "until", "outcome", "model", "campaign", "name", "kind")
+    }
     by, selection = read_question(options.by, **filters)
     folder = Store(options.store).journal_folder
     if not folder.is_dir():

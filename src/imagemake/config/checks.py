@@ -178,12 +178,18 @@ class Checks:
         return self._known[key]
 
 
-def over_defaults(checks: Mapping[str, Check]) -> Mapping[str, Check]:
-    """Return the default checks, by quantity, overridden by a campaign's own."""
-    merged = {**DEFAULT_CHECKS, **checks}
+def over_defaults(checks: Mapping[str, Check], more: Mapping[str, Check] | None = None) -> Mapping[str, Check]:
+    """Return the default checks, by quantity, overridden by a campaign's own.
+
+    Args:
+        checks: The campaign's own.
+        more: Default checks of this campaign only, as those of its questions.
+    """
+    defaults = {**DEFAULT_CHECKS, **(more or {})}
+    merged = {**defaults, **checks}
     for name, check in checks.items():
-        if name in DEFAULT_CHECKS and check.reject is None and check.review is None:  # only overrides
-            merged[name] = DEFAULT_CHECKS[name].model_copy(update={"overrides": check.overrides})
+        if name in defaults and check.reject is None and check.review is None:  # only overrides
+            merged[name] = defaults[name].model_copy(update={"overrides": check.overrides})
     return merged
 
 

@@ -19,6 +19,9 @@ class Limits(Section):
         description="Most concurrent batches of calls at the provider, over all jobs of a run (mode: batch). If the "
         "provider's queue is full, the next batch waits.",
     )
+    judge_calls_in_flight: int = Field(
+        8, ge=1, description="Most concurrent calls that ask about images, over all jobs of a run."
+    )
     images_per_min: float | None = Field(None, gt=0, description="Most images per minute, over all jobs.")
     requests_per_min: float | None = Field(None, gt=0, description="Most calls per minute, over all jobs.")
     tokens_per_min: float | None = Field(

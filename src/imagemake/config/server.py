@@ -48,7 +48,11 @@ class Server:
         return table.get(self.provider, name, self.endpoint)
 
     def start(self, timeout_s: float, table: ModelTable) -> Provider:
-        """Start the provider for this server.
+        """Start the provider for this server; arguments and errors as in `connection`."""
+        return provider_class(self.provider)(self.connection(timeout_s, table))
+
+    def connection(self, timeout_s: float, table: ModelTable) -> Connection:
+        """Return how to reach this server.
 
         Args:
             timeout_s: Longest wait for one response.
@@ -63,7 +67,7 @@ class Server:
             entry = self.model(model, table)
             return spelling_of(entry.facts) if entry else {}
 
-        connection = Connection(
+        return Connection(
             self.base_url,
             timeout_s,
             self.key_from,
@@ -73,7 +77,6 @@ class Server:
             self.local.model_dump(),
             self.pool,
         )
-        return provider_class(self.provider)(connection)
 
     @property
     def lane(self) -> tuple[str, ...]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Strict, Tag
+from pydantic import AfterValidator, Discriminator, Field, Strict, Tag, model_validator
 
+from imagemake.config.asked import Asked, asked_by, asking_mistakes, unknown_questions
 from imagemake.config.checks import (
     DEFAULT_CHECKS,
     DOUBTFUL_MASK,
@@ -20,9 +22,9 @@ from imagemake.config.checks import (
 from imagemake.config.chosen_plugins import ChosenPlugin, Measures, Quantity, chosen_measure
 from imagemake.config.fields import Section
 from imagemake.config.similarity import Consistency, NearDuplicates
-from imagemake.core.mistakes import TAGS, dotted, mistake
+from imagemake.core.mistakes import TAGS, dotted, mistake, mistakes
 from imagemake.images.formats import FormatName
-from imagemake.plugins.measures import ALWAYS_READ
+from imagemake.plugins.measures import ALWAYS_READ, is_asked
 
 
 def _sensible(check: Check) -> Check:
@@ -63,7 +65,7 @@ class Validation(Section):
     measures: Measures = Field(
         default_factory=dict,
         description="Settings of measures, by name. A measure that a check names needs no entry. A measure with an "
-        "entry is read even if no check uses it.",
+        "entry is read even if no check uses it. `judge` and `moderation` ask servers, by calls that may cost money.",
     )
     checks: Annotated[Mapping[Quantity, Annotated[Check, AfterValidator(_sensible)]], AfterValidator(comparable)] = (
         Field(
@@ -96,13 +98,33 @@ class Validation(Section):
         names = {*ALWAYS_READ, *self.measures, *(check.partition(".")[0] for check in self.checks)}
         if self.consistency is not None:
             names.add("colors")
-        return tuple(self.measures.get(name) or chosen_measure(name) for name in sorted(names))
+        return tuple(self.measures.get(name) or chosen_measure(name) for name in sorted(names) if not is_asked(name))
+
+    def identities(self) -> list[str]:
+        """Return the identities of all that values are kept of: of measures, and of models that are asked."""
+        return [*(one.identity for one in self.measures_needed()), *(one.identity for one in self.asked.askers)]
+
+    @cached_property
+    def asked(self) -> Asked:
+        """What models are asked about images that other checks do not reject."""
+        return asked_by(self.measures)
 
     def all_checks(self) -> Checks:
         """Return the default checks, overridden by the campaign's own."""
-        return Checks(over_defaults(self.checks))
+        return Checks(over_defaults(self.checks, self.asked.checks()))
 
     def columns_needed(self) -> tuple[str, ...]:
         """Return the columns that a verdict needs: compared ones, and those that select overrides."""
         compared = {check.variable for check in self.checks.values() if check.variable is not None}
-        return tuple(sorted(compared.union(self.all_checks().columns)))
+        return tuple(sorted(compared.union(self.all_checks().columns, self.asked.columns)))
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> Validation:
+        found = [one._replace(location=("measures", *one.location)) for one in asking_mistakes(self.measures)]
+        if not found:
+            found = [
+                one._replace(location=("checks", *one.location)) for one in unknown_questions(self.checks, self.asked)
+            ]
+        if found:
+            raise mistakes(found)
+        return self

@@ -13,6 +13,7 @@ class VerdictCode(WordedEnum):
     FORMAT = "file.format", "{found}, expected {expected}"
     ALPHA = "file.alpha", "no transparency, although a transparent background was requested"
     UNMEASURED = "unmeasured", "{measure} failed on this image: {fault}"  # no prompt can be patched for it
+    UNANSWERED = "unanswered", "a model gave no answer"  # likewise
     NEAR_DUPLICATE = "near_duplicate", "nearly the same image as {other}"
     CONSISTENCY = "consistency", "{difference}"
     PARENT = "parent", "made from {name}, {why}"  # only until that image is accepted

@@ -17,6 +17,7 @@ from imagemake.core.problems import Problem, UserError
 from imagemake.core.recipe import Recipe
 from imagemake.plan.call_modes import batch_size, divide, job_size
 from imagemake.plan.candidates import CandidatePolicy
+from imagemake.plan.edited_questions import read_edited
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.requests.families import with_parents
 from imagemake.plan.requests.file_names import FileNames
@@ -63,6 +64,8 @@ def policy_of(campaign: Campaign) -> Policy:
         duplicates=duplicates,
         earlier=earlier_images(duplicates.earlier) if duplicates and duplicates.earlier else None,
         consistency=campaign.validation.consistency,
+        asked=campaign.validation.asked,
+        edited=read_edited() if campaign.validation.asked.derives else {},
         compares_models=MODEL in campaign.variables,
         most_attempts=campaign.attempts.max,
         patches=campaign.attempts.patches,
@@ -134,13 +137,14 @@ def batches_of(
         submission_of: The open submission that each key waits in.
     """
     # Measures of another version, or with other weights, make other tables of the same images.
-    measures = [measure.identity for measure in campaign.validation.measures_needed()]
-    settings = fingerprint([campaign.model_dump(mode="json"), measures])
-    columns = campaign.validation.columns_needed()
+    validation = campaign.validation
+    settings = fingerprint([campaign.model_dump(mode="json"), validation.identities()])
+    columns, derives = validation.columns_needed(), validation.asked.derives
+    edited = read_edited() if derives else {}
     hands_over = any(state.has_next for state in states)
     found = []
     for stage in OPEN:
-        items = [item_of(state, columns) for state in states if state.stage is stage]
+        items = [item_of(state, columns, edited if derives else None) for state in states if state.stage is stage]
         is_first = stage is Stage.GENERATE
         if is_first and hands_over:
             items = [replace(item, hands_over=True) for item in items]
@@ -151,14 +155,15 @@ def batches_of(
     return found
 
 
-def item_of(state: State, columns: Collection[str] = ()) -> Item:
+def item_of(state: State, columns: Collection[str] = (), edited: Mapping[str, Sequence[str]] | None = None) -> Item:
     """Return a request as an item of a batch.
 
     Args:
         state: Where the request stands.
-        columns: The columns whose values checks need.
+        columns: The columns whose values checks and questions need.
+        edited: Questions that users edited, by prompt; None if no questions are derived from prompts.
     """
-    variables = state.request.variables
+    variables, own_prompt = state.request.variables, state.request.recipe.prompt
     return Item(
         name=state.request.name,
         attempt=state.attempt,
@@ -172,6 +177,8 @@ def item_of(state: State, columns: Collection[str] = ()) -> Item:
         model="" if state.request.model == state.recipe.model else state.request.model,
         is_in_batch=state.is_in_batch,
         can_wait=state.can_wait,
+        own_prompt=own_prompt if edited is not None and own_prompt != state.recipe.prompt else "",
+        questions=tuple((edited or {}).get(own_prompt, ())),
     )
 
 

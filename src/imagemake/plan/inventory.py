@@ -17,10 +17,11 @@ from typing import Any
 
 from imagemake.config.fields import MAIN
 from imagemake.plan.learned_costs import LearnedCosts
+from imagemake.stages.judge.known import KnownAnswers
 from imagemake.store.items import ItemFailure, Measured
 from imagemake.store.journal import Call, Outcome, read_calls
 from imagemake.store.kept_measures import kept_rows
-from imagemake.store.layout import POSTPROCESSED, VALIDATED
+from imagemake.store.layout import JUDGED, POSTPROCESSED, VALIDATED
 from imagemake.store.open_calls import OpenCalls
 from imagemake.store.store import Store, StoredFile
 from imagemake.store.submissions import Submission, Submissions
@@ -119,7 +120,7 @@ class Inventory:
     def measures(self) -> dict[str, dict[str, Any]]:
         """The values read from each raw image, by its digest and then by measure identity."""
         found: dict[str, dict[str, Any]] = {}
-        for row in self._rows(VALIDATED):
+        for row in chain(self._rows(VALIDATED), self._of_tables(JUDGED)):
             if "raw" in row and "measures" in row:
                 found.setdefault(row["raw"]["digest"], {}).update(row["measures"])
         return found
@@ -151,7 +152,15 @@ class Inventory:
         return failures, outputs
 
     def _rows(self, stage: str) -> Iterator[dict[str, Any]]:
-        return chain(kept_rows(self.store), intact_rows(sorted((self._work / stage).glob("*.jsonl"))))
+        return chain(kept_rows(self.store), self._of_tables(stage))
+
+    def _of_tables(self, stage: str) -> Iterator[dict[str, Any]]:
+        return intact_rows(sorted((self._work / stage).glob("*.jsonl")))
+
+    @cached_property
+    def answers(self) -> KnownAnswers:
+        """The answers of models that the store has; read only where the tables lack some."""
+        return KnownAnswers(self.store.root)
 
     @cached_property
     def journal(self) -> JournalFacts:
@@ -169,7 +178,7 @@ class Inventory:
             facts.costs.add(call)
             facts.note_quota(call)
             history.was_made |= call.outcome in (Outcome.MADE, Outcome.SHARED)
-            if call.sent["attempt"] == 0:
+            if call.sent["attempt"] == 0 and "kind" not in call.sent:
                 facts.last_recipe[call.sent["name"]] = call.sent["recipe"]
         return facts
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from imagemake.config.asked import MODERATION
 from imagemake.core.recipe import Recipe
 from imagemake.stages.validate.text_match import measure_of
 from imagemake.stages.validate.verdict import UNDECODABLE_MEASURE, UNDECODABLE_QUANTITY
@@ -14,6 +15,7 @@ from imagemake.store.items import Measured
 from imagemake.store.journal import Outcome
 
 if TYPE_CHECKING:
+    from imagemake.config.asked import Wanted
     from imagemake.plan.inventory import KeyHistory
 
 
@@ -37,6 +39,10 @@ class RebuildReason(Enum):
     CHECK_ADDED = "check added"
     TEXT_CHANGED = "text changed"
     MEASURE_CHANGED = "measure changed"
+
+    NEVER_JUDGED = "never judged"
+    QUESTION_CHANGED = "question added or changed"
+    JUDGE_CHANGED = "judge changed"
 
     NEVER_POSTPROCESSED = "not postprocessed yet"
     POSTPROCESSING_CHANGED = "postprocessing changed"
@@ -106,6 +112,23 @@ def why_validate(missing: Sequence[str], measured: Measured) -> Why:
         return RebuildReason.CHECK_ADDED.because(added)
     is_text = all(measure_of(identity) in measured for identity in missing)
     return (RebuildReason.TEXT_CHANGED if is_text else RebuildReason.MEASURE_CHANGED).because(names)
+
+
+def why_judge(missing: Sequence[Wanted], known: Measured) -> Why:
+    """Say why a model is to be asked about an image.
+
+    Args:
+        missing: The questions without an answer.
+        known: All values that were ever told of it, by identity.
+    """
+    askers = {one.identity.partition("/")[0] for one in missing}
+    before = {identity.partition("/")[0] for identity in known}
+    if askers & before:
+        return RebuildReason.QUESTION_CHANGED.because(dict.fromkeys(one.name or MODERATION for one in missing))
+    names = {identity.partition("@")[0] for identity in askers}
+    if names & {identity.partition("@")[0] for identity in before}:
+        return RebuildReason.JUDGE_CHANGED.because(sorted(names))
+    return RebuildReason.NEVER_JUDGED.because()
 
 
 def why_postprocess(missing: Sequence[str], known: Collection[str], *, some: bool) -> Why:

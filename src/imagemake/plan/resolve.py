@@ -20,12 +20,14 @@ from imagemake.config.verdict_codes import VerdictCode
 from imagemake.plan.across import compare_good, name_repeats_in_review
 from imagemake.plan.attempts import edited_prompt, patches_for, recipe_of_attempt
 from imagemake.plan.best_candidate import become, choose_best, take_next_best
+from imagemake.plan.judging import calls_without_answer
 from imagemake.plan.parents import obstacles_among, why_waiting
-from imagemake.plan.reasons import RebuildReason, Why, why_generate, why_postprocess, why_validate
+from imagemake.plan.reasons import RebuildReason, Why, why_generate, why_judge, why_postprocess, why_validate
 from imagemake.plan.requests.families import generations
 from imagemake.plan.routing import Routing
 from imagemake.plan.state import OPEN, Past, Policy, Stage, State
 from imagemake.plugins.providers import NOT_FETCHED
+from imagemake.stages.validate.answers import values_of_answers, words_of_answers
 from imagemake.stages.validate.compare import values_of
 from imagemake.stages.validate.expected import Expected
 from imagemake.stages.validate.text_match import texts_to_match
@@ -190,18 +192,31 @@ def _look(state: State, inventory: Inventory, policy: Policy, reviews: Mapping[s
     checks = policy.checks.of(request.variables, request.model or state.recipe.model)
     wanted = Expected(state.recipe.prompt, request.variables)
     needed = [*policy.measures, *texts_to_match(policy.measures, checks, wanted)]
-    state.measured = of_measures(needed, known)
+    own_prompt = request.recipe.prompt
+    edited = policy.edited.get(own_prompt, ())
+    state.questions = policy.asked.wanted(own_prompt, request.variables, edited)
+    state.measured = of_measures([*needed, *(one.identity for one in state.questions)], known)
     missing = still_to_measure(needed, state.measured)
     if missing:
         state.stage, state.why = Stage.VALIDATE, why_validate(missing, known)
         return None
+    if state.to_ask:  # the store has answers that the tables lack, as after work/ was deleted
+        kept = inventory.answers.about(state.raw.digest, state.to_ask, edited)
+        state.measured = {**state.measured, **kept}
     verdict = judge(
-        values_of(state.measured, checks, wanted),
+        values_of(state.measured, checks, wanted) | values_of_answers(state.questions, state.measured),
         state.recipe.parameters,
         checks,
         formats=policy.formats,
         size_as_requested=policy.size_as_requested,
+        told=words_of_answers(state.questions, state.measured),
     )
+    if state.to_ask and verdict.status is not Status.REJECTED and (review is None or policy.asked.also_decided):
+        state.stage, state.why = Stage.JUDGE, why_judge(state.to_ask, {**known, **state.measured})
+        unknown = calls_without_answer(state, inventory, policy) if policy.hold_unknown else 0
+        if unknown:
+            state.stage, state.reasons = Stage.HELD, (Reason.of(VerdictCode.UNKNOWN, calls=unknown),)
+        return None
     verdict = _with_review(verdict, review)
     if request.needs_approval and review is None and verdict.status is Status.ACCEPTED:
         verdict = Verdict(Status.REVIEW, (Reason.of(VerdictCode.APPROVAL),))
@@ -337,4 +352,5 @@ def _leave_attempt(state: State) -> None:
 def _begin_attempt(state: State, recipe: Recipe) -> None:
     state.recipe, state.key = recipe, recipe.key()
     state.stage, state.raw, state.measured, state.reasons = Stage.GENERATE, None, {}, ()
+    state.questions = ()
     state.candidate, state.is_chosen, state.open_candidates, state.instead_of = 0, False, [], ""

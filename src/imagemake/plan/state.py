@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from imagemake.config.asked import NOTHING, Asked, Wanted
 from imagemake.config.checks import Checks
 from imagemake.config.fields import MAIN
 from imagemake.config.similarity import Consistency, NearDuplicates
@@ -28,6 +29,7 @@ class Stage(StrEnum):
 
     GENERATE = "generate"
     VALIDATE = "validate"
+    JUDGE = "judge"
     POSTPROCESS = "postprocess"
     DONE = "done"
     REVIEW = "review"  # a reviewer decides
@@ -38,7 +40,7 @@ class Stage(StrEnum):
     WAITING = "waiting"  # it is made from an image that is not accepted yet
 
 
-OPEN = (Stage.GENERATE, Stage.VALIDATE, Stage.POSTPROCESS)  # a run can work on these
+OPEN = (Stage.GENERATE, Stage.VALIDATE, Stage.JUDGE, Stage.POSTPROCESS)  # a run can work on these
 
 
 def _never(recipe: Recipe) -> bool:
@@ -64,6 +66,8 @@ class Policy:
         candidate_policy: How many candidates each attempt has, and which one is the best.
         earlier: Images of earlier releases, which must not be made again; None where there are none.
         consistency: How far colors may be from those of a group; None where they are not compared.
+        asked: What models are asked about images that other checks do not reject.
+        edited: Questions that users edited, by the prompt that they are about.
         ignores_seed: Returns whether a recipe's model makes the same image whatever the seed.
     """
 
@@ -80,6 +84,8 @@ class Policy:
     candidate_policy: CandidatePolicy = field(default_factory=CandidatePolicy)
     earlier: EarlierImages | None = None
     consistency: Consistency | None = None
+    asked: Asked = NOTHING
+    edited: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ignores_seed: Callable[[Recipe], bool] = _never
 
 
@@ -126,6 +132,7 @@ class State:
         is_accepted: Whether its image passed all checks, so that others can be made from it.
         parents: Where the other images of the campaign stand that it is made from.
         obstacles: Of a waiting image: the images, however indirect, whose acceptance it waits for.
+        questions: What models are asked about the current attempt's image.
     """
 
     request: Request
@@ -155,11 +162,17 @@ class State:
     is_accepted: bool = False
     parents: tuple[State, ...] = ()
     obstacles: tuple[State, ...] = ()
+    questions: Sequence[Wanted] = ()
 
     @property
     def files(self) -> dict[str, StoredFile]:
         """The finished images by output, the main one first; empty where one of them is missing."""
         return {MAIN: self.finished, **self.further} if self.finished else {}
+
+    @property
+    def to_ask(self) -> list[Wanted]:
+        """The questions without an answer."""
+        return [one for one in self.questions if one.identity not in self.measured]
 
     @property
     def to_do(self) -> list[State]:

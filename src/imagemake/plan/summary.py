@@ -10,6 +10,7 @@ from imagemake.config.checks import DOUBTFUL_MASK, MASK_DOUBT, MOST_DOUBT
 from imagemake.core.text import counted
 from imagemake.plan.batches import counts
 from imagemake.plan.cost_lines import cost_lines
+from imagemake.plan.judging import judging_lines
 from imagemake.plan.parents import waiting_in, waiting_lines, waits_for_run
 from imagemake.plan.state import OPEN, Stage, State
 from imagemake.store.layout import ALL, IMAGE
@@ -30,7 +31,12 @@ ENDS = {
     Stage.HELD: "on hold: a call may have been billed",
     Stage.WAITING: "waiting for images that they are made from",
 }
-STARTS = {Stage.GENERATE: "to generate", Stage.VALIDATE: "to validate", Stage.POSTPROCESS: "to postprocess"}
+STARTS = {
+    Stage.GENERATE: "to generate",
+    Stage.VALIDATE: "to validate",
+    Stage.JUDGE: "to judge",
+    Stage.POSTPROCESS: "to postprocess",
+}
 
 
 def summary(
@@ -69,6 +75,7 @@ def summary(
     if (to_generate or to_validate) and target.campaign.validation.checks.get(MASK_DOUBT) == DOUBTFUL_MASK:
         lines.append(f"  Images with a doubtful cut-out will await review: {MASK_DOUBT} above {MOST_DOUBT}.")
     lines += cost_lines(to_pay, to_validate, target, inventory, following)
+    lines += judging_lines(open_ones, target.campaign, inventory)
     lines += _in_doubt([*to_generate, *(state for state in states if state.stage is Stage.HELD)], inventory)
     lines += open_batches(target, inventory.submissions, {state.key for state in states})
     if not open_ones:

@@ -19,6 +19,7 @@ _WORDS = {
     Stage.HELD: "held back, since a call may have been billed",
     Stage.GENERATE: "not made",
     Stage.VALIDATE: "not validated",
+    Stage.JUDGE: "not judged",
     Stage.POSTPROCESS: "not postprocessed",
 }
 

@@ -16,6 +16,7 @@ from imagemake.core.fingerprint import fingerprint
 from imagemake.core.problems import UserError
 from imagemake.core.sealed import read_sealed, write_sealed
 from imagemake.plan.batches import NOT_SHOWN, counts, release_digest
+from imagemake.plan.edited_questions import read_edited
 from imagemake.plan.requests.sheet_groups import SheetGroup, sheet_groups
 from imagemake.plan.reviews import REVIEWS
 from imagemake.plan.state import OPEN, Stage, State
@@ -124,9 +125,10 @@ def _seen(target: Target, store: Store, work: Path) -> str:
         "record": [RECORD_VERSION, MANIFEST_VERSION],
         "campaign": target.campaign.model_dump(mode="json", exclude=set(NOT_SHOWN)),
         "unknown": target.campaign.limits.unknown,
-        "measures": [measure.identity for measure in target.campaign.validation.measures_needed()],
+        "measures": target.campaign.validation.identities(),
         "certificate": file_digest(target.campaign.c2pa),
         "rows": [[row.number, dict(row.values)] for row in target.rows],
+        "questions": read_edited() if target.campaign.validation.asked.derives else {},
         "reviews": REVIEWS.read_text(errors="replace") if REVIEWS.is_file() else "",
     }
     return fingerprint([fingerprint(wanted), *map(_digest, (*tables, *images))])

@@ -80,7 +80,7 @@ class Release:
             folder / "manifest.parquet",
             outputs=self.target.campaign.postprocess.more_outputs,
             schema_path=folder / "manifest.schema.json",
-            measures=[measure.identity for measure in self.target.campaign.validation.measures_needed()],
+            measures=self.target.campaign.validation.identities(),
         )
         missing = missing_counts(self.states, self.target.names)
         write_record(self.target, self.states, self.store, self.work, self.unsigned, missing=missing)

@@ -28,4 +28,5 @@ TAB_OF: Mapping[Stage, str] = {
     Stage.WAITING: "pending",
     Stage.GENERATE: "pending",
     Stage.VALIDATE: "pending",
+    Stage.JUDGE: "pending",
 }

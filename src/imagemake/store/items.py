@@ -121,6 +121,8 @@ class Item:
         further: Results of additional outputs, by label.
         failure: Why the item stops, or None.
         model: Label of the model in more_models, or empty if the model is chosen by its own name.
+        own_prompt: The request's own prompt, if questions are derived from it and this attempt has another one.
+        questions: Questions that are asked in place of those derived from the prompt, as the user edited them.
     """
 
     name: str
@@ -139,6 +141,8 @@ class Item:
     is_in_batch: bool = False
     can_wait: bool = False
     hands_over: bool = False
+    own_prompt: str = ""
+    questions: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data, without absent values."""
@@ -149,16 +153,9 @@ class Item:
             "why": self.why,
             "recipe": self.recipe.as_dict(),
         }
-        if self.is_in_batch:
-            data["is_in_batch"] = True
-        if self.can_wait:
-            data["can_wait"] = True
-        if self.hands_over:
-            data["hands_over"] = True
-        if self.model:
-            data["model"] = self.model
-        if self.variables:
-            data["variables"] = self.variables
+        for name in ("is_in_batch", "can_wait", "hands_over", "model", "variables", "own_prompt", "questions"):
+            if value := getattr(self, name):
+                data[name] = value
         if self.raw:
             data["raw"] = {"digest": self.raw.digest, "extension": self.raw.extension}
         if self.measures:
@@ -193,6 +190,8 @@ class Item:
             is_in_batch=data.get("is_in_batch", False),
             can_wait=data.get("can_wait", False),
             hands_over=data.get("hands_over", False),
+            own_prompt=data.get("own_prompt", ""),
+            questions=tuple(data.get("questions", ())),
         )
 
 

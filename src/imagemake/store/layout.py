@@ -25,10 +25,11 @@ IMAGE = "image/"  # before a file name: one image and nothing else
 IMAGES, SHEETS = "images", "sheets"  # folders of a release
 RELEASE_FOLDERS: Mapping[str, Path] = {ALL: RESULTS, SMALL: RESULTS / SMALL, PILOT: RESULTS / PILOT}
 
-BATCHES, GENERATED, VALIDATED, POSTPROCESSED = "batches", "generated", "validated", "postprocessed"
-RESULT_TABLES = (GENERATED, VALIDATED, POSTPROCESSED)  # folders of tables that jobs make
+BATCHES, GENERATED, VALIDATED = "batches", "generated", "validated"
+JUDGED, POSTPROCESSED = "judged", "postprocessed"
+RESULT_TABLES = (GENERATED, VALIDATED, JUDGED, POSTPROCESSED)  # folders of tables that jobs make
 TABLES = (BATCHES, *RESULT_TABLES)  # all folders of tables
-MEASURED_TABLES = (VALIDATED, POSTPROCESSED)  # folders of tables that tell what was measured and postprocessed
+MEASURED_TABLES = (VALIDATED, JUDGED, POSTPROCESSED)  # folders of tables that tell what was measured and postprocessed
 
 
 def results_folder(scope: str) -> Path:

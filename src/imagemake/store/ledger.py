@@ -36,6 +36,7 @@ COLUMNS: Mapping[str, Callable[[Call], str]] = {
     "campaign": lambda call: str(call.sent["campaign"]),
     "outcome": lambda call: call.outcome.value,
     "name": lambda call: str(call.sent["name"]),
+    "kind": lambda call: str(call.sent.get("kind", "image")),
 }
 
 

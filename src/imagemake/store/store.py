@@ -9,6 +9,7 @@ detect damage, compare a file with the digest in its name. There is no index tha
 | finished/ | finished images, by a key of the raw image and the steps |
 | references/ | reference images and masks that were sent with prompts, by digest |
 | signatures/ | content credentials of released images, by a key of their inputs |
+| answers/ | what models answered about images and prompts; see `imagemake.store.answers` |
 | reproduced/ | images that were reproduced for a comparison, by keys of their own |
 | measures/ | measured values of raw images, in a few files that travel with the store |
 | unshared/ | if the team has a store, an empty file per image that the team store does not have yet |
@@ -173,6 +174,7 @@ class Store:
         references: Reference images and masks that were sent with prompts, by digest.
         reproduced: Images that were made again for a comparison, by keys of their own.
         signatures: Content credentials of released images, by a key of their inputs.
+        answers: What models answered, by a key of the image or prompt and of what was asked.
     """
 
     def __init__(self, root: Path, *, shares: bool = False) -> None:
@@ -185,6 +187,7 @@ class Store:
         self.references = ContentStore(root / "references", root / "damaged" / "references")
         self.reproduced = ContentStore(root / "reproduced", root / "damaged" / "reproduced")
         self.signatures = ContentStore(root / "signatures", root / "damaged" / "signatures")
+        self.answers = ContentStore(root / "answers", root / "damaged" / "answers")
 
     def beside(self, root: Path) -> Store:
         """Return a store of the same kind in another folder."""

@@ -24,7 +24,7 @@ def verify_store(root: Path, *, move: bool, tell: Callable[[int, int], None]) ->
         Number of files, and the paths of damaged files.
     """
     store = Store(root)
-    content_stores = (store.raw, store.finished, store.references, store.reproduced, store.signatures)
+    content_stores = (store.raw, store.finished, store.references, store.reproduced, store.signatures, store.answers)
     files = [(content_store, stored) for content_store in content_stores for stored in content_store.all()]
     damaged: list[Path] = []
     with ThreadPoolExecutor() as pool:  # hashing releases the global interpreter lock

@@ -233,9 +233,9 @@ class Releasing:
             cost_unknown=tally.cost_unknown - unknown_before,
             checks={
                 name: check.model_dump(mode="json", exclude_none=True)
-                for name, check in over_defaults(validation.checks).items()
+                for name, check in over_defaults(validation.checks, validation.asked.checks()).items()
             },
-            measures=tuple(measure.identity for measure in validation.measures_needed()),
+            measures=tuple(validation.identities()),
             step_digests=postprocess_digests(self.campaign.postprocess),
             config=_digests(
                 [Path(CONFIG), Path(self.campaign.catalog), REVIEWS, *map(Path, self._target.files.by_path)]

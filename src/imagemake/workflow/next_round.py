@@ -64,8 +64,8 @@ def _open_states(target: Target, store: Store, work: Path) -> tuple[Inventory, l
 
 
 def _may_be_new(state: State) -> bool:
-    """Return whether an image to postprocess may have waited until now, although it is from an earlier run."""
-    return state.stage is Stage.POSTPROCESS and bool(state.parents)
+    """Return whether an image to postprocess or judge may have waited until now, although an earlier run made it."""
+    return state.stage in (Stage.POSTPROCESS, Stage.JUDGE) and bool(state.parents)
 
 
 def _begun(target: Target, listing: Path, work: Path) -> frozenset[str]:
@@ -77,7 +77,9 @@ def _begun(target: Target, listing: Path, work: Path) -> frozenset[str]:
 
 
 def _continues(state: State, inventory: Inventory, made_at: str, begun: Collection[str]) -> bool:
-    if state.stage is Stage.POSTPROCESS:  # its job may be running: it waits for its own table only
+    # The job of an image to postprocess may be running: it waits for its own table only. About one that is still to be
+    # judged, this run has asked as often as the limits allow.
+    if state.stage in (Stage.POSTPROCESS, Stage.JUDGE):
         return _may_be_new(state) and state.key not in begun
     if state.key in inventory.in_queues:  # this run has waited for it
         return False

@@ -75,7 +75,12 @@ from imagemake.workflow.leftovers import sweep_leftovers
 from imagemake.workflow.monitor.monitor import Monitor, check_monitor
 from imagemake.workflow.open_calls import open_calls_words, take_up_open_calls
 from imagemake.workflow.preflight.credentials import check_credentials
-from imagemake.workflow.preflight.measures import check_comparisons, check_overrides, check_packages
+from imagemake.workflow.preflight.measures import (
+    check_comparisons,
+    check_overrides,
+    check_packages,
+    missing_keys,
+)
 from imagemake.workflow.preflight.model_files import check_model_files
 from imagemake.workflow.preflight.models import check_models
 from imagemake.workflow.preflight.servers import server_lines
@@ -259,7 +264,7 @@ class Planner:
         if to_generate:
             check_gates(self.campaign, scope, self.figures_of)
         if open_ones:
-            warnings += check_alerts(self.campaign.alerts)
+            warnings += [*missing_keys(self.campaign), *check_alerts(self.campaign.alerts)]
             check_monitor(self.campaign.monitor)
         current = not open_ones and is_current(target, states)
         if not current:

@@ -14,7 +14,7 @@ CODE = re.compile(r"`([\w./-]+)`")
 LINK = re.compile(r"\]\(([^)#\s]+)")
 # Folders and files of a user's project, and the packages that the tutorial writes.
 USER_PATH = re.compile(
-    r"(work|store|results|releases|logs)/(?!.*\.py$)|\.venv/|config/reviews\.csv$|config/models/(?!.*\.py$)|\.github/workflows/images|make_images|images/NAME|images/MUG|imagemake-"
+    r"(work|store|results|releases|logs)/(?!.*\.py$)|\.venv/|config/(reviews|questions)\.csv$|config/models/(?!.*\.py$)|\.github/workflows/images|make_images|images/NAME|images/MUG|imagemake-"
 )
 
 

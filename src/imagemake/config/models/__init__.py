@@ -1,5 +1,6 @@
 """Models: what each accepts, what it costs, and when it is shut down. The table itself is models.toml."""
 
+from imagemake.config.models.asked_costs import asked_usd, asked_worst_usd
 from imagemake.config.models.checks import problems_of
 from imagemake.config.models.costs import cost_usd, estimate_usd, gpu_usd, gpus_of, is_by_gpu_hour, worst_usd
 from imagemake.config.models.facts import ModelFacts
@@ -13,6 +14,8 @@ __all__ = [
     "ModelFinding",
     "ModelTable",
     "Severity",
+    "asked_usd",
+    "asked_worst_usd",
     "cost_usd",
     "estimate_usd",
     "facts_over",

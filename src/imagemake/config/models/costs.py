@@ -51,7 +51,7 @@ def worst_usd(model: Model, recipe: Recipe, *, batch: bool = False, longest_s: f
     if known is not None:
         return known
     if (given := model.facts.max_usd_per_image) is not None:
-        return _rounded(given * 1_000_000)
+        return in_usd(given * 1_000_000)
     prices = model.facts.prices
     return None if prices is None or longest_s is None else gpu_usd(model, longest_s * prices.gpus)
 
@@ -71,7 +71,7 @@ def gpu_usd(model: Model, gpu_seconds: float) -> float | None:
     prices = model.facts.prices
     if prices is None or prices.usd_per_gpu_hour is None:
         return None
-    return _rounded(prices.usd_per_gpu_hour * Decimal(str(gpu_seconds)) * 1_000_000 / HOUR_S)
+    return in_usd(prices.usd_per_gpu_hour * Decimal(str(gpu_seconds)) * 1_000_000 / HOUR_S)
 
 
 def cost_usd(
@@ -97,17 +97,18 @@ def cost_usd(
         return gpu_usd(model, gpu_seconds)
     share = prices.batch_share if batch else Decimal(1)
     if prices.usd_per_image is not None:
-        return _rounded(prices.usd_per_image * 1_000_000 * share)
+        return in_usd(prices.usd_per_image * 1_000_000 * share)
     per_million = prices.usd_per_million_tokens
     if per_million is None or not isinstance(usage, Mapping):
         return None
     text_out = per_million.image_out if per_million.text_out is None else per_million.text_out
     sent = _micro_usd(usage, "input_tokens", per_million.text_in, per_million.image_in)
     made = _micro_usd(usage, "output_tokens", text_out, per_million.image_out)
-    return None if sent is None or made is None else _rounded((sent + made) * share)
+    return None if sent is None or made is None else in_usd((sent + made) * share)
 
 
-def _rounded(micro_usd: Decimal) -> float:
+def in_usd(micro_usd: Decimal) -> float:
+    """Return millionths of a USD as USD."""
     return round(micro_usd) / 1_000_000
 
 
@@ -140,13 +141,13 @@ def _usd(
         return None
     share = prices.batch_share if batch else Decimal(1)
     if prices.usd_per_image is not None:
-        return _rounded(prices.usd_per_image * 1_000_000 * share)
+        return in_usd(prices.usd_per_image * 1_000_000 * share)
     per_million: TokenPrices | None = prices.usd_per_million_tokens
     if per_million is None or output_tokens is None or recipe.references:
         return None
     prompt_bytes = len(recipe.prompt.encode("utf-8", "surrogatepass"))
     text_tokens = PROMPT_OVERHEAD_TOKENS - (-prompt_bytes // bytes_per_token)
-    return _rounded((text_tokens * per_million.text_in + output_tokens * per_million.image_out) * share)
+    return in_usd((text_tokens * per_million.text_in + output_tokens * per_million.image_out) * share)
 
 
 def grid_tokens(patches: int, width: int, height: int) -> int:

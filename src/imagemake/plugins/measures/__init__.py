@@ -36,6 +36,8 @@ BUILT_IN = {
     "text": "imagemake.plugins.measures.text:Text",
     "phash": "imagemake.plugins.measures.phash:PHash",
     "prompt": "imagemake.plugins.measures.prompt:Prompt",
+    "judge": "imagemake.plugins.measures.judge:Judge",
+    "moderation": "imagemake.plugins.measures.moderation:Moderation",
 }
 
 Value = str | int | float | bool
@@ -114,6 +116,20 @@ class MatchingMeasure(Measure):
         """
 
 
+class AskedMeasure(Measure):
+    """A measure whose values a server tells, by calls that the stage `judge` makes; nothing is read from pixels here.
+
+    Attributes:
+        names_quantities: Whether its settings name further quantities, as those of questions.
+    """
+
+    names_quantities: ClassVar[bool] = False
+
+    def read(self, image: DecodedImage) -> Mapping[str, Value]:
+        """Read nothing."""
+        return {}
+
+
 def measure_class(name: str) -> type[Measure]:
     """Load the class of a measure.
 
@@ -123,6 +139,12 @@ def measure_class(name: str) -> type[Measure]:
     """
     loaded: type[Measure] = load_plugin("measure", name, BUILT_IN, Measure)
     return loaded
+
+
+def is_asked(name: str) -> bool:
+    """Return whether a measure's values come from a server; False if it is not installed."""
+    kind = _installed(name)
+    return kind is not None and issubclass(kind, AskedMeasure)
 
 
 @cache

@@ -16,6 +16,7 @@ from imagemake.plan.target import Target
 from imagemake.release.manifest.calls import BROUGHT, Calls
 from imagemake.release.manifest.row import EarlierAttempt, ManifestRow, OutputFile, Value, Verdict
 from imagemake.release.released_files import Released
+from imagemake.stages.validate.answers import values_of_answers
 from imagemake.stages.validate.compare import values_of
 from imagemake.stages.validate.expected import Expected
 from imagemake.store.journal import Outcome, read_calls
@@ -114,7 +115,10 @@ class Entries:
             **(asdict(main) if main else {}),
             outputs=files,
             raw_digest=state.raw.digest if state.raw else None,
-            measures=values_of(state.measured, checks, Expected(recipe.prompt, request.variables)),
+            measures={
+                **values_of(state.measured, checks, Expected(recipe.prompt, request.variables)),
+                **values_of_answers(state.questions, state.measured),
+            },
             cached=state.raw is not None and closed.get("at", "") < self._target.made_at,
             tries=calls.n,
             shared=calls.is_shared and state.raw is not None,

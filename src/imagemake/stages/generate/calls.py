@@ -17,6 +17,7 @@ from imagemake.config.models import Model
 from imagemake.config.run import Limits
 from imagemake.core.backoff import backoff_s
 from imagemake.core.errors import ExitCode, ImagemakeError, InterruptedByUserError
+from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import FailureKind, Provider, ProviderError
 from imagemake.plugins.providers.failures import STOPS
 from imagemake.plugins.providers.local import LocalProvider
@@ -92,6 +93,8 @@ class CallRunner:
         room: Tells before a call whether its image will find room; None if nothing is to be checked.
         meter: Measures how long images keep a GPU busy.
         used_up: Knows whether the quota of the model is used up; None if no other model can take over.
+        kind: What the calls are, for the journal; empty for images.
+        worst_usd_of: Returns the most that a call can cost by the model table, if calls make no images.
     """
 
     provider: Provider
@@ -108,6 +111,8 @@ class CallRunner:
     room: Room | None = None
     meter: GpuMeter = field(default_factory=lambda: GpuMeter(is_on=False))
     used_up: UsedUp | None = None
+    kind: str = ""
+    worst_usd_of: Callable[[Model, Recipe], float | None] | None = None
     _caller: Caller = field(init=False)
     _submissions: Submissions = field(init=False)
     _doubt: Doubt = field(init=False)
@@ -125,6 +130,8 @@ class CallRunner:
             self.team_cache,
             self.room,
             self.meter,
+            self.kind,
+            self.worst_usd_of,
         )
         self._submissions = Submissions(self.store.root)
         self._doubt = Doubt(self.gate)

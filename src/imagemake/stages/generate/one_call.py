@@ -12,6 +12,7 @@ from typing import Any
 
 from imagemake.config.models import Model, gpus_of, is_by_gpu_hour, worst_usd
 from imagemake.config.run import Limits
+from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import NOT_FETCHED, FailureKind, ImageResponse, Provider, ProviderError, response_to
 from imagemake.plugins.providers.queue import NamingQueueProvider, QueueProvider, Ticket
 from imagemake.stages.generate.answered import cost_of, facts_of
@@ -81,6 +82,8 @@ class Caller:
         team_cache: Receives the images; None without a team store.
         room: Tells before a call whether its image will find room; None if nothing is to be checked.
         meter: Measures how long images keep a GPU busy.
+        kind: What the calls are, for the journal; empty for images.
+        worst_usd_of: Returns the most that a call can cost by the model table, if calls make no images.
         in_queue: Calls that were submitted to the provider's queue and have not ended.
     """
 
@@ -95,6 +98,8 @@ class Caller:
     team_cache: TeamCache | None
     room: Room | None = None
     meter: GpuMeter = field(default_factory=lambda: GpuMeter(is_on=False))
+    kind: str = ""
+    worst_usd_of: Callable[[Model, Recipe], float | None] | None = None
     in_queue: int = 0
     _sent_images: SentImages = field(init=False)
     _keeper: Keeper = field(init=False)
@@ -138,11 +143,14 @@ class Caller:
             tried=tried,
             recipe=item.recipe.as_dict(),
             worst_usd=worst,
+            **({"kind": self.kind} if self.kind else {}),
         )
         running = _Running(call, item, model, self._keeper, started, reserved)
         return await self._ended(running, self._response(running, images))
 
     def _worst_usd(self, model: Model | None, item: Item) -> float | None:
+        if self.worst_usd_of is not None:
+            return self.worst_usd_of(model, item.recipe) if model else None
         if not self.provider.paid and not is_by_gpu_hour(model):
             return 0.0
         return worst_usd(model, item.recipe, longest_s=self.limits.timeout_s) if model else None

@@ -22,6 +22,7 @@ from imagemake.plugins.weights import with_weights
 from imagemake.stages.postprocess.branches import Branch, postprocess_all
 from imagemake.stages.postprocess.check import check_steps
 from imagemake.stages.postprocess.encode import PostprocessError
+from imagemake.stages.validate.answers import still_to_ask, values_of_answers
 from imagemake.stages.validate.compare import values_of
 from imagemake.stages.validate.expected import Expected
 from imagemake.stages.validate.verdict import Status, judge
@@ -172,13 +173,17 @@ class Postprocessor:
         if item.output_key is not None:  # the plan knew that it is accepted, by checks or by a reviewer
             return Status.ACCEPTED
         checks = self._checks.of(item.variables, item.model or item.recipe.model)
+        asked = self._validation.asked.wanted(item.own_prompt or item.recipe.prompt, item.variables, item.questions)
+        values = values_of(item.measures, checks, Expected(item.recipe.prompt, item.variables))
         verdict = judge(
-            values_of(item.measures, checks, Expected(item.recipe.prompt, item.variables)),
+            values | values_of_answers(asked, item.measures),
             item.recipe.parameters,
             checks,
             formats=self._validation.formats,
             size_as_requested=self._validation.size == "requested",
         )
+        if verdict.status is not Status.REJECTED and still_to_ask(asked, item.measures):
+            return None
         return verdict.status
 
     def _finish(self, item: Item) -> Item:

@@ -16,6 +16,7 @@ from imagemake.store.items import Measured
 # An image that cannot be decoded has one quantity, which holds the cause; so has a measure that failed on an image.
 UNDECODABLE_MEASURE, _, UNDECODABLE_QUANTITY = VerdictCode.UNDECODABLE.value.partition(".")
 FAILED_QUANTITY = "failed"
+UNANSWERED_QUANTITY = "unanswered"  # of a question: the question and why nobody answered it
 # 3P: of the pixels that models make for a ratio, 896x1152 for 4:5 is the farthest from it, by 2.8%.
 RATIO_TOLERANCE = 0.05
 
@@ -90,6 +91,7 @@ def judge(
     *,
     formats: Sequence[str],
     size_as_requested: bool,
+    told: Mapping[str, str] | None = None,
 ) -> Verdict:
     """Decide about one image by itself.
 
@@ -100,20 +102,25 @@ def judge(
             not apply. Where a measure failed, its value is unknown, so the image goes to review.
         formats: Accepted file formats.
         size_as_requested: Whether to reject an image of another size than the requested one.
+        told: What reasons say in place of a value, by quantity.
     """
     if VerdictCode.UNDECODABLE in values:
         reason = Reason.of(VerdictCode.UNDECODABLE, fault=values[VerdictCode.UNDECODABLE])
         return Verdict(Status.REJECTED, (reason,))
     rejections = _disobeyed(values, parameters, formats, size_as_requested)
-    doubts = _failures(values)
+    doubts = [*_failures(values), *_unanswered(values)]
+
+    def said(quantity: str, value: Value) -> str:
+        return (told or {}).get(quantity) or _phrase(quantity, value, values)
+
     for quantity, check in checks.items():
         value = values.get(quantity)
         if value is None:
             continue
         if check.reject and (limit := check.reject.broken_by(value, quantity)):
-            rejections.append(Reason(quantity, f"{_phrase(quantity, value, values)}, {limit}{check.of_whom}"))
+            rejections.append(Reason(quantity, f"{said(quantity, value)}, {limit}{check.of_whom}"))
         elif check.review and (limit := check.review.broken_by(value, quantity)):
-            doubts.append(Reason(quantity, f"{_phrase(quantity, value, values)}, {limit}{check.of_whom}"))
+            doubts.append(Reason(quantity, f"{said(quantity, value)}, {limit}{check.of_whom}"))
     if rejections:
         return Verdict(Status.REJECTED, tuple(rejections + doubts))
     return Verdict(Status.REVIEW, tuple(doubts)) if doubts else ACCEPTED
@@ -132,6 +139,14 @@ def _phrase(quantity: str, value: Value, values: Mapping[str, Value]) -> str:
 def _failures(values: Mapping[str, Value]) -> list[Reason]:
     failed = (name for name in values if name.endswith(f".{FAILED_QUANTITY}"))
     return [Reason.of(VerdictCode.UNMEASURED, measure=name.partition(".")[0], fault=values[name]) for name in failed]
+
+
+def _unanswered(values: Mapping[str, Value]) -> list[Reason]:
+    return [
+        Reason(VerdictCode.UNANSWERED, str(value))
+        for name, value in values.items()
+        if name.endswith(f".{UNANSWERED_QUANTITY}")
+    ]
 
 
 def _has_ratio(size: str, expected: Json) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
+from imagemake.config.asked import JUDGE
 from imagemake.config.campaign import CONFIG, Campaign
 from imagemake.config.checks import MODEL, compared_by
 from imagemake.core.problems import NotReadyError, Problem, UserError
@@ -43,7 +45,7 @@ def check_packages(campaign: Campaign) -> None:
 
 
 def check_comparisons(requests: Sequence[Request], campaign: Campaign) -> None:
-    """Check that images can be compared with the requests' columns and within their group.
+    """Check that images can be compared with the requests' columns and within their group, and questions be filled.
 
     Raises:
         UserError: One problem per missing column, and one per value that cannot be compared, at its first row.
@@ -51,11 +53,21 @@ def check_comparisons(requests: Sequence[Request], campaign: Campaign) -> None:
     checks = campaign.validation.checks.items()
     compared = [(name, check) for name, check in checks if check.variable is not None]
     problems = [problem for name, check in compared for problem in _not_comparable(name, check, requests, campaign)]
+    place = f"{CONFIG}, validation.measures.{JUDGE}.questions"
+    for column in campaign.validation.asked.columns:
+        problems += _missing_column(column, place, requests)
     consistency = campaign.validation.consistency
     for column in consistency.by if consistency else ():
         problems += _missing_column(column, f"{CONFIG}, validation.consistency.by", requests)
     if problems:
         raise UserError(problems)
+
+
+def missing_keys(campaign: Campaign) -> list[str]:
+    """Return warnings about keys of servers that are asked about images, where the environment has none."""
+    servers = [asker.model.connects_to for asker in campaign.validation.asked.askers]
+    names = {name for server in servers for name in server.variables() if not os.environ.get(name)}
+    return [f"{name} is not set in the environment: no question would be answered." for name in sorted(names)]
 
 
 def _not_comparable(name: str, check: Check, requests: Sequence[Request], campaign: Campaign) -> Iterator[Problem]:

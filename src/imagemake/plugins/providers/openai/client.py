@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 OWN_BASE_URL = "https://api.openai.com/v1"
 OWN_DOMAIN = "openai.com"
+_BOUNDED = ("/images/", "/decisions", "/chat/", "/moderations")  # files of batches are read piece by piece
 
 
 def clients_of(connection: Connection) -> tuple[str, Pools[AsyncOpenAI]]:
@@ -71,7 +72,7 @@ def clients_of(connection: Connection) -> tuple[str, Pools[AsyncOpenAI]]:
 
 async def _bound(response: Response) -> None:
     """Let the SDK read only so much of a response with images; it reads files of batches piece by piece."""
-    if "/images/" not in response.request.url.path:
+    if not any(part in response.request.url.path for part in _BOUNDED):
         return
     read = response.aiter_bytes
 

@@ -1,0 +1,124 @@
+"""What a run asks models about images: the calls, what they cost, and which earlier ones got no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from imagemake.config.asked import MODERATION, Asked, Asker
+from imagemake.config.models import asked_usd, asked_worst_usd, load_models
+from imagemake.core.text import counted
+from imagemake.plan.edited_questions import read_edited
+from imagemake.plan.estimate import Estimate
+from imagemake.plan.state import Policy, Stage, State
+from imagemake.plugins.asking.deriving import MOST_QUESTIONS as MOST_DERIVED
+from imagemake.stages.judge.calls import Call, call_to_derive, calls_about, questions_to_send
+from imagemake.store.journal import Outcome
+from imagemake.store.store import StoredFile
+
+if TYPE_CHECKING:
+    from imagemake.config.campaign import Campaign
+    from imagemake.plan.inventory import Inventory
+
+NO_IMAGE = StoredFile("0" * 64, "0" * 64, "png")  # stands for one that is not made yet
+FREE = "moderations"  # at the provider's own servers
+MOST_SHOWN = 3
+
+
+def calls_of(state: State, asked: Asked, inventory: Inventory, edited: Sequence[str]) -> list[Call]:
+    """Return the calls that a run makes about an image that is there, as far as the questions are known."""
+    assert state.raw is not None
+    questions = inventory.answers.open_questions(state.raw.digest, state.to_ask, edited)
+    return list(calls_about(state.request.name, state.attempt, state.raw, questions, asked))
+
+
+def calls_without_answer(state: State, inventory: Inventory, policy: Policy) -> int:
+    """Return how many earlier calls about an image may have been billed and got no answer."""
+    edited = policy.edited.get(state.request.recipe.prompt, ())
+    calls = calls_of(state, policy.asked, inventory, edited)
+    histories = (inventory.journal.keys.get(call.item.key) for call in calls)
+    return sum(one.unknown for one in histories if one is not None and one.last is Outcome.UNKNOWN)
+
+
+def judging_lines(states: Sequence[State], campaign: Campaign, inventory: Inventory) -> Iterator[str]:
+    """Yield lines about what models are asked, and its cost.
+
+    Args:
+        states: What the run works on: images to judge, and those that are judged once they are made or measured.
+        campaign: The campaign.
+        inventory: What is in the store and the journal.
+    """
+    to_judge = [state for state in states if state.stage in (Stage.GENERATE, Stage.VALIDATE, Stage.JUDGE)]
+    if campaign.validation.asked.askers and to_judge:
+        yield from _Outlook(to_judge, campaign, inventory).lines()
+
+
+class _Outlook:
+    def __init__(self, to_judge: Sequence[State], campaign: Campaign, inventory: Inventory) -> None:
+        self._states, self._campaign, self._inventory = to_judge, campaign, inventory
+        self._asked, self._table = campaign.validation.asked, load_models(campaign.models)
+        self._edited = read_edited() if self._asked.derives else {}
+
+    def lines(self) -> Iterator[str]:
+        calls = [call for state in self._states for call in self._calls(state)]
+        up_to = "" if all(state.stage is Stage.JUDGE for state in self._states) else "up to "
+        for asker in self._asked.askers:
+            own = [call for call in calls if call.asker is asker]
+            if own:
+                about = counted(len({call.item.recipe.references for call in own}), "image")
+                n_questions = sum(call.item.recipe.prompt.count("\n") + 1 for call in own)
+                questions = "" if asker.name == MODERATION else f" {counted(n_questions, 'question')},"
+                yield f"  {asker.model.name} is asked about {up_to}{about}:{questions} {self._cost(own)}."
+                yield from self._left_out(asker, own[0])
+            if asker.derives:
+                yield from self._deriving(asker)
+
+    def _calls(self, state: State) -> Iterable[Call]:
+        prompt = state.request.recipe.prompt
+        edited = self._edited.get(prompt, ())
+        if state.stage is Stage.JUDGE and not (not edited and self._derived(prompt) is None):
+            return calls_of(state, self._asked, self._inventory, edited)
+        wanted = state.to_ask or self._asked.wanted(prompt, state.request.variables, edited)
+        known = edited or self._derived(prompt) or [f"question {number}" for number in range(1, MOST_DERIVED + 1)]
+        image = replace(NO_IMAGE, digest=state.raw.digest if state.raw else state.key)
+        return calls_about(state.request.name, state.attempt, image, questions_to_send(wanted, known), self._asked)
+
+    def _derived(self, prompt: str) -> Sequence[str] | None:
+        """Return the questions derived from a prompt; None if nobody has derived them."""
+        identity = next((asker.identity for asker in self._asked.askers if asker.derives), None)
+        found = () if identity is None else self._inventory.answers.derived(identity, prompt)
+        return () if isinstance(found, str) else found
+
+    def _cost(self, calls: Sequence[Call]) -> Estimate:
+        found = Estimate(images=len(calls))
+        for _, item in calls:
+            model = self._table.of(item.recipe)
+            learned = self._inventory.journal.costs.mean_usd(model, item.recipe, batch=False) if model else None
+            usd = learned if learned is not None else asked_usd(model, item.recipe) if model else None
+            if usd is None and item.recipe.parameters["api"] == FREE and item.recipe.endpoint is None:
+                usd = 0.0
+            found.usd += usd or 0.0
+            found.unknown += usd is None
+        return found
+
+    def _left_out(self, asker: Asker, call: Call) -> Iterator[str]:
+        model = self._table.of(call.item.recipe)
+        bound = asked_worst_usd(model, call.item.recipe) if model else None
+        if bound is None and self._campaign.budget_usd.is_limited:
+            yield f"  {asker.model.name} will NOT be asked, because the most that a call can cost is unknown and could"
+            yield "  exceed the budget. Set it, in USD, such as"
+            yield f"    models: {{{asker.model.provider}: {{{asker.model.name}: {{max_usd_per_image: 0.01}}}}}}"
+
+    def _deriving(self, asker: Asker) -> Iterator[str]:
+        prompts = {state.request.recipe.prompt: state.request.name for state in self._states}
+        open_ones = [one for one in prompts if one not in self._edited and self._derived(one) is None]
+        if open_ones:
+            calls = [call_to_derive(prompts[prompt], prompt, asker) for prompt in open_ones]
+            by = calls[0].item.recipe.model
+            yield f"  Questions are derived from {counted(len(calls), 'prompt')} by {by}: {self._cost(calls)}."
+        shown = [(prompt, self._edited.get(prompt) or self._derived(prompt) or ()) for prompt in prompts]
+        for prompt, questions in [one for one in shown if one[1]][:MOST_SHOWN]:
+            yield f"  Asked about {prompts[prompt]}: {' '.join(questions)}"
+        if len([one for one in shown if one[1]]) > MOST_SHOWN:
+            yield "  See the questions of all prompts with `imagemake questions`."

@@ -1,0 +1,136 @@
+"""Asks servers with OpenAI's API: by the Decisions API, by chat completions, or at the moderation endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from imagemake.core.recipe import Recipe
+from imagemake.plugins.asking import Answer, answers_file, as_json, chat, decisions, deriving, missing, moderations
+from imagemake.plugins.providers import Connection, FailureKind, ImageResponse, ProviderError, ReferenceProvider
+from imagemake.plugins.providers.connection import is_of_domain
+from imagemake.plugins.providers.http.answers import plain_usage
+from imagemake.plugins.providers.http.client import lower_case
+from imagemake.plugins.providers.http.error_text import request_id_of
+from imagemake.plugins.providers.http.errors import not_an_image
+from imagemake.plugins.providers.openai.client import OWN_DOMAIN, clients_of
+from imagemake.plugins.providers.openai.costs import cost_in
+from imagemake.plugins.providers.openai.errors import KEY_VARIABLE, connection_error, status_error
+
+if TYPE_CHECKING:
+    from openai._legacy_response import LegacyAPIResponse
+
+MOST_BYTES = 1_000_000  # of a response; answers have some thousands
+# By the recipe's parameter `api`: what is sent, and how it is read.
+APIS: Mapping[str, ModuleType] = {
+    "decisions": decisions,
+    "chat": chat,
+    "derive": deriving,
+    "moderations": moderations,
+}
+FREE = "moderations"  # source: OpenAI's moderation guide; its own servers bill nothing for them
+
+
+class OpenAIAsker(ReferenceProvider):
+    """Asks a server what a recipe's parameters say.
+
+    A refusal of the whole request is an answer too: each question is refused. So is a response that cannot be read:
+    each answer is missing. Both are kept, so that nobody pays for them again.
+    """
+
+    paid: ClassVar[bool] = True
+    key_variable: ClassVar[str | None] = KEY_VARIABLE
+    domain: ClassVar[str | None] = OWN_DOMAIN
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._address, self._clients = clients_of(connection)
+
+    async def generate(self, recipe: Recipe) -> ImageResponse:
+        """Ask about texts."""
+        return await self._asked(recipe, None)
+
+    async def generate_from(self, recipe: Recipe, images: Mapping[str, bytes]) -> ImageResponse:
+        """Ask about an image."""
+        return await self._asked(recipe, images[recipe.references[0]])
+
+    async def _asked(self, recipe: Recipe, image: bytes | None) -> ImageResponse:
+        api = APIS[str(recipe.parameters["api"])]
+        try:
+            response = await self._response(api, recipe, image)
+        except ProviderError as error:
+            if error.failure is FailureKind.UNREADABLE:  # too large, and paid for
+                return self._answered(recipe, api, None, error.headers)
+            if error.failure is not FailureKind.REFUSED:
+                raise
+            answers = [api.REFUSED] * api.count_of(recipe)
+            return self._answered(recipe, api, answers, error.headers, cost_usd=error.cost_usd or 0.0)
+        headers = lower_case(response.headers)
+        told = as_json(response.content) if len(response.content) <= MOST_BYTES else None
+        body = told if isinstance(told, Mapping) else {}
+        answers = api.answers_in(body, recipe)
+        told_error = None if answers is not None else not_an_image(told, response.content, headers)
+        if told_error is not None:
+            if told_error.failure is not FailureKind.REFUSED:
+                raise told_error
+            answers = [api.REFUSED] * api.count_of(recipe)
+        model = body.get("model")
+        return self._answered(
+            recipe,
+            api,
+            answers,
+            headers,
+            usage=_usage(body.get("usage")),
+            cost_usd=self._cost(recipe, body.get("usage"), headers),
+            model=model if isinstance(model, str) else None,
+        )
+
+    def _answered(
+        self, recipe: Recipe, api: ModuleType, answers: list[Answer] | None, headers: Mapping[str, str], **facts: Any
+    ) -> ImageResponse:
+        if answers is None:
+            answers = [missing("the response cannot be read")] * api.count_of(recipe)
+        image = next(iter(recipe.references), None)
+        content = answers_file(recipe.parameters, image, answers)
+        return ImageResponse(content, request_id_of(headers), headers=headers, **facts)
+
+    async def _response(self, api: ModuleType, recipe: Recipe, image: bytes | None) -> LegacyAPIResponse[Any]:
+        import openai
+
+        try:
+            async with asyncio.timeout(self.connection.timeout_s):
+                with self._clients.taken() as client:
+                    response: LegacyAPIResponse[Any] = await api.send(client, recipe, image)
+                    return response
+        except TimeoutError:
+            message = f"no complete response within {self.connection.timeout_s:g} s"
+            raise ProviderError(message, FailureKind.UNKNOWN, code="no_answer") from None
+        except openai.APIStatusError as error:
+            raise status_error(error) from None
+        except openai.APIConnectionError as error:
+            raise connection_error(error) from None
+
+    def _cost(self, recipe: Recipe, usage: object, headers: Mapping[str, str]) -> float | None:
+        if is_of_domain(self._address, OWN_DOMAIN):
+            return 0.0 if recipe.parameters["api"] == FREE else None
+        told = usage.get("cost") if isinstance(usage, Mapping) else None  # as OpenRouter says it
+        if isinstance(told, int | float) and not isinstance(told, bool) and 0 <= told < 1e6:
+            return float(told)
+        return cost_in(headers)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for pool in self._clients.all:
+            await pool.client.close()
+
+
+def _usage(told: object) -> dict[str, Any] | None:
+    """Return token counts under the names that prices are counted by; chat completions name them otherwise."""
+    usage = plain_usage(told)
+    if usage is None or "input_tokens" in usage:
+        return usage
+    names = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens"}
+    counts = {ours: usage[theirs] for theirs, ours in names.items() if theirs in usage}
+    return {**usage, **counts}

@@ -1,0 +1,1 @@
+"""Asks models about images that other checks do not reject; each answer is paid for once."""

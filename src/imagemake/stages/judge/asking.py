@@ -1,0 +1,142 @@
+"""Make calls that ask, with the journal, budget, rates, and retries of those for images."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from imagemake.config.asked import Asker
+from imagemake.config.model import ModelSettings
+from imagemake.config.models import ModelTable, asked_worst_usd
+from imagemake.config.run import Budget, Limits
+from imagemake.core.fingerprint import fingerprint
+from imagemake.plugins.asking import asker_class
+from imagemake.plugins.providers import Provider, ProviderError
+from imagemake.stages.generate.calls import CallRunner, StoppedError
+from imagemake.stages.generate.gate import Gate, Stopping
+from imagemake.stages.generate.rate_limit import SharedPace
+from imagemake.stages.generate.stoppable import generate_batch
+from imagemake.stages.judge.calls import Call
+from imagemake.stages.judge.sent_images import ImagesToSend
+from imagemake.store.answers import AnswerStore
+from imagemake.store.items import Item, ItemFailure
+from imagemake.store.journal import Journal
+from imagemake.store.layout import pace_file, spending_file
+from imagemake.store.progress import JobProgress
+from imagemake.store.spending import SpendTracker
+from imagemake.store.store import Store, StoredFile
+
+DISK_THREADS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What calls are made with.
+
+    Attributes:
+        campaign: Name for the journal.
+        limits: Rates, tries, and waits.
+        budget: The budget of the run and the campaign.
+        table: The known models.
+        store: Folder of the store.
+        work: Folder of the rates and of the spending that jobs share.
+        job: Name for the journal file.
+        in_flight: Concurrent calls.
+    """
+
+    campaign: str
+    limits: Limits
+    budget: Budget
+    table: ModelTable
+    store: Path
+    work: Path
+    job: str
+    in_flight: int
+
+
+def ask_all(
+    calls: Iterable[Call],
+    images: Mapping[str, StoredFile],
+    means: Means,
+    kind: str,
+    progress: JobProgress | None = None,
+) -> dict[str, ItemFailure]:
+    """Make calls whose answers the store does not have.
+
+    Args:
+        calls: The calls; equal ones are made once.
+        images: The images that they are about, by digest.
+        means: What they are made with.
+        kind: What they are, for the journal: ``judge``, ``moderation``, or ``questions``.
+        progress: Takes the progress; None if nobody reads it.
+
+    Returns:
+        Why calls brought no answer, by key.
+
+    Raises:
+        StoppedError: If no call can succeed until the user acts.
+    """
+    by_asker: dict[str, tuple[Asker, dict[str, Item]]] = {}
+    for asker, item in calls:
+        by_asker.setdefault(asker.identity, (asker, {}))[1].setdefault(item.key, item)
+    if not by_asker:
+        return {}
+    groups = [(asker, list(items.values())) for asker, items in by_asker.values()]
+    made = asyncio.run(_ask_groups(groups, images, means, kind, progress))
+    return {item.key: item.failure for item in made if item.failure is not None}
+
+
+async def _ask_groups(
+    groups: Sequence[tuple[Asker, Sequence[Item]]],
+    images: Mapping[str, StoredFile],
+    means: Means,
+    kind: str,
+    progress: JobProgress | None,
+) -> list[Item]:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(DISK_THREADS))
+    journal = Journal(Store(means.store).journal_folder, means.job, durable=True)
+    stopping = Stopping()
+    providers: list[Provider] = []
+    work = []
+    try:
+        for asker, items in groups:
+            providers.append(_start(asker.model, means))
+            runner = CallRunner(
+                providers[-1],
+                AnswerStore(means.store, ImagesToSend(Store(means.store).raw, images, asker.settings.edge_px)),
+                journal,
+                means.limits,
+                Gate(means.in_flight, _pace(asker.model, means), stopping),
+                SpendTracker(spending_file(means.work), means.budget),
+                means.campaign,
+                partial(asker.model.connects_to.model, table=means.table),
+                kind=kind,
+                worst_usd_of=asked_worst_usd,
+            )
+            work.append((runner, items))
+        return await generate_batch(work, means.in_flight, means.limits.grace_s, progress)
+    finally:
+        journal.close()
+        for provider in providers:
+            await provider.close()
+
+
+def _start(model: ModelSettings, means: Means) -> Provider:
+    try:
+        connection = model.connects_to.connection(means.limits.timeout_s, means.table)
+        return asker_class(model.provider)(connection)
+    except ProviderError as error:
+        raise StoppedError(str(error), error.remedy) from None
+
+
+def _pace(model: ModelSettings, means: Means) -> SharedPace:
+    """Return the rates of a model that answers: its own, or those of the campaign, which images do not share."""
+    limits = means.limits.model_copy(update={"images_per_min": None})
+    if model.rates is not None:
+        limits = limits.model_copy(update=model.rates.model_dump())
+    lane = pace_file(means.work, fingerprint(["asked", *model.connects_to.lane, model.name]))
+    return SharedPace(lane, limits, model.name, paid=True)

@@ -1,0 +1,111 @@
+"""A model is asked about images: what is asked, what is kept, and what a change costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from fake_openai import Settings
+
+DECISIONS, CHAT, MODERATIONS = "/v1/decisions", "/v1/chat/completions", "/v1/moderations"
+COLOR = {"ask": "Is this {product} {color}?", "name": "color"}
+SPELLING = {"ask": "Is a word misspelled?", "name": "spelling", "good": "no"}
+SEES = (
+    {"question": r"\b(red|teal|gold)\b", "tag": "wrong_color"},
+    {"question": "misspelled", "tag": "typo", "yes_if_present": True},
+)
+PRICES = {"as_of": "2026-11-01", "usd_per_million_tokens": {"text_in": 1, "image_in": 1, "image_out": 1}}
+
+
+def server_of(server: Any) -> dict[str, Any]:
+    """Return the keys of a server in the section of a measure."""
+    return {"base_url": server.base_url, "identity": "openai", "key_from": "OPENAI_API_KEY"}
+
+
+def asking(server: Any, *questions: Any, **more: Any) -> dict[str, Any]:
+    """Return the section `validation` with a judge."""
+    judge = {**server_of(server), "model": "gpt-6-luna", "api": "decisions", "questions": list(questions), **more}
+    return {"measures": {"judge": judge}}
+
+
+def prompts(server: Any, endpoint: str = DECISIONS) -> list[str]:
+    """Return what was asked, in order."""
+    return sorted(call.prompt for call in server.calls() if call.endpoint == endpoint)
+
+
+@pytest.fixture
+def shop(project: Any, server: Any) -> Any:
+    """Four images, of which some have the wrong color, and a judge who sees that."""
+    server.renew(Settings(any_size=True, defects={"wrong_color": 0.4}, judge={"sees": SEES}))
+    shop = project(rows=4, validation=asking(server, COLOR, SPELLING))
+    shop.write_config(models={"openai": {**shop.config["models"]["openai"], "gpt-6-luna": {"prices": PRICES}}})
+    return shop
+
+
+def test_an_answer_is_paid_for_once_whatever_becomes_of_limits_questions_and_work(shop, server):
+    plan = shop.snakemake("-n").stderr
+    assert "gpt-6-luna is asked about up to 4 images: 8 questions, about $0.00." in plan
+    assert prompts(server) == [], "a dry run asks nothing"
+
+    shop.snakemake()
+    asked = prompts(server)
+    assert asked == sorted(f"Is this {row['product']} {row['color']}?\nIs a word misspelled?" for row in shop.rows)
+    rows = shop.manifest()
+    wrong = [name for name, row in rows.items() if row["measure.judge.color"] == "0.05"]
+    assert wrong, "the stand-in makes wrong colors"
+    assert {name for name, row in rows.items() if row["verdict"] == "review"} == {*wrong}
+    assert rows[wrong[0]]["reasons"].startswith("judge.color: 'Is this ")
+
+    ledger = shop.imagemake("ledger", "--by", "kind", "--format", "json").stdout
+    assert {group["kind"]: group["calls"] for group in orjson.loads(ledger)["groups"]} == {"image": 4, "judge": 4}
+
+    assert "Nothing to do" in shop.snakemake().stderr
+    validation = asking(server, COLOR, SPELLING)
+    shop.write_config(validation={**validation, "checks": {"judge.color": {"review": {"min": 0.01}}}})
+    shop.snakemake()
+    assert {row["verdict"] for row in shop.manifest().values()} == {"accepted"}
+    shop.delete("work")
+    shop.snakemake()
+    assert prompts(server) == asked, "neither a limit nor a lost folder asks anything again"
+
+    shop.write_config(validation=asking(server, COLOR, {"ask": "Are all fingers plausible?", "name": "fingers"}))
+    plan = shop.snakemake("-n").stderr
+    assert "4 to judge: question added or changed: fingers" in plan
+    assert "gpt-6-luna is asked about 4 images: 4 questions" in plan
+    shop.snakemake()
+    assert prompts(server) == sorted([*asked, *["Are all fingers plausible?"] * 4]), "only what is new"
+    assert len([call for call in server.calls() if call.endpoint == "/v1/images/generations"]) == 4
+
+
+def test_derived_questions_moderation_and_refusals_are_told_and_never_lost(shop, server):
+    server.change(judge={"sees": SEES, "refused_share": 0.5})
+    validation = asking(server, "auto", api="chat")
+    validation["measures"]["moderation"] = server_of(server)
+    shop.write_config(validation=validation)
+    plan = shop.snakemake("-n").stderr
+    assert "Questions are derived from 4 prompts by gpt-6-luna" in plan
+    shop.snakemake()
+    derived = [call for call in server.calls() if call.endpoint == CHAT and "\n" not in call.prompt]
+    assert sorted(call.prompt for call in derived) == sorted(row["prompt"] for row in shop.manifest().values())
+    rows = shop.manifest()
+    assert {row["measure.moderation.flagged"] for row in rows.values()} == {"false"}
+    doubtful = {name: row["reasons"] for name, row in rows.items() if row["verdict"] == "review"}
+    assert doubtful
+    assert all("the prompt: " in reasons for reasons in doubtful.values())
+    n_calls = shop.calls()
+    shop.delete("work")
+    shop.snakemake()
+    assert shop.calls() == n_calls
+
+
+def test_what_the_budget_leaves_out_is_missing_and_asked_about_once_it_fits(shop, server):
+    shop.config["models"]["openai"]["gpt-6-luna"] |= {"max_usd_per_image": 0.001}
+    shop.write_config(budget_usd={"run": 0.0185})
+    done = shop.snakemake(expect=None)
+    assert done.returncode == 1
+    assert "not judged" in done.stderr
+    assert 0 < len(prompts(server)) < 4
+    shop.write_config(budget_usd={"run": 1.0})
+    shop.snakemake()
+    assert len(prompts(server)) == 4
