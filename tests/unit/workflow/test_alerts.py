@@ -1,15 +1,20 @@
 """Alerts: sent once per run to every address, and never a reason for a run to fail."""
 
 import pytest
+from gpus import with_cards
 from webhook import a_webhook
 
+from imagemake.config.campaign import load_campaign
 from imagemake.config.run import Alerts, Budget
+from imagemake.core import held_gpus
+from imagemake.core.gpus import cards
 from imagemake.core.problems import UserError
 from imagemake.core.recipe import Recipe
 from imagemake.store.items import Item, ItemFailure
 from imagemake.store.store import StoredFile
 from imagemake.workflow import alerts
 from imagemake.workflow.alerts import ADDRESSES, AlertSender, check_alerts, send_message
+from imagemake.workflow.planner import Planner
 
 EVERYTHING = Alerts(on=("finished", "stopped", "budget", "failures", "crashed"), failure_rate=0.5, min_images=4)
 
@@ -109,3 +114,21 @@ def test_a_message_holds_no_secret(webhook, monkeypatch):
 def test_a_long_message_is_cut(webhook):
     assert send_message("t", "x" * 10_000) == []
     assert len(webhook.taken[0]["message"]) == alerts.MAX_CHARACTERS
+
+
+def test_memory_that_the_last_job_kept_is_told_at_the_end_of_a_run_on_gpus(webhook, monkeypatch, tmp_path, capsys):
+    fake = with_cards(monkeypatch, 1, tmp_path)
+    monkeypatch.setattr(held_gpus, "SETTLE_S", 0.0)
+    monkeypatch.chdir(tmp_path)
+    sections = {"campaign": "Shop", "catalog": "c.csv", "prompt": "A {color} mug", "name": "{color}"}
+    planner = Planner(load_campaign({**sections, "alerts": {"on": ["gpu"]}}))
+    held_gpus.note_memory(cards())
+    fake.CARDS[0].used *= 5
+    planner.end_run(crashed=False)
+    assert webhook.told == []  # no job of this run was on a card
+    planner._uses_gpus = True
+    planner.end_run(crashed=False)
+    ((title, text),) = webhook.told
+    assert title == "imagemake: Shop: gpu"
+    assert text.startswith("4.0 GiB of memory of NVIDIA Fake 100")
+    assert f"Warning: {text}." in capsys.readouterr().err

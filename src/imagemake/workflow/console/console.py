@@ -13,7 +13,7 @@ from logging import ERROR, WARNING, FileHandler, getLogger
 from pathlib import Path
 from threading import Event, Thread
 
-from imagemake.store.layout import GENERATED, POSTPROCESSED, WORK
+from imagemake.store.layout import GENERATED, POSTPROCESSED
 from imagemake.store.progress import Progress
 from imagemake.store.seen_gpus import seen_gpus
 from imagemake.workflow.console.failures import error_in, log_text, plain, warnings_in, without_message
@@ -166,7 +166,7 @@ class Console:
 
     def _standing(self) -> Standing:
         now = standing(self._outlook, self._jobs.progress(), self._pace, time.monotonic())
-        now = replace(now, gpus=gpu_words(list(seen_gpus(self._folder / WORK))))
+        now = replace(now, gpus=gpu_words([gpu for work in self._jobs.work_folders() for gpu in seen_gpus(work)]))
         if is_stopping():
             return replace(now, waits_for=f"stopping, {now.in_flight:,} calls in flight", waits_until=0, left_s=None)
         return now

@@ -91,6 +91,11 @@ class Jobs:
             self._log_sizes = sizes
         return news
 
+    def work_folders(self) -> set[Path]:
+        """Return the folders ``work/`` of the running jobs; a project that is a module with a prefix has its own."""
+        with self._lock:
+            return {path.parent.parent for _, path in self._told()}
+
     def progress(self) -> dict[str, Progress]:
         """Return the progress of all jobs together, by the folder of tables."""
         with self._lock:

@@ -8,6 +8,7 @@ import pytest
 from imagemake.core.gpus import Reading
 from imagemake.store.progress import Progress
 from imagemake.store.seen_gpus import SeenGpu
+from imagemake.workflow.console.jobs import Job, Jobs
 from imagemake.workflow.console.outlook import Outlook, together
 from imagemake.workflow.console.standing import Pace, Standing, gpu_words, standing
 from imagemake.workflow.console.words import duration, full_line, live_line
@@ -119,3 +120,12 @@ def test_cards_are_told_together_with_what_needs_attention():
     assert "; GPU 90%; " in full_line(replace(BUSY, gpus="GPU 90%"), CLOCK)
     assert "GPU" in live_line(replace(BUSY, gpus="GPU 90%"), 200)
     assert "GPU" not in live_line(replace(BUSY, gpus="GPU 90%"), 80)
+
+
+def test_the_cards_of_running_jobs_are_looked_for_in_the_folders_of_these_jobs(tmp_path):
+    jobs = Jobs()
+    jobs.add(1, Job.of(tmp_path, "generate", ["shop/work/generated/a.jsonl"], []))
+    jobs.add(2, Job.of(tmp_path, "release", ["results/manifest.csv"], []))
+    assert jobs.work_folders() == {tmp_path / "shop" / "work"}
+    jobs.end(1)
+    assert jobs.work_folders() == set()
