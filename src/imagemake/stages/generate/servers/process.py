@@ -27,6 +27,7 @@ TAIL_BYTES, TAIL_LINES, LINE_CHARACTERS = 20_000, 20, 300
 RESTARTS_WITHIN_S = 3600.0
 TAKEN = "in use"  # what programs say about a port that another process has taken
 PR_SET_PDEATHSIG = 1
+STARTS = "imagemake starts"  # how the line in a log begins that is ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ class ServerProcess:
         # SPT_NOENV: what renames its process, such as vLLM, would overwrite the mark.
         own = {"PYTHONUNBUFFERED": "1", "SPT_NOENV": "1", **self.variables, MARK: self.mark}
         with self.log.open("ab") as log:
-            log.write(f"{'' if self.starts == 1 else chr(10)}imagemake starts {' '.join(command)}\n".encode())
+            log.write(f"{'' if self.starts == 1 else chr(10)}{STARTS} {' '.join(command)}\n".encode())
             log.flush()
             return await asyncio.create_subprocess_exec(
                 *command,

@@ -20,7 +20,7 @@ from imagemake.core.files import FileLock
 from imagemake.stages.generate.servers.ending import sweep_servers
 from imagemake.stages.generate.servers.forward import Forwarder
 from imagemake.stages.generate.servers.place import live_process, process_mark, socket_in
-from imagemake.stages.generate.servers.process import Instructions, ServerProcess, last_lines
+from imagemake.stages.generate.servers.process import STARTS, Instructions, ServerProcess, last_lines
 from imagemake.stages.generate.servers.visible_gpus import TooFewGpusError, shares_of, visible_gpus
 
 TELL_EVERY_S = 1.0
@@ -104,7 +104,8 @@ class Supervisor:
             return {"state": "gone", "what": what, "log": str(log or ""), "tail": tail}
         if self._ready_after_s is not None:
             return {"state": "ready", "address": self._address, "after_s": self._ready_after_s}
-        line = next((lines[-1] for server in self._servers if len(lines := last_lines(server.log, 1))), "")
+        ends = [line for server in self._servers for line in last_lines(server.log, 1)]
+        line = next((line for line in ends if not line.startswith(STARTS)), "")
         return {"state": "starting", "for_s": time.monotonic() - self._began, "line": line}
 
     def _changed(self, warning: str) -> None:

@@ -217,6 +217,7 @@ def test_a_server_that_is_never_ready_is_given_up_in_time_and_ended(project):
     with pytest.raises(ServerGoneError, match=r"not ready after 1.5 s: http://127.0.0.1:\d+/health does not answer"):
         held(server("never-ready", ready_s=1.5), words.append)
     assert any("loading \\x1b[31mweights" in one for one in words), "the last line of its log tells what it does"
+    assert not any("imagemake starts" in one for one in words), "and not what we wrote there"
     wait_until(lambda: not ours(project))
 
 
