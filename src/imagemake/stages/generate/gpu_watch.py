@@ -99,9 +99,11 @@ class GpuWatch:
         Returns:
             ``card``, ``power_w``, ``peak_bytes`` and ``utilization``, without what the card does not tell.
         """
-        first = max(0, min(bisect_left(self._times, start_s) - 1, len(self._times) - 2))
-        summary = summary_of(self._times[first:], self._readings[first:])
-        watts = [one.power_w for one in self._readings[first:] if one.power_w is not None]
+        end = len(self._times)
+        first = max(0, min(bisect_left(self._times, start_s, hi=end) - 1, end - 2))
+        times, readings = self._times[first:end], self._readings[first:end]
+        summary = summary_of(times, readings)
+        watts = [one.power_w for one in readings if one.power_w is not None]
         power_w = sum(watts) / len(watts) if watts else None
         if summary.energy_wh is not None and summary.seconds:
             power_w = summary.energy_wh * J_PER_WH / summary.seconds
@@ -111,7 +113,8 @@ class GpuWatch:
 
     def summary(self) -> Summary:
         """Return what the card did in all."""
-        return summary_of(self._times, self._readings)
+        end = len(self._times)
+        return summary_of(self._times[:end], self._readings[:end])
 
     def _run(self) -> None:
         while not self._ended.wait(EVERY_S):
@@ -120,7 +123,7 @@ class GpuWatch:
     def _look(self) -> None:
         reading = self.card.read()
         self._readings.append(reading)
-        self._times.append(time.monotonic())  # after the reading: others take what both lists have
+        self._times.append(time.monotonic())  # after the reading: others take as many readings as there are times
         if self._work is not None:
             write_seen(self._work, self.card, reading)
 

@@ -14,7 +14,7 @@ from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import ImageResponse
 from imagemake.stages.generate import gpu_meter, gpu_watch
 from imagemake.stages.generate.gpu_meter import GpuMeter
-from imagemake.stages.generate.gpu_watch import summary_of
+from imagemake.stages.generate.gpu_watch import GpuWatch, summary_of
 from imagemake.stages.generate.job import generate_for_job
 from imagemake.store import seen_gpus as seen_gpus_module
 from imagemake.store.items import FailureReason, Item
@@ -179,6 +179,17 @@ def test_energy_is_that_of_the_counter_or_else_the_power_over_time():
     assert summary_of([0, 1, 3], readings(100, 200, 400)).energy_wh == pytest.approx((150 + 600) / 3600)
     assert summary_of([0, 1, 3], readings(100, None, 400)).energy_wh is None
     assert summary_of([5], readings(100)).energy_wh == 0.0
+
+
+def test_a_reading_that_is_just_being_added_is_left_for_the_next_time(monkeypatch, tmp_path):
+    fake = with_cards(monkeypatch, 1, tmp_path)
+    fake.CARDS[0].has_energy = False
+    watch = GpuWatch(cards()[0], None)
+    watch._look()
+    watch._look()
+    watch._readings.append(Reading(power_w=1e6))
+    assert watch.since(0.0)["power_w"] == 200
+    assert watch.summary().energy_wh < 1
 
 
 def test_what_a_card_does_not_tell_is_in_no_line():
