@@ -65,9 +65,23 @@ def test_an_answer_is_paid_for_once_whatever_becomes_of_limits_questions_and_wor
     shop.write_config(validation={**validation, "checks": {"judge.color": {"review": {"min": 0.01}}}})
     shop.snakemake()
     assert {row["verdict"] for row in shop.manifest().values()} == {"accepted"}
+    told = shop.metrics()["judge"]
+    assert told["calls"] == 4
+    assert told["questions"] == {}, "nobody has decided about an image yet"
+    right = next(name for name in rows if name not in wrong)
+    decided = [f"{rows[wrong[0]]['key']},reject", f"{rows[right]['key']},approve"]
+    (shop.folder / "config" / "reviews.csv").write_text("\n".join(["key,decision", *decided, ""]))
     shop.delete("work")
     shop.snakemake()
-    assert prompts(server) == asked, "neither a limit nor a lost folder asks anything again"
+    new = sorted(prompts(server))
+    for one in asked:
+        new.remove(one)
+    assert len(new) == 1, "neither a limit nor a lost folder asks anything again: only the new attempt is judged"
+    color = shop.metrics()["judge"]["questions"]["color"]
+    assert (color["images"], color["rejected"], color["threshold"]) == (2, 1, 0.5)
+    assert "recall" in (shop.folder / "results" / "index.html").read_text()
+    (shop.folder / "config" / "reviews.csv").unlink()
+    asked = prompts(server)
 
     shop.write_config(validation=asking(server, COLOR, {"ask": "Are all fingers plausible?", "name": "fingers"}))
     plan = shop.snakemake("-n").stderr
@@ -75,7 +89,7 @@ def test_an_answer_is_paid_for_once_whatever_becomes_of_limits_questions_and_wor
     assert "gpt-6-luna is asked about 4 images: 4 questions" in plan
     shop.snakemake()
     assert prompts(server) == sorted([*asked, *["Are all fingers plausible?"] * 4]), "only what is new"
-    assert len([call for call in server.calls() if call.endpoint == "/v1/images/generations"]) == 4
+    assert len([call for call in server.calls() if call.endpoint == "/v1/images/generations"]) == 5
 
 
 def test_derived_questions_moderation_and_refusals_are_told_and_never_lost(shop, server):

@@ -14,9 +14,10 @@ from typing import Any
 
 from imagemake.core.files import write_whole
 from imagemake.core.spreadsheet import safe_cell
+from imagemake.plan.batches import policy_of
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.reasons import RebuildReason
-from imagemake.plan.reviews import COLUMNS
+from imagemake.plan.reviews import COLUMNS, REVIEWS, read_reviews
 from imagemake.plan.state import Stage, State
 from imagemake.plan.target import Target
 from imagemake.release.credentials.signing import signing_of
@@ -24,6 +25,7 @@ from imagemake.release.manifest.entries import VERDICTS, Entries
 from imagemake.release.manifest.row import ManifestRow
 from imagemake.release.manifest.sidecars import SCHEMA, write_sidecars
 from imagemake.release.manifest.tables import write_manifest
+from imagemake.release.metrics.agreement import agreement
 from imagemake.release.metrics.forecast import RunTime, forecast
 from imagemake.release.metrics.metrics import metrics_of, write_metrics
 from imagemake.release.metrics.pace import pace_of
@@ -62,14 +64,15 @@ class Release:
 
     def write(self) -> str:
         """Write all files of the release, its record last, and return the message for the user."""
-        self.states = self.target.states(Inventory(self.store, self.work))
+        inventory = Inventory(self.store, self.work)
+        self.states = self.target.states(inventory)
         folder = results_folder(self.target.scope)
         left_out = SpendTracker(spending_file(self.work), self.target.campaign.budget_usd).left_out()
         of_state = Entries(self.target, self.store, left_out)
         released = self._release_images(folder, of_state)
         sheets = self._write_sheets(folder)
         entries = [of_state.entry(state, released.get(state.request.name, {})) for state in self.states]
-        metrics = {**metrics_of(entries), **self._forecast(entries)}
+        metrics = {**metrics_of(entries), **self._forecast(entries), **self._judge(inventory, of_state)}
         self._write_page(folder / "index.html", entries, metrics, sheets)
         self._write_review(folder / "review.csv")
         write_metrics(metrics, folder / "metrics.json")
@@ -86,6 +89,16 @@ class Release:
         write_record(self.target, self.states, self.store, self.work, self.unsigned, missing=missing)
         waiting = sum(state.stage is Stage.WAITING for state in self.states)
         return "\n".join([closing_words(metrics, folder, len(sheets), waiting), *unsigned_words(self.unsigned)])
+
+    def _judge(self, inventory: Inventory, of_state: Entries) -> dict[str, Any]:
+        """Return what the judge cost, and how far it agrees with people; nothing if nobody is asked."""
+        campaign = self.target.campaign
+        if not campaign.validation.asked.askers:
+            return {}
+        asked = of_state.asked
+        questions = agreement(self.states, inventory, policy_of(campaign), read_reviews(REVIEWS))
+        costs = {"calls": asked.calls, "cost_usd": float(asked.billed_usd), "cost_unknown": asked.cost_unknown}
+        return {"judge": {**costs, "questions": questions}}
 
     def _write_page(
         self, path: Path, entries: Sequence[ManifestRow], metrics: Mapping[str, Any], sheets: Sequence[str]

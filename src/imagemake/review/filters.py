@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from imagemake.review.item import ReviewItem
 
 
+DOUBT = "doubt"
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Selects items of the list.
@@ -22,12 +25,14 @@ class Filter:
         reason: A reason code; empty for any.
         value: ``column=value``; empty for any.
         text: Words that must all occur; empty for any.
+        order: ``doubt`` to list images first about which the judge is least sure; empty for the catalog's order.
     """
 
     tab: str = "review"
     reason: str = ""
     value: str = ""
     text: str = ""
+    order: str = ""
 
     @classmethod
     def read(cls, fields: Mapping[str, str]) -> Filter:
@@ -38,16 +43,21 @@ class Filter:
             fields.get("reason", "")[:200],
             fields.get("value", "")[:500],
             fields.get("q", "")[:500],
+            DOUBT if fields.get("order") == DOUBT else "",
         )
 
     def fields(self) -> dict[str, str]:
         """Return the filter as form fields, without empty ones."""
-        given = {"tab": self.tab, "reason": self.reason, "value": self.value, "q": self.text}
+        given = {"tab": self.tab, "reason": self.reason, "value": self.value, "q": self.text, "order": self.order}
         return {name: value for name, value in given.items() if value}
 
     def query(self, **more: object) -> str:
         """Return the filter as a query string, with additional fields."""
         return urlencode({**self.fields(), **{name: value for name, value in more.items() if value}})
+
+    def place(self, item: ReviewItem) -> tuple[float, int]:
+        """Return what items are ordered by."""
+        return (-item.doubt if self.order == DOUBT else 0.0), item.index
 
     def matches(self, item: ReviewItem, tab: str) -> bool:
         """Return whether the filter selects an item that is listed under `tab`."""

@@ -9,6 +9,7 @@ from functools import cached_property
 from imagemake.config.verdict_codes import VerdictCode
 from imagemake.plan.state import Past, State
 from imagemake.review.tabs import TAB_OF
+from imagemake.stages.validate.answers import Answer, answers_of
 from imagemake.stages.validate.verdict import Reason, flat
 from imagemake.store.store import StoredFile
 
@@ -55,6 +56,16 @@ class ReviewItem:
         """The image to show: that of the current attempt, or else of the last attempt that has one."""
         earlier = (viewable(past.raw, past.reasons) for past in reversed(self.past))
         return next((raw for raw in (self.raw, *earlier) if raw is not None), None)
+
+    @cached_property
+    def answers(self) -> list[Answer]:
+        """What the judge answered about the current attempt's image."""
+        return answers_of(self.state.questions, self.state.measured)
+
+    @cached_property
+    def doubt(self) -> float:
+        """How unsure the judge is, from 0 to 1; 0 without a judge."""
+        return max((answer.doubt for answer in self.answers), default=0.0)
 
     @cached_property
     def codes(self) -> frozenset[str]:

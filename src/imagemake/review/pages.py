@@ -82,6 +82,7 @@ def queue_page(frame: PageFrame, view: QueueView, filters: Filter, page: int) ->
         page=page,
         pages=pages,
         reasons=view.reasons(filters.tab),
+        is_judged=any(item.state.questions for item in view.queue.items),
         columns=view.queue.columns,
         tabs=[(tab, word, counts[tab]) for tab, word in TABS.items() if counts[tab] or tab in ("review", filters.tab)],
     )

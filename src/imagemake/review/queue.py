@@ -105,8 +105,9 @@ class QueueView:
         return DECIDED if item.index in self.decided else item.tab
 
     def matching(self, filters: Filter) -> list[ReviewItem]:
-        """Return the items that a filter selects, in the catalog's order."""
-        return [item for item in self.queue.items if filters.matches(item, self.tab_of(item))]
+        """Return the items that a filter selects, in its order."""
+        found = [item for item in self.queue.items if filters.matches(item, self.tab_of(item))]
+        return sorted(found, key=filters.place) if filters.order else found
 
     def counts(self) -> dict[str, int]:
         """Count the items per tab."""
@@ -125,7 +126,7 @@ class QueueView:
         After the last item, the first one is next.
         """
         others = [other for other in self.matching(filters) if other is not item]
-        after = [other for other in others if other.index > item.index]
-        before = [other for other in others if other.index < item.index]
+        after = [other for other in others if filters.place(other) > filters.place(item)]
+        before = [other for other in others if filters.place(other) < filters.place(item)]
         onward = after or before
         return before[-1] if before else None, onward[0] if onward else None, len(others)

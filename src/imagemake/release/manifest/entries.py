@@ -21,6 +21,7 @@ from imagemake.stages.validate.compare import values_of
 from imagemake.stages.validate.expected import Expected
 from imagemake.store.journal import Outcome, read_calls
 from imagemake.store.layout import IMAGES
+from imagemake.store.ledger import Tally
 from imagemake.store.store import Store, StoredFile
 
 VERDICTS: Mapping[Stage, Verdict] = {
@@ -40,6 +41,9 @@ class Entries:
         target: The requests and the campaign.
         store: The store with finished images and the journal, which is read completely.
         left_out: Keys that did not fit into the budget.
+
+    Attributes:
+        asked: Sum of the campaign's calls that asked about images and prompts.
     """
 
     def __init__(self, target: Target, store: Store, left_out: Collection[str]) -> None:
@@ -47,8 +51,12 @@ class Entries:
         self._target = target
         self._store = store
         self._calls: dict[str, Calls] = {}
+        self.asked = Tally()
         for call in read_calls(store.journal_folder):
-            self._calls.setdefault(call.sent["key"], Calls()).add(call)
+            if "kind" not in call.sent:
+                self._calls.setdefault(call.sent["key"], Calls()).add(call)
+            elif call.sent["campaign"] == target.campaign.campaign:
+                self.asked.add(call)
 
     @cached_property
     def _checks(self) -> Checks:
