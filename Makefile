@@ -27,12 +27,12 @@ test: $(VENV)/.developing
 # torch takes a gigabyte, so it has an environment of its own, which sees the packages of the other one.
 DIFFUSERS := $(VENV)/diffusers
 test-diffusers: $(DIFFUSERS)/.installed
-	$(DIFFUSERS)/bin/python -m pytest -p no:cacheprovider tests/unit/plugins/providers -k diffusers
+	$(DIFFUSERS)/bin/python -m pytest -p no:cacheprovider tests/unit/plugins/providers tests/workflow/test_diffusers_builds.py -k diffusers
 
 $(DIFFUSERS)/.installed: tests/requirements-diffusers.txt $(VENV)/.developing
 	$(PYTHON) -m venv --clear $(DIFFUSERS)
 	$(DIFFUSERS)/bin/python -m pip install -q --disable-pip-version-check -r $<
-	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
 		>"$$($(DIFFUSERS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/other.pth"
 	touch $@
 

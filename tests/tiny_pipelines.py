@@ -4,44 +4,92 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 EDGE_PX = 64
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
+class Scale(NamedTuple):
+    """How large the parts of a pipeline are.
+
+    Attributes:
+        edge_px: Edge of its images.
+        unet: Channels of the U-Net's blocks.
+        vae: Channels of the VAE's blocks.
+        groups: Groups of each normalization.
+        width: Width of the text encoder.
+        layers: Layers of the text encoder.
+    """
+
+    edge_px: int
+    unet: tuple[int, ...]
+    vae: tuple[int, ...]
+    groups: int
+    width: int
+    layers: int
+
+
+SCALES = {
+    "tiny": Scale(EDGE_PX, (32, 64), (16, 16, 32, 32), 8, 32, 2),
+    "sd15": Scale(512, (320, 640, 1280, 1280), (128, 256, 512, 512), 32, 768, 12),  # of Stable Diffusion 1.5
+}
+
+
 def tiny_pipeline(folder: Path, seed: int = 0) -> Path:
     """Write a Stable Diffusion pipeline that draws 64 px in a fraction of a second, and return its folder."""
+    return random_pipeline(folder, like="tiny", seed=seed)
+
+
+def random_pipeline(folder: Path, *, like: str, seed: int = 0) -> Path:
+    """Write a Stable Diffusion pipeline with random weights, and return its folder.
+
+    Args:
+        folder: Where to.
+        like: A key of `SCALES`.
+        seed: Of the weights.
+    """
     import torch
     from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
     torch.manual_seed(seed)
-    text: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 37, "num_attention_heads": 4}
+    scale = SCALES[like]
+    n_blocks = len(scale.unet) - 1
+    attends = ("CrossAttnDownBlock2D",) * n_blocks, ("CrossAttnUpBlock2D",) * n_blocks
     unet = UNet2DConditionModel(
-        block_out_channels=(32, 64),
-        layers_per_block=1,
-        sample_size=EDGE_PX // 8,
+        block_out_channels=scale.unet,
+        layers_per_block=1 if like == "tiny" else 2,
+        sample_size=scale.edge_px // 8,
         in_channels=4,
         out_channels=4,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=32,
-        norm_num_groups=8,
+        down_block_types=(*attends[0], "DownBlock2D"),
+        up_block_types=("UpBlock2D", *attends[1]),
+        cross_attention_dim=scale.width,
+        norm_num_groups=scale.groups,
     )
     vae = AutoencoderKL(
-        block_out_channels=(16, 16, 32, 32),
+        block_out_channels=scale.vae,
+        layers_per_block=1 if like == "tiny" else 2,
         in_channels=3,
         out_channels=3,
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         latent_channels=4,
-        norm_num_groups=8,
-        sample_size=EDGE_PX,
+        norm_num_groups=scale.groups,
+        sample_size=scale.edge_px,
     )
     tokenizer = _tokenizer(folder / "words")
     encoder = CLIPTextModel(
-        CLIPTextConfig(**text, num_hidden_layers=2, vocab_size=len(tokenizer), bos_token_id=0, eos_token_id=1)
+        CLIPTextConfig(
+            hidden_size=scale.width,
+            intermediate_size=4 * scale.width,
+            num_attention_heads=scale.width // 8 if like == "tiny" else 12,
+            num_hidden_layers=scale.layers,
+            vocab_size=len(tokenizer),
+            bos_token_id=0,
+            eos_token_id=1,
+        )
     )
     pipeline = StableDiffusionPipeline(
         vae=vae,

@@ -26,7 +26,10 @@ examples:
     imagemake init campaigns/posts --from social --store campaigns/shop/store
 """
 STARTERS = ("shop", "social", "game", "blank")
-PROVIDERS = ("preview", "openai", "gemini", "openrouter", "fal", "bfl", "replicate", "dashscope", "together", "comfyui")
+PROVIDERS = (
+    *("preview", "openai", "gemini", "openrouter", "fal", "bfl", "replicate", "dashscope", "together"),
+    *("comfyui", "diffusers"),  # on this machine
+)
 
 
 def add_init_options(parser: argparse.ArgumentParser) -> None:

@@ -51,6 +51,7 @@ KEYS = {
     "dashscope": "DASHSCOPE_API_KEY",
     "comfyui": None,
     "together": "TOGETHER_API_KEY",
+    "diffusers": None,
 }  # the files in starters/providers, and the variable that each model reads
 _NOT_IN_PROJECTS = ("rules", "scripts", "src")  # what the stage of our own repository depends on
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Makes an image again from its recipe (prompt, seed, model, parameters, reference images) and reports whether the result
 is equal, near, or different. It gives the distance as bits of the perceptual hash, mean color difference (CIEDE2000),
-and structural similarity.
+and structural similarity. For a model on this machine, it also says whether the image depends on how many were made at
+once, and whether other versions or another device made it.
 
 Only some models honor seeds. For other models, the command makes no call unless you pass --anyway. A call that costs
 money needs --yes; it counts toward the budget and the journal records it. The new image goes to store/reproduced. It
@@ -89,4 +90,4 @@ def _lines(wish: ReproduceSubject, made: Reproduced) -> list[str]:
             f"  {distance.hash_bits} of 64 bits of the perceptual hash, "
             f"mean color difference {distance.delta_e:.2f} (CIEDE2000), structural similarity {distance.ssim:.3f}"
         )
-    return [*lines, f"  New image: {made.path}"]
+    return [*lines, *(f"  {note}" for note in made.notes), f"  New image: {made.path}"]

@@ -7,7 +7,7 @@ image, because it was paid for, but separately and under a different key, so tha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import count
 from pathlib import Path
@@ -18,12 +18,13 @@ from imagemake.config.model import settings_of
 from imagemake.config.models import Model, is_by_gpu_hour, load_models, worst_usd
 from imagemake.core.problems import Problem, UserError
 from imagemake.core.recipe import Recipe, reproduction_key
-from imagemake.plugins.providers import provider_class
+from imagemake.plugins.providers import Provider, provider_class
 from imagemake.stages.generate.job import generate_again
 from imagemake.store.items import Item
 from imagemake.store.layout import spending_file
 from imagemake.store.spending import SpendTracker, spent_in
 from imagemake.store.store import Store, StoredFile
+from imagemake.versions.conditions import conditions
 from imagemake.versions.inspect import Inspector
 
 if TYPE_CHECKING:
@@ -78,11 +79,13 @@ class Reproduced:
         likeness: How similar the images are.
         distance: Perceptual distance; None if the bytes are the same.
         path: Path of the new image.
+        notes: What the journal says about how both were made, where that tells why they differ or do not.
     """
 
     likeness: Likeness
     distance: Distance | None
     path: Path
+    notes: tuple[str, ...] = ()
 
 
 class ReproductionStore(Store):
@@ -124,9 +127,11 @@ def subject_of(asked: str, campaign: Campaign, store: Store) -> ReproduceSubject
         what += f"but {label!r} is now {settings.name} by {settings.provider}."
         raise UserError(Problem("config/config.yaml", what, f"Add the model under more_models, as {label}."))
     model = load_models(campaign.models).of(recipe)
-    paid = provider_class(recipe.provider).paid or is_by_gpu_hour(model)
+    provider = provider_class(recipe.provider)
+    paid = provider.paid or is_by_gpu_hour(model)
     worst = (worst_usd(model, recipe, longest_s=campaign.limits.timeout_s) if model else None) if paid else 0.0
-    return ReproduceSubject(row.get("name") or found.key, found.key, label, recipe, stored, _honors(model), paid, worst)
+    honors_seed = _honors(model, provider)
+    return ReproduceSubject(row.get("name") or found.key, found.key, label, recipe, stored, honors_seed, paid, worst)
 
 
 def reproduce(subject: ReproduceSubject, campaign: Campaign, store: Path, work: Path) -> Reproduced:
@@ -148,11 +153,13 @@ def reproduce(subject: ReproduceSubject, campaign: Campaign, store: Path, work: 
         why = made.failure or "the provider returned no image"
         remedy = "To see the call, run `imagemake ledger --calls`."
         raise UserError(Problem(subject.name, f"the image was not reproduced: {why}", remedy))
-    return compare(Store(store), subject.stored, reproductions, made.raw)
+    compared = compare(Store(store), subject.stored, reproductions, made.raw)
+    same = compared.likeness in (Likeness.SAME_BYTES, Likeness.SAME_PIXELS)
+    return replace(compared, notes=tuple(conditions(reproductions.journal_folder, subject.key, key, same=same)))
 
 
-def _honors(model: Model | None) -> bool | None:
-    known = model.facts.determinism if model else None
+def _honors(model: Model | None, provider: type[Provider]) -> bool | None:
+    known = (model.facts.determinism if model else None) or provider.determinism
     return None if known is None else known != "unseeded"
 
 

@@ -13,16 +13,25 @@ from imagemake.plan.requests.catalog import read_catalog
 from imagemake.plan.requests.expand import expand
 
 
+def write_downloaded(cache, monkeypatch):
+    """Write the index of the pipeline that the starters name, as if it had been downloaded."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(cache))
+    folder = cache / "models--stabilityai--stable-diffusion-xl-base-1.0" / "snapshots" / "main"
+    folder.mkdir(parents=True)
+    (folder / "model_index.json").write_text("{}")
+
+
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("starter", STARTERS)
 def test_every_kind_of_project_is_a_campaign_that_can_be_planned(tmp_path, monkeypatch, starter, provider):
     told = list(write_project(tmp_path, starter, provider))
     monkeypatch.chdir(tmp_path)
+    write_downloaded(tmp_path / "hub", monkeypatch)
     campaign = read_campaign(Path("config/config.yaml"))
     requests = expand(campaign, read_catalog(Path(campaign.catalog)))
     assert requests
     assert provider in {campaign.model.provider, campaign.model.preset}
-    assert campaign.budget_usd.is_limited == (provider != "preview")
+    assert campaign.budget_usd.is_limited == (provider not in ("preview", "diffusers"))
     keys = campaign.model.connects_to.variables()
     assert keys == ([KEYS[provider]] if KEYS[provider] else [])
     assert [line for line in told if "export" in line] == [f"  export {key}=…" for key in keys]

@@ -50,6 +50,17 @@ def test_a_spreadsheet_of_the_page_is_read_as_the_page_says(tmp_path):
     assert "teapot\nwith a bamboo handle made of glass" in teapot.recipe.prompt
 
 
+def test_the_models_of_the_page_are_in_the_keys_by_content(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models" / "sdxl-base").mkdir(parents=True)
+    (tmp_path / "models" / "sdxl-base" / "model_index.json").write_text("{}")
+    (tmp_path / "models" / "loras").mkdir()
+    (tmp_path / "models" / "loras" / "brushwork.safetensors").write_bytes(b"")
+    requests = requests_of("how-to/on-your-own-gpu.md", tmp_path)
+    assert len(requests) == 8
+    assert {tuple(request.recipe.model_files) for request in requests} == {("pipeline", "brushwork")}
+
+
 def test_the_script_and_the_campaign_of_the_page_send_the_same(tmp_path, monkeypatch):
     page, sent = "how-to/from-comfyui-or-a-script.md", {}
 
