@@ -13,15 +13,17 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError("imagemake.testing needs pytest. Run: pip install 'imagemake[testing]'") from error
 
 # So that a claim that fails shows the values that it compared.
-_CLAIMS = ("arriving", "failing", "keeping_keys", "local", "queued", "waiting")
+_CLAIMS = ("arriving", "batches", "failing", "keeping_keys", "local", "queued", "waiting")
 pytest.register_assert_rewrite(*(f"imagemake.testing.{name}" for name in _CLAIMS))
 
-from imagemake.testing.api import Fault, Images, Part, Request, Response, Sent  # noqa: E402  after the rewriting
+from imagemake.testing.api import Batch, BatchEnd, Fault, Images, Part, Request, Response, Sent  # noqa: E402  after the rewriting
 from imagemake.testing.local import ProviderConformance  # noqa: E402
 from imagemake.testing.server import ServerConformance  # noqa: E402
 from imagemake.testing.stand_in import forward  # noqa: E402
 
 __all__ = [
+    "Batch",
+    "BatchEnd",
     "Fault",
     "Images",
     "Part",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from enum import StrEnum
@@ -176,6 +176,46 @@ class Images:
     def base64(self) -> list[str]:
         """In base64."""
         return [base64.b64encode(one).decode() for one in self.files]
+
+
+class BatchEnd(StrEnum):
+    """Where a batch at the API stands.
+
+    Attributes:
+        RUNNING: It is not over.
+        COMPLETED: It is over, and has results.
+        CANCELLED: It was canceled, and may have results.
+        EXPIRED: Its time is over, and it may have results.
+        FAILED: It made nothing.
+    """
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class Batch:
+    """A batch at the API, for `ServerConformance.batch_answer`, which notes what was uploaded and created.
+
+    Attributes:
+        uploaded: The file of requests.
+        created: What each batch that was created was created from, such as the bodies of the requests.
+        end: Where it stands.
+        results_of: Returns the file of results.
+    """
+
+    uploaded: bytes = b""
+    created: list[Any] = field(default_factory=list)
+    end: BatchEnd = BatchEnd.COMPLETED
+    results_of: Callable[[], bytes] = bytes
+
+    @property
+    def results(self) -> bytes:
+        """The file of results."""
+        return self.results_of()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from imagemake.testing.arriving import ArrivingClaims
+from imagemake.testing.batches import BatchClaims
 from imagemake.testing.failing import FailingClaims
 from imagemake.testing.keeping_keys import KeyClaims
 from imagemake.testing.local import ContractClaims
@@ -10,7 +11,9 @@ from imagemake.testing.queued import QueueClaims
 from imagemake.testing.waiting import WaitingClaims
 
 
-class ServerConformance(ContractClaims, ArrivingClaims, FailingClaims, KeyClaims, WaitingClaims, QueueClaims):
+class ServerConformance(
+    ContractClaims, ArrivingClaims, FailingClaims, KeyClaims, WaitingClaims, QueueClaims, BatchClaims
+):
     """Claims on a provider that calls an HTTP API.
 
     Attributes:
@@ -26,4 +29,5 @@ class ServerConformance(ContractClaims, ArrivingClaims, FailingClaims, KeyClaims
             returns the response to any request, or None where a request is answered as ever.
         base_path: Path of base_url, such as ``/v1``.
         key: A key that the API accepts.
+        batch_paths: What the paths of requests to the Batch API contain; empty if no test is to call it.
     """

@@ -8,6 +8,7 @@ from folders import REPOSITORY
 
 FILE = re.compile(r"^`imagemake-\w+/(?:tests/)?(?P<path>\w+\.py)`\n\n```python\n(?P<text>.*?)^```", re.M | re.S)
 STRIPES_TEST = re.compile(r"^```python\n(from imagemake\.testing import ProviderConformance\n.*?)^```", re.M | re.S)
+BATCH_TEST = re.compile(r"^```python\n(class TestKilnBatches\(TestKiln\):.*?)^```", re.M | re.S)
 SEND = '        response = await self.client.send("POST", "images", json=body_of(recipe, images))\n'
 RAISE = "            raise error_of(response.status, response.body, response.headers)\n        return image_in"
 KEY = "connection.key(self.key_variable, self.domain)"
@@ -26,6 +27,26 @@ class Broken(FalProvider):
 
 class TestQueue(Described):
     provider = Broken
+"""
+
+BATCHES = """
+import pytest
+from dataclasses import replace
+from imagemake.plugins.providers import ProviderError
+from imagemake.plugins.providers.openai.provider import OpenAIProvider
+from unit.plugins.providers.test_conformance import TestOpenAI as Described
+
+
+class Broken(OpenAIProvider):
+    {broken}
+
+
+class TestBatches(Described):
+    provider = Broken
+
+    @pytest.fixture(autouse=True)
+    def _stand_in(self):
+        self.vendor = ""
 """
 
 
@@ -65,7 +86,7 @@ def tested(tmp_path, monkeypatch):
         return outcomes.by_name
 
     yield run
-    for name in ("imagemake_kiln", "imagemake_stripes", "test_kiln", "test_queue", "test_stripes"):
+    for name in ("imagemake_kiln", "imagemake_stripes", "test_kiln", "test_batches", "test_queue", "test_stripes"):
         sys.modules.pop(name, None)
 
 
@@ -150,3 +171,55 @@ def test_each_claim_finds_a_provider_that_breaks_it(tested, pages, monkeypatch, 
 def test_each_claim_on_queues_finds_a_provider_that_breaks_it(tested, broken, claim):
     outcomes = tested({"test_queue.py": QUEUE.format(broken=broken)}, "test_queue.py", claim)
     assert [*outcomes.values()] == ["failed"]
+
+
+def test_the_batch_api_that_the_page_describes_is_that_of_a_provider_that_keeps_the_claims(tested):
+    page = (REPOSITORY / "docs" / "how-to" / "test-a-provider.md").read_text()
+    described = BATCH_TEST.search(page)[1].replace("(TestKiln)", "(TestBatches)")
+    names = "from imagemake.testing import Batch, BatchEnd, Fault, Images, Request, Response"
+    module = f"{names}\n{BATCHES.format(broken='pass')}\n\n{described}"
+    claims = "a_line or dies or any_order or canceled or ends_early or as_a_whole or cannot_pay or state or creation"
+    outcomes = tested({"test_batches.py": module}, "test_batches.py", f"TestKilnBatches and ({claims})")
+    assert set(outcomes.values()) <= {"passed", "skipped"}
+    assert sum(outcome == "passed" for outcome in outcomes.values()) > 20
+
+
+@pytest.mark.parametrize(
+    ("broken", "claim"),
+    [
+        ("def batch_line(self, call, recipe): return super().batch_line(call[:8], recipe)", "line_with_the_id"),
+        ("async def poll_batch(self, batch): return replace(await super().poll_batch(batch), files=())", "any_order"),
+        ("async def find_batch(self, metadata): return None", "creation_had_no_answer"),
+        ("async def cancel_batch(self, batch): return await self.poll_batch(batch)", "can_be_canceled"),
+        (
+            "async def poll_batch(self, batch): return (await self._api.retrieve(batch)).no_such",
+            "none_is_an_error",
+        ),
+        (
+            "async def batch_results(self, file):\n"
+            "        async for one in super().batch_results(file):\n"
+            "            yield replace(one, custom_id=one.custom_id)",
+            "costs_no_other_line and null",
+        ),
+        (
+            "async def batch_results(self, file):\n        yield await self._client.get(file, cast_to=object)",
+            "no_address_that_a_state_names",
+        ),
+        (
+            "async def upload_batch(self, path):\n"
+            "        try: return await super().upload_batch(path)\n"
+            "        except ProviderError as error: raise ProviderError(str(error), 'unavailable') from None",
+            "cannot_pay and money",
+        ),
+        (
+            "async def create_batch(self, *given):\n"
+            "        await super().create_batch(*given)\n"
+            "        return await super().create_batch(*given)",
+            "dies_at_any_step and poll",
+        ),
+    ],
+)
+def test_each_claim_on_batches_finds_a_provider_that_breaks_it(tested, monkeypatch, broken, claim):
+    monkeypatch.setattr("imagemake.testing.batches.LONGEST_S", 2.0)
+    outcomes = tested({"test_batches.py": BATCHES.format(broken=broken)}, "test_batches.py", claim)
+    assert {*outcomes.values()} == {"failed"}

@@ -20,7 +20,18 @@ from fake_queue import FakeQueue
 from unit.plugins.providers.test_comfyui_conformance import WithWorkflow
 
 from imagemake.plugins.providers import BUILT_IN, Connection, provider_class
-from imagemake.testing import Fault, Images, ProviderConformance, Request, Response, Sent, ServerConformance, forward
+from imagemake.testing import (
+    Batch,
+    BatchEnd,
+    Fault,
+    Images,
+    ProviderConformance,
+    Request,
+    Response,
+    Sent,
+    ServerConformance,
+    forward,
+)
 
 BUSY = Response.of_json({"error": {"message": "The service is overloaded"}}, 503)
 RATE = Response.of_json({"error": {"message": "Too many requests"}}, 429)
@@ -92,6 +103,40 @@ class TestOpenAI(ServerConformance):
 
     def told(self, response: Response) -> dict[str, object]:
         return {"request_id": response.headers["x-request-id"], "usage": response.json["usage"]}
+
+    batch_paths = ("/v1/files", "/v1/batches")
+
+    def batch_answer(self, request: Request, batch: Batch) -> Response:
+        path, is_post = request.target.partition("?")[0], request.method == "POST"
+        if path.endswith("/content"):
+            return Response(200, batch.results)
+        if "/files" in path:
+            if is_post:
+                batch.uploaded = next(part.content for part in request.form if part.file_name)
+            return Response.of_json({"id": "file-1", "object": "file"})
+        if path.endswith("/cancel"):
+            batch.end = BatchEnd.CANCELLED
+        elif is_post:
+            batch.created.append(request.json)
+        state = {
+            "id": "batch_1",
+            "status": {BatchEnd.RUNNING: "in_progress"}.get(batch.end, batch.end.value),
+            "metadata": batch.created[-1]["metadata"] if batch.created else {},
+            "input_file_id": "file-1",
+        }
+        if batch.end is BatchEnd.FAILED:
+            state["errors"] = {"data": [{"code": "server_error", "message": "It failed.", "line": None}]}
+        elif batch.end is not BatchEnd.RUNNING:
+            state["output_file_id"] = "file-2"
+        is_list = path.endswith("/batches") and not is_post
+        return Response.of_json({"data": [state] if batch.created else [], "has_more": False} if is_list else state)
+
+    def batch_result(self, call: str, outcome: Images | Fault) -> dict[str, object]:
+        if isinstance(outcome, Images):
+            response = Response.of_json({"data": [{"b64_json": one} for one in outcome.base64]})
+        else:
+            response = self.faults[outcome]
+        return {"custom_id": call, "response": {"status_code": response.status, "body": response.json}}
 
 
 class TestOpenRouter(ServerConformance):
@@ -190,6 +235,41 @@ class TestGemini(ServerConformance):
 
     def told(self, response: Response) -> dict[str, object]:
         return {"request_id": response.json["responseId"], "model": response.json["modelVersion"]}
+
+    batch_paths = ("/files", "batch")
+
+    def batch_answer(self, request: Request, batch: Batch) -> Response:
+        path, is_post = request.target.partition("?")[0], request.method == "POST"
+        if path.endswith("/upload/v1beta/files"):
+            return Response(200, b"", {"X-Goog-Upload-URL": f"{self.api.address}/files/upload"})
+        if path == "/files/upload":
+            batch.uploaded = request.body
+            return Response.of_json({"file": {"name": "files/requests"}})
+        if path.endswith(":download"):
+            return Response(200, batch.results)
+        if request.method == "DELETE":
+            return Response.of_json({})
+        if path.endswith(":cancel"):
+            batch.end = BatchEnd.CANCELLED
+        elif is_post:
+            batch.created.append(request.json["batch"])
+        told = {"state": f"BATCH_STATE_{batch.end.name if batch.end is not BatchEnd.COMPLETED else 'SUCCEEDED'}"}
+        state = {"name": "batches/b1", "metadata": told, "done": batch.end is not BatchEnd.RUNNING}
+        if batch.created:
+            told |= batch.created[-1]
+        if batch.end is BatchEnd.FAILED:
+            state["error"] = {"code": 13, "message": "It failed."}
+        elif batch.end is not BatchEnd.RUNNING:
+            state["response"] = {"responsesFile": "files/results"}
+        is_list = path.endswith("/batches") and not is_post
+        return Response.of_json({"operations": [state] if batch.created else []} if is_list else state)
+
+    def batch_result(self, call: str, outcome: Images | Fault) -> dict[str, object]:
+        if isinstance(outcome, Images):
+            parts = [{"inlineData": {"mimeType": "image/png", "data": one}} for one in outcome.base64]
+            return {"key": call, "response": {"candidates": [{"content": {"parts": parts}}]}}
+        failed = self.faults[outcome].json
+        return {"key": call, "error": failed["error"]} if "error" in failed else {"key": call, "response": failed}
 
 
 class Queue(ServerConformance):

@@ -20,7 +20,6 @@ from imagemake.store.journal import Outcome, read_calls
 from imagemake.store.submissions import Submissions
 
 PRO = "gemini-3-pro-image"
-STEPS = ["upload_batch", "create_batch", "poll_batch", "batch_results"]
 
 
 @pytest.fixture
@@ -73,29 +72,6 @@ def test_a_batch_is_closed_to_its_files_also_if_google_does_not_repeat_their_nam
     server.change(echoes_input=False)
     buy()
     assert server.stand.files.files == {}
-
-
-@pytest.mark.parametrize("mode", ["batch", "sync"])
-@pytest.mark.parametrize("step", STEPS)
-def test_a_run_that_dies_at_any_step_is_taken_up_and_pays_once(server, buy, tmp_path, monkeypatch, step, mode):
-    whole = getattr(GeminiProvider, step)
-
-    async def dies(*args, **kwargs):
-        await whole(*args, **kwargs)
-        raise RuntimeError("killed")
-
-    async def dies_in_the_middle(*args, **kwargs):
-        async for result in whole(*args, **kwargs):
-            yield result
-            raise RuntimeError("killed")
-
-    server.change(list_lag_s=0.1)
-    with monkeypatch.context() as patch:
-        patch.setattr(GeminiProvider, step, dies_in_the_middle if step == "batch_results" else dies)
-        with pytest.raises(RuntimeError, match="killed"):
-            buy()
-    assert all(item.raw for item in buy(mode=mode))
-    check_books(server, tmp_path)
 
 
 def test_a_batch_is_found_by_its_name_on_any_page(server, buy, tmp_path, monkeypatch):
