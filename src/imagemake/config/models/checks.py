@@ -112,7 +112,8 @@ def _sent(model: Model, parameters: Mapping[str, Any], references: int, mask: bo
     most = facts.max_reference_images
     if most is not None and references > most:
         what = f"{model.name} accepts at most {most} reference images, but this request has {references}."
-        yield error(what, "Remove some." if most else "Remove them, or choose another model.")
+        remedy = "Remove some." if most else "Remove them, or choose another model."
+        yield error(what, f"{facts.reference_note} {remedy}" if facts.reference_note else remedy)
     if mask and facts.mask is False:
         yield error(f"{model.name} accepts no mask.", "Remove the mask, or choose another model.")
     if references and not mask and "mask_as" in parameters and "mask_as" in (facts.parameters or {}):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from imagemake.plugins.providers import SizeForm
+from imagemake.plugins.providers import ReferenceForm, SizeForm
 
 Usd = Annotated[Decimal, Field(ge=0)]
 Pixels = Annotated[int, Field(ge=1)]
@@ -157,6 +157,15 @@ class ModelFacts(_Facts):
     )
     max_prompt_characters: int | None = Field(None, ge=1, description="Longest prompt, in characters.")
     max_reference_images: int | None = Field(None, ge=0, description="Most reference images per request.")
+    reference_form: ReferenceForm | None = Field(
+        None,
+        description="How the API wants reference images, for servers with OpenAI's API. files: in a form, as OpenAI; "
+        "urls: as data URLs in image; object: as a data URL in image.url of JSON edits; reference_images: as a list of "
+        "data URLs in reference_images.",
+    )
+    reference_note: str | None = Field(
+        None, description="What is unknown of reference images, for the error about more than max_reference_images."
+    )
     max_reference_bytes: int | None = Field(None, ge=1, description="Largest reference image, in bytes.")
     reference_formats: tuple[Literal["png", "jpeg", "webp"], ...] | None = Field(
         None, description="File formats of reference images: png, jpeg, webp."

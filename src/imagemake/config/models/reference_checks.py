@@ -9,6 +9,7 @@ from imagemake.config.models.facts import ModelFacts
 from imagemake.config.models.findings import ModelFinding, Severity
 from imagemake.config.models.table import Model
 from imagemake.core.recipe import Recipe
+from imagemake.plugins.providers import ReferenceForm
 
 
 class SentFile(Protocol):
@@ -56,6 +57,9 @@ def problems_in_batch(model: Model, recipe: Recipe) -> list[ModelFinding]:
     """Find reasons not to send a recipe with reference images to a model in a batch."""
     taken, size = model.facts.batch_edit_sizes, recipe.parameters.get("size")
     found = []
+    if recipe.references and model.facts.reference_form not in (None, ReferenceForm.FILES):
+        what = f"in a batch, {model.name} does not accept reference images."
+        found.append(_error(what, "Set mode: sync, or remove them."))
     if taken is not None and size is not None and size not in taken and recipe.references:
         what = f"in a batch with reference images, {model.name} does not accept size {str(size)[:60]!r}."
         found.append(_error(what, f"Use {', '.join(taken)}, or set mode: sync."))

@@ -8,7 +8,13 @@ from typing import Any
 from imagemake.config.models.facts import ModelFacts
 
 # Facts, and the fields of a provider's `Dialect` that they set.
-_FIELDS = {"seed_field": "seed", "size_form": "size", "negative_field": "negative", "always_sent": "fixed"}
+_FIELDS = {
+    "seed_field": "seed",
+    "size_form": "size",
+    "negative_field": "negative",
+    "always_sent": "fixed",
+    "reference_form": "references",
+}
 
 
 def spelling_of(facts: ModelFacts) -> Mapping[str, Any]:

@@ -94,7 +94,7 @@ def load_models(
     """Load the built-in table and apply a campaign's own facts.
 
     A campaign's fact replaces the built-in one; only `parameters` are merged by name. Models that are ``like`` a
-    changed one change with it.
+    changed one change with it. What a campaign does not say of a model of a server is as for all models of it (``*``).
 
     Args:
         overrides: Facts by provider, then by model, as plain data or validated.
@@ -104,7 +104,10 @@ def load_models(
         UserError: With every mistake in the overrides.
     """
     own = _checked(overrides, where) if overrides else {}
-    given = {**_bundled(), **{name: facts_over(_bundled().get(name), facts) for name, facts in own.items()}}
+    given = dict(_bundled())
+    for name in sorted(own, key=lambda name: name[1] != ANY):  # a server's `*` first, since others are above it
+        of_all = given.get((name[0], ANY)) if own[name].like is None else None
+        given[name] = facts_over(_bundled().get(name, of_all), own[name])
     problems = [problem for name in own for problem in _problems_of_likes(name, given, where)]
     if problems:
         raise UserError(problems)

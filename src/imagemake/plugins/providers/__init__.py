@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from imagemake.core.known_secrets import know_variable, redacted_bytes, redacted_value
 from imagemake.core.recipe import Json, Recipe
 from imagemake.images.formats import extension_of
-from imagemake.plugins.providers.connection import Connection, Dialect, SizeForm
+from imagemake.plugins.providers.connection import Connection, Dialect, ReferenceForm, SizeForm
 from imagemake.plugins.providers.failures import KEY_VARIABLE, NOT_FETCHED, FailureKind, ProviderError
 from imagemake.plugins.providers.listing import ListedEndpoint, ModelList
 from imagemake.plugins.registry import load_plugin
@@ -37,6 +37,7 @@ __all__ = [
     "Provider",
     "ProviderError",
     "ReferenceBatchProvider",
+    "ReferenceForm",
     "ReferenceProvider",
     "Result",
     "SeedUse",

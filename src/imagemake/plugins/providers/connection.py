@@ -26,6 +26,22 @@ class SizeForm(StrEnum):
     RATIO = "aspect_ratio"
 
 
+class ReferenceForm(StrEnum):
+    """How an API wants reference images.
+
+    Attributes:
+        FILES: As files in the form of ``/images/edits``.
+        URLS: As data URLs in ``image`` of ``/images/generations``: one as text, several as a list.
+        OBJECT: As ``image: {"url": …, "type": "image_url"}`` in the JSON of ``/images/edits``; one only.
+        LIST: As a list of data URLs in ``reference_images`` of ``/images/generations``.
+    """
+
+    FILES = "files"
+    URLS = "urls"
+    OBJECT = "object"
+    LIST = "reference_images"
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """How a server spells a request, where servers with the same API differ.
@@ -36,12 +52,14 @@ class Dialect:
         size: How it wants the size.
         negative: Name of the field for the negative prompt; ``|`` means that it follows the prompt after that sign.
         fixed: Fields that every request has, unless the campaign sets them, such as ``response_format``.
+        references: How it wants reference images.
     """
 
     seed: str | None = None
     size: SizeForm = SizeForm.SIZE
     negative: str = "negative_prompt"
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    references: ReferenceForm = ReferenceForm.FILES
 
 
 def _nothing_known(model: str) -> Mapping[str, Any]:

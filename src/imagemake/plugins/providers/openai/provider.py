@@ -20,6 +20,7 @@ from imagemake.plugins.providers import (
     ImageResponse,
     ModelList,
     ProviderError,
+    ReferenceForm,
     ReferenceProvider,
     SeedUse,
     ServerCheck,
@@ -33,11 +34,12 @@ from imagemake.plugins.providers.openai.client import OWN_DOMAIN, clients_of
 from imagemake.plugins.providers.openai.costs import cost_in
 from imagemake.plugins.providers.openai.errors import KEY_VARIABLE, connection_error, status_error
 from imagemake.plugins.providers.openai.images import UploadedImages, file_tuple
-from imagemake.plugins.providers.openai.requests import fields_of
+from imagemake.plugins.providers.openai.requests import fields_of, with_references
 
 if TYPE_CHECKING:
+    from httpx2 import Response
+    from openai import AsyncOpenAI
     from openai._legacy_response import LegacyAPIResponse
-    from openai.resources.images import AsyncImagesWithRawResponse
     from openai.types import ImagesResponse
 
     from imagemake.plugins.providers.http.download import Downloads
@@ -70,7 +72,9 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
     async def generate(self, recipe: Recipe) -> ImageResponse:
         """Generate one image; the seed is sent where the server is known to take one, which OpenAI's does not."""
         fields = self._fields(recipe)
-        return await self._answer(lambda api: api.generate(prompt=fields["prompt"], extra_body=fields))
+        return await self._answer(
+            lambda client: client.images.with_raw_response.generate(prompt=fields["prompt"], extra_body=fields)
+        )
 
     async def generate_from(self, recipe: Recipe, images: Mapping[str, bytes]) -> ImageResponse:
         """Generate one image from reference images; their file names are not sent.
@@ -78,18 +82,20 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
         The parameter ``mask_as: markup`` sends the mask as a markup, whose opaque pixels guide the edit.
 
         One is sent as ``image``, as in OpenAI's description; several as ``image[]``, as the SDK and OpenAI's examples
-        spell it.
+        spell it. Servers that want data URLs get them in JSON.
         """
         from openai import omit
 
-        fields = self._fields(recipe)
+        fields, form = self._fields(recipe), self.connection.dialect(recipe.model, Dialect()).references
+        if form is not ReferenceForm.FILES:
+            return await self._from_json(with_references(fields, recipe, images, form), form)
         references = [file_tuple(f"reference-{n}", images[name]) for n, name in enumerate(recipe.references, 1)]
         overlay = omit if recipe.mask is None else file_tuple("mask", images[recipe.mask])
         is_markup = recipe.mask is not None and fields.get("mask_as") == MARKUP
         if is_markup:
             del fields["mask_as"]
         return await self._answer(
-            lambda api: api.edit(
+            lambda client: client.images.with_raw_response.edit(
                 image=references[0] if len(references) == 1 else references,
                 mask=omit if is_markup else overlay,
                 markup=overlay if is_markup else omit,
@@ -97,6 +103,12 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
                 extra_body=fields,
             )
         )
+
+    async def _from_json(self, body: dict[str, Any], form: ReferenceForm) -> ImageResponse:
+        import httpx2
+
+        path = "/images/edits" if form is ReferenceForm.OBJECT else "/images/generations"
+        return await self._answer(lambda client: client.post(path, body=body, cast_to=httpx2.Response))
 
     def seed_use(self, model: str) -> SeedUse:
         """The seed is sent where the model table names a field for it."""
@@ -115,7 +127,7 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
         return await list_models(self._client, self.connection.timeout_s)
 
     async def _answer(
-        self, ask: Callable[[AsyncImagesWithRawResponse], Awaitable[LegacyAPIResponse[ImagesResponse]]]
+        self, ask: Callable[[AsyncOpenAI], Awaitable[LegacyAPIResponse[ImagesResponse] | Response]]
     ) -> ImageResponse:
         import openai
 
@@ -123,7 +135,7 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
             # The SDK's timeout applies to each read, so a slow but steady response would never reach it.
             async with asyncio.timeout(self.connection.timeout_s):
                 with self._clients.taken() as client:
-                    response = await ask(client.images.with_raw_response)
+                    response = await ask(client)
         except TimeoutError:
             message = f"no complete response within {self.connection.timeout_s:g} s"
             raise ProviderError(message, FailureKind.UNKNOWN, code="no_answer") from None

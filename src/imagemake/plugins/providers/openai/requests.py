@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers.connection import Dialect, SizeForm
+from imagemake.plugins.providers.connection import Dialect, ReferenceForm, SizeForm
+from imagemake.plugins.providers.http.images import data_url
 from imagemake.plugins.providers.sizes import parse_size
 
 
@@ -34,6 +36,25 @@ def fields_of(recipe: Recipe, dialect: Dialect) -> dict[str, Any]:
     elif dialect.seed is not None:
         fields[dialect.seed] = recipe.seed
     return {**fields, "prompt": prompt, "model": recipe.model}
+
+
+def with_references(
+    fields: dict[str, Any], recipe: Recipe, images: Mapping[str, bytes], form: ReferenceForm
+) -> dict[str, Any]:
+    """Return the fields of a request with its reference images as data URLs.
+
+    Args:
+        fields: The other fields.
+        recipe: Names the images by SHA-256.
+        images: Their content.
+        form: How the server wants them; not `ReferenceForm.FILES`.
+    """
+    urls = [data_url(images[digest]) for digest in recipe.references]
+    if form is ReferenceForm.LIST:
+        return {**fields, "reference_images": urls}
+    if form is ReferenceForm.OBJECT:
+        return {**fields, "image": {"url": urls[0], "type": "image_url"}}
+    return {**fields, "image": urls[0] if len(urls) == 1 else urls}
 
 
 def _size(written: Any, form: SizeForm) -> dict[str, Any]:
