@@ -16,6 +16,7 @@ from imagemake.plugins.providers import BatchProvider, BatchState, FailureKind, 
 from imagemake.stages.generate.batches.submit import BatchRunner
 from imagemake.store.items import Item
 from imagemake.store.journal import Outcome, read_calls
+from imagemake.store.layout import spending_file
 from imagemake.store.spending import SpendTracker
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
@@ -272,7 +273,7 @@ class BatchClaims(Served):
         store = Store(self._store)
 
         async def inside(provider: BatchProvider) -> list[Item]:
-            spend_tracker = SpendTracker(self._store.parent / "spending.json", Budget())
+            spend_tracker = SpendTracker(spending_file(self._store.parent), Budget())
             runner = BatchRunner(provider, "conformance", store, QUICK, spend_tracker, "c", "job", lambda _: None)
             items = [_item(self.recipe(prompt=prompt)) for prompt in prompts]
             await runner.poller.collect_open(items)

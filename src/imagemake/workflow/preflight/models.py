@@ -93,13 +93,16 @@ def _by_none(request: Request) -> ModelFinding | None:
 
 
 def _missing_keys(to_generate: Sequence[State], campaign: Campaign) -> list[str]:
-    """Warn of keys that are not in the environment: every call to these servers would be refused."""
-    servers = {
-        settings_of(label, campaign).connects_to
-        for label in {label for state in to_generate for label in state.request.labels}
-    }
-    names = {name for server in servers for name in server.variables() if not os.environ.get(name)}
-    return [f"{name} is not set in the environment: every call would be refused." for name in sorted(names)]
+    """Warn of keys that are not in the environment, with the models whose calls would be refused."""
+    labels: dict[str, set[str]] = {}
+    for label in {label for state in to_generate for label in state.request.labels}:
+        for name in settings_of(label, campaign).connects_to.variables():
+            if not os.environ.get(name):
+                labels.setdefault(name, set()).add(label)
+    return [
+        f"{name} is not set in the environment: every call to {', '.join(sorted(labels[name]))} would be refused."
+        for name in sorted(labels)
+    ]
 
 
 class _UnknownModels:

@@ -93,7 +93,9 @@ def test_a_size_that_batches_of_edits_do_not_take_is_told_before_the_run(monkeyp
 def test_a_missing_key_is_a_warning_before_anything_is_sent(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.setattr(abilities, "provider_class", lambda name: OpenAIProvider)
-    assert check(state(2)) == ["OPENAI_API_KEY is not set in the environment: every call would be refused."]
+    assert check(state(2)) == [
+        "OPENAI_API_KEY is not set in the environment: every call to gpt-image-2 would be refused."
+    ]
 
 
 def test_a_file_that_is_too_large_is_told_once_with_its_path():
