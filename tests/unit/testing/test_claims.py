@@ -130,7 +130,7 @@ def test_the_provider_without_a_server_keeps_all_claims(tested, pages):
             SEND,
             f"        import asyncio\n        try:\n    {SEND}        except asyncio.CancelledError:\n"
             "            raise ProviderError('canceled', FailureKind.UNKNOWN)\n",
-            "cancelled",
+            "a_call_that_is_cancelled",
         ),
         (KEY, "__import__('os').environ.get(self.key_variable)", "another_server and False"),
         (KEY, "__import__('os').environ.get(self.key_variable)", "key_that_is_missing"),
