@@ -123,3 +123,26 @@ def test_what_the_budget_leaves_out_is_missing_and_asked_about_once_it_fits(shop
     shop.write_config(budget_usd={"run": 1.0})
     shop.snakemake()
     assert len(prompts(server)) == 4
+
+
+def test_flagged_prompts_are_told_and_refused_before_anything_is_paid_for(project, server):
+    server.renew(Settings(any_size=True, judge={"flagged": "bottle"}))
+    moderate = {"moderate": server_of(server)}
+    shop = project(rows=4, prompts=moderate, attempts={"patches": {"refused": "Made of glass."}, "max": 2})
+    assert "4 prompts not moderated yet: the run asks omni-moderation-latest about them first. Cost of that: none." in (
+        shop.snakemake("-n").stderr
+    )
+    assert server.calls() == []
+    done = shop.snakemake(expect=1)
+    assert "1 prompt of these flagged by the moderation, before anything was paid for" in done.stderr
+    assert "S001_teal: flagged by the provider: violence 0.97" in done.stderr
+    assert shop.manifest()["S001_teal"]["verdict"] == "refused"
+    images = [call.prompt for call in server.calls() if call.endpoint == "/v1/images/generations"]
+    assert len(images) == 3
+    assert not any("bottle" in prompt for prompt in images)
+    first, second = prompts(server, MODERATIONS)
+    assert sorted([first.count("\n"), second.count("\n")]) == [0, 3], "four prompts in one call, then the patched one"
+    shop.edit_row(1, product="vase")
+    shop.snakemake()
+    assert shop.manifest()["S001_teal"]["verdict"] == "accepted"
+    assert len(prompts(server, MODERATIONS)) == 3, "only the new prompt"

@@ -22,10 +22,11 @@ from imagemake.core.recipe import canonical_json
 from imagemake.plugins.asking import POINTS, asker_class
 from imagemake.plugins.measures import is_asked, measure_class
 from imagemake.plugins.measures.judge import AUTO, JudgeSettings, Question
-from imagemake.plugins.measures.moderation import ModerationSettings
+from imagemake.plugins.measures.moderation import ModerationSettings, PromptModeration
 from imagemake.plugins.providers.connection import is_of_domain
+from imagemake.plugins.server_settings import ServerSettings
 
-JUDGE, MODERATION = "judge", "moderation"
+JUDGE, MODERATION, PROMPTS = "judge", "moderation", "prompts"
 _DIGEST_DIGITS, _QUESTION_DIGITS = 12, 16
 _NOT_DECISIVE = (
     *("questions", "also_decided", "derive_by", "api"),  # `api` counts as it is resolved
@@ -69,7 +70,7 @@ class Asker:
     """A server and model that is asked.
 
     Attributes:
-        name: ``judge`` or ``moderation``.
+        name: ``judge``, ``moderation``, or ``prompts``.
         version: Version of the measure.
         settings: Its settings.
         model: Its server and model.
@@ -77,8 +78,13 @@ class Asker:
 
     name: str
     version: int
-    settings: JudgeSettings | ModerationSettings
+    settings: JudgeSettings | PromptModeration
     model: ModelSettings
+
+    @property
+    def edge_px(self) -> int:
+        """Longest edge of the images that are sent, in pixels; 0 if none are."""
+        return getattr(self.settings, "edge_px", 0)
 
     @cached_property
     def api(self) -> str:
@@ -191,23 +197,31 @@ def asked_by(measures: Mapping[str, ChosenPlugin]) -> Asked:
     return Asked(tuple(_asker(one) for name, one in sorted(measures.items()) if is_asked(name)))
 
 
+def prompt_asker(settings: PromptModeration) -> Asker:
+    """Return who is asked about prompts."""
+    return Asker(PROMPTS, 1, settings, ModelSettings.model_validate(settings.as_model()))
+
+
 def asking_mistakes(measures: Mapping[str, ChosenPlugin]) -> Iterator[Mistake]:
     """Yield what is wrong with the servers and questions of measures, located below their names."""
     for name, chosen in measures.items():
         if not is_asked(name):
             continue
         settings = _settings(chosen)
-        model = validated(ModelSettings, settings.as_model())
-        if isinstance(model, list):
-            for one in model:
-                where = ("model", *one.location[1:]) if one.location[:1] == ("name",) else one.location
-                yield one._replace(location=(name, *where))
-        try:
-            asker_class(settings.provider)
-        except LookupError as error:
-            remedy = "Use provider: openai with base_url and key_from: most servers have OpenAI's API."
-            yield Mistake((name, "provider"), f"{error}.", remedy)
+        yield from (one._replace(location=(name, *one.location)) for one in server_mistakes(settings))
         yield from _template_mistakes(name, settings)
+
+
+def server_mistakes(settings: ServerSettings) -> Iterator[Mistake]:
+    """Yield what is wrong with a server that is asked."""
+    model = validated(ModelSettings, settings.as_model())
+    for one in model if isinstance(model, list) else ():
+        yield one._replace(location=("model", *one.location[1:]) if one.location[:1] == ("name",) else one.location)
+    try:
+        asker_class(settings.provider)
+    except LookupError as error:
+        remedy = "Use provider: openai with base_url and key_from: most servers have OpenAI's API."
+        yield Mistake(("provider",), f"{error}.", remedy)
 
 
 def unknown_questions(checks: Iterable[str], asked: Asked) -> Iterator[Mistake]:

@@ -21,6 +21,7 @@ from imagemake.config.fields import Cell, ColumnName, Section, TemplateText, Tex
 from imagemake.config.model import ModelRule, ModelSettings, as_in_model
 from imagemake.config.models import ModelFacts
 from imagemake.config.outputs import Postprocess
+from imagemake.config.prompts import Prompts
 from imagemake.config.provenance import C2pa, Metadata
 from imagemake.config.references import ImageReference
 from imagemake.config.remotes import Publish, SharedStore
@@ -80,6 +81,7 @@ class Campaign(Section):
         "{{ and }} for braces. The rendered prompt has at most 32,000 characters.",
         examples=["Product photo of {product} on a white background, {angle}, {color}, high detail."],
     )
+    prompts: Prompts = Field(default_factory=Prompts, description="What is checked about prompts before they cost.")
     negative_prompt: TemplateText | None = Field(
         None,
         description="What images must not show, for models that accept negative prompts; placeholders as in prompt.",

@@ -65,6 +65,7 @@ def policy_of(campaign: Campaign) -> Policy:
         earlier=earlier_images(duplicates.earlier) if duplicates and duplicates.earlier else None,
         consistency=campaign.validation.consistency,
         asked=campaign.validation.asked,
+        moderates=asker.identity if (asker := campaign.prompts.asker) else "",
         edited=read_edited() if campaign.validation.asked.derives else {},
         compares_models=MODEL in campaign.variables,
         most_attempts=campaign.attempts.max,

@@ -182,6 +182,10 @@ class Inventory:
                 facts.last_recipe[call.sent["name"]] = call.sent["recipe"]
         return facts
 
+    def forget_answers(self) -> None:
+        """Read the store's answers again at the next use: some were added."""
+        self.__dict__.pop("answers", None)
+
     def measured(self, raw: StoredFile) -> Measured:
         """Return the values read from a raw image so far."""
         return self.measures.get(raw.digest, {})

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from imagemake.plan.inventory import Inventory
 
 NO_IMAGE = StoredFile("0" * 64, "0" * 64, "png")  # stands for one that is not made yet
-FREE = "moderations"  # at the provider's own servers
 MOST_SHOWN = 3
 
 
@@ -95,17 +94,14 @@ class _Outlook:
         for _, item in calls:
             model = self._table.of(item.recipe)
             learned = self._inventory.journal.costs.mean_usd(model, item.recipe, batch=False) if model else None
-            usd = learned if learned is not None else asked_usd(model, item.recipe) if model else None
-            if usd is None and item.recipe.parameters["api"] == FREE and item.recipe.endpoint is None:
-                usd = 0.0
+            usd = learned if learned is not None else asked_usd(model, item.recipe)
             found.usd += usd or 0.0
             found.unknown += usd is None
         return found
 
     def _left_out(self, asker: Asker, call: Call) -> Iterator[str]:
         model = self._table.of(call.item.recipe)
-        bound = asked_worst_usd(model, call.item.recipe) if model else None
-        if bound is None and self._campaign.budget_usd.is_limited:
+        if asked_worst_usd(model, call.item.recipe) is None and self._campaign.budget_usd.is_limited:
             yield f"  {asker.model.name} will NOT be asked, because the most that a call can cost is unknown and could"
             yield "  exceed the budget. Set it, in USD, such as"
             yield f"    models: {{{asker.model.provider}: {{{asker.model.name}: {{max_usd_per_image: 0.01}}}}}}"

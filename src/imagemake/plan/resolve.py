@@ -253,8 +253,18 @@ def _look_missing(state: State, inventory: Inventory, policy: Policy) -> Verdict
         state.stage = Stage.HELD
         state.reasons = (Reason.of(VerdictCode.UNKNOWN, calls=history.unknown),)
         return None
+    if flags := _flags(state, inventory, policy):
+        state.stage, state.reasons = Stage.REFUSED, (Reason(VerdictCode.REFUSED, flags),)
+        return Verdict(Status.REJECTED, state.reasons)
     state.stage, state.why = Stage.GENERATE, _why_generate(state, inventory, policy)
     return None
+
+
+def _flags(state: State, inventory: Inventory, policy: Policy) -> str | None:
+    """Return why a moderation flags the prompt of an image that no provider was asked for; empty if it does not."""
+    if not policy.moderates or state.key in inventory.submission_of or state.key in inventory.in_queues:
+        return None
+    return inventory.answers.flags(policy.moderates, state.recipe.prompt)
 
 
 def _why_generate(  # noqa: PLR0911  one line per reason, in the order in which they decide

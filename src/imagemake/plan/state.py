@@ -68,6 +68,7 @@ class Policy:
         consistency: How far colors may be from those of a group; None where they are not compared.
         asked: What models are asked about images that other checks do not reject.
         edited: Questions that users edited, by the prompt that they are about.
+        moderates: Identity of the moderation that is asked about each prompt; empty if none is.
         ignores_seed: Returns whether a recipe's model makes the same image whatever the seed.
     """
 
@@ -86,6 +87,7 @@ class Policy:
     consistency: Consistency | None = None
     asked: Asked = NOTHING
     edited: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    moderates: str = ""
     ignores_seed: Callable[[Recipe], bool] = _never
 
 

@@ -11,6 +11,7 @@ from imagemake.core.text import counted
 from imagemake.plan.batches import counts
 from imagemake.plan.cost_lines import cost_lines
 from imagemake.plan.judging import judging_lines
+from imagemake.plan.moderating import moderation_lines
 from imagemake.plan.parents import waiting_in, waiting_lines, waits_for_run
 from imagemake.plan.state import OPEN, Stage, State
 from imagemake.store.layout import ALL, IMAGE
@@ -76,6 +77,7 @@ def summary(
         lines.append(f"  Images with a doubtful cut-out will await review: {MASK_DOUBT} above {MOST_DOUBT}.")
     lines += cost_lines(to_pay, to_validate, target, inventory, following)
     lines += judging_lines(open_ones, target.campaign, inventory)
+    lines += moderation_lines(states, open_ones, target.campaign, inventory)
     lines += _in_doubt([*to_generate, *(state for state in states if state.stage is Stage.HELD)], inventory)
     lines += open_batches(target, inventory.submissions, {state.key for state in states})
     if not open_ones:

@@ -21,6 +21,7 @@ from imagemake.store.layout import batch_file, spending_file
 from imagemake.store.sent_images import keep_parents
 from imagemake.store.spending import SpendTracker
 from imagemake.store.store import DamagedError, Store
+from imagemake.workflow.moderating import moderate
 
 
 def write_next_round(plan: Path, listing: Path, store: Store, work: Path) -> int:
@@ -59,6 +60,8 @@ def _open_states(target: Target, store: Store, work: Path) -> tuple[Inventory, l
             keep_parents(raw_of_parents(states), store)
         except DamagedError as error:  # moved away, so it is open itself now
             print(f"imagemake: {error}", file=sys.stderr)
+            continue
+        if moderate(states, target.campaign, inventory, work, begins=False):  # attempts have other prompts
             continue
         return inventory, states
 

@@ -72,6 +72,7 @@ from imagemake.workflow.console.outlook import Outlook, together
 from imagemake.workflow.console.planned import outlook_of
 from imagemake.workflow.kept_responses import kept_words, read_kept_responses
 from imagemake.workflow.leftovers import sweep_leftovers
+from imagemake.workflow.moderating import moderate
 from imagemake.workflow.monitor.monitor import Monitor, check_monitor
 from imagemake.workflow.open_calls import open_calls_words, take_up_open_calls
 from imagemake.workflow.preflight.credentials import check_credentials
@@ -252,8 +253,7 @@ class Planner:
             print(f"  Warning: {damaged_words(damaged)}.", file=sys.stderr)
         check_comparisons(target.requests, self.campaign)
         check_overrides(target.everything, self.campaign)
-        states = target.states(self._inventory)
-        open_ones = open_states(states, target.names)
+        states, open_ones = self._states(target)
         to_generate = [state for state in open_ones if state.stage is Stage.GENERATE]
         to_check = [*to_generate, *waiting_in(states, target.names)] if to_generate else []
         if open_ones:
@@ -302,6 +302,15 @@ class Planner:
         if self._run and any(settings_of(label, self.campaign).local_device == "gpu" for label in models):
             self._uses_gpus = True
             self._run.limit_gpus(lambda: len(cards()))
+
+    def _states(self, target: Target) -> tuple[list[State], list[State]]:
+        """Return where the requests stand, and what is open, once its prompts are moderated. A dry run asks nothing."""
+        is_real, again = self._run is not None and self._run.is_real, True
+        while again:
+            states = target.states(self._inventory)
+            open_ones = open_states(states, target.names)
+            again = is_real and moderate(open_ones, self.campaign, self._inventory, WORK, begins=True)
+        return states, open_ones
 
     def _take_back(self) -> None:
         """Move what the store's disk refused in an earlier run into the store; a dry run says what waits."""

@@ -13,7 +13,7 @@ PATCH_PX = 32
 RULES_TOKENS, TOKENS_PER_ANSWER = 100, 10
 
 
-def asked_usd(model: Model, recipe: Recipe) -> float | None:
+def asked_usd(model: Model | None, recipe: Recipe) -> float | None:
     """Estimate the cost of a call that asks about an image or a text.
 
     The image counts as a square of the longest edge that is sent. How many tokens a model makes of it differs, so this
@@ -22,9 +22,9 @@ def asked_usd(model: Model, recipe: Recipe) -> float | None:
     Returns:
         USD; None if the price is unknown.
     """
-    prices = model.facts.prices
+    prices = None if model is None else model.facts.prices
     if prices is None:
-        return None
+        return 0.0 if _is_free(recipe) else None
     if prices.usd_per_image is not None:
         return in_usd(prices.usd_per_image * 1_000_000)
     per_million = prices.usd_per_million_tokens
@@ -40,14 +40,21 @@ def asked_usd(model: Model, recipe: Recipe) -> float | None:
     return in_usd(sent + answer_tokens * text_out)
 
 
-def asked_worst_usd(model: Model, recipe: Recipe) -> float | None:
+def asked_worst_usd(model: Model | None, recipe: Recipe) -> float | None:
     """Bound the cost of a call that asks: what the table says of a call, since tokens have no known bound.
 
     Returns:
         USD; None if the table has neither a price per image nor a bound.
     """
+    if model is None:
+        return 0.0 if _is_free(recipe) else None
     prices, given = model.facts.prices, model.facts.max_usd_per_image
     if given is not None:
         return in_usd(given * 1_000_000)
     per_call = None if prices is None else prices.usd_per_image
     return None if per_call is None else in_usd(per_call * 1_000_000)
+
+
+def _is_free(recipe: Recipe) -> bool:
+    """Return whether the provider's own servers bill nothing for a call. Source: OpenAI's moderation guide."""
+    return recipe.parameters.get("api") == "moderations" and recipe.endpoint is None

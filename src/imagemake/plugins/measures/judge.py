@@ -95,7 +95,9 @@ class JudgeSettings(ServerSettings):
         description="Ask about images too that a person has decided about, to measure how far the judge agrees.",
     )
     edition: int = Field(
-        1, ge=1, description="Raise it to ask everything again, for example after the model behind a name changed."
+        1,
+        ge=1,
+        description="A whole number. Raise it to ask everything again, as after the model behind a name changed.",
     )
 
     @model_validator(mode="before")

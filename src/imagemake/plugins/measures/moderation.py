@@ -33,14 +33,19 @@ def quantity_of(category: str) -> str:
     return category.replace("/", "_").replace("-", "_")
 
 
-class ModerationSettings(ServerSettings):
+class PromptModeration(ServerSettings):
     """Who is asked."""
 
     model: str = Field("omni-moderation-latest", description="The server's name of the model.")
+    edition: int = Field(1, ge=1, description="A whole number. Raise it to ask about everything again.")
+
+
+class ModerationSettings(PromptModeration):
+    """Who is asked."""
+
     edge_px: int = Field(
         1024, ge=64, le=4096, description="Longest edge of the image that is sent, in pixels; larger ones are scaled."
     )
-    edition: int = Field(1, ge=1, description="Raise it to ask about every image again.")
 
 
 class Moderation(AskedMeasure):

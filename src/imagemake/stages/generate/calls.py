@@ -112,7 +112,7 @@ class CallRunner:
     meter: GpuMeter = field(default_factory=lambda: GpuMeter(is_on=False))
     used_up: UsedUp | None = None
     kind: str = ""
-    worst_usd_of: Callable[[Model, Recipe], float | None] | None = None
+    worst_usd_of: Callable[[Model | None, Recipe], float | None] | None = None
     _caller: Caller = field(init=False)
     _submissions: Submissions = field(init=False)
     _doubt: Doubt = field(init=False)

@@ -99,7 +99,7 @@ class Caller:
     room: Room | None = None
     meter: GpuMeter = field(default_factory=lambda: GpuMeter(is_on=False))
     kind: str = ""
-    worst_usd_of: Callable[[Model, Recipe], float | None] | None = None
+    worst_usd_of: Callable[[Model | None, Recipe], float | None] | None = None
     in_queue: int = 0
     _sent_images: SentImages = field(init=False)
     _keeper: Keeper = field(init=False)
@@ -150,7 +150,7 @@ class Caller:
 
     def _worst_usd(self, model: Model | None, item: Item) -> float | None:
         if self.worst_usd_of is not None:
-            return self.worst_usd_of(model, item.recipe) if model else None
+            return self.worst_usd_of(model, item.recipe)
         if not self.provider.paid and not is_by_gpu_hour(model):
             return 0.0
         return worst_usd(model, item.recipe, longest_s=self.limits.timeout_s) if model else None

@@ -19,6 +19,7 @@ from imagemake.plugins.providers import Provider, ProviderError
 from imagemake.stages.generate.calls import CallRunner, StoppedError
 from imagemake.stages.generate.gate import Gate, Stopping
 from imagemake.stages.generate.rate_limit import SharedPace
+from imagemake.stages.generate.side_by_side import generate_side_by_side
 from imagemake.stages.generate.stoppable import generate_batch
 from imagemake.stages.judge.calls import Call
 from imagemake.stages.judge.sent_images import ImagesToSend
@@ -46,6 +47,7 @@ class Means:
         work: Folder of the rates and of the spending that jobs share.
         job: Name for the journal file.
         in_flight: Concurrent calls.
+        in_thread: Whether they are not made in the main thread, so that no signal ends them early.
     """
 
     campaign: str
@@ -56,6 +58,7 @@ class Means:
     work: Path
     job: str
     in_flight: int
+    in_thread: bool = False
 
 
 def ask_all(
@@ -71,7 +74,7 @@ def ask_all(
         calls: The calls; equal ones are made once.
         images: The images that they are about, by digest.
         means: What they are made with.
-        kind: What they are, for the journal: ``judge``, ``moderation``, or ``questions``.
+        kind: What they are, for the journal: ``judge``, ``moderation``, ``questions``, or ``prompts``.
         progress: Takes the progress; None if nobody reads it.
 
     Returns:
@@ -107,7 +110,7 @@ async def _ask_groups(
             providers.append(_start(asker.model, means))
             runner = CallRunner(
                 providers[-1],
-                AnswerStore(means.store, ImagesToSend(Store(means.store).raw, images, asker.settings.edge_px)),
+                AnswerStore(means.store, ImagesToSend(Store(means.store).raw, images, asker.edge_px)),
                 journal,
                 means.limits,
                 Gate(means.in_flight, _pace(asker.model, means), stopping),
@@ -118,6 +121,8 @@ async def _ask_groups(
                 worst_usd_of=asked_worst_usd,
             )
             work.append((runner, items))
+        if means.in_thread:
+            return await generate_side_by_side(work, means.in_flight)
         return await generate_batch(work, means.in_flight, means.limits.grace_s, progress)
     finally:
         journal.close()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from imagemake.config.asked import MODERATION, Asked, Asker, Wanted, question_identity
+from imagemake.config.asked import MODERATION, PROMPTS, Asked, Asker, Wanted, question_identity
 from imagemake.core.recipe import Json, Recipe
+from imagemake.core.text import counted
 from imagemake.plugins.asking import YES_NO
 from imagemake.plugins.measures.judge import AUTO, JudgeSettings
 from imagemake.store.answers import answer_key, prompt_digest
@@ -14,6 +15,7 @@ from imagemake.store.items import Item
 from imagemake.store.store import StoredFile
 
 MOST_QUESTIONS = 100  # of a call; the Decisions API takes 400
+MOST_PROMPTS, MOST_CHARACTERS = 32, 100_000  # of a call to moderate
 
 
 class Call(NamedTuple):
@@ -79,7 +81,7 @@ def calls_about(
 
 
 def _item(name: str, attempt: int, digest: str, asker: Asker, questions: Sequence[Question]) -> Item:
-    parameters: dict[str, Json] = {"api": asker.api, "asker": asker.identity, "edge_px": asker.settings.edge_px}
+    parameters: dict[str, Json] = {"api": asker.api, "asker": asker.identity, "edge_px": asker.edge_px}
     if isinstance(asker.settings, JudgeSettings):
         parameters["questions"] = [{"ask": one.ask, "scale": one.scale} for one in questions]
         if asker.settings.detail is not None:
@@ -97,6 +99,25 @@ def _item(name: str, attempt: int, digest: str, asker: Asker, questions: Sequenc
         references=(digest,),
     )
     return Item(name, attempt, recipe, answer_key(digest, recipe), "")
+
+
+def calls_to_moderate(prompts: Sequence[str], asker: Asker) -> Iterator[Call]:
+    """Yield the calls that ask a moderation endpoint about prompts, several in each."""
+    together: list[str] = []
+    for prompt in prompts:
+        if together and (len(together) == MOST_PROMPTS or sum(map(len, together)) + len(prompt) > MOST_CHARACTERS):
+            yield _to_moderate(together, asker)
+            together = []
+        together.append(prompt)
+    if together:
+        yield _to_moderate(together, asker)
+
+
+def _to_moderate(prompts: Sequence[str], asker: Asker) -> Call:
+    parameters: dict[str, Json] = {"api": asker.api, "asker": asker.identity, "texts": list(prompts)}
+    recipe = Recipe(asker.model.provider, asker.model.name, "", 0, parameters, endpoint=asker.model.endpoint)
+    name = counted(len(prompts), "prompt")
+    return Call(asker, Item(name, 0, recipe, answer_key(prompt_digest(PROMPTS), recipe), ""))
 
 
 def call_to_derive(name: str, prompt: str, asker: Asker) -> Call:

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from imagemake.config.asked import Wanted, question_identity
+from imagemake.config.asked import PROMPTS, Wanted, question_identity
 from imagemake.plugins.asking import YES_NO
 from imagemake.plugins.asking.deriving import usable_questions
 from imagemake.plugins.measures import Value
 from imagemake.plugins.measures.judge import AUTO
 from imagemake.stages.judge.calls import Question, questions_to_send
-from imagemake.stages.validate.answers import REFUSED, kept_fault, kept_parts, kept_values
+from imagemake.stages.validate.answers import REFUSED, flagged_words, kept_fault, kept_parts, kept_values
 from imagemake.store.answers import KeptAnswers, prompt_digest
 
 Kept = dict[str, dict[str, Value]]  # by identity
@@ -28,6 +28,7 @@ class KnownAnswers:
     def __init__(self, root: Path) -> None:
         self._kept = KeptAnswers(root)
         self._derived: dict[tuple[str, str], Sequence[str] | str | None] = {}
+        self._flags: dict[tuple[str, str], str] | None = None
 
     def about(self, digest: str, wanted: Iterable[Wanted], edited: Sequence[str] = ()) -> Kept:
         """Return the known answers to questions about an image.
@@ -69,6 +70,16 @@ class KnownAnswers:
         if (asker, prompt) not in self._derived:
             self._derived[asker, prompt] = self._read_derived(asker, prompt)
         return self._derived[asker, prompt]
+
+    def flags(self, asker: str, prompt: str) -> str | None:
+        """Return why a moderation flags a prompt, empty if it does not; None if nobody asked."""
+        if self._flags is None:
+            self._flags = {}
+            for content in self._kept.about(prompt_digest(PROMPTS)):
+                asked, answers = content["asked"], content["answers"]
+                for text, answer in zip(asked.get("texts", ()), answers, strict=False):
+                    self._flags[str(asked.get("asker")), text] = flagged_words(answer)
+        return self._flags.get((asker, prompt))
 
     def _read_derived(self, asker: str, prompt: str) -> Sequence[str] | str | None:
         for content in self._kept.about(prompt_digest(prompt)):

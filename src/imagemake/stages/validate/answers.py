@@ -117,10 +117,23 @@ def words_of_answers(wanted: Sequence[Wanted], measured: Measured) -> dict[str, 
         if one.name:
             found[one.quantity] = f"{_quoted(one)}: {_answer(one, told).in_words()}"
         elif told.get("flagged"):
-            scores = [(score, name) for name, score in told.items() if isinstance(score, float) and name != "highest"]
-            highest = ", ".join(f"{name} {score:.2f}" for score, name in sorted(scores, reverse=True)[:MOST_FLAGS])
-            found[one.quantity] = f"flagged by the provider: {highest}" if highest else "flagged by the provider"
+            scores = {name: score for name, score in told.items() if isinstance(score, float) and name != "highest"}
+            found[one.quantity] = flagged_words({"flagged": True, "scores": scores})
     return found
+
+
+def flagged_words(told: Mapping[str, Any]) -> str:
+    """Return why a moderation flags something; empty if it does not.
+
+    Args:
+        told: What the asker made of the response.
+    """
+    if told.get("flagged") is not True:
+        return ""
+    scores = told.get("scores")
+    numbers = [(score, name) for name, score in scores.items()] if isinstance(scores, Mapping) else []
+    highest = ", ".join(f"{name} {score:.2f}" for score, name in sorted(numbers, reverse=True)[:MOST_FLAGS])
+    return f"flagged by the provider: {highest}" if highest else "flagged by the provider"
 
 
 def kept_values(scale: str, told: Mapping[str, Any]) -> dict[str, Value]:
