@@ -15,6 +15,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
+from workflow.comfyui_killing import kill_comfyui_and_finish  # noqa: E402
 from workflow.killing import kill_and_finish  # noqa: E402
 from workflow.queue_killing import kill_queue_and_finish  # noqa: E402
 
@@ -22,16 +23,18 @@ from workflow.queue_killing import kill_queue_and_finish  # noqa: E402
 def main() -> None:
     """Kill builds in the given modes, or in all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("mode", nargs="*", choices=["sync", "batch", "queue", []], help="default: all")
+    parser.add_argument("mode", nargs="*", choices=["sync", "batch", "queue", "comfyui", []], help="default: all")
     parser.add_argument("--kills", type=int, default=50, help="kills per mode; default: 50")
     parser.add_argument("--seed", type=int, default=20261124, help="seed of the moments; default: 20261124")
     options = parser.parse_args()
     holds = True
-    for mode in options.mode or ["sync", "batch", "queue"]:
+    for mode in options.mode or ["sync", "batch", "queue", "comfyui"]:
         start = time.monotonic()
         with tempfile.TemporaryDirectory() as root:
             folder = Path(root) / "project"
-            if mode == "queue":
+            if mode == "comfyui":
+                books = kill_comfyui_and_finish(folder, options.kills, options.seed)
+            elif mode == "queue":
                 books = kill_queue_and_finish(folder, options.kills, options.seed)
             else:
                 books = kill_and_finish(folder, mode, options.kills, options.seed)

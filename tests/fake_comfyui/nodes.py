@@ -24,7 +24,9 @@ KNOWN = (
 )
 OUTPUTS = ("PreviewImage", "SaveImage")
 FAILING = "paper jam"  # a prompt with these words fails while it runs
+NO_IMAGE = b"no image"  # a file with this content cannot be loaded
 TOO_BIG = "elephant"  # and with this one, there is not enough memory
+_TILES = 8  # of an image, in each direction
 
 Graph = Mapping[str, Mapping[str, Any]]
 
@@ -93,14 +95,12 @@ def signature(prompt: Graph) -> str:
 
 
 def picture(prompt: Graph) -> bytes:
-    """Return the image of a prompt: its color tells the inputs, except what names the file."""
+    """Return the image of a prompt: its tiles tell the inputs, except what names the file."""
     plain = {n: {k: v for k, v in node["inputs"].items() if k != "filename_prefix"} for n, node in prompt.items()}
-    digest = hashlib.sha256(orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)).digest()
+    digest = hashlib.shake_256(orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)).digest(_TILES**2 * 3)
     sizes = [node["inputs"] for node in prompt.values() if "width" in node["inputs"]]
     edges = (sizes[0]["width"], sizes[0]["height"]) if sizes else (64, 64)
-    image = Image.new("RGB", edges)
-    image.paste(tuple(digest[:3]), (0, 0, *edges))
-    image.paste(tuple(digest[3:6]), (4, 4, edges[0] // 2, edges[1] // 2))
+    image = Image.frombytes("RGB", (_TILES, _TILES), digest).resize(edges, Image.Resampling.NEAREST)
     told, file = PngInfo(), BytesIO()
     told.add_text("prompt", orjson.dumps(prompt).decode())
     image.save(file, "PNG", pnginfo=told)

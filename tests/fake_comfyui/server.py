@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from aiohttp import WSMsgType, web
 
-from fake_comfyui.nodes import FAILING, OUTPUTS, TOO_BIG, error, picture, signature, texts_of, validated
+from fake_comfyui.nodes import FAILING, NO_IMAGE, OUTPUTS, TOO_BIG, error, picture, signature, texts_of, validated
 
 
 @dataclass(slots=True)
@@ -126,11 +126,11 @@ class FakeComfyUI:
         """Return the prompts that ended with an image."""
         return [one for one in self.prompts.values() if one.state == "completed"]
 
-    def busy_share(self, until: float | None = None) -> float:
-        """Return the share of the time since its first prompt in which it worked."""
-        done = [one for one in self.prompts.values() if one.ended]
-        end = until or max(one.ended for one in done)
-        return sum(one.ended - one.started for one in done) / (end - min(one.started for one in done))
+    def busy_share(self, start: float, end: float) -> float:
+        """Return the share of a time, by the monotonic clock, in which it worked, up to its death."""
+        end = min(end, self.died) if self.died else end
+        worked = [(one.started, one.ended or end) for one in self.prompts.values() if one.started]
+        return sum(min(until, end) - since for since, until in worked) / (end - start)
 
     def _wait(self, work: Any) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
@@ -267,6 +267,8 @@ class FakeComfyUI:
     async def _ended(self, prompt: Prompt, node: str) -> None:
         texts = texts_of(prompt.graph)
         kind = "RuntimeError" if FAILING in texts else "torch.OutOfMemoryError" if TOO_BIG in texts else ""
+        if any(self.files.get(("input", *place.rpartition("/")[::2])) == NO_IMAGE for place in texts.split("\n")):
+            kind = "PIL.UnidentifiedImageError"
         if kind:
             prompt.state = "failed"
             told = {"node_id": node, "node_type": prompt.graph[node]["class_type"], "executed": [], "traceback": []}

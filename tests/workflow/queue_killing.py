@@ -58,20 +58,21 @@ def kill_queue_and_finish(folder: Path, kills: int, seed: int) -> Books:
         project = queue_project(folder, server, "fal-ai/flux-2-pro", ROWS_A_RUN)
         moments: Counter[str] = Counter()
         for _ in range(kills):
-            _grow(project)
+            grow(project)
             run = project.start()
             if chance.random() < 0.8:
                 _wait_for_work(server, run)
                 time.sleep(chance.uniform(0, WORK_S))
             else:
                 time.sleep(chance.uniform(0, STARTUP_S))
-            moments[_moment(project, run)] += 1
+            moments[moment_of(project, run)] += 1
             kill_group(run)
         project.snakemake()
         return _books(project, server, moments)
 
 
-def _grow(project: Project) -> None:
+def grow(project: Project) -> None:
+    """Add rows to the catalog."""
     start = len(project.rows)
     project.rows += [
         {"sku": f"S{n:03}", "product": PRODUCTS[n % len(PRODUCTS)], "color": "red"}
@@ -86,7 +87,8 @@ def _wait_for_work(server: FakeQueue, run: subprocess.Popen[bytes]) -> None:
         time.sleep(0.02)
 
 
-def _moment(project: Project, run: subprocess.Popen[bytes]) -> str:
+def moment_of(project: Project, run: subprocess.Popen[bytes]) -> str:
+    """Return how far a run is, as its kill is counted."""
     if run.poll() is not None:
         return "after its end"
     n = len(OpenCalls(project.folder / "store").all())

@@ -7,9 +7,12 @@ import sys
 from contextlib import ExitStack
 from hashlib import sha256
 from io import BytesIO
+from pathlib import Path
 
+import fake_comfyui
 import pytest
 from fake_comfyui import FakeComfyUI, workflow
+from fake_comfyui.questions import facts, missing_in
 from image_files import saved
 from PIL import Image
 from unit.plugins.providers.test_comfyui_conformance import INPUTS
@@ -396,3 +399,12 @@ def test_a_server_that_answers_no_question_is_asked_again():
         states, error = reached(server, act)
     assert all(isinstance(state, Pending) for state in states)
     assert error.failure is FailureKind.STOP
+
+
+def test_the_stand_in_says_nothing_that_a_real_server_does_not_say():
+    """The file has the forms of the answers of ComfyUI 0.33.0: `bench/comfyui.py questions URL` asked for them."""
+    real = json.loads(Path(fake_comfyui.__file__).with_name(f"comfyui-{fake_comfyui.VERSION}.json").read_text())
+    with FakeComfyUI(0.01) as server:
+        ours = asyncio.run(facts(server.base_url))
+    assert set(ours) == set(real)
+    assert missing_in(real, ours) == []
