@@ -107,6 +107,13 @@ def test_derived_questions_moderation_and_refusals_are_told_and_never_lost(shop,
     doubtful = {name: row["reasons"] for name, row in rows.items() if row["verdict"] == "review"}
     assert doubtful
     assert all("the prompt: " in reasons for reasons in doubtful.values())
+    listed = shop.imagemake("questions").stdout.splitlines()
+    assert listed[0] == "prompt,question"
+    assert len(listed) == 1 + 4 * 2, "two parts in each prompt"
+    shop.imagemake("questions", "--write")
+    edited = shop.folder / "config" / "questions.csv"
+    assert edited.read_text().splitlines() == listed
+    edited.unlink()
     n_calls = shop.calls()
     shop.delete("work")
     shop.snakemake()

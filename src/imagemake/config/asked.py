@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from imagemake.config.checks import Check, Limit
@@ -18,7 +18,6 @@ from imagemake.config.model import ModelSettings
 from imagemake.config.placeholders import Template, parse_template
 from imagemake.core.fingerprint import fingerprint
 from imagemake.core.mistakes import Mistake, validated
-from imagemake.core.recipe import canonical_json
 from imagemake.plugins.asking import POINTS, asker_class
 from imagemake.plugins.measures import is_asked, measure_class
 from imagemake.plugins.measures.judge import AUTO, JudgeSettings, Question
@@ -59,9 +58,10 @@ class Wanted:
         return f"{JUDGE}.{self.name}" if self.name else f"{MODERATION}.flagged"
 
 
+@lru_cache(maxsize=65_536)  # most questions are the same for many images
 def question_identity(asker: str, text: str, scale: str) -> str:
     """Return the identity of the answer to a question: ``judge@1-3fa9c1d2e4b5/9f86d081884c7d65``."""
-    digest = hashlib.sha256(canonical_json([scale, text])).hexdigest()
+    digest = hashlib.sha256(f"{scale} {text}".encode("utf-8", "surrogatepass")).hexdigest()
     return f"{asker}/{digest[:_QUESTION_DIGITS]}"
 
 

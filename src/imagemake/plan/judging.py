@@ -60,26 +60,38 @@ class _Outlook:
         self._edited = read_edited() if self._asked.derives else {}
 
     def lines(self) -> Iterator[str]:
-        calls = [call for state in self._states for call in self._calls(state)]
         up_to = "" if all(state.stage is Stage.JUDGE for state in self._states) else "up to "
+        groups = self._alike()
         for asker in self._asked.askers:
-            own = [call for call in calls if call.asker is asker]
-            if own:
-                about = counted(len({call.item.recipe.references for call in own}), "image")
-                n_questions = sum(call.item.recipe.prompt.count("\n") + 1 for call in own)
+            of_asker = [(call, n) for state, n in groups for call in self._calls(state) if call.asker is asker]
+            if of_asker:
+                about = counted(sum(n for _, n in of_asker), "image")
+                n_questions = sum(n * (call.item.recipe.prompt.count("\n") + 1) for call, n in of_asker)
                 questions = "" if asker.name == MODERATION else f" {counted(n_questions, 'question')},"
-                yield f"  {asker.model.name} is asked about {up_to}{about}:{questions} {self._cost(own)}."
-                yield from self._left_out(asker, own[0])
+                yield f"  {asker.model.name} is asked about {up_to}{about}:{questions} {self._cost(of_asker)}."
+                yield from self._left_out(asker, of_asker[0][0])
             if asker.derives:
                 yield from self._deriving(asker)
+
+    def _alike(self) -> list[tuple[State, int]]:
+        """Return one state for each set of questions to ask, with the number of those: their calls cost the same."""
+        found: dict[tuple[object, ...], tuple[State, int]] = {}
+        for state in self._states:
+            prompt = state.request.recipe.prompt
+            derived = self._edited.get(prompt) or self._derived(prompt)
+            missing = [one.name for one in state.to_ask]
+            first, n = found.get((*missing, len(derived or ())), (state, 0))
+            found[*missing, len(derived or ())] = first, n + 1
+        return list(found.values())
 
     def _calls(self, state: State) -> Iterable[Call]:
         prompt = state.request.recipe.prompt
         edited = self._edited.get(prompt, ())
-        if state.stage is Stage.JUDGE and not (not edited and self._derived(prompt) is None):
+        derived = edited or self._derived(prompt)
+        if state.stage is Stage.JUDGE and derived is not None:
             return calls_of(state, self._asked, self._inventory, edited)
         wanted = state.to_ask or self._asked.wanted(prompt, state.request.variables, edited)
-        known = edited or self._derived(prompt) or [f"question {number}" for number in range(1, MOST_DERIVED + 1)]
+        known = derived or [f"question {number}" for number in range(1, MOST_DERIVED + 1)]
         image = replace(NO_IMAGE, digest=state.raw.digest if state.raw else state.key)
         return calls_about(state.request.name, state.attempt, image, questions_to_send(wanted, known), self._asked)
 
@@ -89,14 +101,14 @@ class _Outlook:
         found = () if identity is None else self._inventory.answers.derived(identity, prompt)
         return () if isinstance(found, str) else found
 
-    def _cost(self, calls: Sequence[Call]) -> Estimate:
-        found = Estimate(images=len(calls))
-        for _, item in calls:
+    def _cost(self, calls: Sequence[tuple[Call, int]]) -> Estimate:
+        found = Estimate(images=sum(n for _, n in calls))
+        for (_, item), n in calls:
             model = self._table.of(item.recipe)
             learned = self._inventory.journal.costs.mean_usd(model, item.recipe, batch=False) if model else None
             usd = learned if learned is not None else asked_usd(model, item.recipe)
-            found.usd += usd or 0.0
-            found.unknown += usd is None
+            found.usd += n * (usd or 0.0)
+            found.unknown += n * (usd is None)
         return found
 
     def _left_out(self, asker: Asker, call: Call) -> Iterator[str]:
@@ -110,8 +122,8 @@ class _Outlook:
         prompts = {state.request.recipe.prompt: state.request.name for state in self._states}
         open_ones = [one for one in prompts if one not in self._edited and self._derived(one) is None]
         if open_ones:
-            calls = [call_to_derive(prompts[prompt], prompt, asker) for prompt in open_ones]
-            by = calls[0].item.recipe.model
+            calls = [(call_to_derive(prompts[prompt], prompt, asker), 1) for prompt in open_ones]
+            by = calls[0][0].item.recipe.model
             yield f"  Questions are derived from {counted(len(calls), 'prompt')} by {by}: {self._cost(calls)}."
         shown = [(prompt, self._edited.get(prompt) or self._derived(prompt) or ()) for prompt in prompts]
         for prompt, questions in [one for one in shown if one[1]][:MOST_SHOWN]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from imagemake.config.fields import MAIN
@@ -27,7 +28,7 @@ from imagemake.plan.requests.families import generations
 from imagemake.plan.routing import Routing
 from imagemake.plan.state import OPEN, Past, Policy, Stage, State
 from imagemake.plugins.providers import NOT_FETCHED
-from imagemake.stages.validate.answers import values_of_answers, words_of_answers
+from imagemake.stages.validate.answers import values_of_answers, words_of_answer
 from imagemake.stages.validate.compare import values_of
 from imagemake.stages.validate.expected import Expected
 from imagemake.stages.validate.text_match import texts_to_match
@@ -209,7 +210,7 @@ def _look(state: State, inventory: Inventory, policy: Policy, reviews: Mapping[s
         checks,
         formats=policy.formats,
         size_as_requested=policy.size_as_requested,
-        told=words_of_answers(state.questions, state.measured),
+        told=partial(words_of_answer, state.questions, state.measured),
     )
     if state.to_ask and verdict.status is not Status.REJECTED and (review is None or policy.asked.also_decided):
         state.stage, state.why = Stage.JUDGE, why_judge(state.to_ask, {**known, **state.measured})

@@ -107,19 +107,16 @@ def values_of_answers(wanted: Sequence[Wanted], measured: Measured) -> dict[str,
     return found
 
 
-def words_of_answers(wanted: Sequence[Wanted], measured: Measured) -> dict[str, str]:
-    """Return what reasons say of answers, by quantity."""
-    found: dict[str, str] = {}
-    for one in wanted:
-        told = measured.get(one.identity)
-        if told is None:
-            continue
-        if one.name:
-            found[one.quantity] = f"{_quoted(one)}: {_answer(one, told).in_words()}"
-        elif told.get("flagged"):
-            scores = {name: score for name, score in told.items() if isinstance(score, float) and name != "highest"}
-            found[one.quantity] = flagged_words({"flagged": True, "scores": scores})
-    return found
+def words_of_answer(wanted: Sequence[Wanted], measured: Measured, quantity: str) -> str | None:
+    """Return what a reason says of the answer with a quantity; None if it is another quantity."""
+    one = next((one for one in wanted if one.quantity == quantity), None)
+    told = None if one is None else measured.get(one.identity)
+    if one is None or told is None:
+        return None
+    if one.name:
+        return f"{_quoted(one)}: {_answer(one, told).in_words()}"
+    scores = {name: score for name, score in told.items() if isinstance(score, float) and name != "highest"}
+    return flagged_words({"flagged": told.get("flagged"), "scores": scores}) or None
 
 
 def flagged_words(told: Mapping[str, Any]) -> str:

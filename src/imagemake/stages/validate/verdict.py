@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -91,7 +91,7 @@ def judge(
     *,
     formats: Sequence[str],
     size_as_requested: bool,
-    told: Mapping[str, str] | None = None,
+    told: Callable[[str], str | None] | None = None,
 ) -> Verdict:
     """Decide about one image by itself.
 
@@ -102,7 +102,7 @@ def judge(
             not apply. Where a measure failed, its value is unknown, so the image goes to review.
         formats: Accepted file formats.
         size_as_requested: Whether to reject an image of another size than the requested one.
-        told: What reasons say in place of a value, by quantity.
+        told: Returns what a reason says in place of a value; None if it says the value.
     """
     if VerdictCode.UNDECODABLE in values:
         reason = Reason.of(VerdictCode.UNDECODABLE, fault=values[VerdictCode.UNDECODABLE])
@@ -111,7 +111,7 @@ def judge(
     doubts = [*_failures(values), *_unanswered(values)]
 
     def said(quantity: str, value: Value) -> str:
-        return (told or {}).get(quantity) or _phrase(quantity, value, values)
+        return (told(quantity) if told else None) or _phrase(quantity, value, values)
 
     for quantity, check in checks.items():
         value = values.get(quantity)
