@@ -5,9 +5,11 @@ import time
 from collections import Counter
 
 import pytest
+from campaigns_of_page import campaigns_of
 from fake_openai import Behavior, Rule, Settings
 from workflow.project import Project, kill_group
 
+FROM_OTHERS = ("scene-03", "R1_night")
 FAMILY = {
     "prompt": "Product photo of {product} on a white background, {color}, {angle}.",
     "name": "{sku}_{angle}",
@@ -180,3 +182,22 @@ def test_a_batch_of_the_provider_holds_one_generation(project, server):
     assert list(by_batch.values()) == [{True}, {False}]
     assert None not in by_batch
     assert len(made.images()) == 6
+
+
+@pytest.mark.parametrize(("campaign", "rounds"), [("A book for children", 3), ("Rooms", 2)])
+def test_campaigns_of_the_page_are_built_as_they_are_printed(preview, campaign, rounds):
+    config, catalog = campaigns_of("how-to/images-from-images.md")[campaign]
+    made = preview()
+    model = {"provider": "preview", "name": "preview-1", "parameters": {"size": "96x96"}}
+    made.config = {**config, "model": model}
+    made.write_config()
+    (made.folder / "config" / "catalog.csv").write_text(catalog)
+    made.snakemake()
+    rows = made.manifest()
+    assert {row["verdict"] for row in rows.values()} == {"accepted"}
+    assert len(made.journal("sent")) == len(rows) == 4
+    digests = {f"image:{name}": row["raw_digest"] for name, row in rows.items()}
+    sent = {row["references"]: row["reference_digests"] for row in rows.values() if row["references"]}
+    assert sent == {path: digests[path] for path in sent}
+    assert len(sent) == rounds - (campaign != "Rooms")
+    assert b"imagemake:MadeFrom" in next(data for name, (_, data) in made.images().items() if name[:-4] in FROM_OTHERS)

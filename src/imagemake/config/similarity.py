@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, Strict
+from pydantic import Field, Strict, model_validator
 
 from imagemake.config.fields import ColumnName, Section, Text
+from imagemake.core.mistakes import Mistake, mistakes
 
 # Of images that are the same but for encoding and size: the largest differences measured are 4 bits and 4 levels.
 SAME_BITS, SAME_LEVELS = 4, 6
@@ -50,12 +51,12 @@ LEAST_IMAGES = 4  # among three, none is clearly the odd one
 
 
 class Consistency(Section):
-    """How far an image's colors may be from those of its group."""
+    """How far an image's colors may be from those of its group, and of the image that it is made from."""
 
     by: Annotated[tuple[ColumnName, ...], Strict(False)] = Field(
-        min_length=1,
+        (),
         description="Columns or variables: images with the same values form a group. Groups of fewer than "
-        f"{LEAST_IMAGES} good images are not checked.",
+        f"{LEAST_IMAGES} good images are not checked. Without any, no group is.",
         examples=[["product"]],
     )
     max_distance: float = Field(
@@ -70,6 +71,18 @@ class Consistency(Section):
         description="The distance must also exceed this many times the median distance of the group, so that a group "
         "of varied images has no odd one.",
     )
+    max_from_parent: float | None = Field(
+        None,
+        gt=0,
+        description="Largest good distance of an image's mean color from that of the image of the campaign that it is "
+        "made from, in the same units; of the first one if there are several. Null: they are not compared.",
+    )
     outcome: Literal["review", "reject"] = Field(
         "review", description="What happens to an image that is too far away: a person decides, or it is rejected."
     )
+
+    @model_validator(mode="after")
+    def _compares_something(self) -> Consistency:
+        if not self.by and self.max_from_parent is None:
+            raise mistakes([Mistake((), "nothing is compared.", "Set by, max_from_parent, or both.")])
+        return self

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from imagemake.config.similarity import NearDuplicates
 from imagemake.config.verdict_codes import VerdictCode
 from imagemake.plan.state import Policy, Stage, State
-from imagemake.stages.validate.consistency import colored, odd_ones
+from imagemake.stages.validate.consistency import colored, odd_ones, unlike_parent
 from imagemake.stages.validate.earlier_releases import ComparedImage
 from imagemake.stages.validate.verdict import Reason
 
@@ -149,12 +149,17 @@ def _near_within(
 def _odd_colors(
     kept: Sequence[State], good: Sequence[State], policy: Policy, reviews: Mapping[str, Review]
 ) -> dict[str, str]:
-    """Find the good images whose colors differ from those of their group: by name, the difference in words."""
+    """Find the good images with other colors than their group or their parent: by name, the difference in words."""
     if policy.consistency is None or not good:
         return {}
     by = policy.consistency.by
     seen = [colored(state.request.name, state.request.variables, state.measured, by) for state in (*kept, *good)]
     found = odd_ones([image for image in seen if image is not None], policy.consistency)
+    for state in good:
+        for parent in state.parents[:1]:
+            name = parent.request.name
+            if words := unlike_parent(state.measured, parent.measured, name, policy.consistency):
+                found[state.request.name] = words
     doubtful = {state.request.name for state in good if state.key not in reviews}
     return {name: words for name, words in found.items() if name in doubtful}
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imagemake.config.model import settings_of
-from imagemake.config.models import ModelTable, is_by_gpu_hour, load_models, worst_usd
+from imagemake.config.models import is_by_gpu_hour, load_models, worst_usd
 from imagemake.core.text import counted
 from imagemake.plan.estimate import Estimate
 from imagemake.plan.state import State
@@ -47,7 +47,7 @@ def cost_lines(
     yield from _later([*to_generate, *to_validate, *following], target, prices)
     yield from _refused(to_buy, prices)
     if to_generate:
-        yield from _budget(to_buy, target, inventory, prices.table)
+        yield from _budget(to_buy, target, inventory, prices)
 
 
 class _Prices:
@@ -62,6 +62,14 @@ class _Prices:
         model = self.table.of(state.recipe)
         in_batch = settings_of(state.request.model, self._campaign).in_batches(can_wait=state.can_wait)
         estimate.add(model, state.recipe, self._learned, batch=in_batch, n=n)
+
+    def most_usd(self, state: State) -> float | None:
+        """Return the most that one image like that of a state can cost; None if it is unknown."""
+        model = self.table.of(state.recipe)
+        in_batch = settings_of(state.request.model, self._campaign).in_batches(can_wait=state.can_wait)
+        longest_s = self._campaign.limits.timeout_s
+        worst = worst_usd(model, state.recipe, batch=in_batch, longest_s=longest_s) if model else None
+        return None if worst is None else float(worst)
 
 
 def _now(to_buy: Sequence[State], prices: _Prices) -> Iterator[str]:
@@ -82,7 +90,13 @@ def _following(states: Sequence[State], target: Target, prices: _Prices) -> Iter
     for state in states:
         prices.add(estimate, state, target.campaign.candidates.n)
     if not estimate.is_free:
-        yield f"  For images made from images of this run: up to {counted(estimate.images, 'call')}, {estimate}."
+        bounds = [prices.most_usd(state) for state in states]
+        known = [usd for usd in bounds if usd is not None]
+        total_usd = sum(known) * target.campaign.candidates.n
+        is_bounded = len(known) == len(bounds) and (estimate.unknown or total_usd > estimate.usd)
+        most = f", at most ${total_usd:,.2f}" if is_bounded else ""
+        calls = counted(estimate.images, "call")
+        yield f"  For images made from images of this run: up to {calls}, {estimate}{most}."
 
 
 def _later(states: Sequence[State], target: Target, prices: _Prices) -> Iterator[str]:
@@ -109,7 +123,7 @@ def _refused(to_buy: Sequence[State], prices: _Prices) -> Iterator[str]:
         yield f"  If {label} refuses images or has no quota left, {other} makes them: {most}."
 
 
-def _budget(to_buy: Sequence[State], target: Target, inventory: Inventory, table: ModelTable) -> Iterable[str]:
+def _budget(to_buy: Sequence[State], target: Target, inventory: Inventory, prices: _Prices) -> Iterable[str]:
     budget = target.campaign.budget_usd
     if budget.run is not None:
         yield f"  Budget of this run: ${budget.run:,.2f}. Images that do not fit are left out."
@@ -121,7 +135,7 @@ def _budget(to_buy: Sequence[State], target: Target, inventory: Inventory, table
     unpriced = Counter(
         (state.recipe.provider, state.recipe.model, bool(state.recipe.references))
         for state in to_buy
-        if not _is_free(state, table) and not _has_bound(state, target, table)
+        if not _is_free(state, prices) and prices.most_usd(state) is None
     )
     for (provider, name, has_references), n in unpriced.items():
         why = "the price of an image with reference images is unknown" if has_references else "its price is unknown"
@@ -130,14 +144,5 @@ def _budget(to_buy: Sequence[State], target: Target, inventory: Inventory, table
         yield f"    models: {{{provider}: {{{name}: {{max_usd_per_image: 0.25}}}}}}"
 
 
-def _is_free(state: State, table: ModelTable) -> bool:
-    return not provider_class(state.recipe.provider).paid and not is_by_gpu_hour(table.of(state.recipe))
-
-
-def _has_bound(state: State, target: Target, table: ModelTable) -> bool:
-    model = table.of(state.recipe)
-    in_batch = settings_of(state.request.model, target.campaign).in_batches(can_wait=state.can_wait)
-    return (
-        model is not None
-        and worst_usd(model, state.recipe, batch=in_batch, longest_s=target.campaign.limits.timeout_s) is not None
-    )
+def _is_free(state: State, prices: _Prices) -> bool:
+    return not provider_class(state.recipe.provider).paid and not is_by_gpu_hour(prices.table.of(state.recipe))

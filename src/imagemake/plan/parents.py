@@ -31,9 +31,10 @@ _SENT = tuple(one.extension for one in FORMATS.values() if one.is_reference)
 
 def why_waiting(parents: Iterable[State]) -> tuple[Reason, ...]:
     """Return why an image cannot be made from these images yet; nothing if it can."""
-    return tuple(
+    found = [
         Reason.of(VerdictCode.PARENT, name=parent.request.name, why=why) for parent in parents if (why := _why(parent))
-    )
+    ]
+    return tuple(found)
 
 
 def _why(parent: State) -> str:
@@ -50,6 +51,8 @@ def _why(parent: State) -> str:
 
 def obstacles_among(parents: Sequence[State]) -> tuple[State, ...]:
     """Return the images at the beginning of all chains that keep an image waiting."""
+    if len(parents) == 1:
+        return parents[0].obstacles or tuple(parents)
     found: dict[str, State] = {}
     for parent in parents:
         if parent.stage is Stage.WAITING:

@@ -90,14 +90,16 @@ def resolve(
 
 def _begin(request: Request, known: Mapping[str, State], routing: Routing) -> State:
     """Return where a request stands before its first attempt is looked at."""
-    parents = tuple([known[name] for name in request.parents]) if request.parents else ()
+    if not request.parents:
+        request = routing.first(request)
+        return State(request, request.recipe, request.recipe.key())
+    parents = tuple([known[name] for name in request.parents])
     if reasons := why_waiting(parents):
         state = State(request, request.recipe, request.recipe.key(), stage=Stage.WAITING, reasons=reasons)
         state.parents, state.obstacles = parents, obstacles_among(parents)
         return state
-    if parents:
-        request = request.made_from({one.request.name: one.raw.digest for one in parents if one.raw})
-    request = routing.first(request)
+    digests = {one.request.name: one.raw.digest for one in parents if one.raw}
+    request = routing.first(request.made_from(digests))
     return State(request, request.recipe, request.recipe.key(), parents=parents)
 
 

@@ -43,6 +43,7 @@ class Provenance:
         generated_at: When the raw image arrived, ISO 8601 in UTC.
         prompt: The prompt that was sent; None if files must not contain it.
         output: Label of an additional output; empty for the main one.
+        made_from: Names and keys of the other images of the campaign that were sent with the prompt.
     """
 
     source_type: str
@@ -57,6 +58,7 @@ class Provenance:
     generated_at: str | None = None
     prompt: str | None = None
     output: str = ""
+    made_from: tuple[str, ...] = ()
 
     def packet(self) -> bytes:
         """Return the XMP packet, at most `MOST_PACKET_BYTES` long; equal facts give equal bytes."""
@@ -71,6 +73,7 @@ class Provenance:
             "imagemake:Name": self.name,
             "imagemake:Output": self.output,
             "imagemake:Key": self.key,
+            "imagemake:MadeFrom": "; ".join(self.made_from),
             "imagemake:Provider": self.provider,
             "imagemake:Model": self.model,
             "imagemake:Seed": str(self.seed),
@@ -126,6 +129,7 @@ def provenance_of(state: State, metadata: Metadata, generated_at: str | None, ou
         generated_at=generated_at,
         prompt=recipe.prompt if metadata.prompt == "embed" else None,
         output="" if output == MAIN else output,
+        made_from=tuple(f"{parent.request.name} {parent.key}" for parent in state.parents),
     )
 
 

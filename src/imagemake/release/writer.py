@@ -128,9 +128,10 @@ class Release:
             return {}
         campaign, raw = self.target.campaign, self.store.raw
         everything = self.target.everything
+        known = {state.request.name: state.request for state in self.states}  # with what they are made from
         to_make = Counter(
             one.model or one.recipe.model
-            for one in everything
+            for one in (known.get(one.name, one) for one in everything)
             if not any(raw.find(recipe.key()) for recipe in one.recipes)
         )
         paces = {label: pace for label, n in to_make.items() if (pace := pace_of(label, campaign, n))}

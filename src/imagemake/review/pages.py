@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 60
 SIMILAR_SHOWN = 8
+FAMILY_SHOWN = 24
 SAMPLES_SHOWN = 24
 STATIC: Mapping[str, tuple[str, str, str]] = {
     "sheet.css": ("imagemake.release.report", "sheet.css", "text/css"),
@@ -120,6 +121,7 @@ def image_page(
         preload=image_url(after.shown) if after and after.shown else "",
         remaining=others + (view.tab_of(item) == filters.tab or filters.tab == ALL),
         readings=readings_of(item, view.queue.policy),
+        family=[(word, _card(other, view)) for word, other in view.queue.family(item)[:FAMILY_SHOWN]],
         similar=[_card(other, view) for other in view.queue.similar(item)[:SIMILAR_SHOWN]],
         released=similar_earlier_images(item.state, view.queue.policy, SIMILAR_SHOWN),
         decided=(key, review) if review else None,

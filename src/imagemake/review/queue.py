@@ -67,6 +67,25 @@ class Queue:
     def _fingerprints(self) -> Fingerprints:
         return Fingerprints([item.state for item in self.items])
 
+    def family(self, item: ReviewItem) -> list[tuple[str, ReviewItem]]:
+        """Return what an image is made from, and what is made from it, each with what it is to the image."""
+        index_of = self._index_of_name
+        parents = [("What it is made from", self.items[index_of[name]]) for name in item.state.request.parents]
+        made = [("What is made from it", self.items[index]) for index in self._made_from.get(item.name, ())]
+        return [*parents, *made]
+
+    @cached_property
+    def _index_of_name(self) -> Mapping[str, int]:
+        return {item.name: item.index for item in self.items}
+
+    @cached_property
+    def _made_from(self) -> Mapping[str, Sequence[int]]:
+        found: dict[str, list[int]] = {}
+        for item in self.items:
+            for name in item.state.request.parents:
+                found.setdefault(name, []).append(item.index)
+        return found
+
     def similar(self, item: ReviewItem) -> list[ReviewItem]:
         """Find near-duplicates of an item's image, nearest first."""
         limits = self.policy.duplicates or NearDuplicates()

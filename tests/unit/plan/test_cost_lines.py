@@ -23,10 +23,11 @@ def a_state(name, stage=Stage.GENERATE, attempt=0, model="painter", references=(
 
 @pytest.fixture
 def lines(tmp_path):
-    def told(to_generate=(), to_validate=(), **config):
+    def told(to_generate=(), to_validate=(), following=(), **config):
         campaign = load_campaign({**LEAST, "model": {"provider": "openai", "name": "painter"}, **config})
         inventory = SimpleNamespace(journal=JournalFacts(), store=SimpleNamespace(journal_folder=Path(tmp_path)))
-        return list(cost_lines(to_generate, to_validate, SimpleNamespace(campaign=campaign), inventory))
+        target = SimpleNamespace(campaign=campaign)
+        return list(cost_lines(to_generate, to_validate, target, inventory, following))
 
     return told
 
@@ -90,3 +91,15 @@ def test_what_a_model_may_refuse_is_counted_at_the_price_of_the_next_one(lines):
         "  Cost: about $0.04.",
         "  If painter refuses images or has no quota left, dear makes them: at most 1 image, about $0.50.",
     ]
+
+
+def test_what_follows_in_the_same_run_is_told_with_the_most_that_it_costs(lines):
+    following = [a_state(name, Stage.WAITING, references=("image:a",)) for name in "bc"]
+    say = "  For images made from images of this run: up to 2 calls, "
+    assert lines([a_state("a")], following=following, models=PRICED, attempts={"max": 1}) == [
+        "  Cost: about $0.04.",
+        f"{say}about $0.08.",
+    ]
+    models = {"openai": {"painter": {"max_usd_per_image": 0.25}}}
+    told = lines([a_state("a")], following=following, models=models, attempts={"max": 1})
+    assert told[1] == f"{say}unknown for 2 images, at most $0.50."

@@ -23,7 +23,7 @@ def family(**parents):
         sent = tuple(f"image:{name}" for name in names)
         request = world.requests[place]
         recipe = replace(request.recipe, references=sent)
-        world.requests[place] = replace(request, recipe=recipe, attached=Attached(sent, sent))
+        world.requests[place] = replace(request, recipe=recipe, attached=Attached(sent, sent, parents=tuple(names)))
     return world
 
 
@@ -44,7 +44,7 @@ def test_an_image_waits_until_what_it_is_made_from_is_accepted():
     angle = by_name(world)["angle"]
     assert (angle.stage, str(angle.why)) == (Stage.GENERATE, "new")
     assert angle.recipe.references == (stored.digest,)
-    assert angle.request.attached == Attached(("image:hero",), (stored.digest,))
+    assert angle.request.attached == Attached(("image:hero",), (stored.digest,), parents=("hero",))
 
 
 def test_it_does_not_wait_for_postprocessing():

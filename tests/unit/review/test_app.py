@@ -140,6 +140,17 @@ def test_earlier_attempts_and_near_duplicates_are_beside_the_image(tmp_path):
     assert visitor.decisions() == {"lamp_red": "approve"}
 
 
+def test_what_an_image_is_made_from_and_what_is_made_from_it_are_beside_it(tmp_path):
+    references = [{"image": "{product}_red", "after": "approval"}]
+    visitor = Visitor(tmp_path / "project", more={("mug", "red"): GOOD}, references=references)
+    hero = visitor.get(f"/image/{visitor.keys['mug_red']}?tab=all").text
+    assert "other images are made from it once a person approves it" in hero
+    assert re.findall(r"What is made from it</strong><span dir=\"auto\">(.*?)</span>", hero) == ["mug_teal"]
+    child = visitor.get(f"/image/{visitor.keys['mug_teal']}?tab=all").text
+    assert re.findall(r"What it is made from</strong><span dir=\"auto\">(.*?)</span>", child) == ["mug_red"]
+    assert "made from mug_red, which awaits review" in child
+
+
 def test_a_mirror_image_is_named_in_the_reasons_and_beside_the_image(tmp_path):
     from imagemake.stages.validate.prints import MIRRORED_BITS
     from imagemake.store.items import write_table

@@ -21,6 +21,8 @@ SAME_START = 2  # characters that a misspelled name is taken to share with the r
 
 def family_problems(requests: Sequence[Request], campaign: Campaign) -> Iterator[Problem]:
     """Find references to images that no request makes, and images that are made from each other in a circle."""
+    if not any(request.parents for request in requests):
+        return
     of_name = {request.name: request for request in requests}
     unknown: dict[str, Request] = {}
     for request in requests:
@@ -33,72 +35,71 @@ def family_problems(requests: Sequence[Request], campaign: Campaign) -> Iterator
         remedy = f"{near} Names follow the template {campaign.name!r}, such as {requests[0].name}.".strip()
         yield Problem(f"{campaign.catalog}, row {request.row} ({request.name})", what, remedy)
     if not unknown:
-        yield from _circles(requests, of_name, campaign)
+        yield from _circles(of_name, campaign)
 
 
 def _spelled_alike(name: str, known: Iterable[str]) -> Iterable[str]:
     return [other for other in known if other[:SAME_START] == name[:SAME_START]] or islice(known, 1000)
 
 
-def _circles(requests: Sequence[Request], of_name: Mapping[str, Request], campaign: Campaign) -> Iterator[Problem]:
-    waiting = {requests[place].name for place in _never_ready(requests)}
-    seen: set[str] = set()
-    for start in sorted(waiting, key=lambda one: (of_name[one].row, one)):
-        way: dict[str, None] = {}
-        name = start
-        while name not in seen and name not in way:
-            way[name] = None
-            name = next(parent for parent in of_name[name].parents if parent in waiting)
-        seen |= way.keys()
-        if name in way:
-            circle = [*way][[*way].index(name) :]
-            first = min(circle, key=lambda one: (of_name[one].row, one))
-            turned = [*circle[circle.index(first) :], *circle[: circle.index(first)], first]
-            what = f"these images are made from each other: {' from '.join(turned)}."
-            remedy = "Change one of these references: an image must exist before another one can be made from it."
-            yield Problem(f"{campaign.catalog}, row {of_name[first].row}", what, remedy)
+def _circles(of_name: Mapping[str, Request], campaign: Campaign) -> Iterator[Problem]:
+    for circle in _depths(of_name)[1]:
+        first = min(circle, key=lambda name: (of_name[name].row, name))
+        place = circle.index(first)
+        way = " from ".join([*circle[place:], *circle[:place], first])
+        what = f"these images are made from each other: {way}."
+        remedy = "Change one of these references: an image must exist before another one can be made from it."
+        yield Problem(f"{campaign.catalog}, row {of_name[first].row}", what, remedy)
 
 
 def generations(requests: Sequence[Request]) -> list[list[int]]:
     """Divide requests by the longest chain of images that they are made from.
 
     Args:
-        requests: Requests without circles; what others are made from may be missing, and counts as there.
+        requests: Requests without circles, with all those that they are made from.
 
     Returns:
         The places of the requests, in their order: first those that need no other image, then those made from these.
     """
-    return _by_generation(requests)[0]
+    if not any(request.parents for request in requests):
+        return [list(range(len(requests)))]
+    depth_of, _ = _depths({request.name: request for request in requests})
+    found: list[list[int]] = [[] for _ in range(max(depth_of.values()) + 1)]
+    for place, request in enumerate(requests):
+        found[depth_of[request.name]].append(place)
+    return found
 
 
-def _never_ready(requests: Sequence[Request]) -> list[int]:
-    return _by_generation(requests)[1]
-
-
-def _by_generation(requests: Sequence[Request]) -> tuple[list[list[int]], list[int]]:
-    parents_of = {place: parents for place, one in enumerate(requests) if (parents := one.parents)}
-    if not parents_of:
-        return [list(range(len(requests)))], []
-    place_of = {request.name: place for place, request in enumerate(requests)}
-    children: dict[int, list[int]] = {}
-    missing: dict[int, int] = {}
-    for place, names in parents_of.items():
-        inside = {place_of[name] for name in names if name in place_of}
-        missing[place] = len(inside)
-        for parent in inside:
-            children.setdefault(parent, []).append(place)
-    ready = [place for place in range(len(requests)) if not missing.get(place)]
-    found: list[list[int]] = []
-    while ready:
-        found.append(ready)
-        following: list[int] = []
-        for parent in ready:
-            for child in children.get(parent, ()):
-                missing[child] -= 1
-                if not missing[child]:
-                    following.append(child)
-        ready = sorted(following)
-    return found, [place for place, n in missing.items() if n]
+def _depths(of_name: Mapping[str, Request]) -> tuple[dict[str, int], list[list[str]]]:
+    """Return how long the chain before each image is, and the circles, in which each is made from the next one."""
+    depth_of: dict[str, int] = {}
+    circles: dict[tuple[str, str], list[str]] = {}
+    left: list[str] = []
+    for name, request in of_name.items():
+        parents = request.parents
+        before = [depth for one in parents if (depth := depth_of.get(one)) is not None]
+        if len(before) == len(parents):  # nearly always, because catalogs name a hero first
+            depth_of[name] = max(before) + 1 if before else 0
+        else:
+            left.append(name)
+    for start in left:
+        todo, way = [start], dict[str, None]()
+        while todo:
+            name = todo[-1]
+            if name in depth_of:
+                todo.pop()
+                continue
+            parents = of_name[name].parents
+            way[name] = None
+            missing = [one for one in parents if one not in depth_of]
+            for one in missing:
+                if one in way:
+                    circles.setdefault((name, one), [*way][[*way].index(one) :])
+            todo += (further := [one for one in missing if one not in way])
+            if not further:
+                depth_of[name] = 1 + max(depth_of.get(one, 0) for one in parents)
+                del way[name]
+    return depth_of, list(circles.values())
 
 
 def with_parents(names: Iterable[str], of_name: Mapping[str, Request]) -> frozenset[str]:

@@ -30,6 +30,8 @@ def safe_part(value: str) -> str:
     Raises:
         ValueError: If the value is an absolute path, or if nothing of it is safe.
     """
+    if _PLAIN.fullmatch(value):
+        return value
     if _ABSOLUTE.match(value):
         raise ValueError("starts like an absolute path")
     part = _with_holes(value).strip(_HOLE).replace(_HOLE, "-")

@@ -28,19 +28,16 @@ class Attached(NamedTuple):
         digests: SHA-256 of the content of each; for an image of the campaign that is not accepted yet, its path.
         mask: Path of the mask.
         mask_digest: SHA-256 of its content.
-        approved: Names of those images of the campaign that a person must approve first.
+        parents: Names of the other images of the campaign among the reference images.
+        approved: Names of those that a person must approve first.
     """
 
     references: tuple[str, ...] = ()
     digests: tuple[str, ...] = ()
     mask: str | None = None
     mask_digest: str | None = None
+    parents: tuple[str, ...] = ()
     approved: tuple[str, ...] = ()
-
-    @property
-    def parents(self) -> tuple[str, ...]:
-        """Names of the other images of the campaign among the reference images."""
-        return tuple(path.removeprefix(OWN_IMAGE) for path in self.references if path.startswith(OWN_IMAGE))
 
     def without(self, name: str) -> Attached:
         """Return it without the image of a name, and without a mask for it."""
@@ -51,6 +48,7 @@ class Attached(NamedTuple):
             digests=tuple(self.digests[place] for place in places),
             mask=self.mask if has_mask else None,
             mask_digest=self.mask_digest if has_mask else None,
+            parents=tuple(one for one in self.parents if one != name),
             approved=tuple(one for one in self.approved if one != name),
         )
 
@@ -68,8 +66,7 @@ class Attached(NamedTuple):
 NOTHING = Attached()
 
 
-@dataclass(frozen=True, slots=True)
-class _Named:
+class _Named(NamedTuple):
     """A path and its source: the column that decides it, the campaign's key, or both for a template."""
 
     path: str
@@ -84,11 +81,13 @@ class _Place:
 
     Attributes:
         wording: The template of a path, or of ``image:`` and a name.
+        decides: The column that decides what it comes to; empty without one.
         namer: Makes the name, as images are named; None for a path.
         needs_approval: Whether a person must approve the image of that name first.
     """
 
     wording: Wording
+    decides: str
     namer: Namer | None
     needs_approval: bool
 
@@ -100,7 +99,9 @@ class _Place:
         if text.startswith(OWN_IMAGE) and use != MASK:
             first, *others = template.literals
             namer = Namer(Template((first.removeprefix(OWN_IMAGE).lstrip(), *others), template.fields))
-        return cls(wording, namer, isinstance(one, ImageReference) and one.after == "approval")
+        fields = template.fields
+        decides = next((name for name in fields if name not in columns.may_be_empty), next(iter(fields), ""))
+        return cls(wording, decides, namer, isinstance(one, ImageReference) and one.after == "approval")
 
     def path(self, values: Mapping[str, str]) -> str:
         """Return the path for a row's values.
@@ -142,6 +143,7 @@ class References:
         used = {name for wording in self.wordings for name in wording.template.fields}
         # As with prompts, a column that a template uses is a value like any other.
         self._own = {name: name in columns.known and name not in used for name in (REFERENCES, MASK)}
+        self._has_masks = bool(self._mask) or self._own[MASK]
         self._is_absent = not self.wordings and not any(self._own.values())
         decide = used & set(columns.known) | {name for name, is_own in self._own.items() if is_own}
         self._decide = tuple(name for name in columns.known if name in decide)
@@ -175,8 +177,6 @@ class References:
             wording = place.wording
             if wording.unknown or wording.report_empty(values, self._columns, report):
                 return None
-            fields = wording.template.fields
-            decides = next((name for name in fields if name not in self._columns.may_be_empty), next(iter(fields), ""))
             try:
                 path = place.path(values)
             except BadValueError as error:
@@ -185,12 +185,12 @@ class References:
                 report(column_of_value, what, "Correct the value, or use another column.")
                 return None
             if path != OWN_IMAGE:
-                named.append(_Named(path, decides, wording.use, place.needs_approval))
+                named.append(_Named(path, place.decides, wording.use, place.needs_approval))
         return named
 
     def _look_up(self, values: Mapping[str, str], report: Report) -> Attached | None:
         named = self._named(REFERENCES, self._references, values, report)
-        masks = self._named(MASK, self._mask, values, report)
+        masks = self._named(MASK, self._mask, values, report) if self._has_masks else []
         if named is None or masks is None:
             return None
         digests = [one.path if one.path.startswith(OWN_IMAGE) else self._digest(one, report) for one in named]
@@ -202,11 +202,12 @@ class References:
         if None in digests or None in mask_digests:
             return None
         return Attached(
-            references=tuple(one.path for one in named),
-            digests=tuple(digest for digest in digests if digest),
+            references=tuple([one.path for one in named]),
+            digests=tuple([digest for digest in digests if digest]),
             mask=masks[0].path if masks else None,
             mask_digest=mask_digests[0] if masks else None,
-            approved=tuple(one.path.removeprefix(OWN_IMAGE) for one in named if one.needs_approval),
+            parents=tuple([one.path.removeprefix(OWN_IMAGE) for one in named if one.path.startswith(OWN_IMAGE)]),
+            approved=tuple([one.path.removeprefix(OWN_IMAGE) for one in named if one.needs_approval]),
         )
 
     def _digest(self, named: _Named, report: Report) -> str | None:

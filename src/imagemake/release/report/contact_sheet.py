@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
+from imagemake.config.references import OWN_IMAGE
 from imagemake.core.files import write_whole
 from imagemake.release.manifest.row import ManifestRow
 from imagemake.release.metrics.forecast import duration_words
@@ -60,6 +61,7 @@ def write_contact_sheet(
         ValueError: If a thumbnail is neither JPEG nor WebP.
     """
     entries = sorted(entries, key=lambda entry: entry.name)
+    family_of = _families(entries)
     inlined = inlined_thumbnails(entries, thumbnails, max_thumbnails)
     shown = sum(entry.name in inlined for entry in entries)
     images = sum(entry.file is not None or entry.name in inlined or entry.name in thumbnails for entry in entries)
@@ -70,6 +72,7 @@ def write_contact_sheet(
         verdicts=[(verdict, word, metrics[verdict]) for verdict, word in VERDICTS.items() if metrics[verdict]],
         bar=_bar([(verdict, metrics[verdict]) for verdict in VERDICTS]),
         compare=_comparable(entries, variables),
+        has_families=bool(family_of),
         sheets=[(PurePosixPath(sheet).stem, href) for sheet in sheets if (href := href_of(sheet))],
         thumbnails_shown=shown,
         images=images,
@@ -84,7 +87,7 @@ def write_contact_sheet(
                     for digest in reference_users(entries)
                     if (name := reference_name(digest)) in inlined
                 },
-                "entries": [_card(entry, inlined) for entry in entries],
+                "entries": [_card(entry, inlined, family_of.get(entry.name)) for entry in entries],
             }
         ),
     )
@@ -96,8 +99,33 @@ def _comparable(entries: Sequence[ManifestRow], variables: Sequence[str]) -> lis
     return [*found, "take"] if any(entry.take > 1 for entry in entries) else found
 
 
-def _card(entry: ManifestRow, inlined: Mapping[str, str]) -> dict[str, Any]:
+def _families(entries: Sequence[ManifestRow]) -> dict[str, int]:
+    """Return the place of each image in an order that keeps those together that are made from each other."""
+    parent_of = {
+        entry.name: parent
+        for entry in entries
+        if (parent := next((one for one in entry.references if one.startswith(OWN_IMAGE)), None))
+    }
+    if not parent_of:
+        return {}
+    ways: dict[str, tuple[str, int]] = {}  # the first image of the family, and how far away it is
+
+    def way(name: str) -> tuple[str, int]:
+        chain = [name]
+        while chain[-1] not in ways and chain[-1] in parent_of:
+            chain.append(parent_of[chain[-1]].removeprefix(OWN_IMAGE))
+        first, far = ways.get(chain[-1], (chain[-1], 0))
+        for further, one in enumerate(reversed(chain)):
+            ways[one] = first, far + further
+        return ways[name]
+
+    ordered = sorted(entries, key=lambda entry: (*way(entry.name), entry.name))
+    return {entry.name: place for place, entry in enumerate(ordered)}
+
+
+def _card(entry: ManifestRow, inlined: Mapping[str, str], family: int | None) -> dict[str, Any]:
     card = entry.facts()
+    card["family"] = family
     card["href"] = href_of(file) if (file := card.pop("file")) else None
     card["outputs"] = [
         {"label": label, "href": href, "size_px": [one.width_px, one.height_px], "bytes": one.bytes}

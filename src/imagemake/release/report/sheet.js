@@ -4,6 +4,7 @@
   const [cards, more, dialog, query, reason, order, compare] = ["cards", "more", "details", "query", "reason", "order", "compare"].map(byId);
   const worst = ["rejected", "failed", "refused", "review", "pending", "accepted"];
   const orders = {
+    family: (a, b) => a.family - b.family,
     name: (a, b) => collator.compare(a.name, b.name),
     verdict: (a, b) => worst.indexOf(a.verdict) - worst.indexOf(b.verdict) || orders.name(a, b),
     cost: (a, b) => (b.spent_usd ?? -1) - (a.spent_usd ?? -1) || orders.name(a, b),
@@ -140,7 +141,7 @@
 
   // The filters are in the address, so that a link can point to the images to review.
   const remember = (open) => {
-    const state = { verdict: verdict(), reason: reason.value, q: query.value, order: order.value === "name" ? "" : order.value, compare: compared(), open: open ?? "" };
+    const state = { verdict: verdict(), reason: reason.value, q: query.value, order: order.selectedIndex ? order.value : "", compare: compared(), open: open ?? "" };
     const text = new URLSearchParams(Object.entries(state).filter(([, value]) => value)).toString();
     history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
   };

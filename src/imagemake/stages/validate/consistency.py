@@ -37,11 +37,15 @@ def colored(name: str, variables: Mapping[str, str], measured: Measured, by: Seq
         measured: The values read from the image.
         by: The columns whose values form groups.
     """
-    found = next((values for identity, values in measured.items() if identity.startswith("colors@")), {})
+    color = color_in(measured)
     group = tuple(variables.get(column, "") for column in by)
-    if "palette" not in found or not all(group):
-        return None
-    return Colored(name, group, mean_color(str(found["palette"])))
+    return None if color is None or not all(group) else Colored(name, group, color)
+
+
+def color_in(measured: Measured) -> Lab | None:
+    """Return an image's mean color; None if it has no palette."""
+    found = next((values for identity, values in measured.items() if identity.startswith("colors@")), {})
+    return mean_color(str(found["palette"])) if "palette" in found else None
 
 
 @lru_cache(maxsize=1 << 17)  # computed again in every round of attempts
@@ -71,6 +75,8 @@ def odd_ones(images: Sequence[Colored], limits: Consistency) -> dict[str, str]:
     Returns:
         By name, the difference in words, with the value and the limit.
     """
+    if not limits.by:
+        return {}
     groups: dict[tuple[str, ...], list[Colored]] = {}
     for image in images:
         groups.setdefault(image.group, []).append(image)
@@ -92,6 +98,25 @@ def _odd_ones_of(group: Sequence[Colored], title: str, limits: Consistency) -> d
         for one, far in zip(group, distances, strict=True)
         if far > most
     }
+
+
+def unlike_parent(measured: Measured, parent: Measured, name: str, limits: Consistency) -> str:
+    """Return how an image's colors differ too much from those of the image that it is made from; empty if they do not.
+
+    Args:
+        measured: The values read from the image.
+        parent: The values read from the image that it is made from.
+        name: The name of that image.
+        limits: The largest distances.
+    """
+    color, other = color_in(measured), color_in(parent)
+    if limits.max_from_parent is None or color is None or other is None:
+        return ""
+    far = distance(color, other)
+    if far <= limits.max_from_parent:
+        return ""
+    most = limits.max_from_parent
+    return f"{_difference(color, other)} than {name}: a color difference of {far:.3g}, at most {most:.3g}"
 
 
 def _difference(color: Lab, middle: Lab) -> str:

@@ -84,13 +84,14 @@ def test_a_circle_is_told_once_with_the_way_round():
 
 
 def test_a_mask_is_only_for_the_first_reference_image():
-    attached = Attached(("image:a", "b.png"), ("image:a", "B"), "mask.png", "M")
+    attached = Attached(("image:a", "b.png"), ("image:a", "B"), "mask.png", "M", ("a",))
     assert attached.without("a") == Attached(("b.png",), ("B",))
-    assert Attached(("b.png", "image:a"), ("B", "image:a"), "mask.png", "M").without("a").mask == "mask.png"
+    assert Attached(("b.png", "image:a"), ("B", "image:a"), "mask.png", "M", ("a",)).without("a").mask == "mask.png"
 
 
 def made_from(*parents):
-    return Attached(tuple(f"image:{name}" for name in parents), tuple(f"image:{name}" for name in parents))
+    sent = tuple(f"image:{name}" for name in parents)
+    return Attached(sent, sent, parents=parents)
 
 
 @st.composite

@@ -336,3 +336,25 @@ def test_further_files_and_sheets_are_linked_within_the_release_folder_only(tmp_
     assert "and 2 more in sheets/" in text
     assert "secret" not in text
     assert "../x.png" not in text
+
+
+def test_images_that_are_made_from_each_other_are_together(page_of):
+    made_from = {"z": None, "a": "z", "b": "a", "c": None, "y": "z"}
+    entries = [
+        an_entry(
+            name, references=(f"image:{parent}",) if parent else (), reference_digests=("d" * 64,) if parent else ()
+        )
+        for name, parent in made_from.items()
+    ]
+    page = page_of(entries)
+    assert [one["name"] for one in sorted(page.data["entries"], key=lambda one: one["family"])] == [
+        "c",
+        "z",
+        "a",
+        "y",
+        "b",
+    ]
+    assert ("option", {"value": "family"}) in page.tags
+    page = page_of([an_entry("a"), an_entry("b")])
+    assert ("option", {"value": "family"}) not in page.tags
+    assert not any("family" in one for one in page.data["entries"])

@@ -5,11 +5,14 @@ from dataclasses import replace
 import pytest
 from world import World
 
+from imagemake.config.campaign import load_campaign
 from imagemake.config.similarity import Consistency
+from imagemake.core.problems import UserError
 from imagemake.images.lab import lab_of
+from imagemake.plan.requests.references import Attached
 from imagemake.plan.reviews import Review
 from imagemake.plan.state import Stage
-from imagemake.stages.validate.consistency import Colored, colored, mean_color, odd_ones
+from imagemake.stages.validate.consistency import Colored, colored, mean_color, odd_ones, unlike_parent
 
 LIMITS = Consistency(by=("product",), max_distance=10, max_spread=3)
 
@@ -111,3 +114,42 @@ def test_an_odd_image_is_made_again_where_the_campaign_says_so_and_compared_agai
 def test_a_group_is_compared_once_enough_of_it_is_there(shop):
     shop.requests = shop.requests[2:]
     assert {state.stage for state in shop.resolve()} == {Stage.POSTPROCESS}
+
+
+def test_an_image_may_differ_from_the_one_that_it_is_made_from_by_its_own_limit():
+    limits = Consistency(max_from_parent=20)
+    white, gray = ({"colors@1": {"palette": f"{color}:1"}} for color in ("ffffff", "808080"))
+    words = unlike_parent(gray, white, "hero", limits)
+    assert words == "darker than hero: a color difference of 46.4, at most 20"
+    assert not unlike_parent(white, white, "hero", limits)
+    assert not unlike_parent(gray, white, "hero", limits.model_copy(update={"max_from_parent": 50.0}))
+    assert not unlike_parent(gray, {}, "hero", limits)
+
+
+@pytest.mark.parametrize(("outcome", "stage"), [("review", Stage.REVIEW), ("reject", Stage.GENERATE)])
+def test_an_image_unlike_its_parent_is_sent_to_review_or_rejected(outcome, stage):
+    world = World("hero", "angle")
+    sent = ("image:hero",)
+    child = world.requests[1]
+    recipe = replace(child.recipe, references=sent)
+    world.requests[1] = replace(child, recipe=recipe, attached=Attached(sent, sent, parents=("hero",)))
+    world.policy = replace(
+        world.policy,
+        duplicates=None,
+        measures=[*world.policy.measures, "colors@1"],
+        consistency=Consistency(max_from_parent=20, outcome=outcome),
+    )
+    for palette in ("ffffff:1", "808080:1"):
+        due = next(state for state in world.resolve() if state.stage is Stage.GENERATE)
+        world.measures[world.make(due).digest]["colors@1"] = {"palette": palette}
+    hero, angle = world.resolve()
+    assert (hero.stage, angle.stage) == (Stage.POSTPROCESS, stage)
+    reasons = angle.reasons or angle.past[0].reasons
+    assert str(reasons[0]) == "consistency: darker than hero: a color difference of 46.4, at most 20"
+
+
+def test_comparing_nothing_is_a_mistake():
+    with pytest.raises(UserError, match="nothing is compared"):
+        load_campaign(
+            {"campaign": "a", "catalog": "c.csv", "prompt": "p", "name": "n", "validation": {"consistency": {}}}
+        )
