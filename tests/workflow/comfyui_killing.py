@@ -14,7 +14,7 @@ from typing import Any
 from fake_comfyui import FakeComfyUI, Prompt, workflow
 from workflow.killing import Books
 from workflow.project import Project, kill_group
-from workflow.queue_killing import STARTUP_S, WORK_S, grow, moment_of
+from workflow.queue_killing import SECTIONS, STARTUP_S, WORK_S, grow, moment_of
 
 from imagemake.store.journal import Outcome, read_calls
 
@@ -38,15 +38,8 @@ def comfyui_project(folder: Path, servers: Sequence[FakeComfyUI], rows: int, **c
         "pool": more,
         "workflow": {"file": "config/workflow.json", "inputs": INPUTS},
     }
-    defaults: dict[str, Any] = {
-        "name": "{sku}",
-        "prompt": "Product photo of {product} number {sku}, {color}.",
-        "limits": {"in_flight": 4, "first_wait_s": 0.05, "longest_wait_s": 1.0},
-        "validation": {"near_duplicates": False, "size": "any"},
-        "attempts": {"max": 1},
-        "models": {"comfyui": {"mugs": {"prices": {"usd_per_image": 0, "as_of": "2026-11-01"}}}},
-    }
-    project = Project(folder, rows=rows, model=model, **{**defaults, **config})
+    facts = {"comfyui": {"mugs": {"prices": {"usd_per_image": 0, "as_of": "2026-11-01"}}}}
+    project = Project(folder, rows=rows, model=model, models=facts, **{**SECTIONS, **config})
     (folder / "config" / "workflow.json").write_text(json.dumps(workflow()))
     return project
 

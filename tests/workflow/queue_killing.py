@@ -23,6 +23,13 @@ ROWS_A_RUN = 6
 STARTUP_S = 4.0  # approximate time before the first call of a run
 WORK_S = 3.0
 CENT_TENTHS = 1e-6
+SECTIONS: Mapping[str, Any] = {
+    "name": "{sku}",
+    "prompt": "Product photo of {product} number {sku}, {color}.",
+    "limits": {"in_flight": 4, "first_wait_s": 0.05, "longest_wait_s": 1.0},
+    "validation": {"near_duplicates": False, "size": "any"},
+    "attempts": {"max": 1},
+}  # of a project whose images come from a queue
 KEY_VARIABLE = "IMAGEMAKE_STAND_IN_KEY"
 
 
@@ -40,15 +47,8 @@ def queue_project(folder: Path, server: FakeQueue, name: str, rows: int, **confi
     provider = server.form.name
     address = {"base_url": server.base_url, "identity": provider, "key_from": KEY_VARIABLE}
     facts = {"prices": {"usd_per_image": PRICE_USD, "as_of": "2026-11-01"}, "size_rule": {"min_edge_px": 16}}
-    defaults: dict[str, Any] = {
-        "name": "{sku}",
-        "prompt": "Product photo of {product} number {sku}, {color}.",
-        "limits": {"in_flight": 4, "first_wait_s": 0.05, "longest_wait_s": 1.0},
-        "validation": {"near_duplicates": False, "size": "any"},
-        "attempts": {"max": 1},
-    }
     model = {"provider": provider, "name": name, **address}
-    return Project(folder, rows=rows, model=model, models={provider: {name: facts}}, **{**defaults, **config})
+    return Project(folder, rows=rows, model=model, models={provider: {name: facts}}, **{**SECTIONS, **config})
 
 
 def kill_queue_and_finish(folder: Path, kills: int, seed: int) -> Books:

@@ -13,6 +13,8 @@ import fake_comfyui
 import pytest
 from fake_comfyui import FakeComfyUI, workflow
 from fake_comfyui.questions import facts, missing_in
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from image_files import saved
 from PIL import Image
 from unit.plugins.providers.test_comfyui_conformance import INPUTS
@@ -21,8 +23,11 @@ from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import Connection, FailureKind, ImageResponse, ProviderError
 from imagemake.plugins.providers.comfyui import pool
 from imagemake.plugins.providers.comfyui.graph import read_graph
+from imagemake.plugins.providers.comfyui.host import Host
+from imagemake.plugins.providers.comfyui.news import News
 from imagemake.plugins.providers.comfyui.provider import ComfyUIProvider
 from imagemake.plugins.providers.comfyui.template import template_of
+from imagemake.plugins.providers.http.queue import Reply
 from imagemake.plugins.providers.queue import GONE, Pending, Ticket
 
 LONGEST_S = 10.0
@@ -408,3 +413,79 @@ def test_the_stand_in_says_nothing_that_a_real_server_does_not_say():
         ours = asyncio.run(facts(server.base_url))
     assert set(ours) == set(real)
     assert missing_in(real, ours) == []
+
+
+ID = "2dd7aa1d-d9c4-4f8d-8f2c-6d10e2368365"
+HERE = Ticket(ID, {"server": "http://127.0.0.1:1", "node": "9"})
+FIELDS = ("status", "filename", "images", "type", "message", "node_id", "exception_type", "errors", "9")
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["completed", "failed", "error", "\x1b[2J", ID]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+def or_any(**fields):
+    """Return mappings with some fields, each of which may be anything, and values that are no mappings."""
+    return st.fixed_dictionaries({}, optional=fields) | values
+
+
+images = st.fixed_dictionaries(
+    {"9": or_any(images=st.lists(or_any(filename=values, subfolder=values, type=values)) | values)}
+)
+states = st.fixed_dictionaries(
+    {
+        "status": st.sampled_from(["pending", "in_progress", "completed", "failed", "cancelled"]) | values,
+        "outputs": images | values,
+        "execution_error": or_any(exception_type=values, exception_message=values, node_id=values),
+    }
+)
+messages = st.lists(st.tuples(st.sampled_from(["execution_error", "execution_interrupted"]) | values, values) | values)
+statuses = st.fixed_dictionaries({"status_str": st.just("error"), "messages": messages | values}) | values
+histories = st.fixed_dictionaries({ID: or_any(outputs=images, status=statuses)}) | values
+queues = or_any(queue_running=st.lists(values) | values, queue_pending=st.lists(values) | values)
+rejections = or_any(
+    prompt_id=values,
+    error=or_any(type=values, message=values, extra_info=or_any(class_type=values)),
+    node_errors=or_any(**{"4": or_any(errors=st.lists(or_any(type=values, message=values, details=values)) | values)}),
+)
+
+
+@pytest.fixture(scope="module")
+def nowhere():
+    return ComfyUIProvider(Connection("http://127.0.0.1:1"))
+
+
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@given(st.booleans(), states, histories, queues, rejections, st.sampled_from([200, 400, 404, 500]))
+def test_whatever_a_server_says_is_an_image_a_wait_or_an_error_that_is_told(
+    nowhere, has_jobs, state, history, queue, rejection, status
+):
+    """A server on the network may be anything, and whoever runs it may have changed it."""
+
+    async def ask(host, method, path, **content):
+        told = {"api/": state, "hist": history, "queu": queue, "prom": rejection, "view": None}.get(path[:4])
+        code = status if path == "prompt" else 200 if has_jobs or not path.startswith("api") else 404
+        return Reply(code, b"" if code == 404 else json.dumps(told).encode(), {})
+
+    data = template()
+    acts = (
+        lambda: nowhere.poll(HERE),
+        lambda: nowhere.cancel(HERE),
+        lambda: nowhere.submit_named(HERE, recipe(data), {digest(data): data}),
+    )
+
+    async def outcome(act):
+        try:
+            return await act()
+        except ProviderError as error:
+            return error
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Host, "ask", ask)
+        patched.setattr(News, "listen", lambda *arguments: None)
+        nowhere._pool.hosts[0]._has_jobs = has_jobs
+        for act in acts:
+            found = asyncio.run(outcome(act))
+            assert found is None or isinstance(found, Pending | ImageResponse | ProviderError), repr(found)
+            assert not isinstance(found, ProviderError) or str(found).isprintable()

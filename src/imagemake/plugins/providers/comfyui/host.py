@@ -172,12 +172,14 @@ def _job(told: Mapping[str, Any]) -> Job:
 
 
 def _in_history(entry: Mapping[str, Any]) -> Job:
-    status, outputs = entry.get("status"), entry.get("outputs")
-    messages = status.get("messages") if isinstance(status, Mapping) else None
-    told = {one[0]: one[1] for one in messages or () if isinstance(one, list) and len(one) == 2}
-    failed = isinstance(status, Mapping) and status.get("status_str") == "error"
-    word = "completed" if not failed else "cancelled" if "execution_interrupted" in told else "failed"
-    return _job({"status": word, "outputs": outputs, "execution_error": told.get("execution_error")})
+    status = entry.get("status")
+    about: Mapping[str, Any] = status if isinstance(status, Mapping) else {}
+    listed = about.get("messages")
+    pairs = [one for one in listed if isinstance(one, list) and len(one) == 2] if isinstance(listed, list) else []
+    told = {one[0]: one[1] for one in pairs if isinstance(one[0], str)}
+    ended = "cancelled" if "execution_interrupted" in told else "failed"
+    word = ended if about.get("status_str") == "error" else "completed"
+    return _job({"status": word, "outputs": entry.get("outputs"), "execution_error": told.get("execution_error")})
 
 
 def _ids(entries: object) -> set[object]:

@@ -88,7 +88,8 @@ def files_of(job: Job, ticket: Ticket) -> list[tuple[str, str, str]]:
     """
     output = job.outputs.get(ticket.urls.get(NODE, ""))
     listed = output.get("images") if isinstance(output, Mapping) else None
-    found = [one for one in listed or () if isinstance(one, Mapping) and isinstance(one.get("filename"), str)]
+    files = listed if isinstance(listed, list) else []
+    found = [one for one in files if isinstance(one, Mapping) and isinstance(one.get("filename"), str)]
     if not found:
         gave = json.dumps({number: sorted(told) for number, told in job.outputs.items() if isinstance(told, Mapping)})
         message = in_words(f"node {ticket.urls.get(NODE)} gave no image; outputs by node: {gave}")
