@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _WHY = {
     Stage.GENERATE: "which is not made yet",
     Stage.VALIDATE: "which is not validated yet",
+    Stage.JUDGE: "which is not judged yet",
     Stage.REVIEW: "which awaits review",
     Stage.REJECTED: "which was rejected",
     Stage.REFUSED: "which the provider refused",
@@ -42,7 +43,7 @@ def _why(parent: State) -> str:
         first = parent.obstacles[0]
         return f"which waits for {first.request.name}, {_why(first)}"
     if not parent.is_accepted:
-        return _WHY[parent.stage]
+        return _WHY.get(parent.stage, "which is not accepted yet")
     if parent.raw is not None and parent.raw.extension not in _SENT:
         kind = parent.raw.extension.upper()
         return f"whose file is {kind}, and providers accept only {in_words('and', references=True)}"

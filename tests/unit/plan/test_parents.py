@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from world import BAD, World
 
+from imagemake.plan.candidates import CandidatePolicy
 from imagemake.plan.inventory import KeyHistory
-from imagemake.plan.parents import waiting_lines, waits_for_person, waits_for_run
+from imagemake.plan.parents import waiting_lines, waits_for_person, waits_for_run, why_waiting
 from imagemake.plan.requests.references import Attached
 from imagemake.plan.reviews import Review
 from imagemake.plan.state import Stage
@@ -83,6 +85,31 @@ def test_another_image_in_its_place_makes_exactly_its_children_due_again():
     assert (found["angle"].stage, str(found["angle"].why)) == (Stage.GENERATE, "key changed: references")
     assert found["deep"].stage is Stage.WAITING
     assert found["of_other"].stage is Stage.POSTPROCESS
+
+
+@pytest.mark.parametrize("stage", [*Stage])
+def test_whatever_an_image_waits_for_is_told_in_words(stage):
+    world = family(hero=(), angle=("hero",))
+    hero, angle = world.resolve()
+    hero.stage, hero.obstacles = stage, (replace(hero, stage=Stage.REVIEW),)
+    (reason,) = why_waiting([hero])
+    assert str(reason).startswith("parent: made from hero, which ")
+    assert angle.stage is Stage.WAITING
+
+
+def test_the_best_candidate_is_what_children_are_made_from():
+    world = family(hero=(), angle=("hero",))
+    world.policy = replace(world.policy, candidate_policy=CandidatePolicy(2, {"tone.contrast": 1.0}))
+    for contrast in (30.0, 60.0):
+        assert by_name(world)["angle"].stage is Stage.WAITING
+        world.make(by_name(world)["hero"].to_do[0], {"contrast": contrast})
+    found = by_name(world)
+    assert found["angle"].recipe.references == (found["hero"].raw.digest,)
+    assert world.measures[found["hero"].raw.digest]["tone@1"] == {"contrast": 60.0}
+    assert len(found["angle"].to_do) == 2
+    assert {one.recipe.references for one in found["angle"].to_do} == {(found["hero"].raw.digest,)}
+    world.policy = replace(world.policy, candidate_policy=CandidatePolicy(2, {"tone.contrast": -1.0}))
+    assert world.measures[by_name(world)["angle"].parents[0].raw.digest]["tone@1"] == {"contrast": 30.0}
 
 
 def test_the_accepted_attempt_is_what_children_are_made_from():
