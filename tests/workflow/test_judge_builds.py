@@ -58,7 +58,8 @@ def test_an_answer_is_paid_for_once_whatever_becomes_of_limits_questions_and_wor
     assert rows[wrong[0]]["reasons"].startswith("judge.color: 'Is this ")
 
     ledger = shop.imagemake("ledger", "--by", "kind", "--format", "json").stdout
-    assert {group["kind"]: group["calls"] for group in orjson.loads(ledger)["groups"]} == {"image": 4, "judge": 4}
+    groups = {group["kind"]: (group["calls"], group["images_made"]) for group in orjson.loads(ledger)["groups"]}
+    assert groups == {"image": (4, 4), "judge": (4, 0)}
 
     assert "Nothing to do" in shop.snakemake().stderr
     validation = asking(server, COLOR, SPELLING)
@@ -77,7 +78,9 @@ def test_an_answer_is_paid_for_once_whatever_becomes_of_limits_questions_and_wor
     for one in asked:
         new.remove(one)
     assert len(new) == 1, "neither a limit nor a lost folder asks anything again: only the new attempt is judged"
-    color = shop.metrics()["judge"]["questions"]["color"]
+    judge = shop.metrics()["judge"]
+    overall, color = judge["overall"], judge["questions"]["color"]
+    assert (overall["judged_bad"], overall["rejected"]) == (0, 1), "the limit calls nothing bad"
     assert (color["images"], color["rejected"], color["threshold"]) == (2, 1, 0.5)
     assert "recall" in (shop.folder / "results" / "index.html").read_text()
     (shop.folder / "config" / "reviews.csv").unlink()

@@ -96,9 +96,9 @@ class Release:
         if not campaign.validation.asked.askers:
             return {}
         asked = of_state.asked
-        questions = agreement(self.states, inventory, policy_of(campaign), read_reviews(REVIEWS))
+        agreed = agreement(self.states, inventory, policy_of(campaign), read_reviews(REVIEWS))
         costs = {"calls": asked.calls, "cost_usd": float(asked.billed_usd), "cost_unknown": asked.cost_unknown}
-        return {"judge": {**costs, "questions": questions}}
+        return {"judge": {**costs, **agreed}}
 
     def _write_page(
         self, path: Path, entries: Sequence[ManifestRow], metrics: Mapping[str, Any], sheets: Sequence[str]

@@ -160,7 +160,7 @@ class Tally:
             self.shared += 1
             return
         self.calls += 1
-        self.made += outcome is Outcome.MADE
+        self.made += outcome is Outcome.MADE and "kind" not in call.sent  # answers are no images
         if cost_usd is None:
             self.cost_unknown += 1
         else:

@@ -98,27 +98,39 @@ class Table:
 
 def agreement(
     states: Sequence[State], inventory: Inventory, policy: Policy, reviews: Mapping[str, Review]
-) -> dict[str, dict[str, Any]]:
-    """Return the agreement for each question that both a judge and a person answered, in the order of the questions.
+) -> dict[str, Any]:
+    """Return how far a judge and people agree: for each question, and for all questions together.
+
+    A person rejects an image for any reason, so the answers to all questions together can agree better than each.
 
     Args:
         states: Where the requests stand.
         inventory: Has the answers about earlier attempts.
         policy: Has the checks.
         reviews: What people decided, by key.
+
+    Returns:
+        ``questions``, by name and in their order, and ``overall``, where an image is bad if any answer says so; None
+        if nobody has decided about an image that the judge saw.
     """
+    overall: list[tuple[bool, bool]] = []
     by_question: dict[str, tuple[str, list[Opinion]]] = {}
     for state in states:
         checks = policy.checks.of(state.request.variables, state.request.model or state.recipe.model)
         for key, answers in _judged(state, inventory, policy):
             review = reviews.get(key)
-            if review is None:
+            if review is None or not answers:
                 continue
+            person = review.decision in BAD
+            judge = {answer.name: _says_bad(answer, checks.get(f"judge.{answer.name}")) for answer in answers}
+            overall.append((any(judge.values()), person))
             for answer in answers:
-                check = checks.get(f"judge.{answer.name}")
-                opinion = Opinion(answer.value, _says_bad(answer, check), review.decision in BAD)
-                by_question.setdefault(answer.name, (answer.good, []))[1].append(opinion)
-    return {name: figures(opinions, good=good) for name, (good, opinions) in by_question.items()}
+                opinions = by_question.setdefault(answer.name, (answer.good, []))[1]
+                opinions.append(Opinion(answer.value, judge[answer.name], person))
+    return {
+        "questions": {name: figures(opinions, good=good) for name, (good, opinions) in by_question.items()},
+        "overall": rates(Table.of(overall)) if overall else None,
+    }
 
 
 def figures(opinions: Sequence[Opinion], *, good: str) -> dict[str, Any]:
@@ -128,22 +140,28 @@ def figures(opinions: Sequence[Opinion], *, good: str) -> dict[str, Any]:
         opinions: Of the images that both spoke about, at least one.
         good: The good answer: with ``no``, high values are bad.
     """
-    table = Table.of((one.judge, one.person) for one in opinions)
+    threshold, best = fitting_threshold(opinions, good=good)
+    return {
+        **rates(Table.of((one.judge, one.person) for one in opinions)),
+        "unanswered": sum(one.value is None for one in opinions),
+        "threshold": threshold,
+        "threshold_kappa": _rounded(best),
+    }
+
+
+def rates(table: Table) -> dict[str, Any]:
+    """Return precision, recall, and kappa with their 95% intervals."""
     judged_bad, rejected = table.both + table.judge_only, table.both + table.person_only
     interval = table.kappa_interval()
-    threshold, best = fitting_threshold(opinions, good=good)
     return {
         "images": table.n,
         "judged_bad": judged_bad,
         "rejected": rejected,
-        "unanswered": sum(one.value is None for one in opinions),
         **_rate("precision", table.both, judged_bad),
         **_rate("recall", table.both, rejected),
         "kappa": _rounded(table.kappa()),
         "kappa_low": None if interval is None else _rounded(interval[0]),
         "kappa_high": None if interval is None else _rounded(interval[1]),
-        "threshold": threshold,
-        "threshold_kappa": _rounded(best),
     }
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from world import World
 
-from imagemake.release.metrics.agreement import Opinion, Table, figures, fitting_threshold
+from imagemake.config.campaign import load_campaign
+from imagemake.config.checks import Checks
+from imagemake.plan.reviews import Review
+from imagemake.release.metrics.agreement import Opinion, Table, agreement, figures, fitting_threshold
+from imagemake.stages.judge.known import KnownAnswers
 
 
 def opinions(both=0, judge_only=0, person_only=0, neither=0):
@@ -72,3 +79,30 @@ def test_kappa_is_within_its_interval_and_both_are_within_their_bounds(both, jud
     else:
         assert -1 <= interval[0] <= kappa + 1e-9
         assert kappa - 1e-9 <= interval[1] <= 1
+
+
+def judged_world(tmp_path):
+    world = World("a", "b", "c")
+    world.answers = KnownAnswers(tmp_path)
+    asked = [{"ask": "Is it red?", "name": "red"}, {"ask": "Is it new?", "name": "new"}]
+    judge = {"model": "m", "questions": asked}
+    campaign = {"campaign": "c", "catalog": "c.csv", "prompt": "{a}", "name": "{a}"}
+    validation = load_campaign({**campaign, "validation": {"measures": {"judge": judge}}}).validation
+    checks = Checks({**world.policy.checks.of({}, ""), **validation.asked.checks()})
+    world.policy = replace(world.policy, asked=validation.asked, checks=checks)
+    return world
+
+
+def test_a_question_alone_overlooks_what_another_one_sees(tmp_path):
+    world = judged_world(tmp_path)
+    for state, red, new in zip(world.resolve(), (0.9, 0.1, 0.9), (0.9, 0.9, 0.2), strict=True):
+        world.make(state)
+        (now,) = [one for one in world.resolve() if one.request.name == state.request.name]
+        for question, value in zip(now.questions, (red, new), strict=True):
+            world.measures[now.raw.digest][question.identity] = {"_yes": value}
+        world.reviews[now.key] = Review("approve" if red > 0.5 < new else "reject", "", "", "")
+    told = agreement(world.resolve(), world, world.policy, world.reviews)
+    assert (told["overall"]["precision"], told["overall"]["recall"], told["overall"]["kappa"]) == (1, 1, 1)
+    assert told["questions"]["red"]["recall"] == 0.5
+    assert told["questions"]["red"]["precision"] == 1
+    assert agreement(world.resolve(), world, world.policy, {})["overall"] is None
