@@ -178,6 +178,7 @@ class Caller:
         journal = Journal(found.journal.parent, self.journal.job, durable=True, path=found.journal)
         keeper = Keeper(self.store, journal, paid=True)
         running = _Running(found.call.sent["call"], item, self.model_of(item.recipe.model), keeper, time.time())
+        self.in_queue += 1
         try:
             return await self._ended(running, self._queued(Ticket.from_dict(found.ticket)))
         finally:
@@ -243,17 +244,18 @@ class Caller:
             await provider.submit_named(ticket, running.item.recipe, images)
         except ProviderError as error:
             if error.failure is not FailureKind.UNKNOWN:
+                self.in_queue -= 1
                 raise
             # The queue knows whether the request arrived.
         return await self._queued(ticket)
 
     async def _has_ticket(self, running: _Running, ticket: Ticket) -> None:
         await running.keeper.submitted(running.call, running.item.key, ticket.as_dict())
+        self.in_queue += 1  # before a cancellation is heard of: the next run finds the call
         running.keeper.end()
 
     async def _queued(self, ticket: Ticket) -> ImageResponse:
         assert isinstance(self.provider, QueueProvider)
-        self.in_queue += 1
         try:
             answer = await wait_in_queue(self.provider, ticket, self.gate, self.limits, self._durations)
         except ProviderError:

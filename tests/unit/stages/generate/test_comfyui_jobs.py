@@ -183,7 +183,7 @@ def test_a_missing_model_stops_the_run_after_two_requests(shop):
     assert not shop.made()
 
 
-def test_many_prompts_keep_every_server_busy(shop):
+def test_many_prompts_are_spread_over_all_servers(shop):
     made = shop.run(60, calls=12)
     assert all(item.raw for item in made)
-    assert min(len(server.prompts) for server in shop.servers) >= 12
+    assert min(len(server.prompts) for server in shop.servers) >= 6
