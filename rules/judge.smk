@@ -21,7 +21,9 @@ rule judge:
         judge_calls=judge_calls_of,
     params:
         project=project_folder,
-        settings=settings_file("campaign", "validation", "models", "budget_usd", "limits", "alerts"),
+        settings=settings_file(
+            "campaign", "validation", "models", "budget_usd", "limits", "alerts"
+        ),
     # `exec`, so that signals reach the script, and no shell that would end before it.
     shell:
         r"""
