@@ -2,7 +2,7 @@
 Writes the release: postprocessed images under their names, with manifest, metrics, and contact sheet.
 
 NEEDS  the plan, and every postprocessed table
-MAKES  results/, results/pilot/, results/small/   with images/ and sheets/, not declared because their files vary
+MAKES  results/, results/pilot/, results/small/   with images/, sheets/, exports/: their files vary, so none is declared
 """
 
 

@@ -17,6 +17,7 @@ from pydantic import (
 
 from imagemake.config.attempts import Attempts, Candidates, Seed
 from imagemake.config.checks import DOUBTFUL_MASK, MASK_DOUBT
+from imagemake.config.exports import ReleaseSettings
 from imagemake.config.fields import Cell, ColumnName, Section, TemplateText, Text, Values
 from imagemake.config.model import ModelRule, ModelSettings, as_in_model
 from imagemake.config.models import ModelFacts
@@ -188,6 +189,9 @@ class Campaign(Section):
     )
     validation: Validation = Field(default_factory=Validation, description="Which images are accepted.")
     postprocess: Postprocess = Field(default_factory=Postprocess, description="How accepted images are postprocessed.")
+    release: ReleaseSettings = Field(
+        default_factory=ReleaseSettings, description="What a release contains besides its images."
+    )
     metadata: Metadata = Field(default_factory=Metadata, description="What each released image says about its origin.")
     c2pa: C2pa | None = Field(
         None,

@@ -6,10 +6,11 @@ import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 from zlib import crc32
 
 from imagemake.core.host_errors import naming
@@ -40,26 +41,29 @@ def write_whole(path: Path, data: bytes, *, durable: bool = False, mode: int = 0
     Raises:
         OSError: If the computer refuses; it names `path`.
     """
+    with writing(path, durable=durable, mode=mode) as file:
+        file.write(data)
+
+
+@contextmanager
+def writing(path: Path, *, durable: bool = False, mode: int = 0o644) -> Iterator[BinaryIO]:
+    """Write a file piece by piece, as `write_whole` does; after an exception, the previous file stays."""
     with naming(path):
-        _write_whole(path, data, durable=durable, mode=mode)
-
-
-def _write_whole(path: Path, data: bytes, *, durable: bool, mode: int) -> None:
-    make_folder(path.parent, durable=durable)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_unfinished_name())
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), mode & ~_UMASK)
-            if durable:
-                os.fsync(file.fileno())
-        os.replace(temporary, path)  # noqa: PTH105  Path.replace creates an object per image
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    if durable:
-        sync_folder(path.parent)
+        make_folder(path.parent, durable=durable)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_unfinished_name())
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fchmod(file.fileno(), mode & ~_UMASK)
+                if durable:
+                    os.fsync(file.fileno())
+            os.replace(temporary, path)  # noqa: PTH105  Path.replace creates an object per image
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        if durable:
+            sync_folder(path.parent)
 
 
 def set_folder_aside(path: Path) -> None:

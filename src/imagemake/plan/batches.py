@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from imagemake.config.campaign import Campaign
 from imagemake.config.models import ModelTable, load_models
@@ -183,9 +184,15 @@ def item_of(state: State, columns: Collection[str] = (), edited: Mapping[str, Se
     )
 
 
+def shown_settings(campaign: Campaign) -> dict[str, Any]:
+    """Return the settings that decide what a release shows, as plain data."""
+    shown = campaign.model_dump(mode="json", exclude=set(NOT_SHOWN))
+    return {**shown, "links": campaign.publish.names} if campaign.release.has_links else shown
+
+
 def release_digest(states: Sequence[State], campaign: Campaign) -> str:
     """Return a digest of everything that a release shows; while it stays equal, the release is up to date."""
-    content = hashlib.sha256(fingerprint(campaign.model_dump(mode="json", exclude=set(NOT_SHOWN))).encode())
+    content = hashlib.sha256(fingerprint(shown_settings(campaign)).encode())
     for state in states:
         finished = state.finished.digest if state.finished else ""
         shown = (state.request.name, state.key, state.stage, finished, *map(str, state.reasons), state.request.row)

@@ -15,7 +15,7 @@ from imagemake import __version__
 from imagemake.core.fingerprint import fingerprint
 from imagemake.core.problems import UserError
 from imagemake.core.sealed import read_sealed, write_sealed
-from imagemake.plan.batches import NOT_SHOWN, counts, release_digest
+from imagemake.plan.batches import counts, release_digest, shown_settings
 from imagemake.plan.edited_questions import read_edited
 from imagemake.plan.requests.sheet_groups import SheetGroup, sheet_groups
 from imagemake.plan.reviews import REVIEWS
@@ -27,7 +27,7 @@ from imagemake.release.manifest.sidecars import SUFFIX
 from imagemake.release.output_file import ReleaseFile
 from imagemake.release.place import are_linked, is_as_released
 from imagemake.stages.validate.earlier_releases import digests
-from imagemake.store.layout import IMAGE, IMAGES, MEASURED_TABLES, RESULTS, SHEETS, results_folder
+from imagemake.store.layout import EXPORTS, IMAGE, IMAGES, MEASURED_TABLES, RESULTS, SHEETS, results_folder
 
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
@@ -38,6 +38,7 @@ FILES = ("manifest.csv", "manifest.parquet", "manifest.schema.json", "metrics.js
 RECORD = "release.json"
 NOBODY: Mapping[str, str] = {}
 NOTHING: Mapping[str, int] = {}
+NO_EXPORTS: Mapping[str, Sequence[str]] = {}
 RECORD_VERSION = 3  # raised when the same images, measures, and campaign can give other states
 
 
@@ -68,7 +69,7 @@ def is_current(target: Target, states: Sequence[State]) -> bool:
     if are_linked(target.campaign) and record.get("images") != _images_digest(target.campaign, folder):
         return False
     names = {IMAGES: names_in_images(target, states), SHEETS: names_in_sheets(target, states)}
-    is_whole = all((folder / name).exists() for name in FILES)
+    is_whole = all((folder / name).exists() for name in FILES) and _has_exports(record, folder)
     return is_whole and all(_names_in(folder / part) == wanted for part, wanted in names.items())
 
 
@@ -110,7 +111,7 @@ def known_counts(target: Target, store: Store, work: Path) -> Mapping[Stage, int
         return None
     if record.get("images") != _images_digest(target.campaign, folder):
         return None
-    if record.get("sheets") != _digest(_names_in(folder / SHEETS)):
+    if record.get("sheets") != _digest(_names_in(folder / SHEETS)) or not _has_exports(record, folder):
         return None
     return {Stage(stage): count for stage, count in record["counts"].items()}
 
@@ -123,7 +124,7 @@ def _seen(target: Target, store: Store, work: Path) -> str:
     wanted = {
         "earlier": digests(duplicates.earlier) if duplicates else {},
         "record": [RECORD_VERSION, MANIFEST_VERSION],
-        "campaign": target.campaign.model_dump(mode="json", exclude=set(NOT_SHOWN)),
+        "campaign": shown_settings(target.campaign),
         "unknown": target.campaign.limits.unknown,
         "measures": target.campaign.validation.identities(),
         "certificate": file_digest(target.campaign.c2pa),
@@ -141,6 +142,11 @@ def _digest(names: Iterable[str]) -> str:
 def read_record(folder: Path) -> Mapping[str, Any]:
     """Read the record of a release; empty if it is missing or damaged, so that the release is written again."""
     return read_sealed(folder / RECORD) or {}
+
+
+def exported_before(folder: Path) -> list[str]:
+    """Return the files of all exports of a release, relative to the exports' folder."""
+    return [name for names in read_record(folder).get("exports", {}).values() for name in names]
 
 
 def built_by(scope: str) -> str:
@@ -162,6 +168,7 @@ def write_record(
     unsigned: Mapping[str, str] = NOBODY,
     *,
     missing: Mapping[str, int] = NOTHING,
+    exports: Mapping[str, Sequence[str]] = NO_EXPORTS,
 ) -> None:
     """Write the record of a release, after all of its other files.
 
@@ -172,6 +179,7 @@ def write_record(
         work: The folder of tables.
         unsigned: Why images could not be signed, by file name. The next run tries again.
         missing: How many requested images are missing, by stage.
+        exports: The files of each export, by label, relative to the exports' folder.
     """
     folder = results_folder(target.scope)
     record = {
@@ -188,6 +196,7 @@ def write_record(
         "unsigned": dict(unsigned),
         "missing": dict(missing),
         "references": {path: image.digest for path, image in target.files.by_path.items()},
+        "exports": dict(exports),
     }
     write_sealed(folder / RECORD, record, option=orjson.OPT_INDENT_2)
 
@@ -210,6 +219,11 @@ def _images_digest(campaign: Campaign, folder: Path) -> str:
     with suppress(FileNotFoundError), os.scandir(folder / IMAGES) as entries:
         return _digest(f"{entry.name} {(now := entry.stat()).st_size} {now.st_mtime_ns}" for entry in entries)
     return _digest(())
+
+
+def _has_exports(record: Mapping[str, Any], folder: Path) -> bool:
+    start = f"{folder / EXPORTS}/"  # no Path for each of many files
+    return all(os.path.exists(start + name) for names in record.get("exports", {}).values() for name in names)  # noqa: PTH110
 
 
 def _names_in(folder: Path) -> set[str]:

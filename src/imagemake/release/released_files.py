@@ -29,25 +29,36 @@ class ReleasedBefore:
 
     Args:
         path: Usually under ``work/``. If it is lost, each file is read once. None keeps no record.
+        folder: Where the files are, if they are in several folders; None if their names differ.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
+    def __init__(self, path: Path | None, folder: Path | None = None) -> None:
+        self._path, self._folder = path, folder
         known = read_sealed(path) if path is not None else None
         self._before: dict[str, list[object]] = (known or {}).get("files", {})
         self._now: dict[str, list[object]] = {}
 
     def find(self, target: Path, made_of: str) -> Released | None:
         """Return the file at a path if it was made of exactly this and was not changed since; otherwise None."""
-        known = self._before.get(target.name)
+        name = self._name(target)
+        known = self._before.get(name)
         if known is None or known[:2] != [made_of, list(stamp_of(target) or ())]:
             return None
-        self._now[target.name] = known
+        self._now[name] = known
         return Released(str(known[2]), target.stat().st_size)
 
     def add(self, target: Path, made_of: str, released: Released) -> None:
         """Remember a file that was written or verified."""
-        self._now[target.name] = [made_of, list(stamp_of(target) or ()), released.digest]
+        self._now[self._name(target)] = [made_of, list(stamp_of(target) or ()), released.digest]
+
+    def was_linked(self, target: Path) -> None:
+        """Note that a file got a second name, which changes its stamp but not its content."""
+        known = self._now.get(self._name(target))
+        if known is not None:
+            self._now[self._name(target)] = [known[0], list(stamp_of(target) or ()), known[2]]
+
+    def _name(self, target: Path) -> str:
+        return target.name if self._folder is None else str(target.relative_to(self._folder))
 
     def save(self) -> None:
         """Save the files that were found or added, and forget all others."""

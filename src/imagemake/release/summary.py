@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from imagemake.store.layout import RESULTS
 MOST_VALUES = 3
 
 
-def closing_words(metrics: Mapping[str, Any], folder: Path, n_sheets: int = 0, n_waiting: int = 0) -> str:
+def closing_words(
+    metrics: Mapping[str, Any], folder: Path, n_sheets: int = 0, n_waiting: int = 0, exports: Sequence[str] = ()
+) -> str:
     """Return the summary of a release: its images, what is missing and why, and what to do about it.
 
     Args:
@@ -22,6 +24,7 @@ def closing_words(metrics: Mapping[str, Any], folder: Path, n_sheets: int = 0, n
         folder: The release folder.
         n_sheets: Number of sheets in it.
         n_waiting: Number of images that wait for others that they are made from.
+        exports: Labels of its exports.
     """
     made = f"{metrics['accepted']:,} of {metrics['requests']:,} images are in {folder}/images/"
     lines = [f"imagemake: {made}; see {folder}/index.html"]
@@ -37,6 +40,8 @@ def closing_words(metrics: Mapping[str, Any], folder: Path, n_sheets: int = 0, n
         lines.append(f"  {n_waiting:>9,} of these wait for images that they are made from")
     if n_sheets:
         lines.append(f"  {n_sheets:>7,} sheet{'' if n_sheets == 1 else 's'} in {folder}/sheets/")
+    if exports:
+        lines.append(f"  Exports: {', '.join(f'{folder}/exports/{label}/' for label in exports)}")
     forecast = metrics.get("forecast")
     return "\n".join(
         [*lines, *_came_to(metrics), *_cost(metrics), *_gpu(metrics), *_will_come_to(forecast), *_next(metrics, folder)]

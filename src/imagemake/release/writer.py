@@ -21,6 +21,7 @@ from imagemake.plan.reviews import COLUMNS, REVIEWS, read_reviews
 from imagemake.plan.state import Stage, State
 from imagemake.plan.target import Target
 from imagemake.release.credentials.signing import signing_of
+from imagemake.release.exports.write import Exports
 from imagemake.release.manifest.entries import VERDICTS, Entries
 from imagemake.release.manifest.row import ManifestRow
 from imagemake.release.manifest.sidecars import SCHEMA, write_sidecars
@@ -32,13 +33,22 @@ from imagemake.release.metrics.pace import pace_of
 from imagemake.release.missing import missing_counts
 from imagemake.release.output_file import ReleaseFile
 from imagemake.release.place import Placing
-from imagemake.release.record import names_in_images, sheets_of, write_record
+from imagemake.release.record import exported_before, names_in_images, sheets_of, write_record
 from imagemake.release.released_files import Released, ReleasedBefore
 from imagemake.release.report.contact_sheet import write_contact_sheet
 from imagemake.release.report.inlined import reference_name
 from imagemake.release.sheets.write import Sheets
 from imagemake.release.summary import closing_words, unsigned_words
-from imagemake.store.layout import IMAGES, PILOT, SHEETS, SMALL, results_folder, spending_file, thumbnails_folder
+from imagemake.store.layout import (
+    EXPORTS,
+    IMAGES,
+    PILOT,
+    SHEETS,
+    SMALL,
+    results_folder,
+    spending_file,
+    thumbnails_folder,
+)
 from imagemake.store.spending import SpendTracker
 from imagemake.store.store import Store, StoredFile
 from imagemake.store.thumbnails import ThumbnailCache, Thumbnails
@@ -61,6 +71,11 @@ class Release:
     work: Path
     states: list[State] = field(default_factory=list)
     unsigned: dict[str, str] = field(default_factory=dict)
+    _placed: ReleasedBefore = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Remember which images were placed before."""
+        self._placed = ReleasedBefore(self.work / "released" / f"{self.target.scope}.json")
 
     def write(self) -> str:
         """Write all files of the release, its record last, and return the message for the user."""
@@ -86,9 +101,11 @@ class Release:
             measures=self.target.campaign.validation.identities(),
         )
         missing = missing_counts(self.states, self.target.names)
-        write_record(self.target, self.states, self.store, self.work, self.unsigned, missing=missing)
+        exports = self._write_exports(folder, entries)
+        write_record(self.target, self.states, self.store, self.work, self.unsigned, missing=missing, exports=exports)
         waiting = sum(state.stage is Stage.WAITING for state in self.states)
-        return "\n".join([closing_words(metrics, folder, len(sheets), waiting), *unsigned_words(self.unsigned)])
+        told = closing_words(metrics, folder, len(sheets), waiting, list(exports))
+        return "\n".join([told, *unsigned_words(self.unsigned)])
 
     def _judge(self, inventory: Inventory, of_state: Entries) -> dict[str, Any]:
         """Return what the judge cost, and how far it agrees with people; nothing if nobody is asked."""
@@ -159,9 +176,8 @@ class Release:
         for path in images.iterdir():
             if path.name not in expected:
                 path.unlink()
-        memory = ReleasedBefore(self.work / "released" / f"{self.target.scope}.json")
         campaign = self.target.campaign
-        placing = Placing(self.store.finished, campaign.metadata, memory, signing_of(campaign, self.store))
+        placing = Placing(self.store.finished, campaign.metadata, self._placed, signing_of(campaign, self.store))
         released: dict[str, dict[str, Released]] = {}
         damaged: dict[str, State] = {}
         for path, one, result in placing.place_all(wanted, of_state.generated_at):
@@ -173,7 +189,7 @@ class Release:
                 print(f"imagemake: {result}; run again to postprocess it again", file=sys.stderr)
                 damaged[one.state.request.name] = one.state
         self._reopen(damaged, images)
-        memory.save()
+        self._placed.save()
         return released
 
     def _reopen(self, damaged: Mapping[str, State], images: Path) -> None:
@@ -195,6 +211,17 @@ class Release:
             for name, (_, states) in wanted.items()
             if damaged.keys().isdisjoint(one.request.name for one in states)
         ]
+
+    def _write_exports(self, folder: Path, entries: Sequence[ManifestRow]) -> dict[str, list[str]]:
+        """Write the exports, and return the files of each."""
+        before = exported_before(folder)
+        if not before and not self.target.campaign.release.exports:
+            return {}
+        memory = ReleasedBefore(self.work / "released" / f"{self.target.scope}-exports.json", folder / EXPORTS)
+        exports = Exports(folder, memory, self._placed)
+        files = exports.write_all(entries, self.target.campaign, self.target.scope, before)
+        self._placed.save()  # hard links changed when the images were last changed
+        return files
 
     def _thumbnails(self) -> Thumbnails:
         shown: dict[str, tuple[StoredFile, Path]] = {}

@@ -22,7 +22,7 @@ LOGS = Path("logs")  # of jobs; may be deleted at any time
 ALL, SMALL, PILOT = "all", "small", "pilot"
 IMAGE = "image/"  # before a file name: one image and nothing else
 
-IMAGES, SHEETS = "images", "sheets"  # folders of a release
+IMAGES, SHEETS, EXPORTS = "images", "sheets", "exports"  # folders of a release
 RELEASE_FOLDERS: Mapping[str, Path] = {ALL: RESULTS, SMALL: RESULTS / SMALL, PILOT: RESULTS / PILOT}
 
 BATCHES, GENERATED, VALIDATED = "batches", "generated", "validated"

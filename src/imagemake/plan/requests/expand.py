@@ -21,6 +21,7 @@ from imagemake.plan.requests.abilities import Abilities
 from imagemake.plan.requests.bounds import check_number, within_bound
 from imagemake.plan.requests.catalog import Row
 from imagemake.plan.requests.combinations import Combinations
+from imagemake.plan.requests.export_problems import export_problems
 from imagemake.plan.requests.families import family_problems, with_approvals
 from imagemake.plan.requests.file_names import FileNames
 from imagemake.plan.requests.model_choice import MODEL, ModelChoice
@@ -75,6 +76,7 @@ def expand(
     if not problems:
         problems += FileNames(campaign).problems(requests, campaign, where)
         problems += sheet_problems(campaign, requests, where)
+        problems += export_problems(campaign, requests, where)
         problems += family_problems(requests, campaign)
     if problems:
         raise UserError(problems)

@@ -12,16 +12,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
-DIGITS = 12  # of the SHA-256; a collision needs two images with the same name
 _TEXT = (".csv", ".html", ".json", ".jsonl")
 # Image names contain no blanks, quotes, or backslashes, so a quoted name is found in CSV, JSON, and HTML alike.
 _QUOTED = re.compile(rb'(?<=")[^"\\\s]{1,600}(?=")')
-
-
-def digest_name(name: str, digest: str) -> str:
-    """Add digits of an image's digest to its name: ``images/a.jpg`` becomes ``images/a.3fa9c1d2e4b5.jpg``."""
-    path = PurePosixPath(name)
-    return str(path.with_name(f"{path.stem}.{digest[:DIGITS]}{path.suffix}"))
 
 
 class PublishedNames:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 from imagemake.config.remotes import LONG_LIVED, SHORT_LIVED
 from imagemake.core.problems import Problem, UserError
 from imagemake.images.formats import FORMATS
-from imagemake.versions.publish.names import PublishedNames, digest_name
+from imagemake.release.published_name import digest_name
+from imagemake.store.layout import EXPORTS
+from imagemake.versions.publish.names import PublishedNames
 
 if TYPE_CHECKING:
     from imagemake.config.remotes import Publish
@@ -33,6 +35,7 @@ CONTENT_TYPES: Mapping[str, str] = {
     ".jsonl": "application/jsonl",
     ".md": "text/markdown; charset=utf-8",
     ".parquet": "application/vnd.apache.parquet",
+    ".tar": "application/x-tar",
     ".txt": "text/plain; charset=utf-8",
     ".xmp": "application/rdf+xml",
 }
@@ -117,8 +120,11 @@ def objects_of(folder: Path, settings: Publish, digests: Mapping[str, str]) -> l
     found = [
         Object(published.of(name), *read[name], content_type_of(name), True, path=folder / name) for name in images
     ]
+    of_exports = [name for name in names if _is_exported(name)]
+    for name, about in zip(of_exports, _on_all_cores(lambda name: _digest_of(folder / name), of_exports), strict=True):
+        found.append(Object(name, *about, content_type_of(name), False, path=folder / name))
     for name in names:
-        if name not in read:
+        if name not in read and not _is_exported(name):
             data = published.table(name, (folder / name).read_bytes())
             digest = hashlib.sha256(data).hexdigest()
             found.append(Object(name, digest, len(data), content_type_of(name), False, data=data))
@@ -131,7 +137,12 @@ def content_type_of(name: str) -> str:
 
 
 def _is_image(name: str) -> bool:
-    return "/" in name and content_type_of(name).startswith("image/")
+    return "/" in name and not _is_exported(name) and content_type_of(name).startswith("image/")
+
+
+def _is_exported(name: str) -> bool:
+    """Return whether a file is part of an export, in which files refer to each other by their names: these stay."""
+    return name.startswith(f"{EXPORTS}/")
 
 
 def _names_in(folder: Path, below: str = "") -> Iterator[str]:

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from imagemake.cli.main import main
 from imagemake.config.remotes import LONG_LIVED, SHORT_LIVED, Publish
 from imagemake.release.manifest.tables import read_manifest, write_manifest
+from imagemake.release.published_name import digest_name
 from imagemake.store.remote.errors import PlaceError, Trouble
 from imagemake.store.remote.storage import ListedObject, Storage
-from imagemake.versions.publish.names import PublishedNames, digest_name
+from imagemake.versions.publish.names import PublishedNames
 from imagemake.versions.publish.objects import Object, SendOrder, content_type_of, objects_of
 from imagemake.versions.publish.plan import plan_publish
 from imagemake.versions.publish.publisher import Publisher
