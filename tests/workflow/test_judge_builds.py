@@ -58,7 +58,7 @@ def test_an_answer_is_paid_for_once_whatever_becomes_of_limits_questions_and_wor
     assert rows[wrong[0]]["reasons"].startswith("judge.color: 'Is this ")
 
     ledger = shop.imagemake("ledger", "--by", "kind", "--format", "json").stdout
-    groups = {group["kind"]: (group["calls"], group["images_made"]) for group in orjson.loads(ledger)["groups"]}
+    groups = {group["kind"]: (group["calls"], group["made"]) for group in orjson.loads(ledger)["groups"]}
     assert groups == {"image": (4, 4), "judge": (4, 0)}
 
     assert "Nothing to do" in shop.snakemake().stderr
