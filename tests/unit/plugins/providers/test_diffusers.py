@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,11 @@ from PIL import Image
 
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import Connection, FailureKind, ProviderError
+from imagemake.plugins.providers.diffusers.device import Device
+from imagemake.plugins.providers.diffusers.ladder import Rung
+from imagemake.plugins.providers.diffusers.order import order_of
+from imagemake.plugins.providers.diffusers.pictures import with_pictures
+from imagemake.plugins.providers.diffusers.pipeline import Pipeline
 from imagemake.plugins.providers.diffusers.provider import DiffusersProvider
 
 pytest.importorskip("diffusers", reason="needs diffusers and torch: run make test-diffusers")
@@ -115,6 +121,24 @@ def test_no_image_depends_on_the_setup_of_those_before_it(files):
     assert first == again
 
 
+def test_offloading_changes_nothing_in_any_order_of_tasks_and_loras(files):
+    plain, styled = order_of(recipe()), order_of(recipe(parameters={"loras": {"style": 1.0}}))
+    by_image = with_pictures(order_of(recipe(references=(WHITE,), parameters={"strength": 0.9})), PICTURES)
+    pipeline = Pipeline(Path(files["pipeline"]), plain.setup, Device("cpu", "CPU"))
+
+    def pixels_of(order, offload):
+        (image,) = pipeline.make(
+            [order], Rung(offload, tiled=False), {"style": Path(files["style"])}, lambda *step: None
+        )
+        return image.tobytes()
+
+    by_offload = [
+        [pixels_of(order, offload) for order in (plain, styled, by_image)] for offload in ("no", "model", "no")
+    ]
+    assert by_offload[0] == by_offload[1] == by_offload[2]
+    assert len(set(by_offload[0])) == 3
+
+
 def test_a_size_is_kept(files):
     (response,) = made(files, recipe(parameters={"size": "96x64"}))
     assert pixels(response).shape == (64, 96, 3)
@@ -198,7 +222,6 @@ def test_a_device_that_is_not_there_is_told():
 
 
 def test_a_pipeline_that_cannot_be_loaded_stops_the_run(files, tmp_path):
-    from pathlib import Path
     from shutil import copytree
 
     broken = copytree(files["pipeline"], tmp_path / "broken")

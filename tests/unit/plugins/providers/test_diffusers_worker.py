@@ -12,6 +12,7 @@ from imagemake.plugins.providers import Connection, FailureKind, ProviderError
 from imagemake.plugins.providers.diffusers import memory
 from imagemake.plugins.providers.diffusers.device import Device
 from imagemake.plugins.providers.diffusers.order import order_of
+from imagemake.plugins.providers.diffusers.pipeline import StalePipeline
 from imagemake.plugins.providers.diffusers.provider import DiffusersProvider
 from imagemake.plugins.providers.diffusers.worker import Worker
 
@@ -168,6 +169,16 @@ def test_another_dtype_loads_the_pipeline_again():
     one.make(orders(1, dtype="float16"))
     one.make(orders(1, dtype="float16"))
     assert pipeline.loads == ["float32", "float16"]
+
+
+def test_a_pipeline_that_offloading_took_apart_is_loaded_again():
+    def stale_once(pipeline):
+        if len(pipeline.loads) == 1:
+            raise StalePipeline
+
+    pipeline = Pretended(on_call=stale_once)
+    assert seeds(worker(pipeline).make(orders(3))) == [0, 1, 2]
+    assert len(pipeline.loads) == 2
 
 
 def test_seconds_are_the_share_of_each_image():

@@ -22,6 +22,10 @@ class StoppedBetweenSteps(Exception):  # noqa: N818 - it is no error: the run wa
     """The run was told to stop."""
 
 
+class StalePipeline(Exception):  # noqa: N818 - the pipeline only has to be loaded again
+    """Sequential offloading takes weights apart, so nothing else can be done with this pipeline any more."""
+
+
 class Pipeline:
     """A pipeline in memory.
 
@@ -82,10 +86,14 @@ class Pipeline:
         Raises:
             ProviderError: If the pipeline cannot make them.
             StoppedBetweenSteps: If `on_step` raises it.
+            StalePipeline: If it must be loaded again for this.
             Exception: Whatever the pipeline raises, such as when memory runs out.
         """
         first = orders[0]
         self._use_task(first)
+        is_apart = bool(self._placed) and self._placed[0].offload == "sequential"
+        if is_apart and (self._placed, self._loras) != ((rung, type(self._task)), first.setup.loras):
+            raise StalePipeline
         self._use_scheduler(first.setup)
         self._use_loras(first.setup.loras, lora_files)
         self._place(rung)
@@ -188,6 +196,7 @@ class Pipeline:
             return
         if not hasattr(self._base, "load_lora_weights"):
             raise _cannot(f"{type(self._base).__name__} takes no LoRA", "Remove loras.")
+        self._base.remove_all_hooks()  # else loading a LoRA would offload again, to any card
         # Taken out as a whole, so that no image depends on what was made before it.
         self._base.unload_lora_weights()
         self._loras, self._placed = (), ()

@@ -18,7 +18,7 @@ from imagemake.plugins.providers.diffusers.device import Device, is_out_of_memor
 from imagemake.plugins.providers.diffusers.files import files_of_pipeline, lora_file
 from imagemake.plugins.providers.diffusers.ladder import Ladder, rungs_of
 from imagemake.plugins.providers.diffusers.memory import known_of, remember
-from imagemake.plugins.providers.diffusers.pipeline import Pipeline, StoppedBetweenSteps
+from imagemake.plugins.providers.diffusers.pipeline import Pipeline, StalePipeline, StoppedBetweenSteps
 from imagemake.plugins.providers.failures import FailureKind, ProviderError
 from imagemake.plugins.weights import digest_of_content
 
@@ -114,6 +114,9 @@ class Worker:
             self._device.begin_peak()
             loras = {name: lora_file(name, self._files) for name, _ in first.setup.loras}
             images = pipeline.make(orders, ladder.way, loras, self._on_step(len(orders)))
+        except StalePipeline:
+            self._pipeline = None
+            return []
         except (ProviderError, StoppedBetweenSteps):
             raise
         except Exception as error:
