@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from imagemake.config.references import OWN_IMAGE
 from imagemake.config.verdict_codes import VerdictCode
 from imagemake.core.text import counted
 from imagemake.images.formats import FORMATS, in_words
+from imagemake.images.source_files import SourceImage
 from imagemake.plan.state import OPEN, Stage, State
-from imagemake.stages.validate.verdict import Reason
+from imagemake.stages.validate.verdict import Reason, flat
 
 if TYPE_CHECKING:
     from imagemake.plan.inventory import Inventory
@@ -103,6 +105,17 @@ def waiting_lines(waiting: Sequence[State], inventory: Inventory) -> Iterator[st
         yield f"  {n:>9,} cannot be made without {name}, {why}"
     if len(blame) > MOST_TOLD:
         yield f"            and {counted(len(blame) - MOST_TOLD, 'other image')} that they are made from"
+
+
+def images_of_parents(states: Iterable[State]) -> dict[str, SourceImage]:
+    """Return the accepted images that others are made from, as measured, by their path in `Attached.references`."""
+    found: dict[str, SourceImage] = {}
+    for parent in (parent for state in states for parent in state.parents if parent.is_accepted):
+        values = flat(parent.measured)
+        facts = [values.get(f"file.{name}") for name in ("bytes", "format", "width_px", "height_px", "has_alpha")]
+        if parent.raw is not None and None not in facts:
+            found[OWN_IMAGE + parent.request.name] = SourceImage._make([parent.raw.digest, *facts])
+    return found
 
 
 def raw_of_parents(states: Iterable[State]) -> list[StoredFile]:

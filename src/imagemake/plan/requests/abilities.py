@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from imagemake.config.models import (
@@ -31,9 +32,17 @@ class Abilities:
         table: What is known about models.
         file: Returns a reference image or mask by its path.
         today: Date for retirement checks.
+        images: Other images of the campaign that are there, by their path in `Attached.references`.
     """
 
-    def __init__(self, table: ModelTable, file: Callable[[str], SourceImage], today: date) -> None:
+    def __init__(
+        self,
+        table: ModelTable,
+        file: Callable[[str], SourceImage],
+        today: date,
+        images: Mapping[str, SourceImage] = MappingProxyType({}),
+    ) -> None:
+        self._images = images
         self._table, self._file, self._today = table, file, today
         self._files_known: dict[tuple[str, str, str, bool, Attached], list[ModelFinding]] = {}
 
@@ -66,8 +75,11 @@ class Abilities:
         model = self._table.of(recipe)
         if model is None:
             return []
-        # Other images of the campaign are not there yet, or came from a model.
-        references = [(path, self._file(path)) for path in attached.references if not path.startswith(OWN_IMAGE)]
-        is_file = not attached.references[0].startswith(OWN_IMAGE)
-        mask = (attached.mask, self._file(attached.mask)) if attached.mask and is_file else None
+        # Images of the campaign that are not there yet are checked once they are.
+        references = [(path, image) for path in attached.references if (image := self._image(path))]
+        is_known = self._image(attached.references[0]) is not None
+        mask = (attached.mask, self._file(attached.mask)) if attached.mask and is_known else None
         return problems_of_files(model, references, mask)
+
+    def _image(self, path: str) -> SourceImage | None:
+        return self._images.get(path) if path.startswith(OWN_IMAGE) else self._file(path)

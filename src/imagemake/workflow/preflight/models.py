@@ -19,6 +19,7 @@ from imagemake.config.models import (
 )
 from imagemake.config.workflow import template
 from imagemake.core.problems import Problem, UserError
+from imagemake.plan.parents import images_of_parents
 from imagemake.plan.requests.abilities import Abilities
 from imagemake.plugins.providers.comfyui.template import Template
 from imagemake.workflow.preflight.lists import check_lists
@@ -52,7 +53,7 @@ def check_models(
     table = load_models(campaign.models)
     warnings = _missing_keys(to_generate, campaign)
     unknown = _UnknownModels(table)
-    abilities = Abilities(table, files.__getitem__, today)
+    abilities = Abilities(table, files.__getitem__, today, images_of_parents(to_generate))
     workflows = {sha256(data).hexdigest(): Template(data) for data in map(template, workflows_of(campaign))}
     found: dict[ModelFinding, list[State]] = {}
     for state in to_generate:

@@ -16,6 +16,7 @@ from imagemake.plan.requests.references import Attached
 from imagemake.plan.state import State
 from imagemake.plugins.providers import Provider, ReferenceProvider
 from imagemake.plugins.providers.openai.provider import OpenAIProvider
+from imagemake.store.store import StoredFile
 from imagemake.workflow.preflight.models import check_models
 
 TODAY = date(2026, 11, 24)
@@ -41,11 +42,11 @@ class OneByOne(ReferenceProvider, Plain):
         raise NotImplementedError
 
 
-def state(row, path="a.png", label="gpt-image-2", **parameters):
-    attached = Attached((path,), (FILES[path].digest,)) if path else Attached()
+def state(row, path="a.png", label="gpt-image-2", parents=(), **parameters):
+    attached = Attached((path,), (FILES[path].digest if path in FILES else path,)) if path else Attached()
     recipe = Recipe("openai", "gpt-image-2", "p", row, parameters, references=attached.digests)
     request = SimpleNamespace(row=row, name=f"r{row}", attached=attached, model=label, labels=[label], routes=())
-    return SimpleNamespace(recipe=recipe, request=request)
+    return SimpleNamespace(recipe=recipe, request=request, parents=parents)
 
 
 def check(*states, mode="sync"):
@@ -104,6 +105,16 @@ def test_a_file_that_is_too_large_is_told_once_with_its_path():
     (problem,) = caught.value.problems
     assert problem.where == "c.csv, row 3 (r3 and 1 others)"
     assert problem.what.startswith("reference image 'big.png' has 100,000,000 bytes")
+
+
+def test_an_image_of_the_campaign_is_checked_once_it_is_there():
+    waiting = state(2, "image:hero")
+    assert check(waiting) == check(state(2))
+    values = {"bytes": 10**8, "format": "png", "width_px": 64, "height_px": 48, "has_alpha": False}
+    request, raw = SimpleNamespace(name="hero"), StoredFile("k" * 64, "d" * 64, "png")
+    hero = SimpleNamespace(request=request, raw=raw, measured={"file@1": values}, is_accepted=True)
+    with pytest.raises(UserError, match="reference image 'image:hero' has 100,000,000 bytes"):
+        check(state(2, "image:hero", parents=(hero,)))
 
 
 def test_where_no_model_of_a_list_can_make_an_image_the_reason_of_each_is_told():
