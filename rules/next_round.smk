@@ -14,6 +14,7 @@ checkpoint next_round:
         batches="work/rounds/{run}-{round}.json",
     log:
         "logs/next_round/{run}-{round}.log",
+    localrule: True  # on a cluster, it would wait longer than it works
     conda:
         conda_file("../envs/next_round.yaml")
     params:

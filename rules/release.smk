@@ -32,6 +32,7 @@ rule release:
         review="results/review.csv",
     log:
         "logs/release/all.log",
+    localrule: True  # on a cluster, it would wait longer than it works
     conda:
         conda_file("../envs/release.yaml")
     params:
@@ -67,6 +68,7 @@ use rule release as release_pilot with:
         review="results/pilot/review.csv",
     log:
         "logs/release/pilot.log",
+    localrule: True
 
 
 use rule release as release_small with:
@@ -95,6 +97,7 @@ use rule release as release_small with:
         review="results/small/review.csv",
     log:
         "logs/release/small.log",
+    localrule: True
 
 
 rule image:
@@ -106,6 +109,7 @@ rule image:
         "results/images/{image}",
     log:
         "logs/image/{image}.log",
+    localrule: True
     conda:
         conda_file("../envs/release.yaml")
     params:

@@ -161,6 +161,8 @@ class Planner:
         """
         with exit_on_error(), chdir(self._folder):
             self._run_lock = acquire_run_lock()
+            if self._run:
+                self._run.prepare_executor()
             stop_politely(WORK, self.campaign.limits.grace_s)
             self._begin_servers()
             for folder in (STORE, WORK, RESULTS, LOGS):

@@ -20,6 +20,7 @@ from imagemake.config.listings import with_listed_facts
 from imagemake.config.load import run_config
 from imagemake.core.errors import ExitCode, exit_on_error
 from imagemake.core.problems import Problem, UserError
+from imagemake.workflow.slurm import ask_who_knows
 from imagemake.workflow.stopping import exit_if_stopped
 
 
@@ -77,6 +78,12 @@ class SnakemakeRun:
             values, replaces = settings.config_args or (), settings.replace_workflow_config
             with chdir(self.project):
                 return with_listed_facts(load_campaign(run_config(files, values, replaces=replaces)))
+
+    def prepare_executor(self) -> None:
+        """Set what the plug-in that starts the jobs cannot find out itself."""
+        plugin = self._workflow.executor_plugin
+        if plugin is not None and plugin.name == "slurm":
+            ask_who_knows(self._workflow.executor_settings)
 
     def limit_gpus(self, count: Callable[[], int]) -> None:
         """Limit jobs on this machine to its GPUs, or to one job at a time if it has none. A cluster has limits itself.
