@@ -19,6 +19,7 @@ STAGES = {
     "generate": (*BASE, *PIXELS, "fsspec", "openai", "pybase64", "s3fs"),
     "validate": (*BASE, *PIXELS, "imagehash"),
     "judge": (*BASE, *PIXELS, "openai"),
+    "rewrite": (*BASE, *PIXELS, "openai"),
     "postprocess": (*BASE, *PIXELS),
     "next_round": (*BASE, "pyarrow"),
     "release": (*BASE, "c2pa-python", "cryptography", "jinja2", "pandas", "pillow", "pyarrow"),

@@ -35,7 +35,7 @@ RUN.limit("judge_calls", CAMPAIGN.limits.judge_calls_in_flight)
 
 
 wildcard_constraints:
-    batch=r"(generate|validate|judge|postprocess)-[0-9a-f]{16}",
+    batch=r"(generate|validate|judge|rewrite|postprocess)-[0-9a-f]{16}",
     run=r"[0-9a-f]{16}",
     round=r"[0-9]+",
     image=r"[^/]+",
@@ -109,7 +109,7 @@ def postprocessed_of(scope):
 
     def tables(wildcards):
         plan = PLANNER.plan(scope.format(**wildcards))
-        return expand("work/postprocessed/{batch}.jsonl", batch=plan.batches)
+        return postprocessed(plan.batches)
 
     return tables
 
@@ -119,17 +119,21 @@ def postprocessed_later_of(scope):
 
     def tables(wildcards):
         plan = PLANNER.plan(scope.format(**wildcards))
-        return expand(
-            "work/postprocessed/{batch}.jsonl", batch=list(later_batches(plan))
-        )
+        return postprocessed(later_batches(plan))
 
     return tables
+
+
+def postprocessed(batches):
+    """Return the postprocessed tables of batches. Those that rewrite prompts have none."""
+    own = [batch for batch in batches if not rewrites_prompts(batch)]
+    return expand("work/postprocessed/{batch}.jsonl", batch=own)
 
 
 def later_batches(plan):
     """Yield the batches of later rounds. A round is known once the previous one is validated."""
     round = 1
-    batches = [batch for batch in plan.batches if makes_verdicts(batch)]
+    batches = [batch for batch in plan.batches if has_next_round(batch)]
     while batches and round <= plan.last_round:
         listing = checkpoints.next_round.get(run=plan.run, round=round).output.batches
         batches = PLANNER.batches_in(listing)
@@ -137,9 +141,14 @@ def later_batches(plan):
         round += 1
 
 
-def makes_verdicts(batch):
-    """Return whether a batch generates or measures images, so that its images can be rejected."""
+def has_next_round(batch):
+    """Return whether a batch can have consequences: its images can be rejected, or it writes prompts of attempts."""
     return not batch.startswith("postprocess-")
+
+
+def rewrites_prompts(batch):
+    """Return whether a batch asks for prompts, and not about images."""
+    return batch.startswith("rewrite-")
 
 
 def validated_before(wildcards):
@@ -151,10 +160,11 @@ def validated_before(wildcards):
         batches = PLANNER.batches_in(
             checkpoints.next_round.get(run=wildcards.run, round=previous).output.batches
         )
-    return expand(
-        f"work/{VERDICTS}/{{batch}}.jsonl",
-        batch=[batch for batch in batches if makes_verdicts(batch)],
-    )
+    own = [batch for batch in batches if has_next_round(batch)]
+    return [
+        f"work/{'rewritten' if rewrites_prompts(batch) else VERDICTS}/{batch}.jsonl"
+        for batch in own
+    ]
 
 
 def images_of(wildcards):
@@ -171,5 +181,5 @@ def measured_of(wildcards):
 
 def verdicts_of(wildcards):
     """Return the table with the measures and answers of a batch: the batch itself if all of them are known."""
-    folder = VERDICTS if makes_verdicts(wildcards.batch) else "batches"
+    folder = VERDICTS if has_next_round(wildcards.batch) else "batches"
     return f"work/{folder}/{wildcards.batch}.jsonl"

@@ -91,6 +91,12 @@ def complete(body: dict[str, Any], stand: Stand, call: Call) -> dict[str, Any]:
         call.prompt = content
         _use(call, "", content)
         return _completion(body, call, orjson.dumps({"questions": derived(content)}).decode())
+    if "prompt" in schema["properties"]:
+        call.prompt = content
+        _use(call, "", content)
+        rewrite = stand.settings.judge.rewrite
+        text = None if rewrite is None else rewrite.replace("{prompt}", orjson.loads(content)["prompt"])
+        return _completion(body, call, None if text is None else orjson.dumps({"prompt": text}).decode())
     text = next(part["text"] for part in content if part["type"] == "text")
     image = next(part["image_url"]["url"] for part in content if part["type"] == "image_url")
     call.prompt = text

@@ -126,6 +126,10 @@ class JudgeSettings(_Strict):
     fail_first: int = Field(0, ge=0, description="The first N calls of each endpoint fail.")
     fail_status: int = Field(503, ge=400, le=599, description="HTTP status of these.")
     blocked: bool = Field(False, description="Refuse whole requests, as moderation does.")
+    rewrite: str | None = Field(
+        "{prompt} Exactly as described.",
+        description="What a rewritten prompt is, with the `prompt` that was sent; null: a refusal.",
+    )
     flagged: str = Field("", description="Regular expression of texts that the moderation flags; empty: none.")
 
 
@@ -150,6 +154,7 @@ class Settings(_Strict):
     defects: dict[str, float] = Field(
         {}, description="Tags to plant in the metadata of images, with the share of images that get each."
     )
+    mends: dict[str, str] = Field({}, description="By tag: regular expression of prompts that prevent the defect.")
     signer: Signer | None = Field(None, description="Signer of ordinary images; None: they are not signed.")
     url_status: int | None = Field(
         None, description="Send images as relative URLs that answer with this HTTP status; None: send base64."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 import time
 import uuid
 from dataclasses import dataclass
@@ -187,7 +188,7 @@ class Stand:
             request.width_px, request.height_px, request.output_format, request.compression, request.transparent
         )
         identity = digest("image", request.fingerprint, call.occurrence, index)
-        comment = f"{call.request_id}-{index}{self._planted(request.fingerprint, call.occurrence)}"
+        comment = f"{call.request_id}-{index}{self._planted(request.fingerprint, call.occurrence, request.prompt)}"
         if rule is None and self.settings.drawing == "products":
             return product(request.prompt, spec, identity, comment)
         if rule is None:
@@ -195,9 +196,14 @@ class Stand:
             return image if self.settings.signer is None else self._signed(image, spec, self.settings.signer)
         return b"".join(self.studio.special_image(rule.behavior, spec, identity, comment, rule.size))
 
-    def _planted(self, fingerprint: str, occurrence: int) -> str:
-        drawn = ("defect", self.settings.seed, fingerprint, occurrence)
-        tags = [tag for tag, share in self.settings.defects.items() if fraction(tag, *drawn) < share]
+    def _planted(self, fingerprint: str, occurrence: int, prompt: str) -> str:
+        drawn, mends = ("defect", self.settings.seed, fingerprint, occurrence), self.settings.mends
+        open_ones = {
+            tag: share
+            for tag, share in self.settings.defects.items()
+            if tag not in mends or not re.search(mends[tag], prompt)
+        }
+        tags = [tag for tag, share in open_ones.items() if fraction(tag, *drawn) < share]
         return f" tags={','.join(tags)}" if tags else ""
 
     @staticmethod

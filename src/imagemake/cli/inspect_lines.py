@@ -49,6 +49,8 @@ def lines_of(found: Inspection) -> Iterator[str]:
         value = recipe.get(column, row.get(column, "") if is_shown else "")
         if value != "":
             yield _line(column.replace("_", " "), value)
+    if is_shown and row.get("made_by"):
+        yield _line("made by", " ".join(filter(None, (row["made_by"], row.get("note", "")))))
     yield _line("raw image", found.raw or "not in the store")
     yield from (_line("", note) for note in found.raw_notes)
     if found.raw_credentials:
@@ -60,7 +62,12 @@ def lines_of(found: Inspection) -> Iterator[str]:
         yield from (_line("its XMP says", f"{name} = {value}") for name, value in found.file.xmp.items())
     for past in history_of(found.row):
         why = "; ".join(past["reasons"])
-        yield _line("earlier", f"attempt {past['attempt'] + 1}, seed {past['seed']}: {why}; key {past['key']}")
+        made_by = f", {past['made_by']}" if past.get("made_by") else ""
+        note = f" ({past['note']})" if past.get("note") else ""
+        number = f"attempt {past['attempt'] + 1}{made_by}{note}, seed {past['seed']}"
+        yield _line("earlier", f"{number}: {why}; key {past['key']}")
+        if past.get("prompt", row.get("prompt")) != row.get("prompt"):
+            yield _line("", f"its prompt: {past['prompt']}")
     yield from _calls(found)
     for review in found.reviews:
         words = (

@@ -25,7 +25,7 @@ from imagemake.plugins.measures.moderation import ModerationSettings, PromptMode
 from imagemake.plugins.providers.connection import is_of_domain
 from imagemake.plugins.server_settings import ServerSettings
 
-JUDGE, MODERATION, PROMPTS = "judge", "moderation", "prompts"
+JUDGE, MODERATION, PROMPTS, REWRITE = "judge", "moderation", "prompts", "rewrite"
 _DIGEST_DIGITS, _QUESTION_DIGITS = 12, 16
 _NOT_DECISIVE = (
     *("questions", "also_decided", "derive_by", "api"),  # `api` counts as it is resolved
@@ -70,7 +70,7 @@ class Asker:
     """A server and model that is asked.
 
     Attributes:
-        name: ``judge``, ``moderation``, or ``prompts``.
+        name: ``judge``, ``moderation``, ``prompts``, or ``rewrite``.
         version: Version of the measure.
         settings: Its settings.
         model: Its server and model.
@@ -78,7 +78,7 @@ class Asker:
 
     name: str
     version: int
-    settings: JudgeSettings | PromptModeration
+    settings: ServerSettings
     model: ModelSettings
 
     @property
@@ -90,7 +90,7 @@ class Asker:
     def api(self) -> str:
         """How it is asked."""
         if not isinstance(self.settings, JudgeSettings):
-            return "moderations"
+            return REWRITE if self.name == REWRITE else "moderations"
         if self.settings.api != AUTO:
             return self.settings.api
         is_own = self.model.base_url is None or is_of_domain(self.model.base_url, _OWN_DOMAIN)

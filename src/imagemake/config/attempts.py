@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, Strict, model_validator
 
 from imagemake.config.chosen_plugins import Quantity, ReasonCode
 from imagemake.config.fields import Section, Text
-from imagemake.core.mistakes import mistake
+from imagemake.config.rewrite import Rewrite
+from imagemake.config.verdict_codes import VerdictCode
+from imagemake.core.mistakes import Mistake, mistake, mistakes
 from imagemake.core.recipe import LARGEST_EXACT_INTEGER, SEED_BITS
 
 
@@ -34,6 +37,14 @@ class Seed(Section):
         return self
 
 
+class Remedy(StrEnum):
+    """What follows a rejection."""
+
+    PATCH = "patch"
+    REWRITE = "rewrite"
+    PERSON = "person"
+
+
 class Attempts(Section):
     """What happens after an image is rejected."""
 
@@ -45,6 +56,41 @@ class Attempts(Section):
         "overrides its measure's.",
         examples=[{"tone": "Bright, even studio light."}],
     )
+    rewrite: Annotated[Rewrite, Strict(False)] | None = Field(
+        None,
+        description="The text model that rewrites prompts of rejected images. It gets the prompt, the reasons, and the "
+        "judge's answers. Without this section, nothing is rewritten.",
+        examples=[{"model": "gpt-6-luna", "keep": ["{slogan}"]}],
+    )
+    policy: Annotated[Mapping[ReasonCode, Annotated[Remedy, Strict(False)]], Strict(False)] = Field(
+        default_factory=dict,
+        description="What follows a rejection, by its reason, as in patches: patch (another seed, and the reason's "
+        "patch if there is one), rewrite, or person (the image awaits review). The first reason that an image has "
+        "decides. Default: rewrite for checks and for what people rejected, if there is a section rewrite; else patch.",
+        examples=[{"judge.color": "rewrite", "near_duplicate": "patch"}],
+    )
+
+    @model_validator(mode="after")
+    def _can_rewrite(self) -> Attempts:
+        found = []
+        if self.rewrite is not None:
+            found = [one._replace(location=("rewrite", *one.location)) for one in self.rewrite.mistakes()]
+        for code, remedy in self.policy.items():
+            if remedy is Remedy.REWRITE and self.rewrite is None:
+                what = "there is no model to rewrite prompts."
+                found.append(Mistake(("policy", code), what, "Name it under attempts.rewrite: {model: ...}."))
+        if found:
+            raise mistakes(found)
+        return self
+
+    def remedy(self, code: str) -> Remedy:
+        """Return what follows a rejection for a reason."""
+        given = self.policy.get(code, self.policy.get(code.partition(".")[0]))
+        if given is not None:
+            return given
+        # The others say nothing that words could mend, and what a provider refused is only reworded on request.
+        is_about_words = code not in tuple(VerdictCode) or code == VerdictCode.REVIEW
+        return Remedy.REWRITE if self.rewrite is not None and is_about_words else Remedy.PATCH
 
 
 class Candidates(Section):

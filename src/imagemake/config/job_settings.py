@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict, Field
 
+from imagemake.config.attempts import Attempts
 from imagemake.config.campaign import Campaign
 from imagemake.config.fields import Section
 from imagemake.config.model import ModelSettings
@@ -37,6 +38,7 @@ class JobSettings(Section):
     store: SharedStore = Field(default_factory=SharedStore)
     alerts: Alerts = Field(default_factory=Alerts)
     validation: Validation = Field(default_factory=Validation)
+    attempts: Attempts = Field(default_factory=Attempts)
     postprocess: Postprocess = Field(default_factory=Postprocess)
 
     @classmethod

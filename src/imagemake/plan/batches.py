@@ -71,6 +71,8 @@ def policy_of(campaign: Campaign) -> Policy:
         compares_models=MODEL in campaign.variables,
         most_attempts=campaign.attempts.max,
         patches=campaign.attempts.patches,
+        attempts=campaign.attempts,
+        rewriter=campaign.attempts.rewrite.asker() if campaign.attempts.rewrite else None,
         hold_unknown=campaign.limits.unknown == "hold",
         output_keys=lambda raw_digest: output_keys(raw_digest, step_digests),
         candidate_policy=CandidatePolicy(campaign.candidates.n, campaign.candidates.best),

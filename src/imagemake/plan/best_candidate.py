@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from imagemake.config.verdict_codes import VerdictCode
 from imagemake.plan.candidates import CandidatePolicy, ranked
-from imagemake.plan.state import Past, Stage, State
+from imagemake.plan.state import Stage, State
 from imagemake.stages.validate.verdict import Reason, Status, Verdict, flat
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def choose_best(
         reasons = rival.reasons
         if rival in others:
             reasons = (Reason.of(VerdictCode.NOT_BEST, score=score_of[rival.key], best=score_of[best.key]),)
-        state.past.append(Past(rival.attempt, rival.recipe, rival.key, rival.raw, reasons))
+        state.past.append(rival.as_past(reasons))
     become(state, best)
     state.next_best = others
     return next(verdict for rival, verdict in judged if rival is best)
@@ -61,7 +61,7 @@ def take_next_best(state: State) -> bool:
     if not state.next_best:
         return False
     state.past = [past for past in state.past if past.key != state.next_best[0].key]
-    state.past.append(Past(state.attempt, state.recipe, state.key, state.raw, state.reasons))
+    state.past.append(state.as_past())
     best, *state.next_best = state.next_best
     become(state, best)
     state.is_chosen = True

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imagemake.config.asked import MODERATION, Asked, Asker
-from imagemake.config.models import asked_usd, asked_worst_usd, load_models
+from imagemake.config.models import ModelTable, asked_usd, asked_worst_usd, load_models
 from imagemake.core.text import counted
 from imagemake.plan.edited_questions import read_edited
 from imagemake.plan.estimate import Estimate
@@ -19,7 +19,10 @@ from imagemake.store.store import StoredFile
 
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
+    from imagemake.config.run import Budget
+    from imagemake.core.recipe import Recipe
     from imagemake.plan.inventory import Inventory
+    from imagemake.plan.learned_costs import LearnedCosts
 
 NO_IMAGE = StoredFile("0" * 64, "0" * 64, "png")  # stands for one that is not made yet
 MOST_SHOWN = 3
@@ -53,6 +56,32 @@ def judging_lines(states: Sequence[State], campaign: Campaign, inventory: Invent
         yield from _Outlook(to_judge, campaign, inventory).lines()
 
 
+def cost_of_asking(recipes: Sequence[tuple[Recipe, int]], table: ModelTable, learned: LearnedCosts) -> Estimate:
+    """Estimate what calls that ask cost.
+
+    Args:
+        recipes: What is asked, and in how many calls.
+        table: The known models.
+        learned: What earlier calls cost.
+    """
+    found = Estimate(images=sum(n for _, n in recipes))
+    for recipe, n in recipes:
+        model = table.of(recipe)
+        mean_usd = learned.mean_usd(model, recipe, batch=False) if model else None
+        usd = mean_usd if mean_usd is not None else asked_usd(model, recipe)
+        found.usd += n * (usd or 0.0)
+        found.unknown += n * (usd is None)
+    return found
+
+
+def left_out_lines(asker: Asker, recipe: Recipe, table: ModelTable, budget: Budget) -> Iterator[str]:
+    """Yield lines if a budget keeps a model from being asked, because the bound of its calls is unknown."""
+    if asked_worst_usd(table.of(recipe), recipe) is None and budget.is_limited:
+        yield f"  {asker.model.name} will NOT be asked, because the most that a call can cost is unknown and could"
+        yield "  exceed the budget. Set it, in USD, such as"
+        yield f"    models: {{{asker.model.provider}: {{{asker.model.name}: {{max_usd_per_image: 0.01}}}}}}"
+
+
 class _Outlook:
     def __init__(self, to_judge: Sequence[State], campaign: Campaign, inventory: Inventory) -> None:
         self._states, self._campaign, self._inventory = to_judge, campaign, inventory
@@ -69,7 +98,7 @@ class _Outlook:
                 n_questions = sum(n * (call.item.recipe.prompt.count("\n") + 1) for call, n in of_asker)
                 questions = "" if asker.name == MODERATION else f" {counted(n_questions, 'question')},"
                 yield f"  {asker.model.name} is asked about {up_to}{about}:{questions} {self._cost(of_asker)}."
-                yield from self._left_out(asker, of_asker[0][0])
+                yield from left_out_lines(asker, of_asker[0][0].item.recipe, self._table, self._campaign.budget_usd)
             if asker.derives:
                 yield from self._deriving(asker)
 
@@ -102,21 +131,8 @@ class _Outlook:
         return () if isinstance(found, str) else found
 
     def _cost(self, calls: Sequence[tuple[Call, int]]) -> Estimate:
-        found = Estimate(images=sum(n for _, n in calls))
-        for (_, item), n in calls:
-            model = self._table.of(item.recipe)
-            learned = self._inventory.journal.costs.mean_usd(model, item.recipe, batch=False) if model else None
-            usd = learned if learned is not None else asked_usd(model, item.recipe)
-            found.usd += n * (usd or 0.0)
-            found.unknown += n * (usd is None)
-        return found
-
-    def _left_out(self, asker: Asker, call: Call) -> Iterator[str]:
-        model = self._table.of(call.item.recipe)
-        if asked_worst_usd(model, call.item.recipe) is None and self._campaign.budget_usd.is_limited:
-            yield f"  {asker.model.name} will NOT be asked, because the most that a call can cost is unknown and could"
-            yield "  exceed the budget. Set it, in USD, such as"
-            yield f"    models: {{{asker.model.provider}: {{{asker.model.name}: {{max_usd_per_image: 0.01}}}}}}"
+        recipes = [(call.item.recipe, n) for call, n in calls]
+        return cost_of_asking(recipes, self._table, self._inventory.journal.costs)
 
     def _deriving(self, asker: Asker) -> Iterator[str]:
         prompts = {state.request.recipe.prompt: state.request.name for state in self._states}

@@ -22,6 +22,7 @@ _WHY = {
     Stage.GENERATE: "which is not made yet",
     Stage.VALIDATE: "which is not validated yet",
     Stage.JUDGE: "which is not judged yet",
+    Stage.REWRITE: "which was rejected",
     Stage.REVIEW: "which awaits review",
     Stage.REJECTED: "which was rejected",
     Stage.REFUSED: "which the provider refused",

@@ -26,6 +26,8 @@ class RebuildReason(Enum):
     KEY_CHANGED = "key changed"
     CANDIDATE_ADDED = "candidate added"
     NEXT_ATTEMPT = "attempt {number}"
+    REWRITTEN = "attempt {number}, rewritten"
+    NOT_REWRITTEN = "attempt {number}, not rewritten ({fault})"
     NEXT_MODEL = "refused by {model}"
     NO_QUOTA = "{model} has no quota left"
     MISSING = "missing from the store"
@@ -43,6 +45,8 @@ class RebuildReason(Enum):
     NEVER_JUDGED = "never judged"
     QUESTION_CHANGED = "question added or changed"
     JUDGE_CHANGED = "judge changed"
+
+    TO_REWRITE = "rejected"
 
     NEVER_POSTPROCESSED = "not postprocessed yet"
     POSTPROCESSING_CHANGED = "postprocessing changed"

@@ -16,6 +16,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from imagemake.config.attempts import Remedy
 from imagemake.config.fields import MAIN
 from imagemake.config.verdict_codes import VerdictCode
 from imagemake.plan.across import compare_good, name_repeats_in_review
@@ -25,9 +26,11 @@ from imagemake.plan.judging import calls_without_answer
 from imagemake.plan.parents import obstacles_among, why_waiting
 from imagemake.plan.reasons import RebuildReason, Why, why_generate, why_judge, why_postprocess, why_validate
 from imagemake.plan.requests.families import generations
+from imagemake.plan.rewriting import rewritten
 from imagemake.plan.routing import Routing
-from imagemake.plan.state import OPEN, Past, Policy, Stage, State
+from imagemake.plan.state import OPEN, Policy, Stage, State
 from imagemake.plugins.providers import NOT_FETCHED
+from imagemake.stages.rewrite.rejection import Rewritten
 from imagemake.stages.validate.answers import values_of_answers, words_of_answer
 from imagemake.stages.validate.compare import values_of
 from imagemake.stages.validate.expected import Expected
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
     from imagemake.plan.reviews import Review
 
 REJECTED_BY_CALL = {Outcome.REFUSED: VerdictCode.REFUSED, Outcome.UNREADABLE: VerdictCode.UNREADABLE}
+BY_REVIEWER, BY_NEXT_MODEL = "review", "next_model"
 NO_RUN = "9999"  # after every call
 REVIEW_CODES = {"reject": VerdictCode.REVIEW, "regenerate": VerdictCode.REGENERATE}
 
@@ -123,7 +127,9 @@ def _walk(
         for state in accepted:
             state.is_accepted = True
             _stand_accepted(state, inventory, policy)
-        walking = [state for state in rejected if take_next_best(state) or _goes_on(state, routing, policy, reviews)]
+        walking = [
+            state for state in rejected if take_next_best(state) or _goes_on(state, routing, inventory, policy, reviews)
+        ]
 
 
 def _look_by_model(
@@ -143,7 +149,7 @@ def _look_by_model(
         rivals = _rivals(state, recipe, policy)
         ended = [one for one in rivals if _look(one, inventory, policy, reviews) is not None or one.raw is not None]
         no_quota = (Reason.of(VerdictCode.NO_QUOTA, model=recipe.model),)
-        state.past += [Past(one.attempt, one.recipe, one.key, one.raw, one.reasons or no_quota) for one in ended]
+        state.past += [one.as_past(one.reasons or no_quota) for one in ended]
         state.attempt += bool(ended)
         _go_to_next_model(state, request)
         state.instead_of = used_up
@@ -282,7 +288,9 @@ def _why_generate(  # noqa: PLR0911  one line per reason, in the order in which 
     if state.by_model_from and state.attempt == state.by_model_from:
         return RebuildReason.NEXT_MODEL.because(model=state.past[-1].recipe.model)
     if state.past:
-        return RebuildReason.NEXT_ATTEMPT.because(dict.fromkeys(state.failed_for), number=state.attempt + 1)
+        reason = RebuildReason.REWRITTEN if state.made_by == Remedy.REWRITE else RebuildReason.NEXT_ATTEMPT
+        reason = RebuildReason.NOT_REWRITTEN if state.note else reason
+        return reason.because(dict.fromkeys(state.failed_for), number=state.attempt + 1, fault=state.note)
     if state.key in inventory.damaged:
         return RebuildReason.DAMAGED.because()
     journal = inventory.journal
@@ -317,8 +325,10 @@ def _changes_prompt(state: State, policy: Policy) -> bool:
     return patches_for([*before, *now], policy.patches) != patches_for(before, policy.patches)
 
 
-def _goes_on(state: State, routing: Routing, policy: Policy, reviews: Mapping[str, Review]) -> bool:
-    """Move a rejected request to its next attempt; False where it has none, and its stage stays."""
+def _goes_on(
+    state: State, routing: Routing, inventory: Inventory, policy: Policy, reviews: Mapping[str, Review]
+) -> bool:
+    """Move a rejected request to its next attempt; False where it has none or waits for its prompt."""
     keys = [state.key, *(past.key for past in state.past if past.attempt == state.attempt)]
     decisions = [review for key in keys if (review := reviews.get(key)) is not None]
     asked = next((review for review in decisions if review.decision == "regenerate"), None)
@@ -327,20 +337,36 @@ def _goes_on(state: State, routing: Routing, policy: Policy, reviews: Mapping[st
         _leave_attempt(state)
         _go_to_next_model(state, request)
         return True
+    remedy = policy.attempts.remedy(state.reasons[0].code)
+    if remedy is Remedy.PERSON and not decisions and state.raw is not None:
+        state.stage = Stage.REVIEW
+        return False
     last_one = state.attempt - state.by_model_from + 1 >= policy.most_attempts
-    # A refused prompt would be refused again, so only a patch helps. A reviewer who asks for another image gets it,
+    rewrites = remedy is Remedy.REWRITE and asked is None
+    # A refused prompt would be refused again, so only other words help. A reviewer who asks for another image gets it,
     # however many attempts there were.
-    if asked is None and (last_one or (refused and not patches_for([VerdictCode.REFUSED], policy.patches))):
+    has_words = rewrites or bool(patches_for([VerdictCode.REFUSED], policy.patches))
+    if asked is None and (last_one or (refused and not has_words)):
         if not refused:
             state.stage = Stage.REJECTED
         return False
-    if asked is None and policy.ignores_seed(state.recipe) and not _changes_prompt(state, policy):
+    written = Rewritten()
+    if rewrites:
+        found = rewritten(state, inventory, policy)
+        if found is None:
+            return False
+        written = found
+    stays = not written.prompt and not _changes_prompt(state, policy)
+    if asked is None and stays and (policy.ignores_seed(state.recipe) or (refused and rewrites)):
         state.stage = Stage.REJECTED  # another attempt would be the same bytes
         return False
     _leave_attempt(state)
-    if asked is not None:
-        state.asked_at = len(state.past)
-        state.asked = replace(state.request.recipe, prompt=edited_prompt(state.recipe.prompt, asked))
+    state.made_by, state.note = str(Remedy.PATCH if asked is None else BY_REVIEWER), written.fault
+    if asked is not None or written.prompt:
+        prompt = edited_prompt(state.recipe.prompt, asked) if asked is not None else written.prompt
+        state.asked_at, state.asked = len(state.past), replace(state.request.recipe, prompt=prompt)
+    if written.prompt:
+        state.made_by = Remedy.REWRITE
     first, patches = state.request.recipe, policy.patches
     if state.asked is not None:
         first = state.asked
@@ -352,13 +378,14 @@ def _goes_on(state: State, routing: Routing, policy: Policy, reviews: Mapping[st
 def _go_to_next_model(state: State, request: Request) -> None:
     """Begin again with another model, by the request's own prompt or the one that a reviewer wrote."""
     state.request, state.by_model_from, state.asked_at = request, state.attempt, len(state.past)
+    state.made_by, state.note = BY_NEXT_MODEL, ""
     if state.asked is not None:
         state.asked = replace(request.recipe, prompt=state.asked.prompt)
     _begin_attempt(state, state.asked or request.recipe)
 
 
 def _leave_attempt(state: State) -> None:
-    state.past.append(Past(state.attempt, state.recipe, state.key, state.raw, state.reasons))
+    state.past.append(state.as_past())
     state.attempt += 1
 
 

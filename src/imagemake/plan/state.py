@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from imagemake.config.asked import NOTHING, Asked, Wanted
+from imagemake.config.asked import NOTHING, Asked, Asker, Wanted
+from imagemake.config.attempts import Attempts
 from imagemake.config.checks import Checks
 from imagemake.config.fields import MAIN
 from imagemake.config.similarity import Consistency, NearDuplicates
@@ -30,6 +31,7 @@ class Stage(StrEnum):
     GENERATE = "generate"
     VALIDATE = "validate"
     JUDGE = "judge"
+    REWRITE = "rewrite"  # the image was rejected, and the next attempt's prompt is to be written
     POSTPROCESS = "postprocess"
     DONE = "done"
     REVIEW = "review"  # a reviewer decides
@@ -40,7 +42,8 @@ class Stage(StrEnum):
     WAITING = "waiting"  # it is made from an image that is not accepted yet
 
 
-OPEN = (Stage.GENERATE, Stage.VALIDATE, Stage.JUDGE, Stage.POSTPROCESS)  # a run can work on these
+# A run can work on these.
+OPEN = (Stage.GENERATE, Stage.VALIDATE, Stage.JUDGE, Stage.REWRITE, Stage.POSTPROCESS)
 
 
 def _never(recipe: Recipe) -> bool:
@@ -69,6 +72,8 @@ class Policy:
         asked: What models are asked about images that other checks do not reject.
         edited: Questions that users edited, by the prompt that they are about.
         moderates: Identity of the moderation that is asked about each prompt; empty if none is.
+        attempts: What follows a rejection, by its reason.
+        rewriter: Who rewrites prompts of rejected images; None if nobody does.
         ignores_seed: Returns whether a recipe's model makes the same image whatever the seed.
     """
 
@@ -89,17 +94,21 @@ class Policy:
     edited: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     moderates: str = ""
     ignores_seed: Callable[[Recipe], bool] = _never
+    attempts: Attempts = field(default_factory=Attempts)
+    rewriter: Asker | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """An earlier attempt, or a candidate that was not chosen."""
+    """An earlier attempt, or a candidate that was not chosen; see `State` for `made_by` and `note`."""
 
     attempt: int
     recipe: Recipe
     key: str
     raw: StoredFile | None
     reasons: tuple[Reason, ...]
+    made_by: str = ""
+    note: str = ""
 
 
 @dataclass(slots=True)
@@ -120,10 +129,11 @@ class State:
         finished: The finished image of the main output, once the images of all outputs exist.
         further: The finished images of the further outputs, by label.
         past: Earlier attempts and candidates.
-        asked: The recipe that the next attempts derive from, where a reviewer wrote another prompt.
+        asked: The recipe that the next attempts derive from, where a reviewer or a model wrote another prompt.
         asked_at: The length of `past` at that time.
         candidate: The number of the candidate that the request stands at, from 0.
-        open_candidates: Candidates that must be made or judged before the best one is known.
+        open_candidates: What must be made or judged before the best candidate is known, or asked before the next
+            attempt.
         next_best: Other good candidates, the best first.
         is_chosen: Whether the best of the attempt's candidates is known.
         review: What a reviewer decided about the current attempt's image.
@@ -135,6 +145,9 @@ class State:
         parents: Where the other images of the campaign stand that it is made from.
         obstacles: Of a waiting image: the images, however indirect, whose acceptance it waits for.
         questions: What models are asked about the current attempt's image.
+        made_by: What led to the current attempt: ``patch``, ``rewrite``, ``review``, or ``next_model``; empty for the
+            first one.
+        note: Why the attempt was not made by the remedy that the campaign asks for; empty otherwise.
     """
 
     request: Request
@@ -165,6 +178,8 @@ class State:
     parents: tuple[State, ...] = ()
     obstacles: tuple[State, ...] = ()
     questions: Sequence[Wanted] = ()
+    made_by: str = ""
+    note: str = ""
 
     @property
     def files(self) -> dict[str, StoredFile]:
@@ -191,6 +206,15 @@ class State:
         """Whether the current attempt waits in a batch or a queue of the provider, so that nobody pays for it again."""
         return self.is_in_batch or (self.why is not None and self.why.reason is RebuildReason.IN_A_QUEUE)
 
+    def as_past(self, reasons: tuple[Reason, ...] | None = None) -> Past:
+        """Return the current attempt as an earlier one.
+
+        Args:
+            reasons: Why it is not the last one; by default, its own reasons.
+        """
+        told = self.reasons if reasons is None else reasons
+        return Past(self.attempt, self.recipe, self.key, self.raw, told, self.made_by, self.note)
+
     @property
     def failed_for(self) -> list[str]:
         """The reason codes of all earlier attempts, in order."""
@@ -198,5 +222,5 @@ class State:
 
     @property
     def patched_for(self) -> list[str]:
-        """The reason codes since a reviewer last wrote another prompt, which is to be used as written."""
+        """The reason codes since somebody last wrote another prompt, which is to be used as written."""
         return [reason.code for past in self.past[self.asked_at :] for reason in past.reasons]

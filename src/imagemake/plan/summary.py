@@ -13,6 +13,7 @@ from imagemake.plan.cost_lines import cost_lines
 from imagemake.plan.judging import judging_lines
 from imagemake.plan.moderating import moderation_lines
 from imagemake.plan.parents import waiting_in, waiting_lines, waits_for_run
+from imagemake.plan.rewriting import rewriting_lines
 from imagemake.plan.state import OPEN, Stage, State
 from imagemake.store.layout import ALL, IMAGE
 from imagemake.store.submissions import Submission
@@ -36,6 +37,7 @@ STARTS = {
     Stage.GENERATE: "to generate",
     Stage.VALIDATE: "to validate",
     Stage.JUDGE: "to judge",
+    Stage.REWRITE: "to rewrite",
     Stage.POSTPROCESS: "to postprocess",
 }
 
@@ -77,6 +79,7 @@ def summary(
         lines.append(f"  Images with a doubtful cut-out will await review: {MASK_DOUBT} above {MOST_DOUBT}.")
     lines += cost_lines(to_pay, to_validate, target, inventory, following)
     lines += judging_lines(open_ones, target.campaign, inventory)
+    lines += rewriting_lines(open_ones, target.campaign, inventory)
     lines += moderation_lines(states, open_ones, target.campaign, inventory)
     lines += _in_doubt([*to_generate, *(state for state in states if state.stage is Stage.HELD)], inventory)
     lines += open_batches(target, inventory.submissions, {state.key for state in states})

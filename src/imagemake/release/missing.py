@@ -20,6 +20,7 @@ _WORDS = {
     Stage.GENERATE: "not made",
     Stage.VALIDATE: "not validated",
     Stage.JUDGE: "not judged",
+    Stage.REWRITE: "rejected, and not rewritten yet",
     Stage.POSTPROCESS: "not postprocessed",
 }
 

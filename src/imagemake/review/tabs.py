@@ -29,4 +29,5 @@ TAB_OF: Mapping[Stage, str] = {
     Stage.GENERATE: "pending",
     Stage.VALIDATE: "pending",
     Stage.JUDGE: "pending",
+    Stage.REWRITE: "pending",
 }

@@ -26,8 +26,8 @@ IMAGES, SHEETS, EXPORTS = "images", "sheets", "exports"  # folders of a release
 RELEASE_FOLDERS: Mapping[str, Path] = {ALL: RESULTS, SMALL: RESULTS / SMALL, PILOT: RESULTS / PILOT}
 
 BATCHES, GENERATED, VALIDATED = "batches", "generated", "validated"
-JUDGED, POSTPROCESSED = "judged", "postprocessed"
-RESULT_TABLES = (GENERATED, VALIDATED, JUDGED, POSTPROCESSED)  # folders of tables that jobs make
+JUDGED, REWRITTEN, POSTPROCESSED = "judged", "rewritten", "postprocessed"
+RESULT_TABLES = (GENERATED, VALIDATED, JUDGED, REWRITTEN, POSTPROCESSED)  # folders of tables that jobs make
 TABLES = (BATCHES, *RESULT_TABLES)  # all folders of tables
 MEASURED_TABLES = (VALIDATED, JUDGED, POSTPROCESSED)  # folders of tables that tell what was measured and postprocessed
 

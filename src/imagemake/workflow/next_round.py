@@ -67,8 +67,8 @@ def _open_states(target: Target, store: Store, work: Path) -> tuple[Inventory, l
 
 
 def _may_be_new(state: State) -> bool:
-    """Return whether an image to postprocess or judge may have waited until now, although an earlier run made it."""
-    return state.stage in (Stage.POSTPROCESS, Stage.JUDGE) and bool(state.parents)
+    """Return whether it may not have been in a batch of this run yet, although an earlier run made the image."""
+    return state.stage is Stage.REWRITE or (state.stage in (Stage.POSTPROCESS, Stage.JUDGE) and bool(state.parents))
 
 
 def _begun(target: Target, listing: Path, work: Path) -> frozenset[str]:
@@ -82,6 +82,8 @@ def _begun(target: Target, listing: Path, work: Path) -> frozenset[str]:
 def _continues(state: State, inventory: Inventory, made_at: str, begun: Collection[str]) -> bool:
     # The job of an image to postprocess may be running: it waits for its own table only. About one that is still to be
     # judged, this run has asked as often as the limits allow.
+    if state.stage is Stage.REWRITE:
+        return state.key not in begun
     if state.stage in (Stage.POSTPROCESS, Stage.JUDGE):
         return _may_be_new(state) and state.key not in begun
     if state.key in inventory.in_queues:  # this run has waited for it

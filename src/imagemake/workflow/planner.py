@@ -296,7 +296,8 @@ class Planner:
         run = hashlib.sha256(content).hexdigest()[:ID_DIGITS]
         path = plan_file(WORK, run)
         write_whole(path, content)
-        rounds = most_attempts(self.campaign) * len(generations(target.requests)) - 1
+        per_attempt = 2 if self.campaign.attempts.rewrite else 1  # its prompt is a round before its image
+        rounds = most_attempts(self.campaign) * per_attempt * len(generations(target.requests)) - 1
         return Plan(run, (str(path),), target.batches, rounds + SPARE_ROUNDS)
 
     def _limit_gpus(self, open_ones: Iterable[State]) -> None:

@@ -62,4 +62,4 @@ def test_a_job_without_its_settings_says_what_to_do(tmp_path):
 
 def test_no_rule_puts_settings_on_a_command_line():
     rules = "".join(path.read_text() for path in sorted((REPOSITORY / "rules").glob("*.smk")))
-    assert len(re.findall(r"settings=settings_file\(", rules)) == rules.count("--settings {params.settings:q}") == 4
+    assert len(re.findall(r"settings=settings_file\(", rules)) == rules.count("--settings {params.settings:q}") == 5

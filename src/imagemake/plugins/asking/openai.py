@@ -8,7 +8,17 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.asking import Answer, answers_file, as_json, chat, decisions, deriving, missing, moderations
+from imagemake.plugins.asking import (
+    Answer,
+    answers_file,
+    as_json,
+    chat,
+    decisions,
+    deriving,
+    missing,
+    moderations,
+    rewriting,
+)
 from imagemake.plugins.providers import Connection, FailureKind, ImageResponse, ProviderError, ReferenceProvider
 from imagemake.plugins.providers.connection import is_of_domain
 from imagemake.plugins.providers.http.answers import plain_usage
@@ -29,6 +39,7 @@ APIS: Mapping[str, ModuleType] = {
     "chat": chat,
     "derive": deriving,
     "moderations": moderations,
+    "rewrite": rewriting,
 }
 FREE = "moderations"  # source: OpenAI's moderation guide; its own servers bill nothing for them
 

@@ -111,6 +111,8 @@ class Entries:
             reasons=reasons,
             attempt=state.attempt,
             attempts=state.attempt + bool(calls.n or state.raw),
+            made_by=state.made_by,
+            note=state.note,
             request_id=closed.get("request_id"),
             generated_at=self.generated_at(state),
             seconds=closed.get("seconds"),
@@ -183,6 +185,8 @@ class Entries:
             tries=calls.n,
             unknown_calls=calls.unknown_calls,
             unknown_worst_usd=calls.unknown_worst_usd,
+            made_by=past.made_by,
+            note=past.note,
         )
 
 

@@ -37,6 +37,8 @@ class EarlierAttempt(TypedDict):
     tries: NotRequired[int]
     unknown_calls: NotRequired[int]
     unknown_worst_usd: NotRequired[float | None]
+    made_by: NotRequired[str]
+    note: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,14 @@ class ManifestRow:
     key: Annotated[str, Column("Key of the shown attempt: SHA-256 of its recipe", pattern=DIGEST)]
     attempt: Annotated[int, Column("Number of the shown attempt, from 0; pages and commands count from 1")] = 0
     attempts: Annotated[int, Column("Number of attempts that were made")] = 0
+    made_by: Annotated[
+        str,
+        Column(
+            "What led to the shown attempt after a rejection: patch (another seed, and a patch if there is one), "
+            "rewrite, review (a person asked for it), or next_model; empty for the first attempt"
+        ),
+    ] = ""
+    note: Annotated[str, Column("Why the shown attempt was patched and not rewritten; empty otherwise")] = ""
     catalog_row: Annotated[int, Column("Row of the catalog, as counted in the file")]
     take: Annotated[int, Column("Number of the take, from 1")] = 1
     references: Annotated[tuple[str, ...], Column("Paths of the reference images that were sent, in order")] = ()

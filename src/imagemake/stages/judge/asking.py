@@ -74,7 +74,7 @@ def ask_all(
         calls: The calls; equal ones are made once.
         images: The images that they are about, by digest.
         means: What they are made with.
-        kind: What they are, for the journal: ``judge``, ``moderation``, ``questions``, or ``prompts``.
+        kind: What they are, for the journal: ``judge``, ``moderation``, ``questions``, ``prompts``, or ``rewrite``.
         progress: Takes the progress; None if nobody reads it.
 
     Returns:

@@ -23,10 +23,13 @@ class KnownAnswers:
 
     Args:
         root: Folder of the store.
+
+    Attributes:
+        kept: Reads the files.
     """
 
     def __init__(self, root: Path) -> None:
-        self._kept = KeptAnswers(root)
+        self.kept = KeptAnswers(root)
         self._derived: dict[tuple[str, str], Sequence[str] | str | None] = {}
         self._flags: dict[tuple[str, str], str] | None = None
 
@@ -75,14 +78,14 @@ class KnownAnswers:
         """Return why a moderation flags a prompt, empty if it does not; None if nobody asked."""
         if self._flags is None:
             self._flags = {}
-            for content in self._kept.about(prompt_digest(PROMPTS)):
+            for content in self.kept.about(prompt_digest(PROMPTS)):
                 asked, answers = content["asked"], content["answers"]
                 for text, answer in zip(asked.get("texts", ()), answers, strict=False):
                     self._flags[str(asked.get("asker")), text] = flagged_words(answer)
         return self._flags.get((asker, prompt))
 
     def _read_derived(self, asker: str, prompt: str) -> Sequence[str] | str | None:
-        for content in self._kept.about(prompt_digest(prompt)):
+        for content in self.kept.about(prompt_digest(prompt)):
             asked, answers = content["asked"], content["answers"]
             if asked.get("api") != "derive" or asked.get("asker") != asker or not answers:
                 continue
@@ -106,7 +109,7 @@ class KnownAnswers:
 
     def _single(self, digest: str) -> Kept:
         found: Kept = {}
-        for content in self._kept.about(digest):
+        for content in self.kept.about(digest):
             if content.get("image") == digest:
                 found |= _answers_in(content)
         return found

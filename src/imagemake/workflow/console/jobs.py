@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
-from imagemake.store.layout import GENERATED, JUDGED, POSTPROCESSED, VALIDATED, progress_file
+from imagemake.store.layout import GENERATED, JUDGED, POSTPROCESSED, REWRITTEN, VALIDATED, progress_file
 from imagemake.store.progress import Progress, read_progress
 
-COUNTED = (GENERATED, VALIDATED, JUDGED, POSTPROCESSED)
+COUNTED = (GENERATED, VALIDATED, JUDGED, REWRITTEN, POSTPROCESSED)
 CLOSING = ("release", "image")  # folders of logs that hold what a job tells the user at its end
 
 

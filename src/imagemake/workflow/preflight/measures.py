@@ -56,6 +56,9 @@ def check_comparisons(requests: Sequence[Request], campaign: Campaign) -> None:
     place = f"{CONFIG}, validation.measures.{JUDGE}.questions"
     for column in campaign.validation.asked.columns:
         problems += _missing_column(column, place, requests)
+    rewrite = campaign.attempts.rewrite
+    for column in {name for text in rewrite.kept for name in text.fields} if rewrite else ():
+        problems += _missing_column(column, f"{CONFIG}, attempts.rewrite.keep", requests)
     consistency = campaign.validation.consistency
     for column in consistency.by if consistency else ():
         problems += _missing_column(column, f"{CONFIG}, validation.consistency.by", requests)
@@ -65,7 +68,10 @@ def check_comparisons(requests: Sequence[Request], campaign: Campaign) -> None:
 
 def missing_keys(campaign: Campaign) -> list[str]:
     """Return warnings about keys of servers that are asked about images, where the environment has none."""
-    servers = [asker.model.connects_to for asker in campaign.validation.asked.askers]
+    askers = [*campaign.validation.asked.askers]
+    if campaign.attempts.rewrite is not None:
+        askers.append(campaign.attempts.rewrite.asker())
+    servers = [asker.model.connects_to for asker in askers]
     names = {name for server in servers for name in server.variables() if not os.environ.get(name)}
     return [f"{name} is not set in the environment: no question would be answered." for name in sorted(names)]
 

@@ -1,0 +1,1 @@
+"""Stage `rewrite`: better prompts for rejected images."""
