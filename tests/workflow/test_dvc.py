@@ -11,8 +11,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
 from s3_server import an_s3_server
 from workflow.project import REPOSITORY
+
+from imagemake.versions.dvc import Dvc
 
 SETTINGS = (
     "[core]\nremote = team\nanalytics = false\n[cache]\ntype = hardlink,copy\n"
@@ -145,6 +148,40 @@ def test_a_clone_has_nothing_to_make_and_an_edit_costs_one_call_and_moves_one_im
         plots = json.loads(ann.run("dvc", "plots", "show", "--json"))["data"]
         assert {"success rate", "awaiting review", "failures", "cost per image", "seconds per image"} == set(plots)
         assert all("v1" in json.dumps(plot) for plot in plots.values())
+
+
+def test_others_fetch_images_and_exports_by_name_or_path(tmp_path, monkeypatch):
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "ann")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "ann@example.org")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    ann = tmp_path / "ann"
+
+    def run(folder, command):
+        done = subprocess.run(command.split(), cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    for name in ("store/raw/a.png", "results/images/a.jpg", "results/exports/train/a.jpg", "config/config.yaml"):
+        (ann / name).parent.mkdir(parents=True, exist_ok=True)
+        (ann / name).write_text("quality: 90\n")
+    told = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())
+    (ann / "dvc.yaml").write_text(yaml.safe_dump({key: told[key] for key in ("params", "artifacts")}))
+    for command in ("git init -q -b main", "dvc init -q"):
+        run(ann, command)
+    Dvc(ann).track()
+    for command in ("git add -A", "git commit -q -m first", "git tag v1", "gto register images --version v1.0.0"):
+        run(ann, command)
+    run(tmp_path, f"dvc get {ann} results/exports/train --rev v1 -o by-path")
+    run(tmp_path, f"dvc artifacts get {ann} images -o by-name")
+    assert [path.name for path in (tmp_path / "by-path").iterdir()] == ["a.jpg"]
+    assert [path.name for path in (tmp_path / "by-name").iterdir()] == ["a.jpg"]
+    (ann / "config/config.yaml").write_text("quality: 80\n")
+    assert json.loads(run(ann, "dvc params diff --json")) == {
+        "config/config.yaml": {"quality": {"old": 90, "new": 80, "diff": -10}}
+    }
 
 
 def test_what_two_people_bought_at_once_is_all_there_once_their_branches_are_merged(tmp_path, monkeypatch):
