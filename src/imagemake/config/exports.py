@@ -88,8 +88,8 @@ class Export(Section):
         1,
         ge=1,
         le=100_000,
-        description="For webdataset: number of .tar files. An image's name decides its shard, so a new image rewrites "
-        "one shard.",
+        description="For webdataset: number of .tar files with about as many images each. An image's name decides its "
+        "shard, so a new image rewrites one shard.",
     )
     base_url: Annotated[Text, AfterValidator(_base)] | None = Field(
         None,

@@ -148,7 +148,7 @@ def test_a_few_known_keys_are_listed_and_many_are_looked_up():
 
 def test_a_key_of_the_top_level_that_is_one_level_too_deep_is_told():
     remedy = the_problem(model={"references": ["a.png"]}).remedy
-    assert remedy.startswith("Did you mean 'references' at the top level? Known keys here: provider, name")
+    assert remedy.startswith("Did you mean 'references' at the top level? ")
 
 
 def test_a_section_whose_lines_are_commented_out_is_the_default():
