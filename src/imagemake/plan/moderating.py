@@ -18,37 +18,43 @@ if TYPE_CHECKING:
 MOST_SHOWN = 5
 
 
-def unmoderated(open_ones: Sequence[State], campaign: Campaign, inventory: Inventory) -> list[str]:
-    """Return the prompts of images to generate that nobody asked the moderation about, each once."""
+def unmoderated(to_make: Sequence[State], campaign: Campaign, inventory: Inventory) -> list[str]:
+    """Return the prompts that nobody asked the moderation about, each once.
+
+    Args:
+        to_make: What the run makes, also what waits for other images: those are paid for first.
+        campaign: The campaign.
+        inventory: Has what the moderation said.
+    """
     asker = campaign.prompts.asker
     if asker is None:
         return []
-    to_pay = (state for state in open_ones if state.stage is Stage.GENERATE and not state.is_submitted)
+    to_pay = (state for state in to_make if state.stage in (Stage.GENERATE, Stage.WAITING) and not state.is_submitted)
     prompts = dict.fromkeys(state.recipe.prompt for state in to_pay)
     return [prompt for prompt in prompts if inventory.answers.flags(asker.identity, prompt) is None]
 
 
 def moderation_lines(
-    states: Sequence[State], open_ones: Sequence[State], campaign: Campaign, inventory: Inventory
+    states: Sequence[State], to_make: Sequence[State], campaign: Campaign, inventory: Inventory
 ) -> Iterator[str]:
     """Yield lines about prompts that are flagged, and about those that are still to be moderated.
 
     Args:
         states: Where the requests stand.
-        open_ones: The attempts that this run works on.
+        to_make: The attempts that this run works on, and what waits for them.
         campaign: The campaign.
         inventory: Has what the moderation said.
     """
     asker = campaign.prompts.asker
     if asker is None:
         return
-    refused = [state for state in states if state.stage is Stage.REFUSED]
+    refused = [state for state in states if state.stage in (Stage.REFUSED, Stage.WAITING)]
     flags = {state.request.name: inventory.answers.flags(asker.identity, state.recipe.prompt) for state in refused}
     flagged = {name: words for name, words in flags.items() if words}
     if flagged:
         yield f"  {counted(len(flagged), 'prompt')} of these flagged by the moderation, before anything was paid for:"
         yield from (f"    {name}: {words}" for name, words in list(flagged.items())[:MOST_SHOWN])
-    left = unmoderated(open_ones, campaign, inventory)
+    left = unmoderated(to_make, campaign, inventory)
     if left:
         calls, table = list(calls_to_moderate(left, asker)), load_models(campaign.models)
         costs = [asked_usd(table.of(call.item.recipe), call.item.recipe) for call in calls]

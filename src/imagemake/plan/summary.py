@@ -80,7 +80,7 @@ def summary(
     lines += cost_lines(to_pay, to_validate, target, inventory, following)
     lines += judging_lines(open_ones, target.campaign, inventory)
     lines += rewriting_lines(open_ones, target.campaign, inventory)
-    lines += moderation_lines(states, open_ones, target.campaign, inventory)
+    lines += moderation_lines(states, [*open_ones, *waiting], target.campaign, inventory)
     lines += _in_doubt([*to_generate, *(state for state in states if state.stage is Stage.HELD)], inventory)
     lines += open_batches(target, inventory.submissions, {state.key for state in states})
     if not open_ones:

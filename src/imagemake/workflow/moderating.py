@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from imagemake.plan.state import State
 
 
-def moderate(open_ones: Sequence[State], campaign: Campaign, inventory: Inventory, work: Path, *, begins: bool) -> bool:
+def moderate(to_make: Sequence[State], campaign: Campaign, inventory: Inventory, work: Path, *, begins: bool) -> bool:
     """Ask about the prompts of images to generate that nobody asked about, and return whether there were any.
 
     Args:
-        open_ones: The attempts that the run works on.
+        to_make: The attempts that the run works on, and what waits for them.
         campaign: The campaign.
         inventory: Has what is known, and learns what was said.
         work: Folder of the rates and of the spending that jobs share.
@@ -38,7 +38,7 @@ def moderate(open_ones: Sequence[State], campaign: Campaign, inventory: Inventor
         NotReadyError: If a prompt could not be moderated: nothing is paid for then.
         StoppedError: If no call can succeed until the user acts.
     """
-    prompts, asker = unmoderated(open_ones, campaign, inventory), campaign.prompts.asker
+    prompts, asker = unmoderated(to_make, campaign, inventory), campaign.prompts.asker
     if not prompts or asker is None:
         return False
     store = inventory.store
@@ -61,7 +61,7 @@ def moderate(open_ones: Sequence[State], campaign: Campaign, inventory: Inventor
     with ThreadPoolExecutor(1) as thread:  # Snakemake's own event loop runs in this one
         failures = thread.submit(asking).result()
     inventory.forget_answers()
-    left = unmoderated(open_ones, campaign, inventory)
+    left = unmoderated(to_make, campaign, inventory)
     if left:
         why = next((failure.message for failure in failures.values()), "no usable answer came")
         what = f"{counted(len(left), 'prompt')} could not be moderated, so nothing is paid for: {why}"

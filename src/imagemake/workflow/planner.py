@@ -312,7 +312,8 @@ class Planner:
         while again:
             states = target.states(self._inventory)
             open_ones = open_states(states, target.names)
-            again = is_real and moderate(open_ones, self.campaign, self._inventory, WORK, begins=True)
+            to_make = [*open_ones, *waiting_in(states, target.names)]
+            again = is_real and moderate(to_make, self.campaign, self._inventory, WORK, begins=True)
         return states, open_ones
 
     def _take_back(self) -> None:
