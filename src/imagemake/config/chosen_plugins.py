@@ -16,7 +16,7 @@ from imagemake.core.secrets import shown
 from imagemake.core.text import did_you_mean
 from imagemake.images.decoded import DECODER_VERSION
 from imagemake.plugins.measures import BUILT_IN as BUILT_IN_MEASURES
-from imagemake.plugins.measures import AskedMeasure, measure_class
+from imagemake.plugins.measures import measure_class
 from imagemake.plugins.plugin import Plugin
 from imagemake.plugins.steps import BUILT_IN as BUILT_IN_STEPS
 from imagemake.plugins.steps import step_class
@@ -135,7 +135,7 @@ def quantity(check: str) -> str:
         known = sorted(BUILT_IN_MEASURES)
         remedy = f"{did_you_mean(measure, known)} Write measure.quantity, such as tone.contrast."
         raise mistake(f"measure {error}.", remedy.strip()) from error
-    if check not in known and not (issubclass(kind, AskedMeasure) and kind.names_quantities):
+    if check not in known and not kind.names_quantities:
         raise mistake(
             f"measure {measure!r} has no quantity {name!r}.",
             f"{did_you_mean(check, known)} Known are {', '.join(known)}.".strip(),

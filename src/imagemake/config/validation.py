@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -22,9 +22,9 @@ from imagemake.config.checks import (
 from imagemake.config.chosen_plugins import ChosenPlugin, Measures, Quantity, chosen_measure
 from imagemake.config.fields import Section
 from imagemake.config.similarity import Consistency, NearDuplicates
-from imagemake.core.mistakes import TAGS, dotted, mistake, mistakes
+from imagemake.core.mistakes import TAGS, Mistake, dotted, mistake, mistakes
 from imagemake.images.formats import FormatName
-from imagemake.plugins.measures import ALWAYS_READ, is_asked
+from imagemake.plugins.measures import ALWAYS_READ, is_asked, measure_class
 
 
 def _sensible(check: Check) -> Check:
@@ -125,6 +125,19 @@ class Validation(Section):
             found = [
                 one._replace(location=("checks", *one.location)) for one in unknown_questions(self.checks, self.asked)
             ]
-        if found:
+        if found := [*found, *_unnamed(self.checks, self.measures)]:
             raise mistakes(found)
         return self
+
+
+def _unnamed(checks: Mapping[str, Check], measures: Mapping[str, ChosenPlugin]) -> Iterator[Mistake]:
+    """Yield the checks of quantities that no setting of their measure names."""
+    for check in checks:
+        name, _, quantity = check.partition(".")
+        kind = measure_class(name)
+        if kind.names_quantities and not is_asked(name):
+            settings = measures[name].settings if name in measures else {}
+            known = list(kind.named(kind.Settings.model_validate(settings)))
+            if quantity not in known:
+                told = f"Known are {', '.join(known)}." if known else f"Name it under measures.{name}."
+                yield Mistake(("checks", check), f"no setting of {name} names {quantity!r}.", told)

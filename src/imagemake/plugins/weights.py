@@ -36,7 +36,7 @@ def with_weights(kind: type[Plugin], name: str, settings: Mapping[str, Any]) -> 
         name: Its name.
         settings: Its settings, as plain data.
     """
-    decisive = {one: value for one, value in settings.items() if one not in kind.paths}
+    decisive: Mapping[str, Any] = _without(settings, kind.paths)
     if kind.files is Plugin.files:
         return decisive
     known = cache_at(str(CACHE.absolute()))
@@ -50,6 +50,13 @@ def with_weights(kind: type[Plugin], name: str, settings: Mapping[str, Any]) -> 
     except (NotReadyError, OSError):
         digest = known.notes.get(key, UNKNOWN)
     return {"weights": digest, **decisive}
+
+
+def _without(settings: Any, names: frozenset[str]) -> Any:
+    """Return settings without the keys of some names, at any depth."""
+    if isinstance(settings, Mapping):
+        return {name: _without(value, names) for name, value in settings.items() if name not in names}
+    return [_without(one, names) for one in settings] if isinstance(settings, list) else settings
 
 
 def _digest_of(files: tuple[Path, ...], cache: StampCache[str]) -> str:

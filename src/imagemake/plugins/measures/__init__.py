@@ -6,7 +6,7 @@ An installed package adds measures through the group of entry points `imagemake.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,6 +15,8 @@ from imagemake.plugins.plugin import Plugin
 from imagemake.plugins.registry import load_plugin
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from imagemake.images.decoded import DecodedImage
 
 __all__ = ["ComparingMeasure", "MatchingMeasure", "Measure", "Value"]
@@ -37,6 +39,7 @@ BUILT_IN = {
     "phash": "imagemake.plugins.measures.phash:PHash",
     "prompt": "imagemake.plugins.measures.prompt:Prompt",
     "judge": "imagemake.plugins.measures.judge:Judge",
+    "onnx": "imagemake.plugins.measures.onnx:Onnx",
     "moderation": "imagemake.plugins.measures.moderation:Moderation",
 }
 
@@ -56,6 +59,7 @@ class Measure(Plugin):
         phrases: How a reason describes a value, by quantity: a format string over the measure's quantities and
             ``this``, the value in words. Example: ``{regions} regions, {this} of the area``. Without one, the reason
             shows the number.
+        names_quantities: Whether its settings name further quantities, as those of questions.
     """
 
     required: ClassVar[Mapping[str, type]] = {**Plugin.required, "quantities": Mapping}
@@ -64,6 +68,7 @@ class Measure(Plugin):
     compared: ClassVar[Mapping[str, str]] = {}
     compares_with_prompt: ClassVar[frozenset[str]] = frozenset()
     phrases: ClassVar[Mapping[str, str]] = {}
+    names_quantities: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -76,6 +81,11 @@ class Measure(Plugin):
 
         An exception fails this measure for this image only; its message becomes the reason.
         """
+
+    @staticmethod
+    def named(settings: BaseModel) -> Iterable[str]:
+        """Return the quantities that settings name, if `names_quantities` is true."""
+        return ()
 
     @staticmethod
     def complaint(wanted: str) -> str | None:
@@ -117,13 +127,7 @@ class MatchingMeasure(Measure):
 
 
 class AskedMeasure(Measure):
-    """A measure whose values a server tells, by calls that the stage `judge` makes; nothing is read from pixels here.
-
-    Attributes:
-        names_quantities: Whether its settings name further quantities, as those of questions.
-    """
-
-    names_quantities: ClassVar[bool] = False
+    """A measure whose values a server tells, by calls that the stage `judge` makes; pixels are not read here."""
 
     def read(self, image: DecodedImage) -> Mapping[str, Value]:
         """Read nothing."""
