@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from imagemake.store.journal import Call, Outcome
 from imagemake.store.ledger import Tally
 
 BROUGHT = (Outcome.MADE, Outcome.SHARED)
+SHOWN = ("at", "seed_use", "seed_used", "model_used", "request_id", "seconds", "gpu", "message", "origin")
 
 
 @dataclass(slots=True)
 class Calls:
-    """The calls for one key: their totals, and the call that made the image, otherwise the last call."""
+    """The calls for one key: their totals, and how one ended: the one that made the image, otherwise the last one.
 
-    told: Call | None = None
+    Attributes:
+        outcome: How that call ended; None without calls.
+        closed: Of its record in the journal, what a manifest shows; empty for a call that was never closed.
+        tally: Sum of all calls.
+    """
+
+    outcome: Outcome | None = None
+    closed: Mapping[str, Any] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
 
     def add(self, call: Call) -> None:
-        """Add a call."""
+        """Add a call. Its record is not kept: with the recipes, the journal would take most of the memory."""
         self.tally.add(call)
-        if call.outcome in BROUGHT or self.told is None or self.told.outcome not in BROUGHT:
-            self.told = call
+        if call.outcome in BROUGHT or self.outcome not in BROUGHT:
+            closed = call.closed or {}
+            self.outcome, self.closed = call.outcome, {name: closed[name] for name in SHOWN if name in closed}
 
     @property
     def n(self) -> int:
@@ -31,7 +42,7 @@ class Calls:
     @property
     def is_shared(self) -> bool:
         """Whether the image came from the team store."""
-        return self.told is not None and self.told.outcome is Outcome.SHARED
+        return self.outcome is Outcome.SHARED
 
     @property
     def cost_usd(self) -> float | None:

@@ -65,10 +65,9 @@ class Entries:
     def generated_at(self, state: State) -> str | None:
         """Return when the raw image of the shown attempt arrived; None if the journal does not say."""
         calls = self._calls.get(state.key)
-        if not (calls and calls.told and calls.told.closed and state.raw):
+        if calls is None or state.raw is None:
             return None
-        closed = calls.told.closed
-        return (closed.get("origin") or {}).get("generated_at") if calls.is_shared else closed.get("at")
+        return (calls.closed.get("origin") or {}).get("generated_at") if calls.is_shared else calls.closed.get("at")
 
     def entry(self, state: State, released: Mapping[str, Released] | None = None) -> ManifestRow:
         """Return the row of one request.
@@ -79,7 +78,7 @@ class Entries:
         """
         verdict, reasons = self._verdict(state)
         calls = self._calls.get(state.key, Calls())
-        closed = calls.told.closed or {} if calls.told else {}
+        closed = calls.closed
         gpu = closed.get("gpu") or {}
         files = self._files(state, released or {}) if verdict == "accepted" else {}
         main = files.pop(MAIN, None)
@@ -158,10 +157,10 @@ class Entries:
         if state.stage in VERDICTS:
             return VERDICTS[state.stage], reasons
         calls = self._calls.get(state.key)
-        if calls is not None and calls.told is not None and state.stage is Stage.GENERATE:
-            outcome, closed = calls.told.outcome, calls.told.closed or {}
+        if calls is not None and calls.outcome is not None and state.stage is Stage.GENERATE:
+            outcome = calls.outcome
             if outcome not in (*BROUGHT, Outcome.WAITING):
-                return "failed", (f"{outcome.value}: {closed.get('message', 'no answer came; possibly billed')}",)
+                return "failed", (f"{outcome.value}: {calls.closed.get('message', 'no answer came; possibly billed')}",)
         if state.stage is Stage.WAITING:
             return "pending", reasons
         if state.key in self._left_out:
@@ -170,7 +169,7 @@ class Entries:
 
     def _earlier(self, past: Past) -> EarlierAttempt:
         calls = self._calls.get(past.key, Calls())
-        closed = calls.told.closed or {} if calls.told else {}
+        closed = calls.closed
         return EarlierAttempt(
             attempt=past.attempt,
             key=past.key,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
 from types import NoneType
@@ -20,7 +21,7 @@ from typing import Any
 import orjson
 
 from imagemake.config.fields import MAIN
-from imagemake.core.files import write_whole
+from imagemake.core.files import writing, write_whole
 from imagemake.core.spreadsheet import plain_cell, safe_cell
 from imagemake.release.manifest.columns import Column, Kind, output_column, output_labels
 from imagemake.release.manifest.row import COLUMNS, GROUPS, MANIFEST_VERSION, OF_OUTPUT, ManifestRow
@@ -32,6 +33,7 @@ __all__ = ["files_in", "read_manifest"]
 Table = Mapping[str, tuple[Column, Sequence[Any]]]  # by name: the column, and its value in each row
 
 _LONGEST_CELL = 2**31 - 1
+GROUP_ROWS = 50_000  # of the Parquet file: what is converted at a time
 VERSION_KEY = "imagemake.manifest_schema"  # in the metadata of the Parquet file
 
 
@@ -56,8 +58,8 @@ def write_manifest(
             them in its metadata, so that a later release can tell which values are comparable.
     """
     table = _table(sorted(entries, key=lambda entry: entry.name), outputs)
-    write_whole(csv_path, _csv(table))
-    write_whole(parquet_path, _parquet(table, measures))
+    _write_csv(csv_path, table)
+    _write_parquet(parquet_path, table, measures)
     if schema_path is not None:
         write_whole(schema_path, schema_bytes(manifest_schema({name: column for name, (column, _) in table.items()})))
 
@@ -111,13 +113,14 @@ def _stored(kind: Kind, values: Sequence[Any]) -> Sequence[Any]:
     return values
 
 
-def _csv(table: Table) -> bytes:
-    buffer = io.StringIO()
-    # All text in quotes: Python 3.11 would not quote a single carriage return.
-    writer = csv.writer(buffer, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
-    writer.writerow(safe_cell(name) for name in table)
-    writer.writerows(zip(*(map(_CELLS[column.kind], values) for column, values in table.values()), strict=True))
-    return buffer.getvalue().encode("utf-8-sig")
+def _write_csv(path: Path, table: Table) -> None:
+    with writing(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+        # All text in quotes: Python 3.11 would not quote a single carriage return.
+        writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+        writer.writerow(safe_cell(name) for name in table)
+        writer.writerows(zip(*(map(_CELLS[column.kind], values) for column, values in table.values()), strict=True))
+        text.detach()
 
 
 def _number_cell(value: float | None) -> float | str:
@@ -139,28 +142,65 @@ _CELLS: Mapping[Kind, Callable[[Any], str | float]] = {
 }
 
 
-def _parquet(table: Table, measures: Sequence[str]) -> bytes:
-    import pandas as pd
+def _write_parquet(path: Path, table: Table, measures: Sequence[str]) -> None:
     import pyarrow as pa
+    from pyarrow.parquet import ParquetWriter
 
-    # How Parquet stores a kind, and what pandas notes beside it: it then reads a missing whole number as missing, and
-    # not as a float.
     types = {
-        "text": (pa.string(), "str"),
-        "texts": (pa.list_(pa.string()), "object"),
-        "json": (pa.string(), "str"),
-        "whole": (pa.int64(), "Int64"),
-        "number": (pa.float64(), "float64"),
-        "flag": (pa.bool_(), "boolean"),
-        "time": (pa.timestamp("us", tz="UTC"), "datetime64[us, UTC]"),
+        "text": pa.string(),
+        "texts": pa.list_(pa.string()),
+        "json": pa.string(),
+        "whole": pa.int64(),
+        "number": pa.float64(),
+        "flag": pa.bool_(),
+        "time": pa.timestamp("us", tz="UTC"),
     }
-    frame = {name: pd.Series(values, dtype=types[column.kind][1]) for name, (column, values) in table.items()}
-    fields = [pa.field(name, types[column.kind][0], metadata=_metadata(column)) for name, (column, _) in table.items()]
+    fields = [pa.field(name, types[column.kind], metadata=_metadata(column)) for name, (column, _) in table.items()]
     read_by = {MEASURES_FIELD: orjson.dumps(list(measures)).decode()} if measures else {}
-    schema = pa.schema(fields, metadata={VERSION_KEY: MANIFEST_VERSION, **read_by})
-    buffer = io.BytesIO()
-    pd.DataFrame(frame).to_parquet(buffer, engine="pyarrow", index=False, schema=schema, compression="zstd")
-    return buffer.getvalue()
+    metadata = {VERSION_KEY: MANIFEST_VERSION, **read_by, "pandas": _for_pandas(table)}
+    schema = pa.schema(fields, metadata=metadata)
+    n = max(len(values) for _, values in table.values())
+    with writing(path) as file, ParquetWriter(file, schema, compression="zstd") as writer:
+        for start in range(0, max(n, 1), GROUP_ROWS):
+            arrays = [
+                pa.array(_in_parquet(column.kind, values[start : start + GROUP_ROWS]), field.type, from_pandas=True)
+                for field, (column, values) in zip(fields, table.values(), strict=True)
+            ]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+
+def _in_parquet(kind: Kind, values: Sequence[Any]) -> Sequence[Any]:
+    if kind == "time":
+        return [value and datetime.fromisoformat(value) for value in values]
+    if kind == "number":
+        return [None if value is None else float(value) for value in values]
+    return values
+
+
+def _for_pandas(table: Table) -> bytes:
+    """Return what pandas reads beside the types: without it, a missing whole number makes its column one of floats."""
+    columns = [
+        {
+            "name": name,
+            "field_name": name,
+            "pandas_type": _PANDAS_TYPES[column.kind][0],
+            "numpy_type": _PANDAS_TYPES[column.kind][1],
+            "metadata": {"timezone": "UTC"} if column.kind == "time" else None,
+        }
+        for name, (column, _) in table.items()
+    ]
+    return orjson.dumps({"index_columns": [], "column_indexes": [], "columns": columns, "attributes": {}})
+
+
+_PANDAS_TYPES: Mapping[Kind, tuple[str, str]] = {
+    "text": ("unicode", "str"),
+    "texts": ("list[unicode]", "object"),
+    "json": ("unicode", "str"),
+    "whole": ("int64", "Int64"),
+    "number": ("float64", "float64"),
+    "flag": ("bool", "boolean"),
+    "time": ("datetimetz", "datetime64[us]"),
+}
 
 
 def _metadata(column: Column) -> dict[str, str]:

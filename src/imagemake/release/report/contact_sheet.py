@@ -12,12 +12,12 @@ from typing import Any
 from urllib.parse import quote
 
 from imagemake.config.references import OWN_IMAGE
-from imagemake.core.files import write_whole
+from imagemake.core.files import writing
 from imagemake.release.manifest.row import ManifestRow
 from imagemake.release.metrics.forecast import duration_words
 from imagemake.release.metrics.reasons import reason_code
 from imagemake.release.report.inlined import inlined_thumbnails, reference_name, reference_users
-from imagemake.release.report.one_file import embedded, own_text, template
+from imagemake.release.report.one_file import embedded_bytes, own_text, template
 from imagemake.release.summary import decided_words
 
 VERDICTS = {
@@ -29,6 +29,8 @@ VERDICTS = {
     "pending": "Not made",
 }
 _UNKNOWN = "\u2013"
+_DATA = "<data>"  # the place of the data in the page: no text of others, since their "<" is escaped
+_AT_ONCE = 1_000  # cards
 
 
 def write_contact_sheet(
@@ -65,33 +67,35 @@ def write_contact_sheet(
     inlined = inlined_thumbnails(entries, thumbnails, max_thumbnails)
     shown = sum(entry.name in inlined for entry in entries)
     images = sum(entry.file is not None or entry.name in inlined or entry.name in thumbnails for entry in entries)
-    page = template("imagemake.release", "report", "sheet.html.j2", _FILTERS).render(
-        title=title,
-        metrics=metrics,
-        models=sorted({entry.model for entry in entries}),
-        verdicts=[(verdict, word, metrics[verdict]) for verdict, word in VERDICTS.items() if metrics[verdict]],
-        bar=_bar([(verdict, metrics[verdict]) for verdict in VERDICTS]),
-        compare=_comparable(entries, variables),
-        has_families=bool(family_of),
-        sheets=[(PurePosixPath(sheet).stem, href) for sheet in sheets if (href := href_of(sheet))],
-        thumbnails_shown=shown,
-        images=images,
-        style=own_text("sheet.css"),
-        script=own_text("shared.js") + own_text("sheet.js"),
-        data=embedded(
-            {
-                "words": VERDICTS,
-                "variables": list(variables),
-                "references": {
-                    digest: inlined[name]
-                    for digest in reference_users(entries)
-                    if (name := reference_name(digest)) in inlined
-                },
-                "entries": [_card(entry, inlined, family_of.get(entry.name)) for entry in entries],
-            }
-        ),
+    begin, end = (
+        template("imagemake.release", "report", "sheet.html.j2", _FILTERS)
+        .render(
+            title=title,
+            metrics=metrics,
+            models=sorted({entry.model for entry in entries}),
+            verdicts=[(verdict, word, metrics[verdict]) for verdict, word in VERDICTS.items() if metrics[verdict]],
+            bar=_bar([(verdict, metrics[verdict]) for verdict in VERDICTS]),
+            compare=_comparable(entries, variables),
+            has_families=bool(family_of),
+            sheets=[(PurePosixPath(sheet).stem, href) for sheet in sheets if (href := href_of(sheet))],
+            thumbnails_shown=shown,
+            images=images,
+            style=own_text("sheet.css"),
+            script=own_text("shared.js") + own_text("sheet.js"),
+            data=_DATA,
+        )
+        .split(_DATA)
     )
-    write_whole(path, page.encode())
+    users = reference_users(entries)
+    references = {digest: inlined[name] for digest in users if (name := reference_name(digest)) in inlined}
+    shared = {"words": VERDICTS, "variables": list(variables), "references": references}
+    with writing(path) as file:  # in parts, because the cards of a large release are larger than all else
+        file.write(begin.encode())
+        file.write(embedded_bytes(shared)[:-1] + b',"entries":[')
+        for start in range(0, len(entries), _AT_ONCE):
+            cards = [_card(entry, inlined, family_of.get(entry.name)) for entry in entries[start : start + _AT_ONCE]]
+            file.write((b"," if start else b"") + embedded_bytes(cards)[1:-1])
+        file.write(b"]}" + end.encode())
 
 
 def _comparable(entries: Sequence[ManifestRow], variables: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from imagemake.core.html import environment_of
 from imagemake.images.formats import FORMATS, format_of
 
 # JSON escapes of what ends a script element, begins a comment, or ends a line in JavaScript.
-_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_ESCAPES = [(character.encode(), f"\\u{ord(character):04x}".encode()) for character in "<>&\u2028\u2029"]
 
 
 def data_url(name: str, image: bytes) -> str:
@@ -36,10 +36,15 @@ def data_url(name: str, image: bytes) -> str:
 
 def embedded(data: Any) -> str:
     """Return JSON that is safe in a script element, whatever text it contains."""
-    text = orjson.dumps(data).decode()
-    for character, escape in _ESCAPES.items():
-        text = text.replace(character, escape)
-    return text
+    return embedded_bytes(data).decode()
+
+
+def embedded_bytes(data: Any) -> bytes:
+    """Return the same as UTF-8."""
+    content = orjson.dumps(data)
+    for character, escape in _ESCAPES:
+        content = content.replace(character, escape)
+    return content
 
 
 def own_text(name: str, package: str = "imagemake.release.report") -> str:

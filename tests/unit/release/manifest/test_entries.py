@@ -41,7 +41,7 @@ def test_every_call_for_a_key_counts_and_those_without_an_answer_apart(ended, co
 
 
 def test_the_call_that_made_the_image_is_told_whatever_failed_after_it():
-    assert calls_of(("made", 0.04, 0.1), ("failed", None, 0.1)).told.outcome == "made"
+    assert calls_of(("made", 0.04, 0.1), ("failed", None, 0.1)).outcome == "made"
 
 
 def test_an_image_that_waits_in_a_batch_has_not_failed(tmp_path):

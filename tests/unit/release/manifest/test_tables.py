@@ -12,6 +12,7 @@ from entries import an_attempt, an_entry, without_image
 from jsonschema import Draft202012Validator
 
 from imagemake.core.fingerprint import fingerprint
+from imagemake.release.manifest import tables
 from imagemake.release.manifest.row import COLUMNS, GROUPS, MANIFEST_VERSION, OF_OUTPUT, ManifestRow, OutputFile
 from imagemake.release.manifest.schema import manifest_schema
 from imagemake.release.manifest.tables import files_in, read_manifest, write_manifest
@@ -219,3 +220,14 @@ def test_no_name_of_a_column_runs_in_a_spreadsheet_and_all_are_read_back(written
     names = [f"variable.{name}" for name in HOSTILE]
     assert set(names) <= set(read_manifest(csv_path)[0])
     assert set(names) <= set(pq.read_schema(parquet_path).names)
+
+
+def test_a_parquet_file_of_several_row_groups_has_the_same_rows_and_types(tmp_path, monkeypatch):
+    entries = [*map(an_entry, "abcd"), without_image("e", "refused")]
+    paths = [tmp_path / f"{name}.parquet" for name in ("one", "many")]
+    for path, rows in zip(paths, (50_000, 2), strict=True):
+        monkeypatch.setattr(tables, "GROUP_ROWS", rows)
+        write_manifest(entries, tmp_path / "manifest.csv", path)
+    one, many = map(pd.read_parquet, paths)
+    assert [pq.ParquetFile(path).num_row_groups for path in paths] == [1, 3]
+    pd.testing.assert_frame_equal(one, many)
