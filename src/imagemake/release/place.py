@@ -11,6 +11,8 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,17 +50,28 @@ class Placing:
     def place_all(
         self, wanted: Mapping[Path, ReleaseFile], generated_at: Callable[[State], str | None]
     ) -> Iterator[tuple[Path, ReleaseFile, Released | DamagedError]]:
-        """Place many images, on all cores. Like `place`, but errors are returned."""
+        """Place many images, first those that are there already, then the others on all cores.
+
+        Like `place`, but errors are returned.
+        """
+        missing: dict[Path, tuple[bytes, str]] = {}
+        for target, one in wanted.items():
+            packet, made_of = self._made_of(one, generated_at(one.state))
+            known = self._memory.find(target, made_of)
+            if known is None:
+                missing[target] = packet, made_of
+            else:
+                yield target, one, known
 
         def placed(target: Path) -> Released | DamagedError:
             try:
-                return self.place(wanted[target], target, generated_at(wanted[target].state))
+                return self._place(wanted[target], target, *missing[target])
             except DamagedError as error:
                 return error
 
         with ThreadPoolExecutor() as pool:  # hashing, reading, and writing release the GIL
-            for (target, one), result in zip(wanted.items(), pool.map(placed, wanted), strict=True):
-                yield target, one, result
+            for target, result in zip(missing, pool.map(placed, missing), strict=True):
+                yield target, wanted[target], result
 
     def place(self, wanted: ReleaseFile, target: Path, generated_at: str | None) -> Released:
         """Place one finished image. An unchanged file keeps its time.
@@ -71,16 +84,21 @@ class Placing:
         Raises:
             DamagedError: If the file in the store is damaged or missing.
         """
+        packet, made_of = self._made_of(wanted, generated_at)
+        return self._memory.find(target, made_of) or self._place(wanted, target, packet, made_of)
+
+    def _made_of(self, wanted: ReleaseFile, generated_at: str | None) -> tuple[bytes, str]:
+        """Return the XMP packet of a file, and what the file is made of; both contain the finished image's digest."""
         if not self._metadata.xmp and self._signing is None:
-            return self._link(wanted.stored, target)
+            return b"", _as_link(wanted.stored)
         packet = b""
         if self._metadata.xmp:
             packet = provenance_of(wanted.state, self._metadata, generated_at, wanted.output).packet()
-        # Both contain the digest of the finished image.
-        made_of = self._signing.seal.made_of(wanted, packet) if self._signing else hashlib.sha256(packet).hexdigest()
-        known = self._memory.find(target, made_of)
-        if known is not None:
-            return known
+        return packet, self._signing.seal.made_of(wanted, packet) if self._signing else _digest(packet)
+
+    def _place(self, wanted: ReleaseFile, target: Path, packet: bytes, made_of: str) -> Released:
+        if not self._metadata.xmp and self._signing is None:
+            return self._link(wanted.stored, target)
         bare = self._finished.read(wanted.stored)
         try:
             data = with_packet(bare, packet) if packet else bare
@@ -94,22 +112,18 @@ class Placing:
             data, unsigned = self._signing.over(data, wanted, packet, target)
         if not (target.exists() and target.stat().st_size == len(data) and target.read_bytes() == data):
             write_whole(target, data)
-        released = Released(hashlib.sha256(data).hexdigest(), len(data), unsigned)
+        released = Released(_digest(data), len(data), unsigned, _size_px(bare))
         if unsigned is None:  # otherwise signing is retried in the next run
             self._memory.add(target, made_of, released)
         return released
 
     def _link(self, stored: StoredFile, target: Path) -> Released:
-        made_of = f"link {stored.digest}"
-        known = self._memory.find(target, made_of)
-        if known is not None:
-            return known
-        n_bytes = len(self._finished.read(stored))  # what is linked is checked like what is copied
+        data = self._finished.read(stored)  # what is linked is checked like what is copied
         source = self._finished.path(stored)
         if not (target.exists() and _is_same(target, source)):
             link_or_copy(source, target)
-        released = Released(stored.digest, n_bytes)
-        self._memory.add(target, made_of, released)
+        released = Released(stored.digest, len(data), size_px=_size_px(data))
+        self._memory.add(target, _as_link(stored), released)
         return released
 
 
@@ -131,14 +145,14 @@ def is_as_released(path: Path, wanted: ReleaseFile, metadata: Metadata, seal: Se
     data = path.read_bytes()
     if seal is not None:
         return _is_signed_as_released(data, wanted, metadata, seal)
-    digest = hashlib.sha256(data).hexdigest()
+    digest = _digest(data)
     if not metadata.xmp:
         return digest == finished_digest
     try:
         packet, bare = packet_of(data), without_packet(data)
     except ValueError:  # not an image, or a format that cannot contain XMP
         return digest == finished_digest
-    if packet is None or hashlib.sha256(bare).hexdigest() != finished_digest:
+    if packet is None or _digest(bare) != finished_digest:
         return False
     # Only the journal has the time, but it never changes, so the time in the file is good enough.
     expected = provenance_of(wanted.state, metadata, created_in(packet), wanted.output).packet()
@@ -154,6 +168,22 @@ def _is_signed_as_released(data: bytes, wanted: ReleaseFile, metadata: Metadata,
             return False
         packet = provenance_of(wanted.state, metadata, created_in(packet), wanted.output).packet()
     return seal.is_over(data, seal.made_of(wanted, packet))
+
+
+def _as_link(stored: StoredFile) -> str:
+    return f"link {stored.digest}"
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _size_px(data: bytes) -> tuple[int, int] | None:
+    from PIL import Image
+
+    with suppress(OSError), Image.open(BytesIO(data)) as image:  # reads only the header; the file is our own
+        return image.size
+    return None
 
 
 def _is_same(target: Path, source: Path) -> bool:

@@ -70,7 +70,7 @@ def is_current(target: Target, states: Sequence[State]) -> bool:
         return False
     names = {IMAGES: names_in_images(target, states), SHEETS: names_in_sheets(target, states)}
     is_whole = all((folder / name).exists() for name in FILES) and _has_exports(record, folder)
-    return is_whole and all(_names_in(folder / part) == wanted for part, wanted in names.items())
+    return is_whole and all(names_in(folder / part) == wanted for part, wanted in names.items())
 
 
 def sheets_of(target: Target, states: Sequence[State]) -> dict[str, tuple[SheetGroup, list[State]]]:
@@ -111,14 +111,14 @@ def known_counts(target: Target, store: Store, work: Path) -> Mapping[Stage, int
         return None
     if record.get("images") != _images_digest(target.campaign, folder):
         return None
-    if record.get("sheets") != _digest(_names_in(folder / SHEETS)) or not _has_exports(record, folder):
+    if record.get("sheets") != _digest(names_in(folder / SHEETS)) or not _has_exports(record, folder):
         return None
     return {Stage(stage): count for stage, count in record["counts"].items()}
 
 
 def _seen(target: Target, store: Store, work: Path) -> str:
     """Return a digest of everything that decides the states: the campaign, and the names of the existing files."""
-    tables = (_names_in(work / folder) for folder in MEASURED_TABLES)
+    tables = (names_in(work / folder) for folder in MEASURED_TABLES)
     images = ((stored.file_name for stored in content_store.all()) for content_store in (store.raw, store.finished))
     duplicates = target.campaign.validation.near_duplicates
     wanted = {
@@ -190,7 +190,7 @@ def write_record(
         "counts": {stage.value: count for stage, count in counts(states).items()},
         "open": sum(state.stage in OPEN for state in states),
         "images": _images_digest(target.campaign, folder),
-        "sheets": _digest(_names_in(folder / SHEETS)),
+        "sheets": _digest(names_in(folder / SHEETS)),
         "seen": _seen(target, store, work),
         "certificate": file_digest(target.campaign.c2pa),
         "unsigned": dict(unsigned),
@@ -215,7 +215,7 @@ def _images_digest(campaign: Campaign, folder: Path) -> str:
     Who changes a file of the store then changes the release with it.
     """
     if not are_linked(campaign):
-        return _digest(_names_in(folder / IMAGES))
+        return _digest(names_in(folder / IMAGES))
     with suppress(FileNotFoundError), os.scandir(folder / IMAGES) as entries:
         return _digest(f"{entry.name} {(now := entry.stat()).st_size} {now.st_mtime_ns}" for entry in entries)
     return _digest(())
@@ -226,7 +226,8 @@ def _has_exports(record: Mapping[str, Any], folder: Path) -> bool:
     return all(os.path.exists(start + name) for names in record.get("exports", {}).values() for name in names)  # noqa: PTH110
 
 
-def _names_in(folder: Path) -> set[str]:
+def names_in(folder: Path) -> set[str]:
+    """Return the names of the files in a folder; none if it does not exist."""
     try:
         with os.scandir(folder) as entries:
             return {entry.name for entry in entries}

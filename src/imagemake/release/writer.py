@@ -33,7 +33,7 @@ from imagemake.release.metrics.pace import pace_of
 from imagemake.release.missing import missing_counts
 from imagemake.release.output_file import ReleaseFile
 from imagemake.release.place import Placing
-from imagemake.release.record import exported_before, names_in_images, sheets_of, write_record
+from imagemake.release.record import exported_before, names_in, names_in_images, sheets_of, write_record
 from imagemake.release.released_files import Released, ReleasedBefore
 from imagemake.release.report.contact_sheet import write_contact_sheet
 from imagemake.release.report.inlined import reference_name
@@ -173,9 +173,8 @@ class Release:
             for output, name in self.target.file_names.of(state.request).items()
         }
         expected = names_in_images(self.target, self.states)
-        for path in images.iterdir():
-            if path.name not in expected:
-                path.unlink()
+        for name in names_in(images) - expected:
+            (images / name).unlink()
         campaign = self.target.campaign
         placing = Placing(self.store.finished, campaign.metadata, self._placed, signing_of(campaign, self.store))
         released: dict[str, dict[str, Released]] = {}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 
 from imagemake.config.checks import Checks
@@ -14,7 +14,7 @@ from imagemake.core.recipe import Json, canonical_json
 from imagemake.plan.state import Past, Stage, State
 from imagemake.plan.target import Target
 from imagemake.release.manifest.calls import BROUGHT, Calls
-from imagemake.release.manifest.row import EarlierAttempt, ManifestRow, OutputFile, Value, Verdict
+from imagemake.release.manifest.row import OF_OUTPUT, EarlierAttempt, ManifestRow, OutputFile, Value, Verdict
 from imagemake.release.released_files import Released
 from imagemake.stages.validate.answers import values_of_answers
 from imagemake.stages.validate.compare import values_of
@@ -32,6 +32,8 @@ VERDICTS: Mapping[Stage, Verdict] = {
     Stage.KEPT: "failed",
     Stage.HELD: "failed",
 }
+
+_FILE = attrgetter(*OF_OUTPUT)
 
 
 class Entries:
@@ -121,7 +123,7 @@ class Entries:
             cost_usd=calls.cost_usd,
             unknown_calls=calls.unknown_calls,
             unknown_worst_usd=calls.unknown_worst_usd,
-            **(asdict(main) if main else {}),
+            **(dict(zip(OF_OUTPUT, _FILE(main), strict=True)) if main else {}),
             outputs=files,
             raw_digest=state.raw.digest if state.raw else None,
             measures={
@@ -141,13 +143,15 @@ class Entries:
         }
 
     def _file(self, name: str, stored: StoredFile, released: Released | None) -> OutputFile:
-        path = self._store.finished.path(stored)
-        width_px, height_px = _size_px(path)
+        if released is not None and released.size_px is not None:
+            width_px, height_px = released.size_px
+        else:
+            width_px, height_px = _size_px(self._store.finished.path(stored))
         return OutputFile(
             file=f"{IMAGES}/{name}",
             width_px=width_px,
             height_px=height_px,
-            bytes=released.bytes if released else path.stat().st_size,
+            bytes=released.bytes if released else self._store.finished.path(stored).stat().st_size,
             digest=released.digest if released else stored.digest,
             finished_digest=stored.digest,
         )

@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 
 from imagemake.config.fields import MAIN
-from imagemake.core.files import writing, write_whole
+from imagemake.core.files import write_whole, writing
 from imagemake.core.spreadsheet import plain_cell, safe_cell
 from imagemake.release.manifest.columns import Column, Kind, output_column, output_labels
 from imagemake.release.manifest.row import COLUMNS, GROUPS, MANIFEST_VERSION, OF_OUTPUT, ManifestRow

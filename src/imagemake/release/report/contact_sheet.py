@@ -142,7 +142,7 @@ def _card(entry: ManifestRow, inlined: Mapping[str, str], family: int | None) ->
         {**earlier, "thumbnail": inlined.get(f"{entry.name}@{place}")} for place, earlier in enumerate(entry.history)
     ]
     # Omit absent values: for 10,000 requests, they would be a fifth of the page.
-    return {field: value for field, value in card.items() if not _absent(value)}
+    return {field: value for field, value in card.items() if value or not _absent(value)}
 
 
 def _absent(value: Any) -> bool:

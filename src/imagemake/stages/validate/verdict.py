@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 from imagemake.config.checks import Check, in_words
 from imagemake.config.verdict_codes import VerdictCode
@@ -76,12 +77,29 @@ def still_to_measure(wanted: Sequence[str], measured: Measured) -> list[str]:
 
 def flat(measured: Measured) -> dict[str, Value]:
     """Turn values by measure identity (``tone@1``) into values by quantity (``tone.contrast``)."""
-    return {
-        f"{identity.partition('@')[0]}.{quantity}": value
-        for identity, values in measured.items()
-        for quantity, value in values.items()
-        if not quantity.startswith("_")  # only the measure itself can read it, such as a vector
-    }
+    found: dict[str, Value] = {}
+    for identity, values in measured.items():
+        names = _names_of(identity)
+        found.update([(name, value) for quantity, value in values.items() if (name := names[quantity])])
+    return found
+
+
+class _Names(dict[str, str]):
+    """The names of a measure's quantities, each made once: the rows of a manifest would hold it for each image."""
+
+    def __init__(self, measure: str) -> None:
+        super().__init__()
+        self._measure = measure
+
+    def __missing__(self, quantity: str) -> str:
+        # Only the measure itself can read a value such as a vector.
+        name = self[quantity] = "" if quantity.startswith("_") else f"{self._measure}.{quantity}"
+        return name
+
+
+@cache
+def _names_of(identity: str) -> _Names:
+    return _Names(identity.partition("@")[0])
 
 
 def judge(

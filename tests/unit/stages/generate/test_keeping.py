@@ -40,22 +40,22 @@ class Disk:
         self.number = None
         self.when_refusing = lambda: None
         self.folders = folders
-        write, append = files._write_whole, Journal._append
+        write, append = files.writing, Journal._append
 
         def refuse(path):
             if self.number and any(path.is_relative_to(folder) for folder in self.folders):
                 self.when_refusing()
                 raise OSError(self.number, os.strerror(self.number), str(path))
 
-        def write_whole(path, data, **options):
+        def writing(path, **options):
             refuse(path)
-            write(path, data, **options)
+            return write(path, **options)
 
         def append_records(journal, *records):
             refuse(journal.path)
             append(journal, *records)
 
-        monkeypatch.setattr(files, "_write_whole", write_whole)
+        monkeypatch.setattr(files, "writing", writing)
         monkeypatch.setattr(Journal, "_append", append_records)
 
 
