@@ -63,6 +63,12 @@ class Metadata(Section):
         description="manifest: prompts are in the manifest only. embed: also in each file's XMP, where everyone who "
         "gets the file can read them, up to 40,000 bytes each.",
     )
+    prompt_writer: Annotated[Text, Field(max_length=200)] | None = Field(
+        None,
+        description="Who wrote the prompts, for IPTC's AIPromptWriterName in each file's XMP, where everyone "
+        "who gets the file can read it. Null: no name.",
+        examples=["Studio Example"],
+    )
     sidecar: Literal["json"] | None = Field(
         None,
         description="json: each released file gets its manifest entry beside it, as NAME.jpg.json; with the prompt "

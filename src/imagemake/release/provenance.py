@@ -42,6 +42,7 @@ class Provenance:
         note: The reviewer's note.
         generated_at: When the raw image arrived, ISO 8601 in UTC.
         prompt: The prompt that was sent; None if files must not contain it.
+        prompt_writer: Who wrote it; None if nobody is to be named.
         output: Label of an additional output; empty for the main one.
         made_from: Names and keys of the other images of the campaign that were sent with the prompt.
     """
@@ -57,6 +58,7 @@ class Provenance:
     note: str = ""
     generated_at: str | None = None
     prompt: str | None = None
+    prompt_writer: str | None = None
     output: str = ""
     made_from: tuple[str, ...] = ()
 
@@ -68,6 +70,7 @@ class Provenance:
             "Iptc4xmpExt:AISystemUsed": self.provider if is_ai else None,
             "Iptc4xmpExt:AISystemVersionUsed": self.model if is_ai else None,
             PROMPT: self.prompt,
+            "Iptc4xmpExt:AIPromptWriterName": self.prompt_writer if is_ai else None,
             "xmp:CreatorTool": f"imagemake {__version__}",
             CREATED: self.generated_at,
             "imagemake:Name": self.name,
@@ -128,6 +131,7 @@ def provenance_of(state: State, metadata: Metadata, generated_at: str | None, ou
         note=review.note if review else "",
         generated_at=generated_at,
         prompt=recipe.prompt if metadata.prompt == "embed" else None,
+        prompt_writer=metadata.prompt_writer,
         output="" if output == MAIN else output,
         made_from=tuple(f"{parent.request.name} {parent.key}" for parent in state.parents),
     )

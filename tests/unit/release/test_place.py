@@ -64,6 +64,13 @@ def test_the_prompt_is_there_only_where_it_was_asked_for():
     assert ours(exiv2_reads(told), "AIPromptInformation") == "a secret mug"
 
 
+def test_the_writer_of_the_prompt_is_named_only_where_a_trained_model_read_it():
+    named = replace(PLAIN, prompt_writer="Ann & Ben")
+    assert ours(exiv2_reads(named.packet()), "AIPromptWriterName") == "Ann & Ben"
+    assert b"AIPromptWriterName" not in PLAIN.packet()
+    assert b"AIPromptWriterName" not in replace(named, source_type="algorithmicMedia").packet()
+
+
 @pytest.mark.parametrize(
     ("provider", "with_files", "code"),
     [
@@ -110,7 +117,7 @@ def test_hostile_text_stays_text_for_exiv2_too(text):
 def test_very_long_text_is_cut_so_that_every_file_holds_it(character):
     long = character * 200_000
     fields = dict.fromkeys(("provider", "model", "name", "note", "generated_at", "status", "prompt"), long)
-    packet = replace(PLAIN, **fields).packet()
+    packet = replace(PLAIN, **fields, prompt_writer=character * 200).packet()
     assert len(packet) <= MOST_PACKET_BYTES
     read = properties_in(packet)
     assert read["imagemake:ReviewNote"].endswith(" […]")
