@@ -73,3 +73,27 @@ def test_hostile_rewrites_fall_back_to_patches_and_are_told(shop, server):
     assert "\x1b[2J" not in done.stderr
     shop.snakemake()
     assert shop.calls() == n_calls
+
+
+def test_a_repair_sends_the_rejected_image_back_once(shop, server):
+    server.change(mends={"wrong_color": "Recolor the"})
+    attempts = {"max": 3, "repair": {"judge.color": "Recolor the {product} to {color}. Change nothing else."}}
+    shop.write_config(attempts=attempts)
+    done = shop.snakemake()
+    rows = shop.manifest()
+    assert {row["verdict"] for row in rows.values()} == {"accepted"}
+    again = {name: row for name, row in rows.items() if row["made_by"] == "repair"}
+    assert again, "the stand-in makes wrong colors"
+    edits = [call for call in server.calls() if call.endpoint == "/v1/images/edits"]
+    assert len(edits) == len(again)
+    assert len(prompts(server, GENERATIONS)) == 6
+    told = shop.metrics()["remedies"]["repair"]
+    assert (told["attempts"], told["accepted"]) == (len(again), len(again))
+    assert f"After rejections, repair: {len(again)} of {len(again)} attempt" in done.stderr
+    name, row = next(iter(again.items()))
+    assert orjson.loads(row["history"])[0]["key"].encode() in shop.images()[f"{name}.jpg"][1], "XMP names what it is of"
+    assert ["made", "by", "repair"] in [line.split() for line in shop.imagemake("inspect", name).stdout.splitlines()]
+    n_calls = shop.calls()
+    shop.delete("work")
+    shop.snakemake()
+    assert shop.calls() == n_calls

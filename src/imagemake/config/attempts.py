@@ -9,7 +9,8 @@ from typing import Annotated
 from pydantic import Field, Strict, model_validator
 
 from imagemake.config.chosen_plugins import Quantity, ReasonCode
-from imagemake.config.fields import Section, Text
+from imagemake.config.fields import Section, TemplateText, Text
+from imagemake.config.placeholders import parse_template
 from imagemake.config.rewrite import Rewrite
 from imagemake.config.verdict_codes import VerdictCode
 from imagemake.core.mistakes import Mistake, mistake, mistakes
@@ -42,6 +43,7 @@ class Remedy(StrEnum):
 
     PATCH = "patch"
     REWRITE = "rewrite"
+    REPAIR = "repair"
     PERSON = "person"
 
 
@@ -62,11 +64,18 @@ class Attempts(Section):
         "judge's answers. Without this section, nothing is rewritten.",
         examples=[{"model": "gpt-6-luna", "keep": ["{slogan}"]}],
     )
+    repair: Mapping[ReasonCode, TemplateText] = Field(
+        default_factory=dict,
+        description="Instructions by reason: the rejected image itself is sent back, with this text before its prompt, "
+        "and is not made anew. Placeholders as in prompt. An image that a repair made is not repaired again.",
+        examples=[{"judge.color": "Recolor the {product} to {color}. Change nothing else."}],
+    )
     policy: Annotated[Mapping[ReasonCode, Annotated[Remedy, Strict(False)]], Strict(False)] = Field(
         default_factory=dict,
         description="What follows a rejection, by its reason, as in patches: patch (another seed, and the reason's "
-        "patch if there is one), rewrite, or person (the image awaits review). The first reason that an image has "
-        "decides. Default: rewrite for checks and for what people rejected, if there is a section rewrite; else patch.",
+        "patch if there is one), rewrite, repair, or person (the image awaits review). The first reason that an image "
+        "has decides. Default: repair if it has an instruction; else rewrite for checks and for what people rejected, "
+        "if there is a section rewrite; else patch.",
         examples=[{"judge.color": "rewrite", "near_duplicate": "patch"}],
     )
 
@@ -79,15 +88,34 @@ class Attempts(Section):
             if remedy is Remedy.REWRITE and self.rewrite is None:
                 what = "there is no model to rewrite prompts."
                 found.append(Mistake(("policy", code), what, "Name it under attempts.rewrite: {model: ...}."))
+            if remedy is Remedy.REPAIR and not self.instruction(code):
+                what = "there is no instruction for this repair."
+                found.append(Mistake(("policy", code), what, f"Give it under attempts.repair: {{{code}: ...}}."))
         if found:
             raise mistakes(found)
         return self
 
-    def remedy(self, code: str) -> Remedy:
-        """Return what follows a rejection for a reason."""
+    def instruction(self, code: str) -> str:
+        """Return the template of the instruction that repairs an image; empty if there is none."""
+        return self.repair.get(code) or self.repair.get(code.partition(".")[0]) or ""
+
+    @property
+    def repair_columns(self) -> set[str]:
+        """The columns that instructions name."""
+        return {name for text in self.repair.values() for name in parse_template(text).fields}
+
+    def remedy(self, code: str, *, can_repair: bool = True) -> Remedy:
+        """Return what follows a rejection for a reason.
+
+        Args:
+            code: The reason's code.
+            can_repair: Whether there is an image to repair that no repair made, and a model that takes it.
+        """
         given = self.policy.get(code, self.policy.get(code.partition(".")[0]))
-        if given is not None:
+        if given is not None and (can_repair or given is not Remedy.REPAIR):
             return given
+        if given is None and can_repair and self.instruction(code):
+            return Remedy.REPAIR
         # The others say nothing that words could mend, and what a provider refused is only reworded on request.
         is_about_words = code not in tuple(VerdictCode) or code == VerdictCode.REVIEW
         return Remedy.REWRITE if self.rewrite is not None and is_about_words else Remedy.PATCH

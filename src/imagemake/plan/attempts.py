@@ -27,6 +27,19 @@ def recipe_of_attempt(first: Recipe, attempt: int, failed_for: Sequence[str], pa
     return replace(first, prompt=patched, seed=derive_seed(first.seed, "attempt", attempt))
 
 
+def recipe_of_repair(first: Recipe, attempt: int, instruction: str, digest: str) -> Recipe:
+    """Return the recipe of an attempt that repairs a rejected image.
+
+    Args:
+        first: The recipe that attempts derive from.
+        attempt: The number of the attempt, from 0.
+        instruction: What to change.
+        digest: SHA-256 of the rejected image, which is the only one that is sent.
+    """
+    seed = derive_seed(first.seed, "attempt", attempt)
+    return replace(first, prompt=f"{instruction}\n{first.prompt}", seed=seed, references=(digest,), mask=None)
+
+
 def patches_for(codes: Iterable[str], patches: Mapping[str, str]) -> list[str]:
     """Return the texts to append for these reason codes: each once, in the order of the codes."""
     found = (patches.get(code, patches.get(code.partition(".")[0])) for code in codes)

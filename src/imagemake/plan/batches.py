@@ -6,13 +6,22 @@ import hashlib
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from imagemake.config.campaign import Campaign
-from imagemake.config.models import ModelTable, load_models
+from imagemake.config.model import settings_of
+from imagemake.config.models import (
+    ModelTable,
+    Severity,
+    load_models,
+    problems_in_batch,
+    problems_of,
+    problems_of_files,
+)
 from imagemake.core.fingerprint import fingerprint
 from imagemake.core.problems import Problem, UserError
 from imagemake.core.recipe import Recipe
@@ -20,12 +29,14 @@ from imagemake.plan.call_modes import batch_size, divide, job_size
 from imagemake.plan.candidates import CandidatePolicy
 from imagemake.plan.edited_questions import read_edited
 from imagemake.plan.inventory import Inventory
+from imagemake.plan.parents import measured_file
 from imagemake.plan.requests.families import with_parents
 from imagemake.plan.requests.file_names import FileNames
 from imagemake.plan.requests.model_choice import MODEL
 from imagemake.plan.requests.request import Request
 from imagemake.plan.requests.selection import sample, within
 from imagemake.plan.state import OPEN, Policy, Stage, State
+from imagemake.plugins.providers import provider_class, takes_references
 from imagemake.stages.postprocess.job import output_keys, postprocess_digests
 from imagemake.stages.validate.earlier_releases import earlier_images
 from imagemake.store.items import Item, table_bytes, write_table
@@ -72,6 +83,7 @@ def policy_of(campaign: Campaign) -> Policy:
         most_attempts=campaign.attempts.max,
         patches=campaign.attempts.patches,
         attempts=campaign.attempts,
+        can_repair=partial(_takes_image, campaign, load_models(campaign.models)),
         rewriter=campaign.attempts.rewrite.asker() if campaign.attempts.rewrite else None,
         hold_unknown=campaign.limits.unknown == "hold",
         output_keys=lambda raw_digest: output_keys(raw_digest, step_digests),
@@ -83,6 +95,19 @@ def policy_of(campaign: Campaign) -> Policy:
 def _ignores_seed(table: ModelTable, recipe: Recipe) -> bool:
     model = table.of(recipe)
     return model is not None and model.facts.determinism == "fixed"
+
+
+def _takes_image(campaign: Campaign, table: ModelTable, state: State) -> bool:
+    """Return whether the model of a rejected image takes that image as a reference."""
+    settings, model, file = settings_of(state.request.model, campaign), table.of(state.recipe), measured_file(state)
+    in_batch = settings.mode == "batch"
+    if file is None or not takes_references(provider_class(state.recipe.provider), batch=in_batch):
+        return False
+    recipe = replace(state.recipe, references=(file.digest,), mask=None)
+    found = [] if model is None else problems_of_files(model, [(state.request.name, file)], None)
+    if model is not None:  # a run tells of retirement by itself
+        found += [*problems_of(model, recipe, date.min), *(problems_in_batch(model, recipe) if in_batch else ())]
+    return all(finding.severity is not Severity.ERROR for finding in found)
 
 
 def requests_of_scope(campaign: Campaign, requests: Sequence[Request], scope: str) -> list[Request]:

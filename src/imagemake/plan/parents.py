@@ -30,7 +30,7 @@ _WHY = {
     Stage.HELD: "which is on hold: a call may have been billed",
 }
 MOST_TOLD = 3
-_SENT = tuple(one.extension for one in FORMATS.values() if one.is_reference)
+SENT = tuple(one.extension for one in FORMATS.values() if one.is_reference)
 
 
 def why_waiting(parents: Iterable[State]) -> tuple[Reason, ...]:
@@ -47,7 +47,7 @@ def _why(parent: State) -> str:
         return f"which waits for {first.request.name}, {_why(first)}"
     if not parent.is_accepted:
         return _WHY.get(parent.stage, "which is not accepted yet")
-    if parent.raw is not None and parent.raw.extension not in _SENT:
+    if parent.raw is not None and parent.raw.extension not in SENT:
         kind = parent.raw.extension.upper()
         return f"whose file is {kind}, and providers accept only {in_words('and', references=True)}"
     return ""
@@ -112,15 +112,22 @@ def images_of_parents(states: Iterable[State]) -> dict[str, SourceImage]:
     """Return the accepted images that others are made from, as measured, by their path in `Attached.references`."""
     found: dict[str, SourceImage] = {}
     for parent in (parent for state in states for parent in state.parents if parent.is_accepted):
-        values = flat(parent.measured)
-        facts = [values.get(f"file.{name}") for name in ("bytes", "format", "width_px", "height_px", "has_alpha")]
-        if parent.raw is not None and None not in facts:
-            found[OWN_IMAGE + parent.request.name] = SourceImage._make([parent.raw.digest, *facts])
+        file = measured_file(parent)
+        if file is not None:
+            found[OWN_IMAGE + parent.request.name] = file
     return found
 
 
+def measured_file(state: State) -> SourceImage | None:
+    """Return what was measured of a raw image's file; None if it is not there or was not measured."""
+    values = flat(state.measured)
+    facts = [values.get(f"file.{name}") for name in ("bytes", "format", "width_px", "height_px", "has_alpha")]
+    return SourceImage._make([state.raw.digest, *facts]) if state.raw is not None and None not in facts else None
+
+
 def raw_of_parents(states: Iterable[State]) -> list[StoredFile]:
-    """Return the files of the other images of the campaign that images which are to be generated are made from."""
-    to_generate = (state for state in states if state.stage is Stage.GENERATE)
+    """Return the files of the store's images that images which are to be generated are made from."""
+    to_generate = [state for state in states if state.stage is Stage.GENERATE]
     found = {raw.digest: raw for state in to_generate for parent in state.parents if (raw := parent.raw)}
+    found |= {state.repaired.digest: state.repaired for state in to_generate if state.repaired is not None}
     return list(found.values())

@@ -27,6 +27,7 @@ class RebuildReason(Enum):
     CANDIDATE_ADDED = "candidate added"
     NEXT_ATTEMPT = "attempt {number}"
     REWRITTEN = "attempt {number}, rewritten"
+    REPAIRED = "attempt {number}, repaired"
     NOT_REWRITTEN = "attempt {number}, not rewritten ({fault})"
     NEXT_MODEL = "refused by {model}"
     NO_QUOTA = "{model} has no quota left"

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING
 
 from imagemake.config.attempts import Remedy
 from imagemake.config.fields import MAIN
+from imagemake.config.placeholders import parse_template
 from imagemake.config.verdict_codes import VerdictCode
 from imagemake.plan.across import compare_good, name_repeats_in_review
-from imagemake.plan.attempts import edited_prompt, patches_for, recipe_of_attempt
+from imagemake.plan.attempts import edited_prompt, patches_for, recipe_of_attempt, recipe_of_repair
 from imagemake.plan.best_candidate import become, choose_best, take_next_best
 from imagemake.plan.judging import calls_without_answer
-from imagemake.plan.parents import obstacles_among, why_waiting
+from imagemake.plan.parents import SENT, obstacles_among, why_waiting
 from imagemake.plan.reasons import RebuildReason, Why, why_generate, why_judge, why_postprocess, why_validate
 from imagemake.plan.requests.families import generations
 from imagemake.plan.rewriting import rewritten
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
 REJECTED_BY_CALL = {Outcome.REFUSED: VerdictCode.REFUSED, Outcome.UNREADABLE: VerdictCode.UNREADABLE}
 BY_REVIEWER, BY_NEXT_MODEL = "review", "next_model"
+REASON_OF = {str(Remedy.REWRITE): RebuildReason.REWRITTEN, str(Remedy.REPAIR): RebuildReason.REPAIRED}
 NO_RUN = "9999"  # after every call
 REVIEW_CODES = {"reject": VerdictCode.REVIEW, "regenerate": VerdictCode.REGENERATE}
 
@@ -288,7 +290,7 @@ def _why_generate(  # noqa: PLR0911  one line per reason, in the order in which 
     if state.by_model_from and state.attempt == state.by_model_from:
         return RebuildReason.NEXT_MODEL.because(model=state.past[-1].recipe.model)
     if state.past:
-        reason = RebuildReason.REWRITTEN if state.made_by == Remedy.REWRITE else RebuildReason.NEXT_ATTEMPT
+        reason = REASON_OF.get(state.made_by, RebuildReason.NEXT_ATTEMPT)
         reason = RebuildReason.NOT_REWRITTEN if state.note else reason
         return reason.because(dict.fromkeys(state.failed_for), number=state.attempt + 1, fault=state.note)
     if state.key in inventory.damaged:
@@ -325,7 +327,7 @@ def _changes_prompt(state: State, policy: Policy) -> bool:
     return patches_for([*before, *now], policy.patches) != patches_for(before, policy.patches)
 
 
-def _goes_on(
+def _goes_on(  # noqa: PLR0911  one line per end
     state: State, routing: Routing, inventory: Inventory, policy: Policy, reviews: Mapping[str, Review]
 ) -> bool:
     """Move a rejected request to its next attempt; False where it has none or waits for its prompt."""
@@ -337,7 +339,8 @@ def _goes_on(
         _leave_attempt(state)
         _go_to_next_model(state, request)
         return True
-    remedy = policy.attempts.remedy(state.reasons[0].code)
+    can_repair = asked is None and _can_be_repaired(state, policy)
+    remedy = policy.attempts.remedy(state.reasons[0].code, can_repair=can_repair)
     if remedy is Remedy.PERSON and not decisions and state.raw is not None:
         state.stage = Stage.REVIEW
         return False
@@ -356,23 +359,44 @@ def _goes_on(
         if found is None:
             return False
         written = found
-    stays = not written.prompt and not _changes_prompt(state, policy)
+    stays = not written.prompt and remedy is not Remedy.REPAIR and not _changes_prompt(state, policy)
     if asked is None and stays and (policy.ignores_seed(state.recipe) or (refused and rewrites)):
         state.stage = Stage.REJECTED  # another attempt would be the same bytes
         return False
+    if remedy is Remedy.REPAIR:
+        _repair(state, policy)
+        return True
     _leave_attempt(state)
     state.made_by, state.note = str(Remedy.PATCH if asked is None else BY_REVIEWER), written.fault
     if asked is not None or written.prompt:
-        prompt = edited_prompt(state.recipe.prompt, asked) if asked is not None else written.prompt
+        prompt = edited_prompt(state.prompt, asked) if asked is not None else written.prompt
         state.asked_at, state.asked = len(state.past), replace(state.request.recipe, prompt=prompt)
     if written.prompt:
-        state.made_by = Remedy.REWRITE
+        state.made_by = str(Remedy.REWRITE)
     first, patches = state.request.recipe, policy.patches
     if state.asked is not None:
         first = state.asked
         patches = {code: text for code, text in patches.items() if text not in first.prompt}
     _begin_attempt(state, recipe_of_attempt(first, state.attempt - state.by_model_from, state.patched_for, patches))
     return True
+
+
+def _can_be_repaired(state: State, policy: Policy) -> bool:
+    """Return whether the rejected image can be sent back: a repair of a repair would only drift away."""
+    has_file = state.raw is not None and state.raw.extension in SENT and state.stage is not Stage.REFUSED
+    return has_file and state.repaired is None and policy.can_repair(state)
+
+
+def _repair(state: State, policy: Policy) -> None:
+    """Begin the attempt that changes the rejected image as its reason's instruction says."""
+    image = state.raw
+    assert image is not None
+    instruction = parse_template(policy.attempts.instruction(state.reasons[0].code)).render(state.request.variables)
+    _leave_attempt(state)
+    state.made_by, state.note = str(Remedy.REPAIR), ""
+    number, first = state.attempt - state.by_model_from, state.asked or state.request.recipe
+    _begin_attempt(state, recipe_of_repair(first, number, instruction.strip(), image.digest))
+    state.repaired = image
 
 
 def _go_to_next_model(state: State, request: Request) -> None:
@@ -392,5 +416,5 @@ def _leave_attempt(state: State) -> None:
 def _begin_attempt(state: State, recipe: Recipe) -> None:
     state.recipe, state.key = recipe, recipe.key()
     state.stage, state.raw, state.measured, state.reasons = Stage.GENERATE, None, {}, ()
-    state.questions = ()
+    state.questions, state.repaired = (), None
     state.candidate, state.is_chosen, state.open_candidates, state.instead_of = 0, False, [], ""

@@ -44,7 +44,7 @@ def _rejection(state: State, rewriter: Asker) -> Rejection:
     assert isinstance(rewriter.settings, Rewrite)
     answers = answers_of(state.questions, state.measured)
     values = state.request.variables
-    attempt = state.key, state.recipe.prompt
+    attempt = state.key, state.prompt
     return rejection_of(*attempt, state.reasons, answers, values=values, rewrite=rewriter.settings)
 
 

@@ -50,6 +50,10 @@ def _never(recipe: Recipe) -> bool:
     return False
 
 
+def _cannot(state: State) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What in the campaign decides where a request stands.
@@ -74,6 +78,7 @@ class Policy:
         moderates: Identity of the moderation that is asked about each prompt; empty if none is.
         attempts: What follows a rejection, by its reason.
         rewriter: Who rewrites prompts of rejected images; None if nobody does.
+        can_repair: Returns whether the model of a rejected image takes that image as a reference.
         ignores_seed: Returns whether a recipe's model makes the same image whatever the seed.
     """
 
@@ -96,6 +101,7 @@ class Policy:
     ignores_seed: Callable[[Recipe], bool] = _never
     attempts: Attempts = field(default_factory=Attempts)
     rewriter: Asker | None = None
+    can_repair: Callable[[State], bool] = _cannot
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +151,9 @@ class State:
         parents: Where the other images of the campaign stand that it is made from.
         obstacles: Of a waiting image: the images, however indirect, whose acceptance it waits for.
         questions: What models are asked about the current attempt's image.
-        made_by: What led to the current attempt: ``patch``, ``rewrite``, ``review``, or ``next_model``; empty for the
-            first one.
+        repaired: The rejected image that the current attempt repairs.
+        made_by: What led to the current attempt: ``patch``, ``rewrite``, ``repair``, ``review``, or ``next_model``;
+            empty for the first one.
         note: Why the attempt was not made by the remedy that the campaign asks for; empty otherwise.
     """
 
@@ -178,8 +185,14 @@ class State:
     parents: tuple[State, ...] = ()
     obstacles: tuple[State, ...] = ()
     questions: Sequence[Wanted] = ()
+    repaired: StoredFile | None = None
     made_by: str = ""
     note: str = ""
+
+    @property
+    def prompt(self) -> str:
+        """The current attempt's prompt, without the instruction of a repair."""
+        return self.recipe.prompt if self.repaired is None else (self.asked or self.request.recipe).prompt
 
     @property
     def files(self) -> dict[str, StoredFile]:

@@ -133,8 +133,14 @@ def provenance_of(state: State, metadata: Metadata, generated_at: str | None, ou
         prompt=recipe.prompt if metadata.prompt == "embed" else None,
         prompt_writer=metadata.prompt_writer,
         output="" if output == MAIN else output,
-        made_from=tuple(f"{parent.request.name} {parent.key}" for parent in state.parents),
+        made_from=_made_from(state),
     )
+
+
+def _made_from(state: State) -> tuple[str, ...]:
+    if state.repaired is not None:  # it is all that was sent
+        return (f"{state.request.name} {state.repaired.key}",)
+    return tuple(f"{parent.request.name} {parent.key}" for parent in state.parents)
 
 
 @lru_cache

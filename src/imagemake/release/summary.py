@@ -9,6 +9,7 @@ from typing import Any
 from imagemake.core.text import counted
 from imagemake.release.metrics.forecast import duration_words
 from imagemake.release.metrics.reasons import DECIDED
+from imagemake.release.metrics.remedies import remedy_words
 from imagemake.store.layout import RESULTS
 
 MOST_VALUES = 3
@@ -44,7 +45,15 @@ def closing_words(
         lines.append(f"  Exports: {', '.join(f'{folder}/exports/{label}/' for label in exports)}")
     forecast = metrics.get("forecast")
     return "\n".join(
-        [*lines, *_came_to(metrics), *_cost(metrics), *_gpu(metrics), *_will_come_to(forecast), *_next(metrics, folder)]
+        [
+            *lines,
+            *_came_to(metrics),
+            *remedy_words(metrics.get("remedies", {})),
+            *_cost(metrics),
+            *_gpu(metrics),
+            *_will_come_to(forecast),
+            *_next(metrics, folder),
+        ]
     )
 
 

@@ -30,6 +30,7 @@ from imagemake.release.metrics.agreement import agreement
 from imagemake.release.metrics.forecast import RunTime, forecast
 from imagemake.release.metrics.metrics import metrics_of, write_metrics
 from imagemake.release.metrics.pace import pace_of
+from imagemake.release.metrics.remedies import remedies
 from imagemake.release.missing import missing_counts
 from imagemake.release.output_file import ReleaseFile
 from imagemake.release.place import Placing
@@ -87,7 +88,12 @@ class Release:
         released = self._release_images(folder, of_state)
         sheets = self._write_sheets(folder)
         entries = [of_state.entry(state, released.get(state.request.name, {})) for state in self.states]
-        metrics = {**metrics_of(entries), **self._forecast(entries), **self._judge(inventory, of_state)}
+        metrics = {
+            **metrics_of(entries),
+            **self._forecast(entries),
+            **self._judge(inventory, of_state),
+            **self._remedies(entries, of_state),
+        }
         self._write_page(folder / "index.html", entries, metrics, sheets)
         self._write_review(folder / "review.csv")
         write_metrics(metrics, folder / "metrics.json")
@@ -138,6 +144,13 @@ class Release:
             write_sidecars(entries, folder, with_prompt=metadata.prompt == "embed")
         else:
             (folder / SCHEMA).unlink(missing_ok=True)
+
+    @staticmethod
+    def _remedies(entries: Sequence[ManifestRow], of_state: Entries) -> dict[str, Any]:
+        """Return what each remedy came to; nothing if none followed a rejection."""
+        tally = of_state.rewrites
+        found = remedies(entries, None if tally.cost_unknown else float(tally.billed_usd))
+        return {"remedies": found} if found else {}
 
     def _forecast(self, entries: Sequence[ManifestRow]) -> dict[str, Any]:
         """Return the forecast of the full run after a smaller run; otherwise nothing."""

@@ -50,7 +50,7 @@ def test_a_rejected_image_waits_for_its_prompt_and_then_is_made_from_it():
     assert (state.stage, str(state.why)) == (Stage.GENERATE, "attempt 2, rewritten: tone.contrast")
     assert state.recipe.prompt == "A bright mug"
     assert state.recipe.seed == derive_seed(0, "attempt", 1)
-    assert state.made_by == "rewrite"
+    assert (state.made_by, type(state.made_by)) == ("rewrite", str), "metrics have it as a key in JSON"
 
 
 def test_the_next_rejection_rewrites_the_rewritten_prompt_and_the_last_one_asks_nothing():

@@ -7,6 +7,7 @@ from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
 
+from imagemake.config.asked import REWRITE
 from imagemake.config.checks import Checks
 from imagemake.config.fields import MAIN
 from imagemake.config.references import OWN_IMAGE
@@ -46,6 +47,7 @@ class Entries:
 
     Attributes:
         asked: Sum of the campaign's calls that asked about images and prompts.
+        rewrites: Sum of those that asked for prompts.
     """
 
     def __init__(self, target: Target, store: Store, left_out: Collection[str]) -> None:
@@ -53,12 +55,12 @@ class Entries:
         self._target = target
         self._store = store
         self._calls: dict[str, Calls] = {}
-        self.asked = Tally()
+        self.asked, self.rewrites = Tally(), Tally()
         for call in read_calls(store.journal_folder):
             if "kind" not in call.sent:
                 self._calls.setdefault(call.sent["key"], Calls()).add(call)
             elif call.sent["campaign"] == target.campaign.campaign:
-                self.asked.add(call)
+                (self.rewrites if call.sent["kind"] == REWRITE else self.asked).add(call)
 
     @cached_property
     def _checks(self) -> Checks:

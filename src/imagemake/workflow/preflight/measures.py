@@ -59,6 +59,8 @@ def check_comparisons(requests: Sequence[Request], campaign: Campaign) -> None:
     rewrite = campaign.attempts.rewrite
     for column in {name for text in rewrite.kept for name in text.fields} if rewrite else ():
         problems += _missing_column(column, f"{CONFIG}, attempts.rewrite.keep", requests)
+    for column in sorted(campaign.attempts.repair_columns):
+        problems += _missing_column(column, f"{CONFIG}, attempts.repair", requests)
     consistency = campaign.validation.consistency
     for column in consistency.by if consistency else ():
         problems += _missing_column(column, f"{CONFIG}, validation.consistency.by", requests)
