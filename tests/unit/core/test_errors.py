@@ -10,7 +10,16 @@ from imagemake.core.errors import ImagemakeError, InterruptedByUserError, exit_o
 from imagemake.core.problems import NotReadyError, Problem, UserError
 
 # Not errors of ours: they carry a reason within one module, and its caller turns them into an answer.
-INNER = {"BadValueError", "BrokenProfile", "NotFetchedError", "_ComesLaterError", "_Mistake"}
+INNER = {
+    "BadValueError",
+    "BrokenProfile",
+    "NotFetchedError",
+    "StalePipeline",
+    "StoppedBetweenSteps",
+    "TooFewGpusError",
+    "_ComesLaterError",
+    "_Mistake",
+}
 
 
 def own_exceptions():
