@@ -9,7 +9,7 @@ from functools import lru_cache
 from imagemake.config.fields import TAKE
 from imagemake.config.placeholders import Template, parse_template
 from imagemake.plan.requests.file_names import NAME
-from imagemake.plan.requests.names import BadValueError, Namer
+from imagemake.plan.requests.names import BadValueError, Namer, safe_name
 
 PROMPT = "prompt"
 _BETWEEN_FOLDERS = re.compile(r"/(?![^{}]*\})")  # not within a placeholder
@@ -22,11 +22,17 @@ class ExportPath:
 
     Args:
         text: The template; its own slashes separate folders, those in values do not.
+
+    Attributes:
+        fields: Its placeholders.
+        is_whole: Whether each part of the path has a placeholder or a name.
     """
 
     def __init__(self, text: str) -> None:
         self.fields = parse_template(text).fields
-        self._namers = [Namer(parse_template(part)) for part in _BETWEEN_FOLDERS.split(text)]
+        parts = [parse_template(part) for part in _BETWEEN_FOLDERS.split(text)]
+        self.is_whole = all(part.fields or safe_name(part.literals[0]) for part in parts)  # whatever the values
+        self._namers = [Namer(part) for part in parts]
 
     def of(self, values: Mapping[str, str]) -> str:
         """Return the path for these values, without extension.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from imagemake.config.exports import FEEDS, WRITTEN
+from imagemake.config.exports import ALT_TEXT, FEEDS, WRITTEN
 from imagemake.core.problems import Problem
 from imagemake.core.secrets import shown
 from imagemake.core.text import did_you_mean
@@ -61,6 +62,9 @@ def _unknown(place: str, export: Export, campaign: Campaign, request: Request) -
             if field not in allowed:
                 remedy = f"{did_you_mean(field, allowed)} Known names: {', '.join(allowed)}.".strip()
                 yield Problem(f"{place}.{key}", f"unknown placeholder {{{field}}}.", remedy)
+    if not ExportPath(export.path).is_whole:
+        what = f"a part of the path {shown(export.path)} has no letter, digit, or placeholder."
+        yield Problem(f"{place}.path", what, 'Write folders and a name, such as "{category}/{sku}".')
     if not export.columns:
         for name in WRITTEN.get(export.format, ()):
             if name in request.variables:
@@ -112,22 +116,26 @@ def _products(place: str, export: Export, campaign: Campaign, requests: Sequence
         return
     column, most = PRODUCT[export.format]
     first: dict[str, tuple[dict[str, str], int]] = {}
-    numbers: dict[str, int] = {}
+    numbers = Counter[str]()
+    differing: dict[str, dict[str, None]] = {}  # products by the columns in which their images differ
     for request in requests:
         values = values_of(request.variables, request.name, request.take)
-        cells = {name: rendered(text, values) for name, text in export.columns.items()}
-        cells.pop("Image Alt Text", None)
+        cells = {name: rendered(text, values) for name, text in export.columns.items() if name != ALT_TEXT}
         product = cells[column]
-        row = f"{campaign.catalog}, row {request.row}"
         if not product.strip():
-            yield Problem(row, f"{place}.columns.{column} is empty.", "Fill in the columns that it uses.")
+            what = f"{place}.columns.{column} is empty."
+            yield Problem(f"{campaign.catalog}, row {request.row}", what, "Fill in the columns that it uses.")
             continue
-        known, number = first.setdefault(product, (cells, request.row))
-        differ = [name for name in cells if cells[name] != known[name]]
-        if differ:
-            what = f"{place}: {product!r} has other {', '.join(differ)} in row {number}."
-            yield Problem(row, what, f"Use columns that are the same for all images of one {column}.")
-        numbers[product] = numbers.get(product, 0) + 1
+        known, _ = first.setdefault(product, (cells, request.row))
+        if known != cells:
+            for name in (name for name in cells if cells[name] != known[name]):
+                differing.setdefault(name, {})[product] = None
+        numbers[product] += 1
+    for name, products in differing.items():
+        one, *others = products
+        more = f", and so do those of {len(others):,} more" if others else ""
+        what = f"images of one {column} have one row, but those of {one!r} (row {first[one][1]}) differ in it{more}."
+        yield Problem(f"{place}.columns.{name}", what, f"Use columns that are the same for all images of one {column}.")
     for product, number in numbers.items():
         if number > most:
             what = f"{place}: {product!r} has {number:,} images, but {export.format} takes up to {most}."

@@ -49,7 +49,8 @@ def test_a_good_export_of_each_format_is_accepted(export):
         ({"format": "folders", "path": "{skuu}"}, "unknown placeholder {skuu}.\n  Did you mean 'sku'?"),
         ({"format": "folders", "path": "{prompt}"}, "unknown placeholder {prompt}"),
         ({"format": "folders", "path": "{kind}/{view}"}, "like 'M-1-front' (row 2)"),
-        ({"format": "folders", "path": "{kind}//{name}"}, "leaves a part of the path empty"),
+        ({"format": "folders", "path": "{kind}//{name}"}, "has no letter, digit, or placeholder"),
+        ({"format": "folders", "path": "../../{name}"}, "has no letter, digit, or placeholder"),
         ({"format": "huggingface", "output": "web"}, "unknown output 'web'"),
         ({"format": "huggingface", "columns": {"text": "{sku}"}}, "the export writes this column"),
         ({"format": "coco"}, "coco needs measures with boxes"),
@@ -58,12 +59,20 @@ def test_a_good_export_of_each_format_is_accepted(export):
         ({**FEED, "base_url": "ftp://cdn.example.com"}, "not an address that links can begin with"),
         ({**FEED, "base_url": "https://me:secret@cdn.example.com"}, "contains a user or a password"),
         ({name: value for name, value in FEED.items() if name != "base_url"}, "links need an address"),
-        ({**FEED, "columns": {**FEED["columns"], "title": "{view}"}}, "'M-1' has other title in row 2"),
+        (
+            {**FEED, "columns": {**FEED["columns"], "title": "{view}"}},
+            "(row 2) differ in it, and so do those of 1 more",
+        ),
         ({**FEED, "columns": {**FEED["columns"], "title": "{prompt}"}}, "unknown placeholder {prompt}"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(export, words):
     assert words in told(export)
+
+
+def test_a_mistake_that_all_images_have_is_told_once():
+    assert told({**FEED, "columns": {**FEED["columns"], "title": "{view}"}}).count("differ in it") == 1
+    assert told({"format": "folders", "path": "../{name}"}).count("config/") == 1
 
 
 def test_boxes_are_not_exported_where_a_step_moves_what_they_are_about():
