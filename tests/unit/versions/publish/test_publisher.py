@@ -335,6 +335,21 @@ def test_a_table_beside_images_may_leave_their_folder_out():
     assert published.table("images/b.jpg.json", data) == b'{"image":"a.png","other":"b.1.jpg","main":"images/b.1.jpg"}'
 
 
+def test_files_of_an_export_keep_their_names_and_are_not_cached_for_long(tmp_path):
+    for name in ("images/a.jpg", "exports/train/a.jpg", "exports/train/metadata.jsonl", "exports/train/shard.tar"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b'{"file_name":"a.jpg"}')
+    image, *exported = sorted(objects_of(tmp_path, Publish(), {}), key=lambda one: not one.is_image)
+    assert image.name.startswith("images/a.")
+    assert image.name != "images/a.jpg"
+    assert [one.name for one in exported] == [
+        f"exports/train/{name}" for name in ("a.jpg", "metadata.jsonl", "shard.tar")
+    ]
+    assert {one.cache_control(Publish()) for one in exported} == {"no-cache"}
+    assert [one.content_type for one in exported] == ["image/jpeg", "application/jsonl", "application/x-tar"]
+    assert exported[1].read() == b'{"file_name":"a.jpg"}', "the name that the image has there"
+
+
 def test_cache_headers_are_long_only_where_a_name_says_its_content():
     image, table = an_object("images/a.jpg"), an_object("manifest.csv")
     assert image.cache_control(Publish()) == LONG_LIVED
