@@ -9,7 +9,9 @@ from world import BAD, GOOD, World
 
 from imagemake.config.attempts import Attempts
 from imagemake.core.recipe import derive_seed
+from imagemake.plan.inventory import KeyHistory
 from imagemake.plan.state import Stage
+from imagemake.store.journal import Outcome
 
 
 class Answers:
@@ -116,3 +118,15 @@ def test_without_a_section_keys_of_attempts_stay_what_they_are():
 def test_only_reasons_that_words_can_mend_are_rewritten_by_default(code, remedy):
     assert Attempts(rewrite={"model": "m"}).remedy(code) == remedy
     assert Attempts().remedy(code) == "patch"
+
+
+def test_a_call_that_may_have_been_billed_is_held_and_not_repeated_blindly():
+    world = rewriting()
+    world.policy = replace(world.policy, hold_unknown=True)
+    world.make(world.one(), tone=BAD)
+    (call,) = world.one().to_do
+    world.journal.keys[call.key] = KeyHistory(calls=1, unknown=1, last=Outcome.UNKNOWN)
+    state = world.one()
+    assert (state.stage, state.to_do) == (Stage.HELD, [])
+    world.policy = replace(world.policy, hold_unknown=False)
+    assert world.one().stage is Stage.REWRITE

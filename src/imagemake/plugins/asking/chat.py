@@ -7,7 +7,7 @@ sure the model is of a yes or a no.
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imagemake.core.recipe import Recipe
@@ -84,6 +84,22 @@ def choice_in(response: Mapping[str, Any]) -> Mapping[str, Any] | None:
     choices = response.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     return first if isinstance(first, Mapping) and isinstance(first.get("message"), Mapping) else None
+
+
+def object_in(response: Mapping[str, Any], read: Callable[[Mapping[str, Any]], Answer]) -> list[Answer] | None:
+    """Read an answer that is one object; None if the response has none at all.
+
+    Args:
+        response: The completion.
+        read: Reads the object, which may lack everything.
+    """
+    choice = choice_in(response)
+    if choice is None:
+        return None
+    if is_refused(choice):
+        return [REFUSED]
+    told = as_json(text_in(choice).encode("utf-8", "replace"))
+    return [read(told if isinstance(told, Mapping) else {})]
 
 
 def is_refused(choice: Mapping[str, Any]) -> bool:

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from imagemake.core.recipe import Recipe
 from imagemake.core.text import forbidden_character
-from imagemake.plugins.asking import Answer, as_json, missing
-from imagemake.plugins.asking.chat import choice_in, fields_of, is_refused, text_in
+from imagemake.plugins.asking import Answer, chat, missing
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
     from openai._legacy_response import LegacyAPIResponse
 
-REFUSED: Answer = {"refused": True}
+REFUSED = chat.REFUSED
 MOST_QUESTIONS, MOST_CHARACTERS = 12, 300
 RULES = (
     "You write questions that check whether an image shows what its prompt asks for. Write one yes-or-no question for "
@@ -36,7 +35,9 @@ SCHEMA = {
 
 def send(client: AsyncOpenAI, recipe: Recipe, image: bytes | None) -> Awaitable[LegacyAPIResponse[Any]]:
     """Send the prompt."""
-    return client.chat.completions.with_raw_response.create(**fields_of(recipe.model, RULES, recipe.prompt, SCHEMA))
+    return client.chat.completions.with_raw_response.create(
+        **chat.fields_of(recipe.model, RULES, recipe.prompt, SCHEMA)
+    )
 
 
 def count_of(recipe: Recipe) -> int:
@@ -46,15 +47,13 @@ def count_of(recipe: Recipe) -> int:
 
 def answers_in(response: Mapping[str, Any], recipe: Recipe) -> list[Answer] | None:
     """Read the questions; None if the response has none at all."""
-    choice = choice_in(response)
-    if choice is None:
-        return None
-    if is_refused(choice):
-        return [REFUSED]
-    told = as_json(text_in(choice).encode("utf-8", "replace"))
-    listed = told.get("questions") if isinstance(told, Mapping) else None
+    return chat.object_in(response, _questions)
+
+
+def _questions(told: Mapping[str, Any]) -> Answer:
+    listed = told.get("questions")
     questions = usable_questions(listed) if isinstance(listed, list) else []
-    return [{"questions": questions} if questions else missing("the response has no questions")]
+    return {"questions": questions} if questions else missing("the response has no questions")
 
 
 def usable_questions(listed: list[Any]) -> list[str]:

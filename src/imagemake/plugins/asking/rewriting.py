@@ -6,14 +6,13 @@ from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.asking import Answer, as_json, missing
-from imagemake.plugins.asking.chat import choice_in, fields_of, is_refused, text_in
+from imagemake.plugins.asking import Answer, chat, missing
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
     from openai._legacy_response import LegacyAPIResponse
 
-REFUSED: Answer = {"refused": True}
+REFUSED = chat.REFUSED
 MOST_CHARACTERS = 32_000  # of a text that is kept
 RULES = (
     "You rewrite prompts for a model that makes images. You get JSON: the prompt, why its image was rejected, and what "
@@ -32,7 +31,9 @@ SCHEMA = {
 
 def send(client: AsyncOpenAI, recipe: Recipe, image: bytes | None) -> Awaitable[LegacyAPIResponse[Any]]:
     """Send what is known about the rejection."""
-    return client.chat.completions.with_raw_response.create(**fields_of(recipe.model, RULES, recipe.prompt, SCHEMA))
+    return client.chat.completions.with_raw_response.create(
+        **chat.fields_of(recipe.model, RULES, recipe.prompt, SCHEMA)
+    )
 
 
 def count_of(recipe: Recipe) -> int:
@@ -42,15 +43,13 @@ def count_of(recipe: Recipe) -> int:
 
 def answers_in(response: Mapping[str, Any], recipe: Recipe) -> list[Answer] | None:
     """Read the prompt; None if the response has none at all."""
-    choice = choice_in(response)
-    if choice is None:
-        return None
-    if is_refused(choice):
-        return [REFUSED]
-    told = as_json(text_in(choice).encode("utf-8", "replace"))
-    prompt = told.get("prompt") if isinstance(told, Mapping) else None
+    return chat.object_in(response, _prompt)
+
+
+def _prompt(told: Mapping[str, Any]) -> Answer:
+    prompt = told.get("prompt")
     if not isinstance(prompt, str):
-        return [missing("the response has no prompt")]
+        return missing("the response has no prompt")
     if len(prompt) > MOST_CHARACTERS:
-        return [missing(f"the prompt has {len(prompt):,} characters")]
-    return [{"prompt": prompt}]
+        return missing(f"the prompt has {len(prompt):,} characters")
+    return {"prompt": prompt}
