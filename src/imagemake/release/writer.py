@@ -80,20 +80,9 @@ class Release:
 
     def write(self) -> str:
         """Write all files of the release, its record last, and return the message for the user."""
-        inventory = Inventory(self.store, self.work)
-        self.states = self.target.states(inventory)
         folder = results_folder(self.target.scope)
-        left_out = SpendTracker(spending_file(self.work), self.target.campaign.budget_usd).left_out()
-        of_state = Entries(self.target, self.store, left_out)
-        released = self._release_images(folder, of_state)
-        sheets = self._write_sheets(folder)
-        entries = [of_state.entry(state, released.get(state.request.name, {})) for state in self.states]
-        metrics = {
-            **metrics_of(entries),
-            **self._forecast(entries),
-            **self._judge(inventory, of_state),
-            **self._remedies(entries, of_state),
-        }
+        entries, sheets, asked = self._gather(folder)
+        metrics = {**metrics_of(entries), **self._forecast(entries), **asked}
         self._write_page(folder / "index.html", entries, metrics, sheets)
         self._write_review(folder / "review.csv")
         write_metrics(metrics, folder / "metrics.json")
@@ -112,6 +101,23 @@ class Release:
         waiting = sum(state.stage is Stage.WAITING for state in self.states)
         told = closing_words(metrics, folder, len(sheets), waiting, list(exports))
         return "\n".join([told, *unsigned_words(self.unsigned)])
+
+    def _gather(self, folder: Path) -> tuple[list[ManifestRow], list[str], dict[str, Any]]:
+        """Release images and sheets, and return the rows, the sheets, and metrics of what models were asked.
+
+        What was read for them is forgotten, since a large release has no room for it beside its tables.
+        """
+        inventory = Inventory(self.store, self.work)
+        self.states = self.target.states(inventory)
+        left_out = SpendTracker(spending_file(self.work), self.target.campaign.budget_usd).left_out()
+        of_state = Entries(self.target, self.store, left_out)
+        released = self._release_images(folder, of_state)
+        sheets = self._write_sheets(folder)
+        entries = [of_state.entry(state, released.get(state.request.name, {})) for state in self.states]
+        asked = {**self._judge(inventory, of_state), **self._remedies(entries, of_state)}
+        for state in self.states:
+            state.measured = {}
+        return entries, sheets, asked
 
     def _judge(self, inventory: Inventory, of_state: Entries) -> dict[str, Any]:
         """Return what the judge cost, and how far it agrees with people; nothing if nobody is asked."""

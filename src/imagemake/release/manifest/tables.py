@@ -33,7 +33,7 @@ __all__ = ["files_in", "read_manifest"]
 Table = Mapping[str, tuple[Column, Sequence[Any]]]  # by name: the column, and its value in each row
 
 _LONGEST_CELL = 2**31 - 1
-GROUP_ROWS = 50_000  # of the Parquet file: what is converted at a time
+GROUP_ROWS = 10_000  # of the Parquet file: what is converted at a time
 VERSION_KEY = "imagemake.manifest_schema"  # in the metadata of the Parquet file
 
 
