@@ -1,10 +1,12 @@
 """A stand-in for the module of nvidia-ml-py 13, with the shapes of its functions: what a machine with cards tells.
 
 Put this folder on the path of a process, and say in FAKE_NVML_CARDS how many cards it has; none: there is no driver.
+FAKE_NVML_LOCKS is the folder of their locks, for processes that a test does not start itself.
 """
 
 import os
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 NVML_TEMPERATURE_GPU = 0
@@ -41,6 +43,10 @@ CARDS = [FakeCard(index) for index in range(int(os.environ.get("FAKE_NVML_CARDS"
 def nvmlInit():
     if not CARDS:
         raise NVMLError(NVML_ERROR_LIBRARY_NOT_FOUND)
+    if locks := os.environ.get("FAKE_NVML_LOCKS"):
+        from imagemake.core import held_gpus
+
+        held_gpus._folder = lambda: Path(locks)
 
 
 def nvmlDeviceGetCount():

@@ -114,13 +114,13 @@ class StartedServer(Section):
     gpus: int = Field(
         0,
         ge=0,
-        description="GPUs of each server, a whole number; it sees only these (CUDA_VISIBLE_DEVICES). 0: it sees all. "
-        "Not part of any key.",
+        description="GPUs of each server, a whole number; it sees only these (CUDA_VISIBLE_DEVICES), and nothing else "
+        "of yours gets them. 0: it sees all. Not part of any key.",
     )
     copies: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         1,
-        description="Servers to start, a whole number; calls are spread over them. auto: as many as the GPUs of the "
-        "machine allow. Not part of any key.",
+        description="Servers to start, a whole number; calls are spread over them. auto: as many as the free GPUs "
+        "of the machine allow. Not part of any key.",
     )
 
     @property

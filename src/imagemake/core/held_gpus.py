@@ -16,8 +16,10 @@ from pathlib import Path
 import orjson
 
 from imagemake.core.files import FileLock, write_whole
+from imagemake.core.gpu_holders import Holder, read_holder
 from imagemake.core.gpus import VISIBLE, Card, cards
 from imagemake.core.problems import NotReadyError
+from imagemake.core.text import counted
 
 ORDER = "CUDA_DEVICE_ORDER"
 LOOK_EVERY_S = 0.5
@@ -43,7 +45,14 @@ class LostMemory:
         )
 
 
-def hold_cards(n: int = 1, *, index: int | None = None, waiting: Callable[[], None] = lambda: None) -> tuple[Card, ...]:
+def hold_cards(
+    n: int = 1,
+    *,
+    index: int | None = None,
+    all_free: bool = False,
+    holder: Holder | None = None,
+    waiting: Callable[[], None] = lambda: None,
+) -> tuple[Card, ...]:
     """Take cards that no other process has, those with the most free memory first, and show CUDA only these.
 
     Call it before CUDA starts. A process that has cards already keeps them.
@@ -51,13 +60,15 @@ def hold_cards(n: int = 1, *, index: int | None = None, waiting: Callable[[], No
     Args:
         n: How many.
         index: The number of the only card that will do, among those that CUDA may use. It keeps its number.
-        waiting: Called while all cards are taken, every half a second.
+        all_free: Take as many times n as there are free cards.
+        holder: Who they are for: others are told so. None for a job of no run.
+        waiting: Called while too few cards are free, every half a second. What it raises ends the wait.
 
     Returns:
         The cards; none if this machine has no NVIDIA card, or nvidia-ml-py is not installed.
 
     Raises:
-        NotReadyError: If this machine has fewer cards.
+        NotReadyError: If this machine has fewer cards, or too few will be free before the run of `holder` ends.
     """
     if _held:
         return tuple(card for card, _ in _held.values())
@@ -69,15 +80,32 @@ def hold_cards(n: int = 1, *, index: int | None = None, waiting: Callable[[], No
     if len(known) < n:
         remedy = f"Ask for fewer, or show it more in {VISIBLE}."
         raise NotReadyError(f"{n} GPUs are needed, but this process sees only {len(known)}.", remedy)
-    while not (taken := _taken(known, n)):
+    asking = holder or Holder()
+    while not (taken := _taken(known, n, all_free=all_free)):
+        _refuse_in_vain(known, n, asking.run)
         waiting()
         time.sleep(LOOK_EVERY_S)
-    _held.update({card.uuid: (card, lock) for card, lock in taken})
+    for card, lock in taken:
+        asking.write(_holder_note(card))
+        _held[card.uuid] = (card, lock)
     mine = tuple(card for card, _ in taken)
     os.environ.setdefault(ORDER, "PCI_BUS_ID")  # as NVML counts
     if index is None:
         os.environ[VISIBLE] = ",".join(card.visible for card in mine)
     return mine
+
+
+def release_cards() -> None:
+    """Give back the cards of this process before its end, because nothing of it runs there anymore."""
+    while _held:
+        card, lock = _held.popitem()[1]
+        _holder_note(card).unlink(missing_ok=True)
+        lock.release()
+
+
+def taken_cards() -> str:
+    """Return which cards other processes have, and who these are as far as they said so."""
+    return "; ".join(_told(card, read_holder(_holder_note(card))) for card in cards() if not _is_free(card))
 
 
 def note_memory(held: Sequence[Card]) -> None:
@@ -111,25 +139,42 @@ def _lost(card: Card) -> LostMemory | None:
 
 
 def _free_cards() -> Iterator[Card]:
-    for card in cards():
-        lock = FileLock(_lock(card))
-        if lock.acquire(wait=False):
-            yield card
-            lock.release()
+    yield from filter(_is_free, cards())
 
 
-def _taken(known: Sequence[Card], n: int) -> list[tuple[Card, FileLock]]:
-    """Take the locks of n cards; none if so many are not free."""
+def _is_free(card: Card) -> bool:
+    lock = FileLock(_lock(card))
+    is_free = lock.acquire(wait=False)
+    lock.release()
+    return is_free
+
+
+def _refuse_in_vain(known: Sequence[Card], n: int, run: str) -> None:
+    """Refuse to wait for cards that their holders keep until the very run ends that waits for them."""
+    held = [(card, read_holder(_holder_note(card))) for card in known if run and not _is_free(card)]
+    kept = [_told(card, by) for card, by in held if by is not None and by.keeps and by.run == run]
+    if len(known) - len(kept) < n:
+        what = f"waiting for {counted(n, 'GPU')} is in vain; taken until this run ends: {'; '.join(kept)}"
+        raise NotReadyError(what, "Give the server fewer (model.server), or make these images in a run of their own.")
+
+
+def _told(card: Card, holder: Holder | None) -> str:
+    return f"{card.name} ({card.uuid}) by {holder or 'a process that is not known'}"
+
+
+def _taken(known: Sequence[Card], n: int, *, all_free: bool) -> list[tuple[Card, FileLock]]:
+    """Take the locks of n cards, or of a multiple; none if so many are not free."""
     taken: list[tuple[Card, FileLock]] = []
     for card in sorted(known, key=_free_bytes, reverse=True):
         lock = FileLock(_lock(card))
         if lock.acquire(wait=False):
             taken.append((card, lock))
-            if len(taken) == n:
-                return taken
-    for _, lock in taken:
+            if len(taken) == n and not all_free:
+                break
+    n_kept = len(taken) // n * n
+    for _, lock in taken[n_kept:]:
         lock.release()
-    return []
+    return taken[:n_kept]
 
 
 def _free_bytes(card: Card) -> int:
@@ -139,6 +184,10 @@ def _free_bytes(card: Card) -> int:
 
 def _lock(card: Card) -> Path:
     return _folder() / f"{card.uuid}.lock"
+
+
+def _holder_note(card: Card) -> Path:
+    return _folder() / f"{card.uuid}.holder"
 
 
 def _note(card: Card) -> Path:

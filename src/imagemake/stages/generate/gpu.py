@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from imagemake.config.model import ModelSettings
+from imagemake.core.gpu_holders import Holder
 from imagemake.core.gpus import Card
 from imagemake.core.held_gpus import hold_cards, lost_memory, note_memory
-from imagemake.stages.generate.calls import ToldToStopError
+from imagemake.core.problems import NotReadyError
+from imagemake.stages.generate.calls import StoppedError, ToldToStopError
 from imagemake.stages.generate.gpu_watch import GpuWatch
+from imagemake.stages.generate.servers.place import RUN
 from imagemake.store.progress import JobProgress, no_progress
 
 Alert = Callable[[str], None]
@@ -30,7 +34,7 @@ def gpu_of(
         alert: Called with what is wrong with the card, in words.
 
     Raises:
-        ToldToStopError: If the run was told to stop before a card was free.
+        StoppedError: As for `hold_gpu`.
     """
     told = progress or no_progress()
     card = hold_gpu(settings.local.device, told, alert) if settings.local_device == "gpu" else None
@@ -58,6 +62,10 @@ def hold_gpu(device: str | None, progress: JobProgress, alert: Alert) -> Card | 
 
     Returns:
         The card; None without NVIDIA cards, and for other devices.
+
+    Raises:
+        StoppedError: If servers of the same run keep all cards.
+        ToldToStopError: If the run was told to stop before a card was free.
     """
     kind, _, index = (device or "cuda").partition(":")
     if kind != "cuda":
@@ -68,7 +76,11 @@ def hold_gpu(device: str | None, progress: JobProgress, alert: Alert) -> Card | 
             raise ToldToStopError("stopped while all GPUs were taken; nothing was generated")
         progress.update(waits_for="a free GPU", waits_until=0.0)
 
-    held = hold_cards(index=int(index) if index.isdigit() else None, waiting=waiting)
+    holder = Holder(run=os.environ.get(RUN, ""))
+    try:
+        held = hold_cards(index=int(index) if index.isdigit() else None, holder=holder, waiting=waiting)
+    except NotReadyError as error:
+        raise StoppedError(str(error), error.remedy) from None
     progress.update(waits_for="")
     for lost in lost_memory(held):
         _warn(str(lost), alert)

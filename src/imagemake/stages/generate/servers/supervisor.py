@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from imagemake.core.files import FileLock
+from imagemake.core.held_gpus import release_cards
+from imagemake.core.problems import NotReadyError
 from imagemake.stages.generate.servers.ending import sweep_servers
 from imagemake.stages.generate.servers.forward import Forwarder
 from imagemake.stages.generate.servers.place import live_process, process_mark, socket_in
 from imagemake.stages.generate.servers.process import STARTS, Instructions, ServerProcess, last_lines
-from imagemake.stages.generate.servers.visible_gpus import TooFewGpusError, shares_of, visible_gpus
+from imagemake.stages.generate.servers.visible_gpus import TooFewGpusError, held_gpus, shares_of
 
 TELL_EVERY_S = 1.0
 FIRST_LEASE_S = 30.0  # within which the process that starts a supervisor connects
@@ -44,6 +46,7 @@ class Supervisor:
         self._ready_after_s: float | None = None
         self._address = ""
         self._fault = ""  # why no server can be started at all
+        self._waits_for = ""  # before there are servers
         self._leases: set[asyncio.StreamWriter] = set()
         self._runs: set[str] = set()
         self._told_lost: set[ServerProcess] = set()
@@ -60,9 +63,8 @@ class Supervisor:
         listening = await asyncio.start_unix_server(self._lease, path)
         loop.call_later(FIRST_LEASE_S, self._look_whether_needed)
         print("listening", flush=True)
-        self._begin_servers()
         self._address = await self._forwarder.listen()
-        keepers = [asyncio.create_task(server.keep_running()) for server in self._servers]
+        keeper = asyncio.create_task(self._keep_servers())
         teller = asyncio.create_task(self._tell_start())
         try:
             await self._unneeded.wait()
@@ -70,22 +72,32 @@ class Supervisor:
             path.unlink(missing_ok=True)  # whoever comes now starts another supervisor, which waits for the lock
             listening.close()
             self._forwarder.close()
-            for task in (teller, *keepers):
+            for task in (teller, keeper):
                 task.cancel()
-            await asyncio.gather(teller, *keepers, return_exceptions=True)
+            await asyncio.gather(teller, keeper, return_exceptions=True)
 
-    def _begin_servers(self) -> None:
+    async def _keep_servers(self) -> None:
+        if swept := await asyncio.to_thread(sweep_servers):
+            self._warn(f"{swept} processes of servers that were left behind were ended.")
+        try:
+            gpus = await asyncio.to_thread(held_gpus, self._settings, self._wait)
+            self._add_servers(shares_of(gpus, self._settings["gpus"], self._settings["copies"]))
+        except (NotReadyError, TooFewGpusError, OSError) as error:
+            self._fault = f"cannot be started: {error}"
+            self._tell(self._state)
+            return
+        await asyncio.gather(*(server.keep_running() for server in self._servers), return_exceptions=True)
+
+    def _wait(self, words: str) -> None:
+        self._waits_for = words
+        if self._unneeded.is_set():
+            raise NotReadyError("nobody needs it anymore", "")
+
+    def _add_servers(self, shares: list[dict[str, str]]) -> None:
         settings, first_log = self._settings, Path(self._settings["log"])
-        if swept := sweep_servers():
-            self._warnings.append(f"{swept} processes of servers that were left behind were ended.")
         how = Instructions(
             tuple(settings["command"]), settings["ready"], settings["ready_s"], settings["restarts"], settings["stop_s"]
         )
-        try:
-            shares = shares_of(visible_gpus(), settings["gpus"], settings["copies"])
-        except TooFewGpusError as error:
-            self._fault = str(error)
-            return
         for n, variables in enumerate(shares):
             log = first_log if not n else first_log.with_suffix(f".{n + 1}.log")
             log.unlink(missing_ok=True)
@@ -105,7 +117,7 @@ class Supervisor:
         if self._ready_after_s is not None:
             return {"state": "ready", "address": self._address, "after_s": self._ready_after_s}
         ends = [line for server in self._servers for line in last_lines(server.log, 1)]
-        line = next((line for line in ends if not line.startswith(STARTS)), "")
+        line = next((line for line in ends if not line.startswith(STARTS)), "" if self._servers else self._waits_for)
         return {"state": "starting", "for_s": time.monotonic() - self._began, "line": line}
 
     def _changed(self, warning: str) -> None:
@@ -116,6 +128,7 @@ class Supervisor:
             self._tell(self._state)
         lost = [server for server in self._servers if server.gone]
         if len(lost) == len(self._servers):
+            release_cards()
             self._tell(self._state)
         else:
             for server in set(lost) - self._told_lost:

@@ -17,6 +17,7 @@ from urllib.request import urlopen
 
 import pytest
 from folders import TESTS
+from gpus import FAKE_NVML, end_job, with_cards
 
 from imagemake.config.job_settings import JobSettings
 from imagemake.config.server import Server
@@ -24,6 +25,7 @@ from imagemake.config.started_server import StartedServer
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers.http.network import proxy_to
 from imagemake.stages.generate.calls import StoppedError, ToldToStopError
+from imagemake.stages.generate.gpu import hold_gpu
 from imagemake.stages.generate.job import generate_for_job
 from imagemake.stages.generate.servers import ending, lease
 from imagemake.stages.generate.servers.ending import sweep_servers
@@ -33,7 +35,7 @@ from imagemake.stages.generate.servers.place import MARK, RUN, processes
 from imagemake.store.items import Item
 from imagemake.store.journal import Outcome, read_calls
 from imagemake.store.layout import stopping_file
-from imagemake.store.progress import JobProgress
+from imagemake.store.progress import JobProgress, no_progress
 from imagemake.store.store import Store
 
 PYTHON = (sys.executable, "-I", "-S")
@@ -280,6 +282,122 @@ def test_too_few_gpus_are_told(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     with pytest.raises(ServerGoneError, match="it needs 2 GPUs, and 1 can be used on this machine"):
         held(server(gpus=2))
+
+
+@pytest.fixture
+def machine(monkeypatch, project):
+    """Gives this process, and the supervisors that it starts, a number of cards."""
+
+    def with_n(n):
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FAKE_NVML), os.environ.get("PYTHONPATH", "")]))
+        monkeypatch.setenv("FAKE_NVML_LOCKS", str(project / "locks"))
+        (project / "locks").mkdir()
+        return with_cards(monkeypatch, n, project / "locks")
+
+    yield with_n
+    end_job()
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """A run that the servers of this test belong to."""
+    process = subprocess.Popen(["sleep", "600"], cwd="/")
+    monkeypatch.setenv(RUN, lease.process_mark(process.pid))
+    yield process
+    process.kill()
+    process.wait()
+
+
+def gpus_of(hold):
+    return ask(hold.address)["gpus"]
+
+
+def test_two_servers_get_cards_of_their_own_until_they_end_or_are_killed(machine):
+    machine(2)
+    one, other = held(server("a", gpus=1)), held(server("b", gpus=1))
+    cards = {gpus_of(one), gpus_of(other)}
+    assert cards == {"0", "1"}
+    told = r"after 0\.1 s it still waits for 1 GPU; taken: .*fake\) by the server .* \(process \d+\); NVIDIA Fake 100"
+    with pytest.raises(ServerGoneError, match=told):
+        held(server("c", gpus=1, ready_s=0.1))
+    killed = gpus_of(one)
+    os.kill(_parent(ask(one.address)["pid"]), signal.SIGKILL)
+    assert gpus_of(held(server("d", gpus=1))) == killed
+    free = gpus_of(other)
+    other.release()
+    assert gpus_of(held(server("e", gpus=1))) == free
+
+
+def test_a_job_and_a_server_never_share_a_card_and_both_get_those_that_were_given_back(machine, monkeypatch):
+    fake = machine(3)
+    pair = held(server("pair", gpus=1, copies=2))
+    assert hold_gpu(None, no_progress(), print).uuid == fake.CARDS[2].uuid
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")  # a job sets it for itself only
+    waits = []
+
+    def waiting(words):
+        if "waits for 1 GPU" in words and not waits:
+            waits.append(words)
+            end_job()
+
+    assert gpus_of(held(server("late", gpus=1), waiting)) == "2"
+    assert f"by the server {Path(sys.executable).name}" in waits[0]
+    pair.release()
+    job = hold_gpu(None, no_progress(), print)  # waits until the pair has ended
+    assert job.uuid in {card.uuid for card in fake.CARDS[:2]}
+
+
+def test_as_many_copies_start_as_cards_are_free(machine):
+    machine(3)
+    hold_gpu("cuda:1", no_progress(), print)
+    hold = held(server(copies="auto", gpus=1))
+    seen = {}
+    wait_until(lambda: len(_add_all(seen, hold.address)) == 2)
+    assert sorted(seen.values()) == ["0", "2"]
+
+
+def test_only_cards_that_the_user_shows_are_held_and_by_the_names_that_the_user_gave(machine, monkeypatch):
+    machine(3)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-00000001-fake")
+    assert gpus_of(held(server(gpus=2))) == "2,GPU-00000001-fake"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert gpus_of(held(server("other", gpus=1))) == "0"
+
+
+def test_a_server_that_sees_all_cards_holds_none(machine):
+    machine(1)
+    assert gpus_of(held(server())) is None
+    assert hold_gpu(None, no_progress(), print) is not None
+
+
+def test_nobody_waits_for_a_card_that_a_server_keeps_until_the_same_run_ends(machine, run):
+    machine(1)
+    held(server(gpus=1)).release()
+    told = r"in vain; taken until this run ends: NVIDIA Fake 100 \(GPU-00000000-fake\) by the server "
+    with pytest.raises(StoppedError, match=told):
+        hold_gpu(None, no_progress(), print)
+    with pytest.raises(ServerGoneError, match=f"cannot be started: .*{told}"):
+        held(server("other", gpus=1, ready_s=600.0))
+
+
+def test_a_server_that_is_given_up_gives_its_card_back_while_the_run_goes_on(machine, run):
+    machine(1)
+    with pytest.raises(ServerGoneError, match="ended after"):
+        held(server("exits", gpus=1))
+    assert hold_gpu(None, no_progress(), print) is not None
+
+
+def test_a_server_that_waits_for_a_card_ends_when_nobody_needs_it_anymore(machine, project):
+    machine(1)
+    hold_gpu(None, no_progress(), print)
+
+    def stop(words):
+        if "taken" in words:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        held(server(gpus=1), stop)
+    wait_until(lambda: not ours(project))
 
 
 def test_who_waits_can_be_told_to_stop(project):
