@@ -391,11 +391,13 @@ def _repair(state: State, policy: Policy) -> None:
     """Begin the attempt that changes the rejected image as its reason's instruction says."""
     image = state.raw
     assert image is not None
-    instruction = parse_template(policy.attempts.instruction(state.reasons[0].code)).render(state.request.variables)
+    given = dict.fromkeys(policy.attempts.instruction(reason.code) for reason in state.reasons)
+    values = state.request.variables
+    instruction = " ".join(parse_template(text).render(values).strip() for text in given if text)
     _leave_attempt(state)
     state.made_by, state.note = str(Remedy.REPAIR), ""
     number, first = state.attempt - state.by_model_from, state.asked or state.request.recipe
-    _begin_attempt(state, recipe_of_repair(first, number, instruction.strip(), image.digest))
+    _begin_attempt(state, recipe_of_repair(first, number, instruction, image.digest))
     state.repaired = image
 
 

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from world import BAD, World
 
 from imagemake.config.attempts import Attempts
+from imagemake.config.checks import Check, Checks, Limit
 from imagemake.core.recipe import derive_seed
 from imagemake.plan.parents import raw_of_parents
 from imagemake.plan.state import Stage
@@ -43,6 +44,16 @@ def test_the_rejected_image_is_sent_back_with_the_instruction_and_is_in_the_key(
     world.raw[stored.key] = replace(stored, digest="e" * 64)
     world.measures["e" * 64] = world.measures[stored.digest]
     assert world.one().key != key, "other bytes are another image to repair"
+
+
+def test_instructions_of_all_reasons_are_sent_together_and_each_once():
+    world = repairing(repair={**BRIGHTEN, "sharpness.focus": "Sharpen it."})
+    focus = Check(reject=Limit(min=5))
+    checks = Checks({"sharpness.focus": focus, "tone.contrast": focus, "tone.mean": focus})
+    world.policy = replace(world.policy, checks=checks, measures=[*world.policy.measures, "sharpness@1"])
+    stored = world.make(world.one(), tone={"contrast": 1.0, "mean": 1.0})
+    world.measures[stored.digest]["sharpness@1"] = {"focus": 1.0}
+    assert world.one().recipe.prompt == "Sharpen it. Brighten the mug.\nA mug"
 
 
 def test_what_a_repair_made_is_not_repaired_again_but_made_anew():
