@@ -1,0 +1,111 @@
+"""Campaigns on a Slurm cluster of two nodes, which share this machine's disk and keep no accounting records."""
+
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+from fake_openai import Settings
+from slurm_cluster import cluster, install_plugin, jobs, why_not
+from workflow.project import TIMEOUT_S
+
+from imagemake.store.journal import Outcome, read_calls
+
+PROFILE = ("--profile", "profiles/slurm", "--default-resources", "mem_mb=500", "runtime=10")
+SOON = ("--slurm-init-seconds-before-status-checks", "2")
+START_S = 60
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    """The cluster, and the folder of the plug-in."""
+    if reason := why_not():
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("slurm")
+    if reason := install_plugin(folder / "plugin"):
+        pytest.skip(reason)
+    with cluster(folder / "cluster"):
+        yield folder / "plugin"
+
+
+@pytest.fixture
+def start(slurm):
+    """Starts runs of a project with the profile for Slurm."""
+
+    def started(made):
+        path = os.pathsep.join([str(slurm), os.environ.get("PYTHONPATH", "")])
+        command = [sys.executable, "-m", "snakemake", *PROFILE, *SOON]
+        environment = {**made.environment(), "PYTHONPATH": path}
+        to = subprocess.PIPE
+        return subprocess.Popen(
+            command, cwd=made.folder, env=environment, stdout=to, stderr=subprocess.STDOUT, text=True
+        )
+
+    return started
+
+
+def test_limits_and_budget_hold_over_both_nodes_and_rounds_and_release_are_local(start, project, server):
+    server.renew(Settings(any_size=True, latency_s=2.5))
+    made = project(rows=12, batch_size=6, budget_usd={"run": 0.036}, limits={"in_flight": 4, "images_per_min": 90})
+    run = start(made)
+    output, _ = run.communicate(timeout=TIMEOUT_S)
+    assert run.returncode == 1, output
+    assert "Budget of this run" in output
+
+    ran = [(comment.split("_")[1], node) for comment, node, state in jobs("%k", "%N", "%T") if state == "COMPLETED"]
+    assert Counter(rule for rule, _ in ran) == {"generate": 2, "validate": 2, "postprocess": 2}
+    assert {node for rule, node in ran if rule == "generate"} == {"n1", "n2"}
+    totals, calls = server.totals(), sorted(call.arrived_s for call in server.calls())
+    assert 2 < totals.most_in_flight <= 4
+    assert totals.total_usd <= 0.036
+    assert 6 <= len(made.images()) == len(calls) < 12
+    gaps = [after - before for before, after in pairwise(calls)]
+    assert min(gaps) > 0.3, f"90 images per minute are one each 0.67 s, over both jobs: {gaps}"
+
+
+def test_jobs_that_slurm_ends_lose_nothing_that_was_paid_for_and_the_next_run_goes_on(start, project, server):
+    server.renew(Settings(any_size=True, latency_s=1.0))
+    made = project(rows=16, batch_size=8, limits={"in_flight": 4})
+    run = start(made)
+    wait_until(lambda: len(made.raw_files()) >= 4 and len(running()) == 2, run)
+    cancelled, killed = running()
+    subprocess.run(["scancel", cancelled], check=True)
+    subprocess.run(["scancel", "--full", "--signal=KILL", killed], check=True)  # as for want of memory
+    output, _ = run.communicate(timeout=TIMEOUT_S)
+    assert run.returncode == 1, output
+    states = {number: state for number, state in jobs("%i", "%T") if number in (cancelled, killed)}
+    assert states[cancelled] == "CANCELLED" and states[killed] in ("FAILED", "CANCELLED"), states
+    server.wait_until_idle()
+    kept = {path.name: path.read_bytes() for path in made.raw_files()}
+    assert 4 <= len(kept) < 16
+
+    made.snakemake()  # on this machine: sooner than on the cluster, and the store is the same
+    assert len(made.images()) == 16
+    assert {path.name: path.read_bytes() for path in made.raw_files() if path.name in kept} == kept
+    billed = server.totals().billed_by_prompt
+    assert len(billed) == 16
+    paid_again = sum(billed.values()) - 16
+    assert paid_again == len(lost_in(made)) <= 2, "only calls in flight of the job that was killed"
+
+
+def lost_in(made):
+    """Calls whose process was killed before the response."""
+    return [call for call in read_calls(made.folder / "store" / "journal") if call.outcome is Outcome.UNKNOWN]
+
+
+def running():
+    """Numbers of the jobs that generate."""
+    found = jobs("%i", "%k", "%T")
+    return [number for number, comment, state in found if comment.startswith("rule_generate") and state == "RUNNING"]
+
+
+def wait_until(is_so, run):
+    """Wait for something while a run goes on."""
+    end_s = time.monotonic() + START_S
+    while not is_so():
+        assert run.poll() is None, run.stdout.read()
+        assert time.monotonic() < end_s
+        time.sleep(0.1)
