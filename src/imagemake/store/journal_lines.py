@@ -81,19 +81,19 @@ def line_of(record: Mapping[str, Any]) -> bytes:
 def records_in(content: bytes, outcomes: Collection[str]) -> Iterator[tuple[int, Any]]:
     """Yield the number and the record of each line that is not empty; what was `Lost` if it is damaged or invalid.
 
-    Lines of earlier versions have no checksum. After the first line that has one, all lines of a file do.
+    Lines of earlier versions have no checksum. If one line of a file has one, all do: each process has its own file.
 
     Args:
         content: Lines of a file.
         outcomes: How calls can end.
     """
-    all_sealed = False
-    for number, line in enumerate(content.split(b"\n"), 1):
+    lines = content.split(b"\n")
+    all_sealed = any(unseal(line) is not None for line in lines)
+    for number, line in enumerate(lines, 1):
         if not line:
             continue
         record = unseal(line)
         if record is not None:
-            all_sealed = True
             parsed = orjson.loads(record)
             is_known = parsed["event"] in (SENT, SUBMITTED) or parsed.get("outcome") in outcomes
             yield number, parsed if is_known else Lost(_fault(parsed, outcomes))

@@ -5,6 +5,7 @@ import pytest
 
 from imagemake.core.problems import NotReadyError
 from imagemake.store.journal import Journal, Outcome, read_calls
+from imagemake.store.journal_lines import Lost, line_of, records_in
 
 
 @pytest.fixture
@@ -218,3 +219,12 @@ def test_a_record_that_could_not_be_forced_to_disk_is_not_taken_for_safe(journal
     for _ in range(2):
         with pytest.raises(OSError, match="input/output"):
             sent(journal, "lost")
+
+
+def test_a_line_that_lost_its_checksum_is_damaged_also_before_the_first_intact_one():
+    end = {"event": "closed", "call": "job-1", "at": "2026-11-27T10:00:00.000Z", "outcome": "made", "key": "k"}
+    bare = orjson.dumps(end) + b"\n"
+    found = dict(records_in(bare + line_of(end), {"made"}))
+    assert isinstance(found[1], Lost)
+    assert found[2]["outcome"] == "made"
+    assert not isinstance(dict(records_in(bare, {"made"}))[1], Lost), "an earlier version wrote the file"

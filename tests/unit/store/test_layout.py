@@ -12,8 +12,8 @@ RULES = "".join(path.read_text(encoding="utf-8") for path in sorted((REPOSITORY 
 
 def test_the_paths_of_the_rules_are_those_of_the_package():
     named = set(re.findall(r"\"(work/[\w-]+|results/[\w/]*)[/\"]", RULES))
-    known = {str(layout.WORK / name) for name in ("plans", "rounds", layout.BATCHES, layout.GENERATED)}
-    known |= {str(layout.WORK / name) for name in layout.MEASURED_TABLES}
+    known = {str(layout.WORK / name) for name in ("plans", "rounds", layout.BATCHES)}
+    known |= {str(layout.WORK / name) for name in layout.RESULT_TABLES}
     assert {path for path in named if path.startswith("work/")} <= known
     for scope, folder in layout.RELEASE_FOLDERS.items():
         assert f'"{folder}/manifest.csv"' in RULES, scope

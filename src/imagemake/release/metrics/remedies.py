@@ -10,7 +10,7 @@ from imagemake.core.text import counted
 from imagemake.release.manifest.row import ManifestRow
 from imagemake.release.metrics.success import interval_95
 
-REWRITE = "rewrite"
+PATCH, REWRITE = "patch", "rewrite"
 _DECIDED = {"accepted": True, "rejected": False}
 
 
@@ -72,7 +72,9 @@ def _attempts(entry: ManifestRow) -> Iterator[tuple[str, bool, Sequence[float | 
 
 
 def remedy_words(found: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line for each remedy, the cheapest per accepted image first."""
+    """Yield a line for each remedy, the cheapest per accepted image first; none if there is only one kind."""
+    if found.keys() <= {PATCH}:
+        return
 
     def price(name: str) -> tuple[bool, float]:
         usd = found[name]["usd_per_accepted"]

@@ -48,3 +48,7 @@ def test_the_cheapest_remedy_is_told_first_and_those_without_a_price_last():
     assert [line.split()[2] for line in lines] == ["patch:", "repair:", "rewrite:"]
     assert "1 of 2 attempts accepted (9% to 91% with 95% confidence), $0.1200 per accepted image" in lines[1]
     assert lines[2].endswith("confidence).")
+
+
+def test_patches_alone_are_not_compared():
+    assert list(remedy_words({"patch": {}})) == []
