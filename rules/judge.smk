@@ -28,6 +28,6 @@ rule judge:
     shell:
         r"""
         exec python "$IMAGEMAKE_SCRIPTS"/judge.py --project {params.project:q} --calls {resources.judge_calls} \
-            --settings {params.settings:q} --images {input.images:q} --judged {output.judged:q} \
+            --settings {params.settings:q} --batch {input.images:q} --outcomes {output.judged:q} \
             >{log:q} 2>&1
         """

@@ -28,6 +28,6 @@ rule rewrite:
     shell:
         r"""
         exec python "$IMAGEMAKE_SCRIPTS"/rewrite.py --project {params.project:q} --calls {resources.judge_calls} \
-            --settings {params.settings:q} --batch {input.calls:q} --rewritten {output.rewritten:q} \
+            --settings {params.settings:q} --batch {input.calls:q} --outcomes {output.rewritten:q} \
             >{log:q} 2>&1
         """

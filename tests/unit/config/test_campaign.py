@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from imagemake.config import chosen_plugins
 from imagemake.config.campaign import Campaign, load_campaign
 from imagemake.config.chosen_plugins import ChosenPlugin
+from imagemake.config.model import ModelSettings
 from imagemake.core.problems import UserError
 from imagemake.images.decoded import DECODER_VERSION
 from imagemake.plugins import registry as plugins
@@ -148,7 +149,8 @@ def test_a_few_known_keys_are_listed_and_many_are_looked_up():
 
 def test_a_key_of_the_top_level_that_is_one_level_too_deep_is_told():
     remedy = the_problem(model={"references": ["a.png"]}).remedy
-    assert remedy.startswith("Did you mean 'references' at the top level? ")
+    known = f"`imagemake schema config` prints the {len(ModelSettings.model_fields)} known keys"
+    assert remedy == f"Did you mean 'references' at the top level? {known}, and config/README.md explains them."
 
 
 def test_a_section_whose_lines_are_commented_out_is_the_default():
