@@ -23,23 +23,6 @@ LOST = {
     CLOSED: "how a call ended: it counts as possibly billed",
     "": "a record: the start or the end of a call",
 }
-NEEDED = ("at", "key", "name")
-ABSENT: Mapping[str, Any] = {"campaign": "", "attempt": 0, "tried": 0}  # in records that imagemake did not write
-NUMBER: Any = int | float | None
-TEXT: Any = str | None
-OTHER_TYPES: Mapping[str, Any] = {
-    **dict.fromkeys(("worst_usd", "cost_usd", "seconds"), NUMBER),
-    **dict.fromkeys(("usage", "origin", "gpu"), dict | None),
-    **dict.fromkeys(("attempt", "tried"), int | None),
-    "code": str | int | float | None,
-    **dict.fromkeys(("campaign", "message", "digest", "request_id", "submission", "batch"), TEXT),
-}
-# Of records without a checksum, which earlier versions wrote. Another name may be that of a damaged checksum.
-OLD_NAMES = {
-    *("event", "call", "at", "campaign", "name", "key", "attempt", "tried", "recipe", "worst_usd", "submission"),
-    *("outcome", "status", "request_id", "code", "message", "usage", "cost_usd", "seconds", "digest", "origin"),
-    *("batch", "more"),
-}
 _WORST_USD = re.compile(rb'"worst_usd":(\d{1,9}(?:\.\d{1,20})?)[,}]')
 MOMENT_S = 0.05
 REMEDY = "Restore the files from a backup, or delete these lines to accept the loss."
@@ -79,38 +62,27 @@ def line_of(record: Mapping[str, Any]) -> bytes:
 
 
 def records_in(content: bytes, outcomes: Collection[str]) -> Iterator[tuple[int, Any]]:
-    """Yield the number and the record of each line that is not empty; what was `Lost` if it is damaged or invalid.
-
-    Lines of earlier versions have no checksum. If one line of a file has one, all do: each process has its own file.
+    """Yield the number and the record of each line that is not empty; what was `Lost` if it is damaged.
 
     Args:
         content: Lines of a file.
         outcomes: How calls can end.
     """
-    lines = content.split(b"\n")
-    all_sealed = any(unseal(line) is not None for line in lines)
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(content.split(b"\n"), 1):
         if not line:
             continue
         record = unseal(line)
-        if record is not None:
-            parsed = orjson.loads(record)
-            is_known = parsed["event"] in (SENT, SUBMITTED) or parsed.get("outcome") in outcomes
-            yield number, parsed if is_known else Lost(_fault(parsed, outcomes))
+        if record is None:
+            yield number, _lost(line)
+            continue
+        parsed = orjson.loads(record)
+        event, outcome = parsed["event"], str(parsed.get("outcome"))
+        if event not in LOST:
+            yield number, Lost(f"unknown event {event[:40]!r}")
+        elif event == CLOSED and outcome not in outcomes:
+            yield number, Lost(f"unknown outcome {outcome[:40]!r}")
         else:
-            yield number, _lost(line) if all_sealed else _old(line, outcomes)
-
-
-def _old(line: bytes, outcomes: Collection[str]) -> Any:
-    """Return the record of a line without a checksum."""
-    try:
-        parsed = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return _lost(line)
-    if isinstance(parsed, dict) and not parsed.keys() <= OLD_NAMES:
-        return _lost(line)
-    fault = _fault(parsed, outcomes)
-    return Lost(fault) if fault else {**ABSENT, **parsed}
+            yield number, parsed
 
 
 def tell_damaged(damaged: Sequence[DamagedLine]) -> None:
@@ -139,26 +111,6 @@ def content_of(path: Path) -> bytes:
         remedy = "Make it readable or restore it from a backup. To go on without its calls, move it away."
         raise NotReadyError(f"{path}: this file of the journal cannot be read: {error.strerror}.", remedy) from None
     return content
-
-
-def _fault(record: Any, outcomes: Collection[str]) -> str:
-    """Return why a record is none that imagemake writes; empty if it is one."""
-    if not isinstance(record, dict) or not isinstance(record.get("call"), str):
-        return "the record has no call id"
-    event = record.get("event")
-    if event not in (SENT, CLOSED):
-        return f"unknown event {str(event)[:40]!r}"
-    if event == SENT:
-        missing = [name for name in NEEDED if not isinstance(record.get(name), str)]
-        recipe = record.get("recipe")
-        if not isinstance(recipe, dict) or not isinstance(recipe.get("model"), str):
-            missing.append("recipe.model")
-        if missing:
-            return f"the call has no {', '.join(missing)}"
-    elif record.get("outcome") not in outcomes:
-        return f"unknown outcome {str(record.get('outcome'))[:40]!r}"
-    wrong = [name for name, kind in OTHER_TYPES.items() if not isinstance(record.get(name), kind)]
-    return f"{', '.join(wrong)} of a wrong type" if wrong else ""
 
 
 def _lost(line: bytes) -> Lost:

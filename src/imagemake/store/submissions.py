@@ -13,8 +13,6 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
-import orjson
-
 from imagemake.core.file_stamp import FileStamp, stamp_of
 from imagemake.core.files import FileLock, sweep_locks, sync_folder
 from imagemake.core.sealed import parsed_sealed, write_sealed
@@ -189,8 +187,8 @@ def submission_of_journal(store: Path, submission_id: str) -> Submission | None:
 
 def _submission_in(content: bytes, submission_id: str) -> Submission | None:
     try:
-        data = parsed_sealed(content) or orjson.loads(content)  # earlier versions wrote no checksum
+        data = parsed_sealed(content) or {}
         found = Submission(**{**data, "step": SubmissionStep(data["step"])})
-    except (TypeError, KeyError, ValueError):  # orjson's errors are among them; a damaged checksum is no field
+    except (TypeError, KeyError, ValueError):
         return None
     return found if found.id == submission_id and isinstance(found.calls, dict) else None

@@ -23,6 +23,7 @@ from imagemake.stages.generate.calls import StoppedError
 from imagemake.stages.generate.job import generate_for_job
 from imagemake.store.items import Item
 from imagemake.store.journal import Journal, Outcome, calls_in, read_calls
+from imagemake.store.journal_lines import line_of
 from imagemake.store.layout import stop_file
 from imagemake.store.submissions import Submission, Submissions, SubmissionStep
 
@@ -225,7 +226,7 @@ def test_lines_are_split_wherever_the_chunks_end_and_one_that_is_too_long_is_lef
 def test_a_torn_journal_is_gone_on_with_and_loses_no_other_line(tmp_path):
     path = tmp_path / "j.jsonl"
     sent = {"event": "sent", "call": "a", "at": "2026-11-24T", "name": "n", "key": "k", "recipe": {"model": "m"}}
-    path.write_bytes(orjson.dumps({**sent, "submission": "s"}) + b'\n{"event":"clo')
+    path.write_bytes(line_of({**sent, "submission": "s"}) + b'{"event":"clo')
     assert calls_in(path)[0].outcome is Outcome.WAITING
     again = Journal(path.parent, "j", durable=True, path=path)
     again.closed("a", Outcome.MADE)
