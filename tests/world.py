@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from imagemake.config.checks import Check, Checks, Limit
 from imagemake.config.similarity import NearDuplicates
 from imagemake.core.recipe import Recipe
 from imagemake.plan.inventory import JournalFacts
-from imagemake.plan.requests.request import Request
+from imagemake.plan.requests.request import Request, Route
 from imagemake.plan.resolve import resolve
 from imagemake.plan.state import Policy
 from imagemake.store.store import StoredFile
 
 GOOD = {"contrast": 50.0}
 BAD = {"contrast": 1.0}
+MODELS = ("a", "b", "c")
 
 
 class World:
@@ -66,3 +69,13 @@ class World:
     def one(self):
         (state,) = self.resolve()
         return state
+
+
+def routed(why_not=None):
+    """A mug that three models may make; some of them cannot."""
+    world = World("mug")
+    (plain,) = world.requests
+    routes = tuple(Route(name, replace(plain.recipe, model=name), (why_not or {}).get(name, "")) for name in MODELS)
+    able = next((route for route in routes if not route.why_not), routes[0])
+    world.requests = [replace(plain, routes=routes).by(able)]
+    return world

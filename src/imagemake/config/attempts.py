@@ -42,8 +42,10 @@ class Remedy(StrEnum):
     """What follows a rejection."""
 
     PATCH = "patch"
+    REGENERATE = "regenerate"
     REWRITE = "rewrite"
     REPAIR = "repair"
+    NEXT_MODEL = "next_model"
     PERSON = "person"
 
 
@@ -73,7 +75,8 @@ class Attempts(Section):
     policy: Annotated[Mapping[ReasonCode, Annotated[Remedy, Strict(False)]], Strict(False)] = Field(
         default_factory=dict,
         description="What follows a rejection, by its reason, as in patches: patch (another seed, and the reason's "
-        "patch if there is one), rewrite, repair, or person (the image awaits review). The first reason that an image "
+        "patch if there is one), regenerate (the same prompt with another seed), rewrite, repair, next_model (the next "
+        "one of several models in model_rules), or person (the image awaits review). The first reason that an image "
         "has decides. Default: repair if it has an instruction; else rewrite for checks and for what people rejected, "
         "if there is a section rewrite; else patch.",
         examples=[{"judge.color": "rewrite", "near_duplicate": "patch"}],
@@ -91,6 +94,9 @@ class Attempts(Section):
             if remedy is Remedy.REPAIR and not self.instruction(code):
                 what = "there is no instruction for this repair."
                 found.append(Mistake(("policy", code), what, f"Give it under attempts.repair: {{{code}: ...}}."))
+            if remedy is Remedy.REGENERATE and code == VerdictCode.REFUSED:
+                what = "a prompt that was refused would be refused again."
+                found.append(Mistake(("policy", code), what, "Write patch, with attempts.patches.refused, or rewrite."))
         if found:
             raise mistakes(found)
         return self
@@ -104,15 +110,17 @@ class Attempts(Section):
         """The columns that instructions name."""
         return {name for text in self.repair.values() for name in parse_template(text).fields}
 
-    def remedy(self, code: str, *, can_repair: bool = True) -> Remedy:
+    def remedy(self, code: str, *, can_repair: bool = True, has_next: bool = True) -> Remedy:
         """Return what follows a rejection for a reason.
 
         Args:
             code: The reason's code.
             can_repair: Whether there is an image to repair that no repair made, and a model that takes it.
+            has_next: Whether another model can make the image.
         """
         given = self.policy.get(code, self.policy.get(code.partition(".")[0]))
-        if given is not None and (can_repair or given is not Remedy.REPAIR):
+        is_possible = {Remedy.REPAIR: can_repair, Remedy.NEXT_MODEL: has_next}
+        if given is not None and is_possible.get(given, True):
             return given
         if given is None and can_repair and self.instruction(code):
             return Remedy.REPAIR

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from imagemake.config.attempts import Attempts, Candidates, Seed
+from imagemake.config.attempts import Attempts, Candidates, Remedy, Seed
 from imagemake.config.checks import DOUBTFUL_MASK, MASK_DOUBT
 from imagemake.config.exports import ReleaseSettings
 from imagemake.config.fields import Cell, ColumnName, Section, TemplateText, Text, Values
@@ -244,6 +244,15 @@ class Campaign(Section):
             what = f"{', '.join(unread)} is not read from every image."
             remedy = "Add its measure to validation.measures: {" + unread[0].partition(".")[0] + ": {}}."
             raise mistakes([Mistake(("candidates", "best"), what, remedy)])
+        return self
+
+    @model_validator(mode="after")
+    def _has_next_models(self) -> Campaign:
+        codes = [code for code, remedy in self.attempts.policy.items() if remedy is Remedy.NEXT_MODEL]
+        if codes and all(len(rule.model) == 1 for rule in self.model_rules):
+            what = "no request has a next model."
+            remedy = "List several in order of preference: model_rules: [{model: [FIRST, NEXT]}]."
+            raise mistakes([Mistake(("attempts", "policy", code), what, remedy) for code in codes])
         return self
 
     @model_validator(mode="after")

@@ -70,5 +70,6 @@ def take_next_best(state: State) -> bool:
 
 def become(state: State, rival: State) -> None:
     """Let a request stand where one of its candidates stands."""
-    for name in ("recipe", "key", "stage", "why", "raw", "measured", "reasons", "candidate", "review", "questions"):
+    told = ("measured", "reasons", "review", "questions", "by_person")
+    for name in ("recipe", "key", "stage", "why", "raw", "candidate", *told):
         setattr(state, name, getattr(rival, name))

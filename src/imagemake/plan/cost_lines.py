@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from imagemake.config.attempts import Remedy
 from imagemake.config.model import settings_of
 from imagemake.config.models import is_by_gpu_hour, load_models, worst_usd
 from imagemake.core.text import counted
@@ -45,7 +46,7 @@ def cost_lines(
         yield from _now(to_buy, prices)
     yield from _following(following, target, prices)
     yield from _later([*to_generate, *to_validate, *following], target, prices)
-    yield from _refused(to_buy, prices)
+    yield from _next_models(to_buy, to_validate, target, prices)
     if to_generate:
         yield from _budget(to_buy, target, inventory, prices)
 
@@ -112,15 +113,21 @@ def _later(states: Sequence[State], target: Target, prices: _Prices) -> Iterator
         yield f"  If images are rejected: {more}."
 
 
-def _refused(to_buy: Sequence[State], prices: _Prices) -> Iterator[str]:
+def _next_models(
+    to_buy: Sequence[State], to_validate: Sequence[State], target: Target, prices: _Prices
+) -> Iterator[str]:
     by_models: dict[tuple[str, str], Estimate] = {}
-    for state in to_buy:
+    policy = target.campaign.attempts.policy
+    codes = ", ".join(code for code, remedy in policy.items() if remedy is Remedy.NEXT_MODEL)
+    for state in [*to_buy, *(to_validate if codes else ())]:
         if (spare := state.request.spare) is not None:
             estimate = by_models.setdefault((state.request.model, spare.model), Estimate())
             prices.add(estimate, replace(state, request=spare, recipe=spare.recipe, can_wait=False))
     for (label, other), estimate in by_models.items():
         most = f"at most {counted(estimate.images, 'image')}, {estimate}"
-        yield f"  If {label} refuses images or has no quota left, {other} makes them: {most}."
+        why = f"refuses images, has no quota left, or makes images that are rejected ({codes})"
+        why = why if codes else "refuses images or has no quota left"
+        yield f"  If {label} {why}, {other} makes them: {most}."
 
 
 def _budget(to_buy: Sequence[State], target: Target, inventory: Inventory, prices: _Prices) -> Iterable[str]:

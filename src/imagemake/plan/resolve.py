@@ -28,7 +28,7 @@ from imagemake.plan.parents import SENT, obstacles_among, why_waiting
 from imagemake.plan.reasons import RebuildReason, Why, why_generate, why_judge, why_postprocess, why_validate
 from imagemake.plan.requests.families import generations
 from imagemake.plan.rewriting import rewritten
-from imagemake.plan.routing import Routing
+from imagemake.plan.routing import Routing, is_refused
 from imagemake.plan.state import OPEN, Policy, Stage, State
 from imagemake.plugins.providers import NOT_FETCHED
 from imagemake.stages.rewrite.rejection import Rewritten
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from imagemake.plan.reviews import Review
 
 REJECTED_BY_CALL = {Outcome.REFUSED: VerdictCode.REFUSED, Outcome.UNREADABLE: VerdictCode.UNREADABLE}
-BY_REVIEWER, BY_NEXT_MODEL = "review", "next_model"
+BY_REVIEWER = "review"
 REASON_OF = {str(Remedy.REWRITE): RebuildReason.REWRITTEN, str(Remedy.REPAIR): RebuildReason.REPAIRED}
 NO_RUN = "9999"  # after every call
 REVIEW_CODES = {"reject": VerdictCode.REVIEW, "regenerate": VerdictCode.REGENERATE}
@@ -228,6 +228,8 @@ def _look(state: State, inventory: Inventory, policy: Policy, reviews: Mapping[s
         if unknown:
             state.stage, state.reasons = Stage.HELD, (Reason.of(VerdictCode.UNKNOWN, calls=unknown),)
         return None
+    if review is not None and verdict.status is Status.REJECTED:
+        state.by_person = policy.attempts.remedy(verdict.reasons[0].code) is Remedy.PERSON
     verdict = _with_review(verdict, review)
     if request.needs_approval and review is None and verdict.status is Status.ACCEPTED:
         verdict = Verdict(Status.REVIEW, (Reason.of(VerdictCode.APPROVAL),))
@@ -288,7 +290,9 @@ def _why_generate(  # noqa: PLR0911  one line per reason, in the order in which 
     if state.instead_of and state.attempt == state.by_model_from:
         return RebuildReason.NO_QUOTA.because(model=state.instead_of)
     if state.by_model_from and state.attempt == state.by_model_from:
-        return RebuildReason.NEXT_MODEL.because(model=state.past[-1].recipe.model)
+        if is_refused(state.past[-1]):
+            return RebuildReason.REFUSED_BY.because(model=state.past[-1].recipe.model)
+        return RebuildReason.NEXT_MODEL.because(dict.fromkeys(state.failed_for), number=state.attempt + 1)
     if state.past:
         reason = REASON_OF.get(state.made_by, RebuildReason.NEXT_ATTEMPT)
         reason = RebuildReason.NOT_REWRITTEN if state.note else reason
@@ -335,12 +339,13 @@ def _goes_on(  # noqa: PLR0911  one line per end
     decisions = [review for key in keys if (review := reviews.get(key)) is not None]
     asked = next((review for review in decisions if review.decision == "regenerate"), None)
     refused = state.stage is Stage.REFUSED
-    if refused and asked is None and (request := routing.after_refusal(state)) is not None:
-        _leave_attempt(state)
-        _go_to_next_model(state, request)
-        return True
+    other = routing.after_rejection(state) if asked is None else None
     can_repair = asked is None and _can_be_repaired(state, policy)
-    remedy = policy.attempts.remedy(state.reasons[0].code, can_repair=can_repair)
+    remedy = policy.attempts.remedy(state.reasons[0].code, can_repair=can_repair, has_next=other is not None)
+    if other is not None and (refused or remedy is Remedy.NEXT_MODEL):
+        _leave_attempt(state)
+        _go_to_next_model(state, other)
+        return True
     if remedy is Remedy.PERSON and not decisions and state.raw is not None:
         state.stage = Stage.REVIEW
         return False
@@ -359,26 +364,34 @@ def _goes_on(  # noqa: PLR0911  one line per end
         if found is None:
             return False
         written = found
-    stays = not written.prompt and remedy is not Remedy.REPAIR and not _changes_prompt(state, policy)
+    is_same = remedy is Remedy.REGENERATE or not (remedy is Remedy.REPAIR or _changes_prompt(state, policy))
+    stays = is_same and not written.prompt
     if asked is None and stays and (policy.ignores_seed(state.recipe) or (refused and rewrites)):
         state.stage = Stage.REJECTED  # another attempt would be the same bytes
         return False
     if remedy is Remedy.REPAIR:
         _repair(state, policy)
         return True
+    made_by, prompt = str(remedy), written.prompt
+    if asked is not None:
+        made_by, prompt = BY_REVIEWER, edited_prompt(state.prompt, asked)
+    elif remedy is Remedy.REGENERATE:
+        prompt = _anew(state, policy).prompt
     _leave_attempt(state)
-    state.made_by, state.note = str(Remedy.PATCH if asked is None else BY_REVIEWER), written.fault
-    if asked is not None or written.prompt:
-        prompt = edited_prompt(state.prompt, asked) if asked is not None else written.prompt
+    state.made_by, state.note = made_by if prompt else str(Remedy.PATCH), written.fault
+    if prompt:
         state.asked_at, state.asked = len(state.past), replace(state.request.recipe, prompt=prompt)
-    if written.prompt:
-        state.made_by = str(Remedy.REWRITE)
+    _begin_attempt(state, _anew(state, policy))
+    return True
+
+
+def _anew(state: State, policy: Policy) -> Recipe:
+    """Return the recipe of the current attempt as one that makes the image anew: another seed, and all patches."""
     first, patches = state.request.recipe, policy.patches
     if state.asked is not None:
         first = state.asked
         patches = {code: text for code, text in patches.items() if text not in first.prompt}
-    _begin_attempt(state, recipe_of_attempt(first, state.attempt - state.by_model_from, state.patched_for, patches))
-    return True
+    return recipe_of_attempt(first, state.attempt - state.by_model_from, state.patched_for, patches)
 
 
 def _can_be_repaired(state: State, policy: Policy) -> bool:
@@ -404,7 +417,7 @@ def _repair(state: State, policy: Policy) -> None:
 def _go_to_next_model(state: State, request: Request) -> None:
     """Begin again with another model, by the request's own prompt or the one that a reviewer wrote."""
     state.request, state.by_model_from, state.asked_at = request, state.attempt, len(state.past)
-    state.made_by, state.note = BY_NEXT_MODEL, ""
+    state.made_by, state.note = str(Remedy.NEXT_MODEL), ""
     if state.asked is not None:
         state.asked = replace(request.recipe, prompt=state.asked.prompt)
     _begin_attempt(state, state.asked or request.recipe)
@@ -418,5 +431,5 @@ def _leave_attempt(state: State) -> None:
 def _begin_attempt(state: State, recipe: Recipe) -> None:
     state.recipe, state.key = recipe, recipe.key()
     state.stage, state.raw, state.measured, state.reasons = Stage.GENERATE, None, {}, ()
-    state.questions, state.repaired = (), None
+    state.questions, state.repaired, state.by_person = (), None, False
     state.candidate, state.is_chosen, state.open_candidates, state.instead_of = 0, False, [], ""

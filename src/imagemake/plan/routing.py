@@ -55,8 +55,8 @@ class Routing:
         begun = self._begun(request.routes, None)
         return request if begun is None else request.by(begun)
 
-    def after_refusal(self, state: State) -> Request | None:
-        """Return a request with the model that makes it after its current one refused; None if that was the last."""
+    def after_rejection(self, state: State) -> Request | None:
+        """Return a request with the model that makes it after its current one; None if that was the last."""
         later = state.request.routes[state.request.place + 1 :]
         route = self._begun(later, state.asked) or self._able(later)
         return None if route is None else state.request.by(route)
@@ -121,29 +121,35 @@ def routing_lines(to_generate: Sequence[State], journal: JournalFacts) -> Iterat
         to_generate: Images that a provider will be asked for.
         journal: Says whose quota was used up.
     """
-    cannot, refused, begun = Counter[tuple[str, str, str]](), Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    cannot, others = Counter[tuple[str, str, str]](), Counter[tuple[str, str, str]]()
     for state in to_generate:
         label = state.request.model
-        refusing = {model_of(past.recipe) for past in state.past if _is_refused(past)}
+        last = {model_of(past.recipe): past for past in state.past}
         for route in state.request.routes[: state.request.place]:
             if route.why_not:
                 cannot[label, route.label, route.why_not] += 1
             else:
-                (refused if model_of(route.recipe) in refusing else begun)[label, route.label] += 1
+                others[label, route.label, _why_not_by(last.get(model_of(route.recipe)))] += 1
     for (label, other, why), n in cannot.most_common(MOST_WHYS):
         yield f"  {label} makes {counted(n, 'image')} in place of {other}: {why}"
     if len(cannot) > MOST_WHYS:
         rest = sum(sorted(cannot.values())[: len(cannot) - MOST_WHYS])
         yield f"  Other models than the first one make {counted(rest, 'more image')}, for other such reasons."
-    for (label, other), n in refused.items():
-        yield f"  {label} makes {counted(n, 'image')} that {other} refused."
-    for (label, other), n in begun.items():
-        yield f"  {label} goes on with {counted(n, 'image')} that it began in place of {other}."
+    for (label, before, words), n in others.items():
+        yield f"  {label} {words.format(n=counted(n, 'image'), before=before)}"
     yield from _asked_again(to_generate, journal)
 
 
-def _is_refused(past: Past) -> bool:
+def is_refused(past: Past) -> bool:
+    """Return whether the provider refused an attempt."""
     return any(reason.code == VerdictCode.REFUSED for reason in past.reasons)
+
+
+def _why_not_by(last: Past | None) -> str:
+    """Return what another model does after the last attempt by one, in words."""
+    if last is None or any(reason.code == VerdictCode.NO_QUOTA for reason in last.reasons):
+        return "goes on with {n} that it began in place of {before}."
+    return "makes {n} that {before} refused." if is_refused(last) else "makes {n} anew, rejected as made by {before}."
 
 
 def _asked_again(to_generate: Sequence[State], journal: JournalFacts) -> Iterator[str]:

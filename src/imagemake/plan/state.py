@@ -106,7 +106,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """An earlier attempt, or a candidate that was not chosen; see `State` for `made_by` and `note`."""
+    """An earlier attempt, or a candidate that was not chosen; see `State` for the last three."""
 
     attempt: int
     recipe: Recipe
@@ -115,6 +115,7 @@ class Past:
     reasons: tuple[Reason, ...]
     made_by: str = ""
     note: str = ""
+    by_person: bool = False
 
 
 @dataclass(slots=True)
@@ -152,9 +153,11 @@ class State:
         obstacles: Of a waiting image: the images, however indirect, whose acceptance it waits for.
         questions: What models are asked about the current attempt's image.
         repaired: The rejected image that the current attempt repairs.
-        made_by: What led to the current attempt: ``patch``, ``rewrite``, ``repair``, ``review``, or ``next_model``;
-            empty for the first one.
+        made_by: What led to the current attempt: ``patch``, ``regenerate``, ``rewrite``, ``repair``, ``next_model``, or
+            ``review``; empty for the first one.
         note: Why the attempt was not made by the remedy that the campaign asks for; empty otherwise.
+        by_person: Whether a person decided about the current attempt's image because checks rejected it and the
+            campaign's policy for that is ``person``.
     """
 
     request: Request
@@ -188,6 +191,7 @@ class State:
     repaired: StoredFile | None = None
     made_by: str = ""
     note: str = ""
+    by_person: bool = False
 
     @property
     def prompt(self) -> str:
@@ -226,7 +230,7 @@ class State:
             reasons: Why it is not the last one; by default, its own reasons.
         """
         told = self.reasons if reasons is None else reasons
-        return Past(self.attempt, self.recipe, self.key, self.raw, told, self.made_by, self.note)
+        return Past(self.attempt, self.recipe, self.key, self.raw, told, self.made_by, self.note, self.by_person)
 
     @property
     def failed_for(self) -> list[str]:

@@ -30,7 +30,7 @@ from imagemake.release.metrics.agreement import agreement
 from imagemake.release.metrics.forecast import RunTime, forecast
 from imagemake.release.metrics.metrics import metrics_of, write_metrics
 from imagemake.release.metrics.pace import pace_of
-from imagemake.release.metrics.remedies import remedies
+from imagemake.release.metrics.remedies import decided_by_people, remedies
 from imagemake.release.missing import missing_counts
 from imagemake.release.output_file import ReleaseFile
 from imagemake.release.place import Placing
@@ -151,11 +151,11 @@ class Release:
         else:
             (folder / SCHEMA).unlink(missing_ok=True)
 
-    @staticmethod
-    def _remedies(entries: Sequence[ManifestRow], of_state: Entries) -> dict[str, Any]:
+    def _remedies(self, entries: Sequence[ManifestRow], of_state: Entries) -> dict[str, Any]:
         """Return what each remedy came to; nothing if none followed a rejection."""
         tally = of_state.rewrites
-        found = remedies(entries, None if tally.cost_unknown else float(tally.billed_usd))
+        usd = None if tally.cost_unknown else float(tally.billed_usd)
+        found = remedies(entries, usd, decided_by_people(self.states))
         return {"remedies": found} if found else {}
 
     def _forecast(self, entries: Sequence[ManifestRow]) -> dict[str, Any]:

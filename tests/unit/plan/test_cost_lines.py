@@ -93,6 +93,19 @@ def test_what_a_model_may_refuse_is_counted_at_the_price_of_the_next_one(lines):
     ]
 
 
+def test_what_the_next_model_makes_after_rejections_is_told_with_their_reasons(lines):
+    state = a_state("a", Stage.VALIDATE)
+    dear = Route("dear", replace(state.recipe, model="dear"), "")
+    state.request = replace(state.request, model="painter", routes=(Route("painter", state.recipe, ""), dear))
+    more = {"more_models": {"dear": {}}, "model_rules": [{"model": ["painter", "dear"]}]}
+    told = lines([], [state], attempts={"max": 1, "policy": {"tone": "next_model"}}, **more)
+    assert told == [
+        "  If painter refuses images, has no quota left, or makes images that are rejected (tone), "
+        "dear makes them: at most 1 image, unknown for 1 image.",
+    ]
+    assert lines([], [state], attempts={"max": 1}) == []
+
+
 def test_what_follows_in_the_same_run_is_told_with_the_most_that_it_costs(lines):
     following = [a_state(name, Stage.WAITING, references=("image:a",)) for name in "bc"]
     say = "  For images made from images of this run: up to 2 calls, "

@@ -6,29 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mugs import named, problems, requests
-from world import BAD, GOOD, World
+from world import BAD, GOOD, MODELS, World, routed
 
 from imagemake.config.campaign import load_campaign
 from imagemake.core.problems import UserError
 from imagemake.plan.candidates import CandidatePolicy
 from imagemake.plan.inventory import KeyHistory
-from imagemake.plan.requests.request import Route
 from imagemake.plan.reviews import Review
 from imagemake.plan.routing import most_attempts, routing_lines
 from imagemake.plan.state import Stage
 from imagemake.store.journal import Outcome
-
-MODELS = ("a", "b", "c")
-
-
-def routed(why_not=None):
-    """A mug that three models may make; some of them cannot."""
-    world = World("mug")
-    (plain,) = world.requests
-    routes = tuple(Route(name, replace(plain.recipe, model=name), (why_not or {}).get(name, "")) for name in MODELS)
-    able = next((route for route in routes if not route.why_not), routes[0])
-    world.requests = [replace(plain, routes=routes).by(able)]
-    return world
 
 
 def refuse(world, state):
@@ -182,7 +169,7 @@ def test_a_further_attempt_goes_to_the_next_model_too_and_every_later_run_sees_i
     world.measures[stored.digest]["tone@1"] = BAD
     assert (world.one().request.model, world.one().attempt) == ("b", 2)
     (told,) = routing_lines([world.one()], world.journal)
-    assert told == "  b goes on with 1 image that it began in place of a."
+    assert told == "  b makes 1 image anew, rejected as made by a."
 
 
 def test_a_model_that_refused_in_place_of_one_without_quota_is_not_asked_again_but_the_first_one_is():

@@ -98,8 +98,8 @@ class ManifestRow:
         str,
         Column(
             "What led to the shown attempt after a rejection: patch (another seed, and a patch if there is one), "
-            "rewrite, repair (the rejected image was sent back), review (a person asked for it), or next_model; empty "
-            "for the first attempt"
+            "regenerate (another seed), rewrite, repair (the rejected image was sent back), next_model, or review (a "
+            "person asked for it); empty for the first attempt"
         ),
     ] = ""
     note: Annotated[str, Column("Why the shown attempt was patched and not rewritten; empty otherwise")] = ""

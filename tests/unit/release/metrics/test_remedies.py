@@ -1,5 +1,6 @@
 """What each remedy came to: which attempts count, and what an accepted image costs by it."""
 
+import pytest
 from entries import an_entry, without_image
 
 from imagemake.release.metrics.remedies import remedies, remedy_words
@@ -45,9 +46,36 @@ def test_an_unknown_cost_is_not_a_low_one():
 
 def test_the_cheapest_remedy_is_told_first_and_those_without_a_price_last():
     lines = list(remedy_words(remedies(ROWS, rewrites_usd=None)))
-    assert [line.split()[2] for line in lines] == ["patch:", "repair:", "rewrite:"]
+    assert [line.split()[2] for line in lines[:-1]] == ["patch:", "repair:", "rewrite:"]
     assert "1 of 2 attempts accepted (9% to 91% with 95% confidence), $0.1200 per accepted image" in lines[1]
     assert lines[2].endswith("confidence).")
+    assert "None of them wins yet" in lines[3]
+
+
+def test_people_are_told_among_the_remedies_and_nobody_knows_what_they_cost():
+    found = remedies(ROWS, 0.01, [True, True, False])
+    assert (found["person"]["accepted"], found["person"]["attempts"], found["person"]["cost_usd"]) == (2, 3, None)
+    line = next(line for line in remedy_words(found) if "person" in line)
+    assert line == "  After rejections, person: 2 of 3 images approved (21% to 94% with 95% confidence)."
+
+
+def many(name, accepted, n):
+    verdicts = ["accepted"] * accepted + ["rejected"] * (n - accepted)
+    return [an_entry(f"{name} {i}", verdict=one, attempt=1, made_by=name) for i, one in enumerate(verdicts)]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "told"),
+    [((9, 10), "None of them wins yet"), ((30, 90), "repair wins"), ((90, 0), "patch wins")],
+)
+def test_a_remedy_wins_once_its_interval_of_costs_is_below_those_of_the_others(accepted, told):
+    rows = [*many("patch", accepted[0], 100), *many("repair", accepted[1], 100)]
+    *_, last = remedy_words(remedies(rows, 0.0))
+    assert last.strip().startswith(told)
+
+
+def test_a_model_without_quota_made_no_attempt_that_another_one_mends():
+    assert remedies([an_entry(attempt=0, made_by="next_model")], 0.0) == {}
 
 
 def test_patches_alone_are_not_compared():

@@ -12,6 +12,7 @@ from entries import an_attempt, an_entry, without_image
 
 from imagemake.release.manifest.row import OutputFile
 from imagemake.release.metrics.metrics import metrics_of
+from imagemake.release.metrics.remedies import remedies
 from imagemake.release.report.contact_sheet import href_of, write_contact_sheet
 from imagemake.release.report.inlined import reference_name
 
@@ -92,6 +93,14 @@ def hostile_entry(text, **changes):
         history=(an_attempt(0, prompt=text, reasons=[text], key=text),),
         **changes,
     )
+
+
+def test_the_page_says_what_each_remedy_came_to(page_of):
+    rows = [an_entry("a", attempt=1, made_by="repair", cost_usd=0.06, history=(an_attempt(0),))]
+    words = " ".join(page_of(rows, remedies=remedies(rows, 0.0, [True])).words)
+    assert "1 of 1 attempts accepted, 100% (20.6% to 100%, 95% interval); $0.06 per accepted image ($0.06 to" in words
+    assert "1 of 1 images approved, 100% (20.6% to 100%, 95% interval)." in words, "nobody knows what people cost"
+    assert "After rejections" not in page_of([an_entry()]).words
 
 
 def test_the_policy_lets_only_our_own_script_and_style_run_and_nothing_load_from_elsewhere(page_of):
