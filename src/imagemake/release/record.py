@@ -27,14 +27,24 @@ from imagemake.release.manifest.sidecars import SUFFIX
 from imagemake.release.output_file import ReleaseFile
 from imagemake.release.place import are_linked, is_as_released
 from imagemake.stages.validate.earlier_releases import digests
-from imagemake.store.layout import EXPORTS, IMAGE, IMAGES, MEASURED_TABLES, RESULTS, SHEETS, results_folder
+from imagemake.store.layout import (
+    EXPORTS,
+    IMAGE,
+    IMAGES,
+    MEASURED_TABLES,
+    PAGE,
+    PAGE_PARTS,
+    RESULTS,
+    SHEETS,
+    results_folder,
+)
 
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
     from imagemake.plan.target import Target
     from imagemake.store.store import Store
 
-FILES = ("manifest.csv", "manifest.parquet", "manifest.schema.json", "metrics.json", "index.html", "review.csv")
+FILES = ("manifest.csv", "manifest.parquet", "manifest.schema.json", "metrics.json", PAGE, "review.csv")
 RECORD = "release.json"
 NOBODY: Mapping[str, str] = {}
 NOTHING: Mapping[str, int] = {}
@@ -63,6 +73,7 @@ def is_current(target: Target, states: Sequence[State]) -> bool:
         "digest": release_digest(states, target.campaign),
         "certificate": file_digest(target.campaign.c2pa),
         "manifest_schema": MANIFEST_VERSION,
+        PAGE_PARTS: _digest(names_in(folder / PAGE_PARTS)),
     }
     if record.get("unsigned") or any(record.get(name, "") != value for name, value in expected.items()):
         return False
@@ -107,11 +118,11 @@ def known_counts(target: Target, store: Store, work: Path) -> Mapping[Stage, int
         return None
     if not target.files.hold(record.get("references", {})):
         return None
-    if not all((folder / name).exists() for name in FILES):
+    if not (all((folder / name).exists() for name in FILES) and _has_exports(record, folder)):
         return None
     if record.get("images") != _images_digest(target.campaign, folder):
         return None
-    if record.get("sheets") != _digest(names_in(folder / SHEETS)) or not _has_exports(record, folder):
+    if any(record.get(part) != _digest(names_in(folder / part)) for part in (SHEETS, PAGE_PARTS)):
         return None
     return {Stage(stage): count for stage, count in record["counts"].items()}
 
@@ -190,7 +201,7 @@ def write_record(
         "counts": {stage.value: count for stage, count in counts(states).items()},
         "open": sum(state.stage in OPEN for state in states),
         "images": _images_digest(target.campaign, folder),
-        "sheets": _digest(names_in(folder / SHEETS)),
+        **{part: _digest(names_in(folder / part)) for part in (SHEETS, PAGE_PARTS)},
         "seen": _seen(target, store, work),
         "certificate": file_digest(target.campaign.c2pa),
         "unsigned": dict(unsigned),

@@ -37,7 +37,7 @@ from imagemake.release.place import Placing
 from imagemake.release.record import exported_before, names_in, names_in_images, sheets_of, write_record
 from imagemake.release.released_files import Released, ReleasedBefore
 from imagemake.release.report.contact_sheet import write_contact_sheet
-from imagemake.release.report.inlined import reference_name
+from imagemake.release.report.shown import reference_name
 from imagemake.release.sheets.write import Sheets
 from imagemake.release.summary import closing_words, unsigned_words
 from imagemake.store.layout import (

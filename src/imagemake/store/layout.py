@@ -23,6 +23,8 @@ ALL, SMALL, PILOT = "all", "small", "pilot"
 IMAGE = "image/"  # before a file name: one image and nothing else
 
 IMAGES, SHEETS, EXPORTS = "images", "sheets", "exports"  # folders of a release
+PAGE = "index.html"  # the contact sheet of a release
+PAGE_PARTS = "index"  # folder of its parts, if it is large
 RELEASE_FOLDERS: Mapping[str, Path] = {ALL: RESULTS, SMALL: RESULTS / SMALL, PILOT: RESULTS / PILOT}
 
 BATCHES, GENERATED, VALIDATED = "batches", "generated", "validated"

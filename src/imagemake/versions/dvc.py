@@ -18,7 +18,7 @@ import yaml
 
 from imagemake.core.problems import NotReadyError
 from imagemake.release.record import FILES, RECORD
-from imagemake.store.layout import EXPORTS, IMAGES, RESULTS, SHEETS, STORE
+from imagemake.store.layout import EXPORTS, IMAGES, PAGE_PARTS, RESULTS, SHEETS, STORE
 from imagemake.versions.program import failure_of, run_aloud
 
 MANIFEST = str(RESULTS / "manifest.csv")
@@ -72,7 +72,7 @@ class Dvc:
         Raises:
             NotReadyError: If DVC fails; the message shows what DVC said.
         """
-        folders = [RESULTS / name for name in (IMAGES, SHEETS, EXPORTS)]
+        folders = [RESULTS / name for name in (IMAGES, SHEETS, EXPORTS, PAGE_PARTS)]
         paths = [STORE, *folders, *more]
         stage = self.build_stage()
         if stage is None:  # otherwise the stage tracks the tables

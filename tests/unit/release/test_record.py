@@ -80,3 +80,14 @@ def test_another_version_is_told_and_makes_nothing_due_by_itself(made, monkeypat
     monkeypatch.setattr(record, "__version__", "9.1")
     assert upgrade_words("all") == [f"  Last built by imagemake {__version__}; this is 9.1."]
     assert release.stands() == (True, True)
+
+
+def test_a_release_whose_contact_sheet_lost_a_part_is_made_again(made):
+    release = made()
+    part = RESULTS / "index" / "list-1.html"
+    part.parent.mkdir()
+    part.touch()
+    release.write()
+    assert release.stands() == (True, True)
+    part.unlink()
+    assert release.stands() == (False, False)

@@ -1,4 +1,4 @@
-"""Pages in one file that are safe with untrusted content: text as JSON, images as data URLs, scripts by digest."""
+"""Pages and their parts that are safe with untrusted content: text as JSON, images as data URLs, scripts by digest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from imagemake.core.html import environment_of
-from imagemake.images.formats import FORMATS, format_of
+from imagemake.images.formats import FORMATS, FormatName, format_of
 
 # JSON escapes of what ends a script element, begins a comment, or ends a line in JavaScript.
 _ESCAPES = [(character.encode(), f"\\u{ord(character):04x}".encode()) for character in "<>&\u2028\u2029"]
@@ -27,11 +27,24 @@ def data_url(name: str, image: bytes) -> str:
     Raises:
         ValueError: If it is not an image.
     """
+    media_type = FORMATS[format_of_thumbnail(name, image)].media_type
+    return f"data:{media_type};base64,{base64.b64encode(image).decode()}"
+
+
+def format_of_thumbnail(name: str, image: bytes) -> FormatName:
+    """Return the format of a thumbnail.
+
+    Args:
+        name: Name in messages.
+        image: The bytes of the thumbnail.
+
+    Raises:
+        ValueError: If it is not an image.
+    """
     try:
-        media_type = FORMATS[format_of(image)].media_type
+        return format_of(image)
     except ValueError as error:
         raise ValueError(f"the thumbnail of {name!r} cannot be shown: {error}") from error
-    return f"data:{media_type};base64,{base64.b64encode(image).decode()}"
 
 
 def embedded(data: Any) -> str:

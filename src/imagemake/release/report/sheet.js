@@ -1,18 +1,25 @@
 (() => {
   const CHUNK = 120; // cards added at a time, as the reader scrolls near the end
-  const { entries, variables, words, references } = pageData;
+  const { variables, words, references, lists } = pageData; // a large page has lists of entries, which it reads
+  let entries = pageData.entries ?? [];
   const [cards, more, dialog, query, reason, order, compare] = ["cards", "more", "details", "query", "reason", "order", "compare"].map(byId);
   const worst = ["rejected", "failed", "refused", "review", "pending", "accepted"];
   const orders = {
-    family: (a, b) => a.family - b.family,
-    name: (a, b) => collator.compare(a.name, b.name),
+    family: (a, b) => a.first - b.first || (a.family?.[1] ?? 0) - (b.family?.[1] ?? 0) || a.place - b.place,
+    name: (a, b) => a.place - b.place,
     verdict: (a, b) => worst.indexOf(a.verdict) - worst.indexOf(b.verdict) || orders.name(a, b),
     cost: (a, b) => (b.spent_usd ?? -1) - (a.spent_usd ?? -1) || orders.name(a, b),
   };
+  const MISSING = "The folder index/ is missing next to this page, or cannot be read.";
   let shown = []; // the entries that match, in order
   let drawn = 0; // how many of them have a card
   let current = -1; // which of them the dialog shows
 
+  const arrange = (found) => {
+    entries = found;
+    const places = new Map(entries.map((entry, place) => [entry.name, place]));
+    entries.forEach((entry, place) => Object.assign(entry, { place, first: places.get(entry.family?.[0]) ?? place }));
+  };
   const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
   const usd = (cost) => {
     if (cost > 0 && cost < 0.0001) return "under $0.0001";
@@ -20,7 +27,7 @@
   };
   const duration = (seconds) => (seconds < 1 ? `${Math.round(1000 * seconds)} ms` : `${seconds.toFixed(1)} s`);
   const costOf = (entry) => {
-    if (!entry.tries && !entry.raw_digest && !entry.history) return "";
+    if (!entry.called) return "";
     return entry.spent_usd === undefined ? "cost unknown" : usd(entry.spent_usd);
   };
   const attemptOf = (entry) => (entry.attempts > 1 ? `attempt ${(entry.attempt ?? 0) + 1} of ${entry.attempts}` : "");
@@ -122,6 +129,7 @@
   const update = () => {
     const terms = query.value.toLowerCase().split(/\s+/).filter(Boolean);
     const [onlyVerdict, onlyReason] = [verdict(), reason.value];
+    const before = cards.className === "cards" ? shown.slice(0, drawn) : [];
     shown = entries
       .filter((entry) => !onlyVerdict || entry.verdict === onlyVerdict)
       .filter((entry) => !onlyReason || entry.codes?.includes(onlyReason))
@@ -129,10 +137,10 @@
       .sort(orders[order.value]);
     const found = shown.length;
     if (compared()) sideBySide(shown);
+    const stays = before.length && !compared() && before.every((entry, index) => entry === shown[index]);
     cards.className = compared() ? "comparison" : "cards";
     cards.style.setProperty("--columns", compared() ? columns().length : 1);
-    cards.replaceChildren();
-    drawn = 0;
+    if (!stays) (cards.replaceChildren(), (drawn = 0));
     if (shown.length) draw(CHUNK);
     byId("count").textContent = found === entries.length ? plural(entries.length, "request") : `${count(found)} of ${plural(entries.length, "request")}`;
     byId("empty").hidden = shown.length > 0 || entries.length === 0;
@@ -259,10 +267,11 @@
     ),
     entry.history ? section("Other attempts and candidates", el("ol", { className: "past" }, ...entry.history.map((earlier) => past(entry, earlier)))) : null,
   ];
-  const show = (index) => {
+  const show = async (index) => {
     const focused = dialog.open ? document.activeElement?.id : "";
     current = index;
-    const entry = shown[index];
+    const entry = await completed(shown[index]).catch(() => ({ ...shown[index], incomplete: true }));
+    if (current !== index) return; // the reader went on meanwhile
     const head = el("div", {}, el("h2", { id: "details-name", dir: "auto" }, entry.name), badge(entry));
     const link = entry.href ? el("a", { className: "file", href: entry.href, target: "_blank", rel: "noopener" }, "Open full size") : null;
     const top = el(
@@ -274,7 +283,7 @@
       step("close", "Close", false, () => dialog.close()),
     );
     const reasons = el("div", { className: entry.verdict }, list(entry.reasons, "reasons") ?? "");
-    const scroll = el("div", { className: "scroll", tabIndex: 0, "aria-label": "Details" }, head, entry.reasons ? reasons : "", link, ...facts(entry).filter(Boolean));
+    const scroll = el("div", { className: "scroll", tabIndex: 0, "aria-label": "Details" }, head, entry.reasons ? reasons : "", link, entry.incomplete ? el("p", {}, MISSING) : null, ...facts(entry).filter(Boolean));
     dialog.replaceChildren(el("div", { className: "sheet" }, stage(entry), el("div", { className: "side" }, top, scroll)));
     if (!dialog.open) dialog.showModal();
     (byId(focused)?.disabled === false ? byId(focused) : byId("step-close")).focus();
@@ -282,11 +291,6 @@
   };
 
   // ---------------------------------------------------------------- wiring
-  const codes = new Map();
-  for (const entry of entries) for (const code of entry.codes ?? []) codes.set(code, (codes.get(code) ?? 0) + 1);
-  const sorted = [...codes].sort((a, b) => b[1] - a[1] || collator.compare(a[0], b[0]));
-  reason.append(...sorted.map(([code, number]) => el("option", { value: code }, `${code} (${count(number)})`)));
-
   let waiting = 0;
   query.addEventListener("input", () => {
     clearTimeout(waiting);
@@ -311,5 +315,18 @@
   addEventListener("hashchange", recall);
   addEventListener("beforeprint", () => draw(Infinity));
   new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && draw(CHUNK), { rootMargin: "1600px" }).observe(more);
-  recall();
+  const start = async () => {
+    if (lists) {
+      await readLists(lists, (found, share) => {
+        if (found && !location.hash) (arrange(found), update()); // a first view
+        byId("count").textContent = `Reading: ${Math.round(100 * share)}%`;
+      }).then(arrange);
+    } else arrange(entries);
+    const codes = new Map();
+    for (const entry of entries) for (const code of entry.codes ?? []) codes.set(code, (codes.get(code) ?? 0) + 1);
+    const sorted = [...codes].sort((a, b) => b[1] - a[1] || collator.compare(a[0], b[0]));
+    reason.append(...sorted.map(([code, number]) => el("option", { value: code }, `${code} (${count(number)})`)));
+    recall();
+  };
+  start().catch(() => (byId("count").textContent = MISSING));
 })();

@@ -47,7 +47,8 @@ class SendOrder(IntEnum):
     NEW_IMAGE = 0  # nothing refers to it yet
     REPLACED_IMAGE = 1
     TABLE = 2
-    MANIFEST = 3
+    PAGE = 3  # the contact sheet, whose parts are tables
+    MANIFEST = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from imagemake.store.layout import PAGE
 from imagemake.store.remote.storage import ListedObject
 from imagemake.versions.publish.objects import MANIFEST, Object, SendOrder
 from imagemake.versions.publish.record import SentFile
@@ -79,4 +80,4 @@ def _is_foreign(remote: ListedObject, sent: SentFile) -> bool:
 def _order(one: Object, *, replaces: bool) -> SendOrder:
     if one.is_image:
         return SendOrder.REPLACED_IMAGE if replaces else SendOrder.NEW_IMAGE
-    return SendOrder.MANIFEST if one.name == MANIFEST else SendOrder.TABLE
+    return {PAGE: SendOrder.PAGE, MANIFEST: SendOrder.MANIFEST}.get(one.name, SendOrder.TABLE)

@@ -13,8 +13,9 @@ from entries import an_attempt, an_entry, without_image
 from imagemake.release.manifest.row import OutputFile
 from imagemake.release.metrics.metrics import metrics_of
 from imagemake.release.metrics.remedies import remedies
-from imagemake.release.report.contact_sheet import href_of, write_contact_sheet
-from imagemake.release.report.inlined import reference_name
+from imagemake.release.report.cards import href_of
+from imagemake.release.report.contact_sheet import write_contact_sheet
+from imagemake.release.report.shown import reference_name
 
 JPEG = b"\xff\xd8\xff\xe0 and so on"
 WEBP = b"RIFF\x00\x00\x00\x00WEBP"
@@ -347,7 +348,7 @@ def test_further_files_and_sheets_are_linked_within_the_release_folder_only(tmp_
     assert "../x.png" not in text
 
 
-def test_images_that_are_made_from_each_other_are_together(page_of):
+def test_each_image_of_a_family_tells_its_first_one_and_how_far_that_is(page_of):
     made_from = {"z": None, "a": "z", "b": "a", "c": None, "y": "z"}
     entries = [
         an_entry(
@@ -356,13 +357,13 @@ def test_images_that_are_made_from_each_other_are_together(page_of):
         for name, parent in made_from.items()
     ]
     page = page_of(entries)
-    assert [one["name"] for one in sorted(page.data["entries"], key=lambda one: one["family"])] == [
-        "c",
-        "z",
-        "a",
-        "y",
-        "b",
-    ]
+    assert {one["name"]: one.get("family") for one in page.data["entries"]} == {
+        "z": ["z", 0],
+        "a": ["z", 1],
+        "y": ["z", 1],
+        "b": ["z", 2],
+        "c": None,
+    }
     assert ("option", {"value": "family"}) in page.tags
     page = page_of([an_entry("a"), an_entry("b")])
     assert ("option", {"value": "family"}) not in page.tags

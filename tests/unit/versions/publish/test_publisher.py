@@ -238,14 +238,16 @@ def an_object(name: str, data: bytes = b"x") -> Object:
     return Object(name, digest, len(data), content_type_of(name), name.startswith("images/"), data=data)
 
 
-def test_new_images_go_before_replaced_ones_tables_after_images_and_the_manifest_last():
-    objects = [an_object(name) for name in ("images/a.jpg", "images/b.jpg", "index.html", "manifest.csv", "z.json")]
+def test_new_images_go_before_replaced_ones_tables_after_images_the_page_after_its_parts_and_the_manifest_last():
+    names = ("images/a.jpg", "images/b.jpg", "index.html", "index/list-1.html", "manifest.csv", "z.json")
+    objects = [an_object(name) for name in names]
     due = plan_publish(objects, {"images/a.jpg": ListedObject(5)}, {}, lambda one, there: False)
     assert [(turn, one.name) for turn, one, _ in due.send] == [
         (SendOrder.NEW_IMAGE, "images/b.jpg"),
         (SendOrder.REPLACED_IMAGE, "images/a.jpg"),
-        (SendOrder.TABLE, "index.html"),
+        (SendOrder.TABLE, "index/list-1.html"),
         (SendOrder.TABLE, "z.json"),
+        (SendOrder.PAGE, "index.html"),
         (SendOrder.MANIFEST, "manifest.csv"),
     ]
 

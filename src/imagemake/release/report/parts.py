@@ -1,0 +1,117 @@
+"""The parts of a contact sheet that is too large for one file, in a folder beside it.
+
+| file | content |
+|---|---|
+| ``list-*.html`` | of some thousand requests, what the page needs to list, order, filter, and search them |
+| ``cards-*.html`` | of some hundred requests, all other facts, which the page reads when a reader opens one of them |
+| ``thumbnails/`` | the thumbnails |
+
+All files are named after their content. So a changed request changes two files, and a page that was read before a
+release was written again still finds its own.
+
+A page on a disk may not fetch files, and text of others must not be in a script. Therefore, each part is a page that
+has its content as JSON, and sends it as text to the page that opens it in a frame.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from imagemake.core.files import write_whole
+from imagemake.images.formats import FORMATS
+from imagemake.release.manifest.row import ManifestRow
+from imagemake.release.report.cards import card_of
+from imagemake.release.report.one_file import embedded_bytes, format_of_thumbnail, own_text, template
+
+# How many requests a file has on average, and at most.
+_IN_LIST, _MOST_IN_LIST = 4_096, 16_384
+_IN_CARDS, _MOST_IN_CARDS = 512, 2_048
+_DATA = "<data>"  # the place of the data in a part: no text of others, since their "<" is escaped
+# What lists have of each card. The rest is only in the cards.
+LISTED = (
+    *("name", "verdict", "reasons", "codes", "prompt", "model", "seed", "attempt", "attempts", "catalog_row", "take"),
+    *("variables", "seconds", "spent_usd", "called", "family", "href", "thumbnail"),
+)
+
+
+class Parts:
+    """Writes the parts of one page; a file that is there already stays as it is.
+
+    Args:
+        folder: The folder of the parts, beside the page.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._written: set[Path] = set()
+        page = template("imagemake.release", "report", "part.html.j2", {})
+        self._begin, self._end = page.render(data=_DATA, script=own_text("part.js")).encode().split(_DATA.encode())
+
+    def thumbnail(self, name: str, image: bytes) -> str:
+        """Write a thumbnail, and return its address.
+
+        Args:
+            name: Name in messages.
+            image: The bytes of the thumbnail.
+
+        Raises:
+            ValueError: If it is not an image.
+        """
+        suffix = FORMATS[format_of_thumbnail(name, image)].suffix
+        digest = hashlib.sha256(image).hexdigest()[:32]
+        return self._write(f"thumbnails/{digest[:2]}/{digest}{suffix}", image)
+
+    def lists(
+        self, entries: Sequence[ManifestRow], shown: Mapping[str, str], families: Mapping[str, Sequence[Any]]
+    ) -> list[str]:
+        """Write the lists and cards of all requests, and return the addresses of the lists.
+
+        Args:
+            entries: The requests, in the order of the page.
+            shown: Addresses of thumbnails by name.
+            families: Families by name, from `imagemake.release.report.cards.families`.
+        """
+        return [
+            self._part("list", [self._cards(cards, shown, families) for cards in _cut(some, _IN_CARDS, _MOST_IN_CARDS)])
+            for some in _cut(entries, _IN_LIST, _MOST_IN_LIST)
+        ]
+
+    def remove_others(self) -> None:
+        """Delete what earlier pages had, after the page that uses these parts is written."""
+        for path in sorted([self._folder, *self._folder.rglob("*")], reverse=True):  # a folder after what is in it
+            if path.is_dir():
+                if not any(path.iterdir()):
+                    path.rmdir()
+            elif path not in self._written:
+                path.unlink(missing_ok=True)
+
+    def _cards(
+        self, entries: Sequence[ManifestRow], shown: Mapping[str, str], families: Mapping[str, Sequence[Any]]
+    ) -> dict[str, Any]:
+        cards = [card_of(entry, shown, families.get(entry.name)) for entry in entries]
+        listed = [{field: card.pop(field) for field in LISTED if field in card} for card in cards]
+        return {"cards": self._part("cards", cards), "entries": listed}
+
+    def _part(self, kind: str, content: Any) -> str:
+        data = self._begin + embedded_bytes(content) + self._end
+        return self._write(f"{kind}-{hashlib.sha256(data).hexdigest()[:16]}.html", data)
+
+    def _write(self, name: str, data: bytes) -> str:
+        path = self._folder / name
+        if not path.exists():
+            write_whole(path, data)
+        self._written.add(path)
+        return f"{self._folder.name}/{name}"
+
+
+def _cut(entries: Sequence[ManifestRow], mean: int, most: int) -> Iterator[Sequence[ManifestRow]]:
+    """Cut a sequence where the names say so: a request that is added moves only the cuts around it."""
+    start = 0
+    for end in range(1, len(entries) + 1):
+        if end == len(entries) or end - start == most or crc32(entries[end].name.encode()) % mean == 0:
+            yield entries[start:end]
+            start = end
