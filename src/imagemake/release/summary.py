@@ -61,7 +61,11 @@ def _cost(metrics: Mapping[str, Any]) -> Iterator[str]:
     total_usd, accepted = metrics["cost_usd_total"], metrics["accepted"]
     if total_usd:
         each = f", ${total_usd / accepted:,.4f} per accepted image" if accepted else ""
-        yield f"  Cost ${total_usd:,.2f}{each}."
+        parts = {name: metrics[f"cost_usd_{name}"] for name in ("images", "judge", "rewrite")}
+        named = ", ".join(f"{name} ${usd:,.2f}" for name, usd in parts.items() if usd)
+        unknown = metrics["asked_cost_unknown"]
+        more = f" The cost of {counted(unknown, 'more call')} to models is unknown." if unknown else ""
+        yield f"  Cost ${total_usd:,.2f}{each}{f': {named}' if total_usd != parts['images'] else ''}.{more}"
 
 
 def _gpu(metrics: Mapping[str, Any]) -> Iterator[str]:

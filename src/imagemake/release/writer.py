@@ -81,8 +81,7 @@ class Release:
     def write(self) -> str:
         """Write all files of the release, its record last, and return the message for the user."""
         folder = results_folder(self.target.scope)
-        entries, sheets, asked = self._gather(folder)
-        metrics = {**metrics_of(entries), **self._forecast(entries), **asked}
+        entries, sheets, metrics = self._gather(folder)
         self._write_page(folder / "index.html", entries, metrics, sheets)
         self._write_review(folder / "review.csv")
         write_metrics(metrics, folder / "metrics.json")
@@ -103,21 +102,24 @@ class Release:
         return "\n".join([told, *unsigned_words(self.unsigned)])
 
     def _gather(self, folder: Path) -> tuple[list[ManifestRow], list[str], dict[str, Any]]:
-        """Release images and sheets, and return the rows, the sheets, and metrics of what models were asked.
+        """Release images and sheets, and return the rows, the sheets, and the metrics.
 
         What was read for them is forgotten, since a large release has no room for it beside its tables.
         """
         inventory = Inventory(self.store, self.work)
         self.states = self.target.states(inventory)
         left_out = SpendTracker(spending_file(self.work), self.target.campaign.budget_usd).left_out()
-        of_state = Entries(self.target, self.store, left_out)
+        of_state = Entries(self.target, self.store, left_out, self.states)
         released = self._release_images(folder, of_state)
         sheets = self._write_sheets(folder)
         entries = [of_state.entry(state, released.get(state.request.name, {})) for state in self.states]
-        asked = {**self._judge(inventory, of_state), **self._remedies(entries, of_state)}
+        metrics = metrics_of(entries, of_state.asked, of_state.rewrites)
+        asked_usd = None if metrics["asked_cost_unknown"] else metrics["cost_usd_judge"] + metrics["cost_usd_rewrite"]
+        metrics |= self._forecast(entries, asked_usd)
+        metrics |= {**self._judge(inventory, of_state), **self._remedies(entries, of_state)}
         for state in self.states:
             state.measured = {}
-        return entries, sheets, asked
+        return entries, sheets, metrics
 
     def _judge(self, inventory: Inventory, of_state: Entries) -> dict[str, Any]:
         """Return what the judge cost, and how far it agrees with people; nothing if nobody is asked."""
@@ -158,8 +160,13 @@ class Release:
         found = remedies(entries, usd, decided_by_people(self.states))
         return {"remedies": found} if found else {}
 
-    def _forecast(self, entries: Sequence[ManifestRow]) -> dict[str, Any]:
-        """Return the forecast of the full run after a smaller run; otherwise nothing."""
+    def _forecast(self, entries: Sequence[ManifestRow], asked_usd: float | None) -> dict[str, Any]:
+        """Return the forecast of the full run after a smaller run; otherwise nothing.
+
+        Args:
+            entries: The rows.
+            asked_usd: What calls to judge and rewrite cost; None if that is unknown.
+        """
         if self.target.scope not in (PILOT, SMALL):
             return {}
         campaign, raw = self.target.campaign, self.store.raw
@@ -174,7 +181,7 @@ class Release:
         made = Counter(entry.model_label or entry.model for entry in entries if entry.made and not entry.cached)
         began = datetime.fromisoformat(self.target.made_at)
         run = RunTime((datetime.now(UTC) - began).total_seconds(), made)
-        found = forecast(entries, len(everything), to_make, paces, run)
+        found = forecast(entries, len(everything), to_make, paces, run, asked_usd=asked_usd)
         return {"forecast": found.as_dict() if found else None}
 
     def _release_images(self, folder: Path, of_state: Entries) -> Mapping[str, Mapping[str, Released]]:

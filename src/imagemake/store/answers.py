@@ -28,7 +28,12 @@ def answer_key(about: str, recipe: Recipe) -> str:
         about: SHA-256 of the image, or of the prompt.
         recipe: What is asked.
     """
-    return about[:_HALF] + recipe.key()[:_HALF]
+    return half_of(about) + half_of(recipe.key())
+
+
+def half_of(key: str) -> str:
+    """Return the first half of a key: of a key of answers, what it says of the image or prompt that they are about."""
+    return key[:_HALF]
 
 
 def prompt_digest(prompt: str) -> str:
@@ -57,7 +62,7 @@ class KeptAnswers:
     def _by_half(self) -> Mapping[str, list[StoredFile]]:
         found: dict[str, list[StoredFile]] = {}
         for stored in sorted(self._files.all(), key=lambda one: one.file_name):
-            found.setdefault(stored.key[:_HALF], []).append(stored)
+            found.setdefault(half_of(stored.key), []).append(stored)
         return found
 
     def about(self, digest: str) -> Iterator[dict[str, Any]]:
@@ -65,7 +70,7 @@ class KeptAnswers:
 
         A file that is damaged is moved aside, and its questions are asked again.
         """
-        for stored in self._by_half.get(digest[:_HALF], ()):
+        for stored in self._by_half.get(half_of(digest), ()):
             content = self._read(stored)
             if content is not None and content.get("image") in (None, digest):
                 yield content

@@ -328,8 +328,9 @@ class Planner:
         """Return a stage's metrics, based on what is in the store now."""
         # A gate applies to the whole stage: `only` narrows a run, not its gate.
         target = Target(self.campaign.model_copy(update={"only": ()}), self._rows, stage, "", files=self._files)
-        of_state = Entries(target, self._inventory.store, ())
-        return metrics_of(of_state.entry(state) for state in target.states(self._inventory))
+        states = target.states(self._inventory)
+        of_state = Entries(target, self._inventory.store, (), states)
+        return metrics_of(map(of_state.entry, states), of_state.asked, of_state.rewrites)
 
     def _write_batches(self, open_ones: list[State]) -> tuple[str, ...]:
         new = [state for state in open_ones if (state.stage, state.key) not in self._claimed]

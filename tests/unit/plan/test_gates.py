@@ -221,6 +221,13 @@ def test_an_unknown_cost_makes_no_forecast_of_it():
     assert found.cost_usd is None
 
 
+def test_calls_to_judge_and_rewrite_are_forecast_in_proportion_and_unknown_ones_are_not():
+    entries, to_make = [an_entry("a", cost_usd=0.04), an_entry("b", cost_usd=0.04)], Counter({"gpt-image-1": 10})
+    paces = {"gpt-image-1": Pace(1)}
+    assert forecast(entries, 12, to_make, paces, asked_usd=0.02).cost_usd == pytest.approx(0.5)
+    assert forecast(entries, 12, to_make, paces, asked_usd=None).cost_usd is None
+
+
 def test_nothing_decided_is_no_ground_for_a_forecast():
     assert forecast([without_image("a", "pending", tries=0)], 9, Counter(), {}) is None
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
 
-from imagemake.config.asked import REWRITE
+from imagemake.config.asked import PROMPTS, REWRITE
 from imagemake.config.checks import Checks
 from imagemake.config.fields import MAIN
 from imagemake.config.references import OWN_IMAGE
@@ -20,6 +20,7 @@ from imagemake.release.released_files import Released
 from imagemake.stages.validate.answers import values_of_answers
 from imagemake.stages.validate.compare import values_of
 from imagemake.stages.validate.expected import Expected
+from imagemake.store.answers import half_of, prompt_digest
 from imagemake.store.journal import Outcome, read_calls
 from imagemake.store.layout import IMAGES
 from imagemake.store.ledger import Tally
@@ -44,22 +45,24 @@ class Entries:
         target: The requests and the campaign.
         store: The store with finished images and the journal, which is read completely.
         left_out: Keys that did not fit into the budget.
+        states: Where the requests stand; without them, no calls to models about images and prompts are counted.
 
     Attributes:
-        asked: Sum of the campaign's calls that asked about images and prompts.
-        rewrites: Sum of those that asked for prompts.
+        asked: Sum of the calls that asked about the images and prompts of these, earlier attempts included.
+        rewrites: Sum of those that asked for their prompts.
     """
 
-    def __init__(self, target: Target, store: Store, left_out: Collection[str]) -> None:
+    def __init__(self, target: Target, store: Store, left_out: Collection[str], states: Iterable[State] = ()) -> None:
         self._left_out = left_out
         self._target = target
         self._store = store
         self._calls: dict[str, Calls] = {}
         self.asked, self.rewrites = Tally(), Tally()
+        about = {half_of(one) for state in states for one in _asked_about(state)}
         for call in read_calls(store.journal_folder):
             if "kind" not in call.sent:
                 self._calls.setdefault(call.sent["key"], Calls()).add(call)
-            elif call.sent["campaign"] == target.campaign.campaign:
+            elif half_of(call.sent["key"]) in about:
                 (self.rewrites if call.sent["kind"] == REWRITE else self.asked).add(call)
 
     @cached_property
@@ -193,6 +196,17 @@ class Entries:
             made_by=past.made_by,
             note=past.note,
         )
+
+
+def _asked_about(state: State) -> Iterator[str]:
+    """Yield the keys and digests that calls to models about a request and its images have."""
+    yield prompt_digest(PROMPTS)  # prompts of several requests are moderated by one call
+    yield prompt_digest(state.request.recipe.prompt)
+    attempts = [(state.key, state.raw), *((past.key, past.raw) for past in state.past)]
+    for key, raw in attempts:
+        yield key
+        if raw is not None:
+            yield raw.digest
 
 
 def _in_cell(value: Json) -> Value:

@@ -85,6 +85,8 @@ def forecast(
     to_make: Counter[str],
     paces: Mapping[str, Pace],
     run: RunTime | None = None,
+    *,
+    asked_usd: float | None = 0.0,
 ) -> Forecast | None:
     """Forecast the full run.
 
@@ -95,6 +97,7 @@ def forecast(
         paces: By model label. The duration is unknown if a model has none.
         run: How long the smaller run took; what it took beside the calls is expected again, in proportion. Without it,
             or after a run that generated nearly nothing, the duration is that of the calls.
+        asked_usd: What calls to judge and rewrite cost in the smaller run; None if that is unknown.
 
     Returns:
         The forecast; None if nothing is decided yet.
@@ -108,6 +111,7 @@ def forecast(
     for entry in decided:
         by_model.setdefault(entry.model_label or entry.model, []).append(entry)
     costs = [_cost_usd(by_model.get(label, []), n) for label, n in to_make.items()]
+    costs.append(None if asked_usd is None else asked_usd * to_make.total() / len(entries))
     calls_s = _calls_s(by_model, to_make, paces)
     return Forecast(
         requests,

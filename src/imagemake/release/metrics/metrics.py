@@ -14,6 +14,7 @@ from imagemake.core.files import write_whole
 from imagemake.release.manifest.row import ManifestRow, Verdict
 from imagemake.release.metrics.reasons import DECIDED, failures_of, reason_code
 from imagemake.release.metrics.success import failing_values, interval_95
+from imagemake.store.ledger import Tally
 
 
 class _Attempt(NamedTuple):
@@ -29,19 +30,24 @@ class _Attempt(NamedTuple):
     energy_wh: float | None = None
 
 
-def metrics_of(entries: Iterable[ManifestRow]) -> dict[str, Any]:
+def metrics_of(
+    entries: Iterable[ManifestRow], asked: Tally | None = None, rewrites: Tally | None = None
+) -> dict[str, Any]:
     """Summarize a release.
 
     Costs, durations, and calls include all attempts, whenever they were made: the cost of the release, not of the run.
 
     Args:
         entries: One row per request.
+        asked: Calls that asked models about images and prompts; None if nobody is asked.
+        rewrites: Calls that asked for prompts.
 
     Returns:
         Counts by verdict, rates from 0 to 1, means, and failures by reason code, in a fixed order. Unknown values are
         None, such as a rate without requests. `released_share` is of all requests, `success_rate` of those that are
-        decided: not of images that await review or were not made. `cost_usd_total` and `mean_cost_usd_per_image`
-        exclude the `cost_unknown` attempts and the `unknown_calls`, which got no answer and can have cost
+        decided: not of images that await review or were not made. `cost_usd_total` is the cost of images, judging, and
+        rewriting. It and `mean_cost_usd_per_image` exclude the `cost_unknown` attempts, the `asked_cost_unknown` calls
+        to models about images and prompts, and the `unknown_calls`, which got no answer and can have cost
         `unknown_worst_usd` in total. Watt-hours per image are kilowatt-hours per 1,000. `by_model` has the same metrics
         per model label. `success_rate_low` and `success_rate_high` are the ends of the 95% interval. `failing_values`
         lists values of variables that fail significantly more often.
@@ -50,8 +56,10 @@ def metrics_of(entries: Iterable[ManifestRow]) -> dict[str, Any]:
     by_model: dict[str, list[ManifestRow]] = {}
     for entry in entries:
         by_model.setdefault(entry.model_label or entry.model, []).append(entry)
+    own = _of_entries(entries)
     return {
-        **_of_entries(entries),
+        **own,
+        **_of_asked(own["cost_usd_images"], asked or Tally(), rewrites or Tally()),
         "failures_by_reason": _count_codes(entry.reasons for entry in entries if _failing(entry)),
         "failing_values": [one.as_dict() for one in failing_values(entries)],
         "by_model": {label: _of_entries(own) for label, own in sorted(by_model.items())},
@@ -75,6 +83,16 @@ def _of_entries(entries: Sequence[ManifestRow]) -> dict[str, Any]:
         "attempts_mean": _mean([entry.attempts for entry in entries if entry.attempts], 3),
         "cached_share": _ratio(sum(entry.cached for entry in with_image), len(with_image)),
         **_of_attempts(list(chain.from_iterable(map(_attempts, entries)))),
+    }
+
+
+def _of_asked(images_usd: float | None, asked: Tally, rewrites: Tally) -> dict[str, Any]:
+    judge_usd, rewrite_usd = (round(float(tally.billed_usd), 6) for tally in (asked, rewrites))
+    return {
+        "cost_usd_judge": judge_usd,
+        "cost_usd_rewrite": rewrite_usd,
+        "cost_usd_total": None if images_usd is None else round(images_usd + judge_usd + rewrite_usd, 6),
+        "asked_cost_unknown": asked.cost_unknown + rewrites.cost_unknown,
     }
 
 
@@ -126,7 +144,7 @@ def _of_attempts(attempts: Sequence[_Attempt]) -> dict[str, Any]:
         "mean_seconds_per_image": _mean([one.seconds for one in images if one.seconds is not None], 3),
         "mean_gpu_seconds_per_image": _mean([one.gpu_seconds for one in images if one.gpu_seconds is not None], 3),
         "kwh_per_1000_images": _mean([one.energy_wh for one in images if one.energy_wh is not None], 4),
-        "cost_usd_total": round(sum(one.cost_usd or 0.0 for one in known), 6) if known or not attempts else None,
+        "cost_usd_images": round(sum(one.cost_usd or 0.0 for one in known), 6) if known or not attempts else None,
         "mean_cost_usd_per_image": _mean([one.cost_usd for one in bought if one.cost_usd is not None], 6),
         "shared": len(images) - len(bought),
         "cost_unknown": len(attempts) - len(known),

@@ -87,7 +87,7 @@ def numbers_of(table: Any, attempts: Iterable[Attempt]) -> dict[str, Number]:
         **{verdict: verdicts[verdict] for verdict in get_args(Verdict)},
         "success_rate": round(verdicts["accepted"] / decided, 4) if decided else None,
         "attempts": len(attempts),
-        "cost_usd_total": round(sum(costs), 6) if costs or not attempts else None,
+        "cost_usd_images": round(sum(costs), 6) if costs or not attempts else None,
         "cost_unknown": len(attempts) - len(costs),
         "mean_cost_usd_per_image": _mean([one.cost_usd for one in images], 6),
         "mean_seconds_per_image": _mean([one.seconds for one in images], 3),

@@ -27,12 +27,12 @@ NUMBER_NAMES = {
     "pending": "not generated",
     "success_rate": "success rate",
     "attempts": "attempts",
-    "cost_usd_total": "cost USD",
+    "cost_usd_images": "cost USD of images",
     "cost_unknown": "attempts, cost unknown",
     "mean_cost_usd_per_image": "mean cost USD",
     "mean_seconds_per_image": "mean seconds",
 }
-_ALWAYS = {"requests", "accepted", "success_rate", "cost_usd_total"}
+_ALWAYS = {"requests", "accepted", "success_rate", "cost_usd_images"}
 _TEXTS = ("prompt", "negative_prompt")
 _LONGEST = 160  # characters of a value in the table
 _DIGITS = 12  # of a digest
@@ -248,7 +248,7 @@ def new_words(new: NewAttempts) -> str:
         return "No new attempts: the earlier release has every key."
     attempts = f"{new.attempts:,} new attempt{'' if new.attempts == 1 else 's'}"
     unknown = f", cost unknown for {new.cost_unknown:,}" if new.cost_unknown else ""
-    return f"New attempts cost {number_words('cost_usd_total', new.cost_usd)} USD ({attempts}{unknown})."
+    return f"New attempts cost {number_words('cost_usd_images', new.cost_usd)} USD ({attempts}{unknown})."
 
 
 def shortened(text: str) -> str:

@@ -1,14 +1,16 @@
 """What the calls for one key come to in a release."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from world import World
+from world import BAD, World
 
 from imagemake.config.validation import Validation
 from imagemake.release.manifest.calls import Calls
 from imagemake.release.manifest.entries import Entries
-from imagemake.store.journal import Call, Journal
+from imagemake.store.answers import answer_key, prompt_digest
+from imagemake.store.journal import Call, Journal, Outcome
 from imagemake.store.store import Store
 
 
@@ -42,6 +44,27 @@ def test_every_call_for_a_key_counts_and_those_without_an_answer_apart(ended, co
 
 def test_the_call_that_made_the_image_is_told_whatever_failed_after_it():
     assert calls_of(("made", 0.04, 0.1), ("failed", None, 0.1)).outcome == "made"
+
+
+def test_only_calls_about_images_and_prompts_of_the_release_are_part_of_its_cost(tmp_path):
+    store, world = Store(tmp_path), World("mug", "hat")
+    rejected = world.make(world.resolve()[0], tone=BAD)
+    mug, hat = world.resolve()
+    mug.raw, hat.raw = (replace(rejected, digest=digit * 64) for digit in "ab")
+    journal = Journal(store.journal_folder, "job", durable=False)
+    about = {
+        "judge": [mug.raw.digest, rejected.digest, hat.raw.digest, "c" * 64],
+        "questions": [prompt_digest("A mug"), prompt_digest("A hat")],
+        "rewrite": [rejected.key, hat.key],
+    }
+    for kind, digests in about.items():
+        for digest in digests:
+            call = journal.sent(key=answer_key(digest, mug.recipe), kind=kind, campaign="another", recipe={})
+            journal.closed(call, outcome=Outcome.MADE, cost_usd=0.01)
+    target = SimpleNamespace(campaign=SimpleNamespace(validation=Validation()), made_at="")
+    entries = Entries(target, store, (), [mug])
+    assert (entries.asked.calls, entries.rewrites.calls) == (3, 1), "earlier attempts count, other images do not"
+    assert Entries(target, store, ()).asked.calls == 0
 
 
 def test_an_image_that_waits_in_a_batch_has_not_failed(tmp_path):

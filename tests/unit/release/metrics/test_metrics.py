@@ -9,6 +9,8 @@ from entries import an_attempt, an_entry, without_image
 from imagemake.release.metrics.metrics import metrics_of, write_metrics
 from imagemake.release.metrics.reasons import reason_code
 from imagemake.release.summary import closing_words
+from imagemake.store.journal import Call
+from imagemake.store.ledger import Tally
 
 
 def test_rates_leave_out_what_is_not_decided():
@@ -34,6 +36,24 @@ def test_rates_leave_out_what_is_not_decided():
     assert metrics["released_share"] == 0.3333, "of all six"
     assert metrics["first_attempt_success_rate"] == 0.25
     assert metrics["attempts_mean"] == 1.2
+
+
+def tally_of(*costs_usd):
+    tally = Tally()
+    for cost_usd in costs_usd:
+        tally.add(Call({"key": "k", "worst_usd": None}, {"outcome": "made", "cost_usd": cost_usd}))
+    return tally
+
+
+def test_judging_and_rewriting_are_part_of_what_an_accepted_image_costs():
+    asked, rewrites = tally_of(0.01, 0.01), tally_of(0.005, None)
+    metrics = metrics_of([an_entry("a", cost_usd=0.04), an_entry("b", cost_usd=0.04)], asked, rewrites)
+    names = ("images", "judge", "rewrite", "total")
+    assert [metrics[f"cost_usd_{name}"] for name in names] == [0.08, 0.02, 0.005, 0.105]
+    assert metrics["asked_cost_unknown"] == 1
+    told = "  Cost $0.10, $0.0525 per accepted image: images $0.08, judge $0.02, rewrite $0.01."
+    assert f"{told} The cost of 1 more call to models is unknown." in closing_words(metrics, Path("results"))
+    assert metrics_of([an_entry("a", cost_usd=None)], asked)["cost_usd_total"] is None
 
 
 def test_a_rate_is_told_with_what_it_is_a_share_of(tmp_path):
