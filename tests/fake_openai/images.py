@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -82,6 +83,8 @@ def understand(
     references, overlays = check_references(uploads) if endpoint == "/v1/images/edits" else ([], [])
     files = {upload.name: True for upload in uploads}
     wanted = read_request(endpoint, {**body, **files}, stand.settings, [*references, *overlays])
+    if "mask" in files:
+        wanted = replace(wanted, painted_on=(references[0].content, overlays[0].content))
     call.model, call.n = wanted.model.name, wanted.n
     call.file_names = [upload.file_name for upload in uploads if upload.file_name]
     call.references = [reference.digest for reference in (*references, *overlays)]

@@ -46,12 +46,14 @@ class Reference:
         width_px: Width after orientation.
         height_px: Height after orientation.
         has_holes: Whether some pixel is fully transparent.
+        content: Its bytes.
     """
 
     digest: str
     width_px: int
     height_px: int
     has_holes: bool
+    content: bytes = b""
 
 
 def uploads_of_json(body: dict[str, Any], stored: Callable[[str], bytes | None]) -> list[Upload]:
@@ -162,4 +164,5 @@ def _check(upload: Upload, number: int, mime_types: Sequence[str], limit_bytes: 
             "invalid_image_file",
         ) from error
     lowest = upright.getchannel("A").getextrema()[0] if "A" in upright.getbands() else 255
-    return Reference(hashlib.sha256(upload.content).hexdigest(), upright.width, upright.height, lowest == 0)
+    digest = hashlib.sha256(upload.content).hexdigest()
+    return Reference(digest, upright.width, upright.height, lowest == 0, upload.content)

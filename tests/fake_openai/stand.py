@@ -15,6 +15,7 @@ import orjson
 
 from fake_openai import errors
 from fake_openai.chance import Rulebook, digest, fraction, latency_s
+from fake_openai.inpainting import inpainted
 from fake_openai.limits import Limiter
 from fake_openai.models import cost_usd
 from fake_openai.products import product
@@ -189,6 +190,8 @@ class Stand:
         )
         identity = digest("image", request.fingerprint, call.occurrence, index)
         comment = f"{call.request_id}-{index}{self._planted(request.fingerprint, call.occurrence, request.prompt)}"
+        if rule is None and request.painted_on is not None:
+            return inpainted(*request.painted_on, spec, comment)
         if rule is None and self.settings.drawing == "products":
             return product(request.prompt, spec, identity, comment)
         if rule is None:

@@ -54,6 +54,7 @@ class ImageRequest:
     safety_identifier: str | None
     fingerprint: str
     usage: dict[str, Any]
+    painted_on: tuple[bytes, bytes] | None = None  # image and mask: only what the mask leaves open is painted
 
 
 def _model(body: Mapping[str, Any], settings: Settings) -> Model:

@@ -51,6 +51,7 @@ def lines_of(found: Inspection) -> Iterator[str]:
             yield _line(column.replace("_", " "), value)
     if is_shown and row.get("made_by"):
         yield _line("made by", " ".join(filter(None, (row["made_by"], row.get("note", "")))))
+    yield from _mask(found)
     yield _line("raw image", found.raw or "not in the store")
     yield from (_line("", note) for note in found.raw_notes)
     if found.raw_credentials:
@@ -89,6 +90,15 @@ def _in_release(found: Inspection, row: Mapping[str, str]) -> Iterator[str]:
             yield _line("", f"{found.release}/{file['file']} (output {output})")
     yield _line("verdict", ": ".join(filter(None, (row["verdict"], row["reasons"]))))
     yield _line("catalog row", row["catalog_row"])
+
+
+def _mask(found: Inspection) -> Iterator[str]:
+    if found.mask:
+        yield _line("mask", found.mask)
+    if found.repair:
+        boxes = "; ".join(",".join(map(str, box)) for box in found.repair["boxes_px"])
+        size = "x".join(map(str, found.repair["size_px"]))
+        yield _line("", f"for {', '.join(found.repair['reasons'])}; could change these of {size} px: {boxes}")
 
 
 def lines_of_stranger(path: Path, anchors: str) -> Iterator[str]:

@@ -27,7 +27,7 @@ def recipe_of_attempt(first: Recipe, attempt: int, failed_for: Sequence[str], pa
     return replace(first, prompt=patched, seed=derive_seed(first.seed, "attempt", attempt))
 
 
-def recipe_of_repair(first: Recipe, attempt: int, instruction: str, digest: str) -> Recipe:
+def recipe_of_repair(first: Recipe, attempt: int, instruction: str, digest: str, mask: str | None = None) -> Recipe:
     """Return the recipe of an attempt that repairs a rejected image.
 
     Args:
@@ -35,9 +35,10 @@ def recipe_of_repair(first: Recipe, attempt: int, instruction: str, digest: str)
         attempt: The number of the attempt, from 0.
         instruction: What to change.
         digest: SHA-256 of the rejected image, which is the only one that is sent.
+        mask: SHA-256 of the mask; None if all of the image may change.
     """
     seed = derive_seed(first.seed, "attempt", attempt)
-    return replace(first, prompt=f"{instruction}\n{first.prompt}", seed=seed, references=(digest,), mask=None)
+    return replace(first, prompt=f"{instruction}\n{first.prompt}", seed=seed, references=(digest,), mask=mask)
 
 
 def patches_for(codes: Iterable[str], patches: Mapping[str, str]) -> list[str]:

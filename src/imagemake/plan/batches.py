@@ -84,6 +84,7 @@ def policy_of(campaign: Campaign) -> Policy:
         patches=campaign.attempts.patches,
         attempts=campaign.attempts,
         can_repair=partial(_takes_image, campaign, load_models(campaign.models)),
+        takes_mask=partial(_takes_mask, load_models(campaign.models)),
         rewriter=campaign.attempts.rewrite.asker() if campaign.attempts.rewrite else None,
         hold_unknown=campaign.limits.unknown == "hold",
         output_keys=lambda raw_digest: output_keys(raw_digest, step_digests),
@@ -108,6 +109,11 @@ def _takes_image(campaign: Campaign, table: ModelTable, state: State) -> bool:
     if model is not None:  # a run tells of retirement by itself
         found += [*problems_of(model, recipe, date.min), *(problems_in_batch(model, recipe) if in_batch else ())]
     return all(finding.severity is not Severity.ERROR for finding in found)
+
+
+def _takes_mask(table: ModelTable, state: State) -> bool:
+    model = table.of(state.recipe)
+    return model is not None and model.facts.mask is True
 
 
 def requests_of_scope(campaign: Campaign, requests: Sequence[Request], scope: str) -> list[Request]:

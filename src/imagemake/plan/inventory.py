@@ -8,6 +8,7 @@ image is missing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from imagemake.config.fields import MAIN
+from imagemake.images.repair_mask import MASK_EXTENSION, RepairMask
 from imagemake.plan.learned_costs import LearnedCosts
 from imagemake.stages.judge.known import KnownAnswers
 from imagemake.store.items import ItemFailure, Measured
@@ -23,7 +25,7 @@ from imagemake.store.journal import Call, Outcome, read_calls
 from imagemake.store.kept_measures import kept_rows
 from imagemake.store.layout import JUDGED, POSTPROCESSED, VALIDATED
 from imagemake.store.open_calls import OpenCalls
-from imagemake.store.store import Store, StoredFile
+from imagemake.store.store import DamagedError, Store, StoredFile
 from imagemake.store.submissions import Submission, Submissions
 from imagemake.store.tables import intact_rows
 
@@ -156,6 +158,17 @@ class Inventory:
 
     def _of_tables(self, stage: str) -> Iterator[dict[str, Any]]:
         return intact_rows(sorted((self._work / stage).glob("*.jsonl")))
+
+    @cached_property
+    def masks(self) -> Mapping[tuple[str, tuple[str, ...]], RepairMask]:
+        """The masks of repairs, by the image and the reasons."""
+        found, references = {}, self.store.references
+        for stored in sorted(references.all(), key=lambda one: one.digest, reverse=True):
+            if stored.extension == MASK_EXTENSION:
+                with suppress(DamagedError):  # it is moved aside, and made again
+                    mask = RepairMask.from_bytes(references.read(stored))
+                    found[mask.image, mask.reasons] = mask
+        return found
 
     @cached_property
     def answers(self) -> KnownAnswers:

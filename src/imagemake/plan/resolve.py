@@ -26,6 +26,7 @@ from imagemake.plan.best_candidate import become, choose_best, take_next_best
 from imagemake.plan.judging import calls_without_answer
 from imagemake.plan.parents import SENT, obstacles_among, why_waiting
 from imagemake.plan.reasons import RebuildReason, Why, why_generate, why_judge, why_postprocess, why_validate
+from imagemake.plan.repair_masks import mask_of_repair
 from imagemake.plan.requests.families import generations
 from imagemake.plan.rewriting import rewritten
 from imagemake.plan.routing import Routing, is_refused
@@ -370,7 +371,7 @@ def _goes_on(  # noqa: PLR0911  one line per end
         state.stage = Stage.REJECTED  # another attempt would be the same bytes
         return False
     if remedy is Remedy.REPAIR:
-        _repair(state, policy)
+        _repair(state, inventory, policy)
         return True
     made_by, prompt = str(remedy), written.prompt
     if asked is not None:
@@ -400,18 +401,20 @@ def _can_be_repaired(state: State, policy: Policy) -> bool:
     return has_file and state.repaired is None and policy.can_repair(state)
 
 
-def _repair(state: State, policy: Policy) -> None:
+def _repair(state: State, inventory: Inventory, policy: Policy) -> None:
     """Begin the attempt that changes the rejected image as its reason's instruction says."""
     image = state.raw
     assert image is not None
-    given = dict.fromkeys(policy.attempts.instruction(reason.code) for reason in state.reasons)
+    reasons = [reason for reason in state.reasons if policy.attempts.instruction(reason.code)]
+    given = dict.fromkeys(policy.attempts.instruction(reason.code) for reason in reasons)
     values = state.request.variables
-    instruction = " ".join(parse_template(text).render(values).strip() for text in given if text)
+    instruction = " ".join(parse_template(text).render(values).strip() for text in given)
+    mask = mask_of_repair(state, reasons, inventory, policy)
     _leave_attempt(state)
     state.made_by, state.note = str(Remedy.REPAIR), ""
     number, first = state.attempt - state.by_model_from, state.asked or state.request.recipe
-    _begin_attempt(state, recipe_of_repair(first, number, instruction, image.digest))
-    state.repaired = image
+    _begin_attempt(state, recipe_of_repair(first, number, instruction, image.digest, mask.digest if mask else None))
+    state.repaired, state.mask = image, mask
 
 
 def _go_to_next_model(state: State, request: Request) -> None:
@@ -431,5 +434,5 @@ def _leave_attempt(state: State) -> None:
 def _begin_attempt(state: State, recipe: Recipe) -> None:
     state.recipe, state.key = recipe, recipe.key()
     state.stage, state.raw, state.measured, state.reasons = Stage.GENERATE, None, {}, ()
-    state.questions, state.repaired, state.by_person = (), None, False
+    state.questions, state.repaired, state.mask, state.by_person = (), None, None, False
     state.candidate, state.is_chosen, state.open_candidates, state.instead_of = 0, False, [], ""

@@ -13,6 +13,7 @@ from imagemake.config.checks import Checks
 from imagemake.config.fields import MAIN
 from imagemake.config.similarity import Consistency, NearDuplicates
 from imagemake.core.recipe import Recipe
+from imagemake.images.repair_mask import RepairMask
 from imagemake.plan.candidates import CandidatePolicy
 from imagemake.plan.reasons import RebuildReason, Why
 from imagemake.stages.validate.earlier_releases import EarlierImages
@@ -79,6 +80,7 @@ class Policy:
         attempts: What follows a rejection, by its reason.
         rewriter: Who rewrites prompts of rejected images; None if nobody does.
         can_repair: Returns whether the model of a rejected image takes that image as a reference.
+        takes_mask: Returns whether it is known to take a mask with it.
         ignores_seed: Returns whether a recipe's model makes the same image whatever the seed.
     """
 
@@ -102,11 +104,12 @@ class Policy:
     attempts: Attempts = field(default_factory=Attempts)
     rewriter: Asker | None = None
     can_repair: Callable[[State], bool] = _cannot
+    takes_mask: Callable[[State], bool] = _cannot
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """An earlier attempt, or a candidate that was not chosen; see `State` for the last three."""
+    """An earlier attempt, or a candidate that was not chosen; see `State` for the last four."""
 
     attempt: int
     recipe: Recipe
@@ -116,6 +119,7 @@ class Past:
     made_by: str = ""
     note: str = ""
     by_person: bool = False
+    mask: RepairMask | None = None
 
 
 @dataclass(slots=True)
@@ -153,6 +157,7 @@ class State:
         obstacles: Of a waiting image: the images, however indirect, whose acceptance it waits for.
         questions: What models are asked about the current attempt's image.
         repaired: The rejected image that the current attempt repairs.
+        mask: The parts of that image that may change; None if all of it may.
         made_by: What led to the current attempt: ``patch``, ``regenerate``, ``rewrite``, ``repair``, ``next_model``, or
             ``review``; empty for the first one.
         note: Why the attempt was not made by the remedy that the campaign asks for; empty otherwise.
@@ -189,6 +194,7 @@ class State:
     obstacles: tuple[State, ...] = ()
     questions: Sequence[Wanted] = ()
     repaired: StoredFile | None = None
+    mask: RepairMask | None = None
     made_by: str = ""
     note: str = ""
     by_person: bool = False
@@ -230,7 +236,8 @@ class State:
             reasons: Why it is not the last one; by default, its own reasons.
         """
         told = self.reasons if reasons is None else reasons
-        return Past(self.attempt, self.recipe, self.key, self.raw, told, self.made_by, self.note, self.by_person)
+        facts = self.made_by, self.note, self.by_person, self.mask
+        return Past(self.attempt, self.recipe, self.key, self.raw, told, *facts)
 
     @property
     def failed_for(self) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from imagemake.config.verdict_codes import VerdictCode
+from imagemake.images.repair_mask import RepairMask
 from imagemake.plan.state import Past, State
 from imagemake.review.tabs import TAB_OF
 from imagemake.stages.validate.answers import Answer, answers_of
@@ -45,6 +46,12 @@ class ReviewItem:
     def past(self) -> Sequence[Past]:
         """Earlier attempts."""
         return self.state.past
+
+    @cached_property
+    def masks(self) -> Mapping[str, RepairMask]:
+        """What repairs could change of the images of earlier attempts, by their digests."""
+        masks = (self.state.mask, *(past.mask for past in self.past))
+        return {mask.image: mask for mask in masks if mask is not None}
 
     @cached_property
     def raw(self) -> StoredFile | None:

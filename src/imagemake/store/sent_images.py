@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from imagemake.core.problems import Problem, UserError
 from imagemake.core.recipe import Recipe
+from imagemake.images.repair_mask import MASK_EXTENSION, RepairMask
 from imagemake.images.source_files import SourceImages
 from imagemake.store.store import DamagedError, Store, StoredFile
 
@@ -51,8 +52,8 @@ def keep_sent_images(
         raise UserError(Problem(path, what, remedy) for path in places)
 
 
-def keep_parents(files: Iterable[StoredFile], store: Store) -> None:
-    """Copy raw images that other images are made from to what is sent, unless they are there.
+def keep_parents(files: Iterable[StoredFile], masks: Iterable[RepairMask], store: Store) -> None:
+    """Copy raw images that other images are made from, and masks of repairs, to what is sent, unless they are there.
 
     Raises:
         DamagedError: If one is missing or damaged. It is moved aside, so the next plan makes it again.
@@ -60,6 +61,8 @@ def keep_parents(files: Iterable[StoredFile], store: Store) -> None:
     for stored in files:
         if store.references.find(stored.digest) is None:
             store.references.put(stored.digest, store.raw.read(stored), durable=True)
+    for mask in masks:
+        store.references.put(mask.digest, mask.as_bytes(), durable=True, extension=MASK_EXTENSION)
 
 
 class SentImages:
@@ -99,6 +102,8 @@ class SentImages:
             if stored is None:
                 raise DamagedError(f"reference image {digest} is missing in {self._references.folder}")
             data = self._references.read(stored)
+            if stored.extension == MASK_EXTENSION:
+                data = RepairMask.from_bytes(data).png()
         self._contents[digest] = data
         self._contents.move_to_end(digest)
         while len(self._contents) > 1 and sum(map(len, self._contents.values())) > KEPT_BYTES:

@@ -17,6 +17,7 @@ from imagemake.core.recipe import Recipe, reproduction_key
 from imagemake.images.decoded import Undecodable, decode_image
 from imagemake.images.metadata.c2pa import without_manifest
 from imagemake.images.metadata.xmp import packet_of, without_packet
+from imagemake.images.repair_mask import MASK_EXTENSION
 from imagemake.plan.reviews import read_rows
 from imagemake.release.credentials.report import Credentials, credentials_of
 from imagemake.release.manifest.tables import files_in, read_manifest
@@ -71,6 +72,8 @@ class Inspection:
         raw: Path of its raw image in the store.
         raw_notes: What decoding the raw image had to leave out, such as a damaged color profile.
         raw_credentials: Content credentials of the raw image; None if it has none.
+        mask: Path of the mask in the store; None if none was sent.
+        repair: What a repair with a mask could change: image, reasons, size_px, and boxes_px; None for other attempts.
         reviews: All rows of the reviews about it.
         mismatches: Contradictions between the sources, one sentence each.
     """
@@ -84,6 +87,8 @@ class Inspection:
     raw: str | None = None
     raw_notes: tuple[str, ...] = ()
     raw_credentials: Credentials | None = None
+    mask: str | None = None
+    repair: Mapping[str, Any] | None = None
     reviews: list[Mapping[str, str]] = field(default_factory=list)
     mismatches: list[str] = field(default_factory=list)
 
@@ -129,6 +134,13 @@ class Inspector:
             found.raw, found.raw_credentials = str(path), credentials_of(data, self._anchors)
             with suppress(Undecodable):
                 found.raw_notes = tuple(decode_image(data).notes)
+        mask = self._store.references.find(found.recipe.get("mask", "")) if found.recipe else None
+        if mask is not None:
+            path = self._store.references.path(mask)
+            found.mask = str(path)
+            if mask.extension == MASK_EXTENSION:
+                with suppress(ValueError):  # damaged
+                    found.repair = orjson.loads(path.read_bytes())
         found.mismatches = [*self._in_store(stored), *_in_file(file, row), *_in_journal(own, key)]
         if row is None and not calls and found.raw is None:
             found.mismatches.append("this key is in no manifest, journal, or store of this project")

@@ -12,6 +12,7 @@ from imagemake.core.sealed import require_sealed, write_sealed
 from imagemake.plan.batches import open_states, write_batches
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.parents import raw_of_parents
+from imagemake.plan.repair_masks import masks_to_send
 from imagemake.plan.routing import model_of
 from imagemake.plan.state import Stage, State
 from imagemake.plan.target import Target
@@ -57,7 +58,7 @@ def _open_states(target: Target, store: Store, work: Path) -> tuple[Inventory, l
         inventory = Inventory(store, work)
         states = open_states(target.states(inventory), target.names)
         try:
-            keep_parents(raw_of_parents(states), store)
+            keep_parents(raw_of_parents(states), masks_to_send(states), store)
         except DamagedError as error:  # moved away, so it is open itself now
             print(f"imagemake: {error}", file=sys.stderr)
             continue

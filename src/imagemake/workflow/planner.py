@@ -28,6 +28,7 @@ from imagemake.plan.batches import ID_DIGITS, open_states, write_batches
 from imagemake.plan.gates import check_gates
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.parents import raw_of_parents, waiting_in
+from imagemake.plan.repair_masks import masks_to_send
 from imagemake.plan.requests.catalog import Row, read_catalog
 from imagemake.plan.requests.families import generations
 from imagemake.plan.routing import most_attempts, routing_lines
@@ -176,7 +177,7 @@ class Planner:
                 spent = spent_in(Store(STORE).journal_folder, self.campaign.campaign)
                 SpendTracker(spending_file(WORK), self.campaign.budget_usd).open(spent)
             store, workflows = Store(STORE), map(template, workflows_of(self.campaign))
-            keep_parents(raw_of_parents(self._open), store)
+            keep_parents(raw_of_parents(self._open), masks_to_send(self._open), store)
             keep_sent_images((state.recipe for state in self._open), self._files, store, workflows)
             console = current()
             if self.campaign.monitor.is_on:

@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 from imagemake.core.problems import UserError
+from imagemake.images.repair_mask import Box
 from imagemake.plugins.plugin import Plugin
 from imagemake.plugins.registry import load_plugin
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from imagemake.images.decoded import DecodedImage
 
-__all__ = ["ComparingMeasure", "MatchingMeasure", "Measure", "Value"]
+__all__ = ["Box", "ComparingMeasure", "MatchingMeasure", "Measure", "Value"]
 
 # What the default checks, near-duplicates, and reports need. The others take as long again, so they are read when a
 # check names them.
@@ -92,6 +93,18 @@ class Measure(Plugin):
         """Return why an image cannot be compared with a text, such as ``is not a color``; None if it can."""
         return None
 
+    @staticmethod
+    def places(quantity: str, values: Mapping[str, Value], wanted: str, *, is_high: bool) -> Iterable[Box]:
+        """Return the parts of an image to repair if a quantity is beyond its limit; nothing if it is about all of it.
+
+        Args:
+            quantity: Its name without the measure.
+            values: All values of the image, by ``measure.quantity``; hidden ones too.
+            wanted: The value or prompt that the check compares with; empty if it compares with nothing.
+            is_high: Whether the value is above its limit, and not below.
+        """
+        return ()
+
 
 class ComparingMeasure(Measure):
     """Compares what `read` returned with a text, such as a color or the prompt.
@@ -156,6 +169,12 @@ def is_matching(name: str) -> bool:
     """Return whether a measure keeps results by image and text; False if it is not installed."""
     kind = _installed(name)
     return kind is not None and issubclass(kind, MatchingMeasure)
+
+
+def places_of(name: str, quantity: str, values: Mapping[str, Value], wanted: str, *, is_high: bool) -> Iterable[Box]:
+    """Return the parts of an image to repair for a measure's quantity, as `Measure.places` does."""
+    kind = _installed(name)
+    return kind.places(quantity, values, wanted, is_high=is_high) if kind else ()
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from imagemake.images.color_words import named_colors
 from imagemake.images.lab import Lab, distance, lab_of
-from imagemake.plugins.measures import ComparingMeasure, Value
+from imagemake.images.subject_fields import boxes_around_subject
+from imagemake.plugins.measures import Box, ComparingMeasure, Value
 from imagemake.plugins.measures.colors import Colors
 
 if TYPE_CHECKING:
@@ -77,6 +78,12 @@ class Background(ComparingMeasure):
         if background.any():
             values["unevenness"] = round(float(difference[background].mean()), 3)
         return values
+
+    @staticmethod
+    def places(quantity: str, values: Mapping[str, Value], wanted: str, *, is_high: bool) -> Iterable[Box]:
+        """Return what is not the subject, if that is known."""
+        fields = values.get("subject._fields")
+        return boxes_around_subject(str(fields)) if fields else []
 
     @staticmethod
     def complaint(wanted: str) -> str | None:

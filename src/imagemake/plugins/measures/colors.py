@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import atan2, degrees, hypot
 from typing import TYPE_CHECKING, ClassVar
@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from imagemake.images.color_words import RGB, named_colors
 from imagemake.images.lab import Lab, distance, lab_of
-from imagemake.plugins.measures import ComparingMeasure, Value
+from imagemake.images.subject_fields import boxes_of_subject
+from imagemake.plugins.measures import Box, ComparingMeasure, Value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,6 +74,12 @@ class Colors(ComparingMeasure):
             "dominant_share": round(palette[0][1], 4),
             "colorfulness": round(_colorfulness(rgb), 3),
         }
+
+    @staticmethod
+    def places(quantity: str, values: Mapping[str, Value], wanted: str, *, is_high: bool) -> Iterable[Box]:
+        """Return the subject, if it is known and has another color than requested."""
+        fields = values.get("subject._fields") if quantity in ("named_share", "named_distance") else None
+        return boxes_of_subject(str(fields)) if fields else []
 
     @staticmethod
     def complaint(wanted: str) -> str | None:

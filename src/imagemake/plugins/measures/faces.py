@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import ceil, exp
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from imagemake.images.networks import Network
-from imagemake.plugins.measures import ComparingMeasure, Value
+from imagemake.plugins.measures import Box, ComparingMeasure, Value
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -101,6 +101,14 @@ class Faces(ComparingMeasure):
             values["largest_x"] = round(largest.left + largest.width / 2, 4)
             values["largest_y"] = round(largest.top + largest.height / 2, 4)
         return values
+
+    @staticmethod
+    def places(quantity: str, values: Mapping[str, Value], wanted: str, *, is_high: bool) -> Iterable[Box]:
+        """Return the faces, if they are too many or too large."""
+        if not is_high or (quantity.startswith("largest_") and quantity != "largest_share"):
+            return []
+        faces = [Face(*face) for face in json.loads(str(values.get("faces.boxes", "[]")))]
+        return [Box(one.left, one.top, one.left + one.width, one.top + one.height) for one in faces]
 
     def _found(self, image: Image) -> list[Face]:
         import numpy as np

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from imagemake.images.networks.object_finder import ObjectFinder, Thing
 from imagemake.images.object_words import counted, things_in
-from imagemake.plugins.measures import ComparingMeasure, Value
+from imagemake.plugins.measures import Box, ComparingMeasure, Value
 
 if TYPE_CHECKING:
     from imagemake.images.decoded import DecodedImage
@@ -87,6 +87,17 @@ class Objects(ComparingMeasure):
         }
 
     @staticmethod
+    def places(quantity: str, values: Mapping[str, Value], wanted: str, *, is_high: bool) -> Iterable[Box]:
+        """Return the objects of which there are too many."""
+        things = [Thing(*thing) for thing in json.loads(str(values.get("objects.found", "[]")))]
+        if quantity == "count_difference":
+            worst = _most_different(Counter(thing.label for thing in things), wanted)
+            things = [thing for thing in things if worst and thing.label == worst[2]]
+        elif quantity != "count":
+            return []
+        return [Box(one.left, one.top, one.left + one.width, one.top + one.height) for one in things if is_high]
+
+    @staticmethod
     def complaint(wanted: str) -> str | None:
         """Return why a text names no known object; None if it names one."""
         if things_in(wanted):
@@ -102,12 +113,16 @@ class Objects(ComparingMeasure):
         found = Counter(Thing(*thing).label for thing in json.loads(str(values["found"])))
         missing = [one.label for one in asked if one.number != 0 and not found[one.label]]
         compared: dict[str, Value] = {"missing_objects": len(missing), "missing_names": ", ".join(missing)}
-        differences = [
-            (found[one.label] - one.number, one.number, one.label) for one in asked if one.number is not None
-        ]
-        if differences:
-            difference, number, label = max(differences, key=lambda one: abs(one[0]))
+        if worst := _most_different(found, wanted):
+            difference, number, label = worst
             compared["count_difference"] = difference
             compared["count_asked"] = counted(number, label)
             compared["count_found"] = found[label]
         return compared
+
+
+def _most_different(found: Mapping[str, int], wanted: str) -> tuple[int, int, str] | None:
+    """Return the difference, the requested number, and the kind whose number differs most; None without a number."""
+    numbers = [(one.number, one.label) for one in things_in(wanted) if one.number is not None]
+    differences = [(found.get(label, 0) - number, number, label) for number, label in numbers]
+    return max(differences, key=lambda one: abs(one[0]), default=None)

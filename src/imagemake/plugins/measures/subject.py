@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, Field
 
 from imagemake.images.networks.subject_mask import box_of, without_specks
+from imagemake.images.subject_fields import fields_of
 from imagemake.plugins.mask_model import MaskModelSettings, MasksSubject
-from imagemake.plugins.measures import Measure, Value
+from imagemake.plugins.measures import Box, Measure, Value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 DOUBT_PX = 256  # side of the mask at which doubt is read
 UNSURE = 0.15, 0.85  # between these, a pixel is neither clearly in nor out
 LEAST_CUT = 0.02  # share of an edge that the subject must touch to be cut off there
+REPAIRED_DEPTH = 0.2  # of the image, inward from an edge that cuts the subject off
 
 
 class SubjectSettings(MaskModelSettings):
@@ -43,7 +45,7 @@ class Subject(MasksSubject, Measure):
     `remove_background` uses a model of yours, name it here too, so that `mask_doubt` is about its masks.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     paths: ClassVar[frozenset[str]] = frozenset({"model"})
     quantities: ClassVar[Mapping[str, str]] = {
         "share": "share of the image that the subject covers, 0 to 1; 0 if there is no subject",
@@ -89,9 +91,24 @@ class Subject(MasksSubject, Measure):
         values["off_center"] = round(max(abs(left + right - 1), abs(top + bottom - 1)), 4)
         values["cut_share"] = round(max(touched), 4)
         values["cut_edges"] = sum(edge > LEAST_CUT for edge in touched)
+        values["_fields"] = fields_of(is_subject)
         values["certainty"] = round(float(mask[is_subject].mean()), 4)
         values["mask_doubt"] = round(_doubt(mask), 4)
         return values
+
+    @staticmethod
+    def places(quantity: str, values: Mapping[str, Value], wanted: str, *, is_high: bool) -> Iterable[Box]:
+        """Return strips along the edges that cut the subject off."""
+        if quantity not in ("cut_edges", "cut_share"):
+            return []
+        strips = {
+            "left": Box(0, 0, REPAIRED_DEPTH, 1),
+            "top": Box(0, 0, 1, REPAIRED_DEPTH),
+            "right": Box(1 - REPAIRED_DEPTH, 0, 1, 1),
+            "bottom": Box(0, 1 - REPAIRED_DEPTH, 1, 1),
+        }
+        ends = {"left": 0, "top": 0, "right": 1, "bottom": 1}
+        return [strip for edge, strip in strips.items() if values.get(f"subject.{edge}") == ends[edge]]
 
 
 def _doubt(mask: NDArray[np.float32]) -> float:

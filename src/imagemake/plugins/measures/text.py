@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from imagemake.plugins.measures import ComparingMeasure, Value
+from imagemake.plugins.measures import Box, ComparingMeasure, Value
 
 if TYPE_CHECKING:
     from imagemake.images.decoded import DecodedImage
@@ -129,9 +129,9 @@ class Text(ComparingMeasure):
     @staticmethod
     def compare(values: Mapping[str, Value], wanted: str) -> Mapping[str, Value]:
         """Separate the requested words from the others."""
-        regions = [Region(*region) for region in json.loads(str(values["words"]))] if values["regions"] else []
-        asked, asked_joined = _asked(wanted)
-        unwanted = [region for region in regions if not _is_wanted(region.text, asked, asked_joined)]
+        regions = _regions(values["words"])
+        asked = _asked(wanted)[0]
+        unwanted = _unwanted(regions, wanted)
         joined = "".join(word for region in regions for word in _words(region.text))
         return {
             "unwanted_regions": len(unwanted),
@@ -139,6 +139,25 @@ class Text(ComparingMeasure):
             "unwanted_place": _place(unwanted),
             "missing_words": sum(word not in joined for word in asked),
         }
+
+    @staticmethod
+    def places(quantity: str, values: Mapping[str, Value], wanted: str, *, is_high: bool) -> Iterable[Box]:
+        """Return the regions of text, or those that were not requested."""
+        regions = _regions(values.get("text.words", "[]"))
+        if quantity in ("unwanted_regions", "unwanted_share"):
+            regions = _unwanted(regions, wanted)
+        elif quantity not in ("regions", "share") or not is_high:
+            return []
+        return [Box(one.left, one.top, one.left + one.width, one.top + one.height) for one in regions]
+
+
+def _regions(words: Value) -> list[Region]:
+    return [Region(*region) for region in json.loads(str(words))]
+
+
+def _unwanted(regions: list[Region], wanted: str) -> list[Region]:
+    asked, asked_joined = _asked(wanted)
+    return [region for region in regions if not _is_wanted(region.text, asked, asked_joined)]
 
 
 def _region(box: Any, text: str, score: float, size_px: tuple[int, int]) -> Region:

@@ -62,15 +62,19 @@ def test_weights_are_the_files_whose_source_and_license_are_written_down():
     assert all((WEIGHTS / f"{Path(name).stem.partition('-')[0]}-LICENSE.txt").exists() for name in found)
 
 
+def shown(values):
+    return {name for name in values if not name.startswith("_")}
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_reads_what_its_measure_declares(name, read, astronaut):
-    assert set(read(name, astronaut)) == set(measure_class(name).quantities)
+    assert shown(read(name, astronaut)) == set(measure_class(name).quantities)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("size", [(1, 1), (2, 700), (700, 1)])
 def test_tiny_images_and_strips_can_be_read(name, size, read):
-    assert set(read(name, Image.new("RGB", size))) <= set(measure_class(name).quantities)
+    assert shown(read(name, Image.new("RGB", size))) <= set(measure_class(name).quantities)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
