@@ -68,7 +68,7 @@ class Campaign:
         model = {"provider": "comfyui", "name": "m", "base_url": addresses[0], "pool": addresses[1:]}
         limits = {"first_wait_s": 0.5, "longest_wait_s": 5.0}
         sections = {"campaign": "c", "model": {**model, "workflow": section}, "limits": limits}
-        self._settings = JobSettings.model_validate(sections)
+        self._settings = JobSettings(sections)
         data = template(self._settings.model.workflow)
         self._workflow = sha256(data).hexdigest()
         self.store.references.put(self._workflow, data, durable=False, extension="json")

@@ -92,7 +92,7 @@ def by_job(options: argparse.Namespace, n: int, batch: int) -> tuple[float, dict
     items = [Item(str(recipe.seed), 0, recipe, recipe.key(), "new") for recipe in recipes(options, n)]
     start = time.monotonic()
     made = generate_for_job(
-        items, JobSettings.model_validate({"model": model}), job="j", calls=0, store=Path("store"), work=Path("work")
+        items, JobSettings({"model": model}), job="j", calls=0, store=Path("store"), work=Path("work")
     )
     seconds = time.monotonic() - start
     calls = list(read_calls(Path("store/journal")))

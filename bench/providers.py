@@ -229,7 +229,7 @@ def by_provider(name: str, base_url: str, n: int, in_flight: int, folder: Path) 
     items = [Item(recipe.prompt, 0, recipe, recipe.key(), "new") for recipe in recipes]
     model = {"provider": name, "name": way.model, "base_url": base_url, "identity": "stand-in"}
     given = {"campaign": "bench", "model": {**model, "key_from": way.variable}, "limits": {"in_flight": in_flight}}
-    settings = JobSettings.model_validate(given)
+    settings = JobSettings(given)
     made = generate_for_job(items, settings, job="bench", calls=in_flight, store=folder / "store", work=folder)
     assert all(item.raw for item in made), next(item.failure for item in made if not item.raw)
 

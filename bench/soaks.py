@@ -165,7 +165,7 @@ def job(name: str, base_url: str, n: int, in_flight: int, folder: Path) -> None:
     given: dict[str, Any] = {"campaign": "soak", "model": model, "limits": limits}
     if name in MODELS:
         given["models"] = {name: {model_name: {"prices": {"usd_per_image": PRICE_USD, "as_of": "2026-11-01"}}}}
-    settings = JobSettings.model_validate(given)
+    settings = JobSettings(given)
     made = generate_for_job(items, settings, job="soak", calls=in_flight, store=folder / "store", work=folder)
     print("  ended", dict(Counter(str(one.failure.reason if one.failure else "made") for one in made)), flush=True)
     others = [one.failure for one in made if one.failure and one.failure.reason is not FailureReason.REFUSED]

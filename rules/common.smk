@@ -5,7 +5,7 @@ parse this file again and must not plan again.
 
 from pathlib import Path
 
-from imagemake.config.campaign import CONFIG
+from imagemake.config.fields import CONFIG
 from imagemake.core.garbage import collect_rarely
 from imagemake.workflow.installed import SCRIPTS
 from imagemake.workflow.process import job_prefix, use_this_python

@@ -70,7 +70,7 @@ def findings(*, offline: bool) -> Iterator[Finding]:
     """
     yield _programs()
     yield from _last_build()
-    from imagemake.config.campaign import CONFIG
+    from imagemake.config.fields import CONFIG
     from imagemake.config.load import read_campaign
     from imagemake.plan.requests.catalog import read_catalog
     from imagemake.plan.requests.expand import expand

@@ -49,7 +49,8 @@ def update_lists(provider: str | None) -> int:
 
 
 def _servers(provider: str | None) -> Mapping[ServerName, Server]:
-    from imagemake.config.campaign import CONFIG, load_campaign
+    from imagemake.config.campaign import load_campaign
+    from imagemake.config.fields import CONFIG
     from imagemake.config.listings import servers_of
     from imagemake.config.load import read_config
     from imagemake.config.models.listed import ServerName

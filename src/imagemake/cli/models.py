@@ -50,7 +50,7 @@ def add_models_options(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from imagemake.cli.terminal import print_lines
-    from imagemake.config.campaign import CONFIG
+    from imagemake.config.fields import CONFIG
     from imagemake.config.load import read_campaign
     from imagemake.core.text import printable
 

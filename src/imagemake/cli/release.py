@@ -56,7 +56,7 @@ def run_release(options: argparse.Namespace) -> int:
     Raises:
         UserError: If something prevents the release.
     """
-    from imagemake.config.campaign import CONFIG
+    from imagemake.config.fields import CONFIG
     from imagemake.config.load import read_campaign
     from imagemake.core.problems import UserError
     from imagemake.versions.readiness import ReleaseOptions

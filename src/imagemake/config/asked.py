@@ -10,11 +10,10 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 from imagemake.config.checks import Check, Limit
 from imagemake.config.chosen_plugins import ChosenPlugin
-from imagemake.config.model import ModelSettings
 from imagemake.config.placeholders import Template, parse_template
 from imagemake.core.fingerprint import fingerprint
 from imagemake.core.mistakes import Mistake, validated
@@ -24,6 +23,9 @@ from imagemake.plugins.measures.judge import AUTO, JudgeSettings, Question
 from imagemake.plugins.measures.moderation import ModerationSettings, PromptModeration
 from imagemake.plugins.providers.connection import is_of_domain
 from imagemake.plugins.server_settings import ServerSettings
+
+if TYPE_CHECKING:
+    from imagemake.config.model import ModelSettings
 
 JUDGE, MODERATION, PROMPTS, REWRITE = "judge", "moderation", "prompts", "rewrite"
 _DIGEST_DIGITS, _QUESTION_DIGITS = 12, 16
@@ -199,7 +201,7 @@ def asked_by(measures: Mapping[str, ChosenPlugin]) -> Asked:
 
 def prompt_asker(settings: PromptModeration) -> Asker:
     """Return who is asked about prompts."""
-    return Asker(PROMPTS, 1, settings, ModelSettings.model_validate(settings.as_model()))
+    return Asker(PROMPTS, 1, settings, _model(settings))
 
 
 def asking_mistakes(measures: Mapping[str, ChosenPlugin]) -> Iterator[Mistake]:
@@ -214,6 +216,8 @@ def asking_mistakes(measures: Mapping[str, ChosenPlugin]) -> Iterator[Mistake]:
 
 def server_mistakes(settings: ServerSettings) -> Iterator[Mistake]:
     """Yield what is wrong with a server that is asked."""
+    from imagemake.config.model import ModelSettings
+
     model = validated(ModelSettings, settings.as_model())
     for one in model if isinstance(model, list) else ():
         yield one._replace(location=("model", *one.location[1:]) if one.location[:1] == ("name",) else one.location)
@@ -250,8 +254,13 @@ def _template_mistakes(name: str, settings: JudgeSettings | ModerationSettings) 
 
 def _asker(chosen: ChosenPlugin) -> Asker:
     settings = _settings(chosen)
-    model: Any = ModelSettings.model_validate(settings.as_model())
-    return Asker(chosen.name, chosen.version, settings, model)
+    return Asker(chosen.name, chosen.version, settings, _model(settings))
+
+
+def _model(settings: ServerSettings) -> ModelSettings:
+    from imagemake.config.model import ModelSettings  # slow to import, and most campaigns ask nobody
+
+    return ModelSettings.model_validate(settings.as_model())
 
 
 def _settings(chosen: ChosenPlugin) -> JudgeSettings | ModerationSettings:

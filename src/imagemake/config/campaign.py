@@ -18,7 +18,7 @@ from pydantic import (
 from imagemake.config.attempts import Attempts, Candidates, Remedy, Seed
 from imagemake.config.checks import DOUBTFUL_MASK, MASK_DOUBT
 from imagemake.config.exports import ReleaseSettings
-from imagemake.config.fields import Cell, ColumnName, Section, TemplateText, Text, Values
+from imagemake.config.fields import CONFIG, Cell, ColumnName, Section, TemplateText, Text, Values
 from imagemake.config.model import ModelRule, ModelSettings, as_in_model
 from imagemake.config.models import ModelFacts
 from imagemake.config.outputs import Postprocess
@@ -34,7 +34,6 @@ from imagemake.core.mistakes import Mistake, mistake, mistakes, problems_of, val
 from imagemake.core.problems import UserError
 from imagemake.core.text import scalar_text
 
-CONFIG = "config/config.yaml"
 CATALOG_SUFFIXES = (".csv", ".json", ".jsonl")
 
 Combination = Mapping[ColumnName, Values]

@@ -15,6 +15,7 @@ from imagemake.core.mistakes import mistake
 from imagemake.core.secrets import shown
 from imagemake.core.text import forbidden_character, scalar_text, with_plain_line_ends
 
+CONFIG = "config/config.yaml"
 TAKE = "take"  # the only placeholder that is not a column
 MAIN = "main"  # the label of postprocess.output
 
@@ -22,7 +23,7 @@ MAIN = "main"  # the label of postprocess.output
 class Section(BaseModel):
     """One section of a campaign."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod

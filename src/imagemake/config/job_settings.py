@@ -7,39 +7,81 @@ by its content, so that changed settings are a changed parameter of the rule.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ConfigDict, Field
+import orjson
 
-from imagemake.config.attempts import Attempts
-from imagemake.config.campaign import Campaign
-from imagemake.config.fields import Section
-from imagemake.config.model import ModelSettings
-from imagemake.config.models import ModelFacts
-from imagemake.config.outputs import Postprocess
-from imagemake.config.remotes import SharedStore
-from imagemake.config.run import Alerts, Budget, Limits
-from imagemake.config.validation import Validation
 from imagemake.core.files import set_folder_aside, write_whole
 from imagemake.core.problems import NotReadyError
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
-class JobSettings(Section):
-    """Some sections of a campaign; a job gets only those that it needs."""
+    from imagemake.config.attempts import Attempts
+    from imagemake.config.campaign import Campaign
+    from imagemake.config.model import ModelSettings
+    from imagemake.config.models import ModelFacts
+    from imagemake.config.outputs import Postprocess
+    from imagemake.config.remotes import SharedStore
+    from imagemake.config.run import Alerts, Budget, Limits
+    from imagemake.config.validation import Validation
 
-    model_config = ConfigDict(strict=False)
+# Where the type of each section is, and how many levels of mappings are around it.
+_TYPES = {
+    "model": ("model", "ModelSettings", 0),
+    "more_models": ("model", "ModelSettings", 1),
+    "models": ("models", "ModelFacts", 2),
+    "budget_usd": ("run", "Budget", 0),
+    "limits": ("run", "Limits", 0),
+    "store": ("remotes", "SharedStore", 0),
+    "alerts": ("run", "Alerts", 0),
+    "validation": ("validation", "Validation", 0),
+    "attempts": ("attempts", "Attempts", 0),
+    "postprocess": ("outputs", "Postprocess", 0),
+}
+SECTIONS = ("campaign", *_TYPES)  # those that a job can get
 
-    campaign: str = ""
-    model: ModelSettings = Field(default_factory=ModelSettings)
-    more_models: dict[str, ModelSettings] = Field(default_factory=dict)
-    models: dict[str, dict[str, ModelFacts]] = Field(default_factory=dict)
-    budget_usd: Budget = Field(default_factory=Budget)
-    limits: Limits = Field(default_factory=Limits)
-    store: SharedStore = Field(default_factory=SharedStore)
-    alerts: Alerts = Field(default_factory=Alerts)
-    validation: Validation = Field(default_factory=Validation)
-    attempts: Attempts = Field(default_factory=Attempts)
-    postprocess: Postprocess = Field(default_factory=Postprocess)
+
+class JobSettings:
+    """Some sections of a campaign; a job gets only those that it needs.
+
+    A section is read at its first use, and its types are imported then: that takes longer than starting Python.
+
+    Args:
+        sections: The sections by name, as plain data. Those that are left out have their defaults.
+
+    Raises:
+        TypeError: If jobs have no section of that name.
+    """
+
+    campaign: str
+    model: ModelSettings
+    more_models: Mapping[str, ModelSettings]
+    models: Mapping[str, Mapping[str, ModelFacts]]
+    budget_usd: Budget
+    limits: Limits
+    store: SharedStore
+    alerts: Alerts
+    validation: Validation
+    attempts: Attempts
+    postprocess: Postprocess
+
+    def __init__(self, sections: Mapping[str, Any]) -> None:
+        if unknown := sections.keys() - set(SECTIONS):
+            raise TypeError(f"jobs have no section {', '.join(sorted(unknown))}")
+        self._sections = sections
+        self.campaign = sections.get("campaign", "")
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _TYPES:
+            raise AttributeError(name)
+        module, kind, depth = _TYPES[name]
+        section = _read(getattr(import_module(f"imagemake.config.{module}"), kind), self._sections.get(name, {}), depth)
+        setattr(self, name, section)
+        return section
 
     @classmethod
     def read(cls, path: Path) -> JobSettings:
@@ -56,7 +98,13 @@ class JobSettings(Section):
         if path.name != name_of(text):
             what = f"{path}: these settings of the job do not match the file's name."
             raise NotReadyError(what, "Run snakemake again, which writes the file anew.")
-        return cls.model_validate_json(text)
+        return cls(orjson.loads(text))
+
+
+def _read(kind: type[BaseModel], plain: Mapping[str, Any], depth: int) -> Any:
+    if depth:
+        return {name: _read(kind, value, depth - 1) for name, value in plain.items()}
+    return kind.model_validate_json(orjson.dumps(plain))
 
 
 class JobSettingsFiles:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from imagemake.config.campaign import CONFIG, Campaign, load_campaign
+from imagemake.config.campaign import Campaign, load_campaign
+from imagemake.config.fields import CONFIG
 from imagemake.config.listings import with_listed_facts
 from imagemake.config.yaml12 import read_yaml
 from imagemake.config.yaml_text import YamlError

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imagemake.images.lab import lab_pixels
+from imagemake.images.perceptual_hash import perceptual_hash
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,10 +45,8 @@ def distance_between(one: DecodedImage, other: DecodedImage) -> Distance:
     the size of the smaller. Otherwise both are centered on a gray canvas, where an area that only one of them covers
     counts as different. Transparent pixels count as middle gray.
     """
-    import imagehash
-
     a, b = _on_common_canvas(*_of_one_size(one.shrunk(LONG_EDGE_PX), other.shrunk(LONG_EDGE_PX)))
-    bits = imagehash.phash(one.small) - imagehash.phash(other.small)
+    bits = perceptual_hash(one.small) - perceptual_hash(other.small)
     return Distance(round(_mean_delta_e(a, b), 3), round(_ssim(a, b), 4), int(bits))
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from imagemake.config.campaign import CONFIG, Campaign
+from imagemake.config.campaign import Campaign
 from imagemake.config.checks import Limit
+from imagemake.config.fields import CONFIG
 from imagemake.core.problems import Problem, UserError
 from imagemake.store.layout import ALL, PILOT, SMALL
 

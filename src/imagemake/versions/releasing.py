@@ -18,8 +18,9 @@ from pathlib import Path
 import orjson
 
 from imagemake import __version__
-from imagemake.config.campaign import CONFIG, Campaign
+from imagemake.config.campaign import Campaign
 from imagemake.config.checks import over_defaults
+from imagemake.config.fields import CONFIG
 from imagemake.core.files import write_whole
 from imagemake.core.problems import Problem, UserError
 from imagemake.core.text import counted

@@ -13,7 +13,9 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagemake.config.job_settings import JobSettings, job_settings_json
+import orjson
+
+from imagemake.config.job_settings import SECTIONS, JobSettings, job_settings_json
 from imagemake.config.model import settings_of
 from imagemake.config.models import Model, is_by_gpu_hour, load_models, worst_usd
 from imagemake.core.problems import Problem, UserError
@@ -145,7 +147,7 @@ def reproduce(subject: ReproduceSubject, campaign: Campaign, store: Path, work: 
     if campaign.budget_usd.is_limited:
         spent = spent_in(reproductions.journal_folder, campaign.campaign)
         SpendTracker(spending_file(work), campaign.budget_usd).open(spent)
-    job_settings = JobSettings.model_validate_json(job_settings_json(campaign, *JobSettings.model_fields))
+    job_settings = JobSettings(orjson.loads(job_settings_json(campaign, *SECTIONS)))
     key = _free_key(subject.key, reproductions)
     item = Item(f"{subject.name} (again)", 0, subject.recipe, key, "reproduce", model=subject.label)
     made = generate_again(item, job_settings, reproductions, work)

@@ -15,7 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from imagemake.config.campaign import CONFIG, Campaign, load_campaign
+from imagemake.config.campaign import Campaign, load_campaign
+from imagemake.config.fields import CONFIG
 from imagemake.config.listings import with_listed_facts
 from imagemake.config.load import run_config
 from imagemake.core.errors import ExitCode, exit_on_error

@@ -35,7 +35,7 @@ def project(server, tmp_path, monkeypatch):
     (tmp_path / "config" / "config.yaml").write_text(yaml.safe_dump({**config, "limits": limits}))
     recipes = [Recipe("openai", "gpt-image-2", f"p{i}", 0, {"size": "64x64"}, endpoint="here") for i in range(4)]
     items = [Item(recipe.prompt, 0, recipe, recipe.key(), "new") for recipe in recipes]
-    job_settings = JobSettings.model_validate({"campaign": "c", "model": {**model, "mode": "batch"}, "limits": limits})
+    job_settings = JobSettings({"campaign": "c", "model": {**model, "mode": "batch"}, "limits": limits})
 
     async def dies(*_):
         raise RuntimeError("killed")

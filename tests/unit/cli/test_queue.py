@@ -42,7 +42,7 @@ def project(tmp_path, server, monkeypatch, capsys):
     (tmp_path / "config" / "config.yaml").write_text(yaml.safe_dump(campaign))
     recipes = [Recipe("fal", name, prompt, 7) for prompt in ("mug", "cup")]
     items = [Item(recipe.prompt, 0, recipe, recipe.key(), "new") for recipe in recipes]
-    settings = JobSettings.model_validate({**sections, "budget_usd": {}})
+    settings = JobSettings({**sections, "budget_usd": {}})
     generate_for_job(items, settings, job="job", calls=2, store=tmp_path / "store", work=tmp_path / "work")
     capsys.readouterr()
 

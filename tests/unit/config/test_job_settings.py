@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 from folders import REPOSITORY
@@ -63,3 +65,23 @@ def test_a_job_without_its_settings_says_what_to_do(tmp_path):
 def test_no_rule_puts_settings_on_a_command_line():
     rules = "".join(path.read_text() for path in sorted((REPOSITORY / "rules").glob("*.smk")))
     assert len(re.findall(r"settings=settings_file\(", rules)) == rules.count("--settings {params.settings:q}") == 5
+
+
+def test_a_job_that_measures_loads_no_types_of_models_and_none_of_the_whole_campaign(tmp_path):
+    files = JobSettingsFiles(CAMPAIGN, tmp_path)
+    path = tmp_path / files.path_of("validation", "postprocess").rpartition("/")[2]
+    files.write()
+    used = (
+        f"settings = JobSettings.read(Path({str(path)!r})); settings.validation.measures_needed(); settings.postprocess"
+    )
+    imports = "import sys, imagemake.stages.validate.job, imagemake.stages.postprocess.job; from pathlib import Path; "
+    imports += "from imagemake.config.job_settings import JobSettings; "
+    show = "; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", imports + used + show], capture_output=True, text=True, check=True)
+    assert "imagemake.config.validation" in loaded.stdout.split()
+    assert not {"imagemake.config.model", "imagemake.config.campaign"} & set(loaded.stdout.split())
+
+
+def test_a_section_that_jobs_do_not_have_is_an_error():
+    with pytest.raises(TypeError, match="jobs have no section catalog"):
+        JobSettings({"catalog": "catalog.csv"})

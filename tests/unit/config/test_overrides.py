@@ -83,7 +83,7 @@ def test_a_check_can_be_made_for_some_images_only():
 
 def test_ranges_survive_the_way_to_a_job_and_to_a_plan():
     wanted = campaign(CHECK)
-    job_settings = JobSettings.model_validate_json(job_settings_json(wanted, "validation"))
+    job_settings = JobSettings(orjson.loads(job_settings_json(wanted, "validation")))
     assert reasons(0.005, model="flux", validation=job_settings.validation) == reasons(0.005, model="flux")
     planned = load_campaign(orjson.loads(orjson.dumps(wanted.model_dump(mode="json", exclude_unset=True))))
     assert planned == wanted

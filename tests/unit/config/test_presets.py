@@ -6,6 +6,7 @@ import json
 import re
 from datetime import date
 
+import orjson
 import pytest
 from folders import REPOSITORY
 from recording_server import recording
@@ -78,7 +79,7 @@ def test_an_unknown_preset_is_a_mistake_with_the_nearest_one():
 
 def test_what_the_user_says_is_above_the_preset_and_reaches_jobs():
     found = campaign(preset="together", base_url="https://proxy.example/v1", key_from="PROXY_KEY")
-    jobs = JobSettings.model_validate_json(job_settings_json(found, "model"))
+    jobs = JobSettings(orjson.loads(job_settings_json(found, "model")))
     assert jobs.model == found.model
     assert (jobs.model.base_url, jobs.model.key_from) == ("https://proxy.example/v1", "PROXY_KEY")
     assert jobs.model.endpoint == "together"

@@ -1,5 +1,7 @@
 """What a plan's file and a rule's parameter hand on is what the campaign says, no more and no less."""
 
+import orjson
+
 from imagemake.config.campaign import load_campaign
 from imagemake.config.job_settings import JobSettings, job_settings_json
 from imagemake.config.models import load_models
@@ -27,14 +29,14 @@ def test_a_plans_file_gives_the_same_order_back(tmp_path):
 
 
 def test_a_fact_about_a_model_that_was_not_given_stays_known_in_the_jobs():
-    job_settings = JobSettings.model_validate_json(job_settings_json(CAMPAIGN, "models", "limits"))
+    job_settings = JobSettings(orjson.loads(job_settings_json(CAMPAIGN, "models", "limits")))
     facts = load_models(job_settings.models).get("openai", "gpt-image-2").facts
     assert facts.size_rule.min_edge_px == 16
     assert facts.prices is not None
 
 
 def test_sections_give_the_jobs_the_same_settings():
-    job_settings = JobSettings.model_validate_json(job_settings_json(CAMPAIGN, "validation", "postprocess", "model"))
+    job_settings = JobSettings(orjson.loads(job_settings_json(CAMPAIGN, "validation", "postprocess", "model")))
     assert job_settings.validation == CAMPAIGN.validation
     assert job_settings.postprocess == CAMPAIGN.postprocess
     assert job_settings.model == CAMPAIGN.model

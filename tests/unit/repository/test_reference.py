@@ -11,7 +11,8 @@ from reference_pages.commands import parser_of
 from reference_pages.markdown import with_generated
 
 from imagemake.cli.main import COMMANDS
-from imagemake.config.campaign import CONFIG, load_campaign
+from imagemake.config.campaign import load_campaign
+from imagemake.config.fields import CONFIG
 from imagemake.config.load import run_config
 from imagemake.config.models import load_models
 from imagemake.config.yaml12 import read_yaml

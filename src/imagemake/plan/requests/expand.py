@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePath
 
-from imagemake.config.campaign import CONFIG, Campaign
-from imagemake.config.fields import TAKE
+from imagemake.config.campaign import Campaign
+from imagemake.config.fields import CONFIG, TAKE
 from imagemake.config.models import load_models
 from imagemake.config.parameters import PREFIX, fault_of_name, fault_of_value, parameter_from
 from imagemake.core.problems import Problem, UserError

@@ -8,7 +8,8 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from fnmatch import translate
 
-from imagemake.config.campaign import CONFIG, Campaign
+from imagemake.config.campaign import Campaign
+from imagemake.config.fields import CONFIG
 from imagemake.core.problems import Problem, UserError
 from imagemake.plan.requests.families import with_parents
 from imagemake.plan.requests.request import Request

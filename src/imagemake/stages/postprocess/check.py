@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from imagemake.config.campaign import CONFIG
 from imagemake.config.chosen_plugins import ChosenPlugin
+from imagemake.config.fields import CONFIG
 from imagemake.config.outputs import Postprocess
 from imagemake.core.problems import NotReadyError, Problem, UserError
 from imagemake.plugins.registry import install_command, packages_missing

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from threading import Event, Thread
 
-from imagemake.config.campaign import CONFIG
+from imagemake.config.fields import CONFIG
 from imagemake.config.run import Monitor as MonitorSettings
 from imagemake.core.problems import Problem, UserError
 from imagemake.stages.generate.rate_limit import quotas_in

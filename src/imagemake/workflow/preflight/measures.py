@@ -8,8 +8,9 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from imagemake.config.asked import JUDGE
-from imagemake.config.campaign import CONFIG, Campaign
+from imagemake.config.campaign import Campaign
 from imagemake.config.checks import MODEL, compared_by
+from imagemake.config.fields import CONFIG
 from imagemake.core.problems import NotReadyError, Problem, UserError
 from imagemake.core.text import did_you_mean
 from imagemake.plugins.measures import measure_class

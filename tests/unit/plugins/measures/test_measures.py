@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import cache
 from io import BytesIO
 
@@ -214,8 +216,17 @@ def bits_between(left, right):
 def test_the_hash_is_that_of_imagehash():
     import imagehash
 
-    assert read("phash", scene(256))["hash"] == str(imagehash.phash(scene(256)))
+    drawn = [Image.effect_noise((256, 256), sigma).convert("RGB") for sigma in range(5, 100, 5)]
+    for image in (scene(256), Image.new("RGB", (256, 256), "red"), Image.new("RGB", (256, 256)), *drawn):
+        assert read("phash", image)["hash"] == str(imagehash.phash(image))
     assert len(read("phash", scene())["hash"]) == 16
+
+
+def test_hashing_loads_no_scipy_which_would_take_longer_than_measuring():
+    program = "import sys; from PIL import Image; from imagemake.images.perceptual_hash import perceptual_hash; "
+    program += "perceptual_hash(Image.new('RGB', (9, 9))); print('scipy' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"
 
 
 @pytest.mark.parametrize(

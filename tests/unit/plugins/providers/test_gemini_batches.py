@@ -39,7 +39,7 @@ def buy(server, tmp_path):
         model = {"provider": "gemini", "name": PRO, "base_url": server.base_url, "identity": "here", "mode": mode}
         limits = {"first_wait_s": 0.02, "longest_wait_s": 0.1, "tries": 2, **limits}
         given = {"campaign": "c", "model": {**model, "key_from": "GEMINI_API_KEY"}, "limits": limits}
-        settings = JobSettings.model_validate(given)
+        settings = JobSettings(given)
         return generate_for_job(items, settings, job="j", calls=2, store=tmp_path / "store", work=tmp_path)
 
     return run

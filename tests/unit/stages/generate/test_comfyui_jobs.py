@@ -49,7 +49,7 @@ class Shop:
 
     def run(self, n, calls=8, **limits):
         first, *more = [server.base_url for server in self.servers]
-        settings = JobSettings.model_validate(
+        settings = JobSettings(
             {
                 "campaign": "c",
                 "model": {

@@ -103,7 +103,7 @@ def generate(monkeypatch, tmp_path):
     def run(n=4, prices=None, alert=lambda text: None, **sections):
         model = {"provider": "on-cards", "name": "m"}
         models = {"on-cards": {"*": {"prices": prices}}} if prices else {}
-        job_settings = JobSettings.model_validate({"model": model, "models": models, "campaign": "shop", **sections})
+        job_settings = JobSettings({"model": model, "models": models, "campaign": "shop", **sections})
         spending = SpendTracker(spending_file(tmp_path / "work"), job_settings.budget_usd)
         spending.open(spent_in(tmp_path / "store" / "journal", "shop"))
         folders = {"store": tmp_path / "store", "work": tmp_path / "work"}

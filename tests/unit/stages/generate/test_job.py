@@ -297,16 +297,14 @@ def test_one_rate_limit_halves_the_calls_of_the_whole_job(buy):
 
 def test_a_batch_whose_images_are_all_there_starts_no_provider(buy, tmp_path):
     buy(Scripted(), items("a"))
-    job_settings = JobSettings.model_validate(
-        {"model": {"provider": "openai", "name": "m"}}
-    )  # would need a key to start
+    job_settings = JobSettings({"model": {"provider": "openai", "name": "m"}})  # would need a key to start
     made = generate_for_job(items("a"), job_settings, job="j", calls=1, store=tmp_path / "store", work=tmp_path)
     assert made[0].raw is not None
 
 
 def test_a_missing_key_stops_before_any_call_and_names_the_variable(tmp_path, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    job_settings = JobSettings.model_validate({"model": {"provider": "openai", "name": "m"}})
+    job_settings = JobSettings({"model": {"provider": "openai", "name": "m"}})
     with pytest.raises(StoppedError, match="OPENAI_API_KEY"):
         generate_for_job(items("a"), job_settings, job="j", calls=1, store=tmp_path / "store", work=tmp_path)
 

@@ -134,7 +134,7 @@ def test_answers_that_arrive_on_a_disk_that_refuses_are_kept_elsewhere_and_taken
     disk.number = None
 
     # A job on another machine of a cluster has no plan that takes it.
-    made = generate_for_job(given, JobSettings(), job="generate-1", calls=2, store=store.root, work=tmp_path / "work")
+    made = generate_for_job(given, JobSettings({}), job="generate-1", calls=2, store=store.root, work=tmp_path / "work")
 
     assert [store.raw.read(item.raw) for item in made] == [b"image of a", b"image of b"]
     assert [call.outcome for call in read_calls(store.journal_folder)] == [Outcome.MADE] * 2

@@ -178,7 +178,7 @@ def test_a_response_of_an_unknown_call_stays(store):
 
 
 def generate(store, tmp_path):
-    settings = JobSettings.model_validate({"campaign": "c", "model": {"provider": "openai", "name": "m"}})
+    settings = JobSettings({"campaign": "c", "model": {"provider": "openai", "name": "m"}})
     (made,) = generate_for_job(
         [Item("mug", 0, RECIPE, KEY, "new")], settings, job="j", calls=1, store=store.root, work=tmp_path
     )

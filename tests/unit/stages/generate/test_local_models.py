@@ -78,7 +78,7 @@ def items(n, size=lambda number: "64x64"):
 
 
 def made(tmp_path, given):
-    settings = JobSettings.model_validate({"model": {"provider": "here", "name": "m"}})
+    settings = JobSettings({"model": {"provider": "here", "name": "m"}})
     return generate_for_job(given, settings, job="j", calls=0, store=tmp_path / "store", work=tmp_path / "work")
 
 

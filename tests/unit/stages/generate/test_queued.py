@@ -67,7 +67,7 @@ class Shop:
 
     def run(self, *prompts, budget=None, calls=4, **limits):
         sections = {**self.sections, "limits": {**self.limits, **limits}, "budget_usd": budget or {}}
-        settings = JobSettings.model_validate(sections)
+        settings = JobSettings(sections)
         recipes = [Recipe(self.form, self.name, prompt, 7) for prompt in prompts]
         items = [Item(recipe.prompt, 0, recipe, recipe.key(), "new") for recipe in recipes]
         (self.folder / "work" / "stopped.txt").unlink(missing_ok=True)

@@ -6,13 +6,14 @@ import random
 from dataclasses import replace
 from types import MappingProxyType
 
+import orjson
 import pytest
 from fake_openai import Settings
 from image_files import saved
 from PIL import Image
 
 from imagemake.config.campaign import load_campaign
-from imagemake.config.job_settings import JobSettings
+from imagemake.config.job_settings import JobSettings, job_settings_json
 from imagemake.core.recipe import Recipe
 from imagemake.images.decoded import decode_image
 from imagemake.plugins.asking.sent_image import sent_image
@@ -60,7 +61,7 @@ def judging(tmp_path, stand_in, monkeypatch):
 
         def judge(self, *items):
             campaign = self.campaign
-            settings = JobSettings(campaign="c", validation=campaign.validation, limits=campaign.limits)
+            settings = JobSettings(orjson.loads(job_settings_json(campaign, "campaign", "validation", "limits")))
             return judge_for_job(items, settings, job="j", calls=2, store=self.store.root, work=tmp_path / "work")
 
         def answers(self, item):

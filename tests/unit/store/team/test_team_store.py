@@ -67,7 +67,7 @@ def build(server: FakeOpenAI, team: Storage, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("OPENAI_API_KEY", "sk-stand-in")
 
     def run(project: str, n: int = 3, mode: str = "sync", **store: Any) -> list[Item]:
-        given = JobSettings.model_validate(
+        given = JobSettings(
             {
                 "campaign": "c",
                 "model": {

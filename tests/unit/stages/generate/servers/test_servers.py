@@ -430,7 +430,7 @@ def job(folder, *manners, **settings):
     """Return a job whose two images come from a small server, and these images."""
     to_start = server(*manners, **settings).to_start
     model = {"provider": "openai", "name": "m", "server": to_start.model_dump()}
-    job_settings = JobSettings.model_validate({"model": model, "limits": {"first_wait_s": 0.01}})
+    job_settings = JobSettings({"model": model, "limits": {"first_wait_s": 0.01}})
     recipes = [Recipe("openai", "m", prompt, 0) for prompt in ("a", "b")]
     items = [Item(recipe.prompt, 0, recipe, recipe.key(), "new") for recipe in recipes]
     progress = JobProgress(folder / "work", Path("work/generated/g.jsonl"), 2)
