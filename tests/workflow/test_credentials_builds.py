@@ -27,6 +27,13 @@ def signed(tmp_path, server, monkeypatch):
 
 
 def test_images_are_signed_once_and_told_from_those_that_were_changed(signed, tmp_path, monkeypatch):
+    model = {"provider": "openai", "name": "gpt-image-2", "parameters": {"size": "1024x1024"}}
+    ours = {name: signed.config[name] for name in ("model", "models", "c2pa")}
+    signed.write_config(model=model, models={}, c2pa=None)
+    warned = "images of gpt-image-2 have content credentials (C2PA) of the provider"
+    assert warned in signed.snakemake("-n").stderr
+    signed.write_config(**ours)
+
     # Without the key, nothing is bought, and the dry run says so.
     assert "needs a private key, but there is none" in signed.snakemake("-n", expect=2).stderr
     assert signed.calls() == 0

@@ -7,6 +7,8 @@ import io
 import numpy as np
 import orjson
 import pytest
+from certificates import a_chain
+from content_credentials import read
 from fake_openai import Settings
 from PIL import Image
 
@@ -14,6 +16,7 @@ from imagemake.images.repair_mask import RepairMask
 from imagemake.store.sent_images import SentImages
 from imagemake.store.store import Store
 
+STUDIO = a_chain("Studio")
 EDITS = "/v1/images/edits"
 NO_TEXT = {"text.regions": {"reject": {"max": 0}}}
 ERASE = {"max": 2, "repair": {"text": "Remove all text. Change nothing else."}}
@@ -34,8 +37,12 @@ def repaired(tmp_path_factory, stand_in):
         validation={"checks": NO_TEXT, "near_duplicates": False},
         attempts=ERASE,
     )
-    shop.snakemake()
-    return shop, stand_in.calls()
+    (shop.folder / "config" / "chain.pem").write_text(STUDIO.chain)
+    shop.write_config(c2pa={"certificate": "config/chain.pem"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IMAGEMAKE_C2PA_KEY", STUDIO.key)
+        shop.snakemake()
+        yield shop, stand_in.calls()
 
 
 def pixels(data):
@@ -77,10 +84,18 @@ def test_the_sent_mask_is_transparent_just_where_the_boxes_are(repaired):
     assert np.array_equal(np.asarray(png.getchannel("A")) == 0, is_open)
 
 
-def test_inspect_tells_the_mask(repaired):
+def test_inspect_and_the_file_itself_tell_the_rejected_image_and_the_mask(repaired):
     shop, _ = repaired
-    name = next(iter(shop.manifest()))
-    lines = [line.split() for line in shop.imagemake("inspect", name).stdout.splitlines()]
+    name, row = next(iter(shop.manifest().items()))
+    (parent,) = orjson.loads(row["history"])
+    file = shop.folder / "results" / row["file"]
+    assert f"{name} {parent['key']}".encode() in file.read_bytes(), "imagemake:MadeFrom in XMP"
+    _, manifest, _ = read(file.read_bytes(), "image/jpeg", STUDIO.root)
+    found = {one["relationship"]: one["description"] for one in manifest["ingredients"]}
+    assert found["parentOf"] == f"SHA-256 {parent['raw_digest']}, key {parent['key']}"
+    assert found.keys() == {"parentOf", "inputTo"}
+    lines = [line.split() for line in shop.imagemake("inspect", str(file)).stdout.splitlines()]
+    assert ["made", "from", "parentOf", "rejected", "image,"] in [line[:5] for line in lines]
     (mask,) = [line for line in lines if line[:1] == ["mask"]]
     assert mask[1].endswith(".mask")
     assert any("text.regions;" in line for line in lines)

@@ -69,6 +69,11 @@ class Metadata(Section):
         "who gets the file can read it. Null: no name.",
         examples=["Studio Example"],
     )
+    drop_credentials: bool = Field(
+        False,
+        description="Whether to release images without the content credentials that their provider signed, if there is "
+        "no section c2pa. false: without that section, the plan warns before it generates such images.",
+    )
     sidecar: Literal["json"] | None = Field(
         None,
         description="json: each released file gets its manifest entry beside it, as NAME.jpg.json; with the prompt "

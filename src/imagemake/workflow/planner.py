@@ -76,7 +76,7 @@ from imagemake.workflow.leftovers import sweep_leftovers
 from imagemake.workflow.moderating import moderate
 from imagemake.workflow.monitor.monitor import Monitor, check_monitor
 from imagemake.workflow.open_calls import open_calls_words, take_up_open_calls
-from imagemake.workflow.preflight.credentials import check_credentials
+from imagemake.workflow.preflight.credentials import check_credentials, dropped_credentials
 from imagemake.workflow.preflight.measures import (
     check_comparisons,
     check_overrides,
@@ -264,6 +264,7 @@ class Planner:
             check_steps(self.campaign.postprocess)
         check_model_files(to_check, self.campaign)
         warnings = check_models(to_check, self.campaign, target.files.by_path, datetime.now(UTC).date())
+        warnings += dropped_credentials(to_generate, self.campaign)
         if to_generate:
             check_gates(self.campaign, scope, self.figures_of)
         if open_ones:

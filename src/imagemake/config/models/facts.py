@@ -176,6 +176,9 @@ class ModelFacts(_Facts):
         "image.",
     )
     max_mask_bytes: int | None = Field(None, ge=1, description="Largest mask, in bytes.")
+    content_credentials: bool | None = Field(
+        None, description="Whether the provider signs the model's images with content credentials (C2PA)."
+    )
     prices: Prices | None = Field(None, description="Prices.")
     output_tokens: OutputTokens | None = Field(None, description="Tokens per image.")
     max_usd_per_image: Usd | None = Field(

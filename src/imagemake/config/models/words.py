@@ -39,6 +39,7 @@ def accepted_in_words(facts: ModelFacts) -> list[str]:
         _said(n_references, f"up to {n_references} reference images", "no reference images"),
         _said(facts.mask, "a mask", "no mask"),
         _said(facts.negative_prompt, "a negative prompt", "no negative prompt"),
+        _said(facts.content_credentials, "images with content credentials (C2PA)", ""),
         DETERMINISM.get(facts.determinism or "", ""),
         _said(facts.max_prompt_characters, f"at most {facts.max_prompt_characters or 0:,} characters per prompt", ""),
     ]

@@ -7,7 +7,7 @@ prompt, no path, no settings of a step, and no bytes of a reference image.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from imagemake.plan.state import State
     from imagemake.store.store import StoredFile
 
-CLAIM_VERSION = 1  # raised when the same facts can give another claim; released images are then signed again
+CLAIM_VERSION = 2  # raised when the same facts can give another claim; released images are then signed again
 OWN_ASSERTION = "imagemake.release"
 MADE_OF = "made_of"
 PARENT = "parent"
+REJECTED = "rejected image"  # that was repaired
 EDITED, PLACED = "c2pa.edited", "c2pa.placed"
 _ACTION = re.compile(r"[a-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)+")
 _CLOSING = {True: "c2pa.transcoded", False: "c2pa.converted"}  # by whether the format stays the same
@@ -43,6 +44,26 @@ class Action:
     description: str
 
 
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A file that the image was made from. Its bytes are not part of the claim.
+
+    Attributes:
+        title: What it is, such as ``image mug_hero``.
+        digest: SHA-256 of the file.
+        key: Key of an image of the campaign; empty for other files.
+    """
+
+    title: str
+    digest: str
+    key: str = ""
+
+    def ingredient(self, relationship: str, label: str) -> dict[str, Any]:
+        """Return it in the format of the C2PA library."""
+        description = f"SHA-256 {self.digest}" + (f", key {self.key}" if self.key else "")
+        return {"relationship": relationship, "label": label, "title": self.title, "description": description}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """The claim about one image. Equal claims say the same.
@@ -52,29 +73,41 @@ class Claim:
         provider: Registered name of the provider if a trained model made the image.
         model: Model name with its version if a trained model made the image.
         actions: Later actions, in order.
-        inputs: SHA-256 of each reference image and mask that was sent, in order.
+        inputs: The other files that were sent, in order: reference images, images of the campaign, and the mask.
+        repaired: The rejected image that was repaired.
     """
 
     source_type: str
     provider: str | None
     model: str | None
     actions: tuple[Action, ...]
-    inputs: tuple[str, ...] = ()
+    inputs: tuple[Input, ...] = ()
+    repaired: Input | None = None
 
     @property
     def digest(self) -> str:
         """Digest of the claim and of the version of imagemake that makes it."""
         return fingerprint({"version": CLAIM_VERSION, "by": __version__, **asdict(self)})
 
-    def definition(self, made_of: str, *, with_parent: bool) -> dict[str, Any]:
+    def definition(self, made_of: str, *, with_parent: bool, with_repaired: bool = False) -> dict[str, Any]:
         """Return the claim in the format of the C2PA library.
 
         Args:
             made_of: Digest of everything that determines the signed file. It identifies the file later.
-            with_parent: Whether the provider's image has its own credentials, which then say how it was made.
+            with_parent: Whether the provider's image has its own credentials, which then say how it was made. The
+                library adds that image.
+            with_repaired: Whether the library adds the repaired image, because it has its own credentials.
         """
-        ingredients = [] if with_parent else [_input(number, digest) for number, digest in enumerate(self.inputs)]
-        actions = [_opened() if with_parent else self._created([one["label"] for one in ingredients])]
+        sent = (self.repaired, *self.inputs) if with_parent and self.repaired else self.inputs
+        ingredients = [one.ingredient("inputTo", f"input-{number}") for number, one in enumerate(sent)]
+        labels = [one["label"] for one in ingredients]
+        if with_parent:
+            actions = [_opened()]
+        elif self.repaired is None:
+            actions = [self._made("c2pa.created", labels)]
+        else:
+            actions = [_opened(), self._made(EDITED, labels)]
+            ingredients += [] if with_repaired else [self.repaired.ingredient("parentOf", PARENT)]
         for number, action in enumerate(self.actions):
             told: dict[str, Any] = {"action": action.name, "description": action.description}
             if action.name == PLACED:  # the standard requires an ingredient; its bytes are not included
@@ -93,8 +126,8 @@ class Claim:
             ],
         }
 
-    def _created(self, inputs: Sequence[str]) -> dict[str, Any]:
-        told: dict[str, Any] = {"action": "c2pa.created", "digitalSourceType": SOURCE_TYPES + self.source_type}
+    def _made(self, action: str, inputs: Sequence[str]) -> dict[str, Any]:
+        told: dict[str, Any] = {"action": action, "digitalSourceType": SOURCE_TYPES + self.source_type}
         if self.provider:
             told["softwareAgent"] = {"name": self.provider, "version": self.model}
         if inputs:
@@ -120,8 +153,22 @@ def claim_of(state: State, finished: StoredFile, steps: Sequence[ChosenPlugin], 
         provider=recipe.provider if is_ai else None,
         model=recipe.model if is_ai else None,
         actions=actions_of(steps, state.raw.extension, finished.extension, with_xmp=with_xmp),
-        inputs=tuple(recipe.files),
+        inputs=tuple(_inputs(state)),
+        repaired=Input(REJECTED, state.repaired.digest, state.repaired.key) if state.repaired else None,
     )
+
+
+def _inputs(state: State) -> Iterator[Input]:
+    recipe = state.recipe
+    parents = {one.raw.digest: one for one in state.parents if one.raw is not None}
+    for number, digest in enumerate(() if state.repaired else recipe.references, 1):
+        parent = parents.get(digest)
+        if parent is None:
+            yield Input(f"reference image {number}", digest)
+        else:
+            yield Input(f"image {parent.request.name}", digest, parent.key)
+    others = {"mask": recipe.mask, "workflow": recipe.workflow}
+    yield from (Input(title, digest) for title, digest in others.items() if digest is not None)
 
 
 def actions_of(steps: Sequence[ChosenPlugin], raw: str, finished: str, *, with_xmp: bool) -> tuple[Action, ...]:
@@ -155,8 +202,3 @@ def made_of_in(assertions: Sequence[Mapping[str, Any]]) -> str | None:
 
 def _opened() -> dict[str, Any]:
     return {"action": "c2pa.opened", "parameters": {"ingredientIds": [PARENT]}}
-
-
-def _input(number: int, digest: str) -> dict[str, Any]:
-    title = f"reference image {number + 1}"
-    return {"relationship": "inputTo", "label": f"input-{number}", "title": title, "description": f"SHA-256 {digest}"}

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
     from imagemake.plan.state import State
     from imagemake.release.output_file import ReleaseFile
-    from imagemake.store.store import Store
+    from imagemake.store.store import Store, StoredFile
 
 
 class Seal:
@@ -123,34 +123,39 @@ class Signing:
         return signed, None
 
     def _signed(self, data: bytes, state: State, claim: Claim, made_of: str) -> bytes:
-        raw = self._raw_bytes(state)
-        parent = raw if has_manifest(raw) else None
+        assert state.raw is not None
+        own, repaired = self._with_manifest(state.raw), None
+        if own is None and state.repaired is not None:
+            repaired = self._with_manifest(state.repaired)
+        parent = own or repaired
         try:
-            return self._written(data, claim, made_of, parent)
+            return self._written(data, claim, made_of, own, repaired)
         except CredentialsError:
             if parent is None or (fault := _fault_of(parent)) is None:
                 raise
         name = state.request.name
         print(f"imagemake: {name}: the provider's content credentials are dropped: {fault}", file=sys.stderr)
-        return self._written(data, claim, made_of, None)
+        return self._written(data, claim, made_of)
 
-    def _written(self, data: bytes, claim: Claim, made_of: str, parent: bytes | None) -> bytes:
-        definition = claim.definition(made_of, with_parent=parent is not None)
-        return write_credentials(data, definition, self.seal.certificate, self._key, parent=parent)
+    def _written(
+        self, data: bytes, claim: Claim, made_of: str, own: bytes | None = None, repaired: bytes | None = None
+    ) -> bytes:
+        definition = claim.definition(made_of, with_parent=own is not None, with_repaired=repaired is not None)
+        return write_credentials(data, definition, self.seal.certificate, self._key, parent=own or repaired)
 
-    def _raw_bytes(self, state: State) -> bytes:
-        assert state.raw is not None
-        path = self._raw.path(state.raw)
+    def _with_manifest(self, stored: StoredFile) -> bytes | None:
+        """Return an image of the store that has content credentials; None if it has none."""
+        path = self._raw.path(stored)
         try:
             data = path.read_bytes()
         except OSError as error:
             raise CredentialsError(f"{path} cannot be read: {error.strerror}") from error
         # Not by the store's own method, which moves damaged files away: the next run would pay for the image again.
-        if hashlib.sha256(data).hexdigest() != state.raw.digest:
+        if hashlib.sha256(data).hexdigest() != stored.digest:
             raise CredentialsError(
                 f"{path} is damaged, so the provider's credentials are unknown; see `imagemake verify`"
             )
-        return data
+        return data if has_manifest(data) else None
 
 
 def _fault_of(data: bytes) -> str | None:

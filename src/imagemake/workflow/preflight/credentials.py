@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imagemake.config.models import load_models
 from imagemake.core.problems import Problem, UserError
 from imagemake.release.credentials.certificate import PLACE, Certificate, read_certificate
 
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
+    from imagemake.config.models import Model
+    from imagemake.plan.state import State
 
 SOON = timedelta(days=30)
 
@@ -52,6 +55,31 @@ def check_credentials(
         without = "" if certificate.time_stamp_url else " After that, its signatures are no longer valid."
         warnings.append(f"the c2pa certificate expires on {certificate.expires:%Y-%m-%d %H:%M} UTC.{without}")
     return warnings
+
+
+def dropped_credentials(to_generate: Iterable[State], campaign: Campaign) -> list[str]:
+    """Warn that released files lack what the provider signed: postprocessing writes new files.
+
+    Args:
+        to_generate: The images to generate.
+        campaign: The campaign. With a ``c2pa`` section, the provider's credentials are kept.
+    """
+    if campaign.c2pa is not None or campaign.metadata.drop_credentials:
+        return []
+    table = load_models(campaign.models)
+    recipes = {(one.recipe.provider, one.recipe.model): one.recipe for one in to_generate if not one.recipe.endpoint}
+    signed = {name for (_, name), recipe in recipes.items() if (model := table.of(recipe)) and _signs(model)}
+    if not signed:
+        return []
+    return [
+        f"images of {', '.join(sorted(signed))} have content credentials (C2PA) of the provider. Postprocessing writes "
+        "new files, so released images lack them. Add the section c2pa to config.yaml: your signature then keeps them. "
+        "If nobody needs them, set metadata.drop_credentials to true."
+    ]
+
+
+def _signs(model: Model) -> bool:
+    return model.facts.content_credentials is True
 
 
 def _fault_of_trial(campaign: Campaign, certificate: Certificate, key: bytes) -> str | None:

@@ -20,6 +20,7 @@ from imagemake.config.provenance import C2pa
 from imagemake.core.recipe import Recipe
 from imagemake.images.metadata.c2pa import has_manifest, without_manifest
 from imagemake.images.metadata.xmp import packet_of, without_packet
+from imagemake.plan.attempts import recipe_of_repair
 from imagemake.plan.requests.request import Request
 from imagemake.plan.reviews import Review
 from imagemake.plan.state import Stage, State
@@ -28,12 +29,13 @@ from imagemake.release.credentials import claim as claim_module
 from imagemake.release.credentials.certificate import read_certificate
 from imagemake.release.credentials.kept_signatures import applied, difference
 from imagemake.release.credentials.library import CredentialsError, write_credentials
+from imagemake.release.credentials.report import credentials_of
 from imagemake.release.credentials.signing import Seal, Signing
 from imagemake.release.output_file import ReleaseFile
 from imagemake.release.place import Placing, is_as_released
 from imagemake.release.released_files import ReleasedBefore
 from imagemake.stages.postprocess.encode import encode
-from imagemake.store.store import Store
+from imagemake.store.store import Store, StoredFile
 
 AT = "2026-05-04T09:00:04.120Z"
 STUDIO, PROVIDER = a_chain("Studio"), a_chain("Provider")
@@ -430,3 +432,62 @@ def test_a_signed_avif_stays_as_it_is_and_comes_back_with_the_same_bytes(tmp_pat
     desk.target.unlink()
     desk.release()
     assert desk.target.read_bytes() == before[2]
+
+
+def repaired(desk, rejected):
+    """Return the desk with an image that is the repair of another one."""
+    before = desk.state.raw
+    recipe = recipe_of_repair(desk.state.recipe, 1, "Whiter.", before.digest, "f" * 64)
+    raw = desk.store.raw.put("d" * 64, rejected or a_png(Image.new("RGB", (64, 64), "red")), durable=False)
+    desk.state = replace(desk.state, recipe=recipe, key=recipe.key(), raw=before, repaired=raw)
+    return desk, raw
+
+
+@pytest.mark.parametrize("is_signed", [False, True])
+def test_a_repair_names_the_rejected_image_as_its_parent_and_the_mask_as_an_input(tmp_path, is_signed):
+    rejected = signed_by_provider(a_png(), "image/png", PROVIDER.chain, PROVIDER.key) if is_signed else None
+    desk, raw = repaired(Desk(tmp_path), rejected)
+    desk.release()
+    state, manifest, report = desk.read()
+    opened, edited = actions_in(manifest)[:2]
+    assert (state, opened["action"], edited["action"]) == ("Trusted", "c2pa.opened", "c2pa.edited")
+    assert edited["digitalSourceType"].endswith("/compositeWithTrainedAlgorithmicMedia")
+    assert edited["softwareAgent"] == {"name": "openai", "version": "gpt-image-2"}
+    by_relation = {one["relationship"]: one for one in manifest["ingredients"]}
+    assert by_relation.keys() == {"parentOf", "inputTo"}
+    assert (by_relation["inputTo"]["title"], by_relation["inputTo"]["description"]) == ("mask", f"SHA-256 {'f' * 64}")
+    if is_signed:
+        theirs = report["manifests"][by_relation["parentOf"]["active_manifest"]]
+        assert theirs["signature_info"]["issuer"] == "Provider"
+    else:
+        assert by_relation["parentOf"]["description"] == f"SHA-256 {raw.digest}, key {'d' * 64}"
+    told = credentials_of(desk.target.read_bytes(), desk.chain.root)
+    assert [one.relationship for one in told.ingredients if one.relationship == "parentOf"] == ["parentOf"]
+    before = desk.look
+    desk.release()
+    assert desk.look == before, "the same claim is signed once"
+
+
+def test_a_repair_that_the_provider_signed_names_the_rejected_image_as_an_input(tmp_path):
+    desk, raw = repaired(Desk(tmp_path, signed_by_provider(a_png(), "image/png", PROVIDER.chain, PROVIDER.key)), None)
+    desk.release()
+    state, manifest, _ = desk.read()
+    found = {one["relationship"]: one for one in manifest["ingredients"] if one.get("title") != "mask"}
+    assert state == "Trusted"
+    assert "active_manifest" in found["parentOf"]
+    assert found["inputTo"]["description"] == f"SHA-256 {raw.digest}, key {'d' * 64}"
+
+
+def test_images_of_the_campaign_that_it_is_made_from_are_named_with_their_keys(tmp_path):
+    desk = Desk(tmp_path, references=["a" * 64, "b" * 64])
+    hero = State(Request("hero", desk.state.recipe, 2, {}, 1), desk.state.recipe, "e" * 64)
+    hero.raw = StoredFile("e" * 64, "b" * 64, "png")
+    desk.state.parents = (hero,)
+    desk.release()
+    state, manifest, _ = desk.read()
+    assert state == "Trusted"
+    assert [(one["relationship"], one["title"]) for one in manifest["ingredients"]] == [
+        ("inputTo", "reference image 1"),
+        ("inputTo", "image hero"),
+    ]
+    assert manifest["ingredients"][1]["description"] == f"SHA-256 {'b' * 64}, key {'e' * 64}"

@@ -11,8 +11,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
 from imagemake.config.campaign import load_campaign
 from imagemake.core.problems import UserError
+from imagemake.core.recipe import Recipe
+from imagemake.plan.requests.request import Request
+from imagemake.plan.state import State
 from imagemake.release.credentials import certificate as certificate_module
-from imagemake.workflow.preflight.credentials import check_credentials
+from imagemake.workflow.preflight.credentials import check_credentials, dropped_credentials
 
 STUDIO = a_chain("Studio")
 CAMPAIGN = {"campaign": "c", "catalog": "c.csv", "prompt": "a {sku}", "name": "{sku}"}
@@ -183,3 +186,27 @@ def test_a_campaign_that_signs_nothing_imports_nothing_for_it():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def to_generate(provider="openai", model="gpt-image-2.6-flare", endpoint=None):
+    recipe = Recipe(provider, model, "a mug", 7, endpoint=endpoint)
+    return State(Request("mug", recipe, 2, {}, 1), recipe, recipe.key())
+
+
+def test_credentials_that_a_release_would_drop_are_told_with_the_keys_that_keep_them_or_say_that_nobody_needs_them():
+    (warning,) = dropped_credentials([to_generate(), to_generate(model="gpt-image-2")], load_campaign(CAMPAIGN))
+    assert "gpt-image-2, gpt-image-2.6-flare" in warning
+    assert "section c2pa" in warning
+    assert "metadata.drop_credentials" in warning
+    dropping = load_campaign({**CAMPAIGN, "metadata": {"drop_credentials": True}})
+    signing = load_campaign({**CAMPAIGN, "c2pa": {"certificate": "config/c2pa.pem"}})
+    assert [dropped_credentials([to_generate()], one) for one in (dropping, signing)] == [[], []]
+
+
+@pytest.mark.parametrize(
+    "state",
+    [to_generate(endpoint="own-server"), to_generate("gemini", "gemini-3-pro-image"), to_generate(model="unknown")],
+    ids=["another server", "nobody knows", "another model"],
+)
+def test_of_servers_that_are_not_known_to_sign_nothing_is_told(state):
+    assert dropped_credentials([state], load_campaign(CAMPAIGN)) == []
