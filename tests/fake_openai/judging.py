@@ -22,10 +22,10 @@ from PIL import Image
 from fake_openai import errors
 from fake_openai.chance import fraction
 from fake_openai.record import Call
+from fake_openai.references import tags_of
 from fake_openai.settings import JudgeSettings
 from fake_openai.stand import NOT_JSON_BODY, Stand
 
-TAGS = re.compile(r"tags=([a-z_,]+)")
 _ASKED = re.compile(r"^q(\d+) \((yes or no|0 to 10 points)\): (.*)$", re.MULTILINE)
 USD_PER_TOKEN = 1e-6
 Answering = Callable[[dict[str, Any], Stand, Call], dict[str, Any]]
@@ -128,13 +128,11 @@ def moderate(body: dict[str, Any], stand: Stand, call: Call) -> dict[str, Any]:
     return {"id": f"modr-{uuid.uuid4().hex}", "model": body["model"], "results": [result(one) for one in texts]}
 
 
-def tags_in(url: str) -> set[str]:
+def tags_in(url: str) -> frozenset[str]:
     """Return the tags that were planted in an image."""
     data = base64.b64decode(url.partition(",")[2])
     with Image.open(BytesIO(data)) as image:
-        told = str(image.info.get("Comment") or image.info.get("comment") or "")
-    found = TAGS.search(told)
-    return set(found[1].split(",")) if found else set()
+        return tags_of(image)
 
 
 def answer_to(question: str, image: str, judge: JudgeSettings, seed: int) -> float | None:

@@ -155,6 +155,14 @@ class Settings(_Strict):
         {}, description="Tags to plant in the metadata of images, with the share of images that get each."
     )
     mends: dict[str, str] = Field({}, description="By tag: regular expression of prompts that prevent the defect.")
+    mended_share: float = Field(1.0, ge=0, le=1, description="Share of the images for which such a prompt does.")
+    repaired_share: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Edits keep the first image's tags and get no others; of those that `mends` has for the prompt, "
+        "this share goes. None: edits get tags as other images do.",
+    )
     signer: Signer | None = Field(None, description="Signer of ordinary images; None: they are not signed.")
     url_status: int | None = Field(
         None, description="Send images as relative URLs that answer with this HTTP status; None: send base64."

@@ -189,7 +189,7 @@ class Stand:
             request.width_px, request.height_px, request.output_format, request.compression, request.transparent
         )
         identity = digest("image", request.fingerprint, call.occurrence, index)
-        comment = f"{call.request_id}-{index}{self._planted(request.fingerprint, call.occurrence, request.prompt)}"
+        comment = f"{call.request_id}-{index}{_told(self.planted(request, call.occurrence))}"
         if rule is None and request.painted_on is not None:
             return inpainted(*request.painted_on, spec, comment)
         if rule is None and self.settings.drawing == "products":
@@ -199,15 +199,20 @@ class Stand:
             return image if self.settings.signer is None else self._signed(image, spec, self.settings.signer)
         return b"".join(self.studio.special_image(rule.behavior, spec, identity, comment, rule.size))
 
-    def _planted(self, fingerprint: str, occurrence: int, prompt: str) -> str:
-        drawn, mends = ("defect", self.settings.seed, fingerprint, occurrence), self.settings.mends
-        open_ones = {
-            tag: share
-            for tag, share in self.settings.defects.items()
-            if tag not in mends or not re.search(mends[tag], prompt)
-        }
-        tags = [tag for tag, share in open_ones.items() if fraction(tag, *drawn) < share]
-        return f" tags={','.join(tags)}" if tags else ""
+    def planted(self, request: ImageRequest, occurrence: int) -> list[str]:
+        """Return the defects of the image of a call, by its settings' shares."""
+        settings = self.settings
+        drawn = (settings.seed, request.fingerprint, occurrence)
+        shares, mended_share = settings.defects, settings.mended_share
+        if request.tags is not None and settings.repaired_share is not None:
+            shares, mended_share = dict.fromkeys(sorted(request.tags), 1.0), settings.repaired_share
+
+        def is_mended(tag: str) -> bool:
+            mends = settings.mends.get(tag)
+            return bool(mends and re.search(mends, request.prompt)) and fraction("mend", tag, *drawn) < mended_share
+
+        drawn_ones = [tag for tag, share in shares.items() if fraction(tag, "defect", *drawn) < share]
+        return [tag for tag in drawn_ones if not is_mended(tag)]
 
     @staticmethod
     def _signed(image: bytes, spec: Spec, signer: Signer) -> bytes:
@@ -215,6 +220,10 @@ class Stand:
 
         mime = f"image/{spec.output_format}"
         return base64.b64encode(signed_by_provider(base64.b64decode(image), mime, signer.chain, signer.key))
+
+
+def _told(tags: list[str]) -> str:
+    return f" tags={','.join(tags)}" if tags else ""
 
 
 def described(request: ImageRequest) -> dict[str, Any]:

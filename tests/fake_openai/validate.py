@@ -55,6 +55,7 @@ class ImageRequest:
     fingerprint: str
     usage: dict[str, Any]
     painted_on: tuple[bytes, bytes] | None = None  # image and mask: only what the mask leaves open is painted
+    tags: frozenset[str] | None = None  # of the first image that is edited; None: nothing is edited
 
 
 def _model(body: Mapping[str, Any], settings: Settings) -> Model:
@@ -148,6 +149,7 @@ def read_request(
             sum(reference_tokens(ref.width_px, ref.height_px, body.get("input_fidelity")) for ref in references),
             output_tokens(model, quality, width, height) * n + PARTIAL_IMAGE_TOKENS * partial_images,
         ),
+        tags=references[0].tags if references else None,
     )
 
 

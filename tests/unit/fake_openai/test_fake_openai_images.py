@@ -5,15 +5,19 @@ from __future__ import annotations
 import base64
 import io
 import zlib
+from collections import Counter
+from dataclasses import replace
 
 import imagehash
 import numpy as np
 import pytest
-from fake_openai import Behavior
+from fake_openai import Behavior, Settings
 from fake_openai.chance import digest
 from fake_openai.drawing import band_heights_px, draw_band
 from fake_openai.products import product
+from fake_openai.stand import Stand
 from fake_openai.studio import Spec, Studio
+from fake_openai.validate import read_request
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
@@ -177,3 +181,29 @@ def test_a_product_is_drawn_as_the_prompt_says_and_each_call_differs(output_form
             assert (image.mode == "RGBA") == transparent
     assert len({mug, other, hat}) == 3
     assert product("Photo of a red mug", spec, digest(1), "call-1") == base64.b64encode(mug)
+
+
+def planted(prompt: str, tags: frozenset[str] | None, n: int = 400, **settings: float | None) -> Counter[str]:
+    """Return how often each defect is planted in so many images."""
+    defects, mends = {"typo": 0.5, "color": 0.5}, {"color": "Recolor|Exactly"}
+    stand = Stand(Settings(any_size=True, defects=defects, mends=mends, **settings), None)
+    found: Counter[str] = Counter()
+    for number in range(n):
+        body = {"prompt": f"{prompt} {number}", "size": "64x64", "quality": "low"}
+        request = replace(read_request("/v1/images/generations", body, stand.settings), tags=tags)
+        found.update(stand.planted(request, 1))
+    return found
+
+
+def test_a_prompt_mends_a_defect_as_often_as_the_settings_say() -> None:
+    assert planted("Exactly", None)["color"] == 0
+    assert 60 < planted("Exactly", None, mended_share=0.6)["color"] < 100, "half of the images, and 40% of these"
+    assert 170 < planted("A mug", None, mended_share=0.6)["color"] < 230
+
+
+def test_a_repair_keeps_the_other_defects_and_what_was_good() -> None:
+    repaired = planted("Recolor", frozenset({"color", "typo"}), repaired_share=0.8)
+    assert repaired["typo"] == 400
+    assert 55 < repaired["color"] < 105
+    assert planted("Recolor", frozenset(), repaired_share=0.8) == {}, "nothing that was good is spoiled"
+    assert planted("Recolor", frozenset())["typo"] > 150, "without the setting, all is drawn anew"
