@@ -55,7 +55,8 @@ SEES = {
 MENDS = {name: f"Exactly as described|{one.repair.split('{')[0].strip()}" for name, one in DEFECTS.items()}
 PRICES = {"as_of": "2026-11-27", "usd_per_million_tokens": {"text_in": 1, "image_in": 1, "image_out": 4}}
 REPAIR = {f"judge.{name}": one.repair for name, one in DEFECTS.items()}
-PARAMETERS = {"size": "1024x1024", "quality": "medium"}
+# Larger files would be sent to the judge as other files, without the tags.
+PARAMETERS = {"size": "1024x1024", "quality": "medium", "output_format": "jpeg"}
 
 
 def stand_in() -> Settings:
@@ -67,7 +68,7 @@ def stand_in() -> Settings:
         mended_share=MENDED_SHARE,
         repaired_share=REPAIRED_SHARE,
         judge={"sees": sees, "wrong_share": WRONG_SHARE},
-        prepare=("1024x1024:png",),
+        prepare=("1024x1024:jpeg",),
     )
 
 

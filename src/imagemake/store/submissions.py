@@ -42,6 +42,7 @@ class Submission:
         calls: Keys by call id. The call id is the ``custom_id`` of the request.
         made_at: Time of creation, ISO 8601 in UTC.
         batch: The provider's id of the batch, or None if it is not known yet.
+        kind: What its calls are, as the journal names it; empty for images.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Submission:
     calls: Mapping[str, str]
     made_at: str
     batch: str | None = None
+    kind: str = ""
 
 
 class Submissions:
@@ -181,6 +183,7 @@ def submission_of_journal(store: Path, submission_id: str) -> Submission | None:
                 journal=str(path.relative_to(store)),
                 calls={one["call"]: one["key"] for one in sent},
                 made_at=sent[0]["at"],
+                kind=sent[0].get("kind", ""),
             )
     return None
 

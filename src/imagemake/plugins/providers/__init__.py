@@ -306,9 +306,11 @@ class BatchProvider(Provider):
 
     Attributes:
         file_limits: The limits of one file of requests.
+        images_in_lines: Whether the lines have the reference images in them, so that none are uploaded.
     """
 
     file_limits: ClassVar[BatchFileLimits] = BatchFileLimits()
+    images_in_lines: ClassVar[bool] = False
 
     @abstractmethod
     def batch_request(self, recipe: Recipe) -> tuple[str, dict[str, Any]]:
@@ -323,6 +325,17 @@ class BatchProvider(Provider):
         """
         endpoint, body = self.batch_request(recipe)
         return {"custom_id": call, "method": "POST", "url": endpoint, "body": body}
+
+    def read_result(
+        self, recipe: Mapping[str, Any] | None, outcome: ImageResponse | ProviderError
+    ) -> ImageResponse | ProviderError:
+        """Return what a line of results means for the recipe that it answers.
+
+        Args:
+            recipe: The recipe as the journal has it; None if that record is lost.
+            outcome: The line's, from `batch_results`.
+        """
+        return outcome
 
     @abstractmethod
     async def upload_batch(self, path: Path) -> str:

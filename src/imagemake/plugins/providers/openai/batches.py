@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from imagemake.core.text import printable
 from imagemake.plugins.providers import (
+    BatchProvider,
     BatchState,
     FailureKind,
     ImageResponse,
     ProviderError,
-    ReferenceBatchProvider,
     Result,
 )
 from imagemake.plugins.providers.http.lines import lines_of
@@ -27,23 +27,30 @@ if TYPE_CHECKING:
     from openai._legacy_response import LegacyAPIResponse
     from openai.resources.batches import AsyncBatchesWithRawResponse
 
-    from imagemake.plugins.providers.openai.images import UploadedImages
-
 CANCELLED = "batch_cancelled"
 MOST_PAGES = 1000
+Read = Callable[[Any, bytes, Mapping[str, str]], ImageResponse]
 _CUSTOM_ID = re.compile(rb'"custom_id"\s*:\s*"([^"\\]{1,200})"')
 _STATUS = re.compile(rb'"status_code"\s*:\s*(\d{3})\b')
 
 
-class OpenAIBatches(ReferenceBatchProvider):
-    """The batches of the `openai` provider."""
+class OpenAIBatches(BatchProvider):
+    """The batches of servers with OpenAI's API, whatever their lines ask for."""
 
     _client: AsyncOpenAI
-    _images: UploadedImages
 
-    async def upload_image(self, digest: str, content: bytes) -> None:
-        """Upload an image that lines of batches refer to."""
-        await self._images.upload(self._client, digest, content)
+    @staticmethod
+    def response_in(body: Any, line: bytes, headers: Mapping[str, str]) -> ImageResponse:
+        """Read a successful response.
+
+        Args:
+            body: Its parsed body; None if the line could not be parsed.
+            line: The line of results.
+            headers: What a line has of a response's headers.
+        """
+        from imagemake.plugins.providers.http.answers import image_of
+
+        return image_of(body, line, headers)
 
     async def upload_batch(self, path: Path) -> str:
         """Stream a file of requests to the provider and return its ID."""
@@ -95,7 +102,9 @@ class OpenAIBatches(ReferenceBatchProvider):
             with translated_errors():
                 async with self._client.files.with_streaming_response.content(checked_id(file)) as response:
                     async for line in lines_of(response.iter_bytes()):
-                        yield result_in(line) if line is not None else "a line is too long to be an image"
+                        yield (
+                            "a line is too long to be an image" if line is None else result_in(line, self.response_in)
+                        )
         except (httpx2.HTTPError, ssl.SSLError) as error:  # the library lets what TLS says later pass
             raise ProviderError(f"the download failed: {error}", FailureKind.UNAVAILABLE, code="no_answer") from None
 
@@ -131,13 +140,18 @@ async def _object(
     return data
 
 
-def result_in(line: bytes) -> Result | str:
-    """Parse one line of results; return a warning if it names no request."""
-    from imagemake.plugins.providers.http.answers import image_of, parsed
+def result_in(line: bytes, read: Read = OpenAIBatches.response_in) -> Result | str:
+    """Parse one line of results; return a warning if it names no request.
+
+    Args:
+        line: The line.
+        read: Reads a successful response; see `OpenAIBatches.response_in`.
+    """
+    from imagemake.plugins.providers.http.answers import parsed
 
     data = parsed(line)
     if data is None:
-        return _result_in_text(line)
+        return _result_in_text(line, read)
     custom_id = data.get("custom_id") if isinstance(data, dict) else None
     if not isinstance(custom_id, str):
         return "a line has no custom_id"
@@ -147,12 +161,12 @@ def result_in(line: bytes) -> Result | str:
     request_id = response.get("request_id")
     request_id = printable(request_id)[:200] if isinstance(request_id, str) else None
     body, status = response.get("body"), response.get("status_code")
-    has_data = isinstance(body, dict) and "data" in body
+    has_data = isinstance(body, dict) and ("data" in body or "choices" in body)
     if status not in (200, "200") and not (status is None and has_data):
         inner = body.get("error") if isinstance(body, dict) else None
         known = status if isinstance(status, int) and 100 <= status < 600 else None
         return Result(custom_id, _line_error(inner, known, request_id))
-    return _outcome(custom_id, lambda: image_of(body, line, {"x-request-id": request_id} if request_id else {}))
+    return _outcome(custom_id, lambda: read(body, line, {"x-request-id": request_id} if request_id else {}))
 
 
 def body_of(answer: Any) -> Any:
@@ -162,10 +176,8 @@ def body_of(answer: Any) -> Any:
     return response.get("body") if isinstance(response, dict) else answer
 
 
-def _result_in_text(line: bytes) -> Result | str:
+def _result_in_text(line: bytes, read: Read) -> Result | str:
     """Read a line that is not JSON, so that it costs its own request at most: it is torn, or somebody garbled it."""
-    from imagemake.plugins.providers.http.answers import image_of
-
     named, status = _CUSTOM_ID.search(line), _STATUS.search(line)
     if named is None:
         return "a line is not a result"
@@ -173,7 +185,7 @@ def _result_in_text(line: bytes) -> Result | str:
     if status is not None and status[1] != b"200":
         error = ProviderError("its line is damaged", FailureKind.UNAVAILABLE, status=int(status[1]))
         return Result(custom_id, error)
-    return _outcome(custom_id, lambda: image_of(None, line, {}))
+    return _outcome(custom_id, lambda: read(None, line, {}))
 
 
 def _outcome(custom_id: str, read: Callable[[], ImageResponse]) -> Result:

@@ -20,6 +20,7 @@ from imagemake.plugins.providers import (
     ImageResponse,
     ModelList,
     ProviderError,
+    ReferenceBatchProvider,
     ReferenceForm,
     ReferenceProvider,
     SeedUse,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 MARKUP = "markup"
 
 
-class OpenAIProvider(OpenAIBatches, ReferenceProvider):
+class OpenAIProvider(OpenAIBatches, ReferenceBatchProvider, ReferenceProvider):
     """Generates images with OpenAI's image models, or with any server that has the same API.
 
     Args:
@@ -103,6 +104,10 @@ class OpenAIProvider(OpenAIBatches, ReferenceProvider):
                 extra_body=fields,
             )
         )
+
+    async def upload_image(self, digest: str, content: bytes) -> None:
+        """Upload an image that lines of batches refer to."""
+        await self._images.upload(self._client, digest, content)
 
     async def _from_json(self, body: dict[str, Any], form: ReferenceForm) -> ImageResponse:
         import httpx2

@@ -93,9 +93,9 @@ class BatchCollector:
             elif result.custom_id not in self._submission.calls:
                 self._warn(f"a line for an unknown call, {redacted(result.custom_id)[:40]!r}")
             elif result.custom_id in self._open:
-                self._take(result.custom_id, result.outcome)
+                self._take(result.custom_id, self._read(self._open[result.custom_id], result))
             elif result.custom_id in seen and isinstance(result.outcome, ImageResponse):
-                self._take_second(result.custom_id, result.outcome)
+                self._take_second(result.custom_id, self._read(self._ended[result.custom_id], result))
             if isinstance(result, Result):
                 seen.add(result.custom_id)
         await self._fetch_all()
@@ -109,8 +109,13 @@ class BatchCollector:
             if self._to_fetch.pop(call, None):
                 self._store.forget_unreadable(call)
 
-    def _take_second(self, call: str, outcome: ImageResponse) -> None:
+    def _read(self, call: Call, result: Result) -> ImageResponse | ProviderError:
+        return self._provider.read_result(call.sent.get("recipe"), result.outcome)
+
+    def _take_second(self, call: str, outcome: ImageResponse | ProviderError) -> None:
         """Take the image of a second line for one call: it was paid for too."""
+        if isinstance(outcome, ProviderError):
+            return
         key = self._submission.calls[call]
         stored = self._store.raw.find(key)
         if stored is None:

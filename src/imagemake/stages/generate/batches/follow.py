@@ -38,6 +38,7 @@ class BatchPoller:
         model_of: Returns the model table's entry for a model name, or None.
         closed: Called per closed call with its key, error, and cost (None: the worst case may be billed).
         progress: Takes what the job waits for.
+        kind: What the calls are, for the journal; empty for images. The provider reads the results of no others.
     """
 
     provider: BatchProvider
@@ -48,6 +49,12 @@ class BatchPoller:
     model_of: Callable[[str], Model | None]
     closed: Callable[[str, ProviderError | None, float | None], None]
     progress: JobProgress = field(default_factory=no_progress)
+    kind: str = ""
+
+    def can_read(self, submission: Submission, endpoint: str | None) -> bool:
+        """Return whether a submission has calls of this kind to a server of the provider."""
+        of = (submission.provider, submission.endpoint, submission.kind)
+        return of == (self.provider_name, endpoint, self.kind)
 
     @property
     def submissions(self) -> Submissions:
@@ -61,7 +68,7 @@ class BatchPoller:
         """
         keys = {item.key for item in items}
         for submission in list(self.submissions.all()):
-            if (submission.provider, submission.endpoint) != (self.provider_name, items[0].recipe.endpoint):
+            if not self.can_read(submission, items[0].recipe.endpoint):
                 continue
             await self._attach(submission, waits=not keys.isdisjoint(submission.calls.values()))
 

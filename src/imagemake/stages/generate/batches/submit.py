@@ -19,6 +19,7 @@ from imagemake.config.models import Model, worst_usd
 from imagemake.config.run import Limits
 from imagemake.core.backoff import backoff_s
 from imagemake.core.known_secrets import redacted
+from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import BatchProvider, FailureKind, ProviderError
 from imagemake.stages.generate.batches.file_errors import ENDS_ALL, alike, nothing_sent
 from imagemake.stages.generate.batches.follow import BatchPoller, acquire, metadata_of
@@ -38,6 +39,10 @@ from imagemake.store.team.team_cache import TeamCache
 ASKED_FOR = ItemFailure(FailureReason.WAITING, "another run is requesting it now")
 
 
+def _worst_usd_of_image(model: Model | None, recipe: Recipe) -> float | None:
+    return worst_usd(model, recipe, batch=True) if model else None
+
+
 @dataclass(slots=True)
 class BatchRunner:
     """Generates the images of one job through batches.
@@ -55,6 +60,8 @@ class BatchRunner:
         team_cache: Takes images from the team store before a submission; None without a team store.
         progress: Takes the progress of the job.
         used_up: Knows whether the quota of the model is used up; None if no other model can take over.
+        kind: What the calls are, for the journal; empty for images.
+        worst_usd_of: Returns the most that a call can cost, by the model table's entry and the recipe.
         poller: Waits for the submissions of this job and of others, and collects them.
     """
 
@@ -70,6 +77,8 @@ class BatchRunner:
     team_cache: TeamCache | None = None
     progress: JobProgress = field(default_factory=no_progress)
     used_up: UsedUp | None = None
+    kind: str = ""
+    worst_usd_of: Callable[[Model | None, Recipe], float | None] = _worst_usd_of_image
     poller: BatchPoller = field(init=False)
     _reserved: dict[str, Decimal] = field(default_factory=dict)
     _tried: Counter[str] = field(default_factory=Counter)
@@ -87,6 +96,7 @@ class BatchRunner:
             self.model_of,
             self._closed,
             self.progress,
+            self.kind,
         )
 
     @property
@@ -145,8 +155,7 @@ class BatchRunner:
         self._no_room.clear()
 
     def _others(self, endpoint: str | None) -> set[str]:
-        own = (self.provider_name, endpoint)
-        return {one.id for one in self.submissions.all() if (one.provider, one.endpoint) == own}
+        return {one.id for one in self.submissions.all() if self.poller.can_read(one, endpoint)}
 
     async def _follow_others(self, items: Sequence[Item]) -> None:
         """Wait for images that another run submitted; those that it does not get can then be requested again."""
@@ -190,6 +199,7 @@ class BatchRunner:
             journal=str(journal.path.relative_to(self.store.root)),
             calls={},
             made_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            kind=self.kind,
         )
         submitting = self.submissions.submitting()
         await acquire(submitting)
@@ -236,8 +246,7 @@ class BatchRunner:
         return fit
 
     def _worst_usd(self, item: Item) -> float | None:
-        model = self.model_of(item.recipe.model)
-        return worst_usd(model, item.recipe, batch=True) if model else None
+        return self.worst_usd_of(self.model_of(item.recipe.model), item.recipe)
 
     def _record(self, call: str, item: Item, identity: str) -> dict[str, object]:
         return {
@@ -250,12 +259,14 @@ class BatchRunner:
             "recipe": item.recipe.as_dict(),
             "worst_usd": self._worst_usd(item),
             "submission": identity,
+            **({"kind": self.kind} if self.kind else {}),
         }
 
     async def _send_and_collect(self, submission: Submission, calls: dict[str, Item]) -> None:
         collector = self.poller.collector(submission)
         try:
-            await upload_for_batch(self.provider, (item.recipe for item in calls.values()), self.store)
+            if not self.provider.images_in_lines:
+                await upload_for_batch(self.provider, (item.recipe for item in calls.values()), self.store)
             file = await self._upload(submission, calls)
         except ProviderError as error:
             collector.close_all(nothing_sent(error))
