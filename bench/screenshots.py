@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from fake_openai import FakeOpenAI, Settings  # noqa: E402
+from label_of_page import PICTURE, build, side_by_side  # noqa: E402
 from workflow.project import Project  # noqa: E402
 from workflow.terminal import COLUMNS, in_terminal, on_screen  # noqa: E402
 
@@ -52,6 +53,8 @@ def main() -> None:
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, FakeOpenAI(Settings(latency_s=2.0)) as server:
         console(Path(folder) / "console", server)
+        side_by_side(*build(Project(Path(folder) / "labeled"))).save(PICTURE, quality=90)
+        told(PICTURE)
         with sync_playwright() as started:
             chromium = started.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
             page = chromium.new_page(viewport={"width": WIDTH_PX, "height": HEIGHT_PX}, color_scheme="light")
