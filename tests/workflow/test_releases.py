@@ -11,6 +11,7 @@ import pytest
 
 from imagemake.cli.main import main
 from imagemake.versions.git import Git
+from imagemake.versions.records import file_sha256
 
 RECORD = Path("releases/v1/release.json")
 NOTE = "Dark, but that is the lamp."
@@ -23,6 +24,7 @@ def shop(preview, monkeypatch):
     made = preview(
         validation={"checks": {"tone.contrast": {"review": {"min": 0.2}}}},
         postprocess={"output": {"format": "jpeg"}, "more_outputs": {"web": web}},
+        release={"exports": {"train": {"format": "huggingface"}}},
     )
     monkeypatch.chdir(made.folder)
     for name in ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"):
@@ -66,7 +68,7 @@ def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop
     assert "not in a git repository" in said
     assert "4 of 4 images are not built yet" in said
     git("init", "-q")
-    Path(".gitignore").write_text("/work/\n/store/\n/logs/\n/.snakemake/\n/results/images/\n")
+    Path(".gitignore").write_text("/work/\n/store/\n/logs/\n/.snakemake/\n/results/images/\n/results/exports/\n")
     shop.snakemake()
     git("add", "-A")
     git("commit", "-q", "-m", "begin")
@@ -130,9 +132,15 @@ def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop
     # Verification finds no change, and names each change that is made.
     assert "2 releases, no change" in imagemake("verify")
     journal = sorted(Path("store/journal").glob("*/*.jsonl"))[0]
-    released, web = Path("results/images/S003_red.jpg"), Path("results/images/S003_red-web.webp")
+    web = Path("results/images/S003_red-web.webp")
     raw = next(Path("store/raw").glob(f"*/{looked_at['key']}.*"))
-    parquet = Path("releases/v1/manifest.parquet")
+    parquet, exports = Path("releases/v1/manifest.parquet"), Path("releases/v2/exports.sha256")
+    released = Path("results/images/S003_red.jpg")
+    listed = dict(reversed(line.split("  ")) for line in exports.read_text().splitlines())
+    assert listed["exports/train/S003_red.jpg"] == file_sha256(released)
+    assert len(listed) == 5, "four images and metadata.jsonl"
+    subprocess.run(["sha256sum", "--check", "--quiet", f"../{exports}"], cwd="results", check=True)
+    texts = Path("results/exports/train/metadata.jsonl")
     reviews = Path("config/reviews.csv")
     for path, change, told in (
         (journal, lambda data: data.replace(b"0.0", b"0.1", 1), f"CHANGED: v1, {journal}: its first "),
@@ -144,6 +152,8 @@ def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop
         (RECORD, lambda _: b"{}", f"CHANGED: v1, {RECORD}: the record is invalid"),
         (released, lambda data: data + b" ", f"CHANGED: v2, {released}: its content differs from the release"),
         (web, lambda data: data + b" ", f"CHANGED: v2, {web}: its content differs from the release"),
+        (texts, lambda data: data + b" ", f"CHANGED: v2, {texts}: its content differs from the release"),
+        (exports, lambda data: data[:-1], f"CHANGED: v2, {exports}: its content differs from the record"),
         (raw, lambda _: None, "missing: v1, store/raw: 1 of 4 raw images"),
         (RECORD, lambda _: None, f"CHANGED: v1, {RECORD}: the record is missing, but v2 follows it"),
     ):

@@ -11,15 +11,19 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
+from imagemake.config.fields import CONFIG
 from imagemake.core.problems import UserError
 from imagemake.plan.reviews import REVIEWS, read_rows
 from imagemake.store.layout import RELEASES, RESULTS, STORE
 from imagemake.store.store import Store
 from imagemake.versions import changes
+from imagemake.versions.exported import files_in_list
 from imagemake.versions.git import Git
 from imagemake.versions.records import (
+    EXPORTS_FILE,
     MANIFEST_FILE,
     RECORD_FILE,
     REVIEWS_FILE,
@@ -111,7 +115,8 @@ class _ReleaseChecker:
     def files(self, name: str) -> Iterator[IntegrityFinding]:
         """Check the copies beside the record, and that no decision was removed from the reviews."""
         record = self._records[name].record
-        for file, digest in ((MANIFEST_FILE, record.manifest), (REVIEWS_FILE, record.reviews)):
+        kept = {MANIFEST_FILE: record.manifest, REVIEWS_FILE: record.reviews, EXPORTS_FILE: record.exports}
+        for file, digest in kept.items():
             path = RELEASES / name / file
             if digest is None:
                 continue
@@ -188,12 +193,20 @@ class _ReleaseChecker:
         manifest = self._root / RESULTS / MANIFEST_FILE
         if not manifest.is_file() or file_sha256(manifest) != self._records[name].record.manifest:
             return
-        for file, digest in changes.released_files(manifest):
+        for file, digest in chain(changes.released_files(manifest), self._exported(name)):
             path = RESULTS / file
             if not (self._root / path).is_file():
                 yield IntegrityFinding(f"{name}, {path}", "the released file", is_missing=True)
             elif file_sha256(self._root / path) != digest:
                 yield IntegrityFinding(f"{name}, {path}", "its content differs from the release")
+
+    def _exported(self, name: str) -> Iterator[tuple[str, str]]:
+        """Yield path and digest of each exported file, unless the configuration asks for other exports now."""
+        record, listed = self._records[name].record, self._root / RELEASES / name / EXPORTS_FILE
+        config = self._root / CONFIG
+        is_same = config.is_file() and record.config.get(CONFIG) == file_sha256(config)
+        if record.exports and is_same and listed.is_file() and file_sha256(listed) == record.exports:
+            yield from files_in_list(listed.read_text(encoding="utf-8"))
 
 
 def _tag(git: Git, name: str, kept: StoredRecord) -> Iterator[IntegrityFinding]:

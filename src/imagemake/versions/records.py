@@ -20,6 +20,7 @@ from imagemake.core.mistakes import dotted, mistakes_of
 from imagemake.store.layout import RELEASES
 
 RECORD_FILE, MANIFEST_FILE, REVIEWS_FILE = "release.json", "manifest.parquet", "reviews.csv"
+EXPORTS_FILE = "exports.sha256"
 
 
 class _Model(BaseModel):
@@ -91,6 +92,7 @@ class Record(_Model):
         manifest: SHA-256 of the Parquet manifest.
         reviews: SHA-256 of the copy of config/reviews.csv; None if there was none.
         journal: Content of each journal file, by its path in store/journal.
+        exports: SHA-256 of the list of exported files; None without exports.
     """
 
     record: Literal[1] = 1
@@ -112,6 +114,7 @@ class Record(_Model):
     manifest: str
     reviews: str | None
     journal: Mapping[str, Prefix]
+    exports: str | None = None
 
     def to_json(self) -> bytes:
         """Return the content of its file. Equal records give equal bytes."""

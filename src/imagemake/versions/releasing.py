@@ -41,6 +41,7 @@ from imagemake.store.submissions import Submissions
 from imagemake.versions import history
 from imagemake.versions.changes import Row, changes_between, read_files
 from imagemake.versions.dvc import Dvc
+from imagemake.versions.exported import list_of_exports
 from imagemake.versions.git import Git
 from imagemake.versions.readiness import (
     ReleaseOptions,
@@ -51,6 +52,7 @@ from imagemake.versions.readiness import (
     result_problems,
 )
 from imagemake.versions.records import (
+    EXPORTS_FILE,
     MANIFEST_FILE,
     RECORD_FILE,
     REVIEWS_FILE,
@@ -153,11 +155,14 @@ class Releasing:
         folder = folder_of_release(record.release)
         self._copy(MANIFEST, folder / MANIFEST_FILE)
         self._copy(REVIEWS, folder / REVIEWS_FILE)
+        lists = [folder / EXPORTS_FILE] if self._exports else []
+        for path in lists:
+            write_whole(path, self._exports)
         kept = [RESULTS / "metrics.json", folder, Path(".gitignore"), RESULTS / ".gitignore"]
         if self.dvc.is_there():
             report("tracking store, images and tables with DVC")
             keep_measures(Store(STORE), WORK)
-            kept += self.dvc.track(folder / MANIFEST_FILE)
+            kept += self.dvc.track(folder / MANIFEST_FILE, *lists)
         records = self._chain_with(record)
         for name, content in (
             (history.CHANGES_FILE, history.changes_of(records)),
@@ -175,7 +180,7 @@ class Releasing:
     def _git_paths(self, kept: Iterable[Path], folder: Path) -> list[Path]:
         in_folder = [RECORD_FILE, REVIEWS_FILE, ".gitignore"]
         if not self.dvc.is_there():
-            in_folder.append(MANIFEST_FILE)
+            in_folder += [MANIFEST_FILE, EXPORTS_FILE]
         others = [path for path in kept if path != folder]
         return [*others, *(folder / name for name in in_folder)]
 
@@ -191,6 +196,10 @@ class Releasing:
     @cached_property
     def _rows(self) -> list[Row]:
         return read_files(MANIFEST)
+
+    @cached_property
+    def _exports(self) -> bytes:
+        return list_of_exports(RESULTS, MANIFEST)
 
     @cached_property
     def _others(self) -> Mapping[str, StoredRecord]:
@@ -244,6 +253,7 @@ class Releasing:
             manifest=file_sha256(MANIFEST),
             reviews=file_sha256(REVIEWS) if REVIEWS.is_file() else None,
             journal=journal_prefixes(Store(STORE).journal_folder),
+            exports=hashlib.sha256(self._exports).hexdigest() if self._exports else None,
         )
 
     @staticmethod

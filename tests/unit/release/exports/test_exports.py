@@ -252,7 +252,8 @@ def test_no_path_leaves_the_folder_of_its_export(template, a, b):
 def test_an_imagefolder_is_opened_by_datasets(world, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    datasets = pytest.importorskip("datasets")
+    import datasets
+
     world.write(train={"format": "huggingface", "columns": {"label": "{color}"}})
     loaded = datasets.load_dataset("imagefolder", data_dir=str(world.folder / "exports/train"), split="train")
     first = loaded[0]
@@ -260,7 +261,8 @@ def test_an_imagefolder_is_opened_by_datasets(world, tmp_path, monkeypatch):
 
 
 def test_shards_are_read_by_webdataset(world):
-    webdataset = pytest.importorskip("webdataset")
+    import webdataset
+
     world.write(shards=ALL["shards"])
     urls = [str(world.folder / "exports" / name) for name in world.files["shards"]]
     samples = list(webdataset.WebDataset(urls, shardshuffle=False).decode("pil"))
