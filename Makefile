@@ -4,6 +4,7 @@
 # make lint    check format, types, imports, and rules
 # make dist    build wheel and sdist into dist/, and check them
 # make docs    build the documentation site into site/, and check its links; make screenshots makes its pictures
+# make bench    compare with scripts by hand and other tools, and write the page: hours; make bench-quick: a minute
 # make lock    update both locks and envs/ after a change of pyproject.toml
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ STAGE ?= pilot
 export UV_NATIVE_TLS := 1
 export UV_SYSTEM_CERTS := 1
 
-.PHONY: run test test-diffusers lint dist docs screenshots lock bench clean
+.PHONY: run test test-diffusers lint dist docs screenshots lock bench bench-quick clean
 
 run: $(VENV)/.installed
 	$(BIN)/snakemake $(STAGE) --cores $(CORES)
@@ -59,7 +60,10 @@ screenshots: docs
 	$(BIN)/python bench/screenshots.py
 
 bench: $(VENV)/.developing
-	@echo "Run one of:"; ls bench/*.py
+	$(BIN)/python bench/compare.py
+
+bench-quick: $(VENV)/.developing
+	$(BIN)/python bench/compare.py --quick
 
 # What a build needs, and what developers need beside it, in the same versions.
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
@@ -89,4 +93,4 @@ $(VENV)/.developing: $(VENV)/.installed requirements-dev.lock
 
 # Removes what can be built again. The store stays: you paid for it.
 clean:
-	rm -rf $(VENV) dist site work results logs .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench dist site work results logs .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -13,7 +13,7 @@ from typing import Any
 
 TILES, MOST_BITS, BLUR_PX = 8, 10, 0.7
 SIZE, QUALITY, MODEL = "1024x1024", "low", "gpt-image-2"
-IN_FLIGHT = 50
+IN_FLIGHT, BATCH = 50, 100
 
 
 def read_catalog(path: Path) -> list[dict[str, str]]:
@@ -23,24 +23,46 @@ def read_catalog(path: Path) -> list[dict[str, str]]:
 
 
 def finish(name: str, prompt: str, data: bytes, folder: Path) -> dict[str, Any]:
-    """Measure an image, and write its resized copy and its thumbnail; return its line of the manifest."""
+    """Decode an image, measure it, and write its resized copy and thumbnail; return its line of the manifest."""
+    image, file = opened(data)
+    return finish_decoded(name, prompt, image, folder) | file
+
+
+def finish_decoded(name: str, prompt: str, image: Any, folder: Path) -> dict[str, Any]:
+    """Do the same with an image that is decoded already."""
+    row = measured(name, prompt, image)
+    resize(name, prompt, image, folder)
+    return row
+
+
+def opened(data: bytes) -> tuple[Any, dict[str, Any]]:
+    """Decode an image; return it, and what is known of its file."""
     import hashlib
 
     from PIL import Image
 
-    with Image.open(BytesIO(data)) as opened:
-        kind = opened.format
-        image = opened.convert("RGB")
-    row = {"name": name, "prompt": prompt, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-    row |= {"format": kind, "width_px": image.width, "height_px": image.height}
-    row |= tone(image) | sharpness(image) | looks(image)
-    resized = image.resize((800, 800), Image.Resampling.LANCZOS)
+    with Image.open(BytesIO(data)) as file:
+        kind = file.format
+        image = file.convert("RGB")
+    return image, {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), "format": kind}
+
+
+def measured(name: str, prompt: str, image: Any) -> dict[str, Any]:
+    """Return an image's line of the manifest."""
+    row = {"name": name, "prompt": prompt, "width_px": image.width, "height_px": image.height}
+    return row | tone(image) | sharpness(image) | looks(image)
+
+
+def resize(name: str, prompt: str, image: Any, folder: Path) -> None:
+    """Write an image's resized copy and its thumbnail."""
+    from PIL import Image
+
     for part in ("images", "thumbnails"):
         (folder / part).mkdir(parents=True, exist_ok=True)
+    resized = image.resize((800, 800), Image.Resampling.LANCZOS)
     resized.save(folder / "images" / f"{name}.jpg", quality=90, subsampling="4:4:4", xmp=xmp(prompt))
     resized.thumbnail((192, 192))
     resized.save(folder / "thumbnails" / f"{name}.jpg", quality=65, optimize=True)
-    return row
 
 
 def tone(image: Any) -> dict[str, Any]:

@@ -33,21 +33,22 @@ async def make(catalog: Path, folder: Path, *, only_download: bool) -> None:
         raw, done = folder / "raw" / f"{key}.png", folder / "rows" / f"{key}.json"
         if done.exists():
             return dict(json.loads(done.read_bytes()))
-        if raw.exists():
-            data = raw.read_bytes()
-        else:
-            async with gate:
-                answer = await client.images.generate(model=MODEL, prompt=row["prompt"], size=SIZE, quality=QUALITY)
-            data = base64.b64decode(answer.data[0].b64_json)
-            partial = raw.with_suffix(".part")  # a script that was killed leaves no half of an image
-            partial.write_bytes(data)
-            partial.rename(raw)
-        if only_download:
-            return {}
-        loop = asyncio.get_running_loop()
-        finished = await loop.run_in_executor(threads, finish, row["name"], row["prompt"], data, folder)
+        async with gate:  # also while it is finished: otherwise all images wait in memory for a thread
+            data = raw.read_bytes() if raw.exists() else await call(row["prompt"], raw)
+            if only_download:
+                return {}
+            loop = asyncio.get_running_loop()
+            finished = await loop.run_in_executor(threads, finish, row["name"], row["prompt"], data, folder)
         done.write_text(json.dumps(finished))
         return finished
+
+    async def call(prompt: str, raw: Path) -> bytes:
+        answer = await client.images.generate(model=MODEL, prompt=prompt, size=SIZE, quality=QUALITY)
+        data = base64.b64decode(answer.data[0].b64_json)
+        partial = raw.with_suffix(".part")  # a script that was killed leaves no half of an image
+        partial.write_bytes(data)
+        partial.rename(raw)
+        return data
 
     async with AsyncOpenAI() as client:
         rows = await asyncio.gather(*(one(row) for row in read_catalog(catalog)))
