@@ -13,6 +13,8 @@ import orjson
 from fake_openai import errors
 from fake_openai.batch_input import LINES_BETWEEN_YIELDS, Line, read_lines
 from fake_openai.images import understand
+from fake_openai.judging import CHAT, answered, complete
+from fake_openai.record import Call
 from fake_openai.references import uploads_of_json
 from fake_openai.stand import Stand
 from fake_openai.stored import Files
@@ -81,8 +83,8 @@ class Batches:
         for name in ("input_file_id", "endpoint", "completion_window"):
             if not body.get(name):
                 raise errors.missing_parameter(name)
-        if body["endpoint"] not in ENDPOINTS:
-            raise errors.invalid_value("endpoint", body["endpoint"], ENDPOINTS)
+        if body["endpoint"] not in (*ENDPOINTS, CHAT):
+            raise errors.invalid_value("endpoint", body["endpoint"], (*ENDPOINTS, CHAT))
         if body["completion_window"] != "24h":
             raise errors.invalid_value("completion_window", body["completion_window"], ["24h"])
         source = self._files.get(body["input_file_id"])
@@ -198,6 +200,10 @@ class Batches:
         record = self._stand.record
         call = record.open_line(batch.endpoint, batch.id, line.custom_id)
         try:
+            if batch.endpoint == CHAT:
+                told = orjson.dumps(answered(complete, line.body, self._stand, call))
+                record.record_cost(call, 200, "ok")
+                return self._done(batch, line, output, call, told, call.usage or {})
             body = dict(line.body)
             uploads = uploads_of_json(body, self._files.content) if batch.endpoint.endswith("edits") else []
             request = understand(self._stand, call, batch.endpoint, body, uploads)
@@ -210,14 +216,18 @@ class Batches:
             response = {"status_code": error.status, "request_id": call.request_id, "body": error.body}
             _write_line(failures, line.custom_id, response, None)
             batch.request_counts["failed"] += 1
-            return
+            return None
         record.record_cost(call, 200, "ok" if answer.rule is None else answer.rule.behavior)
+        return self._done(batch, line, output, call, answer.body, request.usage)
+
+    @staticmethod
+    def _done(batch: Batch, line: Line, output: BinaryIO, call: Call, body: bytes, usage: dict[str, Any]) -> None:
         call.delivered = True
-        response = {"status_code": 200, "request_id": call.request_id, "body": orjson.Fragment(answer.body)}
+        response = {"status_code": 200, "request_id": call.request_id, "body": orjson.Fragment(body)}
         _write_line(output, line.custom_id, response, None)
         batch.request_counts["completed"] += 1
         for name in ("input_tokens", "output_tokens", "total_tokens"):
-            batch.usage[name] += request.usage[name]
+            batch.usage[name] += usage.get(name, 0)
 
     def _keep_unless_empty(self, identity: str) -> str | None:
         if self._files.get(identity).path.stat().st_size:

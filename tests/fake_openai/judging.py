@@ -28,6 +28,7 @@ from fake_openai.stand import NOT_JSON_BODY, Stand
 
 _ASKED = re.compile(r"^q(\d+) \((yes or no|0 to 10 points)\): (.*)$", re.MULTILINE)
 USD_PER_TOKEN = 1e-6
+CHAT = "/v1/chat/completions"
 Answering = Callable[[dict[str, Any], Stand, Call], dict[str, Any]]
 
 
@@ -38,20 +39,11 @@ def handler(stand_key: web.AppKey[Stand], answer: Answering, endpoint: str) -> C
         stand = request.app[stand_key]
         call = stand.record.open(endpoint)
         try:
-            body = orjson.loads(await request.read())
-            call.model = body.get("model")
-            judge = stand.settings.judge
-            drawn = fraction("response", stand.settings.seed, endpoint, call.number)
-            if judge.fail_first >= len([one for one in stand.record.calls if one.endpoint == endpoint]):
-                raise errors.server_error(judge.fail_status, call.request_id)
-            if judge.blocked:
-                raise errors.moderation_blocked(call.request_id, "input", ("violence",))
-            told = answer(body, stand, call)
+            told = answered(answer, orjson.loads(await request.read()), stand, call)
         except errors.ApiError as error:
             stand.record.record_cost(call, error.status, error.code or "error")
             raise
-        tokens = call.usage["total_tokens"] if call.usage else 0
-        call.billed, call.cost_usd = tokens > 0, tokens * USD_PER_TOKEN
+        judge, drawn = stand.settings.judge, fraction("response", stand.settings.seed, endpoint, call.number)
         if drawn < judge.garbage_share:
             stand.record.record_cost(call, 200, "garbage")
             return web.Response(body=judge.garbage.encode() or NOT_JSON_BODY, content_type="application/json")
@@ -66,6 +58,23 @@ def handler(stand_key: web.AppKey[Stand], answer: Answering, endpoint: str) -> C
         )
 
     return handle
+
+
+def answered(answer: Answering, body: dict[str, Any], stand: Stand, call: Call) -> dict[str, Any]:
+    """Answer a call or a line of a batch, and bill it; the latter at half the price.
+
+    Raises:
+        ApiError: If a setting requires it.
+    """
+    call.model, judge = body.get("model"), stand.settings.judge
+    if judge.fail_first >= len([one for one in stand.record.calls if one.endpoint == call.endpoint]):
+        raise errors.server_error(judge.fail_status, call.request_id)
+    if judge.blocked:
+        raise errors.moderation_blocked(call.request_id, "input", ("violence",))
+    told = answer(body, stand, call)
+    tokens = call.usage["total_tokens"] if call.usage else 0
+    call.billed, call.cost_usd = tokens > 0, tokens * USD_PER_TOKEN * (1 if call.batch_id is None else 0.5)
+    return told
 
 
 def decide(body: dict[str, Any], stand: Stand, call: Call) -> dict[str, Any]:

@@ -123,6 +123,22 @@ def test_derived_questions_moderation_and_refusals_are_told_and_never_lost(shop,
     assert shop.calls() == n_calls
 
 
+def test_questions_in_a_batch_are_asked_once(shop, server):
+    server.change(batches={"duration_s": 0.2})
+    shop.write_config(validation=asking(server, COLOR, api="chat", mode="batch"))
+    assert "gpt-6-luna is asked about up to 4 images in batches: 4 questions" in shop.snakemake("-n").stderr
+    shop.snakemake()
+    asked = [call for call in server.calls() if call.endpoint == CHAT]
+    assert len(asked) == 4
+    assert all(call.batch_id for call in asked)
+    assert {row["measure.judge.color"] for row in shop.manifest().values()} == {"0.0", "1.0"}
+    assert shop.metrics()["cost_usd_judge"] > 0
+    shop.delete("work")
+    shop.write_config(validation=asking(server, COLOR, api="chat"))
+    shop.snakemake()
+    assert [call for call in server.calls() if call.endpoint == CHAT] == asked, "the mode is no other question"
+
+
 def test_what_the_budget_leaves_out_is_missing_and_asked_about_once_it_fits(shop, server):
     shop.config["models"]["openai"]["gpt-6-luna"] |= {"max_usd_per_image": 0.001}
     shop.write_config(budget_usd={"run": 0.0185})

@@ -135,11 +135,11 @@ async def _at_providers(
             errors.append(f"{submission.id}: skipped, because no configured model uses the server {server}.")
             continue
         try:
-            poller = _follower(settings, campaign, store)
+            poller = _follower(settings, campaign, store, submission.kind)
             try:
                 state = await act(poller, submission)
             finally:
-                await cast("Any", poller.provider).close()
+                await poller.provider.close()
             if state is not None:
                 states[submission.id] = state
         except ProviderError as error:
@@ -148,26 +148,31 @@ async def _at_providers(
 
 
 def _server_of(submission: Submission, campaign: Campaign) -> ModelSettings | None:
-    found = (campaign.model, *campaign.more_models.values())
+    asked = [asker.model for asker in campaign.validation.asked.askers if asker.name == submission.kind]
+    found = asked if submission.kind else (campaign.model, *campaign.more_models.values())
     wanted = (submission.provider, submission.endpoint)
     return next((one for one in found if (one.provider, one.endpoint) == wanted), None)
 
 
-def _follower(settings: ModelSettings, campaign: Campaign, store: Any) -> BatchPoller:
+def _follower(settings: ModelSettings, campaign: Campaign, store: Any, kind: str) -> BatchPoller:
     from imagemake.config.models import load_models
+    from imagemake.plugins.asking import asker_class
     from imagemake.stages.generate.batches.follow import BatchPoller
+    from imagemake.store.answers import AnswerStore
 
     timeout_s = min(ASK_TIMEOUT_S, campaign.limits.timeout_s)
     table = load_models(campaign.models)
-    provider = settings.connects_to.start(timeout_s, table)
+    server = settings.connects_to
+    asker = asker_class(settings.provider)(server.connection(timeout_s, table)) if kind else None
     return BatchPoller(
-        cast("BatchProvider", provider),
+        cast("BatchProvider", asker or server.start(timeout_s, table)),
         settings.provider,
-        store,
+        AnswerStore(store.root) if kind else store,
         campaign.limits,
         "batches",
         lambda name: settings.connects_to.model(name, table),
         _ignored,
+        kind=kind,
     )
 
 

@@ -31,7 +31,7 @@ JUDGE, MODERATION, PROMPTS, REWRITE = "judge", "moderation", "prompts", "rewrite
 _DIGEST_DIGITS, _QUESTION_DIGITS = 12, 16
 _NOT_DECISIVE = (
     *("questions", "also_decided", "derive_by", "api"),  # `api` counts as it is resolved
-    *("provider", "base_url", "identity", "preset", "key_from", "headers", "rates"),
+    *("mode", "provider", "base_url", "identity", "preset", "key_from", "headers", "rates"),
 )
 _OWN_DOMAIN = "openai.com"
 
@@ -96,7 +96,12 @@ class Asker:
         if self.settings.api != AUTO:
             return self.settings.api
         is_own = self.model.base_url is None or is_of_domain(self.model.base_url, _OWN_DOMAIN)
-        return "decisions" if is_own else "chat"
+        return "decisions" if is_own and not self.in_batches else "chat"
+
+    @property
+    def in_batches(self) -> bool:
+        """Whether questions about images are asked through the provider's Batch API."""
+        return isinstance(self.settings, JudgeSettings) and self.settings.mode == "batch"
 
     @cached_property
     def identity(self) -> str:

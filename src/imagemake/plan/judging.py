@@ -52,23 +52,31 @@ def judging_lines(states: Sequence[State], campaign: Campaign, inventory: Invent
         inventory: What is in the store and the journal.
     """
     to_judge = [state for state in states if state.stage in (Stage.GENERATE, Stage.VALIDATE, Stage.JUDGE)]
-    if campaign.validation.asked.askers and to_judge:
-        yield from _Outlook(to_judge, campaign, inventory).lines()
+    if not campaign.validation.asked.askers or not to_judge:
+        return
+    outlook = _Outlook(to_judge, campaign, inventory)
+    yield from outlook.lines()
+    if outlook.n_waiting:
+        about = counted(outlook.n_waiting, "image")
+        yield f"  Answers about {about} are on their way in a batch: collecting them costs nothing more."
 
 
-def cost_of_asking(recipes: Sequence[tuple[Recipe, int]], table: ModelTable, learned: LearnedCosts) -> Estimate:
+def cost_of_asking(
+    recipes: Sequence[tuple[Recipe, int]], table: ModelTable, learned: LearnedCosts, *, batch: bool = False
+) -> Estimate:
     """Estimate what calls that ask cost.
 
     Args:
         recipes: What is asked, and in how many calls.
         table: The known models.
         learned: What earlier calls cost.
+        batch: Whether it is asked in batches.
     """
     found = Estimate(images=sum(n for _, n in recipes))
     for recipe, n in recipes:
         model = table.of(recipe)
-        mean_usd = learned.mean_usd(model, recipe, batch=False) if model else None
-        usd = mean_usd if mean_usd is not None else asked_usd(model, recipe)
+        mean_usd = learned.mean_usd(model, recipe, batch=batch) if model else None
+        usd = mean_usd if mean_usd is not None else asked_usd(model, recipe, batch=batch)
         found.usd += n * (usd or 0.0)
         found.unknown += n * (usd is None)
     return found
@@ -84,9 +92,19 @@ def left_out_lines(asker: Asker, recipe: Recipe, table: ModelTable, budget: Budg
 
 class _Outlook:
     def __init__(self, to_judge: Sequence[State], campaign: Campaign, inventory: Inventory) -> None:
-        self._states, self._campaign, self._inventory = to_judge, campaign, inventory
+        self._campaign, self._inventory = campaign, inventory
         self._asked, self._table = campaign.validation.asked, load_models(campaign.models)
         self._edited = read_edited() if self._asked.derives else {}
+        self._states = [state for state in to_judge if not self._waits(state)]
+        self.n_waiting = len(to_judge) - len(self._states)
+
+    def _waits(self, state: State) -> bool:
+        """Return whether all that is asked about an image is in a batch at the provider already."""
+        submitted = self._inventory.submission_of
+        if not submitted or state.stage is not Stage.JUDGE:
+            return False
+        calls = calls_of(state, self._asked, self._inventory, self._edited.get(state.request.recipe.prompt, ()))
+        return bool(calls) and all(call.item.key in submitted for call in calls)
 
     def lines(self) -> Iterator[str]:
         up_to = "" if all(state.stage is Stage.JUDGE for state in self._states) else "up to "
@@ -97,7 +115,8 @@ class _Outlook:
                 about = counted(sum(n for _, n in of_asker), "image")
                 n_questions = sum(n * (call.item.recipe.prompt.count("\n") + 1) for call, n in of_asker)
                 questions = "" if asker.name == MODERATION else f" {counted(n_questions, 'question')},"
-                yield f"  {asker.model.name} is asked about {up_to}{about}:{questions} {self._cost(of_asker)}."
+                cost, way = self._cost(of_asker, batch=asker.in_batches), " in batches" if asker.in_batches else ""
+                yield f"  {asker.model.name} is asked about {up_to}{about}{way}:{questions} {cost}."
                 yield from left_out_lines(asker, of_asker[0][0].item.recipe, self._table, self._campaign.budget_usd)
             if asker.derives:
                 yield from self._deriving(asker)
@@ -130,9 +149,9 @@ class _Outlook:
         found = () if identity is None else self._inventory.answers.derived(identity, prompt)
         return () if isinstance(found, str) else found
 
-    def _cost(self, calls: Sequence[tuple[Call, int]]) -> Estimate:
+    def _cost(self, calls: Sequence[tuple[Call, int]], *, batch: bool = False) -> Estimate:
         recipes = [(call.item.recipe, n) for call, n in calls]
-        return cost_of_asking(recipes, self._table, self._inventory.journal.costs)
+        return cost_of_asking(recipes, self._table, self._inventory.journal.costs, batch=batch)
 
     def _deriving(self, asker: Asker) -> Iterator[str]:
         prompts = {state.request.recipe.prompt: state.request.name for state in self._states}

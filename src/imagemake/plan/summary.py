@@ -89,13 +89,14 @@ def summary(
 
 
 def open_batches(target: Target, submissions: Sequence[Submission], wanted: Collection[str]) -> Iterable[str]:
-    """Describe the open batches at the provider, and how many of their images no request needs anymore.
+    """Describe the open batches with images at the provider, and how many of their images no request needs anymore.
 
     Args:
         target: The target. Images that no request needs are known only for the whole campaign.
         submissions: The open submissions.
         wanted: Keys that requests stand at.
     """
+    submissions = [submission for submission in submissions if not submission.kind]  # the others tell of themselves
     waiting = {key for submission in submissions for key in submission.calls.values()}
     if not submissions:
         return

@@ -6,14 +6,19 @@ import time
 import pytest
 import yaml
 from fake_openai import BatchSettings, Settings
+from image_files import saved
+from PIL import Image
 
 from imagemake.cli.main import main
 from imagemake.config.job_settings import JobSettings
 from imagemake.core.recipe import Recipe
+from imagemake.plugins.asking.openai import OpenAIAsker
 from imagemake.plugins.providers.openai.provider import OpenAIProvider
 from imagemake.stages.generate.job import generate_for_job
+from imagemake.stages.judge.job import judge_for_job
 from imagemake.store.items import Item
 from imagemake.store.journal import Outcome, read_calls
+from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
 
 
@@ -136,3 +141,32 @@ def test_a_folder_without_a_batch_says_so(tmp_path, monkeypatch, capsys):
         main(["batches"])
     assert ended.value.code == 0
     assert "No open batches." in capsys.readouterr().out
+
+
+def test_answers_about_images_are_collected_without_a_run_too(server, project, batches, monkeypatch):
+    batches("--collect")
+    judge = {"model": "gpt-6-luna", "base_url": server.base_url, "key_from": "OPENAI_API_KEY", "mode": "batch"}
+    validation = {"measures": {"judge": {**judge, "questions": ["Is it red?"]}}}
+    path = project / "config" / "config.yaml"
+    config = {**yaml.safe_load(path.read_text()), "validation": validation}
+    path.write_text(yaml.safe_dump(config))
+    store, recipe = Store(project / "store"), Recipe("preview", "preview-1", "p", 0)
+    raw = store.raw.put(recipe.key(), saved(Image.new("RGB", (32, 32)), "PNG"), durable=False)
+    item = Item("p", 0, recipe, recipe.key(), "new", {}, raw, {"file@1": {"format": "png"}})
+    sections = {name: config[name] for name in ("campaign", "validation", "limits")}
+    server.change(batches={"duration_s": 0.1})
+
+    async def dies(*_):
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OpenAIAsker, "poll_batch", dies)
+        with pytest.raises(RuntimeError, match="killed"):
+            judge_for_job([item], JobSettings(sections), job="j", calls=1, store=store.root, work=project)
+    (waiting,) = (one for one in batches("--offline") if one["model"] == "gpt-6-luna")
+    assert (waiting["requests"], waiting["made"]) == (1, 0)
+    while any(one["model"] == "gpt-6-luna" for one in batches("--collect")):
+        time.sleep(0.1)
+    (judged,) = judge_for_job([item], JobSettings(sections), job="j", calls=1, store=store.root, work=project)
+    assert judged.failure is None
+    assert len([call for call in server.calls() if call.endpoint == "/v1/chat/completions"]) == 1

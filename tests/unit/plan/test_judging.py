@@ -19,6 +19,7 @@ from imagemake.stages.judge.known import KnownAnswers
 from imagemake.store.journal import Outcome
 
 BASE = {"campaign": "c", "catalog": "c.csv", "prompt": "{a}", "name": "{a}"}
+IN_BATCHES = {"model": "gpt-6-luna", "mode": "batch", "questions": [{"ask": "Is it red?", "name": "red"}]}
 FREE = {"as_of": "2026-11-01", "usd_per_image": 0.01}
 
 
@@ -61,6 +62,22 @@ def test_an_image_is_judged_before_it_counts_and_says_why(world):
     assert str(state.reasons[0]) == "judge.red: 'Is it red?': no (20% yes), at least 0.5"
     world.ask({"ask": "Is it red?", "name": "red"}, {"ask": "Is it new?", "name": "new"})
     assert str(world.one().why) == "question added or changed: new"
+
+
+def test_what_is_in_a_batch_already_is_told_and_not_counted_again(world):
+    prices = {"as_of": "2026-11-01", "usd_per_image": 4, "batch_share": 0.5}
+    models = {"openai": {"gpt-6-luna": {"prices": prices}}}
+    campaign = load_campaign({**BASE, "validation": {"measures": {"judge": IN_BATCHES}}, "models": models})
+    world.policy = replace(world.policy, asked=campaign.validation.asked)
+    world.make(world.one())
+    state = world.one()
+    (told,) = judging_lines([state], campaign, world)
+    assert told == "  gpt-6-luna is asked about 1 image in batches: 1 question, about $2.00."
+    (call,) = calls_of(state, world.policy.asked, world, ())
+    world.submission_of = {call.item.key: "s"}
+    assert list(judging_lines([state], campaign, world)) == [
+        "  Answers about 1 image are on their way in a batch: collecting them costs nothing more."
+    ]
 
 
 def test_what_other_checks_reject_is_not_judged(world):

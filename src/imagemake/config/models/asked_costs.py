@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from imagemake.config.models.costs import BYTES_PER_TOKEN, in_usd
 from imagemake.config.models.table import Model
@@ -13,11 +14,16 @@ PATCH_PX = 32
 RULES_TOKENS, TOKENS_PER_ANSWER = 100, 10
 
 
-def asked_usd(model: Model | None, recipe: Recipe) -> float | None:
+def asked_usd(model: Model | None, recipe: Recipe, *, batch: bool = False) -> float | None:
     """Estimate the cost of a call that asks about an image or a text.
 
     The image counts as a square of the longest edge that is sent. How many tokens a model makes of it differs, so this
     is a guess until calls were made.
+
+    Args:
+        model: The model table's entry; None if it has none.
+        recipe: What is asked.
+        batch: Whether it is asked in a batch.
 
     Returns:
         USD; None if the price is unknown.
@@ -25,8 +31,9 @@ def asked_usd(model: Model | None, recipe: Recipe) -> float | None:
     prices = None if model is None else model.facts.prices
     if prices is None:
         return 0.0 if _is_free(recipe) else None
+    share = prices.batch_share if batch else Decimal(1)
     if prices.usd_per_image is not None:
-        return in_usd(prices.usd_per_image * 1_000_000)
+        return in_usd(prices.usd_per_image * 1_000_000 * share)
     per_million = prices.usd_per_million_tokens
     if per_million is None:
         return None
@@ -37,7 +44,7 @@ def asked_usd(model: Model | None, recipe: Recipe) -> float | None:
     answer_tokens = TOKENS_PER_ANSWER * (len(questions) if isinstance(questions, Sequence) else 1)
     text_out = per_million.image_out if per_million.text_out is None else per_million.text_out
     sent = text_tokens * per_million.text_in + patches * per_million.image_in
-    return in_usd(sent + answer_tokens * text_out)
+    return in_usd((sent + answer_tokens * text_out) * share)
 
 
 def asked_worst_usd(model: Model | None, recipe: Recipe) -> float | None:

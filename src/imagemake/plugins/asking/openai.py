@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
+
+import orjson
 
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.asking import (
@@ -25,6 +27,7 @@ from imagemake.plugins.providers.http.answers import plain_usage
 from imagemake.plugins.providers.http.client import lower_case
 from imagemake.plugins.providers.http.error_text import request_id_of
 from imagemake.plugins.providers.http.errors import not_an_image
+from imagemake.plugins.providers.openai.batches import OpenAIBatches
 from imagemake.plugins.providers.openai.client import OWN_DOMAIN, clients_of
 from imagemake.plugins.providers.openai.costs import cost_in
 from imagemake.plugins.providers.openai.errors import KEY_VARIABLE, connection_error, status_error
@@ -44,13 +47,18 @@ APIS: Mapping[str, ModuleType] = {
 FREE = "moderations"  # source: OpenAI's moderation guide; its own servers bill nothing for them
 
 
-class OpenAIAsker(ReferenceProvider):
+class OpenAIAsker(OpenAIBatches, ReferenceProvider):
     """Asks a server what a recipe's parameters say.
 
     A refusal of the whole request is an answer too: each question is refused. So is a response that cannot be read:
     each answer is missing. Both are kept, so that nobody pays for them again.
+
+    Attributes:
+        read_image: Reads an image by its digest, for the lines of batches.
     """
 
+    images_in_lines: ClassVar[bool] = True
+    read_image: Callable[[str], bytes]
     paid: ClassVar[bool] = True
     key_variable: ClassVar[str | None] = KEY_VARIABLE
     domain: ClassVar[str | None] = OWN_DOMAIN
@@ -58,6 +66,7 @@ class OpenAIAsker(ReferenceProvider):
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
         self._address, self._clients = clients_of(connection)
+        self._client = self._clients.first
 
     async def generate(self, recipe: Recipe) -> ImageResponse:
         """Ask about texts."""
@@ -72,17 +81,50 @@ class OpenAIAsker(ReferenceProvider):
         try:
             response = await self._response(api, recipe, image)
         except ProviderError as error:
-            if error.failure is FailureKind.UNREADABLE:  # too large, and paid for
-                return self._answered(recipe, api, None, error.headers)
-            if error.failure is not FailureKind.REFUSED:
-                raise
-            answers = [api.REFUSED] * api.count_of(recipe)
-            return self._answered(recipe, api, answers, error.headers, cost_usd=error.cost_usd or 0.0)
-        headers = lower_case(response.headers)
-        told = as_json(response.content) if len(response.content) <= MOST_BYTES else None
+            return self._not_answered(recipe, error)
+        return self._read(recipe, response.content, lower_case(response.headers))
+
+    def batch_request(self, recipe: Recipe) -> tuple[str, dict[str, Any]]:
+        """Return the endpoint of chat completions, and the questions with their image."""
+        return chat.ENDPOINT, chat.body_of(recipe, self.read_image(recipe.references[0]))
+
+    @staticmethod
+    def response_in(body: Any, line: bytes, headers: Mapping[str, str]) -> ImageResponse:
+        """Return the body of a response as it is: what it answers is known with its recipe."""
+        content = b"" if body is None else orjson.dumps(body)
+        return ImageResponse(content, request_id_of(headers), headers=headers)
+
+    def read_result(
+        self, recipe: Mapping[str, Any] | None, outcome: ImageResponse | ProviderError
+    ) -> ImageResponse | ProviderError:
+        """Read the answers in a line of results."""
+        if recipe is None:
+            return ProviderError("the record of its call is lost", FailureKind.UNKNOWN)
+        asked = Recipe.from_dict(recipe)
+        try:
+            if isinstance(outcome, ProviderError):
+                return self._not_answered(asked, outcome)
+            return self._read(asked, outcome.image, outcome.headers)
+        except ProviderError as error:
+            return error
+
+    def _not_answered(self, recipe: Recipe, error: ProviderError) -> ImageResponse:
+        """Return the answers that an error is, if it is some; otherwise, raise it."""
+        api = APIS[str(recipe.parameters["api"])]
+        if error.failure is FailureKind.UNREADABLE:  # too large, and paid for
+            return self._answered(recipe, api, None, error.headers)
+        if error.failure is not FailureKind.REFUSED:
+            raise error
+        answers = [api.REFUSED] * api.count_of(recipe)
+        return self._answered(recipe, api, answers, error.headers, cost_usd=error.cost_usd or 0.0)
+
+    def _read(self, recipe: Recipe, content: bytes, headers: Mapping[str, str]) -> ImageResponse:
+        """Read a response."""
+        api = APIS[str(recipe.parameters["api"])]
+        told = as_json(content) if len(content) <= MOST_BYTES else None
         body = told if isinstance(told, Mapping) else {}
         answers = api.answers_in(body, recipe)
-        told_error = None if answers is not None else not_an_image(told, response.content, headers)
+        told_error = None if answers is not None else not_an_image(told, content, headers)
         if told_error is not None:
             if told_error.failure is not FailureKind.REFUSED:
                 raise told_error

@@ -73,6 +73,11 @@ class JudgeSettings(ServerSettings):
         description="How to ask. decisions: OpenAI's Decisions API, with probabilities. chat: chat completions with "
         "structured outputs, which most servers have. auto: decisions for OpenAI's own servers, chat for others.",
     )
+    mode: Literal["sync", "batch"] = Field(
+        "sync",
+        description="batch: ask through the provider's Batch API, usually at half price, with answers within 24 hours. "
+        "api: auto is chat then.",
+    )
     edge_px: int = Field(
         1024,
         ge=64,
@@ -106,6 +111,12 @@ class JudgeSettings(ServerSettings):
         if isinstance(data, Mapping) and isinstance(data.get("questions"), str):
             return {**data, "questions": (data["questions"],)}
         return data
+
+    @model_validator(mode="after")
+    def _batches_have_chat_only(self) -> JudgeSettings:
+        if self.mode == "batch" and self.api == "decisions":
+            raise ValueError("batches take chat completions only; set api to chat or auto, or mode to sync")
+        return self
 
     @model_validator(mode="after")
     def _names_differ(self) -> JudgeSettings:

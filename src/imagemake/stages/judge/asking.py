@@ -9,27 +9,30 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from imagemake.config.asked import Asker
+from imagemake.config.asked import JUDGE, Asker
 from imagemake.config.model import ModelSettings
 from imagemake.config.models import ModelTable, asked_worst_usd
 from imagemake.config.run import Budget, Limits
 from imagemake.core.fingerprint import fingerprint
 from imagemake.plugins.asking import asker_class
-from imagemake.plugins.providers import Provider, ProviderError
+from imagemake.plugins.asking.openai import OpenAIAsker
+from imagemake.plugins.providers import FailureKind, Provider, ProviderError
+from imagemake.stages.generate.batches.submit import BatchRunner
 from imagemake.stages.generate.calls import CallRunner, StoppedError
 from imagemake.stages.generate.gate import Gate, Stopping
 from imagemake.stages.generate.rate_limit import SharedPace
 from imagemake.stages.generate.side_by_side import generate_side_by_side
-from imagemake.stages.generate.stoppable import generate_batch
+from imagemake.stages.generate.stoppable import generate_batch, run_batches
 from imagemake.stages.judge.calls import Call
 from imagemake.stages.judge.sent_images import ImagesToSend
 from imagemake.store.answers import AnswerStore
 from imagemake.store.items import Item, ItemFailure
 from imagemake.store.journal import Journal
 from imagemake.store.layout import pace_file, spending_file
-from imagemake.store.progress import JobProgress
+from imagemake.store.progress import JobProgress, no_progress
 from imagemake.store.spending import SpendTracker
-from imagemake.store.store import Store, StoredFile
+from imagemake.store.store import DamagedError, Store, StoredFile
+from imagemake.store.submissions import Submissions
 
 DISK_THREADS = 32
 
@@ -104,13 +107,21 @@ async def _ask_groups(
     journal = Journal(Store(means.store).journal_folder, means.job, durable=True)
     stopping = Stopping()
     providers: list[Provider] = []
-    work = []
+    work, made = [], []
     try:
         for asker, items in groups:
             providers.append(_start(asker.model, means))
+            store = AnswerStore(means.store, ImagesToSend(Store(means.store).raw, images, asker.edge_px))
+            if kind == JUDGE and isinstance(providers[-1], OpenAIAsker) and not means.in_thread:
+                buys = asker.in_batches
+                if buys or any(one.kind == kind for one in Submissions(means.store).all()):
+                    batches = _batch_runner(providers[-1], asker, store, means, progress)
+                    made += await run_batches(batches, items, buys=buys)
+                if buys:
+                    continue
             runner = CallRunner(
                 providers[-1],
-                AnswerStore(means.store, ImagesToSend(Store(means.store).raw, images, asker.edge_px)),
+                store,
                 journal,
                 means.limits,
                 Gate(means.in_flight, _pace(asker.model, means), stopping),
@@ -123,11 +134,44 @@ async def _ask_groups(
             work.append((runner, items))
         if means.in_thread:
             return await generate_side_by_side(work, means.in_flight)
-        return await generate_batch(work, means.in_flight, means.limits.grace_s, progress)
+        if work:
+            made += await generate_batch(work, means.in_flight, means.limits.grace_s, progress)
+        return made
     finally:
         journal.close()
         for provider in providers:
             await provider.close()
+
+
+def _batch_runner(
+    provider: OpenAIAsker, asker: Asker, store: AnswerStore, means: Means, progress: JobProgress | None
+) -> BatchRunner:
+    """Return what asks about images through batches, and collects those of earlier runs."""
+
+    def read_image(digest: str) -> bytes:
+        stored = store.references.find(digest)
+        try:
+            if stored is None:
+                raise DamagedError(f"the image {digest} is not in the store")
+            return store.references.read(stored)
+        except DamagedError as error:
+            message = f"{error}; the next run makes it again"
+            raise ProviderError(message, FailureKind.STOP, code="no_image", remedy="Run snakemake again.") from None
+
+    provider.read_image = read_image
+    return BatchRunner(
+        provider,
+        asker.model.provider,
+        store,
+        means.limits,
+        SpendTracker(spending_file(means.work), means.budget),
+        means.campaign,
+        means.job,
+        partial(asker.model.connects_to.model, table=means.table),
+        progress=progress or no_progress(),
+        kind=JUDGE,
+        worst_usd_of=asked_worst_usd,
+    )
 
 
 def _start(model: ModelSettings, means: Means) -> Provider:

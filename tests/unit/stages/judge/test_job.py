@@ -2,77 +2,15 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
-from types import MappingProxyType
 
-import orjson
 import pytest
-from fake_openai import Settings
-from image_files import saved
-from PIL import Image
 
-from imagemake.config.campaign import load_campaign
-from imagemake.config.job_settings import JobSettings, job_settings_json
-from imagemake.core.recipe import Recipe
 from imagemake.images.decoded import decode_image
 from imagemake.plugins.asking.sent_image import sent_image
 from imagemake.stages.generate.calls import StoppedError
-from imagemake.stages.judge.job import judge_for_job
-from imagemake.stages.validate.answers import answers_of
-from imagemake.store.items import FailureReason, Item
-from imagemake.store.journal import Outcome, read_calls
-from imagemake.store.store import Store
-
-BASE = {"campaign": "c", "catalog": "c.csv", "prompt": "{product}", "name": "{product}"}
-
-
-def png_of(name, edge_px=32):
-    color = tuple(random.Random(name).randbytes(3))
-    return saved(Image.new("RGB", (edge_px, edge_px), color), "PNG")
-
-
-QUICK = {"first_wait_s": 0.001, "longest_wait_s": 0.002, "tries": 2, "judge_calls_in_flight": 2}
-
-
-@pytest.fixture
-def judging(tmp_path, stand_in, monkeypatch):
-    stand_in.renew(Settings())
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-stand-in")
-
-    class Judging:
-        server = stand_in
-        store = Store(tmp_path / "store")
-        questions = ("Is this a {product}?", {"ask": "How sharp is it?", "scale": "0-10", "name": "sharp"})
-        more = MappingProxyType({})
-        limits = QUICK
-
-        @property
-        def campaign(self):
-            judge = {"base_url": stand_in.base_url, "key_from": "OPENAI_API_KEY", "model": "gpt-6-luna"}
-            judge |= {"api": "decisions", "questions": self.questions, **self.more}
-            return load_campaign({**BASE, "validation": {"measures": {"judge": judge}}, "limits": self.limits})
-
-        def item(self, name, measures=None):
-            recipe = Recipe("preview", "preview-1", name, 0)
-            raw = self.store.raw.put(recipe.key(), png_of(name), durable=False)
-            told = {"file@1": {"format": "png"}} if measures is None else measures
-            return Item(name, 0, recipe, recipe.key(), "new", {"product": name}, raw, told)
-
-        def judge(self, *items):
-            campaign = self.campaign
-            settings = JobSettings(orjson.loads(job_settings_json(campaign, "campaign", "validation", "limits")))
-            return judge_for_job(items, settings, job="j", calls=2, store=self.store.root, work=tmp_path / "work")
-
-        def answers(self, item):
-            wanted = self.campaign.validation.asked.wanted(item.recipe.prompt, item.variables)
-            return {one.name: one for one in answers_of(wanted, item.measures)}
-
-        @property
-        def calls(self):
-            return list(read_calls(self.store.journal_folder))
-
-    return Judging()
+from imagemake.store.items import FailureReason
+from imagemake.store.journal import Outcome
 
 
 def test_each_image_is_asked_about_once_and_another_question_alone(judging):
@@ -156,8 +94,8 @@ def test_derived_questions_are_asked_for_once_per_prompt_and_edited_ones_replace
     assert "Is the mug red?" in [call.sent["recipe"]["prompt"] for call in judging.calls]
 
 
-def test_what_is_sent_is_no_larger_than_the_model_reads():
-    small, large = png_of("small", 64), png_of("large", 300)
+def test_what_is_sent_is_no_larger_than_the_model_reads(judging):
+    small, large = judging.png_of("small", 64), judging.png_of("large", 300)
     assert sent_image(small, 128) == small
     shrunk = decode_image(sent_image(large, 128))
     assert max(shrunk.pil.size) == 128
