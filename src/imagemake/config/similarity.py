@@ -75,7 +75,7 @@ class Consistency(Section):
         None,
         gt=0,
         description="Largest good distance of an image's mean color from that of the image of the campaign that it is "
-        "made from, in the same units; of the first one if there are several. Null: they are not compared.",
+        "made from, in the same units; of the nearest one if there are several. Null: they are not compared.",
     )
     outcome: Literal["review", "reject"] = Field(
         "review", description="What happens to an image that is too far away: a person decides, or it is rejected."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from imagemake.config.similarity import NearDuplicates
 from imagemake.config.verdict_codes import VerdictCode
 from imagemake.plan.state import Policy, Stage, State
-from imagemake.stages.validate.consistency import colored, odd_ones, unlike_parent
+from imagemake.stages.validate.consistency import colored, odd_ones, unlike_parents
 from imagemake.stages.validate.earlier_releases import ComparedImage
 from imagemake.stages.validate.verdict import Reason
 
@@ -156,10 +156,9 @@ def _odd_colors(
     seen = [colored(state.request.name, state.request.variables, state.measured, by) for state in (*kept, *good)]
     found = odd_ones([image for image in seen if image is not None], policy.consistency)
     for state in good:
-        for parent in state.parents[:1]:
-            name = parent.request.name
-            if words := unlike_parent(state.measured, parent.measured, name, policy.consistency):
-                found[state.request.name] = words
+        parents = {parent.request.name: parent.measured for parent in state.parents}
+        if words := unlike_parents(state.measured, parents, policy.consistency):
+            found[state.request.name] = words
     doubtful = {state.request.name for state in good if state.key not in reviews}
     return {name: words for name, words in found.items() if name in doubtful}
 

@@ -13,6 +13,7 @@ from imagemake.store.layout import ALL, PILOT, SMALL
 
 _BEFORE = {SMALL: (PILOT,), ALL: (PILOT, SMALL)}
 _NAMES = {PILOT: "pilot", SMALL: "small batch"}
+AWAITING_APPROVAL = "awaiting_approval"  # beside the figures: how many images only wait for the review of others
 _RATES = ("success_rate", "success_rate_low")
 
 
@@ -38,6 +39,12 @@ def check_gates(campaign: Campaign, scope: str, figures_of: Callable[[str], Mapp
 
 def unmet(stage: str, demands: Mapping[str, Limit], figures: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield a problem for each limit that a stage does not meet."""
+    if figures["pending"] and figures["pending"] == figures.get(AWAITING_APPROVAL):
+        n, stage_name = f"{figures['pending']:,} of the {figures['requests']:,}", _NAMES[stage]
+        what = f"{n} images of the {stage_name} wait for the review of images that they are made from."
+        remedy = f"Decide about those with `imagemake review`, and run `snakemake {stage}` again."
+        yield Problem(f"{CONFIG}, gates.{stage}", what, remedy)
+        return
     if figures["pending"]:
         what = f"{figures['pending']:,} of the {figures['requests']:,} images of the {_NAMES[stage]} do not exist yet."
         yield Problem(f"{CONFIG}, gates.{stage}", what, f"Run `snakemake {stage}` first. Its images are reused.")

@@ -25,9 +25,9 @@ from imagemake.core.held_gpus import lost_memory
 from imagemake.core.sealed import require_sealed
 from imagemake.images.source_files import SourceImages
 from imagemake.plan.batches import ID_DIGITS, open_states, write_batches
-from imagemake.plan.gates import check_gates
+from imagemake.plan.gates import AWAITING_APPROVAL, check_gates
 from imagemake.plan.inventory import Inventory
-from imagemake.plan.parents import raw_of_parents, waiting_in
+from imagemake.plan.parents import raw_of_parents, waiting_in, waits_for_person
 from imagemake.plan.repair_masks import masks_to_send
 from imagemake.plan.requests.catalog import Row, read_catalog
 from imagemake.plan.requests.families import generations
@@ -327,12 +327,14 @@ class Planner:
                 print(f"  Warning: {folder} has responses of an earlier run. The next run moves them.", file=sys.stderr)
 
     def figures_of(self, stage: str) -> Mapping[str, Any]:
-        """Return a stage's metrics, based on what is in the store now."""
+        """Return a stage's metrics, based on what is in the store now, and how many images wait for reviews."""
         # A gate applies to the whole stage: `only` narrows a run, not its gate.
         target = Target(self.campaign.model_copy(update={"only": ()}), self._rows, stage, "", files=self._files)
         states = target.states(self._inventory)
         of_state = Entries(target, self._inventory.store, (), states)
-        return metrics_of(map(of_state.entry, states), of_state.asked, of_state.rewrites)
+        metrics = metrics_of(map(of_state.entry, states), of_state.asked, of_state.rewrites)
+        awaiting = sum(state.stage is Stage.WAITING and waits_for_person(state) for state in states)
+        return {**metrics, AWAITING_APPROVAL: awaiting}
 
     def _write_batches(self, open_ones: list[State]) -> tuple[str, ...]:
         new = [state for state in open_ones if (state.stage, state.key) not in self._claimed]

@@ -106,6 +106,15 @@ def test_a_stage_that_is_not_made_is_told_as_that():
     assert "snakemake small" in problem.remedy
 
 
+def test_a_stage_whose_images_wait_for_the_review_of_others_is_told_to_review_them():
+    waiting = figures(pending=7, awaiting_approval=7)
+    (problem,) = unmet("pilot", {"success_rate": Limit(min=0.1)}, waiting)
+    assert problem.what == "7 of the 20 images of the pilot wait for the review of images that they are made from."
+    assert problem.remedy == "Decide about those with `imagemake review`, and run `snakemake pilot` again."
+    (problem,) = unmet("pilot", {"success_rate": Limit(min=0.1)}, {**waiting, "pending": 8})
+    assert problem.remedy.startswith("Run `snakemake pilot` first.")
+
+
 @pytest.mark.parametrize(
     ("scope", "asked"), [("pilot", []), ("small", ["pilot"]), ("all", ["pilot", "small"]), ("image/x.jpg", [])]
 )

@@ -18,6 +18,7 @@ from imagemake.plan.requests.wording import Columns, Report, Wording
 REFERENCES = "references"
 MASK = "mask"
 SEPARATOR = ";"
+APPROVED = "approved:"  # in a cell, before the name of an image that a person must approve first
 
 
 class Attached(NamedTuple):
@@ -112,9 +113,13 @@ class _Place:
         return OWN_IMAGE + self.namer.name(values) if self.namer else self.wording.template.render(values).strip()
 
 
-def _path(text: str) -> str:
-    """Return the path in a cell; names of images may be written as in the name's template."""
-    return OWN_IMAGE + safe_name(text.removeprefix(OWN_IMAGE).strip()) if text.startswith(OWN_IMAGE) else text
+def _in_cell(text: str) -> _Named:
+    """Return the reference image in a cell; names of images may be written as in the name's template."""
+    for start in (OWN_IMAGE, APPROVED):
+        if text.startswith(start):
+            path = OWN_IMAGE + safe_name(text.removeprefix(start).strip())
+            return _Named(path, REFERENCES, needs_approval=start == APPROVED)
+    return _Named(text, REFERENCES)
 
 
 class References:
@@ -170,8 +175,9 @@ class References:
         self, column: str, places: Sequence[_Place], values: Mapping[str, str], report: Report
     ) -> list[_Named] | None:
         if self._own[column] and (cell := values[column]):
-            parts = [cell] if column == MASK else [part.strip() for part in cell.split(SEPARATOR)]
-            return [_Named(part if column == MASK else _path(part), column) for part in parts if part]
+            if column == MASK:
+                return [_Named(cell, column)]
+            return [_in_cell(part) for part in map(str.strip, cell.split(SEPARATOR)) if part]
         named = []
         for place in places:
             wording = place.wording

@@ -100,22 +100,24 @@ def _odd_ones_of(group: Sequence[Colored], title: str, limits: Consistency) -> d
     }
 
 
-def unlike_parent(measured: Measured, parent: Measured, name: str, limits: Consistency) -> str:
-    """Return how an image's colors differ too much from those of the image that it is made from; empty if they do not.
+def unlike_parents(measured: Measured, parents: Mapping[str, Measured], limits: Consistency) -> str:
+    """Return how an image's colors differ too much from all images that it is made from; empty if they do not.
+
+    The nearest one counts: an image that mixes several lies between them, so it is far from some of them.
 
     Args:
         measured: The values read from the image.
-        parent: The values read from the image that it is made from.
-        name: The name of that image.
+        parents: The values read from each image that it is made from, by name.
         limits: The largest distances.
     """
-    color, other = color_in(measured), color_in(parent)
-    if limits.max_from_parent is None or color is None or other is None:
+    color = color_in(measured)
+    others = {name: other for name, values in parents.items() if (other := color_in(values)) is not None}
+    if limits.max_from_parent is None or color is None or not others:
         return ""
-    far = distance(color, other)
-    if far <= limits.max_from_parent:
-        return ""
+    far, name, other = min((distance(color, other), name, other) for name, other in others.items())
     most = limits.max_from_parent
+    if far <= most:
+        return ""
     return f"{_difference(color, other)} than {name}: a color difference of {far:.3g}, at most {most:.3g}"
 
 

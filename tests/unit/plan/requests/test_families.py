@@ -62,6 +62,20 @@ def test_only_those_that_others_wait_for_need_approval():
     assert [one.name for one in found if one.needs_approval] == ["mug_hero"]
 
 
+def test_a_cell_can_say_that_a_person_must_approve_the_image_first():
+    found = chained(hero="", board="", mug="approved:hero; image:board", vase="image: hero")
+    assert {one.name: one.parents for one in found} == {
+        "hero": (),
+        "board": (),
+        "mug": ("hero", "board"),
+        "vase": ("hero",),
+    }
+    assert [one.name for one in found if one.needs_approval] == ["hero"]
+    keys = {one.name: one.recipe.key() for one in found}
+    same = chained(hero="", board="", mug="image:hero; image:board", vase="image:hero")
+    assert {one.name: one.recipe.key() for one in same} == keys, "when it may be used is in no key"
+
+
 def test_an_empty_name_is_no_reference():
     rows = [Row(2, {"sku": "a", "of": ""}), Row(3, {"sku": "b", "of": "a"})]
     found = expand(load_campaign({**ROWS, "references": [{"image": "{of}"}], "defaults": {"of": ""}}), rows)

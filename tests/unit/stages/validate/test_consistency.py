@@ -12,7 +12,7 @@ from imagemake.images.lab import lab_of
 from imagemake.plan.requests.references import Attached
 from imagemake.plan.reviews import Review
 from imagemake.plan.state import Stage
-from imagemake.stages.validate.consistency import Colored, colored, mean_color, odd_ones, unlike_parent
+from imagemake.stages.validate.consistency import Colored, colored, mean_color, odd_ones, unlike_parents
 
 LIMITS = Consistency(by=("product",), max_distance=10, max_spread=3)
 
@@ -119,11 +119,21 @@ def test_a_group_is_compared_once_enough_of_it_is_there(shop):
 def test_an_image_may_differ_from_the_one_that_it_is_made_from_by_its_own_limit():
     limits = Consistency(max_from_parent=20)
     white, gray = ({"colors@1": {"palette": f"{color}:1"}} for color in ("ffffff", "808080"))
-    words = unlike_parent(gray, white, "hero", limits)
+    words = unlike_parents(gray, {"hero": white}, limits)
     assert words == "darker than hero: a color difference of 46.4, at most 20"
-    assert not unlike_parent(white, white, "hero", limits)
-    assert not unlike_parent(gray, white, "hero", limits.model_copy(update={"max_from_parent": 50.0}))
-    assert not unlike_parent(gray, {}, "hero", limits)
+    assert not unlike_parents(white, {"hero": white}, limits)
+    assert not unlike_parents(gray, {"hero": white}, limits.model_copy(update={"max_from_parent": 50.0}))
+    assert not unlike_parents(gray, {"hero": {}}, limits)
+
+
+def test_of_several_images_that_it_is_made_from_the_nearest_one_counts_wherever_it_stands():
+    limits = Consistency(max_from_parent=20)
+    white, gray, black = ({"colors@1": {"palette": f"{color}:1"}} for color in ("ffffff", "808080", "000000"))
+    assert not unlike_parents(white, {"board": black, "hero": white}, limits)
+    assert not unlike_parents(white, {"hero": white, "board": black}, limits)
+    words = unlike_parents(gray, {"board": black, "hero": white}, limits)
+    assert words == "darker than hero: a color difference of 46.4, at most 20", "it is like neither of them"
+    assert not unlike_parents(gray, {"board": {}, "hero": gray}, limits)
 
 
 @pytest.mark.parametrize(("outcome", "stage"), [("review", Stage.REVIEW), ("reject", Stage.GENERATE)])
