@@ -205,7 +205,7 @@ class Campaign(Section):
     batch_size: int = Field(
         500,
         ge=1,
-        description="Most images per job. Small runs are split evenly into up to 8 jobs per stage, with at least 20 "
+        description="Most images per job. Small runs are split evenly into up to 8 jobs per stage, with at least 80 "
         "images each. Starting a job takes about a second.",
     )
     alerts: Alerts = Field(

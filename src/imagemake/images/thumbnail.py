@@ -49,7 +49,7 @@ def thumbnail_of(data: bytes, *, most_pixels: int = MOST_PIXELS) -> bytes:
     Raises:
         Undecodable: If the data is not an image.
     """
-    return thumbnail(decode_image(data, most_pixels=most_pixels).pil)
+    return thumbnail(decode_image(data, most_pixels=most_pixels, enough_px=LONG_EDGE_PX).pil)
 
 
 def _shrunk(image: Image) -> Image:

@@ -87,7 +87,7 @@ def divide(items: Sequence[Item], campaign: Campaign, submission_of: Mapping[str
     return list(found.values())
 
 
-def batch_size(n_open: int, most: int, least: int = 20, parts: int = 8) -> int:
+def batch_size(n_open: int, most: int, least: int = 80, parts: int = 8) -> int:
     """Return how many items a batch has: enough batches for all cores, equally large, and none below `least`.
 
     Args:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from image_files import saved
 from PIL import Image
 
-from imagemake.images.decoded import Undecodable
+from imagemake.images.decoded import Undecodable, decode_image
 from imagemake.images.thumbnail import LONG_EDGE_PX, MOST_BYTES, thumbnail, thumbnail_of
 
 
@@ -46,6 +46,17 @@ def test_a_thumbnail_looks_like_its_image():
 def test_transparent_parts_are_white():
     small = decoded(thumbnail(Image.new("RGBA", (400, 400), (200, 0, 0, 0))))
     assert np.asarray(small).min() >= 250
+
+
+@pytest.mark.parametrize("size", [(800, 800), (1600, 900), (193, 400)])
+def test_a_jpeg_is_decoded_at_a_fraction_of_its_size_and_looks_the_same(size):
+    data = saved(Image.effect_noise((24, 24), 60).resize(size, Image.Resampling.BICUBIC).convert("RGB"), "JPEG")
+    loaded = decode_image(data, enough_px=LONG_EDGE_PX).pil
+    assert LONG_EDGE_PX <= max(loaded.size) < 2 * LONG_EDGE_PX
+    quick, whole = decoded(thumbnail_of(data)), decoded(thumbnail(decode_image(data).pil))
+    assert max(quick.size) == max(whole.size) == LONG_EDGE_PX
+    difference = np.asarray(quick.resize(whole.size), dtype=float) - np.asarray(whole)
+    assert np.sqrt((difference**2).mean()) < 4
 
 
 def test_a_thumbnail_of_a_file_is_that_of_its_image():

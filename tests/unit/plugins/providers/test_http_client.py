@@ -2,6 +2,7 @@
 
 import asyncio
 
+import httpx2
 import pytest
 
 from imagemake.core.recipe import Recipe
@@ -58,3 +59,33 @@ def test_calls_that_follow_each_other_use_the_same_connections(start, most_in_po
         server.close()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("start", [plain, openai])
+def test_a_large_response_is_read_in_larger_pieces_than_the_library_asks_for(start, monkeypatch):
+    pieces, read_all = [], httpx2.Response.aiter_bytes
+    body = b'{"data":[{"b64_json":"%b"}]}' % (b"A" * 8_000_000)
+
+    async def counted(self, *sizes):
+        async for piece in read_all(self, *sizes):
+            pieces.append(len(piece))
+            yield piece
+
+    async def answer(reader, writer):
+        lines = [line async for line in lines_of(reader)]
+        await reader.readexactly(sum(int(line[15:]) for line in lines if line.lower().startswith(b"content-length")))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        await writer.drain()
+        writer.close()
+
+    async def run():
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        client, call = start(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        await call()
+        await client.close()
+        server.close()
+
+    monkeypatch.setattr(httpx2.Response, "aiter_bytes", counted)
+    asyncio.run(run())
+    assert sum(pieces) == len(body)
+    assert max(pieces) > 64 * 1024
