@@ -161,7 +161,8 @@ def _models(campaign: Campaign, requests: Sequence[Request], *, offline: bool) -
     table = load_models(campaign.models)
     labels = sorted({label for request in requests for label in request.labels})
     settings = [settings_of(label, campaign) for label in labels]
-    for one in {(each.connects_to, each.name): each for each in settings}.values():
+    asked = [asker.model for asker in campaign.askers]
+    for one in {(each.connects_to, each.name): each for each in [*settings, *asked]}.values():
         yield from _model(one, table, offline=offline)
     yield from _images_at_urls(settings)
 
@@ -215,7 +216,7 @@ def _model(settings: ModelSettings, table: ModelTable, *, offline: bool) -> Iter
     if said is None:
         yield Finding(Verdict.OK, f"{name}: nothing to ask without paying" if kind.paid else f"{name}: free")
         return
-    remedy = "Correct model.name in config.yaml." if said.is_fault else ""
+    remedy = "Correct its name in config.yaml." if said.is_fault else ""
     yield Finding(Verdict.FIX if said.is_fault else Verdict.OK, f"{name}: {said.words}", remedy)
     if said.time is not None:
         yield _clock(datetime.now(UTC) - said.time)

@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from imagemake.config.asked import Asker
 from imagemake.config.attempts import Attempts, Candidates, Remedy, Seed
 from imagemake.config.checks import DOUBTFUL_MASK, MASK_DOUBT
 from imagemake.config.exports import ReleaseSettings
@@ -227,6 +228,13 @@ class Campaign(Section):
         "USD, sizes in pixels, and so on. Facts are never part of a key.",
         examples=[{"openai": {"my-model": {"prices": {"as_of": "2026-11-01", "usd_per_image": 0.02}}}}],
     )
+
+    @property
+    def askers(self) -> list[Asker]:
+        """All models that are asked about images and prompts, or for prompts."""
+        rewriter = self.attempts.rewrite.asker() if self.attempts.rewrite else None
+        others = [one for one in (self.prompts.asker, rewriter) if one is not None]
+        return [*self.validation.asked.askers, *others]
 
     @model_validator(mode="before")
     @classmethod

@@ -214,3 +214,22 @@ def test_the_program_of_a_server_that_a_run_starts_is_looked_up_and_not_started(
     assert (f"a run starts its server: {program} -m serve gpt-image-2 --port {{port}}" in told) is (status == 0)
     assert (f"program {program} is not on PATH" in told) is (status == 3)
     assert not server.asked
+
+
+def test_servers_that_answer_questions_are_looked_up_like_those_of_images(doctor, server, monkeypatch):
+    asked = f"{{base_url: {server.url}, key_from: JUDGE_KEY, model: gpt-6-luna"
+    sections = {
+        "attempts:\n": f"attempts:\n  rewrite: {asked}}}\n",
+        "validation:\n": f"validation:\n  measures: {{judge: {asked}, questions: ['Is it red?']}}}}\n",
+        "variables:": f"prompts: {{moderate: {asked.replace('gpt-6-luna', 'gpt-image-2')}}}}}\nvariables:",
+    }
+    monkeypatch.setenv("JUDGE_KEY", "sk-0123456789abcdef")
+    status, told = doctor(**sections)
+    assert (status, told.count("model gpt-6-luna of")) == (3, 1), "judge and rewriter are one model"
+    assert "the server lists 1 models, and not this one" in told
+    server.body = MODELS.replace(b"[{", b'[{"id": "gpt-6-luna"}, {')
+    status, told = doctor()
+    assert (status, told.count("the server knows it")) == (0, 3)
+    monkeypatch.delenv("JUDGE_KEY")
+    status, told = doctor()
+    assert (status, told.count("JUDGE_KEY is not set")) == (3, 2)

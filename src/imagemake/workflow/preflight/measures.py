@@ -70,11 +70,8 @@ def check_comparisons(requests: Sequence[Request], campaign: Campaign) -> None:
 
 
 def missing_keys(campaign: Campaign) -> list[str]:
-    """Return warnings about keys of servers that are asked about images, where the environment has none."""
-    askers = [*campaign.validation.asked.askers]
-    if campaign.attempts.rewrite is not None:
-        askers.append(campaign.attempts.rewrite.asker())
-    servers = [asker.model.connects_to for asker in askers]
+    """Return warnings about keys of servers that answer questions, where the environment has none."""
+    servers = [asker.model.connects_to for asker in campaign.askers]
     names = {name for server in servers for name in server.variables() if not os.environ.get(name)}
     return [f"{name} is not set in the environment: no question would be answered." for name in sorted(names)]
 
