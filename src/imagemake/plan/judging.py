@@ -82,8 +82,12 @@ def cost_of_asking(
     return found
 
 
-def left_out_lines(asker: Asker, recipe: Recipe, table: ModelTable, budget: Budget) -> Iterator[str]:
-    """Yield lines if a budget keeps a model from being asked, because the bound of its calls is unknown."""
+def price_lines(asker: Asker, recipe: Recipe, table: ModelTable, budget: Budget, cost: Estimate) -> Iterator[str]:
+    """Yield lines if a budget keeps a model from being asked, or its price is unknown, with the keys to set."""
+    if cost.unknown:
+        prices = "{as_of: 2026-11-27, usd_per_million_tokens: {text_in: 1, image_in: 1, image_out: 4}}"
+        yield f"  The price of {recipe.model} is unknown. Set it, in USD, such as"
+        yield f"    models: {{{asker.model.provider}: {{{recipe.model}: {{prices: {prices}}}}}}}"
     if asked_worst_usd(table.of(recipe), recipe) is None and budget.is_limited:
         yield f"  {asker.model.name} will NOT be asked, because the most that a call can cost is unknown and could"
         yield "  exceed the budget. Set it, in USD, such as"
@@ -117,7 +121,8 @@ class _Outlook:
                 questions = "" if asker.name == MODERATION else f" {counted(n_questions, 'question')},"
                 cost, way = self._cost(of_asker, batch=asker.in_batches), " in batches" if asker.in_batches else ""
                 yield f"  {asker.model.name} is asked about {up_to}{about}{way}:{questions} {cost}."
-                yield from left_out_lines(asker, of_asker[0][0].item.recipe, self._table, self._campaign.budget_usd)
+                first = of_asker[0][0].item.recipe
+                yield from price_lines(asker, first, self._table, self._campaign.budget_usd, cost)
             if asker.derives:
                 yield from self._deriving(asker)
 

@@ -11,7 +11,7 @@ from imagemake.config.models import load_models
 from imagemake.config.rewrite import Rewrite
 from imagemake.config.verdict_codes import VerdictCode
 from imagemake.core.text import counted
-from imagemake.plan.judging import cost_of_asking, left_out_lines
+from imagemake.plan.judging import cost_of_asking, price_lines
 from imagemake.plan.reasons import RebuildReason
 from imagemake.plan.state import Policy, Stage, State
 from imagemake.stages.rewrite.rejection import Rejection, Rewritten, call_to_rewrite, kept_rewrite, rejection_of
@@ -76,8 +76,9 @@ def rewriting_lines(states: Sequence[State], campaign: Campaign, inventory: Inve
     recipes = [(state.recipe, 1) for state in states if state.stage is Stage.REWRITE]
     if recipes:
         n = counted(len(recipes), "prompt")
-        yield f"  {asker.model.name} rewrites {n} of rejected images: {cost_of_asking(recipes, table, learned)}."
-        yield from left_out_lines(asker, recipes[0][0], table, campaign.budget_usd)
+        cost = cost_of_asking(recipes, table, learned)
+        yield f"  {asker.model.name} rewrites {n} of rejected images: {cost}."
+        yield from price_lines(asker, recipes[0][0], table, campaign.budget_usd, cost)
     written = [one for one in states if one.stage is Stage.GENERATE and one.made_by == "rewrite"]
     for state in written[:MOST_SHOWN]:
         yield f"  Rewritten for {state.request.name}: {_short(state.recipe.prompt)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import yaml
 from world import World
 
 from imagemake.config.campaign import load_campaign
@@ -111,9 +112,8 @@ def test_a_call_that_may_have_been_billed_holds_its_image_back_if_limits_say_so(
 
 def test_the_plan_tells_number_cost_and_what_the_budget_leaves_out(world):
     world.make(world.one())
-    assert list(judging_lines([world.one()], world.campaign, world)) == [
-        "  gpt-6-luna is asked about 1 image: 1 question, unknown for 1 image."
-    ]
+    first, *_ = judging_lines([world.one()], world.campaign, world)
+    assert first == "  gpt-6-luna is asked about 1 image: 1 question, unknown for 1 image."
     world.ask("Is it red?", models={"openai": {"gpt-6-luna": {"prices": FREE}}})
     (line,) = judging_lines([world.one()], world.campaign, world)
     assert line == "  gpt-6-luna is asked about 1 image: 1 question, about $0.01."
@@ -148,3 +148,13 @@ def test_limits_and_other_questions_move_no_answer_and_another_model_moves_all()
     changes = ({"model": "m"}, {"edge_px": 512}, {"edition": 2}, {"api": "chat"}, {"base_url": "http://localhost/v1"})
     others = [identities(red, **change)["red"] for change in changes]
     assert len({first, *others, identities({**red, "scale": "0-10"})["red"]}) == len(others) + 2
+
+
+def test_a_model_without_a_price_is_told_with_the_key_that_sets_it(world):
+    first, second, key = judging_lines([world.one()], world.campaign, world)
+    assert first == "  gpt-6-luna is asked about up to 1 image: 1 question, unknown for 1 image."
+    assert second == "  The price of gpt-6-luna is unknown. Set it, in USD, such as"
+    models = yaml.safe_load(key)
+    campaign = campaign_of({"ask": "Is it red?", "name": "red"}, **models)
+    (told,) = judging_lines([world.one()], campaign, world)
+    assert told.endswith("1 question, about $0.00.")
