@@ -23,6 +23,7 @@ from imagemake.store.sent_images import keep_parents
 from imagemake.store.spending import SpendTracker
 from imagemake.store.store import DamagedError, Store
 from imagemake.workflow.moderating import moderate
+from imagemake.workflow.preflight.models import faults_of_parents
 
 
 def write_next_round(plan: Path, listing: Path, store: Store, work: Path) -> int:
@@ -45,6 +46,11 @@ def write_next_round(plan: Path, listing: Path, store: Store, work: Path) -> int
         state for state in states if state.key not in left_out and _continues(state, inventory, target.made_at, begun)
     ]
     to_buy = [state for state in chosen if state.stage is Stage.GENERATE and not state.is_submitted]
+    faults = faults_of_parents(to_buy, target.campaign, target.files.by_path)
+    for state in to_buy:
+        if fault := faults.get(state.key):
+            print(f"imagemake: {state.request.name} is not requested: {fault.what} {fault.remedy}", file=sys.stderr)
+    chosen, to_buy = ([one for one in some if one.key not in faults] for some in (chosen, to_buy))
     let_wait(to_buy, target.campaign, target.scope)
     planned_at = datetime.fromisoformat(target.made_at).timestamp()
     batches = write_batches(chosen, target.campaign, inventory, work, planned_at=planned_at)

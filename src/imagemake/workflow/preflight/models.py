@@ -84,6 +84,27 @@ def check_models(
     return [*warnings, *(f"{finding.what} {finding.remedy}" for finding in found)]
 
 
+def faults_of_parents(
+    states: Sequence[State], campaign: Campaign, files: Mapping[str, SourceImage]
+) -> dict[str, ModelFinding]:
+    """Return why models do not accept the images that others are made from, by the key of the latter.
+
+    Args:
+        states: Images to generate whose parents were accepted in this run, so that no plan has looked at these.
+        campaign: The campaign.
+        files: Reference images and masks by path.
+    """
+    abilities = Abilities(load_models(campaign.models), files.__getitem__, date.min, images_of_parents(states))
+    found: dict[str, ModelFinding] = {}
+    for state in states:
+        settings = settings_of(state.request.model, campaign)
+        findings = abilities.of_files(settings, state.recipe, state.request.attached) if state.parents else []
+        error = next((one for one in findings if one.severity is Severity.ERROR), None)
+        if error is not None:
+            found[state.key] = error
+    return found
+
+
 def _by_none(request: Request) -> ModelFinding | None:
     """Return why none of several models can make an image; None if one can, or if there is only one."""
     if not request.routes or not all(route.why_not for route in request.routes):

@@ -17,7 +17,7 @@ from imagemake.plan.state import State
 from imagemake.plugins.providers import Provider, ReferenceProvider
 from imagemake.plugins.providers.openai.provider import OpenAIProvider
 from imagemake.store.store import StoredFile
-from imagemake.workflow.preflight.models import check_models
+from imagemake.workflow.preflight.models import check_models, faults_of_parents
 
 TODAY = date(2026, 11, 24)
 FILES = {
@@ -49,10 +49,13 @@ def state(row, path="a.png", label="gpt-image-2", parents=(), **parameters):
     return SimpleNamespace(recipe=recipe, request=request, parents=parents)
 
 
-def check(*states, mode="sync"):
+def campaign_of(mode="sync"):
     model = {"provider": "openai", "name": "gpt-image-2", "mode": mode}
-    campaign = load_campaign({"campaign": "c", "catalog": "c.csv", "prompt": "p", "name": "{sku}", "model": model})
-    return check_models(states, campaign, FILES, TODAY)
+    return load_campaign({"campaign": "c", "catalog": "c.csv", "prompt": "p", "name": "{sku}", "model": model})
+
+
+def check(*states, mode="sync"):
+    return check_models(states, campaign_of(mode), FILES, TODAY)
 
 
 @pytest.mark.parametrize(
@@ -113,8 +116,15 @@ def test_an_image_of_the_campaign_is_checked_once_it_is_there():
     values = {"bytes": 10**8, "format": "png", "width_px": 64, "height_px": 48, "has_alpha": False}
     request, raw = SimpleNamespace(name="hero"), StoredFile("k" * 64, "d" * 64, "png")
     hero = SimpleNamespace(request=request, raw=raw, measured={"file@1": values}, is_accepted=True)
+    child = state(2, "image:hero", parents=(hero,))
     with pytest.raises(UserError, match="reference image 'image:hero' has 100,000,000 bytes"):
-        check(state(2, "image:hero", parents=(hero,)))
+        check(child)
+    child.key, other = "child", state(3)
+    other.key = "other"
+    found = faults_of_parents([child, other], campaign_of(), FILES)
+    assert {key: fault.what[:48] for key, fault in found.items()} == {
+        "child": "reference image 'image:hero' has 100,000,000 byt"
+    }
 
 
 def test_where_no_model_of_a_list_can_make_an_image_the_reason_of_each_is_told():
