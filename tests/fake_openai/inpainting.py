@@ -14,7 +14,7 @@ from fake_openai.studio import Spec
 RADIUS_PX = 3
 
 
-def inpainted(image: bytes, mask: bytes, spec: Spec, comment: str) -> bytes:
+def inpainted(image: bytes, mask: bytes, spec: Spec, comment: str) -> bytes | None:
     """Fill the transparent parts of a mask.
 
     Args:
@@ -24,7 +24,7 @@ def inpainted(image: bytes, mask: bytes, spec: Spec, comment: str) -> bytes:
         comment: ASCII text that makes the file unique.
 
     Returns:
-        The file in base64.
+        The file in base64; None where the mask leaves nothing of the image.
     """
     import cv2
 
@@ -32,5 +32,7 @@ def inpainted(image: bytes, mask: bytes, spec: Spec, comment: str) -> bytes:
     with Image.open(io.BytesIO(image)) as opened, Image.open(io.BytesIO(mask)) as cut:
         pixels = np.asarray(opened.convert("RGB").resize(size_px))
         is_open = np.asarray(cut.getchannel("A").resize(size_px)) == 0
+    if is_open.all():
+        return None
     filled = cv2.inpaint(pixels, is_open.astype(np.uint8), RADIUS_PX, cv2.INPAINT_TELEA)
     return base64.b64encode(encode(filled, spec.output_format, spec.compression, comment))

@@ -191,7 +191,9 @@ class Stand:
         identity = digest("image", request.fingerprint, call.occurrence, index)
         comment = f"{call.request_id}-{index}{_told(self.planted(request, call.occurrence))}"
         if rule is None and request.painted_on is not None:
-            return inpainted(*request.painted_on, spec, comment)
+            painted = inpainted(*request.painted_on, spec, comment)
+            if painted is not None:
+                return painted
         if rule is None and self.settings.drawing == "products":
             return product(request.prompt, spec, identity, comment)
         if rule is None:

@@ -308,6 +308,23 @@ def test_a_mask_with_a_hole_is_taken_and_high_fidelity_costs_more(server: SdkSer
     assert high.input_tokens - low.input_tokens == 2 * 4160
 
 
+def test_only_what_a_mask_leaves_open_is_painted(server: SdkServer) -> None:
+    image, mask = Image.new("RGB", (1024, 1024), "white"), Image.new("RGBA", (1024, 1024), "white")
+    image.paste("black", (100, 100, 200, 140))
+    mask.paste((0, 0, 0, 0), (90, 90, 210, 150))
+    files = [io.BytesIO(), io.BytesIO()]
+    image.save(files[0], "PNG")
+    mask.save(files[1], "PNG")
+    parts = [("a.png", file.getvalue(), "image/png") for file in files]
+    answer = edit(server, parts[0], mask=parts[1], size="1024x1024", output_format="png").parse()
+    with Image.open(io.BytesIO(base64.b64decode(answer.data[0].b64_json))) as made:
+        painted = made.convert("RGB")
+    box = (90, 90, 210, 150)
+    assert painted.crop(box).getextrema() == ((255, 255),) * 3, "filled from around it"
+    image.paste("white", box)
+    assert painted.tobytes() == image.tobytes()
+
+
 # Headers and limits
 
 
