@@ -14,7 +14,7 @@ from packaging.markers import Marker
 PYTHON = "3.11"
 ROOT = Path(__file__).resolve().parents[1]
 BASE = ("numpy", "orjson", "pydantic", "pyyaml")
-PIXELS = ("opencv-python-headless", "pillow")
+PIXELS = ("isal", "opencv-python-headless", "pillow")
 STAGES = {
     "generate": (*BASE, *PIXELS, "fsspec", "openai", "pybase64", "s3fs"),
     "validate": (*BASE, *PIXELS, "imagehash"),

@@ -15,6 +15,7 @@ from imagemake.images.formats import FORMATS, FormatName, end_of_image, format_o
 from imagemake.images.jpeg import without_broken_segments
 from imagemake.images.png import Png, png_of
 from imagemake.images.png_pixels import load_png
+from imagemake.images.png_unpacked import with_unpacked_pixels
 from imagemake.images.srgb import to_srgb
 
 if TYPE_CHECKING:
@@ -228,7 +229,13 @@ def _opened(data: bytes, file_format: FormatName, png: Png | None, notes: list[s
     from PIL import Image as Pillow
 
     if file_format != "avif":
-        source = png.data if png else without_broken_segments(data, notes) if file_format == "jpeg" else data
+        source = (
+            with_unpacked_pixels(png.data)
+            if png
+            else without_broken_segments(data, notes)
+            if file_format == "jpeg"
+            else data
+        )
         return Pillow.open(BytesIO(source), formats=(file_format.upper(),))
     source = with_plain_brand(data)
     try:

@@ -92,7 +92,7 @@ def png_of(data: bytes) -> Png:
     png, parts, damaged = Png(data), _Parts(), dict[bytes, None]()
     view = memoryview(data)
     kept = [view[:_SIGNATURE_BYTES]]
-    for name, start, end in _chunks(data):
+    for name, start, end in chunks_of(data):
         content = b"" if name == b"IDAT" else data[start + 8 : end - 4]
         is_intact = not name[:1].islower() or _is_intact(data, start, end)
         if not _is_ancillary(name, is_intact=is_intact):
@@ -154,7 +154,7 @@ def _is_intact(data: bytes, start: int, end: int) -> bool:
     return end <= len(data) and zlib.crc32(memoryview(data)[start + 4 : end - 4]) == int.from_bytes(data[end - 4 : end])
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+def chunks_of(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """List the chunks as name, start, and end; the last one may exceed the file."""
     at = _SIGNATURE_BYTES
     for _ in range(MOST_PARTS):
