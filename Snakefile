@@ -28,14 +28,14 @@ include: "rules/release.smk"
 rule all:
     default_target: True
     input:
-        "results/manifest.csv",
+        here("results/manifest.csv"),
 
 
 rule pilot:
     input:
-        "results/pilot/manifest.csv",
+        here("results/pilot/manifest.csv"),
 
 
 rule small:
     input:
-        "results/small/manifest.csv",
+        here("results/small/manifest.csv"),

@@ -15,9 +15,10 @@ from imagemake.workflow.planner import Planner
 
 use_this_python()
 collect_rarely()
-shell.prefix(job_prefix(SCRIPTS))
 
 RUN = SnakemakeRun(workflow, config)
+shell.prefix(job_prefix(SCRIPTS, RUN.work_address))
+here = RUN.local  # files that stay on the disk of the main process
 PROJECT = RUN.project  # not the working folder if this is a module with a prefix
 CAMPAIGN = RUN.campaign()
 # Verdicts depend on answers only where something is asked.
@@ -65,7 +66,7 @@ def api_calls_of(wildcards, input):
     one waits for its last responses. A job that submits or collects a batch at the provider needs none, and one that
     computes itself has its own number.
     """
-    call_mode, n_items = call_mode_of_batch(Path(input.batch), CAMPAIGN)
+    call_mode, n_items = call_mode_of_batch(PLANNER.batch_here(input.batch), CAMPAIGN)
     if call_mode.in_batches or call_mode.local_device:
         return 0
     return min(n_items, -(-CAMPAIGN.limits.in_flight // 2))
@@ -78,13 +79,13 @@ def judge_calls_of(wildcards, input):
 
 def batches_of(wildcards, input):
     """Return how many batches a job has in flight at the provider."""
-    call_mode, n_items = call_mode_of_batch(Path(input.batch), CAMPAIGN)
+    call_mode, n_items = call_mode_of_batch(PLANNER.batch_here(input.batch), CAMPAIGN)
     return 1 if call_mode.in_batches else 0
 
 
 def gpus_of(wildcards, input):
     """Return one GPU for a job that computes on it, and else None: Kubernetes would look for a node with 0 GPUs."""
-    call_mode, n_items = call_mode_of_batch(Path(input.batch), CAMPAIGN)
+    call_mode, n_items = call_mode_of_batch(PLANNER.batch_here(input.batch), CAMPAIGN)
     return 1 if call_mode.local_device == "gpu" else None
 
 
@@ -93,7 +94,7 @@ def threads_of(wildcards, input):
 
     `api_calls` limits the former; a cluster profile sets one core.
     """
-    call_mode, n_items = call_mode_of_batch(Path(input.batch), CAMPAIGN)
+    call_mode, n_items = call_mode_of_batch(PLANNER.batch_here(input.batch), CAMPAIGN)
     if call_mode.local_device == "cpu":
         return ALL_CORES
     return 0 if call_mode.paid and not call_mode.local_device else 1
@@ -101,7 +102,9 @@ def threads_of(wildcards, input):
 
 def plan_of(scope):
     """Return the plan's file for a scope, or no file if the release is up to date, so that nothing runs."""
-    return lambda wildcards: PLANNER.plan(scope.format(**wildcards)).inputs
+    return lambda wildcards: [
+        here(path) for path in PLANNER.plan(scope.format(**wildcards)).inputs
+    ]
 
 
 def postprocessed_of(scope):

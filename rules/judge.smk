@@ -22,7 +22,13 @@ rule judge:
     params:
         project=project_folder,
         settings=settings_file(
-            "campaign", "validation", "models", "budget_usd", "limits", "alerts"
+            "campaign",
+            "validation",
+            "models",
+            "budget_usd",
+            "limits",
+            "store",
+            "alerts",
         ),
     # `exec`, so that signals reach the script, and no shell that would end before it.
     shell:

@@ -8,12 +8,12 @@ MAKES  work/rounds/{run}-{round}.json   the batches of this round; none if nothi
 
 checkpoint next_round:
     input:
-        plan="work/plans/{run}.json",
+        plan=here("work/plans/{run}.json"),
         tables=validated_before,
     output:
-        batches="work/rounds/{run}-{round}.json",
+        batches=here("work/rounds/{run}-{round}.json"),
     log:
-        "logs/next_round/{run}-{round}.log",
+        here("logs/next_round/{run}-{round}.log"),
     localrule: True  # on a cluster, it would wait longer than it works
     conda:
         conda_file("../envs/next_round.yaml")

@@ -17,7 +17,9 @@ rule postprocess:
         conda_file("../envs/postprocess.yaml")
     params:
         project=project_folder,
-        settings=settings_file("campaign", "validation", "postprocess", "alerts"),
+        settings=settings_file(
+            "campaign", "validation", "postprocess", "store", "alerts"
+        ),
     shell:
         r"""
         python "$IMAGEMAKE_SCRIPTS"/postprocess.py --project {params.project:q} --settings {params.settings:q} \

@@ -13,25 +13,25 @@ rule release:
         later=postprocessed_later_of("all"),
     output:
         manifest=report(
-            "results/manifest.csv",
+            here("results/manifest.csv"),
             caption="report/manifest.rst",
             category="Whole campaign",
         ),
-        parquet="results/manifest.parquet",
-        schema="results/manifest.schema.json",
+        parquet=here("results/manifest.parquet"),
+        schema=here("results/manifest.schema.json"),
         metrics=report(
-            "results/metrics.json",
+            here("results/metrics.json"),
             caption="report/metrics.rst",
             category="Whole campaign",
         ),
         sheet=report(
-            "results/index.html",
+            here("results/index.html"),
             caption="report/sheet.rst",
             category="Whole campaign",
         ),
-        review="results/review.csv",
+        review=here("results/review.csv"),
     log:
-        "logs/release/all.log",
+        here("logs/release/all.log"),
     localrule: True  # on a cluster, it would wait longer than it works
     conda:
         conda_file("../envs/release.yaml")
@@ -49,25 +49,25 @@ use rule release as release_pilot with:
         later=postprocessed_later_of("pilot"),
     output:
         manifest=report(
-            "results/pilot/manifest.csv",
+            here("results/pilot/manifest.csv"),
             caption="report/manifest.rst",
             category="Pilot",
         ),
-        parquet="results/pilot/manifest.parquet",
-        schema="results/pilot/manifest.schema.json",
+        parquet=here("results/pilot/manifest.parquet"),
+        schema=here("results/pilot/manifest.schema.json"),
         metrics=report(
-            "results/pilot/metrics.json",
+            here("results/pilot/metrics.json"),
             caption="report/metrics.rst",
             category="Pilot",
         ),
         sheet=report(
-            "results/pilot/index.html",
+            here("results/pilot/index.html"),
             caption="report/sheet.rst",
             category="Pilot",
         ),
-        review="results/pilot/review.csv",
+        review=here("results/pilot/review.csv"),
     log:
-        "logs/release/pilot.log",
+        here("logs/release/pilot.log"),
     localrule: True
 
 
@@ -78,25 +78,25 @@ use rule release as release_small with:
         later=postprocessed_later_of("small"),
     output:
         manifest=report(
-            "results/small/manifest.csv",
+            here("results/small/manifest.csv"),
             caption="report/manifest.rst",
             category="Small",
         ),
-        parquet="results/small/manifest.parquet",
-        schema="results/small/manifest.schema.json",
+        parquet=here("results/small/manifest.parquet"),
+        schema=here("results/small/manifest.schema.json"),
         metrics=report(
-            "results/small/metrics.json",
+            here("results/small/metrics.json"),
             caption="report/metrics.rst",
             category="Small",
         ),
         sheet=report(
-            "results/small/index.html",
+            here("results/small/index.html"),
             caption="report/sheet.rst",
             category="Small",
         ),
-        review="results/small/review.csv",
+        review=here("results/small/review.csv"),
     log:
-        "logs/release/small.log",
+        here("logs/release/small.log"),
     localrule: True
 
 
@@ -106,9 +106,9 @@ rule image:
         tables=postprocessed_of("image/{image}"),
         later=postprocessed_later_of("image/{image}"),
     output:
-        "results/images/{image}",
+        here("results/images/{image}"),
     log:
-        "logs/image/{image}.log",
+        here("logs/image/{image}.log"),
     localrule: True
     conda:
         conda_file("../envs/release.yaml")

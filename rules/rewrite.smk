@@ -22,7 +22,7 @@ rule rewrite:
     params:
         project=project_folder,
         settings=settings_file(
-            "campaign", "attempts", "models", "budget_usd", "limits", "alerts"
+            "campaign", "attempts", "models", "budget_usd", "limits", "store", "alerts"
         ),
     # `exec`, so that signals reach the script, and no shell that would end before it.
     shell:

@@ -18,7 +18,7 @@ rule validate:
         conda_file("../envs/validate.yaml")
     params:
         project=project_folder,
-        settings=settings_file("validation", "postprocess"),
+        settings=settings_file("validation", "postprocess", "store"),
     shell:
         r"""
         python "$IMAGEMAKE_SCRIPTS"/validate.py --project {params.project:q} --settings {params.settings:q} \

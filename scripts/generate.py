@@ -12,6 +12,7 @@ from imagemake.store.items import read_table, write_table
 from imagemake.store.progress import JobProgress
 from imagemake.workflow.alerts import AlertSender
 from imagemake.workflow.job_options import job_options
+from imagemake.workflow.job_store import store_for_job
 
 
 def main() -> None:
@@ -27,16 +28,17 @@ def main() -> None:
         batch = read_table(options.batch)
         progress = JobProgress(options.work, options.outcomes, len(batch))
         try:
-            items = generate_for_job(
-                batch,
-                job_settings,
-                job=options.batch.stem,
-                calls=options.calls,
-                store=options.store,
-                work=options.work,
-                progress=progress,
-                alert=partial(alerts.send, "gpu"),
-            )
+            with store_for_job(job_settings.store, options.store, options.work, options.batch.stem, batch):
+                items = generate_for_job(
+                    batch,
+                    job_settings,
+                    job=options.batch.stem,
+                    calls=options.calls,
+                    store=options.store,
+                    work=options.work,
+                    progress=progress,
+                    alert=partial(alerts.send, "gpu"),
+                )
         except StoppedError as error:
             if not isinstance(error, ToldToStopError):
                 alerts.send("stopped", error.in_words())

@@ -8,6 +8,7 @@ from imagemake.plan.target import Target
 from imagemake.release.single_image import link_one
 from imagemake.store.store import Store
 from imagemake.workflow.job_options import job_options
+from imagemake.workflow.job_store import complete_store
 
 
 def main() -> None:
@@ -16,7 +17,9 @@ def main() -> None:
     parser.add_argument("--image", type=Path, required=True, help="file to write the image to")
     options = job_options(parser)
     with exit_on_error():
-        link_one(Target.read(options.plan), options.image, Store(options.store), options.work)
+        target = Target.read(options.plan)
+        with complete_store(target.campaign.store, options.store, options.work, "image"):
+            link_one(target, options.image, Store(options.store), options.work)
 
 
 if __name__ == "__main__":

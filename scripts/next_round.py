@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 from imagemake.core.errors import exit_on_error
+from imagemake.plan.target import Target
 from imagemake.store.store import Store
 from imagemake.workflow.job_options import job_options
+from imagemake.workflow.job_store import complete_store
 from imagemake.workflow.next_round import write_next_round
 
 
@@ -16,7 +18,9 @@ def main() -> None:
     parser.add_argument("--batches", type=Path, required=True, help="file to write the list of batches to, JSON")
     options = job_options(parser)
     with exit_on_error():
-        n = write_next_round(options.plan, options.batches, Store(options.store), options.work)
+        target = Target.read(options.plan)
+        with complete_store(target.campaign.store, options.store, options.work, "next_round"):
+            n = write_next_round(target, options.batches, Store(options.store), options.work)
         print(f"requests in the next round: {n}", file=sys.stderr)
 
 

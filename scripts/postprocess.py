@@ -13,6 +13,7 @@ from imagemake.store.store import Store
 from imagemake.store.thumbnails import ThumbnailCache
 from imagemake.workflow.alerts import AlertSender
 from imagemake.workflow.job_options import job_options
+from imagemake.workflow.job_store import store_for_job
 
 
 def main() -> None:
@@ -28,7 +29,9 @@ def main() -> None:
             job_settings.postprocess, job_settings.validation, Store(options.store), thumbnails
         )
         given = read_table(options.verdicts)
-        items = postprocessor.postprocess_batch(given, JobProgress(options.work, options.postprocessed, len(given)))
+        progress = JobProgress(options.work, options.postprocessed, len(given))
+        with store_for_job(job_settings.store, options.store, options.work, options.postprocessed.stem, given):
+            items = postprocessor.postprocess_batch(given, progress)
         write_table(options.postprocessed, items)
         AlertSender(job_settings.alerts, job_settings.campaign, options.work).send_failures(items)
 

@@ -9,6 +9,7 @@ from imagemake.release.writer import Release
 from imagemake.store.store import Store
 from imagemake.workflow.alerts import AlertSender
 from imagemake.workflow.job_options import job_options
+from imagemake.workflow.job_store import complete_store
 
 
 def main() -> None:
@@ -17,7 +18,8 @@ def main() -> None:
     options = job_options(parser)
     with exit_on_error():
         target = Target.read(options.plan)
-        words = Release(target, Store(options.store), options.work).write()
+        with complete_store(target.campaign.store, options.store, options.work, "release"):
+            words = Release(target, Store(options.store), options.work).write()
         print(words)
         AlertSender(target.campaign.alerts, target.campaign.campaign, options.work).send("finished", words)
 

@@ -14,6 +14,7 @@ from imagemake.store.progress import JobProgress
 from imagemake.store.store import Store
 from imagemake.store.thumbnails import ThumbnailCache
 from imagemake.workflow.job_options import job_options
+from imagemake.workflow.job_store import store_for_job
 
 
 def main() -> None:
@@ -29,7 +30,8 @@ def main() -> None:
         progress = JobProgress(options.work, options.measures, len(items))
         finish = partial(early_finish, settings.postprocess, validation, store, thumbnails)
         chosen, checks = validation.measures_needed(), validation.checks
-        measured = validate_apart(items, chosen, store, checks, progress, make_finish=finish)
+        with store_for_job(settings.store, options.store, options.work, options.measures.stem, items):
+            measured = validate_apart(items, chosen, store, checks, progress, make_finish=finish)
         write_table(options.measures, measured)
 
 

@@ -96,13 +96,13 @@ def jobs(*columns: str) -> list[list[str]]:
     return [line.split("|") for line in lines]
 
 
-def install_plugin(folder: Path) -> str | None:
-    """Install Snakemake's plug-in for Slurm into a folder for PYTHONPATH. Returns why it cannot be installed."""
+def install_plugin(folder: Path, requirements: str = "requirements-slurm.txt") -> str | None:
+    """Install plug-ins of Snakemake into a folder for PYTHONPATH. Returns why they cannot be installed."""
     pip = ["uv", "pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target", str(folder)]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    command = [*pip, "--requirement", str(TESTS / "requirements-slurm.txt")]
+    command = [*pip, "--requirement", str(TESTS / requirements)]
     done = subprocess.run(command, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False)
-    return f"the plug-in for Slurm cannot be installed: {done.stderr}" if done.returncode else None
+    return f"{requirements} cannot be installed: {done.stderr}" if done.returncode else None
 
 
 def _configure(folder: Path) -> None:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -203,6 +203,15 @@ def run(
 def warm_python() -> WarmPython:
     """The one of this process."""
     return WarmPython(ENVIRONMENT)
+
+
+def wait_until(is_so: Callable[[], bool], run: subprocess.Popen[str]) -> None:
+    """Wait for something while a run goes on."""
+    end_s = time.monotonic() + TIMEOUT_S / 2
+    while not is_so():
+        assert run.poll() is None, run.stdout and run.stdout.read()
+        assert time.monotonic() < end_s
+        time.sleep(0.1)
 
 
 def wait_for_group(process: subprocess.Popen[Any]) -> None:

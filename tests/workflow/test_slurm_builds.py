@@ -3,19 +3,17 @@
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
 
 import pytest
 from fake_openai import Settings
 from slurm_cluster import cluster, install_plugin, jobs, why_not
-from workflow.project import TIMEOUT_S
+from workflow.project import TIMEOUT_S, wait_until
 
 from imagemake.store.journal import Outcome, read_calls
 
 PROFILE = ("--profile", "profiles/slurm", "--default-resources", "mem_mb=500", "runtime=10")
 SOON = ("--slurm-init-seconds-before-status-checks", "2")
-START_S = 150
 LATE_S = 1.5  # that the first call may take longer to arrive than the last
 
 
@@ -100,12 +98,3 @@ def running():
     """Numbers of the jobs that generate."""
     found = jobs("%i", "%k", "%T")
     return [number for number, comment, state in found if comment.startswith("rule_generate") and state == "RUNNING"]
-
-
-def wait_until(is_so, run):
-    """Wait for something while a run goes on."""
-    end_s = time.monotonic() + START_S
-    while not is_so():
-        assert run.poll() is None, run.stdout.read()
-        assert time.monotonic() < end_s
-        time.sleep(0.1)

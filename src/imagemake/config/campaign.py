@@ -263,6 +263,20 @@ class Campaign(Section):
         return self
 
     @model_validator(mode="after")
+    def _batches_have_a_disk(self) -> Campaign:
+        """Submissions of batches are kept under locks of a disk."""
+        waiting: list[tuple[str, ...]] = [
+            ("more_models", label) for label, one in self.more_models.items() if one.mode != "sync"
+        ]
+        waiting += [("model",)] if self.model.mode != "sync" else []
+        waiting += [("validation", "measures", one.name) for one in self.validation.asked.askers if one.in_batches]
+        if waiting and self.store.whole is not None:
+            what = "a store that is in a bucket (store.share: everything) takes no batches."
+            remedy = "Set mode: sync, or store.share: images."
+            raise mistakes([Mistake((*where, "mode"), what, remedy) for where in waiting])
+        return self
+
+    @model_validator(mode="after")
     def _labels_are_their_own(self) -> Campaign:
         if self.model.name in self.more_models:
             where = ("more_models", self.model.name)

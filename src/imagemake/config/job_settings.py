@@ -127,6 +127,11 @@ class JobSettingsFiles:
         self._texts[path] = text
         return str(path)
 
+    @property
+    def paths(self) -> list[Path]:
+        """The files whose paths were asked for."""
+        return list(self._texts)
+
     def write(self) -> None:
         """Write the files whose paths were asked for."""
         for path, text in self._texts.items():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, Strict
+from pydantic import AfterValidator, Field, Strict, model_validator
 
 from imagemake.config.fields import Section, Text
 from imagemake.core.mistakes import mistake
@@ -81,26 +81,48 @@ SHORT_LIVED = "public, max-age=300"
 
 
 class SharedStore(Section):
-    """A store that a team shares: its images are fetched, not paid for. A change here moves no key."""
+    """A store that a team or the machines of a cluster share. A change here moves no key."""
 
     remote: Address | None = Field(
         None,
-        description="Address of the team store: s3://bucket/prefix, a folder such as /mnt/team/store, or another one "
+        description="Address of the shared store: s3://bucket/prefix, a folder such as /mnt/team/store, or another one "
         "that fsspec supports. Images are looked up there before a call, and copied there after it. Null: no sharing. "
         "Secrets and the endpoint come from the environment: AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL_S3, AWS_PROFILE.",
         examples=["s3://our-images/store"],
     )
+    share: Literal["images", "everything"] = Field(
+        "images",
+        description="images: paid images are copied to and from `remote`, and each project has a store of its own. "
+        "everything: the store is in `remote`, with journal, claims, answers, and finished images, and store/ is a "
+        "copy of it, so jobs need no shared disk; if `remote` cannot be read and written, nothing is paid for.",
+    )
     timeout_s: float = Field(
         20.0,
         gt=0,
-        description="Longest wait for the team store, in seconds; longer for large images. After that, the provider "
-        "is called.",
+        description="Longest wait for a response of the remote, in seconds; longer for large images. With `share: "
+        "images`, the provider is called after that.",
     )
     remote_recipes: bool = Field(
         True,
         description="Whether each shared image comes with its recipe (prompt, model, parameters, seed), so that others "
-        "can verify its key. false keeps prompts out of the team store.",
+        "can verify its key. false keeps prompts out of the team store. The journal of `share: everything` has them.",
     )
+
+    @model_validator(mode="after")
+    def _has_a_place(self) -> Self:
+        if self.share == "everything" and self.remote is None:
+            raise mistake("store.share is 'everything', but store.remote is not set.", "Set store.remote.")
+        return self
+
+    @property
+    def team(self) -> str | None:
+        """Address of a store whose images are shared, beside a store of this project; None without one."""
+        return self.remote if self.share == "images" else None
+
+    @property
+    def whole(self) -> str | None:
+        """Address of the store itself; None if it is in the project's folder alone."""
+        return self.remote if self.share == "everything" else None
 
 
 class CacheControl(Section):

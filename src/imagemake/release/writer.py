@@ -47,12 +47,11 @@ from imagemake.store.layout import (
     SHEETS,
     SMALL,
     results_folder,
-    spending_file,
     thumbnails_folder,
 )
-from imagemake.store.spending import SpendTracker
 from imagemake.store.store import Store, StoredFile
 from imagemake.store.thumbnails import ThumbnailCache, Thumbnails
+from imagemake.store.whole.shared_work import spend_tracker_of
 
 
 @dataclass(slots=True)
@@ -108,7 +107,7 @@ class Release:
         """
         inventory = Inventory(self.store, self.work)
         self.states = self.target.states(inventory)
-        left_out = SpendTracker(spending_file(self.work), self.target.campaign.budget_usd).left_out()
+        left_out = spend_tracker_of(self.store.root, self.work, self.target.campaign.budget_usd).left_out()
         of_state = Entries(self.target, self.store, left_out, self.states)
         released = self._release_images(folder, of_state)
         sheets = self._write_sheets(folder)

@@ -20,6 +20,7 @@ from typing import Any
 
 from imagemake.core.files import make_own, sync_folder, write_whole
 from imagemake.core.host_errors import naming
+from imagemake.store.in_bucket import Parts, bucket_of
 from imagemake.store.journal_lines import (
     SENT,
     SUBMITTED,
@@ -108,6 +109,8 @@ class Journal:
         self._n_written = self._n_forced = 0  # appends
         self._handle: int | None = None
         self._torn = path is not None and _ends_torn(path)
+        bucket = bucket_of(self.path.parents[2])
+        self._parts: Parts | None = None if bucket is None else bucket.journal_parts(self.path)
         self.in_flight = 0
         self.cost_usd = 0.0
 
@@ -195,6 +198,8 @@ class Journal:
                 handle, n_written = os.dup(self._handle), self._n_written  # `_own` may close the other one
             try:
                 os.fsync(handle)
+                if self._parts is not None:
+                    self._parts.extend(handle)
             finally:
                 os.close(handle)
             self._n_forced = n_written
@@ -224,8 +229,13 @@ class Journal:
     def close(self) -> None:
         """Close the file. A job without calls creates no file."""
         if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+            handle, self._handle = self._handle, None
+            try:
+                if self._parts is not None:
+                    self._parts.extend(handle)
+                    self._parts.finish()
+            finally:
+                os.close(handle)
 
 
 def calls_in(path: Path) -> list[Call]:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imagemake.core.files import FileLock
 from imagemake.core.recipe import Recipe
 from imagemake.core.sealed import read_sealed, write_sealed
+from imagemake.store.in_bucket import Claim, bucket_of
 from imagemake.store.items import Item
 from imagemake.store.journal import Call, calls_in
 
@@ -69,11 +69,16 @@ class OpenCalls:
 
     def begin(self, key: str, journal: Path) -> None:
         """Remember where the journal will have a call, before it is sent. The key's claim is held."""
-        write_sealed(self._folder / key, {"journal": str(journal.relative_to(self._store))}, durable=True)
+        path = self._folder / key
+        write_sealed(path, {"journal": str(journal.relative_to(self._store))}, durable=True)
+        if (bucket := bucket_of(self._store)) is not None:
+            bucket.send(path)
 
     def end(self, key: str) -> None:
         """Forget a call that is closed. The key's claim is held."""
         (self._folder / key).unlink(missing_ok=True)
+        if (bucket := bucket_of(self._store)) is not None:
+            bucket.remove(self._folder / key)
 
     def may_have(self, key: str) -> bool:
         """Return whether a call for a key may be open; only `find` is sure."""
@@ -89,7 +94,7 @@ class OpenCalls:
         journals = {journal for key in keys for journal in self._journals_of(key)}
         return list(self._open_in(sorted(journals), keys))
 
-    def sweep(self, claim: Callable[[str], FileLock]) -> int:
+    def sweep(self, claim: Callable[[str], Claim]) -> int:
         """Forget the calls that killed processes closed, or never sent, and return how many those were.
 
         Args:

@@ -128,7 +128,7 @@ class SpendTracker:
         known = [(reserved, cost_usd) for reserved, cost_usd in costs if cost_usd is not None]
         if self._budget.is_limited and known:
             with self._lock:
-                state = read_sealed(self._path)
+                state = self._known()
                 if state is None:  # the image is there: let its call be closed; the next reservation stops the job
                     return
                 change = sum((_usd(cost_usd) - reserved for reserved, cost_usd in known), Decimal(0))
@@ -137,8 +137,11 @@ class SpendTracker:
 
     def left_out(self) -> frozenset[str]:
         """Return the keys that exceeded the budget in this run."""
-        known = read_sealed(self._path) if self._budget.is_limited else None
+        known = self._known() if self._budget.is_limited else None
         return frozenset((known or {}).get("left_out", ()))
+
+    def close(self) -> None:
+        """Give back what this process reserved and does not need."""
 
     def _fitting(self, state: Mapping[str, Any], worst_usd: float | None) -> Decimal | OverBudgetError:
         """Return the amount to reserve, or the error if it exceeds the budget."""
@@ -156,6 +159,9 @@ class SpendTracker:
 
     def _read(self) -> dict[str, Any]:
         return require_sealed(self._path) if self._path.exists() else {"before": "0", "run": "0", "left_out": []}
+
+    def _known(self) -> dict[str, Any] | None:
+        return read_sealed(self._path)
 
     def _write(self, state: Mapping[str, Any]) -> None:
         write_sealed(self._path, state)

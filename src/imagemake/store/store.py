@@ -25,12 +25,13 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from imagemake.core.errors import ImagemakeError
 from imagemake.core.files import FileLock, sweep_locks, write_whole
 from imagemake.images.formats import extension_of
+from imagemake.store.in_bucket import Bucket, Claim, bucket_of
+from imagemake.store.stored_file import StoredFile, stored_file
 
 __all__ = ["ContentStore", "DamagedError", "Store", "StoredFile"]
 
@@ -39,26 +40,6 @@ READ_ONLY = 0o444  # otherwise a program that edits a hard link to the file woul
 
 class DamagedError(ImagemakeError):
     """A file in the store is missing, or does not match the digest in its name and was moved to ``damaged/``."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """One file of a content store.
-
-    Attributes:
-        key: 64 hexadecimal digits.
-        digest: SHA-256 of the content, 64 hexadecimal digits.
-        extension: Extension of the file name, without the dot.
-    """
-
-    key: str
-    digest: str
-    extension: str
-
-    @property
-    def file_name(self) -> str:
-        """Name of the file in its folder."""
-        return f"{self.key}.{self.digest}.{self.extension}"
 
 
 class ContentStore:
@@ -94,9 +75,11 @@ class ContentStore:
     def find(self, key: str) -> StoredFile | None:
         """Return the file of a key, or None."""
         folder = self.folder / key[:2]
-        return min(
+        found = min(
             (stored for stored in _files(folder) if stored.key == key), key=lambda stored: stored.digest, default=None
         )
+        bucket = self._bucket if found is None else None
+        return found if bucket is None else bucket.find(self.folder.name, key)
 
     def put(self, key: str, data: bytes, *, durable: bool, extension: str | None = None) -> StoredFile:
         """Write a file atomically.
@@ -115,6 +98,8 @@ class ContentStore:
         path = self.path(stored)
         if not path.exists():
             write_whole(path, data, durable=durable, mode=READ_ONLY)
+        if durable and (bucket := self._bucket) is not None:
+            bucket.send(path)
         return stored
 
     def read(self, stored: StoredFile) -> bytes:
@@ -127,6 +112,9 @@ class ContentStore:
         try:
             data = path.read_bytes()
         except FileNotFoundError:
+            brought = None if self._bucket is None else self._bucket.bring(self.folder.name, stored)
+            if brought is not None:
+                return brought
             raise DamagedError(f"{path} is missing") from None
         except PermissionError:  # not damaged: the user can make it readable
             raise
@@ -136,6 +124,10 @@ class ContentStore:
         if hashlib.sha256(data).hexdigest() != stored.digest:
             raise DamagedError(f"{path} does not match its digest; moved to {self.set_aside(stored)}")
         return data
+
+    @property
+    def _bucket(self) -> Bucket | None:
+        return bucket_of(self.folder.parent)
 
     def set_aside(self, stored: StoredFile) -> Path:
         """Move a damaged file to the folder of damaged files, and return its new path."""
@@ -207,6 +199,7 @@ class Store:
         """Keep a response that was paid for and whose image cannot be read or is at a URL, and return its path."""
         path = self.root / "unreadable" / f"{call}.bin"
         write_whole(path, body, durable=True)
+        self._sent(path)
         return path
 
     def unreadable(self) -> dict[str, Path]:
@@ -215,32 +208,52 @@ class Store:
 
     def forget_unreadable(self, call: str) -> None:
         """Remove a response whose image is in the store now."""
-        (self.root / "unreadable" / f"{call}.bin").unlink(missing_ok=True)
+        path = self.root / "unreadable" / f"{call}.bin"
+        path.unlink(missing_ok=True)
+        if (bucket := bucket_of(self.root)) is not None:
+            bucket.remove(path)
 
     def give_up_unreadable(self, call: str) -> None:
         """Move a response away whose image nobody waits for any longer."""
         path = self.root / "given_up" / f"{call}.bin"
         path.parent.mkdir(parents=True, exist_ok=True)
-        (self.root / "unreadable" / path.name).replace(path)
+        before = self.root / "unreadable" / path.name
+        before.replace(path)
+        self._sent(path)
+        if (bucket := bucket_of(self.root)) is not None:
+            bucket.remove(before)
 
     def keep_more(self, call: str, images: Sequence[bytes]) -> list[str]:
         """Keep further images of a response, which were paid for with the first one, and return their file names."""
         names = [f"{call}-{number}.{extension_of(image)}" for number, image in enumerate(images, 2)]
         for name, image in zip(names, images, strict=True):
             write_whole(self.root / "more" / name, image, durable=True)
+            self._sent(self.root / "more" / name)
         return names
 
-    def claim(self, key: str) -> FileLock:
+    def _sent(self, path: Path) -> None:
+        if (bucket := bucket_of(self.root)) is not None:
+            bucket.send(path)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is in a bucket, so that looking into it takes time."""
+        return bucket_of(self.root) is not None
+
+    def claim(self, key: str) -> Claim:
         """Return the lock to hold while generating a key, so that no other job or run on this store pays for it too.
 
         After you acquire it, look in the store again, because the previous holder may have generated the key. Release
         the lock with ``remove=True``.
         """
-        return FileLock(self.root / "claims" / key)
+        bucket = bucket_of(self.root)
+        return FileLock(self.root / "claims" / key) if bucket is None else bucket.claim(key)
 
     def sweep_claims(self) -> int:
         """Delete the claims that killed processes left, which nobody holds, and return how many those were."""
-        return sweep_locks((self.root / "claims").glob("*"))
+        bucket = bucket_of(self.root)
+        swept = 0 if bucket is None else bucket.sweep_claims()
+        return swept + sweep_locks((self.root / "claims").glob("*"))
 
 
 def _subfolders(folder: Path) -> Iterator[Path]:
@@ -254,7 +267,6 @@ def _files(folder: Path) -> Iterator[StoredFile]:
         return
     with os.scandir(folder) as entries:
         for entry in entries:
-            key, _, rest = entry.name.partition(".")
-            digest, _, extension = rest.partition(".")
-            if len(key) == len(digest) == 64:  # skip temporary and unrelated files
-                yield StoredFile(key, digest, extension)
+            stored = stored_file(entry.name)
+            if stored is not None:
+                yield stored

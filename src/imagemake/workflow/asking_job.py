@@ -14,6 +14,7 @@ from imagemake.store.items import Item, read_table, write_table
 from imagemake.store.progress import JobProgress
 from imagemake.workflow.alerts import AlertSender
 from imagemake.workflow.job_options import job_options
+from imagemake.workflow.job_store import store_for_job
 
 
 class Ask(Protocol):
@@ -52,7 +53,8 @@ def run_asking_job(description: str | None, ask: Ask) -> None:
         progress = JobProgress(options.work, options.outcomes, len(items))
         given = {"job": options.batch.stem, "calls": options.calls, "store": options.store, "work": options.work}
         try:
-            asked = ask(items, job_settings, **given, progress=progress)
+            with store_for_job(job_settings.store, options.store, options.work, given["job"], items, asks=True):
+                asked = ask(items, job_settings, **given, progress=progress)
         except StoppedError as error:
             if not isinstance(error, ToldToStopError):
                 AlertSender(job_settings.alerts, job_settings.campaign, options.work).send("stopped", error.in_words())

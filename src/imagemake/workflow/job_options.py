@@ -6,7 +6,10 @@ import argparse
 import os
 from pathlib import Path
 
+from imagemake.core.errors import exit_on_error
 from imagemake.core.garbage import collect_rarely
+from imagemake.store.whole.shared_work import shared_work
+from imagemake.store.whole.work_files import bring_settings
 
 
 def job_options(parser: argparse.ArgumentParser) -> argparse.Namespace:
@@ -25,4 +28,8 @@ def job_options(parser: argparse.ArgumentParser) -> argparse.Namespace:
             if isinstance(value, Path) and name not in ("project", "store", "work"):
                 setattr(options, name, Path(os.path.relpath(value, options.project)))
         os.chdir(options.project)
+    settings, place = getattr(options, "settings", None), shared_work()
+    if settings is not None and place is not None and not settings.exists():
+        with exit_on_error():
+            bring_settings(place, options.work, settings)
     return options

@@ -15,8 +15,8 @@ from imagemake.core.text import counted
 from imagemake.plan.moderating import unmoderated
 from imagemake.stages.judge.asking import Means, ask_all
 from imagemake.stages.judge.calls import calls_to_moderate
-from imagemake.store.layout import spending_file
-from imagemake.store.spending import SpendTracker, spent_in
+from imagemake.store.spending import spent_in
+from imagemake.store.whole.shared_work import spend_tracker_of
 
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
@@ -44,7 +44,7 @@ def moderate(to_make: Sequence[State], campaign: Campaign, inventory: Inventory,
     store = inventory.store
     if begins and campaign.budget_usd.is_limited:
         spent = spent_in(store.journal_folder, campaign.campaign)
-        SpendTracker(spending_file(work), campaign.budget_usd).open(spent)
+        spend_tracker_of(store.root, work, campaign.budget_usd).open(spent)
     table, limits = load_models(campaign.models), campaign.limits
     means = Means(
         campaign.campaign,

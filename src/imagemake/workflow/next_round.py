@@ -18,19 +18,20 @@ from imagemake.plan.state import Stage, State
 from imagemake.plan.target import Target
 from imagemake.plan.waiting import let_wait
 from imagemake.store.items import read_table
-from imagemake.store.layout import batch_file, spending_file
+from imagemake.store.layout import batch_file
 from imagemake.store.sent_images import keep_parents
-from imagemake.store.spending import SpendTracker
 from imagemake.store.store import DamagedError, Store
+from imagemake.store.whole.shared_work import shared_work, spend_tracker_of
+from imagemake.store.whole.work_files import share_batches
 from imagemake.workflow.moderating import moderate
 from imagemake.workflow.preflight.models import faults_of_parents
 
 
-def write_next_round(plan: Path, listing: Path, store: Store, work: Path) -> int:
+def write_next_round(target: Target, listing: Path, store: Store, work: Path) -> int:
     """Write the batches of the next round and a list of their names.
 
     Args:
-        plan: Path of the plan.
+        target: The planned target.
         listing: Path of the list to write, as JSON.
         store: The store.
         work: The work folder.
@@ -38,9 +39,8 @@ def write_next_round(plan: Path, listing: Path, store: Store, work: Path) -> int
     Returns:
         Number of requests in the round.
     """
-    target = Target.read(plan)
     inventory, states = _open_states(target, store, work)
-    left_out = SpendTracker(spending_file(work), target.campaign.budget_usd).left_out()
+    left_out = spend_tracker_of(store.root, work, target.campaign.budget_usd).left_out()
     begun = _begun(target, listing, work) if any(map(_may_be_new, states)) else frozenset()
     chosen = [
         state for state in states if state.key not in left_out and _continues(state, inventory, target.made_at, begun)
@@ -54,6 +54,9 @@ def write_next_round(plan: Path, listing: Path, store: Store, work: Path) -> int
     let_wait(to_buy, target.campaign, target.scope)
     planned_at = datetime.fromisoformat(target.made_at).timestamp()
     batches = write_batches(chosen, target.campaign, inventory, work, planned_at=planned_at)
+    place = shared_work()
+    if place is not None:
+        share_batches(place, work, [batch.id for batch in batches])
     write_sealed(listing, {"batches": [batch.id for batch in batches]})
     return len(chosen)
 

@@ -56,17 +56,17 @@ from imagemake.store.layout import (
     progress_folder,
     settings_folder,
     source_images_file,
-    spending_file,
     stop_file,
     used_up_folder,
 )
 from imagemake.store.room import check_folder
 from imagemake.store.sent_images import keep_parents, keep_sent_images
-from imagemake.store.spending import SpendTracker, spent_in
+from imagemake.store.spending import spent_in
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
 from imagemake.store.tables import damaged_words, discard_damaged
 from imagemake.store.team.asking import keys_of_team, unshared_words
+from imagemake.store.whole.shared_work import spend_tracker_of
 from imagemake.workflow.alerts import AlertSender, check_alerts
 from imagemake.workflow.console.console import current
 from imagemake.workflow.console.outlook import Outlook, together
@@ -86,6 +86,7 @@ from imagemake.workflow.preflight.measures import (
 from imagemake.workflow.preflight.model_files import check_model_files
 from imagemake.workflow.preflight.models import check_models
 from imagemake.workflow.preflight.servers import server_lines
+from imagemake.workflow.run_buckets import RunBuckets
 from imagemake.workflow.run_lock import acquire_run_lock
 from imagemake.workflow.snakemake_run import SnakemakeRun
 from imagemake.workflow.stopping import stop_politely
@@ -134,6 +135,7 @@ class Planner:
         self._alerts = AlertSender(campaign.alerts, campaign.campaign, WORK)
         self._monitor: Monitor | None = None
         self._uses_gpus = False
+        self._buckets = RunBuckets(campaign.store, run)
         self._settings_files = JobSettingsFiles(campaign, settings_folder(WORK))
 
     def settings_file(self, *names: str) -> str:
@@ -150,6 +152,7 @@ class Planner:
                 if self._run and self._run.is_real and not self._hooked:
                     self._run.call_hooks(self)
                     self._hooked = True
+                self._buckets.bring()
                 self._plans[scope] = self._make(scope)
                 self._files.save()
                 save_digests()
@@ -164,7 +167,7 @@ class Planner:
             self._run_lock = acquire_run_lock()
             if self._run:
                 self._run.prepare_executor()
-            stop_politely(WORK, self.campaign.limits.grace_s)
+            stop_politely(WORK, self.campaign.limits.grace_s, self._buckets.place)
             self._begin_servers()
             for folder in (STORE, WORK, RESULTS, LOGS):
                 check_folder(folder, "a run needs")
@@ -175,7 +178,7 @@ class Planner:
             self._alerts.begin_run()
             if self.campaign.budget_usd.is_limited:
                 spent = spent_in(Store(STORE).journal_folder, self.campaign.campaign)
-                SpendTracker(spending_file(WORK), self.campaign.budget_usd).open(spent)
+                spend_tracker_of(STORE, WORK, self.campaign.budget_usd).open(spent)
             store, workflows = Store(STORE), map(template, workflows_of(self.campaign))
             keep_parents(raw_of_parents(self._open), masks_to_send(self._open), store)
             keep_sent_images((state.recipe for state in self._open), self._files, store, workflows)
@@ -208,9 +211,14 @@ class Planner:
                 print(f"Warning: {lost}.", file=sys.stderr)
                 self._alerts.send("gpu", str(lost))
             budget = self.campaign.budget_usd
-            self._alerts.send_left_out(len(SpendTracker(spending_file(WORK), budget).left_out()), budget)
+            self._alerts.send_left_out(len(spend_tracker_of(STORE, WORK, budget).left_out()), budget)
             if crashed:
                 self._alerts.send_crash()
+
+    def batch_here(self, path: str) -> Path:
+        """Return the file of a batch on this disk, whose path in Snakemake's storage is given where jobs share none."""
+        with exit_on_error():
+            return self._buckets.batch_here(path, self._folder)
 
     @staticmethod
     def batches_in(path: str | Path) -> list[str]:
@@ -234,7 +242,7 @@ class Planner:
     @cached_property
     def _kept_responses(self) -> list[str]:
         """What came of responses that were kept, and of calls in queues. A run asks for them before it is planned."""
-        store = Store(STORE, shares=self.campaign.store.remote is not None)
+        store = Store(STORE, shares=self.campaign.store.team is not None)
         is_real = self._run is not None and self._run.is_real
         if not is_real:
             if self.campaign.limits.unfetched == "retry":
@@ -291,6 +299,7 @@ class Planner:
         for output in outputs_of(scope):
             make_own(output)  # Snakemake cannot replace read-only files, such as DVC's hard links
         self._settings_files.write()
+        self._buckets.share_settings(self._settings_files.paths)
         return self._write_plan(replace(target, batches=self._write_batches(open_ones)))
 
     def _write_plan(self, target: Target) -> Plan:
@@ -338,7 +347,9 @@ class Planner:
 
     def _write_batches(self, open_ones: list[State]) -> tuple[str, ...]:
         new = [state for state in open_ones if (state.stage, state.key) not in self._claimed]
-        for batch in write_batches(new, self.campaign, self._inventory, WORK):
+        written = write_batches(new, self.campaign, self._inventory, WORK)
+        self._buckets.share_batches([batch.id for batch in written])
+        for batch in written:
             for item in batch.items:
                 self._claimed[batch.id.partition("-")[0], item.key] = batch.id
         # Sorted and unique: another target of this run may have claimed some batches.

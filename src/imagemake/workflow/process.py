@@ -7,6 +7,8 @@ import shlex
 import sys
 from pathlib import Path
 
+from imagemake.store.whole.shared_work import VARIABLE
+
 # Looking for them takes a tenth of the time that starting a job takes. A value that is set stays.
 _WITHOUT_PYDANTIC_PLUGINS = 'PYDANTIC_DISABLE_PLUGINS="${PYDANTIC_DISABLE_PLUGINS-__all__}"'
 
@@ -19,7 +21,7 @@ def use_this_python() -> None:
         os.environ["PATH"] = os.pathsep.join([own, *folders])
 
 
-def job_prefix(scripts: Path) -> str:
+def job_prefix(scripts: Path, work_address: str | None = None) -> str:
     """Return what Snakemake puts before the command of each job, as a format string.
 
     It replaces Snakemake's strict mode, so it sets that again. The conda environments of the stages do not contain this
@@ -27,10 +29,13 @@ def job_prefix(scripts: Path) -> str:
 
     Args:
         scripts: The folder of the jobs' scripts, which commands know as IMAGEMAKE_SCRIPTS.
+        work_address: Where jobs that share no disk find ``work/``; None if they share one.
     """
     entries = [str(_folder_of_package()), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     path = shlex.quote(os.pathsep.join(dict.fromkeys(entries)))
     exports = f"export PYTHONPATH={path} IMAGEMAKE_SCRIPTS={shlex.quote(str(scripts))} {_WITHOUT_PYDANTIC_PLUGINS}; "
+    if work_address is not None:
+        exports += f"export {VARIABLE}={shlex.quote(work_address)}; "
     return "set -euo pipefail; " + exports.replace("{", "{{").replace("}", "}}")
 
 

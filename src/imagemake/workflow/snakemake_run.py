@@ -80,6 +80,18 @@ class SnakemakeRun:
             with chdir(self.project):
                 return with_listed_facts(load_campaign(run_config(files, values, replaces=replaces)))
 
+    @property
+    def work_address(self) -> str | None:
+        """Where jobs find ``work/`` if they share no disk: Snakemake's default storage; None if it has none."""
+        settings = self._workflow.storage_settings
+        return settings.default_storage_prefix if settings and settings.default_storage_provider else None
+
+    def local(self, path: str) -> Any:
+        """Return a path that is on this disk, also where jobs share none."""
+        from snakemake.io import flag
+
+        return flag(str(self.project / path), "local") if self.work_address else path
+
     def prepare_executor(self) -> None:
         """Set what the plug-in that starts the jobs cannot find out itself."""
         plugin = self._workflow.executor_plugin
@@ -96,11 +108,15 @@ class SnakemakeRun:
             self.limit("gpu", max(1, count()))
 
     def limit(self, name: str, most: int) -> None:
-        """Limit a resource of the run, unless an option does. Of several modules, the lowest limit holds."""
+        """Limit a resource of the run, unless an option does. Of several modules, the lowest limit holds.
+
+        Without a shared disk, no option makes it higher: each job gets its share of the rates by it.
+        """
         from snakemake.resources import Resource
 
         resources, ours = self._workflow.global_resources, self._shared("limits", {})
-        if name not in resources or most < ours.get(name, 0):
+        is_more = self.work_address is not None and name in resources and resources[name].value > most
+        if name not in resources or most < ours.get(name, 0) or is_more:
             resources[name] = Resource(name, most)
             ours[name] = most
 

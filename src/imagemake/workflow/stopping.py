@@ -16,11 +16,16 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from imagemake.core.errors import ExitCode
 from imagemake.core.files import write_whole
 from imagemake.store.layout import GENERATED, progress_folder, stopping_file
 from imagemake.store.progress import Progress, read_progress
+from imagemake.store.whole.work_files import forget_stop, tell_to_stop
+
+if TYPE_CHECKING:
+    from imagemake.store.remote.storage import Storage
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SAME_S = 1.0  # a closed terminal can send its signal twice
@@ -34,6 +39,7 @@ class _Stop:
         self.told_at = 0.0
         self.works: list[Path] = []
         self.grace_s = 0.0
+        self.place: Storage | None = None
         self.given_up = 0  # calls that were in flight when the jobs were ended
         self._is_at_once = False
         self._end_of_snakemake = signal.getsignal(signal.SIGTERM)
@@ -53,6 +59,7 @@ class _Stop:
         for work in self.works:
             with suppress(OSError):
                 write_whole(stopping_file(work), b"")
+            tell_to_stop(self.place, work)
         in_flight = _told_by_generate(self.works).in_flight
         calls = f"{in_flight:,} call{'' if in_flight == 1 else 's'} in flight may land ({self.grace_s:g} s"
         again = "Ctrl-C again to stop at once"
@@ -77,20 +84,26 @@ class _Stop:
 _stops: list[_Stop] = []  # at most one: signals are handled once per process
 
 
-def stop_politely(work: Path, grace_s: float) -> None:
+def stop_politely(work: Path, grace_s: float, place: Storage | None = None) -> None:
     """Handle the signals in place of Snakemake. Call this in the main thread, after Snakemake does so.
 
     Args:
         work: The folder ``work/`` of a project that is run.
         grace_s: How long its calls in flight may take to land, in seconds.
+        place: Where jobs that share no disk find ``work/``; None if they share one.
+
+    Raises:
+        PlaceError: If the bucket cannot be written.
     """
     stopping_file(work).unlink(missing_ok=True)
+    forget_stop(place, work)
     if not _stops:
         _stops.append(_Stop())
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` sets it
                 signal.signal(number, _stops[0].heed)
     _stops[0].works.append(work.absolute())
+    _stops[0].place = place
     _stops[0].grace_s = max(_stops[0].grace_s, grace_s)
 
 

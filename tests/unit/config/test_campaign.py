@@ -492,3 +492,13 @@ def test_cut_outs_by_a_network_of_the_user_are_not_judged_by_a_limit_that_was_ch
 
 def test_other_steps_read_no_mask():
     assert load(postprocess={"steps": [{"resize": {"width_px": 8}}]}).validation == load().validation
+
+
+def test_a_store_in_a_bucket_needs_an_address_and_takes_no_batches():
+    model = {"provider": "openai", "name": "gpt-image-2"}
+    with pytest.raises(UserError, match=r"Set store\.remote"):
+        load_campaign({**LEAST, "model": model, "store": {"share": "everything"}})
+    store = {"share": "everything", "remote": "s3://bucket/store"}
+    assert load_campaign({**LEAST, "model": model, "store": store}).store.whole == "s3://bucket/store"
+    with pytest.raises(UserError, match=r"model\.mode: a store that is in a bucket"):
+        load_campaign({**LEAST, "model": {**model, "mode": "auto"}, "store": store})

@@ -129,7 +129,8 @@ def test_the_manifest_page_names_the_current_version():
     assert f"currently `{MANIFEST_VERSION}`" in " ".join(page.split())
 
 
-OF_JOBS = {"IMAGEMAKE_SCRIPTS", "IMAGEMAKE_TOLD", "IMAGEMAKE_RUN", "IMAGEMAKE_SERVER"}  # not set by users
+# Not set by users.
+OF_JOBS = {"IMAGEMAKE_SCRIPTS", "IMAGEMAKE_TOLD", "IMAGEMAKE_RUN", "IMAGEMAKE_SERVER", "IMAGEMAKE_WORK"}
 
 
 def test_the_page_names_every_variable_of_ours_that_users_set():

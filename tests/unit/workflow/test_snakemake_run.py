@@ -16,6 +16,7 @@ def workflow_of(prefix="", **more):
     return SimpleNamespace(
         modifier=SimpleNamespace(skip_configfile=False, path_modifier=SimpleNamespace(replace_prefix=replace_prefix)),
         execution_settings=SimpleNamespace(no_hooks=False),
+        storage_settings=SimpleNamespace(default_storage_provider=None, default_storage_prefix=None),
         global_resources={},
         _onstart=lambda log: more["told"].append("their start"),
         _onsuccess=lambda log: more["told"].append("their end"),
@@ -87,6 +88,18 @@ def test_the_lowest_limit_of_several_modules_holds_and_an_option_takes_precedenc
     given.global_resources["api_calls"] = "given"
     SnakemakeRun(given, {}).limit("api_calls", 1)
     assert given.global_resources["api_calls"] == "given"
+
+
+def test_without_a_shared_disk_no_option_raises_a_limit_and_files_of_the_run_stay_here():
+    workflow = workflow_of()
+    assert SnakemakeRun(workflow, {}).local("results/a.csv") == "results/a.csv"
+    workflow.storage_settings = SimpleNamespace(default_storage_provider="s3", default_storage_prefix="s3://bucket/run")
+    workflow.global_resources["api_calls"] = SimpleNamespace(value=100)
+    run = SnakemakeRun(workflow, {})
+    run.limit("api_calls", 8)
+    assert workflow.global_resources["api_calls"].value == 8
+    assert run.work_address == "s3://bucket/run"
+    assert run.local("results/a.csv").flags == {"local": True}
 
 
 def test_a_command_without_execution_is_no_run():

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from imagemake.config.models import Model
 from imagemake.config.run import Limits
@@ -38,6 +39,7 @@ from imagemake.store.store import DamagedError, Store, StoredFile
 from imagemake.store.submissions import Submissions
 from imagemake.store.team.team_cache import TeamCache
 
+T = TypeVar("T")
 CLAIM_POLL_S = 0.2
 HTTP_OVERLOADED = 503
 
@@ -194,17 +196,21 @@ class CallRunner:
         if not self.provider.paid:
             return await self._adopt_or_buy(item)
         claim = self.store.claim(item.key)
-        while not claim.acquire(wait=False):
+        while not await self._look(claim.acquire, wait=False):
             await self.gate.pause(CLAIM_POLL_S)
             if self.gate.is_closed:
                 return replace(item, failure=STOPPED)
         try:
             return await self._adopt_or_buy(item)
         finally:
-            claim.release(remove=True)
+            await self._look(claim.release, remove=True)
+
+    async def _look(self, look: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Look into the store, or take a claim: in a thread if the store is in a bucket, and else that costs more."""
+        return await asyncio.to_thread(look, *args, **kwargs) if self.store.is_remote else look(*args, **kwargs)
 
     async def _adopt_or_buy(self, item: Item) -> Item:
-        stored = self.store.raw.find(item.key)
+        stored = await self._look(self.store.raw.find, item.key)
         if stored is not None:
             return replace(item, raw=stored)
         if self.provider.paid and self._submissions.holds(item.key):

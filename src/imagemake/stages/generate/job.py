@@ -25,7 +25,7 @@ from imagemake.stages.generate.gpu import gpu_of
 from imagemake.stages.generate.gpu_meter import GpuMeter
 from imagemake.stages.generate.gpu_watch import GpuWatch
 from imagemake.stages.generate.kept_answers import kept_answers, read_kept, to_wait_for
-from imagemake.stages.generate.rate_limit import SharedPace
+from imagemake.stages.generate.rate_limit import SharedPace, pace_of_job
 from imagemake.stages.generate.servers.lease import ServerGoneError
 from imagemake.stages.generate.servers.of_job import JobServers
 from imagemake.stages.generate.side_by_side import Work
@@ -34,13 +34,14 @@ from imagemake.stages.generate.used_up import UsedUp
 from imagemake.store.fallback import take_back
 from imagemake.store.items import FailureReason, Item, ItemFailure
 from imagemake.store.journal import Journal
-from imagemake.store.layout import pace_file, spending_file, stop_file
+from imagemake.store.layout import pace_file, stop_file
 from imagemake.store.progress import JobProgress, no_progress
 from imagemake.store.room import Room
 from imagemake.store.spending import SpendTracker
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
 from imagemake.store.team.team_cache import TeamCache, exchange_of
+from imagemake.store.whole.shared_work import spend_tracker_of
 
 # Threads that wait for the disk; what waits at the same time shares one write of the file system's own journal.
 DISK_THREADS = 32
@@ -77,7 +78,7 @@ def generate_for_job(
     Raises:
         StoppedError: If no call can succeed until the user does something.
     """
-    content_store = Store(store, shares=job_settings.store.remote is not None)
+    content_store = Store(store, shares=job_settings.store.team is not None)
     take_back(store)  # what another machine of a cluster cannot see, the plan could not take
     made = _stored(content_store, items)
     if made is not None:
@@ -246,12 +247,14 @@ class _Job:
         journal = Journal(self.store.journal_folder, self.name, durable=paid)
         try:
             costs = paid or any(self._is_by_gpu_hour(server, own) for server, own in by_server.items())
-            work = self._work(by_server, providers, journal, self._spend_tracker(paid=costs))
+            spend_tracker = self._spend_tracker(paid=costs)
+            work = self._work(by_server, providers, journal, spend_tracker)
             bought = await generate_batch(
                 work, self._n_calls(providers.values()), self.job_settings.limits.grace_s, self.progress
             )
         finally:
             journal.close()
+            spend_tracker.close()
         return {item.key: item for item in bought}
 
     def _work(
@@ -322,7 +325,9 @@ class _Job:
             raise StoppedError.by(error, items[0].recipe.model, server.base_url, error.remedy) from None
 
     def _spend_tracker(self, *, paid: bool) -> SpendTracker:
-        return SpendTracker(spending_file(self.work), self.job_settings.budget_usd if paid else Budget())
+        return spend_tracker_of(
+            self.store.root, self.work, self.job_settings.budget_usd if paid else Budget(), self.calls
+        )
 
     def _model_of(self, server: Server) -> Callable[[str], Model | None]:
         table = load_models(self.job_settings.models)
@@ -334,8 +339,8 @@ class _Job:
         if settings.rates is not None:
             limits = limits.model_copy(update=settings.rates.model_dump())
             lane.append(settings.name)
-        paid = _class(settings.connects_to).paid
-        return SharedPace(pace_file(self.work, fingerprint(lane)), limits, settings.name, paid=paid)
+        paid, path = _class(settings.connects_to).paid, pace_file(self.work, fingerprint(lane))
+        return pace_of_job(path, limits, settings.name, paid=paid, calls=self.calls, most=limits.in_flight)
 
 
 def _settings(item: Item, job_settings: JobSettings) -> ModelSettings:

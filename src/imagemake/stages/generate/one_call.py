@@ -131,7 +131,10 @@ class Caller:
         model = self.model_of(item.recipe.model)
         worst = self._worst_usd(model, item)
         images = await self._images_for(item)
-        reserved = self.spend_tracker.reserve(item.key, worst)
+        if self.store.is_remote:
+            reserved = await asyncio.to_thread(self.spend_tracker.reserve, item.key, worst)
+        else:
+            reserved = self.spend_tracker.reserve(item.key, worst)
         if self._open_calls is not None:
             await asyncio.to_thread(self._open_calls.begin, item.key, self.journal.path)
         call = await self._write(

@@ -7,6 +7,7 @@ Snakemake's resource tokens cap the calls in flight: a job makes as many concurr
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from imagemake.core.files import FileLock
 from imagemake.core.sealed import overwrite_sealed, read_sealed
 from imagemake.stages.generate.learned_limit import LearnedLimit
 from imagemake.stages.generate.rate_headers import LIMITS, reading_of
+from imagemake.store.whole.shared_work import share_of_rates
 
 MINUTE_S = 60.0
 MOST_STARTS = 2_000  # remembered, of calls; more in a minute make limits that are learned less exact
@@ -242,6 +244,28 @@ class SharedPace:
     @staticmethod
     def _units(name: str, mine: Mapping[str, Any]) -> float:
         return max(1.0, mine.get("call_tokens", 0.0)) if name == "tokens" else 1.0
+
+
+def pace_of_job(path: Path, limits: Limits, model: str, *, paid: bool, calls: int, most: int) -> SharedPace:
+    """Return the rates that a job keeps to: with all other jobs, or by itself with a share if they have no shared disk.
+
+    Args:
+        path: The shared file.
+        limits: Rates of all jobs together.
+        model: The model of the calls.
+        paid: Whether calls are paid.
+        calls: Concurrent calls of the job.
+        most: Those of all jobs together.
+    """
+    share = share_of_rates(calls, most)
+    if share is None:
+        return SharedPace(path, limits, model, paid=paid)
+    rates = {name: getattr(limits, name) for name in ("requests_per_min", "images_per_min", "tokens_per_min")}
+    own = {name: rate * share for name, rate in rates.items() if rate is not None}
+    pace = SharedPace(path, limits.model_copy(update=own), model, paid=paid)
+    if not path.exists():
+        pace.reserve(time.time())  # for the last call of the job that had this share before
+    return pace
 
 
 def _lock_of(path: Path) -> FileLock:

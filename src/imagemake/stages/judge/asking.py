@@ -20,7 +20,7 @@ from imagemake.plugins.providers import FailureKind, Provider, ProviderError
 from imagemake.stages.generate.batches.submit import BatchRunner
 from imagemake.stages.generate.calls import CallRunner, StoppedError
 from imagemake.stages.generate.gate import Gate, Stopping
-from imagemake.stages.generate.rate_limit import SharedPace
+from imagemake.stages.generate.rate_limit import SharedPace, pace_of_job
 from imagemake.stages.generate.side_by_side import generate_side_by_side
 from imagemake.stages.generate.stoppable import generate_batch, run_batches
 from imagemake.stages.judge.calls import Call
@@ -33,6 +33,7 @@ from imagemake.store.progress import JobProgress, no_progress
 from imagemake.store.spending import SpendTracker
 from imagemake.store.store import DamagedError, Store, StoredFile
 from imagemake.store.submissions import Submissions
+from imagemake.store.whole.shared_work import spend_tracker_of
 
 DISK_THREADS = 32
 
@@ -105,6 +106,7 @@ async def _ask_groups(
 ) -> list[Item]:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(DISK_THREADS))
     journal = Journal(Store(means.store).journal_folder, means.job, durable=True)
+    spend_tracker = spend_tracker_of(means.store, means.work, means.budget, means.in_flight)
     stopping = Stopping()
     providers: list[Provider] = []
     work, made = [], []
@@ -125,7 +127,7 @@ async def _ask_groups(
                 journal,
                 means.limits,
                 Gate(means.in_flight, _pace(asker.model, means), stopping),
-                SpendTracker(spending_file(means.work), means.budget),
+                spend_tracker,
                 means.campaign,
                 partial(asker.model.connects_to.model, table=means.table),
                 kind=kind,
@@ -139,6 +141,7 @@ async def _ask_groups(
         return made
     finally:
         journal.close()
+        spend_tracker.close()
         for provider in providers:
             await provider.close()
 
@@ -188,4 +191,5 @@ def _pace(model: ModelSettings, means: Means) -> SharedPace:
     if model.rates is not None:
         limits = limits.model_copy(update=model.rates.model_dump())
     lane = pace_file(means.work, fingerprint(["asked", *model.connects_to.lane, model.name]))
-    return SharedPace(lane, limits, model.name, paid=True)
+    most = limits.judge_calls_in_flight
+    return pace_of_job(lane, limits, model.name, paid=True, calls=means.in_flight, most=most)

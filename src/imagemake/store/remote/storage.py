@@ -10,7 +10,8 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,10 +36,12 @@ class ListedObject:
     Attributes:
         bytes: Size of the file.
         etag: Text that changes with the content, for S3 usually the MD5. None if the storage has no ETags.
+        modified_at: When it was written, by the storage's clock, in seconds of Unix time; 0 if unknown.
     """
 
     bytes: int
     etag: str | None = None
+    modified_at: float = field(default=0.0, compare=False)
 
 
 class Storage:
@@ -120,25 +123,30 @@ class Storage:
         answer = self._ask(ask)
         return _etag(answer) if isinstance(answer, Mapping) else None
 
-    def list(self, below: str = "") -> dict[str, ListedObject]:
+    def list(self, below: str = "", begins: str = "") -> dict[str, ListedObject]:
         """Return all files in a folder and its subfolders, by name. A folder that does not exist has no files.
+
+        Args:
+            below: The folder, relative to the address.
+            begins: How the names of the files begin, relative to the folder.
 
         Raises:
             PlaceError: If the request fails.
         """
         folder = self._path(below) if below else self._root
+        only = {"prefix": begins} if begins and self._is_s3 else {}
 
         def ask() -> dict[str, ListedObject]:
             try:
-                found = self._fs.find(folder, detail=True, **self._until(0, folds=50))
+                found = self._fs.find(folder, detail=True, **only, **self._until(0, folds=50))
             except FileNotFoundError as error:
                 if _names_bucket(error):
                     raise
                 return {}
             return {
-                path.removeprefix(self._root).lstrip("/"): ListedObject(int(info["size"]), _etag(info))
+                path.removeprefix(self._root).lstrip("/"): ListedObject(int(info["size"]), _etag(info), _modified(info))
                 for path, info in found.items()
-                if info.get("type") == "file"
+                if info.get("type") == "file" and path.startswith(f"{folder}/{begins}")
             }
 
         return self._ask(ask)
@@ -224,3 +232,8 @@ def _names_bucket(error: OSError) -> bool:
 def _etag(info: Mapping[str, Any]) -> str | None:
     etag = info.get("ETag")
     return str(etag).strip('"') if etag else None
+
+
+def _modified(info: Mapping[str, Any]) -> float:
+    when = info.get("LastModified") or info.get("mtime") or 0.0
+    return when.timestamp() if isinstance(when, datetime) else float(when)

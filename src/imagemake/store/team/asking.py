@@ -21,7 +21,7 @@ def keys_of_team(settings: SharedStore, recipes: Iterable[Recipe], warn: Callabl
         recipes: Recipes of the images to generate.
         warn: Called with a message if the team store is unavailable. The run then pays for all images.
     """
-    if settings.remote is None:
+    if settings.team is None:
         return set()
     keys = {recipe.key() for recipe in recipes if provider_class(recipe.provider).paid}
     if not keys:
@@ -34,7 +34,7 @@ def keys_of_team(settings: SharedStore, recipes: Iterable[Recipe], warn: Callabl
 
 def unshared_words(settings: SharedStore, store: Store) -> list[str]:
     """Return a sentence with the number of images that are not in the team store yet, or nothing if there are none."""
-    if settings.remote is None:
+    if settings.team is None:
         return []
     count = sum(1 for _ in store.unshared.glob("[0-9a-f]*"))
     images = f"{count:,} image{'' if count == 1 else 's'}"

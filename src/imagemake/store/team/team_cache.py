@@ -176,7 +176,7 @@ def exchange_of(
     settings: SharedStore, store: Store, campaign: str, job: str, items: Sequence[Item]
 ) -> Iterator[TeamCache | None]:
     """Open the team cache of a job. Yield None if there is no team store, or if the job's images are free."""
-    if settings.remote is None or not any(map(_is_paid, items)):
+    if settings.team is None or not any(map(_is_paid, items)):
         yield None
         return
     from imagemake.store.team.team_store import open_team_store, warn_in

@@ -153,9 +153,9 @@ class TeamStore:
 
 def open_team_store(settings: SharedStore, warn: Callable[[str], None]) -> TeamStore | None:
     """Open the team store, or warn and return None if it is unavailable."""
-    assert settings.remote is not None
+    assert settings.team is not None
     try:
-        storage = Storage(settings.remote, timeout_s=settings.timeout_s, tries=TRIES, parallel=PARALLEL)
+        storage = Storage(settings.team, timeout_s=settings.timeout_s, tries=TRIES, parallel=PARALLEL)
         if storage.is_absent:  # creating the mount point of an unmounted folder would hide the team's images
             raise PlaceError(Trouble.MISSING, storage.address, "the folder does not exist", ABSENT)
     except PlaceError as error:
