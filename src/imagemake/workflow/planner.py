@@ -214,6 +214,7 @@ class Planner:
             self._alerts.send_left_out(len(spend_tracker_of(STORE, WORK, budget).left_out()), budget)
             if crashed:
                 self._alerts.send_crash()
+            self._buckets.close()
 
     def batch_here(self, path: str) -> Path:
         """Return the file of a batch on this disk, whose path in Snakemake's storage is given where jobs share none."""

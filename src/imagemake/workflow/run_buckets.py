@@ -34,6 +34,7 @@ class RunBuckets:
     def __init__(self, settings: SharedStore, run: SnakemakeRun | None) -> None:
         self._settings, self._run = settings, run
         self._is_brought = False
+        self._ending = ExitStack()
 
     @cached_property
     def place(self) -> Storage | None:
@@ -57,9 +58,8 @@ class RunBuckets:
             what = "jobs share no disk, and the store is in this folder only."
             remedy = "Set store: {remote: s3://bucket/prefix, share: everything}, or run without a default storage."
             raise UserError(Problem("--default-storage-provider", what, remedy))
-        stack = ExitStack()
-        atexit.register(stack.close)
-        whole = stack.enter_context(attached(self._settings, STORE, "run", writes=is_real))
+        atexit.register(self.close)
+        whole = self._ending.enter_context(attached(self._settings, STORE, "run", writes=is_real))
         if whole is not None:
             from imagemake.store.whole.copying import copy_both_ways
 
@@ -69,6 +69,10 @@ class RunBuckets:
                 print(f"  {copied.brought:,} files brought from {self._settings.whole}{sent}.", file=sys.stderr)
         if self.place is not None:
             work_files.bring_tables(self.place, WORK)
+
+    def close(self) -> None:
+        """Give back all claims."""
+        self._ending.close()
 
     def batch_here(self, path: str, project: Path) -> Path:
         """Return the file of a batch on this disk, and bring it if it is not there.
