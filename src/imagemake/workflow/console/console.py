@@ -22,6 +22,7 @@ from imagemake.workflow.console.outlook import Outlook
 from imagemake.workflow.console.screen import Screen, Takeover
 from imagemake.workflow.console.standing import Pace, Standing, gpu_words, standing
 from imagemake.workflow.console.words import full_line, live_line
+from imagemake.workflow.installed import FOLDER
 from imagemake.workflow.stopping import is_stopping, same_command
 
 LIVE_EVERY_S, LOOK_EVERY_S, LINE_EVERY_S = 1.0, 5.0, 30.0
@@ -54,6 +55,8 @@ class Console:
         self._is_quiet = is_quiet
         self._drain = drain
         self._folder = Path.cwd()
+        # Jobs without a shared disk have a package of their own, so none of its files is sent with the Snakefile.
+        self._noise = (*NOISE, f"Ignoring source file {os.path.relpath(FOLDER)}/")
         self._executes = False
         self._screen = Screen(sys.stderr)
         self._takeover: Takeover | None = None
@@ -136,7 +139,7 @@ class Console:
 
     def message(self, level: int, text: str) -> None:
         """Show a message of Snakemake: warnings and errors, and everything if it executes nothing."""
-        if any(text.strip().startswith(noise) for noise in NOISE) or (is_stopping() and level >= ERROR):
+        if text.strip().startswith(self._noise) or (is_stopping() and level >= ERROR):
             return
         if level >= WARNING:
             self._say_once(plain(text))

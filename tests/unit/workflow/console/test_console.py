@@ -15,6 +15,7 @@ from imagemake.store.progress import JobProgress
 from imagemake.workflow.console.console import current
 from imagemake.workflow.console.outlook import Outlook
 from imagemake.workflow.console.screen import Screen
+from imagemake.workflow.installed import FOLDER
 from snakemake_logger_plugin_imagemake import LogHandler
 
 
@@ -105,6 +106,15 @@ def test_a_failed_job_tells_its_own_error_once_and_how_to_go_on(run, capsys, mon
         "  snakemake pilot --cores 2",
         "  Snakemake's log: logs/snakemake.log",
     ]
+
+
+def test_that_files_of_the_package_are_not_sent_to_jobs_is_no_warning(run, capsys):
+    one = run()
+    one.start(wanted=2)
+    for path in (os.path.relpath(FOLDER / "rules" / "generate.smk"), "../mine.smk"):
+        one.tell(None, f"Ignoring source file {path}! Only files relative to", logging.WARNING)
+    one.handler.close()
+    assert capsys.readouterr().err.splitlines() == ["Ignoring source file ../mine.smk! Only files relative to"]
 
 
 def test_a_warning_is_shown_while_its_job_still_runs_and_only_once(run, capsys, monkeypatch):
