@@ -115,13 +115,16 @@ def is_stopping() -> bool:
 def exit_if_stopped() -> None:
     """If this run was told to stop, say what is kept, and exit with `ExitCode.INTERRUPTED`."""
     if is_stopping():
-        say(_kept(_told_by_generate(_stops[0].works).done, _stops[0].given_up))
+        is_seen = _stops[0].place is None
+        say(_kept(_told_by_generate(_stops[0].works).done, _stops[0].given_up, is_seen=is_seen))
         sys.exit(ExitCode.INTERRUPTED)
 
 
-def _kept(arrived: int, given_up: int) -> str:
+def _kept(arrived: int, given_up: int, *, is_seen: bool) -> str:
+    """Return what is kept; how much that is, only if this machine can see it."""
     images = f"{arrived:,} image{'' if arrived == 1 else 's'} of this run"
     kept = f"The store has {images}." if arrived else "No image arrived in this run."
+    kept = kept if is_seen else "The store has the images that arrived."
     calls = (
         f" Up to {given_up:,} call{'' if given_up == 1 else 's'} may be billed without an image." if given_up else ""
     )
