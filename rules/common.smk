@@ -33,6 +33,7 @@ if (PROJECT / CONFIG).exists():
 RUN.limit("api_calls", CAMPAIGN.limits.in_flight)
 RUN.limit("batches", CAMPAIGN.limits.batches_in_flight)
 RUN.limit("judge_calls", CAMPAIGN.limits.judge_calls_in_flight)
+IN_BATCHES = CAMPAIGN.validation.asked.in_batches
 
 
 wildcard_constraints:
@@ -73,8 +74,21 @@ def api_calls_of(wildcards, input):
 
 
 def judge_calls_of(wildcards, input):
-    """Return the calls that a job which asks may have in flight: half of the limit, so that two jobs overlap."""
+    """Return the calls that a job which asks for prompts may have in flight: half of the limit, so that two overlap."""
     return -(-CAMPAIGN.limits.judge_calls_in_flight // 2)
+
+
+def calls_of_judge(wildcards, input):
+    """Return the calls that a job which judges may have in flight, fewer where most of its questions are in a batch:
+    then it waits for hours, and as many such jobs as the limit of batches allows run beside each other.
+    """
+    jobs = CAMPAIGN.limits.batches_in_flight if IN_BATCHES else 2
+    return -(-CAMPAIGN.limits.judge_calls_in_flight // jobs)
+
+
+def batches_of_judge(wildcards, input):
+    """Return how many batches a job which judges has in flight at the provider."""
+    return 1 if IN_BATCHES else 0
 
 
 def batches_of(wildcards, input):

@@ -18,7 +18,8 @@ rule judge:
         conda_file("../envs/judge.yaml")
     threads: 0
     resources:
-        judge_calls=judge_calls_of,
+        judge_calls=calls_of_judge,
+        batches=batches_of_judge,
     params:
         project=project_folder,
         settings=settings_file(

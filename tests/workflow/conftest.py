@@ -35,6 +35,13 @@ def server(stand_in: FakeOpenAI) -> FakeOpenAI:
 
 
 @pytest.fixture
+def other_server() -> Iterator[FakeOpenAI]:
+    """A second stand-in server."""
+    with FakeOpenAI(Settings(any_size=True)) as running:
+        yield running
+
+
+@pytest.fixture
 def project(tmp_path: Any, server: FakeOpenAI) -> Callable[..., Project]:
     """Creates projects whose images come from the stand-in."""
     return lambda **config: Project(tmp_path / "project", server, **config)

@@ -97,3 +97,26 @@ def test_a_repair_sends_the_rejected_image_back_once(shop, server):
     shop.delete("work")
     shop.snakemake()
     assert shop.calls() == n_calls
+
+
+def test_the_next_model_makes_what_a_check_rejected_and_a_rerun_pays_nothing(shop, server, other_server):
+    shop.write_config(
+        more_models={"other": {"base_url": other_server.base_url, "identity": "other"}},
+        model_rules=[{"model": ["gpt-image-2", "other"]}],
+        attempts={"max": 2, "policy": {"judge.color": "next_model"}},
+    )
+    told = "refuses images, has no quota left, or makes images that are rejected (judge.color), other makes them"
+    assert told in shop.snakemake("-n").stderr
+    shop.snakemake()
+    rows = shop.manifest()
+    assert {row["verdict"] for row in rows.values()} == {"accepted"}
+    again = {name for name, row in rows.items() if row["made_by"] == "next_model"}
+    assert again == {name for name, row in rows.items() if row["model_label"] == "other"}
+    assert again, "the stand-in makes wrong colors"
+    assert len(other_server.calls()) == len(again)
+    assert len(prompts(server, GENERATIONS)) == 6
+    assert shop.metrics()["remedies"]["next_model"]["accepted"] == len(again)
+    assert "After rejections" in (shop.folder / "results" / "index.html").read_text()
+    shop.delete("work")
+    shop.snakemake()
+    assert (len(prompts(server, GENERATIONS)), len(other_server.calls())) == (6, len(again))

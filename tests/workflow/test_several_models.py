@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-import pytest
-from fake_openai import FakeOpenAI, Settings
-
-
-@pytest.fixture
-def other_server():
-    with FakeOpenAI(Settings(any_size=True)) as running:
-        yield running
+from fake_openai import Settings
 
 
 def test_models_of_several_servers_are_compared_in_one_run(project, server, other_server):

@@ -177,6 +177,11 @@ class Asked:
         return any(one.derives for one in self.askers)
 
     @property
+    def in_batches(self) -> bool:
+        """Whether some questions are asked through a provider's Batch API."""
+        return any(one.in_batches for one in self.askers)
+
+    @property
     def also_decided(self) -> bool:
         """Whether to ask about images too that a person has decided about."""
         return any(isinstance(one.settings, JudgeSettings) and one.settings.also_decided for one in self.askers)

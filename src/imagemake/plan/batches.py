@@ -183,7 +183,10 @@ def batches_of(
         is_first = stage is Stage.GENERATE
         if is_first and hands_over:
             items = [replace(item, hands_over=True) for item in items]
-        for part in _generated(items, campaign, size, submission_of) if is_first else _parts(items, size):
+        most = size
+        if stage is Stage.JUDGE and validation.asked.in_batches:  # all at once: each batch may take a day
+            most = max(size, -(-len(items) // campaign.limits.batches_in_flight))
+        for part in _generated(items, campaign, size, submission_of) if is_first else _parts(items, most):
             calls = [tried(item.key) for item in part] if stage is Stage.GENERATE else []
             content = hashlib.sha256(f"{settings} {calls} ".encode() + table_bytes(part))
             found.append(Batch(f"{stage}-{content.hexdigest()[:ID_DIGITS]}", tuple(part)))

@@ -11,9 +11,10 @@ from world import World
 from imagemake.config.campaign import load_campaign
 from imagemake.config.checks import Checks
 from imagemake.core.problems import UserError
+from imagemake.plan.batches import batches_of
 from imagemake.plan.edited_questions import read_edited
 from imagemake.plan.inventory import KeyHistory
-from imagemake.plan.judging import calls_of, judging_lines
+from imagemake.plan.judging import NO_IMAGE, calls_of, judging_lines
 from imagemake.plan.reviews import Review
 from imagemake.plan.state import Stage
 from imagemake.stages.judge.known import KnownAnswers
@@ -158,3 +159,20 @@ def test_a_model_without_a_price_is_told_with_the_key_that_sets_it(world):
     campaign = campaign_of({"ask": "Is it red?", "name": "red"}, **models)
     (told,) = judging_lines([world.one()], campaign, world)
     assert told.endswith("1 question, about $0.00.")
+
+
+def test_all_images_are_asked_about_at_once_where_each_batch_may_take_a_day():
+    world = World(*(f"mug {number}" for number in range(10)))
+    states = world.resolve()
+    for state in states:
+        state.stage, state.raw = Stage.JUDGE, NO_IMAGE
+
+    def sizes(**judge):
+        given = {**IN_BATCHES, "questions": ["Is it red?"], **judge}
+        campaign = load_campaign(
+            {**BASE, "validation": {"measures": {"judge": given}}, "limits": {"batches_in_flight": 2}}
+        )
+        return [len(one.items) for one in batches_of(states, campaign, lambda _: 0, 3, {})]
+
+    assert sizes() == [5, 5]
+    assert sizes(mode="sync") == [3, 3, 3, 1]
