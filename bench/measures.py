@@ -35,7 +35,7 @@ from labeled import (
     tinted,
 )
 from PIL import Image, ImageOps
-from pixels import as_provided, fresh, ms
+from pixels import as_provided, fresh, ms, reads_pixels
 
 from imagemake.config.chosen_plugins import chosen_measure
 from imagemake.config.job_settings import name_of
@@ -54,7 +54,7 @@ Values = Mapping[str, Any]
 COLORS = ("red", "orange", "mustard", "green", "teal", "navy", "purple", "pink", "black", "beige")
 PRODUCTS = ("mug", "bottle", "chair", "lamp", "book", "hat", "shoe", "clock")
 SIDE_PX = 1024
-WITH_WEIGHTS = [name for name in BUILT_IN if name != "prompt"]  # no package ships its weights
+WITH_WEIGHTS = [name for name in BUILT_IN if reads_pixels(name)]
 DISTANCES = (5, 10)  # limits for odd colors in a group
 
 
