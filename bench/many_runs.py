@@ -40,7 +40,7 @@ def run(number: int, wanted: list[int], given: dict[str, Any], root: Path) -> No
     parameters = {"size": "64x64", "quality": "low"}
     recipes = [Recipe("openai", "gpt-image-2", f"p{n}", 0, parameters, endpoint="stand-in") for n in wanted]
     items = [Item(recipe.prompt, 0, recipe, recipe.key(), "new") for recipe in recipes]
-    settings, work = JobSettings.model_validate(given), root / f"run-{number}"
+    settings, work = JobSettings(given), root / f"run-{number}"
     store = work / "store" if settings.store.whole else root / "store"
     start, name = time.monotonic(), f"run-{number}"
     with store_for_job(settings.store, store, work, name, items):

@@ -29,7 +29,7 @@ def generate(number, given, root, everybody):
     everybody.wait()
     made = generate_for_job(
         items,
-        JobSettings.model_validate(given),
+        JobSettings(given),
         job=f"j{number}",
         calls=4,
         store=root / "store",

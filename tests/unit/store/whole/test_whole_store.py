@@ -11,7 +11,9 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import orjson
 import pytest
@@ -22,12 +24,16 @@ from s3_server import S3Server, an_s3_server
 
 from imagemake.cli.main import main
 from imagemake.config.job_settings import JobSettings
+from imagemake.config.remotes import SharedStore
 from imagemake.core.recipe import Recipe
 from imagemake.stages.generate.job import generate_for_job
+from imagemake.store.answers import AnswerStore, KeptAnswers, answer_key
 from imagemake.store.items import Item
 from imagemake.store.journal import Journal, Outcome, read_calls
+from imagemake.store.open_calls import OpenCalls
 from imagemake.store.remote.errors import PlaceError
 from imagemake.store.store import Store
+from imagemake.store.stored_file import StoredFile
 from imagemake.store.whole import liveness, whole_store
 from imagemake.store.whole.attaching import attached
 from imagemake.store.whole.copying import copy_both_ways
@@ -59,7 +65,7 @@ def server(stand_in: FakeOpenAI) -> FakeOpenAI:
 
 def settings(server: FakeOpenAI, address: str) -> JobSettings:
     model = {"provider": "openai", "name": "gpt-image-2", "base_url": server.base_url, "identity": "here"}
-    return JobSettings.model_validate(
+    return JobSettings(
         {
             "campaign": "c",
             "model": {**model, "key_from": "OPENAI_API_KEY"},
@@ -77,18 +83,16 @@ def items(n: int, first: int = 0) -> list[Item]:
     return [Item(recipe.prompt, 0, recipe, recipe.key(), "new") for recipe in recipes]
 
 
-def generate(folder: Path, given: JobSettings, wanted: list[Item], calls: int = CALLS) -> list[Item]:
+def generate(folder: Path, given: JobSettings, wanted: list[Item]) -> list[Item]:
     """Generate as a job does that finds an empty folder."""
     store = folder / "store"
     with store_for_job(given.store, store, folder / "work", "j", wanted):
-        return generate_for_job(wanted, given, job="j", calls=calls, store=store, work=folder / "work")
+        return generate_for_job(wanted, given, job="j", calls=CALLS, store=store, work=folder / "work")
 
 
-def generate_elsewhere(folder: Path, given: JobSettings, n: int, first: int = 0, calls: int = CALLS):
+def generate_elsewhere(folder: Path, server: FakeOpenAI, address: str, n: int, first: int = 0):
     """Start such a job in a process of its own."""
-    folder.mkdir()
-    (folder / "settings.json").write_text(given.model_dump_json(exclude_unset=True))
-    arguments = [str(folder), str(n), str(first), str(calls)]
+    arguments = [str(folder), server.base_url, address, str(n), str(first)]
     path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path}
     return subprocess.Popen([sys.executable, __file__, *arguments], env=environment, stderr=subprocess.PIPE)
@@ -106,9 +110,9 @@ def test_jobs_that_share_only_a_bucket_pay_once_for_each_key_and_one_that_joins_
 ):
     given = settings(server, address)
     server.renew(Settings(any_size=True, latency_s=0.2))
-    jobs = [generate_elsewhere(tmp_path / name, given, 12, first) for name, first in (("ann", 0), ("bob", 4))]
+    jobs = [generate_elsewhere(tmp_path / name, server, address, 12, first) for name, first in (("ann", 0), ("bob", 4))]
     wait_until(lambda: server.totals().billed_calls >= 2)
-    jobs.append(generate_elsewhere(tmp_path / "eve", given, 16))
+    jobs.append(generate_elsewhere(tmp_path / "eve", server, address, 16))
     for job in jobs:
         _, told = job.communicate(timeout=60)
         assert job.returncode == 0, told.decode()
@@ -129,7 +133,7 @@ def test_a_killed_job_loses_only_calls_in_flight_and_the_bucket_has_the_record_o
 ):
     given = settings(server, address)
     server.renew(Settings(any_size=True, latency_s=0.4))
-    job = generate_elsewhere(tmp_path / "killed", given, 16)
+    job = generate_elsewhere(tmp_path / "killed", server, address, 16)
     images = lambda: [name for name in s3.objects("ours") if f"{tmp_path.name}/raw/" in name]  # noqa: E731
     wait_until(lambda: len(images()) >= 5)
     job.kill()
@@ -255,7 +259,7 @@ def test_wrong_bytes_are_noticed_kept_aside_and_never_used(server, address, s3, 
 
 
 def test_the_copy_gets_the_journal_whatever_parts_it_has_and_sends_what_only_it_has(address, tmp_path):
-    given = JobSettings.model_validate({"store": {"remote": address, "share": "everything"}}).store
+    given = SharedStore(remote=address, share="everything")
     root = tmp_path / "a" / "store"
     with attached(given, root, "j") as whole:
         journal = Journal(root / "journal", "j", durable=True)
@@ -289,6 +293,35 @@ def test_the_copy_gets_the_journal_whatever_parts_it_has_and_sends_what_only_it_
         assert all(call.closed is not None for call in read_calls(folder / "journal"))
 
 
+def test_a_job_elsewhere_finds_answers_about_its_images_and_the_calls_that_wait_in_a_queue(address, tmp_path):
+    given = SharedStore(remote=address, share="everything")
+    here, there = tmp_path / "a" / "store", tmp_path / "b" / "store"
+    (item,) = items(1)
+    raw = StoredFile(item.key, "d" * 64, "png")
+    content = orjson.dumps({"asked": {}, "answers": [{"q": "yes"}], "image": raw.digest})
+    with attached(given, here, "j"):
+        AnswerStore(here).raw.put(answer_key(raw.digest, item.recipe), content, durable=True)
+        AnswerStore(here).raw.put(answer_key("e" * 64, item.recipe), content, durable=True)
+        journal = Journal(here / "journal", "j", durable=True)
+        OpenCalls(here).begin(item.key, journal.path)
+        call = journal.sent(key=item.key, recipe=item.recipe.as_dict(), worst_usd=1.0)
+        journal.submitted(call, key=item.key, ticket={"id": "t"})
+    with store_for_job(given, there, tmp_path / "b" / "work", "k", [item, replace(item, raw=raw)], asks=True):
+        assert [one["answers"] for one in KeptAnswers(there).about(raw.digest)] == [[{"q": "yes"}]]
+        assert len(list(there.glob("answers/*/*"))) == 1, "and not those about other images"
+        found = OpenCalls(there).find(item.key)
+        assert found is not None
+        assert found.ticket == {"id": "t"}
+        later = Journal(found.journal.parent, "k", durable=True, path=found.journal)
+        later.closed(call, Outcome.FAILED, key=item.key)
+        later.close()
+        OpenCalls(there).end(item.key)
+    with attached(given, here, "j") as whole:
+        assert copy_both_ways(whole).brought == 1
+    assert OpenCalls(here).all() == []
+    assert next(iter(read_calls(here / "journal"))).closed is not None
+
+
 def test_share_brings_the_whole_store_to_a_new_folder_and_sends_an_old_one(
     server, address, tmp_path, monkeypatch, capsys
 ):
@@ -317,7 +350,7 @@ def wait_until(is_so) -> None:
 
 
 if __name__ == "__main__":
-    _, folder, n, first, calls = sys.argv
-    given = JobSettings.model_validate_json((Path(folder) / "settings.json").read_bytes())
-    made = generate(Path(folder), given, items(int(n), int(first)), int(calls))
-    sys.exit(0 if all(item.raw for item in made) else f"{orjson.dumps([item.as_dict() for item in made])!r}")
+    _, folder, base_url, address, n, first = sys.argv
+    given = settings(SimpleNamespace(base_url=base_url), address)
+    made = generate(Path(folder), given, items(int(n), int(first)))
+    sys.exit(0 if all(item.raw for item in made) else f"{[item.failure for item in made]}")
