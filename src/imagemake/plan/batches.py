@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -43,6 +43,7 @@ from imagemake.store.items import Item, table_bytes, write_table
 from imagemake.store.layout import ALL, IMAGE, IMAGES, PILOT, RESULT_TABLES, RESULTS, SMALL, batch_file
 
 ID_DIGITS = 16
+SHOWN_BYTES = 16
 # Sections that do not change what a release shows.
 NOT_SHOWN = ("limits", "batch_size", "alerts", "gates", "store", "publish")
 
@@ -226,20 +227,31 @@ def shown_settings(campaign: Campaign) -> dict[str, Any]:
     return {**shown, "links": campaign.publish.names} if campaign.release.has_links else shown
 
 
-def release_digest(states: Sequence[State], campaign: Campaign) -> str:
-    """Return a digest of everything that a release shows; while it stays equal, the release is up to date."""
-    content = hashlib.sha256(fingerprint(shown_settings(campaign)).encode())
-    for state in states:
-        finished = state.finished.digest if state.finished else ""
-        shown = (state.request.name, state.key, state.stage, finished, *map(str, state.reasons), state.request.row)
-        content.update(repr(shown).encode())
-        if state.further:
-            content.update(repr([(label, stored.digest) for label, stored in state.further.items()]).encode())
-        if state.review:  # the released file itself shows it
-            content.update(repr((state.review.decision, state.review.note)).encode())
-        if state.request.attached.references:
-            content.update(repr((state.request.attached.references, state.request.attached.mask)).encode())
-    return content.hexdigest()
+def release_digest(shown: bytes, campaign: Campaign) -> str:
+    """Return a digest of everything that a release shows; while it stays equal, the release is up to date.
+
+    Args:
+        shown: From `shown_of`.
+        campaign: The campaign.
+    """
+    return hashlib.sha256(fingerprint(shown_settings(campaign)).encode() + shown).hexdigest()
+
+
+def shown_of(states: Iterable[State]) -> bytes:
+    """Return the digests of what a release shows of each request, each of `SHOWN_BYTES`, one after the other."""
+    return b"".join(map(_shown, states))
+
+
+def _shown(state: State) -> bytes:
+    request, finished = state.request, state.finished.digest if state.finished else ""
+    told: list[Any] = [request.name, state.key, state.stage, finished, *map(str, state.reasons), request.row]
+    if state.further:
+        told.append([(label, stored.digest) for label, stored in state.further.items()])
+    if state.review:  # the released file itself shows it
+        told.append((state.review.decision, state.review.note))
+    if request.attached.references:
+        told.append((request.attached.references, request.attached.mask))
+    return hashlib.sha256(repr(told).encode()).digest()[:SHOWN_BYTES]
 
 
 def counts(states: Sequence[State]) -> Mapping[Stage, int]:

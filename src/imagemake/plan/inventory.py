@@ -78,8 +78,23 @@ class JournalFacts:
     answered_at: dict[ModelId, str] = field(default_factory=dict)
     used_up_at: dict[ModelId, str] = field(default_factory=dict)
 
-    def note_quota(self, call: Call) -> None:
-        """Take into account what a call says about the quota of its model."""
+    def add(self, call: Call) -> None:
+        """Take a call into account. Calls come in the order of the journal."""
+        history = self.keys.setdefault(call.sent["key"], KeyHistory())
+        history.calls += 1
+        if call.outcome is Outcome.UNKNOWN:
+            history.unknown += 1
+            history.unknown_usd = _added(history.unknown_usd, call.sent.get("worst_usd"))
+        history.last, history.last_at = call.outcome, call.sent["at"]
+        history.message = (call.closed or {}).get("message", "")
+        history.code, history.call = (call.closed or {}).get("code"), call.sent["call"]
+        history.was_made |= call.outcome in (Outcome.MADE, Outcome.SHARED)
+        self.costs.add(call)
+        self._note_quota(call)
+        if call.sent["attempt"] == 0 and "kind" not in call.sent:
+            self.last_recipe[call.sent["name"]] = call.sent["recipe"]
+
+    def _note_quota(self, call: Call) -> None:
         is_end = call.closed is not None and call.closed.get("quota") is True
         if call.closed is None or not (is_end or call.outcome is Outcome.MADE):
             return
@@ -101,7 +116,7 @@ class Inventory:
         self.store = store
         self.raw: dict[str, StoredFile] = store.raw.index()
         self.finished: dict[str, StoredFile] = store.finished.index()
-        self._work = work
+        self.work = work
 
     @cached_property
     def submissions(self) -> tuple[Submission, ...]:
@@ -157,7 +172,7 @@ class Inventory:
         return chain(kept_rows(self.store), self._of_tables(stage))
 
     def _of_tables(self, stage: str) -> Iterator[dict[str, Any]]:
-        return intact_rows(sorted((self._work / stage).glob("*.jsonl")))
+        return intact_rows(sorted((self.work / stage).glob("*.jsonl")))
 
     @cached_property
     def masks(self) -> Mapping[tuple[str, tuple[str, ...]], RepairMask]:
@@ -180,19 +195,7 @@ class Inventory:
         """What the journal says; read only on demand, because the journal holds every call ever made."""
         facts = JournalFacts()
         for call in read_calls(self.store.journal_folder):
-            history = facts.keys.setdefault(call.sent["key"], KeyHistory())
-            history.calls += 1
-            if call.outcome is Outcome.UNKNOWN:
-                history.unknown += 1
-                history.unknown_usd = _added(history.unknown_usd, call.sent.get("worst_usd"))
-            history.last, history.last_at = call.outcome, call.sent["at"]
-            history.message = (call.closed or {}).get("message", "")
-            history.code, history.call = (call.closed or {}).get("code"), call.sent["call"]
-            facts.costs.add(call)
-            facts.note_quota(call)
-            history.was_made |= call.outcome in (Outcome.MADE, Outcome.SHARED)
-            if call.sent["attempt"] == 0 and "kind" not in call.sent:
-                facts.last_recipe[call.sent["name"]] = call.sent["recipe"]
+            facts.add(call)
         return facts
 
     def forget_answers(self) -> None:

@@ -68,6 +68,23 @@ class LearnedCosts:
                 return factor * total_usd / n
         return None
 
+    def as_data(self) -> dict[str, Any]:
+        """Return the sums as plain data."""
+        return {
+            "sums": [[*kind, *total] for kind, total in self._sums.items()],
+            "seconds": [[*kind, *total] for kind, total in self._seconds.items()],
+        }
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> LearnedCosts:
+        """Return what `as_data` returned as costs."""
+        found = cls()
+        for *kind, n, total in data.get("sums", ()):
+            found._sums[kind[0], kind[1], kind[2], kind[3], kind[4], kind[5]] = n, total
+        for *kind, n, total in data.get("seconds", ()):
+            found._seconds[kind[0], kind[1], kind[2], kind[3]] = n, total
+        return found
+
 
 def _gpu_kind(recipe: Mapping[str, Any]) -> GpuKind:
     parameters = sorted(recipe.get("parameters", {}).items())

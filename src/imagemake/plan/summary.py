@@ -50,6 +50,7 @@ def summary(
     shared: Collection[str] = (),
     *,
     is_current: bool = True,
+    n_settled: int = 0,
 ) -> str:
     """Describe where the requests stand and what the run will do.
 
@@ -60,9 +61,12 @@ def summary(
         inventory: What is in the store, the tables, and the journal.
         shared: Keys that the team store has.
         is_current: Whether the release shows all that is known.
+        n_settled: Number of further requests, which are done.
     """
     waiting = waiting_in(states, target.names)
-    lines = [standing(target, counts(states)), *waiting_lines(waiting, inventory)]
+    ended = {**counts(states)}
+    ended[Stage.DONE] += n_settled
+    lines = [standing(target, ended), *waiting_lines(waiting, inventory)]
     for stage, words in STARTS.items():
         why = Counter(str(state.why) for state in open_ones if state.stage is stage)
         if why:

@@ -15,10 +15,10 @@ from imagemake import __version__
 from imagemake.core.fingerprint import fingerprint
 from imagemake.core.problems import UserError
 from imagemake.core.sealed import read_sealed, write_sealed
-from imagemake.plan.batches import counts, release_digest, shown_settings
-from imagemake.plan.edited_questions import read_edited
+from imagemake.plan.batches import counts, release_digest, shown_of
 from imagemake.plan.requests.sheet_groups import SheetGroup, sheet_groups
 from imagemake.plan.reviews import REVIEWS
+from imagemake.plan.settled.decides import what_decides
 from imagemake.plan.state import OPEN, Stage, State
 from imagemake.release.credentials.certificate import file_digest
 from imagemake.release.credentials.signing import Seal, seal_of
@@ -26,7 +26,6 @@ from imagemake.release.manifest.row import MANIFEST_VERSION
 from imagemake.release.manifest.sidecars import SUFFIX
 from imagemake.release.output_file import ReleaseFile
 from imagemake.release.place import are_linked, is_as_released
-from imagemake.stages.validate.earlier_releases import digests
 from imagemake.store.layout import (
     EXPORTS,
     IMAGE,
@@ -37,7 +36,9 @@ from imagemake.store.layout import (
     RESULTS,
     SHEETS,
     results_folder,
+    settled_folder,
 )
+from imagemake.store.names import names_digest
 
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
@@ -49,7 +50,6 @@ RECORD = "release.json"
 NOBODY: Mapping[str, str] = {}
 NOTHING: Mapping[str, int] = {}
 NO_EXPORTS: Mapping[str, Sequence[str]] = {}
-RECORD_VERSION = 3  # raised when the same images, measures, and campaign can give other states
 
 
 def outputs_of(scope: str) -> list[Path]:
@@ -70,7 +70,7 @@ def is_current(target: Target, states: Sequence[State]) -> bool:
     folder = results_folder(target.scope)
     record = read_record(folder)
     expected = {
-        "digest": release_digest(states, target.campaign),
+        "digest": release_digest(shown_of(states), target.campaign),
         "certificate": file_digest(target.campaign.c2pa),
         "manifest_schema": MANIFEST_VERSION,
         PAGE_PARTS: _digest(names_in(folder / PAGE_PARTS)),
@@ -130,20 +130,15 @@ def known_counts(target: Target, store: Store, work: Path) -> Mapping[Stage, int
 def _seen(target: Target, store: Store, work: Path) -> str:
     """Return a digest of everything that decides the states: the campaign, and the names of the existing files."""
     tables = (names_in(work / folder) for folder in MEASURED_TABLES)
-    images = ((stored.file_name for stored in content_store.all()) for content_store in (store.raw, store.finished))
-    duplicates = target.campaign.validation.near_duplicates
+    images = names_digest((store.raw, store.finished), settled_folder(work) / "names.json")
     wanted = {
-        "earlier": digests(duplicates.earlier) if duplicates else {},
-        "record": [RECORD_VERSION, MANIFEST_VERSION],
-        "campaign": shown_settings(target.campaign),
-        "unknown": target.campaign.limits.unknown,
-        "measures": target.campaign.validation.identities(),
+        **what_decides(target.campaign),
+        "manifest": MANIFEST_VERSION,
         "certificate": file_digest(target.campaign.c2pa),
         "rows": [[row.number, dict(row.values)] for row in target.rows],
-        "questions": read_edited() if target.campaign.validation.asked.derives else {},
         "reviews": REVIEWS.read_text(errors="replace") if REVIEWS.is_file() else "",
     }
-    return fingerprint([fingerprint(wanted), *map(_digest, (*tables, *images))])
+    return fingerprint([fingerprint(wanted), images, *map(_digest, tables)])
 
 
 def _digest(names: Iterable[str]) -> str:
@@ -180,6 +175,8 @@ def write_record(
     *,
     missing: Mapping[str, int] = NOTHING,
     exports: Mapping[str, Sequence[str]] = NO_EXPORTS,
+    n_settled: int = 0,
+    shown: bytes | None = None,
 ) -> None:
     """Write the record of a release, after all of its other files.
 
@@ -191,14 +188,18 @@ def write_record(
         unsigned: Why images could not be signed, by file name. The next run tries again.
         missing: How many requested images are missing, by stage.
         exports: The files of each export, by label, relative to the exports' folder.
+        n_settled: Number of further requests, which are done.
+        shown: What the release shows of all requests; by default, of these.
     """
     folder = results_folder(target.scope)
+    ended = {**counts(states)}
+    ended[Stage.DONE] += n_settled
     record = {
         "imagemake": __version__,
         "campaign": target.campaign.campaign,
         "manifest_schema": MANIFEST_VERSION,
-        "digest": release_digest(states, target.campaign),
-        "counts": {stage.value: count for stage, count in counts(states).items()},
+        "digest": release_digest(shown_of(states) if shown is None else shown, target.campaign),
+        "counts": {stage.value: count for stage, count in ended.items()},
         "open": sum(state.stage in OPEN for state in states),
         "images": _images_digest(target.campaign, folder),
         **{part: _digest(names_in(folder / part)) for part in (SHEETS, PAGE_PARTS)},

@@ -56,6 +56,11 @@ class ReleasedBefore:
         self._now[name] = known
         return Released(known[2], stamp.size_bytes, size_px=tuple(known[3]) if known[3] else None)
 
+    def keep(self, target: Path) -> bool:
+        """Keep what is known of a file; False if nothing is, or if it changed since."""
+        known = self._before.get(self._name(target))
+        return known is not None and self.find(target, known[0]) is not None
+
     def add(self, target: Path, made_of: str, released: Released) -> None:
         """Remember a file that was written or verified."""
         entry = [made_of, list(stamp_of(target) or ()), released.digest, released.size_px]

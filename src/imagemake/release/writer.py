@@ -6,7 +6,7 @@ import csv
 import io
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +18,12 @@ from imagemake.plan.batches import policy_of
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.reasons import RebuildReason
 from imagemake.plan.reviews import COLUMNS, REVIEWS, read_reviews
+from imagemake.plan.settled.remember import remember
 from imagemake.plan.state import Stage, State
 from imagemake.plan.target import Target
 from imagemake.release.credentials.signing import signing_of
 from imagemake.release.exports.write import Exports
+from imagemake.release.kept_rows import KeptRow, keep_rows
 from imagemake.release.manifest.entries import VERDICTS, Entries
 from imagemake.release.manifest.row import ManifestRow
 from imagemake.release.manifest.sidecars import SCHEMA, write_sidecars
@@ -40,7 +42,9 @@ from imagemake.release.report.contact_sheet import write_contact_sheet
 from imagemake.release.report.shown import reference_name
 from imagemake.release.sheets.write import Sheets
 from imagemake.release.summary import closing_words, unsigned_words
+from imagemake.release.unchanged import Look, look
 from imagemake.store.layout import (
+    ALL,
     EXPORTS,
     IMAGES,
     PILOT,
@@ -49,7 +53,7 @@ from imagemake.store.layout import (
     results_folder,
     thumbnails_folder,
 )
-from imagemake.store.store import Store, StoredFile
+from imagemake.store.store import ContentStore, Store, StoredFile
 from imagemake.store.thumbnails import ThumbnailCache, Thumbnails
 from imagemake.store.whole.shared_work import spend_tracker_of
 
@@ -64,6 +68,7 @@ class Release:
         work: The folder of tables and thumbnails.
         states: The state of each request; `write` looks it up.
         unsigned: Why a file could not be signed, by file name.
+        unlooked: The finished images of requests that needed no look, by name.
     """
 
     target: Target
@@ -71,6 +76,7 @@ class Release:
     work: Path
     states: list[State] = field(default_factory=list)
     unsigned: dict[str, str] = field(default_factory=dict)
+    unlooked: Mapping[str, StoredFile] = field(default_factory=dict)
     _placed: ReleasedBefore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -80,7 +86,9 @@ class Release:
     def write(self) -> str:
         """Write all files of the release, its record last, and return the message for the user."""
         folder = results_folder(self.target.scope)
-        entries, sheets, metrics = self._gather(folder)
+        seen = look(self.target, self.store, self.work, self._placed)
+        self.states = seen.states
+        entries, sheets, metrics = self._gather(folder, seen)
         self._write_page(folder / "index.html", entries, metrics, sheets)
         self._write_review(folder / "review.csv")
         write_metrics(metrics, folder / "metrics.json")
@@ -93,32 +101,52 @@ class Release:
             schema_path=folder / "manifest.schema.json",
             measures=self.target.campaign.validation.identities(),
         )
-        missing = missing_counts(self.states, self.target.names)
+        missing = missing_counts(self.states, seen.names)
         exports = self._write_exports(folder, entries)
-        write_record(self.target, self.states, self.store, self.work, self.unsigned, missing=missing, exports=exports)
+        write_record(
+            self.target,
+            self.states,
+            self.store,
+            self.work,
+            self.unsigned,
+            missing=missing,
+            exports=exports,
+            n_settled=seen.n_settled,
+            shown=seen.shown,
+        )
         waiting = sum(state.stage is Stage.WAITING for state in self.states)
         told = closing_words(metrics, folder, len(sheets), waiting, list(exports))
         return "\n".join([told, *unsigned_words(self.unsigned)])
 
-    def _gather(self, folder: Path) -> tuple[list[ManifestRow], list[str], dict[str, Any]]:
+    def _gather(self, folder: Path, seen: Look) -> tuple[list[ManifestRow], list[str], dict[str, Any]]:
         """Release images and sheets, and return the rows, the sheets, and the metrics.
 
         What was read for them is forgotten, since a large release has no room for it beside its tables.
         """
-        inventory = Inventory(self.store, self.work)
-        self.states = self.target.states(inventory)
         left_out = spend_tracker_of(self.store.root, self.work, self.target.campaign.budget_usd).left_out()
-        of_state = Entries(self.target, self.store, left_out, self.states)
-        released = self._release_images(folder, of_state)
+        of_state = Entries(self.target, self.store, left_out, self.states, calls=seen.calls)
+        released = self._release_images(folder, of_state, seen)
         sheets = self._write_sheets(folder)
-        entries = [of_state.entry(state, released.get(state.request.name, {})) for state in self.states]
+        rows = sorted([*seen.kept, *self._rows(of_state, released)], key=lambda one: (one.row.catalog_row, one.place))
+        entries = [one.row for one in rows]
         metrics = metrics_of(entries, of_state.asked, of_state.rewrites)
         asked_usd = None if metrics["asked_cost_unknown"] else metrics["cost_usd_judge"] + metrics["cost_usd_rewrite"]
         metrics |= self._forecast(entries, asked_usd)
-        metrics |= {**self._judge(inventory, of_state), **self._remedies(entries, of_state)}
+        metrics |= {**self._judge(seen.part.inventory, of_state), **self._remedies(entries, of_state)}
+        kept = keep_rows(rows, self.work) if self.target.scope == ALL else None
+        remember(self.target, seen.part, self.states, seen.stamps, kept)
+        self.unlooked = seen.forget()
         for state in self.states:
             state.measured = {}
         return entries, sheets, metrics
+
+    def _rows(self, of_state: Entries, released: Mapping[str, Mapping[str, Released]]) -> Iterator[KeptRow]:
+        """Yield the rows of the requests that needed a look."""
+        places = Counter[int]()
+        for state in self.states:
+            entry = of_state.entry(state, released.get(state.request.name, {}))
+            yield KeptRow(entry, places[entry.catalog_row], of_state.closed_at(state))
+            places[entry.catalog_row] += 1
 
     def _judge(self, inventory: Inventory, of_state: Entries) -> dict[str, Any]:
         """Return what the judge cost, and how far it agrees with people; nothing if nobody is asked."""
@@ -183,7 +211,7 @@ class Release:
         found = forecast(entries, len(everything), to_make, paces, run, asked_usd=asked_usd)
         return {"forecast": found.as_dict() if found else None}
 
-    def _release_images(self, folder: Path, of_state: Entries) -> Mapping[str, Mapping[str, Released]]:
+    def _release_images(self, folder: Path, of_state: Entries, seen: Look) -> Mapping[str, Mapping[str, Released]]:
         """Release every finished image under its names and remove all other files. Reopen requests with damaged images.
 
         Returns:
@@ -197,7 +225,7 @@ class Release:
             if state.stage is Stage.DONE
             for output, name in self.target.file_names.of(state.request).items()
         }
-        expected = names_in_images(self.target, self.states)
+        expected = names_in_images(self.target, self.states) | seen.kept_files()
         for name in names_in(images) - expected:
             (images / name).unlink()
         campaign = self.target.campaign
@@ -248,20 +276,21 @@ class Release:
         return files
 
     def _thumbnails(self) -> Thumbnails:
-        shown: dict[str, tuple[StoredFile, Path]] = {}
+        finished = self.store.finished
+        shown: dict[str, tuple[StoredFile, ContentStore]] = {n: (one, finished) for n, one in self.unlooked.items()}
         for state in self.states:
             name = state.request.name
             if state.finished:
-                shown[name] = state.finished, self.store.finished.path(state.finished)
+                shown[name] = state.finished, finished
             elif state.raw:
-                shown[name] = state.raw, self.store.raw.path(state.raw)
+                shown[name] = state.raw, self.store.raw
             for place, past in enumerate(state.past):
                 if past.raw:
-                    shown[f"{name}@{place}"] = past.raw, self.store.raw.path(past.raw)
+                    shown[f"{name}@{place}"] = past.raw, self.store.raw
         sent = {digest for state in self.states for digest in state.recipe.files}
         kept = self.store.references.index() if sent else {}
         for digest in sent & kept.keys():
-            shown[reference_name(digest)] = kept[digest], self.store.references.path(kept[digest])
+            shown[reference_name(digest)] = kept[digest], self.store.references
         return Thumbnails(ThumbnailCache(thumbnails_folder(self.work)), shown)
 
     def _write_review(self, path: Path) -> None:

@@ -52,7 +52,7 @@ def thumbnail_response(store: Store, work: Path, key: str, digest: str) -> Respo
     stored = find(store, key, digest)
     thumbnails = Thumbnails(
         ThumbnailCache(thumbnails_folder(work)),
-        {digest: (stored, store.raw.path(stored))} if stored is not None else {},
+        {digest: (stored, store.raw)} if stored is not None else {},
     )
     small = thumbnails.get(digest)
     if small is None:

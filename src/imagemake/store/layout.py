@@ -69,6 +69,11 @@ def source_images_file(work: Path) -> Path:
     return work / "images.json"
 
 
+def settled_folder(work: Path) -> Path:
+    """Return the folder that remembers which rows need no look; see `imagemake.plan.settled`."""
+    return work / "settled"
+
+
 def thumbnails_folder(work: Path) -> Path:
     """Return the cache of thumbnails."""
     return work / "thumbnails"

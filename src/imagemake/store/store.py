@@ -72,6 +72,14 @@ class ContentStore:
         for folder in _subfolders(self.folder):
             yield from _files(folder)
 
+    def folder_times(self) -> dict[str, int]:
+        """Return when each subfolder got or lost a file last, in nanoseconds of Unix time."""
+        return {folder.name: folder.stat().st_mtime_ns for folder in _subfolders(self.folder)}
+
+    def in_folder(self, name: str) -> Iterator[StoredFile]:
+        """Yield the files of one subfolder, named by the first two digits of their keys."""
+        return _files(self.folder / name)
+
     def find(self, key: str) -> StoredFile | None:
         """Return the file of a key, or None."""
         folder = self.folder / key[:2]

@@ -7,7 +7,7 @@ is used. All tables can be made again, so a damaged one is deleted.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +63,15 @@ def intact_rows(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
             continue
 
 
-def discard_damaged(folders: Iterable[Path]) -> list[Path]:
+def discard_damaged(folders: Iterable[Path], known: Collection[str] = ()) -> list[Path]:
     """Delete the tables that are not as they were written, so that they are made again, and return their paths.
 
     Args:
         folders: Folders of tables in ``work/``, where everything may be deleted at any time.
+        known: Paths of those that were read before and did not change since.
     """
-    damaged = [path for folder in folders for path in sorted(folder.glob("*.jsonl")) if not _is_intact(path)]
+    paths = (path for folder in folders for path in sorted(folder.glob("*.jsonl")))
+    damaged = [path for path in paths if str(path) not in known and not _is_intact(path)]
     for path in damaged:
         if path.is_dir():
             shutil.rmtree(path)

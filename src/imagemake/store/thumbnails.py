@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from imagemake.core.files import set_folder_aside, write_whole
-from imagemake.store.store import StoredFile
+from imagemake.store.store import ContentStore, StoredFile
 
 
 class ThumbnailCache:
@@ -42,22 +42,22 @@ class Thumbnails(Mapping[str, bytes]):
 
     Args:
         cache: Cache of thumbnails.
-        shown: The image and its path, by name.
+        shown: The image and the store that has it, by name.
     """
 
-    def __init__(self, cache: ThumbnailCache, shown: Mapping[str, tuple[StoredFile, Path]]) -> None:
+    def __init__(self, cache: ThumbnailCache, shown: Mapping[str, tuple[StoredFile, ContentStore]]) -> None:
         self._cache = cache
         self._shown = shown
 
     def __getitem__(self, name: str) -> bytes:
-        stored, path = self._shown[name]
+        stored, store = self._shown[name]
         data = self._cache.get(stored.digest)
         if data is None:
             from imagemake.images.decoded import Undecodable
             from imagemake.images.thumbnail import thumbnail_of
 
             try:
-                data = thumbnail_of(path.read_bytes())
+                data = thumbnail_of(store.path(stored).read_bytes())
             except (Undecodable, FileNotFoundError) as error:
                 raise KeyError(name) from error
             self._cache.put(stored.digest, data)

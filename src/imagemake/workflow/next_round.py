@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -14,6 +15,8 @@ from imagemake.plan.inventory import Inventory
 from imagemake.plan.parents import raw_of_parents
 from imagemake.plan.repair_masks import masks_to_send
 from imagemake.plan.routing import model_of
+from imagemake.plan.settled.journal_index import NotRememberedError
+from imagemake.plan.settled.recall import recall
 from imagemake.plan.state import Stage, State
 from imagemake.plan.target import Target
 from imagemake.plan.waiting import let_wait
@@ -64,8 +67,7 @@ def write_next_round(target: Target, listing: Path, store: Store, work: Path) ->
 def _open_states(target: Target, store: Store, work: Path) -> tuple[Inventory, list[State]]:
     """Return what exists and what is open; what the open images are made from is ready to be sent."""
     while True:
-        inventory = Inventory(store, work)
-        states = open_states(target.states(inventory), target.names)
+        inventory, states = _states(target, store, work)
         try:
             keep_parents(raw_of_parents(states), masks_to_send(states), store)
         except DamagedError as error:  # moved away, so it is open itself now
@@ -74,6 +76,15 @@ def _open_states(target: Target, store: Store, work: Path) -> tuple[Inventory, l
         if moderate(states, target.campaign, inventory, work, begins=False):  # attempts have other prompts
             continue
         return inventory, states
+
+
+def _states(target: Target, store: Store, work: Path) -> tuple[Inventory, list[State]]:
+    part = recall(target, store, work)
+    if part is not None:
+        with suppress(NotRememberedError):
+            return part.inventory, open_states(part.states(), part.target.names)
+    inventory = Inventory(store, work)
+    return inventory, open_states(target.states(inventory), target.names)
 
 
 def _may_be_new(state: State) -> bool:

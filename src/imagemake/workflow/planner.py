@@ -6,8 +6,8 @@ import atexit
 import hashlib
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
-from contextlib import chdir
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import chdir, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -31,7 +31,11 @@ from imagemake.plan.parents import raw_of_parents, waiting_in, waits_for_person
 from imagemake.plan.repair_masks import masks_to_send
 from imagemake.plan.requests.catalog import Row, read_catalog
 from imagemake.plan.requests.families import generations
+from imagemake.plan.requests.request import Request
 from imagemake.plan.routing import most_attempts, routing_lines
+from imagemake.plan.settled.journal_index import NotRememberedError
+from imagemake.plan.settled.part import Part
+from imagemake.plan.settled.recall import recall
 from imagemake.plan.state import Stage, State
 from imagemake.plan.summary import open_batches, standing, summary
 from imagemake.plan.target import Target
@@ -232,6 +236,10 @@ class Planner:
     def _rows(self) -> list[Row]:
         return read_catalog(Path(self.campaign.catalog))
 
+    @property
+    def _is_real(self) -> bool:
+        return self._run is not None and self._run.is_real
+
     @cached_property
     def _files(self) -> SourceImages:
         return SourceImages(cache=source_images_file(WORK))
@@ -244,10 +252,7 @@ class Planner:
     def _kept_responses(self) -> list[str]:
         """What came of responses that were kept, and of calls in queues. A run asks for them before it is planned."""
         store = Store(STORE, shares=self.campaign.store.team is not None)
-        is_real = self._run is not None and self._run.is_real
-        if not is_real:
-            if self.campaign.limits.unfetched == "retry":
-                self._inventory.kept = frozenset()  # what other attempts cost, if the URLs still do not answer
+        if not self._is_real:
             return [*kept_words(store), *open_calls_words(store)]
         return [*read_kept_responses(self.campaign, store), *take_up_open_calls(self.campaign, store)]
 
@@ -261,13 +266,30 @@ class Planner:
             still_open = open_batches(target, tuple(Submissions(STORE).all()), ())
             print(standing(target, known), *still_open, *kept, "  Nothing to do.", sep="\n", file=sys.stderr)
             return UP_TO_DATE
-        if damaged := discard_damaged(WORK / folder for folder in TABLES):
+        part = recall(target, Store(STORE), WORK)
+        if part is not None:
+            with suppress(NotRememberedError):
+                return self._plan(target, part, kept)
+        return self._plan(target, Part.whole(target, self._inventory), kept)
+
+    def _plan(self, target: Target, part: Part, kept: Sequence[str]) -> Plan:
+        """Plan a target by the part of it that needs a look.
+
+        Raises:
+            NotRememberedError: If that depends on the rest of it.
+        """
+        scope, inventory = target.scope, part.inventory
+        if not self._is_real and self.campaign.limits.unfetched == "retry":
+            inventory.kept = frozenset()  # what other attempts cost, if the URLs still do not answer
+        if damaged := discard_damaged((WORK / folder for folder in TABLES), part.tables):
             print(f"  Warning: {damaged_words(damaged)}.", file=sys.stderr)
-        check_comparisons(target.requests, self.campaign)
-        check_overrides(target.everything, self.campaign)
-        states, open_ones = self._states(target)
+        check_comparisons(part.target.requests, self.campaign)
+        check_overrides(part.target.everything, self.campaign)
+        states, open_ones = self._states(part)
+        if part.n_settled and not open_ones:
+            raise NotRememberedError  # whether the release is current depends on all
         to_generate = [state for state in open_ones if state.stage is Stage.GENERATE]
-        to_check = [*to_generate, *waiting_in(states, target.names)] if to_generate else []
+        to_check = [*to_generate, *waiting_in(states, part.target.names)] if to_generate else []
         if open_ones:
             check_packages(self.campaign)
             check_steps(self.campaign.postprocess)
@@ -286,30 +308,33 @@ class Planner:
         due = [] if current else upgrade_words(scope)
         to_buy = [state for state in to_generate if state.key not in shared and not state.is_submitted]
         modes = [*let_wait(to_buy, self.campaign, scope), *server_lines(to_buy, self.campaign)]
-        words = summary(target, states, open_ones, self._inventory, shared, is_current=current)
-        print(words, *routing_lines(to_buy, self._inventory.journal), *modes, *due, *kept, sep="\n", file=sys.stderr)
-        warnings += unshared_words(self.campaign.store, self._inventory.store)
+        words = summary(part.target, states, open_ones, inventory, shared, is_current=current, n_settled=part.n_settled)
+        print(words, *routing_lines(to_buy, inventory.journal), *modes, *due, *kept, sep="\n", file=sys.stderr)
+        warnings += unshared_words(self.campaign.store, inventory.store)
         for warning in warnings:
             print(f"  Warning: {warning}", file=sys.stderr)
         if current:
             return UP_TO_DATE
         self._open += open_ones
         self._limit_gpus(open_ones)
-        if self._run and self._run.is_real:
-            self._outlooks.append(outlook_of(states, open_ones, self.campaign, self._inventory, shared))
+        if self._is_real:
+            self._outlooks.append(
+                outlook_of(states, open_ones, self.campaign, inventory, shared, n_settled=part.n_settled)
+            )
         for output in outputs_of(scope):
             make_own(output)  # Snakemake cannot replace read-only files, such as DVC's hard links
         self._settings_files.write()
         self._buckets.share_settings(self._settings_files.paths)
-        return self._write_plan(replace(target, batches=self._write_batches(open_ones)))
+        batches = self._write_batches(open_ones, inventory)
+        return self._write_plan(replace(target, batches=batches), part.target.requests)
 
-    def _write_plan(self, target: Target) -> Plan:
+    def _write_plan(self, target: Target, requests: Sequence[Request]) -> Plan:
         content = target.to_json()
         run = hashlib.sha256(content).hexdigest()[:ID_DIGITS]
         path = plan_file(WORK, run)
         write_whole(path, content)
         per_attempt = 2 if self.campaign.attempts.rewrite else 1  # its prompt is a round before its image
-        rounds = most_attempts(self.campaign) * per_attempt * len(generations(target.requests)) - 1
+        rounds = most_attempts(self.campaign) * per_attempt * len(generations(requests)) - 1
         return Plan(run, (str(path),), target.batches, rounds + SPARE_ROUNDS)
 
     def _limit_gpus(self, open_ones: Iterable[State]) -> None:
@@ -318,14 +343,14 @@ class Planner:
             self._uses_gpus = True
             self._run.limit_gpus(lambda: len(cards()))
 
-    def _states(self, target: Target) -> tuple[list[State], list[State]]:
+    def _states(self, part: Part) -> tuple[list[State], list[State]]:
         """Return where the requests stand, and what is open, once its prompts are moderated. A dry run asks nothing."""
-        is_real, again = self._run is not None and self._run.is_real, True
+        again = True
         while again:
-            states = target.states(self._inventory)
-            open_ones = open_states(states, target.names)
-            to_make = [*open_ones, *waiting_in(states, target.names)]
-            again = is_real and moderate(to_make, self.campaign, self._inventory, WORK, begins=True)
+            states = part.states()
+            open_ones = open_states(states, part.target.names)
+            to_make = [*open_ones, *waiting_in(states, part.target.names)]
+            again = self._is_real and moderate(to_make, self.campaign, part.inventory, WORK, begins=True)
         return states, open_ones
 
     def _take_back(self) -> None:
@@ -346,9 +371,9 @@ class Planner:
         awaiting = sum(state.stage is Stage.WAITING and waits_for_person(state) for state in states)
         return {**metrics, AWAITING_APPROVAL: awaiting}
 
-    def _write_batches(self, open_ones: list[State]) -> tuple[str, ...]:
+    def _write_batches(self, open_ones: list[State], inventory: Inventory) -> tuple[str, ...]:
         new = [state for state in open_ones if (state.stage, state.key) not in self._claimed]
-        written = write_batches(new, self.campaign, self._inventory, WORK)
+        written = write_batches(new, self.campaign, inventory, WORK)
         self._buckets.share_batches([batch.id for batch in written])
         for batch in written:
             for item in batch.items:

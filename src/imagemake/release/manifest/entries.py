@@ -21,7 +21,7 @@ from imagemake.stages.validate.answers import values_of_answers
 from imagemake.stages.validate.compare import values_of
 from imagemake.stages.validate.expected import Expected
 from imagemake.store.answers import half_of, prompt_digest
-from imagemake.store.journal import Outcome, read_calls
+from imagemake.store.journal import Call, Outcome, read_calls
 from imagemake.store.layout import IMAGES
 from imagemake.store.ledger import Tally
 from imagemake.store.store import Store, StoredFile
@@ -43,23 +43,32 @@ class Entries:
 
     Args:
         target: The requests and the campaign.
-        store: The store with finished images and the journal, which is read completely.
+        store: The store with finished images and the journal.
         left_out: Keys that did not fit into the budget.
         states: Where the requests stand; without them, no calls to models about images and prompts are counted.
+        calls: The calls for them; by default, those of the whole journal.
 
     Attributes:
         asked: Sum of the calls that asked about the images and prompts of these, earlier attempts included.
         rewrites: Sum of those that asked for their prompts.
     """
 
-    def __init__(self, target: Target, store: Store, left_out: Collection[str], states: Iterable[State] = ()) -> None:
+    def __init__(
+        self,
+        target: Target,
+        store: Store,
+        left_out: Collection[str],
+        states: Iterable[State] = (),
+        *,
+        calls: Iterable[Call] | None = None,
+    ) -> None:
         self._left_out = left_out
         self._target = target
         self._store = store
         self._calls: dict[str, Calls] = {}
         self.asked, self.rewrites = Tally(), Tally()
         about = {half_of(one) for state in states for one in _asked_about(state)}
-        for call in read_calls(store.journal_folder):
+        for call in read_calls(store.journal_folder) if calls is None else calls:
             if "kind" not in call.sent:
                 self._calls.setdefault(call.sent["key"], Calls()).add(call)
             elif half_of(call.sent["key"]) in about:
@@ -75,6 +84,11 @@ class Entries:
         if calls is None or state.raw is None:
             return None
         return (calls.closed.get("origin") or {}).get("generated_at") if calls.is_shared else calls.closed.get("at")
+
+    def closed_at(self, state: State) -> str:
+        """Return when the call ended that the shown attempt is known by; empty without one."""
+        calls = self._calls.get(state.key)
+        return str(calls.closed.get("at", "")) if calls else ""
 
     def entry(self, state: State, released: Mapping[str, Released] | None = None) -> ManifestRow:
         """Return the row of one request.

@@ -19,6 +19,8 @@ def outlook_of(
     campaign: Campaign,
     inventory: Inventory,
     shared: Collection[str],
+    *,
+    n_settled: int = 0,
 ) -> Outlook:
     """Return what a run is expected to do.
 
@@ -28,14 +30,15 @@ def outlook_of(
         campaign: The campaign.
         inventory: Has what earlier calls cost.
         shared: Keys that the team store has.
+        n_settled: Number of further requests, which are done.
     """
     stages = [state.stage for state in states]
     to_do = [state.stage for state in open_ones]
     to_generate = [state for state in open_ones if state.stage is Stage.GENERATE]
     to_buy = [state for state in to_generate if state.key not in shared and not state.is_submitted]
     return Outlook(
-        wanted=len(states),
-        done=stages.count(Stage.DONE),
+        wanted=len(states) + n_settled,
+        done=stages.count(Stage.DONE) + n_settled,
         review=stages.count(Stage.REVIEW),
         given_up=sum(stages.count(stage) for stage in (Stage.REJECTED, Stage.REFUSED, Stage.KEPT, Stage.HELD)),
         to_generate=len(to_generate),

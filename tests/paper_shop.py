@@ -1,0 +1,236 @@
+"""A campaign whose images are words on disk: a run takes milliseconds, and chance decides what becomes of each.
+
+`EDITS` are what users and disks do to it.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import random
+from io import BytesIO
+from pathlib import Path
+
+from imagemake.config.campaign import load_campaign
+from imagemake.plan.batches import open_states, policy_of
+from imagemake.plan.inventory import Inventory
+from imagemake.plan.requests.catalog import read_catalog
+from imagemake.plan.reviews import COLUMNS, REVIEWS
+from imagemake.plan.state import Stage
+from imagemake.plan.target import Target
+from imagemake.release.writer import Release
+from imagemake.store.items import Item, write_table
+from imagemake.store.journal_lines import line_of
+from imagemake.store.store import Store
+
+CAMPAIGN = {
+    "campaign": "paper",
+    "catalog": "config/catalog.csv",
+    "prompt": "A {product}, {color}",
+    "name": "{sku}",
+    "model": {"provider": "preview", "name": "preview-1"},
+    "attempts": {"max": 2},
+    "metadata": {"sidecar": "json"},
+    "validation": {"checks": {"tone.contrast": {"reject": {"min": 5}, "review": {"min": 20}}}},
+}
+
+
+class PaperShop:
+    """A project in the current folder.
+
+    Args:
+        chance: Decides what becomes of images.
+        n: Number of rows.
+    """
+
+    def __init__(self, chance, n=20):
+        self.chance, self.config, self.n_jobs = chance, dict(CAMPAIGN), 0
+        self.made_at = "2026-11-27T12:00:00.000Z"
+        self.rows = [{"sku": f"S{i:03}", "product": f"mug {i}", "color": "red"} for i in range(n)]
+        self.reviews = {}
+        self.store, self.work = Store(Path("store")), Path("work")
+        Path("config").mkdir(exist_ok=True)
+        self.write()
+
+    def write(self):
+        with Path("config/catalog.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, ["sku", "product", "color"])
+            writer.writeheader()
+            writer.writerows(self.rows)
+        with REVIEWS.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(COLUMNS)
+            for key, decision in self.reviews.items():
+                writer.writerow([key, decision, *[""] * (len(COLUMNS) - 2)])
+
+    def target(self):
+        campaign = load_campaign(self.config)
+        return Target(campaign, read_catalog(Path(campaign.catalog)), "all", self.made_at)
+
+    def inventory(self):
+        return Inventory(self.store, self.work)
+
+    def run(self):
+        """Make what is open until nothing is."""
+        self.made_at = self._now()
+        target = self.target()
+        policy = policy_of(target.campaign)
+        while todo := open_states(target.states(self.inventory()), target.names):
+            self.n_jobs += 1
+            for stage in (Stage.GENERATE, Stage.VALIDATE, Stage.POSTPROCESS):
+                items = [self._done(state, policy) for state in todo if state.stage is stage]
+                if items:
+                    self._write_tables(stage, [item for item in items if item is not None])
+
+    def _now(self):
+        return f"2026-11-27T12:{self.n_jobs // 60:02}:{self.n_jobs % 60:02}.000Z"
+
+    def release(self):
+        """Write the release, and return whether it looked at a part only."""
+        release = Release(self.target(), self.store, self.work)
+        release.write()
+        return bool(release.unlooked)
+
+    def _write_tables(self, stage, items):
+        folders = ("postprocessed",) if stage is Stage.POSTPROCESS else ("batches", "validated")
+        for folder in folders if items else ():
+            name = hashlib.sha256(f"{self.n_jobs} {stage} {len(items)}".encode()).hexdigest()[:16]
+            write_table(Path("work", folder, f"{stage}-{name}.jsonl"), items)
+
+    def _done(self, state, policy):
+        item = Item(state.request.name, state.attempt, state.recipe, state.key, "test", raw=state.raw)
+        if state.stage is Stage.POSTPROCESS:
+            key = policy.output_keys(state.raw.digest)["main"]
+            finished = self.store.finished.put(key, jpeg_of(key), durable=False, extension="jpg")
+            fields = {"measures": state.measured, "output_key": key, "finished": finished}
+            return Item(item.name, item.attempt, item.recipe, item.key, "test", raw=state.raw, **fields)
+        raw = state.raw
+        if state.stage is Stage.GENERATE:
+            refused = self.chance.random() < 0.03
+            if not refused:
+                raw = self.store.raw.put(state.key, f"{state.key}".encode(), durable=False, extension="png")
+            self._record(state, raw)
+            if refused:
+                return None
+        return Item(
+            item.name, item.attempt, item.recipe, item.key, "test", raw=raw, measures=self.measured(raw, policy)
+        )
+
+    def _record(self, state, raw):
+        call = hashlib.sha256(f"{self.n_jobs} {state.key}".encode()).hexdigest()[:32]
+        at = self._now()
+        sent = {
+            "event": "sent", "call": call, "at": at, "campaign": "paper", "name": state.request.name, "key": state.key,
+            "attempt": state.attempt, "tried": 0, "recipe": state.recipe.as_dict(), "worst_usd": 0.0,
+        }  # fmt: skip
+        closed = {"event": "closed", "call": call, "at": at, "key": state.key, "cost_usd": 0.0}
+        closed |= {"outcome": "made", "digest": raw.digest} if raw else {"outcome": "refused", "message": "no"}
+        path = self.store.journal_folder / "2026-11-27" / f"{self.n_jobs:06}-generate.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            file.write(line_of(sent) + line_of(closed))
+
+    def measured(self, raw, policy):
+        """Return what an image measures, by its digest: mostly a good one, sometimes one like another."""
+        chance = random.Random(raw.digest)
+        contrast = 50.0 if chance.random() < 0.85 else chance.choice([1.0, 10.0])
+        shown = f"{chance.getrandbits(64):016x}" if chance.random() < 0.95 else "0123456789abcdef"
+        values = {"format": "png", "contrast": contrast, "hash": shown, "colors": "80" * 27}
+        return dict.fromkeys(policy.measures, values)
+
+
+def jpeg_of(text):
+    """Return a small JPEG with a comment that makes its bytes its own."""
+    from PIL import Image
+
+    data = BytesIO()
+    Image.new("RGB", (8, 8)).save(data, "JPEG", comment=text.encode())
+    return data.getvalue()
+
+
+def facts(state):
+    """Return what a plan tells of where a request stands."""
+    past = [(one.key, one.raw, one.reasons) for one in state.past]
+    files = (state.raw, state.finished, state.further)
+    return {
+        "key": state.key,
+        "stage": state.stage,
+        "why": str(state.why),
+        "files": files,
+        "reasons": state.reasons,
+        "past": past,
+        "review": state.review,
+        "row": (state.request.row, dict(state.request.variables)),
+    }
+
+
+def standing(shop):
+    """Return where each request stands, by a look at everything."""
+    return {state.request.name: facts(state) for state in shop.target().states(shop.inventory())}
+
+
+def edit_cell(shop):
+    row = shop.chance.choice(shop.rows)
+    row["product"] = f"teapot {shop.chance.randrange(1000)}"
+
+
+def edit_back(shop):
+    for row in shop.rows[:2]:
+        row["product"] = f"mug {int(row['sku'][1:])}"
+
+
+def repeat_prompt(shop):
+    one, other = shop.chance.sample(shop.rows, 2)
+    one["product"], one["color"] = other["product"], other["color"]
+
+
+def append_row(shop):
+    shop.rows.append({"sku": f"T{shop.chance.randrange(10**6):06}", "product": "lamp", "color": "teal"})
+
+
+def insert_row(shop):
+    place = shop.chance.randrange(len(shop.rows))
+    shop.rows.insert(place, {"sku": f"U{shop.chance.randrange(10**6):06}", "product": "hat", "color": "gold"})
+
+
+def remove_row(shop):
+    shop.rows.pop(shop.chance.randrange(len(shop.rows)))
+
+
+def swap_rows(shop):
+    one, other = shop.chance.sample(range(len(shop.rows)), 2)
+    shop.rows[one], shop.rows[other] = shop.rows[other], shop.rows[one]
+
+
+def review(shop):
+    key = shop.chance.choice([one["key"] for one in standing(shop).values()])
+    shop.reviews[key] = shop.chance.choice(["approve", "reject", "regenerate"])
+
+
+def forget_reviews(shop):
+    shop.reviews.clear()
+
+
+def move_threshold(shop):
+    least = shop.chance.choice([5, 15, 60])
+    shop.config["validation"] = {"checks": {"tone.contrast": {"reject": {"min": least}}}}
+
+
+def lose_file(shop):
+    shop.chance.choice(sorted(Path("store").glob("[rf]*/*/*.*"))).unlink()
+
+
+def lose_table(shop):
+    shop.chance.choice(sorted(Path("work").glob("*/*.jsonl"))).unlink()
+
+
+def double_file(shop):
+    path = shop.chance.choice(sorted(Path("store/raw").glob("*/*")))
+    key, digest, extension = path.name.split(".")
+    path.with_name(f"{key}.{'0' * len(digest)}.{extension}").write_bytes(b"another")
+
+
+EDITS = (
+    edit_cell, edit_cell, edit_cell, edit_back, repeat_prompt, append_row, insert_row, remove_row, swap_rows, review,
+    forget_reviews, move_threshold, lose_file, lose_table, double_file,
+)  # fmt: skip

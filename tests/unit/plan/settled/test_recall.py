@@ -1,0 +1,144 @@
+"""Claims about plans that look only at what changed."""
+
+from __future__ import annotations
+
+import os
+import random
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from paper_shop import EDITS, PaperShop, facts, standing
+
+from imagemake.plan.settled.contents import folder_stamps, settled_file, table_stamps
+from imagemake.plan.settled.journal_index import NotRememberedError
+from imagemake.plan.settled.part import Part
+from imagemake.plan.settled.recall import recall
+from imagemake.plan.settled.remember import remember
+
+FAR_AHEAD_NS = 2**62
+SEEDS = 10
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shop = PaperShop(random.Random(7))
+    shop.run()
+    settle(shop)
+    return shop
+
+
+def settle(shop):
+    """Remember what is settled, as a release does at its end."""
+    stamps = folder_stamps(shop.store, FAR_AHEAD_NS), table_stamps(shop.work, shop.store)
+    part = recall(shop.target(), shop.store, shop.work)
+    with suppress(NotRememberedError):
+        if part is not None:
+            remember(shop.target(), part, part.states(), stamps)
+            return
+    whole = Part.whole(shop.target(), shop.inventory())
+    remember(shop.target(), whole, whole.states(), stamps)
+
+
+def part_of(shop):
+    """Return the part that needs a look, and its states; None if everything does."""
+    part = recall(shop.target(), shop.store, shop.work)
+    try:
+        return None if part is None else (part, part.states())
+    except NotRememberedError:
+        return None
+
+
+def test_after_any_edits_a_plan_of_the_part_says_what_a_plan_of_everything_says(tmp_path, monkeypatch):
+    n_parts = sum(parts_that_agree(random.Random(seed), tmp_path / f"{seed}", monkeypatch) for seed in range(SEEDS))
+    assert n_parts > 2 * SEEDS, "too many plans looked at everything"
+
+
+def parts_that_agree(chance, folder, monkeypatch):
+    """Edit and plan a shop, and return how many plans looked at a part only."""
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    shop, n_parts = PaperShop(chance, n=30), 0
+    for _ in range(8):
+        shop.run()
+        settle(shop)
+        for edit in chance.choices(EDITS, k=chance.choice([1, 1, 1, 2, 4])):
+            edit(shop)
+            shop.write()
+        whole, found = standing(shop), part_of(shop)
+        if found is not None:
+            part, states = found
+            told = {state.request.name: facts(state) for state in states}
+            assert told == {name: whole[name] for name in told}
+            others = {name: one for name, one in whole.items() if name not in told}
+            assert part.n_settled == len(others)
+            assert {one["stage"] for one in others.values()} <= {"done"}
+            n_parts += 1
+    return n_parts
+
+
+def test_one_edited_row_is_the_only_done_one_that_is_looked_at(shop):
+    done = {name for name, one in standing(shop).items() if one["stage"] == "done" and not one["past"]}
+    edited = sorted(done)[0]
+    next(row for row in shop.rows if row["sku"] == edited)["product"] = "teapot"
+    shop.write()
+    part, states = part_of(shop)
+    assert {state.request.name for state in states} & done <= {edited} | _alike(shop)
+    assert str(next(one.why for one in states if one.request.name == edited)) == "key changed: prompt"
+    assert part.n_settled > len(states)
+
+
+def _alike(shop):
+    """Return the names of images that look like each other."""
+    target = shop.target()
+    states = target.states(shop.inventory())
+    return {
+        state.request.name
+        for state in states
+        if any(values.get("hash") == "0123456789abcdef" for values in state.measured.values())
+    }
+
+
+def test_the_part_reads_no_table_and_no_journal_file_of_what_is_settled(shop):
+    shop.rows[0]["product"] = "teapot"
+    shop.write()
+    for path in (*Path("work/validated").glob("*"), *Path("work/postprocessed").glob("*")):
+        stamp = path.stat()
+        path.write_bytes(b"x" * stamp.st_size)  # anyone who reads it finds nothing
+        os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert part_of(shop) is not None
+
+
+@pytest.mark.parametrize("path", ["work/settled/rows.bin", "work/settled/journal.bin"])
+@pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: data[:99] + b"?" + data[100:], lambda _: b""])
+def test_damaged_memory_is_as_good_as_none(shop, path, damage):
+    shop.rows[0]["product"] = "teapot"
+    shop.write()
+    assert part_of(shop) is not None
+    Path(path).write_bytes(damage(Path(path).read_bytes()))
+    assert part_of(shop) is None
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"exclude": [{"color": "teal"}], "variables": {"color": ["teal", "red"]}, "prompt": "A {product}, {color}"},
+        {"postprocess": {"sheets": {"all": {}}}},
+        {"only": ["S000"]},
+    ],
+)
+def test_campaigns_that_need_all_rows_remember_nothing(shop, section):
+    assert settled_file(shop.work).exists()
+    if "variables" in section:
+        shop.rows = [{"sku": row["sku"], "product": row["product"], "color": ""} for row in shop.rows]
+        section = {"exclude": [{"product": "mug 1"}]}
+    shop.config |= section
+    settle(shop)
+    assert not settled_file(shop.work).exists()
+
+
+def test_a_row_with_the_name_of_a_settled_one_is_told_by_a_plan_of_everything(shop):
+    shop.rows.append({**shop.rows[3], "sku": shop.rows[3]["sku"].lower()})
+    shop.write()
+    assert part_of(shop) is None
