@@ -43,19 +43,19 @@ class Contestant:
         return [str(python_of(self.environment)), str(PEERS / self.script), str(catalog), str(folder), *self.arguments]
 
 
-SCRIPT = Contestant("script", "script by hand, same work", "script_by_hand.py", 10_000)
+SCRIPT = Contestant("script", "script by hand", "script_by_hand.py", 10_000)
 OURS = Contestant("ours", "imagemake", "ours.py", 10_000, "results/images")
 CONTESTANTS = (
     SCRIPT,
     OURS,
     Contestant(
-        "download", "script by hand, only downloads", "script_by_hand.py", 10_000, "raw", arguments=("--only-download",)
+        "download", "script that only downloads", "script_by_hand.py", 10_000, "raw", arguments=("--only-download",)
     ),
     Contestant(
         "data-designer", "NeMo Data Designer", "data_designer_columns.py", 1_000, environment="data_designer"
     ),
     Contestant("pixeltable", "Pixeltable", "pixeltable_table.py", 1_000, environment="pixeltable"),
-    Contestant("snakemake", "Snakemake, a job per image and stage", "naive_snakemake.py", 100),
+    Contestant("snakemake", "Snakemake with a job per image and stage", "naive_snakemake.py", 100),
 )  # fmt: skip
 
 

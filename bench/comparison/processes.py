@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -76,16 +77,17 @@ class Runner:
                     killed = True
                 time.sleep(POLL_S)
         wall_s = time.monotonic() - start
-        status = None if killed and kill_if else process.returncode
+        status = process.returncode if not killed else None if kill_if else -signal.SIGKILL
         said = log.read_text(errors="replace")[-1500:] if status else ""
         return Used(self._spent_s() - cpu_s, wall_s, peak, status, said)
 
     def kill_all(self) -> None:
         """Kill every process that came of a run, also those that went on after it."""
-        for process in self._processes():
+        processes = list(self._processes())
+        for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(list(self._processes()), timeout=10)
+        psutil.wait_procs(processes, timeout=10)  # a process that nobody waits for looks alive to the next run
 
     def _processes(self) -> Iterator[psutil.Process]:
         for process in psutil.Process().children(recursive=True):
