@@ -83,6 +83,7 @@ def start(project, plugins, jobs, s3):
     """Start a run whose jobs share no disk."""
     names = [*s3.environment(), "OPENAI_API_KEY"]
     command = [sys.executable, "-m", "snakemake", "--executor", "bare", "--jobs", "2", "--shared-fs-usage", "none"]
+    command += ["--seconds-between-status-checks", "1"]
     command += ["--default-storage-provider", "s3", "--default-storage-prefix", "s3://ours/runs/ann"]
     path = os.pathsep.join([*map(str, plugins), os.environ.get("PYTHONPATH", "")])
     environment = {**project.environment(), "PYTHONPATH": path, "SNAKEMAKE_BARE_FOLDERS": str(jobs)}
