@@ -25,7 +25,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from comparison import near_duplicates
+from comparison import filled, near_duplicates
 from comparison.cases import Sitting
 from comparison.contestants import CACHE, CONTESTANTS, Contestant, python_of
 from comparison.page import write_page
@@ -37,7 +37,7 @@ RESULTS = CACHE / "results"
 SIZES = (100, 1_000, 10_000)
 KILLED_UP_TO = 1_000
 LATENCY_S = 1.0
-OTHERS = ("near-duplicates",)
+OTHERS = ("near-duplicates", "filled")
 
 
 def measure(contestant: Contestant, n: int) -> dict[str, Any]:
@@ -88,6 +88,10 @@ def everything(only: list[str], sizes: list[int], *, again: bool) -> None:
                 with a_folder() as root:
                     search = partial(near_duplicates.measure, way, n, Runner([]), root)
                     keep(f"near-{way}", n, lambda search=search: {"search": search()}, again=again)  # type: ignore[misc]
+        for name, fill in (("script", filled.script), ("ours", filled.ours)):
+            if "filled" in only and n in filled.SIZES and (name == "ours" or n <= filled.SCRIPT_MOST):
+                with a_folder() as root:
+                    keep(f"filled-{name}", n, partial(fill, n, Runner([]), root), again=again)
 
 
 def main() -> None:

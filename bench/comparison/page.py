@@ -128,11 +128,12 @@ def table(results: Results, n: int) -> list[list[str]]:
                 own, base = _cpu_s(results, one.name, n, case, figure), _cpu_s(results, SCRIPT.name, n, case, figure)
                 line.append(_missing(results, one.name, n, case) if own is None or not base else f"{own / base:.2f}")
         killed = results[one.name, n]["cases"].get("killed", {})
-        lines.append([*line, str(killed.get("billed_again", "")), str(killed.get("lost", ""))])
+        loads = _span([f"{load:.0f}" for load in results[one.name, n]["load"]], key=float)
+        lines.append([*line, str(killed.get("billed_again", "")), str(killed.get("lost", "")), loads])
     seconds = [_cpu_s(results, SCRIPT.name, n, case) for case in CASES]
     memory = _cpu_s(results, SCRIPT.name, n, "first run", "peak_mb")
     units = [f"{value:.1f} s" if value is not None else "" for value in seconds]
-    return [*lines, ["*1.00 is*", *units, f"{memory:.0f} MB", "", ""]]
+    return [*lines, ["*1.00 is*", *units, f"{memory:.0f} MB", "", "", ""]]
 
 
 def _missing(results: Results, name: str, n: int, case: str) -> str:

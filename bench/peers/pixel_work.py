@@ -128,17 +128,22 @@ def xmp(prompt: str) -> bytes:
     ).encode()
 
 
-def write_release(rows: list[dict[str, Any]], folder: Path) -> None:
+def write_release(rows: list[dict[str, Any]], folder: Path, *, near_duplicates: bool = True) -> None:
     """Note which image looks like an earlier one, and write the manifest and a page with all thumbnails."""
-    import numpy as np
-
-    hashes = np.array([int(row["phash"], 16) for row in rows], np.uint64)
-    for at, row in enumerate(rows):
-        near = np.flatnonzero(np.bitwise_count(hashes[:at] ^ hashes[at]) <= MOST_BITS)
-        row["duplicate_of"] = rows[near[0]]["name"] if len(near) else ""
+    if near_duplicates:
+        _note_near_duplicates(rows)
     with (folder / "manifest.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
     page = (f'<img loading="lazy" src="thumbnails/{row["name"]}.jpg">{html.escape(row["prompt"])}' for row in rows)
     (folder / "index.html").write_text("\n".join(page))
+
+
+def _note_near_duplicates(rows: list[dict[str, Any]]) -> None:
+    import numpy as np
+
+    hashes = np.array([int(row["phash"], 16) for row in rows], np.uint64)
+    for at, row in enumerate(rows):
+        near = np.flatnonzero(np.bitwise_count(hashes[:at] ^ hashes[at]) <= MOST_BITS)
+        row["duplicate_of"] = rows[near[0]]["name"] if len(near) else ""

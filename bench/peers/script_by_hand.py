@@ -19,7 +19,7 @@ from typing import Any
 from pixel_work import IN_FLIGHT, MODEL, QUALITY, SIZE, finish, read_catalog, write_release
 
 
-async def make(catalog: Path, folder: Path, *, only_download: bool) -> None:
+async def make(catalog: Path, folder: Path, *, only_download: bool, near_duplicates: bool) -> None:
     """Make the images that are missing, and finish each on a thread as soon as it is there."""
     from openai import AsyncOpenAI
 
@@ -53,7 +53,7 @@ async def make(catalog: Path, folder: Path, *, only_download: bool) -> None:
     async with AsyncOpenAI() as client:
         rows = await asyncio.gather(*(one(row) for row in read_catalog(catalog)))
     if not only_download:
-        write_release(rows, folder)
+        write_release(rows, folder, near_duplicates=near_duplicates)
 
 
 def main() -> None:
@@ -62,8 +62,10 @@ def main() -> None:
     parser.add_argument("catalog", type=Path, help="CSV with the columns name and prompt")
     parser.add_argument("folder", type=Path, help="folder of the images")
     parser.add_argument("--only-download", action="store_true", help="keep the images as they came, and do no more")
+    parser.add_argument("--no-near-duplicates", action="store_true", help="do not look for images that repeat others")
     given = parser.parse_args()
-    asyncio.run(make(given.catalog, given.folder, only_download=given.only_download))
+    near = not given.no_near_duplicates
+    asyncio.run(make(given.catalog, given.folder, only_download=given.only_download, near_duplicates=near))
 
 
 if __name__ == "__main__":

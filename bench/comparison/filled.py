@@ -1,0 +1,70 @@
+"""Many images without making them: folders are filled as a run leaves them, with tiny images."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fake_openai import FakeOpenAI, Settings
+
+from comparison.cases import write_catalog
+from comparison.contestants import SCRIPT, environment_of_process
+from comparison.processes import Runner
+
+SIZES = (100_000, 1_000_000)
+SCRIPT_MOST = 100_000  # above, filling takes longer than all runs
+
+
+def ours(n: int, runner: Runner, root: Path) -> dict[str, Any]:
+    """Measure imagemake with nothing to do, and with one row edited; a million is planned only."""
+    from large import CONFIG, fill
+    from workflow.project import Project
+
+    project = Project(root / "project", rows=n, **CONFIG)
+    fill(project.folder)
+    command = ["env", "--chdir", str(project.folder), sys.executable, "-m", "snakemake", "--cores", "all"]
+
+    def run(*arguments: str) -> dict[str, Any]:
+        used = runner.run([*command, *arguments], root / "log", environment_of_process())
+        return {**asdict(used), "load": os.getloadavg()[0]}
+
+    cases = {"first release": run()} if n <= SCRIPT_MOST else {"plan": run("-n")}
+    cases["nothing to do"] = run()
+    project.edit_row(n // 2, product="teapot")
+    cases["one row edited, dry run"] = run("-n")
+    if n <= SCRIPT_MOST:
+        cases["one row edited"] = run()
+    return cases
+
+
+def script(n: int, runner: Runner, root: Path) -> dict[str, Any]:
+    """Measure the script by hand in the same cases."""
+    from peers.pixel_work import measured, read_catalog
+    from PIL import Image
+
+    catalog, folder = root / "catalog.csv", root / "script"
+    write_catalog(catalog, n)
+    (folder / "rows").mkdir(parents=True)
+    file = {"bytes": 1_500_000, "format": "PNG"}
+    common = measured("", "", Image.effect_noise((1024, 1024), 50).convert("RGB")) | file
+    for row in read_catalog(catalog):
+        digest = hashlib.sha256(f"{row['name']} {row['prompt']}".encode()).hexdigest()
+        done = {**common, **row, "phash": digest[:16], "colors": digest[:54], "sha256": digest}
+        (folder / "rows" / f"{digest[:32]}.json").write_text(json.dumps(done))
+    with FakeOpenAI(Settings(prepare=("1024x1024:png",))) as server:
+        runner = Runner([server.pid])
+
+        def run() -> dict[str, Any]:
+            environment = {**environment_of_process(), **server.environment}
+            return asdict(
+                runner.run([*SCRIPT.command(catalog, folder), "--no-near-duplicates"], root / "log", environment)
+            )
+
+        cases = {"nothing to do": run()}
+        write_catalog(catalog, n, edited=n // 2)
+        return {**cases, "one row edited": run()}
