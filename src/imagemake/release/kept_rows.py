@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import orjson
@@ -25,6 +25,8 @@ MEAN, MOST = 1_024, 4_096  # rows of a file
 ID_DIGITS = 32
 _FIELDS = [one.name for one in fields(ManifestRow) if one.init and one.name not in {"outputs", "cached"}]
 _VALUES = attrgetter(*_FIELDS)
+_WORDS = [_FIELDS.index(name) for name in ("verdict", "provider", "model", "model_label", "seed_use", "generated_at")]
+_MAPPINGS = [_FIELDS.index(name) for name in ("parameters", "model_files")]
 _TUPLES = [_FIELDS.index(name) for name in ("reasons", "references", "reference_digests", "history")]
 
 
@@ -73,10 +75,18 @@ def kept_rows(digest: str, work: Path, made_at: str) -> Iterator[KeptRow]:
     version, *names = orjson.loads(_content(folder / f"{digest}.json", digest))
     if version != MANIFEST_VERSION:
         raise NotRememberedError(version)
+    words: dict[str, str] = {}
+    last: list[Any] = []
     for name in names:
         for place, closed_at, values in orjson.loads(_content(folder / name, name.partition(".")[0])):
             for at in _TUPLES:
                 values[at] = tuple(values[at])
+            # What many rows have is one object: otherwise it would take much of the memory.
+            for at in _WORDS:
+                values[at] = words.setdefault(values[at], values[at])
+            for at in _MAPPINGS if last else ():
+                values[at] = last[at] if values[at] == last[at] else values[at]
+            last = values
             row = ManifestRow(**dict(zip(_FIELDS, values, strict=True)), cached=closed_at < made_at)
             yield KeptRow(row, place, closed_at)
 
