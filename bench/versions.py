@@ -3,7 +3,7 @@
     PYTHONPATH=tests python bench/versions.py --images 10000 --kb 100
     PYTHONPATH=tests python bench/versions.py --images 100000 --kb 2 --link hardlink
 
-The store is tracked as by `imagemake track`: one folder with its own .dvc file, and hard links if `--link` says so. The
+The store is tracked as by `imagemake track`: the folders of a large one apart, or with `--whole` as one folder. The
 server is rclone on the same machine and disk. `one more` adds one image; `push one more` and `pull one more` transfer
 it. Files are random bytes, because nothing here reads images.
 """
@@ -32,6 +32,7 @@ CONFIG = """\
 ['remote "team"']
     url = s3://team/shop
 """
+TRACK = "from imagemake.versions import dvc; dvc.LARGE = {large}; dvc.Dvc().track()"
 LINKS = {"hardlink": "hardlink,copy", "copy": "copy"}
 
 
@@ -41,6 +42,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--kb", type=int, default=100, help="size per image, in 1,000 bytes")
     parser.add_argument("--link", choices=LINKS, default="hardlink")
+    parser.add_argument("--whole", action="store_true", help="track the store as one folder, however large it is")
     parser.add_argument("--no-push", action="store_true", help="skip push and pull")
     options = parser.parse_args()
     print(f"{options.images:,} images of {options.kb} KB, cache.type {LINKS[options.link]}", flush=True)
@@ -48,21 +50,23 @@ def main() -> None:
         root = Path(folder) / "ann"
         environment = {**os.environ, **s3.environment(AWS_CONFIG_FILE=f"{folder}/none"), **_person()}
         _begin(root, options.link, environment)
+        track = (sys.executable, "-c", TRACK.format(large="10**9" if options.whole else "dvc.LARGE"))
         for number in range(options.images):
             _write(root, number, options.kb)
         print(f"{'store alone':<14} {'':>8} {'':>8} {_mb(root):>9,.0f} MB on disk", flush=True)
-        _timed("first add", root, environment, "dvc", "add", "-q", "store")
+        _timed("first add", root, environment, *track)
         print(f"{'':<14} {'':>8} {'':>8} {_mb(root):>9,.0f} MB on disk", flush=True)
-        listing = max((path.stat().st_size for path in (root / ".dvc/cache").rglob("*.dir")), default=0)
-        print(f"{'its listing':<14} {'':>8} {'':>8} {listing / 1e6:>9.1f} MB a version", flush=True)
+        lists = _lists(root)
         _commit(root, environment)
-        _timed("nothing changed", root, environment, "dvc", "add", "-q", "store")
+        _timed("nothing changed", root, environment, *track)
         if not options.no_push:
             _timed("push", root, environment, "dvc", "push", "-q")
             _run(Path(folder), environment, "git", "clone", "-q", "ann", "ben")
             _timed("pull", root.with_name("ben"), environment, "dvc", "pull", "-q")
         _write(root, options.images, options.kb)
-        _timed("one more", root, environment, "dvc", "add", "-q", "store")
+        _timed("one more", root, environment, *track)
+        new_mb = sum(size for name, size in _lists(root).items() if name not in lists) / 1e6
+        print(f"{'its lists':<14} {'':>8} {'':>8} {new_mb:>9.2f} MB are new", flush=True)
         _commit(root, environment)
         if not options.no_push:
             _timed("push one more", root, environment, "dvc", "push", "-q")
@@ -80,7 +84,7 @@ def _begin(root: Path, link: str, environment: Mapping[str, str]) -> None:
 def _write(root: Path, number: int, kb: int) -> None:
     data = os.urandom(1000 * kb)
     key, digest = hashlib.sha256(str(number).encode()).hexdigest(), hashlib.sha256(data).hexdigest()
-    path = root / "store/raw" / key[:2] / f"{key}.{digest}.png"
+    path = root / "store/raw" / key[0] / key[:2] / f"{key}.{digest}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     path.chmod(0o444)
@@ -95,6 +99,11 @@ def _timed(what: str, folder: Path, environment: Mapping[str, str], *command: st
 def _cpu_s() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
+
+
+def _lists(root: Path) -> dict[str, int]:
+    # The lists of folders' files in DVC's cache, and their sizes in bytes.
+    return {path.name: path.stat().st_size for path in (root / ".dvc/cache").rglob("*.dir")}
 
 
 def _mb(root: Path) -> float:

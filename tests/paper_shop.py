@@ -217,7 +217,7 @@ def move_threshold(shop):
 
 
 def lose_file(shop):
-    shop.chance.choice(sorted(Path("store").glob("[rf]*/*/*.*"))).unlink()
+    shop.chance.choice(sorted(Path("store").glob("[rf]*/*/*/*.*"))).unlink()
 
 
 def lose_table(shop):
@@ -225,7 +225,7 @@ def lose_table(shop):
 
 
 def double_file(shop):
-    path = shop.chance.choice(sorted(Path("store/raw").glob("*/*")))
+    path = shop.chance.choice(sorted(Path("store/raw").glob("*/*/*")))
     key, digest, extension = path.name.split(".")
     path.with_name(f"{key}.{'0' * len(digest)}.{extension}").write_bytes(b"another")
 

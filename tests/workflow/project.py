@@ -178,7 +178,7 @@ class Project:
 
     def raw_files(self) -> Sequence[Path]:
         """All raw images in the store."""
-        return sorted(self.folder.glob("store/raw/*/*.*"))
+        return sorted(self.folder.glob("store/raw/*/*/*.*"))
 
     def delete(self, *parts: str) -> None:
         """Delete folders or files of the project."""

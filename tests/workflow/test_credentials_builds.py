@@ -62,7 +62,7 @@ def test_images_are_signed_once_and_told_from_those_that_were_changed(signed, tm
     # A note signs one image again, another certificate all; neither finishes or buys one. One that was deleted gets
     # the signature that it had.
     (signed.folder / "results" / "images" / "S002_gold.jpg").unlink()
-    finished = {path: path.stat().st_mtime_ns for path in signed.folder.glob("store/finished/*/*")}
+    finished = {path: path.stat().st_mtime_ns for path in signed.folder.glob("store/finished/*/*/*")}
     key = signed.manifest()["S001_teal"]["key"]
     (signed.folder / "config" / "reviews.csv").write_text(f"key,decision,note,reviewer,time\n{key},approve,fine,Ann,\n")
     assert signed.jobs(signed.snakemake()) == ["release", "all"]
@@ -76,7 +76,7 @@ def test_images_are_signed_once_and_told_from_those_that_were_changed(signed, tm
     renewed = signed.images()
     assert all(renewed[name] != noted[name] for name in noted)
     assert {read(data, "image/jpeg", other.root)[0] for _, data in renewed.values()} == {"Trusted"}
-    assert {path: path.stat().st_mtime_ns for path in signed.folder.glob("store/finished/*/*")} == finished
+    assert {path: path.stat().st_mtime_ns for path in signed.folder.glob("store/finished/*/*/*")} == finished
     assert signed.calls() == 4
     assert signed.jobs(signed.snakemake()) == []
 
@@ -94,7 +94,7 @@ def test_images_are_signed_once_and_told_from_those_that_were_changed(signed, tm
         "matches",
     ):
         assert words in told
-    (raw,) = signed.folder.glob(f"store/raw/*/{signed.manifest()['S002_gold']['key']}.*")
+    (raw,) = signed.folder.glob(f"store/raw/*/*/{signed.manifest()['S002_gold']['key']}.*")
     found = json.loads(signed.imagemake("inspect", str(raw), "--json").stdout)
     assert found["file"]["credentials"]["signer"] == "Provider, Provider Signer"
     assert found["file"]["credentials"]["state"] == "valid"

@@ -15,7 +15,10 @@ import yaml
 from s3_server import an_s3_server
 from workflow.project import REPOSITORY
 
+from imagemake.store.store import Store
+from imagemake.versions import dvc
 from imagemake.versions.dvc import Dvc
+from imagemake.versions.git import Git
 
 SETTINGS = (
     "[core]\nremote = team\nanalytics = false\n[cache]\ntype = hardlink,copy\n"
@@ -219,3 +222,33 @@ def test_what_two_people_bought_at_once_is_all_there_once_their_branches_are_mer
     run(ben, "git fetch -q origin", "git switch -q --detach origin/main", "dvc fetch -q", "git switch -q main")
     run(ben, "git merge -q -m both origin/main", "dvc checkout -q")
     assert {path.name for path in (ben / "store" / "raw").iterdir()} == {"first", "mug", "hat"}
+
+
+def test_a_version_of_a_large_store_has_lists_of_only_the_folders_that_changed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    git, store = Git(), Store(Path("store"))
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "ann")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "ann@example.com")
+    subprocess.run(["git", "init", "-q"], check=True)
+    for name in (".gitignore", ".dvcignore"):
+        shutil.copy(REPOSITORY / name, tmp_path)
+    Dvc().start()
+    subprocess.run(["git", "add", "-A"], check=True)
+
+    of_dvc = [Path(name) for name in (".dvcignore", ".dvc/.gitignore", ".dvc/config")]
+
+    def track(keys, message):
+        for key in keys:
+            store.raw.put(key * 64, key.encode(), durable=False)
+        assert git.commit([*Dvc().track(), Path(".gitignore"), *of_dvc], message)
+        assert subprocess.run(["git", "status", "--short"], capture_output=True, check=True, text=True).stdout == ""
+        return {path: json.loads(path.read_bytes()) for path in Path(".dvc/cache").rglob("*.dir")}
+
+    track("0123", "small")
+    monkeypatch.setattr(dvc, "LARGE", 4)
+    before = track("4", "large")
+    assert Path("store/raw/4.dvc").exists()
+    assert not Path("store.dvc").exists()
+    after = track("f", "one more")
+    assert [len(listed) for path, listed in after.items() if path not in before] == [1]

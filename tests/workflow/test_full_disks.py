@@ -53,7 +53,7 @@ def test_a_disk_that_fills_up_during_calls_loses_none_of_them_and_a_full_one_cos
     assert "Traceback" not in told
     in_flight = made.calls()
     assert 0 < in_flight < 4
-    assert len(made.raw_files()) + len(list(tmp_path.glob("state/*/*/raw/*/*"))) == in_flight
+    assert len(made.raw_files()) + len(list(tmp_path.glob("state/*/*/raw/*/*/*"))) == in_flight
 
     told = made.snakemake(expect=3).stderr
     assert "the disk is full." in told

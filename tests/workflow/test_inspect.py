@@ -18,8 +18,8 @@ def test_file_copy_key_name_and_store_lead_to_the_same_image(built, tmp_path):
     released = built.folder / "results/images/S001_teal.jpg"
     copy = tmp_path / "from a mail.jpg"
     shutil.copy(released, copy)
-    (raw,) = built.folder.glob(f"store/raw/*/{row['key']}.*")
-    (finished,) = built.folder.glob(f"store/finished/*/*.{row['finished_digest']}.*")
+    (raw,) = built.folder.glob(f"store/raw/*/*/{row['key']}.*")
+    (finished,) = built.folder.glob(f"store/finished/*/*/*.{row['finished_digest']}.*")
     found = {}
     for asked in (released, copy, raw, finished, row["key"], "S001_teal", "S001_teal.jpg"):
         told = json.loads(built.imagemake("inspect", str(asked), "--json").stdout)

@@ -27,7 +27,7 @@ def test_every_file_tells_where_it_came_from_as_the_manifest_does(built):
 
 def test_a_review_note_changes_one_file_and_finishes_and_makes_nothing(built):
     before = built.images()
-    finished = {path: path.stat().st_mtime_ns for path in built.folder.glob("store/finished/*/*")}
+    finished = {path: path.stat().st_mtime_ns for path in built.folder.glob("store/finished/*/*/*")}
     row = built.manifest()["S001_teal"]
     review(built, (row["key"], "approve", "shadow is fine"))
     assert built.jobs(built.snakemake()) == ["release", "all"]
@@ -35,7 +35,7 @@ def test_a_review_note_changes_one_file_and_finishes_and_makes_nothing(built):
     assert {name for name in after if before[name] != after[name]} == {"S001_teal.jpg"}
     told = told_by(after["S001_teal.jpg"][1])
     assert (told["Status"], told["ReviewNote"]) == ("approved", "shadow is fine")
-    assert {path: path.stat().st_mtime_ns for path in built.folder.glob("store/finished/*/*")} == finished
+    assert {path: path.stat().st_mtime_ns for path in built.folder.glob("store/finished/*/*/*")} == finished
     assert built.calls() == 4
     assert built.jobs(built.snakemake()) == []
 
@@ -69,7 +69,7 @@ def test_prompts_are_embedded_and_xmp_left_out_without_a_call(built):
 
 def test_a_damaged_finished_image_is_not_released_and_made_good_by_the_next_run(built):
     row = built.manifest()["S001_teal"]
-    (path,) = built.folder.glob(f"store/finished/*/*.{row['finished_digest']}.jpg")
+    (path,) = built.folder.glob(f"store/finished/*/*/*.{row['finished_digest']}.jpg")
     good = built.images()["S001_teal.jpg"][1]
     path.chmod(0o644)
     path.write_bytes(b"\xff\xd8\xff broken")

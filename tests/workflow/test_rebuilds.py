@@ -163,13 +163,13 @@ def test_damage_is_found_whenever_a_file_is_read(built):
 def test_what_is_lost_a_second_time_is_made_a_second_time_and_a_flipped_table_is_made_again(built):
     before = built.images()
     for time in ("first", "second", "third"):
-        next(built.folder.glob("store/finished/*/*")).unlink()
+        next(built.folder.glob("store/finished/*/*/*")).unlink()
         if time == "second":
             (table,) = built.folder.glob("work/validated/*.jsonl")
             table.write_bytes(table.read_bytes().replace(b'"attempt":0', b'"attempt":9', 1))
         told = built.snakemake().stderr
         assert ("1 table was damaged" in told) == (time == "second")
-        assert len([*built.folder.glob("store/finished/*/*")]) == 4
+        assert len([*built.folder.glob("store/finished/*/*/*")]) == 4
         assert built.images() == before
     assert built.calls() == 4
 

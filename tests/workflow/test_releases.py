@@ -133,7 +133,7 @@ def test_a_release_is_refused_with_reasons_recorded_once_audited_and_proved(shop
     assert "2 releases, no change" in imagemake("verify")
     journal = sorted(Path("store/journal").glob("*/*.jsonl"))[0]
     web = Path("results/images/S003_red-web.webp")
-    raw = next(Path("store/raw").glob(f"*/{looked_at['key']}.*"))
+    raw = next(Path("store/raw").glob(f"*/*/{looked_at['key']}.*"))
     parquet, exports = Path("releases/v1/manifest.parquet"), Path("releases/v2/exports.sha256")
     released = Path("results/images/S003_red.jpg")
     listed = dict(reversed(line.split("  ")) for line in exports.read_text().splitlines())

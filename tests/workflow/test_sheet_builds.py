@@ -25,7 +25,7 @@ def exports_of(made):
 
 def test_sheets_and_exports_follow_their_images_and_nothing_else(built):
     made = built
-    finished = {path: path.stat().st_mtime_ns for path in made.folder.glob("store/finished/*/*")}
+    finished = {path: path.stat().st_mtime_ns for path in made.folder.glob("store/finished/*/*/*")}
     common, before = made.config["postprocess"], made.images()
     made.write_config(postprocess={**common, "sheets": SHEETS}, release={"exports": EXPORTS})
     done = made.snakemake()
@@ -36,7 +36,7 @@ def test_sheets_and_exports_follow_their_images_and_nothing_else(built):
     assert {f"training/{name}" for name in before} < exported.keys()
     assert "3 sheets in results/sheets/" in done.stdout + done.stderr
     assert made.images() == before
-    assert {path: path.stat().st_mtime_ns for path in made.folder.glob("store/finished/*/*")} == finished
+    assert {path: path.stat().st_mtime_ns for path in made.folder.glob("store/finished/*/*/*")} == finished
     sheets = made.images("results/sheets")
     assert sorted(sheets) == [f"by-{color}.{kind}" for color in ("gold", "red", "teal") for kind in ("json", "png")]
     assert list(json.loads(sheets["by-red.json"][1])["frames"]) == ["S000_red", "S003_red"]

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from io import StringIO
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 from imagemake.core.text import printable
@@ -59,21 +60,36 @@ def run_audit(options: argparse.Namespace) -> int:
     from imagemake.cli.terminal import print_lines
     from imagemake.versions.audit import audit_rows
 
-    rows = [row for row in audit_rows(Path(), options.release) if fnmatchcase(row["name"], options.name)]
-    if not rows:
-        print(f"No image in this release matches {options.name!r}.", file=sys.stderr)
-    lacking = Counter(row["verdict"] for row in rows if not row["file"])
-    if lacking and not options.all:
-        rows = [row for row in rows if row["file"]]
+    shown, lacking = 0, Counter[str]()
+
+    def rows() -> Iterator[Mapping[str, Any]]:
+        nonlocal shown
+        for row in audit_rows(Path(), options.release):
+            if not fnmatchcase(row["name"], options.name):
+                continue
+            if row["file"] or options.all:
+                shown += 1
+                yield row
+            else:
+                lacking[row["verdict"]] += 1
+
+    forms = {"table": _blocks, "csv": _csv, "json": _json}
+    print_lines(forms[options.format](rows()))
+    if lacking:
         told = ", ".join(f"{n:,} {WITHOUT_IMAGE.get(verdict, verdict)}" for verdict, n in lacking.most_common())
         print(f"Without a released image: {told}. --all includes them.", file=sys.stderr)
-    forms = {"table": _blocks, "csv": _csv, "json": _json}
-    print_lines(forms[options.format](rows))
-    return 0 if rows else 1
+    elif not shown:
+        print(f"No image in this release matches {options.name!r}.", file=sys.stderr)
+    return 0 if shown else 1
 
 
 def _json(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    yield json.dumps(rows, indent=2)  # ASCII only: terminals interpret control characters
+    """Yield a list, entry by entry. ASCII only, because terminals interpret control characters."""
+    before = None
+    for row in rows:
+        yield "[" if before is None else f"{before},"
+        before = indent(json.dumps(row, indent=2), "  ")
+    yield "[]" if before is None else f"{before}\n]"
 
 
 def _csv(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:

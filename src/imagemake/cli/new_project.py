@@ -33,7 +33,9 @@ _GITIGNORE = """\
 # What imagemake builds. The store holds what you paid for: track it with DVC, or back it up.
 /.snakemake/
 /work/
-/store
+/store/**
+!/store/*/
+!/store/**/*.dvc
 /logs/
 /results/?*
 !/results/*.dvc

@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,7 +73,7 @@ def run_publish(options: argparse.Namespace) -> int:
 
 def _publish(options: argparse.Namespace) -> int:
     from imagemake.config.load import read_campaign
-    from imagemake.release.manifest.tables import files_in, read_manifest
+    from imagemake.release.manifest.tables import files_in, rows_of
     from imagemake.store.remote.storage import Storage
     from imagemake.versions.publish.objects import objects_of
     from imagemake.versions.publish.publisher import Publisher
@@ -81,9 +81,15 @@ def _publish(options: argparse.Namespace) -> int:
     settings = read_campaign(options.config).publish
     address = _address(options, settings)
     folder = options.folder or RELEASE_FOLDERS[options.scope]
-    rows = read_manifest(_manifest_of(folder))
-    _check_complete(rows, folder, may_be_incomplete=options.incomplete)
-    digests = {file["file"]: file["digest"] for row in rows for file in files_in(row).values()}
+    digests: dict[str, str] = {}
+    n_rows, missing = 0, Counter[str]()
+    for row in rows_of(_manifest_of(folder)):
+        n_rows += 1
+        digests.update((file["file"], file["digest"]) for file in files_in(row).values())
+        if not row["file"]:
+            missing[row["verdict"]] += 1
+    if missing and not options.incomplete:
+        _refuse_incomplete(missing, n_rows, folder)
     objects = objects_of(folder, settings, digests)
     storage = Storage(address, timeout_s=settings.timeout_s, parallel=settings.parallel)
     publisher = Publisher(storage, settings, _warn)
@@ -172,15 +178,13 @@ def _manifest_of(folder: Path) -> Path:
     return folder / MANIFEST
 
 
-def _check_complete(rows: Sequence[Mapping[str, str]], folder: Path, *, may_be_incomplete: bool) -> None:
+def _refuse_incomplete(missing: Counter[str], n_rows: int, folder: Path) -> None:
     from imagemake.core.problems import Problem, UserError
 
-    missing = Counter(row["verdict"] for row in rows if not row["file"])
-    if missing and not may_be_incomplete:
-        kinds = ", ".join(f"{n:,} {verdict}" for verdict, n in missing.most_common())
-        what = f"{missing.total():,} of {len(rows):,} images are missing: {kinds}."
-        remedy = "Complete the release (index.html says why each image is missing), or pass --incomplete."
-        raise UserError(Problem(str(folder), what, remedy))
+    kinds = ", ".join(f"{n:,} {verdict}" for verdict, n in missing.most_common())
+    what = f"{missing.total():,} of {n_rows:,} images are missing: {kinds}."
+    remedy = "Complete the release (index.html says why each image is missing), or pass --incomplete."
+    raise UserError(Problem(str(folder), what, remedy))
 
 
 def _warn(what: str) -> None:

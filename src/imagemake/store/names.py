@@ -9,6 +9,7 @@ from pathlib import Path
 
 from imagemake.core.file_stamp import StampCache, stamp_of
 from imagemake.store.store import ContentStore
+from imagemake.store.stored_file import folder_of
 
 _VERSION = 1
 
@@ -30,10 +31,11 @@ def names_digest(stores: Iterable[ContentStore], cache: Path) -> str:
 
 
 def _of_folder(store: ContentStore, name: str, known: StampCache[str]) -> str:
-    now_ns, stamp, at = time.time_ns(), stamp_of(store.folder / name), f"{store.folder}/{name}"
+    folder = store.folder / folder_of(name)
+    now_ns, stamp, at = time.time_ns(), stamp_of(folder), f"{store.folder}/{name}"
     digest = known.get(at, stamp) if stamp else None
     if digest is None:
         names = sorted(stored.file_name for stored in store.in_folder(name))
         digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
-        known.put(at, stamp if stamp == stamp_of(store.folder / name) else None, digest, now_ns)
+        known.put(at, stamp if stamp == stamp_of(folder) else None, digest, now_ns)
     return digest

@@ -1,6 +1,6 @@
 """The store: images that were paid for, and images that were made from them, by key.
 
-The name of a file holds all facts about it: ``raw/ab/<key>.<digest>.png``. To list the store, list its folders; to
+The name of a file holds all facts about it: ``raw/a/ab/<key>.<digest>.png``. To list the store, list its folders; to
 detect damage, compare a file with the digest in its name. There is no index that could be wrong.
 
 | folder | what |
@@ -31,7 +31,7 @@ from imagemake.core.errors import ImagemakeError
 from imagemake.core.files import FileLock, sweep_locks, write_whole
 from imagemake.images.formats import extension_of
 from imagemake.store.in_bucket import Bucket, Claim, bucket_of
-from imagemake.store.stored_file import StoredFile, stored_file
+from imagemake.store.stored_file import StoredFile, folder_of, stored_file
 
 __all__ = ["ContentStore", "DamagedError", "Store", "StoredFile"]
 
@@ -46,7 +46,8 @@ class ContentStore:
     """A folder of files by key.
 
     Args:
-        folder: Folder of the files, which has up to 256 subfolders.
+        folder: Folder of the files, which has up to 16 subfolders with 16 of their own. DVC tracks the 16 of a large
+            store apart.
         damaged: Folder for damaged files.
     """
 
@@ -56,7 +57,7 @@ class ContentStore:
 
     def path(self, stored: StoredFile) -> Path:
         """Return the path of a file."""
-        return self.folder / stored.key[:2] / stored.file_name
+        return self.folder / stored.place
 
     def index(self) -> dict[str, StoredFile]:
         """Return all files by key, without opening them. If a key has two files, from merged stores, one is chosen."""
@@ -69,22 +70,26 @@ class ContentStore:
 
     def all(self) -> Iterator[StoredFile]:
         """Yield all files."""
-        for folder in _subfolders(self.folder):
+        for folder in self._folders():
             yield from _files(folder)
 
     def folder_times(self) -> dict[str, int]:
         """Return when each subfolder got or lost a file last, in nanoseconds of Unix time."""
-        return {folder.name: folder.stat().st_mtime_ns for folder in _subfolders(self.folder)}
+        return {folder.name: folder.stat().st_mtime_ns for folder in self._folders()}
 
     def in_folder(self, name: str) -> Iterator[StoredFile]:
         """Yield the files of one subfolder, named by the first two digits of their keys."""
-        return _files(self.folder / name)
+        return _files(self.folder / folder_of(name))
+
+    def _folders(self) -> Iterator[Path]:
+        return (folder for shard in subfolders(self.folder) for folder in subfolders(shard))
 
     def find(self, key: str) -> StoredFile | None:
         """Return the file of a key, or None."""
-        folder = self.folder / key[:2]
         found = min(
-            (stored for stored in _files(folder) if stored.key == key), key=lambda stored: stored.digest, default=None
+            (stored for stored in _files(self.folder / folder_of(key)) if stored.key == key),
+            key=lambda stored: stored.digest,
+            default=None,
         )
         bucket = self._bucket if found is None else None
         return found if bucket is None else bucket.find(self.folder.name, key)
@@ -264,7 +269,8 @@ class Store:
         return swept + sweep_locks((self.root / "claims").glob("*"))
 
 
-def _subfolders(folder: Path) -> Iterator[Path]:
+def subfolders(folder: Path) -> Iterator[Path]:
+    """Yield the folders in a folder; none if it does not exist."""
     if folder.is_dir():
         with os.scandir(folder) as entries:
             yield from (Path(entry.path) for entry in entries if entry.is_dir())

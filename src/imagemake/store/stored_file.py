@@ -26,6 +26,16 @@ class StoredFile:
         """Name of the file in its folder."""
         return f"{self.key}.{self.digest}.{self.extension}"
 
+    @property
+    def place(self) -> str:
+        """Path of the file in the folder of its content store."""
+        return f"{folder_of(self.key)}/{self.file_name}"
+
+
+def folder_of(key: str) -> str:
+    """Return the folder of a key in a content store, such as ``a/ab``; DVC tracks the 16 of a large one apart."""
+    return f"{key[0]}/{key[:2]}"
+
 
 def stored_file(name: str) -> StoredFile | None:
     """Return the file of a name; None if it is the name of a temporary or unrelated file."""

@@ -28,15 +28,14 @@ def verify_store(root: Path, *, move: bool, tell: Callable[[int, int], None]) ->
     files = [(content_store, stored) for content_store in content_stores for stored in content_store.all()]
     damaged: list[Path] = []
     with ThreadPoolExecutor() as pool:  # hashing releases the global interpreter lock
-        for done, ((content_store, stored), is_sound) in enumerate(
-            zip(files, pool.map(_is_sound, files), strict=True), 1
-        ):
-            if not is_sound:
-                damaged.append(content_store.path(stored))
-                if move:
-                    content_store.set_aside(stored)
-            if done % TELL_EVERY == 0 or done == len(files):
-                tell(done, len(files))
+        for start in range(0, len(files), TELL_EVERY):  # a pool remembers all that it was given
+            some = files[start : start + TELL_EVERY]
+            for (content_store, stored), is_sound in zip(some, pool.map(_is_sound, some), strict=True):
+                if not is_sound:
+                    damaged.append(content_store.path(stored))
+                    if move:
+                        content_store.set_aside(stored)
+            tell(start + len(some), len(files))
     return len(files), damaged
 
 

@@ -7,7 +7,7 @@ time. Later decisions and calls are not included.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ COLUMNS = (
 @dataclass(frozen=True, slots=True)
 class _Release:
     record: Record
-    rows: list[changes.Row]
+    manifest: Path
     reviews: Decisions
     calls: Mapping[str, list[Call]]
     checks: Checks
@@ -83,7 +83,7 @@ def audit_rows(root: Path, name: str | None) -> Iterator[dict[str, Any]]:
         UserError: If the release does not exist, or a part of it is missing.
     """
     release = _read(root, name)
-    for row in release.rows:
+    for row in changes.rows_of(release.manifest):
         yield _row(row, release)
 
 
@@ -102,10 +102,9 @@ def _read(root: Path, name: str | None) -> _Release:
     folder, record = root / RELEASES / name, kept[name].record
     if not (folder / MANIFEST_FILE).is_file():
         raise UserError(Problem(str(folder / MANIFEST_FILE), "the manifest is missing.", "Fetch it: dvc pull releases"))
-    rows = changes.read_rows(folder / MANIFEST_FILE, None)
     reviews = Decisions(read_rows(folder / REVIEWS_FILE))
     checks = Checks({quantity: Check.model_validate(plain) for quantity, plain in record.checks.items()})
-    return _Release(record, rows, reviews, _calls(root, record), checks)
+    return _Release(record, folder / MANIFEST_FILE, reviews, _calls(root, record), checks)
 
 
 def _calls(root: Path, record: Record) -> Mapping[str, list[Call]]:
@@ -118,7 +117,9 @@ def _calls(root: Path, record: Record) -> Mapping[str, list[Call]]:
     damaged: list[DamagedLine] = []
     for path, prefix in record.journal.items():
         for call in calls_of(journal / path, prefix.bytes, damaged):
-            found.setdefault(call.sent["key"], []).append(call)
+            recipe = {"model": call.sent["recipe"]["model"]}  # all that is shown: whole recipes take much memory
+            slim = replace(call, sent={**call.sent, "recipe": recipe})
+            found.setdefault(call.sent["key"], []).append(slim)
     tell_damaged(damaged)
     return found
 

@@ -12,19 +12,26 @@ from imagemake.release.manifest.tables import files_in
 from imagemake.versions.records import Changes
 
 Row = Mapping[str, Any]
+_AT_ONCE = 2_000  # rows
 COLUMNS = ("name", "file", "digest", "finished_digest")
 
 
-def read_rows(manifest: Path, columns: Sequence[str] | None = COLUMNS) -> list[Row]:
-    """Read some columns of a manifest's Parquet file, or all if `columns` is None. Missing columns are None."""
+def read_rows(manifest: Path, columns: Sequence[str] = COLUMNS) -> list[Row]:
+    """Read some columns of a manifest's Parquet file. Missing columns are None."""
     from pyarrow import parquet
 
-    if columns is None:
-        everything: list[Row] = parquet.read_table(manifest).to_pylist()
-        return everything
     known = parquet.read_schema(manifest).names
     table = parquet.read_table(manifest, columns=[column for column in columns if column in known])
     return [{**dict.fromkeys(columns), **row} for row in table.to_pylist()]
+
+
+def rows_of(manifest: Path) -> Iterator[Row]:
+    """Yield the rows of a manifest's Parquet file with all columns, a part of the file at a time."""
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(manifest) as file:
+        for some in file.iter_batches(batch_size=_AT_ONCE):
+            yield from some.to_pylist()
 
 
 def read_files(manifest: Path) -> list[Row]:

@@ -2,6 +2,9 @@
 
 Store and images have separate files (``store.dvc``, ``results/images.dvc``) and are never outputs of a stage: DVC
 deletes the outputs of a stage before it runs, or copies them if ``persist`` keeps them.
+
+DVC keeps a list of a folder's files for each version of it, 200 bytes per file. So the folders of a large store have
+files of their own (``store/raw/0.dvc``), and a version has lists only of those that changed.
 """
 
 from __future__ import annotations
@@ -19,12 +22,16 @@ import yaml
 from imagemake.core.problems import NotReadyError
 from imagemake.release.record import FILES, RECORD
 from imagemake.store.layout import EXPORTS, IMAGES, PAGE_PARTS, RESULTS, SHEETS, STORE
+from imagemake.store.store import Store, subfolders
 from imagemake.versions.program import failure_of, run_aloud
 
 MANIFEST = str(RESULTS / "manifest.csv")
 RUNNING_STAGE = "DVC_STAGE"  # environment variable that DVC sets for the command of a stage
 INSTALL = "pip install 'imagemake[dvc]'"
 HELP = "Nothing was lost. Fix the cause, and run the same command again. To set DVC up, run: imagemake init --dvc"
+
+LARGE = 10_000  # files of a store whose folders are tracked apart
+OF_THIS_MACHINE = ("claims", "open", "submissions", "damaged", "unshared")  # in the store; .dvcignore has the same
 
 BRACES = "DVC fails if the path of its cache has braces: move the cache with `dvc cache dir --local FOLDER`."
 
@@ -67,24 +74,38 @@ class Dvc:
             more: Other files to track.
 
         Returns:
-            The ``.dvc`` files and ``dvc.lock``, which belong in git.
+            The ``.dvc`` files, also those that are deleted now, and ``dvc.lock``: what changes in git.
 
         Raises:
             NotReadyError: If DVC fails; the message shows what DVC said.
         """
         folders = [RESULTS / name for name in (IMAGES, SHEETS, EXPORTS, PAGE_PARTS)]
-        paths = [STORE, *folders, *more]
+        paths = [*self._of_store(), *folders, *more]
         stage = self.build_stage()
         if stage is None:  # otherwise the stage tracks the tables
             paths += [RESULTS / name for name in (*FILES, RECORD) if name != "metrics.json"]
         for folder in folders:  # the next pull must not restore a deleted folder
             if not (self._root / folder).exists():
-                (self._root / folder.with_name(f"{folder.name}.dvc")).unlink(missing_ok=True)
+                (self._root / _dvc_file(folder)).unlink(missing_ok=True)
         existing = [path for path in paths if (self._root / path).exists()]
         self.run("add", *map(str, existing))
         if stage is not None and RUNNING_STAGE not in os.environ:  # `dvc repro` commits the stage itself
             self.run("commit", "--force", stage)
-        return [*(path.with_name(f"{path.name}.dvc") for path in existing), *([Path("dvc.lock")] if stage else [])]
+        return [*map(_dvc_file, dict.fromkeys((*paths, STORE))), *([Path("dvc.lock")] if stage else [])]
+
+    def _of_store(self) -> list[Path]:
+        """Return the folders of the store that have a ``.dvc`` file each; a store that was large once stays apart."""
+        store = Store(self._root / STORE)
+        sharded = (store.raw, store.finished)
+        n_files = sum(1 for content_store in sharded for _ in content_store.all())
+        if n_files <= LARGE and not any(self._root.glob(f"{STORE}/*/*.dvc")):
+            return [STORE]
+        if (self._root / _dvc_file(STORE)).exists():
+            self.run("remove", str(_dvc_file(STORE)))
+        split = [content_store.folder for content_store in sharded]
+        found = [folder for kind in split for folder in subfolders(kind)]
+        found += [one for one in subfolders(store.root) if one not in split and one.name not in OF_THIS_MACHINE]
+        return sorted(path.relative_to(self._root) for path in found)
 
     def run(self, *command: str) -> None:
         """Run a DVC command, with progress bars if standard error is a terminal.
@@ -114,6 +135,10 @@ def require_dvc() -> None:
     """
     if find_spec("dvc") is None:
         raise NotReadyError("DVC is not installed", f"Run: {INSTALL}")
+
+
+def _dvc_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.dvc")
 
 
 def _paths(outs: Iterable[object]) -> list[str]:

@@ -85,7 +85,7 @@ class Git:
         return done.stdout if done.returncode == 0 else None
 
     def commit(self, paths: Iterable[Path], message: str) -> bool:
-        """Commit some files, including ignored ones, and nothing else.
+        """Commit some files, including ignored and deleted ones, and nothing else.
 
         Returns:
             Whether there was anything to commit.
@@ -93,7 +93,8 @@ class Git:
         Raises:
             NotReadyError: If git fails. Nothing is committed.
         """
-        names = [str(path) for path in paths if (self._root / path).exists()]
+        deleted = set(self._ask("ls-files", "--deleted", "-z").split("\0"))
+        names = [str(path) for path in paths if (self._root / path).exists() or str(path) in deleted]
         self._do("add", "--force", "--", *names)
         if self._run("diff", "--cached", "--quiet", "--", *names).returncode == 0:
             return False

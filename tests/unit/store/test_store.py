@@ -63,8 +63,8 @@ def test_a_deleted_file_is_reported_as_missing(store):
 
 def test_a_half_written_file_is_never_listed(store):
     store.raw.put(KEY, PNG, durable=False)
-    (store.raw.folder / KEY[:2] / ".writing-xyz").write_bytes(b"half")
-    (store.raw.folder / KEY[:2] / "notes.txt").write_bytes(b"somebody else's")
+    (store.raw.folder / KEY[0] / KEY[:2] / ".writing-xyz").write_bytes(b"half")
+    (store.raw.folder / KEY[0] / KEY[:2] / "notes.txt").write_bytes(b"somebody else's")
     assert list(store.raw.index()) == [KEY]
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
@@ -66,9 +66,15 @@ def write_manifest(
 
 def read_manifest(csv_path: Path) -> list[dict[str, str]]:
     """Read the CSV: every cell as text, without the apostrophes that protect spreadsheets."""
+    return list(rows_of(csv_path))
+
+
+def rows_of(csv_path: Path) -> Iterator[dict[str, str]]:
+    """Yield what `read_manifest` returns, row by row: the rows of a large release take a gigabyte."""
     csv.field_size_limit(_LONGEST_CELL)  # the history of a long prompt can exceed Python's default
     with csv_path.open(encoding="utf-8-sig", newline="") as file:
-        return [{plain_cell(key): plain_cell(cell) for key, cell in row.items()} for row in csv.DictReader(file)]
+        for row in csv.DictReader(file):
+            yield {plain_cell(key): plain_cell(cell) for key, cell in row.items()}
 
 
 def files_in(row: Mapping[str, str]) -> dict[str, dict[str, str]]:

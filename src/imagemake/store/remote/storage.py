@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from imagemake.core.files import write_whole
 from imagemake.store.remote.errors import PASSING, in_words
 
 T = TypeVar("T")
+_AT_ONCE = 1_000  # things that the pool of `each` is given
 SLOWEST_BYTES_PER_S = 50_000  # extends the timeout of a transfer by its size
 FIRST_WAIT_S, MAX_WAIT_S = 0.5, 60.0
 _S3 = ("s3", "s3a")
@@ -167,11 +169,12 @@ class Storage:
 
         The first error, or Ctrl-C, stops it: no more calls start, and calls in flight are completed.
         """
-        pool = ThreadPoolExecutor(self.parallel)
+        pool, left = ThreadPoolExecutor(self.parallel), iter(things)
         try:
-            for done in as_completed([pool.submit(do, thing) for thing in things]):
-                done.result()
-                tell()
+            while some := list(islice(left, _AT_ONCE)):  # a pool remembers all that it was given
+                for done in as_completed([pool.submit(do, thing) for thing in some]):
+                    done.result()
+                    tell()
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -16,7 +16,7 @@ from imagemake.core.told_once import tell_once
 from imagemake.images.formats import media_type_of
 from imagemake.store.remote.errors import PlaceError, Trouble
 from imagemake.store.remote.storage import Storage
-from imagemake.store.stored_file import StoredFile, stored_file
+from imagemake.store.stored_file import StoredFile, folder_of, stored_file
 from imagemake.store.whole.claims import BucketClaim, sweep_claims
 from imagemake.store.whole.journal_parts import JournalParts
 from imagemake.store.whole.liveness import Liveness
@@ -144,7 +144,7 @@ class WholeStore:
         Raises:
             PlaceError: If the bucket cannot be read.
         """
-        name = f"{folder}/{stored.key[:2]}/{stored.file_name}"
+        name = f"{folder}/{stored.place}"
         data = self.storage.get(name, MAX_BYTES)
         if data is None:
             return None
@@ -160,7 +160,7 @@ class WholeStore:
     def bring_all(self, folder: str, files: Iterable[StoredFile]) -> None:
         """Copy the files here that are not here yet, in parallel."""
         here = self.root / folder
-        missing = {one for one in files if not (here / one.key[:2] / one.file_name).exists()}
+        missing = {one for one in files if not (here / one.place).exists()}
         self.storage.each(lambda one: self.bring(folder, one), missing)
 
     def send_made(self, folder: str, made: Collection[StoredFile]) -> None:
@@ -169,13 +169,13 @@ class WholeStore:
         Raises:
             PlaceError: If the bucket does not take them.
         """
-        here = {one: self.root / folder / one.key[:2] / one.file_name for one in made}
+        here = {one: self.root / folder / one.place for one in made}
         left = {one: path for one, path in here.items() if path not in self._sent}
         self.look_up(folder, {one.key for one in left})
         self.storage.each(self.send, [path for one, path in left.items() if self.find(folder, one.key) is None])
 
     def _ask(self, folder: str, key: str) -> StoredFile | None:
-        return self._files(folder, self.storage.list(f"{folder}/{key[:2]}", f"{key}.")).get(key)
+        return self._files(folder, self.storage.list(f"{folder}/{folder_of(key)}", f"{key}.")).get(key)
 
     def _files(self, folder: str, names: Iterable[str]) -> dict[str, StoredFile]:
         """Return one file per key, as `ContentStore.index` does, without those that were found damaged."""

@@ -119,7 +119,10 @@ def _of_parquet(data: bytes) -> dict[str, Any]:
     lists = [name for name in names if pa.types.is_list(schema.field(name).type)]
     # As dictionaries, because a small file can repeat a long text a million times.
     stored = [*texts, *(name + _LIST for name in lists)]
-    table = parquet.ParquetFile(reader, read_dictionary=stored).read(columns=names)
+    file = parquet.ParquetFile(reader, read_dictionary=stored)
+    # Group by group, because pyarrow cannot read a list of dictionaries over several groups at once.
+    groups = [file.read_row_group(group, columns=names) for group in range(file.num_row_groups)]
+    table = pa.concat_tables(groups) if groups else file.read(columns=names)
     return {name: _as_text(name, table[name]) for name in names}
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
 _TEXT = (".csv", ".html", ".json", ".jsonl")
 # Image names contain no blanks, quotes, or backslashes, so a quoted name is found in CSV, JSON, and HTML alike.
 _QUOTED = re.compile(rb'(?<=")[^"\\\s]{1,600}(?=")')
+_BLOCK_BYTES = 1_000_000
 
 
 class PublishedNames:
@@ -51,7 +52,20 @@ class PublishedNames:
         if suffix == ".parquet":
             return _parquet(data, self._published)
         beside = self._beside.get(name.rpartition("/")[0], {})
-        return _QUOTED.sub(lambda found: self._in_text.get(found[0]) or beside.get(found[0], found[0]), data)
+
+        def renamed(found: re.Match[bytes]) -> bytes:
+            return self._in_text.get(found[0]) or beside.get(found[0], found[0])
+
+        return b"".join(_QUOTED.sub(renamed, some) for some in _blocks(data))
+
+
+def _blocks(data: bytes) -> Iterator[bytes]:
+    """Cut at ends of lines, because replacing in a whole table takes 25 times its size in memory."""
+    start = 0
+    while start < len(data):
+        end = data.find(b"\n", start + _BLOCK_BYTES) + 1 or len(data)
+        yield data[start:end]
+        start = end
 
 
 def _in_text(names: Iterable[tuple[str, str]]) -> dict[bytes, bytes]:
@@ -68,12 +82,14 @@ def _parquet(data: bytes, published: Mapping[str, str]) -> bytes:
     import pyarrow.parquet as pq
 
     table = pq.read_table(io.BytesIO(data))
-    names = pa.array(list(published), pa.string())
+    names, new_names = pa.array(list(published), pa.string()), pa.array(list(published.values()), pa.string())
     for place, column in enumerate(table.schema):
         is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-        if is_text and pc.any(pc.is_in(table[column.name], value_set=names.cast(column.type))).as_py():
-            values = [published.get(value, value) for value in table[column.name].to_pylist()]
-            table = table.set_column(place, column, pa.array(values, column.type))
+        if is_text:
+            found = pc.index_in(table[column.name], value_set=names.cast(column.type))
+            if found.null_count < len(found):
+                values = pc.coalesce(pc.take(new_names.cast(column.type), found), table[column.name])
+                table = table.set_column(place, column, values)
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     return buffer.getvalue()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.csv"
 NESTED = ("pilot", "small")  # separate releases in subfolders of the full release
 
+_AT_ONCE = 1_000  # files
 _BINARY = "application/octet-stream"
 # Not `mimetypes`, because its results differ between machines.
 CONTENT_TYPES: Mapping[str, str] = {
@@ -61,8 +62,9 @@ class Object:
         size_bytes: Size of the content.
         content_type: Its media type.
         is_image: Whether it is an image, which is sent before the files that refer to it.
-        path: File with the content; None if `data` contains it.
-        data: The content, if it differs from the file.
+        path: File with the content.
+        names: Names that replace others in the content; None if the content is that of the file. It is worked out
+            again when it is sent, because all tables of a large release do not fit into memory.
     """
 
     name: str
@@ -70,8 +72,8 @@ class Object:
     size_bytes: int
     content_type: str
     is_image: bool
-    path: Path | None = None
-    data: bytes | None = None
+    path: Path
+    names: PublishedNames | None = None
 
     def read(self) -> bytes:
         """Return the content.
@@ -79,13 +81,12 @@ class Object:
         Raises:
             UserError: If the file has changed since this publish started.
         """
-        if self.data is not None:
-            return self.data
-        assert self.path is not None
         try:
             data = self.path.read_bytes()
         except FileNotFoundError:
             data = b""
+        if self.names is not None:
+            data = self.names.table(self.name, data)
         if hashlib.sha256(data).hexdigest() != self.digest:
             what = "the file changed during the publish"
             raise UserError(Problem(str(self.path), what, "Wait until no run is active here, and publish again."))
@@ -128,7 +129,7 @@ def objects_of(folder: Path, settings: Publish, digests: Mapping[str, str]) -> l
         if name not in read and not _is_exported(name):
             data = published.table(name, (folder / name).read_bytes())
             digest = hashlib.sha256(data).hexdigest()
-            found.append(Object(name, digest, len(data), content_type_of(name), False, data=data))
+            found.append(Object(name, digest, len(data), content_type_of(name), False, folder / name, published))
     return sorted(found, key=lambda one: one.name)
 
 
@@ -165,8 +166,11 @@ def _digest_of(path: Path) -> tuple[str, int]:
 
 
 def _on_all_cores(do: Callable[[str], tuple[str, int]], names: Sequence[str]) -> list[tuple[str, int]]:
+    found: list[tuple[str, int]] = []
     with ThreadPoolExecutor() as pool:  # hashing releases the GIL
-        return list(pool.map(do, names))
+        for start in range(0, len(names), _AT_ONCE):  # a pool remembers all that it was given
+            found += pool.map(do, names[start : start + _AT_ONCE])
+    return found
 
 
 def _check(folder: Path, read: Mapping[str, tuple[str, int]], digests: Mapping[str, str], settings: Publish) -> None:

@@ -114,7 +114,7 @@ def test_one_that_can_not_go_on_stops_all_and_keeps_what_came(buy, tmp_path):
     server.stops = {"a"}
     with pytest.raises(StoppedError, match="no quota"):
         buy(server, 2, a=5, b=1000)
-    assert 0 < len(list((tmp_path / "store" / "raw").glob("*/*.*"))) < 1000
+    assert 0 < len(list((tmp_path / "store" / "raw").glob("*/*/*.*"))) < 1000
 
 
 @given(st.integers(1, 20), st.lists(st.integers(0, 30), max_size=8))

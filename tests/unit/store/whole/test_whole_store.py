@@ -247,7 +247,7 @@ def test_a_slow_bucket_costs_time_and_nothing_else(server, address, s3, tmp_path
 def test_wrong_bytes_are_noticed_kept_aside_and_never_used(server, address, s3, tmp_path, capfd):
     given = settings(server, address)
     (made,) = generate(tmp_path / "a", given, items(1))
-    name = f"{address.removeprefix('s3://ours/')}/raw/{made.raw.key[:2]}/{made.raw.file_name}"
+    name = f"{address.removeprefix('s3://ours/')}/raw/{made.raw.place}"
     with attached(given.store, tmp_path / "a" / "store", "test") as whole:
         whole.storage.put(name.partition("/")[2], b"something else", "image/png")
     store = copied(tmp_path / "b", given)

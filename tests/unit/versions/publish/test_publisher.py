@@ -19,6 +19,7 @@ from imagemake.release.manifest.tables import read_manifest, write_manifest
 from imagemake.release.published_name import digest_name
 from imagemake.store.remote.errors import PlaceError, Trouble
 from imagemake.store.remote.storage import ListedObject, Storage
+from imagemake.versions.publish import names
 from imagemake.versions.publish.names import PublishedNames
 from imagemake.versions.publish.objects import Object, SendOrder, content_type_of, objects_of
 from imagemake.versions.publish.plan import plan_publish
@@ -235,7 +236,16 @@ def test_whatever_is_denied_the_manifest_there_leads_to_what_is_there(project, b
 
 def an_object(name: str, data: bytes = b"x") -> Object:
     digest = hashlib.sha256(data).hexdigest()
-    return Object(name, digest, len(data), content_type_of(name), name.startswith("images/"), data=data)
+    return Object(name, digest, len(data), content_type_of(name), name.startswith("images/"), Path(name))
+
+
+def test_names_are_replaced_in_every_block_of_a_large_table(monkeypatch):
+    monkeypatch.setattr(names, "_BLOCK_BYTES", 5)
+    published = PublishedNames({"images/a.jpg": "images/a.123.jpg"})
+    lines = [b'"images/a.jpg",1', b'"images/b.jpg",2', b"", b'"images/a.jpg"']
+    replaced = [line.replace(b"/a.", b"/a.123.") for line in lines]
+    for end in (b"", b"\n"):
+        assert published.table("manifest.csv", b"\n".join(lines) + end) == b"\n".join(replaced) + end
 
 
 def test_new_images_go_before_replaced_ones_tables_after_images_the_page_after_its_parts_and_the_manifest_last():
