@@ -228,7 +228,7 @@ def number_words(name: str, value: Number) -> str:
         return "unknown"
     if name == "success_rate":
         return f"{100 * value:.1f}%"
-    if name.endswith(("_usd_total", "_usd_per_image")):
+    if name.endswith(("_usd_images", "_usd_per_image")):
         return f"{value:,.4f}" if 0 < value < 1 else f"{value:,.2f}"
     return f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
 
