@@ -53,12 +53,12 @@ def test_a_killed_job_costs_calls_in_flight_and_another_folder_that_has_the_buck
     jobs.mkdir()
     run = start(ann, plugins, jobs, s3)
     raw = s3.folder / "ours" / "store" / "raw"
-    wait_until(lambda: len(list(raw.glob("*/*.png"))) >= 3 and len(list(jobs.glob("generate-*.pid"))) == 2, run)
+    wait_until(lambda: len(list(raw.glob("*/*/*.png"))) >= 3 and len(list(jobs.glob("generate-*.pid"))) == 2, run)
     os.killpg(int(next(jobs.glob("generate-*.pid")).read_text()), signal.SIGKILL)
     output, _ = run.communicate(timeout=TIMEOUT_S)
     assert run.returncode == 1, output
     server.wait_until_idle()
-    kept = {path.name for path in raw.glob("*/*.png")}
+    kept = {path.name for path in raw.glob("*/*/*.png")}
     assert 6 <= len(kept) < 12, "all of one job, and some of the other"
 
     server.change(latency_s=0.0)
@@ -66,7 +66,7 @@ def test_a_killed_job_costs_calls_in_flight_and_another_folder_that_has_the_buck
     output, _ = run.communicate(timeout=TIMEOUT_S)
     assert run.returncode == 0, output
     assert len(ann.images()) == 12
-    assert kept <= {path.name for path in raw.glob("*/*.png")}
+    assert kept <= {path.name for path in raw.glob("*/*/*.png")}
     billed = server.totals().billed_by_prompt
     assert len(billed) == 12
     unknown = [call for call in read_calls(ann.folder / "store" / "journal") if call.outcome is Outcome.UNKNOWN]
