@@ -134,7 +134,8 @@ class Inspector:
             found.raw, found.raw_credentials = str(path), credentials_of(data, self._anchors)
             with suppress(Undecodable):
                 found.raw_notes = tuple(decode_image(data).notes)
-        mask = self._store.references.find(found.recipe.get("mask", "")) if found.recipe else None
+        masked = found.recipe.get("mask") if found.recipe else None
+        mask = self._store.references.find(masked) if masked else None
         if mask is not None:
             path = self._store.references.path(mask)
             found.mask = str(path)
