@@ -23,7 +23,7 @@ run: $(VENV)/.installed
 	$(BIN)/snakemake $(STAGE) --cores $(CORES)
 
 test: $(VENV)/.developing
-	$(BIN)/pytest -n $(CORES) --dist worksteal
+	$(BIN)/pytest -n $$(($(CORES) + 1)) --dist worksteal # tests wait for processes, too
 
 # torch takes a gigabyte, so it has an environment of its own, which sees the packages of the other one.
 DIFFUSERS := $(VENV)/diffusers

@@ -14,6 +14,13 @@ settings.register_profile("no-deadline", deadline=None)
 settings.register_profile("thorough", deadline=None, max_examples=10_000)
 settings.load_profile("no-deadline")
 
+WAITING = ("test_slurm_builds", "test_bucket_builds")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put tests first that wait more than they compute, so that others run beside them."""
+    items.sort(key=lambda item: item.path.stem not in WAITING)
+
 
 @pytest.fixture(scope="session")
 def stand_in() -> Iterator[FakeOpenAI]:

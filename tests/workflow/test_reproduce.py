@@ -19,7 +19,7 @@ def test_a_model_without_seeds_is_not_paid_in_vain_and_another_image_takes_no_pl
     assert "0 of 64 bits" in done.stdout
     assert built.calls() == 5
     assert len(built.journal("closed")) == 5, "in the journal like any other"
-    assert len([*built.folder.glob("store/reproduced/*/*.png")]) == 1
+    assert len([*built.folder.glob("store/reproduced/*/*/*.png")]) == 1
     assert built.raw_files() == raw
     assert "4 up to date" in built.snakemake("-n").stderr
     (built.folder / "results" / "manifest.csv").unlink()
@@ -38,5 +38,5 @@ def test_where_seeds_are_honored_the_same_bytes_come_again(preview):
     made.snakemake()
     assert f"{NAME}: equal: the same bytes" in made.imagemake("reproduce", f"results/images/{NAME}.jpg").stdout
     assert f"{NAME}: equal" in made.imagemake("reproduce", NAME).stdout, "once more, by another key"
-    assert len([*made.folder.glob("store/reproduced/*/*.png")]) == 2
+    assert len([*made.folder.glob("store/reproduced/*/*/*.png")]) == 2
     assert "no file or image has this name" in made.imagemake("reproduce", "S999", expect=2).stderr

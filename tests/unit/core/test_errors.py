@@ -14,6 +14,7 @@ INNER = {
     "BadValueError",
     "BrokenProfile",
     "NotFetchedError",
+    "NotRememberedError",
     "StalePipeline",
     "StoppedBetweenSteps",
     "TooFewGpusError",
