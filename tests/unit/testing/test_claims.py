@@ -75,6 +75,7 @@ def tested(tmp_path, monkeypatch):
     folder = tmp_path / "project"  # pytest looks for the words of `-k` in its name too
     folder.mkdir()
     monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
 
     def run(files, module, claims=""):
         for name, text in {**files, "pytest.ini": "[pytest]\n"}.items():
