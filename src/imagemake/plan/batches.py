@@ -245,6 +245,7 @@ def shown_of(states: Iterable[State]) -> bytes:
 def _shown(state: State) -> bytes:
     request, finished = state.request, state.finished.digest if state.finished else ""
     told: list[Any] = [request.name, state.key, state.stage, finished, *map(str, state.reasons), request.row]
+    told.append(tuple(request.variables.items()))  # the manifest has all columns, also those that no prompt names
     if state.further:
         told.append([(label, stored.digest) for label, stored in state.further.items()])
     if state.review:  # the released file itself shows it

@@ -6,6 +6,7 @@ import pytest
 from world import BAD, GOOD, World
 
 from imagemake.config.checks import Check, Checks, Limit
+from imagemake.plan.batches import shown_of
 from imagemake.plan.inventory import KeyHistory
 from imagemake.plan.reviews import Review
 from imagemake.plan.state import Stage
@@ -331,3 +332,12 @@ def test_an_attempt_that_would_be_the_same_bytes_is_not_bought(mug, patches, goe
     mug.make(mug.one(), BAD)
     state = mug.one()
     assert (state.stage is Stage.GENERATE, state.attempt) == (goes_on, int(goes_on))
+
+
+def test_a_column_that_no_prompt_names_is_part_of_what_a_release_shows(mug):
+    def shown(**columns):
+        mug.requests = [replace(mug.requests[0], variables=columns)]
+        return shown_of(mug.resolve())
+
+    assert shown(product="mug", remark="old") == shown(product="mug", remark="old")
+    assert shown(product="mug", remark="old") != shown(product="mug", remark="new")

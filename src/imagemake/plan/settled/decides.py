@@ -12,7 +12,7 @@ from imagemake.stages.validate.earlier_releases import digests
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
 
-STATES_VERSION = 3  # raised when the same images, measures, and campaign can give other states
+STATES_VERSION = 4  # raised when the same images, measures, and campaign can give other states
 
 
 def what_decides(campaign: Campaign) -> dict[str, Any]:
