@@ -118,7 +118,7 @@ def _caller(provider: QueueProvider, settings: ModelSettings, campaign: Campaign
     journal = Journal(store.journal_folder, JOB, durable=True)
     model_of = partial(settings.connects_to.model, table=load_models(campaign.models))
     spend_tracker = SpendTracker(spending_file(WORK), Budget())
-    return Caller(provider, store, journal, limits, gate, spend_tracker, campaign.campaign, model_of, None)
+    return Caller(provider, store, journal, limits, gate, spend_tracker, campaign.campaign, model_of)
 
 
 async def _take_up(found: OpenCall, caller: Caller, store: Store) -> str | None:

@@ -14,30 +14,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from imagemake.config.models import Model
-from imagemake.config.run import Limits
 from imagemake.core.backoff import backoff_s
 from imagemake.core.errors import ExitCode, ImagemakeError, InterruptedByUserError
-from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import FailureKind, Provider, ProviderError
+from imagemake.plugins.providers import FailureKind, ProviderError
 from imagemake.plugins.providers.failures import STOPS
 from imagemake.plugins.providers.local import LocalProvider
 from imagemake.stages.generate.doubt import Doubt
 from imagemake.stages.generate.gate import Gate
-from imagemake.stages.generate.gpu_meter import GpuMeter
 from imagemake.stages.generate.one_call import OUTCOMES, Caller
 from imagemake.stages.generate.queued import StillInQueueError
 from imagemake.stages.generate.rate_headers import has_room
 from imagemake.stages.generate.used_up import NO_QUOTA, UsedUp
 from imagemake.store.fallback import KeptElsewhereError
 from imagemake.store.items import FailureReason, Item, ItemFailure
-from imagemake.store.journal import Journal
 from imagemake.store.open_calls import OpenCall
-from imagemake.store.room import Room
-from imagemake.store.spending import OverBudgetError, SpendTracker
-from imagemake.store.store import DamagedError, Store, StoredFile
+from imagemake.store.spending import OverBudgetError
+from imagemake.store.store import DamagedError, StoredFile
 from imagemake.store.submissions import Submissions
-from imagemake.store.team.team_cache import TeamCache
 
 T = TypeVar("T")
 CLAIM_POLL_S = 0.2
@@ -81,67 +74,32 @@ class CallRunner:
     """Generates the images of one batch.
 
     Attributes:
-        provider: The provider that makes them.
-        store: The store that receives them.
-        journal: Records each call.
-        limits: Tries and waits.
-        gate: Limits concurrent calls and rates.
-        spend_tracker: Keeps the budget.
-        campaign: Name for the journal.
-        model_of: Returns the model table's entry for a model name, or None.
+        caller: Makes the calls, one at a time for each image.
+        used_up: Knows whether the quota of the model is used up; None if no other model can take over.
         stopped_by: The error after which no call can succeed.
         done: Number of images and of failures per reason so far.
-        team_cache: Takes images from the team store before a call, and gives after it; None without a team store.
-        room: Tells before a call whether its image will find room; None if nothing is to be checked.
-        meter: Measures how long images keep a GPU busy.
-        used_up: Knows whether the quota of the model is used up; None if no other model can take over.
-        kind: What the calls are, for the journal; empty for images.
-        worst_usd_of: Returns the most that a call can cost by the model table, if calls make no images.
     """
 
-    provider: Provider
-    store: Store
-    journal: Journal
-    limits: Limits
-    gate: Gate
-    spend_tracker: SpendTracker
-    campaign: str
-    model_of: Callable[[str], Model | None]
+    caller: Caller
+    used_up: UsedUp | None = None
     stopped_by: ProviderError | None = None
     done: Counter[FailureReason | None] = field(default_factory=Counter)
-    team_cache: TeamCache | None = None
-    room: Room | None = None
-    meter: GpuMeter = field(default_factory=lambda: GpuMeter(is_on=False))
-    used_up: UsedUp | None = None
-    kind: str = ""
-    worst_usd_of: Callable[[Model | None, Recipe], float | None] | None = None
-    _caller: Caller = field(init=False)
     _submissions: Submissions = field(init=False)
     _doubt: Doubt = field(init=False)
 
     def __post_init__(self) -> None:
-        self._caller = Caller(
-            self.provider,
-            self.store,
-            self.journal,
-            self.limits,
-            self.gate,
-            self.spend_tracker,
-            self.campaign,
-            self.model_of,
-            self.team_cache,
-            self.room,
-            self.meter,
-            self.kind,
-            self.worst_usd_of,
-        )
-        self._submissions = Submissions(self.store.root)
+        self._submissions = Submissions(self.caller.store.root)
         self._doubt = Doubt(self.gate)
+
+    @property
+    def gate(self) -> Gate:
+        """Limits concurrent calls and rates."""
+        return self.caller.gate
 
     @property
     def in_queue(self) -> int:
         """Calls that stay in the provider's queue, or are waited for there."""
-        return self._caller.in_queue
+        return self.caller.in_queue
 
     async def generate_all(self, items: Sequence[Item]) -> list[Item]:
         """Generate every image that the store does not have.
@@ -159,22 +117,22 @@ class CallRunner:
         for error in sorted(errors, key=lambda error: not isinstance(error, KeptElsewhereError)):
             raise error  # only after all calls in flight have ended
         if self.stopped_by is not None:
-            model, url = items[0].recipe.model, self.provider.connection.base_url
-            raise StoppedError.by(self.stopped_by, model, url, self.provider.remedy_of(self.stopped_by))
+            model, url = items[0].recipe.model, self.caller.provider.connection.base_url
+            raise StoppedError.by(self.stopped_by, model, url, self.caller.provider.remedy_of(self.stopped_by))
         if self._doubt.error is not None:  # no second request could tell whether it concerns all
-            print(f"{self.journal.job}: Warning: {self._doubt.error.in_words()}", file=sys.stderr, flush=True)
+            print(f"{self.caller.journal.job}: Warning: {self._doubt.error.in_words()}", file=sys.stderr, flush=True)
         return [item for item in made if isinstance(item, Item)]
 
     def _comes_before(self, item: Item) -> tuple[bool, str]:
         """Return what sorts items: submitted ones come first, as their URLs expire; then what a model makes at once."""
-        kin = self.provider.kin(item.recipe) if isinstance(self.provider, LocalProvider) else ""
-        return not self._caller.may_be_open(item.key), kin
+        kin = self.caller.provider.kin(item.recipe) if isinstance(self.caller.provider, LocalProvider) else ""
+        return not self.caller.may_be_open(item.key), kin
 
     def stop(self) -> None:
         """Start no new call, and give up what costs nothing to make again."""
         self.gate.stopping.set()
-        if isinstance(self.provider, LocalProvider):
-            self.provider.stop()
+        if isinstance(self.caller.provider, LocalProvider):
+            self.caller.provider.stop()
 
     async def _item_counted(self, item: Item) -> Item:
         try:
@@ -193,9 +151,9 @@ class CallRunner:
                 self._doubt.leave(item.key)
 
     async def _claimed(self, item: Item) -> Item:
-        if not self.provider.paid:
+        if not self.caller.provider.paid:
             return await self._adopt_or_buy(item)
-        claim = self.store.claim(item.key)
+        claim = self.caller.store.claim(item.key)
         while not await self._look(claim.acquire, wait=False):
             await self.gate.pause(CLAIM_POLL_S)
             if self.gate.is_closed:
@@ -207,24 +165,24 @@ class CallRunner:
 
     async def _look(self, look: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Look into the store, or take a claim: in a thread if the store is in a bucket, and else that costs more."""
-        return await asyncio.to_thread(look, *args, **kwargs) if self.store.is_remote else look(*args, **kwargs)
+        return await asyncio.to_thread(look, *args, **kwargs) if self.caller.store.is_remote else look(*args, **kwargs)
 
     async def _adopt_or_buy(self, item: Item) -> Item:
-        stored = await self._look(self.store.raw.find, item.key)
+        stored = await self._look(self.caller.store.raw.find, item.key)
         if stored is not None:
             return replace(item, raw=stored)
-        if self.provider.paid and self._submissions.holds(item.key):
+        if self.caller.provider.paid and self._submissions.holds(item.key):
             return replace(item, failure=IN_A_BATCH)
-        submitted = await self._caller.open_call(item.key)
-        if submitted is None and self.team_cache is not None and self.provider.paid:
-            stored = await asyncio.to_thread(self.team_cache.take, item)
+        submitted = await self.caller.open_call(item.key)
+        if submitted is None and self.caller.team_cache is not None and self.caller.provider.paid:
+            stored = await asyncio.to_thread(self.caller.team_cache.take, item)
             if stored is not None:
                 return replace(item, raw=stored)
         return await self._buy(item, submitted)
 
     async def _buy(self, item: Item, submitted: OpenCall | None) -> Item:
         failure, started = STOPPED, time.time()
-        for tried in range(0 if submitted else 1, self.limits.tries + 1):
+        for tried in range(0 if submitted else 1, self.caller.limits.tries + 1):
             if tried:
                 await self._doubt.may_start(item.key)
                 started = await self.gate.wait_for_start()
@@ -250,17 +208,17 @@ class CallRunner:
                 break
             except ProviderError as error:
                 failure = ItemFailure(FailureReason(OUTCOMES[error.failure]), str(error))
-                if not self._may_try_again(item, error, is_last=tried == self.limits.tries):
+                if not self._may_try_again(item, error, is_last=tried == self.caller.limits.tries):
                     break
-                if tried < self.limits.tries:
+                if tried < self.caller.limits.tries:
                     await self.gate.pause(self._wait_s(error, tried, started))
         return replace(item, failure=failure)
 
     async def _image_of(self, item: Item, tried: int, started: float, submitted: OpenCall | None) -> StoredFile:
         """Make a call; before the first one, wait for the call that an earlier process submitted."""
         if tried == 0 and submitted is not None:
-            return await self._caller.take_up(item, submitted)
-        return await self._caller.call(item, tried, started)
+            return await self.caller.take_up(item, submitted)
+        return await self.caller.call(item, tried, started)
 
     def give_up(self, error: ProviderError) -> None:
         """Start no further call, because none can succeed; calls in flight end."""
@@ -272,15 +230,16 @@ class CallRunner:
         tells = is_last or error.failure is not FailureKind.UNREACHABLE
         concerns_all = tells and self._doubt.concerns_all(item.key, error)
         if error.failure is FailureKind.QUOTA and self.used_up is not None:
-            self.used_up.tell(error, self.provider.remedy_of(error))
+            self.used_up.tell(error, self.caller.provider.remedy_of(error))
             self.gate.close()
         elif error.failure in STOPS or concerns_all:
             self.give_up(error)
-        hold = error.failure is FailureKind.UNKNOWN and self.limits.unknown == "hold"
+        hold = error.failure is FailureKind.UNKNOWN and self.caller.limits.unknown == "hold"
         return not concerns_all and error.failure not in (*FINAL, *STOPS) and not hold
 
     def _wait_s(self, error: ProviderError, tried: int, started: float) -> float:
-        wait_s = backoff_s(self.limits.first_wait_s, self.limits.longest_wait_s, tried, error.retry_after_s)
+        limits = self.caller.limits
+        wait_s = backoff_s(limits.first_wait_s, limits.longest_wait_s, tried, error.retry_after_s)
         is_limit = error.failure is FailureKind.RATE_LIMITED
         is_limit = is_limit and not has_room(error.headers, error.limit, self.gate.pace.call_tokens())
         if is_limit or error.status == HTTP_OVERLOADED:

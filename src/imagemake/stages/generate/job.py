@@ -25,6 +25,7 @@ from imagemake.stages.generate.gpu import gpu_of
 from imagemake.stages.generate.gpu_meter import GpuMeter
 from imagemake.stages.generate.gpu_watch import GpuWatch
 from imagemake.stages.generate.kept_answers import kept_answers, read_kept, to_wait_for
+from imagemake.stages.generate.one_call import Caller
 from imagemake.stages.generate.rate_limit import SharedPace, pace_of_job
 from imagemake.stages.generate.servers.lease import ServerGoneError
 from imagemake.stages.generate.servers.of_job import JobServers
@@ -278,7 +279,7 @@ class _Job:
             for items in by_model.values():
                 gate = Gate(self._n_calls(providers.values()), self._pace(self._settings(items[0])), stopping)
                 provider, model_of = providers[server], self._model_of(server)
-                runner = CallRunner(
+                caller = Caller(
                     provider,
                     self.store,
                     journal,
@@ -289,9 +290,9 @@ class _Job:
                     model_of,
                     team_cache=self.team_cache,
                     room=room,
-                    used_up=self._used_up(items),
                     meter=meter,
                 )
+                runner = CallRunner(caller, self._used_up(items))
                 self.servers.watch(server, runner)
                 found.append((runner, items))
         return found

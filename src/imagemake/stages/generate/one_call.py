@@ -95,7 +95,7 @@ class Caller:
     spend_tracker: SpendTracker
     campaign: str
     model_of: Callable[[str], Model | None]
-    team_cache: TeamCache | None
+    team_cache: TeamCache | None = None
     room: Room | None = None
     meter: GpuMeter = field(default_factory=lambda: GpuMeter(is_on=False))
     kind: str = ""

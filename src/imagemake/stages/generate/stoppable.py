@@ -58,7 +58,7 @@ async def generate_batch(
     for number in SIGNALS:
         loop.add_signal_handler(number, stop, number.name)
     try:
-        async with followed(runners, runners[0].journal, progress or no_progress(), lambda: stop(RUN_STOPS)):
+        async with followed(runners, runners[0].caller.journal, progress or no_progress(), lambda: stop(RUN_STOPS)):
             made = await generating
     except asyncio.CancelledError:
         waited_s = loop.time() - told[0][1] if told else grace_s

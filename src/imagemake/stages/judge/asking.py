@@ -20,6 +20,7 @@ from imagemake.plugins.providers import FailureKind, Provider, ProviderError
 from imagemake.stages.generate.batches.submit import BatchRunner
 from imagemake.stages.generate.calls import CallRunner, StoppedError
 from imagemake.stages.generate.gate import Gate, Stopping
+from imagemake.stages.generate.one_call import Caller
 from imagemake.stages.generate.rate_limit import SharedPace, pace_of_job
 from imagemake.stages.generate.side_by_side import generate_side_by_side
 from imagemake.stages.generate.stoppable import generate_batch, run_batches
@@ -121,7 +122,7 @@ async def _ask_groups(
                     made += await run_batches(batches, items, buys=buys)
                 if buys:
                     continue
-            runner = CallRunner(
+            caller = Caller(
                 providers[-1],
                 store,
                 journal,
@@ -133,7 +134,7 @@ async def _ask_groups(
                 kind=kind,
                 worst_usd_of=asked_worst_usd,
             )
-            work.append((runner, items))
+            work.append((CallRunner(caller), items))
         if means.in_thread:
             return await generate_side_by_side(work, means.in_flight)
         if work:

@@ -107,7 +107,7 @@ def ended(folder, server):
     journal = Journal(store.journal_folder, "job", durable=False)
     gate = Gate(1, SharedPace(folder / "pace.json", Limits()))
     spend_tracker = SpendTracker(folder / "spending.json", Budget())
-    caller = Caller(server, store, journal, Limits(), gate, spend_tracker, "c", lambda _: None, None)
+    caller = Caller(server, store, journal, Limits(), gate, spend_tracker, "c", lambda _: None)
     try:
         stored = asyncio.run(caller.call(ITEM, 1, time.time()))
     except ProviderError as error:

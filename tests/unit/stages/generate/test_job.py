@@ -24,6 +24,7 @@ from imagemake.plugins.providers import (
 from imagemake.stages.generate.calls import CallRunner, StoppedError, ToldToStopError
 from imagemake.stages.generate.gate import Gate
 from imagemake.stages.generate.job import generate_for_job
+from imagemake.stages.generate.one_call import Caller
 from imagemake.stages.generate.rate_limit import SharedPace
 from imagemake.stages.generate.stoppable import generate_batch
 from imagemake.stages.generate.used_up import UsedUp
@@ -79,9 +80,8 @@ def buy(tmp_path):
             journal = Journal(tmp_path / "store" / "journal", "job", durable=True)
             store = Store(tmp_path / "store")
             spend_tracker = SpendTracker(tmp_path / "spending.json", Budget())
-            runner = CallRunner(provider, store, journal, limits, gate, spend_tracker, "c", lambda _: None)
-            runner.used_up = used_up
-            return await generate_batch([(runner, given)], calls, 5, progress)
+            caller = Caller(provider, store, journal, limits, gate, spend_tracker, "c", lambda _: None)
+            return await generate_batch([(CallRunner(caller, used_up), given)], calls, 5, progress)
 
         return asyncio.run(inside())
 

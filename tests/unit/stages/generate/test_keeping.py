@@ -21,6 +21,7 @@ from imagemake.stages.generate import keeping
 from imagemake.stages.generate.calls import CallRunner, ToldToStopError
 from imagemake.stages.generate.gate import Gate
 from imagemake.stages.generate.job import generate_for_job
+from imagemake.stages.generate.one_call import Caller
 from imagemake.stages.generate.rate_limit import SharedPace
 from imagemake.stages.generate.stoppable import generate_batch
 from imagemake.store.fallback import VARIABLE, KeptElsewhereError, kept_elsewhere, take_back
@@ -113,8 +114,8 @@ def buy(tmp_path, provider, given, grace_s=5.0):
         journal = Journal(tmp_path / "store" / "journal", "job", durable=True)
         store, spend_tracker = Store(tmp_path / "store"), SpendTracker(tmp_path / "spending.json", Budget())
         room = Room((store.root, tmp_path), 4)
-        runner = CallRunner(provider, store, journal, QUICK, gate, spend_tracker, "c", lambda _: None, room=room)
-        return await generate_batch([(runner, given)], 4, grace_s)
+        caller = Caller(provider, store, journal, QUICK, gate, spend_tracker, "c", lambda _: None, room=room)
+        return await generate_batch([(CallRunner(caller), given)], 4, grace_s)
 
     return asyncio.run(inside())
 

@@ -12,6 +12,7 @@ from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import Connection, FailureKind, ImageResponse, Provider, ProviderError
 from imagemake.stages.generate.calls import CallRunner, StoppedError
 from imagemake.stages.generate.gate import Gate, Stopping
+from imagemake.stages.generate.one_call import Caller
 from imagemake.stages.generate.rate_limit import SharedPace
 from imagemake.stages.generate.side_by_side import generate_side_by_side, share_out
 from imagemake.store.items import Item
@@ -72,9 +73,9 @@ def buy(tmp_path):
             work = []
             for model, n in n_by_model.items():
                 gate = Gate(calls, SharedPace(tmp_path / "pace.json", QUICK, model), stopping)
-                runner = CallRunner(server, store, journal, QUICK, gate, spend_tracker, "c", lambda _: None)
+                caller = Caller(server, store, journal, QUICK, gate, spend_tracker, "c", lambda _: None)
                 recipes = [Recipe("openai", model, str(i), 0) for i in range(n)]
-                work.append((runner, [Item(f"{model}{r.prompt}", 0, r, r.key(), "new") for r in recipes]))
+                work.append((CallRunner(caller), [Item(f"{model}{r.prompt}", 0, r, r.key(), "new") for r in recipes]))
             return await generate_side_by_side(work, calls)
 
         return asyncio.run(inside())
