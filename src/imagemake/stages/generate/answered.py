@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from imagemake.config.models import Model, cost_usd, is_by_gpu_hour
-from imagemake.plugins.providers import ImageResponse, Provider, ProviderError
+from imagemake.plugins.providers import FailureKind, ImageResponse, Provider, ProviderError
 
 
 def cost_of(
@@ -33,6 +33,11 @@ def cost_of(
     if answer.cost_usd is not None:
         return answer.cost_usd
     return cost_usd(model, answer.usage, batch=batch, gpu_seconds=gpu_seconds) if model else None
+
+
+def is_billed(error: ProviderError) -> bool:
+    """Return whether a response without an image is billed, as far as it says; some refusals are."""
+    return error.failure is FailureKind.UNREADABLE or bool(error.usage or error.cost_usd)
 
 
 def facts_of(answer: ImageResponse | ProviderError, provider: Provider, model: str) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class CallRunner:
     @property
     def in_queue(self) -> int:
         """Calls that stay in the provider's queue, or are waited for there."""
-        return self.caller.in_queue
+        return self.caller.responses.in_queue
 
     async def generate_all(self, items: Sequence[Item]) -> list[Item]:
         """Generate every image that the store does not have.

@@ -20,22 +20,33 @@ async def fetched(provider: Provider, store: Store, call: str, to_fetch: Provide
 
     Raises:
         ProviderError: `FailureKind.UNREADABLE` with the code `NOT_FETCHED` if the image did not come: the next run
-            tries again before anything is paid for.
+            tries again before anything is paid for. It has the response as its body if the disk refused it.
     """
     body = to_fetch.body or b""
-    await asyncio.to_thread(store.keep_unreadable, call, body)
+    try:
+        await asyncio.to_thread(store.keep_unreadable, call, body)
+    except OSError as refusal:
+        message = f"the response could not be kept before its image is fetched: {refusal.strerror}"
+        raise _not_fetched(message, to_fetch, body=body) from refusal
     try:
         answer = await provider.read_again(body)
     except ProviderError as error:
-        raise ProviderError(
-            str(error),
-            FailureKind.UNREADABLE,
-            code=NOT_FETCHED,
-            status=to_fetch.status,
-            request_id=to_fetch.request_id,
-            usage=to_fetch.usage,
-            cost_usd=to_fetch.cost_usd,
-            remedy=error.remedy,
-            headers=to_fetch.headers,
-        ) from None
+        raise _not_fetched(str(error), to_fetch, remedy=error.remedy) from None
     return replace(answer, request_id=to_fetch.request_id, usage=to_fetch.usage, headers=to_fetch.headers)
+
+
+def _not_fetched(
+    message: str, to_fetch: ProviderError, *, body: bytes | None = None, remedy: str | None = None
+) -> ProviderError:
+    return ProviderError(
+        message,
+        FailureKind.UNREADABLE,
+        code=NOT_FETCHED,
+        status=to_fetch.status,
+        request_id=to_fetch.request_id,
+        usage=to_fetch.usage,
+        cost_usd=to_fetch.cost_usd,
+        body=body,
+        remedy=remedy,
+        headers=to_fetch.headers,
+    )

@@ -6,21 +6,20 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import partial
 from typing import Any
 
 from imagemake.config.models import Model, gpus_of, is_by_gpu_hour, worst_usd
 from imagemake.config.run import Limits
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import NOT_FETCHED, FailureKind, ImageResponse, Provider, ProviderError, response_to
-from imagemake.plugins.providers.queue import NamingQueueProvider, QueueProvider, Ticket
-from imagemake.stages.generate.answered import cost_of, facts_of
+from imagemake.plugins.providers import FailureKind, ImageResponse, Provider, ProviderError
+from imagemake.plugins.providers.queue import QueueProvider, Ticket
+from imagemake.stages.generate.answered import cost_of, facts_of, is_billed
 from imagemake.stages.generate.fetching import fetched
 from imagemake.stages.generate.gate import Gate
 from imagemake.stages.generate.gpu_meter import GpuMeter
 from imagemake.stages.generate.keeping import Keeper
-from imagemake.stages.generate.queued import Durations, wait_in_queue
+from imagemake.stages.generate.responses import Responses, Running
 from imagemake.store.items import Item
 from imagemake.store.journal import Journal, Outcome
 from imagemake.store.open_calls import OpenCall, OpenCalls
@@ -45,27 +44,6 @@ OUTCOMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Running:
-    """A call that the journal has.
-
-    Attributes:
-        call: Its ID.
-        item: The item that it is for.
-        model: The model table's entry, or None.
-        keeper: Keeps what it returns.
-        started: When it started, in seconds of Unix time.
-        reserved: What was reserved for it; None if an earlier run did.
-    """
-
-    call: str
-    item: Item
-    model: Model | None
-    keeper: Keeper
-    started: float
-    reserved: Decimal | None = None
-
-
 @dataclass(slots=True)
 class Caller:
     """Makes single calls.
@@ -84,7 +62,7 @@ class Caller:
         meter: Measures how long images keep a GPU busy.
         kind: What the calls are, for the journal; empty for images.
         worst_usd_of: Returns the most that a call can cost by the model table, if calls make no images.
-        in_queue: Calls that were submitted to the provider's queue and have not ended.
+        responses: Gets what the provider answers.
     """
 
     provider: Provider
@@ -100,13 +78,13 @@ class Caller:
     meter: GpuMeter = field(default_factory=lambda: GpuMeter(is_on=False))
     kind: str = ""
     worst_usd_of: Callable[[Model | None, Recipe], float | None] | None = None
-    in_queue: int = 0
+    responses: Responses = field(init=False)
     _sent_images: SentImages = field(init=False)
     _keeper: Keeper = field(init=False)
     _open_calls: OpenCalls | None = field(init=False)
-    _durations: Durations = field(default_factory=Durations)
 
     def __post_init__(self) -> None:
+        self.responses = Responses(self.provider, self.gate, self.limits)
         self._keeper = Keeper(self.store, self.journal, self.provider.paid)
         self._sent_images = SentImages(self.store)
         self._open_calls = OpenCalls(self.store.root) if isinstance(self.provider, QueueProvider) else None
@@ -148,8 +126,8 @@ class Caller:
             worst_usd=worst,
             **({"kind": self.kind} if self.kind else {}),
         )
-        running = _Running(call, item, model, self._keeper, started, reserved)
-        return await self._ended(running, self._response(running, images))
+        running = Running(call, item, model, self._keeper, started, reserved)
+        return await self._ended(running, self.responses.of(running, images))
 
     def _worst_usd(self, model: Model | None, item: Item) -> float | None:
         if self.worst_usd_of is not None:
@@ -180,14 +158,14 @@ class Caller:
         """
         journal = Journal(found.journal.parent, self.journal.job, durable=True, path=found.journal)
         keeper = Keeper(self.store, journal, paid=True)
-        running = _Running(found.call.sent["call"], item, self.model_of(item.recipe.model), keeper, time.time())
-        self.in_queue += 1
+        running = Running(found.call.sent["call"], item, self.model_of(item.recipe.model), keeper, time.time())
+        self.responses.in_queue += 1
         try:
-            return await self._ended(running, self._queued(Ticket.from_dict(found.ticket)))
+            return await self._ended(running, self.responses.queued(Ticket.from_dict(found.ticket)))
         finally:
             journal.close()
 
-    async def _ended(self, running: _Running, response: Awaitable[ImageResponse]) -> StoredFile:
+    async def _ended(self, running: Running, response: Awaitable[ImageResponse]) -> StoredFile:
         """Wait for the response to a call, keep what came, and close the call."""
         call, item, keeper = running.call, running.item, running.keeper
         start = time.monotonic()
@@ -229,44 +207,6 @@ class Caller:
         self.gate.went_well()
         return stored
 
-    async def _response(self, running: _Running, images: Mapping[str, bytes]) -> ImageResponse:
-        if not isinstance(self.provider, QueueProvider):
-            return await response_to(self.provider, running.item.recipe, images)
-        if isinstance(self.provider, NamingQueueProvider):
-            return await self._response_to_named(self.provider, running, images)
-        ticket = await self.provider.submit(running.item.recipe, images)
-        await self._has_ticket(running, ticket)
-        return await self._queued(ticket)
-
-    async def _response_to_named(
-        self, provider: NamingQueueProvider, running: _Running, images: Mapping[str, bytes]
-    ) -> ImageResponse:
-        ticket = await provider.name(running.item.recipe, images)
-        await self._has_ticket(running, ticket)
-        try:
-            await provider.submit_named(ticket, running.item.recipe, images)
-        except ProviderError as error:
-            if error.failure is not FailureKind.UNKNOWN:
-                self.in_queue -= 1
-                raise
-            # The queue knows whether the request arrived.
-        return await self._queued(ticket)
-
-    async def _has_ticket(self, running: _Running, ticket: Ticket) -> None:
-        await running.keeper.submitted(running.call, running.item.key, ticket.as_dict())
-        self.in_queue += 1  # before a cancellation is heard of: the next run finds the call
-        running.keeper.end()
-
-    async def _queued(self, ticket: Ticket) -> ImageResponse:
-        assert isinstance(self.provider, QueueProvider)
-        try:
-            answer = await wait_in_queue(self.provider, ticket, self.gate, self.limits, self._durations)
-        except ProviderError:
-            self.in_queue -= 1
-            raise
-        self.in_queue -= 1
-        return answer
-
     async def _answer(self, call: str, response: Awaitable[ImageResponse]) -> tuple[ImageResponse, bool]:
         """Return the response with its image, and whether the store keeps the response until the image is in it."""
         try:
@@ -274,25 +214,12 @@ class Caller:
         except ProviderError as error:
             if error.failure is not FailureKind.TO_FETCH:
                 raise
-            try:
-                return await fetched(self.provider, self.store, call, error), True
-            except OSError as refusal:
-                raise ProviderError(
-                    f"the response could not be kept before its image is fetched: {refusal.strerror}",
-                    FailureKind.UNREADABLE,
-                    code=NOT_FETCHED,
-                    status=error.status,
-                    request_id=error.request_id,
-                    usage=error.usage,
-                    cost_usd=error.cost_usd,
-                    body=error.body,
-                    headers=error.headers,
-                ) from refusal
+            return await fetched(self.provider, self.store, call, error), True
 
     async def _images_for(self, item: Item) -> Mapping[str, bytes]:
         return await asyncio.to_thread(self._sent_images.of, item.recipe) if item.recipe.files else {}
 
-    async def _settle(self, running: _Running, cost: float | None) -> None:
+    async def _settle(self, running: Running, cost: float | None) -> None:
         if running.reserved is not None:
             self.spend_tracker.record_cost(running.reserved, cost)
         if self._open_calls is not None:
@@ -300,11 +227,11 @@ class Caller:
             # end: the claim is held, so that this cannot remove the mark of another call.
             await running.keeper.to_its_end(partial(self._open_calls.end, running.item.key))
 
-    async def _close_failed(self, running: _Running, error: ProviderError, seconds: float) -> float | None:
+    async def _close_failed(self, running: Running, error: ProviderError, seconds: float) -> float | None:
         if error.body is not None:
             await running.keeper.unreadable(running.call, error.body)
         cost: float | None = 0.0
-        if error.failure is FailureKind.UNREADABLE or error.usage or error.cost_usd:  # some refusals are billed
+        if is_billed(error):
             cost = cost_of(running.model, error, paid=self.provider.paid)
         elif error.failure is FailureKind.UNKNOWN:
             cost = None

@@ -14,7 +14,7 @@ from imagemake.core.known_secrets import redacted
 from imagemake.core.problems import NotReadyError
 from imagemake.plugins.providers import BatchProvider, FailureKind, ImageResponse, ProviderError, Result
 from imagemake.plugins.providers.failures import STOPS
-from imagemake.stages.generate.answered import cost_of, facts_of
+from imagemake.stages.generate.answered import cost_of, facts_of, is_billed
 from imagemake.stages.generate.fetching import fetched
 from imagemake.stages.generate.one_call import OUTCOMES
 from imagemake.store.journal import Call, Journal, Outcome, calls_in
@@ -167,9 +167,7 @@ class BatchCollector:
     def _close(self, call: str, outcome: ImageResponse | ProviderError) -> None:
         key = self._open[call].sent["key"]
         name = self._submission.model
-        answered = (
-            isinstance(outcome, ImageResponse) or outcome.failure is FailureKind.UNREADABLE or bool(outcome.usage)
-        )
+        answered = isinstance(outcome, ImageResponse) or is_billed(outcome)
         cost = cost_of(self._model_of(name), outcome, batch=True) if answered else None
         facts = {"key": key, "batch": self._submission.batch, **facts_of(outcome, self._provider, name)}
         if isinstance(outcome, ImageResponse):
