@@ -29,7 +29,7 @@ from imagemake.stages.judge.sent_images import ImagesToSend
 from imagemake.store.answers import AnswerStore
 from imagemake.store.items import Item, ItemFailure
 from imagemake.store.journal import Journal
-from imagemake.store.layout import pace_file, spending_file
+from imagemake.store.layout import pace_file
 from imagemake.store.progress import JobProgress, no_progress
 from imagemake.store.spending import SpendTracker
 from imagemake.store.store import DamagedError, Store, StoredFile
@@ -118,7 +118,9 @@ async def _ask_groups(
             if kind == JUDGE and isinstance(providers[-1], OpenAIAsker) and not means.in_thread:
                 buys = asker.in_batches
                 if buys or any(one.kind == kind for one in Submissions(means.store).all()):
-                    batches = _batch_runner(providers[-1], asker, store, means, progress)
+                    batches = _batch_runner(
+                        providers[-1], asker, store, means, spend_tracker=spend_tracker, progress=progress
+                    )
                     made += await run_batches(batches, items, buys=buys)
                 if buys:
                     continue
@@ -147,8 +149,13 @@ async def _ask_groups(
             await provider.close()
 
 
-def _batch_runner(
-    provider: OpenAIAsker, asker: Asker, store: AnswerStore, means: Means, progress: JobProgress | None
+def _batch_runner(  # noqa: PLR0917  each of another type
+    provider: OpenAIAsker,
+    asker: Asker,
+    store: AnswerStore,
+    means: Means,
+    spend_tracker: SpendTracker,
+    progress: JobProgress | None,
 ) -> BatchRunner:
     """Return what asks about images through batches, and collects those of earlier runs."""
 
@@ -168,7 +175,7 @@ def _batch_runner(
         asker.model.provider,
         store,
         means.limits,
-        SpendTracker(spending_file(means.work), means.budget),
+        spend_tracker,
         means.campaign,
         means.job,
         partial(asker.model.connects_to.model, table=means.table),

@@ -55,7 +55,8 @@ class LeasedSpendTracker(SpendTracker):
         if not self._budget.is_limited:
             return dict.fromkeys(worst_usd, Decimal(0))
         with self._within:
-            return {key: self._reserved(key, worst) for key, worst in worst_usd.items()}
+            calls = max(self._calls, len(worst_usd))  # those of a batch too are asked for at once
+            return {key: self._reserved(key, worst, calls) for key, worst in worst_usd.items()}
 
     def record_costs(self, costs: Iterable[tuple[Decimal, float | None]]) -> None:
         """Replace reserved amounts by costs; see `SpendTracker.record_costs`."""
@@ -70,13 +71,13 @@ class LeasedSpendTracker(SpendTracker):
             if self._left:
                 self._change(-self._left)
 
-    def _reserved(self, key: str, worst_usd: float | None) -> Decimal | OverBudgetError:
+    def _reserved(self, key: str, worst_usd: float | None, calls: int) -> Decimal | OverBudgetError:
         wanted = Decimal(str(worst_usd or 0))
         if worst_usd is None or self._left < wanted:
             with self._alone():
                 state = self._read()
                 # As much as all calls in flight can cost, or else what this one needs.
-                amounts = (wanted * self._calls, wanted - self._left) if worst_usd is not None else (None,)
+                amounts = (wanted * calls, wanted - self._left) if worst_usd is not None else (None,)
                 for amount in amounts:
                     found = self._fitting(state, None if amount is None else float(amount))
                     if isinstance(found, Decimal):

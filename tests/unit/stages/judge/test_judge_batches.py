@@ -18,6 +18,7 @@ from imagemake.plugins.measures.judge import JudgeSettings
 from imagemake.stages.generate.job import generate_for_job
 from imagemake.store.items import Item
 from imagemake.store.journal import Outcome
+from imagemake.store.spending import OverBudgetError, SpendTracker
 from imagemake.store.store import DamagedError
 from imagemake.store.submissions import Submissions, SubmissionStep
 
@@ -66,6 +67,17 @@ def test_questions_go_in_one_batch_at_half_the_price_and_are_asked_once(in_batch
     in_batches.judge(*items)
     assert len(lines(in_batches)) == 3
     assert not list(Submissions(in_batches.store.root).all())
+
+
+def test_a_batch_of_questions_is_within_the_budget_of_all_jobs(in_batches, monkeypatch):
+    class NothingLeft(SpendTracker):
+        def reserve_all(self, worst_usd):
+            return dict.fromkeys(worst_usd, OverBudgetError("it would exceed budget_usd.run, $1.00"))
+
+    given = "imagemake.stages.judge.asking.spend_tracker_of"
+    monkeypatch.setattr(given, lambda store, work, budget, calls: NothingLeft(work / "spending.json", budget))
+    in_batches.judge(in_batches.item("mug"))
+    assert not in_batches.server.calls()
 
 
 def test_a_run_that_is_killed_while_its_batch_works_asks_nothing_again(in_batches):

@@ -72,6 +72,14 @@ def test_a_job_asks_the_bucket_once_for_many_calls(place, bucket):
     assert bucket.claims - before <= 3
 
 
+def test_the_calls_of_a_batch_are_asked_for_at_once(place, bucket):
+    tracker(place, bucket, run=100.0).open(Decimal(0))
+    one, before = tracker(place, bucket, calls=1, run=100.0), bucket.claims
+    reserved = one.reserve_all({f"k{n}": 0.1 for n in range(30)})
+    assert set(reserved.values()) == {Decimal("0.1")}
+    assert bucket.claims - before == 1
+
+
 def test_a_damaged_file_stops_the_job_because_the_budget_could_be_exceeded(place, bucket):
     place.put(NAME, b'{"run":"0","crc":"00000000"}', "application/json")
     with pytest.raises(DamagedStateError):

@@ -4,15 +4,20 @@ import asyncio
 import os
 import time
 from dataclasses import replace
+from decimal import Decimal
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 
 import orjson
 import pytest
 from fake_openai import BatchSettings, Settings
 
 from imagemake.config.job_settings import JobSettings
+from imagemake.config.run import Budget
+from imagemake.core.files import FileLock
 from imagemake.core.recipe import Recipe
+from imagemake.core.sealed import parsed_sealed
 from imagemake.plugins.providers import BatchFileLimits, FailureKind, ImageResponse, ProviderError
 from imagemake.plugins.providers.http.lines import lines_of
 from imagemake.plugins.providers.openai.batch_state import refusal_in
@@ -25,7 +30,9 @@ from imagemake.store.items import Item
 from imagemake.store.journal import Journal, Outcome, calls_in, read_calls
 from imagemake.store.journal_lines import line_of
 from imagemake.store.layout import stop_file
+from imagemake.store.remote.storage import Storage
 from imagemake.store.submissions import Submission, Submissions, SubmissionStep
+from imagemake.store.whole.leased_spending import NAME, LeasedSpendTracker
 
 
 @pytest.fixture
@@ -180,6 +187,19 @@ def test_what_does_not_fit_into_the_budget_is_left_out_at_the_price_of_a_batch(s
     made = buy(n=4, budget_usd={"run": worst * 2.2})
     assert [item.failure.reason for item in made if item.failure] == ["budget"]
     check_books(server, tmp_path, 3)
+
+
+def test_without_a_shared_disk_a_batch_gives_back_what_it_did_not_cost(buy, tmp_path, monkeypatch):
+    bucket, budget = SimpleNamespace(claim=lambda key: FileLock(tmp_path / key)), Budget(run=9.0)
+    place = Storage(f"memory://{tmp_path.name}", timeout_s=5)
+    LeasedSpendTracker(place, bucket, budget, 1).open(Decimal(0))
+    monkeypatch.setattr(
+        "imagemake.stages.generate.job_means.spend_tracker_of",
+        lambda store, work, budget, calls: LeasedSpendTracker(place, bucket, budget, calls),
+    )
+    assert all(item.raw for item in buy(n=1, budget_usd={"run": 9.0}))
+    cost = sum(Decimal(str(call.closed["cost_usd"])) for call in journal(tmp_path))
+    assert Decimal(parsed_sealed(place.get(NAME, 10_000))["run"]) == cost
 
 
 def test_a_campaign_that_asks_a_provider_without_batches_is_told_so():
