@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Self
 
 from imagemake.core.known_secrets import redacted_value
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import ImageResponse, ReferenceProvider
+from imagemake.plugins.providers.provider import ReferenceProvider
+from imagemake.plugins.providers.response import ImageResponse
 
 __all__ = ["GONE", "NamingQueueProvider", "Pending", "QueueProvider", "Ticket"]
 
