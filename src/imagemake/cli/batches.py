@@ -16,7 +16,7 @@ from imagemake.core.text import printable
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
     from imagemake.config.model import ModelSettings
-    from imagemake.plugins.providers import BatchProvider, BatchState, ProviderError
+    from imagemake.plugins.providers import BatchProvider, BatchState
     from imagemake.stages.generate.batches.follow import BatchPoller
     from imagemake.store.submissions import Submission
 
@@ -171,13 +171,8 @@ def _follower(settings: ModelSettings, campaign: Campaign, store: Any, kind: str
         campaign.limits,
         "batches",
         lambda name: settings.connects_to.model(name, table),
-        _ignored,
         kind=kind,
     )
-
-
-def _ignored(key: str, error: ProviderError | None, cost_usd: float | None) -> None:
-    """Do nothing: the journal has the outcome, and no request waits for it here."""
 
 
 async def _asked(poller: BatchPoller, submission: Submission) -> BatchState | None:

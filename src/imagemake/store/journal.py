@@ -22,6 +22,7 @@ from imagemake.core.files import make_own, sync_folder, write_whole
 from imagemake.core.host_errors import naming
 from imagemake.store.in_bucket import Parts, bucket_of
 from imagemake.store.journal_lines import (
+    CLOSED,
     SENT,
     SUBMITTED,
     DamagedLine,
@@ -116,8 +117,7 @@ class Journal:
 
     def sent_all(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Record many calls that are about to be sent together. Each record has its own ``call`` id."""
-        now = _now()
-        self._append(*({"event": "sent", "at": now, **record} for record in records))
+        self._append(*({"event": SENT, "at": _now(), **record} for record in records))
 
     def sent(self, **fields: Any) -> str:
         """Record a call that is about to be sent.
@@ -126,7 +126,7 @@ class Journal:
             The id of the call, for `closed`.
         """
         call = uuid.uuid4().hex
-        self._append({"event": "sent", "call": call, "at": _now(), **fields})
+        self._append({"event": SENT, "call": call, "at": _now(), **fields})
         self.in_flight += 1
         return call
 
@@ -142,18 +142,10 @@ class Journal:
         """
         call, now = uuid.uuid4().hex, _now()
         of_end = {name: fields.pop(name, None) for name in ("digest", "request_id", "origin")}
-        known: dict[str, Any] = {name: value for name, value in of_end.items() if value is not None}
-        sent: dict[str, Any] = {"event": "sent", "call": call, "at": now, "tried": 0, "worst_usd": 0.0, **fields}
-        end: dict[str, Any] = {
-            "event": "closed",
-            "call": call,
-            "at": now,
-            "outcome": Outcome.SHARED.value,
-            "cost_usd": 0.0,
-            **known,
-        }
-        end["key"] = fields["key"]
-        self._append(sent, end)
+        sent = {"event": SENT, "call": call, "at": now, "tried": 0, "worst_usd": 0.0, **fields}
+        end = {"event": CLOSED, "call": call, "at": now, "outcome": Outcome.SHARED.value, "cost_usd": 0.0}
+        known = {name: value for name, value in of_end.items() if value is not None}
+        self._append(sent, {**end, **known, "key": fields["key"]})
 
     def closed(self, call: str, outcome: Outcome, **fields: Any) -> Mapping[str, Any]:
         """Record how a call ended. Fields that are None are omitted.
@@ -162,7 +154,7 @@ class Journal:
             The record.
         """
         known = {name: value for name, value in fields.items() if value is not None}
-        record = {"event": "closed", "call": call, "at": _now(), "outcome": outcome.value, **known}
+        record = {"event": CLOSED, "call": call, "at": _now(), "outcome": outcome.value, **known}
         self._append(record)
         self.in_flight = max(0, self.in_flight - 1)
         self.cost_usd += known.get("cost_usd", 0.0)

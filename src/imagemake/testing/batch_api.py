@@ -13,6 +13,7 @@ import pytest
 from imagemake.config.run import Budget, Limits
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import BatchProvider, BatchState, Result
+from imagemake.stages.generate.batches.follow import BatchPoller
 from imagemake.stages.generate.batches.submit import BatchRunner
 from imagemake.store.items import Item
 from imagemake.store.journal import Outcome, read_calls
@@ -102,9 +103,10 @@ class ServedBatches(Served):
 
         async def inside(provider: BatchProvider) -> list[Item]:
             spend_tracker = SpendTracker(spending_file(self._store.parent), Budget())
-            runner = BatchRunner(provider, "conformance", store, QUICK, spend_tracker, "c", "job", lambda _: None)
+            poller = BatchPoller(provider, "conformance", store, QUICK, "job", lambda _: None)
+            runner = BatchRunner(poller, spend_tracker, "c")
             items = [_item(self.recipe(prompt=prompt)) for prompt in prompts]
-            await runner.poller.collect_open(items)
+            await poller.collect_open(items)
             return await runner.generate_all(items)
 
         self._batch.results_of = lambda: self._arranged(prompts)

@@ -14,6 +14,7 @@ from imagemake.config.server import Server
 from imagemake.core.fingerprint import fingerprint
 from imagemake.plugins.providers import BatchProvider, Provider, ProviderError, provider_class
 from imagemake.plugins.providers.local import LocalProvider
+from imagemake.stages.generate.batches.follow import BatchPoller
 from imagemake.stages.generate.batches.submit import BatchRunner
 from imagemake.stages.generate.calls import CallRunner, StoppedError
 from imagemake.stages.generate.gate import Gate, Stopping
@@ -76,19 +77,16 @@ class JobMeans:
         self, server: Server, provider: BatchProvider, items: Sequence[Item], spend_tracker: SpendTracker
     ) -> BatchRunner:
         """Return what makes items through batches."""
-        return BatchRunner(
+        poller = BatchPoller(
             provider,
             server.provider,
             self.store,
             self.job_settings.limits,
-            spend_tracker,
-            self.job_settings.campaign,
             self.name,
             self.model_of(server),
-            team_cache=self.team_cache,
-            progress=self.progress or no_progress(),
-            used_up=self._used_up(items),
+            self.progress or no_progress(),
         )
+        return BatchRunner(poller, spend_tracker, self.job_settings.campaign, self.team_cache, self._used_up(items))
 
     def call_runners(
         self,

@@ -97,7 +97,7 @@ async def run_batches(runner: BatchRunner, items: Sequence[Item], *, buys: bool)
         return [runner.with_raw(item) for item in items] if buys else []
 
     work = asyncio.ensure_future(steps())
-    stop = asyncio.ensure_future(wait_for_stop(runner.progress))
+    stop = asyncio.ensure_future(wait_for_stop(runner.poller.progress))
     stop.add_done_callback(lambda done: work.cancel())
     for number in SIGNALS:
         loop.add_signal_handler(number, work.cancel)

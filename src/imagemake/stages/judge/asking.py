@@ -17,6 +17,7 @@ from imagemake.core.fingerprint import fingerprint
 from imagemake.plugins.asking import asker_class
 from imagemake.plugins.asking.openai import OpenAIAsker
 from imagemake.plugins.providers import FailureKind, Provider, ProviderError
+from imagemake.stages.generate.batches.follow import BatchPoller
 from imagemake.stages.generate.batches.submit import BatchRunner
 from imagemake.stages.generate.calls import CallRunner, StoppedError
 from imagemake.stages.generate.gate import Gate, Stopping
@@ -170,19 +171,17 @@ def _batch_runner(  # noqa: PLR0917  each of another type
             raise ProviderError(message, FailureKind.STOP, code="no_image", remedy="Run snakemake again.") from None
 
     provider.read_image = read_image
-    return BatchRunner(
+    poller = BatchPoller(
         provider,
         asker.model.provider,
         store,
         means.limits,
-        spend_tracker,
-        means.campaign,
         means.job,
         partial(asker.model.connects_to.model, table=means.table),
-        progress=progress or no_progress(),
+        progress or no_progress(),
         kind=JUDGE,
-        worst_usd_of=asked_worst_usd,
     )
+    return BatchRunner(poller, spend_tracker, means.campaign, worst_usd_of=asked_worst_usd)
 
 
 def _start(model: ModelSettings, means: Means) -> Provider:

@@ -25,6 +25,10 @@ T = TypeVar("T")
 HTTP_NOT_FOUND = 404
 
 
+def _heed_nothing(key: str, error: ProviderError | None, cost_usd: float | None) -> None:
+    """Let the journal alone have the outcome, where no request waits for it."""
+
+
 @dataclass(slots=True)
 class BatchPoller:
     """Follows the submissions of a store until they are over.
@@ -36,9 +40,9 @@ class BatchPoller:
         limits: Waits.
         job: Name of the job, for messages.
         model_of: Returns the model table's entry for a model name, or None.
-        closed: Called per closed call with its key, error, and cost (None: the worst case may be billed).
         progress: Takes what the job waits for.
         kind: What the calls are, for the journal; empty for images. The provider reads the results of no others.
+        closed: Called per closed call with its key, error, and cost (None: the worst case may be billed).
     """
 
     provider: BatchProvider
@@ -47,9 +51,9 @@ class BatchPoller:
     limits: Limits
     job: str
     model_of: Callable[[str], Model | None]
-    closed: Callable[[str, ProviderError | None, float | None], None]
     progress: JobProgress = field(default_factory=no_progress)
     kind: str = ""
+    closed: Callable[[str, ProviderError | None, float | None], None] = _heed_nothing
 
     def can_read(self, submission: Submission, endpoint: str | None) -> bool:
         """Return whether a submission has calls of this kind to a server of the provider."""

@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from imagemake.config.models import Model, worst_usd
-from imagemake.config.run import Limits
 from imagemake.core.backoff import backoff_s
 from imagemake.core.known_secrets import redacted
 from imagemake.core.recipe import Recipe
@@ -30,12 +29,11 @@ from imagemake.stages.generate.one_call import OUTCOMES
 from imagemake.stages.generate.used_up import UsedUp
 from imagemake.store.items import FailureReason, Item, ItemFailure
 from imagemake.store.journal import Journal
-from imagemake.store.progress import JobProgress, no_progress
 from imagemake.store.spending import OverBudgetError, SpendTracker
-from imagemake.store.store import Store
-from imagemake.store.submissions import Submission, Submissions, SubmissionStep
+from imagemake.store.submissions import Submission, SubmissionStep
 from imagemake.store.team.team_cache import TeamCache
 
+NO_IMAGE = ItemFailure(FailureReason.FAILED, "the batch returned no image")
 ASKED_FOR = ItemFailure(FailureReason.WAITING, "another run is requesting it now")
 
 
@@ -48,38 +46,22 @@ class BatchRunner:
     """Generates the images of one job through batches.
 
     Attributes:
-        provider: The provider that makes them.
-        provider_name: Registered name of the provider.
-        store: The store that receives them.
-        limits: Tries and waits.
+        poller: Waits for the submissions of this job and of others, and collects them.
         spend_tracker: Keeps the budget.
         campaign: Name for the journal.
-        job: Name for the journal file.
-        model_of: Returns the model table's entry for a model name, or None.
-        failures: Why a key has no image, as far as this job knows.
         team_cache: Takes images from the team store before a submission; None without a team store.
-        progress: Takes the progress of the job.
         used_up: Knows whether the quota of the model is used up; None if no other model can take over.
-        kind: What the calls are, for the journal; empty for images.
         worst_usd_of: Returns the most that a call can cost, by the model table's entry and the recipe.
-        poller: Waits for the submissions of this job and of others, and collects them.
+        failures: Why a key has no image, as far as this job knows.
     """
 
-    provider: BatchProvider
-    provider_name: str
-    store: Store
-    limits: Limits
+    poller: BatchPoller
     spend_tracker: SpendTracker
     campaign: str
-    job: str
-    model_of: Callable[[str], Model | None]
-    failures: dict[str, ItemFailure] = field(default_factory=dict)
     team_cache: TeamCache | None = None
-    progress: JobProgress = field(default_factory=no_progress)
     used_up: UsedUp | None = None
-    kind: str = ""
     worst_usd_of: Callable[[Model | None, Recipe], float | None] = _worst_usd_of_image
-    poller: BatchPoller = field(init=False)
+    failures: dict[str, ItemFailure] = field(default_factory=dict)
     _reserved: dict[str, Decimal] = field(default_factory=dict)
     _tried: Counter[str] = field(default_factory=Counter)
     _costs: list[tuple[Decimal, float | None]] = field(default_factory=list)
@@ -87,22 +69,12 @@ class BatchRunner:
     _ended: list[ProviderError | None] = field(default_factory=list)  # of one submission; None for an image
 
     def __post_init__(self) -> None:
-        self.poller = BatchPoller(
-            self.provider,
-            self.provider_name,
-            self.store,
-            self.limits,
-            self.job,
-            self.model_of,
-            self._closed,
-            self.progress,
-            self.kind,
-        )
+        self.poller.closed = self._closed
 
     @property
-    def submissions(self) -> Submissions:
-        """The open submissions of the store."""
-        return self.poller.submissions
+    def provider(self) -> BatchProvider:
+        """The provider that makes the images."""
+        return self.poller.provider
 
     async def generate_all(self, items: Sequence[Item]) -> list[Item]:
         """Submit and collect every image that the store lacks; failed ones are submitted again within the limits.
@@ -119,7 +91,7 @@ class BatchRunner:
             await self._pause_before([item for item in chosen if self.failures.pop(item.key, None)], endpoint)
             if self.team_cache is not None:
                 await asyncio.to_thread(self.team_cache.take_all, chosen)
-                chosen = [item for item in chosen if self.store.raw.find(item.key) is None]
+                chosen = [item for item in chosen if self.poller.store.raw.find(item.key) is None]
             for group in groups_of(chosen, self.provider):
                 await self._submit(group)
             self._excuse(endpoint)
@@ -128,16 +100,15 @@ class BatchRunner:
 
     def with_raw(self, item: Item) -> Item:
         """Return the item with its image or its failure."""
-        stored = self.store.raw.find(item.key)
-        lost = ItemFailure(FailureReason.FAILED, "the batch returned no image")
-        return replace(item, raw=stored) if stored else replace(item, failure=self.failures.get(item.key, lost))
+        stored = self.poller.store.raw.find(item.key)
+        return replace(item, raw=stored) if stored else replace(item, failure=self.failures.get(item.key, NO_IMAGE))
 
     def _may_ask(self, item: Item) -> bool:
-        if self.store.raw.find(item.key) is not None or self._tried[item.key] >= self.limits.tries:
+        if self.poller.store.raw.find(item.key) is not None or self._tried[item.key] >= self.poller.limits.tries:
             return False
         failure = self.failures.get(item.key)
         if failure is not None and failure.reason is FailureReason.UNKNOWN:
-            return self.limits.unknown == "retry"
+            return self.poller.limits.unknown == "retry"
         return failure is None or failure.reason is FailureReason.FAILED
 
     async def _pause_before(self, again: Sequence[Item], endpoint: str | None) -> None:
@@ -151,11 +122,11 @@ class BatchRunner:
                 await self.poller.collect_open(again)  # no process may be working on a batch that is over
         elif again:
             tries = max(1, *(self._tried[item.key] for item in again))
-            await asyncio.sleep(backoff_s(self.limits.first_wait_s, self.limits.longest_wait_s, tries))
+            await asyncio.sleep(backoff_s(self.poller.limits.first_wait_s, self.poller.limits.longest_wait_s, tries))
         self._no_room.clear()
 
     def _others(self, endpoint: str | None) -> set[str]:
-        return {one.id for one in self.submissions.all() if self.poller.can_read(one, endpoint)}
+        return {one.id for one in self.poller.submissions.all() if self.poller.can_read(one, endpoint)}
 
     async def _follow_others(self, items: Sequence[Item]) -> None:
         """Wait for images that another run submitted; those that it does not get can then be requested again."""
@@ -163,13 +134,13 @@ class BatchRunner:
         if waiting:
             await self.poller.collect_open(waiting)
         for item in waiting:
-            if not self.submissions.holds(item.key):
+            if not self.poller.submissions.holds(item.key):
                 del self.failures[item.key]
                 self._tried[item.key] += 1
 
     async def _submit(self, group: Sequence[Item]) -> None:
         identity = uuid.uuid4().hex
-        lock = self.submissions.lock(identity)
+        lock = self.poller.submissions.lock(identity)
         await acquire(lock)
         try:
             prepared = await self._prepare(identity, group)
@@ -187,36 +158,36 @@ class BatchRunner:
             self._tried.subtract(self._no_room)
 
     async def _prepare(self, identity: str, group: Sequence[Item]) -> tuple[Submission, dict[str, Item]] | None:
-        journal = Journal(self.store.journal_folder, self.job, durable=True)
+        journal = Journal(self.poller.store.journal_folder, self.poller.job, durable=True)
         recipe = group[0].recipe
         calls = {uuid.uuid4().hex: item for item in group}
         submission = Submission(
             id=identity,
             step=SubmissionStep.PREPARED,
-            provider=self.provider_name,
+            provider=self.poller.provider_name,
             endpoint=recipe.endpoint,
             model=recipe.model,
-            journal=str(journal.path.relative_to(self.store.root)),
+            journal=str(journal.path.relative_to(self.poller.store.root)),
             calls={},
             made_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-            kind=self.kind,
+            kind=self.poller.kind,
         )
-        submitting = self.submissions.submitting()
+        submitting = self.poller.submissions.submitting()
         await acquire(submitting)
         try:
-            elsewhere = {key for other in self.submissions.all() for key in other.calls.values()}
+            elsewhere = {key for other in self.poller.submissions.all() for key in other.calls.values()}
             # Save our keys before we check claims: then either a call runner sees our keys, or we see its claim.
             submission = replace(submission, calls={call: item.key for call, item in calls.items()})
-            self.submissions.save(submission)
+            self.poller.submissions.save(submission)
             free = {call: item for call, item in calls.items() if self._is_free(item, elsewhere)}
             calls = self._that_fit(free)
             submission = replace(submission, calls={call: item.key for call, item in calls.items()})
             if not calls:
-                self.submissions.remove(submission)
+                self.poller.submissions.remove(submission)
                 return None
             journal.sent_all(self._record(call, item, identity) for call, item in calls.items())
             journal.close()
-            self.submissions.save(submission)
+            self.poller.submissions.save(submission)
         finally:
             submitting.release()
         return submission, calls
@@ -225,12 +196,12 @@ class BatchRunner:
         if item.key in elsewhere:
             self.failures[item.key] = IN_A_BATCH
             return False
-        claim = self.store.claim(item.key)
+        claim = self.poller.store.claim(item.key)
         if not claim.acquire(wait=False):
             self.failures[item.key] = ASKED_FOR
             return False
         claim.release(remove=True)
-        return self.store.raw.find(item.key) is None
+        return self.poller.store.raw.find(item.key) is None
 
     def _that_fit(self, calls: Mapping[str, Item]) -> dict[str, Item]:
         reserved = self.spend_tracker.reserve_all({item.key: self._worst_usd(item) for item in calls.values()})
@@ -246,7 +217,7 @@ class BatchRunner:
         return fit
 
     def _worst_usd(self, item: Item) -> float | None:
-        return self.worst_usd_of(self.model_of(item.recipe.model), item.recipe)
+        return self.worst_usd_of(self.poller.model_of(item.recipe.model), item.recipe)
 
     def _record(self, call: str, item: Item, identity: str) -> dict[str, object]:
         return {
@@ -259,20 +230,20 @@ class BatchRunner:
             "recipe": item.recipe.as_dict(),
             "worst_usd": self._worst_usd(item),
             "submission": identity,
-            **({"kind": self.kind} if self.kind else {}),
+            **({"kind": self.poller.kind} if self.poller.kind else {}),
         }
 
     async def _send_and_collect(self, submission: Submission, calls: dict[str, Item]) -> None:
         collector = self.poller.collector(submission)
         try:
             if not self.provider.images_in_lines:
-                await upload_for_batch(self.provider, (item.recipe for item in calls.values()), self.store)
+                await upload_for_batch(self.provider, (item.recipe for item in calls.values()), self.poller.store)
             file = await self._upload(submission, calls)
         except ProviderError as error:
             collector.close_all(nothing_sent(error))
             return self._stop_unless_passing(error, calls.values())
         submission = replace(submission, step=SubmissionStep.CREATING)
-        self.submissions.save(submission)
+        self.poller.submissions.save(submission)
         endpoint, _ = self.provider.batch_request(next(iter(calls.values())).recipe)
         try:
             state = await self.provider.create_batch(file, endpoint, metadata_of(submission))
@@ -282,13 +253,13 @@ class BatchRunner:
                 return self._stop_unless_passing(error, calls.values())
             return await self.poller.work_on(submission)
         submission = replace(submission, step=SubmissionStep.CREATED, batch=state.id)
-        self.submissions.save(submission)
+        self.poller.submissions.save(submission)
         self._ended.clear()
         await self.poller.collect(submission)
         return self._stop_if_all_failed_alike()
 
     def _stop_unless_passing(self, error: ProviderError, items: Iterable[Item]) -> None:
-        is_last = all(self._tried[item.key] >= self.limits.tries for item in items)
+        is_last = all(self._tried[item.key] >= self.poller.limits.tries for item in items)
         if error.failure in ENDS_ALL or (error.failure is FailureKind.UNREACHABLE and is_last):
             raise error
 
@@ -300,7 +271,7 @@ class BatchRunner:
             self.poller.tell(errors[0].in_words())
 
     async def _upload(self, submission: Submission, calls: dict[str, Item]) -> str:
-        path = self.submissions.requests_file(submission)
+        path = self.poller.submissions.requests_file(submission)
         try:
             write_lines(path, calls, self.provider)
             return redacted(await self.provider.upload_batch(path))
@@ -314,9 +285,12 @@ class BatchRunner:
             if error.failure is FailureKind.RATE_LIMITED:
                 self._no_room.add(key)
             if error.failure in (FailureKind.NOT_RETRYABLE, FailureKind.CONFIGURATION):
-                self._tried[key] = self.limits.tries
-        done, cost = self.progress.now.done + (error is None), self.progress.now.cost_usd + (cost_usd or 0.0)
-        self.progress.update(done=done, cost_usd=cost, waits_for="")
+                self._tried[key] = self.poller.limits.tries
+        done, cost = (
+            self.poller.progress.now.done + (error is None),
+            self.poller.progress.now.cost_usd + (cost_usd or 0.0),
+        )
+        self.poller.progress.update(done=done, cost_usd=cost, waits_for="")
         reserved = self._reserved.pop(key, None)
         if reserved is not None:
             self._costs.append((reserved, cost_usd))
