@@ -18,7 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from imagemake.core.files import make_own, sync_folder, write_whole
+from imagemake.core.files import make_folder, make_own, sync_folder, write_whole
 from imagemake.core.host_errors import naming
 from imagemake.store.in_bucket import Parts, bucket_of
 from imagemake.store.journal_lines import (
@@ -197,7 +197,7 @@ class Journal:
             self._n_forced = n_written
 
     def _open(self) -> int:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent, durable=self._durable)
         make_own(self.path)
         # Open for reading too: `_own` copies the content.
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)

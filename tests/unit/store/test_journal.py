@@ -31,6 +31,18 @@ def test_a_call_that_was_never_closed_is_unknown(journal, tmp_path):
     assert call.outcome is Outcome.UNKNOWN
 
 
+def test_what_is_written_after_half_a_line_is_on_a_line_of_its_own(journal, tmp_path):
+    call = journal.sent(key="k", campaign="c")
+    journal.close()
+    with journal.path.open("ab") as file:
+        file.write(b'{"event":"closed","call":"')  # the process was killed
+    later = Journal(tmp_path, "kept", durable=True, path=journal.path)
+    later.closed(call, Outcome.MADE, key="k", digest="d")
+    later.close()
+    (read,) = read_calls(tmp_path)
+    assert read.outcome is Outcome.MADE
+
+
 def test_a_torn_last_line_loses_nothing_before_it(journal, tmp_path, monkeypatch):
     monkeypatch.setattr("imagemake.store.journal_lines.MOMENT_S", 0)
     journal.closed(sent(journal, "one"), Outcome.MADE, key="one")

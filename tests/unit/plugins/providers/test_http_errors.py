@@ -1,12 +1,15 @@
 """Whose fault an error is: the prompt's, the account's or configuration's, or the moment's."""
 
 import json
+import time
+from contextlib import contextmanager
 from email.utils import formatdate
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from imagemake.core.backoff import LONGEST_ASKED_S, backoff_s
 from imagemake.plugins.providers import FailureKind, ProviderError
 from imagemake.plugins.providers.http.answers import image_in
 from imagemake.plugins.providers.http.error_text import MAX_CHARACTERS, read_error, retry_after_s
@@ -180,6 +183,39 @@ def test_control_characters_of_a_message_do_not_reach_the_screen():
 )
 def test_how_long_to_wait_is_read_as_seconds_or_as_a_date(headers, seconds):
     assert retry_after_s(headers, now=1_800_000_000) == seconds
+
+
+DATES = st.builds(
+    "{}, {} {} {} {}:{}:{} {}".format,
+    st.sampled_from(["Fri", "Mon", ""]),
+    st.integers(-1, 32),
+    st.sampled_from(["Jan", "Dec", "13"]),
+    st.integers(0, 99_999),
+    st.integers(-1, 24),
+    st.integers(0, 60),
+    st.integers(0, 60),
+    st.sampled_from(["GMT", "-0000", "+2359", "-2359", "+999999", ""]),
+)
+
+
+@given(wait=st.one_of(DATES, st.floats().map(str), st.integers().map(str), st.text()))
+@example(wait="Fri, 31 Dec 9999 23:59:59 -0000")
+@example(wait="Mon, 01 Jan 0001 00:00:00 -0000")
+def test_no_form_of_retry_after_ends_the_run_or_holds_it_for_longer_than_an_hour(wait):
+    with east_of_greenwich():
+        asked_s = retry_after_s({"retry-after": wait})
+    assert asked_s is None or asked_s >= 0
+    assert 0 <= backoff_s(1.0, 60.0, 1, asked_s) <= LONGEST_ASKED_S + 1.0
+
+
+@contextmanager
+def east_of_greenwich():
+    """Let local time be ahead of UTC, so that the last hours of the last year are past what a date can hold."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "JST-9")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.mark.parametrize("before", range(MAX_CHARACTERS - 40, MAX_CHARACTERS + 1, 5))

@@ -6,6 +6,7 @@ import html
 import re
 import time
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
@@ -64,6 +65,7 @@ def retry_after_s(headers: Mapping[str, str], now: float | None = None) -> float
         date = parsedate_to_datetime(headers["retry-after"])
     except (KeyError, ValueError, TypeError, IndexError):
         return None
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)  # the system's time zone cannot tell of every year
     return max(0.0, date.timestamp() - (time.time() if now is None else now))
 
 
