@@ -6,19 +6,19 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from imagemake.core.problems import NotReadyError
 from imagemake.images.networks.own_mask import OwnMask, files_of
 from imagemake.images.networks.subject_mask import SubjectMask
-from imagemake.plugins.plugin import Plugin
+from imagemake.plugins.plugin import Plugin, PluginSettings
 from imagemake.plugins.weights import check_once
 
 
-class MaskModelSettings(BaseModel):
+class MaskModelSettings(PluginSettings):
     """The network."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(protected_namespaces=())
 
     model: str = Field(
         default="",
@@ -94,7 +94,7 @@ class MasksSubject(Plugin):
     """A measure or step whose settings name the network; it derives from this before its own base class."""
 
     @staticmethod
-    def files(settings: BaseModel) -> tuple[Path, ...]:
+    def files(settings: PluginSettings) -> tuple[Path, ...]:
         """Return the files of the user's network.
 
         Raises:
@@ -104,7 +104,7 @@ class MasksSubject(Plugin):
         return settings.model_files()
 
     @staticmethod
-    def check(settings: BaseModel) -> None:
+    def check(settings: PluginSettings) -> None:
         """Check before a run that the user's network can be used.
 
         Raises:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["NoSettings", "Plugin"]
+__all__ = ["Plugin", "PluginSettings"]
 
 
-class NoSettings(BaseModel):
-    """Nothing can be set."""
+class PluginSettings(BaseModel):
+    """Base of what a user can set: a mistyped name is an error. By itself, nothing can be set."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,14 +35,14 @@ class Plugin(ABC):
     required: ClassVar[Mapping[str, type]] = {"version": int}
 
     version: ClassVar[int]
-    Settings: ClassVar[type[BaseModel]] = NoSettings
+    Settings: ClassVar[type[PluginSettings]] = PluginSettings
     packages: ClassVar[Mapping[str, str]] = {}
     came_later: ClassVar[tuple[str, ...]] = ()
     paths: ClassVar[frozenset[str]] = frozenset()
-    settings: BaseModel
+    settings: PluginSettings
 
     @staticmethod  # noqa: B027 - most need nothing
-    def check(settings: BaseModel) -> None:
+    def check(settings: PluginSettings) -> None:
         """Check before a run that what the measure or step needs besides packages is present.
 
         Raises:
@@ -50,7 +50,7 @@ class Plugin(ABC):
         """
 
     @staticmethod
-    def files(settings: BaseModel) -> tuple[Path, ...]:
+    def files(settings: PluginSettings) -> tuple[Path, ...]:
         """Return the user's files that decide the result, such as weights; their content is part of the key.
 
         Raises:
@@ -58,6 +58,12 @@ class Plugin(ABC):
         """
         return ()
 
-    def __init__(self, settings: BaseModel) -> None:
+    def __init_subclass__(cls, **named: Any) -> None:
+        super().__init_subclass__(**named)
+        if not issubclass(cls.Settings, PluginSettings):
+            base = f"{PluginSettings.__module__}.{PluginSettings.__name__}"
+            raise TypeError(f"{cls.__name__}.Settings does not derive from {base}")
+
+    def __init__(self, settings: PluginSettings) -> None:
         """Take the settings, an instance of `Settings`. Load models here: it is called once per job."""
         self.settings = settings

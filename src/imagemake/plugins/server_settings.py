@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from imagemake.plugins.plugin import PluginSettings
 
 OF_MODEL = ("provider", "base_url", "identity", "preset", "key_from", "headers", "rates")
 
 
-class ServerSettings(BaseModel):
+class ServerSettings(PluginSettings):
     """A server and its model."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     provider: str = Field("openai", description="openai: any server with OpenAI's API.")
     model: str = Field(description="The server's name of the model, with its version.", examples=["gpt-6-luna"])

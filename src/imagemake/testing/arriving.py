@@ -96,7 +96,8 @@ class ArrivingClaims(Served):
             self.make(recipe, images)
         except ProviderError:
             return
-        assert [getattr(self.sent(one), name) for one in self._paid()] == [value]
+        arrived = [getattr(self.sent(one), name) for one in self._paid()]
+        assert arrived == [value], f"{name} was left out: send it, or raise a ProviderError of CONFIGURATION"
 
     def _need_references(self) -> None:
         if not (self.takes_references and issubclass(self.provider, ReferenceProvider)):

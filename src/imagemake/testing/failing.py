@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from imagemake.plugins.providers import FailureKind, ProviderError
 from imagemake.plugins.providers.failures import STOPS
-from imagemake.testing.api import Delivery, Fault, Response
+from imagemake.testing.api import Delivery, Fault, Request, Response
 from imagemake.testing.base import image_by
 from imagemake.testing.served import Served
 from imagemake.testing.stand_in import closed_port
@@ -93,6 +96,28 @@ class FailingClaims(Served):
 
         asyncio.run(inside())
 
+    def test_a_response_that_lacks_a_part_is_an_image_or_an_error(self) -> None:
+        """It is paid for: an exception of another kind ends the run, and what came is lost."""
+        whole, lacks = self.api.respond, ""
+
+        def respond(request: Request) -> Response:
+            response = whole(request)
+            if not self.is_paid(request):
+                return response
+            seen.append(response)
+            return without(response, lacks)
+
+        seen: list[Response] = []
+        self._fail(respond)
+        self._outcome()
+        for lacks in parts_of(seen[0]):
+            self.api.requests.clear()
+            try:
+                self._outcome()
+            except Exception as error:
+                raise AssertionError(f"without {lacks}, {type(error).__name__} was raised: {error}") from error
+            assert len(self._paid()) == 1, lacks
+
     @pytest.mark.parametrize("delivery", [Delivery.NOTHING, Delivery.HALF])
     def test_a_connection_that_is_cut_leaves_open_whether_the_image_was_made(self, delivery: Delivery) -> None:
         """Such a call may have been billed, so it is reported, and repeated only as `limits.unknown` allows."""
@@ -108,3 +133,22 @@ class FailingClaims(Served):
             error = self._failure(base_url=address + self.base_path)
         assert error.failure is FailureKind.UNREACHABLE
         assert address.removeprefix("http://") in str(error)
+
+
+def parts_of(response: Response) -> list[str]:
+    """Return the names of what can be left out of a response: its headers, and the members of its JSON object."""
+    return [*response.headers, *_members(response)]
+
+
+def without(response: Response, part: str) -> Response:
+    """Return a response without one of its parts."""
+    members, headers = _members(response), {name: one for name, one in response.headers.items() if name != part}
+    body = json.dumps({name: one for name, one in members.items() if name != part}).encode()
+    return replace(response, body=body if part in members else response.body, headers=headers)
+
+
+def _members(response: Response) -> Mapping[str, Any]:
+    try:
+        return found if isinstance(found := response.json, dict) else {}
+    except ValueError:
+        return {}

@@ -16,6 +16,7 @@ from imagemake.core.problems import UserError
 from imagemake.images.decoded import DECODER_VERSION
 from imagemake.plugins import registry as plugins
 from imagemake.plugins.measures import Measure
+from imagemake.plugins.plugin import PluginSettings
 from imagemake.plugins.providers import BUILT_IN, Provider
 from imagemake.plugins.steps import Step
 from imagemake.stages.validate.verdict import of_measures, still_to_measure
@@ -23,7 +24,7 @@ from imagemake.stages.validate.verdict import of_measures, still_to_measure
 LEAST = {"campaign": "Mugs", "catalog": "config/catalog.csv", "prompt": "A {color} mug", "name": "{sku}"}
 
 
-class Settings(BaseModel):
+class Settings(PluginSettings):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     width_px: int = Field(10, ge=1, description="Width, in pixels.")

@@ -4,12 +4,13 @@ from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
+from pydantic import BaseModel
 
 from imagemake.config.campaign import load_campaign
 from imagemake.core.problems import UserError
 from imagemake.plugins import measures, providers, registry, steps
 from imagemake.plugins.measures import ComparingMeasure, Measure, measure_class
-from imagemake.plugins.plugin import NoSettings, Plugin
+from imagemake.plugins.plugin import Plugin, PluginSettings
 from imagemake.plugins.providers import (
     BatchProvider,
     Provider,
@@ -97,14 +98,18 @@ def test_every_built_in_plug_in_keeps_the_contract(module):
     ("kind", "base", "fault"),
     [
         (NotAMeasure, Measure, "it does not derive from imagemake.plugins.measures.Measure."),
-        (Whole(NoSettings()), Measure, "it does not derive from imagemake.plugins.measures.Measure."),
+        (Whole(PluginSettings()), Measure, "it does not derive from imagemake.plugins.measures.Measure."),
         (Whole, Step, "it does not derive from imagemake.plugins.steps.Step."),
         (WithoutVersion, Measure, "it does not define version, which imagemake.plugins.measures.Measure requires."),
         (WithoutAnything, Measure, "it does not define version, quantities, read, which "),
         (WithAWrongVersion, Measure, "version must be of type int."),
         (WithoutCompare, Measure, "it does not define compare, which "),
         (WithoutApply, Step, "it does not define apply, which imagemake.plugins.steps.Step requires."),
-        (WithoutPaid, Provider, "it does not define paid, which imagemake.plugins.providers.Provider requires."),
+        (
+            WithoutPaid,
+            Provider,
+            "it does not define paid, which imagemake.plugins.providers.provider.Provider ",
+        ),
         (WithoutUpload, Provider, "it does not define batch_request, batch_results, cancel_batch, "),
     ],
 )
@@ -144,11 +149,16 @@ def test_a_measure_that_names_compared_values_must_say_how_it_compares():
         type("Odd", (Whole,), {"compared": {"x": "y"}})
 
 
+def test_settings_in_which_a_mistyped_name_would_pass_are_an_error():
+    with pytest.raises(TypeError, match=r"Odd\.Settings does not derive from imagemake\.plugins\.plugin\."):
+        type("Odd", (Whole,), {"Settings": BaseModel})
+
+
 def test_what_a_plug_in_leaves_out_has_a_default():
-    assert (Whole.Settings, Whole.packages, Whole.compared, Whole.phrases) == (NoSettings, {}, {}, {})
+    assert (Whole.Settings, Whole.packages, Whole.compared, Whole.phrases) == (PluginSettings, {}, {}, {})
     assert Whole.complaint("red") is None
-    assert Whole.check(NoSettings()) is None
-    assert Whole.files(NoSettings()) == ()
+    assert Whole.check(PluginSettings()) is None
+    assert Whole.files(PluginSettings()) == ()
     assert Step.actions == ("c2pa.edited",)
     assert Provider.trained
 

@@ -120,6 +120,7 @@ def test_the_provider_without_a_server_keeps_all_claims(tested, pages):
         ('self.client.get(f"models/', 'self.client.send("POST", f"models/', "check_costs_nothing"),
         ('"the server does not know it", is_fault=True', '"fine"', "check_costs_nothing"),
         (UNREADABLE, "except KeyError", "every_body"),
+        (UNREADABLE, "except ValueError", "lacks_a_part"),
         (
             SEND,
             f"        try:\n    {SEND}        except ProviderError as e:\n            e.failure = 'unavailable'\n"

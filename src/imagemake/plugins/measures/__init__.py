@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from imagemake.core.problems import UserError
 from imagemake.images.repair_mask import Box
-from imagemake.plugins.plugin import Plugin
+from imagemake.plugins.plugin import Plugin, PluginSettings
 from imagemake.plugins.registry import load_plugin
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from imagemake.images.decoded import DecodedImage
 
 __all__ = ["Box", "ComparingMeasure", "MatchingMeasure", "Measure", "Value"]
@@ -84,7 +82,7 @@ class Measure(Plugin):
         """
 
     @staticmethod
-    def named(settings: BaseModel) -> Iterable[str]:
+    def named(settings: PluginSettings) -> Iterable[str]:
         """Return the quantities that settings name, if `names_quantities` is true."""
         return ()
 

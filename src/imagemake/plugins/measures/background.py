@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from imagemake.images.color_words import named_colors
 from imagemake.images.lab import Lab, distance, lab_of
 from imagemake.images.subject_fields import boxes_around_subject
 from imagemake.plugins.measures import Box, ComparingMeasure, Value
 from imagemake.plugins.measures.colors import Colors
+from imagemake.plugins.plugin import PluginSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,10 +24,8 @@ if TYPE_CHECKING:
 STRIP_SHARE = 0.03  # width of the examined border, as a share of the shorter side
 
 
-class BackgroundSettings(BaseModel):
+class BackgroundSettings(PluginSettings):
     """Which colors count as background."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     color_distance: float = Field(
         default=8.0,
@@ -54,7 +53,7 @@ class Background(ComparingMeasure):
         "color_distance": "CIE 1976 difference between the border's color and the requested color: below 5 is the same "
         "color, above 15 is another color; if several colors were requested, the nearest one counts",
     }
-    Settings: ClassVar[type[BaseModel]] = BackgroundSettings
+    Settings: ClassVar[type[PluginSettings]] = BackgroundSettings
     settings: BackgroundSettings
 
     def read(self, image: DecodedImage) -> Mapping[str, Value]:

@@ -7,12 +7,13 @@ from functools import lru_cache
 from math import atan2, degrees, hypot
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from imagemake.images.color_words import RGB, named_colors
 from imagemake.images.lab import Lab, distance, lab_of
 from imagemake.images.subject_fields import boxes_of_subject
 from imagemake.plugins.measures import Box, ComparingMeasure, Value
+from imagemake.plugins.plugin import PluginSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,10 +30,8 @@ MOST_GRAY_CHROMA, MOST_GRAY_LIGHTNESS = 14.0, 22.0
 MOST_HUE_DEGREES, MOST_LIGHTNESS, LEAST_CHROMA_RATIO = 28.0, 34.0, 0.4
 
 
-class ColorsSettings(BaseModel):
+class ColorsSettings(PluginSettings):
     """How many colors are read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     most_colors: int = Field(default=10, ge=2, le=32, description="Largest number of colors in an image's palette.")
 
@@ -57,7 +56,7 @@ class Colors(ComparingMeasure):
         "1 % of the image: below 10 is the same color, up to 25 a similar one; if several colors were requested, the "
         "largest difference",
     }
-    Settings: ClassVar[type[BaseModel]] = ColorsSettings
+    Settings: ClassVar[type[PluginSettings]] = ColorsSettings
     settings: ColorsSettings
 
     def read(self, image: DecodedImage) -> Mapping[str, Value]:

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from math import ceil, exp
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from imagemake.images.networks import Network
 from imagemake.plugins.measures import Box, ComparingMeasure, Value
+from imagemake.plugins.plugin import PluginSettings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,10 +24,8 @@ MOST_OVERLAP = 0.3  # intersection over union; boxes that overlap more are one f
 MOST_FACES = 200
 
 
-class FacesSettings(BaseModel):
+class FacesSettings(PluginSettings):
     """What counts as a face."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     long_edge_px: int = Field(
         default=480,
@@ -80,7 +79,7 @@ class Faces(ComparingMeasure):
         "largest_share": "the largest face covers {this}",
         "count_difference": "{this} of {count} face(s) too many",
     }
-    Settings: ClassVar[type[BaseModel]] = FacesSettings
+    Settings: ClassVar[type[PluginSettings]] = FacesSettings
     settings: FacesSettings
 
     def __init__(self, settings: FacesSettings) -> None:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from imagemake.plugins.measures import AskedMeasure
+from imagemake.plugins.plugin import PluginSettings
 from imagemake.plugins.server_settings import ServerSettings
 
 AUTO = "auto"
@@ -21,10 +22,8 @@ def _yes_or_no(value: Any) -> Any:
     return {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
 
 
-class Question(BaseModel):
+class Question(PluginSettings):
     """A question about each image."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     ask: str = Field(min_length=1, max_length=2000, description="The question; placeholders as in prompt.")
     name: str = Field(
@@ -130,7 +129,7 @@ class Judge(AskedMeasure):
     """Asks a model that sees images. Its answers send images to review, unless a check says otherwise."""
 
     version: ClassVar[int] = 1
-    Settings: ClassVar[type[BaseModel]] = JudgeSettings
+    Settings: ClassVar[type[PluginSettings]] = JudgeSettings
     settings: JudgeSettings
     quantities: ClassVar[Mapping[str, str]] = {
         AUTO: "share of the questions derived from the prompt whose answer is yes, 0 to 1",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from imagemake.plugins.measures import AskedMeasure
+from imagemake.plugins.plugin import PluginSettings
 from imagemake.plugins.server_settings import ServerSettings
 
 # Source: `CategoryScores` of the openai SDK 3.54. Quantities spell / and - as _.
@@ -52,7 +53,7 @@ class Moderation(AskedMeasure):
     """Asks a provider's moderation endpoint, which is free at OpenAI. Flagged images await review."""
 
     version: ClassVar[int] = 1
-    Settings: ClassVar[type[BaseModel]] = ModerationSettings
+    Settings: ClassVar[type[PluginSettings]] = ModerationSettings
     settings: ModerationSettings
     quantities: ClassVar[Mapping[str, str]] = {
         "flagged": "whether the provider flags the image",

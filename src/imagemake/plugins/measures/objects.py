@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from imagemake.images.networks.object_finder import ObjectFinder, Thing
 from imagemake.images.object_words import counted, things_in
 from imagemake.plugins.measures import Box, ComparingMeasure, Value
+from imagemake.plugins.plugin import PluginSettings
 
 if TYPE_CHECKING:
     from imagemake.images.decoded import DecodedImage
@@ -20,10 +21,8 @@ MOST_OVERLAP = 0.5  # intersection over union; boxes of one kind that overlap mo
 MOST_THINGS = 100
 
 
-class ObjectsSettings(BaseModel):
+class ObjectsSettings(PluginSettings):
     """What counts as an object."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     long_edge_px: int = Field(
         default=512,
@@ -69,7 +68,7 @@ class Objects(ComparingMeasure):
         "missing_objects": "{this} not found: {missing_names}",
         "count_difference": "asked for {count_asked}, found {count_found}",
     }
-    Settings: ClassVar[type[BaseModel]] = ObjectsSettings
+    Settings: ClassVar[type[PluginSettings]] = ObjectsSettings
     settings: ObjectsSettings
 
     def __init__(self, settings: ObjectsSettings) -> None:

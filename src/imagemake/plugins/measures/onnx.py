@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from imagemake.core.problems import NotReadyError
 from imagemake.images.networks.own_mask import COLORS
 from imagemake.images.networks.own_values import OwnValues, Preparation, files_of, network_in
 from imagemake.plugins.measures import Measure, Value
+from imagemake.plugins.plugin import PluginSettings
 from imagemake.plugins.weights import check_once
 
 if TYPE_CHECKING:
@@ -25,10 +26,10 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Three = tuple[float, float, float]
 
 
-class OnnxModel(BaseModel):
+class OnnxModel(PluginSettings):
     """A network, and what its output means."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(protected_namespaces=())
 
     model: str = Field(
         min_length=1,
@@ -102,10 +103,8 @@ class OnnxModel(BaseModel):
         return {name: float(f"{float(active[place]):.5g}") for name, place in self.quantities.items()}
 
 
-class OnnxSettings(BaseModel):
+class OnnxSettings(PluginSettings):
     """Which networks read images."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     models: tuple[OnnxModel, ...] = Field(
         default=(), description="The networks. Each quantity has a name of its own.", max_length=20
@@ -127,7 +126,7 @@ class Onnx(Measure):
     names_quantities: ClassVar[bool] = True
     packages: ClassVar[Mapping[str, str]] = {"onnxruntime": "onnxruntime"}
     paths: ClassVar[frozenset[str]] = frozenset({"model"})
-    Settings: ClassVar[type[BaseModel]] = OnnxSettings
+    Settings: ClassVar[type[PluginSettings]] = OnnxSettings
     settings: OnnxSettings
 
     def __init__(self, settings: OnnxSettings) -> None:
@@ -135,13 +134,13 @@ class Onnx(Measure):
         self._networks = [(one, one.load()) for one in settings.models]
 
     @staticmethod
-    def named(settings: BaseModel) -> Iterable[str]:
+    def named(settings: PluginSettings) -> Iterable[str]:
         """Return the names of the quantities."""
         assert isinstance(settings, OnnxSettings)
         return [name for one in settings.models for name in one.quantities]
 
     @staticmethod
-    def files(settings: BaseModel) -> tuple[Path, ...]:
+    def files(settings: PluginSettings) -> tuple[Path, ...]:
         """Return the networks' files.
 
         Raises:
@@ -151,7 +150,7 @@ class Onnx(Measure):
         return tuple(file for one in settings.models for file in files_of(one.path))
 
     @staticmethod
-    def check(settings: BaseModel) -> None:
+    def check(settings: PluginSettings) -> None:
         """Check before a run that each network reads an image, once for each content.
 
         Raises:

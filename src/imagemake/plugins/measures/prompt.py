@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, Strict
+from pydantic import Field, Strict
 
 from imagemake.images.networks.image_text import ImageText
 from imagemake.images.networks.image_text_files import Weights, weights_in
 from imagemake.images.networks.image_text_inputs import Pixels, Tokens
 from imagemake.plugins.measures import MatchingMeasure, Value
+from imagemake.plugins.plugin import PluginSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,10 +25,8 @@ LEVELS = 127  # value of a stored vector's largest component
 VECTOR = "_vector"
 
 
-class PromptSettings(BaseModel):
+class PromptSettings(PluginSettings):
     """Which model compares, and the texts to compare against."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = Field(
         default="models/clip",
@@ -71,7 +70,7 @@ class Prompt(MatchingMeasure):
     }
     packages: ClassVar[Mapping[str, str]] = {"onnxruntime": "onnxruntime", "tokenizers": "tokenizers"}
     paths: ClassVar[frozenset[str]] = frozenset({"model", "variant"})
-    Settings: ClassVar[type[BaseModel]] = PromptSettings
+    Settings: ClassVar[type[PluginSettings]] = PromptSettings
 
     def __init__(self, settings: PromptSettings) -> None:
         super().__init__(settings)
@@ -80,7 +79,7 @@ class Prompt(MatchingMeasure):
         self._against = [self._text(text)[0] for text in settings.against]
 
     @staticmethod
-    def files(settings: BaseModel) -> tuple[Path, ...]:
+    def files(settings: PluginSettings) -> tuple[Path, ...]:
         """Return the model's files.
 
         Raises:
@@ -90,7 +89,7 @@ class Prompt(MatchingMeasure):
         return _weights(settings).all
 
     @staticmethod
-    def check(settings: BaseModel) -> None:
+    def check(settings: PluginSettings) -> None:
         """Check before a run that the model is present and its tokenizer is readable.
 
         Raises:

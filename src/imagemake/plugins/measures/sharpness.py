@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from imagemake.plugins.measures import Measure, Value
+from imagemake.plugins.plugin import PluginSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,10 +31,8 @@ STRUCTURE_SHARE, LEAST_STRUCTURE, SURE_STRUCTURE = 0.3, 0.2, 3.0
 SOBEL_GAIN = 8.0  # of cv2.spatialGradient, for a slope of one level per pixel
 
 
-class SharpnessSettings(BaseModel):
+class SharpnessSettings(PluginSettings):
     """At which scale sharpness is read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     long_edge_px: int = Field(
         default=512,
@@ -67,7 +66,7 @@ class Sharpness(Measure):
         "with strong ones: below 0.002 nothing is in focus, above 0.02 there are clear edges; missing if the image is "
         "blank",
     }
-    Settings: ClassVar[type[BaseModel]] = SharpnessSettings
+    Settings: ClassVar[type[PluginSettings]] = SharpnessSettings
     settings: SharpnessSettings
 
     def read(self, image: DecodedImage) -> Mapping[str, Value]:

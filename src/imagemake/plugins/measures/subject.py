@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from imagemake.images.networks.subject_mask import box_of, without_specks
 from imagemake.images.subject_fields import fields_of
 from imagemake.plugins.mask_model import MaskModelSettings, MasksSubject
 from imagemake.plugins.measures import Box, Measure, Value
+from imagemake.plugins.plugin import PluginSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,7 +71,7 @@ class Subject(MasksSubject, Measure):
         "parts": "the subject has {this} part(s)",
         "mask_doubt": "{this} of the subject is neither clearly in nor out",
     }
-    Settings: ClassVar[type[BaseModel]] = SubjectSettings
+    Settings: ClassVar[type[PluginSettings]] = SubjectSettings
     settings: SubjectSettings
 
     def __init__(self, settings: SubjectSettings) -> None:

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from imagemake.plugins.measures import Box, ComparingMeasure, Value
+from imagemake.plugins.plugin import PluginSettings
 
 if TYPE_CHECKING:
     from imagemake.images.decoded import DecodedImage
@@ -21,10 +22,8 @@ MOST_REGIONS = 100
 MOST_LETTERS = 80  # of a region's text; the rest is not kept
 
 
-class TextSettings(BaseModel):
+class TextSettings(PluginSettings):
     """What counts as text."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     long_edge_px: int = Field(
         default=480,
@@ -83,7 +82,7 @@ class Text(ComparingMeasure):
         "unwanted_regions": "{this} region(s), mostly {unwanted_place}",
     }
     packages: ClassVar[Mapping[str, str]] = {"rapidocr": "rapidocr", "onnxruntime": "onnxruntime"}
-    Settings: ClassVar[type[BaseModel]] = TextSettings
+    Settings: ClassVar[type[PluginSettings]] = TextSettings
     settings: TextSettings
 
     def __init__(self, settings: TextSettings) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from math import log2, sqrt
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from imagemake.plugins.measures import Measure, Value
+from imagemake.plugins.plugin import PluginSettings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -16,10 +17,8 @@ if TYPE_CHECKING:
     from imagemake.images.decoded import DecodedImage
 
 
-class ToneSettings(BaseModel):
+class ToneSettings(PluginSettings):
     """What counts as clipped, and as one color."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     clipped_levels: int = Field(
         default=3,
@@ -50,7 +49,7 @@ class Tone(Measure):
         "entropy_bits": "Shannon entropy of the luma in bits per pixel, 0 (one level) to 8",
         "uniform_share": "share of the image, shrunk to 256 px, that has its most common color, 0 to 1; 1 is blank",
     }
-    Settings: ClassVar[type[BaseModel]] = ToneSettings
+    Settings: ClassVar[type[PluginSettings]] = ToneSettings
     settings: ToneSettings
 
     def read(self, image: DecodedImage) -> Mapping[str, Value]:

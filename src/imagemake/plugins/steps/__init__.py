@@ -8,9 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel
-
-from imagemake.plugins.plugin import Plugin
+from imagemake.plugins.plugin import Plugin, PluginSettings
 from imagemake.plugins.registry import load_plugin
 
 if TYPE_CHECKING:
@@ -52,7 +50,7 @@ class Step(Plugin):
         """
 
     @classmethod
-    def actions_for(cls, settings: BaseModel) -> tuple[str, ...]:
+    def actions_for(cls, settings: PluginSettings) -> tuple[str, ...]:
         """Return `actions`; override it where they depend on the settings, an instance of `Settings`."""
         return cls.actions
 

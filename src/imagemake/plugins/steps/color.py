@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from imagemake.plugins.plugin import PluginSettings
 from imagemake.plugins.steps import Step
 
 if TYPE_CHECKING:
@@ -18,10 +19,8 @@ PLAIN_SHARE, PLAIN_LEVELS = 0.7, 12
 LEAST_SPAN_LEVELS = 16  # an image with fewer levels is blank or foggy: stretching it would show only noise
 
 
-class WhiteBalance(BaseModel):
+class WhiteBalance(PluginSettings):
     """Removes a color cast with one factor per channel."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     by: Literal["border", "gray_world"] = Field(
         default="border",
@@ -39,10 +38,8 @@ class WhiteBalance(BaseModel):
     )
 
 
-class ColorSettings(BaseModel):
+class ColorSettings(PluginSettings):
     """What to correct, in this order; the defaults change nothing."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     white_balance: WhiteBalance | None = Field(
         default=None, description="Removes a color cast, before everything else.", examples=[{"by": "border"}]
@@ -78,7 +75,7 @@ class Color(Step):
     """
 
     version: ClassVar[int] = 2
-    Settings: ClassVar[type[BaseModel]] = ColorSettings
+    Settings: ClassVar[type[PluginSettings]] = ColorSettings
     settings: ColorSettings
     came_later: ClassVar[tuple[str, ...]] = ("white_balance",)
     actions: ClassVar[tuple[str, ...]] = ("c2pa.adjustedColor",)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from imagemake.images.networks.subject_mask import SubjectMask, box_of, without_specks
+from imagemake.plugins.plugin import PluginSettings
 from imagemake.plugins.steps import Step
 
 if TYPE_CHECKING:
@@ -20,10 +21,8 @@ Ratio = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}:[1-9][0-9]{0,3}$")]
 Gravity = Literal["center", "top", "bottom", "left", "right", "top_left", "top_right", "bottom_left", "bottom_right"]
 
 
-class Box(BaseModel):
+class Box(PluginSettings):
     """A part of an image, in pixels from its top left corner."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     left_px: int = Field(ge=0, description="Pixels to cut off at the left.")
     top_px: int = Field(ge=0, description="Pixels to cut off at the top.")
@@ -31,10 +30,8 @@ class Box(BaseModel):
     height_px: int = Field(ge=1, description="Height to keep, in pixels.")
 
 
-class Around(BaseModel):
+class Around(PluginSettings):
     """The subject of the image, with a margin around it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     margin_percent: float = Field(
         default=5.0,
@@ -44,10 +41,8 @@ class Around(BaseModel):
     )
 
 
-class CropSettings(BaseModel):
+class CropSettings(PluginSettings):
     """A ratio, a box, or the area around the subject."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     ratio: Ratio | None = Field(
         default=None, description="Ratio of width to height, such as 4:5. Keeps the largest such part of the image."
@@ -79,7 +74,7 @@ class Crop(Step):
     """Crops to a ratio, a box, or the subject. It never enlarges an image."""
 
     version: ClassVar[int] = 1
-    Settings: ClassVar[type[BaseModel]] = CropSettings
+    Settings: ClassVar[type[PluginSettings]] = CropSettings
     settings: CropSettings
     actions: ClassVar[tuple[str, ...]] = ("c2pa.cropped",)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from imagemake.plugins.plugin import PluginSettings
 from imagemake.plugins.steps import Step
 
 if TYPE_CHECKING:
@@ -15,10 +16,8 @@ MOST_PIXELS = 100_000_000  # as for pad
 FINER = 4  # corners are drawn this many times larger, so that their edges are smooth
 
 
-class FrameSettings(BaseModel):
+class FrameSettings(PluginSettings):
     """Width and color of the border, and the radius of the corners."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     width_px: int = Field(default=0, ge=0, le=5_000, description="Width of the border, in pixels.")
     width_percent: float = Field(
@@ -59,7 +58,7 @@ class Frame(Step):
     """
 
     version: ClassVar[int] = 1
-    Settings: ClassVar[type[BaseModel]] = FrameSettings
+    Settings: ClassVar[type[PluginSettings]] = FrameSettings
     settings: FrameSettings
 
     def apply(self, image: Image) -> Image:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from imagemake.core.mistakes import Mistake, mistakes
 from imagemake.core.problems import Problem, UserError
 from imagemake.images.source_files import BadSourceImageError, SourceImages
+from imagemake.plugins.plugin import PluginSettings
 from imagemake.plugins.steps import Step
 from imagemake.plugins.steps.crop import Gravity, place
 
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-class OverlaySettings(BaseModel):
+class OverlaySettings(PluginSettings):
     """The logo, its position, its size, and its opacity."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     file: str = Field(
         description="Path of the logo, relative to the project's folder: PNG, JPEG, or WebP, best with transparency. "
@@ -81,7 +80,7 @@ class Overlay(Step):
     version: ClassVar[int] = 1
     paths: ClassVar[frozenset[str]] = frozenset({"file"})
     actions: ClassVar[tuple[str, ...]] = ("c2pa.placed",)
-    Settings: ClassVar[type[BaseModel]] = OverlaySettings
+    Settings: ClassVar[type[PluginSettings]] = OverlaySettings
     settings: OverlaySettings
 
     def __init__(self, settings: OverlaySettings) -> None:

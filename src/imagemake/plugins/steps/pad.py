@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from imagemake.plugins.plugin import PluginSettings
 from imagemake.plugins.steps import Step
 from imagemake.plugins.steps.crop import Gravity, Ratio, place
 
@@ -16,10 +17,8 @@ MOST_SIDE_PX = 10_000
 MOST_PIXELS = 100_000_000  # 300 MB decoded; padding a strip of 1 x 20,000 px to a square would need four times as much
 
 
-class PadSettings(BaseModel):
+class PadSettings(PluginSettings):
     """The ratio or the size to pad to, and the color."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     ratio: Ratio | None = Field(
         default=None, description="Ratio of width to height, such as 1:1. Pads to the smallest such area."
@@ -47,7 +46,7 @@ class Pad(Step):
     """Adds space around an image, to a ratio or a size."""
 
     version: ClassVar[int] = 1
-    Settings: ClassVar[type[BaseModel]] = PadSettings
+    Settings: ClassVar[type[PluginSettings]] = PadSettings
     settings: PadSettings
 
     def apply(self, image: Image) -> Image:

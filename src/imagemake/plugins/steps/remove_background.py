@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from imagemake.images.contact_shadow import contact_shadow
 from imagemake.images.cutout import connected, fitted, subject_colors
 from imagemake.images.networks.subject_mask import without_specks
 from imagemake.plugins.mask_model import MaskModelSettings, MasksSubject
+from imagemake.plugins.plugin import PluginSettings
 from imagemake.plugins.steps import Step
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class RemoveBackground(MasksSubject, Step):
 
     version: ClassVar[int] = 2
     paths: ClassVar[frozenset[str]] = frozenset({"model"})
-    Settings: ClassVar[type[BaseModel]] = RemoveBackgroundSettings
+    Settings: ClassVar[type[PluginSettings]] = RemoveBackgroundSettings
     settings: RemoveBackgroundSettings
 
     def __init__(self, settings: RemoveBackgroundSettings) -> None:

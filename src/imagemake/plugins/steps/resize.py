@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from imagemake.plugins.plugin import PluginSettings
 from imagemake.plugins.steps import Step
 
 if TYPE_CHECKING:
@@ -15,10 +16,8 @@ if TYPE_CHECKING:
 MOST_SIDE_PX = 10_000
 
 
-class ResizeSettings(BaseModel):
+class ResizeSettings(PluginSettings):
     """The size, and how an image of another shape fits into it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     width_px: int | None = Field(default=None, ge=1, le=MOST_SIDE_PX, description="Width in pixels.")
     height_px: int | None = Field(default=None, ge=1, le=MOST_SIDE_PX, description="Height in pixels.")
@@ -57,12 +56,12 @@ class Resize(Step):
     """
 
     version: ClassVar[int] = 1
-    Settings: ClassVar[type[BaseModel]] = ResizeSettings
+    Settings: ClassVar[type[PluginSettings]] = ResizeSettings
     settings: ResizeSettings
     came_later: ClassVar[tuple[str, ...]] = ("megapixels",)
 
     @classmethod
-    def actions_for(cls, settings: BaseModel) -> tuple[str, ...]:
+    def actions_for(cls, settings: PluginSettings) -> tuple[str, ...]:
         """Return C2PA's terms: ``fit: cover`` also crops."""
         assert isinstance(settings, ResizeSettings)
         return ("c2pa.cropped", "c2pa.resized") if settings.fit == "cover" else ("c2pa.resized",)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from imagemake.plugins.plugin import PluginSettings
 from imagemake.plugins.steps import Step
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-class SharpenSettings(BaseModel):
+class SharpenSettings(PluginSettings):
     """Strength, radius, and threshold."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     percent: int = Field(
         default=60, ge=1, le=500, description="Strength, in percent of the difference from a blurred copy."
@@ -33,7 +32,7 @@ class Sharpen(Step):
     """Sharpens the colors with an unsharp mask. Transparency stays as it is."""
 
     version: ClassVar[int] = 1
-    Settings: ClassVar[type[BaseModel]] = SharpenSettings
+    Settings: ClassVar[type[PluginSettings]] = SharpenSettings
     settings: SharpenSettings
     actions: ClassVar[tuple[str, ...]] = ("c2pa.enhanced",)
 

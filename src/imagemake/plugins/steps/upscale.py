@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from imagemake.images.networks.super_resolution import SEEN_PX, SuperResolution
+from imagemake.plugins.plugin import PluginSettings
 from imagemake.plugins.steps import Step
 
 if TYPE_CHECKING:
@@ -17,10 +18,8 @@ MOST_PIXELS = 150_000_000  # 600 MB in Pillow; 3840 x 2160 px enlarged four time
 MOST_SIDE_PX = 65_500  # libjpeg's own limit
 
 
-class UpscaleSettings(BaseModel):
+class UpscaleSettings(PluginSettings):
     """The factor."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     factor: Literal[2, 4] = Field(
         default=2,
@@ -40,7 +39,7 @@ class Upscale(Step):
     version: ClassVar[int] = 1
     packages: ClassVar[Mapping[str, str]] = {"onnxruntime": "onnxruntime"}
     actions: ClassVar[tuple[str, ...]] = ("c2pa.resized", "c2pa.enhanced")
-    Settings: ClassVar[type[BaseModel]] = UpscaleSettings
+    Settings: ClassVar[type[PluginSettings]] = UpscaleSettings
 
     def __init__(self, settings: UpscaleSettings) -> None:
         super().__init__(settings)

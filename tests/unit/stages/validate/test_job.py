@@ -24,7 +24,7 @@ from imagemake.core.recipe import Recipe
 from imagemake.images.decoded import decode_image
 from imagemake.plugins.measures import Measure
 from imagemake.plugins.measures.file import File
-from imagemake.plugins.plugin import NoSettings
+from imagemake.plugins.plugin import PluginSettings
 from imagemake.stages.postprocess.job import Postprocessor
 from imagemake.stages.validate import job as validate
 from imagemake.stages.validate.job import load_measures, validate_apart, validate_batch
@@ -243,7 +243,7 @@ def test_a_package_that_is_missing_where_the_job_runs_ends_it_with_the_command(s
     ],
 )
 def test_a_measure_that_fails_on_an_image_says_why_and_loses_nothing_else(act, said, store, tmp_path):
-    measures = {"file@1": File(NoSettings()), "odd@1": Odd(act)}
+    measures = {"file@1": File(PluginSettings()), "odd@1": Odd(act)}
     items = batch(store, *(saved(GOOD.resize((width_px, 64)), "PNG") for width_px in (64, 65, 66)))
     before, failed, after = in_a_table(validate_batch(items, measures, store), tmp_path)
     assert failed.measures["odd@1"] == {"failed": said}
@@ -252,7 +252,7 @@ def test_a_measure_that_fails_on_an_image_says_why_and_loses_nothing_else(act, s
 
 
 def test_a_person_decides_about_an_image_that_a_measure_failed_on(store):
-    measures = {"file@1": File(NoSettings()), "odd@1": Odd(lambda: raises(ValueError("too odd")), 64)}
+    measures = {"file@1": File(PluginSettings()), "odd@1": Odd(lambda: raises(ValueError("too odd")), 64)}
     (item,) = validate_batch(batch(store, saved(GOOD, "PNG")), measures, store)
     assert verdict(item).status is Status.REVIEW
     assert [str(reason) for reason in verdict(item).reasons] == [
@@ -261,7 +261,7 @@ def test_a_person_decides_about_an_image_that_a_measure_failed_on(store):
 
 
 def test_numbers_of_numpy_that_are_floats_are_kept_as_floats(store, tmp_path):
-    measures = {"file@1": File(NoSettings()), "odd@1": Odd(lambda: {"value": np.float64(0.5)}, 64)}
+    measures = {"file@1": File(PluginSettings()), "odd@1": Odd(lambda: {"value": np.float64(0.5)}, 64)}
     (item,) = in_a_table(validate_batch(batch(store, saved(GOOD, "PNG")), measures, store), tmp_path)
     assert item.measures["odd@1"] == {"value": 0.5}
 
@@ -279,7 +279,7 @@ def test_a_full_disk_is_no_matter_of_the_image(store):
 
 
 def test_only_what_was_not_read_before_is_read(store):
-    measures = {"file@1": File(NoSettings()), "odd@1": Odd(lambda: {"value": 2}, 64)}
+    measures = {"file@1": File(PluginSettings()), "odd@1": Odd(lambda: {"value": 2}, 64)}
     (item,) = validate_batch(batch(store, saved(GOOD, "PNG")), measures, store)
     measures["odd@1"] = Odd(lambda: {"value": 3}, 64)
     (again,) = validate_batch([item], measures, store)
