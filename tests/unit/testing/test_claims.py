@@ -222,6 +222,6 @@ def test_the_batch_api_that_the_page_describes_is_that_of_a_provider_that_keeps_
     ],
 )
 def test_each_claim_on_batches_finds_a_provider_that_breaks_it(tested, monkeypatch, broken, claim):
-    monkeypatch.setattr("imagemake.testing.batches.LONGEST_S", 2.0)
+    monkeypatch.setattr("imagemake.testing.batch_api.LONGEST_S", 2.0)
     outcomes = tested({"test_batches.py": BATCHES.format(broken=broken)}, "test_batches.py", claim)
     assert {*outcomes.values()} == {"failed"}
