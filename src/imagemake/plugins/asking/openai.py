@@ -165,13 +165,14 @@ class OpenAIAsker(OpenAIBatches, ReferenceProvider):
         except openai.APIConnectionError as error:
             raise connection_error(error) from None
 
-    def _cost(self, recipe: Recipe, usage: object, headers: Mapping[str, str]) -> float | None:
+    def _cost(self, recipe: Recipe, usage: Any, headers: Mapping[str, str]) -> float | None:
         if is_of_domain(self._address, OWN_DOMAIN):
             return 0.0 if recipe.parameters["api"] == FREE else None
-        told = usage.get("cost") if isinstance(usage, Mapping) else None  # as OpenRouter says it
+        usage = usage if isinstance(usage, Mapping) else {}
+        told = usage.get("cost")  # as OpenRouter says it
         if isinstance(told, int | float) and not isinstance(told, bool) and 0 <= told < 1e6:
             return float(told)
-        return cost_in(headers)
+        return cost_in(headers, usage)
 
     async def close(self) -> None:
         """Close the connections."""

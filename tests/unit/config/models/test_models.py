@@ -1,6 +1,8 @@
 """Capabilities, retirement and prices: figures are the posted ones, and no finding or bound is silently lost."""
 
+import re
 from datetime import date, timedelta
+from importlib.resources import files
 
 import pytest
 from hypothesis import assume, example, given
@@ -81,6 +83,18 @@ def test_openai_models_honor_no_seed_and_the_preview_does():
 
 
 # A campaign's own facts
+
+
+def test_each_price_has_its_date_and_names_its_source():
+    text = files("imagemake.config.models").joinpath("models.toml").read_text()
+    sections = [one for one in text.split("\n\n") if "usd_per" in one]
+    dated = [re.search(r"as_of = \d{4}-\d\d-\d\d[^#\n]*#.*(OpenAI|Google|3P|it runs here)", one) for one in sections]
+    assert [one for one, found in zip(sections, dated, strict=True) if not found] == []
+
+
+def test_a_model_of_a_server_has_what_all_of_its_models_have():
+    found = TABLE.get("openai", "recraftv3", "recraft")
+    assert (found.facts.max_prompt_characters, found.facts.always_sent) == (1000, {"response_format": "b64_json"})
 
 
 def test_an_override_replaces_one_fact_and_leaves_the_others():

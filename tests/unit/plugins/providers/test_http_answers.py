@@ -121,6 +121,19 @@ def test_deep_usage_costs_the_usage_and_not_the_image(monkeypatch):
         assert len(json.dumps(answer.usage)) < 200
 
 
+@pytest.mark.parametrize("entry", [{"url": ""}, {"b64_json": ""}, {}])
+def test_an_image_that_moderation_withheld_is_refused_and_not_asked_for_again(entry):
+    body = json.dumps({"data": [{**entry, "respect_moderation": False}], "usage": {"total_tokens": 7}}).encode()
+    with pytest.raises(ProviderError, match="moderation withheld the image") as caught:
+        image_in(body, {"x-request-id": "r-1"})
+    assert (caught.value.failure, caught.value.usage) == (FailureKind.REFUSED, {"total_tokens": 7})
+
+
+def test_an_image_that_passed_moderation_is_an_image():
+    body = json.dumps({"data": [{"b64_json": PLAIN, "respect_moderation": True}]}).encode()
+    assert image_in(body, {}).image == IMAGE
+
+
 def test_all_images_of_a_response_are_kept():
     entries = [{"b64_json": PLAIN}, {"b64_json": "broken!"}, {"b64_json": "AAAA"}]
     for data in (entries, [entries[1], *entries]):

@@ -50,6 +50,11 @@ def test_a_response_without_an_image_has_its_cost():
     assert (caught.value.failure, caught.value.cost_usd) == (FailureKind.UNREADABLE, 0.005925)
 
 
+def test_a_cost_in_ticks_is_that_of_the_call_as_xai_tells_it():
+    assert ask({}, {**IMAGE, "usage": {"cost_in_usd_ticks": 200_000_000}}).cost_usd == pytest.approx(0.02)
+    assert ask({}, {**IMAGE, "usage": {"cost_in_usd_ticks": True}}).cost_usd is None
+
+
 def test_openai_itself_tells_no_cost(monkeypatch):
     monkeypatch.setattr(openai_provider, "is_of_domain", lambda *_: True)
     assert ask(TOLD).cost_usd is None

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from imagemake.plugins.providers.http.download import Downloads
 
 MAX_USAGE_LEVELS = 4
+MODERATION = "respect_moderation"  # source: xai-sdk 1.21; False with an empty URL
 MOST_LEVELS = 50  # of objects and lists in one another; OpenAI's and Google's responses have fewer than 10
 MOST_TOKENS = 2**53  # what a number in JSON is sure to hold; the journal takes no integer beyond 64 bits
 _B64_JSON = re.compile(rb'"b64_json"\s*:\s*"([^"\\]*(?:\\[/nr][^"\\]*)*)"')
@@ -59,6 +60,10 @@ def image_of(answer: Any, body: bytes, headers: Mapping[str, str]) -> ImageRespo
         error = not_an_image(answer, body, headers)
         if error is not None:
             raise error from None
+        if _is_withheld(answer):
+            message, refusal = "the server's moderation withheld the image", FailureKind.REFUSED
+            facts: dict[str, Any] = {"request_id": request_id, "usage": usage, "headers": headers}
+            raise ProviderError(message, refusal, code=MODERATION, status=200, **facts) from None
         failure, message = FailureKind.UNREADABLE, f"the response holds no image: {unreadable}"
     else:
         images = [one for one in found if isinstance(one, bytes)]
@@ -175,6 +180,13 @@ def images_of(answer: Any, body: bytes) -> list[bytes | str]:
     if not images:
         raise faults[0]
     return images
+
+
+def _is_withheld(answer: Any) -> bool:
+    """Return whether a response without an image says that moderation withheld it, as xAI's do."""
+    entries = answer.get("data") if isinstance(answer, Mapping) else None
+    told = [one.get(MODERATION) for one in entries if isinstance(one, Mapping)] if isinstance(entries, list) else []
+    return any(one is False for one in told)
 
 
 def _image(entry: Any) -> bytes | str:

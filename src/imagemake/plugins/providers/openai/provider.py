@@ -148,12 +148,15 @@ class OpenAIProvider(OpenAIBatches, ReferenceBatchProvider, ReferenceProvider):
             raise status_error(error) from None
         except openai.APIConnectionError as error:  # includes timeouts
             raise connection_error(error) from None
-        cost_usd = None if is_of_domain(self._address, OWN_DOMAIN) else cost_in(response.headers)
         try:
-            return replace(image_in(response.content, response.headers), cost_usd=cost_usd)
+            answer = image_in(response.content, response.headers)
+            return replace(answer, cost_usd=self._cost(response, answer))
         except ProviderError as error:
-            error.cost_usd = cost_usd
+            error.cost_usd = self._cost(response, error)
             raise
+
+    def _cost(self, response: Any, answer: ImageResponse | ProviderError) -> float | None:
+        return None if is_of_domain(self._address, OWN_DOMAIN) else cost_in(response.headers, answer.usage)
 
     async def read_again(self, body: bytes) -> ImageResponse:
         """Read a response or a line of a batch that was kept, and fetch its image if it is at a URL."""
