@@ -25,7 +25,7 @@ from workflow.project import Project
 from imagemake.config.campaign import load_campaign
 from imagemake.core.garbage import collect_rarely
 from imagemake.plan.inventory import Inventory
-from imagemake.plan.requests.catalog import read_catalog
+from imagemake.plan.requests.catalog import Catalog
 from imagemake.plan.target import Target
 from imagemake.store.items import Item, write_table
 from imagemake.store.journal import Journal, Outcome
@@ -68,7 +68,7 @@ def make_project(folder: Path, n: int) -> None:
     )
     os.chdir(folder)
     campaign, store = load_campaign(project.config), Store(Path("store"))
-    target = Target(campaign, read_catalog(Path("config/catalog.csv")), "all", "")
+    target = Target(campaign, Catalog.open("config/catalog.csv"), "all", "")
     picture = BytesIO()
     Image.effect_mandelbrot((96, 96), (-2, -1.5, 1, 1.5), 100).convert("RGB").save(picture, "PNG")
     items: list[Item] = []

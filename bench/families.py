@@ -19,7 +19,7 @@ from imagemake.config.campaign import load_campaign
 from imagemake.core.garbage import collect_rarely
 from imagemake.plan.batches import open_states, policy_of, requests_of_scope
 from imagemake.plan.inventory import Inventory
-from imagemake.plan.requests.catalog import Row
+from imagemake.plan.requests.catalog_row import Row
 from imagemake.plan.requests.expand import expand
 from imagemake.plan.requests.selection import within
 from imagemake.plan.resolve import resolve

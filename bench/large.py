@@ -30,7 +30,7 @@ from imagemake.config.campaign import load_campaign
 from imagemake.config.outputs import Output
 from imagemake.core.garbage import collect_rarely
 from imagemake.plan.batches import policy_of
-from imagemake.plan.requests.catalog import read_catalog
+from imagemake.plan.requests.catalog import Catalog
 from imagemake.plan.requests.request import Request
 from imagemake.plan.target import Target
 from imagemake.stages.postprocess.encode import encode, opened
@@ -81,7 +81,7 @@ def fill(folder: Path) -> None:
         import yaml
 
         campaign = load_campaign(yaml.safe_load(Path("config/config.yaml").read_text()))
-        target = Target(campaign, read_catalog(Path(campaign.catalog)), "all", "")
+        target = Target(campaign, Catalog.open(campaign.catalog), "all", "")
         policy, store = policy_of(campaign), Store(Path("store"))
         jpeg = encode(opened(png_of(0)), Output(format="jpeg"))
         measures = dict.fromkeys(policy.measures, MEASURED)

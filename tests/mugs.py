@@ -6,7 +6,7 @@ import pytest
 
 from imagemake.config.campaign import load_campaign
 from imagemake.core.problems import UserError
-from imagemake.plan.requests.catalog import Row
+from imagemake.plan.requests.catalog_row import Row
 from imagemake.plan.requests.expand import expand
 
 MUGS = [{"sku": "M-7", "product": "mug"}, {"sku": "V-1", "product": "vase"}]

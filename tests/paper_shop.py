@@ -14,7 +14,7 @@ from pathlib import Path
 from imagemake.config.campaign import load_campaign
 from imagemake.plan.batches import open_states, policy_of
 from imagemake.plan.inventory import Inventory
-from imagemake.plan.requests.catalog import read_catalog
+from imagemake.plan.requests.catalog import Catalog
 from imagemake.plan.reviews import COLUMNS, REVIEWS
 from imagemake.plan.state import Stage
 from imagemake.plan.target import Target
@@ -65,7 +65,7 @@ class PaperShop:
 
     def target(self):
         campaign = load_campaign(self.config)
-        return Target(campaign, read_catalog(Path(campaign.catalog)), "all", self.made_at)
+        return Target(campaign, Catalog.open(campaign.catalog), "all", self.made_at)
 
     def inventory(self):
         return Inventory(self.store, self.work)
@@ -202,6 +202,10 @@ def swap_rows(shop):
     shop.rows[one], shop.rows[other] = shop.rows[other], shop.rows[one]
 
 
+def shuffle_rows(shop):
+    shop.chance.shuffle(shop.rows)
+
+
 def review(shop):
     key = shop.chance.choice([one["key"] for one in standing(shop).values()])
     shop.reviews[key] = shop.chance.choice(["approve", "reject", "regenerate"])
@@ -231,6 +235,6 @@ def double_file(shop):
 
 
 EDITS = (
-    edit_cell, edit_cell, edit_cell, edit_back, repeat_prompt, append_row, insert_row, remove_row, swap_rows, review,
-    forget_reviews, move_threshold, lose_file, lose_table, double_file,
+    edit_cell, edit_cell, edit_cell, edit_back, repeat_prompt, append_row, insert_row, remove_row, swap_rows,
+    shuffle_rows, review, forget_reviews, move_threshold, lose_file, lose_table, double_file,
 )  # fmt: skip

@@ -14,7 +14,7 @@ from PIL import Image
 from imagemake.config.campaign import Campaign, load_campaign
 from imagemake.core.recipe import Recipe
 from imagemake.plan.batches import ALL
-from imagemake.plan.requests.catalog import read_catalog
+from imagemake.plan.requests.catalog import Catalog
 from imagemake.plan.target import Target
 from imagemake.store.items import Item, write_table
 from imagemake.store.store import Store
@@ -47,7 +47,7 @@ class ReviewProject:
         (folder / "config/config.yaml").write_text(yaml.safe_dump({**CONFIG, **config}))
         self.campaign: Campaign = load_campaign({**CONFIG, **config})
         self.store = Store(folder / "store")
-        requests = Target(self.campaign, read_catalog(folder / "config/catalog.csv"), ALL, "").requests
+        requests = Target(self.campaign, Catalog.open(folder / "config/catalog.csv"), ALL, "").requests
         self.keys = {request.name: request.recipe.key() for request in requests}
         wanted = zip(requests, images.values(), strict=True)
         items = [self.image(r.name, r.recipe, contrast) for r, contrast in wanted if contrast is not None]

@@ -71,11 +71,10 @@ def run_questions(options: argparse.Namespace) -> int:
 
 
 def _prompts(campaign: Campaign) -> list[str]:
-    from pathlib import Path
 
-    from imagemake.plan.requests.catalog import read_catalog
+    from imagemake.plan.requests.catalog import Catalog
     from imagemake.plan.target import Target
     from imagemake.store.layout import ALL
 
-    requests = Target(campaign, read_catalog(Path(campaign.catalog)), ALL, "").requests
+    requests = Target(campaign, Catalog.open(campaign.catalog), ALL, "").requests
     return list(dict.fromkeys(request.recipe.prompt for request in requests))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -238,13 +239,18 @@ def release_digest(shown: bytes, campaign: Campaign) -> str:
 
 
 def shown_of(states: Iterable[State]) -> bytes:
-    """Return the digests of what a release shows of each request, each of `SHOWN_BYTES`, one after the other."""
-    return b"".join(map(_shown, states))
+    """Return the digests of what a release shows of each request, and then the numbers of their rows."""
+    numbers, digests = array("Q"), bytearray()
+    for state in states:
+        numbers.append(state.request.row)
+        digests += shown_alone(state)
+    return bytes(digests) + numbers.tobytes()
 
 
-def _shown(state: State) -> bytes:
+def shown_alone(state: State) -> bytes:
+    """Return a digest of what a release shows of a request, except for the number of its row, of `SHOWN_BYTES`."""
     request, finished = state.request, state.finished.digest if state.finished else ""
-    told: list[Any] = [request.name, state.key, state.stage, finished, *map(str, state.reasons), request.row]
+    told: list[Any] = [request.name, state.key, state.stage, finished, *map(str, state.reasons)]
     told.append(tuple(request.variables.items()))  # the manifest has all columns, also those that no prompt names
     if state.further:
         told.append([(label, stored.digest) for label, stored in state.further.items()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,11 +11,13 @@ from pathlib import Path
 import orjson
 
 from imagemake.config.campaign import Campaign, load_campaign
-from imagemake.core.sealed import require_sealed, seal
+from imagemake.core.files import write_whole
+from imagemake.core.sealed import DamagedStateError, require_sealed, seal
 from imagemake.images.source_files import SourceImages
-from imagemake.plan.batches import policy_of, requests_of_scope
+from imagemake.plan.batches import ID_DIGITS, policy_of, requests_of_scope
 from imagemake.plan.inventory import Inventory
-from imagemake.plan.requests.catalog import Row
+from imagemake.plan.requests.catalog import Catalog
+from imagemake.plan.requests.catalog_row import Row
 from imagemake.plan.requests.expand import expand
 from imagemake.plan.requests.file_names import FileNames
 from imagemake.plan.requests.request import Request
@@ -22,7 +25,7 @@ from imagemake.plan.requests.selection import within
 from imagemake.plan.resolve import resolve
 from imagemake.plan.reviews import REVIEWS, read_reviews
 from imagemake.plan.state import State
-from imagemake.store.layout import IMAGE
+from imagemake.store.layout import IMAGE, plan_file
 
 
 @dataclass(frozen=True)
@@ -31,19 +34,26 @@ class Target:
 
     Attributes:
         campaign: The campaign, with the changes from the command line.
-        rows: The catalog.
+        catalog: The catalog.
         scope: ``all``, ``pilot``, ``small``, or ``image/`` and a file name.
         made_at: When the plan was made, ISO 8601 in UTC. Everything made later was made by its run.
         batches: The batches of the first round.
         files: Reference images and masks, as they were when the plan was made.
+        some_rows: The only rows that are looked at; None for all of them.
     """
 
     campaign: Campaign
-    rows: Sequence[Row]
+    catalog: Catalog
     scope: str
     made_at: str
     batches: tuple[str, ...] = ()
     files: SourceImages = field(default_factory=SourceImages, compare=False)
+    some_rows: Sequence[Row] | None = None
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """The rows that are looked at."""
+        return self.catalog if self.some_rows is None else self.some_rows
 
     @cached_property
     def everything(self) -> list[Request]:
@@ -77,15 +87,24 @@ class Target:
         file_name = self.scope.removeprefix(IMAGE)
         return [state for state in states if file_name in self.file_names.of(state.request).values()]
 
-    def to_json(self) -> bytes:
-        """Return the content of the plan's file, with a checksum."""
+    def write(self, work: Path) -> tuple[str, Path]:
+        """Write the plan's file, and the catalog beside it; return the plan's ID and the path of its file."""
+        content = self._as_json()
+        run = hashlib.sha256(content).hexdigest()[:ID_DIGITS]
+        path = plan_file(work, run)
+        if not (beside := self._catalog_beside(path, self.catalog.digest)).exists():
+            write_whole(beside, self.catalog.data)
+        write_whole(path, content)
+        return run, path
+
+    def _as_json(self) -> bytes:
         content = orjson.dumps(
             {
                 "scope": self.scope,
                 "made_at": self.made_at,
                 "batches": self.batches,
                 "campaign": self.campaign.model_dump(mode="json", exclude_unset=True),
-                "rows": [[row.number, row.values] for row in self.rows],
+                "catalog": [self.catalog.path, self.catalog.digest],
                 "references": {path: list(image) for path, image in self.files.by_path.items()},
             }
         )
@@ -96,14 +115,23 @@ class Target:
         """Read a plan's file.
 
         Raises:
-            DamagedStateError: If it is missing or damaged.
+            DamagedStateError: If it or its catalog is missing or damaged.
         """
         data = require_sealed(path)
+        name, digest = data["catalog"]
+        beside = cls._catalog_beside(path, digest)
+        catalog = Catalog(name, beside.read_bytes() if beside.exists() else b"")
+        if catalog.digest != digest:
+            raise DamagedStateError(f"{beside} is missing or damaged.")
         return cls(
             campaign=load_campaign(data["campaign"], where=str(path)),
-            rows=[Row(number, values) for number, values in data["rows"]],
+            catalog=catalog,
             scope=data["scope"],
             made_at=data["made_at"],
             batches=tuple(data["batches"]),
             files=SourceImages(planned=data["references"]),
         )
+
+    @staticmethod
+    def _catalog_beside(plan: Path, digest: str) -> Path:
+        return plan.with_name(f"catalog-{digest[:ID_DIGITS]}")

@@ -42,6 +42,7 @@ from imagemake.store.names import names_digest
 
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
+    from imagemake.plan.requests.catalog import Catalog
     from imagemake.plan.target import Target
     from imagemake.store.store import Store
 
@@ -59,8 +60,14 @@ def outputs_of(scope: str) -> list[Path]:
     return [results_folder(scope) / name for name in FILES]
 
 
-def is_current(target: Target, states: Sequence[State]) -> bool:
-    """Return whether a target is up to date: writing it now would change nothing."""
+def is_current(target: Target, states: Sequence[State], shown: bytes | None = None) -> bool:
+    """Return whether a target is up to date: writing it now would change nothing.
+
+    Args:
+        target: The target.
+        states: Where its requests stand; for a release, those of `shown` are enough.
+        shown: From `shown_of`, of all requests; by default, of these.
+    """
     if target.scope.startswith(IMAGE):
         try:
             seal = seal_of(target.campaign) if target.campaign.c2pa else None
@@ -70,18 +77,15 @@ def is_current(target: Target, states: Sequence[State]) -> bool:
     folder = results_folder(target.scope)
     record = read_record(folder)
     expected = {
-        "digest": release_digest(shown_of(states), target.campaign),
+        "digest": release_digest(shown_of(states) if shown is None else shown, target.campaign),
+        "images": _images_digest(target.campaign, folder),
         "certificate": file_digest(target.campaign.c2pa),
         "manifest_schema": MANIFEST_VERSION,
-        PAGE_PARTS: _digest(names_in(folder / PAGE_PARTS)),
+        **{part: _digest(names_in(folder / part)) for part in (SHEETS, PAGE_PARTS)},
     }
     if record.get("unsigned") or any(record.get(name, "") != value for name, value in expected.items()):
         return False
-    if are_linked(target.campaign) and record.get("images") != _images_digest(target.campaign, folder):
-        return False
-    names = {IMAGES: names_in_images(target, states), SHEETS: names_in_sheets(target, states)}
-    is_whole = all((folder / name).exists() for name in FILES) and _has_exports(record, folder)
-    return is_whole and all(names_in(folder / part) == wanted for part, wanted in names.items())
+    return all((folder / name).exists() for name in FILES) and _has_exports(record, folder)
 
 
 def sheets_of(target: Target, states: Sequence[State]) -> dict[str, tuple[SheetGroup, list[State]]]:
@@ -89,12 +93,6 @@ def sheets_of(target: Target, states: Sequence[State]) -> dict[str, tuple[SheetG
     done = {state.request.name: state for state in states if state.stage is Stage.DONE}
     groups = sheet_groups(target.campaign, (state.request for state in done.values()))
     return {group.file_name: (group, [done[request.name] for request in group.requests]) for group in groups}
-
-
-def names_in_sheets(target: Target, states: Sequence[State]) -> set[str]:
-    """Return the names of all files that belong into ``sheets/``."""
-    groups = (group for group, _ in sheets_of(target, states).values())
-    return {name for group in groups for name in (group.file_name, group.boxes_name)}
 
 
 def names_in_images(target: Target, states: Sequence[State]) -> set[str]:
@@ -107,7 +105,8 @@ def names_in_images(target: Target, states: Sequence[State]) -> set[str]:
 def known_counts(target: Target, store: Store, work: Path) -> Mapping[Stage, int] | None:
     """Check quickly whether nothing changed since a release without open requests.
 
-    This needs neither keys nor measures, so a run with nothing to do is fast.
+    This needs neither keys nor measures, and no row of a catalog's file that is as it was, so a run with nothing to do
+    is fast.
 
     Returns:
         Number of requests by stage, which is the same as at that release; None if something may have changed.
@@ -116,7 +115,7 @@ def known_counts(target: Target, store: Store, work: Path) -> Mapping[Stage, int
     record = {} if target.scope.startswith(IMAGE) else read_record(folder)
     if record.get("open") != 0 or record.get("unsigned") or record.get("seen") != _seen(target, store, work):
         return None
-    if not target.files.hold(record.get("references", {})):
+    if not (_has_same_rows(record, target.catalog) and target.files.hold(record.get("references", {}))):
         return None
     if not (all((folder / name).exists() for name in FILES) and _has_exports(record, folder)):
         return None
@@ -127,15 +126,18 @@ def known_counts(target: Target, store: Store, work: Path) -> Mapping[Stage, int
     return {Stage(stage): count for stage, count in record["counts"].items()}
 
 
+def _has_same_rows(record: Mapping[str, Any], catalog: Catalog) -> bool:
+    return record.get("catalog") == catalog.digest or record.get("rows") == catalog.records.digest
+
+
 def _seen(target: Target, store: Store, work: Path) -> str:
-    """Return a digest of everything that decides the states: the campaign, and the names of the existing files."""
+    """Return a digest of what decides the states beside the catalog: the campaign, and the names of the files."""
     tables = (names_in(work / folder) for folder in MEASURED_TABLES)
     images = names_digest((store.raw, store.finished), settled_folder(work) / "names.json")
     wanted = {
         **what_decides(target.campaign),
         "manifest": MANIFEST_VERSION,
         "certificate": file_digest(target.campaign.c2pa),
-        "rows": [[row.number, dict(row.values)] for row in target.rows],
         "reviews": REVIEWS.read_text(errors="replace") if REVIEWS.is_file() else "",
     }
     return fingerprint([fingerprint(wanted), images, *map(_digest, tables)])
@@ -204,6 +206,8 @@ def write_record(
         "images": _images_digest(target.campaign, folder),
         **{part: _digest(names_in(folder / part)) for part in (SHEETS, PAGE_PARTS)},
         "seen": _seen(target, store, work),
+        "catalog": target.catalog.digest,
+        "rows": target.catalog.records.digest,
         "certificate": file_digest(target.campaign.c2pa),
         "unsigned": dict(unsigned),
         "missing": dict(missing),

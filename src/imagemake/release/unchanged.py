@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -110,10 +110,17 @@ def _kept(part: Part, target: Target, work: Path, placed: ReleasedBefore) -> lis
         NotRememberedError: If one is missing, or its file is not as it was released.
     """
     assert part.settled is not None
-    digest, wanted = part.settled.head["kept"], part.settled.all("names")
+    digest, wanted = part.settled.head["kept"], frozenset(part.settled.names.tolist())
     if digest is None:
         raise NotRememberedError
-    rows = [one for one in kept_rows(digest, work, target.made_at) if short(folded(one.row.name)) in wanted]
+    moved = part.settled.renumbered
+    rows = [
+        one._replace(row=replace(one.row, catalog_row=moved[one.row.catalog_row]))
+        if one.row.catalog_row in moved
+        else one
+        for one in kept_rows(digest, work, target.made_at)
+        if short(folded(one.row.name)) in wanted
+    ]
     folder = results_folder(target.scope)
     if len(rows) != part.n_settled or not all(one.row.file and placed.keep(folder / one.row.file) for one in rows):
         raise NotRememberedError

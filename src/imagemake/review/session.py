@@ -10,7 +10,7 @@ from imagemake.core.file_stamp import FileStamp, stamp_of
 from imagemake.core.problems import UserError
 from imagemake.plan.batches import policy_of
 from imagemake.plan.inventory import Inventory
-from imagemake.plan.requests.catalog import read_catalog
+from imagemake.plan.requests.catalog import Catalog
 from imagemake.plan.resolve import resolve
 from imagemake.plan.reviews import REVIEWS
 from imagemake.plan.target import Target
@@ -68,7 +68,7 @@ class ReviewSession:
             self._loaded = signature
 
     def _build(self) -> Queue:
-        rows = read_catalog(self._folder / self.campaign.catalog)
+        rows = Catalog.open(self._folder / self.campaign.catalog)
         requests = Target(self.campaign, rows, ALL, "").requests
         self.log.read()
         policy, reviews = policy_of(self.campaign), self.log.current()

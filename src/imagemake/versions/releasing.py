@@ -26,7 +26,7 @@ from imagemake.core.problems import Problem, UserError
 from imagemake.core.text import counted
 from imagemake.images.source_files import SourceImages
 from imagemake.plan.inventory import Inventory
-from imagemake.plan.requests.catalog import read_catalog
+from imagemake.plan.requests.catalog import Catalog
 from imagemake.plan.reviews import REVIEWS
 from imagemake.plan.state import State
 from imagemake.plan.target import Target
@@ -186,7 +186,7 @@ class Releasing:
 
     @cached_property
     def _target(self) -> Target:
-        rows = read_catalog(Path(self.campaign.catalog))
+        rows = Catalog.open(self.campaign.catalog)
         return Target(self.campaign, rows, ALL, "", files=SourceImages(cache=source_images_file(WORK)))
 
     @cached_property

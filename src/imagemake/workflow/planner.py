@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import hashlib
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,17 +18,17 @@ from imagemake.config.job_settings import JobSettingsFiles
 from imagemake.config.model import settings_of, workflows_of
 from imagemake.config.workflow import template
 from imagemake.core.errors import exit_on_error
-from imagemake.core.files import FileLock, make_own, write_whole
+from imagemake.core.files import FileLock, make_own
 from imagemake.core.gpus import cards
 from imagemake.core.held_gpus import lost_memory
 from imagemake.core.sealed import require_sealed
 from imagemake.images.source_files import SourceImages
-from imagemake.plan.batches import ID_DIGITS, open_states, write_batches
+from imagemake.plan.batches import open_states, write_batches
 from imagemake.plan.gates import AWAITING_APPROVAL, check_gates
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.parents import raw_of_parents, waiting_in, waits_for_person
 from imagemake.plan.repair_masks import masks_to_send
-from imagemake.plan.requests.catalog import Row, read_catalog
+from imagemake.plan.requests.catalog import Catalog
 from imagemake.plan.requests.families import generations
 from imagemake.plan.requests.request import Request
 from imagemake.plan.routing import most_attempts, routing_lines
@@ -56,7 +55,6 @@ from imagemake.store.layout import (
     STORE,
     TABLES,
     WORK,
-    plan_file,
     progress_folder,
     settings_folder,
     source_images_file,
@@ -233,8 +231,8 @@ class Planner:
         return batches
 
     @cached_property
-    def _rows(self) -> list[Row]:
-        return read_catalog(Path(self.campaign.catalog))
+    def _catalog(self) -> Catalog:
+        return Catalog.open(self.campaign.catalog)
 
     @property
     def _is_real(self) -> bool:
@@ -259,7 +257,7 @@ class Planner:
     def _make(self, scope: str) -> Plan:
         made_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self._take_back()
-        target = Target(self.campaign, self._rows, scope, made_at, files=self._files)
+        target = Target(self.campaign, self._catalog, scope, made_at, files=self._files)
         kept = self._kept_responses
         known = known_counts(target, Store(STORE), WORK)
         if known is not None and not (known.get(Stage.HELD) or known.get(Stage.KEPT)):  # else the summary shows why
@@ -286,8 +284,6 @@ class Planner:
         check_comparisons(part.target.requests, self.campaign)
         check_overrides(part.target.everything, self.campaign)
         states, open_ones = self._states(part)
-        if part.n_settled and not open_ones:
-            raise NotRememberedError  # whether the release is current depends on all
         to_generate = [state for state in open_ones if state.stage is Stage.GENERATE]
         to_check = [*to_generate, *waiting_in(states, part.target.names)] if to_generate else []
         if open_ones:
@@ -301,7 +297,7 @@ class Planner:
         if open_ones:
             warnings += [*missing_keys(self.campaign), *check_alerts(self.campaign.alerts)]
             check_monitor(self.campaign.monitor)
-        current = not open_ones and is_current(target, states)
+        current = not open_ones and is_current(target, states, part.shown(states))
         if not current:
             warnings += check_credentials(self.campaign)
         shared = keys_of_team(self.campaign.store, (state.recipe for state in to_generate), warnings.append)
@@ -329,10 +325,7 @@ class Planner:
         return self._write_plan(replace(target, batches=batches), part.target.requests)
 
     def _write_plan(self, target: Target, requests: Sequence[Request]) -> Plan:
-        content = target.to_json()
-        run = hashlib.sha256(content).hexdigest()[:ID_DIGITS]
-        path = plan_file(WORK, run)
-        write_whole(path, content)
+        run, path = target.write(WORK)
         per_attempt = 2 if self.campaign.attempts.rewrite else 1  # its prompt is a round before its image
         rounds = most_attempts(self.campaign) * per_attempt * len(generations(requests)) - 1
         return Plan(run, (str(path),), target.batches, rounds + SPARE_ROUNDS)
@@ -364,7 +357,7 @@ class Planner:
     def figures_of(self, stage: str) -> Mapping[str, Any]:
         """Return a stage's metrics, based on what is in the store now, and how many images wait for reviews."""
         # A gate applies to the whole stage: `only` narrows a run, not its gate.
-        target = Target(self.campaign.model_copy(update={"only": ()}), self._rows, stage, "", files=self._files)
+        target = Target(self.campaign.model_copy(update={"only": ()}), self._catalog, stage, "", files=self._files)
         states = target.states(self._inventory)
         of_state = Entries(target, self._inventory.store, (), states)
         metrics = metrics_of(map(of_state.entry, states), of_state.asked, of_state.rewrites)

@@ -9,7 +9,7 @@ from unit.plugins.providers.test_comfyui_workflows import CONTROL, FLUX
 
 from imagemake.cli.main import main
 from imagemake.config.campaign import load_campaign
-from imagemake.plan.requests.catalog import Row
+from imagemake.plan.requests.catalog_row import Row
 from imagemake.plan.requests.expand import expand
 
 

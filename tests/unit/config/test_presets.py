@@ -18,7 +18,7 @@ from imagemake.config.presets import presets
 from imagemake.config.yaml12 import read_yaml
 from imagemake.core.problems import UserError
 from imagemake.core.recipe import Recipe
-from imagemake.plan.requests.catalog import Row
+from imagemake.plan.requests.catalog_row import Row
 from imagemake.plan.requests.expand import expand
 from imagemake.plan.state import State
 from imagemake.plugins.providers import SeedUse, response_to

@@ -1,11 +1,13 @@
 """What a plan's file and a rule's parameter hand on is what the campaign says, no more and no less."""
 
 import orjson
+import pytest
+from catalogs import catalog_of
 
 from imagemake.config.campaign import load_campaign
 from imagemake.config.job_settings import JobSettings, job_settings_json
 from imagemake.config.models import load_models
-from imagemake.plan.requests.catalog import Row
+from imagemake.core.sealed import DamagedStateError
 from imagemake.plan.target import Target
 
 CAMPAIGN = load_campaign(
@@ -22,10 +24,18 @@ CAMPAIGN = load_campaign(
 
 
 def test_a_plans_file_gives_the_same_order_back(tmp_path):
-    target = Target(CAMPAIGN, [Row(2, {"product": "mug"})], "all", "2026-11-23T00:00:00.000Z", ("generate-0",))
-    path = tmp_path / "plan.json"
-    path.write_bytes(target.to_json())
+    target = Target(CAMPAIGN, catalog_of([{"product": "mug"}]), "all", "2026-11-23T00:00:00.000Z", ("generate-0",))
+    _, path = target.write(tmp_path)
     assert Target.read(path) == target
+
+
+@pytest.mark.parametrize("content", [None, b"product\nmag\n"])
+def test_a_plan_whose_catalog_was_lost_or_changed_is_damaged(tmp_path, content):
+    _, path = Target(CAMPAIGN, catalog_of([{"product": "mug"}]), "all", "").write(tmp_path)
+    (copy,) = path.parent.glob("catalog-*")
+    copy.unlink() if content is None else copy.write_bytes(content)
+    with pytest.raises(DamagedStateError):
+        Target.read(path)
 
 
 def test_a_fact_about_a_model_that_was_not_given_stays_known_in_the_jobs():

@@ -1,12 +1,16 @@
 """Which releases are made again because of their content credentials, or because a linked image changed."""
 
 import os
+from dataclasses import replace
 
 import pytest
+from catalogs import catalog_of
 from certificates import a_chain
 
 from imagemake import __version__
 from imagemake.config.campaign import load_campaign
+from imagemake.plan.requests.catalog import Catalog
+from imagemake.plan.requests.catalog_csv import CsvReader
 from imagemake.plan.target import Target
 from imagemake.release import record
 from imagemake.release.record import FILES, RESULTS, is_current, known_counts, upgrade_words, write_record
@@ -30,7 +34,8 @@ def release_of(tmp_path, more):
     for name in FILES:
         (RESULTS / name).touch()
     campaign = {"campaign": "c", "catalog": "c.csv", "prompt": "a {sku}", "name": "{sku}"}
-    target = Target(load_campaign({**campaign, **more}), [], "all", "")
+    rows = catalog_of([{"sku": "a"}])
+    target = Target(load_campaign({**campaign, **more}), rows, "all", "")
 
     class Release:
         store, work = Store(tmp_path / "store"), tmp_path / "work"
@@ -38,8 +43,9 @@ def release_of(tmp_path, more):
         def write(self, **unsigned):
             write_record(target, [], self.store, self.work, unsigned)
 
-        def stands(self):
-            return is_current(target, []), known_counts(target, self.store, self.work) is not None
+        def stands(self, content=rows.data):
+            now = replace(target, catalog=Catalog(rows.path, content))
+            return is_current(now, []), known_counts(now, self.store, self.work) is not None
 
     return Release()
 
@@ -91,3 +97,19 @@ def test_a_release_whose_contact_sheet_lost_a_part_is_made_again(made):
     assert release.stands() == (True, True)
     part.unlink()
     assert release.stands() == (False, False)
+
+
+def test_whether_a_release_stands_takes_no_row_of_a_file_that_is_as_it_was(made, monkeypatch):
+    release = made()
+    release.write()
+    monkeypatch.setattr(CsvReader, "rows", None)
+    monkeypatch.setattr(CsvReader, "records", None)
+    assert release.stands() == (True, True)
+
+
+def test_a_release_stands_if_its_rows_are_only_written_in_another_way(made):
+    release = made()
+    release.write()
+    assert release.stands(b'sku\r\n"a"\r\n') == (True, True)
+    assert release.stands(b"sku\nb\n")[1] is False
+    assert release.stands(b"\nsku\na\n")[1] is False, "the manifest has the numbers of rows"

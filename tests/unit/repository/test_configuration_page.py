@@ -7,7 +7,7 @@ import yaml
 from reference_pages.configuration import EXAMPLE, configuration_page
 
 from imagemake.config.campaign import Campaign, load_campaign
-from imagemake.plan.requests.catalog import Row
+from imagemake.plan.requests.catalog_row import Row
 from imagemake.plan.requests.expand import RESERVED_COLUMNS, expand
 from imagemake.plugins.measures import BUILT_IN as MEASURES
 from imagemake.plugins.steps import BUILT_IN as STEPS

@@ -19,7 +19,7 @@ from imagemake.core.text import did_you_mean
 from imagemake.images.source_files import SourceImages
 from imagemake.plan.requests.abilities import Abilities
 from imagemake.plan.requests.bounds import check_number, within_bound
-from imagemake.plan.requests.catalog import Row
+from imagemake.plan.requests.catalog_row import Row
 from imagemake.plan.requests.combinations import Combinations
 from imagemake.plan.requests.export_problems import export_problems
 from imagemake.plan.requests.families import family_problems, with_approvals

@@ -2,40 +2,48 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import orjson
-
+from imagemake.config.attempts import Remedy
+from imagemake.config.verdict_codes import VerdictCode
 from imagemake.core.file_stamp import RACY_NS, stamp_of
 from imagemake.plan.across import phash_of
-from imagemake.plan.batches import SHOWN_BYTES, shown_of
+from imagemake.plan.batches import SHOWN_BYTES, shown_alone
+from imagemake.plan.requests.catalog_row import DIGEST_BYTES, Records
 from imagemake.plan.requests.names import folded
-from imagemake.plan.requests.references import NOTHING
 from imagemake.plan.settled.journal_index import JournalIndex
-from imagemake.plan.settled.sections import section_of, short, short_hex
-from imagemake.plan.state import Stage, State
+from imagemake.plan.settled.sections import short, short_hex
+from imagemake.plan.state import Past, Stage, State
 from imagemake.store.layout import MEASURED_TABLES, settled_folder
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from imagemake.config.campaign import Campaign
-    from imagemake.plan.requests.catalog import Row
+    from imagemake.plan.reviews import Review
     from imagemake.stages.validate.prints import Prints
     from imagemake.store.items import Measured
     from imagemake.store.store import Store
 
-VERSION = 1
+VERSION = 2
 Stamps: TypeAlias = Mapping[str, int]
 Tables: TypeAlias = Mapping[str, list[int]]
 MOST_OPEN = 0.5  # share of rows that may need a look; above that, knowing the others gains little
-DIGEST_BYTES, NUMBER_BYTES, PRINT_BYTES = 16, 8, 35
-WIDTHS: Mapping[str, int] = {
-    **dict.fromkeys(("places", "names", "keys", "digests", "raw", "finished_keys", "finished"), NUMBER_BYTES),
-    "prints": PRINT_BYTES,
-    "shown": SHOWN_BYTES,
+
+BY_OTHERS = (VerdictCode.NEAR_DUPLICATE, VerdictCode.CONSISTENCY)  # why an image was rejected because of others
+BY_ANSWERS = (Remedy.REWRITE, Remedy.REPAIR)  # attempts that more decides than what is remembered
+
+# Sections as arrays of numpy. A place is that of a row in the catalog; names, keys, digests, and files are shortened.
+PLACE = ("place", "<u4")
+DTYPES: Mapping[str, list[tuple[str, str]]] = {
+    "rows": [("digest", f"V{DIGEST_BYTES}"), ("number", "<u8"), ("is_open", "?")],
+    "requests": [PLACE, ("name", "<u8"), ("shown", f"V{SHOWN_BYTES}"), ("has_print", "?"), ("print", "V35")],
+    "raw": [PLACE, ("key", "<u8"), ("file", "<u8"), ("digest", "<u8")],  # of all attempts; a file of 0 is none
+    "finished": [PLACE, ("key", "<u8"), ("file", "<u8")],
+    "reviews": [("key", "<u8"), ("content", "<u8")],
 }
 
 
@@ -70,36 +78,58 @@ def table_stamps(work: Path, store: Store) -> dict[str, list[int]]:
     return {str(path): list(stamp)[:2] for path in paths if (stamp := stamp_of(path))}
 
 
-def row_digests(rows: Iterable[Row]) -> bytes:
-    """Return the digests of rows, with their numbers, one after the other."""
-    blake = hashlib.blake2b
-    return b"".join(
-        blake(orjson.dumps([row.number, list(row.values.values())]), digest_size=DIGEST_BYTES).digest() for row in rows
-    )
-
-
 def is_settled(state: State) -> bool:
-    """Return whether a request is done at its first attempt, by nothing that other requests or people decide."""
+    """Return whether a request is done, by nothing that other requests decide."""
     request = state.request
-    alone = request.attached == NOTHING and not request.routes and not request.recipe.model_files
-    return state.stage is Stage.DONE and alone and not state.past and state.attempt == 0 and state.review is None
+    alone = not request.parents and not request.needs_approval and not request.routes
+    by_itself = not request.recipe.model_files and state.instead_of == "" and state.by_model_from == 0
+    codes = {reason.code for past in state.past for reason in past.reasons}
+    as_written = {state.made_by, *(past.made_by for past in state.past)}.isdisjoint(BY_ANSWERS)
+    return state.stage is Stage.DONE and alone and by_itself and as_written and codes.isdisjoint(BY_OTHERS)
 
 
-def sections_of(settled: Sequence[tuple[int, State]]) -> dict[str, bytes]:
-    """Return what is remembered of settled requests: for each section, as many bytes of each as `WIDTHS` says."""
-    states = [state for _, state in settled]
-    prints = [bytes.fromhex("".join(found)) for state in states if (found := phash_of(state))]
-    return {
-        "places": section_of(place for place, _ in settled),
-        "names": section_of(short(folded(one.request.name)) for one in states),
-        "keys": section_of(short_hex(one.key) for one in states),
-        "digests": section_of(short_hex(one.raw.digest) for one in states if one.raw),
-        "raw": section_of(short(one.raw.file_name) for one in states if one.raw),
-        "finished_keys": section_of(short_hex(one.finished.key) for one in states if one.finished),
-        "finished": section_of(short(one.finished.file_name) for one in states if one.finished),
-        "prints": b"".join(prints) if len(prints) == len(states) else b"",
-        "shown": shown_of(states),
-    }
+def sections_of(done: Sequence[tuple[int, State]]) -> dict[str, NDArray[Any]]:
+    """Return what is remembered of requests that are done, each with the place of its row."""
+    requests, raw, finished = [], [], []
+    for place, state in done:
+        digits = phash_of(state)
+        seen = bytes.fromhex("".join(digits)) if digits else b""
+        requests.append((place, short(folded(state.request.name)), shown_alone(state), bool(digits), seen))
+        attempts: list[State | Past] = [state, *state.past]
+        for one in attempts:
+            file = (short(one.raw.file_name), short_hex(one.raw.digest)) if one.raw else (0, 0)
+            raw.append((place, short_hex(one.key), *file))
+        finished += [(place, short_hex(one.key), short(one.file_name)) for one in state.files.values()]
+    return {"requests": table("requests", requests), "raw": table("raw", raw), "finished": table("finished", finished)}
+
+
+def shown_section(states: Iterable[tuple[int, State]]) -> NDArray[Any]:
+    """Return the section of requests with nothing but their places and what a release shows of each."""
+    return table("requests", ((place, 0, shown_alone(state), False, b"") for place, state in states))
+
+
+def table(name: str, content: Iterable[tuple[Any, ...]] | bytes) -> NDArray[Any]:
+    """Return a section as an array."""
+    import numpy as np
+
+    dtype = np.dtype(DTYPES[name])
+    return np.frombuffer(content, dtype) if isinstance(content, bytes) else np.array(list(content), dtype)
+
+
+def rows_section(records: Records, open_places: Collection[int]) -> NDArray[Any]:
+    """Return the section of all rows of a catalog, with those that need a look."""
+    import numpy as np
+
+    found = np.zeros(len(records.numbers), np.dtype(DTYPES["rows"]))
+    found["digest"] = np.frombuffer(records.digests, f"V{DIGEST_BYTES}")
+    found["number"] = np.frombuffer(records.numbers, np.uint64)
+    found["is_open"][[*open_places]] = True
+    return found
+
+
+def review_section(reviews: Mapping[str, Review]) -> NDArray[Any]:
+    """Return the section of what people decided, which is sorted."""
+    return table("reviews", sorted((short_hex(key), short(repr(review))) for key, review in reviews.items()))
 
 
 def prints_in(measures: Iterable[Measured], campaign: Campaign) -> Prints:

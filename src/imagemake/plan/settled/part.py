@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imagemake.plan.batches import shown_of
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from imagemake.plan.inventory import Inventory
     from imagemake.plan.settled.rows import Settled
     from imagemake.plan.state import State
@@ -59,13 +61,19 @@ class Part:
         place_of = {row.number: place for row, place in zip(self.target.rows, self.places, strict=True)}
         return [place_of[state.request.row] for state in states]
 
-    def merged(self, sections: Mapping[str, bytes], places: Sequence[int]) -> dict[str, bytes]:
+    def merged(self, sections: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         """Return sections of requests with those of all settled ones, in the order of the catalog."""
         if self.settled is None:
-            return dict(sections)
-        return {name: self.settled.merged(name, section, places) for name, section in sections.items()}
+            return sections
+        return {name: self.settled.merged(name, section) for name, section in sections.items()}
 
     def shown(self, states: Sequence[State]) -> bytes:
         """Return what `shown_of` returns for all requests."""
-        shown = shown_of(states)
-        return shown if self.settled is None else self.settled.merged("shown", shown, self.places_of(states))
+        if self.settled is None:
+            return shown_of(states)
+        from imagemake.plan.settled.contents import shown_section
+
+        section = shown_section(zip(self.places_of(states), states, strict=True))
+        both = self.settled.merged("requests", section)
+        numbers: bytes = self.settled.numbers[both["place"]].tobytes()
+        return both["shown"].tobytes() + numbers

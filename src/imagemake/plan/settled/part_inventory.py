@@ -75,7 +75,7 @@ class PartInventory(Inventory):
             folder = f"{self.work / stage}/"
             yield from intact_rows(Path(path) for path in self._tables if path.startswith(folder))
             return
-        settled = self._settled.all("digests")
+        settled = frozenset(self._settled.raw["digest"].tolist())
         for row in chain(kept_rows(self.store), self._of_tables(stage)):
             if "raw" not in row or short_hex(row["raw"]["digest"]) not in settled:
                 yield row

@@ -12,12 +12,20 @@ from pathlib import Path
 from imagemake import __version__
 from imagemake.core.fingerprint import fingerprint
 from imagemake.plan.reviews import REVIEWS, read_reviews
-from imagemake.plan.settled.contents import MOST_OPEN, VERSION, journal_index, settled_file, table_stamps
+from imagemake.plan.settled.contents import (
+    MOST_OPEN,
+    VERSION,
+    journal_index,
+    review_section,
+    settled_file,
+    table,
+    table_stamps,
+)
 from imagemake.plan.settled.decides import looks_at_rows_alone, what_decides
 from imagemake.plan.settled.part import Part
 from imagemake.plan.settled.part_inventory import PartInventory
 from imagemake.plan.settled.rows import Settled
-from imagemake.plan.settled.sections import read_sections
+from imagemake.plan.settled.sections import read_sections, short_hex
 from imagemake.plan.target import Target
 from imagemake.store.layout import ALL
 from imagemake.store.store import Store
@@ -29,26 +37,29 @@ def recall(target: Target, store: Store, work: Path) -> Part | None:
     if target.scope != ALL or not looks_at_rows_alone(target.campaign) or not settled_file(work).exists():
         return None
     found = read_sections(settled_file(work))
-    if found is None or found[0].get("version") != VERSION or not target.rows:
+    if found is None or found[0].get("version") != VERSION:
         return None
     head, sections = found
     tables, journal = table_stamps(work, store), journal_index(store, work)
     same = (
-        head["columns"] == list(target.rows[0].values),
+        head["columns"] == list(target.catalog.records.columns),
         head["decides"] == fingerprint([__version__, what_decides(target.campaign)]),
         all(tables.get(path) == stamp for path, stamp in head["tables"].items()),
+        target.files.hold(head["references"]),
         journal.is_usable,
         not [*Submissions(store.root).all()],
     )
     if not all(same):
         return None
-    settled = Settled(head, sections, target, journal.new_keys() | read_reviews(REVIEWS).keys())
-    rows = settled.open_rows()
-    if not 0 < len(rows) <= MOST_OPEN * len(target.rows) or not settled.has_files(store):
+    reviewed = set(review_section(read_reviews(REVIEWS)).tolist()) ^ set(table("reviews", sections["reviews"]).tolist())
+    news = {short_hex(key) for key in journal.new_keys()} | {key for key, _ in reviewed}
+    settled = Settled(head, sections, target, news)
+    places = settled.open_places
+    if not 0 < len(places) <= MOST_OPEN * settled.n_rows or not settled.has_files(store):
         return None
     new = [path for path in tables if path not in head["tables"]]
     if any(path.startswith(f"{store.measures_folder}/") for path in new):
         return None
     inventory = PartInventory(store, work, settled, new, journal)
-    part = replace(target, rows=[target.rows[place] for place in rows])
-    return Part(part, inventory, rows, settled, frozenset(head["tables"]))
+    rows = target.catalog.only({int(settled.numbers[place]) for place in places})
+    return Part(replace(target, some_rows=rows), inventory, places, settled, frozenset(head["tables"]))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from imagemake import __version__
 from imagemake.core.fingerprint import fingerprint
 from imagemake.plan.across import phash_of
+from imagemake.plan.reviews import REVIEWS, read_reviews
 from imagemake.plan.settled.contents import (
     MOST_OPEN,
     VERSION,
@@ -22,7 +23,8 @@ from imagemake.plan.settled.contents import (
     journal_index,
     prints_in,
     raw_digests,
-    row_digests,
+    review_section,
+    rows_section,
     sections_of,
     settled_file,
 )
@@ -55,27 +57,31 @@ def remember(
         stamps: From `folder_stamps` and `table_stamps`, before the part was looked at.
         kept: The digest of the rows of the manifest that are kept; None if none are.
     """
-    inventory, campaign = part.inventory, target.campaign
-    work = inventory.work
+    inventory, campaign, records = part.inventory, target.campaign, target.catalog.records
+    work, n_rows = inventory.work, len(records.numbers)
     if target.scope != ALL or not looks_at_rows_alone(campaign) or any(state.parents for state in states):
         forget(work)
         return
     places = part.places_of(states)
     open_places = {place for place, state in zip(places, states, strict=True) if not is_settled(state)}
     open_places |= _alike(states, places, open_places, inventory, campaign)
-    if len(open_places) > MOST_OPEN * len(target.rows):
+    if len(open_places) > MOST_OPEN * n_rows:
         forget(work)
         return
     journal_index(inventory.store, work).update()
-    new = [(place, one) for place, one in zip(places, states, strict=True) if place not in open_places]
-    left = [state for place, state in zip(places, states, strict=True) if place in open_places]
+    looked_at = [place for place in part.places if place not in open_places][:1]  # so that a part always has a row
+    done = [(place, one) for place, one in zip(places, states, strict=True) if one.stage is Stage.DONE]
+    again = open_places.union(looked_at)
+    left = [state for place, state in zip(places, states, strict=True) if place in again]
     digests = raw_digests(left)
     head: dict[str, Any] = {
         "version": VERSION,
         "decides": fingerprint([__version__, what_decides(campaign)]),
-        "columns": list(target.rows[0].values),
+        "columns": records.columns,
+        "looked_at": looked_at,
         "folders": stamps[0],
         "tables": stamps[1],
+        "references": _references(part, states),
         "measures": {digest: inventory.measures.get(digest, {}) for digest in digests},
         "failed": {},
         "postprocessed": {},
@@ -85,10 +91,19 @@ def remember(
         before = inventory.postprocessed_before
         head["failed"] = {key: one.as_dict() for key, one in inventory.failed_outputs.items()}
         head["postprocessed"] = {digest: sorted(before[digest]) for digest in digests if digest in before}
-    sections = part.merged(sections_of(new), [place for place, _ in new])
-    sections["rows"] = row_digests(target.rows)
-    sections["open"] = bytes(place in open_places for place in range(len(target.rows)))
-    write_sections(settled_file(work), head, sections)
+    sections = {**part.merged(sections_of(done)), "reviews": review_section(read_reviews(REVIEWS))}
+    sections["rows"] = rows_section(records, open_places)
+    write_sections(settled_file(work), head, {name: section.tobytes() for name, section in sections.items()})
+
+
+def _references(part: Part, states: Sequence[State]) -> dict[str, str]:
+    """Return the digests of all files that are sent with prompts, by their paths."""
+    found: dict[str, str] = dict(part.settled.head["references"]) if part.settled else {}
+    for attached in (state.request.attached for state in states):
+        found |= zip(attached.references, attached.digests, strict=True)
+        if attached.mask is not None and attached.mask_digest is not None:
+            found[attached.mask] = attached.mask_digest
+    return found
 
 
 def _alike(

@@ -2,120 +2,158 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from imagemake.plan.requests.names import folded
-from imagemake.plan.settled.contents import (
-    DIGEST_BYTES,
-    PRINT_BYTES,
-    WIDTHS,
-    prints_in,
-    raw_digests,
-    row_digests,
-)
+from imagemake.plan.settled.contents import prints_in, raw_digests, table
 from imagemake.plan.settled.journal_index import NotRememberedError
-from imagemake.plan.settled.sections import numbers, short, short_hex
+from imagemake.plan.settled.moved import moved
+from imagemake.plan.settled.sections import short, short_hex
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from imagemake.config.similarity import NearDuplicates
     from imagemake.plan.inventory import Inventory
+    from imagemake.plan.requests.catalog_row import Records
     from imagemake.plan.state import State
     from imagemake.plan.target import Target
     from imagemake.stages.validate.prints import Prints
     from imagemake.store.store import ContentStore, Store
 
-BLOCK = 1_000 * DIGEST_BYTES
+TABLES = ("requests", "raw", "finished")
 
 
 class Settled:
-    """The rows that stand as they were remembered.
+    """The rows that stand as they were remembered, wherever they are in the catalog now.
 
     Args:
         head: What was remembered, as plain data.
-        sections: What was remembered of each request.
+        sections: What was remembered of each row and request.
         target: The whole campaign, as it is now.
-        keys: Keys that something new is known about.
+        keys: Keys that something new is known about, shortened.
+
+    Attributes:
+        open_places: The places of all other rows, in order.
+        requests: What is remembered of their requests, in the order of the catalog.
+        raw: The same of their images.
+        finished: The same of their finished images.
     """
 
     def __init__(
-        self, head: Mapping[str, Any], sections: Mapping[str, bytes], target: Target, keys: Collection[str]
+        self, head: Mapping[str, Any], sections: Mapping[str, bytes], target: Target, keys: Collection[int]
     ) -> None:
-        self.head, self._target = head, target
-        self._sections = sections
-        self._of = numbers(sections["places"])
-        self._open = {place for place, is_open in enumerate(sections["open"]) if is_open}
-        self._open.update(_changed(sections["rows"], row_digests(target.rows)))
-        self._open.update(self._places("keys", set(map(short_hex, keys))))
-
-    @cached_property
-    def n_requests(self) -> int:
-        """Number of their requests."""
-        return sum(place not in self._open for place in self._of)
-
-    def all(self, section: str) -> frozenset[int]:
-        """Return a number of each of their requests: ``names`` or ``digests``, shortened."""
-        both = zip(self._numbers(section), self._of, strict=True)
-        return frozenset(one for one, place in both if place not in self._open)
-
-    def merged(self, name: str, section: bytes, places: Sequence[int]) -> bytes:
-        """Return a section of other requests together with that of these, in the order of the catalog.
-
-        Args:
-            name: Of the section.
-            section: Of the other requests.
-            places: The places of their rows.
-        """
         import numpy as np
 
-        kept = np.array([place not in self._open for place in self._of], dtype=np.bool_)
-        before, width = self._sections[name], WIDTHS[name]
-        if len(before) != width * len(kept) or len(section) != width * len(places):  # some have no print
-            return b""
-        both = [np.frombuffer(before, f"V{width}")[kept], np.frombuffer(section, f"V{width}")]
-        order = np.argsort([*np.frombuffer(self._sections["places"], np.uint64)[kept], *places], kind="stable")
-        return np.concatenate(both)[order].tobytes()
+        self.head, self._target = head, target
+        self._records: Records = target.catalog.records
+        self._before = table("rows", sections["rows"])
+        found = {name: table(name, sections[name]) for name in TABLES}
+        self._places = moved(self._before["digest"], np.frombuffer(self._records.digests, "V16"))
+        raw = found["raw"]
+        self._places[raw["place"][np.isin(raw["key"], np.array([*keys], np.uint64))]] = -1
+        self._with_files = self._kept(raw), self._kept(found["finished"])
+        self._places[self._before["is_open"]] = -1
+        self._places[head["looked_at"]] = -1
+        is_open = np.ones(self.n_rows, np.bool_)
+        is_open[self._places[self._places >= 0]] = False
+        self.open_places: list[int] = np.flatnonzero(is_open).tolist()
+        self.requests, self.raw, self.finished = (self._kept(found[name]) for name in TABLES)
 
-    def open_rows(self) -> list[int]:
-        """Return the places of all other rows."""
-        return sorted(place for place in self._open if place < len(self._target.rows))
+    def _kept(self, section: NDArray[Any]) -> NDArray[Any]:
+        """Return what is of rows that are settled, with their places, in the order of the catalog."""
+        import numpy as np
+
+        places = self._places[section["place"]]
+        kept = section[places >= 0]
+        kept["place"] = places[places >= 0]
+        ordered: NDArray[Any] = kept[np.argsort(kept["place"], kind="stable")]
+        return ordered
+
+    @property
+    def n_rows(self) -> int:
+        """Number of all rows of the catalog."""
+        return len(self._records.numbers)
+
+    @property
+    def n_requests(self) -> int:
+        """Number of the requests of settled rows."""
+        return len(self.requests)
+
+    @property
+    def names(self) -> NDArray[np.uint64]:
+        """The names of their requests, folded and shortened."""
+        names: NDArray[np.uint64] = self.requests["name"]
+        return names
+
+    @cached_property
+    def renumbered(self) -> dict[int, int]:
+        """The numbers of the settled rows that moved, by those that they had."""
+        is_settled = self._places >= 0
+        before, now = self._before["number"][is_settled], self.numbers[self._places[is_settled]]
+        has_moved = before != now
+        return dict(zip(before[has_moved].tolist(), now[has_moved].tolist(), strict=True))
+
+    @cached_property
+    def numbers(self) -> NDArray[np.uint64]:
+        """The number of each row of the catalog."""
+        import numpy as np
+
+        return np.frombuffer(self._records.numbers, np.uint64)
+
+    def merged(self, name: str, section: NDArray[Any]) -> NDArray[Any]:
+        """Return a section of other requests together with that of these, in the order of the catalog."""
+        import numpy as np
+
+        both = np.concatenate([getattr(self, name), section])
+        return both[np.argsort(both["place"], kind="stable")]
 
     def has_files(self, store: Store) -> bool:
-        """Return whether all their files are in the store, and none is there twice."""
-        sides = ((store.raw, "keys", "raw"), (store.finished, "finished_keys", "finished"))
-        return all(self._has_files_in(*side) for side in sides)
+        """Return whether all their files are in the store, and none is there twice.
 
-    def _has_files_in(self, store: ContentStore, keys: str, names: str) -> bool:
+        So have those that are looked at although they were done, or their plan would need to know what was lost.
+        """
+        raw, finished = self._with_files
+        return self._has_files_in(store.raw, raw) and self._has_files_in(store.finished, finished)
+
+    def _has_files_in(self, store: ContentStore, section: NDArray[Any]) -> bool:
+        import numpy as np
+
         known, times = self.head["folders"], store.folder_times()
         changed = {name for name, mtime_ns in times.items() if known.get(f"{store.folder.name}/{name}") != mtime_ns}
         changed |= {f"{first:02x}" for first in range(256)} - times.keys()
         if not changed:
             return True
-        wanted: dict[str, dict[int, int]] = {name: {} for name in changed}
-        for place, key, name in zip(self._of, self._numbers(keys), self._numbers(names), strict=True):
-            own = wanted.get(f"{key >> 56:02x}")
-            if own is not None and place not in self._open:
-                own[key] = name
-        for folder, own in wanted.items():
-            found = [(short_hex(one.key), short(one.file_name)) for one in store.in_folder(folder)]
-            of_own = [(key, name) for key, name in found if key in own]
-            if len(of_own) != len(own) or any(own[key] != name for key, name in of_own):
-                return False
-        return True
+        folders = np.array([int(name, 16) for name in changed], np.uint64)
+        own = section[np.isin(section["key"] >> np.uint64(56), folders)]
+        wanted: dict[int, int] = dict(zip(own["key"].tolist(), own["file"].tolist(), strict=True))
+        n_wanted = sum(file != 0 for file in wanted.values())
+        for name in changed:
+            for one in store.in_folder(name):
+                file = wanted.get(short_hex(one.key))
+                if file is not None and file != short(one.file_name):
+                    return False
+                n_wanted -= file is not None
+        return n_wanted == 0
 
-    def check(self, states: list[State], inventory: Inventory) -> None:
+    def check(self, states: Sequence[State], inventory: Inventory) -> None:
         """Check that states do not depend on settled ones.
 
         Raises:
             NotRememberedError: If they may.
         """
+        import numpy as np
+
         digests = raw_digests(states)
         keys = {state.key for state in states} | {past.key for state in states for past in state.past}
         names = {short(folded(state.request.name)) for state in states}
-        pairs = (("names", names), ("keys", set(map(short_hex, keys))), ("digests", set(map(short_hex, digests))))
-        if any(place not in self._open for section, wanted in pairs for place in self._places(section, wanted)):
+        pairs = (
+            (self.names, names), (self.raw["key"], map(short_hex, keys)), (self.raw["digest"], map(short_hex, digests))
+        )  # fmt: skip
+        if any(np.isin(np.array([*wanted], np.uint64), known).any() for known, wanted in pairs):
             raise NotRememberedError
         if any(state.request.parents for state in states):
             raise NotRememberedError
@@ -129,29 +167,8 @@ class Settled:
 
         from imagemake.stages.validate.prints import Alike, Prints
 
-        content = np.frombuffer(self._sections["prints"], dtype=np.uint8).reshape(-1, PRINT_BYTES)
-        is_settled = np.array([place not in self._open for place in self._of], dtype=np.bool_)
-        if len(content) != len(is_settled):  # some have none
-            raise NotRememberedError
-        known = content[is_settled]
-        prints = Prints(known[:, :8].copy().view(">u8").ravel().astype(np.uint64), known[:, 8:])
+        known = self.requests["print"][self.requests["has_print"]]
+        content = np.frombuffer(known.tobytes(), dtype=np.uint8).reshape(len(known), -1)
+        prints = Prints(content[:, :8].copy().view(">u8").ravel().astype(np.uint64), content[:, 8:])
         if any(len(rows) for rows, _ in Alike.by(duplicates).pairs(new, prints)):
             raise NotRememberedError
-
-    def _numbers(self, section: str) -> array[int]:
-        return numbers(self._sections[section])
-
-    def _places(self, section: str, wanted: set[int]) -> Iterator[int]:
-        if wanted:
-            found = self._numbers(section)
-            yield from (place for one, place in zip(found, self._of, strict=True) if one in wanted)
-
-
-def _changed(before: bytes, now: bytes) -> Iterator[int]:
-    """Yield the places of the rows whose digests differ, or that only one side has."""
-    for start in range(0, max(len(before), len(now)), BLOCK):
-        one, other = before[start : start + BLOCK], now[start : start + BLOCK]
-        if one != other:
-            for place in range(0, max(len(one), len(other)), DIGEST_BYTES):
-                if one[place : place + DIGEST_BYTES] != other[place : place + DIGEST_BYTES]:
-                    yield (start + place) // DIGEST_BYTES

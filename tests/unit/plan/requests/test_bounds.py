@@ -2,7 +2,8 @@ import pytest
 
 from imagemake.config.campaign import load_campaign
 from imagemake.core.problems import UserError
-from imagemake.plan.requests.catalog import Row, read_catalog
+from imagemake.plan.requests.catalog import read_catalog
+from imagemake.plan.requests.catalog_row import Row
 from imagemake.plan.requests.expand import expand
 
 LEAST = {"campaign": "x", "catalog": "c.csv", "prompt": "x", "name": "{sku}_{v}", "variables": {"v": ["a", "b"]}}

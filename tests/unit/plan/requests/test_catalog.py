@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagemake.core.problems import UserError
-from imagemake.plan.requests.catalog import Row, read_catalog
+from imagemake.plan.requests.catalog import Catalog, read_catalog
+from imagemake.plan.requests.catalog_row import Row
 
 
 @pytest.fixture
@@ -254,3 +255,50 @@ def test_twenty_thousand_rows_take_a_fraction_of_a_second(catalog):
     start = time.process_time()
     assert len(read_catalog(path)) == 20_000
     assert time.process_time() - start < 1  # 0.15 s by itself; the rest is for busy machines
+
+
+def written(table, suffix):
+    """Return a table in a format, with c0, c1, and so on as its columns."""
+    columns = [f"c{i}" for i in range(len(table[0]))]
+    if suffix == "csv":
+        text = io.StringIO()
+        csv.writer(text).writerows([columns, *table])
+        return Catalog("c.csv", text.getvalue().encode())
+    objects = [json.dumps(dict(zip(columns, row, strict=True))) for row in table]
+    text = f"[{','.join(objects)}]" if suffix == "json" else "\n".join(objects)
+    return Catalog(f"c.{suffix}", text.encode())
+
+
+@settings(max_examples=100)
+@given(tables, tables, st.sampled_from(["csv", "json", "jsonl"]))
+def test_records_that_are_alike_are_rows_that_are_alike(one, other, suffix):
+    values_of = {}
+    for table in (one, other):
+        catalog = written(table, suffix)
+        try:
+            rows, records = [*catalog], catalog.records
+        except UserError:
+            continue
+        assert [*records.numbers] == [row.number for row in rows]
+        assert list(records.columns) == list(rows[0].values)
+        digests = [records.digests[i * 16 : i * 16 + 16] for i in range(len(rows))]
+        for digest, row in zip(digests, rows, strict=True):
+            values = values_of.setdefault((records.columns, digest), row.values)
+            assert values == row.values
+        assert catalog.only({row.number for row in rows[::2]}) == rows[::2]
+
+
+@pytest.mark.parametrize("text", ["a,b\nx\x1fy\n", "a,b\nx,y\x07\n", 'a,b\n"x,y\n', "a,a\nx,y\n", "a,b\n", "\n"])
+def test_records_of_a_bad_catalog_tell_its_mistakes(text):
+    with pytest.raises(UserError) as caught:
+        Catalog("c.csv", text.encode()).records  # noqa: B018
+    with pytest.raises(UserError) as whole:
+        len(Catalog("c.csv", text.encode()))
+    assert caught.value.problems == whole.value.problems
+
+
+def test_a_row_that_is_read_alone_tells_the_mistakes_of_all(catalog):
+    path = catalog("a,b\nx\n1,2\n1,2,3\n")
+    with pytest.raises(UserError) as caught:
+        Catalog.open(path).only({2})
+    assert len(caught.value.problems) == 2

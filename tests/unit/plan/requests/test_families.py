@@ -8,7 +8,7 @@ from imagemake.config.campaign import load_campaign
 from imagemake.core.problems import UserError
 from imagemake.core.recipe import Recipe
 from imagemake.plan.batches import requests_of_scope
-from imagemake.plan.requests.catalog import Row
+from imagemake.plan.requests.catalog_row import Row
 from imagemake.plan.requests.expand import expand
 from imagemake.plan.requests.families import generations, with_parents
 from imagemake.plan.requests.references import Attached

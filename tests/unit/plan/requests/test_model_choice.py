@@ -1,7 +1,7 @@
 """Several models in one campaign: which request gets which, and what of it is in its key."""
 
-import orjson
 import pytest
+from catalogs import catalog_of
 from mugs import LEAST, MUGS, named, problems, requests
 
 from imagemake.config.campaign import load_campaign
@@ -10,7 +10,6 @@ from imagemake.core.recipe import Recipe
 from imagemake.plan.batches import batches_of, item_of
 from imagemake.plan.call_modes import CallMode, call_mode_of, call_mode_of_batch
 from imagemake.plan.reasons import RebuildReason
-from imagemake.plan.requests.catalog import Row
 from imagemake.plan.state import State
 from imagemake.plan.target import Target
 from imagemake.store.items import Item, write_table
@@ -140,10 +139,10 @@ def test_a_mistake_is_told_with_its_key(config, where):
     assert [problem.where for problem in caught.value.problems] == [f"config/config.yaml, {where}"]
 
 
-def test_a_plan_keeps_which_model_makes_what():
+def test_a_plan_keeps_which_model_makes_what(tmp_path):
     campaign = load_campaign({**LEAST, "model": OPENAI, "more_models": {"fast": {"name": "m-1"}}})
-    target = Target(campaign, [Row(2, {**MUGS[0], "model": "fast"})], "all", "2026-11-24T00:00:00Z")
-    again = load_campaign(orjson.loads(target.to_json())["campaign"])
+    target = Target(campaign, catalog_of([{**MUGS[0], "model": "fast"}]), "all", "2026-11-24T00:00:00Z")
+    again = Target.read(target.write(tmp_path)[1]).campaign
     assert again.more_models == campaign.more_models
     item = item_of(State(target.requests[0], target.requests[0].recipe, "k"))
     assert (item.model, Item.from_dict(item.as_dict()).model) == ("fast", "fast")
@@ -152,7 +151,7 @@ def test_a_plan_keeps_which_model_makes_what():
 def jobs_of(**models):
     by_model = {"variables": {"color": ["red"], "model": list(models)}, "name": "{sku}_{model}"}
     campaign = load_campaign({**LEAST, **by_model, "more_models": models})
-    target = Target(campaign, [Row(2, MUGS[0])], "all", "")
+    target = Target(campaign, catalog_of(MUGS[:1]), "all", "")
     states = [
         State(request, request.recipe, request.recipe.key(), why=RebuildReason.NEW.because())
         for request in target.requests
@@ -169,7 +168,7 @@ def test_models_that_are_called_one_by_one_share_a_job_and_each_batch_has_its_ow
 
 def jobs_in_batches(n, submission_of=(), **config):
     campaign = load_campaign({**LEAST, "variables": {"color": ["red"]}, "model": {**OPENAI, "mode": "batch"}, **config})
-    target = Target(campaign, [Row(i, {**MUGS[0], "sku": f"s{i}"}) for i in range(n)], "all", "")
+    target = Target(campaign, catalog_of([{**MUGS[0], "sku": f"s{i}"} for i in range(n)]), "all", "")
     states = [
         State(request, request.recipe, request.recipe.key(), why=RebuildReason.NEW.because())
         for request in target.requests
@@ -204,7 +203,7 @@ def test_a_job_whose_images_wait_in_a_batch_reserves_no_calls_whatever_their_mod
     tmp_path, reason, in_batches
 ):
     campaign = load_campaign({**LEAST, "model": OPENAI})
-    request = Target(campaign, [Row(2, MUGS[0])], "all", "").requests[0]
+    request = Target(campaign, catalog_of(MUGS[:1]), "all", "").requests[0]
     state = State(request, request.recipe, request.recipe.key(), why=reason.because())
     write_table(tmp_path / "batch.jsonl", [item_of(state)])
     call_mode, n_items = call_mode_of_batch(tmp_path / "batch.jsonl", campaign)

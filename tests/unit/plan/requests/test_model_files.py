@@ -7,7 +7,7 @@ import pytest
 
 from imagemake.config.campaign import load_campaign
 from imagemake.core.problems import NotReadyError, UserError
-from imagemake.plan.requests.catalog import Row
+from imagemake.plan.requests.catalog_row import Row
 from imagemake.plan.requests.expand import expand
 from imagemake.plugins import registry
 from imagemake.plugins.providers import BUILT_IN, ImageResponse, Provider

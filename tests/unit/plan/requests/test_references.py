@@ -10,7 +10,7 @@ from imagemake.config.campaign import load_campaign
 from imagemake.core.problems import UserError
 from imagemake.core.recipe import Recipe
 from imagemake.images.source_files import BadSourceImageError, SourceImage
-from imagemake.plan.requests.catalog import Row
+from imagemake.plan.requests.catalog_row import Row
 from imagemake.plan.requests.expand import expand
 
 LEAST = {"campaign": "Shop", "catalog": "config/catalog.csv", "prompt": "A {sku}", "name": "{sku}"}

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from paper_shop import EDITS, PaperShop, facts, standing
 
+from imagemake.core.problems import UserError
+from imagemake.plan.requests.catalog import read_catalog
 from imagemake.plan.settled.contents import folder_stamps, settled_file, table_stamps
 from imagemake.plan.settled.journal_index import NotRememberedError
 from imagemake.plan.settled.part import Part
@@ -136,6 +138,41 @@ def test_campaigns_that_need_all_rows_remember_nothing(shop, section):
     shop.config |= section
     settle(shop)
     assert not settled_file(shop.work).exists()
+
+
+@pytest.mark.parametrize("move", [lambda rows: rows.reverse(), lambda rows: rows.sort(key=lambda row: row["product"])])
+def test_rows_that_only_moved_stay_settled(shop, move):
+    n_before = part_of_edited(shop)[0].n_settled
+    move(shop.rows)
+    shop.write()
+    part, states = part_of(shop)
+    assert part.n_settled == n_before
+    assert {state.request.row for state in states} <= {row.number for row in shop.target().catalog}
+
+
+def part_of_edited(shop):
+    shop.rows[0]["product"] = "teapot"
+    shop.write()
+    return part_of(shop)
+
+
+def test_a_row_at_the_top_is_the_only_new_one_that_is_looked_at(shop):
+    before = {state.request.name for state in part_of_edited(shop)[1]}
+    shop.rows.insert(0, {"sku": "T1", "product": "lamp", "color": "teal"})
+    shop.write()
+    part, states = part_of(shop)
+    assert {state.request.name for state in states} == before | {"T1"}
+    assert part.places_of(states)[0] == 0
+
+
+def test_a_mistake_in_a_row_that_changed_is_told_as_by_a_plan_of_everything(shop):
+    path = Path("config/catalog.csv")
+    path.write_text(path.read_text().replace("mug 5,red", "mug 5"))
+    with pytest.raises(UserError) as caught:
+        part_of(shop)
+    with pytest.raises(UserError) as whole:
+        read_catalog(path)
+    assert caught.value.problems == whole.value.problems
 
 
 def test_a_row_with_the_name_of_a_settled_one_is_told_by_a_plan_of_everything(shop):

@@ -14,7 +14,7 @@ from imagemake.config.campaign import load_campaign
 from imagemake.config.outputs import Output, Postprocess, Sheet
 from imagemake.core.problems import UserError
 from imagemake.core.recipe import Recipe
-from imagemake.plan.requests.catalog import Row
+from imagemake.plan.requests.catalog_row import Row
 from imagemake.plan.requests.expand import expand
 from imagemake.plan.requests.request import Request
 from imagemake.plan.requests.sheet_groups import SheetGroup, sheet_groups

@@ -15,7 +15,7 @@ from imagemake.config.validation import Validation
 from imagemake.core.problems import UserError
 from imagemake.core.recipe import Recipe
 from imagemake.plan.inventory import Inventory
-from imagemake.plan.requests.catalog import Row
+from imagemake.plan.requests.catalog_row import Row
 from imagemake.plan.requests.expand import expand
 from imagemake.plan.requests.file_names import FileNames
 from imagemake.plan.state import Stage

@@ -10,7 +10,7 @@ from imagemake.core.problems import UserError
 from imagemake.core.recipe import Recipe
 from imagemake.images.source_files import SourceImage
 from imagemake.plan.requests import abilities
-from imagemake.plan.requests.catalog import Row
+from imagemake.plan.requests.catalog_row import Row
 from imagemake.plan.requests.expand import expand
 from imagemake.plan.requests.references import Attached
 from imagemake.plan.state import State

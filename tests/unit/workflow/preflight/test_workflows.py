@@ -9,7 +9,7 @@ from fake_comfyui import workflow
 
 from imagemake.config.campaign import load_campaign
 from imagemake.core.problems import UserError
-from imagemake.plan.requests.catalog import Row
+from imagemake.plan.requests.catalog_row import Row
 from imagemake.plan.requests.expand import expand
 from imagemake.workflow.preflight.models import check_models
 
