@@ -17,12 +17,12 @@ BASE = ("numpy", "orjson", "pydantic", "pyyaml")
 PIXELS = ("isal", "opencv-python-headless", "pillow")
 STAGES = {
     "generate": (*BASE, *PIXELS, "fsspec", "openai", "pybase64", "s3fs"),
-    "validate": (*BASE, *PIXELS, "imagehash"),
-    "judge": (*BASE, *PIXELS, "openai"),
-    "rewrite": (*BASE, *PIXELS, "openai"),
-    "postprocess": (*BASE, *PIXELS),
-    "next_round": (*BASE, "pyarrow"),
-    "release": (*BASE, "c2pa-python", "cryptography", "jinja2", "pandas", "pillow", "pyarrow"),
+    "validate": (*BASE, *PIXELS, "cykooz-resizer", "imagehash"),
+    "judge": (*BASE, *PIXELS, "openai", "pybase64"),
+    "rewrite": (*BASE, *PIXELS, "openai", "pybase64"),
+    "postprocess": (*BASE, *PIXELS, "cykooz-resizer"),
+    "next_round": (*BASE, "pyarrow", "pybase64"),
+    "release": (*BASE, *PIXELS, "c2pa-python", "cryptography", "jinja2", "pandas", "pyarrow"),
 }
 NOTES = {
     "generate": "fsspec and s3fs serve store.remote.",

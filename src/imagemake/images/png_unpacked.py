@@ -6,12 +6,9 @@ Decoders take only whole files. So the file gets its pixels back unpacked, in bl
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 
 from imagemake.images.png import chunks_of
 
-# An environment that an earlier version was installed into lacks isal. Images have the same pixels there.
-HAS_ISAL = find_spec("isal") is not None
 MOST_UNPACKED = 64_000_000  # bytes; larger images are left to the decoder, which needs less memory
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by color type
 _HEADER = slice(16, 29)  # the content of IHDR, which comes first
@@ -27,7 +24,7 @@ def with_unpacked_pixels(data: bytes) -> bytes:
         data: The file as `png_of` returns it.
     """
     size = _unpacked_bytes(data)
-    if not HAS_ISAL or not 0 < size <= MOST_UNPACKED:
+    if not 0 < size <= MOST_UNPACKED:
         return data
     from isal import isal_zlib
 

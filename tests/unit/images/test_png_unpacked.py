@@ -14,8 +14,6 @@ from imagemake.images import decoded, png_unpacked
 from imagemake.images.decoded import Undecodable, decode_image
 from imagemake.images.png_unpacked import with_unpacked_pixels
 
-pytest.importorskip("isal", reason="an environment of an earlier version lacks it")
-
 
 def drawn(mode, size=(37, 23)):
     noise = np.random.default_rng(1)

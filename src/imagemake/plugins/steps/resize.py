@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from imagemake.images import lanczos
 from imagemake.plugins.plugin import PluginSettings
 from imagemake.plugins.steps import Step
 
@@ -55,7 +56,7 @@ class Resize(Step):
     It uses a Lanczos filter with three lobes. Transparent pixels do not bleed into their neighbors.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     Settings: ClassVar[type[PluginSettings]] = ResizeSettings
     settings: ResizeSettings
     came_later: ClassVar[tuple[str, ...]] = ("megapixels",)
@@ -84,12 +85,12 @@ class Resize(Step):
                 "ask for larger images, or set enlarge: true"
             )
         if self.settings.fit == "exact":
-            return _resized(image, wanted)
+            return lanczos.resized(image, wanted)
         scale = max(wanted[0] / image.width, wanted[1] / image.height)
         # The visible part of the image, in its own pixels, so that the filter reads only that.
         part = (min(image.width, wanted[0] / scale), min(image.height, wanted[1] / scale))
         left, top = (image.width - part[0]) / 2, (image.height - part[1]) / 2
-        return _resized(image, wanted, (left, top, left + part[0], top + part[1]))
+        return lanczos.resized(image, wanted, (left, top, left + part[0], top + part[1]))
 
     def _contain(self, image: Image, wanted: tuple[int, int]) -> Image:
         return self._scaled(image, min(wanted[0] / image.width, wanted[1] / image.height))
@@ -97,12 +98,4 @@ class Resize(Step):
     def _scaled(self, image: Image, scale: float) -> Image:
         if scale >= 1 and not self.settings.enlarge:
             return image
-        return _resized(image, (max(1, round(image.width * scale)), max(1, round(image.height * scale))))
-
-
-def _resized(image: Image, size_px: tuple[int, int], box: tuple[float, float, float, float] | None = None) -> Image:
-    from PIL.Image import Resampling
-
-    if size_px == image.size and box is None:
-        return image
-    return image.resize(size_px, Resampling.LANCZOS, box=box)
+        return lanczos.resized(image, (max(1, round(image.width * scale)), max(1, round(image.height * scale))))

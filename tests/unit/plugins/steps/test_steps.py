@@ -172,7 +172,8 @@ def test_cover_cuts_off_evenly():
 
 def test_resizing_is_lanczos_over_the_whole_image():
     exact = apply("resize", noise(), width_px=20, height_px=20, fit="exact")
-    assert exact.tobytes() == noise().resize((20, 20), Image.Resampling.LANCZOS).tobytes()
+    by_pillow = noise().resize((20, 20), Image.Resampling.LANCZOS)
+    assert np.abs(np.asarray(exact, int) - np.asarray(by_pillow, int)).max() <= 2  # each rounds twice
 
 
 def test_transparent_pixels_do_not_bleed_into_the_others():

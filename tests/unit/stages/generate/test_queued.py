@@ -11,7 +11,7 @@ from fake_queue.server import LOST, PRICE_USD
 from imagemake.config.campaign import Campaign
 from imagemake.config.job_settings import JobSettings
 from imagemake.core.recipe import Recipe
-from imagemake.plugins.providers import FailureKind, ProviderError
+from imagemake.plugins.providers import FailureKind, ProviderError, provider_class
 from imagemake.plugins.providers.fal.provider import FalProvider
 from imagemake.plugins.providers.queue import Pending
 from imagemake.stages.generate import queued
@@ -339,12 +339,25 @@ def test_a_damaged_mark_is_looked_up_in_the_journal(shop):
 
 @pytest.mark.parametrize("form", MODELS)
 def test_the_time_of_each_image_is_noted_once_and_that_of_a_refusal_is_not(form, tmp_path, monkeypatch):
-    noted = []
+    noted, first, last = [], {}, {}
+    poll = provider_class(form).poll
+
+    async def timed(self, ticket):
+        first.setdefault(ticket.id, time.monotonic())
+        try:
+            return await poll(self, ticket)
+        finally:
+            last[ticket.id] = time.monotonic()
+
+    monkeypatch.setattr(provider_class(form), "poll", timed)
     monkeypatch.setattr(queued.Durations, "note", lambda self, seconds: noted.append(seconds))
     with FakeQueue(form, latency_s=(0.1, 0.1)) as server:
+        started = time.monotonic()
         Shop(tmp_path, server).run("a mug", "a cup", "a weapon")
+        took = time.monotonic() - started
     assert len(noted) == 2
-    assert min(noted) > 0
+    polled = [last[ticket] - first[ticket] for ticket in first]
+    assert min(polled) <= min(noted) <= max(noted) < took
 
 
 def test_the_next_image_is_not_asked_for_much_too_early():

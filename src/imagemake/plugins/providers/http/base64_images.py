@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import re
-from importlib import import_module
-from importlib.util import find_spec
-from typing import Any
 from urllib.parse import unquote_to_bytes
 
-# An environment that an earlier version was installed into lacks pybase64. Jobs go on there, and take 5 ms more of CPU
-# for each image of 1.6 MB.
-_base64: Any = import_module("pybase64" if find_spec("pybase64") else "base64")
+import pybase64
 
 DATA_URL = re.compile(r"data:[^,]{0,200},", re.IGNORECASE)
 _URL_SAFE = str.maketrans("-_", "+/")
@@ -38,13 +33,11 @@ def decoded(text: str) -> bytes:
 
 def _plain(text: str) -> bytes:
     try:
-        image: bytes = _base64.b64decode(text, validate=True)
+        return pybase64.b64decode(text, validate=True)
     except ValueError as error:  # binascii.Error is one
         raise ValueError("it is not base64") from error
-    return image
 
 
 def encoded(image: bytes) -> str:
     """Encode an image in base64."""
-    text: bytes = _base64.b64encode(image)
-    return text.decode("ascii")
+    return pybase64.b64encode(image).decode("ascii")

@@ -74,10 +74,10 @@ async def _bound(response: Response) -> None:
     """Let the SDK read only so much of a response with images; it reads files of batches piece by piece."""
     if not any(part in response.request.url.path for part in _BOUNDED):
         return
-    read = response.aiter_bytes
 
     async def bounded() -> AsyncGenerator[bytes]:
-        response.aiter_bytes = read  # type: ignore[method-assign]
+        # The class's method again: a response that held itself would stay in memory with its image.
+        del response.aiter_bytes
         yield await whole_body(response)
 
     response.aiter_bytes = lambda *_: bounded()  # type: ignore[method-assign]  # which the library's aread() reads
