@@ -206,8 +206,8 @@ class Campaign(Section):
     batch_size: int = Field(
         500,
         ge=1,
-        description="Most images per job. Small runs are split evenly into up to 8 jobs per stage, with at least 80 "
-        "images each. Starting a job takes about a second.",
+        description="Most images per job. Small runs are split evenly into 4 to 8 jobs per stage, one per core, "
+        "with at least 120 images each. Starting a job takes about a second.",
     )
     alerts: Alerts = Field(
         default_factory=Alerts, description="Messages about a run, sent to email, Slack, a webhook, and so on."

@@ -26,7 +26,7 @@ from imagemake.config.models import (
 from imagemake.core.fingerprint import fingerprint
 from imagemake.core.problems import Problem, UserError
 from imagemake.core.recipe import Recipe
-from imagemake.plan.call_modes import batch_size, divide, job_size
+from imagemake.plan.call_modes import batch_size, divide, job_size, parts_here
 from imagemake.plan.candidates import CandidatePolicy
 from imagemake.plan.edited_questions import read_edited
 from imagemake.plan.inventory import Inventory
@@ -286,7 +286,7 @@ def write_batches(
         history = inventory.journal.keys.get(key)
         return history.calls if history else 0
 
-    size = batch_size(len(states), campaign.batch_size)
+    size = batch_size(len(states), campaign.batch_size, parts=parts_here())
     found = batches_of(states, campaign, tried, size, inventory.submission_of)
     batches = [_without_results(batch, work, planned_at) for batch in found]
     for batch in batches:

@@ -8,6 +8,7 @@ too: as few as there are cards.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -22,6 +23,8 @@ from imagemake.store.tables import lines_of
 
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
+
+LEAST_PARTS, MOST_PARTS = 4, 8  # with fewer, validation would follow generation late
 
 
 class CallMode(NamedTuple):
@@ -87,7 +90,7 @@ def divide(items: Sequence[Item], campaign: Campaign, submission_of: Mapping[str
     return list(found.values())
 
 
-def batch_size(n_open: int, most: int, least: int = 80, parts: int = 8) -> int:
+def batch_size(n_open: int, most: int, least: int = 120, parts: int = MOST_PARTS) -> int:
     """Return how many items a batch has: enough batches for all cores, equally large, and none below `least`.
 
     Args:
@@ -98,6 +101,11 @@ def batch_size(n_open: int, most: int, least: int = 80, parts: int = 8) -> int:
     """
     n_batches = max(1, min(parts, n_open // least))
     return max(1, min(most, -(-n_open // n_batches)))
+
+
+def parts_here() -> int:
+    """Return how many jobs per stage a small run has: one per core, from 4 to 8."""
+    return min(MOST_PARTS, max(LEAST_PARTS, os.cpu_count() or 1))
 
 
 def job_size(items: Sequence[Item], campaign: Campaign, size: int, submission_of: Mapping[str, str]) -> int:

@@ -11,7 +11,7 @@ from imagemake.store.items import Item, write_table
 
 @pytest.mark.parametrize(
     ("n_open", "sizes"),
-    [(0, []), (1, [1]), (159, [159]), (161, [81, 80]), (250, [84, 84, 82]), (801, [101] * 7 + [94])],
+    [(0, []), (1, [1]), (239, [239]), (241, [121, 120]), (370, [124, 124, 122]), (961, [121] * 7 + [114])],
 )
 def test_a_small_run_is_divided_evenly(n_open, sizes):
     size = batch_size(n_open, most=500)
