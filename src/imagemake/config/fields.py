@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -81,7 +82,7 @@ def _listed(values: Any) -> Any:
 def _some(values: tuple[str, ...]) -> tuple[str, ...]:
     if not values:
         raise mistake("the list is empty.", "Give at least one value.")
-    if repeated := sorted({value for value in values if values.count(value) > 1}):
+    if repeated := sorted(value for value, n in Counter(values).items() if n > 1):
         raise mistake(f"{', '.join(map(repr, repeated))} is listed more than once.", "Keep one of each.")
     return values
 

@@ -81,8 +81,11 @@ def tested(tmp_path, monkeypatch):
         for name, text in {**files, "pytest.ini": "[pytest]\n"}.items():
             (folder / name).write_text(text, encoding="utf-8")
         outcomes = Outcomes()
-        options = ["-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--import-mode=importlib"]
-        options += ["--capture=no", f"--rootdir={folder}", "-c", str(folder / "pytest.ini"), "-k", claims]
+        # The others take longer than the tests: a full collection of garbage, excerpts of sources, old folders.
+        off = ("cacheprovider", "faulthandler", "hydra_pytest", "unraisableexception")
+        options = [f"-pno:{name}" for name in off]
+        options += ["--import-mode=importlib", "-qq", "--tb=native", f"--basetemp={tmp_path / 'tmp'}", "--capture=no"]
+        options += [f"--rootdir={folder}", "-c", str(folder / "pytest.ini"), "-k", claims]
         pytest.main([*options, str(folder / module)], plugins=[outcomes])
         return outcomes.by_name
 
