@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +21,11 @@ WAITING = ("test_slurm_builds", "test_bucket_builds")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put tests first that wait more than they compute, so that others run beside them."""
     items.sort(key=lambda item: item.path.stem not in WAITING)
+
+
+def pytest_collection_finish() -> None:
+    """Keep thousands of tests out of each later collection of garbage, a tenth of the time of unit tests."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
