@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 import orjson
 
 from imagemake.core.problems import NotReadyError
-from imagemake.core.sealed import seal, unseal
+from imagemake.core.sealed import parsed_sealed, seal
 from imagemake.core.told_once import tell_once
 
 SHOWN = 3  # damaged lines that a warning names
 SENT, SUBMITTED, CLOSED = "sent", "submitted", "closed"
+EVENTS = (SENT, SUBMITTED, CLOSED)
 LOST = {
     SENT: "a call that was sent: at most its highest cost counts, in budgets",
     SUBMITTED: "where a call waits: it counts as possibly billed",
@@ -71,18 +72,20 @@ def records_in(content: bytes, outcomes: Collection[str]) -> Iterator[tuple[int,
     for number, line in enumerate(content.split(b"\n"), 1):
         if not line:
             continue
-        record = unseal(line)
+        record = parsed_sealed(line)
         if record is None:
             yield number, _lost(line)
             continue
-        parsed = orjson.loads(record)
-        event, outcome = parsed["event"], str(parsed.get("outcome"))
-        if event not in LOST:
+        event, outcome = str(record.get("event")), str(record.get("outcome"))
+        names = ("call", "key") if event == SENT else ("call",)
+        if event not in EVENTS:
             yield number, Lost(f"unknown event {event[:40]!r}")
         elif event == CLOSED and outcome not in outcomes:
             yield number, Lost(f"unknown outcome {outcome[:40]!r}")
+        elif not all(isinstance(record.get(name), str) for name in names):
+            yield number, Lost(f"a {event} record without its {' and '.join(names)}")
         else:
-            yield number, parsed
+            yield number, record
 
 
 def tell_damaged(damaged: Sequence[DamagedLine]) -> None:
@@ -114,6 +117,6 @@ def content_of(path: Path) -> bytes:
 
 
 def _lost(line: bytes) -> Lost:
-    event = next((event for event in (SENT, SUBMITTED, CLOSED) if b'"event":"%b"' % event.encode() in line), "")
+    event = next((event for event in EVENTS if b'"event":"%b"' % event.encode() in line), "")
     worst = _WORST_USD.search(line)
     return Lost(LOST[event], Decimal(worst[1].decode()) if worst else Decimal(0))

@@ -2,8 +2,11 @@
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imagemake.core.problems import NotReadyError
+from imagemake.core.sealed import seal
 from imagemake.store.journal import Journal, Outcome, read_calls
 from imagemake.store.journal_lines import Lost, line_of, records_in
 
@@ -107,6 +110,33 @@ def test_a_record_of_a_later_version_is_a_warning_that_names_its_line_and_hides_
     (read,) = read_calls(tmp_path)
     assert read.outcome is Outcome.UNKNOWN
     assert f"1 damaged record of the journal is ignored: {old}, line 2 ({told})." in capsys.readouterr().err
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+EVENTS = st.sampled_from(["sent", "submitted", "closed", "", "begun"]) | PLAIN
+RECORDS = st.fixed_dictionaries(
+    {}, optional={"event": EVENTS, "call": PLAIN, "key": PLAIN, "outcome": PLAIN | st.just("made"), "worst_usd": PLAIN}
+)
+LINES = RECORDS.filter(bool).map(line_of) | PLAIN.map(orjson.dumps).map(seal) | st.binary(max_size=40)
+
+
+@given(lines=st.lists(LINES, max_size=4), data=st.data())
+def test_no_line_hides_an_intact_call_or_ends_what_reads_the_journal(tmp_path_factory, lines, data):
+    folder = tmp_path_factory.mktemp("journal")
+    known = {"event": "sent", "call": "c-1", "key": "k", "recipe": {"model": "m"}}
+    made = {"event": "closed", "call": "c-1", "outcome": "made", "digest": "d"}
+    mixed = list(lines)
+    mixed.insert(data.draw(st.integers(0, len(mixed))), line_of(known) + line_of(made))
+    path = folder / "2026-11-27" / "a.jsonl"
+    path.parent.mkdir()
+    path.write_bytes(b"\n".join(mixed) + b"\n")
+    calls = {call.sent["call"]: call for call in read_calls(folder)}
+    assert calls["c-1"].outcome is Outcome.MADE
+    assert all(isinstance(call.sent["key"], str) for call in calls.values())
 
 
 DAMAGE = {

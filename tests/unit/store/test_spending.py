@@ -1,5 +1,8 @@
 """Budgets are never exceeded, in any order of jobs, counting calls in flight at their worst-case cost."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
@@ -31,6 +34,28 @@ def test_what_fits_is_reserved_and_what_does_not_is_left_out(spend_tracker):
     with pytest.raises(OverBudgetError, match=r"budget_usd\.run, \$0\.25"):
         made.reserve("c", 0.1)
     assert made.left_out() == {"c"}
+
+
+def test_jobs_that_reserve_at_the_same_time_stay_within_the_budget(tmp_path, monkeypatch):
+    path, read = tmp_path / "spending.json", SpendTracker._read
+    SpendTracker(path, Budget(run=1.0)).open(Decimal(0))
+
+    def read_slowly(self):
+        state = read(self)
+        time.sleep(0.002)
+        return state
+
+    def job(number):
+        own, fit = SpendTracker(path, Budget(run=1.0)), 0
+        for call in range(5):
+            with suppress(OverBudgetError):
+                own.reserve(f"{number}-{call}", 0.1)
+                fit += 1
+        return fit
+
+    monkeypatch.setattr(SpendTracker, "_read", read_slowly)
+    with ThreadPoolExecutor(4) as jobs:
+        assert sum(jobs.map(job, range(4))) == 10
 
 
 def test_what_a_call_did_not_cost_is_there_for_the_next(spend_tracker):

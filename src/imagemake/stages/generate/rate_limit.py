@@ -24,6 +24,7 @@ from imagemake.store.whole.shared_work import share_of_rates
 MINUTE_S = 60.0
 MOST_STARTS = 2_000  # remembered, of calls; more in a minute make limits that are learned less exact
 MOST_UNTOLD = 500  # before a response tells a limit: those in flight; many servers tell none, ever
+SET_BACK_S = 60.0  # by less, the clocks of two nodes may differ
 SAME_S = 1e-6  # between starts at the same time, so that a start identifies its call
 MEAN_OVER_CALLS = 50  # short enough that the mean tokens per call follow a changed size or quality
 
@@ -80,6 +81,15 @@ class _Opened:
     mine: dict[str, Any]
     is_changed: bool = False
 
+    def look_at(self, now: float) -> None:
+        """Forget all times if the clock was set back: calls would wait until it is again where it was."""
+        latest = self.state.get("latest", now)
+        if now < latest - SET_BACK_S:
+            self.mine.clear()
+            self.state.clear()
+            latest, self.is_changed = now, True
+        self.state["latest"] = max(now, latest)
+
 
 class SharedPace:
     """The rates that all jobs share, by the generic cell rate algorithm without bursts.
@@ -118,13 +128,14 @@ class SharedPace:
             return
         with self._lock:
             state = read_sealed(self._path) or {}
-            mine: dict[str, Any] = state.setdefault("models", {}).setdefault(self._model, {})
+            mine: dict[str, Any] = state.get("models", {}).get(self._model, {})
             self._open = opened = _Opened(state, mine)
             try:
                 yield opened
             finally:
                 self._open = None
             if opened.is_changed:
+                state.setdefault("models", {})[self._model] = mine
                 overwrite_sealed(self._path, state)
 
     def reserve(self, now: float, tokens: float | None = None) -> float:
@@ -140,6 +151,7 @@ class SharedPace:
         if not self._rates:
             return 0.0
         with self.together() as opened:
+            opened.look_at(now)
             state, mine = opened.state, opened.mine
             expected = mine.get("call_tokens", 0.0) if tokens is None else tokens
             units = {"requests": 1.0, "images": 1.0, "tokens": expected}
@@ -181,6 +193,7 @@ class SharedPace:
     def held_back_s(self, now: float) -> float:
         """Return how long calls of the model are still held back in every job, in seconds; 0 if they are not."""
         with self.together() as opened:
+            opened.look_at(now)
             return float(max(0.0, opened.mine.get("not_before", 0.0) - now))
 
     def start(self, now: float) -> tuple[float, str]:
@@ -193,6 +206,7 @@ class SharedPace:
         if not self._is_paid:
             return now, ""
         with self.together() as opened:
+            opened.look_at(now)
             mine = opened.mine
             starts = mine.setdefault("starts", [])
             now = max(now, starts[-1] + SAME_S) if starts else now

@@ -32,6 +32,27 @@ def within_a_minute(starts, start):
     return [n for n, other in enumerate(starts) if start <= other < start + 60 - 1e-6]
 
 
+@pytest.mark.parametrize("by_s", [3600.0, 10 * 365 * 86_400.0])
+def test_a_clock_that_is_set_back_holds_no_call_until_it_is_where_it_was(tmp_path, by_s):
+    path, limits = tmp_path / "pace.json", Limits(images_per_min=60)
+    before, now = 2_000_000_000.0, 2_000_000_000.0 - by_s
+    wrong = SharedPace(path, limits, "m")
+    for _ in range(5):
+        wrong.reserve(before)
+        wrong.start(before)
+    wrong.hold_back(before + 30)
+    right = SharedPace(path, limits, "m")
+    assert right.held_back_s(now) == 0
+    assert [right.reserve(now), right.reserve(now)] == [0.0, 1.0]
+    assert right.start(now) == (now, "")
+
+
+def test_clocks_of_nodes_that_differ_a_little_forget_nothing(tmp_path):
+    path, limits = tmp_path / "pace.json", Limits(images_per_min=60)
+    assert SharedPace(path, limits, "m").reserve(1000.0) == 0
+    assert SharedPace(path, limits, "m").reserve(998.0) == pytest.approx(3.0)
+
+
 gaps = st.lists(st.floats(0, 5), min_size=1, max_size=60)
 
 

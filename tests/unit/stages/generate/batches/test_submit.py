@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 import time
 from dataclasses import replace
 from decimal import Decimal
@@ -31,6 +32,7 @@ from imagemake.store.journal import Journal, Outcome, calls_in, read_calls
 from imagemake.store.journal_lines import line_of
 from imagemake.store.layout import stop_file
 from imagemake.store.remote.storage import Storage
+from imagemake.store.store import Store
 from imagemake.store.submissions import Submission, Submissions, SubmissionStep
 from imagemake.store.whole.leased_spending import NAME, LeasedSpendTracker
 
@@ -179,6 +181,35 @@ def test_what_an_expired_batch_made_is_kept_and_the_rest_is_submitted_again(serv
     assert all(item.raw for item in buy())
     assert Outcome.FAILED in {call.outcome for call in journal(tmp_path)}
     check_books(server, tmp_path)
+
+
+def test_a_key_is_known_to_be_in_a_batch_before_its_claim_is_looked_at(buy, tmp_path, monkeypatch):
+    """Else a single call could begin between the two, and both would pay."""
+    held, claim = [], Store.claim
+
+    def claimed(store, key):
+        held.append(Submissions(store.root).holds(key))
+        return claim(store, key)
+
+    monkeypatch.setattr(Store, "claim", claimed)
+    assert all(item.raw for item in buy(n=2))
+    assert held == [True, True]
+
+
+def test_keys_are_chosen_by_one_job_at_a_time(buy, tmp_path):
+    other = Submissions(tmp_path / "store").submitting()
+    other.acquire()
+    chosen = []
+
+    def chooses():
+        chosen.extend(Submissions(tmp_path / "store").all())
+        other.release()
+
+    timer = threading.Timer(0.5, chooses)
+    timer.start()
+    assert all(item.raw for item in buy(n=1))
+    timer.join()
+    assert chosen == []
 
 
 def test_what_does_not_fit_into_the_budget_is_left_out_at_the_price_of_a_batch(server, buy, tmp_path):
