@@ -11,7 +11,7 @@ import pytest
 
 from imagemake.plugins.providers import Connection, FailureKind, ImageResponse, ProviderError
 from imagemake.testing.api import Fault, Request, Response
-from imagemake.testing.served import Served
+from imagemake.testing.served import KEY_VARIABLE, Served
 
 # What users of other services have in their environment, with the variables that SDKs read by themselves.
 VARIABLES = (
@@ -65,6 +65,20 @@ class KeyClaims(Served):
             self.provider(Connection())
         assert caught.value.failure is FailureKind.STOP
         assert variable in caught.value.remedy
+
+    @pytest.mark.parametrize("end", ["\nX-Injected: 1", "\u201d"])
+    def test_a_key_that_no_header_can_have_stops_before_any_call(
+        self, monkeypatch: pytest.MonkeyPatch, end: str
+    ) -> None:
+        """It was pasted with a quote or a line of another file; the message does not show it."""
+        if self.provider.key_variable is None:
+            pytest.skip("the provider takes no key")
+        monkeypatch.setenv(KEY_VARIABLE, PRIVATE + end)
+        error = self._failure()
+        assert error.failure is FailureKind.STOP
+        assert error.remedy
+        assert PRIVATE not in f"{error} {error.remedy}"
+        assert not self.api.requests
 
     def test_a_redirect_leads_no_call_and_no_key_to_another_server(self) -> None:
         """Whoever writes a redirect would get what was paid for, and the key."""

@@ -57,7 +57,7 @@ class HttpClient:
         base, _, query = address.partition("?")
         self.base = base.rstrip("/")
         self.timeout_s = timeout_s
-        self._headers = {name: _sendable(name, value) for name, value in headers.items()}
+        self._headers = sendable(headers)
         self._query = dict(parse_qsl(query, keep_blank_values=True))
         self._tls = tls_context()
         self._pools = Pools(self._client)
@@ -161,12 +161,18 @@ class HttpClient:
         )
 
 
-def _sendable(name: str, value: str) -> str:
-    if not (value.isascii() and value.isprintable()):
-        message = f"the header {name} has characters that no header can have"
-        remedy = "Correct the environment variable that holds it, such as the server's key."
-        raise ProviderError(message, FailureKind.STOP, code="invalid_header", remedy=remedy)
-    return value
+def sendable(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers, if they can be sent.
+
+    Raises:
+        ProviderError: `FailureKind.STOP`, if one cannot, such as a key with a line end or a typographic quote in it.
+    """
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()):
+            message = f"the header {name} has characters that no header can have"
+            remedy = "Correct the environment variable that holds it, such as the server's key."
+            raise ProviderError(message, FailureKind.STOP, code="invalid_header", remedy=remedy)
+    return dict(headers)
 
 
 def lower_case(headers: Mapping[str, str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from imagemake.plugins.providers.connection import Connection, is_of_domain
-from imagemake.plugins.providers.http.client import whole_body
+from imagemake.plugins.providers.http.client import sendable, whole_body
 from imagemake.plugins.providers.http.network import client_for, tls_context
 from imagemake.plugins.providers.http.pools import Pools
 from imagemake.plugins.providers.openai.azure import KEY_HEADER, EntraTokens, has_credentials, is_azure
@@ -29,12 +29,14 @@ def clients_of(connection: Connection) -> tuple[str, Pools[AsyncOpenAI]]:
     Azure's servers get a key in their own header. If none is named for them, the clients sign in with Entra ID.
 
     Raises:
-        ProviderError: If the key of the server is not in the environment, signing in needs a package, or a variable for
-            proxies or certificates is wrong.
+        ProviderError: If the key of the server is not in the environment or cannot be sent, signing in needs a package,
+            or a variable for proxies or certificates is wrong.
     """
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
     key = connection.key(KEY_VARIABLE, OWN_DOMAIN)
+    headers = sendable(connection.headers)
+    sendable({"authorization": key or ""})
     # The SDK would append paths to the query of an address.
     address, _, query = (connection.base_url or OWN_BASE_URL).partition("?")
     is_own = is_of_domain(address, OWN_DOMAIN)
@@ -59,7 +61,7 @@ def clients_of(connection: Connection) -> tuple[str, Pools[AsyncOpenAI]]:
         client = AsyncOpenAI(
             api_key=tokens or key or "none",  # the SDK requires one, and asks for a token before each request
             base_url=address,
-            default_headers=connection.headers,
+            default_headers=headers,
             default_query=dict(parse_qsl(query, keep_blank_values=True)),
             timeout=connection.timeout_s,
             max_retries=0,
