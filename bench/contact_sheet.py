@@ -27,10 +27,10 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
 from entries import an_entry, without_image  # noqa: E402  found through the line above
+from pages import write_page  # noqa: E402
 
 from imagemake.release.manifest.row import ManifestRow  # noqa: E402
 from imagemake.release.metrics.metrics import metrics_of  # noqa: E402
-from imagemake.release.report.contact_sheet import write_contact_sheet  # noqa: E402
 
 COLORS = ("red", "teal", "gold", "black")
 
@@ -79,9 +79,7 @@ def thumbnail(number: int) -> bytes:
 def write(what: str, page: Path, entries: list[ManifestRow], thumbnails: dict[str, bytes]) -> None:
     """Write the page, and print the seconds of CPU, and what changed."""
     metrics, before, start = metrics_of(entries), set(page.parent.rglob("*.*")), time.process_time()
-    write_contact_sheet(
-        page, entries, metrics, title="Autumn", thumbnails=thumbnails, max_thumbnails=2_000, variables=["color"]
-    )
+    write_page(page, entries, metrics, title="Autumn", thumbnails=thumbnails, max_thumbnails=2_000, variables=["color"])
     took_s, new = time.process_time() - start, set(page.parent.rglob("*.*")) - before
     written = sum(path.stat().st_size for path in new) / 1e6
     print(f"{what}: {took_s:.2f} s of CPU, {len(new)} new files of {written:.1f} MB, peak {_peak_mb():.0f} MB")

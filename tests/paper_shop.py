@@ -89,7 +89,7 @@ class PaperShop:
         """Write the release, and return whether it looked at a part only."""
         release = Release(self.target(), self.store, self.work)
         release.write()
-        return bool(release.unlooked)
+        return bool(release.n_settled)
 
     def _write_tables(self, stage, items):
         folders = ("postprocessed",) if stage is Stage.POSTPROCESS else ("batches", "validated")

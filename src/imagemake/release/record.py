@@ -78,7 +78,7 @@ def is_current(target: Target, states: Sequence[State], shown: bytes | None = No
     record = read_record(folder)
     expected = {
         "digest": release_digest(shown_of(states) if shown is None else shown, target.campaign),
-        "images": _images_digest(target.campaign, folder),
+        "images": images_digest(target.campaign, folder),
         "certificate": file_digest(target.campaign.c2pa),
         "manifest_schema": MANIFEST_VERSION,
         **{part: _digest(names_in(folder / part)) for part in (SHEETS, PAGE_PARTS)},
@@ -119,7 +119,7 @@ def known_counts(target: Target, store: Store, work: Path) -> Mapping[Stage, int
         return None
     if not (all((folder / name).exists() for name in FILES) and _has_exports(record, folder)):
         return None
-    if record.get("images") != _images_digest(target.campaign, folder):
+    if record.get("images") != images_digest(target.campaign, folder):
         return None
     if any(record.get(part) != _digest(names_in(folder / part)) for part in (SHEETS, PAGE_PARTS)):
         return None
@@ -203,7 +203,7 @@ def write_record(
         "digest": release_digest(shown_of(states) if shown is None else shown, target.campaign),
         "counts": {stage.value: count for stage, count in ended.items()},
         "open": sum(state.stage in OPEN for state in states),
-        "images": _images_digest(target.campaign, folder),
+        "images": images_digest(target.campaign, folder),
         **{part: _digest(names_in(folder / part)) for part in (SHEETS, PAGE_PARTS)},
         "seen": _seen(target, store, work),
         "catalog": target.catalog.digest,
@@ -225,7 +225,7 @@ def _is_there(target: Target, state: State, seal: Seal | None) -> bool:
     return is_as_released(path, wanted, target.campaign.metadata, seal)
 
 
-def _images_digest(campaign: Campaign, folder: Path) -> str:
+def images_digest(campaign: Campaign, folder: Path) -> str:
     """Return a digest of the names of the released images, and of their sizes and times if they are links.
 
     Who changes a file of the store then changes the release with it.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from imagemake.core.file_stamp import stamp_of
 from imagemake.core.sealed import read_sealed, write_sealed
@@ -35,47 +37,75 @@ class ReleasedBefore:
     Args:
         path: Usually under ``work/``. If it is lost, each file is read once. None keeps no record.
         folder: Where the files are, if they are in several folders; None if their names differ.
+        n_parts: Number of files of the record, each with a share of the names. A part is read when it is asked for.
     """
 
-    def __init__(self, path: Path | None, folder: Path | None = None) -> None:
-        self._path, self._folder = path, folder
-        known = read_sealed(path) if path is not None else None
-        known = known if known is not None and known.get("version") == VERSION else {}
-        self._before: dict[str, list[Any]] = known.get("files", {})
-        self._now: dict[str, list[Any]] = {}
+    def __init__(self, path: Path | None, folder: Path | None = None, n_parts: int = 1) -> None:
+        self._folder = folder
+        self._paths = [path] if n_parts == 1 else [path and path.with_suffix(f".{n:02x}.json") for n in range(n_parts)]
+        self._known: dict[int, dict[str, list[Any]]] = {}
+        self._now: list[dict[str, list[Any]]] = [{} for _ in range(n_parts)]
 
     def find(self, target: Path, made_of: str) -> Released | None:
         """Return the file at a path if it was made of exactly this and was not changed since; otherwise None."""
-        name = self._name(target)
-        known = self._before.get(name)
+        name, part = self._place(target)
+        known = self._before(part).get(name)
         if known is None or known[0] != made_of:
             return None
         stamp = stamp_of(target)
         if stamp is None or known[1] != list(stamp):
             return None
-        self._now[name] = known
+        self._now[part][name] = known
         return Released(known[2], stamp.size_bytes, size_px=tuple(known[3]) if known[3] else None)
 
     def keep(self, target: Path) -> bool:
         """Keep what is known of a file; False if nothing is, or if it changed since."""
-        known = self._before.get(self._name(target))
+        name, part = self._place(target)
+        known = self._before(part).get(name)
         return known is not None and self.find(target, known[0]) is not None
 
     def add(self, target: Path, made_of: str, released: Released) -> None:
         """Remember a file that was written or verified."""
-        entry = [made_of, list(stamp_of(target) or ()), released.digest, released.size_px]
-        self._now[self._name(target)] = entry
+        name, part = self._place(target)
+        self._now[part][name] = [made_of, list(stamp_of(target) or ()), released.digest, released.size_px]
 
     def was_linked(self, target: Path) -> None:
         """Note that a file got a second name, which changes its stamp but not its content."""
-        known = self._now.get(self._name(target))
+        name, part = self._place(target)
+        known = self._now[part].get(name)
         if known is not None:
-            self._now[self._name(target)] = [known[0], list(stamp_of(target) or ()), *known[2:]]
+            self._now[part][name] = [known[0], list(stamp_of(target) or ()), *known[2:]]
 
-    def _name(self, target: Path) -> str:
-        return target.name if self._folder is None else str(target.relative_to(self._folder))
+    def _place(self, target: Path) -> tuple[str, int]:
+        name = target.name if self._folder is None else str(target.relative_to(self._folder))
+        return name, crc32(name.encode("utf-8", "surrogatepass")) % len(self._paths)
+
+    def _before(self, part: int) -> dict[str, list[Any]]:
+        if part not in self._known:
+            path = self._paths[part]
+            known = read_sealed(path) if path is not None else None
+            self._known[part] = known["files"] if known is not None and known.get("version") == VERSION else {}
+        return self._known[part]
 
     def save(self) -> None:
         """Save the files that were found or added, and forget all others."""
-        if self._path is not None and self._now != self._before:
-            write_sealed(self._path, {"version": VERSION, "files": self._now})
+        for part, now in enumerate(self._now):
+            self._write(part, now)
+
+    def update(self, gone: Iterable[Path] = ()) -> None:
+        """Save the files that were found or added, and forget only those that are gone."""
+        gone_from: dict[int, set[str]] = {}
+        for target in gone:
+            name, part = self._place(target)
+            gone_from.setdefault(part, set()).add(name)
+        for part, now in enumerate(self._now):
+            if now or part in gone_from:
+                names = gone_from.get(part, set()) - now.keys()
+                before = {name: known for name, known in self._before(part).items() if name not in names}
+                self._write(part, before | now)
+
+    def _write(self, part: int, files: dict[str, list[Any]]) -> None:
+        path = self._paths[part]
+        if path is not None and files != self._before(part):
+            write_sealed(path, {"version": VERSION, "files": files})
+            self._known[part] = dict(files)

@@ -1,30 +1,28 @@
-"""What a release has of requests that need no look: their rows, and their files, which are there as they were."""
+"""What a release looks at: the requests that changed, if all others can be told from what is kept of the last one."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagemake.config.fields import MAIN
-from imagemake.images.formats import FORMATS
-from imagemake.plan.batches import policy_of
 from imagemake.plan.inventory import Inventory
-from imagemake.plan.requests.names import folded
 from imagemake.plan.settled.contents import Stamps, Tables, folder_stamps, table_stamps
 from imagemake.plan.settled.journal_index import NotRememberedError
 from imagemake.plan.settled.part import Part
 from imagemake.plan.settled.part_inventory import PartInventory
 from imagemake.plan.settled.recall import recall
-from imagemake.plan.settled.sections import short
 from imagemake.plan.state import State
-from imagemake.release.kept_rows import KeptRow, kept_rows
-from imagemake.release.manifest.sidecars import SUFFIX
-from imagemake.store.layout import results_folder
-from imagemake.store.store import StoredFile
+from imagemake.release.credentials.certificate import file_digest
+from imagemake.release.images_folder import has_same_images
+from imagemake.release.manifest.chunks.kept import Before, kept
+from imagemake.release.manifest.sidecars import files_of
+from imagemake.release.place import are_linked
+from imagemake.release.record import images_digest, read_record
+from imagemake.store.layout import IMAGES, chunks_folder, results_folder
 
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
@@ -40,40 +38,21 @@ class Look:
 
     Attributes:
         part: The part of the target that needs a look.
-        states: Where its requests stand.
+        groups: Where its requests stand, in groups of any size, in the order of the catalog. A release goes through
+            them once, and needs only one group at a time in memory.
         stamps: When the store's folders and the tables changed last, before the look.
         calls: The calls for them; None for the whole journal.
-        kept: The rows of all others.
+        before: The rows of all others; None if all requests are looked at.
+        files: The names of the others' files in ``images/``; None if there are no further ones but those of rows that
+            do not stand, since nobody changed the folder.
     """
 
     part: Part
-    states: list[State]
+    groups: Iterable[Sequence[State]]
     stamps: tuple[Stamps, Tables]
     calls: Iterable[Call] | None = None
-    kept: list[KeptRow] = field(default_factory=list)
-    n_settled: int = 0
-    names: frozenset[str] = frozenset()
-    shown: bytes = b""
-
-    def kept_files(self) -> set[str]:
-        """Return the names of the others' files in ``images/``."""
-        names = {PurePosixPath(one.row.file).name for one in self.kept if one.row.file}
-        has_sidecars = self.part.target.campaign.metadata.sidecar
-        return names | {f"{name}{SUFFIX}" for name in names} if has_sidecars else names
-
-    def forget(self) -> dict[str, StoredFile]:
-        """Forget what was read, but for what the record shows; return the finished images of the others, by name."""
-        campaign = self.part.target.campaign
-        keys_of, extension = policy_of(campaign).output_keys, FORMATS[campaign.postprocess.output.format].extension
-        finished = {
-            row.name: StoredFile(keys_of(row.raw_digest)[MAIN], row.finished_digest, extension)
-            for row, _, _ in self.kept
-            if row.raw_digest and row.finished_digest
-        }
-        self.n_settled, self.names = self.part.n_settled, self.part.target.names
-        self.shown, self.kept = self.part.shown(self.states), []
-        del self.part
-        return finished
+    before: Before | None = None
+    files: frozenset[str] | None = frozenset()
 
 
 def look(target: Target, store: Store, work: Path, placed: ReleasedBefore) -> Look:
@@ -83,7 +62,7 @@ def look(target: Target, store: Store, work: Path, placed: ReleasedBefore) -> Lo
         target: The target.
         store: The store.
         work: The folder of what is remembered.
-        placed: What the released files were made of; those of the others are kept in it.
+        placed: What the released files were made of.
     """
     stamps = folder_stamps(store, time.time_ns()), table_stamps(work, store)
     part = recall(target, store, work) if _is_told_by_rows(target.campaign) else None
@@ -91,37 +70,66 @@ def look(target: Target, store: Store, work: Path, placed: ReleasedBefore) -> Lo
         with suppress(NotRememberedError):
             states = part.states()
             keys = {key for state in states for key in (state.key, *(past.key for past in state.past))}
-            kept = _kept(part, target, work, placed)
-            return Look(part, states, stamps, part.inventory.index.calls(keys), kept)
+            before = _before(part, target, work)
+            files = None if _is_same(target, part) else _kept_files(before, target, placed)
+            return Look(part, [states], stamps, part.inventory.index.calls(keys), before, files)
+    return look_at_all(target, store, work)
+
+
+def look_at_all(target: Target, store: Store, work: Path) -> Look:
+    """Find where all requests of a target stand."""
+    stamps = folder_stamps(store, time.time_ns()), table_stamps(work, store)
     part = Part.whole(target, Inventory(store, work))
-    return Look(part, part.states(), stamps)
+    return Look(part, [part.states()], stamps)
 
 
 def _is_told_by_rows(campaign: Campaign) -> bool:
-    """Return whether rows tell all of a release: not what asking cost, nor what a certificate decides."""
-    asks = (campaign.validation.asked.askers, campaign.attempts.rewrite, campaign.prompts.asker)
-    return campaign.c2pa is None and not any(asks)
+    """Return whether rows tell all of a release: not what asking cost."""
+    return not any((campaign.validation.asked.askers, campaign.attempts.rewrite, campaign.prompts.asker))
 
 
-def _kept(part: Part, target: Target, work: Path, placed: ReleasedBefore) -> list[KeptRow]:
+def _before(part: Part, target: Target, work: Path) -> Before:
     """Return the rows of settled requests.
 
     Raises:
-        NotRememberedError: If one is missing, or its file is not as it was released.
+        NotRememberedError: If they are not the settled ones, or signed by another certificate.
     """
     assert part.settled is not None
-    digest, wanted = part.settled.head["kept"], frozenset(part.settled.names.tolist())
-    if digest is None:
-        raise NotRememberedError
-    moved = part.settled.renumbered
-    rows = [
-        one._replace(row=replace(one.row, catalog_row=moved[one.row.catalog_row]))
-        if one.row.catalog_row in moved
-        else one
-        for one in kept_rows(digest, work, target.made_at)
-        if short(folded(one.row.name)) in wanted
-    ]
+    digest = part.settled.head["kept"]
+    record = read_record(results_folder(target.scope))
+    if record.get("unsigned") or record.get("certificate") != file_digest(target.campaign.c2pa) or digest is None:
+        raise NotRememberedError(digest)
+    before = Before(
+        kept(digest, chunks_folder(work, target.scope)), frozenset(part.settled.names.tolist()), part.settled.renumbered
+    )
+    if not before.chunks or before.n_kept != part.n_settled:
+        raise NotRememberedError(digest)
+    return before
+
+
+def _is_same(target: Target, part: Part) -> bool:
+    """Return whether the folder of images is as the last release left it.
+
+    Its time tells which files it has. Files that are links to the store are looked at one by one: who changes one of
+    them changes the store.
+    """
+    assert part.settled is not None
+    if not has_same_images(part.inventory.work, target.scope, part.settled.head["kept"]):
+        return False
     folder = results_folder(target.scope)
-    if len(rows) != part.n_settled or not all(one.row.file and placed.keep(folder / one.row.file) for one in rows):
-        raise NotRememberedError
-    return rows
+    return not are_linked(target.campaign) or read_record(folder)["images"] == images_digest(target.campaign, folder)
+
+
+def _kept_files(before: Before, target: Target, placed: ReleasedBefore) -> frozenset[str]:
+    """Return the names of the files of rows that stand.
+
+    Raises:
+        NotRememberedError: If one is missing, or not as it was released.
+    """
+    folder, with_sidecar = results_folder(target.scope), bool(target.campaign.metadata.sidecar)
+    found: set[str] = set()
+    for row in before.standing():
+        if not all(placed.keep(folder / IMAGES / name) for name in files_of(row, with_sidecar=False)):
+            raise NotRememberedError(row.name)
+        found.update(files_of(row, with_sidecar=with_sidecar))
+    return frozenset(found)

@@ -74,6 +74,26 @@ def settled_folder(work: Path) -> Path:
     return work / "settled"
 
 
+def work_of_release(work: Path, scope: str) -> Path:
+    """Return the folder of what is kept of the last release of a scope."""
+    return work / "released" / scope
+
+
+def chunks_folder(work: Path, scope: str) -> Path:
+    """Return the folder that keeps its rows; see `imagemake.release.manifest.chunks`."""
+    return work_of_release(work, scope) / "rows"
+
+
+def pieces_folder(work: Path, scope: str) -> Path:
+    """Return the folder that keeps what was made of them."""
+    return work_of_release(work, scope) / "pieces"
+
+
+def released_file(work: Path, scope: str) -> Path:
+    """Return the record of what the released images of a scope were made of."""
+    return work / "released" / f"{scope}.json"
+
+
 def thumbnails_folder(work: Path) -> Path:
     """Return the cache of thumbnails."""
     return work / "thumbnails"

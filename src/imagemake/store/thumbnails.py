@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from imagemake.core.files import set_folder_aside, write_whole
@@ -26,6 +27,24 @@ class ThumbnailCache:
         except (FileNotFoundError, IsADirectoryError):
             return None
         return data if data.startswith(b"\xff\xd8") and data.endswith(b"\xff\xd9") else None
+
+    def made(self, digest: str, path_of: Callable[[], Path | None]) -> bytes | None:
+        """Return the thumbnail of an image, created if it is not cached; None if the image cannot be decoded.
+
+        Args:
+            digest: The image's SHA-256.
+            path_of: Returns where the image is; None if it is missing.
+        """
+        data = self.get(digest)
+        path = path_of() if data is None else None
+        if path is not None:
+            from imagemake.images.decoded import Undecodable
+            from imagemake.images.thumbnail import thumbnail_of
+
+            with suppress(Undecodable, FileNotFoundError):
+                data = thumbnail_of(path.read_bytes())
+                self.put(digest, data)
+        return data
 
     def put(self, digest: str, data: bytes) -> None:
         """Cache the thumbnail of an image."""
@@ -51,16 +70,9 @@ class Thumbnails(Mapping[str, bytes]):
 
     def __getitem__(self, name: str) -> bytes:
         stored, store = self._shown[name]
-        data = self._cache.get(stored.digest)
+        data = self._cache.made(stored.digest, lambda: store.path(stored))
         if data is None:
-            from imagemake.images.decoded import Undecodable
-            from imagemake.images.thumbnail import thumbnail_of
-
-            try:
-                data = thumbnail_of(store.path(stored).read_bytes())
-            except (Undecodable, FileNotFoundError) as error:
-                raise KeyError(name) from error
-            self._cache.put(stored.digest, data)
+            raise KeyError(name)
         return data
 
     def __contains__(self, name: object) -> bool:

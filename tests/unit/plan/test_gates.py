@@ -12,10 +12,11 @@ from imagemake.config.checks import Limit
 from imagemake.config.stages import FIGURES
 from imagemake.core.problems import UserError
 from imagemake.plan.gates import check_gates, unmet
+from imagemake.release.metrics.failing import failing_values
 from imagemake.release.metrics.forecast import Pace, RunTime, forecast
 from imagemake.release.metrics.metrics import metrics_of
 from imagemake.release.metrics.pace import pace_of
-from imagemake.release.metrics.success import failing_values, interval_95
+from imagemake.release.metrics.success import interval_95
 from imagemake.release.summary import closing_words
 
 CAMPAIGN = {"campaign": "Shop", "catalog": "config/catalog.csv", "prompt": "A {product}", "name": "{product}"}

@@ -15,7 +15,7 @@ from imagemake.core.recipe import derive_seed
 from imagemake.plan.reviews import Review
 from imagemake.plan.routing import routing_lines
 from imagemake.plan.state import Stage
-from imagemake.release.metrics.remedies import decided_by_people
+from imagemake.release.manifest.entries import by_people
 
 
 def with_policy(world, most=3, **policy):
@@ -32,6 +32,10 @@ def make(world, focus=50.0, **measured):
     stored = world.make(world.one(), **measured)
     world.measures[stored.digest]["sharpness@1"] = {"focus": focus}
     return stored
+
+
+def decided(world):
+    return [approved for state in world.resolve() for approved in by_people(state)]
 
 
 def test_regenerate_asks_for_the_same_prompt_with_another_seed_and_patch_does_not():
@@ -109,12 +113,12 @@ def test_what_people_approve_is_counted_where_the_policy_asks_them(policy, count
     make(world, tone=BAD)
     world.reviews[world.requests[0].recipe.key()] = Review("approve", "", "Ann", "")
     assert world.one().is_accepted
-    assert decided_by_people(world.resolve()) == counted
+    assert decided(world) == counted
 
 
 def test_what_people_reject_is_counted_and_the_next_attempt_is_not():
     world = with_policy(World("mug"), tone="person")
     make(world, tone=BAD)
-    assert decided_by_people(world.resolve()) == [], "nobody has decided yet"
+    assert decided(world) == [], "nobody has decided yet"
     world.reviews[world.one().key] = Review("reject", "", "Ann", "")
-    assert (world.one().stage, decided_by_people(world.resolve())) == (Stage.GENERATE, [False])
+    assert (world.one().stage, decided(world)) == (Stage.GENERATE, [False])

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+from itertools import count
 from pathlib import Path
 
+import orjson
 import pytest
 from paper_shop import EDITS, PaperShop
 
+from imagemake.release.manifest.chunks import chunk
+from imagemake.release.report import contact_sheet
+
 SEEDS = 5
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch):
+    """Cut releases into several chunks, and the contact sheet into parts."""
+    monkeypatch.setattr(chunk, "MEAN", 4)
+    monkeypatch.setattr(chunk, "MOST", 7)
+    monkeypatch.setattr(contact_sheet, "MOST_IN_ONE_FILE", 10)
 
 
 @pytest.fixture
@@ -83,25 +97,94 @@ def test_a_released_image_that_somebody_changed_is_released_again(shop):
     assert victim.read_bytes() == good
 
 
-@pytest.mark.parametrize("damage", ["", "gone", "flipped"])
+def flipped(path):
+    content = path.read_bytes()
+    path.write_bytes(content[:-5] + bytes([content[-5] ^ 1]) + content[-4:])
+
+
+DAMAGES = {
+    "gone": Path.unlink,
+    "flipped": flipped,
+    "torn": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "emptied": lambda path: path.write_bytes(b""),
+    "swapped": lambda path: path.write_bytes(next(path.parent.glob(f"[!{path.name[0]}]*")).read_bytes()),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_rows_that_were_kept_badly_are_made_anew(shop, tmp_path, monkeypatch, damage):
     edited(shop)
-    for path in Path("work/settled/manifest").iterdir() if damage else ():
-        if damage == "gone":
-            path.unlink()
-        else:
-            content = path.read_bytes()
-            path.write_bytes(content[:-5] + bytes([content[-5] ^ 1]) + content[-4:])
-    assert shop.release() is not bool(damage)
+    for path in sorted(Path("work/released/all/rows").iterdir()):
+        DAMAGES[damage](path)
+    assert not shop.release()
     assert files_in(Path("results")) == whole_release(shop, tmp_path / "aside", monkeypatch)
 
 
-def test_the_manifest_says_cached_once_the_run_is_over_that_made_an_image(shop):
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("kind", ["sums", "csv", "arrow", "cards", "thumbnails", "sidecars"])
+def test_pieces_that_were_kept_badly_are_made_anew(shop, tmp_path, monkeypatch, kind, damage):
     edited(shop)
+    pieces = sorted(Path("work/released/all/pieces", kind).iterdir())
+    assert pieces
+    for path in pieces:
+        DAMAGES[damage](path)
+    assert shop.release(), "the rows are still known"
+    assert files_in(Path("results")) == whole_release(shop, tmp_path / "aside", monkeypatch)
+
+
+@pytest.mark.parametrize("lost", ["results/index/*.html", "results/images/*.json", "results/*.*"])
+def test_files_of_a_release_that_are_lost_are_written_again(shop, tmp_path, monkeypatch, lost):
+    edited(shop)
+    for path in Path().glob(lost):
+        path.unlink()
     shop.release()
-    first = Path("results/manifest.csv").read_text()
-    shop.rows[1]["product"] = "vase"
-    shop.write()
+    assert files_in(Path("results")) == whole_release(shop, tmp_path / "aside", monkeypatch)
+
+
+def test_a_release_that_was_killed_between_any_two_writes_is_finished_by_the_next_one(shop, tmp_path, monkeypatch):
+    edited(shop)
+    expected = whole_release(shop, tmp_path / "aside", monkeypatch)
+    shutil.copytree(".", tmp_path / "before")
+    for n_writes in count(1, 3):
+        shutil.rmtree(tmp_path / "there", ignore_errors=True)
+        shutil.copytree(tmp_path / "before", tmp_path / "there")
+        with monkeypatch.context() as there:
+            there.chdir(tmp_path / "there")
+            was_killed = killed_after(n_writes, shop, there)
+        with monkeypatch.context() as there:
+            there.chdir(tmp_path / "there")
+            shop.release()
+            assert files_in(Path("results")) == expected, n_writes
+        if not was_killed:
+            break
+    assert n_writes > 20
+
+
+def killed_after(n_writes, shop, there):
+    """Write a release until that many files were written, and return whether it was killed then."""
+    done, replace = iter(range(n_writes)), os.replace
+
+    class KilledError(BaseException):
+        pass
+
+    def counted(*names, **more):
+        if next(done, None) is None:
+            raise KilledError
+        return replace(*names, **more)
+
+    there.setattr(os, "replace", counted)
+    try:
+        shop.release()
+    except KilledError:
+        return True
+    return False
+
+
+def test_the_manifest_tells_nothing_of_the_run_that_wrote_it(shop):
+    before = files_in(Path("results"))
     shop.run()
-    assert shop.release()
-    assert first.count('"true"') + 1 >= Path("results/manifest.csv").read_text().count('"true"') > 0
+    shop.made_at = "2026-12-24T12:00:00.000Z"
+    shop.release()
+    after = files_in(Path("results"))
+    assert {name for name in before if before[name] != after[name]} <= {"metrics.json", "index.html"}
+    assert orjson.loads(after["metrics.json"])["cached_share"] == 1

@@ -33,7 +33,7 @@ class Column:
     kind: Kind = "text"
     may_be_empty: bool = False
     values: tuple[str, ...] = ()
-    in_sidecar: Literal["yes", "prompt", "no"] = "yes"
+    in_sidecar: Literal["yes", "prompt"] = "yes"
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,11 +85,6 @@ class Entries:
             return None
         return (calls.closed.get("origin") or {}).get("generated_at") if calls.is_shared else calls.closed.get("at")
 
-    def closed_at(self, state: State) -> str:
-        """Return when the call ended that the shown attempt is known by; empty without one."""
-        calls = self._calls.get(state.key)
-        return str(calls.closed.get("at", "")) if calls else ""
-
     def entry(self, state: State, released: Mapping[str, Released] | None = None) -> ManifestRow:
         """Return the row of one request.
 
@@ -149,10 +144,11 @@ class Entries:
                 **values_of(state.measured, checks, Expected(recipe.prompt, request.variables)),
                 **values_of_answers(state.questions, state.measured),
             },
-            cached=state.raw is not None and closed.get("at", "") < self._target.made_at,
             tries=calls.n,
             shared=calls.is_shared and state.raw is not None,
             history=tuple(self._earlier(past) for past in state.past),
+            closed_at=str(closed.get("at", "")),
+            by_people=by_people(state),
         )
 
     def _files(self, state: State, released: Mapping[str, Released]) -> dict[str, OutputFile]:
@@ -210,6 +206,12 @@ class Entries:
             made_by=past.made_by,
             note=past.note,
         )
+
+
+def by_people(state: State) -> tuple[bool, ...]:
+    """Return what people decided about images that checks rejected, where the policy is `person`: who was approved."""
+    found = [False for past in state.past if past.by_person]
+    return (*found, state.is_accepted) if state.by_person else tuple(found)
 
 
 def _asked_about(state: State) -> Iterator[str]:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 from imagemake.release.manifest.columns import DIGEST, Column, Group, columns_of, groups_of
 
 # Raise the second number when a column is added, the first when one is removed or its meaning changes.
-MANIFEST_VERSION = "1.0"
+MANIFEST_VERSION = "2.0"
 
 Value = str | int | float | bool
 Verdict = Literal["accepted", "rejected", "review", "refused", "failed", "pending"]
@@ -59,6 +59,8 @@ class ManifestRow:
 
     Attributes:
         outputs: The image in additional outputs, by label: columns such as ``output.web.file``.
+        closed_at: When the call ended that the shown attempt is known by, ISO 8601 in UTC; empty without one. It is no
+            column.
 
     The annotations describe all other fields.
     """
@@ -140,7 +142,6 @@ class ManifestRow:
         str | None,
         Column("SHA-256 of the shown attempt's raw image; empty if there is none", pattern=DIGEST),
     ] = None
-    cached: Annotated[bool, Column("Whether the raw image existed before this run", in_sidecar="no")] = False
     tries: Annotated[int, Column("Number of calls ever made for the shown attempt's key")] = 0
     shared: Annotated[
         bool, Column("Whether the raw image came from the team store, so that someone else paid for it")
@@ -164,6 +165,8 @@ class ManifestRow:
         Group("measure", "A quantity that was measured in the raw image; docs/reference/measures.md lists the units"),
     ] = field(default_factory=dict)
     outputs: Mapping[str, OutputFile] = field(default_factory=dict)
+    closed_at: str = ""
+    by_people: tuple[bool, ...] = ()
 
     def __post_init__(self) -> None:
         """Add up what all attempts cost."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import orjson
 
 from imagemake.config.fields import MAIN
+from imagemake.core.file_stamp import stamp_of
 from imagemake.core.files import write_whole
+from imagemake.core.fingerprint import fingerprint
+from imagemake.release.manifest.chunks.chunk import Chunk
+from imagemake.release.manifest.chunks.pieces import Pieces
 from imagemake.release.manifest.row import COLUMNS, GROUPS, OF_OUTPUT, ManifestRow
 from imagemake.release.manifest.schema import DIALECT, Schema, schema_bytes, schema_of
 
@@ -18,23 +22,49 @@ SIDECAR_VERSION = "1.0"  # raised like `imagemake.release.manifest.row.MANIFEST_
 SUFFIX = ".json"  # follows the image's own suffix, because two outputs can differ only in that
 SCHEMA = "sidecar.schema.json"
 _ID = f"urn:imagemake:sidecar:{SIDECAR_VERSION}"
-_COLUMNS = {name: column for name, column in COLUMNS.items() if column.in_sidecar != "no"}
-_PROMPTS = {name for name, column in _COLUMNS.items() if column.in_sidecar == "prompt"}
+_PROMPTS = {name for name, column in COLUMNS.items() if column.in_sidecar == "prompt"}
 
 
-def write_sidecars(entries: Iterable[ManifestRow], folder: Path, *, with_prompt: bool) -> None:
+def write_sidecars(chunks: Iterable[Chunk], folder: Path, pieces: Pieces, *, with_prompt: bool) -> None:
     """Write the sidecar of every released file, and their schema. An unchanged sidecar keeps its time.
 
     Args:
-        entries: Rows without a file get no sidecar.
+        chunks: Rows without a file get no sidecar.
         folder: The release folder, which `ManifestRow.file` is relative to.
+        pieces: Keeps which sidecars a chunk has.
         with_prompt: Whether sidecars contain prompts; otherwise only the manifest does.
     """
     _write_changed(folder / SCHEMA, schema_bytes(sidecar_schema()))
-    for entry in entries:
-        for facts in sidecars_of(entry, with_prompt=with_prompt).values():
-            path = folder / f"{facts['file']}{SUFFIX}"
-            _write_changed(path, orjson.dumps(facts, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    for chunk in chunks:
+        made_of = [chunk.digest, with_prompt]
+        known = pieces.table("sidecars", made_of, list)
+        if known == [] or known[1] != _stamps(folder, known[0]):
+            names = [
+                _write_sidecar(folder, facts)
+                for row in chunk.rows()
+                for facts in sidecars_of(row, with_prompt=with_prompt).values()
+            ]
+            pieces.put("sidecars", made_of, [names, _stamps(folder, names)])
+        chunk.forget()
+
+
+def _write_sidecar(folder: Path, facts: Mapping[str, Any]) -> str:
+    name = f"{facts['file']}{SUFFIX}"
+    _write_changed(folder / name, orjson.dumps(facts, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    return name
+
+
+def _stamps(folder: Path, names: Iterable[str]) -> str:
+    """Return a digest of what the file system says of files."""
+    start = f"{folder}/"  # no Path for each of many files
+    return fingerprint([list(stamp_of(start + name) or ()) for name in names])
+
+
+def files_of(row: ManifestRow, *, with_sidecar: bool) -> list[str]:
+    """Return the names of a row's files in ``images/``."""
+    files = [row.file, *(file.file for file in row.outputs.values())]
+    names = [PurePosixPath(file).name for file in files if file is not None]
+    return [*names, *(f"{name}{SUFFIX}" for name in names)] if with_sidecar else names
 
 
 def sidecars_of(entry: ManifestRow, *, with_prompt: bool) -> dict[str, dict[str, Any]]:
@@ -44,7 +74,7 @@ def sidecars_of(entry: ManifestRow, *, with_prompt: bool) -> dict[str, dict[str,
     facts = entry.facts()
     files = {MAIN: {name: facts[name] for name in OF_OUTPUT}}
     files |= {label: asdict(file) for label, file in entry.outputs.items()}
-    shared = {name: facts[name] for name in _COLUMNS if with_prompt or name not in _PROMPTS}
+    shared = {name: facts[name] for name in COLUMNS if with_prompt or name not in _PROMPTS}
     shared |= {field: dict(sorted(facts[field].items())) for field in GROUPS}
     shared["history"] = [
         {name: value for name, value in sorted(past.items()) if with_prompt or name not in _PROMPTS}
@@ -55,7 +85,7 @@ def sidecars_of(entry: ManifestRow, *, with_prompt: bool) -> dict[str, dict[str,
 
 def sidecar_schema() -> Schema:
     """Return the JSON schema of a sidecar."""
-    columns = {name: schema_of(column) for name, column in _COLUMNS.items()}
+    columns = {name: schema_of(column) for name, column in COLUMNS.items()}
     file = {name: {**columns[name], "type": columns[name]["type"][0]} for name in OF_OUTPUT}
     scalar: Schema = {"type": ["string", "number", "boolean"]}
     properties: Schema = {

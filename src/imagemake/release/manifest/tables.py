@@ -13,6 +13,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from types import NoneType
@@ -23,6 +24,9 @@ import orjson
 from imagemake.config.fields import MAIN
 from imagemake.core.files import write_whole, writing
 from imagemake.core.spreadsheet import plain_cell, safe_cell
+from imagemake.release.manifest.chunks.chunk import Chunk, cut
+from imagemake.release.manifest.chunks.order import order_of
+from imagemake.release.manifest.chunks.pieces import Pieces
 from imagemake.release.manifest.columns import Column, Kind, output_column, output_labels
 from imagemake.release.manifest.row import COLUMNS, GROUPS, MANIFEST_VERSION, OF_OUTPUT, ManifestRow
 from imagemake.release.manifest.schema import manifest_schema, of_output, schema_bytes
@@ -33,8 +37,8 @@ __all__ = ["files_in", "read_manifest"]
 Table = Mapping[str, tuple[Column, Sequence[Any]]]  # by name: the column, and its value in each row
 
 _LONGEST_CELL = 2**31 - 1
-GROUP_ROWS = 10_000  # of the Parquet file: what is converted at a time
 VERSION_KEY = "imagemake.manifest_schema"  # in the metadata of the Parquet file
+_BOM = b"\xef\xbb\xbf"
 
 
 def write_manifest(
@@ -46,22 +50,73 @@ def write_manifest(
     schema_path: Path | None = None,
     measures: Sequence[str] = (),
 ) -> None:
-    """Write both tables, one row per request, sorted by name; equal entries give equal bytes.
+    """Write both tables of rows in any order; see `write_tables`."""
+    chunks = list(cut(sorted(entries, key=lambda entry: order_of(entry.name))))
+    columns = columns_of([found_in(chunk.rows()) for chunk in chunks], outputs)
+    write_tables(chunks, columns, Pieces(None), csv_path, parquet_path, schema_path=schema_path, measures=measures)
+
+
+def write_tables(
+    chunks: Sequence[Chunk],
+    columns: Mapping[str, Column],
+    pieces: Pieces,
+    csv_path: Path,
+    parquet_path: Path,
+    *,
+    schema_path: Path | None = None,
+    measures: Sequence[str] = (),
+) -> None:
+    """Write both tables, one row per request, sorted by name; equal rows give equal bytes.
 
     Args:
-        entries: The requests, in any order.
+        chunks: The requests, in order.
+        columns: From `columns_of`.
+        pieces: Keeps what is made of each chunk.
         csv_path: Table for people.
-        parquet_path: Table for programs.
-        outputs: Labels of additional outputs. They have columns even if no image has a file.
+        parquet_path: Table for programs, with a row group per chunk.
         schema_path: Where to write the JSON schema of the rows, if anywhere.
         measures: Identities of the measures that the quantities come from, such as ``phash@1``. The Parquet file keeps
             them in its metadata, so that a later release can tell which values are comparable.
     """
-    table = _table(sorted(entries, key=lambda entry: entry.name), outputs)
-    _write_csv(csv_path, table)
-    _write_parquet(parquet_path, table, measures)
+    told = [(name, column.kind) for name, column in columns.items()]
+    with writing(csv_path) as file:
+        file.write(_BOM + _csv_bytes([map(safe_cell, columns)]))
+        for chunk in chunks:
+            file.write(pieces.get("csv", [chunk.digest, told], partial(_csv_of, chunk, columns)))
+    _write_parquet(parquet_path, chunks, columns, pieces, measures)
     if schema_path is not None:
-        write_whole(schema_path, schema_bytes(manifest_schema({name: column for name, (column, _) in table.items()})))
+        write_whole(schema_path, schema_bytes(manifest_schema(columns)))
+
+
+def found_in(rows: Iterable[ManifestRow]) -> dict[str, dict[str, list[str]]]:
+    """Return which columns some rows have in each group of columns, and of what types their values are."""
+    found: dict[str, dict[str, set[str]]] = {field: {} for field in GROUPS}
+    for row in rows:
+        for field, names in found.items():
+            for name, value in getattr(row, field).items():
+                names.setdefault(name, set()).add(type(value).__name__)
+    return {field: {name: sorted(types) for name, types in names.items()} for field, names in found.items()}
+
+
+def columns_of(found: Iterable[Mapping[str, Mapping[str, Iterable[str]]]], outputs: Iterable[str]) -> dict[str, Column]:
+    """Return the columns of a release, by name, in their order.
+
+    Args:
+        found: What `found_in` returns for all of its rows.
+        outputs: Labels of additional outputs. They have columns even if no image has a file.
+    """
+    types: dict[str, dict[str, set[str]]] = {field: {} for field in GROUPS}
+    for one in found:
+        for field, names in one.items():
+            for name, of_name in names.items():
+                types[field].setdefault(name, set()).update(of_name)
+    columns = dict(COLUMNS)
+    columns |= {output_column(label, name): of_output(label, name) for label in outputs for name in OF_OUTPUT}
+    for field, group in GROUPS.items():
+        for name, of_name in sorted(types[field].items()):
+            column = Column(f"{group.meaning}: {name}", kind=_kind_of(of_name), may_be_empty=True)
+            columns[f"{group.prefix}.{name}"] = column
+    return columns
 
 
 def read_manifest(csv_path: Path) -> list[dict[str, str]]:
@@ -84,31 +139,27 @@ def files_in(row: Mapping[str, str]) -> dict[str, dict[str, str]]:
     return {label: file for label, file in found.items() if file["file"]}
 
 
-def _table(entries: Sequence[ManifestRow], outputs: Iterable[str]) -> Table:
-    table: dict[str, tuple[Column, Sequence[Any]]] = {
-        name: (column, list(map(attrgetter(name), entries))) for name, column in COLUMNS.items()
-    }
-    for label in outputs:
-        files = [entry.outputs.get(label) for entry in entries]
+def _table(rows: Sequence[ManifestRow], columns: Mapping[str, Column]) -> Table:
+    values: dict[str, Sequence[Any]] = {name: list(map(attrgetter(name), rows)) for name in COLUMNS}
+    for label in output_labels(columns):
+        files = [row.outputs.get(label) for row in rows]
         for name in OF_OUTPUT:
             value = attrgetter(name)
-            values = [None if file is None else value(file) for file in files]
-            table[output_column(label, name)] = of_output(label, name), values
+            values[output_column(label, name)] = [None if file is None else value(file) for file in files]
     for field, group in GROUPS.items():
-        mappings = list(map(attrgetter(field), entries))
-        for name in sorted({name for mapping in mappings for name in mapping}):
-            values = [mapping.get(name) for mapping in mappings]
-            column = Column(f"{group.meaning}: {name}", kind=_kind_of({*map(type, values)}), may_be_empty=True)
-            table[f"{group.prefix}.{name}"] = column, values
-    return {name: (column, _stored(column.kind, values)) for name, (column, values) in table.items()}
+        mappings, start = list(map(attrgetter(field), rows)), f"{group.prefix}."
+        for column in columns:
+            if column.startswith(start):
+                values[column] = [mapping.get(column.removeprefix(start)) for mapping in mappings]
+    return {name: (column, _stored(column.kind, values[name])) for name, column in columns.items()}
 
 
-def _kind_of(types: set[type]) -> Kind:
-    types.discard(NoneType)
+def _kind_of(types: Iterable[str]) -> Kind:
+    found = {*types} - {NoneType.__name__}
     # Whole numbers count as numbers, so that a measure of exactly 1 does not change a column's type between releases.
-    if types <= {int, float}:
+    if found <= {"int", "float"}:
         return "number"
-    return "flag" if types == {bool} else "text"
+    return "flag" if found == {"bool"} else "text"
 
 
 def _stored(kind: Kind, values: Sequence[Any]) -> Sequence[Any]:
@@ -119,14 +170,16 @@ def _stored(kind: Kind, values: Sequence[Any]) -> Sequence[Any]:
     return values
 
 
-def _write_csv(path: Path, table: Table) -> None:
-    with writing(path) as file:
-        text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-        # All text in quotes: Python 3.11 would not quote a single carriage return.
-        writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
-        writer.writerow(safe_cell(name) for name in table)
-        writer.writerows(zip(*(map(_CELLS[column.kind], values) for column, values in table.values()), strict=True))
-        text.detach()
+def _csv_of(chunk: Chunk, columns: Mapping[str, Column]) -> bytes:
+    table = _table(chunk.rows(), columns)
+    return _csv_bytes(zip(*(map(_CELLS[column.kind], values) for column, values in table.values()), strict=True))
+
+
+def _csv_bytes(rows: Iterable[Iterable[Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    # All text in quotes: Python 3.11 would not quote a single carriage return.
+    csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
 
 
 def _number_cell(value: float | None) -> float | str:
@@ -148,9 +201,43 @@ _CELLS: Mapping[Kind, Callable[[Any], str | float]] = {
 }
 
 
-def _write_parquet(path: Path, table: Table, measures: Sequence[str]) -> None:
+def _write_parquet(
+    path: Path, chunks: Sequence[Chunk], columns: Mapping[str, Column], pieces: Pieces, measures: Sequence[str]
+) -> None:
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
+
+    read_by = {MEASURES_FIELD: orjson.dumps(list(measures)).decode()} if measures else {}
+    fields = [pa.field(name, _arrow_type(column.kind), metadata=_metadata(column)) for name, column in columns.items()]
+    schema = pa.schema(fields, metadata={VERSION_KEY: MANIFEST_VERSION, **read_by, "pandas": _for_pandas(columns)})
+    told = [(name, column.kind) for name, column in columns.items()]
+    # One core: rows of one chunk are too few for more, and threads would keep memory.
+    with writing(path) as file, ParquetWriter(file, schema, compression="zstd") as writer:
+        for chunk in chunks:
+            content = pieces.get("arrow", [chunk.digest, told], partial(_arrow_of, chunk, columns))
+            table = pa.ipc.open_stream(content).read_all()
+            writer.write_table(table.replace_schema_metadata(None).cast(schema))
+        if not chunks:
+            writer.write_table(schema.empty_table())
+
+
+def _arrow_of(chunk: Chunk, columns: Mapping[str, Column]) -> bytes:
+    import pyarrow as pa
+
+    table = _table(chunk.rows(), columns)
+    arrays = {
+        name: pa.array(_in_parquet(column.kind, values), _arrow_type(column.kind), from_pandas=True)
+        for name, (column, values) in table.items()
+    }
+    batch = pa.record_batch(list(arrays.values()), names=list(arrays))
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+        writer.write_batch(batch)
+    return bytes(sink.getvalue())
+
+
+def _arrow_type(kind: Kind) -> Any:
+    import pyarrow as pa
 
     types = {
         "text": pa.string(),
@@ -161,18 +248,7 @@ def _write_parquet(path: Path, table: Table, measures: Sequence[str]) -> None:
         "flag": pa.bool_(),
         "time": pa.timestamp("us", tz="UTC"),
     }
-    fields = [pa.field(name, types[column.kind], metadata=_metadata(column)) for name, (column, _) in table.items()]
-    read_by = {MEASURES_FIELD: orjson.dumps(list(measures)).decode()} if measures else {}
-    metadata = {VERSION_KEY: MANIFEST_VERSION, **read_by, "pandas": _for_pandas(table)}
-    schema = pa.schema(fields, metadata=metadata)
-    n = max(len(values) for _, values in table.values())
-    with writing(path) as file, ParquetWriter(file, schema, compression="zstd") as writer:
-        for start in range(0, max(n, 1), GROUP_ROWS):
-            arrays = [
-                pa.array(_in_parquet(column.kind, values[start : start + GROUP_ROWS]), field.type, from_pandas=True)
-                for field, (column, values) in zip(fields, table.values(), strict=True)
-            ]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+    return types[kind]
 
 
 def _in_parquet(kind: Kind, values: Sequence[Any]) -> Sequence[Any]:
@@ -183,9 +259,9 @@ def _in_parquet(kind: Kind, values: Sequence[Any]) -> Sequence[Any]:
     return values
 
 
-def _for_pandas(table: Table) -> bytes:
+def _for_pandas(columns: Mapping[str, Column]) -> bytes:
     """Return what pandas reads beside the types: without it, a missing whole number makes its column one of floats."""
-    columns = [
+    told = [
         {
             "name": name,
             "field_name": name,
@@ -193,9 +269,9 @@ def _for_pandas(table: Table) -> bytes:
             "numpy_type": _PANDAS_TYPES[column.kind][1],
             "metadata": {"timezone": "UTC"} if column.kind == "time" else None,
         }
-        for name, (column, _) in table.items()
+        for name, column in columns.items()
     ]
-    return orjson.dumps({"index_columns": [], "column_indexes": [], "columns": columns, "attributes": {}})
+    return orjson.dumps({"index_columns": [], "column_indexes": [], "columns": told, "attributes": {}})
 
 
 _PANDAS_TYPES: Mapping[Kind, tuple[str, str]] = {

@@ -2,78 +2,72 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 from imagemake.config.attempts import Remedy
 from imagemake.core.text import counted
 from imagemake.release.manifest.row import ManifestRow
 from imagemake.release.metrics.success import interval_95
-
-if TYPE_CHECKING:
-    from imagemake.plan.state import State
+from imagemake.release.metrics.sums import billionths
 
 _DECIDED = {"accepted": True, "rejected": False}
 
 
-@dataclass(slots=True)
-class _Sum:
-    accepted: list[bool] = field(default_factory=list)
-    usd: list[float | None] = field(default_factory=list)
-
-    def as_dict(self, more_usd: float | None) -> dict[str, Any]:
-        n, accepted = len(self.accepted), sum(self.accepted)
-        low, high = interval_95(accepted, n)
-        costs = [*self.usd, more_usd]
-        known = [cost for cost in costs if cost is not None]
-        usd = sum(known) if len(known) == len(costs) else None
-        return {
-            "attempts": n,
-            "accepted": accepted,
-            "success_rate": round(accepted / n, 4),
-            "success_rate_low": round(low, 4),
-            "success_rate_high": round(high, 4),
-            "cost_usd": None if usd is None else round(usd, 6),
-            "usd_per_accepted": None if usd is None or not accepted else round(usd / accepted, 6),
-            "usd_per_accepted_low": None if usd is None else round(usd / n / high, 6),
-            "usd_per_accepted_high": None if usd is None or not low else round(usd / n / low, 6),
-        }
+RemedySums: TypeAlias = dict[str, Counter[str]]  # by name: attempts, accepted ones, billionths of USD, unknown costs
 
 
-def decided_by_people(states: Iterable[State]) -> list[bool]:
-    """Return what people decided about images that checks rejected, where the policy is `person`: who was approved."""
-    found = []
-    for state in states:
-        found += [False for past in state.past if past.by_person]
-        if state.by_person:
-            found.append(state.is_accepted)
-    return found
+def remedies(rows: Iterable[ManifestRow], rewrites_usd: float | None) -> dict[str, Any]:
+    """Return what each remedy came to in some rows; see `remedies_of`."""
+    return remedies_of(remedy_sums(rows), rewrites_usd)
 
 
-def remedies(entries: Iterable[ManifestRow], rewrites_usd: float | None, people: Iterable[bool] = ()) -> dict[str, Any]:
+def remedy_sums(rows: Iterable[ManifestRow]) -> RemedySums:
+    """Add up the attempts of rows by what led to them."""
+    sums: RemedySums = {}
+    for row in rows:
+        for made_by, accepted, usd in _attempts(row):
+            known = [cost for cost in usd if cost is not None]
+            one = sums.setdefault(made_by, Counter())
+            one.update({"n": 1, "accepted": int(accepted), "usd": sum(map(billionths, known))})
+            one["unknown"] += len(usd) - len(known)
+        for approved in row.by_people:
+            sums.setdefault(str(Remedy.PERSON), Counter()).update({"n": 1, "accepted": int(approved)})
+    return sums
+
+
+def remedies_of(sums: RemedySums, rewrites_usd: float | None) -> dict[str, Any]:
     """Return what each remedy came to, by its name.
 
     Only attempts with a verdict count; the candidates of one are one attempt. The cost is that of the attempts, not of
     the rejected images before them. The interval of the cost per accepted image is that of the share that is accepted.
 
     Args:
-        entries: One row per request.
+        sums: From `remedy_sums`.
         rewrites_usd: What the calls cost that wrote prompts; None if that is unknown.
-        people: What people decided in place of another attempt; see `decided_by_people`.
     """
-    sums: dict[str, _Sum] = {}
-    for entry in entries:
-        for made_by, accepted, usd in _attempts(entry):
-            one = sums.setdefault(made_by, _Sum())
-            one.accepted.append(accepted)
-            one.usd += usd
-    if decided := list(people):
-        sums[str(Remedy.PERSON)] = _Sum(decided)
     # Nobody tells us what people cost.
     more_usd: dict[str, float | None] = {Remedy.REWRITE: rewrites_usd, Remedy.PERSON: None}
-    return {name: one.as_dict(more_usd.get(name, 0.0)) for name, one in sorted(sums.items())}
+    return {name: _figures(one, more_usd.get(name, 0.0)) for name, one in sorted(sums.items())}
+
+
+def _figures(sums: Counter[str], more_usd: float | None) -> dict[str, Any]:
+    n, accepted = sums["n"], sums["accepted"]
+    low, high = interval_95(accepted, n)
+    usd = None if more_usd is None or sums["unknown"] else (sums["usd"] + billionths(more_usd)) / billionths(1)
+    return {
+        "attempts": n,
+        "accepted": accepted,
+        "success_rate": round(accepted / n, 4),
+        "success_rate_low": round(low, 4),
+        "success_rate_high": round(high, 4),
+        "cost_usd": None if usd is None else round(usd, 6),
+        "usd_per_accepted": None if usd is None or not accepted else round(usd / accepted, 6),
+        "usd_per_accepted_low": None if usd is None else round(usd / n / high, 6),
+        "usd_per_accepted_high": None if usd is None or not low else round(usd / n / low, 6),
+    }
 
 
 def _attempts(entry: ManifestRow) -> Iterator[tuple[str, bool, Sequence[float | None]]]:

@@ -2,43 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from imagemake.config.references import OWN_IMAGE
 from imagemake.release.manifest.row import ManifestRow
 from imagemake.release.metrics.reasons import reason_code
-
-_DIGITS = re.compile(r"(\d+)")
-
-
-def by_name(entries: Iterable[ManifestRow]) -> list[ManifestRow]:
-    """Sort requests by name as people do: A2 before A10, and capital letters beside small ones."""
-    return sorted(entries, key=lambda entry: (_natural(entry.name), entry.name))
-
-
-def families(entries: Iterable[ManifestRow]) -> dict[str, tuple[str, int]]:
-    """Return the first image of each image's family, and how many steps away that is; empty if there are no families.
-
-    A family is what is made from one image.
-    """
-    parent_of = {
-        entry.name: parent.removeprefix(OWN_IMAGE)
-        for entry in entries
-        if (parent := next((one for one in entry.references if one.startswith(OWN_IMAGE)), None))
-    }
-    ways: dict[str, tuple[str, int]] = {}
-    for name in parent_of:
-        chain = [name]
-        while chain[-1] not in ways and chain[-1] in parent_of:
-            chain.append(parent_of[chain[-1]])
-        first, far = ways.get(chain[-1], (chain[-1], 0))
-        for further, one in enumerate(reversed(chain)):
-            ways[one] = first, far + further
-    return ways
 
 
 def card_of(entry: ManifestRow, shown: Mapping[str, str], family: Sequence[Any] | None) -> dict[str, Any]:
@@ -46,10 +16,11 @@ def card_of(entry: ManifestRow, shown: Mapping[str, str], family: Sequence[Any] 
 
     Args:
         entry: The request.
-        shown: Addresses of thumbnails, as `imagemake.release.report.shown.shown_thumbnails` returns them.
-        family: From `families`.
+        shown: Addresses of thumbnails, as `imagemake.release.report.shown.Shown` has them.
+        family: From `imagemake.release.report.facts.families`.
     """
     card = entry.facts()
+    del card["closed_at"], card["by_people"]
     card["family"] = family
     card["href"] = href_of(file) if (file := card.pop("file")) else None
     card["outputs"] = [
@@ -77,9 +48,3 @@ def href_of(file: str) -> str | None:
 
 def _absent(value: Any) -> bool:
     return value is None or value is False or (isinstance(value, tuple | list | dict) and not value)
-
-
-def _natural(name: str) -> list[Any]:
-    parts = _DIGITS.split(name.casefold())
-    parts[1::2] = map(int, parts[1::2])
-    return parts

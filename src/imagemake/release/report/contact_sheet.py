@@ -9,17 +9,22 @@ inserts it only as text, and the content security policy allows only our own scr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from imagemake.core.files import write_whole
-from imagemake.release.manifest.row import ManifestRow
+from imagemake.release.manifest.chunks.chunk import Chunk
+from imagemake.release.manifest.chunks.order import order_of
+from imagemake.release.manifest.chunks.pieces import Pieces
 from imagemake.release.metrics.forecast import duration_words
-from imagemake.release.report.cards import by_name, card_of, families, href_of
+from imagemake.release.report.cards import card_of, href_of
+from imagemake.release.report.facts import PageFacts, by_chunk, comparable, families
 from imagemake.release.report.one_file import data_url, embedded, own_text, template
 from imagemake.release.report.parts import Parts
-from imagemake.release.report.shown import reference_name, reference_users, shown_thumbnails
+from imagemake.release.report.shown import Shown, Sources
+from imagemake.release.report.thumbnails import Thumbnails
 from imagemake.release.summary import decided_words
 
 VERDICTS = {
@@ -34,74 +39,83 @@ _UNKNOWN = "\u2013"
 MOST_IN_ONE_FILE = 2_000  # requests
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page shows beside its requests.
+
+    Attributes:
+        title: Name of the release.
+        metrics: From `imagemake.release.metrics.metrics.metrics_of`.
+        thumbnails: Where thumbnails come from. Only those in the page are looked up.
+        max_thumbnails: Most thumbnails in the page. Images that were not accepted come first. The others load from
+            their files.
+        variables: Columns to compare side by side if they have several values. Takes can also be compared.
+        sheets: Sheets of the release, as paths from its folder.
+    """
+
+    title: str
+    metrics: Mapping[str, Any]
+    thumbnails: Thumbnails
+    max_thumbnails: int
+    variables: Sequence[str] = ()
+    sheets: Sequence[str] = ()
+
+
 def write_contact_sheet(
-    path: Path,
-    entries: Iterable[ManifestRow],
-    metrics: Mapping[str, Any],
-    *,
-    title: str,
-    thumbnails: Mapping[str, bytes],
-    max_thumbnails: int,
-    variables: Sequence[str] = (),
-    sheets: Sequence[str] = (),
+    path: Path, chunks: Sequence[Chunk], facts: Sequence[PageFacts], page: Page, pieces: Pieces
 ) -> None:
     """Write the page; equal arguments give equal bytes.
 
     Args:
         path: Path of the page, in the release folder: links to `ManifestRow.file` are relative to it. Its parts are in
             a folder beside it, with its name but no suffix.
-        entries: The requests, in any order.
-        metrics: From `imagemake.release.metrics.metrics.metrics_of`.
-        title: Name of the release.
-        thumbnails: JPEG or WebP by request name. Those of earlier attempts are under ``name@place``, those of reference
-            images under `reference_name` of their digests. Only those in the page are looked up, so a mapping can make
-            them on demand.
-        max_thumbnails: Most thumbnails in the page. Images that were not accepted come first. The others load from
-            their files.
-        variables: Columns to compare side by side if they have several values. Takes can also be compared.
-        sheets: Sheets of the release, as paths from its folder.
+        chunks: The requests.
+        facts: Of each chunk.
+        page: What else the page shows.
+        pieces: Keeps what is made of each chunk.
 
     Raises:
         ValueError: If a thumbnail is neither JPEG nor WebP.
     """
-    entries = by_name(entries)
-    family_of = families(entries)
-    parts = Parts(path.with_suffix(""))
-    in_parts = len(entries) > MOST_IN_ONE_FILE
-    shown = shown_thumbnails(entries, thumbnails, max_thumbnails, parts.thumbnail if in_parts else data_url)
-    users = reference_users(entries)
-    data: dict[str, Any] = {
-        "words": VERDICTS,
-        "variables": list(variables),
-        "references": {digest: shown[name] for digest in users if (name := reference_name(digest)) in shown},
-    }
+    family_of = families({name: parent for one in facts for name, parent in one.parents.items()})
+    parts = Parts(path.with_suffix(""), pieces)
+    in_parts = sum(chunk.n for chunk in chunks) > MOST_IN_ONE_FILE
+    put = (parts.thumbnail, parts.is_there) if in_parts else (data_url, lambda _: True)
+    sources = Sources(page.thumbnails, *put)
+    shown = Shown(chunks, facts, page.max_thumbnails, sources, pieces if in_parts else Pieces(None))
+    data: dict[str, Any] = {"words": VERDICTS, "variables": list(page.variables), "references": shown.references}
+    n_shown = n_images = 0
     if in_parts:
-        data["lists"] = parts.lists(entries, shown, family_of)
+        families_of = by_chunk(family_of, [order_of(chunk.first) for chunk in chunks])
+        data["lists"] = []
+        for chunk, own_shown, own_families in zip(chunks, shown.of_chunk, families_of, strict=True):
+            data["lists"].append(parts.list_of(chunk, own_shown, own_families))
+            chunk.forget()
     else:
-        data["entries"] = [card_of(entry, shown, family_of.get(entry.name)) for entry in entries]
-    page = template("imagemake.release", "report", "sheet.html.j2", _FILTERS).render(
-        title=title,
+        rows = [row for chunk in chunks for row in chunk.rows()]
+        names = {name: address for one in shown.of_chunk for name, address in one.items()}
+        data["entries"] = [card_of(row, names, family_of.get(row.name)) for row in rows]
+        n_shown = sum(row.name in names for row in rows)
+        n_images = sum(row.file is not None or row.raw_digest is not None or row.name in names for row in rows)
+    metrics = page.metrics
+    content = template("imagemake.release", "report", "sheet.html.j2", _FILTERS).render(
+        title=page.title,
         metrics=metrics,
-        models=sorted({entry.model for entry in entries}),
+        models=sorted({model for one in facts for model in one.models}),
         verdicts=[(verdict, word, metrics[verdict]) for verdict, word in VERDICTS.items() if metrics[verdict]],
         bar=_bar([(verdict, metrics[verdict]) for verdict in VERDICTS]),
-        compare=_comparable(entries, variables),
+        compare=comparable(facts, page.variables),
         has_families=bool(family_of),
-        sheets=[(PurePosixPath(sheet).stem, href) for sheet in sheets if (href := href_of(sheet))],
+        sheets=[(PurePosixPath(sheet).stem, href) for sheet in page.sheets if (href := href_of(sheet))],
         in_parts=in_parts,
-        thumbnails_shown=sum(entry.name in shown for entry in entries),
-        images=sum(entry.file is not None or entry.name in shown or entry.name in thumbnails for entry in entries),
+        thumbnails_shown=n_shown,
+        images=n_images,
         style=own_text("sheet.css"),
         script="".join(map(own_text, ("shared.js", "reading.js", "sheet.js"))),
         data=embedded(data),
     )
-    write_whole(path, page.encode())
+    write_whole(path, content.encode())
     parts.remove_others()
-
-
-def _comparable(entries: Sequence[ManifestRow], variables: Sequence[str]) -> list[str]:
-    found = [name for name in variables if len({entry.variables.get(name) for entry in entries}) > 1]
-    return [*found, "take"] if any(entry.take > 1 for entry in entries) else found
 
 
 def _bar(counts: Sequence[tuple[str, int]]) -> list[tuple[str, float, float]]:

@@ -2,7 +2,7 @@
 
 | file | content |
 |---|---|
-| ``list-*.html`` | of some thousand requests, what the page needs to list, order, filter, and search them |
+| ``list-*.html`` | of a chunk of the release, what the page needs to list, order, filter, and search them |
 | ``cards-*.html`` | of some hundred requests, all other facts, which the page reads when a reader opens one of them |
 | ``thumbnails/`` | the thumbnails |
 
@@ -16,6 +16,7 @@ has its content as JSON, and sends it as text to the page that opens it in a fra
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,13 @@ from zlib import crc32
 
 from imagemake.core.files import write_whole
 from imagemake.images.formats import FORMATS
+from imagemake.release.manifest.chunks.chunk import Chunk
+from imagemake.release.manifest.chunks.pieces import Pieces
 from imagemake.release.manifest.row import ManifestRow
 from imagemake.release.report.cards import card_of
 from imagemake.release.report.one_file import embedded_bytes, format_of_thumbnail, own_text, template
 
-# How many requests a file has on average, and at most.
-_IN_LIST, _MOST_IN_LIST = 4_096, 16_384
-_IN_CARDS, _MOST_IN_CARDS = 512, 2_048
+IN_CARDS, MOST_IN_CARDS = 512, 2_048  # how many requests a file of cards has on average, and at most
 _DATA = "<data>"  # the place of the data in a part: no text of others, since their "<" is escaped
 # What lists have of each card. The rest is only in the cards.
 LISTED = (
@@ -43,10 +44,11 @@ class Parts:
 
     Args:
         folder: The folder of the parts, beside the page.
+        pieces: Keeps which files a chunk has.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, pieces: Pieces) -> None:
+        self._folder, self._pieces = folder, pieces
         self._written: set[Path] = set()
         page = template("imagemake.release", "report", "part.html.j2", {})
         self._begin, self._end = page.render(data=_DATA, script=own_text("part.js")).encode().split(_DATA.encode())
@@ -65,29 +67,42 @@ class Parts:
         digest = hashlib.sha256(image).hexdigest()[:32]
         return self._write(f"thumbnails/{digest[:2]}/{digest}{suffix}", image)
 
-    def lists(
-        self, entries: Sequence[ManifestRow], shown: Mapping[str, str], families: Mapping[str, Sequence[Any]]
-    ) -> list[str]:
-        """Write the lists and cards of all requests, and return the addresses of the lists.
+    def list_of(self, chunk: Chunk, shown: Mapping[str, str], families: Mapping[str, Sequence[Any]]) -> str:
+        """Write the list and the cards of a chunk, unless they are there, and return the address of the list.
 
         Args:
-            entries: The requests, in the order of the page.
+            chunk: The requests.
             shown: Addresses of thumbnails by name.
-            families: Families by name, from `imagemake.release.report.cards.families`.
+            families: Families by name, from `imagemake.release.report.facts.families`.
         """
-        return [
-            self._part("list", [self._cards(cards, shown, families) for cards in _cut(some, _IN_CARDS, _MOST_IN_CARDS)])
-            for some in _cut(entries, _IN_LIST, _MOST_IN_LIST)
-        ]
+        made_of = [chunk.digest, shown, families, self._end.decode(), self._begin.decode()]
+
+        def make() -> list[str]:
+            cut = [self._cards(rows, shown, families) for rows in _cut(chunk.rows())]
+            return [self._part("list", cut), *(one["cards"] for one in cut)]
+
+        found: list[str] = self._pieces.table("cards", made_of, make)
+        if not all(self.is_there(address) for address in found):
+            found = make()
+            self._pieces.put("cards", made_of, found)
+        return found[0]
+
+    def is_there(self, address: str) -> bool:
+        """Return whether a file of a part is there, and keep it if it is."""
+        path = self._folder.parent / address
+        if not path.exists():
+            return False
+        self._written.add(path)
+        return True
 
     def remove_others(self) -> None:
         """Delete what earlier pages had, after the page that uses these parts is written."""
-        for path in sorted([self._folder, *self._folder.rglob("*")], reverse=True):  # a folder after what is in it
-            if path.is_dir():
-                if not any(path.iterdir()):
-                    path.rmdir()
-            elif path not in self._written:
-                path.unlink(missing_ok=True)
+        for folder, _, names in os.walk(self._folder, topdown=False):
+            for name in names:
+                if (path := Path(folder, name)) not in self._written:
+                    path.unlink(missing_ok=True)
+            if not os.listdir(folder):  # noqa: PTH208  the folders in it were removed meanwhile
+                Path(folder).rmdir()
 
     def _cards(
         self, entries: Sequence[ManifestRow], shown: Mapping[str, str], families: Mapping[str, Sequence[Any]]
@@ -108,10 +123,11 @@ class Parts:
         return f"{self._folder.name}/{name}"
 
 
-def _cut(entries: Sequence[ManifestRow], mean: int, most: int) -> Iterator[Sequence[ManifestRow]]:
-    """Cut a sequence where the names say so: a request that is added moves only the cuts around it."""
+def _cut(rows: Sequence[ManifestRow]) -> Iterator[Sequence[ManifestRow]]:
+    """Cut a chunk where the names say so: a request that is added moves only the cuts around it."""
     start = 0
-    for end in range(1, len(entries) + 1):
-        if end == len(entries) or end - start == most or crc32(entries[end].name.encode()) % mean == 0:
-            yield entries[start:end]
+    for end in range(1, len(rows) + 1):
+        is_last = end == len(rows) or end - start == MOST_IN_CARDS
+        if is_last or crc32(rows[end].name.encode("utf-8", "surrogatepass")) % IN_CARDS == 0:
+            yield rows[start:end]
             start = end

@@ -246,7 +246,6 @@
         ["Generated", entry.generated_at?.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, " UTC")],
         ["Duration", entry.seconds === undefined ? "" : duration(entry.seconds)],
         ["Cost", costOf(entry).replace("cost ", "") + (entry.history && entry.spent_usd !== undefined ? " for all attempts" : "")],
-        ["From the cache", entry.raw_digest ? (entry.cached ? "yes" : "no") : ""],
         ["Request ID", entry.request_id, "code"],
       ]),
     ),

@@ -8,6 +8,8 @@ from jsonschema import Draft202012Validator
 
 from imagemake.config.campaign import load_campaign
 from imagemake.core.fingerprint import fingerprint
+from imagemake.release.manifest.chunks.chunk import cut
+from imagemake.release.manifest.chunks.pieces import Pieces
 from imagemake.release.manifest.row import OutputFile
 from imagemake.release.manifest.sidecars import SIDECAR_VERSION, sidecar_schema, write_sidecars
 
@@ -21,7 +23,7 @@ def accepted(name, **changes):
 @pytest.fixture
 def write(tmp_path):
     def written(*entries, with_prompt=False):
-        write_sidecars(entries, tmp_path, with_prompt=with_prompt)
+        write_sidecars(cut(entries), tmp_path, Pieces(None), with_prompt=with_prompt)
         return {path.name: json.loads(path.read_bytes()) for path in sorted((tmp_path / "images").glob("*"))}
 
     return written
@@ -60,9 +62,9 @@ def test_only_what_changed_is_written_and_the_run_changes_nothing(write, tmp_pat
     def looks():
         return {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("**/*.json")}
 
-    write(accepted("a", cached=False), accepted("b"))
+    write(accepted("a", closed_at="2026-01-01"), accepted("b"))
     before = looks()
-    write(accepted("a", cached=True, measures={"tone.contrast": 12.5}), accepted("b", tries=2))
+    write(accepted("a", closed_at="2026-01-03", measures={"tone.contrast": 12.5}), accepted("b", tries=2))
     after = looks()
     assert {name for name in before if before[name] != after[name]} == {"b.jpg.json"}
 

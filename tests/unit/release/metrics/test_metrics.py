@@ -123,8 +123,12 @@ def test_a_call_without_image_is_paid_for_but_is_no_image():
 
 
 def test_the_cached_share_is_that_of_requests_with_an_image():
-    entries = [an_entry("a", cached=True), an_entry("b"), without_image("c", "refused")]
-    assert metrics_of(entries)["cached_share"] == 0.5
+    entries = [
+        an_entry("a", closed_at="2026-01-01"),
+        an_entry("b", closed_at="2026-01-03"),
+        without_image("c", "refused"),
+    ]
+    assert metrics_of(entries, made_at="2026-01-02")["cached_share"] == 0.5
 
 
 def test_failures_are_counted_once_a_request_and_reason():

@@ -53,7 +53,7 @@ def test_the_cheapest_remedy_is_told_first_and_those_without_a_price_last():
 
 
 def test_people_are_told_among_the_remedies_and_nobody_knows_what_they_cost():
-    found = remedies(ROWS, 0.01, [True, True, False])
+    found = remedies([*ROWS, an_entry("a", by_people=(False, True)), an_entry("b", by_people=(True,))], 0.01)
     assert (found["person"]["accepted"], found["person"]["attempts"], found["person"]["cost_usd"]) == (2, 3, None)
     line = next(line for line in remedy_words(found) if "person" in line)
     assert line == "  After rejections, person: 2 of 3 images approved (21% to 94% with 95% confidence)."

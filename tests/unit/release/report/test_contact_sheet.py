@@ -9,13 +9,12 @@ from html.parser import HTMLParser
 
 import pytest
 from entries import an_attempt, an_entry, without_image
+from pages import NamedThumbnails, write_page
 
 from imagemake.release.manifest.row import OutputFile
 from imagemake.release.metrics.metrics import metrics_of
 from imagemake.release.metrics.remedies import remedies
 from imagemake.release.report.cards import href_of
-from imagemake.release.report.contact_sheet import write_contact_sheet
-from imagemake.release.report.shown import reference_name
 
 JPEG = b"\xff\xd8\xff\xe0 and so on"
 WEBP = b"RIFF\x00\x00\x00\x00WEBP"
@@ -73,7 +72,7 @@ def page_of(tmp_path):
         path = tmp_path / "contact_sheet.html"
         arguments = {"title": title, "thumbnails": thumbnails or {}, "max_thumbnails": max_thumbnails}
         arguments["variables"] = variables
-        write_contact_sheet(path, entries, {**metrics_of(entries), **more}, **arguments)
+        write_page(path, entries, {**metrics_of(entries), **more}, **arguments)
         return Page(path.read_text(encoding="utf-8"))
 
     return write
@@ -97,8 +96,8 @@ def hostile_entry(text, **changes):
 
 
 def test_the_page_says_what_each_remedy_came_to(page_of):
-    rows = [an_entry("a", attempt=1, made_by="repair", cost_usd=0.06, history=(an_attempt(0),))]
-    words = " ".join(page_of(rows, remedies=remedies(rows, 0.0, [True])).words)
+    rows = [an_entry("a", attempt=1, made_by="repair", cost_usd=0.06, history=(an_attempt(0),), by_people=(True,))]
+    words = " ".join(page_of(rows, remedies=remedies(rows, 0.0)).words)
     assert "1 of 1 attempts accepted, 100% (20.6% to 100%, 95% interval); $0.06 per accepted image ($0.06 to" in words
     assert "1 of 1 images approved, 100% (20.6% to 100%, 95% interval)." in words, "nobody knows what people cost"
     assert "After rejections" not in page_of([an_entry()]).words
@@ -191,7 +190,7 @@ def test_thumbnails_go_first_to_what_was_not_accepted(page_of):
 def test_no_thumbnail_is_made_that_is_not_shown(page_of):
     made = []
 
-    class Made(dict):
+    class Made(NamedThumbnails):
         def get(self, name, default=None):
             made.append(name)
             return JPEG
@@ -307,7 +306,7 @@ def sent(name, *digests, **changes):
 
 def test_reference_images_are_in_the_page_once_the_shared_ones_first(page_of):
     entries = [sent("a", "one", "style"), sent("b", "two", "style", mask="m.png", mask_digest="mask")]
-    names = ["a", "b", *map(reference_name, ("one", "two", "style", "mask"))]
+    names = ["a", "b", *(f"reference:{name}" for name in ("one", "two", "style", "mask"))]
     thumbnails = dict.fromkeys(names, b"\xff\xd8\xff")
     assert set(page_of(entries, "t", thumbnails, 6).data["references"]) == {"one", "two", "style", "mask"}
     narrow = page_of(entries, "t", thumbnails, 3).data
@@ -330,7 +329,7 @@ def test_further_files_and_sheets_are_linked_within_the_release_folder_only(tmp_
     outside = replace(file, file="../../secret")
     page = tmp_path / "index.html"
     entries = [an_entry("a", outputs={"web": file, "odd": outside})]
-    write_contact_sheet(
+    write_page(
         page,
         entries,
         metrics_of(entries),

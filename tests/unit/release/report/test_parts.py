@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 from entries import an_attempt, an_entry, without_image
+from pages import write_page
 
+from imagemake.release.manifest.chunks import chunk
 from imagemake.release.metrics.metrics import metrics_of
 from imagemake.release.report import contact_sheet, parts
-from imagemake.release.report.contact_sheet import write_contact_sheet
 from imagemake.release.report.parts import LISTED
 
 JPEG = b"\xff\xd8\xff\xe0 and so on"
@@ -21,15 +22,14 @@ N = 60
 def written(tmp_path, monkeypatch):
     """Write the page of some requests in small parts, and return its bytes and theirs."""
     monkeypatch.setattr(contact_sheet, "MOST_IN_ONE_FILE", 20)
-    for name, n in {"_IN_LIST": 64, "_MOST_IN_LIST": 128, "_IN_CARDS": 8, "_MOST_IN_CARDS": 20}.items():
-        monkeypatch.setattr(parts, name, n)
+    for where, names in ((chunk, {"MEAN": 64, "MOST": 128}), (parts, {"IN_CARDS": 8, "MOST_IN_CARDS": 20})):
+        for name, n in names.items():
+            monkeypatch.setattr(where, name, n)
 
     def write(entries, thumbnails=None, max_thumbnails=100):
         path = tmp_path / "index.html"
         metrics = metrics_of(entries)
-        write_contact_sheet(
-            path, entries, metrics, title="t", thumbnails=thumbnails or {}, max_thumbnails=max_thumbnails
-        )
+        write_page(path, entries, metrics, title="t", thumbnails=thumbnails or {}, max_thumbnails=max_thumbnails)
         files = (one for one in tmp_path.rglob("*") if one.is_file())
         return {str(one.relative_to(tmp_path)): one.read_bytes() for one in files}
 

@@ -156,7 +156,6 @@ def test_what_no_image_shows_is_no_difference():
         "references": ("moved.png",),
         "cost_usd": 1.0,
         "seconds": 3.0,
-        "cached": True,
         "tries": 4,
     }
     told, unchanged = changes([ALIKE], [replace(ALIKE, **other, measures={"tone.contrast": 1.0}, request_id="r")])

@@ -1,0 +1,1 @@
+"""The rows of a release in chunks, and what is made of each chunk."""

@@ -1,0 +1,127 @@
+"""The chunks of the last release, kept so that the next one makes only those that changed."""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from imagemake.plan.settled.journal_index import NotRememberedError
+from imagemake.plan.settled.sections import numbers, read_sections, write_sections
+from imagemake.release.manifest.chunks.chunk import ID_DIGITS, Chunk, Cutter
+from imagemake.release.manifest.chunks.order import order_of
+from imagemake.release.manifest.row import MANIFEST_VERSION, ManifestRow
+
+_BYTES = 8  # of a name
+
+
+def keep(chunks: Sequence[Chunk], folder: Path) -> str:
+    """Write down which chunks there are, and return the digest by which `kept` finds them."""
+    digest = hashlib.sha256(" ".join(one.digest for one in chunks).encode()).hexdigest()[:ID_DIGITS]
+    head = {"version": MANIFEST_VERSION, "chunks": [[one.digest, one.n, one.first] for one in chunks]}
+    sections = {name: b"".join(getattr(one, name) for one in chunks) for name in ("names", "numbers")}
+    write_sections(folder / f"{digest}.bin", head, sections)
+    return digest
+
+
+def kept(digest: str, folder: Path) -> list[Chunk]:
+    """Return the chunks that were kept.
+
+    Raises:
+        NotRememberedError: If what was written down is missing or damaged.
+    """
+    found = read_sections(folder / f"{digest}.bin")
+    if found is None or found[0].get("version") != MANIFEST_VERSION:
+        raise NotRememberedError(digest)
+    (head, sections), chunks, start = found, list[Chunk](), 0
+    for name, n, first in head["chunks"]:
+        end = start + _BYTES * n
+        chunks.append(Chunk(name, n, first, sections["names"][start:end], sections["numbers"][start:end], folder))
+        start = end
+    return chunks
+
+
+def sweep(chunks: Iterable[Chunk], digest: str, folder: Path) -> None:
+    """Delete the files of other chunks."""
+    wanted = {f"{digest}.bin", *(f"{one.digest}.json" for one in chunks)}
+    for path in folder.iterdir():
+        if path.name not in wanted:
+            path.unlink()
+
+
+@dataclass(slots=True)
+class Before:
+    """The chunks of the last release, and which of their rows still stand.
+
+    Attributes:
+        chunks: The chunks.
+        settled: The names of the rows that stand, shortened as in `Chunk.names`.
+        renumbered: The numbers in the catalog of those that moved, by the numbers that they had.
+    """
+
+    chunks: Sequence[Chunk]
+    settled: Collection[int]
+    renumbered: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def n_kept(self) -> int:
+        """Number of the rows that stand."""
+        return sum(one in self.settled for chunk in self.chunks for one in numbers(chunk.names))
+
+    def dropped(self) -> Iterator[ManifestRow]:
+        """Yield the rows that do not stand."""
+        for chunk in self.chunks:
+            names = numbers(chunk.names)
+            if any(one not in self.settled for one in names):
+                yield from (row for row, one in zip(chunk.rows(), names, strict=True) if one not in self.settled)
+
+    def standing(self) -> Iterator[ManifestRow]:
+        """Yield the rows that stand."""
+        for chunk in self.chunks:
+            names = numbers(chunk.names)
+            yield from (row for row, one in zip(chunk.rows(), names, strict=True) if one in self.settled)
+            chunk.forget()
+
+    def with_rows(self, new: Sequence[ManifestRow]) -> Iterator[Chunk]:
+        """Yield the chunks of the rows that stand and of new ones. Those that stay as they are are not read.
+
+        Args:
+            new: The new rows, in order.
+
+        Raises:
+            NotRememberedError: If a chunk must be read, and its rows are missing or damaged.
+        """
+        firsts = [order_of(chunk.first) for chunk in self.chunks]
+        coming: dict[int, list[ManifestRow]] = {}
+        for row in new:
+            coming.setdefault(max(0, bisect_right(firsts, order_of(row.name)) - 1), []).append(row)
+        names = [numbers(chunk.names) for chunk in self.chunks]
+        changed = {place for place, own in enumerate(names) if any(one not in self.settled for one in own)}
+        # Without its first row, a chunk may belong to the one before.
+        changed |= {place - 1 for place in changed if names[place][0] not in self.settled}
+        changed |= {place for place, chunk in enumerate(self.chunks) if self._has_moved(chunk)}
+        cutter = Cutter(self.chunks[0].folder if self.chunks else None)
+        for place, chunk in enumerate(self.chunks):
+            is_same = place not in changed and place not in coming
+            if is_same and cutter.ends_before(chunk.first):
+                yield from cutter.end()
+            if is_same and not cutter.rows:
+                yield chunk
+                continue
+            for row in self._merged(chunk, names[place], coming.get(place, ())):
+                yield from cutter.add(row)
+            chunk.forget()
+        yield from cutter.end()
+
+    def _has_moved(self, chunk: Chunk) -> bool:
+        return bool(self.renumbered) and any(number in self.renumbered for number in numbers(chunk.numbers))
+
+    def _merged(self, chunk: Chunk, names: array[int], new: Sequence[ManifestRow]) -> list[ManifestRow]:
+        standing = [row for row, one in zip(chunk.rows(), names, strict=True) if one in self.settled]
+        if self._has_moved(chunk):
+            at = self.renumbered
+            standing = [replace(row, catalog_row=at.get(row.catalog_row, row.catalog_row)) for row in standing]
+        return sorted([*standing, *new], key=lambda row: order_of(row.name)) if new else standing

@@ -1,0 +1,50 @@
+"""Rows that come in any order, sorted on disk: those of a large release have no room in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from tempfile import TemporaryFile
+
+from imagemake.release.manifest.chunks.chunk import plain_of, row_of
+from imagemake.release.manifest.chunks.order import order_of
+from imagemake.release.manifest.row import ManifestRow
+
+MOST_IN_MEMORY = 4_096  # rows
+
+
+class SortedRows:
+    """Takes rows, and yields them in the order of a release.
+
+    Only their names and places stay in memory, if there are many.
+    """
+
+    def __init__(self) -> None:
+        self._rows: list[ManifestRow] = []
+        self._places: list[tuple[bytes, int, int]] = []
+        self._file = TemporaryFile()  # noqa: SIM115  it is there as long as this object
+        self._end = 0
+
+    def add(self, row: ManifestRow) -> None:
+        """Add a row."""
+        self._rows.append(row)
+        if len(self._rows) >= MOST_IN_MEMORY:
+            self._write()
+
+    def __iter__(self) -> Iterator[ManifestRow]:
+        """Yield the rows in order."""
+        if not self._places:
+            yield from sorted(self._rows, key=lambda row: order_of(row.name))
+            return
+        self._write()
+        self._places.sort()
+        for _, start, length in self._places:
+            self._file.seek(start)
+            yield row_of(self._file.read(length))
+
+    def _write(self) -> None:
+        for row in self._rows:
+            content = plain_of(row)
+            self._places.append((order_of(row.name), self._end, len(content)))
+            self._file.write(content)
+            self._end += len(content)
+        self._rows = []
