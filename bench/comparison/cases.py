@@ -16,6 +16,7 @@ from comparison.contestants import Contestant, environment_of_process
 from comparison.processes import Runner, Used
 
 PRODUCTS = ("mug", "bottle", "chair", "lamp", "book", "hat", "shoe", "clock")
+LOOKS = 3  # such short runs vary by half on a busy machine
 Result = dict[str, Any]
 
 
@@ -47,11 +48,12 @@ class Sitting:
         self._catalog, self._folder, self._log = root / "catalog.csv", root / "folder", root / "log"
 
     def up_to_date(self) -> Result:
-        """Measure a first run, a run with nothing to do, and a run after an edit of one row."""
+        """Measure a first run, the least of some runs with nothing to do, and a run after an edit of one row."""
         self._begin()
         write_catalog(self._catalog, self._n)
         cases = {"first run": self._result(self._run())}
-        cases["nothing to do"] = self._result(self._run())
+        looks = [self._result(self._run()) for _ in range(LOOKS)]
+        cases["nothing to do"] = min(looks, key=lambda look: float(look["cpu_s"]))
         write_catalog(self._catalog, self._n, edited=self._n // 2)
         before = self._server.totals().billed_calls
         edited = self._result(self._run())

@@ -20,25 +20,43 @@ SIZES = (100_000, 1_000_000)
 SCRIPT_MOST = 100_000  # above, filling takes longer than all runs
 
 
-def ours(n: int, runner: Runner, root: Path) -> dict[str, Any]:
-    """Measure imagemake with nothing to do, and with one row edited; a million is planned only."""
-    from large import CONFIG, fill
+def ours(n: int, runner: Runner, root: Path, *, kept: Path | None = None) -> dict[str, Any]:
+    """Measure imagemake with nothing to do, and with one row edited; a million is planned only.
+
+    Args:
+        n: Number of images.
+        runner: Runs programs.
+        root: An empty folder.
+        kept: A project of `bench/large.py` with as many images; it gets its row back. By default, one is filled.
+    """
+    import large
     from workflow.project import Project
 
-    project = Project(root / "project", rows=n, **CONFIG)
-    fill(project.folder)
+    if kept is None:
+        project = Project(root / "project", rows=n, **large.CONFIG)
+        large.fill(project.folder)
+    else:
+        project = large.kept(kept.absolute())
+        if len(project.rows) != n:
+            raise SystemExit(f"{kept} has {len(project.rows):,} rows, and not {n:,}.")
     command = ["env", "--chdir", str(project.folder), sys.executable, "-m", "snakemake", "--cores", "all"]
 
     def run(*arguments: str) -> dict[str, Any]:
         used = runner.run([*command, *arguments], root / "log", environment_of_process())
         return {**asdict(used), "load": os.getloadavg()[0]}
 
-    cases = {"first release": run()} if n <= SCRIPT_MOST else {"plan": run("-n")}
-    cases["nothing to do"] = run()
+    is_released = (project.folder / "results" / "manifest.csv").exists()
+    cases = {}
+    if not is_released:
+        cases = {"first release": run()} if n <= SCRIPT_MOST else {"plan of a first release": run("-n")}
+    if is_released or n <= SCRIPT_MOST:
+        cases["nothing to do"] = run()
+    before = project.rows[n // 2]["product"]
     project.edit_row(n // 2, product="teapot")
     cases["one row edited, dry run"] = run("-n")
     if n <= SCRIPT_MOST:
         cases["one row edited"] = run()
+    project.edit_row(n // 2, product=before)
     return cases
 
 

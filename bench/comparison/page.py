@@ -53,6 +53,7 @@ def write_page(folder: Path) -> None:
         filled=[(n, filled_table(results, n)) for n in (100_000, 1_000_000) if ("filled-ours", n) in results],
         near=near_table(results),
         left_out=left_out(results),
+        killed_up_to=max((n for (_, n), one in results.items() if "killed" in one["cases"]), default=0),
     )
     PAGE.write_text(text)
     print(f"wrote {PAGE.relative_to(REPOSITORY)}")
