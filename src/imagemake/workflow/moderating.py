@@ -13,8 +13,6 @@ from imagemake.config.models import load_models
 from imagemake.core.problems import NotReadyError
 from imagemake.core.text import counted
 from imagemake.plan.moderating import unmoderated
-from imagemake.stages.judge.asking import Means, ask_all
-from imagemake.stages.judge.calls import calls_to_moderate
 from imagemake.store.spending import spent_in
 from imagemake.store.whole.shared_work import spend_tracker_of
 
@@ -41,6 +39,10 @@ def moderate(to_make: Sequence[State], campaign: Campaign, inventory: Inventory,
     prompts, asker = unmoderated(to_make, campaign, inventory), campaign.prompts.asker
     if not prompts or asker is None:
         return False
+    # What makes calls takes a fifth of the time that planning takes to import, and few campaigns moderate.
+    from imagemake.stages.judge.asking import Means, ask_all
+    from imagemake.stages.judge.calls import calls_to_moderate
+
     store = inventory.store
     if begins and campaign.budget_usd.is_limited:
         spent = spent_in(store.journal_folder, campaign.campaign)

@@ -194,16 +194,17 @@ async def whole_body(response: httpx2.Response) -> bytes:
     Raises:
         ProviderError: `FailureKind.UNREADABLE` with what came, if it is too large.
     """
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > MOST_BYTES:
+    pieces, n_bytes = list[bytes](), 0
+    async for piece in response.aiter_bytes():
+        pieces.append(piece)
+        n_bytes += len(piece)
+        if n_bytes > MOST_BYTES:
             raise ProviderError(
                 f"the response has more than {MOST_BYTES:,} bytes",
                 FailureKind.UNREADABLE,
                 code="too_large",
                 status=response.status_code,
-                body=bytes(body),
+                body=b"".join(pieces),
                 headers=lower_case(response.headers),
             )
-    return bytes(body)
+    return b"".join(pieces)
