@@ -22,7 +22,7 @@ STAGES = {
     "rewrite": (*BASE, *PIXELS, "openai", "pybase64"),
     "postprocess": (*BASE, *PIXELS, "cykooz-resizer"),
     "next_round": (*BASE, "pyarrow", "pybase64"),
-    "release": (*BASE, *PIXELS, "c2pa-python", "cryptography", "jinja2", "pandas", "pyarrow"),
+    "release": (*BASE, *PIXELS, "c2pa-python", "cryptography", "jinja2", "pyarrow"),
 }
 NOTES = {
     "generate": "fsspec and s3fs serve store.remote.",
