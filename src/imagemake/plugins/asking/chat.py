@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.asking import MOST_POINTS, YES_NO, Answer, as_json, missing, points, yes
@@ -91,20 +92,39 @@ def choice_in(response: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return first if isinstance(first, Mapping) and isinstance(first.get("message"), Mapping) else None
 
 
-def object_in(response: Mapping[str, Any], read: Callable[[Mapping[str, Any]], Answer]) -> list[Answer] | None:
-    """Read an answer that is one object; None if the response has none at all.
+@dataclass(frozen=True, slots=True)
+class OneObject:
+    """Asks for one object about a text; it has what the modules of the other APIs have.
 
-    Args:
-        response: The completion.
+    Attributes:
+        rules: What the model is told to do.
+        schema: Schema of the object.
         read: Reads the object, which may lack everything.
     """
-    choice = choice_in(response)
-    if choice is None:
-        return None
-    if is_refused(choice):
-        return [REFUSED]
-    told = as_json(text_in(choice).encode("utf-8", "replace"))
-    return [read(told if isinstance(told, Mapping) else {})]
+
+    rules: str
+    schema: Mapping[str, Any]
+    read: Callable[[Mapping[str, Any]], Answer]
+    REFUSED: ClassVar[Answer] = REFUSED
+
+    def send(self, client: AsyncOpenAI, recipe: Recipe, image: bytes | None) -> Awaitable[LegacyAPIResponse[Any]]:
+        """Send the text, which is the prompt of the recipe."""
+        fields = fields_of(recipe.model, self.rules, recipe.prompt, self.schema)
+        return client.chat.completions.with_raw_response.create(**fields)
+
+    def count_of(self, recipe: Recipe) -> int:
+        """Return the number of answers that are expected."""
+        return 1
+
+    def answers_in(self, response: Mapping[str, Any], recipe: Recipe) -> list[Answer] | None:
+        """Read the object, or that the model refused; None if the response has none at all."""
+        choice = choice_in(response)
+        if choice is None:
+            return None
+        if is_refused(choice):
+            return [REFUSED]
+        told = as_json(text_in(choice).encode("utf-8", "replace"))
+        return [self.read(told if isinstance(told, Mapping) else {})]
 
 
 def is_refused(choice: Mapping[str, Any]) -> bool:

@@ -6,18 +6,12 @@ relations, and lettering, so that the right image answers each with yes.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from imagemake.core.recipe import Recipe
 from imagemake.core.text import forbidden_character
 from imagemake.plugins.asking import Answer, chat, missing
 
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-    from openai._legacy_response import LegacyAPIResponse
-
-REFUSED = chat.REFUSED
 MOST_QUESTIONS, MOST_CHARACTERS = 12, 300
 RULES = (
     "You write questions that check whether an image shows what its prompt asks for. Write one yes-or-no question for "
@@ -33,23 +27,6 @@ SCHEMA = {
 }
 
 
-def send(client: AsyncOpenAI, recipe: Recipe, image: bytes | None) -> Awaitable[LegacyAPIResponse[Any]]:
-    """Send the prompt."""
-    return client.chat.completions.with_raw_response.create(
-        **chat.fields_of(recipe.model, RULES, recipe.prompt, SCHEMA)
-    )
-
-
-def count_of(recipe: Recipe) -> int:
-    """Return the number of answers that are expected."""
-    return 1
-
-
-def answers_in(response: Mapping[str, Any], recipe: Recipe) -> list[Answer] | None:
-    """Read the questions; None if the response has none at all."""
-    return chat.object_in(response, _questions)
-
-
 def _questions(told: Mapping[str, Any]) -> Answer:
     listed = told.get("questions")
     questions = usable_questions(listed) if isinstance(listed, list) else []
@@ -60,3 +37,6 @@ def usable_questions(listed: list[Any]) -> list[str]:
     """Return the questions of a list that can be asked, each once."""
     texts = [" ".join(one.split())[:MOST_CHARACTERS] for one in listed if isinstance(one, str)]
     return [*dict.fromkeys(text for text in texts if text and not forbidden_character(text))][:MOST_QUESTIONS]
+
+
+API = chat.OneObject(RULES, SCHEMA, _questions)

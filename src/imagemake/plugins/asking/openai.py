@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -28,21 +27,22 @@ from imagemake.plugins.providers.http.client import lower_case
 from imagemake.plugins.providers.http.error_text import request_id_of
 from imagemake.plugins.providers.http.errors import not_an_image
 from imagemake.plugins.providers.openai.batches import OpenAIBatches
-from imagemake.plugins.providers.openai.client import OWN_DOMAIN, clients_of
+from imagemake.plugins.providers.openai.client import OWN_DOMAIN, clients_of, whole_answer
 from imagemake.plugins.providers.openai.costs import cost_in
-from imagemake.plugins.providers.openai.errors import KEY_VARIABLE, connection_error, status_error
+from imagemake.plugins.providers.openai.errors import KEY_VARIABLE
 
 if TYPE_CHECKING:
     from openai._legacy_response import LegacyAPIResponse
 
+Api = ModuleType | chat.OneObject
 MOST_BYTES = 1_000_000  # of a response; answers have some thousands
 # By the recipe's parameter `api`: what is sent, and how it is read.
-APIS: Mapping[str, ModuleType] = {
+APIS: Mapping[str, Api] = {
     "decisions": decisions,
     "chat": chat,
-    "derive": deriving,
+    "derive": deriving.API,
     "moderations": moderations,
-    "rewrite": rewriting,
+    "rewrite": rewriting.API,
 }
 FREE = "moderations"  # source: OpenAI's moderation guide; its own servers bill nothing for them
 
@@ -79,7 +79,10 @@ class OpenAIAsker(OpenAIBatches, ReferenceProvider):
     async def _asked(self, recipe: Recipe, image: bytes | None) -> ImageResponse:
         api = APIS[str(recipe.parameters["api"])]
         try:
-            response = await self._response(api, recipe, image)
+            timeout_s = self.connection.timeout_s
+            response: LegacyAPIResponse[Any] = await whole_answer(
+                self._clients, timeout_s, lambda client: api.send(client, recipe, image)
+            )
         except ProviderError as error:
             return self._not_answered(recipe, error)
         return self._read(recipe, response.content, lower_case(response.headers))
@@ -141,29 +144,13 @@ class OpenAIAsker(OpenAIBatches, ReferenceProvider):
         )
 
     def _answered(
-        self, recipe: Recipe, api: ModuleType, answers: list[Answer] | None, headers: Mapping[str, str], **facts: Any
+        self, recipe: Recipe, api: Api, answers: list[Answer] | None, headers: Mapping[str, str], **facts: Any
     ) -> ImageResponse:
         if answers is None:
             answers = [missing("the response cannot be read")] * api.count_of(recipe)
         image = next(iter(recipe.references), None)
         content = answers_file(recipe.parameters, image, answers)
         return ImageResponse(content, request_id_of(headers), headers=headers, **facts)
-
-    async def _response(self, api: ModuleType, recipe: Recipe, image: bytes | None) -> LegacyAPIResponse[Any]:
-        import openai
-
-        try:
-            async with asyncio.timeout(self.connection.timeout_s):
-                with self._clients.taken() as client:
-                    response: LegacyAPIResponse[Any] = await api.send(client, recipe, image)
-                    return response
-        except TimeoutError:
-            message = f"no complete response within {self.connection.timeout_s:g} s"
-            raise ProviderError(message, FailureKind.UNKNOWN, code="no_answer") from None
-        except openai.APIStatusError as error:
-            raise status_error(error) from None
-        except openai.APIConnectionError as error:
-            raise connection_error(error) from None
 
     def _cost(self, recipe: Recipe, usage: Any, headers: Mapping[str, str]) -> float | None:
         if is_of_domain(self._address, OWN_DOMAIN):

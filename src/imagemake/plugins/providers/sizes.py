@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd
 
@@ -45,15 +45,6 @@ def parse_size(text: object) -> Size | None:
         return Size(int(edges[1]), int(edges[2]), True)
     if ratio := _RATIO.fullmatch(text):
         return Size(int(ratio[1]), int(ratio[2]), False, ratio[3].upper() if ratio[3] else None)
-    return None
-
-
-def same_ratio(size: Size, ratios: Iterable[str]) -> str | None:
-    """Return that of several ratios, such as ``21:9``, which is the ratio of a size; None if none is."""
-    for text in ratios:
-        other = parse_size(text)
-        if other is not None and other.width * size.height == other.height * size.width:
-            return text
     return None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from imagemake.plugins.providers import BatchProvider, Provider
 from imagemake.stages.generate.calls import StoppedError, ToldToStopError
 from imagemake.stages.generate.gpu import gpu_of
 from imagemake.stages.generate.job_means import JobMeans, class_of, settings_of_item
+from imagemake.stages.generate.keeping import wait_for_disk_in_threads
 from imagemake.stages.generate.kept_answers import kept_answers, read_kept, to_wait_for
 from imagemake.stages.generate.servers.of_job import JobServers
 from imagemake.stages.generate.stoppable import generate_batch, run_batches
@@ -26,9 +26,6 @@ from imagemake.store.progress import JobProgress, no_progress
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
 from imagemake.store.team.team_cache import exchange_of
-
-# Threads that wait for the disk; what waits at the same time shares one write of the file system's own journal.
-DISK_THREADS = 32
 
 
 def generate_for_job(
@@ -159,7 +156,7 @@ class _Job:
         *,
         in_batches: bool,  # then all items are, and use one server
     ) -> list[Item]:
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(DISK_THREADS))
+        wait_for_disk_in_threads()
         try:
             held: dict[str, ItemFailure] = {}
             for server, own in by_server.items():

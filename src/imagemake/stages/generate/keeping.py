@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -17,9 +18,15 @@ from imagemake.store.journal import Journal, Outcome
 from imagemake.store.store import Store, StoredFile
 
 T = TypeVar("T")
+DISK_THREADS = 32
 WAITS_S = (0.5, 1.0, 2.0, 4.0)  # before another folder is tried
 EVERY_S = 5.0
 HELD_TIMES = 120  # 10 minutes, in which somebody may free some space
+
+
+def wait_for_disk_in_threads() -> None:
+    """Let the running loop have many threads: what waits at the same time shares one write of the file system."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(DISK_THREADS))
 
 
 @dataclass(slots=True)

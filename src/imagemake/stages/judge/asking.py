@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from imagemake.stages.generate.batches.follow import BatchPoller
 from imagemake.stages.generate.batches.submit import BatchRunner
 from imagemake.stages.generate.calls import CallRunner, StoppedError
 from imagemake.stages.generate.gate import Gate, Stopping
+from imagemake.stages.generate.keeping import wait_for_disk_in_threads
 from imagemake.stages.generate.one_call import Caller
 from imagemake.stages.generate.rate_limit import SharedPace, pace_of_job
 from imagemake.stages.generate.side_by_side import generate_side_by_side
@@ -36,8 +36,6 @@ from imagemake.store.spending import SpendTracker
 from imagemake.store.store import DamagedError, Store, StoredFile
 from imagemake.store.submissions import Submissions
 from imagemake.store.whole.shared_work import spend_tracker_of
-
-DISK_THREADS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,7 @@ async def _ask_groups(
     kind: str,
     progress: JobProgress | None,
 ) -> list[Item]:
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(DISK_THREADS))
+    wait_for_disk_in_threads()
     journal = Journal(Store(means.store).journal_folder, means.job, durable=True)
     spend_tracker = spend_tracker_of(means.store, means.work, means.budget, means.in_flight)
     stopping = Stopping()

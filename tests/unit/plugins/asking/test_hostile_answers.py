@@ -77,7 +77,7 @@ def test_any_completion_gives_each_question_one_answer(response):
 
 @given(st.fixed_dictionaries({"choices": st.lists(CHOICE | JSON, max_size=2) | JSON}))
 def test_any_completion_gives_questions_that_can_be_asked_or_none(response):
-    answers = deriving.answers_in(response, PROMPT)
+    answers = deriving.API.answers_in(response, PROMPT)
     if answers is not None:
         (answer,) = answers
         questions = answer.get("questions", ())

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qsl
 
+from imagemake.plugins.providers import FailureKind, ProviderError
 from imagemake.plugins.providers.connection import Connection, is_of_domain
 from imagemake.plugins.providers.http.client import sendable, whole_body
 from imagemake.plugins.providers.http.network import client_for, tls_context
 from imagemake.plugins.providers.http.pools import Pools
 from imagemake.plugins.providers.openai.azure import KEY_HEADER, EntraTokens, has_credentials, is_azure
-from imagemake.plugins.providers.openai.errors import KEY_VARIABLE
+from imagemake.plugins.providers.openai.errors import KEY_VARIABLE, translated_errors
 
 if TYPE_CHECKING:
     from httpx2 import Request, Response
     from openai import AsyncOpenAI
 
+T = TypeVar("T")
 OWN_BASE_URL = "https://api.openai.com/v1"
 OWN_DOMAIN = "openai.com"
 _BOUNDED = ("/images/", "/decisions", "/chat/", "/moderations")  # files of batches are read piece by piece
@@ -70,6 +73,27 @@ def clients_of(connection: Connection) -> tuple[str, Pools[AsyncOpenAI]]:
         return client
 
     return address, Pools(make)
+
+
+async def whole_answer(clients: Pools[AsyncOpenAI], timeout_s: float, ask: Callable[[AsyncOpenAI], Awaitable[T]]) -> T:
+    """Send one request, and wait for its whole response.
+
+    Args:
+        clients: Clients of the server.
+        timeout_s: Longest wait, in seconds.
+        ask: Sends the request.
+
+    Raises:
+        ProviderError: If the response is an error, or none came.
+    """
+    try:
+        # The SDK's timeout applies to each read, so a slow but steady response would never reach it.
+        async with asyncio.timeout(timeout_s):
+            with clients.taken() as client, translated_errors():
+                return await ask(client)
+    except TimeoutError:
+        message = f"no complete response within {timeout_s:g} s"
+        raise ProviderError(message, FailureKind.UNKNOWN, code="no_answer") from None
 
 
 async def _bound(response: Response) -> None:

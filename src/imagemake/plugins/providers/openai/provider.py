@@ -6,7 +6,6 @@ The SDK would silently repeat a call after a timeout, and both may be billed. He
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -16,7 +15,6 @@ from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import (
     Connection,
     Dialect,
-    FailureKind,
     ImageResponse,
     ModelList,
     ProviderError,
@@ -31,9 +29,9 @@ from imagemake.plugins.providers.http.answers import image_in, parsed, read_agai
 from imagemake.plugins.providers.openai.azure import is_azure
 from imagemake.plugins.providers.openai.batches import OpenAIBatches, body_of
 from imagemake.plugins.providers.openai.check import check_model, list_models
-from imagemake.plugins.providers.openai.client import OWN_DOMAIN, clients_of
+from imagemake.plugins.providers.openai.client import OWN_DOMAIN, clients_of, whole_answer
 from imagemake.plugins.providers.openai.costs import cost_in
-from imagemake.plugins.providers.openai.errors import KEY_VARIABLE, connection_error, status_error
+from imagemake.plugins.providers.openai.errors import KEY_VARIABLE
 from imagemake.plugins.providers.openai.images import UploadedImages, file_tuple
 from imagemake.plugins.providers.openai.requests import fields_of, with_references
 
@@ -134,20 +132,7 @@ class OpenAIProvider(OpenAIBatches, ReferenceBatchProvider, ReferenceProvider):
     async def _answer(
         self, ask: Callable[[AsyncOpenAI], Awaitable[LegacyAPIResponse[ImagesResponse] | Response]]
     ) -> ImageResponse:
-        import openai
-
-        try:
-            # The SDK's timeout applies to each read, so a slow but steady response would never reach it.
-            async with asyncio.timeout(self.connection.timeout_s):
-                with self._clients.taken() as client:
-                    response = await ask(client)
-        except TimeoutError:
-            message = f"no complete response within {self.connection.timeout_s:g} s"
-            raise ProviderError(message, FailureKind.UNKNOWN, code="no_answer") from None
-        except openai.APIStatusError as error:
-            raise status_error(error) from None
-        except openai.APIConnectionError as error:  # includes timeouts
-            raise connection_error(error) from None
+        response = await whole_answer(self._clients, self.connection.timeout_s, ask)
         try:
             answer = image_in(response.content, response.headers)
             return replace(answer, cost_usd=self._cost(response, answer))

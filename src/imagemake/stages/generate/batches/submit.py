@@ -84,6 +84,7 @@ class BatchRunner:
 
         Raises:
             ProviderError: If no call can succeed until the user acts.
+            NotReadyError: If the store's disk has no room for results; they stay at the provider.
         """
         wanted = {item.key: item for item in items}
         while chosen := [item for item in wanted.values() if self._may_ask(item)]:
