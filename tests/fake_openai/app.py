@@ -90,6 +90,8 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
     except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as wrong:
         unknown = errors.ApiError(wrong.status, f"Invalid URL ({request.method} {request.path})")
         return _json(unknown.body, wrong.status, headers)
+    except ConnectionError:  # whoever sent half of a request was killed, so nobody receives this
+        return web.Response()
     except web.HTTPRequestEntityTooLarge:
         return _json(errors.ApiError(413, "Maximum content size limit exceeded.").body, 413, headers)
 

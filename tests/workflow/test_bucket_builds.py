@@ -51,7 +51,7 @@ def test_a_killed_job_costs_calls_in_flight_and_another_folder_that_has_the_buck
     (ann.folder / "Snakefile").write_text(SNAKEFILE)
     jobs = tmp_path / "jobs"
     jobs.mkdir()
-    run = start(ann, plugins, jobs, s3)
+    run = start(ann, plugins, jobs, s3, "--until", "generate")
     raw = s3.folder / "ours" / "store" / "raw"
     wait_until(lambda: len(list(raw.glob("*/*/*.png"))) >= 3 and len(list(jobs.glob("generate-*.pid"))) == 2, run)
     os.killpg(int(next(jobs.glob("generate-*.pid")).read_text()), signal.SIGKILL)
@@ -79,7 +79,7 @@ def test_a_killed_job_costs_calls_in_flight_and_another_folder_that_has_the_buck
     }
 
 
-def start(project, plugins, jobs, s3):
+def start(project, plugins, jobs, s3, *more):
     """Start a run whose jobs share no disk."""
     names = [*s3.environment(), "OPENAI_API_KEY"]
     command = [sys.executable, "-m", "snakemake", "--executor", "bare", "--jobs", "2", "--shared-fs-usage", "none"]
@@ -89,7 +89,7 @@ def start(project, plugins, jobs, s3):
     environment = {**project.environment(), "PYTHONPATH": path, "SNAKEMAKE_BARE_FOLDERS": str(jobs)}
     to = subprocess.PIPE
     return subprocess.Popen(
-        [*command, "--envvars", *names],
+        [*command, *more, "--envvars", *names],
         cwd=project.folder,
         env=environment,
         stdout=to,

@@ -8,11 +8,14 @@ import io
 import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import textwrap
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -379,6 +382,21 @@ CLIENT = textwrap.dedent(
     urllib.request.urlopen(request)
     """
 )
+
+
+def test_a_client_that_is_killed_in_the_middle_of_its_request_is_no_error_of_the_server(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    headers = b"Authorization: Bearer key\r\nContent-Type: application/json\r\nContent-Length: 100"
+    reset_at_close = struct.pack("ii", 1, 0)  # as when a process with unread bytes is killed
+    with FakeOpenAI(SMALL) as running:
+        address = urllib.parse.urlsplit(running.base_url)
+        with socket.create_connection((address.hostname, address.port)) as client:
+            client.sendall(b"POST /v1/images/generations HTTP/1.1\r\nHost: x\r\n" + headers + b"\r\n\r\n{")
+            running.totals()  # by now, it reads the request
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset_at_close)
+        running.totals()
+    assert capfd.readouterr().err == ""
 
 
 def test_a_client_that_is_killed_with_its_group_is_billed_and_the_server_goes_on(server: SdkServer) -> None:

@@ -235,7 +235,9 @@ def test_each_record_of_many_threads_is_on_disk_when_its_call_goes_on_and_they_s
 
     def slow(handle):
         content = os.pread(handle, os.fstat(handle).st_size, 0)
-        time.sleep(0.01)
+        end_s = time.monotonic() + 30
+        while not forced and journal.path.read_bytes().count(b"\n") < 17 and time.monotonic() < end_s:
+            time.sleep(0.001)  # until all others wait for the first one
         fsync(handle)
         forced.append(content)
 
@@ -246,9 +248,9 @@ def test_each_record_of_many_threads_is_on_disk_when_its_call_goes_on_and_they_s
         return any(call.encode() in content for content in forced)
 
     with ThreadPoolExecutor(16) as threads:
-        assert all(threads.map(on_disk, range(64)))
-    assert len(forced) < 40
-    assert len(list(read_calls(tmp_path))) == 65
+        assert all(threads.map(on_disk, range(16)))
+    assert len(forced) == 2
+    assert len(list(read_calls(tmp_path))) == 17
 
 
 def test_a_record_that_could_not_be_forced_to_disk_is_not_taken_for_safe(journal, monkeypatch):

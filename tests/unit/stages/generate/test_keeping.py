@@ -44,9 +44,9 @@ class Disk:
         write, append = files.writing, Journal._append
 
         def refuse(path):
-            if self.number and any(path.is_relative_to(folder) for folder in self.folders):
+            if (number := self.number) and any(path.is_relative_to(folder) for folder in self.folders):
                 self.when_refusing()
-                raise OSError(self.number, os.strerror(self.number), str(path))
+                raise OSError(number, os.strerror(number), str(path))
 
         def writing(path, **options):
             refuse(path)
@@ -191,20 +191,15 @@ def test_no_call_starts_after_the_disk_refused(tmp_path, disk, elsewhere):
     assert provider.calls == 4  # those in flight
 
 
-def test_a_disk_that_has_room_again_soon_costs_nothing(tmp_path, store, disk, elsewhere, monkeypatch):
-    monkeypatch.setattr(keeping, "WAITS_S", (0.0, 0.05, 0.05))
+def test_a_disk_that_has_room_again_soon_costs_nothing(tmp_path, store, disk, elsewhere):
+    refused = []
 
-    async def free():
-        await asyncio.sleep(0.08)
-        disk.number = None
+    def has_room_soon():
+        refused.append(True)
+        disk.number = None if len(refused) == 2 else disk.number
 
-    class Freeing(Filling):
-        async def generate(self, recipe):
-            answer = await super().generate(recipe)
-            self.freeing = asyncio.create_task(free())
-            return answer
-
-    (made,) = buy(tmp_path, Freeing(disk, errno.ENOSPC), items("a"))
+    disk.when_refusing = has_room_soon
+    (made,) = buy(tmp_path, Filling(disk, errno.ENOSPC), items("a"))
     assert store.raw.read(made.raw) == b"image of a"
     assert not elsewhere.exists()
 

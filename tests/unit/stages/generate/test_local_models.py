@@ -10,7 +10,7 @@ import pytest
 from imagemake.config.job_settings import JobSettings
 from imagemake.core.recipe import Recipe
 from imagemake.plugins import registry
-from imagemake.plugins.providers import BUILT_IN, FailureKind, ImageResponse, ProviderError
+from imagemake.plugins.providers import BUILT_IN, FailureKind, ImageResponse, ProviderError, gathering
 from imagemake.plugins.providers.gathering import Gatherer
 from imagemake.plugins.providers.local import LocalProvider
 from imagemake.stages.generate.calls import StoppedError, ToldToStopError
@@ -70,6 +70,7 @@ def model(monkeypatch):
     monkeypatch.setattr(registry, "resolve_name", lambda name: Model if name == "here" else resolve(name))
     for name, value in (("calls", ()), ("on_call", staticmethod(lambda: None)), ("fault", None)):
         monkeypatch.setattr(Model, name, value)
+    monkeypatch.setattr(gathering, "LINGER_S", 1.0)  # on a busy machine too, requests arrive before that
 
 
 def items(n, size=lambda number: "64x64"):

@@ -80,7 +80,7 @@ def bomb():
 
 
 def text_bomb():
-    text = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(200_000_000)))
+    text = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(200_000_000), 1))
     return png(1, 1, 8, GRAY, [b"\0"], before_pixels=text)
 
 
