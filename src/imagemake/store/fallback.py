@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from imagemake.core.files import FileLock, make_own, write_whole
+from imagemake.core.files import FileLock, make_folder, make_own, sync_folder, write_whole
 from imagemake.core.host_errors import naming, words_of
 from imagemake.core.problems import NotReadyError
 
@@ -139,12 +139,13 @@ def _remove_empty(folder: Path) -> None:
 
 def _append(path: Path, lines: bytes) -> None:
     with naming(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent, durable=True)
         make_own(path)  # DVC's cache may have a hard link to it
         with path.open("ab") as file:
             file.write(b"\n" + lines)  # the last line there may be torn; empty lines are nothing
             file.flush()
             os.fsync(file.fileno())
+        sync_folder(path.parent)
 
 
 def _folders(store: Path) -> Iterator[Path]:

@@ -185,6 +185,25 @@ def test_how_long_to_wait_is_read_as_seconds_or_as_a_date(headers, seconds):
     assert retry_after_s(headers, now=1_800_000_000) == seconds
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": "insufficient_quota"},
+        {"error": {"message": "insufficient_quota"}},
+        {"code": "insufficient_quota", "message": "no"},
+        {"detail": {"code": "insufficient_quota", "message": "no"}},
+        {"detail": [{"code": "insufficient_quota", "msg": "no"}]},
+        [{"error": {"code": "insufficient_quota", "message": "no"}}],
+        {"errors": [{"code": "insufficient_quota", "message": "no"}]},
+        {"error": {"error": {"code": "INSUFFICIENT_QUOTA", "message": "no"}}},
+        {"error": {"code": "1113", "message": "Insufficient balance"}},
+    ],
+)
+@pytest.mark.parametrize("status", [400, 403, 429])
+def test_money_that_is_gone_is_understood_wherever_the_server_says_it(body, status):
+    assert failure(status, body).failure is FailureKind.QUOTA
+
+
 DATES = st.builds(
     "{}, {} {} {} {}:{}:{} {}".format,
     st.sampled_from(["Fri", "Mon", ""]),

@@ -1,6 +1,7 @@
 """Whenever the power fails, what was paid for is on disk, and what was sent is in the journal."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from fake_openai import BatchSettings, Settings
@@ -25,8 +26,9 @@ from imagemake.stages.generate.job import generate_for_job
 from imagemake.stages.generate.kept_answers import kept_answers, read_kept
 from imagemake.stages.generate.one_call import Caller
 from imagemake.stages.generate.rate_limit import SharedPace
+from imagemake.store.fallback import journal_record_file, take_back, write_elsewhere
 from imagemake.store.items import Item
-from imagemake.store.journal import Journal
+from imagemake.store.journal import Journal, Outcome
 from imagemake.store.spending import SpendTracker
 from imagemake.store.store import Store
 
@@ -105,6 +107,25 @@ def test_a_kept_response_stays_until_its_image_is_on_disk(power, tmp_path):
     assert not any(map(lost, power.moments))
     kept = [f"unreadable/{call}.bin" in left or b"image" in left.values() for left in power.moments]
     assert kept == [False] * kept.index(True) + [True] * (len(kept) - kept.index(True))
+
+
+def test_what_is_taken_back_from_another_folder_is_on_disk_before_it_goes_there(power, tmp_path, monkeypatch):
+    monkeypatch.setenv("IMAGEMAKE_FALLBACK", str(tmp_path / "elsewhere"))
+    (item,) = items("mug")
+
+    def written(folder):
+        store = Store(folder)
+        stored = store.raw.put(item.key, b"image", durable=True)
+        path = journal_record_file(folder, Path("journal", "2026-11-27", "a.jsonl"))
+        journal = Journal(folder / "journal", "job", durable=True, path=path)
+        journal.closed("c-1", Outcome.MADE, key=item.key, digest=stored.digest)
+        journal.close()
+
+    write_elsewhere(power.root, written)
+    power.moments.clear()
+    assert take_back(power.root) == 1
+    assert not any(map(lost, power.moments))
+    assert [one["call"] for one in records(power.left())] == ["c-1"]
 
 
 def test_a_request_for_a_queue_is_marked_before_it_is_sent_and_its_ticket_is_on_disk_before_it_is_polled(

@@ -80,27 +80,30 @@ def request_id_of(headers: Mapping[str, str]) -> str | None:
 
 def told_in(data: Any) -> Told:
     """Read what a parsed error response says."""
-    error = data.get("error", data) if isinstance(data, Mapping) else data
-    if isinstance(error, list) and error:
-        error = error[0]
+    data = _first(data)
+    error = _first(data.get("error", data) if isinstance(data, Mapping) else data)
     if not isinstance(error, Mapping):
         return Told(_one_line(_text(error if error is not None else "")))
-    detail = error.get("message") or error.get("detail") or error.get("error") or error.get("msg") or error.get("title")
-    first = detail[0] if isinstance(detail, list) and detail else detail
-    param = error.get("param")
+    names = ("message", "detail", "error", "msg", "title", "errors")
+    first = _first(next((found for name in names if (found := error.get(name))), None))
+    param, code = error.get("param"), error.get("code")
     if isinstance(first, Mapping):  # FastAPI: [{"loc": ["body", "size"], "msg": "…"}]
-        loc = first.get("loc")
+        loc, code = first.get("loc"), code or first.get("code")
         param = param or ".".join(_text(part) for part in (loc if isinstance(loc, list) else ()) if part != "body")
         message = _text(first.get("msg") or first.get("message") or dict(first))
         message = f"{_text(param)}: {message}" if param else message
     else:
-        message = _text(first if first is not None else error.get("code") or "")
+        message = _text(first if first is not None else code or "")
     return Told(
         _one_line(message + _filtered(error)),
-        _word(error.get("code")),
+        _word(code),
         _word(error.get("type") or error.get("status")),
         _word(param),
     )
+
+
+def _first(data: Any) -> Any:
+    return data[0] if isinstance(data, list) and data else data
 
 
 def _filtered(error: Mapping[str, Any]) -> str:

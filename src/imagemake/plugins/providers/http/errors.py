@@ -41,7 +41,9 @@ _QUOTA_CODES = {
 }
 # LiteLLM passes OpenAI's words on without its codes. Google says the first of them about rates too, with another link.
 _QUOTA_WORDS = re.compile(
-    r"billing hard limit|exceeded your current quota.{0,200}platform\.openai\.com", re.IGNORECASE | re.DOTALL
+    r"billing hard limit|exceeded your current quota.{0,200}platform\.openai\.com"
+    rf"|insufficient (?:balance|credits?|funds)|\b(?:{'|'.join(sorted(_QUOTA_CODES))})\b",
+    re.IGNORECASE | re.DOTALL,
 )
 _CONTENT = re.compile(
     r"moderation|content[_ ]?(?:policy|filter)|safety|sensitive[_ ]content|flagged|nsfw|prohibited[_ ]content"
