@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from imagemake.plan.batches import policy_of
-from imagemake.plan.inventory import Inventory
 from imagemake.plan.reasons import RebuildReason
-from imagemake.plan.reviews import REVIEWS, read_reviews
 from imagemake.plan.settled.journal_index import NotRememberedError
 from imagemake.plan.settled.remember import remember
 from imagemake.plan.state import Stage, State
@@ -21,6 +15,7 @@ from imagemake.plan.target import Target
 from imagemake.release.chunk_summary import Summary
 from imagemake.release.credentials.signing import signing_of
 from imagemake.release.exports.write import Exports
+from imagemake.release.figures import Figures
 from imagemake.release.images_folder import note_images
 from imagemake.release.manifest.chunks.chunk import Chunk, cut
 from imagemake.release.manifest.chunks.kept import keep, sweep
@@ -29,12 +24,7 @@ from imagemake.release.manifest.chunks.sorted_rows import SortedRows
 from imagemake.release.manifest.entries import Entries
 from imagemake.release.manifest.sidecars import SCHEMA, files_of, write_sidecars
 from imagemake.release.manifest.tables import columns_of, write_tables
-from imagemake.release.metrics.agreement import agreement
-from imagemake.release.metrics.forecast import RunTime, forecast
-from imagemake.release.metrics.metrics import metrics_of_sums, write_metrics
-from imagemake.release.metrics.pace import pace_of
-from imagemake.release.metrics.remedies import RemedySums, remedies_of
-from imagemake.release.metrics.sums import Sums, label_of
+from imagemake.release.metrics.metrics import write_metrics
 from imagemake.release.missing import missing_counts
 from imagemake.release.output_file import ReleaseFile
 from imagemake.release.place import Placing
@@ -51,9 +41,7 @@ from imagemake.store.layout import (
     EXPORTS,
     IMAGES,
     PAGE,
-    PILOT,
     SHEETS,
-    SMALL,
     chunks_folder,
     pieces_folder,
     released_file,
@@ -63,6 +51,7 @@ from imagemake.store.store import Store
 from imagemake.store.whole.shared_work import spend_tracker_of
 
 PARTS = 256  # files of the record of released images
+AT_ONCE = 1_000  # images whose XMP packets are in memory
 
 
 @dataclass(slots=True)
@@ -108,11 +97,12 @@ class Release:
         left_out = spend_tracker_of(self.store.root, self.work, campaign.budget_usd).left_out()
         self.states = [state for group in seen.groups for state in group]
         of_state = Entries(self.target, self.store, left_out, self.states, calls=seen.calls)
-        released = self._release_images(folder, of_state, seen)
-        sheets = self._write_sheets(folder)
-        chunks, summaries = self._chunks(seen, of_state, released, rows_folder)
+        rows, sheets = self._rows(folder, of_state, seen)
+        chunks, summaries = self._chunks(rows, seen, rows_folder)
         kept = keep(chunks, rows_folder)
-        metrics = self._metrics(seen, of_state, chunks, summaries)
+        figures = Figures(self.target, self.store, self.states, of_state.asked, of_state.rewrites)
+        metrics = figures.of(chunks, summaries, seen.part.inventory)
+        del of_state, rows  # they take much of the memory
         remember(self.target, seen.part, self.states, seen.stamps, kept if scope == ALL else None)
         self.n_settled, shown, names = seen.part.n_settled, seen.part.shown(self.states), seen.part.target.names
         page = Page(
@@ -156,45 +146,44 @@ class Release:
         told = closing_words(metrics, folder, len(sheets), waiting, list(exports))
         return "\n".join([told, *unsigned_words(self.unsigned)])
 
-    def _chunks(
-        self, seen: Look, of_state: Entries, released: Mapping[str, Mapping[str, Released]], folder: Path
-    ) -> tuple[list[Chunk], list[Summary]]:
+    def _rows(self, folder: Path, of_state: Entries, seen: Look) -> tuple[SortedRows, list[str]]:
+        """Release the images of what needed a look, and return the rows, and the paths of the sheets in the folder.
+
+        Some images are released at a time, since the XMP packets of many take much of the memory. Only sheets need all
+        of them before the first row, since they can find an image damaged.
+        """
+        images, rows = folder / IMAGES, SortedRows()
+        images.mkdir(parents=True, exist_ok=True)
+        gone = self._gone(images, seen)
+        for name in gone:
+            (images / name).unlink(missing_ok=True)
+        signing = signing_of(self.target.campaign, self.store)
+        placing = Placing(self.store.finished, self.target.campaign.metadata, self._placed, signing)
+        before: dict[str, dict[str, Released]] = {}
+        for start in range(0, len(self.states), AT_ONCE):
+            states = self.states[start : start + AT_ONCE]
+            released = self._release_images(images, states, of_state, placing)
+            if self.target.campaign.postprocess.sheets:
+                before |= released
+            else:
+                rows.add_all(of_state.entry(state, released.get(state.request.name)) for state in states)
+        if seen.files is None:
+            self._placed.update(images / name for name in gone)
+        else:
+            self._placed.save()
+        sheets = self._write_sheets(folder)
+        if self.target.campaign.postprocess.sheets:
+            rows.add_all(of_state.entry(state, before.get(state.request.name)) for state in self.states)
+        return rows, sheets
+
+    def _chunks(self, rows: SortedRows, seen: Look, folder: Path) -> tuple[list[Chunk], list[Summary]]:
         """Return the chunks of the release with what is known of each, but without their rows."""
-        rows = SortedRows()
-        for state in self.states:
-            rows.add(of_state.entry(state, released.get(state.request.name, {})))
         chunks, summaries = [], []
         for chunk in cut(rows, folder) if seen.before is None else seen.before.with_rows(list(rows)):
             chunks.append(chunk)
             summaries.append(Summary.of(chunk, self._pieces))
             chunk.forget()
         return chunks, summaries
-
-    def _metrics(
-        self, seen: Look, of_state: Entries, chunks: Sequence[Chunk], summaries: Sequence[Summary]
-    ) -> dict[str, Any]:
-        sums, remedies, cached = Sums(), RemedySums(), Counter[str]()
-        for chunk, summary in zip(chunks, summaries, strict=True):
-            sums.add(summary.sums)
-            for name, counts in summary.remedies.items():
-                remedies.setdefault(name, Counter()).update(counts)
-            existed = summary.sums.cached(self.target.made_at)
-            cached.update(existed if existed is not None else summary.sums.cached(self.target.made_at, chunk.rows()))
-            chunk.forget()
-        metrics = metrics_of_sums(sums, cached, of_state.asked, of_state.rewrites)
-        asked_usd = None if metrics["asked_cost_unknown"] else metrics["cost_usd_judge"] + metrics["cost_usd_rewrite"]
-        metrics |= self._forecast(chunks, asked_usd)
-        return metrics | self._judge(seen.part.inventory, of_state) | self._remedies(remedies, of_state)
-
-    def _judge(self, inventory: Inventory, of_state: Entries) -> dict[str, Any]:
-        """Return what the judge cost, and how far it agrees with people; nothing if nobody is asked."""
-        campaign = self.target.campaign
-        if not campaign.validation.asked.askers:
-            return {}
-        asked = of_state.asked
-        agreed = agreement(self.states, inventory, policy_of(campaign), read_reviews(REVIEWS))
-        costs = {"calls": asked.calls, "cost_usd": float(asked.billed_usd), "cost_unknown": asked.cost_unknown}
-        return {"judge": {**costs, **agreed}}
 
     def _write_sidecars(self, chunks: Sequence[Chunk], folder: Path) -> None:
         metadata = self.target.campaign.metadata
@@ -203,58 +192,20 @@ class Release:
         else:
             (folder / SCHEMA).unlink(missing_ok=True)
 
-    def _remedies(self, sums: RemedySums, of_state: Entries) -> dict[str, Any]:
-        """Return what each remedy came to; nothing if none followed a rejection."""
-        tally = of_state.rewrites
-        usd = None if tally.cost_unknown else float(tally.billed_usd)
-        found = remedies_of(sums, usd)
-        return {"remedies": found} if found else {}
-
-    def _forecast(self, chunks: Sequence[Chunk], asked_usd: float | None) -> dict[str, Any]:
-        """Return the forecast of the full run after a smaller run; otherwise nothing.
-
-        Args:
-            chunks: The rows.
-            asked_usd: What calls to judge and rewrite cost; None if that is unknown.
-        """
-        if self.target.scope not in (PILOT, SMALL):
-            return {}
-        campaign, raw = self.target.campaign, self.store.raw
-        everything = self.target.everything
-        known = {state.request.name: state.request for state in self.states}  # with what they are made from
-        to_make = Counter(
-            one.model or one.recipe.model
-            for one in (known.get(one.name, one) for one in everything)
-            if not any(raw.find(recipe.key()) for recipe in one.recipes)
-        )
-        paces = {label: pace for label, n in to_make.items() if (pace := pace_of(label, campaign, n))}
-        rows = [row for chunk in chunks for row in chunk.rows()]
-        new = (row for row in rows if row.made and (row.raw_digest is None or row.closed_at >= self.target.made_at))
-        made = Counter(map(label_of, new))
-        began = datetime.fromisoformat(self.target.made_at)
-        run = RunTime((datetime.now(UTC) - began).total_seconds(), made)
-        found = forecast(rows, len(everything), to_make, paces, run, asked_usd=asked_usd)
-        return {"forecast": found.as_dict() if found else None}
-
-    def _release_images(self, folder: Path, of_state: Entries, seen: Look) -> Mapping[str, Mapping[str, Released]]:
-        """Release every finished image under its names and remove all other files. Reopen requests with damaged images.
+    def _release_images(
+        self, images: Path, states: Sequence[State], of_state: Entries, placing: Placing
+    ) -> dict[str, dict[str, Released]]:
+        """Release the finished images of some requests under their names. Reopen requests with damaged images.
 
         Returns:
             The files by request name and then by output.
         """
-        images = folder / IMAGES
-        images.mkdir(parents=True, exist_ok=True)
         wanted = {
             images / name: ReleaseFile(state, output)
-            for state in self.states
+            for state in states
             if state.stage is Stage.DONE
             for output, name in self.target.file_names.of(state.request).items()
         }
-        gone = self._gone(images, seen)
-        for name in gone:
-            (images / name).unlink(missing_ok=True)
-        campaign = self.target.campaign
-        placing = Placing(self.store.finished, campaign.metadata, self._placed, signing_of(campaign, self.store))
         released: dict[str, dict[str, Released]] = {}
         damaged: dict[str, State] = {}
         for path, one, result in placing.place_all(wanted, of_state.generated_at):
@@ -266,10 +217,6 @@ class Release:
                 print(f"imagemake: {result}; run again to postprocess it again", file=sys.stderr)
                 damaged[one.state.request.name] = one.state
         self._reopen(damaged, images)
-        if seen.files is None:
-            self._placed.update(images / name for name in gone)
-        else:
-            self._placed.save()
         return released
 
     def _gone(self, images: Path, seen: Look) -> set[str]:

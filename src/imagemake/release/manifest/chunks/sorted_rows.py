@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from tempfile import TemporaryFile
 
 from imagemake.release.manifest.chunks.chunk import plain_of, row_of
@@ -24,11 +24,12 @@ class SortedRows:
         self._file = TemporaryFile()  # noqa: SIM115  it is there as long as this object
         self._end = 0
 
-    def add(self, row: ManifestRow) -> None:
-        """Add a row."""
-        self._rows.append(row)
-        if len(self._rows) >= MOST_IN_MEMORY:
-            self._write()
+    def add_all(self, rows: Iterable[ManifestRow]) -> None:
+        """Add rows."""
+        for row in rows:
+            self._rows.append(row)
+            if len(self._rows) >= MOST_IN_MEMORY:
+                self._write()
 
     def __iter__(self) -> Iterator[ManifestRow]:
         """Yield the rows in order."""

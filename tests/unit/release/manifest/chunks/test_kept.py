@@ -90,8 +90,7 @@ def test_rows_are_sorted_on_disk_as_in_memory(monkeypatch, most):
     monkeypatch.setattr("imagemake.release.manifest.chunks.sorted_rows.MOST_IN_MEMORY", most)
     rows = [an_entry(f"mug-{number}") for number in random.Random(1).sample(range(100), 20)]
     sorted_rows = SortedRows()
-    for row in rows:
-        sorted_rows.add(row)
+    sorted_rows.add_all(rows)
     assert list(sorted_rows) == in_order(rows)
 
 
