@@ -12,14 +12,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
 from types import NoneType
 from typing import Any
-
-import orjson
 
 from imagemake.config.fields import MAIN
 from imagemake.core.files import write_whole, writing
@@ -28,16 +24,14 @@ from imagemake.release.manifest.chunks.chunk import Chunk, cut
 from imagemake.release.manifest.chunks.order import order_of
 from imagemake.release.manifest.chunks.pieces import Pieces
 from imagemake.release.manifest.columns import Column, Kind, output_column, output_labels
-from imagemake.release.manifest.row import COLUMNS, GROUPS, MANIFEST_VERSION, OF_OUTPUT, ManifestRow
+from imagemake.release.manifest.parquet import write_parquet
+from imagemake.release.manifest.row import COLUMNS, GROUPS, OF_OUTPUT, ManifestRow
 from imagemake.release.manifest.schema import manifest_schema, of_output, schema_bytes
-from imagemake.stages.validate.earlier_releases import MEASURES_FIELD
+from imagemake.release.manifest.values import table_of
 
 __all__ = ["files_in", "read_manifest"]
 
-Table = Mapping[str, tuple[Column, Sequence[Any]]]  # by name: the column, and its value in each row
-
 _LONGEST_CELL = 2**31 - 1
-VERSION_KEY = "imagemake.manifest_schema"  # in the metadata of the Parquet file
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -73,7 +67,7 @@ def write_tables(
         columns: From `columns_of`.
         pieces: Keeps what is made of each chunk.
         csv_path: Table for people.
-        parquet_path: Table for programs, with a row group per chunk.
+        parquet_path: Table for programs.
         schema_path: Where to write the JSON schema of the rows, if anywhere.
         measures: Identities of the measures that the quantities come from, such as ``phash@1``. The Parquet file keeps
             them in its metadata, so that a later release can tell which values are comparable.
@@ -83,7 +77,7 @@ def write_tables(
         file.write(_BOM + _csv_bytes([map(safe_cell, columns)]))
         for chunk in chunks:
             file.write(pieces.get("csv", [chunk.digest, told], partial(_csv_of, chunk, columns)))
-    _write_parquet(parquet_path, chunks, columns, pieces, measures)
+    write_parquet(parquet_path, chunks, columns, pieces, measures)
     if schema_path is not None:
         write_whole(schema_path, schema_bytes(manifest_schema(columns)))
 
@@ -139,21 +133,6 @@ def files_in(row: Mapping[str, str]) -> dict[str, dict[str, str]]:
     return {label: file for label, file in found.items() if file["file"]}
 
 
-def _table(rows: Sequence[ManifestRow], columns: Mapping[str, Column]) -> Table:
-    values: dict[str, Sequence[Any]] = {name: list(map(attrgetter(name), rows)) for name in COLUMNS}
-    for label in output_labels(columns):
-        files = [row.outputs.get(label) for row in rows]
-        for name in OF_OUTPUT:
-            value = attrgetter(name)
-            values[output_column(label, name)] = [None if file is None else value(file) for file in files]
-    for field, group in GROUPS.items():
-        mappings, start = list(map(attrgetter(field), rows)), f"{group.prefix}."
-        for column in columns:
-            if column.startswith(start):
-                values[column] = [mapping.get(column.removeprefix(start)) for mapping in mappings]
-    return {name: (column, _stored(column.kind, values[name])) for name, column in columns.items()}
-
-
 def _kind_of(types: Iterable[str]) -> Kind:
     found = {*types} - {NoneType.__name__}
     # Whole numbers count as numbers, so that a measure of exactly 1 does not change a column's type between releases.
@@ -162,16 +141,8 @@ def _kind_of(types: Iterable[str]) -> Kind:
     return "flag" if found == {"bool"} else "text"
 
 
-def _stored(kind: Kind, values: Sequence[Any]) -> Sequence[Any]:
-    if kind == "json":
-        return [orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode() if value else None for value in values]
-    if kind == "text":  # a parameter can be a number in one row and a word in another
-        return [value if value is None or isinstance(value, str) else orjson.dumps(value).decode() for value in values]
-    return values
-
-
 def _csv_of(chunk: Chunk, columns: Mapping[str, Column]) -> bytes:
-    table = _table(chunk.rows(), columns)
+    table = table_of(chunk.rows(), columns)
     return _csv_bytes(zip(*(map(_CELLS[column.kind], values) for column, values in table.values()), strict=True))
 
 
@@ -199,91 +170,3 @@ _CELLS: Mapping[Kind, Callable[[Any], str | float]] = {
     "flag": {None: "", True: "true", False: "false"}.__getitem__,
     "time": _text_cell,
 }
-
-
-def _write_parquet(
-    path: Path, chunks: Sequence[Chunk], columns: Mapping[str, Column], pieces: Pieces, measures: Sequence[str]
-) -> None:
-    import pyarrow as pa
-    from pyarrow.parquet import ParquetWriter
-
-    read_by = {MEASURES_FIELD: orjson.dumps(list(measures)).decode()} if measures else {}
-    fields = [pa.field(name, _arrow_type(column.kind), metadata=_metadata(column)) for name, column in columns.items()]
-    schema = pa.schema(fields, metadata={VERSION_KEY: MANIFEST_VERSION, **read_by, "pandas": _for_pandas(columns)})
-    told = [(name, column.kind) for name, column in columns.items()]
-    # One core: rows of one chunk are too few for more, and threads would keep memory.
-    with writing(path) as file, ParquetWriter(file, schema, compression="zstd") as writer:
-        for chunk in chunks:
-            content = pieces.get("arrow", [chunk.digest, told], partial(_arrow_of, chunk, columns))
-            table = pa.ipc.open_stream(content).read_all()
-            writer.write_table(table.replace_schema_metadata(None).cast(schema))
-        if not chunks:
-            writer.write_table(schema.empty_table())
-
-
-def _arrow_of(chunk: Chunk, columns: Mapping[str, Column]) -> bytes:
-    import pyarrow as pa
-
-    table = _table(chunk.rows(), columns)
-    arrays = {
-        name: pa.array(_in_parquet(column.kind, values), _arrow_type(column.kind), from_pandas=True)
-        for name, (column, values) in table.items()
-    }
-    batch = pa.record_batch(list(arrays.values()), names=list(arrays))
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
-        writer.write_batch(batch)
-    return bytes(sink.getvalue())
-
-
-def _arrow_type(kind: Kind) -> Any:
-    import pyarrow as pa
-
-    types = {
-        "text": pa.string(),
-        "texts": pa.list_(pa.string()),
-        "json": pa.string(),
-        "whole": pa.int64(),
-        "number": pa.float64(),
-        "flag": pa.bool_(),
-        "time": pa.timestamp("us", tz="UTC"),
-    }
-    return types[kind]
-
-
-def _in_parquet(kind: Kind, values: Sequence[Any]) -> Sequence[Any]:
-    if kind == "time":
-        return [value and datetime.fromisoformat(value) for value in values]
-    if kind == "number":
-        return [None if value is None else float(value) for value in values]
-    return values
-
-
-def _for_pandas(columns: Mapping[str, Column]) -> bytes:
-    """Return what pandas reads beside the types: without it, a missing whole number makes its column one of floats."""
-    told = [
-        {
-            "name": name,
-            "field_name": name,
-            "pandas_type": _PANDAS_TYPES[column.kind][0],
-            "numpy_type": _PANDAS_TYPES[column.kind][1],
-            "metadata": {"timezone": "UTC"} if column.kind == "time" else None,
-        }
-        for name, column in columns.items()
-    ]
-    return orjson.dumps({"index_columns": [], "column_indexes": [], "columns": told, "attributes": {}})
-
-
-_PANDAS_TYPES: Mapping[Kind, tuple[str, str]] = {
-    "text": ("unicode", "str"),
-    "texts": ("list[unicode]", "object"),
-    "json": ("unicode", "str"),
-    "whole": ("int64", "Int64"),
-    "number": ("float64", "float64"),
-    "flag": ("bool", "boolean"),
-    "time": ("datetimetz", "datetime64[us]"),
-}
-
-
-def _metadata(column: Column) -> dict[str, str]:
-    return {"description": column.meaning, **({"unit": column.unit} if column.unit else {})}

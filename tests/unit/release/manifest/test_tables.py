@@ -12,6 +12,7 @@ from entries import an_attempt, an_entry, without_image
 from jsonschema import Draft202012Validator
 
 from imagemake.core.fingerprint import fingerprint
+from imagemake.release.manifest import parquet
 from imagemake.release.manifest.chunks import chunk
 from imagemake.release.manifest.row import COLUMNS, GROUPS, MANIFEST_VERSION, OF_OUTPUT, ManifestRow, OutputFile
 from imagemake.release.manifest.schema import manifest_schema
@@ -227,6 +228,7 @@ def test_a_parquet_file_of_several_row_groups_has_the_same_rows_and_types(tmp_pa
     paths = [tmp_path / f"{name}.parquet" for name in ("one", "many")]
     for path, rows in zip(paths, (10_000, 2), strict=True):
         monkeypatch.setattr(chunk, "MOST", rows)
+        monkeypatch.setattr(parquet, "GROUP_ROWS", rows)
         write_manifest(entries, tmp_path / "manifest.csv", path)
     one, many = map(pd.read_parquet, paths)
     assert [pq.ParquetFile(path).num_row_groups for path in paths] == [1, 3]

@@ -2,6 +2,7 @@
 
 from entries import an_entry
 
+from imagemake.release.manifest import parquet
 from imagemake.release.manifest.chunks import chunk
 from imagemake.release.manifest.tables import write_manifest
 from imagemake.versions.diff.table import read_table
@@ -9,6 +10,7 @@ from imagemake.versions.diff.table import read_table
 
 def test_a_manifest_of_several_row_groups_is_read_like_its_csv(tmp_path, monkeypatch):
     monkeypatch.setattr(chunk, "MOST", 2)
+    monkeypatch.setattr(parquet, "GROUP_ROWS", 2)
     reasons = [(), ("blurry: 1",), ("blurry: 2", "dark: 3"), (), ("dark: 4",)]
     entries = [an_entry(f"mug-{number}", reasons=one) for number, one in enumerate(reasons)]
     paths = tmp_path / "manifest.csv", tmp_path / "manifest.parquet"
