@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagemake.plugins.providers import NOT_FETCHED, FailureKind, ProviderError
+from imagemake.plugins.providers import NOT_FETCHED, BatchState, FailureKind, ImageResponse, ProviderError
 from imagemake.plugins.providers.http.answers import image_in, parsed, plain_usage, read_again
 from imagemake.plugins.providers.http.base64_images import decoded, encoded
 from imagemake.plugins.providers.http.download import NotFetchedError
@@ -210,6 +210,33 @@ def test_nothing_but_base64_is_decoded(text):
 def test_usage_is_always_something_that_a_journal_can_hold(usage):
     kept = plain_usage(usage)
     assert json.loads(json.dumps(kept, allow_nan=False)) == kept
+
+
+def test_a_key_that_the_server_echoes_is_in_no_response_that_is_kept(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789abcdef")
+    for body in (b'{"data":[],"key":"sk-0123456789abcdef"}', b'{"data":[{"url":"/1.png?sk-0123456789abcdef"}]}'):
+        with pytest.raises(ProviderError) as caught:
+            image_in(body, {})
+        assert caught.value.body == body.replace(b"sk-0123456789abcdef", b"[secret]")
+
+
+def test_text_in_the_place_of_an_image_has_no_key_and_an_image_stays_as_it_is(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789abcdef")
+    text, image = b"no: sk-0123456789abcdef", b"\x89PNG\r\n\x1a\n sk-0123456789abcdef"
+    answer = ImageResponse(text, more=(text, image))
+    assert (answer.image, answer.more) == (b"no: [secret]", (b"no: [secret]", image))
+
+
+def test_the_state_of_a_batch_has_no_key_that_the_server_echoed(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789abcdef")
+    key = "sk-0123456789abcdef"
+    state = BatchState(key, key, True, 0, 1, (key,), key, bad_lines={1: key})
+    assert (state.id, state.status, state.files, state.input_file, state.bad_lines) == (
+        *("[secret]",) * 2,
+        ("[secret]",),
+        "[secret]",
+        {1: "[secret]"},
+    )
 
 
 def test_a_key_in_a_usage_report_is_not_cut_in_half(monkeypatch):

@@ -17,7 +17,7 @@ from imagemake.core.text import printable
 
 MAX_CHARACTERS = 500
 REQUEST_IDS = ("x-request-id", "x-litellm-call-id", "apim-request-id")
-_TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_TITLE = re.compile(rb"<title[^<>]{0,1000}>([^<]*)<", re.IGNORECASE)  # one pass, whatever a hostile page repeats
 _TAG = re.compile(r"<[^>]{0,1000}>")
 
 
