@@ -10,7 +10,6 @@ ValueError for a damaged part, or for so many parts that decoding would take too
 from __future__ import annotations
 
 import re
-import zlib
 
 MOST_PARTS = 100_000  # a PNG of 100 MB in the usual chunks of 8 KB has 12,000
 MOST_SCANS = 100  # encoders write 1, or 6 to 12 if progressive; each is a pass over all pixels
@@ -23,6 +22,8 @@ _MARKERS_WITHOUT_LENGTH = (0x01, 0xD8)
 
 def end_of_png(data: bytes) -> int | None:
     """Find the end of the image in a PNG file."""
+    from isal.isal_zlib import crc32
+
     # Each chunk: length, name, content, CRC-32. Pillow ignores the CRC of pixel data, so it would decode damage.
     view, at = memoryview(data), _PNG_SIGNATURE_BYTES
     for _ in range(MOST_PARTS):
@@ -33,7 +34,7 @@ def end_of_png(data: bytes) -> int | None:
         end = at + 12 + length
         if name == b"IDAT" and end <= len(data):
             crc = int.from_bytes(view[end - 4 : end])
-            if zlib.crc32(view[at + 4 : end - 4]) != crc:
+            if crc32(view[at + 4 : end - 4]) != crc:
                 raise ValueError(f"the file is damaged: the checksum of its pixel data at byte {at} is wrong")
         at = end
         if name == b"IEND":

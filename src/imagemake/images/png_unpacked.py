@@ -39,9 +39,12 @@ def with_unpacked_pixels(data: bytes) -> bytes:
         return data
     first = next(start for name, start, _ in chunks if name == b"IDAT")
     rest = [data[start:end] for name, start, end in chunks if start > first and name != b"IDAT"]
-    stored = b"".join((b"IDAT", _ZLIB_HEADER, *_stored_blocks(pixels), isal_zlib.adler32(pixels).to_bytes(4)))
-    chunk = ((len(stored) - 4).to_bytes(4), stored, isal_zlib.crc32(stored).to_bytes(4))
-    return b"".join((data[:first], *chunk, *rest))
+    stored = [b"IDAT", _ZLIB_HEADER, *_stored_blocks(pixels), isal_zlib.adler32(pixels).to_bytes(4)]
+    checksum = 0
+    for piece in stored:
+        checksum = isal_zlib.crc32(piece, checksum)
+    length = sum(map(len, stored)) - 4
+    return b"".join((data[:first], length.to_bytes(4), *stored, checksum.to_bytes(4), *rest))
 
 
 def _stored_blocks(content: bytes) -> Iterator[bytes | memoryview]:

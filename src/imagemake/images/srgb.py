@@ -36,7 +36,9 @@ def to_srgb(image: Image, profile: bytes | None, notes: list[str]) -> Image:
         mode = "RGB" if least_alpha == 255 else "RGBA"
     else:
         mode = "RGB"
-    plain = image.copy() if image.mode == mode else image.convert(mode)
+    if image.mode != mode:
+        image = image.convert(mode)
+    plain = image._new(image.im)  # the same pixels, which a copy takes 1 ms for, in no file and without metadata
     plain.info = {}
     return plain
 
