@@ -22,7 +22,7 @@ STAGES = {
     "rewrite": (*BASE, *PIXELS, "openai", "pybase64"),
     "postprocess": (*BASE, *PIXELS, "cykooz-resizer"),
     "next_round": (*BASE, "pyarrow", "pybase64"),
-    "release": (*BASE, *PIXELS, "c2pa-python", "cryptography", "jinja2", "pyarrow"),
+    "release": (*BASE, "c2pa-python", "cryptography", "isal", "jinja2", "pillow", "pyarrow"),
 }
 NOTES = {
     "generate": "fsspec and s3fs serve store.remote.",
