@@ -47,7 +47,7 @@ def read_yaml(data: bytes | str) -> Any:
         raise _told(error) from None
     except (ValueError, OverflowError):  # an escape such as \UFFFFFFFF
         mark = loader.get_mark()  # type: ignore[union-attr]
-        raise YamlError(mark.line + 1, mark.column + 1, "this escape is no character.", "Correct it.") from None
+        raise YamlError(mark.line + 1, mark.column + 1, "this escape is not a character.", "Correct it.") from None
 
 
 def _told(error: yaml.MarkedYAMLError) -> YamlError:

@@ -29,10 +29,10 @@ _WORDS: dict[int, tuple[str, str]] = {
     errno.EIO: ("the disk reports an error", f"Check the disk (dmesg shows details), and {_AGAIN}."),
     errno.ESTALE: ("the network folder was replaced", f"Mount it again, and {_AGAIN}."),
     errno.ENAMETOOLONG: ("the name is too long for the file system", "Use a shorter folder or shorter names."),
-    errno.ENOTDIR: ("it is no folder, but a file or a broken link", _FOLDER),
-    errno.EEXIST: ("it is no folder, but a file or a broken link", _FOLDER),
+    errno.ENOTDIR: ("it is not a folder, but a file or a broken link", _FOLDER),
+    errno.EEXIST: ("it is not a folder, but a file or a broken link", _FOLDER),
     errno.EISDIR: ("it is a folder, not a file", "Rename it, or name a file instead."),
-    errno.ENXIO: ("it is no file, but a pipe, a socket, or a device", "Name a file instead."),
+    errno.ENXIO: ("it is not a file, but a pipe, a socket, or a device", "Name a file instead."),
     errno.ELOOP: ("its links form a loop", "Remove the links."),
     errno.ENOENT: ("it is missing", f"If another program removed it, {_AGAIN}."),
 }

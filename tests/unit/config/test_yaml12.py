@@ -155,7 +155,7 @@ def test_any_text_is_read_or_told_with_its_place(text):
         ("a: !!timestamp 2026-11-27", 1, 4, "is not known"),
         ("[a]: 1", 1, 1, "a key is a list"),
         ("a: 1\nb: \x07", 2, 4, "U+0007"),
-        ('a: "\\UFFFFFFFF"', 1, 7, "this escape is no character"),
+        ('a: "\\UFFFFFFFF"', 1, 7, "this escape is not a character"),
         ("a: 1\nb: [2, 18446744073709551616]", 2, 8, "does not fit 64 bits"),
         ("a: -9223372036854775809", 1, 4, "does not fit 64 bits"),
         (f"a: {'9' * 5000}", 1, 4, "does not fit 64 bits"),

@@ -13,7 +13,7 @@ from imagemake.core.problems import UserError
 from imagemake.plan.requests.catalog import read_catalog
 from imagemake.plan.reviews import read_reviews
 
-NO_FILE = "it is no file, but a pipe, a socket, or a device."
+NO_FILE = "it is not a file, but a pipe, a socket, or a device."
 WORDS = {"folder": "it is a folder, not a file.", "loop": "its links form a loop."}
 
 

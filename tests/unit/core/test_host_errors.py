@@ -84,7 +84,7 @@ def test_real_refusals_are_told(tmp_path, capsys):
     file.write_bytes(b"")
     loop.symlink_to(loop)
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere" / "at all")
-    no_folder = "it is no folder, but a file or a broken link."
+    no_folder = "it is not a folder, but a file or a broken link."
     assert told(capsys, lambda: write_whole(file / "below" / "more", b"")) == f"{file}: {no_folder}"
     assert told(capsys, lambda: write_whole(tmp_path / "dangling" / "a", b"")) == f"{tmp_path}/dangling: {no_folder}"
     assert told(capsys, FileLock(file / "lock").acquire) == f"{file}: {no_folder}"

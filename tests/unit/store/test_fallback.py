@@ -103,6 +103,6 @@ def test_each_store_has_a_folder_of_its_own(places):
 def test_what_the_disk_still_refuses_stays_where_it_is(places):
     write_elsewhere(places / "store", put)
     (places / "store").write_bytes(b"a file")
-    with pytest.raises(KeptElsewhereError, match=r"it is no folder.*What arrived is kept in"):
+    with pytest.raises(KeptElsewhereError, match=r"it is not a folder.*What arrived is kept in"):
         take_back(places / "store")
     assert len(kept_elsewhere(places / "store")) == 1

@@ -79,7 +79,7 @@ def test_a_folder_that_is_none_is_told_before_a_run_begins(tmp_path, kind):
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    with pytest.raises(NotReadyError, match="it is no folder, but a file or a broken link"):
+    with pytest.raises(NotReadyError, match="it is not a folder, but a file or a broken link"):
         check_folder(tmp_path / kind, "a run needs")
     check_folder(tmp_path / "missing" / "folder", "a run needs", 1, 1)
 
@@ -123,4 +123,4 @@ def test_a_file_system_that_cannot_reserve_is_no_obstacle_and_is_asked_once(disk
 def test_a_real_disk_with_room_is_fine_and_a_file_in_the_way_is_told(tmp_path):
     Room((tmp_path / "store", tmp_path / "work"), 4).check(SMALL)
     (tmp_path / "file").write_bytes(b"")
-    assert "it is no folder" in refusal(Room((tmp_path / "file" / "store",), 4))
+    assert "it is not a folder" in refusal(Room((tmp_path / "file" / "store",), 4))

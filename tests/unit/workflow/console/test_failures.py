@@ -87,7 +87,7 @@ def test_what_snakemake_says_is_shown_without_code_and_where_it_is(message, said
         ),
         (
             "FileExistsError: [Errno 17] File exists: '.snakemake'",
-            ".snakemake: it is no folder, but a file or a broken link. Rename it",
+            ".snakemake: it is not a folder, but a file or a broken link. Rename it",
         ),
         (
             "WorkflowError:\nError recording metadata for finished job ([Errno 28] No space left on device). Please "

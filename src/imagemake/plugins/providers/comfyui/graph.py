@@ -81,7 +81,7 @@ def read_graph(data: bytes) -> Graph:
     try:
         found = json.loads(data, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise BadWorkflowError(f"it is no JSON: {printable(str(error))[:200]}.", EXPORT) from None
+        raise BadWorkflowError(f"it is not JSON: {printable(str(error))[:200]}.", EXPORT) from None
     if isinstance(found, dict) and "nodes" in found and "links" in found:
         raise BadWorkflowError("this is a workflow as ComfyUI's editor saves it, not in API form.", EXPORT)
     if isinstance(found, dict) and isinstance(found.get("prompt"), dict) and "class_type" not in found["prompt"]:
@@ -101,7 +101,7 @@ def _node(number: str, node: object) -> Node:
     kind = node.get("class_type") if isinstance(node, dict) else None
     inputs = node.get("inputs") if isinstance(node, dict) else None
     if not isinstance(node, dict) or not isinstance(kind, str) or not isinstance(inputs, dict):
-        what = f"node {printable(number)[:40]!r} has no class_type or no inputs: this is no workflow in API form."
+        what = f"node {printable(number)[:40]!r} has no class_type or no inputs: this is not a workflow in API form."
         raise BadWorkflowError(what, EXPORT)
     meta = node.get("_meta")
     title = meta.get("title") if isinstance(meta, dict) else ""

@@ -101,7 +101,7 @@ def lora_file(use: str, files: Mapping[str, str]) -> Path:
         raise NotReadyError(what, f"Add its .safetensors file under model.files, as {use}.")
     path = Path(files[use]).expanduser()
     if not path.is_file() or path.suffix != _WEIGHTS:
-        fault = "this is no .safetensors file" if path.exists() else "there is no such file"
+        fault = "this is not a .safetensors file" if path.exists() else "there is no such file"
         raise NotReadyError(f"{path}: {fault}, but model.files names it as {use}.", "Name the file of a LoRA.")
     return path
 

@@ -63,7 +63,7 @@ class GeminiClient(HttpClient):
         raise_error(answer)
         data = parsed(answer.body)
         if not isinstance(data, Mapping):
-            message = f"the response to {method} {path.partition('?')[0]} is no JSON object"
+            message = f"the response to {method} {path.partition('?')[0]} is not a JSON object"
             raise ProviderError(message, FailureKind.UNKNOWN, status=answer.status, code="no_answer")
         return data
 

@@ -136,7 +136,7 @@ async def _object(
         response = await answer
     data = parsed(response.content)
     if not isinstance(data, Mapping):
-        raise ProviderError("the response is no JSON object", failure, status=response.status_code, code="no_answer")
+        raise ProviderError("the response is not a JSON object", failure, status=response.status_code, code="no_answer")
     return data
 
 
