@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from types import ModuleType
+from typing import NoReturn
 
 from imagemake.cli import (
     alerts,
@@ -30,9 +33,10 @@ from imagemake.cli import (
     verify,
 )
 from imagemake.cli.terminal import end_with_reader
-from imagemake.core.errors import exit_on_error
+from imagemake.core.errors import ExitCode, exit_on_error
 from imagemake.core.garbage import collect_rarely
 
+_INVALID_CHOICE = re.compile(r"argument (\S+): invalid choice: '(.*)' \(choose from (.*)\)", re.DOTALL)
 DESCRIPTION = """\
 make for AI images. Snakemake builds the images:
 
@@ -74,17 +78,43 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command, then exit with an `imagemake.core.errors.ExitCode`."""
     collect_rarely()
     with exit_on_error(), end_with_reader():
-        options = _parser().parse_args(arguments)
+        parser = _parser()
+        given = sys.argv[1:] if arguments is None else arguments
+        if not given:
+            parser.print_help()
+            sys.exit(ExitCode.USAGE)
+        options, unknown = parser.parse_known_args(given)
+        if unknown:
+            options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
         sys.exit(options.run(options))
+
+
+class _OwnParser(argparse.ArgumentParser):
+    """Shows what to do in place of all that could have been written."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with a mistake in the command line, and where to read more."""
+        if wrong := _INVALID_CHOICE.fullmatch(message):
+            option, given, listed = wrong.groups()
+            choices = [word.strip(" '") for word in listed.split(",")]
+            near = get_close_matches(given, choices, n=1)
+            also = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(choices)}."
+            message = (
+                f"{option}: unknown value {given!r}; {also}"
+                if option != "COMMAND"
+                else f"unknown command {given!r}; {also}"
+            )
+        self.exit(ExitCode.USAGE, f"{self.prog}: {message}\n  For options and examples, run: {self.prog} --help\n")
 
 
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="imagemake", description=DESCRIPTION, formatter_class=raw)
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    parser = _OwnParser(prog="imagemake", description=DESCRIPTION, formatter_class=raw)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_OwnParser)
     for name, (module, words) in COMMANDS.items():
         own = commands.add_parser(
             name, help=words, description=module.DESCRIPTION, epilog=module.EXAMPLES, formatter_class=raw
         )
         getattr(module, f"add_{name}_options")(own)
+        own.set_defaults(parser=own)
     return parser

@@ -31,12 +31,12 @@ def run_track(_: argparse.Namespace) -> int:
     from imagemake.store.kept_measures import keep_measures
     from imagemake.store.layout import STORE, WORK
     from imagemake.store.store import Store
-    from imagemake.versions.dvc import HELP, Dvc
+    from imagemake.versions.dvc import Dvc
     from imagemake.workflow.run_lock import hold_run_lock
 
     dvc = Dvc(Path())
     if not dvc.is_there():
-        raise UserError(Problem(".dvc", "this project does not use DVC.", f"Run `dvc init` first. {HELP}"))
+        raise UserError(Problem(".dvc", "this project does not use DVC.", "To set DVC up, run: imagemake init --dvc"))
     with hold_run_lock():
         keep_measures(Store(STORE), WORK)
         dvc.track()

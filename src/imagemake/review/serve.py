@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import getpass
 import socket
 import subprocess
@@ -91,6 +92,8 @@ def _listen(options: ServeOptions) -> socket.socket:
     except (OSError, OverflowError) as error:
         listening.close()
         remedy = "Choose another port with --port, or pass --port 0 to use any free port."
+        if isinstance(error, socket.gaierror) or (isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL):
+            remedy = "Pass an address of this machine with --host, such as 127.0.0.1."
         raise UserError(Problem(f"{options.host}, port {options.port}", f"cannot listen: {error}", remedy)) from None
     return listening
 

@@ -1,0 +1,37 @@
+"""What the command line says about mistakes in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from imagemake.cli.main import main
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    captured = capsys.readouterr()
+    return captured.out + captured.err
+
+
+def test_no_command_at_all_shows_the_help(capsys):
+    assert "show what a build would make" in told(capsys)
+
+
+def test_a_misspelled_command_or_value_gets_the_nearest_one(capsys):
+    assert told(capsys, "audti").startswith("imagemake: unknown command 'audti'; did you mean 'audit'?\n")
+    assert "--format: unknown value 'jso'; did you mean 'json'?" in told(capsys, "ledger", "--format", "jso")
+
+
+def test_an_unknown_value_without_a_near_one_lists_all(capsys):
+    assert "choose from config, manifest, sidecar." in told(capsys, "schema", "x")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("diff", "--nosuch"), ("alerts", "now"), ("inspect",), ("review", "--port", "x")]
+)
+def test_a_mistake_in_a_command_leads_to_the_help_of_that_command(capsys, arguments):
+    words = told(capsys, *arguments)
+    assert words.endswith(f"run: imagemake {arguments[0]} --help\n")
+    assert "usage:" not in words
