@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from imagemake.cli.main import main
+from imagemake.core.hashing import file_sha256
 from imagemake.versions.git import Git
-from imagemake.versions.records import file_sha256
 
 RECORD = Path("releases/v1/release.json")
 NOTE = "Dark, but that is the lamp."

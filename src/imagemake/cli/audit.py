@@ -13,6 +13,8 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
+import orjson
+
 from imagemake.core.text import printable
 
 DESCRIPTION = """\
@@ -88,7 +90,8 @@ def _json(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     before = None
     for row in rows:
         yield "[" if before is None else f"{before},"
-        before = indent(json.dumps(row, indent=2), "  ")
+        entry = orjson.dumps(row, option=orjson.OPT_INDENT_2).decode()
+        before = indent(entry if entry.isascii() else json.dumps(row, indent=2), "  ")
     yield "[]" if before is None else f"{before}\n]"
 
 

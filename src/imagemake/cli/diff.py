@@ -113,6 +113,7 @@ def run_diff(options: argparse.Namespace) -> int:
 
 def build_report(opener: Opener, a: str, b: str | None, most_images: int) -> DiffReport:
     """Compare two releases and open the images of the most visible changes."""
+    from imagemake.cli.terminal import Progress
     from imagemake.versions.diff.compare import Comparison, compare
     from imagemake.versions.diff.image_changes import most_visible, open_images, with_xmp_changes
     from imagemake.versions.diff.numbers import attempts_of, new_attempts, numbers_of
@@ -123,16 +124,24 @@ def build_report(opener: Opener, a: str, b: str | None, most_images: int) -> Dif
     found = compare(before.table, after.table)
     changes = list(with_xmp_changes(found.changes, before, after))
     tried = [attempts_of(one.table, one.label) for one in (before, after)]
-    return DiffReport(
+    progress = Progress()
+    report = DiffReport(
         before.label,
         after.label,
         Comparison(changes, found.unchanged),
         numbers_of(before.table, tried[0]),
         numbers_of(after.table, tried[1]),
         new_attempts(*tried),
-        open_images(most_visible(changes, before, after, most_images), before, after, _tell),
+        open_images(
+            most_visible(changes, before, after, most_images),
+            before,
+            after,
+            lambda done, total: progress.tell(f"{done:,} of {total:,} changes compared"),
+        ),
         {change.name: (_verdict(before, change.before), _verdict(after, change.after)) for change in changes},
     )
+    progress.end()
+    return report
 
 
 def _verdict(snapshot: Snapshot, row: int | None) -> str:
@@ -170,10 +179,3 @@ def _no_color() -> bool:
     import os
 
     return bool(os.environ.get("NO_COLOR"))  # https://no-color.org
-
-
-def _tell(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        print(
-            f"\r{done:,} of {total:,} changes compared", end="" if done < total else "\n", file=sys.stderr, flush=True
-        )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagemake.cli.options import add_config_option
+from imagemake.cli.terminal import Progress
 from imagemake.store.layout import RELEASE_FOLDERS
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Uploads a release to s3://bucket/prefix (Amazon S3 or any server with its API), to a folder such as /srv/shop or
 ./shop, or to any other address that fsspec supports. Only files whose content changed are sent. If you stop the
-upload, the next one continues where it stopped. Images are sent first, manifest.csv last. Nothing is deleted unless
+upload, the next one continues where it stopped. Images are sent first, the manifest last. Nothing is deleted unless
 you pass --prune.
 
 Set the credentials in the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE. For a server other
@@ -36,7 +36,6 @@ examples:
   some time later, when no reader needs them: delete files that are no longer in the release
     imagemake publish --prune
 """
-TELL_EVERY_S = 5.0
 
 
 def add_publish_options(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +72,8 @@ def run_publish(options: argparse.Namespace) -> int:
 
 def _publish(options: argparse.Namespace) -> int:
     from imagemake.config.load import read_campaign
-    from imagemake.release.manifest.tables import files_in, rows_of
+    from imagemake.release.manifest.reading import output_columns, rows_of
+    from imagemake.release.manifest.tables import files_in
     from imagemake.store.remote.storage import Storage
     from imagemake.versions.publish.objects import objects_of
     from imagemake.versions.publish.publisher import Publisher
@@ -83,14 +83,17 @@ def _publish(options: argparse.Namespace) -> int:
     folder = options.folder or RELEASE_FOLDERS[options.scope]
     digests: dict[str, str] = {}
     n_rows, missing = 0, Counter[str]()
-    for row in rows_of(_manifest_of(folder)):
+    manifest = _manifest_of(folder)
+    for row in rows_of(manifest, ("verdict", "file", "digest", *output_columns(manifest))):
         n_rows += 1
         digests.update((file["file"], file["digest"]) for file in files_in(row).values())
         if not row["file"]:
             missing[row["verdict"]] += 1
     if missing and not options.incomplete:
         _refuse_incomplete(missing, n_rows, folder)
-    objects = objects_of(folder, settings, digests)
+    progress = Progress()
+    objects = objects_of(folder, settings, digests, progress.tell)
+    progress.end()
     storage = Storage(address, timeout_s=settings.timeout_s, parallel=settings.parallel)
     publisher = Publisher(storage, settings, _warn)
     due = publisher.plan(objects, again=options.again)
@@ -105,9 +108,12 @@ def _publish(options: argparse.Namespace) -> int:
 
 
 def _send(publisher: Publisher, due: PublishPlan, address: str, *, prune: bool) -> None:
-    progress = _Progress(len(due.send), sum(one.size_bytes for _, one, _ in due.send))
-    publisher.send(due, progress.tell)
-    sent = f"{_files(len(due.send))}, {_size(progress.all_bytes)}, sent to {address}" if due.send else "nothing to send"
+    counted = _Sent(len(due.send), sum(one.size_bytes for _, one, _ in due.send))
+    try:
+        publisher.send(due, counted.add)
+    finally:
+        counted.end()
+    sent = f"{_files(len(due.send))}, {_size(counted.all_bytes)}, sent to {address}" if due.send else "nothing to send"
     print(f"imagemake: {sent}; {len(due.same):,} were up to date.")
     if prune:
         publisher.prune(due.superseded, lambda _: None)
@@ -133,22 +139,22 @@ def _lines_of(due: PublishPlan, address: str, *, prune: bool) -> Iterator[str]:
         yield f"{_files(len(due.superseded))} of earlier releases would stay. To delete them, pass --prune."
 
 
-class _Progress:
-    """Prints progress every few seconds; called from several threads."""
+class _Sent:
+    """Counts what was sent, and shows it; called from several threads."""
 
     def __init__(self, n_files: int, all_bytes: int) -> None:
         self._n_files, self.all_bytes = n_files, all_bytes
         self._done = self._bytes = 0
-        self._told_at = time.monotonic()
+        self._progress = Progress()
 
-    def tell(self, n_bytes: int) -> None:
+    def add(self, n_bytes: int) -> None:
         self._done += 1
         self._bytes += n_bytes
-        now = time.monotonic()
-        if now - self._told_at >= TELL_EVERY_S:
-            self._told_at = now
-            sizes = f"{_size(self._bytes)} of {_size(self.all_bytes)}"
-            print(f"imagemake: {self._done:,} of {_files(self._n_files)}, {sizes}", file=sys.stderr, flush=True)
+        sizes = f"{_size(self._bytes)} of {_size(self.all_bytes)}"
+        self._progress.tell(f"{self._done:,} of {_files(self._n_files)}, {sizes}")
+
+    def end(self) -> None:
+        self._progress.end()
 
 
 def _address(options: argparse.Namespace, settings: Publish) -> str:
@@ -168,14 +174,12 @@ def _address(options: argparse.Namespace, settings: Publish) -> str:
 
 def _manifest_of(folder: Path) -> Path:
     from imagemake.core.problems import Problem, UserError
-    from imagemake.versions.publish.objects import MANIFEST
+    from imagemake.release.manifest.reading import PARQUET
 
-    if not (folder / MANIFEST).is_file():
-        what = "no release found."
-        raise UserError(
-            Problem(str(folder / MANIFEST), what, "Build it with `snakemake`, or pass --scope or --folder.")
-        )
-    return folder / MANIFEST
+    if not (folder / PARQUET).is_file():
+        remedy = "Build it with `snakemake`, or pass --scope or --folder."
+        raise UserError(Problem(str(folder / PARQUET), "no release found.", remedy))
+    return folder / PARQUET
 
 
 def _refuse_incomplete(missing: Counter[str], n_rows: int, folder: Path) -> None:

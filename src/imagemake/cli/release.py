@@ -64,8 +64,9 @@ def run_release(options: argparse.Namespace) -> int:
     from imagemake.workflow.run_lock import hold_run_lock
 
     wish = ReleaseOptions(options.name, options.note, options.allow_review, options.allow_missing, not options.no_git)
+    campaign = read_campaign(Path(CONFIG))
     with hold_run_lock():
-        releasing = Releasing(read_campaign(Path(CONFIG)), wish)
+        releasing = Releasing(campaign, wish)
         if problems := releasing.problems():
             raise UserError(problems)
         if releasing.is_there():

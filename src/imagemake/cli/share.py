@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from imagemake.cli.options import add_config_option, add_store_option
@@ -39,6 +38,7 @@ def add_share_options(parser: argparse.ArgumentParser) -> None:
 
 def run_share(options: argparse.Namespace) -> int:
     """Share the images; return 1 if the team store did not accept all of them."""
+    from imagemake.cli.terminal import Progress
     from imagemake.config.load import read_campaign
     from imagemake.core.errors import InterruptedByUserError
     from imagemake.core.problems import Problem, UserError
@@ -67,7 +67,9 @@ def run_share(options: argparse.Namespace) -> int:
         if options.dry_run:
             print(f"{len(due):,} images of {options.store} are not in {team.address} yet.")
             return 0
-        given = team_cache.give_all(due, _tell_progress)
+        progress = Progress()
+        given = team_cache.give_all(due, lambda done, total: progress.tell(f"{done:,} of {total:,} images"))
+        progress.end()
     except KeyboardInterrupt:
         team_cache.close(finish=False)
         what = "\nStopped. The images sent so far stay, and the next `imagemake share` sends the rest."
@@ -87,8 +89,3 @@ def _copy_store(settings: SharedStore, options: argparse.Namespace) -> int:
         copied = copy_both_ways(whole, sends=not options.dry_run)
     print(f"imagemake: {copied.brought:,} files brought from {settings.whole}, {copied.sent:,} sent there.")
     return 0
-
-
-def _tell_progress(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{done:,} of {total:,} images", end="" if done < total else "\n", file=sys.stderr, flush=True)

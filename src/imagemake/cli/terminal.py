@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 
 from imagemake.core.errors import ExitCode
+
+_TELL_EVERY_S = 5.0
+_REDRAW_S = 0.2
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -18,6 +23,34 @@ def print_lines(lines: Iterable[str]) -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # for terminals that cannot show a character
     for line in lines:
         print(line)
+
+
+class Progress:
+    """Tells on standard error how far a command is: in one line of a terminal, or else in a line every few seconds."""
+
+    def __init__(self) -> None:
+        self._in_place = sys.stderr.isatty()
+        self._told_at = time.monotonic()
+        self._width = 0
+
+    def tell(self, words: str) -> None:
+        """Show words such as ``17 of 100 files``; most calls show nothing."""
+        now = time.monotonic()
+        if now - self._told_at < (_REDRAW_S if self._in_place else _TELL_EVERY_S):
+            return
+        self._told_at = now
+        if not self._in_place:
+            print(f"imagemake: {words}", file=sys.stderr, flush=True)
+            return
+        shown = words[: shutil.get_terminal_size().columns - 1]
+        print(f"\r{shown:<{self._width}}", end="", file=sys.stderr, flush=True)
+        self._width = len(shown)
+
+    def end(self) -> None:
+        """Clear the line, for what comes next."""
+        if self._width:
+            print(f"\r{'':<{self._width}}\r", end="", file=sys.stderr, flush=True)
+            self._width = 0
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from imagemake.cli.options import add_store_option
@@ -52,9 +51,14 @@ def run_verify(options: argparse.Namespace) -> int:
 
 
 def _store(store: Path, *, move: bool) -> int:
+    from imagemake.cli.terminal import Progress
     from imagemake.store.verify import verify_store
 
-    n_files, damaged = verify_store(store, move=move, tell=_tell_progress)
+    progress = Progress()
+    n_files, damaged = verify_store(
+        store, move=move, tell=lambda done, total: progress.tell(f"{done:,} of {total:,} files")
+    )
+    progress.end()
     for path in damaged:
         print(f"damaged: {path}")
     left = "moved to store/damaged/; `snakemake -n` shows what it costs to replace them" if move else "left in place"
@@ -63,13 +67,14 @@ def _store(store: Path, *, move: bool) -> int:
 
 
 def _releases(root: Path) -> int:
+    from imagemake.cli.terminal import Progress
     from imagemake.store.layout import RELEASES
     from imagemake.versions.integrity import check_releases
     from imagemake.versions.records import RECORD_FILE, read_record_file
 
-    if not (root / RELEASES).is_dir():
-        return 0
-    names, found = check_releases(root)
+    progress = Progress()
+    names, found = check_releases(root, progress.tell)
+    progress.end()
     for finding in found:
         print(finding)
     changed = sum(not finding.is_missing for finding in found)
@@ -80,9 +85,6 @@ def _releases(root: Path) -> int:
         print(f"{releases}, {told}{f', {missing:,} missing' if missing else ''}")
         last = read_record_file(root / RELEASES / names[-1] / RECORD_FILE)
         print(f"last record: {names[-1]} {last.digest}")
+    elif not found:
+        print(f"{RELEASES}: no release exists yet")
     return 1 if changed else 0
-
-
-def _tell_progress(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{done:,} of {total:,} files", end="" if done < total else "\n", file=sys.stderr, flush=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
-from imagemake.store.store import ContentStore, Store, StoredFile
+from imagemake.core.hashing import each_sha256
+from imagemake.store.store import Store
 
-TELL_EVERY = 500
+TELL_EVERY = 2_000
 
 
 def verify_store(root: Path, *, move: bool, tell: Callable[[int, int], None]) -> tuple[int, list[Path]]:
@@ -25,24 +25,16 @@ def verify_store(root: Path, *, move: bool, tell: Callable[[int, int], None]) ->
     """
     store = Store(root)
     content_stores = (store.raw, store.finished, store.references, store.reproduced, store.signatures, store.answers)
-    files = [(content_store, stored) for content_store in content_stores for stored in content_store.all()]
-    damaged: list[Path] = []
-    with ThreadPoolExecutor() as pool:  # hashing releases the global interpreter lock
-        for start in range(0, len(files), TELL_EVERY):  # a pool remembers all that it was given
-            some = files[start : start + TELL_EVERY]
-            for (content_store, stored), is_sound in zip(some, pool.map(_is_sound, some), strict=True):
-                if not is_sound:
-                    damaged.append(content_store.path(stored))
-                    if move:
-                        content_store.set_aside(stored)
-            tell(start + len(some), len(files))
-    return len(files), damaged
-
-
-def _is_sound(file: tuple[ContentStore, StoredFile]) -> bool:
-    content_store, stored = file
-    try:
-        with content_store.path(stored).open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest() == stored.digest
-    except OSError:  # a bad sector, or a file that was removed
-        return False
+    n_files = sum(1 for content_store in content_stores for _ in content_store.all())
+    files = ((content_store, stored) for content_store in content_stores for stored in content_store.all())
+    n_read, damaged = 0, list[Path]()
+    while some := list(islice(files, TELL_EVERY)):
+        paths = [content_store.path(stored) for content_store, stored in some]
+        for (content_store, stored), path, digest in zip(some, paths, each_sha256(paths), strict=True):
+            if digest != stored.digest:
+                damaged.append(path)
+                if move:
+                    content_store.set_aside(stored)
+        n_read += len(some)
+        tell(n_read, max(n_files, n_read))
+    return n_read, damaged

@@ -16,12 +16,12 @@ import orjson
 from imagemake.config.checks import Check, Checks, in_words, limits_of
 from imagemake.core.problems import Problem, UserError
 from imagemake.plan.reviews import Decisions, Review, read_rows
+from imagemake.release.manifest.reading import Row, columns_in, rows_of
 from imagemake.store.journal import Call, calls_of
 from imagemake.store.journal_lines import DamagedLine, tell_damaged
 from imagemake.store.layout import RELEASES, STORE
 from imagemake.store.ledger import Tally, listed
 from imagemake.store.store import Store
-from imagemake.versions import changes
 from imagemake.versions.records import (
     MANIFEST_FILE,
     RECORD_FILE,
@@ -83,8 +83,9 @@ def audit_rows(root: Path, name: str | None) -> Iterator[dict[str, Any]]:
         UserError: If the release does not exist, or a part of it is missing.
     """
     release = _read(root, name)
-    for row in changes.rows_of(release.manifest):
-        yield _row(row, release)
+    groups = _Groups(columns_in(release.manifest))
+    for row in rows_of(release.manifest):
+        yield _row(row, release, groups)
 
 
 def _read(root: Path, name: str | None) -> _Release:
@@ -124,7 +125,7 @@ def _calls(root: Path, record: Record) -> Mapping[str, list[Call]]:
     return found
 
 
-def _row(row: changes.Row, release: _Release) -> dict[str, Any]:
+def _row(row: Row, release: _Release, groups: _Groups) -> dict[str, Any]:
     review = release.reviews.get(row["key"])
     is_approved = review is not None and review.decision == "approve"
     history = orjson.loads(row["history"]) if row["history"] else []
@@ -135,21 +136,31 @@ def _row(row: changes.Row, release: _Release) -> dict[str, Any]:
         "approved_by": _who(row, review if is_approved else None),
         "approved_at": review.time if review and is_approved else None,
         "note": review.note if review else None,
-        "parameters": _group("parameter", row),
+        "parameters": groups.of("parameter", row),
         "references": row["reference_digests"],
         "calls": [call_facts(call) for call in calls],
         "cost_usd": cost_of(calls),
-        "checks": list(_checked(release.checks, row)),
+        "checks": list(_checked(release.checks, row, groups)),
     }
     return {column: found[column] for column in COLUMNS}
 
 
-def _group(name: str, row: changes.Row) -> dict[str, Any]:
-    of_group = ((column, value) for column, value in row.items() if column.startswith(f"{name}."))
-    return {column.removeprefix(f"{name}."): value for column, value in of_group if value is not None}
+class _Groups:
+    """The columns that depend on the release, such as ``variable.color``."""
+
+    def __init__(self, columns: Iterable[str]) -> None:
+        self._columns: dict[str, list[tuple[str, str]]] = {}
+        for column in columns:
+            group, _, name = column.partition(".")
+            self._columns.setdefault(group, []).append((name, column))
+
+    def of(self, group: str, row: Row) -> dict[str, Any]:
+        """Return a row's values in a group's columns."""
+        found = ((name, row[column]) for name, column in self._columns.get(group, ()))
+        return {name: value for name, value in found if value is not None}
 
 
-def _who(row: changes.Row, approval: Review | None) -> str | None:
+def _who(row: Row, approval: Review | None) -> str | None:
     if approval is not None:
         return approval.reviewer or "unnamed reviewer"
     return CHECKS if row["file"] else None
@@ -175,10 +186,12 @@ def cost_of(calls: Iterable[Call]) -> float | None:
     return None if tally.cost_unknown or not tally.calls else float(tally.billed_usd)
 
 
-def _checked(checks: Checks, row: changes.Row) -> Iterator[str]:
+def _checked(checks: Checks, row: Row, groups: _Groups) -> Iterator[str]:
     """Yield one text per check: its value, and the limits that applied to this image."""
-    measures = _group("measure", row)
-    for quantity, check in sorted(checks.of(_group("variable", row), row.get("model_label") or row["model"]).items()):
+    measures = groups.of("measure", row)
+    for quantity, check in sorted(
+        checks.of(groups.of("variable", row), row.get("model_label") or row["model"]).items()
+    ):
         value = measures.get(quantity)
         shown = "not measured" if value is None else in_words(quantity, value)
         limits = [

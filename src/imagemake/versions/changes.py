@@ -2,86 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from imagemake.release.manifest.columns import OUTPUT, output_column, output_labels
+from imagemake.core.fingerprint import fingerprint
+from imagemake.release.manifest.reading import output_columns, rows_of
 from imagemake.release.manifest.tables import files_in
 from imagemake.versions.records import Changes
 
-Row = Mapping[str, Any]
-_AT_ONCE = 2_000  # rows
 COLUMNS = ("name", "file", "digest", "finished_digest")
+_COMPARED = ("digest", "finished_digest")
+_HALF = 16  # bytes
 
 
-def read_rows(manifest: Path, columns: Sequence[str] = COLUMNS) -> list[Row]:
-    """Read some columns of a manifest's Parquet file. Missing columns are None."""
-    from pyarrow import parquet
-
-    known = parquet.read_schema(manifest).names
-    table = parquet.read_table(manifest, columns=[column for column in columns if column in known])
-    return [{**dict.fromkeys(columns), **row} for row in table.to_pylist()]
-
-
-def rows_of(manifest: Path) -> Iterator[Row]:
-    """Yield the rows of a manifest's Parquet file with all columns, a part of the file at a time."""
-    from pyarrow import parquet
-
-    with parquet.ParquetFile(manifest) as file:
-        for some in file.iter_batches(batch_size=_AT_ONCE):
-            yield from some.to_pylist()
-
-
-def read_files(manifest: Path) -> list[Row]:
-    """Read `COLUMNS` and all columns of additional outputs."""
-    from pyarrow import parquet
-
-    further = (name for name in parquet.read_schema(manifest).names if name.startswith(OUTPUT))
-    return read_rows(manifest, (*COLUMNS, *further))
-
-
-def released_files(manifest: Path) -> Iterator[tuple[str, str]]:
-    """Yield path, relative to the release, and SHA-256 of every released file, including additional outputs."""
-    from pyarrow import parquet
-
-    labels = output_labels(parquet.read_schema(manifest).names)
-    files = [("file", "digest"), *((output_column(label, "file"), output_column(label, "digest")) for label in labels)]
-    for row in read_rows(manifest, [*chain.from_iterable(files)]):
-        yield from ((row[file], row[digest]) for file, digest in files if row[file])
-
-
-def changes_between(before: Iterable[Path], rows: Iterable[Row]) -> Changes:
+def changes_between(before: Iterable[Path], manifest: Path) -> Changes:
     """Count the changes in a release.
 
     Args:
         before: Manifests of the preceding releases. If several have a name, an image is unchanged if any of them has
             the same files. A missing manifest, which was not fetched, counts as empty.
-        rows: Rows of the release, from `read_files`.
+        manifest: Manifest of the release.
     """
-    known: dict[str, list[Row]] = {}
+    known: dict[str, list[bytes]] = {}
     for path in before:
-        for row in read_files(path) if path.is_file() else ():
-            if row["file"]:
-                known.setdefault(row["name"], []).append(row)
-    counts = dict.fromkeys(Changes.model_fields, 0)
-    now = [row for row in rows if row["file"]]
-    for row in now:
-        counts[_kind(row, known.get(row["name"], ()))] += 1
-    counts["removed"] = len(known.keys() - {row["name"] for row in now})
+        for name, files in _images_in(path) if path.is_file() else ():
+            known.setdefault(name, []).append(files)
+    counts, n_kept = dict.fromkeys(Changes.model_fields, 0), 0
+    for name, files in _images_in(manifest):
+        earlier = known.get(name, ())
+        counts[_kind(files, earlier)] += 1
+        n_kept += bool(earlier)
+    counts["removed"] = len(known) - n_kept
     return Changes(**counts)
 
 
-def _kind(row: Row, before: Sequence[Row]) -> str:
+def _images_in(manifest: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield each image's name and the digests of its files: 16 bytes for the files, and 16 for their pixels."""
+    for row in rows_of(manifest, (*COLUMNS, *output_columns(manifest))):
+        if row["file"]:
+            files = files_in(row)
+            parts = ({output: file[column] for output, file in files.items()} for column in _COMPARED)
+            yield row["name"], b"".join(bytes.fromhex(fingerprint(part)[: 2 * _HALF]) for part in parts)
+
+
+def _kind(files: bytes, before: Sequence[bytes]) -> str:
     if not before:
         return "new"
-    if any(_of_files(row, "digest") == _of_files(other, "digest") for other in before):
+    if files in before:
         return "unchanged"
-    same_pixels = any(_of_files(row, "finished_digest") == _of_files(other, "finished_digest") for other in before)
-    return "metadata" if same_pixels else "changed"
-
-
-def _of_files(row: Row, column: str) -> dict[str, str]:
-    """Return a column of each of an image's files, by output."""
-    return {output: file[column] for output, file in files_in(row).items()}
+    return "metadata" if any(files[_HALF:] == other[_HALF:] for other in before) else "changed"

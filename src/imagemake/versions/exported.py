@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from imagemake.core.hashing import file_sha256
+from imagemake.release.manifest.reading import released_files
 from imagemake.release.record import exported_before
 from imagemake.store.layout import EXPORTS
-from imagemake.versions.changes import released_files
-from imagemake.versions.records import file_sha256
 
 
 def list_of_exports(results: Path, manifest: Path) -> bytes:

@@ -20,7 +20,8 @@ from imagemake.images.metadata.xmp import packet_of, without_packet
 from imagemake.images.repair_mask import MASK_EXTENSION
 from imagemake.plan.reviews import read_rows
 from imagemake.release.credentials.report import Credentials, credentials_of
-from imagemake.release.manifest.tables import files_in, read_manifest
+from imagemake.release.manifest.reading import PARQUET, output_columns, rows_of, text_row
+from imagemake.release.manifest.tables import files_in
 from imagemake.release.xmp_packet import properties_in
 from imagemake.store.journal import Call, read_calls
 from imagemake.store.layout import RELEASE_FOLDERS, STORE
@@ -32,6 +33,7 @@ Row = Mapping[str, str]
 _KEY = re.compile(r"[0-9a-f]{64}")
 _STORED = re.compile(r"([0-9a-f]{64})\.([0-9a-f]{64})\.\w+")
 MAX_AGAIN = 100  # how often one image can be reproduced
+_LOOKED_AT = ("name", "key", "file", "digest", "finished_digest", "raw_digest", "history")
 _IN_XMP = {"Key": "key", "Name": "name", "Provider": "provider", "Model": "model", "Seed": "seed"}
 
 
@@ -147,28 +149,31 @@ class Inspector:
             found.mismatches.append("this key is in no manifest, journal, or store of this project")
         return found
 
-    def _rows(self) -> Iterator[tuple[str, Row]]:
-        for folder in map(str, RELEASE_FOLDERS.values()):
-            path = self._root / folder / "manifest.csv"
-            if path.is_file():
-                yield from ((folder, row) for row in read_manifest(path))
-
     def _row_of(self, asked: str, file: FileFacts | None) -> tuple[str | None, Row | None]:
         """Return the best matching row: by key, else by content, else by name."""
-        found: dict[int, tuple[str, Row]] = {}
+        found: dict[int, tuple[Path, int]] = {}
         key = file.own_property("Key") if file else asked.lower()
         stored = _STORED.fullmatch(Path(asked).name)
         digests = {file.digest, file.content_digest} if file else set()
-        for folder, row in self._rows():
-            past = history_of(row)
-            by_key = {row["key"], *(one["key"] for one in past)}
-            by_digest = _digests_of(row)
-            names = {row["name"], *(Path(one["file"]).name for one in files_in(row).values())}
-            ranks = (key in by_key, bool(stored and stored[1] in by_key), bool(digests & by_digest))
-            rank = ranks.index(True) if True in ranks else 3 if Path(asked).name in names else None
-            if rank is not None:
-                found.setdefault(rank, (folder, row))
-        return found[min(found)] if found else (None, None)
+        own_name = Path(asked).name
+        for manifest in self._manifests():
+            for number, row in enumerate(rows_of(manifest, (*_LOOKED_AT, *output_columns(manifest)))):
+                past = history_of(row)
+                by_key = {row["key"], *(one["key"] for one in past)}
+                by_digest = _digests_of(row)
+                names = {row["name"], *(one["file"].rpartition("/")[2] for one in files_in(row).values())}
+                ranks = (key in by_key, bool(stored and stored[1] in by_key), not digests.isdisjoint(by_digest))
+                rank = ranks.index(True) if True in ranks else 3 if own_name in names else None
+                if rank is not None:
+                    found.setdefault(rank, (manifest, number))
+        if not found:
+            return None, None
+        manifest, number = found[min(found)]
+        return str(manifest.parent.relative_to(self._root)), text_row(manifest, number)
+
+    def _manifests(self) -> Iterator[Path]:
+        paths = (self._root / folder / PARQUET for folder in RELEASE_FOLDERS.values())
+        return (path for path in paths if path.is_file())
 
     def _key_of(self, asked: str, file: FileFacts | None, row: Row | None) -> str:
         key = (file.own_property("Key") or "").lower() if file else asked.lower()
@@ -214,7 +219,7 @@ def _digests_of(row: Row) -> set[str]:
     """Return the digests of all files that a row lists."""
     digests = {one[name] for one in files_in(row).values() for name in ("digest", "finished_digest")}
     digests |= {row["raw_digest"], *(past["raw_digest"] or "" for past in history_of(row))}
-    return digests - {""}
+    return {digest for digest in digests if digest}
 
 
 def _call_facts(call: Call) -> Mapping[str, Any]:

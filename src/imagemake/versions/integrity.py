@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, tee
 from pathlib import Path
 
 from imagemake.config.fields import CONFIG
+from imagemake.core.hashing import each_sha256, file_sha256
 from imagemake.core.problems import UserError
 from imagemake.plan.reviews import REVIEWS, read_rows
+from imagemake.release.manifest.reading import released_files, rows_of
 from imagemake.store.layout import RELEASES, RESULTS, STORE
 from imagemake.store.store import Store
-from imagemake.versions import changes
 from imagemake.versions.exported import files_in_list
 from imagemake.versions.git import Git
 from imagemake.versions.records import (
@@ -30,7 +31,6 @@ from imagemake.versions.records import (
     BadRecordError,
     Prefix,
     StoredRecord,
-    file_sha256,
     in_order,
     names_in,
     read_record_file,
@@ -57,8 +57,12 @@ class IntegrityFinding:
         return f"{'missing' if self.is_missing else 'CHANGED'}: {self.where}: {self.what}"
 
 
-def check_releases(root: Path) -> tuple[list[str], list[IntegrityFinding]]:
+def check_releases(root: Path, tell: Callable[[str], None]) -> tuple[list[str], list[IntegrityFinding]]:
     """Compare every release with its record.
+
+    Args:
+        root: The project's folder.
+        tell: Called regularly with what is checked.
 
     Returns:
         Names of the releases, oldest first, and all differences.
@@ -75,7 +79,8 @@ def check_releases(root: Path) -> tuple[list[str], list[IntegrityFinding]]:
     git = Git(root)
     has_git = git.is_there()
     checker = _ReleaseChecker(root, records)
-    for name in order:
+    for number, name in enumerate(order, 1):
+        tell(f"release {name}, {number:,} of {len(order):,}")
         found += checker.chain(name)
         if has_git:
             found += _tag(git, name, records[name])
@@ -83,7 +88,7 @@ def check_releases(root: Path) -> tuple[list[str], list[IntegrityFinding]]:
         found += checker.journal(name)
         found += checker.images(name)
     if order:
-        found += checker.results(order[-1])
+        found += checker.results(order[-1], tell)
     return order, found
 
 
@@ -93,9 +98,9 @@ class _ReleaseChecker:
         self._records = records
         store = Store(root / STORE)
         self._journal = store.journal_folder
-        self._raw: dict[str, set[str]] = {}
+        self._raw: dict[str, tuple[str, ...]] = {}
         for stored in store.raw.all():
-            self._raw.setdefault(stored.key, set()).add(stored.digest)
+            self._raw[stored.key] = (*self._raw.get(stored.key, ()), stored.digest)
         self._prefixes: dict[tuple[str, int], str | None] = {}
 
     def chain(self, name: str) -> Iterator[IntegrityFinding]:
@@ -175,29 +180,37 @@ class _ReleaseChecker:
         path = self._root / RELEASES / name / MANIFEST_FILE
         if not path.is_file() or file_sha256(path) != self._records[name].record.manifest:
             return  # `files` reports this
-        rows = [row for row in changes.read_rows(path, ("name", "file", "key", "raw_digest")) if row["file"]]
-        for row in rows:
-            if row["raw_digest"] not in self._raw.get(row["key"], (row["raw_digest"],)):
+        n_images, gone = 0, list[str]()
+        for row in rows_of(path, ("name", "file", "key", "raw_digest")):
+            if not row["file"]:
+                continue
+            n_images += 1
+            digests = self._raw.get(row["key"])
+            if digests is None:
+                gone.append(row["name"])
+            elif row["raw_digest"] not in digests:
                 what = f"another image replaced {row['raw_digest']}"
                 yield IntegrityFinding(f"{name}, store/raw, {row['name']}, key {row['key']}", what)
-        gone = [row["name"] for row in rows if row["key"] not in self._raw]
         if gone:
             shown = ", ".join(gone[:MAX_SHOWN]) + (" …" if len(gone) > MAX_SHOWN else "")
-            what = f"{len(gone):,} of {len(rows):,} raw images: {shown}"
+            what = f"{len(gone):,} of {n_images:,} raw images: {shown}"
             yield IntegrityFinding(
                 f"{name}, store/raw", f"{what} (deleted, or not fetched: dvc pull store)", is_missing=True
             )
 
-    def results(self, name: str) -> Iterator[IntegrityFinding]:
+    def results(self, name: str, tell: Callable[[str], None]) -> Iterator[IntegrityFinding]:
         """Check the released files, if ``results/`` contains the latest release."""
         manifest = self._root / RESULTS / MANIFEST_FILE
         if not manifest.is_file() or file_sha256(manifest) != self._records[name].record.manifest:
             return
-        for file, digest in chain(changes.released_files(manifest), self._exported(name)):
+        released, again = tee(chain(released_files(manifest), self._exported(name)))
+        digests = each_sha256(self._root / RESULTS / file for file, _ in again)
+        for number, ((file, digest), now) in enumerate(zip(released, digests, strict=True), 1):
+            tell(f"release {name}, {number:,} files in {RESULTS}/")
             path = RESULTS / file
-            if not (self._root / path).is_file():
+            if now != digest and not (self._root / path).is_file():
                 yield IntegrityFinding(f"{name}, {path}", "the released file", is_missing=True)
-            elif file_sha256(self._root / path) != digest:
+            elif now != digest:
                 yield IntegrityFinding(f"{name}, {path}", "its content differs from the release")
 
     def _exported(self, name: str) -> Iterator[tuple[str, str]]:

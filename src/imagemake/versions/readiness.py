@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imagemake.core.hashing import each_sha256
 from imagemake.core.problems import Problem, UserError
 from imagemake.plan.gates import check_gates
 from imagemake.plan.state import OPEN, Stage, State
+from imagemake.release.manifest.reading import released_files
 from imagemake.release.record import is_current
 from imagemake.store.layout import ALL, IMAGES, RELEASES, RESULTS, STORE, WORK
-from imagemake.versions.changes import released_files
 from imagemake.versions.git import Git
-from imagemake.versions.records import RECORD_FILE, file_sha256, names_in
+from imagemake.versions.records import RECORD_FILE, names_in
 
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 SHOWN = 5
+GIVEN_UP = (Stage.REJECTED, Stage.REFUSED, Stage.KEPT, Stage.HELD, Stage.WAITING)
 WRITTEN_BY_BUILDS = (f"{RESULTS}/", f"{RELEASES}/", f"{WORK}/", "logs/", ".snakemake/", "dvc_plots/", f"{STORE}/")
 
 
@@ -101,29 +103,34 @@ def build_problems(states: Sequence[State], options: ReleaseOptions) -> Iterator
     if waiting and not options.allow_review:
         what = f"{len(waiting):,} images await review: {_some(waiting)}."
         yield Problem("the review", what, "Run `imagemake review`, then `snakemake`, or pass --allow-review.")
-    given_up = (Stage.REJECTED, Stage.REFUSED, Stage.KEPT, Stage.HELD, Stage.WAITING)
-    missing = [name for stage in given_up for name in by_stage.get(stage, [])]
+    missing = [name for stage in GIVEN_UP for name in by_stage.get(stage, [])]
     if missing and not options.allow_missing:
         what = f"{len(missing):,} requests have no accepted image: {_some(missing)}."
         remedy = "See the reasons in results/review.csv. Edit their prompts, approve them, or pass --allow-missing."
         yield Problem("the build", what, remedy)
 
 
-def result_problems(target: Target, states: Sequence[State], manifest: Path) -> Iterator[Problem]:
-    """Yield where ``results/`` differs from what the store and the configuration produce.
+def is_ready(known: Mapping[Stage, int], options: ReleaseOptions) -> bool:
+    """Return whether nothing remains, by how many requests are at each stage: `build_problems` would yield nothing."""
+    allowed = {
+        Stage.DONE,
+        *((Stage.REVIEW,) if options.allow_review else ()),
+        *(GIVEN_UP if options.allow_missing else ()),
+    }
+    return all(stage in allowed for stage, count in known.items() if count)
 
-    Args:
-        target: The target.
-        states: State of each request.
-        manifest: Path of the results' Parquet manifest.
-    """
+
+def result_problems(target: Target, states: Sequence[State]) -> Iterator[Problem]:
+    """Yield that ``results/`` is not what the store and the configuration produce, if it is not."""
     if not is_current(target, states):
         yield Problem(str(RESULTS), "the results are outdated.", "Run `snakemake`, which makes no calls.")
-        return
-    released = [(RESULTS / file, digest) for file, digest in released_files(manifest)]
-    with ThreadPoolExecutor() as pool:
-        digests = pool.map(_digest, (path for path, _ in released))
-        changed = [path.name for (path, digest), now in zip(released, digests, strict=True) if now != digest]
+
+
+def file_problems(manifest: Path) -> Iterator[Problem]:
+    """Yield which files in ``results/`` differ from the Parquet manifest, if any do."""
+    released, again = tee(released_files(manifest))
+    digests = each_sha256(RESULTS / file for file, _ in again)
+    changed = [Path(file).name for (file, digest), now in zip(released, digests, strict=True) if now != digest]
     if changed:
         what = f"{len(changed):,} files differ from the manifest: {_some(changed)}."
         yield Problem(str(RESULTS / IMAGES), what, "Delete these files and run `snakemake`, which makes no calls.")
@@ -139,10 +146,6 @@ def gate_problems(campaign: Campaign, figures_of: Callable[[str], Mapping[str, A
 
 def _is_written_by_builds(path: str) -> bool:
     return path.startswith(WRITTEN_BY_BUILDS) or path.endswith(".dvc") or path == "dvc.lock"
-
-
-def _digest(path: Path) -> str:
-    return file_sha256(path) if path.is_file() else ""
 
 
 def _some(names: Sequence[str]) -> str:

@@ -214,12 +214,6 @@ def _contents(folder: Path) -> Iterator[tuple[Path, bytes]]:
         yield path, path.read_bytes()
 
 
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def write_record(root: Path, record: Record) -> None:
     """Write a record."""
     write_whole(root / folder_of_release(record.release) / RECORD_FILE, record.to_json(), durable=True)

@@ -22,6 +22,7 @@ from imagemake.config.campaign import Campaign
 from imagemake.config.checks import over_defaults
 from imagemake.config.fields import CONFIG
 from imagemake.core.files import write_whole
+from imagemake.core.hashing import file_sha256
 from imagemake.core.problems import Problem, UserError
 from imagemake.core.text import counted
 from imagemake.images.source_files import SourceImages
@@ -30,6 +31,7 @@ from imagemake.plan.requests.catalog import Catalog
 from imagemake.plan.reviews import REVIEWS
 from imagemake.plan.state import State
 from imagemake.plan.target import Target
+from imagemake.release.record import known_counts
 from imagemake.stages.postprocess.job import postprocess_digests
 from imagemake.store.journal import read_calls
 from imagemake.store.kept_measures import keep_measures
@@ -39,15 +41,17 @@ from imagemake.store.open_calls import OpenCalls
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
 from imagemake.versions import history
-from imagemake.versions.changes import Row, changes_between, read_files
+from imagemake.versions.changes import changes_between
 from imagemake.versions.dvc import Dvc
 from imagemake.versions.exported import list_of_exports
 from imagemake.versions.git import Git
 from imagemake.versions.readiness import (
     ReleaseOptions,
     build_problems,
+    file_problems,
     gate_problems,
     git_problems,
+    is_ready,
     name_problems,
     result_problems,
 )
@@ -59,7 +63,6 @@ from imagemake.versions.records import (
     BadRecordError,
     Record,
     StoredRecord,
-    file_sha256,
     folder_of_release,
     heads,
     journal_prefixes,
@@ -92,7 +95,11 @@ class Releasing:
     def problems(self) -> list[Problem]:
         """Return every problem that prevents this release."""
         found = [*name_problems(self.options.name), *git_problems(self.git, self.options)]
-        of_build = list(build_problems(self._states, self.options))
+        known = known_counts(self._target, Store(STORE), WORK)
+        of_build: list[Problem] = []
+        if known is None or not is_ready(known, self.options):
+            of_build += build_problems(self._states, self.options)
+            of_build += [] if of_build else result_problems(self._target, self._states)
         found += of_build
         found += gate_problems(self.campaign, Planner(self.campaign).figures_of)
         waiting = [submission.id for submission in Submissions(STORE).all()]
@@ -108,7 +115,7 @@ class Releasing:
                 what = "the manifest of the previous release is missing, so changes cannot be counted."
                 found.append(Problem(str(_manifest_of(one.release)), what, "Fetch it: dvc pull releases"))
         if not of_build:
-            found += result_problems(self._target, self._states, MANIFEST)
+            found += file_problems(MANIFEST)
         return found
 
     @cached_property
@@ -194,10 +201,6 @@ class Releasing:
         return self._target.states(Inventory(Store(STORE), WORK))
 
     @cached_property
-    def _rows(self) -> list[Row]:
-        return read_files(MANIFEST)
-
-    @cached_property
     def _exports(self) -> bytes:
         return list_of_exports(RESULTS, MANIFEST)
 
@@ -237,7 +240,7 @@ class Releasing:
             previous=follow,
             made_with=_versions(),
             metrics=orjson.loads((RESULTS / "metrics.json").read_bytes()),
-            changes=changes_between([_manifest_of(one.release) for one in follow], self._rows),
+            changes=changes_between([_manifest_of(one.release) for one in follow], MANIFEST),
             spent_usd=str(tally.billed_usd),
             spent_since_usd=str(tally.billed_usd - spent_before),
             cost_unknown=tally.cost_unknown - unknown_before,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from imagemake.cli.main import main
-from imagemake.cli.terminal import end_with_reader
+from imagemake.cli.terminal import Progress, end_with_reader
 from imagemake.core.errors import ExitCode
 
 RUN = [sys.executable, "-c", "from imagemake.cli.main import main; main()"]
@@ -37,3 +37,25 @@ def test_another_pipe_that_breaks_is_not_taken_for_the_reader():
         patch.setattr(sys, "stdout", out)
         with pytest.raises(BrokenPipeError), end_with_reader():
             raise BrokenPipeError
+
+
+def test_progress_tells_a_log_in_lines_every_few_seconds(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr("imagemake.cli.terminal.time.monotonic", lambda: now[0])
+    progress = Progress()
+    for now[0] in range(12):
+        progress.tell(f"{now[0]} of 12 files")
+    progress.end()
+    assert capsys.readouterr().err == "imagemake: 5 of 12 files\nimagemake: 10 of 12 files\n"
+
+
+def test_progress_stays_in_one_line_of_a_narrow_terminal(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr("imagemake.cli.terminal.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "10")
+    progress = Progress()
+    for now[0] in (1.0, 2.0):
+        progress.tell(f"{now[0]:.0f} of 12 files")
+    progress.end()
+    assert capsys.readouterr().err == "\r1 of 12 f\r2 of 12 f\r         \r"

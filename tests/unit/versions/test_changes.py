@@ -8,7 +8,7 @@ from pyarrow import parquet
 
 from imagemake.release.manifest.columns import output_column
 from imagemake.release.manifest.row import OF_OUTPUT
-from imagemake.versions.changes import changes_between, read_files
+from imagemake.versions.changes import changes_between
 from imagemake.versions.records import Changes
 
 
@@ -33,5 +33,5 @@ def manifest(path, *, digest="a", web=None):
 )
 def test_a_change_in_a_further_output_is_a_change_of_the_image(tmp_path, now, kind):
     before = manifest(tmp_path / "before.parquet", web={"digest": "w", "finished_digest": "x"})
-    rows = read_files(manifest(tmp_path / "now.parquet", **now))
-    assert changes_between([before], rows) == Changes(**{kind: 1})
+    after = manifest(tmp_path / "now.parquet", **now)
+    assert changes_between([before], after) == Changes(**{kind: 1})

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import PurePosixPath
-from urllib.parse import quote
+from typing import Any, BinaryIO
+from urllib.parse import quote, unquote
 
 _TEXT = (".csv", ".html", ".json", ".jsonl")
-# Image names contain no blanks, quotes, or backslashes, so a quoted name is found in CSV, JSON, and HTML alike.
-_QUOTED = re.compile(rb'(?<=")[^"\\\s]{1,600}(?=")')
 _BLOCK_BYTES = 1_000_000
 
 
@@ -27,69 +27,69 @@ class PublishedNames:
 
     def __init__(self, published: Mapping[str, str]) -> None:
         self._published = published
-        self._in_text = _in_text(published.items())
-        self._beside: dict[str, dict[bytes, bytes]] = {}
-        for name, new in published.items():
-            folder, _, own = name.rpartition("/")
-            self._beside.setdefault(folder, {}).update(_in_text([(own, new.rpartition("/")[2])]))
+        suffixes = "|".join(sorted({re.escape(quote(name[name.rfind(".") :])) for name in published}))
+        # Image names contain no blanks, quotes, or backslashes, so a quoted name is found in CSV, JSON, and HTML alike.
+        self._quoted = re.compile(rb'(?<=")[^"\\\s]{1,600}(?:%b)(?=")' % suffixes.encode())
 
     def of(self, name: str) -> str:
         """Return the published name of an image."""
         return self._published.get(name, name)
 
-    def table(self, name: str, data: bytes) -> bytes:
-        """Replace each value of a table that equals the name of an image by its published name.
+    def table(self, name: str, file: BinaryIO) -> Iterator[bytes]:
+        """Yield the content of a table, in which each value that equals the name of an image is its published name.
 
         In a table in the folder of the images, such as the JSON file of a sheet, names may omit the folder.
 
         Args:
             name: Name of the table, which determines its format.
-            data: Content of the table.
+            file: The table.
         """
         suffix = PurePosixPath(name).suffix.lower()
         if not self._published or suffix not in (*_TEXT, ".parquet"):
-            return data
-        if suffix == ".parquet":
-            return _parquet(data, self._published)
-        beside = self._beside.get(name.rpartition("/")[0], {})
+            yield from iter(partial(file.read, _BLOCK_BYTES), b"")
+        elif suffix == ".parquet":
+            yield self._parquet(file)
+        else:
+            folder = name.rpartition("/")[0]
+            yield from (self._quoted.sub(lambda found: self._in_text(found[0], folder), some) for some in _blocks(file))
 
-        def renamed(found: re.Match[bytes]) -> bytes:
-            return self._in_text.get(found[0]) or beside.get(found[0], found[0])
+    def _in_text(self, found: bytes, folder: str) -> bytes:
+        text = found.decode(errors="replace")
+        for name, spelled in ((text, str), (unquote(text), quote)):  # as it is, and in links
+            if spelled(name) != text:
+                continue
+            new = self._published.get(name)
+            if new is None and folder and (beside := self._published.get(f"{folder}/{name}")):
+                new = beside.removeprefix(f"{folder}/")
+            if new is not None:
+                return spelled(new).encode()
+        return found
 
-        return b"".join(_QUOTED.sub(renamed, some) for some in _blocks(data))
+    def _parquet(self, file: BinaryIO) -> bytes:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        buffer = io.BytesIO()
+        with pq.ParquetFile(file) as whole, pq.ParquetWriter(buffer, whole.schema_arrow, compression="zstd") as writer:
+            for group in range(whole.num_row_groups):
+                table = whole.read_row_group(group)
+                for place, column in enumerate(table.schema):
+                    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+                        table = table.set_column(place, column, self._renamed(table[place]))
+                writer.write_table(table)
+        return buffer.getvalue()
+
+    def _renamed(self, column: Any) -> Any:
+        import pyarrow as pa
+
+        chunks = []
+        for chunk in column.dictionary_encode().chunks:
+            values = pa.array([self.of(value) for value in chunk.dictionary.to_pylist()], column.type)
+            chunks.append(values.take(chunk.indices))
+        return pa.chunked_array(chunks, column.type)
 
 
-def _blocks(data: bytes) -> Iterator[bytes]:
-    """Cut at ends of lines, because replacing in a whole table takes 25 times its size in memory."""
-    start = 0
-    while start < len(data):
-        end = data.find(b"\n", start + _BLOCK_BYTES) + 1 or len(data)
-        yield data[start:end]
-        start = end
-
-
-def _in_text(names: Iterable[tuple[str, str]]) -> dict[bytes, bytes]:
-    found: dict[bytes, bytes] = {}
-    for name, new in names:
-        found[name.encode()] = new.encode()
-        found[quote(name).encode()] = quote(new).encode()  # in links
-    return found
-
-
-def _parquet(data: bytes, published: Mapping[str, str]) -> bytes:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(io.BytesIO(data))
-    names, new_names = pa.array(list(published), pa.string()), pa.array(list(published.values()), pa.string())
-    for place, column in enumerate(table.schema):
-        is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-        if is_text:
-            found = pc.index_in(table[column.name], value_set=names.cast(column.type))
-            if found.null_count < len(found):
-                values = pc.coalesce(pc.take(new_names.cast(column.type), found), table[column.name])
-                table = table.set_column(place, column, values)
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    return buffer.getvalue()
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    """Yield parts that end at ends of lines, because replacing in a whole table takes 25 times its size in memory."""
+    while data := file.read(_BLOCK_BYTES):
+        yield data + file.readline()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from fnmatch import fnmatchcase
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagemake.config.remotes import LONG_LIVED, SHORT_LIVED
+from imagemake.core.hashing import each_sha256
 from imagemake.core.problems import Problem, UserError
 from imagemake.images.formats import FORMATS
+from imagemake.release.manifest.reading import PARQUET
 from imagemake.release.published_name import digest_name
 from imagemake.store.layout import EXPORTS
 from imagemake.versions.publish.names import PublishedNames
@@ -22,10 +24,9 @@ from imagemake.versions.publish.names import PublishedNames
 if TYPE_CHECKING:
     from imagemake.config.remotes import Publish
 
-MANIFEST = "manifest.csv"
+MANIFESTS = ("manifest.csv", PARQUET)
 NESTED = ("pilot", "small")  # separate releases in subfolders of the full release
 
-_AT_ONCE = 1_000  # files
 _BINARY = "application/octet-stream"
 # Not `mimetypes`, because its results differ between machines.
 CONTENT_TYPES: Mapping[str, str] = {
@@ -72,7 +73,7 @@ class Object:
     size_bytes: int
     content_type: str
     is_image: bool
-    path: Path
+    path: str
     names: PublishedNames | None = None
 
     def read(self) -> bytes:
@@ -82,14 +83,16 @@ class Object:
             UserError: If the file has changed since this publish started.
         """
         try:
-            data = self.path.read_bytes()
+            with Path(self.path).open("rb") as file:
+                content = BytesIO()  # joined parts would take twice the memory
+                for some in (file.read(),) if self.names is None else self.names.table(self.name, file):
+                    content.write(some)
+                data = content.getvalue()
         except FileNotFoundError:
             data = b""
-        if self.names is not None:
-            data = self.names.table(self.name, data)
         if hashlib.sha256(data).hexdigest() != self.digest:
             what = "the file changed during the publish"
-            raise UserError(Problem(str(self.path), what, "Wait until no run is active here, and publish again."))
+            raise UserError(Problem(self.path, what, "Wait until no run is active here, and publish again."))
         return data
 
     def cache_control(self, settings: Publish) -> str:
@@ -99,13 +102,16 @@ class Object:
         return settings.cache_control.images or (LONG_LIVED if settings.names == "digest" else SHORT_LIVED)
 
 
-def objects_of(folder: Path, settings: Publish, digests: Mapping[str, str]) -> list[Object]:
+def objects_of(
+    folder: Path, settings: Publish, digests: Mapping[str, str], tell: Callable[[str], None] = lambda words: None
+) -> list[Object]:
     """Return the objects to publish from a release's folder.
 
     Args:
         folder: The folder, such as ``results/``.
         settings: How to name files, and which ones to leave out.
         digests: SHA-256 by file, from the manifest.
+        tell: Called regularly with what is done.
 
     Returns:
         All objects, sorted by name.
@@ -115,21 +121,19 @@ def objects_of(folder: Path, settings: Publish, digests: Mapping[str, str]) -> l
     """
     names = [name for name in _names_in(folder) if not any(fnmatchcase(name, one) for one in settings.leave_out)]
     images = [name for name in names if _is_image(name)]
-    read = dict(zip(images, _on_all_cores(lambda name: _digest_of(folder / name), images), strict=True))
+    read: dict[str, str] = {}
+    for name, digest in zip(images, each_sha256(folder / name for name in images), strict=True):
+        read[name] = digest
+        tell(f"{len(read):,} of {len(images):,} images compared with the manifest")
     _check(folder, read, digests, settings)
     is_named = settings.names == "digest"
-    published = PublishedNames({name: digest_name(name, read[name][0]) for name in images} if is_named else {})
-    found = [
-        Object(published.of(name), *read[name], content_type_of(name), True, path=folder / name) for name in images
-    ]
+    published = PublishedNames({name: digest_name(name, read[name]) for name in images} if is_named else {})
+    found = [_object(folder, name, digest, published.of(name)) for name, digest in read.items()]
     of_exports = [name for name in names if _is_exported(name)]
-    for name, about in zip(of_exports, _on_all_cores(lambda name: _digest_of(folder / name), of_exports), strict=True):
-        found.append(Object(name, *about, content_type_of(name), False, path=folder / name))
-    for name in names:
-        if name not in read and not _is_exported(name):
-            data = published.table(name, (folder / name).read_bytes())
-            digest = hashlib.sha256(data).hexdigest()
-            found.append(Object(name, digest, len(data), content_type_of(name), False, folder / name, published))
+    for name, digest in zip(of_exports, each_sha256(folder / name for name in of_exports), strict=True):
+        found.append(_object(folder, name, digest, name))
+    tables = (name for name in names if name not in read and not _is_exported(name))
+    found += [_table(folder, name, published) for name in tables]
     return sorted(found, key=lambda one: one.name)
 
 
@@ -159,34 +163,33 @@ def _names_in(folder: Path, below: str = "") -> Iterator[str]:
                 yield name
 
 
-def _digest_of(path: Path) -> tuple[str, int]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return digest, file.tell()
+def _object(folder: Path, name: str, digest: str, published: str) -> Object:
+    path = f"{folder}/{name}"  # no Path for each of many files
+    size = os.stat(path).st_size  # noqa: PTH116
+    return Object(published, digest, size, content_type_of(name), _is_image(name), path)
 
 
-def _on_all_cores(do: Callable[[str], tuple[str, int]], names: Sequence[str]) -> list[tuple[str, int]]:
-    found: list[tuple[str, int]] = []
-    with ThreadPoolExecutor() as pool:  # hashing releases the GIL
-        for start in range(0, len(names), _AT_ONCE):  # a pool remembers all that it was given
-            found += pool.map(do, names[start : start + _AT_ONCE])
-    return found
+def _table(folder: Path, name: str, published: PublishedNames) -> Object:
+    content, size = hashlib.sha256(), 0
+    with (folder / name).open("rb") as file:
+        for some in published.table(name, file):
+            content.update(some)
+            size += len(some)
+    return Object(name, content.hexdigest(), size, content_type_of(name), False, f"{folder}/{name}", published)
 
 
-def _check(folder: Path, read: Mapping[str, tuple[str, int]], digests: Mapping[str, str], settings: Publish) -> None:
+def _check(folder: Path, read: Mapping[str, str], digests: Mapping[str, str], settings: Publish) -> None:
     problems = list(_faults(folder, read, digests, settings))
     if problems:
         raise UserError(problems)
 
 
-def _faults(
-    folder: Path, read: Mapping[str, tuple[str, int]], digests: Mapping[str, str], settings: Publish
-) -> Iterable[Problem]:
+def _faults(folder: Path, read: Mapping[str, str], digests: Mapping[str, str], settings: Publish) -> Iterable[Problem]:
     remedy = "Run `snakemake` again, and publish when it has finished."
     for name, digest in digests.items():
         if any(fnmatchcase(name, one) for one in settings.leave_out):
             continue
         if name not in read:
             yield Problem(str(folder / name), "the manifest lists this file, but it is missing", remedy)
-        elif digest and read[name][0] != digest:
+        elif digest and read[name] != digest:
             yield Problem(str(folder / name), "the image differs from the manifest", remedy)

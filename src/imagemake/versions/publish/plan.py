@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from imagemake.store.layout import PAGE
 from imagemake.store.remote.storage import ListedObject
-from imagemake.versions.publish.objects import MANIFEST, Object, SendOrder
+from imagemake.versions.publish.objects import MANIFESTS, Object, SendOrder
 from imagemake.versions.publish.record import SentFile
 
 
@@ -80,4 +80,6 @@ def _is_foreign(remote: ListedObject, sent: SentFile) -> bool:
 def _order(one: Object, *, replaces: bool) -> SendOrder:
     if one.is_image:
         return SendOrder.REPLACED_IMAGE if replaces else SendOrder.NEW_IMAGE
-    return {PAGE: SendOrder.PAGE, MANIFEST: SendOrder.MANIFEST}.get(one.name, SendOrder.TABLE)
+    if one.name in MANIFESTS:
+        return SendOrder.MANIFEST
+    return SendOrder.PAGE if one.name == PAGE else SendOrder.TABLE
