@@ -4,7 +4,8 @@
 
 The images are drawn once and filed under other names, with measures and journal, because drawing is not what is
 measured. `snakemake` then releases them, and git keeps a release. They are published to a folder on the same disk.
-`bench/versions.py` measures DVC.
+With `--dvc`, DVC tracks a second release and sends it to a folder on the same disk. `bench/review.py` measures each
+page of `imagemake review`.
 """
 
 from __future__ import annotations
@@ -36,6 +37,20 @@ VALUES = {
     "tone": {"contrast": 0.3, "uniform_share": 0.5, "entropy_bits": 3.1, "mean_luma": 224.4},
 }
 IN_JOB = 500
+COMMANDS = (  # after the first release
+    "ledger --by day,model",
+    "ledger --calls --format csv",
+    "audit --format json",
+    "verify",
+    "publish --incomplete",
+    "publish --incomplete",
+    "diff v1 results",
+    "inspect S007",
+    "inspect results/images/S008.jpg",
+    "doctor",
+    "models",
+    "release v2 --dry-run --allow-review",
+)
 IGNORED = "/work/\n/logs/\n/.snakemake/\n/store/\n/bench.log\n/results/?*\n!/results/metrics.json\n"
 PERSON = {f"GIT_{role}_{what}": "bench" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
@@ -45,12 +60,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--folder", type=Path, help="where to make the projects, which then stay; default: temporary")
+    parser.add_argument("--dvc", action="store_true", help="measure DVC too")
+    parser.add_argument("--make", action="store_true", help="only make the projects")
     options = parser.parse_args()
-    collect_rarely()
     for n in options.images:
-        with tempfile.TemporaryDirectory() as folder:
-            make_project((options.folder or Path(folder)) / f"shop-{n}", n)
+        with tempfile.TemporaryDirectory() as made:
+            folder = options.folder or Path(made)
+            if options.make:
+                collect_rarely()
+                make_project(folder / f"shop-{n}", n)
+                continue
+            if not (folder / f"shop-{n}").exists():  # in a process of its own: a child begins with its parent's memory
+                run(sys.executable, __file__, "--make", "--images", str(n), "--folder", str(folder.resolve()))
+            os.chdir(folder / f"shop-{n}")
             measure(n)
+            if options.dvc:
+                measure_dvc()
 
 
 def make_project(folder: Path, n: int) -> None:
@@ -106,18 +131,40 @@ def measure(n: int) -> None:
     tool = [sys.executable, "-c", "from imagemake.cli.main import main; main()"]
     print(f"\n{n:,} images\n\n| command | s | s of CPU | peak MB |\n|---|---|---|---|", flush=True)
     timed("snakemake: the release", [sys.executable, "-m", "snakemake", "--cores", "2", "all"])
+    timed("snakemake: nothing to do", [sys.executable, "-m", "snakemake", "--cores", "2", "all"])
     run("git", "init", "-q")
     Path(".gitignore").write_text(IGNORED)
     run("git", "add", "-A")
     run("git", "commit", "-qm", "Begin")
     timed("release v1", [*tool, "release", "v1", "--allow-review"])
-    timed("ledger --by day,model", [*tool, "ledger", "--by", "day,model"])
-    timed("ledger --calls", [*tool, "ledger", "--calls", "--format", "csv"])
-    timed("audit --format json", [*tool, "audit", "--format", "json"])
-    timed("verify", [*tool, "verify"])
-    timed("publish, first", [*tool, "publish", "--incomplete"])
-    timed("publish, nothing changed", [*tool, "publish", "--incomplete"])
-    timed("diff v1 results", [*tool, "diff", "v1", "results"])
+    for command in COMMANDS:
+        timed(command, [*tool, *command.split()])
+
+
+def measure_dvc() -> None:
+    """Let DVC keep a second release, send both, and return to the first one."""
+    tool = [sys.executable, "-c", "from imagemake.cli.main import main; main()"]
+    dvc = [sys.executable, "-m", "dvc"]
+    run(*dvc, "init", "-q")
+    run(*dvc, "config", "cache.type", "hardlink,copy")
+    run(*dvc, "remote", "add", "-q", "--default", "team", str(Path.cwd().with_name(f"{Path.cwd().name}-remote")))
+    run("git", "add", "-A")
+    run("git", "commit", "-qm", "Begin with DVC")
+    timed("track, first", [*tool, "track"])
+    timed("track, nothing changed", [*tool, "track"])
+    timed("release v2, with DVC", [*tool, "release", "v2", "--allow-review"])
+    timed("dvc push, first", [*dvc, "push", "-q"])
+    timed("dvc push, nothing changed", [*dvc, "push", "-q"])
+    catalog = Path("config/catalog.csv")
+    catalog.write_text(catalog.read_text().replace(",red", ",teal", 1))
+    timed("snakemake: one row edited", [sys.executable, "-m", "snakemake", "--cores", "2", "all"])
+    run("git", "commit", "-qam", "Teal")
+    timed("release v3, one image changed", [*tool, "release", "v3", "--allow-review"])
+    timed("dvc push, one image changed", [*dvc, "push", "-q"])
+    timed("diff v2 v3", [*tool, "diff", "v2", "v3"])
+    timed("verify, three releases", [*tool, "verify"])
+    run("git", "checkout", "-q", "v2")
+    timed("dvc checkout of v2", [*dvc, "checkout", "-q"])
 
 
 def run(*command: str) -> None:
