@@ -94,6 +94,22 @@ def test_an_image_is_submitted_polled_and_fetched(form):
     assert (job.prompt, job.seed, job.model) == ("a mug", 7, MODELS[form])
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_an_answer_about_another_request_gives_no_image(form):
+    """A cache between, or a server that mixes requests up: the store would have the wrong image for good."""
+
+    async def act(provider):
+        asked, other = [await provider.submit(recipe(form, prompt), {}) for prompt in ("a mug", "a hat")]
+        ask, urls = provider.ask, {asked.urls["status"]: other.urls["status"]}
+        provider.ask = lambda method, url, **content: ask(method, urls.get(url, url), **content)
+        return await provider.poll(asked)
+
+    with FakeQueue(form, latency_s=(0.0, 0.0)) as server:
+        found = reached(server, act)
+    assert isinstance(found, Pending)
+    assert found.words.startswith("the answer is about another request")
+
+
 @pytest.mark.parametrize(
     ("form", "size", "fields"),
     [

@@ -43,7 +43,9 @@ class BflProvider(HttpQueue):
 
     def ticket_in(self, answer: Mapping[str, Any], recipe: Recipe) -> Ticket:
         """Return the ticket in the answer to a submission; its URL leads to the region that has the request."""
-        return self.ticket(answer.get("id"), {"status": "get_result?id={id}"}, {"status": answer.get("polling_url")})
+        return self.ticket(
+            self.number_in(answer), {"status": "get_result?id={id}"}, {"status": answer.get("polling_url")}
+        )
 
     async def look(self, ticket: Ticket) -> Pending | ImageResponse:
         """Ask for the state, which has the image's URL at the end."""

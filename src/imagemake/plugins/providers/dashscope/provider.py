@@ -44,10 +44,14 @@ class DashScopeProvider(HttpQueue):
         }
         return await self.ask("POST", "services/aigc/image-generation/generation", json=body, headers=_ASYNC)
 
+    def number_in(self, answer: Mapping[str, Any]) -> object:
+        """Return the ID of the task that an answer is about."""
+        return _output(answer).get("task_id")
+
     def ticket_in(self, answer: Mapping[str, Any], recipe: Recipe) -> Ticket:
         """Return the ticket in the answer to a submission."""
         own = {"status": "tasks/{id}", "cancel": "tasks/{id}/cancel"}
-        return self.ticket(_output(answer).get("task_id"), own, {})
+        return self.ticket(self.number_in(answer), own, {})
 
     async def look(self, ticket: Ticket) -> Pending | ImageResponse:
         """Ask for the task, which has the image's URL at the end."""

@@ -57,11 +57,15 @@ class FalProvider(HttpQueue):
             body["mask_url"] = data_url(images[recipe.mask])
         return body
 
+    def number_in(self, answer: Mapping[str, Any]) -> object:
+        """Return the ID of the request that an answer is about."""
+        return answer.get("request_id")
+
     def ticket_in(self, answer: Mapping[str, Any], recipe: Recipe) -> Ticket:
         """Return the ticket in the answer to a submission."""
         path = f"{_application(recipe.model)}/requests/{{id}}"
         own = {"status": f"{path}/status", "response": path, "cancel": f"{path}/cancel"}
-        return self.ticket(answer.get("request_id"), own, {what: answer.get(f"{what}_url") for what in own})
+        return self.ticket(self.number_in(answer), own, {what: answer.get(f"{what}_url") for what in own})
 
     async def look(self, ticket: Ticket) -> Pending | ImageResponse:
         """Ask for the status, and get the result of a request that has ended."""

@@ -92,6 +92,10 @@ class HttpQueue(QueueProvider):
     def ticket_in(self, answer: Mapping[str, Any], recipe: Recipe) -> Ticket:
         """Return the ticket in the answer to a submission; one without an ID if the answer has none."""
 
+    def number_in(self, answer: Mapping[str, Any]) -> object:
+        """Return the ID of the request that a submission or a state is about."""
+        return answer.get("id")
+
     @abstractmethod
     async def look(self, ticket: Ticket) -> Pending | ImageResponse:
         """Ask once what became of a request; see `poll`."""
@@ -141,6 +145,9 @@ class HttpQueue(QueueProvider):
         if reply.status >= 300:
             error = self.error_in(reply)
             raise ProviderError(str(error), FailureKind.STOP, code=error.code, status=reply.status, remedy=error.remedy)
+        about = self.number_in(reply.json)
+        if isinstance(about, str) and redacted(about) != ticket.id:  # a cache between, or a server that mixes them up
+            return Pending(in_words(f"the answer is about another request, {about}"))
         return reply
 
     def ticket(self, number: object, own: Mapping[str, str], given: Mapping[str, object]) -> Ticket:

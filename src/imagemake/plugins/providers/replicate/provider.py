@@ -79,7 +79,7 @@ class ReplicateProvider(HttpQueue):
         urls = answer.get("urls")
         given = urls if isinstance(urls, Mapping) else {}
         own = {"status": "predictions/{id}", "cancel": "predictions/{id}/cancel"}
-        return self.ticket(answer.get("id"), own, {"status": given.get("get"), "cancel": given.get("cancel")})
+        return self.ticket(self.number_in(answer), own, {"status": given.get("get"), "cancel": given.get("cancel")})
 
     async def look(self, ticket: Ticket) -> Pending | ImageResponse:
         """Ask for the prediction, which has the URLs of its files at the end."""
