@@ -43,8 +43,11 @@ wildcard_constraints:
     image=r"[^/]+",
 
 
-def project_folder(wildcards):
-    """Return the folder of the project. A shell command of a module sees only the main Snakefile's variables."""
+def project_folder(wildcards, input):
+    """Return the folder of the project. A shell command of a module sees only the main Snakefile's variables.
+
+    It takes `input` so that Snakemake does not compare it with that of the last run, for which it imports pandas.
+    """
     return str(PROJECT)
 
 

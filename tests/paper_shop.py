@@ -19,7 +19,7 @@ from imagemake.plan.reviews import COLUMNS, REVIEWS
 from imagemake.plan.state import Stage
 from imagemake.plan.target import Target
 from imagemake.release.writer import Release
-from imagemake.store.items import Item, write_table
+from imagemake.store.items import FurtherFile, Item, write_table
 from imagemake.store.journal_lines import line_of
 from imagemake.store.store import Store
 
@@ -35,18 +35,54 @@ CAMPAIGN = {
 }
 
 
+# Campaigns whose rows belong together.
+VARIANTS = {
+    "rules": {
+        "exclude": [{"product": ["mug 1", "mug 2"], "size": "small"}],
+        "include": [{"product": "mug 4", "size": "large"}],
+        "variables": {"size": ["small", "big"]},
+        "model_rules": [{"when": {"product": ["mug 5", "mug 6", "hat"]}, "model": "preview-2"}],
+        "name": "{sku}_{size}",
+    },
+    "only": {"only": ["S00*", "S01*"]},
+    "overrides": {
+        "validation": {
+            "checks": {
+                "tone.contrast": {
+                    "reject": {"min": 5},
+                    "overrides": [{"when": {"color": ["red", "gold"]}, "reject": {"min": 2}}],
+                }
+            }
+        }
+    },
+    "outputs": {"postprocess": {"more_outputs": {"web": {"name": "{color}-{product}", "format": "webp"}}}},
+    "sheets": {"postprocess": {"sheets": {"kind": {"by": ["product"]}}}},
+    "exports": {"release": {"exports": {"training": {"format": "folders", "path": "{color}/{product}"}}}},
+    "colors": {"validation": {"consistency": {"by": ["group"], "outcome": "reject"}}},
+    "families": {"references": [{"image": "{hero}"}], "defaults": {"hero": ""}},
+    "candidates": {"candidates": {"n": 2, "best": {"tone.contrast": 1}}},
+}
+
+
 class PaperShop:
     """A project in the current folder.
 
     Args:
         chance: Decides what becomes of images.
         n: Number of rows.
+        config: Sections that replace those of `CAMPAIGN`.
     """
 
-    def __init__(self, chance, n=20):
-        self.chance, self.config, self.n_jobs = chance, dict(CAMPAIGN), 0
+    def __init__(self, chance, n=20, config=None):
+        self.chance, self.config, self.n_jobs = chance, {**CAMPAIGN, **(config or {})}, 0
         self.made_at = "2026-11-27T12:00:00.000Z"
-        self.rows = [{"sku": f"S{i:03}", "product": f"mug {i}", "color": "red"} for i in range(n)]
+        self.rows = [
+            {
+                "sku": f"S{i:03}", "product": f"mug {i}", "color": "red", "group": f"g{i % 6}",
+                "hero": f"S{i // 2 * 2:03}",
+            }
+            for i in range(n)
+        ]  # fmt: skip
         self.reviews = {}
         self.store, self.work = Store(Path("store")), Path("work")
         Path("config").mkdir(exist_ok=True)
@@ -54,7 +90,7 @@ class PaperShop:
 
     def write(self):
         with Path("config/catalog.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, ["sku", "product", "color"])
+            writer = csv.DictWriter(file, ["sku", "product", "color", "group", "hero"], restval="")
             writer.writeheader()
             writer.writerows(self.rows)
         with REVIEWS.open("w", newline="") as file:
@@ -100,9 +136,14 @@ class PaperShop:
     def _done(self, state, policy):
         item = Item(state.request.name, state.attempt, state.recipe, state.key, "test", raw=state.raw)
         if state.stage is Stage.POSTPROCESS:
-            key = policy.output_keys(state.raw.digest)["main"]
-            finished = self.store.finished.put(key, jpeg_of(key), durable=False, extension="jpg")
-            fields = {"measures": state.measured, "output_key": key, "finished": finished}
+            keys = policy.output_keys(state.raw.digest)
+            suffix = {label: "jpg" if label == "main" else "webp" for label in keys}
+            made = {
+                label: self.store.finished.put(key, jpeg_of(key), durable=False, extension=suffix[label])
+                for label, key in keys.items()
+            }
+            fields = {"measures": state.measured, "output_key": keys["main"], "finished": made.pop("main")}
+            fields["further"] = {label: FurtherFile(one.key, one) for label, one in made.items()}
             return Item(item.name, item.attempt, item.recipe, item.key, "test", raw=state.raw, **fields)
         raw = state.raw
         if state.stage is Stage.GENERATE:
@@ -136,6 +177,7 @@ class PaperShop:
         contrast = 50.0 if chance.random() < 0.85 else chance.choice([1.0, 10.0])
         shown = f"{chance.getrandbits(64):016x}" if chance.random() < 0.95 else "0123456789abcdef"
         values = {"format": "png", "contrast": contrast, "hash": shown, "colors": "80" * 27}
+        values["palette"] = f"{chance.choice(['808080'] * 9 + ['ff0000'])}:1.0"
         return dict.fromkeys(policy.measures, values)
 
 
@@ -166,7 +208,9 @@ def facts(state):
 
 def standing(shop):
     """Return where each request stands, by a look at everything."""
-    return {state.request.name: facts(state) for state in shop.target().states(shop.inventory())}
+    target = shop.target()
+    assert target.names
+    return {state.request.name: facts(state) for state in target.states(shop.inventory())}
 
 
 def edit_cell(shop):

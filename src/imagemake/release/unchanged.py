@@ -84,8 +84,10 @@ def look_at_all(target: Target, store: Store, work: Path) -> Look:
 
 
 def _is_told_by_rows(campaign: Campaign) -> bool:
-    """Return whether rows tell all of a release: not what asking cost."""
-    return not any((campaign.validation.asked.askers, campaign.attempts.rewrite, campaign.prompts.asker))
+    """Return whether rows tell all of a release: not what asking cost, or what several images make."""
+    asks = (campaign.validation.asked.askers, campaign.attempts.rewrite, campaign.prompts.asker)
+    together = (campaign.postprocess.sheets, campaign.release.exports)
+    return not any((*asks, *together))
 
 
 def _before(part: Part, target: Target, work: Path) -> Before:

@@ -21,6 +21,7 @@ from imagemake.core.errors import exit_on_error
 from imagemake.core.files import FileLock, make_own
 from imagemake.core.gpus import cards
 from imagemake.core.held_gpus import lost_memory
+from imagemake.core.problems import UserError
 from imagemake.core.sealed import require_sealed
 from imagemake.images.source_files import SourceImages
 from imagemake.plan.batches import open_states, write_batches
@@ -282,7 +283,12 @@ class Planner:
         if damaged := discard_damaged((WORK / folder for folder in TABLES), part.tables):
             print(f"  Warning: {damaged_words(damaged)}.", file=sys.stderr)
         check_comparisons(part.target.requests, self.campaign)
-        check_overrides(part.target.everything, self.campaign)
+        try:
+            check_overrides(part.target.everything, self.campaign)
+        except UserError:
+            if part.settled:
+                raise NotRememberedError from None  # a rule may apply to other rows
+            raise
         states, open_ones = self._states(part)
         to_generate = [state for state in open_ones if state.stage is Stage.GENERATE]
         to_check = [*to_generate, *waiting_in(states, part.target.names)] if to_generate else []

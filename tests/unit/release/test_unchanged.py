@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import random
 import shutil
+from contextlib import suppress
+from copy import deepcopy
 from itertools import count
 from pathlib import Path
 
 import orjson
 import pytest
-from paper_shop import EDITS, PaperShop
+from paper_shop import EDITS, VARIANTS, PaperShop
 
+from imagemake.core.problems import UserError
 from imagemake.release.manifest.chunks import chunk
 from imagemake.release.report import contact_sheet
 
@@ -56,18 +59,30 @@ def test_after_any_edits_the_release_has_the_bytes_of_a_whole_one(tmp_path, monk
     assert n_parts > SEEDS, "too many releases looked at everything"
 
 
-def parts_that_agree(chance, folder, monkeypatch):
+@pytest.mark.parametrize("kind", VARIANTS)
+def test_so_has_one_of_a_campaign_whose_rows_belong_together(tmp_path, monkeypatch, kind):
+    parts_that_agree(random.Random(1), tmp_path / "1", monkeypatch, VARIANTS[kind])
+
+
+def parts_that_agree(chance, folder, monkeypatch, config=None):
     """Edit and release a shop, and return how many releases looked at a part only."""
     (folder / "shop").mkdir(parents=True)
     monkeypatch.chdir(folder / "shop")
-    shop, n_parts = PaperShop(chance, n=25), 0
+    shop, n_parts = PaperShop(chance, n=25, config=config), 0
     shop.run()
     shop.release()
     for step in range(6):
+        before = deepcopy((shop.rows, shop.config))
         for edit in chance.choices(EDITS, k=chance.choice([1, 1, 2])):
-            edit(shop)
+            with suppress(UserError):
+                edit(shop)
             shop.write()
-        shop.run()
+        try:
+            shop.run()
+        except UserError:
+            shop.rows, shop.config = before
+            shop.write()
+            continue
         n_parts += shop.release()
         assert files_in(Path("results")) == whole_release(shop, folder / f"{step}", monkeypatch)
     return n_parts

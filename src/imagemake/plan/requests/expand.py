@@ -83,6 +83,26 @@ def expand(
     return with_approvals(requests)
 
 
+def requests_unchecked(campaign: Campaign, rows: Sequence[Row], files: SourceImages) -> list[Request]:
+    """Return the requests of some rows, which may have mistakes."""
+    expansion = _Expansion(campaign, list(rows[0].values), CONFIG, files)
+    return [request for row in rows for request in expansion.of_row(row)]
+
+
+def rows_of_rules(campaign: Campaign, rows: Iterable[Row], *, files: SourceImages) -> Iterator[int]:
+    """Yield the number of each row to which a rule applies that applied to none before."""
+    expansion: _Expansion | None = None
+    for row in rows if campaign.exclude or campaign.include or campaign.model_rules else ():
+        expansion = expansion or _Expansion(campaign, list(row.values), CONFIG, files)
+        n_unused = expansion.n_unused
+        if n_unused == 0:
+            return
+        for _ in expansion.of_row(row):
+            pass
+        if expansion.n_unused < n_unused:
+            yield row.number
+
+
 class _Expansion:
     """A campaign's templates and rules, read once. It collects problems in order, each once."""
 
@@ -118,6 +138,11 @@ class _Expansion:
         self._parameter_columns = [name for name in known if name.startswith(PREFIX)]
         self._parameters: dict[tuple[str, ...], Parameters] = {}
         self._check(columns, wordings)
+
+    @property
+    def n_unused(self) -> int:
+        """Number of rules that applied to nothing so far."""
+        return len(self.combinations.never_used()) + len(self.models.never_used())
 
     def of_row(self, row: Row) -> Iterator[Request]:
         """Yield the requests of one row; those with a problem only serve to find further problems."""

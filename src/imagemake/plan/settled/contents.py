@@ -14,6 +14,7 @@ from imagemake.plan.across import phash_of
 from imagemake.plan.batches import SHOWN_BYTES, shown_alone
 from imagemake.plan.requests.catalog_row import DIGEST_BYTES, Records
 from imagemake.plan.requests.names import folded
+from imagemake.plan.settled.groups import Groups
 from imagemake.plan.settled.journal_index import JournalIndex
 from imagemake.plan.settled.sections import short, short_hex
 from imagemake.plan.state import Past, Stage, State
@@ -43,6 +44,7 @@ DTYPES: Mapping[str, list[tuple[str, str]]] = {
     "requests": [PLACE, ("name", "<u8"), ("shown", f"V{SHOWN_BYTES}"), ("has_print", "?"), ("print", "V35")],
     "raw": [PLACE, ("key", "<u8"), ("file", "<u8"), ("digest", "<u8")],  # of all attempts; a file of 0 is none
     "finished": [PLACE, ("key", "<u8"), ("file", "<u8")],
+    "groups": [PLACE, ("group", "<u8")],
     "reviews": [("key", "<u8"), ("content", "<u8")],
 }
 
@@ -79,19 +81,27 @@ def table_stamps(work: Path, store: Store) -> dict[str, list[int]]:
 
 
 def is_settled(state: State) -> bool:
-    """Return whether a request is done, by nothing that other requests decide."""
+    """Return whether a request is done, by nothing that requests outside of its groups decide."""
     request = state.request
-    alone = not request.parents and not request.needs_approval and not request.routes
-    by_itself = not request.recipe.model_files and state.instead_of == "" and state.by_model_from == 0
+    by_itself = not request.routes and not request.recipe.model_files
     codes = {reason.code for past in state.past for reason in past.reasons}
     as_written = {state.made_by, *(past.made_by for past in state.past)}.isdisjoint(BY_ANSWERS)
-    return state.stage is Stage.DONE and alone and by_itself and as_written and codes.isdisjoint(BY_OTHERS)
+    return state.stage is Stage.DONE and by_itself and as_written and codes.isdisjoint(BY_OTHERS)
 
 
-def sections_of(done: Sequence[tuple[int, State]]) -> dict[str, NDArray[Any]]:
-    """Return what is remembered of requests that are done, each with the place of its row."""
-    requests, raw, finished = [], [], []
-    for place, state in done:
+def sections_of(states: Sequence[tuple[int, State]], campaign: Campaign) -> dict[str, NDArray[Any]]:
+    """Return what is remembered of requests, each with the place of its row: of those that are not done, their groups.
+
+    Args:
+        states: Where they stand, each after the place of its row.
+        campaign: Says what puts them together.
+    """
+    requests, raw, finished, together = [], [], [], []
+    groups = Groups(campaign)
+    for place, state in states:
+        together += [(place, group) for group in groups.of(state.request)]
+        if state.stage is not Stage.DONE:
+            continue
         digits = phash_of(state)
         seen = bytes.fromhex("".join(digits)) if digits else b""
         requests.append((place, short(folded(state.request.name)), shown_alone(state), bool(digits), seen))
@@ -100,7 +110,8 @@ def sections_of(done: Sequence[tuple[int, State]]) -> dict[str, NDArray[Any]]:
             file = (short(one.raw.file_name), short_hex(one.raw.digest)) if one.raw else (0, 0)
             raw.append((place, short_hex(one.key), *file))
         finished += [(place, short_hex(one.key), short(one.file_name)) for one in state.files.values()]
-    return {"requests": table("requests", requests), "raw": table("raw", raw), "finished": table("finished", finished)}
+    found: dict[str, list[Any]] = {"requests": requests, "raw": raw, "finished": finished, "groups": together}
+    return {name: table(name, content) for name, content in found.items()}
 
 
 def shown_section(states: Iterable[tuple[int, State]]) -> NDArray[Any]:

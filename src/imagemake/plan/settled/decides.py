@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from imagemake.plan.batches import shown_settings
 from imagemake.plan.edited_questions import read_edited
-from imagemake.plan.requests.file_names import FileNames
 from imagemake.stages.validate.earlier_releases import digests
 
 if TYPE_CHECKING:
@@ -28,21 +27,6 @@ def what_decides(campaign: Campaign) -> dict[str, Any]:
     }
 
 
-def looks_at_rows_alone(campaign: Campaign) -> bool:
-    """Return whether rows can be planned without the others, but for near-duplicates and names.
-
-    Rules that must apply to some row, and whatever puts images of several rows together, need all of them. A store in a
-    bucket is listed as a whole in any case.
-    """
-    together = (
-        campaign.store.remote,
-        campaign.only,
-        campaign.exclude,
-        campaign.include,
-        campaign.model_rules,
-        campaign.postprocess.sheets,
-        campaign.release.exports,
-        campaign.validation.consistency,
-        campaign.validation.all_checks().columns,
-    )
-    return not any(together) and FileNames(campaign).is_plain
+def is_remembered(campaign: Campaign) -> bool:
+    """Return whether rows are remembered. A store in a bucket is listed as a whole in any case."""
+    return not campaign.store.remote

@@ -53,7 +53,7 @@ class Part:
         """
         states = self.target.states(self.inventory)
         if self.settled is not None:
-            self.settled.check(states, self.inventory)
+            self.settled.check(states, self.inventory, self.target.campaign)
         return states
 
     def places_of(self, states: Iterable[State]) -> list[int]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from imagemake import __version__
 from imagemake.core.fingerprint import fingerprint
+from imagemake.core.problems import UserError
+from imagemake.plan.requests.expand import requests_unchecked
 from imagemake.plan.reviews import REVIEWS, read_reviews
 from imagemake.plan.settled.contents import (
     MOST_OPEN,
@@ -21,10 +23,12 @@ from imagemake.plan.settled.contents import (
     table,
     table_stamps,
 )
-from imagemake.plan.settled.decides import looks_at_rows_alone, what_decides
+from imagemake.plan.settled.decides import is_remembered, what_decides
+from imagemake.plan.settled.groups import Groups
 from imagemake.plan.settled.part import Part
 from imagemake.plan.settled.part_inventory import PartInventory
 from imagemake.plan.settled.rows import Settled
+from imagemake.plan.settled.rules import needs_rows
 from imagemake.plan.settled.sections import read_sections, short_hex
 from imagemake.plan.target import Target
 from imagemake.store.layout import ALL
@@ -33,18 +37,22 @@ from imagemake.store.submissions import Submissions
 
 
 def recall(target: Target, store: Store, work: Path) -> Part | None:
-    """Return the part of a target that needs a look; None if all of it does, or if nothing is remembered."""
-    if target.scope != ALL or not looks_at_rows_alone(target.campaign) or not settled_file(work).exists():
-        return None
-    found = read_sections(settled_file(work))
+    """Return the part of a target that needs a look; None if all of it does, or if nothing is remembered.
+
+    Raises:
+        UserError: If the catalog has mistakes.
+    """
+    found = read_sections(settled_file(work)) if target.scope == ALL and is_remembered(target.campaign) else None
     if found is None or found[0].get("version") != VERSION:
         return None
     head, sections = found
     tables, journal = table_stamps(work, store), journal_index(store, work)
+    new = [path for path in tables if path not in head["tables"]]
     same = (
         head["columns"] == list(target.catalog.records.columns),
         head["decides"] == fingerprint([__version__, what_decides(target.campaign)]),
         all(tables.get(path) == stamp for path, stamp in head["tables"].items()),
+        not any(path.startswith(f"{store.measures_folder}/") for path in new),
         target.files.hold(head["references"]),
         journal.is_usable,
         not [*Submissions(store.root).all()],
@@ -53,13 +61,34 @@ def recall(target: Target, store: Store, work: Path) -> Part | None:
         return None
     reviewed = set(review_section(read_reviews(REVIEWS)).tolist()) ^ set(table("reviews", sections["reviews"]).tolist())
     news = {short_hex(key) for key in journal.new_keys()} | {key for key, _ in reviewed}
-    settled = Settled(head, sections, target, news)
-    places = settled.open_places
-    if not 0 < len(places) <= MOST_OPEN * settled.n_rows or not settled.has_files(store):
-        return None
-    new = [path for path in tables if path not in head["tables"]]
-    if any(path.startswith(f"{store.measures_folder}/") for path in new):
+    settled = Settled(head, sections, target.catalog.records, news)
+    opened = _opened(target, settled) if settled.has_files(store) else None
+    if opened is None:
         return None
     inventory = PartInventory(store, work, settled, new, journal)
-    rows = target.catalog.only({int(settled.numbers[place]) for place in places})
-    return Part(replace(target, some_rows=rows), inventory, places, settled, frozenset(head["tables"]))
+    return Part(opened, inventory, settled.open_places, settled, frozenset(head["tables"]))
+
+
+def _opened(target: Target, settled: Settled) -> Target | None:
+    """Open the groups of rows that need a look, and return their part of a target; None if only all rows tell."""
+    most = MOST_OPEN * settled.n_rows
+    if not 0 < len(settled.open_places) <= most:
+        return None
+    part, groups = _part(target, settled), Groups(target.campaign)
+    new = requests_unchecked(target.campaign, part.rows, target.files)
+    settled.open_groups({group for request in new for group in groups.of(request)})
+    if len(settled.open_places) > most:
+        return None
+    part = _part(target, settled)
+    try:
+        _ = part.everything, part.names
+    except UserError:
+        if needs_rows(target.campaign, settled.head["columns"]):
+            return None
+        raise
+    return part
+
+
+def _part(target: Target, settled: Settled) -> Target:
+    numbers = settled.numbers[settled.open_places].tolist()
+    return replace(target, some_rows=target.catalog.only(frozenset(numbers)))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imagemake import __version__
+from imagemake.config.references import OWN_IMAGE
 from imagemake.core.fingerprint import fingerprint
 from imagemake.plan.across import phash_of
 from imagemake.plan.reviews import REVIEWS, read_reviews
@@ -28,7 +29,8 @@ from imagemake.plan.settled.contents import (
     sections_of,
     settled_file,
 )
-from imagemake.plan.settled.decides import looks_at_rows_alone, what_decides
+from imagemake.plan.settled.decides import is_remembered, what_decides
+from imagemake.plan.settled.rules import MOST_ROWS, rows_for_rules
 from imagemake.plan.settled.sections import write_sections
 from imagemake.plan.state import Stage, State
 from imagemake.store.layout import ALL
@@ -59,26 +61,28 @@ def remember(
     """
     inventory, campaign, records = part.inventory, target.campaign, target.catalog.records
     work, n_rows = inventory.work, len(records.numbers)
-    if target.scope != ALL or not looks_at_rows_alone(campaign) or any(state.parents for state in states):
+    if target.scope != ALL or not is_remembered(campaign):
         forget(work)
         return
     places = part.places_of(states)
     open_places = {place for place, state in zip(places, states, strict=True) if not is_settled(state)}
     open_places |= _alike(states, places, open_places, inventory, campaign)
-    if len(open_places) > MOST_OPEN * n_rows:
+    for_rules = rows_for_rules(part.target)
+    if len(open_places) > MOST_OPEN * n_rows or len(for_rules) > MOST_ROWS:
         forget(work)
         return
     journal_index(inventory.store, work).update()
-    looked_at = [place for place in part.places if place not in open_places][:1]  # so that a part always has a row
-    done = [(place, one) for place, one in zip(places, states, strict=True) if one.stage is Stage.DONE]
-    again = open_places.union(looked_at)
+    spare = _spare(states, places, open_places)
+    in_rules = [place for place, row in zip(part.places, part.target.rows, strict=True) if row.number in for_rules]
+    again = open_places.union(spare, in_rules)
     left = [state for place, state in zip(places, states, strict=True) if place in again]
     digests = raw_digests(left)
     head: dict[str, Any] = {
         "version": VERSION,
         "decides": fingerprint([__version__, what_decides(campaign)]),
         "columns": records.columns,
-        "looked_at": looked_at,
+        "spare": spare,
+        "for_rules": in_rules,
         "folders": stamps[0],
         "tables": stamps[1],
         "references": _references(part, states),
@@ -91,16 +95,26 @@ def remember(
         before = inventory.postprocessed_before
         head["failed"] = {key: one.as_dict() for key, one in inventory.failed_outputs.items()}
         head["postprocessed"] = {digest: sorted(before[digest]) for digest in digests if digest in before}
-    sections = {**part.merged(sections_of(done)), "reviews": review_section(read_reviews(REVIEWS))}
-    sections["rows"] = rows_section(records, open_places)
+    sections = {
+        **part.merged(sections_of([*zip(places, states, strict=True)], campaign)),
+        "rows": rows_section(records, open_places),
+        "reviews": review_section(read_reviews(REVIEWS)),
+    }
     write_sections(settled_file(work), head, {name: section.tobytes() for name, section in sections.items()})
+
+
+def _spare(states: Sequence[State], places: Sequence[int], open_places: Collection[int]) -> list[int]:
+    """Return the place of a settled row that needs no other one, so that a part has a row even if none needs a look."""
+    needs = {place for place, one in zip(places, states, strict=True) if one.parents or one.review}
+    return [place for place in places if place not in open_places and place not in needs][:1]
 
 
 def _references(part: Part, states: Sequence[State]) -> dict[str, str]:
     """Return the digests of all files that are sent with prompts, by their paths."""
     found: dict[str, str] = dict(part.settled.head["references"]) if part.settled else {}
     for attached in (state.request.attached for state in states):
-        found |= zip(attached.references, attached.digests, strict=True)
+        pairs = zip(attached.references, attached.digests, strict=True)
+        found |= {path: digest for path, digest in pairs if not path.startswith(OWN_IMAGE)}
         if attached.mask is not None and attached.mask_digest is not None:
             found[attached.mask] = attached.mask_digest
     return found

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from imagemake.config.campaign import Campaign
     from imagemake.config.similarity import NearDuplicates
     from imagemake.plan.inventory import Inventory
     from imagemake.plan.requests.catalog_row import Records
     from imagemake.plan.state import State
-    from imagemake.plan.target import Target
     from imagemake.stages.validate.prints import Prints
     from imagemake.store.store import ContentStore, Store
 
-TABLES = ("requests", "raw", "finished")
+TABLES = ("requests", "raw", "finished", "groups")
 
 
 class Settled:
@@ -33,7 +33,7 @@ class Settled:
     Args:
         head: What was remembered, as plain data.
         sections: What was remembered of each row and request.
-        target: The whole campaign, as it is now.
+        records: Those of the catalog as it is now.
         keys: Keys that something new is known about, shortened.
 
     Attributes:
@@ -41,27 +41,48 @@ class Settled:
         requests: What is remembered of their requests, in the order of the catalog.
         raw: The same of their images.
         finished: The same of their finished images.
+        groups: What puts them together with others.
     """
 
     def __init__(
-        self, head: Mapping[str, Any], sections: Mapping[str, bytes], target: Target, keys: Collection[int]
+        self, head: Mapping[str, Any], sections: Mapping[str, bytes], records: Records, keys: Collection[int]
     ) -> None:
         import numpy as np
 
-        self.head, self._target = head, target
-        self._records: Records = target.catalog.records
+        self.head, self._records = head, records
         self._before = table("rows", sections["rows"])
-        found = {name: table(name, sections[name]) for name in TABLES}
-        self._places = moved(self._before["digest"], np.frombuffer(self._records.digests, "V16"))
-        raw = found["raw"]
+        self._found = {name: table(name, sections[name]) for name in TABLES}
+        self._places = moved(self._before["digest"], np.frombuffer(records.digests, "V16"))
+        raw = self._found["raw"]
         self._places[raw["place"][np.isin(raw["key"], np.array([*keys], np.uint64))]] = -1
-        self._with_files = self._kept(raw), self._kept(found["finished"])
+        self._with_files = self._kept(raw), self._kept(self._found["finished"])
         self._places[self._before["is_open"]] = -1
-        self._places[head["looked_at"]] = -1
+        self._places[[*head["for_rules"], *head["spare"]]] = -1
+        self._open()
+
+    def _open(self) -> None:
+        import numpy as np
+
         is_open = np.ones(self.n_rows, np.bool_)
         is_open[self._places[self._places >= 0]] = False
-        self.open_places: list[int] = np.flatnonzero(is_open).tolist()
-        self.requests, self.raw, self.finished = (self._kept(found[name]) for name in TABLES)
+        self.open_places = np.flatnonzero(is_open).tolist()
+        self.requests, self.raw, self.finished, self.groups = (self._kept(self._found[name]) for name in TABLES)
+
+    def open_groups(self, new: Collection[int]) -> None:
+        """Open the groups of all rows that are open, or are gone, and the groups of the rows that this opens.
+
+        Args:
+            new: The groups of the open rows, as these are now.
+        """
+        import numpy as np
+
+        places, groups = self._found["groups"]["place"], self._found["groups"]["group"]
+        starts = (self._places[places] < 0) & ~np.isin(places, self.head["spare"])
+        wanted = np.union1d(np.array([*new], np.uint64), groups[starts])
+        while (found := np.isin(groups, wanted) & (self._places[places] >= 0)).any():
+            self._places[places[found]] = -1
+            wanted = groups[np.isin(places, places[found])]
+        self._open()
 
     def _kept(self, section: NDArray[Any]) -> NDArray[Any]:
         """Return what is of rows that are settled, with their places, in the order of the catalog."""
@@ -139,7 +160,7 @@ class Settled:
                 n_wanted -= file is not None
         return n_wanted == 0
 
-    def check(self, states: Sequence[State], inventory: Inventory) -> None:
+    def check(self, states: Sequence[State], inventory: Inventory, campaign: Campaign) -> None:
         """Check that states do not depend on settled ones.
 
         Raises:
@@ -155,12 +176,10 @@ class Settled:
         )  # fmt: skip
         if any(np.isin(np.array([*wanted], np.uint64), known).any() for known, wanted in pairs):
             raise NotRememberedError
-        if any(state.request.parents for state in states):
-            raise NotRememberedError
-        duplicates = self._target.campaign.validation.near_duplicates
+        duplicates = campaign.validation.near_duplicates
         if duplicates:
             new = [inventory.measures[digest] for digest in digests if digest in inventory.measures]
-            self._check_alike(prints_in(new, self._target.campaign), duplicates)
+            self._check_alike(prints_in(new, campaign), duplicates)
 
     def _check_alike(self, new: Prints, duplicates: NearDuplicates) -> None:
         import numpy as np
