@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 from folders import REPOSITORY
 
 NO_JOBS: list[str] = []
@@ -19,6 +22,16 @@ def test_with_nothing_to_do_nothing_runs(built):
     assert "4 up to date" in done.stderr
     assert built.images() == before
     assert built.calls() == 4
+
+
+def test_with_nothing_to_do_no_large_package_is_imported(built):
+    command = [sys.executable, "-X", "importtime", *built.command()[1:]]
+    done = subprocess.run(
+        command, cwd=built.folder, env=built.environment(), capture_output=True, text=True, check=True
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "imagemake.workflow.planner" in imported
+    assert imported & {"pandas", "openai"} == set()
 
 
 def test_editing_one_row_makes_exactly_that_image(built):
