@@ -59,7 +59,9 @@ class PageFacts:
             values={name: list(dict.fromkeys(row.variables.get(name) for row in rows))[:2] for name in names},
             has_takes=any(row.take > 1 for row in rows),
             parents={row.name: parent for row in rows if (parent := _parent_of(row)) is not None},
-            users=Counter(digest for row in rows for digest in (*row.reference_digests, row.mask_digest) if digest),
+            users=dict(
+                Counter(digest for row in rows for digest in (*row.reference_digests, row.mask_digest) if digest)
+            ),
             rejected=len(bad),
             accepted=len(good),
             rejected_pasts=sum(len(row.history) for row in bad),
