@@ -32,14 +32,21 @@ def write_parquet(
     read_by = {MEASURES_FIELD: orjson.dumps(list(measures)).decode()} if measures else {}
     fields = [pa.field(name, _arrow_type(column.kind), metadata=_metadata(column)) for name, column in columns.items()]
     schema = pa.schema(fields, metadata={VERSION_KEY: MANIFEST_VERSION, **read_by, "pandas": _for_pandas(columns)})
-    told = [(name, column.kind) for name, column in columns.items()]
     with writing(path) as file, ParquetWriter(file, schema, compression="zstd") as writer:
         for group in _groups(chunks):
-            contents = (pieces.get("arrow", [one.digest, told], partial(_arrow_of, one, columns)) for one in group)
+            contents = [arrow_piece(one, columns, pieces) for one in group]
             table = pa.concat_tables([pa.ipc.open_stream(content).read_all() for content in contents])
+            for one in group:
+                one.forget()
             writer.write_table(table.cast(schema))
         if not chunks:
             writer.write_table(schema.empty_table())
+
+
+def arrow_piece(chunk: Chunk, columns: Mapping[str, Column], pieces: Pieces) -> bytes:
+    """Return the rows of a chunk as a stream of Arrow, made only if it is not kept."""
+    told = [(name, column.kind) for name, column in columns.items()]
+    return pieces.get("arrow", [chunk.digest, told], partial(_arrow_of, chunk, columns))
 
 
 def _groups(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:

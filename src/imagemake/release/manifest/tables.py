@@ -24,7 +24,7 @@ from imagemake.release.manifest.chunks.chunk import Chunk, cut
 from imagemake.release.manifest.chunks.order import order_of
 from imagemake.release.manifest.chunks.pieces import Pieces
 from imagemake.release.manifest.columns import Column, Kind, output_column, output_labels
-from imagemake.release.manifest.parquet import write_parquet
+from imagemake.release.manifest.parquet import arrow_piece, write_parquet
 from imagemake.release.manifest.row import COLUMNS, GROUPS, OF_OUTPUT, ManifestRow
 from imagemake.release.manifest.schema import manifest_schema, of_output, schema_bytes
 from imagemake.release.manifest.values import table_of
@@ -77,6 +77,9 @@ def write_tables(
         file.write(_BOM + _csv_bytes([map(safe_cell, columns)]))
         for chunk in chunks:
             file.write(pieces.get("csv", [chunk.digest, told], partial(_csv_of, chunk, columns)))
+            if chunk.is_read and chunk.can_be_read_again:
+                arrow_piece(chunk, columns, pieces)  # while its rows are in memory
+                chunk.forget()
     write_parquet(parquet_path, chunks, columns, pieces, measures)
     if schema_path is not None:
         write_whole(schema_path, schema_bytes(manifest_schema(columns)))

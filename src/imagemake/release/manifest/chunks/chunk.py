@@ -74,9 +74,19 @@ class Chunk:
             self.known = list(_read(self.folder / f"{self.digest}.json", self.digest))
         return self.known
 
+    @property
+    def is_read(self) -> bool:
+        """Whether its rows are in memory."""
+        return self.known is not None
+
+    @property
+    def can_be_read_again(self) -> bool:
+        """Whether its rows are on disk."""
+        return self.folder is not None
+
     def forget(self) -> None:
         """Forget the rows, if they can be read again."""
-        if self.folder is not None:
+        if self.can_be_read_again:
             self.known = None
 
 
