@@ -1,4 +1,4 @@
-"""Measures planning and releasing many images: nothing to do, one row edited.
+"""Measures planning and releasing many images: nothing to do, one row edited, one inserted, rows sorted anew.
 
     python bench/large.py [--images 100000] [--folder FOLDER]
 
@@ -21,6 +21,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from builds import measured, version_s
@@ -138,14 +140,25 @@ def write_tables(items: Sequence[Item]) -> None:
 
 
 def report(title: str, project: Project, own_s: float, *arguments: str) -> None:
-    """Run Snakemake, and print what it took."""
+    """Run Snakemake, and print what it took, and when it sent the first call."""
+    start = datetime.now(UTC)
     wall_s, cpu_s, peak_mb = measured(project, *arguments)
-    load = os.getloadavg()[0]
+    load, sent_at = os.getloadavg()[0], first_call(project, start)
+    first = f", first call after {(sent_at - start).total_seconds():.1f} s" if sent_at else ""
     print(
         f"{title:32} {wall_s:7.1f} s wall ({wall_s / own_s:5.1f} times snakemake --version), {cpu_s:6.1f} s CPU, "
-        f"{peak_mb:6.0f} MB, load {load:.0f}",
+        f"{peak_mb:6.0f} MB, load {load:.0f}{first}",
         flush=True,
     )
+
+
+def first_call(project: Project, since: datetime) -> datetime | None:
+    """Return when the first call since then was sent, by the journal; None if there was none."""
+    paths = (project.folder / "store" / "journal").glob("*/*.jsonl")
+    new = [path for path in paths if path.stat().st_mtime >= since.timestamp()]
+    records = (orjson.loads(line) for path in new for line in path.read_bytes().splitlines())
+    sent = [datetime.fromisoformat(record["at"]) for record in records if record["event"] == "sent"]
+    return min(sent, default=None)
 
 
 def main() -> None:
@@ -168,6 +181,12 @@ def main() -> None:
         project.edit_row(len(project.rows) // 2, product=f"teapot {os.getpid()}")
         report("one row edited, dry run", project, own_s, "-n")
         report("one row edited", project, own_s)
+        project.rows.insert(0, {**project.rows[0], "sku": f"TOP{os.getpid()}"})
+        project.write_catalog()
+        report("row inserted at the top, dry run", project, own_s, "-n")
+        project.rows.sort(key=lambda row: row["product"])
+        project.write_catalog()
+        report("rows sorted anew, dry run", project, own_s, "-n")
 
 
 def kept(folder: Path) -> Project:
