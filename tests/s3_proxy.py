@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
+from urllib.parse import unquote
 
 import aiohttp
 from aiohttp import web
 from yarl import URL
 
+ENTRY = re.compile(rb"<Contents>(?:(?!</Contents>).)*?<Key>([^<]*)</Key>.*?</Contents>", re.DOTALL)  # of a listing
+CODES = {507: "QuotaExceeded", 403: "AccessDenied"}
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-encoding", "expect"}
 
 
@@ -34,6 +38,7 @@ class S3Proxy:
         delay_s: Delay of every write.
         status: Status to return for every write instead of forwarding it; 0 forwards it.
         spoil: Changes the body of a GET response.
+        lag_s: How long a listing does not show a new object.
         on_put: Called before each write is forwarded.
         faults: Exceptions that `on_put` raised.
     """
@@ -45,6 +50,8 @@ class S3Proxy:
         self.in_flight = 0
         self.delay_s = 0.0
         self.status = 0
+        self.lag_s = 0.0
+        self._new: dict[str, float] = {}  # objects, by the time when they were first written
         self.spoil: Callable[[bytes], bytes] = lambda body: body
         self.on_put: Callable[[], object] = lambda: None
         self.faults: list[BaseException] = []
@@ -82,7 +89,7 @@ class S3Proxy:
             except BaseException as error:
                 self.faults.append(error)
             if self.status:
-                return web.Response(status=self.status, text="<Error><Code>QuotaExceeded</Code></Error>")
+                return web.Response(status=self.status, text=f"<Error><Code>{CODES[self.status]}</Code></Error>")
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
         url = URL(self.behind + request.raw_path, encoded=True)
         async with (
@@ -91,7 +98,11 @@ class S3Proxy:
         ):
             came = await answer.read()
             if request.method == "GET" and answer.status in (200, 206):
-                came = self.spoil(came)
+                came = ENTRY.sub(self._if_shown, self.spoil(came)) if self.lag_s else self.spoil(came)
+            if request.method == "PUT":
+                self._new.setdefault(request.path.partition("/")[2].partition("/")[2], time.monotonic())
+            if request.method == "DELETE":
+                self._new.pop(request.path.partition("/")[2].partition("/")[2], None)
             self.passed.append(Passed(request.method, request.path, len(body), len(came)))
             kept = {
                 name: value
@@ -101,6 +112,10 @@ class S3Proxy:
             if request.method == "HEAD":
                 kept["Content-Length"] = answer.headers.get("Content-Length", "0")
             return web.Response(status=answer.status, body=came or None, headers=kept)
+
+    def _if_shown(self, entry: re.Match[bytes]) -> bytes:
+        written = self._new.get(unquote(entry[1].decode()), -self.lag_s)
+        return entry[0] if time.monotonic() - written >= self.lag_s else b""
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 Whoever wants a key writes a ticket, lists the tickets of the key, and has the claim if no other living process has one.
 Otherwise it takes its ticket back and tries later. Listings of S3 show each write that ended before them, so of two who
-find themselves alone, the later one would have seen the ticket of the earlier one.
+find themselves alone, the later one would have seen the ticket of the earlier one. Where listings lag, nothing counts
+before one shows one's own ticket, and the claim begins later by twice that time: by then, listings also show what the
+last one who had the claim wrote.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from imagemake.store.remote.errors import PlaceError
+from imagemake.store.remote.errors import PlaceError, Trouble
 
 if TYPE_CHECKING:
     from imagemake.store.remote.storage import Storage
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 FOLDER = "claims"
 AGAIN_S = 2.0  # longest time until the next try
+LOOK_EVERY_S, MOST_LAG_S = 0.5, 60.0
+LAGS = "Give the store a storage whose listings show what was written before them, as those of Amazon S3 do."
 _MARK = "~"  # between process and ticket
 
 
@@ -78,11 +82,24 @@ class BucketClaim:
     def _is_taken(self) -> bool:
         self._liveness.require()
         self._storage.put(self._ticket, b"{}", "application/json")
-        others = self._storage.list(self._folder).keys() - {self._ticket}
+        others, lag_s = self._others()
         if not others or not self._liveness.living().intersection(map(_process_of, others)):
+            time.sleep(2 * lag_s)
             return True
         self._storage.delete(self._ticket)
         return False
+
+    def _others(self) -> tuple[set[str], float]:
+        """Return the tickets of others, from a listing that has ours, and for how long it had not, in seconds."""
+        begin, is_late = time.monotonic(), False
+        while self._ticket not in (listed := self._storage.list(self._folder)):
+            is_late = True
+            if time.monotonic() - begin > MOST_LAG_S:
+                self.release()
+                what = f"a listing does not show what was written {MOST_LAG_S:.0f} seconds ago"
+                raise PlaceError(Trouble.OTHER, self._storage.address, what, LAGS)
+            time.sleep(LOOK_EVERY_S)
+        return listed.keys() - {self._ticket}, time.monotonic() - begin if is_late else 0.0
 
 
 def sweep_claims(storage: Storage, living: set[str]) -> int:

@@ -175,7 +175,16 @@ def test_a_claim_is_held_by_one_and_goes_when_its_process_is_silent(address, tmp
     assert not ones[0].storage.list("alive")
 
 
-def test_two_that_find_each_other_both_try_until_each_had_the_claim(address, tmp_path):
+@pytest.mark.parametrize("lag_s", [0, 2])
+def test_two_that_find_each_other_both_try_until_each_had_the_claim(address, s3, tmp_path, monkeypatch, lag_s):
+    with an_s3_proxy(s3.endpoint) as proxy:
+        if lag_s:
+            monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
+            proxy.lag_s = lag_s
+        claim_at_once(address, tmp_path)
+
+
+def claim_at_once(address, tmp_path):
     ones = [WholeStore(address, 5, tmp_path / str(n), f"j{n}") for n in range(4)]
     within, most, order = [0], [0], []
 
@@ -185,7 +194,7 @@ def test_two_that_find_each_other_both_try_until_each_had_the_claim(address, tmp
         claim.acquire()
         within[0] += 1
         most[0] = max(most[0], within[0])
-        time.sleep(0.02)
+        time.sleep(0.2)
         within[0] -= 1
         order.append(one)
         claim.release()
@@ -215,8 +224,9 @@ def test_a_bucket_that_cannot_be_used_stops_a_job_before_it_pays(server, address
     assert server.totals().billed_calls == 0
 
 
+@pytest.mark.parametrize(("status", "words"), [(507, "full"), (403, "AccessDenied")])
 def test_a_bucket_that_takes_no_more_stops_the_job_and_loses_no_image_that_is_here(
-    server, address, s3, tmp_path, monkeypatch
+    server, address, s3, tmp_path, monkeypatch, status, words
 ):
     monkeypatch.setattr(whole_store, "TRIES", 1)
     monkeypatch.setattr(whole_store, "PATIENCE_S", 0.5)
@@ -224,8 +234,8 @@ def test_a_bucket_that_takes_no_more_stops_the_job_and_loses_no_image_that_is_he
     given = settings(server, address)
     with an_s3_proxy(s3.endpoint) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
-        proxy.on_put = lambda: setattr(proxy, "status", 507 if server.totals().billed_calls >= 3 else 0)
-        with pytest.raises(PlaceError, match="full"):
+        proxy.on_put = lambda: setattr(proxy, "status", status if server.totals().billed_calls >= 3 else 0)
+        with pytest.raises(PlaceError, match=words):
             generate(tmp_path / "a", given, items(20))
         paid = server.totals().billed_calls
         assert 3 <= paid <= 3 + CALLS, "no call started after the bucket refused"
