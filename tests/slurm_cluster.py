@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -28,8 +28,9 @@ ClusterName=imagemake
 SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
-AuthType=auth/none
-CredType=cred/none
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge
+CredType=cred/munge
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/%n
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -41,14 +42,17 @@ AccountingStorageType=accounting_storage/none
 SwitchType=switch/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
+GresTypes=gpu
 SlurmdParameters=config_overrides
 KillWait=5
+OverTimeLimit=0
 """
+CARDS = "Name=gpu File=/dev/null\n"  # a card of each node; any device does
 
 
 def why_not() -> str | None:
     """Return why no cluster can be started here; None if it can."""
-    missing = [name for name in ("slurmctld", "slurmd", "sbatch", "unshare") if shutil.which(name) is None]
+    missing = [name for name in ("slurmctld", "slurmd", "sbatch", "munged", "unshare") if shutil.which(name) is None]
     if missing:
         return f"Slurm is not installed: {', '.join(missing)}"
     if os.getuid() != 0:
@@ -60,17 +64,20 @@ def why_not() -> str | None:
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[None]:
+def cluster(folder: Path, *lines: str) -> Iterator[None]:
     """Start the cluster, and stop it with all its jobs. One at a time on this machine.
 
     Args:
         folder: A new folder for its state.
+        lines: More lines of its configuration, which replace ours.
     """
     SETTINGS.mkdir(exist_ok=True)
     with (SETTINGS / "imagemake-tests.lock").open("w") as lock, ExitStack() as ending:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        _configure(folder)
+        _configure(folder, lines)
         ending.callback((SETTINGS / "slurm.conf").unlink)
+        ending.callback((SETTINGS / "gres.conf").unlink)
+        ending.enter_context(_munge(folder))
         ending.enter_context(_daemon("slurmctld", "-D", log=folder / "slurmctld.log"))
         for node in NODES:
             command = ["unshare", "--uts", "sh", "-c", f"hostname {node}; exec slurmd -D"]
@@ -105,18 +112,37 @@ def install_plugin(folder: Path, requirements: str = "requirements-slurm.txt") -
     return f"{requirements} cannot be installed: {done.stderr}" if done.returncode else None
 
 
-def _configure(folder: Path) -> None:
+def _configure(folder: Path, more: Sequence[str]) -> None:
     (folder / "state").mkdir(parents=True)
     with ExitStack() as ending:
         sockets = [ending.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(1 + len(NODES))]
         ports = [one.getsockname()[1] for one in sockets]
-    lines = [CONFIGURATION.format(host=socket.gethostname(), folder=folder), f"SlurmctldPort={ports[0]}\n"]
+    given = {line.partition("=")[0] for line in more}
+    ours = CONFIGURATION.format(host=socket.gethostname(), folder=folder).splitlines()
+    lines = [f"{line}\n" for line in (*ours, f"SlurmctldPort={ports[0]}") if line.partition("=")[0] not in given]
+    lines += [f"{line}\n" for line in more]
     for node, port in zip(NODES, ports[1:], strict=True):
         (folder / node).mkdir()
         place = f"NodeName={node} NodeHostname={node} NodeAddr=127.0.0.1 Port={port}"
-        lines.append(f"{place} CPUs=1 RealMemory=64000\n")
+        lines.append(f"{place} CPUs=1 RealMemory=64000 Gres=gpu:1\n")
     lines.append("PartitionName=all Nodes=ALL Default=YES\n")
     (SETTINGS / "slurm.conf").write_text(OURS + "".join(lines))
+    (SETTINGS / "gres.conf").write_text(OURS + CARDS)
+
+
+@contextmanager
+def _munge(folder: Path) -> Iterator[None]:
+    """Run the daemon by which each message says who sent it, with a key of its own."""
+    key = folder / "munge.key"
+    key.write_bytes(os.urandom(128))
+    key.chmod(0o400)
+    place = ("--socket", str(folder / "munge"), "--key-file", str(key), "--pid-file", str(folder / "munge.pid"))
+    more = ("--seed-file", str(folder / "munge.seed"), "--log-file", str(folder / "munge.log"), "--force")
+    with _daemon("munged", "--foreground", *place, *more, log=folder / "munged.log"):
+        end_s = time.monotonic() + START_S
+        while not (folder / "munge").exists() and time.monotonic() < end_s:
+            time.sleep(0.1)
+        yield
 
 
 @contextmanager

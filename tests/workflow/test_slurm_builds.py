@@ -12,7 +12,7 @@ from workflow.project import TIMEOUT_S, wait_until
 
 from imagemake.store.journal import Outcome, read_calls
 
-PROFILE = ("--profile", "profiles/slurm", "--default-resources", "mem_mb=500", "runtime=10")
+PROFILE = ("--profile", "profiles/slurm")
 SOON = ("--slurm-init-seconds-before-status-checks", "2")
 LATE_S = 1.5  # that the first call may take longer to arrive than the last
 

@@ -1,17 +1,20 @@
 """How a run on Slurm notices that its jobs have ended.
 
 Snakemake's plug-in for Slurm asks ``sacct`` wherever that program is installed. Without accounting records, ``sacct``
-only fails, and the plug-in asks again for ever. ``squeue`` knows an ended job too, for ``MinJobAge`` seconds.
+only fails, and the plug-in asks again for ever. ``squeue`` knows an ended job too, for ``MinJobAge`` seconds, or for
+good if that is 0.
 """
 
 from __future__ import annotations
 
 import re
 import subprocess
+from importlib import import_module
 from typing import Any
 
 from imagemake.core.problems import Problem, UserError
 
+PLUGIN = "snakemake_executor_plugin_slurm"
 ANSWER_S = 60
 LONGEST_PAUSE_S = 180  # between two questions of the plug-in
 FIRST_PAUSES = 3  # with a MinJobAge below this many first pauses, the plug-in does not use squeue
@@ -30,7 +33,9 @@ def ask_who_knows(settings: Any) -> None:
         return
     age_s = _job_age_s()
     needed_s = max(LONGEST_PAUSE_S, FIRST_PAUSES * settings.init_seconds_before_status_checks)
-    if age_s is not None and age_s < needed_s:
+    if age_s == 0:  # the plug-in takes it for no time at all
+        import_module(PLUGIN).get_min_job_age = lambda: needed_s  # type: ignore[attr-defined]  # a module has no fields
+    elif age_s is not None and age_s < needed_s:
         what = (
             f"this cluster keeps no accounting records (sacct fails) and forgets an ended job after {age_s} s "
             f"(MinJobAge); a run asks up to {needed_s} s later and would wait for ever."

@@ -1,5 +1,6 @@
 """How a run on Slurm notices that its jobs have ended, with or without accounting records."""
 
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -46,3 +47,12 @@ def test_a_run_that_would_never_learn_of_the_end_of_its_jobs_is_refused(cluster,
     cluster(sacct="exit 1", scontrol=f"echo 'MinJobAge = {age_s} sec'")
     with pytest.raises(UserError, match="forgets an ended job after"):
         ask_who_knows(settings)
+
+
+def test_the_queue_is_asked_where_slurm_forgets_no_job(cluster, settings, monkeypatch):
+    plugin = SimpleNamespace(get_min_job_age=lambda: 0)  # which makes it ask `sacct`
+    monkeypatch.setitem(sys.modules, "snakemake_executor_plugin_slurm", plugin)
+    cluster(sacct="exit 1", scontrol="echo 'MinJobAge               = 0 sec'")
+    ask_who_knows(settings)
+    assert settings.status_command == "squeue"
+    assert plugin.get_min_job_age() >= 3 * settings.init_seconds_before_status_checks
