@@ -176,6 +176,7 @@ class Planner:
                 check_folder(folder, "a run needs")
             for folder in (progress_folder(WORK), used_up_folder(WORK)):
                 shutil.rmtree(folder, ignore_errors=True)
+            self._buckets.begin()
             sweep_leftovers()
             stop_file(WORK).unlink(missing_ok=True)
             self._alerts.begin_run()

@@ -70,6 +70,11 @@ class RunBuckets:
         if self.place is not None:
             work_files.bring_tables(self.place, WORK)
 
+    def begin(self) -> None:
+        """Let the console have the progress of jobs that run elsewhere. Call this before the first job."""
+        work_files.clear_progress(self.place, WORK)
+        self._ending.enter_context(work_files.bringing_progress(self.place, WORK.absolute()))
+
     def close(self) -> None:
         """Give back all claims."""
         self._ending.close()

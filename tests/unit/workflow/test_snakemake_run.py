@@ -106,3 +106,11 @@ def test_a_command_without_execution_is_no_run():
     workflow = workflow_of()
     workflow.execution_settings = None
     assert not SnakemakeRun(workflow, {}).is_real
+
+
+def test_jobs_download_no_storage_plugin_because_their_image_has_it():
+    workflow = workflow_of()
+    common = SimpleNamespace(auto_deploy_default_storage_provider=True)
+    workflow.executor_plugin = SimpleNamespace(name="aws-batch", common_settings=common)
+    SnakemakeRun(workflow, {}).prepare_executor()
+    assert not common.auto_deploy_default_storage_provider

@@ -1,16 +1,20 @@
-"""Files of ``work/`` that go to jobs without a shared disk, and come back: batches, settings, tables, and a note."""
+"""Files of ``work/`` that go to jobs without a shared disk, and come back: batches, settings, tables, and notes.
+
+A job tells its progress in a file there too, at most every `TELL_EVERY_S`, and its log is beside that folder.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagemake.core.files import write_whole
-from imagemake.store.layout import BATCHES, RESULT_TABLES, batch_file, stopping_file
+from imagemake.store.layout import BATCHES, RESULT_TABLES, batch_file, progress_folder, stopping_file
 from imagemake.store.remote.errors import PlaceError
 
 if TYPE_CHECKING:
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1_000_000_000
 LOOK_EVERY_S = 5.0
+TELL_EVERY_S = 15.0
 JSON = "application/json"
 
 
@@ -66,6 +71,45 @@ def bring_tables(place: Storage, work: Path) -> None:
         place.each(bring, [name for name, one in listed.items() if not _is_here(work, name, one.modified_at)])
 
 
+def bring_here(place: Storage | None, folder: Path, paths: Iterable[Path]) -> None:
+    """Get the log and the progress of a job that has ended, as far as they are in the bucket.
+
+    Args:
+        place: Where jobs find ``work/``.
+        folder: Snakemake's working folder.
+        paths: Files in that folder.
+    """
+    if place is not None:
+        with suppress(PlaceError):
+            for path in paths:
+                _bring(place, path.relative_to(folder).as_posix(), path)
+
+
+def clear_progress(place: Storage | None, work: Path) -> None:
+    """Remove what the jobs of an earlier run told."""
+    if place is not None:
+        place.each(place.delete, place.list(f"{work.name}/{progress_folder(work).name}"))
+
+
+@contextmanager
+def bringing_progress(place: Storage | None, work: Path) -> Iterator[None]:
+    """Get what running jobs tell about their progress, again and again."""
+    if place is None:
+        yield
+        return
+    came: dict[str, float] = {}
+
+    def look() -> None:
+        with suppress(PlaceError):
+            listed = place.list(f"{work.name}/{progress_folder(work).name}")
+            new = {name: one.modified_at for name, one in listed.items() if came.get(name) != one.modified_at}
+            place.each(lambda name: _bring(place, name, work / name.partition("/")[2]), new)
+            came.update(new)
+
+    with _repeating(look, TELL_EVERY_S):
+        yield
+
+
 def tell_to_stop(place: Storage | None, work: Path) -> None:
     """Tell jobs without a shared disk that their run stops."""
     if place is not None:
@@ -81,25 +125,51 @@ def forget_stop(place: Storage | None, work: Path) -> None:
 
 @contextmanager
 def heeding_stop(place: Storage | None, work: Path) -> Iterator[None]:
-    """Look for the note that the run stops, and write it where this job looks for it."""
+    """Look for the note that the run stops, and write it where this job looks for it; tell the job's progress."""
     if place is None:
         yield
         return
-    ended = threading.Event()
+    told: dict[Path, bytes] = {}
+    next_s = 0.0
 
     def look() -> None:
-        while not ended.wait(LOOK_EVERY_S):
-            with suppress(PlaceError):
-                if place.get(_name(work, stopping_file(work)), 1) is not None:
-                    write_whole(stopping_file(work), b"")
-                    return
+        nonlocal next_s
+        with suppress(PlaceError):
+            if not stopping_file(work).exists() and place.get(_name(work, stopping_file(work)), 1) is not None:
+                write_whole(stopping_file(work), b"")
+            if time.monotonic() >= next_s:
+                next_s = time.monotonic() + TELL_EVERY_S
+                tell()
 
-    thread = threading.Thread(target=look, daemon=True)
+    def tell() -> None:
+        for path in progress_folder(work).glob("*.json"):
+            data = path.read_bytes()
+            if told.get(path) != data:
+                place.put(_name(work, path), data, JSON)
+                told[path] = data
+
+    with _repeating(look, LOOK_EVERY_S):
+        yield
+    with suppress(PlaceError):
+        tell()
+
+
+@contextmanager
+def _repeating(act: Callable[[], None], every_s: float) -> Iterator[None]:
+    """Do something in a thread, again and again."""
+    ended = threading.Event()
+
+    def repeat() -> None:
+        while not ended.wait(every_s):
+            act()
+
+    thread = threading.Thread(target=repeat, daemon=True)
     thread.start()
     try:
         yield
     finally:
         ended.set()
+        thread.join()
 
 
 def _bring(place: Storage, name: str, path: Path) -> bool:

@@ -16,6 +16,8 @@ from threading import Event, Thread
 from imagemake.store.layout import GENERATED, POSTPROCESSED
 from imagemake.store.progress import Progress
 from imagemake.store.seen_gpus import seen_gpus
+from imagemake.store.whole.shared_work import shared_work
+from imagemake.store.whole.work_files import bring_here
 from imagemake.workflow.console.failures import error_in, log_text, plain, warnings_in, without_message
 from imagemake.workflow.console.jobs import Job, Jobs
 from imagemake.workflow.console.outlook import Outlook
@@ -62,7 +64,7 @@ class Console:
         self._takeover: Takeover | None = None
         self._jobs = Jobs()
         self._told: set[str] = set()  # warnings and errors, each once
-        self._n_failed = 0
+        self._failed: set[int] = set()  # jobs, unless they were started again
         self._outlook = Outlook()
         self._pace = Pace()
         self._ended = Event()
@@ -90,8 +92,8 @@ class Console:
             self._takeover.end()
             self._takeover = None
             self._screen = Screen(sys.stderr)
-        if self._n_failed and not is_stopping():
-            jobs = "1 job" if self._n_failed == 1 else f"{self._n_failed:,} jobs"
+        if self._failed and not is_stopping():
+            jobs = "1 job" if len(self._failed) == 1 else f"{len(self._failed):,} jobs"
             self._screen.say(
                 f"imagemake: {jobs} failed. No image that arrived is lost. To go on, run again:\n"
                 f"  {same_command()}\n  Snakemake's log: {SNAKEMAKE_LOG}"
@@ -104,11 +106,13 @@ class Console:
 
     def job_started(self, number: int, rule: str, outputs: Sequence[str], logs: Sequence[str]) -> None:
         """Note that a job of a rule was started or submitted, with its outputs and logs."""
+        self._failed.discard(number)
         if not self._is_dry:
             self._jobs.add(number, Job.of(self._folder, rule, outputs, logs))
 
     def job_finished(self, number: int) -> None:
         """Show the warnings of a job, and what it says at its end."""
+        self._bring(number)
         job = self._jobs.end(number)
         if job is None or job.log is None:
             return
@@ -125,10 +129,11 @@ class Console:
             number: The job's number.
             message: What Snakemake says about it.
         """
+        self._bring(number)
         job = self._jobs.end(number)
         if job is None or is_stopping():
             return
-        self._n_failed += 1
+        self._failed.add(number)
         text = log_text(job.log) if job.log else ""
         self._show_warnings(text)
         error = error_in(text) or plain(message) or without_message(job.log)
@@ -157,6 +162,12 @@ class Console:
             "review": plan.review + ends.review,
             "failed": plan.given_up + made.failed + ends.failed,
         }
+
+    def _bring(self, number: int) -> None:
+        """Get what a job told that shares no disk with this process."""
+        job = self._jobs.running.get(number)
+        if job is not None and job.is_elsewhere:
+            bring_here(shared_work(), self._folder, filter(None, [job.log, job.progress]))
 
     def _show_warnings(self, log: str) -> None:
         for warning in warnings_in(log):

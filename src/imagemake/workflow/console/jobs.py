@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,8 +10,10 @@ from threading import Lock
 
 from imagemake.store.layout import GENERATED, JUDGED, POSTPROCESSED, REWRITTEN, VALIDATED, progress_file
 from imagemake.store.progress import Progress, read_progress
+from imagemake.store.whole.shared_work import VARIABLE
 
 COUNTED = (GENERATED, VALIDATED, JUDGED, REWRITTEN, POSTPROCESSED)
+IN_STORAGE = " (send to storage)"  # which Snakemake adds to names
 CLOSING = ("release", "image")  # folders of logs that hold what a job tells the user at its end
 
 
@@ -23,12 +26,14 @@ class Job:
         log: Its log; None if it has none.
         table: The folder of tables that it adds to; empty for other jobs.
         progress: The file in which it tells its progress; None for other jobs.
+        is_elsewhere: Whether it shares no disk with this process, so that its log must be brought.
     """
 
     rule: str
     log: Path | None
     table: str = ""
     progress: Path | None = None
+    is_elsewhere: bool = False
 
     @property
     def log_size(self) -> int:
@@ -48,16 +53,24 @@ class Job:
             outputs: Its outputs.
             logs: Its logs.
         """
-        log = folder / logs[0] if logs else None
-        for path in (folder / output for output in outputs):
+        log = folder / _local(logs[0]) if logs else None
+        is_elsewhere = any(name.endswith(IN_STORAGE) for name in logs)
+        for path in (folder / _local(output) for output in outputs):
             if path.parent.name in COUNTED:
-                return cls(rule, log, path.parent.name, progress_file(path.parent.parent, path))
-        return cls(rule, log)
+                return cls(rule, log, path.parent.name, progress_file(path.parent.parent, path), is_elsewhere)
+        return cls(rule, log, is_elsewhere=is_elsewhere)
 
     @property
     def tells_the_end(self) -> bool:
         """Whether its log is for the user."""
         return self.log is not None and self.log.parent.name in CLOSING
+
+
+def _local(name: str) -> str:
+    """Return the path that a file has in Snakemake's folder, of which a storage has another name."""
+    bare = name.removesuffix(IN_STORAGE)
+    address = os.environ.get(VARIABLE, "")
+    return bare.removeprefix(address).lstrip("/") if address and bare.startswith(address) else bare
 
 
 @dataclass(slots=True)

@@ -238,3 +238,15 @@ def test_a_live_line_replaces_itself_and_lines_stay_above_it():
             shown += os.read(reading, 1000).decode()
     os.close(reading)
     assert shown == expected
+
+
+def test_a_job_that_succeeds_when_it_is_tried_again_does_not_count_as_failed(run, capfd):
+    one = run()
+    one.start()
+    one.fail("generate", "Killed.")
+    one.number -= 1  # Snakemake starts it again under the same number
+    one.finish("generate")
+    one.handler.close()
+    told = capfd.readouterr().err
+    assert "Failed: generate: Killed." in told
+    assert "To go on, run again" not in told

@@ -129,3 +129,13 @@ def test_the_cards_of_running_jobs_are_looked_for_in_the_folders_of_these_jobs(t
     assert jobs.work_folders() == {tmp_path / "shop" / "work"}
     jobs.end(1)
     assert jobs.work_folders() == set()
+
+
+def test_a_job_elsewhere_has_its_log_and_progress_where_one_on_this_disk_has_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("IMAGEMAKE_WORK", "s3://ours/runs/me")
+    names = [
+        f"s3://ours/runs/me/{name} (send to storage)" for name in ("work/generated/a.jsonl", "logs/generate/a.log")
+    ]
+    here = Job.of(tmp_path, "generate", ["work/generated/a.jsonl"], ["logs/generate/a.log"])
+    elsewhere = Job.of(tmp_path, "generate", names[:1], names[1:])
+    assert elsewhere == replace(here, is_elsewhere=True)
