@@ -18,21 +18,17 @@ from typing import TYPE_CHECKING
 
 from imagemake.config.attempts import Remedy
 from imagemake.config.fields import MAIN
-from imagemake.config.placeholders import parse_template
 from imagemake.config.verdict_codes import VerdictCode
 from imagemake.plan.across import compare_good, name_repeats_in_review
-from imagemake.plan.attempts import edited_prompt, patches_for, recipe_of_attempt, recipe_of_repair
 from imagemake.plan.best_candidate import become, choose_best, take_next_best
 from imagemake.plan.judging import calls_without_answer
-from imagemake.plan.parents import SENT, obstacles_among, why_waiting
-from imagemake.plan.reasons import RebuildReason, Why, why_generate, why_judge, why_postprocess, why_validate
-from imagemake.plan.repair_masks import mask_of_repair
+from imagemake.plan.missing_image import look_missing
+from imagemake.plan.next_attempt import go_to_next_model, goes_on
+from imagemake.plan.parents import obstacles_among, why_waiting
+from imagemake.plan.reasons import why_judge, why_postprocess, why_validate
 from imagemake.plan.requests.families import generations
-from imagemake.plan.rewriting import rewritten
-from imagemake.plan.routing import Routing, is_refused
+from imagemake.plan.routing import Routing
 from imagemake.plan.state import OPEN, Policy, Stage, State
-from imagemake.plugins.providers import NOT_FETCHED
-from imagemake.stages.rewrite.rejection import Rewritten
 from imagemake.stages.validate.answers import values_of_answers, words_of_answer
 from imagemake.stages.validate.compare import values_of
 from imagemake.stages.validate.expected import Expected
@@ -47,7 +43,6 @@ from imagemake.stages.validate.verdict import (
     still_to_measure,
 )
 from imagemake.store.items import of_output
-from imagemake.store.journal import Outcome
 
 if TYPE_CHECKING:
     from imagemake.core.recipe import Recipe
@@ -55,9 +50,6 @@ if TYPE_CHECKING:
     from imagemake.plan.requests.request import Request
     from imagemake.plan.reviews import Review
 
-REJECTED_BY_CALL = {Outcome.REFUSED: VerdictCode.REFUSED, Outcome.UNREADABLE: VerdictCode.UNREADABLE}
-BY_REVIEWER = "review"
-REASON_OF = {str(Remedy.REWRITE): RebuildReason.REWRITTEN, str(Remedy.REPAIR): RebuildReason.REPAIRED}
 NO_RUN = "9999"  # after every call
 REVIEW_CODES = {"reject": VerdictCode.REVIEW, "regenerate": VerdictCode.REGENERATE}
 
@@ -131,7 +123,7 @@ def _walk(
             state.is_accepted = True
             _stand_accepted(state, inventory, policy)
         walking = [
-            state for state in rejected if take_next_best(state) or _goes_on(state, routing, inventory, policy, reviews)
+            state for state in rejected if take_next_best(state) or goes_on(state, routing, inventory, policy, reviews)
         ]
 
 
@@ -154,7 +146,7 @@ def _look_by_model(
         no_quota = (Reason.of(VerdictCode.NO_QUOTA, model=recipe.model),)
         state.past += [one.as_past(one.reasons or no_quota) for one in ended]
         state.attempt += bool(ended)
-        _go_to_next_model(state, request)
+        go_to_next_model(state, request)
         state.instead_of = used_up
 
 
@@ -198,7 +190,7 @@ def _look(state: State, inventory: Inventory, policy: Policy, reviews: Mapping[s
         state.reasons = verdict.reasons
         return verdict
     if state.raw is None:
-        return _look_missing(state, inventory, policy)
+        return look_missing(state, inventory, policy)
     known = inventory.measured(state.raw)
     request = state.request
     checks = policy.checks.of(request.variables, request.model or state.recipe.model)
@@ -250,63 +242,6 @@ def _with_review(verdict: Verdict, review: Review | None) -> Verdict:
     return Verdict(Status.REJECTED, (Reason(code, review.note or code.words),))
 
 
-def _look_missing(state: State, inventory: Inventory, policy: Policy) -> Verdict | None:
-    history = inventory.journal.keys.get(state.key)
-    last = None if history is None else history.last
-    if history is not None and history.code == NOT_FETCHED and history.call in inventory.kept:
-        state.stage = Stage.KEPT
-        state.reasons = (Reason(VerdictCode.UNREADABLE, history.message),)
-        return None
-    if history is not None and last in REJECTED_BY_CALL:
-        code = REJECTED_BY_CALL[last]
-        state.reasons = (Reason(code, history.message or code.words),)
-        if last is Outcome.REFUSED:
-            state.stage = Stage.REFUSED
-        return Verdict(Status.REJECTED, state.reasons)
-    if history is not None and last is Outcome.UNKNOWN and policy.hold_unknown:
-        state.stage = Stage.HELD
-        state.reasons = (Reason.of(VerdictCode.UNKNOWN, calls=history.unknown),)
-        return None
-    if flags := _flags(state, inventory, policy):
-        state.stage, state.reasons = Stage.REFUSED, (Reason(VerdictCode.REFUSED, flags),)
-        return Verdict(Status.REJECTED, state.reasons)
-    state.stage, state.why = Stage.GENERATE, _why_generate(state, inventory, policy)
-    return None
-
-
-def _flags(state: State, inventory: Inventory, policy: Policy) -> str | None:
-    """Return why a moderation flags the prompt of an image that no provider was asked for; empty if it does not."""
-    if not policy.moderates or state.key in inventory.submission_of or state.key in inventory.in_queues:
-        return None
-    return inventory.answers.flags(policy.moderates, state.recipe.prompt)
-
-
-def _why_generate(  # noqa: PLR0911  one line per reason, in the order in which they decide
-    state: State, inventory: Inventory, policy: Policy
-) -> Why:
-    if state.key in inventory.submission_of:
-        return RebuildReason.IN_A_BATCH.because()
-    if state.key in inventory.in_queues:
-        return RebuildReason.IN_A_QUEUE.because()
-    if state.instead_of and state.attempt == state.by_model_from:
-        return RebuildReason.NO_QUOTA.because(model=state.instead_of)
-    if state.by_model_from and state.attempt == state.by_model_from:
-        if is_refused(state.past[-1]):
-            return RebuildReason.REFUSED_BY.because(model=state.past[-1].recipe.model)
-        return RebuildReason.NEXT_MODEL.because(dict.fromkeys(state.failed_for), number=state.attempt + 1)
-    if state.past:
-        reason = REASON_OF.get(state.made_by, RebuildReason.NEXT_ATTEMPT)
-        reason = RebuildReason.NOT_REWRITTEN if state.note else reason
-        return reason.because(dict.fromkeys(state.failed_for), number=state.attempt + 1, fault=state.note)
-    if state.key in inventory.damaged:
-        return RebuildReason.DAMAGED.because()
-    journal = inventory.journal
-    last, has_candidates = journal.last_recipe.get(state.request.name), policy.candidate_policy.n > 1
-    if any(last == route.recipe.as_dict() for route in state.request.routes if route.recipe != state.recipe):
-        return RebuildReason.FAILED_BEFORE.because()
-    return why_generate(state.recipe, journal.keys.get(state.key), last, has_candidates=has_candidates)
-
-
 def _stand_accepted(state: State, inventory: Inventory, policy: Policy) -> None:
     assert state.raw is not None
     keys = policy.output_keys(state.raw.digest)
@@ -324,115 +259,3 @@ def _stand_accepted(state: State, inventory: Inventory, policy: Policy) -> None:
         state.stage = Stage.POSTPROCESS
         known = inventory.postprocessed_before.get(state.raw.digest, set())
         state.why = why_postprocess(missing, known, some=bool(files))
-
-
-def _changes_prompt(state: State, policy: Policy) -> bool:
-    """Return whether the reasons of the current attempt add a patch to the prompt of the next one."""
-    before, now = state.patched_for, [reason.code for reason in state.reasons]
-    return patches_for([*before, *now], policy.patches) != patches_for(before, policy.patches)
-
-
-def _goes_on(  # noqa: PLR0911  one line per end
-    state: State, routing: Routing, inventory: Inventory, policy: Policy, reviews: Mapping[str, Review]
-) -> bool:
-    """Move a rejected request to its next attempt; False where it has none or waits for its prompt."""
-    keys = [state.key, *(past.key for past in state.past if past.attempt == state.attempt)]
-    decisions = [review for key in keys if (review := reviews.get(key)) is not None]
-    asked = next((review for review in decisions if review.decision == "regenerate"), None)
-    refused = state.stage is Stage.REFUSED
-    other = routing.after_rejection(state) if asked is None else None
-    can_repair = asked is None and _can_be_repaired(state, policy)
-    remedy = policy.attempts.remedy(state.reasons[0].code, can_repair=can_repair, has_next=other is not None)
-    if other is not None and (refused or remedy is Remedy.NEXT_MODEL):
-        _leave_attempt(state)
-        _go_to_next_model(state, other)
-        return True
-    if remedy is Remedy.PERSON and not decisions and state.raw is not None:
-        state.stage = Stage.REVIEW
-        return False
-    last_one = state.attempt - state.by_model_from + 1 >= policy.most_attempts
-    rewrites = remedy is Remedy.REWRITE and asked is None
-    # A refused prompt would be refused again, so only other words help. A reviewer who asks for another image gets it,
-    # however many attempts there were.
-    has_words = rewrites or bool(patches_for([VerdictCode.REFUSED], policy.patches))
-    if asked is None and (last_one or (refused and not has_words)):
-        if not refused:
-            state.stage = Stage.REJECTED
-        return False
-    written = Rewritten()
-    if rewrites:
-        found = rewritten(state, inventory, policy)
-        if found is None:
-            return False
-        written = found
-    is_same = remedy is Remedy.REGENERATE or not (remedy is Remedy.REPAIR or _changes_prompt(state, policy))
-    stays = is_same and not written.prompt
-    if asked is None and stays and (policy.ignores_seed(state.recipe) or (refused and rewrites)):
-        state.stage = Stage.REJECTED  # another attempt would be the same bytes
-        return False
-    if remedy is Remedy.REPAIR:
-        _repair(state, inventory, policy)
-        return True
-    made_by, prompt = str(remedy), written.prompt
-    if asked is not None:
-        made_by, prompt = BY_REVIEWER, edited_prompt(state.prompt, asked)
-    elif remedy is Remedy.REGENERATE:
-        prompt = _anew(state, policy).prompt
-    _leave_attempt(state)
-    state.made_by, state.note = made_by if prompt else str(Remedy.PATCH), written.fault
-    if prompt:
-        state.asked_at, state.asked = len(state.past), replace(state.request.recipe, prompt=prompt)
-    _begin_attempt(state, _anew(state, policy))
-    return True
-
-
-def _anew(state: State, policy: Policy) -> Recipe:
-    """Return the recipe of the current attempt as one that makes the image anew: another seed, and all patches."""
-    first, patches = state.request.recipe, policy.patches
-    if state.asked is not None:
-        first = state.asked
-        patches = {code: text for code, text in patches.items() if text not in first.prompt}
-    return recipe_of_attempt(first, state.attempt - state.by_model_from, state.patched_for, patches)
-
-
-def _can_be_repaired(state: State, policy: Policy) -> bool:
-    """Return whether the rejected image can be sent back: a repair of a repair would only drift away."""
-    has_file = state.raw is not None and state.raw.extension in SENT and state.stage is not Stage.REFUSED
-    return has_file and state.repaired is None and policy.can_repair(state)
-
-
-def _repair(state: State, inventory: Inventory, policy: Policy) -> None:
-    """Begin the attempt that changes the rejected image as its reason's instruction says."""
-    image = state.raw
-    assert image is not None
-    reasons = [reason for reason in state.reasons if policy.attempts.instruction(reason.code)]
-    given = dict.fromkeys(policy.attempts.instruction(reason.code) for reason in reasons)
-    values = state.request.variables
-    instruction = " ".join(parse_template(text).render(values).strip() for text in given)
-    mask = mask_of_repair(state, reasons, inventory, policy)
-    _leave_attempt(state)
-    state.made_by, state.note = str(Remedy.REPAIR), ""
-    number, first = state.attempt - state.by_model_from, state.asked or state.request.recipe
-    _begin_attempt(state, recipe_of_repair(first, number, instruction, image.digest, mask.digest if mask else None))
-    state.repaired, state.mask = image, mask
-
-
-def _go_to_next_model(state: State, request: Request) -> None:
-    """Begin again with another model, by the request's own prompt or the one that a reviewer wrote."""
-    state.request, state.by_model_from, state.asked_at = request, state.attempt, len(state.past)
-    state.made_by, state.note = str(Remedy.NEXT_MODEL), ""
-    if state.asked is not None:
-        state.asked = replace(request.recipe, prompt=state.asked.prompt)
-    _begin_attempt(state, state.asked or request.recipe)
-
-
-def _leave_attempt(state: State) -> None:
-    state.past.append(state.as_past())
-    state.attempt += 1
-
-
-def _begin_attempt(state: State, recipe: Recipe) -> None:
-    state.recipe, state.key = recipe, recipe.key()
-    state.stage, state.raw, state.measured, state.reasons = Stage.GENERATE, None, {}, ()
-    state.questions, state.repaired, state.mask, state.by_person = (), None, None, False
-    state.candidate, state.is_chosen, state.open_candidates, state.instead_of = 0, False, [], ""
