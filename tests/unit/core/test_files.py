@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import threading
+import time
 
 from imagemake.core.files import FileLock, sweep_locks, sweep_unfinished, write_whole
 
@@ -74,3 +76,19 @@ def test_only_old_unfinished_files_are_swept(tmp_path):
     assert sweep_unfinished(tmp_path) == 1
     assert sorted(path.name for path in (tmp_path / "below").iterdir()) == [".writing-young", "whole"]
     assert sweep_unfinished(tmp_path / "nowhere") == 0
+
+
+def test_whoever_waits_for_a_lock_whose_file_is_removed_holds_the_file_of_that_name(tmp_path):
+    """Else a third process would make the file anew and hold the same claim: both would pay."""
+    path = tmp_path / "claim"
+    first, second, third = (FileLock(path) for _ in range(3))
+    first.acquire()
+    waiting = threading.Thread(target=second.acquire)
+    waiting.start()
+    time.sleep(0.1)  # it has opened the file, and waits
+    first.release(remove=True)
+    waiting.join()
+    assert not third.acquire(wait=False)
+    second.release(remove=True)
+    assert third.acquire(wait=False)
+    third.release()

@@ -28,7 +28,7 @@ from imagemake.stages.generate.one_call import Caller
 from imagemake.stages.generate.rate_limit import SharedPace
 from imagemake.stages.generate.stoppable import generate_batch
 from imagemake.stages.generate.used_up import UsedUp
-from imagemake.store.items import Item, write_table
+from imagemake.store.items import FailureReason, Item, write_table
 from imagemake.store.journal import Journal, Outcome, read_calls
 from imagemake.store.layout import stopping_file
 from imagemake.store.progress import JobProgress, Progress, read_progress
@@ -74,12 +74,12 @@ def items(*prompts):
 
 @pytest.fixture
 def buy(tmp_path):
-    def run(provider, given, limits=QUICK, calls=4, progress=None, used_up=None):
+    def run(provider, given, limits=QUICK, calls=4, progress=None, used_up=None, budget=None):
         async def inside():
             gate = Gate(calls, SharedPace(tmp_path / "pace.json", limits))
             journal = Journal(tmp_path / "store" / "journal", "job", durable=True)
             store = Store(tmp_path / "store")
-            spend_tracker = SpendTracker(tmp_path / "spending.json", Budget())
+            spend_tracker = SpendTracker(tmp_path / "spending.json", budget or Budget())
             caller = Caller(provider, store, journal, limits, gate, spend_tracker, "c", lambda _: None)
             return await generate_batch([(CallRunner(caller, used_up), given)], calls, 5, progress)
 
@@ -96,6 +96,13 @@ def test_every_image_is_in_the_store_and_every_call_in_the_journal(buy, tmp_path
     made = buy(Scripted(), items("a", "b"))
     assert [Store(tmp_path / "store").raw.read(item.raw) for item in made] == [b"image of a", b"image of b"]
     assert outcomes(tmp_path) == [Outcome.MADE, Outcome.MADE]
+
+
+def test_a_call_that_does_not_fit_the_budget_is_neither_sent_nor_recorded(buy, tmp_path):
+    provider = Scripted()
+    (made,) = buy(provider, items("a"), budget=Budget(run=1.0))  # what a call of this model costs is unknown
+    assert made.failure.reason is FailureReason.BUDGET
+    assert (provider.calls, outcomes(tmp_path)) == ([], [])
 
 
 def test_the_journal_says_what_became_of_the_seed_and_what_the_provider_billed(buy, tmp_path):

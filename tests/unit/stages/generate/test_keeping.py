@@ -15,6 +15,7 @@ import pytest
 from imagemake.config.job_settings import JobSettings
 from imagemake.config.run import Budget, Limits
 from imagemake.core import files
+from imagemake.core.problems import NotReadyError
 from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import Connection, FailureKind, ImageResponse, Provider, ProviderError
 from imagemake.stages.generate import keeping
@@ -264,3 +265,14 @@ def test_free_images_are_not_held(tmp_path, disk, elsewhere):
     with pytest.raises(OSError, match="No space left"):
         buy(tmp_path, provider, items("a"))
     assert not elsewhere.exists()
+
+
+def test_a_call_whose_image_will_find_no_room_is_not_made(tmp_path, store, disk, monkeypatch):
+    def full(room, recipe):
+        raise NotReadyError("no room", "Free some space.")
+
+    monkeypatch.setattr(Room, "check", full)
+    provider = Filling(disk, None)
+    with pytest.raises(NotReadyError, match="no room"):
+        buy(tmp_path, provider, items("a"))
+    assert list(read_calls(store.journal_folder)) == []
