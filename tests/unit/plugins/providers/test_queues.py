@@ -370,3 +370,9 @@ def test_whatever_a_server_answers_is_a_ticket_a_state_an_image_or_an_error(form
             assert isinstance(state, ImageResponse) or (isinstance(state, Pending) and "\n" not in state.words)
 
     asyncio.run(act())
+
+
+def test_a_ticket_has_no_key_that_the_server_echoed(monkeypatch):
+    monkeypatch.setenv("FAL_KEY", "fal-0123456789abcdef")
+    ticket = Ticket("fal-0123456789abcdef", {"status": "https://queue.fal.run/x?key=fal-0123456789abcdef"})
+    assert ticket.as_dict() == {"id": "[secret]", "urls": {"status": "https://queue.fal.run/x?key=[secret]"}}

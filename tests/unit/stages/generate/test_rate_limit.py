@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from imagemake.config.run import Limits
 from imagemake.stages.generate.gate import Gate
-from imagemake.stages.generate.rate_headers import drained_s, has_room, parse_reset_s, total_tokens
+from imagemake.stages.generate.rate_headers import drained_s, has_room, parse_reset_s, reading_of, total_tokens
 from imagemake.stages.generate.rate_limit import SharedPace
 
 
@@ -404,3 +404,11 @@ def test_jobs_that_look_while_others_write_never_see_half_a_file(tmp_path):
     finally:
         stop.set()
         writer.join()
+
+
+@pytest.mark.parametrize(("reset", "is_believed"), [("60s", True), ("24h", True), ("25h", False), ("9999h", False)])
+def test_a_limit_that_comes_back_after_more_than_a_day_is_not_believed(reset, is_believed):
+    headers = {
+        f"x-ratelimit-{what}-requests": n for what, n in {"limit": "9", "remaining": "0", "reset": reset}.items()
+    }
+    assert (reading_of(headers, "requests") is not None) == is_believed
