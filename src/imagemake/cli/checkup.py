@@ -161,7 +161,7 @@ def _models(campaign: Campaign, requests: Sequence[Request], *, offline: bool) -
     table = load_models(campaign.models)
     labels = sorted({label for request in requests for label in request.labels})
     settings = [settings_of(label, campaign) for label in labels]
-    asked = [asker.model for asker in campaign.askers]
+    asked = [model for asker in campaign.askers for model in asker.models]
     for one in {(each.connects_to, each.name): each for each in [*settings, *asked]}.values():
         yield from _model(one, table, offline=offline)
     yield from _images_at_urls(settings)
@@ -260,7 +260,9 @@ def _places(campaign: Campaign) -> Iterator[Finding]:
 def _disk(n_images: int) -> Finding:
     place = next(path for path in (STORE, Path()) if path.exists())
     free, needed = shutil.disk_usage(place).free, n_images * TYPICAL_IMAGE_BYTES
-    what = f"disk: {free / 1e9:,.1f} GB free for {STORE}/; {counted(n_images, 'image')} may take {needed / 1e9:,.1f} GB"
+    what = f"disk: {free / 1e9:,.1f} GB free for {STORE}/"
+    if n_images:  # else the catalog or the configuration is to fix first
+        what += f"; {counted(n_images, 'image')} may take {needed / 1e9:,.1f} GB"
     if free >= needed:
         return Finding(Verdict.OK, what)
     return Finding(Verdict.NOTE, what, "Make room, or link store to a larger disk.")

@@ -84,6 +84,12 @@ class Asker:
     model: ModelSettings
 
     @property
+    def models(self) -> list[ModelSettings]:
+        """Its server with each model that is asked: for a judge, also the one that derives questions from prompts."""
+        further = getattr(self.settings, "derive_by", None)
+        return [self.model, *([self.model.model_copy(update={"name": further})] if further else [])]
+
+    @property
     def edge_px(self) -> int:
         """Longest edge of the images that are sent, in pixels; 0 if none are."""
         return getattr(self.settings, "edge_px", 0)

@@ -218,18 +218,20 @@ def test_the_program_of_a_server_that_a_run_starts_is_looked_up_and_not_started(
 
 def test_servers_that_answer_questions_are_looked_up_like_those_of_images(doctor, server, monkeypatch):
     asked = f"{{base_url: {server.url}, key_from: JUDGE_KEY, model: gpt-6-luna"
+    judge = f"{asked}, questions: ['Is it red?'], derive_by: gpt-6}}"
     sections = {
         "attempts:\n": f"attempts:\n  rewrite: {asked}}}\n",
-        "validation:\n": f"validation:\n  measures: {{judge: {asked}, questions: ['Is it red?']}}}}\n",
+        "validation:\n": f"validation:\n  measures: {{judge: {judge}}}\n",
         "variables:": f"prompts: {{moderate: {asked.replace('gpt-6-luna', 'gpt-image-2')}}}}}\nvariables:",
     }
     monkeypatch.setenv("JUDGE_KEY", "sk-0123456789abcdef")
     status, told = doctor(**sections)
     assert (status, told.count("model gpt-6-luna of")) == (3, 1), "judge and rewriter are one model"
     assert "the server lists 1 models, and not this one" in told
-    server.body = MODELS.replace(b"[{", b'[{"id": "gpt-6-luna"}, {')
+    assert told.count("model gpt-6 of") == 1, "the model that derives questions"
+    server.body = MODELS.replace(b"[{", b'[{"id": "gpt-6-luna"}, {"id": "gpt-6"}, {')
     status, told = doctor()
-    assert (status, told.count("the server knows it")) == (0, 3)
+    assert (status, told.count("the server knows it")) == (0, 4)
     monkeypatch.delenv("JUDGE_KEY")
     status, told = doctor()
-    assert (status, told.count("JUDGE_KEY is not set")) == (3, 2)
+    assert (status, told.count("JUDGE_KEY is not set")) == (3, 3)
