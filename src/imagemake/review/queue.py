@@ -68,11 +68,12 @@ class Queue:
         return Fingerprints([item.state for item in self.items])
 
     def family(self, item: ReviewItem) -> list[tuple[str, ReviewItem]]:
-        """Return what an image is made from, and what is made from it, each with what it is to the image."""
-        index_of = self._index_of_name
-        parents = [("What it is made from", self.items[index_of[name]]) for name in item.state.request.parents]
+        """Return an image's parents, its children, and the other children of its parents, each with what it is."""
+        index_of, names = self._index_of_name, item.state.request.parents
+        parents = [("What it is made from", self.items[index_of[name]]) for name in names]
         made = [("What is made from it", self.items[index]) for index in self._made_from.get(item.name, ())]
-        return [*parents, *made]
+        others = sorted({index for name in names for index in self._made_from[name]} - {item.index})
+        return [*parents, *made, *(("Made from the same image", self.items[index]) for index in others)]
 
     @cached_property
     def _index_of_name(self) -> Mapping[str, int]:
