@@ -109,8 +109,8 @@ class ManifestRow:
     take: Annotated[int, Column("Number of the take, from 1")] = 1
     references: Annotated[tuple[str, ...], Column("Paths of the reference images that were sent, in order")] = ()
     reference_digests: Annotated[tuple[str, ...], Column("SHA-256 of each reference image's content")] = ()
-    mask: Annotated[str | None, Column("Path of the mask that was sent")] = None
-    mask_digest: Annotated[str | None, Column("SHA-256 of the mask's content")] = None
+    mask: Annotated[str | None, Column("Path of the mask that was sent; empty for a repair's own mask")] = None
+    mask_digest: Annotated[str | None, Column("SHA-256 of the mask that was sent, also of a repair's own")] = None
     request_id: Annotated[str | None, Column("The provider's ID of the call")] = None
     generated_at: Annotated[str | None, Column("When the raw image arrived, in UTC", kind="time")] = None
     seconds: Annotated[float | None, Column("Duration of the call for the shown attempt", unit="s")] = None

@@ -75,3 +75,16 @@ def test_an_image_that_waits_in_a_batch_has_not_failed(tmp_path):
     target = SimpleNamespace(campaign=SimpleNamespace(validation=Validation()), made_at="")
     entry = Entries(target, store, ()).entry(world.one())
     assert (entry.verdict, entry.reasons) == ("pending", ("generate: waiting in a batch",))
+
+
+def test_the_mask_of_a_repair_is_told_by_its_digest_and_that_of_the_campaign_by_its_path_too(tmp_path):
+    state = World("mug").one()
+    target = SimpleNamespace(campaign=SimpleNamespace(validation=Validation()), made_at="")
+    entries = Entries(target, Store(tmp_path), ())
+    state.request = replace(state.request, attached=state.request.attached._replace(mask="m.png", mask_digest="a" * 64))
+    told = {}
+    for digest in ("a" * 64, "b" * 64, None):  # the campaign's, one of a repair, and a repair of the whole image
+        state.recipe = replace(state.recipe, mask=digest)
+        entry = entries.entry(state)
+        told[digest] = (entry.mask, entry.mask_digest)
+    assert told == {"a" * 64: ("m.png", "a" * 64), "b" * 64: (None, "b" * 64), None: (None, None)}
