@@ -8,6 +8,7 @@ from math import inf
 from typing import Any, TypeAlias
 
 from imagemake.config.attempts import Remedy
+from imagemake.config.verdict_codes import VerdictCode
 from imagemake.core.text import counted
 from imagemake.release.manifest.row import ManifestRow
 from imagemake.release.metrics.success import interval_95
@@ -16,7 +17,9 @@ from imagemake.release.metrics.sums import billionths
 _DECIDED = {"accepted": True, "rejected": False}
 
 
-RemedySums: TypeAlias = dict[str, Counter[str]]  # by name: attempts, accepted ones, billionths of USD, unknown costs
+# By name: attempts, accepted ones, billionths of USD, unknown costs, and attempts by the reason that they followed.
+RemedySums: TypeAlias = dict[str, Counter[str]]
+_AFTER = "after "  # begins the counts by reason
 
 
 def remedies(rows: Iterable[ManifestRow], rewrites_usd: float | None) -> dict[str, Any]:
@@ -28,11 +31,12 @@ def remedy_sums(rows: Iterable[ManifestRow]) -> RemedySums:
     """Add up the attempts of rows by what led to them."""
     sums: RemedySums = {}
     for row in rows:
-        for made_by, accepted, usd in _attempts(row):
+        for made_by, accepted, usd, reason in _attempts(row):
             known = [cost for cost in usd if cost is not None]
             one = sums.setdefault(made_by, Counter())
             one.update({"n": 1, "accepted": int(accepted), "usd": sum(map(billionths, known))})
             one["unknown"] += len(usd) - len(known)
+            one[f"{_AFTER}{reason}"] += 1
         for approved in row.by_people:
             sums.setdefault(str(Remedy.PERSON), Counter()).update({"n": 1, "accepted": int(approved)})
     return sums
@@ -60,6 +64,7 @@ def _figures(sums: Counter[str], more_usd: float | None) -> dict[str, Any]:
     return {
         "attempts": n,
         "accepted": accepted,
+        "reasons": {name.removeprefix(_AFTER): sums[name] for name in sorted(sums) if name.startswith(_AFTER)},
         "success_rate": round(accepted / n, 4),
         "success_rate_low": round(low, 4),
         "success_rate_high": round(high, 4),
@@ -70,8 +75,9 @@ def _figures(sums: Counter[str], more_usd: float | None) -> dict[str, Any]:
     }
 
 
-def _attempts(entry: ManifestRow) -> Iterator[tuple[str, bool, Sequence[float | None]]]:
-    """Yield each attempt that followed a rejection: what led to it, whether it was accepted, and its costs."""
+def _attempts(entry: ManifestRow) -> Iterator[tuple[str, bool, Sequence[float | None], str]]:
+    """Yield each attempt after a rejection: what led to it, whether it was accepted, its costs, and the reason."""
+    reasons = _deciding_reasons(entry)
     costs: dict[int, list[float | None]] = {}
     made_by: dict[int, str] = {}
     for past in entry.history:
@@ -83,7 +89,17 @@ def _attempts(entry: ManifestRow) -> Iterator[tuple[str, bool, Sequence[float | 
     for number, name in made_by.items():
         accepted = _DECIDED.get(entry.verdict) if number == entry.attempt else False
         if name and number and accepted is not None:  # a model without quota made no attempt before the next one's
-            yield name, accepted, costs.get(number, ())
+            yield name, accepted, costs.get(number, ()), reasons.get(number - 1, "")
+
+
+def _deciding_reasons(entry: ManifestRow) -> dict[int, str]:
+    """Return the code of each attempt's first reason, which decides what follows."""
+    found: dict[int, str] = {}
+    for past in entry.history:
+        codes = (reason.partition(":")[0] for reason in past["reasons"])
+        if code := next((code for code in codes if code != VerdictCode.NOT_BEST), ""):
+            found.setdefault(past["attempt"], code)
+    return found
 
 
 def remedy_words(found: Mapping[str, Any]) -> Iterator[str]:
@@ -109,7 +125,13 @@ def remedy_words(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _winner(names: Sequence[str], found: Mapping[str, Any]) -> str:
-    """Return which remedy costs least per accepted image, if its interval is below those of all others."""
+    """Return which remedy costs least per accepted image, if its interval is below those of all others.
+
+    Remedies are only compared if they followed the same reasons: some faults are easier to mend than others.
+    """
+    if len({frozenset(found[name]["reasons"]) for name in names}) > 1:
+        followed = "; ".join(f"{name} {', '.join(found[name]['reasons'])}" for name in names)
+        return f"No comparison: they followed different reasons ({followed})."
     first, *others = names
     most = _or_infinity(found[first]["usd_per_accepted_high"])
     least = min(found[name]["usd_per_accepted_low"] or 0.0 for name in others)

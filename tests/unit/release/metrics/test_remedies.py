@@ -74,6 +74,19 @@ def test_a_remedy_wins_once_its_interval_of_costs_is_below_those_of_the_others(a
     assert last.strip().startswith(told)
 
 
+def test_remedies_that_followed_different_reasons_are_not_compared():
+    color, text = ["judge.color: no"], ["not_best: x", "judge.text: no"]
+    rows = [an_entry(f"p{n}", attempt=1, made_by="patch", history=[past(0, reasons=color)]) for n in range(90)]
+    rows += [
+        an_entry(f"r{n}", verdict="rejected", attempt=1, made_by="repair", history=[past(0, reasons=text)])
+        for n in range(90)
+    ]
+    found = remedies(rows, 0.0)
+    assert found["patch"]["reasons"] == {"judge.color": 90}
+    *_, last = remedy_words(found)
+    assert last == "  No comparison: they followed different reasons (patch judge.color; repair judge.text)."
+
+
 def test_a_model_without_quota_made_no_attempt_that_another_one_mends():
     assert remedies([an_entry(attempt=0, made_by="next_model")], 0.0) == {}
 
