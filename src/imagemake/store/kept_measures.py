@@ -35,12 +35,13 @@ def keep_measures(store: Store, work: Path) -> int:
     """
     known = _facts(kept_rows(store))
     tables = (path for stage in MEASURED_TABLES for path in sorted((work / stage).glob("*.jsonl")))
-    rows = list(_new_rows(_facts(intact_rows(tables)), known))
-    if rows:
-        content = b"".join(orjson.dumps(row, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE) for row in rows)
+    rows = _new_rows(_facts(intact_rows(tables)), known)
+    lines = [orjson.dumps(row, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE) for row in rows]
+    if lines:
+        content = b"".join(lines)
         name = hashlib.sha256(content).hexdigest()[:ID_DIGITS]
         write_whole(store.measures_folder / f"{name}.jsonl", content)
-    return len(rows)
+    return len(lines)
 
 
 def kept_rows(store: Store) -> Iterator[dict[str, Any]]:
@@ -62,13 +63,18 @@ def _facts(rows: Iterable[dict[str, Any]]) -> _Facts:
         further = row.get("further", {})
         if "raw" in row:
             facts = found.setdefault(row["raw"]["digest"], {"measures": {}, "outputs": set()})
-            facts["measures"].update(row.get("measures", {}))
+            facts["measures"].update({one: _packed(values) for one, values in row.get("measures", {}).items()})
             facts["outputs"] |= {label for label, one in further.items() if "finished" in one}
             facts["outputs"] |= {MAIN} if "finished" in row else set()
         if "output_key" in row and "finished" not in row:
             found[row["output_key"]] = {"failure": row["failure"]}
         found |= {one["key"]: {"failure": one["failure"]} for one in further.values() if "failure" in one}
     return found
+
+
+def _packed(values: Any) -> str:
+    """Return values as JSON, because those of all images take four times the memory."""
+    return orjson.dumps(values, option=orjson.OPT_SORT_KEYS).decode()  # orjson's own bytes leave gaps in memory
 
 
 def _new_rows(found: _Facts, known: _Facts) -> Iterator[dict[str, Any]]:
@@ -79,7 +85,8 @@ def _new_rows(found: _Facts, known: _Facts) -> Iterator[dict[str, Any]]:
             if not before:
                 yield {"output_key": name, **facts}
             continue
-        measures = {one: values for one, values in facts["measures"].items() if one not in before.get("measures", {})}
+        lacking = sorted(facts["measures"].keys() - before.get("measures", {}).keys())
+        measures = {one: orjson.Fragment(facts["measures"][one]) for one in lacking}
         outputs = facts["outputs"] - before.get("outputs", set())
         told: dict[str, Any] = {"measures": measures} if measures else {}
         if MAIN in outputs:
