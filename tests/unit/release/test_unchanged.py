@@ -147,6 +147,14 @@ def test_pieces_that_were_kept_badly_are_made_anew(shop, tmp_path, monkeypatch, 
     assert files_in(Path("results")) == whole_release(shop, tmp_path / "aside", monkeypatch)
 
 
+@pytest.mark.parametrize("change", [{"unsigned": {"S003.jpg": "no answer"}}, {"certificate": "0" * 64}])
+def test_a_release_that_is_not_signed_as_it_should_be_is_no_ground_for_the_next_one(shop, change):
+    edited(shop)
+    path = Path("results/release.json")
+    path.write_bytes(orjson.dumps({**orjson.loads(path.read_bytes()), **change}))
+    assert not shop.release()
+
+
 @pytest.mark.parametrize("lost", ["results/index/*.html", "results/images/*.json", "results/*.*"])
 def test_files_of_a_release_that_are_lost_are_written_again(shop, tmp_path, monkeypatch, lost):
     edited(shop)
