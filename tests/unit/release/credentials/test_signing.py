@@ -12,7 +12,6 @@ from content_credentials import CREATED, actions_in, read, signed_by_provider
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from pydantic import BaseModel
 
 from imagemake.config.campaign import load_campaign
 from imagemake.config.outputs import Output
@@ -24,6 +23,7 @@ from imagemake.plan.attempts import recipe_of_repair
 from imagemake.plan.requests.request import Request
 from imagemake.plan.reviews import Review
 from imagemake.plan.state import Stage, State
+from imagemake.plugins.plugin import PluginSettings
 from imagemake.plugins.steps import Step
 from imagemake.release.credentials import claim as claim_module
 from imagemake.release.credentials.certificate import read_certificate
@@ -390,7 +390,7 @@ class Plugged(Step):
     """A step of somebody else, which names what it does."""
 
     version = 1
-    Settings = type("Nothing", (BaseModel,), {})
+    Settings = PluginSettings
 
     def apply(self, image):
         return image
