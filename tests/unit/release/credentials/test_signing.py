@@ -390,7 +390,7 @@ class Plugged(Step):
     """A step of somebody else, which names what it does."""
 
     version = 1
-    Settings = PluginSettings
+    Settings = type("Nothing", (PluginSettings,), {"model_config": {"extra": "ignore"}})
 
     def apply(self, image):
         return image
