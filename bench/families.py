@@ -17,11 +17,12 @@ from typing import Any
 
 from imagemake.config.campaign import load_campaign
 from imagemake.core.garbage import collect_rarely
-from imagemake.plan.batches import open_states, policy_of, requests_of_scope
+from imagemake.plan.batches import open_states
 from imagemake.plan.inventory import Inventory
+from imagemake.plan.policy import policy_of
 from imagemake.plan.requests.catalog_row import Row
 from imagemake.plan.requests.expand import expand
-from imagemake.plan.requests.selection import within
+from imagemake.plan.requests.selection import requests_of_scope, within
 from imagemake.plan.resolve import resolve
 from imagemake.plan.state import Stage
 from imagemake.store.store import Store, StoredFile

@@ -31,7 +31,7 @@ from workflow.project import Project
 from imagemake.config.campaign import load_campaign
 from imagemake.config.outputs import Output
 from imagemake.core.garbage import collect_rarely
-from imagemake.plan.batches import policy_of
+from imagemake.plan.policy import policy_of
 from imagemake.plan.requests.catalog import Catalog
 from imagemake.plan.requests.request import Request
 from imagemake.plan.target import Target

@@ -12,8 +12,9 @@ from io import BytesIO
 from pathlib import Path
 
 from imagemake.config.campaign import load_campaign
-from imagemake.plan.batches import open_states, policy_of
+from imagemake.plan.batches import open_states
 from imagemake.plan.inventory import Inventory
+from imagemake.plan.policy import policy_of
 from imagemake.plan.requests.catalog import Catalog
 from imagemake.plan.reviews import COLUMNS, REVIEWS
 from imagemake.plan.state import Stage

@@ -13,10 +13,10 @@ from PIL import Image
 
 from imagemake.config.campaign import Campaign, load_campaign
 from imagemake.core.recipe import Recipe
-from imagemake.plan.batches import ALL
 from imagemake.plan.requests.catalog import Catalog
 from imagemake.plan.target import Target
 from imagemake.store.items import Item, write_table
+from imagemake.store.layout import ALL
 from imagemake.store.store import Store
 
 GOOD, DOUBTFUL, BAD = 0.9, 0.3, 0.01

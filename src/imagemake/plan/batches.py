@@ -4,49 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import math
-from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
-from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from imagemake.config.campaign import Campaign
-from imagemake.config.model import settings_of
-from imagemake.config.models import (
-    ModelTable,
-    Severity,
-    load_models,
-    problems_in_batch,
-    problems_of,
-    problems_of_files,
-)
 from imagemake.core.fingerprint import fingerprint
-from imagemake.core.problems import Problem, UserError
-from imagemake.core.recipe import Recipe
 from imagemake.plan.call_modes import batch_size, divide, job_size, parts_here
-from imagemake.plan.candidates import CandidatePolicy
 from imagemake.plan.edited_questions import read_edited
 from imagemake.plan.inventory import Inventory
-from imagemake.plan.parents import measured_file
-from imagemake.plan.requests.families import with_parents
-from imagemake.plan.requests.file_names import FileNames
-from imagemake.plan.requests.model_choice import MODEL
-from imagemake.plan.requests.request import Request
-from imagemake.plan.requests.selection import sample, within
-from imagemake.plan.state import OPEN, Policy, Stage, State
-from imagemake.plugins.providers import provider_class, takes_references
-from imagemake.stages.postprocess.job import output_keys, postprocess_digests
-from imagemake.stages.validate.earlier_releases import earlier_images
+from imagemake.plan.state import OPEN, Stage, State
 from imagemake.store.items import Item, table_bytes, write_table
-from imagemake.store.layout import ALL, IMAGE, IMAGES, PILOT, RESULT_TABLES, RESULTS, SMALL, batch_file
+from imagemake.store.layout import RESULT_TABLES, batch_file
 
 ID_DIGITS = 16
-SHOWN_BYTES = 16
-# Sections that do not change what a release shows.
-NOT_SHOWN = ("limits", "batch_size", "alerts", "gates", "store", "publish")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,91 +32,6 @@ class Batch:
 
     id: str
     items: tuple[Item, ...]
-
-
-def policy_of(campaign: Campaign) -> Policy:
-    """Return what in a campaign decides where a request stands.
-
-    Raises:
-        UserError: If the manifest of an earlier release is missing or cannot be read.
-    """
-    step_digests = postprocess_digests(campaign.postprocess)
-    duplicates = campaign.validation.near_duplicates or None
-    return Policy(
-        checks=campaign.validation.all_checks(),
-        formats=campaign.validation.formats,
-        size_as_requested=campaign.validation.size == "requested",
-        measures=[measure.identity for measure in campaign.validation.measures_needed()],
-        duplicates=duplicates,
-        earlier=earlier_images(duplicates.earlier) if duplicates and duplicates.earlier else None,
-        consistency=campaign.validation.consistency,
-        asked=campaign.validation.asked,
-        moderates=asker.identity if (asker := campaign.prompts.asker) else "",
-        edited=read_edited() if campaign.validation.asked.derives else {},
-        compares_models=MODEL in campaign.variables,
-        most_attempts=campaign.attempts.max,
-        patches=campaign.attempts.patches,
-        attempts=campaign.attempts,
-        can_repair=partial(_takes_image, campaign, load_models(campaign.models)),
-        takes_mask=partial(_takes_mask, load_models(campaign.models)),
-        rewriter=campaign.attempts.rewrite.asker() if campaign.attempts.rewrite else None,
-        hold_unknown=campaign.limits.unknown == "hold",
-        output_keys=lambda raw_digest: output_keys(raw_digest, step_digests),
-        candidate_policy=CandidatePolicy(campaign.candidates.n, campaign.candidates.best),
-        ignores_seed=partial(_ignores_seed, load_models(campaign.models)),
-    )
-
-
-def _ignores_seed(table: ModelTable, recipe: Recipe) -> bool:
-    model = table.of(recipe)
-    return model is not None and model.facts.determinism == "fixed"
-
-
-def _takes_image(campaign: Campaign, table: ModelTable, state: State) -> bool:
-    """Return whether the model of a rejected image takes that image as a reference."""
-    settings, model, file = settings_of(state.request.model, campaign), table.of(state.recipe), measured_file(state)
-    in_batch = settings.mode == "batch"
-    if file is None or not takes_references(provider_class(state.recipe.provider), batch=in_batch):
-        return False
-    recipe = replace(state.recipe, references=(file.digest,), mask=None)
-    found = [] if model is None else problems_of_files(model, [(state.request.name, file)], None)
-    if model is not None:  # a run tells of retirement by itself
-        found += [*problems_of(model, recipe, date.min), *(problems_in_batch(model, recipe) if in_batch else ())]
-    return all(finding.severity is not Severity.ERROR for finding in found)
-
-
-def _takes_mask(table: ModelTable, state: State) -> bool:
-    model = table.of(state.recipe)
-    return model is not None and model.facts.mask is True
-
-
-def requests_of_scope(campaign: Campaign, requests: Sequence[Request], scope: str) -> list[Request]:
-    """Return the requests of a target, and those that these are made from.
-
-    Args:
-        campaign: The campaign.
-        requests: All of its requests.
-        scope: ``all``, ``pilot``, ``small``, or ``image/`` and a file name.
-
-    Raises:
-        UserError: If no request makes that file.
-    """
-    if scope == ALL:
-        return list(requests)
-    if scope in (PILOT, SMALL):
-        names = within(campaign, requests)
-        chosen_from = [request for request in requests if request.name in names]
-        size = campaign.pilot.size if scope == PILOT else max(campaign.pilot.size, campaign.small.size)
-        return sample(chosen_from, size, campaign.variables)
-    file_name = scope.removeprefix(IMAGE)
-    file_names = FileNames(campaign)
-    found = [request.name for request in requests if file_name in file_names.of(request).values()]
-    if not found:
-        example = ", ".join(file_names.of(requests[0]).values())
-        remedy = f"Names follow the template {campaign.name!r}, such as {example}."
-        raise UserError(Problem(str(RESULTS / IMAGES / file_name), "no request makes this file.", remedy))
-    names = with_parents(found, {request.name: request for request in requests})
-    return [request for request in requests if request.name in names]
 
 
 def open_states(states: Sequence[State], names: Collection[str]) -> list[State]:
@@ -220,53 +107,6 @@ def item_of(state: State, columns: Collection[str] = (), edited: Mapping[str, Se
         own_prompt=own_prompt if edited is not None and own_prompt != state.recipe.prompt else "",
         questions=tuple((edited or {}).get(own_prompt, ())),
     )
-
-
-def shown_settings(campaign: Campaign) -> dict[str, Any]:
-    """Return the settings that decide what a release shows, as plain data."""
-    shown = campaign.model_dump(mode="json", exclude=set(NOT_SHOWN))
-    return {**shown, "links": campaign.publish.names} if campaign.release.has_links else shown
-
-
-def release_digest(shown: bytes, campaign: Campaign) -> str:
-    """Return a digest of everything that a release shows; while it stays equal, the release is up to date.
-
-    Args:
-        shown: From `shown_of`.
-        campaign: The campaign.
-    """
-    return hashlib.sha256(fingerprint(shown_settings(campaign)).encode() + shown).hexdigest()
-
-
-def shown_of(states: Iterable[State]) -> bytes:
-    """Return the digests of what a release shows of each request, and then the numbers of their rows."""
-    numbers, digests = array("Q"), bytearray()
-    for state in states:
-        numbers.append(state.request.row)
-        digests += shown_alone(state)
-    return bytes(digests) + numbers.tobytes()
-
-
-def shown_alone(state: State) -> bytes:
-    """Return a digest of what a release shows of a request, except for the number of its row, of `SHOWN_BYTES`."""
-    request, finished = state.request, state.finished.digest if state.finished else ""
-    told: list[Any] = [request.name, state.key, state.stage, finished, *map(str, state.reasons)]
-    told.append(tuple(request.variables.items()))  # the manifest has all columns, also those that no prompt names
-    if state.further:
-        told.append([(label, stored.digest) for label, stored in state.further.items()])
-    if state.review:  # the released file itself shows it
-        told.append((state.review.decision, state.review.note))
-    if request.attached.references:
-        told.append((request.attached.references, request.attached.mask))
-    return hashlib.sha256(repr(told).encode()).digest()[:SHOWN_BYTES]
-
-
-def counts(states: Sequence[State]) -> Mapping[Stage, int]:
-    """Return the number of requests by where they stand."""
-    found = dict.fromkeys(Stage, 0)
-    for state in states:
-        found[state.stage] += 1
-    return found
 
 
 def write_batches(

@@ -248,3 +248,11 @@ class State:
     def patched_for(self) -> list[str]:
         """The reason codes since somebody last wrote another prompt, which is to be used as written."""
         return [reason.code for past in self.past[self.asked_at :] for reason in past.reasons]
+
+
+def counts(states: Sequence[State]) -> Mapping[Stage, int]:
+    """Return the number of requests by where they stand."""
+    found = dict.fromkeys(Stage, 0)
+    for state in states:
+        found[state.stage] += 1
+    return found

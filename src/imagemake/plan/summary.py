@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 from imagemake.config.checks import DOUBTFUL_MASK, MASK_DOUBT, MOST_DOUBT
 from imagemake.core.text import counted
-from imagemake.plan.batches import counts
 from imagemake.plan.cost_lines import cost_lines
 from imagemake.plan.judging import judging_lines
 from imagemake.plan.moderating import moderation_lines
 from imagemake.plan.parents import waiting_in, waiting_lines, waits_for_run
 from imagemake.plan.rewriting import rewriting_lines
-from imagemake.plan.state import OPEN, Stage, State
+from imagemake.plan.state import OPEN, Stage, State, counts
 from imagemake.store.layout import ALL, IMAGE
 from imagemake.store.submissions import Submission
 

@@ -14,18 +14,20 @@ from imagemake.config.campaign import Campaign, load_campaign
 from imagemake.core.files import write_whole
 from imagemake.core.sealed import DamagedStateError, require_sealed, seal
 from imagemake.images.source_files import SourceImages
-from imagemake.plan.batches import ID_DIGITS, policy_of, requests_of_scope
 from imagemake.plan.inventory import Inventory
+from imagemake.plan.policy import policy_of
 from imagemake.plan.requests.catalog import Catalog
 from imagemake.plan.requests.catalog_row import Row
 from imagemake.plan.requests.expand import expand
 from imagemake.plan.requests.file_names import FileNames
 from imagemake.plan.requests.request import Request
-from imagemake.plan.requests.selection import within
+from imagemake.plan.requests.selection import requests_of_scope, within
 from imagemake.plan.resolve import resolve
 from imagemake.plan.reviews import REVIEWS, read_reviews
 from imagemake.plan.state import State
 from imagemake.store.layout import IMAGE, plan_file
+
+ID_DIGITS = 16
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from imagemake.plan.batches import policy_of
+from imagemake.plan.policy import policy_of
 from imagemake.plan.reviews import REVIEWS, read_reviews
 from imagemake.release.metrics.agreement import agreement
 from imagemake.release.metrics.forecast import RunTime, forecast

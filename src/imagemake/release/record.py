@@ -15,11 +15,11 @@ from imagemake import __version__
 from imagemake.core.fingerprint import fingerprint
 from imagemake.core.problems import UserError
 from imagemake.core.sealed import read_sealed, write_sealed
-from imagemake.plan.batches import counts, release_digest, shown_of
 from imagemake.plan.requests.sheet_groups import SheetGroup, sheet_groups
 from imagemake.plan.reviews import REVIEWS
 from imagemake.plan.settled.decides import what_decides
-from imagemake.plan.state import OPEN, Stage, State
+from imagemake.plan.shown import release_digest, shown_of
+from imagemake.plan.state import OPEN, Stage, State, counts
 from imagemake.release.credentials.certificate import file_digest
 from imagemake.release.credentials.signing import Seal, seal_of
 from imagemake.release.manifest.row import MANIFEST_VERSION

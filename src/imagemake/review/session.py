@@ -8,8 +8,8 @@ from pathlib import Path
 from imagemake.config.load import read_campaign
 from imagemake.core.file_stamp import FileStamp, stamp_of
 from imagemake.core.problems import UserError
-from imagemake.plan.batches import policy_of
 from imagemake.plan.inventory import Inventory
+from imagemake.plan.policy import policy_of
 from imagemake.plan.requests.catalog import Catalog
 from imagemake.plan.resolve import resolve
 from imagemake.plan.reviews import REVIEWS

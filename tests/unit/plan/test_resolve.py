@@ -6,9 +6,9 @@ import pytest
 from world import BAD, GOOD, World
 
 from imagemake.config.checks import Check, Checks, Limit
-from imagemake.plan.batches import shown_of
 from imagemake.plan.inventory import KeyHistory
 from imagemake.plan.reviews import Review
+from imagemake.plan.shown import shown_of
 from imagemake.plan.state import Stage
 from imagemake.plugins.providers import NOT_FETCHED
 from imagemake.stages.validate.earlier_releases import ComparedImage, EarlierImages

@@ -1,4 +1,4 @@
-"""Selecting requests: those that ``only`` names, and samples for a pilot."""
+"""Selecting requests: those of a target, those that ``only`` names, and samples for a pilot."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from imagemake.config.campaign import Campaign
 from imagemake.config.fields import CONFIG
 from imagemake.core.problems import Problem, UserError
 from imagemake.plan.requests.families import with_parents
+from imagemake.plan.requests.file_names import FileNames
 from imagemake.plan.requests.request import Request
+from imagemake.store.layout import ALL, IMAGE, IMAGES, PILOT, RESULTS, SMALL
 
 
 def within(campaign: Campaign, requests: Iterable[Request], *, where: str = CONFIG) -> frozenset[str]:
@@ -75,3 +77,32 @@ def sample(requests: Sequence[Request], size: int, variables: Collection[str]) -
         if n_left and request.name not in taken:
             take(request)
     return [request for request in requests if request.name in taken]
+
+
+def requests_of_scope(campaign: Campaign, requests: Sequence[Request], scope: str) -> list[Request]:
+    """Return the requests of a target, and those that these are made from.
+
+    Args:
+        campaign: The campaign.
+        requests: All of its requests.
+        scope: ``all``, ``pilot``, ``small``, or ``image/`` and a file name.
+
+    Raises:
+        UserError: If no request makes that file.
+    """
+    if scope == ALL:
+        return list(requests)
+    if scope in (PILOT, SMALL):
+        names = within(campaign, requests)
+        chosen_from = [request for request in requests if request.name in names]
+        size = campaign.pilot.size if scope == PILOT else max(campaign.pilot.size, campaign.small.size)
+        return sample(chosen_from, size, campaign.variables)
+    file_name = scope.removeprefix(IMAGE)
+    file_names = FileNames(campaign)
+    found = [request.name for request in requests if file_name in file_names.of(request).values()]
+    if not found:
+        example = ", ".join(file_names.of(requests[0]).values())
+        remedy = f"Names follow the template {campaign.name!r}, such as {example}."
+        raise UserError(Problem(str(RESULTS / IMAGES / file_name), "no request makes this file.", remedy))
+    names = with_parents(found, {request.name: request for request in requests})
+    return [request for request in requests if request.name in names]

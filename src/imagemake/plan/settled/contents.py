@@ -11,12 +11,12 @@ from imagemake.config.attempts import Remedy
 from imagemake.config.verdict_codes import VerdictCode
 from imagemake.core.file_stamp import RACY_NS, stamp_of
 from imagemake.plan.across import phash_of
-from imagemake.plan.batches import SHOWN_BYTES, shown_alone
 from imagemake.plan.requests.catalog_row import DIGEST_BYTES, Records
 from imagemake.plan.requests.names import folded
 from imagemake.plan.settled.groups import Groups
 from imagemake.plan.settled.journal_index import JournalIndex
 from imagemake.plan.settled.sections import short, short_hex
+from imagemake.plan.shown import SHOWN_BYTES, shown_alone
 from imagemake.plan.state import Past, Stage, State
 from imagemake.store.layout import MEASURED_TABLES, settled_folder
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from imagemake.plan.batches import shown_settings
 from imagemake.plan.edited_questions import read_edited
+from imagemake.plan.shown import shown_settings
 from imagemake.stages.validate.earlier_releases import digests
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from imagemake.plan.batches import shown_of
+from imagemake.plan.shown import shown_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

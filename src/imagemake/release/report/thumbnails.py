@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from imagemake.config.fields import MAIN
 from imagemake.images.formats import FORMATS
-from imagemake.plan.batches import policy_of
+from imagemake.plan.policy import policy_of
 from imagemake.store.layout import thumbnails_folder
 from imagemake.store.store import StoredFile
 from imagemake.store.thumbnails import ThumbnailCache

@@ -7,13 +7,12 @@ from hypothesis import strategies as st
 from imagemake.config.campaign import load_campaign
 from imagemake.core.problems import UserError
 from imagemake.core.recipe import Recipe
-from imagemake.plan.batches import requests_of_scope
 from imagemake.plan.requests.catalog_row import Row
 from imagemake.plan.requests.expand import expand
 from imagemake.plan.requests.families import generations, with_parents
 from imagemake.plan.requests.references import Attached
 from imagemake.plan.requests.request import Request
-from imagemake.plan.requests.selection import sample, within
+from imagemake.plan.requests.selection import requests_of_scope, sample, within
 
 LEAST = {"campaign": "Shop", "catalog": "config/catalog.csv", "prompt": "A {sku}", "name": "{sku}_{angle}"}
 ANGLES = {"angle": ["hero", "front view", "back"]}
