@@ -155,8 +155,8 @@ def _certificate(campaign: Campaign) -> Iterator[Finding]:
 
 
 def _models(campaign: Campaign, requests: Sequence[Request], *, offline: bool) -> Iterator[Finding]:
-    from imagemake.config.model import settings_of
     from imagemake.config.models import load_models
+    from imagemake.config.several_models import settings_of
 
     table = load_models(campaign.models)
     labels = sorted({label for request in requests for label in request.labels})

@@ -68,9 +68,9 @@ def _run(options: argparse.Namespace) -> int:
 
 def _lines(campaign: Campaign) -> Iterator[str]:
     from imagemake.config.listings import server_of
-    from imagemake.config.model import settings_of
     from imagemake.config.models import load_models
     from imagemake.config.models.listed import read_listing
+    from imagemake.config.several_models import settings_of
 
     table = load_models(campaign.models)
     for label in _labels(campaign):

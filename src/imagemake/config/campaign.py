@@ -20,7 +20,7 @@ from imagemake.config.attempts import Attempts, Candidates, Remedy, Seed
 from imagemake.config.checks import DOUBTFUL_MASK, MASK_DOUBT
 from imagemake.config.exports import ReleaseSettings
 from imagemake.config.fields import CONFIG, Cell, ColumnName, Section, TemplateText, Text, Values
-from imagemake.config.model import ModelRule, ModelSettings, as_in_model
+from imagemake.config.model import ModelSettings
 from imagemake.config.models import ModelFacts
 from imagemake.config.outputs import Postprocess
 from imagemake.config.prompts import Prompts
@@ -28,6 +28,7 @@ from imagemake.config.provenance import C2pa, Metadata
 from imagemake.config.references import ImageReference
 from imagemake.config.remotes import Publish, SharedStore
 from imagemake.config.run import Alerts, Budget, Limits, Monitor
+from imagemake.config.several_models import ModelRule, as_in_model
 from imagemake.config.spelled import plain_config
 from imagemake.config.stages import Gates, Pilot, Small
 from imagemake.config.validation import Validation

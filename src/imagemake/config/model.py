@@ -1,15 +1,14 @@
-"""The sections `model`, `more_models`, and `model_rules`: which provider and model make each image."""
+"""The section `model`, and the entries of `more_models`: a provider and a model that make images."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal, Protocol
-from urllib.parse import parse_qsl, urlsplit
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, Strict, model_validator
 
-from imagemake.config.fields import ColumnName, ParameterName, ParameterValue, Section, Text, Texts, Values
+from imagemake.config.fields import ParameterName, ParameterValue, Section, Text
 from imagemake.config.headers import (
     HeaderName,
     HeaderValue,
@@ -19,17 +18,16 @@ from imagemake.config.headers import (
 from imagemake.config.local import FileUse, Local
 from imagemake.config.presets import with_preset
 from imagemake.config.server import Server
+from imagemake.config.server_address import Address, plain_address
 from imagemake.config.started_server import NOWHERE, StartedServer
 from imagemake.config.workflow import Workflow
 from imagemake.core.mistakes import Mistake, mistake, mistakes
-from imagemake.core.secrets import is_secret_name, is_secret_value
+from imagemake.core.secrets import is_secret_value
 from imagemake.core.text import did_you_mean
 from imagemake.plugins.providers import BUILT_IN, provider_class, takes_batches
 from imagemake.plugins.providers.local import LocalProvider
 
-_SIGNATURES = ("sig", "signature", "code")  # in queries of signed addresses
 WORKFLOWS = "comfyui"  # the provider that runs workflows
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def _provider(name: str) -> str:
@@ -46,28 +44,6 @@ def _no_secret(text: str) -> str:
     if is_secret_value(text):
         raise mistake("this looks like a secret.", "Set secrets in the environment only, and remove it here.")
     return text
-
-
-def _address(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in _DEFAULT_PORTS and parts.hostname and parts.port != 0
-    except ValueError:  # an invalid port, an unmatched bracket
-        valid, parts = False, urlsplit("")
-    if "@" in parts.netloc or is_secret_value(url):
-        raise mistake("the address contains credentials.", "Set secrets in the environment only, and remove them here.")
-    query = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
-    if any(is_secret_name(name) or name.lower() in _SIGNATURES for name in query):
-        raise mistake(
-            "the address's query contains a secret.", "Set secrets in the environment only, and remove it here."
-        )
-    if not valid:
-        raise mistake("this is not the address of a server.", "Write it as https://host/path.")
-    if "#" in url:
-        raise mistake("the address has a part after '#', which no server receives.", "Remove that part.")
-    if repeated := next((name for name in query if query.count(name) > 1), None):
-        raise mistake(f"the address's query has {repeated!r} more than once.", "Keep one of them.")
-    return url
 
 
 class Rates(Section):
@@ -98,7 +74,7 @@ class ModelSettings(Section):
         "localai, sd-cpp, or litellm. Part of every key, as the identity.",
         examples=["together"],
     )
-    base_url: Annotated[Text, AfterValidator(_address)] | None = Field(
+    base_url: Address | None = Field(
         None,
         description="Address of the server, without credentials. Null: the provider's own. Part of every key, unless "
         "identity or a workflow is set. A query, such as ?api-version=2026-01-01, is sent with every call and is in no "
@@ -111,7 +87,7 @@ class ModelSettings(Section):
         "its images again. Use the provider's name if base_url leads to the provider's own models: both addresses then "
         "give the same keys.",
     )
-    pool: Annotated[tuple[Annotated[Text, AfterValidator(_address)], ...], Strict(False)] = Field(
+    pool: Annotated[tuple[Address, ...], Strict(False)] = Field(
         (),
         description="Addresses of further servers that run the same workflow with the same models: each image goes to "
         "the one with the shortest queue. For provider comfyui. Not part of any key.",
@@ -259,10 +235,7 @@ class ModelSettings(Section):
             return self.identity
         if self.server is not None:
             return f"{self.preset}: {self.server.identity}" if self.preset else self.server.identity
-        parts = urlsplit(self.base_url)
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-        port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
-        return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
+        return plain_address(self.base_url)
 
     @property
     def local_device(self) -> Literal["gpu", "cpu"] | None:
@@ -284,67 +257,3 @@ class ModelSettings(Section):
     def place(self) -> str:
         """Where its calls go, in words: an address, the command of a server to start, or the provider."""
         return self.server.identity if self.server else self.base_url or self.provider
-
-
-class ModelRule(Section):
-    """A rule that selects a model for some requests, or several in order of preference."""
-
-    when: Mapping[ColumnName, Values] = Field(
-        default_factory=dict,
-        description="Values of columns and variables; a request that matches all of them uses the model. A list "
-        "matches any of its values. Without it, a rule with several models applies to all requests.",
-        examples=[{"category": ["mugs", "plates"]}],
-    )
-    model: Texts = Field(
-        description="A label in more_models, or the name of another model on the main model's server. A list names "
-        "several in order of preference: what one cannot make, refuses, or has no quota for goes to the next.",
-        examples=["fast", ["gpt-image-2", "flux"]],
-    )
-
-    @model_validator(mode="after")
-    def _says_when(self) -> ModelRule:
-        if not self.when and len(self.model) == 1:
-            raise mistake(
-                "when is empty, so the rule would match every request.", "Set model instead, or fill in when."
-            )
-        return self
-
-
-class Models(Protocol):
-    """Anything with models: a campaign, or the sections that a job gets."""
-
-    @property
-    def model(self) -> ModelSettings:
-        """The main model."""
-
-    @property
-    def more_models(self) -> Mapping[str, ModelSettings]:
-        """Other models, by label."""
-
-
-def settings_of(label: str, models: Models) -> ModelSettings:
-    """Return the settings of a label: an entry of more_models, or that model on the main model's server."""
-    if label in models.more_models:
-        return models.more_models[label]
-    own = models.model
-    return own if label == own.name else own.model_copy(update={"name": label})
-
-
-def workflows_of(models: Models) -> list[Workflow]:
-    """Return the workflows of all models."""
-    return [one.workflow for one in (models.model, *models.more_models.values()) if one.workflow is not None]
-
-
-def as_in_model(model: object, more: object) -> object:
-    """Fill what an entry of more_models leaves out from model, unless the entry names a provider or a preset.
-
-    Args:
-        model: The section as read, not validated yet.
-        more: The section more_models as read.
-    """
-    if not isinstance(model, Mapping) or not isinstance(more, Mapping):
-        return more
-    return {
-        label: {**model, **entry} if isinstance(entry, Mapping) and not {"provider", "preset"} & {*entry} else entry
-        for label, entry in more.items()
-    }

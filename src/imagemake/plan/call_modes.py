@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import orjson
 
-from imagemake.config.model import ModelSettings, settings_of
+from imagemake.config.model import ModelSettings
+from imagemake.config.several_models import settings_of
 from imagemake.core.gpus import cards
 from imagemake.plugins.providers import BatchProvider, provider_class
 from imagemake.store.items import Item

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imagemake.config.attempts import Remedy
-from imagemake.config.model import settings_of
 from imagemake.config.models import is_by_gpu_hour, load_models, worst_usd
+from imagemake.config.several_models import settings_of
 from imagemake.core.text import counted
 from imagemake.plan.estimate import Estimate
 from imagemake.plan.state import State

@@ -7,8 +7,8 @@ from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING
 
-from imagemake.config.model import settings_of
 from imagemake.config.models import Severity, load_models, problems_in_batch, problems_of, problems_of_files
+from imagemake.config.several_models import settings_of
 from imagemake.plan.candidates import CandidatePolicy
 from imagemake.plan.edited_questions import read_edited
 from imagemake.plan.parents import measured_file

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from imagemake.config.model import settings_of
 from imagemake.config.models import ModelTable, load_models, problems_in_batch
+from imagemake.config.several_models import settings_of
 from imagemake.core.text import counted
 from imagemake.plugins.providers import provider_class, takes_references
 from imagemake.store.layout import ALL, IMAGE

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import orjson
 
 from imagemake.config.job_settings import SECTIONS, JobSettings, job_settings_json
-from imagemake.config.model import settings_of
 from imagemake.config.models import Model, is_by_gpu_hour, load_models, worst_usd
+from imagemake.config.several_models import settings_of
 from imagemake.core.problems import Problem, UserError
 from imagemake.core.recipe import Recipe, reproduction_key
 from imagemake.plugins.providers import Provider, provider_class

@@ -15,7 +15,7 @@ from typing import Any
 
 from imagemake.config.campaign import Campaign
 from imagemake.config.job_settings import JobSettingsFiles
-from imagemake.config.model import settings_of, workflows_of
+from imagemake.config.several_models import settings_of, workflows_of
 from imagemake.config.workflow import template
 from imagemake.core.errors import exit_on_error
 from imagemake.core.files import FileLock, make_own

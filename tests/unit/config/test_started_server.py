@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from imagemake.config.campaign import load_campaign
 from imagemake.config.job_settings import job_settings_json
-from imagemake.config.model import ModelSettings, settings_of
+from imagemake.config.model import ModelSettings
 from imagemake.config.models import load_models
 from imagemake.config.placeholders import parse_template
+from imagemake.config.several_models import settings_of
 from imagemake.config.started_server import NOWHERE, StartedServer
 from imagemake.core.problems import UserError
 

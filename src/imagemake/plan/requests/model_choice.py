@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
-from imagemake.config.model import ModelSettings, settings_of
+from imagemake.config.model import ModelSettings
 from imagemake.config.models import load_models
+from imagemake.config.several_models import settings_of
 from imagemake.core.problems import Problem
 from imagemake.core.text import did_you_mean
 from imagemake.plan.requests.matching import Match, read_match, values_missing

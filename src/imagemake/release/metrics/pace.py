@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from imagemake.config.campaign import Campaign
-from imagemake.config.model import settings_of
+from imagemake.config.several_models import settings_of
 from imagemake.core.gpus import cards
 from imagemake.plugins.providers import provider_class
 

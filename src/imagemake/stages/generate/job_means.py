@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from imagemake.config.job_settings import JobSettings
-from imagemake.config.model import ModelSettings, settings_of
+from imagemake.config.model import ModelSettings
 from imagemake.config.models import Model, is_by_gpu_hour, load_models
 from imagemake.config.run import Budget
 from imagemake.config.server import Server
+from imagemake.config.several_models import settings_of
 from imagemake.core.fingerprint import fingerprint
 from imagemake.plugins.providers import BatchProvider, Provider, ProviderError, provider_class
 from imagemake.plugins.providers.local import LocalProvider

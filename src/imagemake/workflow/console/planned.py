@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from imagemake.config.campaign import Campaign
-from imagemake.config.model import settings_of
 from imagemake.config.models import load_models
+from imagemake.config.several_models import settings_of
 from imagemake.plan.estimate import Estimate
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.state import Stage, State

@@ -7,9 +7,9 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from imagemake.config.listings import endpoints_of, server_of
-from imagemake.config.model import settings_of
 from imagemake.config.models import ModelTable
 from imagemake.config.models.listed import Listing, ServerName, read_listing
+from imagemake.config.several_models import settings_of
 from imagemake.core.text import did_you_mean
 from imagemake.plugins.providers import provider_class
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from imagemake.config.model import settings_of
+from imagemake.config.several_models import settings_of
 from imagemake.core.fingerprint import fingerprint
 from imagemake.core.problems import NotReadyError
 from imagemake.plugins.providers import provider_class

@@ -8,7 +8,6 @@ from datetime import date
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from imagemake.config.model import settings_of, workflows_of
 from imagemake.config.models import (
     ModelFinding,
     ModelTable,
@@ -17,6 +16,7 @@ from imagemake.config.models import (
     problems_in_batch,
     problems_of,
 )
+from imagemake.config.several_models import settings_of, workflows_of
 from imagemake.config.workflow import template
 from imagemake.core.problems import Problem, UserError
 from imagemake.plan.parents import images_of_parents

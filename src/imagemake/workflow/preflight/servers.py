@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagemake.config.model import settings_of
+from imagemake.config.several_models import settings_of
 from imagemake.core.text import counted
 
 if TYPE_CHECKING:
