@@ -6,20 +6,13 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    Strict,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, Strict, model_validator
 
 from imagemake.config.asked import Asker
 from imagemake.config.attempts import Attempts, Candidates, Remedy, Seed
 from imagemake.config.checks import DOUBTFUL_MASK, MASK_DOUBT
-from imagemake.config.exports import ReleaseSettings
-from imagemake.config.fields import CONFIG, Cell, ColumnName, Section, TemplateText, Text, Values
+from imagemake.config.exports import ReleaseSettings, ReportSettings
+from imagemake.config.fields import CONFIG, Cell, ColumnName, Patterns, Section, TemplateText, Text, Values
 from imagemake.config.model import ModelSettings
 from imagemake.config.models import ModelFacts
 from imagemake.config.outputs import Postprocess
@@ -34,7 +27,6 @@ from imagemake.config.stages import Gates, Pilot, Small
 from imagemake.config.validation import Validation
 from imagemake.core.mistakes import Mistake, mistake, mistakes, problems_of, validated
 from imagemake.core.problems import UserError
-from imagemake.core.text import scalar_text
 
 CATALOG_SUFFIXES = (".csv", ".json", ".jsonl")
 
@@ -48,24 +40,6 @@ def _catalog_path(path: str) -> str:
         )
         raise mistake(f"{path!r} is not a catalog.", remedy)
     return path
-
-
-def _patterns(raw: Any) -> Any:
-    written = [
-        scalar_text(one) if isinstance(one, bool) else str(one)
-        for one in (raw if isinstance(raw, list | tuple) else [raw])
-    ]
-    patterns = written if isinstance(raw, list | tuple) else written[0].split(",")
-    return tuple(stripped for pattern in patterns if (stripped := pattern.strip()))
-
-
-class ReportSettings(Section):
-    """The contact sheet of a release."""
-
-    title: Text | None = Field(None, description="Heading of the contact sheet. Null: the campaign's name.")
-    max_thumbnails: int = Field(
-        2000, ge=0, description="Most images that the sheet shows; those that need attention come first."
-    )
 
 
 class Campaign(Section):
@@ -146,12 +120,7 @@ class Campaign(Section):
         "before anything is planned.",
     )
     seed: Seed = Field(Seed(derived=0), description="Where seeds come from.")
-    only: Annotated[
-        tuple[str, ...],
-        Strict(False),
-        BeforeValidator(_patterns),
-        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
-    ] = Field(
+    only: Patterns = Field(
         (),
         description="Generate only images whose names match one of these patterns; * matches anything, ? one "
         "character. A list, or text with commas, as in snakemake --config only='M-7_*,M-8_*'.",

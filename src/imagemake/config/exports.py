@@ -1,4 +1,4 @@
-"""The section `release`: a release in the forms that other programs load."""
+"""The section `release`, with the forms that other programs load, and the section `report`."""
 
 from __future__ import annotations
 
@@ -140,3 +140,12 @@ class ReleaseSettings(Section):
     def has_links(self) -> bool:
         """Whether an export has links, which depend on the names of published images."""
         return any(export.is_feed for export in self.exports.values())
+
+
+class ReportSettings(Section):
+    """The contact sheet of a release."""
+
+    title: Text | None = Field(None, description="Heading of the contact sheet. Null: the campaign's name.")
+    max_thumbnails: int = Field(
+        2000, ge=0, description="Most images that the sheet shows; those that need attention come first."
+    )

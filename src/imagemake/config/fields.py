@@ -87,6 +87,15 @@ def _some(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def _patterns(raw: Any) -> Any:
+    written = [
+        scalar_text(one) if isinstance(one, bool) else str(one)
+        for one in (raw if isinstance(raw, list | tuple) else [raw])
+    ]
+    patterns = written if isinstance(raw, list | tuple) else written[0].split(",")
+    return tuple(stripped for pattern in patterns if (stripped := pattern.strip()))
+
+
 def _parameter_name(name: str) -> str:
     if fault := fault_of_name(name):
         raise mistake(*fault)
@@ -133,6 +142,12 @@ Values = Annotated[
     BeforeValidator(_listed),
     AfterValidator(_some),
     WithJsonSchema(_CELLS_SCHEMA),
+]
+Patterns = Annotated[
+    tuple[str, ...],
+    Strict(False),
+    BeforeValidator(_patterns),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 ColumnName = Annotated[str, AfterValidator(normal), AfterValidator(_column)]
 ParameterName = Annotated[str, AfterValidator(_parameter_name)]
