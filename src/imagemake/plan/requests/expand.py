@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePath
@@ -26,9 +26,10 @@ from imagemake.plan.requests.families import family_problems, with_approvals
 from imagemake.plan.requests.file_names import FileNames
 from imagemake.plan.requests.model_choice import MODEL, ModelChoice
 from imagemake.plan.requests.model_files import ModelFiles
-from imagemake.plan.requests.names import BadValueError, Namer, folded
+from imagemake.plan.requests.names import BadValueError, Namer
 from imagemake.plan.requests.references import References
 from imagemake.plan.requests.request import Parameters, Request, Route
+from imagemake.plan.requests.shared_names import shared_names
 from imagemake.plan.requests.sheet_groups import sheet_problems
 from imagemake.plan.requests.wording import Columns, Prompts, Wording
 
@@ -70,7 +71,7 @@ def expand(
     requests = within_bound((request for row in rows for request in expansion.of_row(row)), campaign, where)
     problems = [*expansion.problems, *expansion.combinations.never_used(), *expansion.models.never_used()]
     if not expansion.naming.unknown:
-        problems += _shared_names(requests, campaign, expansion.naming.template.fields, where)
+        problems += shared_names(requests, campaign, expansion.naming.template.fields, where)
     if not requests and not problems:
         problems.append(Problem(where, "the campaign requests no images.", "Exclude fewer combinations."))
     if not problems:
@@ -276,27 +277,3 @@ class _Expansion:
                 place = self._campaign.catalog if name in columns else self._where
                 found.append(Problem(f"{place}, column {name!r}", *fault))
         self.problems.update(dict.fromkeys(found))
-
-
-def _shared_names(
-    requests: Iterable[Request], campaign: Campaign, fields: Collection[str], where: str
-) -> Iterator[Problem]:
-    first: dict[str, Request] = {}
-    for request in requests:
-        other = first.setdefault(folded(request.name), request)
-        if other is request or not request.name:
-            continue
-        what = f"its image is named {request.name!r}, "
-        what += "like another one of this row" if other.row == request.row else f"like that of row {other.row}"
-        what += "." if other.name == request.name else f", {other.name!r}: many disks ignore case."
-        yield Problem(f"{campaign.catalog}, row {request.row}", what, _tell_apart(other, request, fields, where))
-
-
-def _tell_apart(first: Request, second: Request, fields: Collection[str], where: str) -> str:
-    differing = [name for name, value in first.variables.items() if second.variables[name] != value]
-    unused = [name for name in differing if name not in fields]
-    if unused:
-        return f"Add a column in which they differ to name in {where}: {', '.join(f'{{{name}}}' for name in unused)}."
-    if differing:
-        return f"Change one of the values of {', '.join(map(repr, differing))}."
-    return "Remove one of them. To make several images of one kind, set takes."
