@@ -172,8 +172,7 @@ def test_a_mistake_in_the_configuration_names_its_key(project):
 def test_a_release_that_cannot_be_written_fails_the_run(built):
     made = built
     made.delete("results")
-    (made.folder / "results").mkdir()
-    (made.folder / "results/images").write_text("a file where a folder must be")
+    (made.folder / "results/images/S000_red.jpg").mkdir(parents=True)  # a folder where a file must be
     done = made.snakemake(expect=1)
     assert "Failed: release: " in done.stderr
     assert "(logs/release/all.log)" in done.stderr

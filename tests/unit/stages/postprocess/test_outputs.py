@@ -45,14 +45,14 @@ def section(**settings_of):
                 "steps": [{"crop": {"ratio": "1:1"}}, {"resize": {"width_px": 800, "height_px": 800}}],
                 "output": {"format": "jpeg", "quality": 90},
             },
-            "9bc59420a9288cc186e758994fb5c9cc4c88428c894c39a4a689209e4ad0e685",
+            "1da7d56b32cbc4ba8872a230847f3a96b02710e918aedd4699f79b1d015699e5",
         ),
         (
             {
                 "steps": [{"resize": {"width_px": 64}}],
                 "output": {"format": "webp", "max_kb": 40, "background": "#112233"},
             },
-            "df014b318fbf8c2073457f6c6835a27787b6a69c3f7a79103836ba87874ade9e",
+            "c822efb55f93c2d96ce54798d1d439d74dc7ff788efb7f8210ae02850ac83b09",
         ),
     ],
 )
