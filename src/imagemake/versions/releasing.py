@@ -31,6 +31,7 @@ from imagemake.plan.requests.catalog import Catalog
 from imagemake.plan.reviews import REVIEWS
 from imagemake.plan.state import State
 from imagemake.plan.target import Target
+from imagemake.release.gate_figures import figures_of_stage
 from imagemake.release.record import known_counts
 from imagemake.stages.postprocess.job import postprocess_digests
 from imagemake.store.journal import read_calls
@@ -70,7 +71,6 @@ from imagemake.versions.records import (
     read_all,
     write_record,
 )
-from imagemake.workflow.planner import Planner
 
 MANIFEST = RESULTS / "manifest.parquet"
 MADE_WITH = ("snakemake", "dvc", "pillow", "numpy", "opencv-python-headless")
@@ -101,7 +101,7 @@ class Releasing:
             of_build += build_problems(self._states, self.options)
             of_build += [] if of_build else result_problems(self._target, self._states)
         found += of_build
-        found += gate_problems(self.campaign, Planner(self.campaign).figures_of)
+        found += gate_problems(self.campaign, lambda stage: figures_of_stage(stage, self._target, self._inventory))
         waiting = [submission.id for submission in Submissions(STORE).all()]
         if waiting:
             what = f"{len(waiting):,} batches are open at the provider, and their images would be in no release."
@@ -198,7 +198,11 @@ class Releasing:
 
     @cached_property
     def _states(self) -> list[State]:
-        return self._target.states(Inventory(Store(STORE), WORK))
+        return self._target.states(self._inventory)
+
+    @cached_property
+    def _inventory(self) -> Inventory:
+        return Inventory(Store(STORE), WORK)
 
     @cached_property
     def _exports(self) -> bytes:

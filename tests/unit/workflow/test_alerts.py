@@ -126,7 +126,7 @@ def test_memory_that_the_last_job_kept_is_told_at_the_end_of_a_run_on_gpus(webho
     fake.CARDS[0].used *= 5
     planner.end_run(crashed=False)
     assert webhook.told == []  # no job of this run was on a card
-    planner._uses_gpus = True
+    planner._open_plans.uses_gpus = True
     planner.end_run(crashed=False)
     ((title, text),) = webhook.told
     assert title == "imagemake: Shop: gpu"
