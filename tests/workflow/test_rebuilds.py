@@ -24,14 +24,14 @@ def test_with_nothing_to_do_nothing_runs(built):
     assert built.calls() == 4
 
 
-def test_with_nothing_to_do_no_large_package_is_imported(built):
+def test_with_nothing_to_do_neither_large_packages_nor_what_plans_is_imported(built):
     command = [sys.executable, "-X", "importtime", *built.command()[1:]]
     done = subprocess.run(
         command, cwd=built.folder, env=built.environment(), capture_output=True, text=True, check=True
     )
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "imagemake.workflow.planner" in imported
-    assert imported & {"pandas", "openai"} == set()
+    assert imported & {"pandas", "openai", "imagemake.workflow.open_plans", "imagemake.plan.resolve"} == set()
 
 
 def test_editing_one_row_makes_exactly_that_image(built):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -14,18 +15,15 @@ from imagemake.config.campaign import Campaign, load_campaign
 from imagemake.core.files import write_whole
 from imagemake.core.sealed import DamagedStateError, require_sealed, seal
 from imagemake.images.source_files import SourceImages
-from imagemake.plan.inventory import Inventory
-from imagemake.plan.policy import policy_of
 from imagemake.plan.requests.catalog import Catalog
-from imagemake.plan.requests.catalog_row import Row
-from imagemake.plan.requests.expand import expand
 from imagemake.plan.requests.file_names import FileNames
-from imagemake.plan.requests.request import Request
-from imagemake.plan.requests.selection import requests_of_scope, within
-from imagemake.plan.resolve import resolve
-from imagemake.plan.reviews import REVIEWS, read_reviews
-from imagemake.plan.state import State
 from imagemake.store.layout import IMAGE, plan_file
+
+if TYPE_CHECKING:
+    from imagemake.plan.inventory import Inventory
+    from imagemake.plan.requests.catalog_row import Row
+    from imagemake.plan.requests.request import Request
+    from imagemake.plan.state import State
 
 ID_DIGITS = 16
 
@@ -60,16 +58,22 @@ class Target:
     @cached_property
     def everything(self) -> list[Request]:
         """All requests of the campaign."""
+        from imagemake.plan.requests.expand import expand  # only where something changed
+
         return expand(self.campaign, self.rows, files=self.files)
 
     @cached_property
     def requests(self) -> list[Request]:
         """The target's requests, and those that these are made from, in catalog order."""
+        from imagemake.plan.requests.selection import requests_of_scope
+
         return requests_of_scope(self.campaign, self.everything, self.scope)
 
     @cached_property
     def names(self) -> frozenset[str]:
         """Names of the requests that a run may work on, as ``only`` selects them."""
+        from imagemake.plan.requests.selection import within
+
         return within(self.campaign, self.everything)
 
     @cached_property
@@ -79,6 +83,10 @@ class Target:
 
     def states(self, inventory: Inventory) -> list[State]:
         """Find where each of the target's requests stands."""
+        from imagemake.plan.policy import policy_of
+        from imagemake.plan.resolve import resolve
+        from imagemake.plan.reviews import REVIEWS, read_reviews
+
         policy, reviews = policy_of(self.campaign), read_reviews(REVIEWS)
         return resolve(self.requests, inventory, policy, reviews, self.made_at)
 

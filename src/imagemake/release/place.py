@@ -25,7 +25,6 @@ from imagemake.release.xmp_packet import created_in
 from imagemake.store.store import DamagedError
 
 if TYPE_CHECKING:
-    from imagemake.config.campaign import Campaign
     from imagemake.config.provenance import Metadata
     from imagemake.plan.state import State
     from imagemake.release.credentials.signing import Seal, Signing
@@ -125,11 +124,6 @@ class Placing:
         released = Released(stored.digest, len(data), size_px=_size_px(data))
         self._memory.add(target, _as_link(stored), released)
         return released
-
-
-def are_linked(campaign: Campaign) -> bool:
-    """Return whether released images are links to the store."""
-    return not campaign.metadata.xmp and campaign.c2pa is None
 
 
 def is_as_released(path: Path, wanted: ReleaseFile, metadata: Metadata, seal: Seal | None = None) -> bool:

@@ -13,19 +13,13 @@ import orjson
 
 from imagemake import __version__
 from imagemake.core.fingerprint import fingerprint
-from imagemake.core.problems import UserError
 from imagemake.core.sealed import read_sealed, write_sealed
-from imagemake.plan.requests.sheet_groups import SheetGroup, sheet_groups
 from imagemake.plan.reviews import REVIEWS
 from imagemake.plan.settled.decides import what_decides
 from imagemake.plan.shown import release_digest, shown_of
 from imagemake.plan.state import OPEN, Stage, State, counts
 from imagemake.release.credentials.certificate import file_digest
-from imagemake.release.credentials.signing import Seal, seal_of
 from imagemake.release.manifest.row import MANIFEST_VERSION
-from imagemake.release.manifest.sidecars import SUFFIX
-from imagemake.release.output_file import ReleaseFile
-from imagemake.release.place import are_linked, is_as_released
 from imagemake.store.layout import (
     EXPORTS,
     IMAGE,
@@ -33,7 +27,6 @@ from imagemake.store.layout import (
     MEASURED_TABLES,
     PAGE,
     PAGE_PARTS,
-    RESULTS,
     SHEETS,
     results_folder,
     settled_folder,
@@ -53,55 +46,6 @@ NOTHING: Mapping[str, int] = {}
 NO_EXPORTS: Mapping[str, Sequence[str]] = {}
 
 
-def outputs_of(scope: str) -> list[Path]:
-    """Return the output files that the Snakemake rule of a target declares."""
-    if scope.startswith(IMAGE):
-        return [RESULTS / IMAGES / scope.removeprefix(IMAGE)]
-    return [results_folder(scope) / name for name in FILES]
-
-
-def is_current(target: Target, states: Sequence[State], shown: bytes | None = None) -> bool:
-    """Return whether a target is up to date: writing it now would change nothing.
-
-    Args:
-        target: The target.
-        states: Where its requests stand; for a release, those of `shown` are enough.
-        shown: From `shown_of`, of all requests; by default, of these.
-    """
-    if target.scope.startswith(IMAGE):
-        try:
-            seal = seal_of(target.campaign) if target.campaign.c2pa else None
-        except UserError:  # reported before the file is written
-            return False
-        return all(_is_there(target, state, seal) for state in target.asked_for(states))
-    folder = results_folder(target.scope)
-    record = read_record(folder)
-    expected = {
-        "digest": release_digest(shown_of(states) if shown is None else shown, target.campaign),
-        "images": images_digest(target.campaign, folder),
-        "certificate": file_digest(target.campaign.c2pa),
-        "manifest_schema": MANIFEST_VERSION,
-        **{part: _digest(names_in(folder / part)) for part in (SHEETS, PAGE_PARTS)},
-    }
-    if record.get("unsigned") or any(record.get(name, "") != value for name, value in expected.items()):
-        return False
-    return all((folder / name).exists() for name in FILES) and _has_exports(record, folder)
-
-
-def sheets_of(target: Target, states: Sequence[State]) -> dict[str, tuple[SheetGroup, list[State]]]:
-    """Return the sheets of a release by file name, each with the states of its images, which are all done."""
-    done = {state.request.name: state for state in states if state.stage is Stage.DONE}
-    groups = sheet_groups(target.campaign, (state.request for state in done.values()))
-    return {group.file_name: (group, [done[request.name] for request in group.requests]) for group in groups}
-
-
-def names_in_images(target: Target, states: Sequence[State]) -> set[str]:
-    """Return the names of all files that belong into ``images/``: images that are done, and their sidecars."""
-    done = (state.request for state in states if state.stage is Stage.DONE)
-    names = {name for request in done for name in target.file_names.of(request).values()}
-    return names | {f"{name}{SUFFIX}" for name in names} if target.campaign.metadata.sidecar else names
-
-
 def known_counts(target: Target, store: Store, work: Path) -> Mapping[Stage, int] | None:
     """Check quickly whether nothing changed since a release without open requests.
 
@@ -117,11 +61,11 @@ def known_counts(target: Target, store: Store, work: Path) -> Mapping[Stage, int
         return None
     if not (_has_same_rows(record, target.catalog) and target.files.hold(record.get("references", {}))):
         return None
-    if not (all((folder / name).exists() for name in FILES) and _has_exports(record, folder)):
+    if not (all((folder / name).exists() for name in FILES) and has_exports(record, folder)):
         return None
     if record.get("images") != images_digest(target.campaign, folder):
         return None
-    if any(record.get(part) != _digest(names_in(folder / part)) for part in (SHEETS, PAGE_PARTS)):
+    if any(record.get(part) != digest_of_names(names_in(folder / part)) for part in (SHEETS, PAGE_PARTS)):
         return None
     return {Stage(stage): count for stage, count in record["counts"].items()}
 
@@ -140,10 +84,11 @@ def _seen(target: Target, store: Store, work: Path) -> str:
         "certificate": file_digest(target.campaign.c2pa),
         "reviews": REVIEWS.read_text(errors="replace") if REVIEWS.is_file() else "",
     }
-    return fingerprint([fingerprint(wanted), images, *map(_digest, tables)])
+    return fingerprint([fingerprint(wanted), images, *map(digest_of_names, tables)])
 
 
-def _digest(names: Iterable[str]) -> str:
+def digest_of_names(names: Iterable[str]) -> str:
+    """Return a digest of names, in any order."""
     return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
 
 
@@ -204,7 +149,7 @@ def write_record(
         "counts": {stage.value: count for stage, count in ended.items()},
         "open": sum(state.stage in OPEN for state in states),
         "images": images_digest(target.campaign, folder),
-        **{part: _digest(names_in(folder / part)) for part in (SHEETS, PAGE_PARTS)},
+        **{part: digest_of_names(names_in(folder / part)) for part in (SHEETS, PAGE_PARTS)},
         "seen": _seen(target, store, work),
         "catalog": target.catalog.digest,
         "rows": target.catalog.records.digest,
@@ -217,12 +162,9 @@ def write_record(
     write_sealed(folder / RECORD, record, option=orjson.OPT_INDENT_2)
 
 
-def _is_there(target: Target, state: State, seal: Seal | None) -> bool:
-    path = RESULTS / IMAGES / target.scope.removeprefix(IMAGE)
-    if state.finished is None or not path.is_file():
-        return False
-    wanted = ReleaseFile(state, target.file_names.output_of(state.request, path.name))
-    return is_as_released(path, wanted, target.campaign.metadata, seal)
+def are_linked(campaign: Campaign) -> bool:
+    """Return whether released images are links to the store."""
+    return not campaign.metadata.xmp and campaign.c2pa is None
 
 
 def images_digest(campaign: Campaign, folder: Path) -> str:
@@ -231,13 +173,14 @@ def images_digest(campaign: Campaign, folder: Path) -> str:
     Who changes a file of the store then changes the release with it.
     """
     if not are_linked(campaign):
-        return _digest(names_in(folder / IMAGES))
+        return digest_of_names(names_in(folder / IMAGES))
     with suppress(FileNotFoundError), os.scandir(folder / IMAGES) as entries:
-        return _digest(f"{entry.name} {(now := entry.stat()).st_size} {now.st_mtime_ns}" for entry in entries)
-    return _digest(())
+        return digest_of_names(f"{entry.name} {(now := entry.stat()).st_size} {now.st_mtime_ns}" for entry in entries)
+    return digest_of_names(())
 
 
-def _has_exports(record: Mapping[str, Any], folder: Path) -> bool:
+def has_exports(record: Mapping[str, Any], folder: Path) -> bool:
+    """Return whether all files of the exports are there."""
     start = f"{folder / EXPORTS}/"  # no Path for each of many files
     return all(os.path.exists(start + name) for names in record.get("exports", {}).values() for name in names)  # noqa: PTH110
 

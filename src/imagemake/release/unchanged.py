@@ -20,8 +20,7 @@ from imagemake.release.credentials.certificate import file_digest
 from imagemake.release.images_folder import has_same_images
 from imagemake.release.manifest.chunks.kept import Before, kept
 from imagemake.release.manifest.sidecars import files_of
-from imagemake.release.place import are_linked
-from imagemake.release.record import images_digest, read_record
+from imagemake.release.record import are_linked, images_digest, read_record
 from imagemake.store.layout import IMAGES, chunks_folder, results_folder
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from imagemake.plan.settled.remember import remember
 from imagemake.plan.state import Stage, State
 from imagemake.plan.target import Target
 from imagemake.release.chunk_summary import Summary
+from imagemake.release.contents import names_in_images, sheets_of
 from imagemake.release.credentials.signing import signing_of
 from imagemake.release.exports.write import Exports
 from imagemake.release.figures import Figures
@@ -28,7 +29,7 @@ from imagemake.release.metrics.metrics import write_metrics
 from imagemake.release.missing import missing_counts
 from imagemake.release.output_file import ReleaseFile
 from imagemake.release.place import Placing
-from imagemake.release.record import exported_before, names_in, names_in_images, sheets_of, write_record
+from imagemake.release.record import exported_before, names_in, write_record
 from imagemake.release.released_files import Released, ReleasedBefore
 from imagemake.release.report.contact_sheet import Page, write_contact_sheet
 from imagemake.release.report.thumbnails import ReleaseThumbnails

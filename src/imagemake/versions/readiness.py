@@ -13,8 +13,8 @@ from imagemake.core.hashing import each_sha256
 from imagemake.core.problems import Problem, UserError
 from imagemake.plan.gates import check_gates
 from imagemake.plan.state import OPEN, Stage, State
+from imagemake.release.current import is_current
 from imagemake.release.manifest.reading import released_files
-from imagemake.release.record import is_current
 from imagemake.store.layout import ALL, IMAGES, RELEASES, RESULTS, STORE, WORK
 from imagemake.versions.git import Git
 from imagemake.versions.records import RECORD_FILE, names_in

@@ -28,8 +28,9 @@ from imagemake.plan.state import Stage, State
 from imagemake.plan.summary import summary
 from imagemake.plan.target import Target
 from imagemake.plan.waiting import let_wait
+from imagemake.release.current import is_current, outputs_of
 from imagemake.release.gate_figures import figures_of_stage
-from imagemake.release.record import is_current, outputs_of, upgrade_words
+from imagemake.release.record import upgrade_words
 from imagemake.stages.postprocess.check import check_steps
 from imagemake.store.layout import STORE, TABLES, WORK
 from imagemake.store.store import Store

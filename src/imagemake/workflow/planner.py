@@ -15,18 +15,17 @@ from imagemake.core.errors import exit_on_error
 from imagemake.core.sealed import require_sealed
 from imagemake.images.source_files import SourceImages
 from imagemake.plan.requests.catalog import Catalog
+from imagemake.plan.standing import open_batches, standing
 from imagemake.plan.state import Stage
-from imagemake.plan.summary import open_batches, standing
 from imagemake.plan.target import Target
 from imagemake.plugins.weights import save_digests
 from imagemake.release.missing import missing_words
 from imagemake.release.record import known_counts
 from imagemake.store.fallback import kept_elsewhere, take_back
 from imagemake.store.layout import IMAGE, STORE, WORK, settings_folder, source_images_file
+from imagemake.store.open_calls import OpenCalls
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
-from imagemake.workflow.kept_responses import kept_words, read_kept_responses
-from imagemake.workflow.open_calls import open_calls_words, take_up_open_calls
 from imagemake.workflow.plan import UP_TO_DATE, Plan
 from imagemake.workflow.run_buckets import RunBuckets
 
@@ -127,18 +126,24 @@ class Planner:
         return Running(self.campaign, self._open_plans, self._buckets, self._folder, self._run)
 
     @cached_property
-    def _kept_responses(self) -> list[str]:
+    def _left_by_earlier_runs(self) -> list[str]:
         """What came of responses that were kept, and of calls in queues. A run asks for them before it is planned."""
-        store = Store(STORE, shares=self.campaign.store.team is not None)
-        if not self._is_real:
-            return [*kept_words(store), *open_calls_words(store)]
-        return [*read_kept_responses(self.campaign, store), *take_up_open_calls(self.campaign, store)]
+        store, lines = Store(STORE, shares=self.campaign.store.team is not None), list[str]()
+        if store.unreadable():
+            from imagemake.workflow.kept_responses import kept_words, read_kept_responses
+
+            lines += read_kept_responses(self.campaign, store) if self._is_real else kept_words(store)
+        if OpenCalls(STORE).all():
+            from imagemake.workflow.open_calls import open_calls_words, take_up_open_calls
+
+            lines += take_up_open_calls(self.campaign, store) if self._is_real else open_calls_words(store)
+        return lines
 
     def _make(self, scope: str) -> Plan:
         made_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self._take_back()
         target = Target(self.campaign, self._catalog, scope, made_at, files=self._files)
-        kept = self._kept_responses
+        kept = self._left_by_earlier_runs
         known = known_counts(target, Store(STORE), WORK)
         if known is not None and not (known.get(Stage.HELD) or known.get(Stage.KEPT)):  # else the summary shows why
             still_open = open_batches(target, tuple(Submissions(STORE).all()), ())

@@ -13,7 +13,9 @@ from imagemake.plan.requests.catalog import Catalog
 from imagemake.plan.requests.catalog_csv import CsvReader
 from imagemake.plan.target import Target
 from imagemake.release import record
-from imagemake.release.record import FILES, RESULTS, is_current, known_counts, upgrade_words, write_record
+from imagemake.release.current import is_current
+from imagemake.release.record import FILES, known_counts, upgrade_words, write_record
+from imagemake.store.layout import RESULTS
 from imagemake.store.store import Store
 
 
