@@ -176,8 +176,8 @@ class _LastRecipes(dict[str, Mapping[str, Any]]):
         self._place_of: dict[int, int] | None = None
 
     def get(self, name: str, default: Any = None) -> Any:
-        if name in self:
-            return self[name]
+        if (known := super().get(name)) is not None:
+            return known
         if self._place_of is None:
             self._place_of = dict(zip(self._names, self._places, strict=True))
         place = self._place_of.get(short(name))
@@ -187,6 +187,9 @@ class _LastRecipes(dict[str, Mapping[str, Any]]):
         if record is None or record["name"] != name:
             raise NotRememberedError(name)
         return record["recipe"]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.get(name) is not None
 
 
 def _first_attempts(path: Path, n_bytes: int) -> Iterator[tuple[str, int]]:

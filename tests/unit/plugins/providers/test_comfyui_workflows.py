@@ -88,15 +88,15 @@ def test_a_filled_workflow_differs_from_the_file_in_the_named_inputs_only(prompt
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "no JSON"),
-        (b"\x89PNG", "no JSON"),
+        (b"", "not JSON"),
+        (b"\x89PNG", "not JSON"),
         (b"[]", "no nodes"),
         (b"{}", "no nodes"),
         (b'{"nodes": [], "links": []}', "as ComfyUI's editor saves it"),
         (b'{"1": {"class_type": "X"}}', "no class_type or no inputs"),
         (b'{"1": {"class_type": "X", "inputs": {"a": ["7", 0]}}}', "linked to node 7, which is not there"),
         (b'{"1": {"class_type": "X", "inputs": {"a": NaN}}}', "no number in JSON"),
-        (b"[" * 100_000, "no JSON"),
+        (b"[" * 100_000, "not JSON"),
     ],
 )
 def test_another_file_is_told_with_how_to_export_a_workflow(data, words):

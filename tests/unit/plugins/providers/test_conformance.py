@@ -348,7 +348,7 @@ class TestBfl(Queue):
     base_path = "/v1"
     sizes = {"1024x1536": (1024, 1536)}
     takes_mask = True
-    faults = {**QUEUE_FAULTS, Fault.PROMPT: ended(id="x", status="Content Moderated")}
+    faults = {**QUEUE_FAULTS, Fault.PROMPT: ended(status="Content Moderated")}
 
     def sent(self, request: Request) -> Sent:
         body = self.read(request)
@@ -376,7 +376,7 @@ class TestReplicate(Queue):
     takes_mask = True
     faults = {
         **QUEUE_FAULTS,
-        Fault.PROMPT: ended(id="x", status="failed", error="The input was flagged as sensitive. (E005)"),
+        Fault.PROMPT: ended(status="failed", error="The input was flagged as sensitive. (E005)"),
     }
 
     def sent(self, request: Request) -> Sent:
