@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -47,6 +48,7 @@ def kubernetes(plugins, tmp_path, monkeypatch):
         in_image = [str(plugins[0]), os.environ.get("PYTHONPATH", "")]
         known = {name: value for name, value in s3.environment().items() if "KEY" not in name}
         known["PYTHONPATH"] = os.pathsep.join(in_image)
+        known["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         with a_cluster(tmp_path / "pods", IMAGE, environment=known) as cluster:
             here = {"PYTHONPATH": os.pathsep.join([str(plugins[1]), *in_image])}
             here["KUBECONFIG"] = str(cluster.folder / "kubeconfig")
