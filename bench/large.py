@@ -31,11 +31,13 @@ from workflow.project import Project
 from imagemake.config.campaign import load_campaign
 from imagemake.config.outputs import Output
 from imagemake.core.garbage import collect_rarely
+from imagemake.images.decoded import decode_image
 from imagemake.plan.policy import policy_of
 from imagemake.plan.requests.catalog import Catalog
 from imagemake.plan.requests.request import Request
 from imagemake.plan.target import Target
 from imagemake.stages.postprocess.encode import encode, opened
+from imagemake.stages.validate.job import load_measures
 from imagemake.store.items import Item, write_table
 from imagemake.store.journal_lines import line_of
 from imagemake.store.store import ContentStore, StoredFile
@@ -81,12 +83,17 @@ def fill(folder: Path) -> None:
 
     with chdir(folder):
         import yaml
+        from PIL import Image
 
         campaign = load_campaign(yaml.safe_load(Path("config/config.yaml").read_text()))
         target = Target(campaign, Catalog.open(campaign.catalog), "all", "")
         policy, store = policy_of(campaign), Store(Path("store"))
         jpeg = encode(opened(png_of(0)), Output(format="jpeg"))
-        measures = dict.fromkeys(policy.measures, MEASURED)
+        # Of a picture that passes: the tiny ones are of one color. All measures, so that a new image adds no column.
+        picture = Image.linear_gradient("L").convert("RGB").resize((64, 64))
+        image = decode_image(encode(picture, Output(format="png")))
+        read_by = load_measures(campaign.validation.measures_needed())
+        measures = {name: dict(one.read(image)) for name, one in read_by.items()}
         journal = store.journal_folder / f"{datetime.now(UTC):%Y-%m-%d}"
         journal.mkdir(parents=True)
         for start in range(0, len(target.requests), BATCH):
@@ -106,9 +113,6 @@ def fill(folder: Path) -> None:
                 lines += records(request, key, raw)
             write_tables(items)
             (journal / f"120000-generate-{start:08}.jsonl").write_bytes(b"".join(map(line_of, lines)))
-
-
-MEASURED = {"format": "png", "width_px": 64, "height_px": 64, "contrast": 50.0}
 
 
 def records(request: Request, key: str, raw: StoredFile) -> Iterator[dict[str, Any]]:
