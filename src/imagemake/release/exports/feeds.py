@@ -61,7 +61,7 @@ def shopify(images: Sequence[Exported], export: Export, link: Link) -> dict[str,
 def _products(
     images: Sequence[Exported], export: Export
 ) -> Iterable[tuple[Sequence[Exported], Sequence[Mapping[str, str]]]]:
-    """Return the images of each product and their columns, in the order of the manifest."""
+    """Return the images of each product and their columns, in the order of the catalog."""
     column, _ = PRODUCT[export.format]
     groups: dict[str, tuple[list[Exported], list[Mapping[str, str]]]] = {}
     for one in images:
