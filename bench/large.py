@@ -90,7 +90,7 @@ def fill(folder: Path) -> None:
         policy, store = policy_of(campaign), Store(Path("store"))
         jpeg = encode(opened(png_of(0)), Output(format="jpeg"))
         # Of a picture that passes: the tiny ones are of one color. All measures, so that a new image adds no column.
-        picture = Image.linear_gradient("L").convert("RGB").resize((64, 64))
+        picture = Image.effect_noise((64, 64), 50).convert("RGB")
         image = decode_image(encode(picture, Output(format="png")))
         read_by = load_measures(campaign.validation.measures_needed())
         measures = {name: dict(one.read(image)) for name, one in read_by.items()}
