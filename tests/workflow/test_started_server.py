@@ -66,6 +66,7 @@ def test_a_killed_build_leaves_no_server_and_the_next_one_finishes(project):
     done = project.snakemake()
     assert "Starts" in done.stderr
     assert not running_in(project.folder, b"fake_openai"), "the server has ended when the command returns"
+    wait_until(lambda: not running_in(project.folder))
     assert len(project.images()) == 20
     billed = [call for call in calls(project) if call["billed"]]
     assert len(billed) <= 20 + 4, "only calls in flight are made again"

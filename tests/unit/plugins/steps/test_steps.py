@@ -173,7 +173,9 @@ def test_cover_cuts_off_evenly():
 def test_resizing_is_lanczos_over_the_whole_image():
     exact = apply("resize", noise(), width_px=20, height_px=20, fit="exact")
     by_pillow = noise().resize((20, 20), Image.Resampling.LANCZOS)
-    assert np.abs(np.asarray(exact, int) - np.asarray(by_pillow, int)).mean() < 1  # each rounds and clips twice
+    difference = np.abs(np.asarray(exact, int) - np.asarray(by_pillow, int))  # each rounds and clips twice
+    assert difference.max() <= 4
+    assert difference.mean() < 0.3  # a bicubic filter is 2.5 from it
 
 
 def test_transparent_pixels_do_not_bleed_into_the_others():
