@@ -41,7 +41,11 @@ def add_init_options(parser: argparse.ArgumentParser) -> None:
         "--from", dest="starter", choices=STARTERS, default="shop", help="kind of project; default: shop"
     )
     parser.add_argument(
-        "--provider", choices=PROVIDERS, default="preview", help="who makes the images; default: preview"
+        "--provider",
+        metavar="NAME",
+        choices=PROVIDERS,
+        default="preview",
+        help="who makes the images; default: preview",
     )
     parser.add_argument(
         "--store", type=Path, metavar="FOLDER", help="link to this store, which other projects can use too"

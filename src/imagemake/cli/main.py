@@ -32,6 +32,7 @@ from imagemake.cli import (
     track,
     verify,
 )
+from imagemake.cli.help_text import HelpFormatter
 from imagemake.cli.terminal import end_with_reader
 from imagemake.core.errors import ExitCode, exit_on_error
 from imagemake.core.garbage import collect_rarely
@@ -108,12 +109,11 @@ class _OwnParser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = _OwnParser(prog="imagemake", description=DESCRIPTION, formatter_class=raw)
+    parser = _OwnParser(prog="imagemake", description=DESCRIPTION, formatter_class=HelpFormatter)
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_OwnParser)
     for name, (module, words) in COMMANDS.items():
         own = commands.add_parser(
-            name, help=words, description=module.DESCRIPTION, epilog=module.EXAMPLES, formatter_class=raw
+            name, help=words, description=module.DESCRIPTION, epilog=module.EXAMPLES, formatter_class=HelpFormatter
         )
         getattr(module, f"add_{name}_options")(own)
         own.set_defaults(parser=own)

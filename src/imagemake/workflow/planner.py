@@ -28,6 +28,7 @@ from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
 from imagemake.workflow.plan import UP_TO_DATE, Plan
 from imagemake.workflow.run_buckets import RunBuckets
+from imagemake.workflow.stopping import stop_while_planning
 
 if TYPE_CHECKING:
     from imagemake.workflow.open_plans import OpenPlans
@@ -62,6 +63,7 @@ class Planner:
         Exits without a traceback if the user made a mistake.
         """
         if scope not in self._plans:
+            stop_while_planning()
             with exit_on_error(), chdir(self._folder):
                 if self._run and self._run.is_real and not self._hooked:
                     self._run.call_hooks(self)

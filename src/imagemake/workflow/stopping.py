@@ -1,12 +1,13 @@
 """How a run ends that the user stops: by Ctrl-C, SIGTERM, or SIGHUP, the last when a connection is lost.
 
-After the first signal, no job starts, and the running ones are told to stop by a note in ``work/``, because a signal
-may reach this process alone, and jobs may run on other machines. Calls in flight have some time to land. A second
-signal ends the jobs on this machine at once.
+Ctrl-C while a run is planned ends it at once. Later, after the first signal, no job starts, and the running ones are
+told to stop by a note in ``work/``, because a signal may reach this process alone, and jobs may run on other machines.
+Calls in flight have some time to land. A second signal ends the jobs on this machine at once.
 """
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
@@ -82,6 +83,21 @@ class _Stop:
 
 
 _stops: list[_Stop] = []  # at most one: signals are handled once per process
+
+
+def stop_while_planning() -> None:
+    """Let Ctrl-C end this process at once until `stop_politely`, since asyncio would wait until the plan is made."""
+    is_ours = signal.getsignal(signal.SIGINT) is _stop_planning
+    if not _stops and not is_ours and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _stop_planning)
+
+
+def _stop_planning(number: int, frame: FrameType | None) -> None:
+    # Neither `print` nor an exception: the interrupted code may be writing to standard error, or catch what is raised.
+    words = f"\nStopped. No job has started. To go on, run again:\n  {same_command()}\n"
+    with suppress(OSError):
+        os.write(2, words.encode(errors="backslashreplace"))
+    os._exit(ExitCode.INTERRUPTED)
 
 
 def stop_politely(work: Path, grace_s: float, place: Storage | None = None) -> None:

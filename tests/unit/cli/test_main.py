@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from imagemake.cli.main import main
+from imagemake.cli.help_text import wrapped
+from imagemake.cli.main import COMMANDS, main
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -17,6 +18,25 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def test_no_command_at_all_shows_the_help(capsys):
     assert "show what a build would make" in told(capsys)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_fits_a_terminal_of_80_columns_but_for_commands_to_copy(capsys, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert not [line for line in lines if len(line) > 80 and not line.startswith("    ")]
+    examples = [line for line in COMMANDS[command][0].EXAMPLES.splitlines() if line.startswith("    ")]
+    assert [line for line in lines if line in examples] == examples
+
+
+def test_paragraphs_and_aligned_lists_are_wrapped_apart():
+    text = (
+        "One two three\nfour.\n\n  a b  five six\n       seven\n  c    eight\n  nine ten eleven\n    a --command line"
+    )
+    lines = ["One two three", "four.", "", "  a b  five six", "       seven", "  c    eight", "  nine ten", "  eleven"]
+    assert wrapped(text, 16).splitlines() == [*lines, "    a --command line"]
 
 
 def test_a_misspelled_command_or_value_gets_the_nearest_one(capsys):

@@ -38,11 +38,30 @@ job.wait(30) if len(sys.argv) > 1 else job.kill()
 stopping.exit_if_stopped()
 """
 
+# Stands for Snakemake, too: asyncio takes the first Ctrl-C for a wish that the plan is the one to end.
+PLANNING = """
+import asyncio, time
+from imagemake.config.campaign import load_campaign
+from imagemake.workflow.planner import Planner
+
+def make(self, scope):
+    print("ready", flush=True)
+    time.sleep(30)
+
+async def plan():
+    planner.plan("all")
+
+Planner._make = make
+model = {"provider": "preview", "name": "preview-1"}
+planner = Planner(load_campaign({"campaign": "x", "catalog": "x.csv", "prompt": "{x}", "name": "{x}", "model": model}))
+asyncio.run(plan())
+"""
+
 
 @pytest.fixture
 def start(tmp_path):
-    def started(*arguments):
-        command = [sys.executable, "-c", PROGRAM, *arguments]
+    def started(*arguments, program=PROGRAM):
+        command = [sys.executable, "-c", program, *arguments]
         run = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert run.stdout.readline() == "ready\n"
         return run
@@ -55,6 +74,16 @@ def tell(folder, **progress):
     job = JobProgress(folder / "work", Path("work/generated/generate-1.jsonl"), 20)
     job._written_at = 0
     job.update(**progress)
+
+
+def test_ctrl_c_ends_a_plan_at_once_and_says_how_to_go_on(start):
+    run = start(program=PLANNING)
+    begin = time.monotonic()
+    run.send_signal(signal.SIGINT)
+    _, told = run.communicate(timeout=60)
+    assert time.monotonic() - begin < 20
+    assert told.splitlines() == ["", "Stopped. No job has started. To go on, run again:", "  -c"]
+    assert run.returncode == 130
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
