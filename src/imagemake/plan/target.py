@@ -102,7 +102,9 @@ class Target:
         content = self._as_json()
         run = hashlib.sha256(content).hexdigest()[:ID_DIGITS]
         path = plan_file(work, run)
-        if not (beside := self._catalog_beside(path, self.catalog.digest)).exists():
+        if (beside := self._catalog_beside(path, self.catalog.digest)).exists():
+            beside.touch()  # what no plan has used for a day is deleted
+        else:
             write_whole(beside, self.catalog.data)
         write_whole(path, content)
         return run, path

@@ -44,9 +44,14 @@ def batch_file(work: Path, batch: str) -> Path:
     return work / BATCHES / f"{batch}.jsonl"
 
 
+def plans_folder(work: Path) -> Path:
+    """Return the folder of plans, and of the catalogs that they are of."""
+    return work / "plans"
+
+
 def plan_file(work: Path, run: str) -> Path:
     """Return the file of a plan."""
-    return work / "plans" / f"{run}.json"
+    return plans_folder(work) / f"{run}.json"
 
 
 def settings_folder(work: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What killed processes leave: half-written files and the files of locks. The next run sweeps them."""
+"""What a run sweeps: half-written files and locks that killed processes leave, and the plans of earlier runs."""
 
 from __future__ import annotations
 
@@ -7,19 +7,27 @@ import time
 
 from imagemake.core.file_stamp import RACY_NS
 from imagemake.core.files import OLD_S, sweep_unfinished
-from imagemake.store.layout import RESULTS, STORE, WORK, swept_file
+from imagemake.store.layout import RESULTS, STORE, WORK, plans_folder, swept_file
 from imagemake.store.open_calls import OpenCalls
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
 
+PLANS_S = 86_400.0  # how long a plan stays: only its own run reads it, but others can be planned meanwhile
+
 
 def sweep_leftovers() -> None:
-    """Delete leftovers in ``work/``, ``store/``, and ``results/``; those of live processes are left alone."""
+    """Delete leftovers in ``work/``, ``store/``, and ``results/``; those of live processes are left alone.
+
+    Call this with the lock of runs.
+    """
     began, mark = time.time(), swept_file(WORK)
     # What was too young to be swept last time counts as changed since.
     last = mark.stat().st_mtime - OLD_S - RACY_NS / 1e9 if mark.exists() else 0.0
     for folder in (WORK, STORE, RESULTS):
         sweep_unfinished(folder, unchanged_since=last)
+    for path in plans_folder(WORK).glob("*"):
+        if path.stat().st_mtime < began - PLANS_S:
+            path.unlink()
     Store(STORE).sweep_claims()
     Submissions(STORE).sweep_locks()
     OpenCalls(STORE).sweep(Store(STORE).claim)
