@@ -36,6 +36,7 @@ from imagemake.cli.help_text import HelpFormatter
 from imagemake.cli.terminal import end_with_reader
 from imagemake.core.errors import ExitCode, exit_on_error
 from imagemake.core.garbage import collect_rarely
+from imagemake.core.left_out import import_pyarrow_without_pandas
 
 _INVALID_CHOICE = re.compile(r"argument (\S+): invalid choice: '(.*)' \(choose from (.*)\)", re.DOTALL)
 DESCRIPTION = """\
@@ -73,6 +74,7 @@ COMMANDS: dict[str, tuple[ModuleType, str]] = {
     "alerts": (alerts, "send a test message to every address in IMAGEMAKE_ALERTS"),
     "schema": (schema, "print the JSON schema of the configuration, the manifest, or the sidecars"),
 }
+READ_MANIFESTS = ("audit", "diff", "publish", "release", "verify")  # those that always do
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -87,6 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options, unknown = parser.parse_known_args(given)
         if unknown:
             options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        if arguments is None and given[0] in READ_MANIFESTS:
+            import_pyarrow_without_pandas()
         sys.exit(options.run(options))
 
 

@@ -118,7 +118,7 @@ def compare(before: Any, after: Any) -> Comparison:
     pairs, removed, added = _pairs(before, after)
     renamed, removed, added = _renamed(before, after, removed, added)
     both = np.concatenate([pairs, renamed])
-    marks = _mark_differences(before.take(both[:, 0]), after.take(both[:, 1]))
+    marks = _mark_differences(_Rows(before, both[:, 0]), _Rows(after, both[:, 1]))
     marks.reasons["name"][len(pairs) :] = True
     for of_file in (marks.reasons["file"], *(marks.columns[name] for name in marks.columns if is_file(name))):
         of_file[len(pairs) :] = False  # a renamed image always has renamed files
@@ -172,8 +172,27 @@ class _Marks:
         return _Marks(reasons, {"name": reasons["name"], **columns})
 
 
-def _mark_differences(one: Any, other: Any) -> _Marks:
-    """Compare tables of equal length row by row."""
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Some rows of a table, of which each column is taken when it is needed: all at once take much of the memory."""
+
+    table: Any
+    rows: Places
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, column: str) -> Any:
+        return self.table[column].take(self.rows)
+
+    @property
+    def column_names(self) -> list[str]:
+        names: list[str] = self.table.column_names
+        return names
+
+
+def _mark_differences(one: _Rows, other: _Rows) -> _Marks:
+    """Compare as many rows of two tables one by one."""
     import numpy as np
 
     reasons = {reason: np.zeros(len(one), dtype=bool) for reason in REASONS}

@@ -48,7 +48,7 @@ def read_table(data: bytes, where: str) -> Any:
         where: Name of the manifest in messages.
 
     Returns:
-        A pyarrow table of text without nulls, sorted by name: the columns of `FIXED` and `GROUPS` that the file has.
+        A pyarrow table of text without nulls: the columns of `FIXED` and `GROUPS` that the file has.
 
     Raises:
         UserError: If it is not a manifest, or exceeds a limit.
@@ -63,16 +63,13 @@ def read_table(data: bytes, where: str) -> Any:
             raise ValueError(f"it has no column {', '.join(missing)}")
         columns = {name: _as_whole(column) if _may_be_number(name) else column for name, column in columns.items()}
         table = pa.table(columns)
-        names = table["name"]
-        is_sorted = pc.all(pc.less(names[:-1], names[1:])).as_py() is not False  # as imagemake writes it
-        table = table if is_sorted else table.sort_by("name").combine_chunks()
     except (pa.ArrowException, ValueError, OSError, MemoryError, OverflowError, csv.Error) as error:
         what = (str(error).splitlines() or [type(error).__name__])[0][:300].rstrip(".")
         remedy = "Fetch or build it again. It must be the manifest.parquet or manifest.csv of a release."
         raise UserError(Problem(where, f"invalid manifest: {what}.", remedy)) from error
-    twice = pc.filter(pc.value_counts(table["name"]), pc.greater(pc.value_counts(table["name"]).field("counts"), 1))
-    if len(twice):
-        name = ascii(str(twice[0]["values"])[:100])
+    if pc.count_distinct(table["name"]).as_py() < len(table):
+        counts = pc.value_counts(table["name"])
+        name = ascii(str(pc.filter(counts, pc.greater(counts.field("counts"), 1))[0]["values"])[:100])
         raise UserError(
             Problem(where, f"it has the name {name} twice.", "Names must be unique. Build the release again.")
         )
@@ -123,10 +120,16 @@ def _of_parquet(data: bytes) -> dict[str, Any]:
     # As dictionaries, because a small file can repeat a long text a million times.
     stored = [*texts, *(name + _LIST for name in lists)]
     file = parquet.ParquetFile(reader, read_dictionary=stored)
+    # Column by column, since dictionaries and texts of all at once take several times the memory.
+    return {name: _as_text(name, _read(file, name)) for name in names}
+
+
+def _read(file: Any, name: str) -> Any:
+    import pyarrow as pa
+
     # Group by group, because pyarrow cannot read a list of dictionaries over several groups at once.
-    groups = [file.read_row_group(group, columns=names) for group in range(file.num_row_groups)]
-    table = pa.concat_tables(groups) if groups else file.read(columns=names)
-    return {name: _as_text(name, table[name]) for name in names}
+    groups = [file.read_row_group(group, columns=[name], use_threads=False) for group in range(file.num_row_groups)]
+    return (pa.concat_tables(groups) if groups else file.read(columns=[name]))[name]
 
 
 def _check_sizes(rows: int, columns: Iterable[str]) -> None:
