@@ -72,8 +72,7 @@ def run_publish(options: argparse.Namespace) -> int:
 
 def _publish(options: argparse.Namespace) -> int:
     from imagemake.config.load import read_campaign
-    from imagemake.release.manifest.reading import output_columns, rows_of
-    from imagemake.release.manifest.tables import files_in
+    from imagemake.release.manifest.reading import missing_files, released_files
     from imagemake.store.remote.storage import Storage
     from imagemake.versions.publish.objects import objects_of
     from imagemake.versions.publish.publisher import Publisher
@@ -81,18 +80,12 @@ def _publish(options: argparse.Namespace) -> int:
     settings = read_campaign(options.config).publish
     address = _address(options, settings)
     folder = options.folder or RELEASE_FOLDERS[options.scope]
-    digests: dict[str, str] = {}
-    n_rows, missing = 0, Counter[str]()
     manifest = _manifest_of(folder)
-    for row in rows_of(manifest, ("verdict", "file", "digest", *output_columns(manifest))):
-        n_rows += 1
-        digests.update((file["file"], file["digest"]) for file in files_in(row).values())
-        if not row["file"]:
-            missing[row["verdict"]] += 1
+    missing, n_rows = missing_files(manifest)
     if missing and not options.incomplete:
         _refuse_incomplete(missing, n_rows, folder)
     progress = Progress()
-    objects = objects_of(folder, settings, digests, progress.tell)
+    objects = objects_of(folder, settings, released_files(manifest), progress.tell)
     progress.end()
     storage = Storage(address, timeout_s=settings.timeout_s, parallel=settings.parallel)
     publisher = Publisher(storage, settings, _warn)

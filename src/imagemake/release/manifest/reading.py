@@ -5,6 +5,7 @@ A release always has this file; all commands read it, because the rows of a larg
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -68,6 +69,18 @@ def released_files(manifest: Path) -> Iterator[tuple[str, str]]:
     files = [("file", "digest"), *((output_column(label, "file"), output_column(label, "digest")) for label in labels)]
     for row in rows_of(manifest, [column for pair in files for column in pair]):
         yield from ((row[file], row[digest]) for file, digest in files if row[file])
+
+
+def missing_files(manifest: Path) -> tuple[Counter[str], int]:
+    """Return how many rows have no file, by verdict, and how many rows there are."""
+    from pyarrow import parquet
+
+    found, n_rows = Counter[str](), 0
+    with parquet.ParquetFile(manifest) as file:
+        for some in file.iter_batches(batch_size=AT_ONCE, columns=["verdict", "file"]):
+            n_rows += len(some)
+            found.update(some.filter(some["file"].is_null())["verdict"].to_pylist())
+    return found, n_rows
 
 
 def _text(value: Any) -> str:

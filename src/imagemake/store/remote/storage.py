@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import datetime
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from imagemake.core.backoff import backoff_s
-from imagemake.core.files import write_whole
+from imagemake.core.errors import ImagemakeError
+from imagemake.core.files import writing
 from imagemake.store.remote.errors import PASSING, in_words
 
 T = TypeVar("T")
@@ -105,8 +107,20 @@ class Storage:
 
         return self._ask(ask)
 
-    def put(self, name: str, data: bytes, content_type: str, cache_control: str | None = None) -> str | None:
+    def put(
+        self,
+        name: str,
+        content: bytes | Callable[[], Iterable[bytes]],
+        content_type: str,
+        cache_control: str | None = None,
+    ) -> str | None:
         """Write a file atomically.
+
+        Args:
+            name: Path of the file, relative to the address.
+            content: The content, or what yields its parts, in each try anew; a folder needs them one by one only.
+            content_type: Its media type.
+            cache_control: Its Cache-Control header, if any.
 
         Returns:
             The ETag, or None if the storage does not return one.
@@ -119,7 +133,10 @@ class Storage:
 
         def ask() -> Any:
             if _is_folder(self._fs):
-                return write_whole(Path(self._path(name)), data)
+                with writing(Path(self._path(name))) as file:
+                    file.writelines([content] if isinstance(content, bytes) else content())
+                return None
+            data = content if isinstance(content, bytes) else joined(content())
             return self._fs.pipe_file(self._path(name), data, **headers, **self._until(len(data)))
 
         answer = self._ask(ask)
@@ -191,12 +208,21 @@ class Storage:
         for tried in range(1, self._tries + 1):
             try:
                 return ask()
+            except ImagemakeError:
+                raise
             except Exception as raised:
                 error = in_words(raised, self.address)
                 if error.trouble not in PASSING or tried == self._tries:
                     raise error from None
                 time.sleep(backoff_s(FIRST_WAIT_S, MAX_WAIT_S, tried))
         raise AssertionError("at least one try")
+
+
+def joined(parts: Iterable[bytes]) -> bytes:
+    """Join parts that come one by one, with half of the memory that `join` takes."""
+    content = BytesIO()
+    content.writelines(parts)
+    return content.getvalue()
 
 
 def _file_system(address: str, timeout_s: float, parallel: int) -> tuple[Any, str]:

@@ -6,11 +6,11 @@ next release is published.
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import PurePosixPath
+from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 from urllib.parse import quote, unquote
 
@@ -48,7 +48,7 @@ class PublishedNames:
         if not self._published or suffix not in (*_TEXT, ".parquet"):
             yield from iter(partial(file.read, _BLOCK_BYTES), b"")
         elif suffix == ".parquet":
-            yield self._parquet(file)
+            yield from self._parquet(file)
         else:
             folder = name.rpartition("/")[0]
             yield from (self._quoted.sub(lambda found: self._in_text(found[0], folder), some) for some in _blocks(file))
@@ -65,19 +65,20 @@ class PublishedNames:
                 return spelled(new).encode()
         return found
 
-    def _parquet(self, file: BinaryIO) -> bytes:
+    def _parquet(self, file: BinaryIO) -> Iterator[bytes]:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        buffer = io.BytesIO()
-        with pq.ParquetFile(file) as whole, pq.ParquetWriter(buffer, whole.schema_arrow, compression="zstd") as writer:
-            for group in range(whole.num_row_groups):
-                table = whole.read_row_group(group)
-                for place, column in enumerate(table.schema):
-                    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-                        table = table.set_column(place, column, self._renamed(table[place]))
-                writer.write_table(table)
-        return buffer.getvalue()
+        with TemporaryFile() as new:
+            with pq.ParquetFile(file) as whole, pq.ParquetWriter(new, whole.schema_arrow, compression="zstd") as writer:
+                for group in range(whole.num_row_groups):
+                    table = whole.read_row_group(group)
+                    for place, column in enumerate(table.schema):
+                        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+                            table = table.set_column(place, column, self._renamed(table[place]))
+                    writer.write_table(table)
+            new.seek(0)
+            yield from iter(partial(new.read, _BLOCK_BYTES), b"")
 
     def _renamed(self, column: Any) -> Any:
         import pyarrow as pa

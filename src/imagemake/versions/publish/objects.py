@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from fnmatch import fnmatchcase
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +63,8 @@ class Object:
         size_bytes: Size of the content.
         content_type: Its media type.
         is_image: Whether it is an image, which is sent before the files that refer to it.
-        path: File with the content.
+        folder: Folder of the release.
+        file: File in it with the content.
         names: Names that replace others in the content; None if the content is that of the file. It is worked out
             again when it is sent, because all tables of a large release do not fit into memory.
     """
@@ -73,27 +74,24 @@ class Object:
     size_bytes: int
     content_type: str
     is_image: bool
-    path: str
+    folder: Path
+    file: str
     names: PublishedNames | None = None
 
-    def read(self) -> bytes:
-        """Return the content.
+    def parts(self) -> Iterator[bytes]:
+        """Yield the content in parts.
 
         Raises:
-            UserError: If the file has changed since this publish started.
+            UserError: After the last part, if the file has changed since this publish started.
         """
-        try:
-            with Path(self.path).open("rb") as file:
-                content = BytesIO()  # joined parts would take twice the memory
-                for some in (file.read(),) if self.names is None else self.names.table(self.name, file):
-                    content.write(some)
-                data = content.getvalue()
-        except FileNotFoundError:
-            data = b""
-        if hashlib.sha256(data).hexdigest() != self.digest:
+        content, path = hashlib.sha256(), self.folder / self.file
+        with suppress(FileNotFoundError), path.open("rb") as file:
+            for some in (file.read(),) if self.names is None else self.names.table(self.file, file):
+                content.update(some)
+                yield some
+        if content.hexdigest() != self.digest:
             what = "the file changed during the publish"
-            raise UserError(Problem(self.path, what, "Wait until no run is active here, and publish again."))
-        return data
+            raise UserError(Problem(str(path), what, "Wait until no run is active here, and publish again."))
 
     def cache_control(self, settings: Publish) -> str:
         """Return its Cache-Control header."""
@@ -103,14 +101,17 @@ class Object:
 
 
 def objects_of(
-    folder: Path, settings: Publish, digests: Mapping[str, str], tell: Callable[[str], None] = lambda words: None
+    folder: Path,
+    settings: Publish,
+    released: Iterable[tuple[str, str]],
+    tell: Callable[[str], None] = lambda words: None,
 ) -> list[Object]:
     """Return the objects to publish from a release's folder.
 
     Args:
         folder: The folder, such as ``results/``.
         settings: How to name files, and which ones to leave out.
-        digests: SHA-256 by file, from the manifest.
+        released: File and SHA-256 of each image, from the manifest.
         tell: Called regularly with what is done.
 
     Returns:
@@ -125,7 +126,7 @@ def objects_of(
     for name, digest in zip(images, each_sha256(folder / name for name in images), strict=True):
         read[name] = digest
         tell(f"{len(read):,} of {len(images):,} images compared with the manifest")
-    _check(folder, read, digests, settings)
+    _check(folder, read, released, settings)
     is_named = settings.names == "digest"
     published = PublishedNames({name: digest_name(name, read[name]) for name in images} if is_named else {})
     found = [_object(folder, name, digest, published.of(name)) for name, digest in read.items()]
@@ -164,9 +165,8 @@ def _names_in(folder: Path, below: str = "") -> Iterator[str]:
 
 
 def _object(folder: Path, name: str, digest: str, published: str) -> Object:
-    path = f"{folder}/{name}"  # no Path for each of many files
-    size = os.stat(path).st_size  # noqa: PTH116
-    return Object(published, digest, size, content_type_of(name), _is_image(name), path)
+    size = os.stat(f"{folder}/{name}").st_size  # noqa: PTH116  no Path for each of many files
+    return Object(published, digest, size, content_type_of(name), _is_image(name), folder, name)
 
 
 def _table(folder: Path, name: str, published: PublishedNames) -> Object:
@@ -175,18 +175,20 @@ def _table(folder: Path, name: str, published: PublishedNames) -> Object:
         for some in published.table(name, file):
             content.update(some)
             size += len(some)
-    return Object(name, content.hexdigest(), size, content_type_of(name), False, f"{folder}/{name}", published)
+    return Object(name, content.hexdigest(), size, content_type_of(name), False, folder, name, published)
 
 
-def _check(folder: Path, read: Mapping[str, str], digests: Mapping[str, str], settings: Publish) -> None:
-    problems = list(_faults(folder, read, digests, settings))
+def _check(folder: Path, read: Mapping[str, str], released: Iterable[tuple[str, str]], settings: Publish) -> None:
+    problems = list(_faults(folder, read, released, settings))
     if problems:
         raise UserError(problems)
 
 
-def _faults(folder: Path, read: Mapping[str, str], digests: Mapping[str, str], settings: Publish) -> Iterable[Problem]:
+def _faults(
+    folder: Path, read: Mapping[str, str], released: Iterable[tuple[str, str]], settings: Publish
+) -> Iterator[Problem]:
     remedy = "Run `snakemake` again, and publish when it has finished."
-    for name, digest in digests.items():
+    for name, digest in released:
         if any(fnmatchcase(name, one) for one in settings.leave_out):
             continue
         if name not in read:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from imagemake.versions.publish.objects import Object
 from imagemake.versions.publish.plan import PublishPlan, plan_publish
-from imagemake.versions.publish.record import MAX_BYTES, NAME, SentFile, read_record, record_bytes
+from imagemake.versions.publish.record import MAX_BYTES, NAME, SentFile, read_record, record_parts
 
 if TYPE_CHECKING:
     from imagemake.config.remotes import Publish
@@ -61,11 +62,11 @@ class Publisher:
                 self._sent[one.name] = SentFile(one.digest, self._listed[one.name].etag)
         if not plan.send:
             return
-        self._sent |= {one.name: SentFile(one.digest, is_complete=False) for _, one, _ in plan.send}
+        self._sent.update((one.name, SentFile(one.digest, is_complete=False)) for _, one, _ in plan.send)
         self._write_record()
 
         def put(one: Object) -> None:
-            etag = self._storage.put(one.name, one.read(), one.content_type, one.cache_control(self._settings))
+            etag = self._storage.put(one.name, one.parts, one.content_type, one.cache_control(self._settings))
             self._sent[one.name] = SentFile(one.digest, etag)
             report(one.size_bytes)
 
@@ -94,10 +95,13 @@ class Publisher:
                 self._write_record()
 
     def _write_record(self) -> None:
-        self._storage.put(NAME, record_bytes(self._sent), *_RECORD_HEADERS)
+        self._storage.put(NAME, partial(record_parts, self._sent), *_RECORD_HEADERS)
 
     def _is_whole(self, one: Object, remote: ListedObject) -> bool:
         if remote.etag is not None and len(remote.etag) == _MD5_DIGITS:
-            return hashlib.md5(one.read(), usedforsecurity=False).hexdigest() == remote.etag
+            own = hashlib.md5(usedforsecurity=False)
+            for some in one.parts():
+                own.update(some)
+            return own.hexdigest() == remote.etag
         data = self._storage.get(one.name, one.size_bytes)
         return data is not None and hashlib.sha256(data).hexdigest() == one.digest

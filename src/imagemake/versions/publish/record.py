@@ -7,7 +7,7 @@ interrupted publish are known, and the remote's listing shows which are complete
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import orjson
@@ -58,19 +58,15 @@ def read_record(data: bytes | None) -> Mapping[str, SentFile]:
     return found
 
 
-def record_bytes(files: Mapping[str, SentFile]) -> bytes:
-    """Return the content of a record. Equal records give equal bytes."""
-    entries = (
-        b"%b:%b"  # one by one, because all of a large release take many times their text in memory
-        % (
-            orjson.dumps(name),
-            orjson.dumps(
-                {"digest": sent.digest, "sure": sent.is_complete, **({"etag": sent.etag} if sent.etag else {})}
-            ),
-        )
-        for name, sent in sorted(files.items())
-    )
-    return b'{"version":%d,"files":{%b}}' % (VERSION, b",".join(entries))
+def record_parts(files: Mapping[str, SentFile]) -> Iterator[bytes]:
+    """Yield the content of a record. Equal records give equal bytes."""
+    yield b'{"version":%d,"files":{' % VERSION
+    # One by one, because all of a large release take many times their text in memory.
+    for number, name in enumerate(sorted(files)):
+        sent = files[name]
+        entry = {"digest": sent.digest, "sure": sent.is_complete, **({"etag": sent.etag} if sent.etag else {})}
+        yield b"%b%b:%b" % (b"," if number else b"", orjson.dumps(name), orjson.dumps(entry))
+    yield b"}}"
 
 
 def is_safe(name: str) -> bool:

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from imagemake.cli.main import main
 from imagemake.config.remotes import LONG_LIVED, SHORT_LIVED, Publish
+from imagemake.core.problems import UserError
 from imagemake.release.manifest.tables import read_manifest, write_manifest
 from imagemake.release.published_name import digest_name
 from imagemake.store.remote.errors import PlaceError, Trouble
@@ -24,7 +26,7 @@ from imagemake.versions.publish.names import PublishedNames
 from imagemake.versions.publish.objects import Object, SendOrder, content_type_of, objects_of
 from imagemake.versions.publish.plan import plan_publish
 from imagemake.versions.publish.publisher import Publisher
-from imagemake.versions.publish.record import NAME, SentFile, is_safe, read_record, record_bytes
+from imagemake.versions.publish.record import NAME, SentFile, is_safe, read_record, record_parts
 
 
 @pytest.fixture
@@ -202,10 +204,10 @@ class Failing(Storage):
 
     bad = ""
 
-    def put(self, name: str, data: bytes, content_type: str, cache_control: str | None = None) -> str | None:
+    def put(self, name: str, content: Any, content_type: str, cache_control: str | None = None) -> str | None:
         if self.bad and name.startswith(self.bad):
             raise PlaceError(Trouble.DENIED, self.address, "denied")
-        return super().put(name, data, content_type, cache_control)
+        return super().put(name, content, content_type, cache_control)
 
 
 @pytest.mark.parametrize("bad", ["images/", "index", "manifest.p", "manifest.c", NAME])
@@ -216,7 +218,7 @@ def test_whatever_is_denied_the_manifest_there_leads_to_what_is_there(project, b
 
     def send() -> None:
         publisher = Publisher(place, settings, lambda _: None)
-        publisher.send(publisher.plan(objects_of(Path("results"), settings, digests)), lambda _: None)
+        publisher.send(publisher.plan(objects_of(Path("results"), settings, digests.items())), lambda _: None)
 
     send()
     release(project, a=b"another a", c=b"image c")
@@ -234,9 +236,19 @@ def test_whatever_is_denied_the_manifest_there_leads_to_what_is_there(project, b
     assert b'"c"' in (place.get("manifest.csv", 10**6) or b"")
 
 
+def test_a_file_that_changes_while_it_is_sent_replaces_nothing(tmp_path):
+    place = Storage(f"file://{tmp_path}/there", timeout_s=5)
+    place.put("table.csv", b"whole", "text/csv")
+    (tmp_path / "table.csv").write_bytes(b"a\n" * 1_000_000)
+    one = Object("table.csv", hashlib.sha256(b"as it was").hexdigest(), 9, "text/csv", False, tmp_path, "table.csv")
+    with pytest.raises(UserError, match="changed during the publish"):
+        place.put("table.csv", one.parts, "text/csv")
+    assert place.get("table.csv", 9) == b"whole"
+
+
 def an_object(name: str, data: bytes = b"x") -> Object:
     digest = hashlib.sha256(data).hexdigest()
-    return Object(name, digest, len(data), content_type_of(name), name.startswith("images/"), name)
+    return Object(name, digest, len(data), content_type_of(name), name.startswith("images/"), Path(), name)
 
 
 def in_table(published: PublishedNames, name: str, data: bytes) -> bytes:
@@ -316,7 +328,7 @@ def test_a_record_cannot_lead_a_deletion_out_of_the_release(name):
     )
 )
 def test_a_record_is_read_as_it_was_written(files):
-    assert read_record(record_bytes(files)) == files
+    assert read_record(b"".join(record_parts(files))) == files
 
 
 @given(
@@ -357,7 +369,7 @@ def test_files_of_an_export_keep_their_names_and_are_not_cached_for_long(tmp_pat
     for name in ("images/a.jpg", "exports/train/a.jpg", "exports/train/metadata.jsonl", "exports/train/shard.tar"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b'{"file_name":"a.jpg"}')
-    image, *exported = sorted(objects_of(tmp_path, Publish(), {}), key=lambda one: not one.is_image)
+    image, *exported = sorted(objects_of(tmp_path, Publish(), ()), key=lambda one: not one.is_image)
     assert image.name.startswith("images/a.")
     assert image.name != "images/a.jpg"
     assert [one.name for one in exported] == [
@@ -365,7 +377,7 @@ def test_files_of_an_export_keep_their_names_and_are_not_cached_for_long(tmp_pat
     ]
     assert {one.cache_control(Publish()) for one in exported} == {"no-cache"}
     assert [one.content_type for one in exported] == ["image/jpeg", "application/jsonl", "application/x-tar"]
-    assert exported[1].read() == b'{"file_name":"a.jpg"}', "the name that the image has there"
+    assert b"".join(exported[1].parts()) == b'{"file_name":"a.jpg"}', "the name that the image has there"
 
 
 def test_cache_headers_are_long_only_where_a_name_says_its_content():
