@@ -178,9 +178,7 @@ def test_what_the_model_would_refuse_is_told_before_anything_is_spent(project, s
     paint(made, "a.png", "white")
     paint(made, "mask.png", "#0000", (10, 10))
     done = made.snakemake("-n", expect=2)
-    assert (
-        "config/catalog.csv, row 2 (S000_red and 1 others): mask 'config/references/mask.png' is 10x10" in done.stderr
-    )
+    assert "config/catalog.csv, row 2 (S000_red and 1 other): mask 'config/references/mask.png' is 10x10" in done.stderr
     assert server.calls() == []
 
 

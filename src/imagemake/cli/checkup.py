@@ -20,6 +20,7 @@ from imagemake.core.errors import ImagemakeError
 from imagemake.core.problems import UserError
 from imagemake.core.text import counted
 from imagemake.store.layout import STORE
+from imagemake.store.room import check_folders_of_run
 from imagemake.versions.dvc import INSTALL, Dvc
 from imagemake.versions.git import Git
 
@@ -91,7 +92,7 @@ def findings(*, offline: bool) -> Iterator[Finding]:
         yield from _models(campaign, requests, offline=offline)
         if not offline:
             yield from _places(campaign)
-    yield _disk(len(requests))
+    yield from _disk(len(requests))
     yield from _versioning()
 
 
@@ -257,15 +258,25 @@ def _places(campaign: Campaign) -> Iterator[Finding]:
             yield Finding(Verdict.FIX, f"{key}: {error}", error.remedy)
 
 
-def _disk(n_images: int) -> Finding:
+def _disk(n_images: int) -> Iterator[Finding]:
+    try:
+        check_folders_of_run()
+    except ImagemakeError as error:
+        yield from _to_fix(error)
+        return
     place = next(path for path in (STORE, Path()) if path.exists())
     free, needed = shutil.disk_usage(place).free, n_images * TYPICAL_IMAGE_BYTES
     what = f"disk: {free / 1e9:,.1f} GB free for {STORE}/"
     if n_images:  # else the catalog or the configuration is to fix first
-        what += f"; {counted(n_images, 'image')} may take {needed / 1e9:,.1f} GB"
+        what += f"; {counted(n_images, 'image')} may take {_size(needed)}"
     if free >= needed:
-        return Finding(Verdict.OK, what)
-    return Finding(Verdict.NOTE, what, "Make room, or link store to a larger disk.")
+        yield Finding(Verdict.OK, what)
+    else:
+        yield Finding(Verdict.NOTE, what, "Make room, or link store to a larger disk.")
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 1e6:,.0f} MB" if n_bytes < 1e9 else f"{n_bytes / 1e9:,.1f} GB"
 
 
 def _versioning() -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from types import ModuleType
 from typing import NoReturn
 
+from imagemake import __version__
 from imagemake.cli import (
     alerts,
     audit,
@@ -114,6 +115,8 @@ class _OwnParser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _OwnParser(prog="imagemake", description=DESCRIPTION, formatter_class=HelpFormatter)
+    words = f"imagemake {__version__}"
+    parser.add_argument("--version", action="version", version=words, help="show the version and exit")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_OwnParser)
     for name, (module, words) in COMMANDS.items():
         own = commands.add_parser(

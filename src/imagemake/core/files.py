@@ -219,6 +219,20 @@ class FileLock:
                 return True
             os.close(handle)  # its holder removed the file while it was opened
 
+    def is_held(self) -> bool:
+        """Return whether somebody holds the lock. For the moment of this look, nobody can take it."""
+        try:
+            handle = os.open(self.path, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(handle)
+        return False
+
     def _open(self) -> int:
         try:
             return os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)

@@ -131,7 +131,7 @@ def _unknown_key(location: tuple[str | int, ...], model: type[BaseModel]) -> Mis
     elif len(known) <= MOST_LISTED:
         listed = f"Known keys here: {', '.join(known)}."
     else:
-        listed = f"`imagemake schema config` prints the {len(known)} known keys, and config/README.md explains them."
+        listed = f"`imagemake schema config` explains the {len(known)} known keys."
     return Mistake(location, "unknown key.", f"{near} {listed}".strip())
 
 

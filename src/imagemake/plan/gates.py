@@ -37,6 +37,13 @@ def check_gates(campaign: Campaign, scope: str, figures_of: Callable[[str], Mapp
         raise UserError(problems)
 
 
+def next_stage(campaign: Campaign, scope: str) -> str:
+    """Return what comes after a target: the larger sample if a gate asks for it, and else the whole campaign."""
+    if scope == PILOT and campaign.gates.small:
+        return "build the larger sample that gates.small asks for: snakemake small"
+    return "build the whole campaign: snakemake"
+
+
 def unmet(stage: str, demands: Mapping[str, Limit], figures: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield a problem for each limit that a stage does not meet."""
     if figures["pending"] and figures["pending"] == figures.get(AWAITING_APPROVAL):

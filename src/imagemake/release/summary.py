@@ -16,7 +16,13 @@ MOST_VALUES = 3
 
 
 def closing_words(
-    metrics: Mapping[str, Any], folder: Path, n_sheets: int = 0, n_waiting: int = 0, exports: Sequence[str] = ()
+    metrics: Mapping[str, Any],
+    folder: Path,
+    n_sheets: int = 0,
+    n_waiting: int = 0,
+    exports: Sequence[str] = (),
+    *,
+    then: str = "build the whole campaign: snakemake",
 ) -> str:
     """Return the summary of a release: its images, what is missing and why, and what to do about it.
 
@@ -26,8 +32,10 @@ def closing_words(
         n_sheets: Number of sheets in it.
         n_waiting: Number of images that wait for others that they are made from.
         exports: Labels of its exports.
+        then: What comes after a smaller run: a command, and what it does.
     """
-    made = f"{metrics['accepted']:,} of {metrics['requests']:,} images are in {folder}/images/"
+    are = "image is" if metrics["requests"] == 1 else "images are"
+    made = f"{metrics['accepted']:,} of {metrics['requests']:,} {are} in {folder}/images/"
     lines = [f"imagemake: {made}; see {folder}/index.html"]
     todo = {
         "review": f"awaiting review: run `imagemake review`, or copy rows of {folder}/review.csv to config/reviews.csv",
@@ -52,7 +60,7 @@ def closing_words(
             *_cost(metrics),
             *_gpu(metrics),
             *_will_come_to(forecast),
-            *_next(metrics, folder),
+            *_next(metrics, folder, then),
         ]
     )
 
@@ -75,11 +83,11 @@ def _gpu(metrics: Mapping[str, Any]) -> Iterator[str]:
         yield f"  GPU: {seconds:.3g} s per image{energy}."
 
 
-def _next(metrics: Mapping[str, Any], folder: Path) -> Iterator[str]:
+def _next(metrics: Mapping[str, Any], folder: Path, then: str) -> Iterator[str]:
     if metrics["review"]:
         yield "  Next: imagemake review"
     elif folder != RESULTS:
-        yield f"  Next: look at {folder}/index.html, then build the whole campaign: snakemake"
+        yield f"  Next: look at {folder}/index.html, then {then}"
 
 
 def unsigned_words(unsigned: Mapping[str, str]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from imagemake.plan.gates import next_stage
 from imagemake.plan.reasons import RebuildReason
 from imagemake.plan.settled.journal_index import NotRememberedError
 from imagemake.plan.settled.remember import remember
@@ -146,7 +147,8 @@ class Release:
         self._pieces.sweep()
         sweep(chunks, kept, rows_folder)
         waiting = sum(state.stage is Stage.WAITING for state in self.states)
-        told = closing_words(metrics, folder, len(sheets), waiting, list(exports))
+        then = next_stage(campaign, scope)
+        told = closing_words(metrics, folder, len(sheets), waiting, list(exports), then=then)
         return "\n".join([told, *unsigned_words(self.unsigned)])
 
     def _rows(self, folder: Path, of_state: Entries, seen: Look) -> tuple[SortedRows, list[str]]:

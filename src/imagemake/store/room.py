@@ -12,6 +12,7 @@ from pathlib import Path
 from imagemake.core.host_errors import is_refusal, naming, words_of
 from imagemake.core.problems import NotReadyError
 from imagemake.core.recipe import Recipe
+from imagemake.store.layout import LOGS, RESULTS, STORE, WORK
 
 MARGIN_BYTES = 16 << 20  # for the journal, tables, logs, and other programs
 MARGIN_FILES = 64
@@ -100,6 +101,16 @@ def check_folder(
     if state.f_files and state.f_favail < n_files:
         what = f"{folder}: this disk has room for {state.f_favail:,} more files, and {who} {n_files:,}."
         raise NotReadyError(what, f"Delete files that you don't need (df -i). {_AGAIN}")
+
+
+def check_folders_of_run() -> None:
+    """Check the folders of a project that a run writes to.
+
+    Raises:
+        NotReadyError: If one cannot be written to, or has too little room.
+    """
+    for folder in (STORE, WORK, RESULTS, LOGS):
+        check_folder(folder, "a run needs")
 
 
 def _try_to_fill(folder: Path, n_bytes: int) -> None:

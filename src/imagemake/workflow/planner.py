@@ -28,6 +28,7 @@ from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
 from imagemake.workflow.plan import UP_TO_DATE, Plan
 from imagemake.workflow.run_buckets import RunBuckets
+from imagemake.workflow.run_lock import active_words
 from imagemake.workflow.stopping import stop_while_planning
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class Planner:
         made_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self._take_back()
         target = Target(self.campaign, self._catalog, scope, made_at, files=self._files)
-        kept = self._left_by_earlier_runs
+        kept = [*active_words(), *self._left_by_earlier_runs]
         known = known_counts(target, Store(STORE), WORK)
         if known is not None and not (known.get(Stage.HELD) or known.get(Stage.KEPT)):  # else the summary shows why
             still_open = open_batches(target, tuple(Submissions(STORE).all()), ())

@@ -19,15 +19,13 @@ from imagemake.plan.repair_masks import masks_to_send
 from imagemake.stages.generate.servers.ending import sweep_servers
 from imagemake.stages.generate.servers.lease import begin_run, end_run
 from imagemake.store.layout import (
-    LOGS,
-    RESULTS,
     STORE,
     WORK,
     progress_folder,
     stop_file,
     used_up_folder,
 )
-from imagemake.store.room import check_folder
+from imagemake.store.room import check_folders_of_run
 from imagemake.store.sent_images import keep_parents, keep_sent_images
 from imagemake.store.spending import spent_in
 from imagemake.store.store import Store
@@ -82,8 +80,7 @@ class Running:
                 self._run.prepare_executor()
             stop_politely(WORK, self.campaign.limits.grace_s, self._buckets.place)
             self._begin_servers()
-            for folder in (STORE, WORK, RESULTS, LOGS):
-                check_folder(folder, "a run needs")
+            check_folders_of_run()
             for folder in (progress_folder(WORK), used_up_folder(WORK)):
                 shutil.rmtree(folder, ignore_errors=True)
             self._buckets.begin()

@@ -144,6 +144,13 @@ def test_every_mistake_in_the_configuration_is_told_and_the_rest_is_checked(doct
     assert "disk:" in told
 
 
+def test_a_folder_that_a_run_could_not_write_to_is_told(doctor, tmp_path):
+    (tmp_path / "logs").write_text("")
+    status, told = doctor()
+    assert status == 3
+    assert "fix   logs: " in told
+
+
 def test_offline_calls_no_server(doctor, server):
     status, _ = doctor("--offline")
     assert status == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from imagemake import __version__
 from imagemake.cli.help_text import wrapped
 from imagemake.cli.main import COMMANDS, main
 
@@ -14,6 +15,12 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert ended.value.code == 2
     captured = capsys.readouterr()
     return captured.out + captured.err
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"imagemake {__version__}\n")
 
 
 def test_no_command_at_all_shows_the_help(capsys):

@@ -11,7 +11,7 @@ from imagemake.config.campaign import load_campaign
 from imagemake.config.checks import Limit
 from imagemake.config.stages import FIGURES
 from imagemake.core.problems import UserError
-from imagemake.plan.gates import check_gates, unmet
+from imagemake.plan.gates import check_gates, next_stage, unmet
 from imagemake.release.metrics.failing import failing_values
 from imagemake.release.metrics.forecast import Pace, RunTime, forecast
 from imagemake.release.metrics.metrics import metrics_of
@@ -135,6 +135,12 @@ def test_each_stage_is_asked_of_those_before_it(scope, asked):
     else:
         check_gates(campaign, scope, figures_of)
     assert seen == asked
+
+
+def test_the_pilot_leads_to_the_small_batch_only_if_a_gate_asks_for_that():
+    free, gated = (load_campaign({**CAMPAIGN, "gates": gates}) for gates in ({}, {"small": {"review": {"max": 0}}}))
+    assert next_stage(gated, "pilot").endswith("snakemake small")
+    assert {next_stage(free, "pilot"), next_stage(gated, "small")} == {"build the whole campaign: snakemake"}
 
 
 def test_every_figure_of_a_gate_is_one_of_a_release():

@@ -6,8 +6,10 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import date
 from hashlib import sha256
+from itertools import repeat
 from typing import TYPE_CHECKING
 
+from imagemake.config.fields import CONFIG
 from imagemake.config.models import (
     ModelFinding,
     ModelTable,
@@ -19,6 +21,7 @@ from imagemake.config.models import (
 from imagemake.config.several_models import settings_of, workflows_of
 from imagemake.config.workflow import template
 from imagemake.core.problems import Problem, UserError
+from imagemake.core.text import counted
 from imagemake.plan.parents import images_of_parents
 from imagemake.plan.requests.abilities import Abilities
 from imagemake.plugins.providers.comfyui.template import Template
@@ -48,7 +51,8 @@ def check_models(
         Warnings, one per kind.
 
     Raises:
-        UserError: If the provider would refuse some requests: one problem per kind, at its first row.
+        UserError: If the provider would refuse some requests: one problem per kind, in the configuration if it is in
+            all requests and no row says otherwise, and else at its first row.
     """
     table = load_models(campaign.models)
     warnings = _missing_keys(to_generate, campaign)
@@ -74,7 +78,7 @@ def check_models(
     for finding, states in seed_findings(to_generate, table):
         found.setdefault(finding, []).extend(states)
     problems = [
-        Problem(_place(states, campaign), finding.what, finding.remedy)
+        Problem(_place(states, to_generate, campaign), finding.what, finding.remedy)
         for finding, states in found.items()
         if finding.severity is Severity.ERROR
     ]
@@ -147,6 +151,15 @@ class _UnknownModels:
         return self._known[model]
 
 
-def _place(states: Sequence[State], campaign: Campaign) -> str:
-    others = f" and {len(states) - 1:,} others" if len(states) > 1 else ""
-    return f"{campaign.catalog}, row {states[0].request.row} ({states[0].request.name}{others})"
+def _place(states: Sequence[State], to_generate: Sequence[State], campaign: Campaign) -> str:
+    others = f" and {counted(len(states) - 1, 'other')}" if len(states) > 1 else ""
+    images = f"({states[0].request.name}{others})"
+    if len(states) == len(to_generate) and not any(map(_is_of_its_row, states, repeat(campaign))):
+        return f"{CONFIG} {images}"
+    return f"{campaign.catalog}, row {states[0].request.row} {images}"
+
+
+def _is_of_its_row(state: State, campaign: Campaign) -> bool:
+    """Return whether a row or a variable may be what a model does not accept: by a parameter, or by a file."""
+    own = settings_of(state.request.model, campaign).parameters
+    return bool(state.request.attached.references) or {**state.recipe.parameters} != {**own}

@@ -49,8 +49,8 @@ def state(row, path="a.png", label="gpt-image-2", parents=(), **parameters):
     return SimpleNamespace(recipe=recipe, request=request, parents=parents)
 
 
-def campaign_of(mode="sync"):
-    model = {"provider": "openai", "name": "gpt-image-2", "mode": mode}
+def campaign_of(mode="sync", **more):
+    model = {"provider": "openai", "name": "gpt-image-2", "mode": mode, **more}
     return load_campaign({"campaign": "c", "catalog": "c.csv", "prompt": "p", "name": "{sku}", "model": model})
 
 
@@ -72,7 +72,7 @@ def test_a_provider_that_takes_none_is_told_with_the_first_row(monkeypatch, prov
     with pytest.raises(UserError) as caught:
         check(state(2, None), state(3), state(4), mode=mode)
     (problem,) = caught.value.problems
-    assert (problem.where, problem.what) == ("c.csv, row 3 (r3 and 1 others)", what)
+    assert (problem.where, problem.what) == ("c.csv, row 3 (r3 and 1 other)", what)
 
 
 @pytest.mark.parametrize("mode", ["sync", "batch"])
@@ -94,6 +94,18 @@ def test_a_size_that_batches_of_edits_do_not_take_is_told_before_the_run(monkeyp
     assert problem.remedy == "Use auto, 1024x1024, 1024x1536, 1536x1024, or set mode: sync."
 
 
+def test_what_all_images_share_is_told_of_the_configuration_and_what_a_row_has_of_its_row(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    rows = [Row(2, {"sku": "a", "parameters.size": "64x64"}), Row(3, {"sku": "b", "parameters.size": "64x64"})]
+    for with_column, where in ((False, "config/config.yaml (a and 1 other)"), (True, "c.csv, row 2 (a and 1 other)")):
+        campaign = campaign_of(parameters={"size": "64x64" if not with_column else "1024x1024"})
+        given = rows if with_column else [Row(row.number, {"sku": row.values["sku"]}) for row in rows]
+        states = [State(request, request.recipe, request.recipe.key()) for request in expand(campaign, given)]
+        with pytest.raises(UserError, match="size '64x64'") as caught:
+            check_models(states, campaign, {}, TODAY)
+        assert caught.value.problems[0].where == where
+
+
 def test_a_missing_key_is_a_warning_before_anything_is_sent(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.setattr(abilities, "provider_class", lambda name: OpenAIProvider)
@@ -106,7 +118,7 @@ def test_a_file_that_is_too_large_is_told_once_with_its_path():
     with pytest.raises(UserError) as caught:
         check(state(2), state(3, "big.png"), state(4, "big.png"))
     (problem,) = caught.value.problems
-    assert problem.where == "c.csv, row 3 (r3 and 1 others)"
+    assert problem.where == "c.csv, row 3 (r3 and 1 other)"
     assert problem.what.startswith("reference image 'big.png' has 100,000,000 bytes")
 
 
@@ -143,7 +155,7 @@ def test_where_no_model_of_a_list_can_make_an_image_the_reason_of_each_is_told()
     with pytest.raises(UserError) as caught:
         check_models(states, campaign, {}, TODAY)
     (problem,) = caught.value.problems
-    assert problem.where == "c.csv, row 2 (s2 and 1 others)"
+    assert problem.where == "config/config.yaml (s2 and 1 other)"
     first, *reasons = problem.what.splitlines()
     assert first == "no model of its list can make this image:"
     assert [reason.partition(":")[0] for reason in reasons] == ["  small-1", "  large"]

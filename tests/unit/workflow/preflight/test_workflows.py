@@ -24,5 +24,5 @@ def test_a_value_without_a_place_is_told_once_with_the_first_row(tmp_path, monke
     rows += [Row(n, {"sku": f"b{n}", "parameters.steps": "8", "parameters.cfg": "7"}) for n in (3, 4)]
     states = [SimpleNamespace(recipe=request.recipe, request=request, parents=()) for request in expand(campaign, rows)]
     assert check_models(states[:1], campaign, {}, date(2026, 11, 27)) == []
-    with pytest.raises(UserError, match=r"row 3 \(b3 and 1 others\): the workflow has no input for .* 'cfg'"):
+    with pytest.raises(UserError, match=r"row 3 \(b3 and 1 other\): the workflow has no input for .* 'cfg'"):
         check_models(states, campaign, {}, date(2026, 11, 27))
