@@ -166,6 +166,7 @@ class PaperShop:
             "attempt": state.attempt, "tried": 0, "recipe": state.recipe.as_dict(), "worst_usd": 0.0,
         }  # fmt: skip
         closed = {"event": "closed", "call": call, "at": at, "key": state.key, "cost_usd": 0.0}
+        closed["seconds"] = len(state.request.name) + self.n_jobs / 10
         closed |= {"outcome": "made", "digest": raw.digest} if raw else {"outcome": "refused", "message": "no"}
         path = self.store.journal_folder / "2026-11-27" / f"{self.n_jobs:06}-generate.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -179,6 +179,14 @@ class Campaign(Section):
         description="Most images per job. Small runs are split evenly into 4 to 8 jobs per stage, one per core, "
         "with at least 120 images each. Starting a job takes about a second.",
     )
+    job_minutes: float | None = Field(
+        None,
+        gt=0,
+        description="How long a job should take, in minutes, by what earlier calls and jobs took; for clusters, where "
+        "each job waits in a queue. Jobs still have at most batch_size images. Until calls and jobs were timed, such "
+        "as in a pilot, batch_size alone decides.",
+        examples=[30],
+    )
     alerts: Alerts = Field(
         default_factory=Alerts, description="Messages about a run, sent to email, Slack, a webhook, and so on."
     )

@@ -1,4 +1,4 @@
-"""Text of campaigns and catalogs: forbidden characters, escaping, numbers as text, and spelling suggestions."""
+"""Text of campaigns and catalogs, and of messages: forbidden characters, escaping, numbers, counts, durations."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import difflib
 import math
 import re
 from collections.abc import Iterable
+
+MINUTE_S, HOUR_S = 60, 3600
 
 # C0 and C1 control characters except tab and line ends, and lone surrogates, which UTF-8 cannot encode.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -51,3 +53,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def counted(count: int, noun: str) -> str:
     """Return a count with its noun: ``1 image``, ``1,200 images``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def duration_words(seconds: float) -> str:
+    """Return a duration in words: ``42 s``, ``12 minutes``, ``3 hours``."""
+    if seconds >= 2 * HOUR_S:
+        return f"{seconds / HOUR_S:,.0f} hours"
+    return f"{seconds / MINUTE_S:.0f} minutes" if seconds >= 2 * MINUTE_S else f"{seconds:.0f} s"

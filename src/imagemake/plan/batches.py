@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
 from imagemake.config.campaign import Campaign
 from imagemake.core.fingerprint import fingerprint
-from imagemake.plan.call_modes import batch_size, divide, job_size, parts_here
+from imagemake.core.text import counted
+from imagemake.plan.call_modes import divide
 from imagemake.plan.edited_questions import read_edited
 from imagemake.plan.inventory import Inventory
+from imagemake.plan.job_sizes import JobSizes
 from imagemake.plan.state import OPEN, Stage, State
 from imagemake.store.items import Item, table_bytes, write_table
+from imagemake.store.job_times import image_seconds
 from imagemake.store.layout import RESULT_TABLES, batch_file
 
 ID_DIGITS = 16
@@ -28,10 +31,12 @@ class Batch:
     Attributes:
         id: The stage that it starts at, and a hash of its content: ``generate-3fa9c1d2e4b5a697``.
         items: The items, in the order of the requests.
+        why: Why there are so many, in words for a plan.
     """
 
     id: str
     items: tuple[Item, ...]
+    why: str = ""
 
 
 def open_states(states: Sequence[State], names: Collection[str]) -> list[State]:
@@ -47,8 +52,7 @@ def batches_of(
     states: Sequence[State],
     campaign: Campaign,
     tried: Callable[[str], int],
-    size: int,
-    submission_of: Mapping[str, str],
+    sizes: JobSizes,
 ) -> list[Batch]:
     """Divide open requests into batches, by the stage that they start at.
 
@@ -57,8 +61,7 @@ def batches_of(
         campaign: Part of each batch's name, so that other settings make another batch.
         tried: Returns the number of calls made for a key so far, so that a batch that failed as a whole gets another
             name next time.
-        size: Most items per batch, for images that are requested one by one.
-        submission_of: The open submission that each key waits in.
+        sizes: How many items a batch has.
     """
     # Measures of another version, or with other weights, make other tables of the same images.
     validation = campaign.validation
@@ -72,13 +75,13 @@ def batches_of(
         is_first = stage is Stage.GENERATE
         if is_first and hands_over:
             items = [replace(item, hands_over=True) for item in items]
-        most = size
-        if stage is Stage.JUDGE and validation.asked.in_batches:  # all at once: each batch may take a day
-            most = max(size, -(-len(items) // campaign.limits.batches_in_flight))
-        for part in _generated(items, campaign, size, submission_of) if is_first else _parts(items, most):
-            calls = [tried(item.key) for item in part] if stage is Stage.GENERATE else []
-            content = hashlib.sha256(f"{settings} {calls} ".encode() + table_bytes(part))
-            found.append(Batch(f"{stage}-{content.hexdigest()[:ID_DIGITS]}", tuple(part)))
+        for together in divide(items, campaign, sizes.submission_of) if is_first else [items]:
+            size, why = sizes.of(stage, together)
+            for start in range(0, len(together), size):
+                part = together[start : start + size]
+                calls = [tried(item.key) for item in part] if is_first else []
+                content = hashlib.sha256(f"{settings} {calls} ".encode() + table_bytes(part))
+                found.append(Batch(f"{stage}-{content.hexdigest()[:ID_DIGITS]}", tuple(part), why))
     return found
 
 
@@ -126,14 +129,26 @@ def write_batches(
         history = inventory.journal.keys.get(key)
         return history.calls if history else 0
 
-    size = batch_size(len(states), campaign.batch_size, parts=parts_here())
-    found = batches_of(states, campaign, tried, size, inventory.submission_of)
+    sizes = JobSizes(
+        campaign, len(states), inventory.submission_of, lambda: inventory.journal.times, image_seconds(work)
+    )
+    found = batches_of(states, campaign, tried, sizes)
     batches = [_without_results(batch, work, planned_at) for batch in found]
     for batch in batches:
         path = batch_file(work, batch.id)
         if not path.exists():
             write_table(path, batch.items)
     return batches
+
+
+def job_lines(batches: Iterable[Batch]) -> Iterator[str]:
+    """Yield how many jobs a run has for each stage that batches start at, how large they are, and why."""
+    sizes: dict[tuple[str, str], list[int]] = {}
+    for batch in batches:
+        sizes.setdefault((batch.id.partition("-")[0], batch.why), []).append(len(batch.items))
+    for (stage, why), own in sizes.items():
+        most = f"of up to {counted(max(own), 'image')}" if len(own) > 1 else f"of {counted(own[0], 'image')}"
+        yield f"  {counted(len(own), 'job')} to {stage} {most}: {why}."
 
 
 def _without_results(batch: Batch, work: Path, planned_at: float) -> Batch:
@@ -149,15 +164,3 @@ def _without_results(batch: Batch, work: Path, planned_at: float) -> Batch:
 
 def _is_older(path: Path, planned_at: float) -> bool:
     return path.exists() and path.stat().st_mtime < planned_at
-
-
-def _generated(
-    items: Sequence[Item], campaign: Campaign, size: int, submission_of: Mapping[str, str]
-) -> Iterator[Sequence[Item]]:
-    for together in divide(items, campaign, submission_of):
-        yield from _parts(together, job_size(together, campaign, size, submission_of))
-
-
-def _parts(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

@@ -8,7 +8,6 @@ too: as few as there are cards.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -17,15 +16,12 @@ import orjson
 
 from imagemake.config.model import ModelSettings
 from imagemake.config.several_models import settings_of
-from imagemake.core.gpus import cards
-from imagemake.plugins.providers import BatchProvider, provider_class
+from imagemake.plugins.providers import provider_class
 from imagemake.store.items import Item
 from imagemake.store.tables import lines_of
 
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
-
-LEAST_PARTS, MOST_PARTS = 4, 8  # with fewer, validation would follow generation late
 
 
 class CallMode(NamedTuple):
@@ -89,45 +85,3 @@ def divide(items: Sequence[Item], campaign: Campaign, submission_of: Mapping[str
         call_mode = call_mode_of(settings_of(item.model or item.recipe.model, campaign), can_wait=item.can_wait)
         found.setdefault((call_mode, submission_of.get(item.key, "")), []).append(item)
     return list(found.values())
-
-
-def batch_size(n_open: int, most: int, least: int = 120, parts: int = MOST_PARTS) -> int:
-    """Return how many items a batch has: enough batches for all cores, equally large, and none below `least`.
-
-    Args:
-        n_open: Number of items.
-        most: The campaign's ``batch_size``.
-        least: Number of items that are worth a job.
-        parts: Number of batches to aim for.
-    """
-    n_batches = max(1, min(parts, n_open // least))
-    return max(1, min(most, -(-n_open // n_batches)))
-
-
-def parts_here() -> int:
-    """Return how many jobs per stage a small run has: one per core, from 4 to 8."""
-    return min(MOST_PARTS, max(LEAST_PARTS, os.cpu_count() or 1))
-
-
-def job_size(items: Sequence[Item], campaign: Campaign, size: int, submission_of: Mapping[str, str]) -> int:
-    """Return how many items of a group go into each job.
-
-    Args:
-        items: One group that `divide` returned.
-        campaign: Has ``batch_size`` and ``limits.batches_in_flight``.
-        size: The size for items that are requested image by image.
-        submission_of: The open submission that each key waits in.
-    """
-    if items[0].key in submission_of:
-        return len(items)  # a second job would only wait for the first
-    settings = settings_of(items[0].model or items[0].recipe.model, campaign)
-    provider = provider_class(settings.provider)
-    if settings.local_device == "cpu":
-        return batch_size(len(items), campaign.batch_size, parts=1)
-    if settings.local_device == "gpu" and (n_cards := len(cards())):
-        return batch_size(len(items), campaign.batch_size, parts=n_cards)
-    if not settings.in_batches(can_wait=items[0].can_wait) or not issubclass(provider, BatchProvider):
-        return size
-    # Submit all of them at once, as far as a file can hold them: each batch may take a day.
-    share = -(-len(items) // campaign.limits.batches_in_flight)
-    return min(provider.file_limits.lines, max(campaign.batch_size, share))

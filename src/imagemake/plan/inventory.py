@@ -18,6 +18,7 @@ from typing import Any
 
 from imagemake.config.fields import MAIN
 from imagemake.images.repair_mask import MASK_EXTENSION, RepairMask
+from imagemake.plan.call_times import CallTimes, ModelId, model_id
 from imagemake.plan.learned_costs import LearnedCosts
 from imagemake.stages.judge.known import KnownAnswers
 from imagemake.store.items import ItemFailure, Measured
@@ -57,9 +58,6 @@ class KeyHistory:
     was_made: bool = False
 
 
-ModelId = tuple[str, str | None, str]  # provider, endpoint, and name, as in recipes
-
-
 @dataclass(slots=True)
 class JournalFacts:
     """What the journal says, by key, by name, and by model.
@@ -68,6 +66,7 @@ class JournalFacts:
         keys: About each key.
         last_recipe: The recipe of the last call for a request's first attempt, by the request's name.
         costs: What images cost.
+        times: How long calls took.
         answered_at: When each model last made an image, ISO 8601 in UTC.
         used_up_at: When a call last met the end of each model's quota.
     """
@@ -75,6 +74,7 @@ class JournalFacts:
     keys: dict[str, KeyHistory] = field(default_factory=dict)
     last_recipe: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     costs: LearnedCosts = field(default_factory=LearnedCosts)
+    times: CallTimes = field(default_factory=CallTimes)
     answered_at: dict[ModelId, str] = field(default_factory=dict)
     used_up_at: dict[ModelId, str] = field(default_factory=dict)
 
@@ -90,6 +90,7 @@ class JournalFacts:
         history.code, history.call = (call.closed or {}).get("code"), call.sent["call"]
         history.was_made |= call.outcome in (Outcome.MADE, Outcome.SHARED)
         self.costs.add(call)
+        self.times.add(call)
         self._note_quota(call)
         if call.sent["attempt"] == 0 and "kind" not in call.sent:
             self.last_recipe[call.sent["name"]] = call.sent["recipe"]
@@ -98,8 +99,7 @@ class JournalFacts:
         is_end = call.closed is not None and call.closed.get("quota") is True
         if call.closed is None or not (is_end or call.outcome is Outcome.MADE):
             return
-        recipe = call.sent["recipe"]
-        model = recipe.get("provider", ""), recipe.get("endpoint"), recipe["model"]
+        model = model_id(call.sent["recipe"])
         latest = self.used_up_at if is_end else self.answered_at
         latest[model] = max(latest.get(model, ""), call.closed.get("at", ""))
 

@@ -19,8 +19,9 @@ from imagemake.store.journal import Outcome
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
     from imagemake.core.recipe import Recipe
+    from imagemake.plan.call_times import ModelId
     from imagemake.plan.candidates import CandidatePolicy
-    from imagemake.plan.inventory import Inventory, JournalFacts, ModelId
+    from imagemake.plan.inventory import Inventory, JournalFacts
     from imagemake.plan.requests.request import Request, Route
     from imagemake.plan.state import Past, State
 

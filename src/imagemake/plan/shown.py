@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SHOWN_BYTES = 16
 # Sections that do not change what a release shows.
-NOT_SHOWN = ("limits", "batch_size", "alerts", "gates", "store", "publish")
+NOT_SHOWN = ("limits", "batch_size", "job_minutes", "alerts", "gates", "store", "publish")
 
 
 def shown_settings(campaign: Campaign) -> dict[str, Any]:

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from imagemake.core.text import counted
-from imagemake.release.metrics.forecast import duration_words
+from imagemake.core.text import counted, duration_words
 from imagemake.release.metrics.reasons import DECIDED
 from imagemake.release.metrics.remedies import remedy_words
 from imagemake.store.layout import RESULTS

@@ -124,6 +124,11 @@ def progress_file(work: Path, table: Path) -> Path:
     return progress_folder(work) / f"{table.parent.name}-{table.stem}.json"
 
 
+def job_times_file(work: Path) -> Path:
+    """Return the file that keeps how long jobs of earlier runs took per image."""
+    return work / "job_times.json"
+
+
 def stopping_file(work: Path) -> Path:
     """Return the note that tells running jobs to stop, because the run was told to."""
     return work / "stopping"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,6 +34,7 @@ class Progress:
         cost_usd: What the calls of the job cost, in USD.
         waits_for: What the job is waiting for, in words; empty if it works.
         waits_until: End of the wait, in seconds of Unix time; 0 if unknown.
+        seconds: How long the job has worked, without its start.
     """
 
     images: int = 0
@@ -44,6 +45,7 @@ class Progress:
     cost_usd: float = 0.0
     waits_for: str = ""
     waits_until: float = 0.0
+    seconds: float = field(default=0.0, compare=False)
 
     def __add__(self, other: Progress) -> Progress:
         """Return the progress of two jobs together, with the longer of two waits."""
@@ -57,6 +59,7 @@ class Progress:
             self.cost_usd + other.cost_usd,
             waits.waits_for,
             waits.waits_until,
+            self.seconds + other.seconds,
         )
 
     @classmethod
@@ -64,7 +67,7 @@ class Progress:
         """Read the content of a file. Values of other types than written count as missing."""
         if not isinstance(data, dict):
             return cls()
-        kinds = {field.name: type(field.default) for field in fields(cls)}
+        kinds = {one.name: type(one.default) for one in fields(cls)}
         return cls(**{name: data[name] for name, kind in kinds.items() if _is_right(data.get(name), kind)})
 
 
@@ -88,7 +91,7 @@ class JobProgress:
         self.now = Progress(images=images)
         self._path = progress_file(work, table) if work is not None else None
         self._stopping = stopping_file(work) if work is not None else None
-        self._written_at = -math.inf
+        self._began, self._written_at = time.monotonic(), -math.inf
         self._elsewhere, self._looked_at = 0, -math.inf
         self._write()
 
@@ -119,8 +122,9 @@ class JobProgress:
     def _write(self) -> None:
         self._written_at = time.monotonic()
         if self._path is not None:
+            now = replace(self.now, seconds=round(self._written_at - self._began, 3))
             with suppress(OSError):  # a job must not fail because nobody can see it work
-                write_whole(self._path, orjson.dumps(asdict(self.now)))
+                write_whole(self._path, orjson.dumps(asdict(now)))
 
 
 def no_progress() -> JobProgress:

@@ -14,7 +14,7 @@ from imagemake.config.several_models import settings_of
 from imagemake.core.files import make_own
 from imagemake.core.gpus import cards
 from imagemake.core.problems import UserError
-from imagemake.plan.batches import open_states, write_batches
+from imagemake.plan.batches import job_lines, open_states, write_batches
 from imagemake.plan.gates import check_gates
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.parents import waiting_in
@@ -187,6 +187,8 @@ class OpenPlans:
     def _write_batches(self, open_ones: list[State], inventory: Inventory) -> tuple[str, ...]:
         new = [state for state in open_ones if (state.stage, state.key) not in self._claimed]
         written = write_batches(new, self.campaign, inventory, WORK)
+        if self.campaign.job_minutes is not None:
+            print(*job_lines(written), sep="\n", file=sys.stderr)
         self._buckets.share_batches([batch.id for batch in written])
         for batch in written:
             for item in batch.items:

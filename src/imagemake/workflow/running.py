@@ -18,6 +18,7 @@ from imagemake.plan.parents import raw_of_parents
 from imagemake.plan.repair_masks import masks_to_send
 from imagemake.stages.generate.servers.ending import sweep_servers
 from imagemake.stages.generate.servers.lease import begin_run, end_run
+from imagemake.store.job_times import keep_job_times
 from imagemake.store.layout import (
     STORE,
     WORK,
@@ -81,6 +82,7 @@ class Running:
             stop_politely(WORK, self.campaign.limits.grace_s, self._buckets.place)
             self._begin_servers()
             check_folders_of_run()
+            keep_job_times(WORK)
             for folder in (progress_folder(WORK), used_up_folder(WORK)):
                 shutil.rmtree(folder, ignore_errors=True)
             self._buckets.begin()

@@ -14,6 +14,7 @@ from imagemake.core.problems import UserError
 from imagemake.plan.batches import batches_of
 from imagemake.plan.edited_questions import read_edited
 from imagemake.plan.inventory import KeyHistory
+from imagemake.plan.job_sizes import JobSizes
 from imagemake.plan.judging import NO_IMAGE, calls_of, judging_lines
 from imagemake.plan.reviews import Review
 from imagemake.plan.state import Stage
@@ -170,9 +171,9 @@ def test_all_images_are_asked_about_at_once_where_each_batch_may_take_a_day():
     def sizes(**judge):
         given = {**IN_BATCHES, "questions": ["Is it red?"], **judge}
         campaign = load_campaign(
-            {**BASE, "validation": {"measures": {"judge": given}}, "limits": {"batches_in_flight": 2}}
+            {**BASE, "validation": {"measures": {"judge": given}}, "limits": {"batches_in_flight": 2}, "batch_size": 3}
         )
-        return [len(one.items) for one in batches_of(states, campaign, lambda _: 0, 3, {})]
+        return [len(one.items) for one in batches_of(states, campaign, lambda _: 0, JobSizes(campaign, 10))]
 
     assert sizes() == [5, 5]
     assert sizes(mode="sync") == [3, 3, 3, 1]

@@ -11,6 +11,7 @@ from imagemake.plan.batches import batches_of, item_of
 from imagemake.plan.call_modes import call_mode_of_batch
 from imagemake.plan.cost_lines import cost_lines
 from imagemake.plan.inventory import JournalFacts
+from imagemake.plan.job_sizes import JobSizes
 from imagemake.plan.requests.request import Request
 from imagemake.plan.state import Stage, State
 from imagemake.plan.waiting import let_wait
@@ -69,7 +70,7 @@ def test_what_a_batch_does_not_accept_goes_one_by_one():
 def test_a_job_knows_from_its_table_how_its_images_are_requested(tmp_path):
     campaign, states = campaign_of(batch_size=10), states_of(40)
     let_wait(states[:20], campaign, "all")
-    batches = batches_of(states, campaign, lambda _: 0, 10, {})
+    batches = batches_of(states, campaign, lambda _: 0, JobSizes(campaign, len(states)))
     modes = []
     for batch in batches:
         write_table(tmp_path / batch.id, batch.items)

@@ -13,13 +13,14 @@ from typing import Any
 import orjson
 
 from imagemake.core.sealed import unseal
+from imagemake.plan.call_times import CallTimes
 from imagemake.plan.inventory import JournalFacts, KeyHistory
 from imagemake.plan.learned_costs import LearnedCosts
 from imagemake.plan.settled.sections import numbers, read_sections, section_of, short, short_hex, write_sections
 from imagemake.store.journal import Call, Outcome, calls_of
 from imagemake.store.journal_lines import SENT, DamagedLine, tell_damaged
 
-VERSION = 1
+VERSION = 2
 
 
 class NotRememberedError(Exception):
@@ -81,6 +82,7 @@ class JournalIndex:
             "files": {name: self._sizes[name] for name in numbered},
             "asks": asks,
             "costs": facts.costs.as_data(),
+            "times": facts.times.as_data(),
             "answered_at": [[*model, at] for model, at in facts.answered_at.items()],
             "used_up_at": [[*model, at] for model, at in facts.used_up_at.items()],
             "histories": {key: _plain(one) for key, one in asked.sure() if not _is_simple(one)},
@@ -137,6 +139,7 @@ class JournalIndex:
         return JournalFacts(
             keys={key: _history(data) for key, data in head.get("histories", {}).items()},
             costs=LearnedCosts.from_data(head.get("costs", {})),
+            times=CallTimes.from_data(head.get("times", ())),
             answered_at={(one[0], one[1], one[2]): one[3] for one in head.get("answered_at", ())},
             used_up_at={(one[0], one[1], one[2]): one[3] for one in head.get("used_up_at", ())},
         )

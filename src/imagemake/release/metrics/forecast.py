@@ -12,16 +12,9 @@ from imagemake.release.metrics.pace import Pace
 from imagemake.release.metrics.reasons import DECIDED
 from imagemake.release.metrics.success import interval_95
 
-MINUTE_S, HOUR_S = 60, 3600
+MINUTE_S = 60
 START_S = 5.0  # planning, starting Snakemake, and writing a release: 4 to 6 s for 50 to 250 images on 2 cores
 LEAST_MADE = 10  # a run that made fewer images tells little about the time per image
-
-
-def duration_words(seconds: float) -> str:
-    """Return a duration in words: ``42 s``, ``12 minutes``, ``3 hours``."""
-    if seconds >= 2 * HOUR_S:
-        return f"{seconds / HOUR_S:,.0f} hours"
-    return f"{seconds / MINUTE_S:.0f} minutes" if seconds >= 2 * MINUTE_S else f"{seconds:.0f} s"
 
 
 @dataclass(frozen=True, slots=True)

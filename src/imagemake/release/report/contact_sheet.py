@@ -15,10 +15,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from imagemake.core.files import write_whole
+from imagemake.core.text import duration_words
 from imagemake.release.manifest.chunks.chunk import Chunk
 from imagemake.release.manifest.chunks.order import order_of
 from imagemake.release.manifest.chunks.pieces import Pieces
-from imagemake.release.metrics.forecast import duration_words
 from imagemake.release.report.cards import card_of, href_of
 from imagemake.release.report.facts import PageFacts, by_chunk, comparable, families
 from imagemake.release.report.one_file import data_url, embedded, own_text, template

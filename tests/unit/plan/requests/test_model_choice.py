@@ -9,6 +9,7 @@ from imagemake.core.problems import UserError
 from imagemake.core.recipe import Recipe
 from imagemake.plan.batches import batches_of, item_of
 from imagemake.plan.call_modes import CallMode, call_mode_of, call_mode_of_batch
+from imagemake.plan.job_sizes import JobSizes
 from imagemake.plan.reasons import RebuildReason
 from imagemake.plan.state import State
 from imagemake.plan.target import Target
@@ -156,7 +157,7 @@ def jobs_of(**models):
         State(request, request.recipe, request.recipe.key(), why=RebuildReason.NEW.because())
         for request in target.requests
     ]
-    batches = batches_of(states, campaign, lambda _: 0, 500, {})
+    batches = batches_of(states, campaign, lambda _: 0, JobSizes(campaign, len(states)))
     return sorted(sorted(item.model or item.recipe.model for item in batch.items) for batch in batches)
 
 
@@ -174,7 +175,8 @@ def jobs_in_batches(n, submission_of=(), **config):
         for request in target.requests
     ]
     waiting = {states[i].key: submission for i, submission in submission_of}
-    return sorted(len(batch.items) for batch in batches_of(states, campaign, lambda _: 0, 20, waiting))
+    sizes = JobSizes(campaign, len(states), waiting)
+    return sorted(len(batch.items) for batch in batches_of(states, campaign, lambda _: 0, sizes))
 
 
 def test_a_batch_of_the_provider_takes_as_much_as_the_batches_in_flight_leave_to_it():

@@ -13,6 +13,7 @@ from paper_shop import EDITS, VARIANTS, PaperShop, facts, standing
 
 from imagemake.core.problems import UserError
 from imagemake.plan.requests.catalog import read_catalog
+from imagemake.plan.routing import model_of
 from imagemake.plan.settled.contents import folder_stamps, table_stamps
 from imagemake.plan.settled.journal_index import NotRememberedError
 from imagemake.plan.settled.part import Part
@@ -127,6 +128,15 @@ def test_the_part_reads_no_table_and_no_journal_file_of_what_is_settled(shop):
         path.write_bytes(b"x" * stamp.st_size)  # anyone who reads it finds nothing
         os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     assert part_of(shop) is not None
+
+
+def test_the_part_knows_how_long_all_calls_took(shop):
+    shop.rows[0]["product"] = "teapot"
+    shop.write()
+    part, states = part_of(shop)
+    times, model = part.inventory.journal.times, model_of(states[0].recipe)
+    assert times.median_s(model) is not None
+    assert times == shop.inventory().journal.times
 
 
 @pytest.mark.parametrize("path", ["work/settled/rows.bin", "work/settled/journal.bin"])

@@ -20,6 +20,7 @@ from imagemake.core.problems import NotReadyError, UserError
 from imagemake.core.recipe import Recipe
 from imagemake.images.decoded import decode_image
 from imagemake.plan.batches import batches_of
+from imagemake.plan.job_sizes import JobSizes
 from imagemake.plan.reasons import RebuildReason
 from imagemake.plan.requests.request import Request
 from imagemake.plan.state import Stage, State
@@ -290,7 +291,7 @@ def test_what_is_measured_by_other_weights_is_another_batch(project):
     ]
 
     def batch():
-        return batches_of(states, campaign, lambda key: 0, 10, {})[0].id
+        return batches_of(states, campaign, lambda key: 0, JobSizes(campaign, 1))[0].id
 
     before = batch()
     assert batch() == before
