@@ -37,6 +37,7 @@ class S3Proxy:
         in_flight: Number of current requests.
         delay_s: Delay of every write.
         status: Status to return for every write instead of forwarding it; 0 forwards it.
+        denies_reads: Whether objects and listings are denied.
         spoil: Changes the body of a GET response.
         lag_s: How long a listing does not show a new object.
         on_put: Called before each write is forwarded.
@@ -50,6 +51,7 @@ class S3Proxy:
         self.in_flight = 0
         self.delay_s = 0.0
         self.status = 0
+        self.denies_reads = False
         self.lag_s = 0.0
         self._new: dict[str, float] = {}  # objects, by the time when they were first written
         self.spoil: Callable[[bytes], bytes] = lambda body: body
@@ -89,7 +91,9 @@ class S3Proxy:
             except BaseException as error:
                 self.faults.append(error)
             if self.status:
-                return web.Response(status=self.status, text=f"<Error><Code>{CODES[self.status]}</Code></Error>")
+                return _refusal(self.status)
+        if self.denies_reads and request.method in ("GET", "HEAD"):
+            return _refusal(403)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
         url = URL(self.behind + request.raw_path, encoded=True)
         async with (
@@ -116,6 +120,10 @@ class S3Proxy:
     def _if_shown(self, entry: re.Match[bytes]) -> bytes:
         written = self._new.get(unquote(entry[1].decode()), -self.lag_s)
         return entry[0] if time.monotonic() - written >= self.lag_s else b""
+
+
+def _refusal(status: int) -> web.Response:
+    return web.Response(status=status, text=f"<Error><Code>{CODES[status]}</Code></Error>")
 
 
 @contextmanager

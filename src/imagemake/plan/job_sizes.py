@@ -111,7 +111,9 @@ class JobSizes:
         size = max(1, min(self.campaign.batch_size, -(-n // n_jobs)))
         is_bounded = size * n_jobs < n
         bound = ", the most that batch_size allows" if is_bounded else ""
-        return JobSize(size, f"about {duration_words(max(1, size * item_s))} each{bound}, at {item_s:,.2f} s per image so far")
+        return JobSize(
+            size, f"about {duration_words(max(1, size * item_s))} each{bound}, at {item_s:,.2f} s per image so far"
+        )
 
     def _size_of_waiting(self, items: Sequence[Item]) -> int:
         """Return the size of jobs that wait for batches of the provider; 0 for others."""

@@ -25,6 +25,21 @@ class Trouble(StrEnum):
     OTHER = "other"
 
 
+class Operation(StrEnum):
+    """What a request does."""
+
+    READ = "reading"
+    LIST = "listing"
+    WRITE = "writing"
+    DELETE = "deleting"
+
+
+_RIGHTS = {
+    Operation.READ: "s3:GetObject",
+    Operation.LIST: "s3:ListBucket",
+    Operation.WRITE: "s3:PutObject",
+    Operation.DELETE: "s3:DeleteObject",
+}
 PASSING = (Trouble.UNREACHABLE, Trouble.SLOW, Trouble.OTHER)  # another try may succeed
 
 _REMEDIES = {
@@ -46,13 +61,17 @@ class PlaceError(ImagemakeError):
         place: Address of the storage.
         what: What happened.
         remedy: What the user can do; by default, a sentence for the kind of the error.
+        doing: What was to be done, as ``reading a/b``.
+
+    Attributes:
+        why: Place and what happened, which are the same for requests that fail for one reason.
     """
 
     exit_code = ExitCode.NOT_READY
 
-    def __init__(self, trouble: Trouble, place: str, what: str, remedy: str = "") -> None:
-        super().__init__(redacted(f"{place}: {what}"))
-        self.trouble = trouble
+    def __init__(self, trouble: Trouble, place: str, what: str, remedy: str = "", doing: str = "") -> None:
+        super().__init__(redacted(": ".join(filter(None, (place, doing, what)))))
+        self.trouble, self.why = trouble, redacted(f"{place}: {what}")
         self.remedy = remedy or _REMEDIES[trouble]
 
 
@@ -83,19 +102,29 @@ _KINDS: tuple[tuple[Trouble, frozenset[str], str | None, str], ...] = (
 )
 
 
-def in_words(error: BaseException, place: str) -> PlaceError:
-    """Convert an exception of a storage library to a `PlaceError`."""
+def in_words(error: BaseException, place: str, operation: Operation | None = None, name: str = "") -> PlaceError:
+    """Convert an exception of a storage library to a `PlaceError`.
+
+    Args:
+        error: The exception.
+        place: Address of the storage.
+        operation: What the request was to do, if there was one.
+        name: The file or folder that it was about.
+    """
     if isinstance(error, PlaceError):
         return error
+    doing = " ".join(filter(None, (operation, name)))
     names = {kind.__name__ for kind in type(error).__mro__}
     said = _said(error)
     for trouble, classes, pattern, words in _KINDS:
         if names & classes or (pattern and re.search(pattern, said)):
-            return PlaceError(trouble, place, words.format(said=said), _remedy(trouble, place))
-    return PlaceError(Trouble.OTHER, place, said)
+            return PlaceError(trouble, place, words.format(said=said), _remedy(trouble, place, operation), doing)
+    return PlaceError(Trouble.OTHER, place, said, doing=doing)
 
 
-def _remedy(trouble: Trouble, place: str) -> str:
+def _remedy(trouble: Trouble, place: str, operation: Operation | None) -> str:
+    if trouble is Trouble.DENIED and operation is not None and place.startswith("s3"):
+        return f"{_REMEDIES[trouble]} It needs {_RIGHTS[operation]}."
     if trouble is not Trouble.UNKNOWN_KIND:
         return _REMEDIES[trouble]
     package = _INSTALL.get(place.partition("://")[0])

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from imagemake.core.backoff import backoff_s
 from imagemake.core.errors import ImagemakeError
 from imagemake.core.files import writing
-from imagemake.store.remote.errors import PASSING, in_words
+from imagemake.store.remote.errors import PASSING, Operation, in_words
 
 T = TypeVar("T")
 _AT_ONCE = 1_000  # things that the pool of `each` is given
@@ -105,7 +105,7 @@ class Storage:
                     return b""
                 raise
 
-        return self._ask(ask)
+        return self._ask(ask, Operation.READ, name)
 
     def put(
         self,
@@ -139,7 +139,7 @@ class Storage:
             data = content if isinstance(content, bytes) else joined(content())
             return self._fs.pipe_file(self._path(name), data, **headers, **self._until(len(data)))
 
-        answer = self._ask(ask)
+        answer = self._ask(ask, Operation.WRITE, name)
         return _etag(answer) if isinstance(answer, Mapping) else None
 
     def list(self, below: str = "", begins: str = "") -> dict[str, ListedObject]:
@@ -168,7 +168,7 @@ class Storage:
                 if info.get("type") == "file" and path.startswith(f"{folder}/{begins}")
             }
 
-        return self._ask(ask)
+        return self._ask(ask, Operation.LIST, f"{below}/{begins}".strip("/"))
 
     def delete(self, name: str) -> None:
         """Delete a file, if it exists."""
@@ -179,7 +179,7 @@ class Storage:
             except FileNotFoundError:
                 return
 
-        self._ask(ask)
+        self._ask(ask, Operation.DELETE, name)
 
     def each(self, do: Callable[[T], Any], things: Iterable[T], tell: Callable[[], None] = lambda: None) -> None:
         """Call `do` with each thing, in parallel, and call `tell` after each.
@@ -204,14 +204,14 @@ class Storage:
             return {}
         return {"timeout": folds * self._timeout_s + n_bytes / SLOWEST_BYTES_PER_S}
 
-    def _ask(self, ask: Callable[[], T]) -> T:
+    def _ask(self, ask: Callable[[], T], operation: Operation, name: str) -> T:
         for tried in range(1, self._tries + 1):
             try:
                 return ask()
             except ImagemakeError:
                 raise
             except Exception as raised:
-                error = in_words(raised, self.address)
+                error = in_words(raised, self.address, operation, name)
                 if error.trouble not in PASSING or tried == self._tries:
                     raise error from None
                 time.sleep(backoff_s(FIRST_WAIT_S, MAX_WAIT_S, tried))

@@ -100,7 +100,7 @@ class WholeStore:
             except PlaceError as error:
                 if time.monotonic() > end:
                     raise
-                tell_once(f"{error}. This is tried for {PATIENCE_S / 60:.0f} minutes.")
+                tell_once(f"{error.why}. Writing is tried for {PATIENCE_S / 60:.0f} minutes.")
                 time.sleep(PAUSE_S)
 
     def send(self, path: Path) -> None:

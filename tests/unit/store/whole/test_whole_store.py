@@ -246,6 +246,29 @@ def test_a_bucket_that_takes_no_more_stops_the_job_and_loses_no_image_that_is_he
         assert server.totals().billed_calls == 20, "the copy had what the bucket lacked"
 
 
+def test_a_bucket_whose_reads_begin_to_be_denied_stops_the_job_and_has_each_image_that_was_paid_for(
+    server, address, s3, tmp_path, monkeypatch
+):
+    given = settings(server, address)
+    server.renew(Settings(any_size=True, latency_s=0.2))
+    with an_s3_proxy(s3.endpoint) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
+        proxy.on_put = lambda: setattr(proxy, "denies_reads", server.totals().billed_calls >= 3)
+        with pytest.raises(PlaceError) as stopped:
+            generate(tmp_path / "a", given, items(20))
+        told = stopped.value.in_words()
+        assert told.startswith(f"{address}: listing "), told
+        assert "denied: " in told and told.endswith(" It needs s3:ListBucket."), told
+        server.wait_until_idle()
+        paid = server.totals().billed_calls
+        assert 3 <= paid <= 3 + CALLS, "no call started after reads were denied"
+        proxy.on_put, proxy.denies_reads = lambda: None, False
+        calls = list(read_calls(copied(tmp_path / "seen", given).journal_folder))
+        assert Counter(call.outcome for call in calls) == {Outcome.MADE: paid}, "writes went on"
+        assert all(item.raw for item in generate(tmp_path / "b", given, items(20)))
+    assert server.totals().billed_calls == 20
+
+
 def test_a_slow_bucket_costs_time_and_nothing_else(server, address, s3, tmp_path, monkeypatch):
     with an_s3_proxy(s3.endpoint) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
