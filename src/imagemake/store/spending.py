@@ -103,7 +103,7 @@ class SpendTracker:
             By key, the reserved amount, or the error if the call exceeds the budget.
 
         Raises:
-            DamagedStateError: If the file is damaged: without it, the budget could be exceeded.
+            DamagedStateError: If the file is missing or damaged: without it, the budget could be exceeded.
         """
         if not self._budget.is_limited:
             return dict.fromkeys(worst_usd, Decimal(0))
@@ -158,7 +158,7 @@ class SpendTracker:
         return _usd(worst_usd)
 
     def _read(self) -> dict[str, Any]:
-        return require_sealed(self._path) if self._path.exists() else {"before": "0", "run": "0", "left_out": []}
+        return require_sealed(self._path)
 
     def _known(self) -> dict[str, Any] | None:
         return read_sealed(self._path)

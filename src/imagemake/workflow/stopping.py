@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING
 
 from imagemake.core.errors import ExitCode
 from imagemake.core.files import write_whole
+from imagemake.core.known_secrets import REPLACEMENT, redacted
+from imagemake.core.secrets import is_secret_value
 from imagemake.store.layout import GENERATED, progress_folder, stopping_file
 from imagemake.store.progress import Progress, read_progress
 from imagemake.store.whole.work_files import forget_stop, tell_to_stop
@@ -159,7 +161,8 @@ def _told_by_generate(works: Iterable[Path]) -> Progress:
 
 
 def same_command() -> str:
-    """Return the command that started this process, as a user can type it."""
+    """Return the command that started this process, as a user can type it, but without secrets, as in --precommand."""
     program = Path(sys.argv[0])
     name = "snakemake" if program.name == "__main__.py" else program.name
-    return shlex.join([name, *sys.argv[1:]])
+    words = [REPLACEMENT if is_secret_value(word) else redacted(word) for word in sys.argv[1:]]
+    return shlex.join([name, *words])

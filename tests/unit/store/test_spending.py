@@ -159,6 +159,8 @@ def test_many_calls_at_once_are_let_through_as_they_are_one_by_one(costs, limit)
     wanted = {str(number): cost_usd for number, cost_usd in enumerate(costs)}
     with tempfile.TemporaryDirectory() as folder:
         one_by_one, at_once = (SpendTracker(Path(folder) / name, Budget(run=limit)) for name in ("a.json", "b.json"))
+        for one in (one_by_one, at_once):
+            one.open(Decimal(0))
         found = at_once.reserve_all(wanted)
         for key, worst_usd in wanted.items():
             try:
@@ -170,7 +172,7 @@ def test_many_calls_at_once_are_let_through_as_they_are_one_by_one(costs, limit)
         assert isinstance(at_once.reserve("again", limit), Decimal), "what cost nothing leaves the budget whole"
 
 
-@pytest.mark.parametrize("damage", ["torn", "flipped"])
+@pytest.mark.parametrize("damage", ["torn", "flipped", "deleted"])
 def test_a_damaged_file_lets_no_call_through_and_closes_those_in_flight(tmp_path, damage):
     path = tmp_path / "spending.json"
     spend_tracker = SpendTracker(path, Budget(run=1.0))
@@ -178,6 +180,8 @@ def test_a_damaged_file_lets_no_call_through_and_closes_those_in_flight(tmp_path
     reserved = spend_tracker.reserve("a", 0.01)
     content = path.read_bytes()
     path.write_bytes(content[:-9] if damage == "torn" else content.replace(b"0.01", b"0.00"))
+    if damage == "deleted":  # with work/, which may be deleted at any time
+        path.unlink()
     spend_tracker.record_cost(reserved, 0.005)
     assert spend_tracker.left_out() == frozenset()
     with pytest.raises(DamagedStateError, match="is missing or damaged"):

@@ -1,5 +1,6 @@
 """A run that is told to stop, by a real signal in a process of its own."""
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from imagemake.store.progress import JobProgress
+from imagemake.workflow.stopping import same_command
 
 # Stands for Snakemake: its handler of SIGTERM takes a lock that the main thread may hold.
 PROGRAM = """
@@ -129,3 +131,16 @@ os.kill(os.getpid(), signal.SIGHUP)
 assert not is_stopping()
 """
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+
+
+def test_the_command_to_go_on_is_what_the_shell_reads_as_typed_but_for_secrets(monkeypatch):
+    monkeypatch.setenv("OUR_API_KEY", "swordfish-1234")
+    fetch = "KEY=\"$(fetch 'our key')\" && export KEY"
+    typed = ["--profile", "profiles/my batch", "--precommand", fetch]
+    monkeypatch.setattr(sys, "argv", ["/x/snakemake/__main__.py", *typed])
+    assert shlex.split(same_command()) == ["snakemake", *typed]
+    for secret in ("export OUR_API_KEY=swordfish-1234", "export OPENAI_API_KEY=sk-0123456789abcdef"):
+        monkeypatch.setattr(sys, "argv", ["/x/snakemake", *typed[:3], secret])
+        told = same_command()
+        assert told.startswith("snakemake --profile 'profiles/my batch' --precommand "), told
+        assert "[secret]" in told and "swordfish" not in told and "sk-0" not in told, told

@@ -5,6 +5,7 @@ import base64
 import os
 import signal
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,7 @@ def buy(tmp_path):
             journal = Journal(tmp_path / "store" / "journal", "job", durable=True)
             store = Store(tmp_path / "store")
             spend_tracker = SpendTracker(tmp_path / "spending.json", budget or Budget())
+            spend_tracker.open(Decimal(0))
             caller = Caller(provider, store, journal, limits, gate, spend_tracker, "c", lambda _: None)
             return await generate_batch([(CallRunner(caller, used_up), given)], calls, 5, progress)
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import contextmanager
+from decimal import Decimal
 
 import pytest
 from fake_queue import FakeQueue
@@ -20,6 +21,7 @@ from imagemake.stages.generate.job import generate_for_job
 from imagemake.stages.generate.queued import LONGEST_ASKED_S, Durations, _wait_s
 from imagemake.store.items import FailureReason, Item
 from imagemake.store.journal import Journal, Outcome, read_calls
+from imagemake.store.layout import spending_file
 from imagemake.store.ledger import sum_calls
 from imagemake.store.open_calls import OpenCalls
 from imagemake.store.spending import SpendTracker, spent_usd
@@ -72,6 +74,7 @@ class Shop:
         items = [Item(recipe.prompt, 0, recipe, recipe.key(), "new") for recipe in recipes]
         (self.folder / "work" / "stopped.txt").unlink(missing_ok=True)
         work = self.folder / "work"
+        SpendTracker(spending_file(work), settings.budget_usd).open(Decimal(0))
         return generate_for_job(items, settings, job="job", calls=calls, store=self.store.root, work=work)
 
     @property

@@ -30,8 +30,9 @@ from imagemake.stages.generate.job import generate_for_job
 from imagemake.store.items import Item
 from imagemake.store.journal import Journal, Outcome, calls_in, read_calls
 from imagemake.store.journal_lines import line_of
-from imagemake.store.layout import stop_file
+from imagemake.store.layout import spending_file, stop_file
 from imagemake.store.remote.storage import Storage
+from imagemake.store.spending import SpendTracker
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submission, Submissions, SubmissionStep
 from imagemake.store.whole.leased_spending import NAME, LeasedSpendTracker
@@ -215,6 +216,7 @@ def test_keys_are_chosen_by_one_job_at_a_time(buy, tmp_path):
 def test_what_does_not_fit_into_the_budget_is_left_out_at_the_price_of_a_batch(server, buy, tmp_path):
     buy(n=1)
     worst = journal(tmp_path)[0].sent["worst_usd"]
+    SpendTracker(spending_file(tmp_path), Budget()).open(Decimal(0))
     made = buy(n=4, budget_usd={"run": worst * 2.2})
     assert [item.failure.reason for item in made if item.failure] == ["budget"]
     check_books(server, tmp_path, 3)
