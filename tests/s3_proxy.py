@@ -36,11 +36,11 @@ class S3Proxy:
         passed: Requests since the last `reset`.
         in_flight: Number of current requests.
         delay_s: Delay of every write.
-        status: Status to return for every write instead of forwarding it; 0 forwards it.
         denies_reads: Whether objects and listings are denied.
         spoil: Changes the body of a GET response.
         lag_s: How long a listing does not show a new object.
         on_put: Called before each write is forwarded.
+        refusal: Returns the status with which to refuse a write; 0 forwards it.
         faults: Exceptions that `on_put` raised.
     """
 
@@ -50,12 +50,12 @@ class S3Proxy:
         self.passed: list[Passed] = []
         self.in_flight = 0
         self.delay_s = 0.0
-        self.status = 0
         self.denies_reads = False
         self.lag_s = 0.0
         self._new: dict[str, float] = {}  # objects, by the time when they were first written
         self.spoil: Callable[[bytes], bytes] = lambda body: body
         self.on_put: Callable[[], object] = lambda: None
+        self.refusal: Callable[[], int] = lambda: 0
         self.faults: list[BaseException] = []
         self.thread = 0
 
@@ -90,8 +90,8 @@ class S3Proxy:
                 await asyncio.to_thread(self.on_put)
             except BaseException as error:
                 self.faults.append(error)
-            if self.status:
-                return _refusal(self.status)
+            if status := await asyncio.to_thread(self.refusal):
+                return _refusal(status)
         if self.denies_reads and request.method in ("GET", "HEAD"):
             return _refusal(403)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import uuid
 from dataclasses import asdict, dataclass, field
@@ -91,10 +92,10 @@ class Batches:
         if source.purpose != "batch":
             raise errors.invalid("input_file_id", f"File '{source.id}' must have the purpose 'batch'.")
         now_s = time.time()
-        expires_at_s = now_s + self._stand.settings.batches.expires_after_s
-        batch = Batch(body["endpoint"], source.id, body.get("metadata"), int(now_s), int(expires_at_s))
+        expires_at = int(now_s + self._stand.settings.batches.expires_after_s)
+        batch = Batch(body["endpoint"], source.id, body.get("metadata"), int(now_s), expires_at)
         self._batches[batch.id] = batch
-        task = asyncio.get_running_loop().create_task(self._work(batch, expires_at_s))
+        task = asyncio.get_running_loop().create_task(self._work(batch))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return batch
@@ -134,7 +135,7 @@ class Batches:
             task.cancel()
         self._batches.clear()
 
-    async def _work(self, batch: Batch, expires_at_s: float) -> None:
+    async def _work(self, batch: Batch) -> None:
         invalid_prompt = self._stand.settings.batches.invalid_prompt
         read = await read_lines(self._files.content(batch.input_file_id) or b"", batch.endpoint, invalid_prompt)
         batch.model = read.model
@@ -150,7 +151,7 @@ class Batches:
         output = self._files.create(f"{batch.id}_output.jsonl", "batch_output")
         failures = self._files.create(f"{batch.id}_error.jsonl", "batch_output")
         with output.path.open("wb") as output_file, failures.path.open("wb") as error_file:
-            end = await self._work_through(batch, lines, expires_at_s, output_file, error_file)
+            end = await self._work_through(batch, lines, output_file, error_file)
         batch.output_file_id = self._keep_unless_empty(output.id)
         batch.error_file_id = self._keep_unless_empty(failures.id)
         if end == "completed":
@@ -169,22 +170,18 @@ class Batches:
         )
         return [{"line": None, "param": None, "code": "token_limit_exceeded", "message": message}]
 
-    async def _work_through(
-        self, batch: Batch, lines: list[Line], expires_at_s: float, output: BinaryIO, failures: BinaryIO
-    ) -> str:
+    async def _work_through(self, batch: Batch, lines: list[Line], output: BinaryIO, failures: BinaryIO) -> str:
         """Process each line when it is due; return the batch's final status."""
         started_s = time.time()
-        duration_s = self._stand.settings.batches.duration_s
         end, code, message = "completed", "", ""
         for number, line in enumerate(lines, 1):
-            due_s = started_s + duration_s * number / len(lines)
-            while end == "completed" and (left_s := min(due_s, expires_at_s) - time.time()) > 0:
+            while end == "completed" and (left_s := self._left_s(batch, number, len(lines), started_s)) > 0:
                 await asyncio.sleep(min(left_s, 0.05))
                 if batch.status == "cancelling":
                     break
             if batch.status == "cancelling":
                 end, code, message = "cancelled", "batch_cancelled", "This request was cancelled with its batch."
-            elif time.time() >= expires_at_s:
+            elif time.time() >= self._expires_at_s(batch):
                 end, code = "expired", "batch_expired"
                 message = "This request could not be executed before the completion window expired."
             if end == "completed":
@@ -195,6 +192,15 @@ class Batches:
             if number % LINES_BETWEEN_YIELDS == 0:
                 await asyncio.sleep(0)
         return end
+
+    def _left_s(self, batch: Batch, number: int, n_lines: int, started_s: float) -> float:
+        settings = self._stand.settings.batches
+        waits = settings.works_on is not None and number > settings.works_on
+        due_s = math.inf if waits else started_s + settings.duration_s * number / n_lines
+        return min(due_s, self._expires_at_s(batch)) - time.time()
+
+    def _expires_at_s(self, batch: Batch) -> float:
+        return batch.made_at_s + self._stand.settings.batches.expires_after_s
 
     async def _work_on(self, batch: Batch, line: Line, output: BinaryIO, failures: BinaryIO) -> None:
         record = self._stand.record

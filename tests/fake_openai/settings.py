@@ -91,7 +91,10 @@ class BatchSettings(_Strict):
     """How batches are processed."""
 
     duration_s: Seconds = Field(1.0, description="From the end of validation to the last line, in seconds.")
-    expires_after_s: float = Field(86_400.0, gt=0, description="From creation to expiry, in seconds.")
+    works_on: int | None = Field(
+        None, ge=0, description="Lines to process; others wait until this changes or their batch ends. None: all."
+    )
+    expires_after_s: Seconds = Field(86_400.0, description="From creation to expiry, in seconds.")
     page_size: int = Field(100, ge=1, le=100, description="Most batches on a page of the list, whatever is asked for.")
     list_lag_s: Seconds = Field(
         0.0, description="From a batch's creation to its first showing in the list, in seconds."

@@ -24,7 +24,7 @@ from imagemake.store.submissions import Submissions
 
 @pytest.fixture
 def server(stand_in):
-    stand_in.renew(Settings(any_size=True, batches=BatchSettings(duration_s=3)))
+    stand_in.renew(Settings(any_size=True, batches=BatchSettings(works_on=0)))
     return stand_in
 
 
@@ -94,12 +94,11 @@ def test_a_server_that_does_not_answer_is_told_and_keeps_nobody_waiting(batches,
     assert outcomes(project) == [Outcome.WAITING] * 4
 
 
-def test_collect_leaves_alone_what_is_not_done_and_takes_what_is(batches, project):
+def test_collect_leaves_alone_what_is_not_done_and_takes_what_is(batches, project, server):
     assert len(batches("--collect")) == 1
     assert outcomes(project) == [Outcome.WAITING] * 4
-    for _ in range(100):
-        if not batches("--collect"):
-            break
+    server.change(batches={"duration_s": 0})
+    while batches("--collect"):
         time.sleep(0.1)
     assert outcomes(project) == [Outcome.MADE] * 4
     (past,) = batches("--all")
@@ -108,7 +107,8 @@ def test_collect_leaves_alone_what_is_not_done_and_takes_what_is(batches, projec
 
 
 def test_cancel_keeps_what_was_made_and_frees_the_rest(batches, project, server):
-    while server.totals().calls < 1:
+    server.change(batches={"duration_s": 0, "works_on": 1})
+    while server.totals().billed_calls < 1:
         time.sleep(0.05)
     (one,) = batches("--offline")
     assert batches("--cancel", one["id"][:8]) == []
@@ -144,7 +144,6 @@ def test_a_folder_without_a_batch_says_so(tmp_path, monkeypatch, capsys):
 
 
 def test_answers_about_images_are_collected_without_a_run_too(server, project, batches, monkeypatch):
-    batches("--collect")
     judge = {"model": "gpt-6-luna", "base_url": server.base_url, "key_from": "OPENAI_API_KEY", "mode": "batch"}
     validation = {"measures": {"judge": {**judge, "questions": ["Is it red?"]}}}
     path = project / "config" / "config.yaml"

@@ -117,18 +117,22 @@ def test_edits_take_stored_files_and_data_urls(server: SdkServer) -> None:
 
 
 def test_an_expired_batch_returns_and_bills_what_was_done(server: SdkServer) -> None:
-    server.change(batches=BatchSettings(duration_s=4, expires_after_s=1.2))
-    batch = finished(server, submit(server, jsonl([line(f"line-{number}") for number in range(8)])))
+    server.change(batches=BatchSettings(duration_s=0, works_on=2))
+    batch = submit(server, jsonl([line(f"line-{number}") for number in range(8)]))
+    while server.totals().billed_calls < 2:
+        time.sleep(0.05)
+    server.change(batches=BatchSettings(expires_after_s=0))
+    batch = finished(server, batch)
     assert batch.status == "expired" and batch.expired_at is not None
     done, missing = results(server, batch.output_file_id), results(server, batch.error_file_id)
-    assert 1 <= len(done) <= 2 and len(done) + len(missing) == 8
+    assert (len(done), len(missing)) == (2, 6)
     assert {row["error"]["code"] for row in missing} == {"batch_expired"}
     assert {row["response"] for row in missing} == {None}
     assert server.totals().billed_calls == len(done)
 
 
 def test_a_cancelled_batch_keeps_what_was_done(server: SdkServer) -> None:
-    server.change(batches=BatchSettings(duration_s=30))
+    server.change(batches=BatchSettings(duration_s=0, works_on=1))
     batch = submit(server, jsonl([line(f"line-{number}") for number in range(60)]))
     while not server.calls():
         time.sleep(0.05)

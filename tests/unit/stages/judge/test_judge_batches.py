@@ -81,11 +81,12 @@ def test_a_batch_of_questions_is_within_the_budget_of_all_jobs(in_batches, monke
 
 
 def test_a_run_that_is_killed_while_its_batch_works_asks_nothing_again(in_batches):
-    in_batches.server.change(batches={"duration_s": 2.0})
+    in_batches.server.change(batches={"works_on": 0})
     items = [in_batches.item(name) for name in ("mug", "hat")]
     submissions = kill_at_work(in_batches, *items)
     (left,) = submissions.all()
     assert left.kind == "judge"
+    in_batches.server.change(batches={"duration_s": 0})
     judged = in_batches.judge(*items)
     assert all(one.failure is None for one in judged)
     assert len(lines(in_batches)) == 2
@@ -93,9 +94,10 @@ def test_a_run_that_is_killed_while_its_batch_works_asks_nothing_again(in_batche
 
 
 def test_a_batch_of_questions_is_read_by_nobody_who_makes_images(in_batches, tmp_path):
-    in_batches.server.change(batches={"duration_s": 0.5})
+    in_batches.server.change(batches={"works_on": 0})
     item = in_batches.item("mug")
     submissions = kill_at_work(in_batches, item)
+    in_batches.server.change(batches={"duration_s": 0})
     while not lines(in_batches):  # it is over then
         time.sleep(0.1)
     in_batches.server.change(any_size=True)

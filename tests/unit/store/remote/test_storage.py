@@ -154,7 +154,7 @@ def test_a_server_that_does_not_answer_is_given_up_and_a_full_one_is_called_full
         proxy.delay_s = 3
         with pytest.raises(PlaceError, match="no response in time"):
             Storage("s3://bucket/p", timeout_s=0.3, tries=1).put("x", b"1", "text/plain")
-        proxy.delay_s, proxy.status = 0, 507
+        proxy.delay_s, proxy.refusal = 0, lambda: 507
         with pytest.raises(PlaceError) as told:
             Storage("s3://bucket/p", timeout_s=10, tries=1).put("x", b"1", "text/plain")
         assert told.value.trouble is Trouble.FULL

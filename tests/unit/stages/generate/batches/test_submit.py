@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 import time
+import urllib.request
 from dataclasses import replace
 from decimal import Decimal
 from multiprocessing import get_context
@@ -90,6 +91,19 @@ def journal(tmp_path):
     return list(read_calls(tmp_path / "store" / "journal"))
 
 
+def after_two_images(patch, act):
+    """Act once a batch has two images, given the provider and the batch's ID."""
+    whole, acted = OpenAIProvider.poll_batch, []
+
+    async def polled(self, batch):
+        state = await whole(self, batch)
+        if state.n_done == 2 and not acted:
+            acted.append(await act(self, batch))
+        return state
+
+    patch.setattr(OpenAIProvider, "poll_batch", polled)
+
+
 def check_books(server, tmp_path, n=4):
     told = sum(call.closed.get("cost_usd", 0) for call in journal(tmp_path) if call.closed)
     assert told == pytest.approx(server.totals().total_usd, abs=1e-6 * n)
@@ -174,11 +188,16 @@ def test_an_image_is_collected_although_the_journal_lost_its_call(buy, server, t
     assert server.totals().billed_calls == 4
 
 
-def test_what_an_expired_batch_made_is_kept_and_the_rest_is_submitted_again(server, buy, tmp_path):
-    server.change(batches={"duration_s": 1.5, "expires_after_s": 0.8})
-    made = buy(limits={"tries": 1})
-    assert 0 < sum(item.raw is not None for item in made) < 4
-    server.change(batches={"duration_s": 0.1, "expires_after_s": 60})
+def test_what_an_expired_batch_made_is_kept_and_the_rest_is_submitted_again(server, buy, tmp_path, monkeypatch):
+    async def expire(*_):
+        server.change(batches={"expires_after_s": 0})
+
+    server.change(batches={"duration_s": 0, "works_on": 2})
+    with monkeypatch.context() as patch:
+        after_two_images(patch, expire)
+        made = buy(limits={"tries": 1})
+    assert sum(item.raw is not None for item in made) == 2
+    server.change(batches={"duration_s": 0.1})
     assert all(item.raw for item in buy())
     assert Outcome.FAILED in {call.outcome for call in journal(tmp_path)}
     check_books(server, tmp_path)
@@ -397,8 +416,9 @@ def test_a_batch_that_the_provider_has_forgotten_ends_as_unknown_and_stops_nobod
 
 def test_images_of_a_batch_that_nobody_asks_for_any_more_are_collected_too(server, buy, tmp_path, monkeypatch):
     left_out(buy, monkeypatch)
-    server.wait_until_idle()
-    time.sleep(0.5)  # the stand-in works on it for a tenth of a second
+    asking = urllib.request.Request(server.base_url + "/batches", headers={"Authorization": "Bearer sk-stand-in"})
+    while orjson.loads(urllib.request.urlopen(asking).read())["data"][0]["status"] != "completed":
+        time.sleep(0.05)
     made = buy(names="q", n=1)
     assert made[0].raw
     assert [call.outcome for call in journal(tmp_path)].count(Outcome.MADE) == 5
@@ -406,14 +426,14 @@ def test_images_of_a_batch_that_nobody_asks_for_any_more_are_collected_too(serve
 
 
 def test_a_batch_that_nobody_asks_for_and_that_is_not_over_keeps_nobody_waiting(server, buy, tmp_path, monkeypatch):
-    server.change(batches={"duration_s": 30})
+    server.change(batches={"works_on": 0})
     left_out(buy, monkeypatch)
     assert buy(names="q", n=1, mode="sync")[0].raw
     assert [call.outcome for call in journal(tmp_path)].count(Outcome.WAITING) == 4
 
 
 def test_a_sync_run_leaves_alone_what_another_folder_has_in_a_batch(server, buy, tmp_path, monkeypatch):
-    server.change(batches={"duration_s": 30})
+    server.change(batches={"works_on": 0})
     left_out(buy, monkeypatch)
     monkeypatch.setattr(BatchPoller, "collect_open", nothing_to_collect)
     made = buy(mode="sync")
@@ -512,8 +532,13 @@ def test_a_file_that_is_refused_as_a_whole_is_not_submitted_again_in_this_run(se
 
 
 def test_a_full_queue_is_waited_for_and_counts_as_no_try(server, buy, tmp_path, monkeypatch):
-    server.change(batches={"most_enqueued": 4, "duration_s": 2})
+    def work_on(poller, what):
+        if "queue is full" in what:
+            server.change(batches={"most_enqueued": 4, "duration_s": 0})
+
+    server.change(batches={"most_enqueued": 4, "works_on": 0})
     left_out(buy, monkeypatch)
+    monkeypatch.setattr(BatchPoller, "tell", work_on)
     made = buy(names="q", n=2, limits={"tries": 1})
     assert all(item.raw for item in made)
     check_books(server, tmp_path, 6)
@@ -530,17 +555,11 @@ def test_a_full_queue_that_nothing_of_ours_fills_ends_with_what_the_provider_say
 def test_what_a_cancelled_batch_did_not_make_is_free_and_not_asked_for_again_by_the_same_run(
     server, buy, tmp_path, monkeypatch, tells_cancelled
 ):
-    server.change(batches={"duration_s": 2, "tells_cancelled": tells_cancelled})
-    whole = OpenAIProvider.poll_batch
-
-    async def polled(self, batch):
-        state = await whole(self, batch)
-        return await self.cancel_batch(batch) if state.n_done and not state.is_over else state
-
+    server.change(batches={"duration_s": 0, "works_on": 2, "tells_cancelled": tells_cancelled})
     with monkeypatch.context() as patch:
-        patch.setattr(OpenAIProvider, "poll_batch", polled)
+        after_two_images(patch, OpenAIProvider.cancel_batch)
         made = buy()
-    assert {item.failure.reason for item in made if item.failure} == {"failed"}
+    assert [item.failure.reason for item in made if item.failure] == ["failed"] * 2
     assert {call.outcome for call in journal(tmp_path)} == {Outcome.MADE, Outcome.FAILED}
     assert len(journal(tmp_path)) == 4
     server.change(batches={"duration_s": 0.1})
