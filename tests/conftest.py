@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from fake_openai import FakeOpenAI
@@ -16,6 +18,17 @@ settings.register_profile("thorough", deadline=None, max_examples=10_000)
 settings.load_profile("no-deadline")
 
 WAITING = ("test_slurm_builds", "test_bucket_builds")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, None, None]:
+    """Let one of the processes be first: it compiles the tests for the others, which is most of collecting."""
+    with Path(__file__).open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(file, fcntl.LOCK_SH)
+        return (yield)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -39,17 +39,51 @@ PRELOADED = (
     "imagemake.release.missing",
     "imagemake.workflow.planner",
     "imagemake.workflow.snakemake_run",
-    # What jobs import, and only when they need it.
+    # What runs and their jobs import, and only when they need it.
+    "imagemake.plan.summary",
+    "imagemake.plugins.measures.phash",
+    "imagemake.plugins.providers.openai.provider",
+    "imagemake.plugins.steps.resize",
+    "imagemake.release.gate_figures",
+    "imagemake.release.writer",
     "imagemake.stages.generate.job",
     "imagemake.stages.postprocess.job",
     "imagemake.stages.validate.job",
-    "imagemake.release.writer",
+    "imagemake.stages.validate.near_pairs",
     "imagemake.workflow.job_store",
+    "imagemake.workflow.next_round",
+    "imagemake.workflow.open_plans",
+    "imagemake.workflow.preflight.servers",
+    "imagemake.workflow.running",
+    "anyio._backends._asyncio",
     "cv2",
+    "httpcore2",
     "openai.resources.images",
     "pandas",
+    "PIL.JpegImagePlugin",
+    "PIL.PngImagePlugin",
+    "pyarrow.pandas_compat",
     "pyarrow.parquet",
+    "smart_open",
+    "truststore",
 )
+# What runs work out first, and is the same for all of them. The plug-ins for logging read the command line.
+PREPARED = {
+    "snakemake_interface_executor_plugins.registry": "ExecutorPluginRegistry",
+    "snakemake_interface_report_plugins.registry": "ReportPluginRegistry",
+    "snakemake_interface_scheduler_plugins.registry": "SchedulerPluginRegistry",
+    "snakemake_interface_storage_plugins.registry": "StoragePluginRegistry",
+    "imagemake.config.models": "load_models",
+}
+CAMPAIGN = {  # its sections are read once, since the types of sections are built when they are first used
+    "campaign": "warm",
+    "catalog": "config/catalog.csv",
+    "prompt": "{a}",
+    "name": "{a}",
+    "model": {"provider": "openai", "name": "gpt-image-2", "key_from": "OPENAI_API_KEY"},
+    "limits": {},
+    "postprocess": {"steps": [{"resize": {"width_px": 64, "height_px": 64}}]},
+}
 LARGEST_REQUEST_BYTES = 1 << 18
 PYTHON = """\
 #!/bin/sh
@@ -223,6 +257,9 @@ def _code_of(function: Callable[[str], None], program: str) -> int:
 if __name__ == "__main__":
     for name in PRELOADED:
         importlib.import_module(name)
+    for name, function in PREPARED.items():
+        getattr(importlib.import_module(name), function)()
+    importlib.import_module("imagemake.config.campaign").load_campaign(CAMPAIGN)
     assert threading.active_count() == 1, "a fork would lack the other threads"
     gc.freeze()
     folder, *sockets = sys.argv[1:]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 
+@cache  # with the templates that were compiled
 def environment_of(package: str, folder: str) -> Environment:
     """Return the Jinja environment for the templates of a package.
 
