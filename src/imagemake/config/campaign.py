@@ -249,8 +249,11 @@ class Campaign(Section):
         waiting += [("model",)] if self.model.mode != "sync" else []
         waiting += [("validation", "measures", one.name) for one in self.validation.asked.askers if one.in_batches]
         if waiting and self.store.whole is not None:
-            what = "a store that is in a bucket (store.share: everything) takes no batches."
-            remedy = "Set mode: sync, or store.share: images."
+            what = (
+                "with the store in a bucket (store.share: everything), nothing is requested in provider batches: locks of a "
+                "disk keep two jobs from paying for one batch."
+            )
+            remedy = "Set mode: sync. Half the price needs store.share: images, and jobs that share a disk."
             raise mistakes([Mistake((*where, "mode"), what, remedy) for where in waiting])
         return self
 

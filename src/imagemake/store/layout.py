@@ -114,6 +114,11 @@ def run_lock_file(work: Path) -> Path:
     return work / "run.lock"
 
 
+def kubernetes_file(work: Path) -> Path:
+    """Return the note of what a run has on Kubernetes."""
+    return work / "kubernetes.json"
+
+
 def progress_folder(work: Path) -> Path:
     """Return the folder in which jobs tell their progress."""
     return work / "progress"

@@ -21,6 +21,7 @@ from imagemake.config.listings import with_listed_facts
 from imagemake.config.load import run_config
 from imagemake.core.errors import ExitCode, exit_on_error
 from imagemake.core.problems import Problem, UserError
+from imagemake.store.layout import WORK
 from imagemake.workflow.kubernetes import prepare_kubernetes
 from imagemake.workflow.slurm import ask_who_knows
 from imagemake.workflow.stopping import exit_if_stopped
@@ -101,9 +102,8 @@ class SnakemakeRun:
         if plugin.name == "slurm":
             ask_who_knows(self._workflow.executor_settings)
         if plugin.name == "kubernetes":
-            prepare_kubernetes(
-                self._workflow.executor_settings, self._workflow.remote_execution_settings.container_image
-            )
+            image = self._workflow.remote_execution_settings.container_image
+            prepare_kubernetes(self._workflow.executor_settings, image, WORK)
         # The image has the storage plug-in. Each job would download its newest version and all that it needs: half a
         # minute of CPU time for packages that are not used, and without a way to the internet, the job's end.
         plugin.common_settings.auto_deploy_default_storage_provider = False

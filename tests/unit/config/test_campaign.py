@@ -501,5 +501,5 @@ def test_a_store_in_a_bucket_needs_an_address_and_takes_no_batches():
         load_campaign({**LEAST, "model": model, "store": {"share": "everything"}})
     store = {"share": "everything", "remote": "s3://bucket/store"}
     assert load_campaign({**LEAST, "model": model, "store": store}).store.whole == "s3://bucket/store"
-    with pytest.raises(UserError, match=r"model\.mode: a store that is in a bucket"):
+    with pytest.raises(UserError, match=r"model\.mode: with the store in a bucket"):
         load_campaign({**LEAST, "model": {**model, "mode": "auto"}, "store": store})
