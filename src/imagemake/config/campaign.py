@@ -250,8 +250,8 @@ class Campaign(Section):
         waiting += [("validation", "measures", one.name) for one in self.validation.asked.askers if one.in_batches]
         if waiting and self.store.whole is not None:
             what = (
-                "with the store in a bucket (store.share: everything), nothing is requested in provider batches: locks of a "
-                "disk keep two jobs from paying for one batch."
+                "with the store in a bucket (store.share: everything), batches of the provider are refused: "
+                "locks of a disk keep two jobs from paying for one batch."
             )
             remedy = "Set mode: sync. Half the price needs store.share: images, and jobs that share a disk."
             raise mistakes([Mistake((*where, "mode"), what, remedy) for where in waiting])
