@@ -10,10 +10,13 @@ from typing import ClassVar
 import pytest
 from folders import REPOSITORY
 
+from imagemake.config.campaign import Campaign, load_campaign
 from imagemake.core import gpus, held_gpus
+from imagemake.core.recipe import Recipe
 from imagemake.plugins.providers import BUILT_IN
 from imagemake.plugins.providers.local import LocalProvider
 from imagemake.plugins.providers.preview import PreviewProvider
+from imagemake.store.items import Item
 
 FAKE_NVML = REPOSITORY / "tests" / "fake_nvml"
 
@@ -38,6 +41,25 @@ class OnCards(PreviewProvider, LocalProvider):
 def with_provider(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this process know the provider ``on-cards``."""
     monkeypatch.setitem(BUILT_IN, "on-cards", "gpus:OnCards")
+
+
+def campaign_on_cards(monkeypatch: pytest.MonkeyPatch) -> Campaign:
+    """Return a campaign with two models that run in the job, on a GPU and on the CPU, and two others."""
+    with_provider(monkeypatch)
+    more = {
+        "one": {"provider": "on-cards", "name": "one"},
+        "two": {"provider": "on-cards", "name": "two", "local": {"device": "cpu"}},
+        "sketch": {"provider": "preview", "name": "preview-1", "parameters": {"size": "64x64"}},
+    }
+    sections = {"campaign": "x", "catalog": "c.csv", "prompt": "A {color} mug", "name": "{color}", "more_models": more}
+    return load_campaign(sections)
+
+
+def items_on(label: str, n: int) -> list[Item]:
+    """Return items of one of its models."""
+    provider = "on-cards" if label in ("one", "two") else "preview"
+    recipes = [Recipe(provider, label, f"mug {place}", place) for place in range(n)]
+    return [Item(f"{label}-{place}", 0, recipe, recipe.key(), "", model=label) for place, recipe in enumerate(recipes)]
 
 
 def with_cards(monkeypatch: pytest.MonkeyPatch, n: int, locks: object) -> ModuleType:

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from gpus import with_cards, with_provider
+from gpus import campaign_on_cards, items_on, with_cards
 
 from imagemake.config.campaign import load_campaign
 from imagemake.core.recipe import Recipe
@@ -122,22 +122,7 @@ def test_a_plan_tells_how_large_jobs_are_and_why():
 
 @pytest.fixture
 def campaign(monkeypatch):
-    """Two models that run in the job, on a GPU and on the CPU, and two others."""
-    with_provider(monkeypatch)
-    more = {
-        "one": {"provider": "on-cards", "name": "one"},
-        "two": {"provider": "on-cards", "name": "two", "local": {"device": "cpu"}},
-        "sketch": {"provider": "preview", "name": "preview-1", "parameters": {"size": "64x64"}},
-    }
-    sections = {"campaign": "x", "catalog": "c.csv", "prompt": "A {color} mug", "name": "{color}", "more_models": more}
-    return load_campaign(sections)
-
-
-def items_on(label, n):
-    recipes = [
-        Recipe("on-cards" if label in ("one", "two") else "preview", label, f"mug {place}", place) for place in range(n)
-    ]
-    return [Item(f"{label}-{place}", 0, recipe, recipe.key(), "", model=label) for place, recipe in enumerate(recipes)]
+    return campaign_on_cards(monkeypatch)
 
 
 @pytest.mark.parametrize(("n_cards", "expected"), [(0, 125), (1, 500), (2, 500), (4, 250), (8, 125)])

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from imagemake.config.asked import JUDGE, Asked, Wanted
+from imagemake.config.asked import Asked, Wanted
 from imagemake.config.checks import Checks
 from imagemake.config.job_settings import JobSettings
 from imagemake.config.models import load_models
@@ -23,7 +23,7 @@ from imagemake.stages.validate.verdict import Status, judge
 from imagemake.store.items import FailureReason, Item, ItemFailure
 from imagemake.store.progress import JobProgress
 
-KIND, KIND_OF_QUESTIONS = JUDGE, "questions"
+KIND_OF_QUESTIONS = "questions"
 
 
 def judge_for_job(

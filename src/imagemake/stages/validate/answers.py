@@ -56,14 +56,6 @@ class Answer:
         share = self.value / MOST_POINTS if self.scale == POINTS else self.value
         return 1 - abs(2 * share - 1)
 
-    @property
-    def badness(self) -> float:
-        """How bad the image is by this answer, from 0 to 1; 1 without an answer."""
-        if self.value is None:
-            return 1.0
-        share = self.value / MOST_POINTS if self.scale == POINTS else self.value
-        return share if self.good == "no" else 1 - share
-
     def in_words(self) -> str:
         """Return the answer for people."""
         if self.value is None:

@@ -99,7 +99,9 @@ def test_the_index_and_the_files_after_it_say_what_the_whole_journal_says(tmp_pa
 def test_only_the_keys_of_files_that_are_not_indexed_are_new(tmp_path):
     journal = Journal(tmp_path, random.Random(0))
     assert not journal.index().is_usable
+    assert journal.update().is_usable
     journal.write((KEYS[0], "mug", Outcome.MADE))
+    assert journal.index().is_usable
     assert journal.update().is_usable
     journal.write((KEYS[1], "hat", Outcome.MADE))
     assert journal.index().is_usable
@@ -124,14 +126,16 @@ def test_a_question_to_a_model_is_told_from_a_call_for_an_image(tmp_path, is_ind
     [
         lambda journal, path: path.unlink(),
         lambda journal, path: path.write_bytes(path.read_bytes() * 2),
-        lambda journal, path: journal.write((KEYS[2], "hat", Outcome.MADE), name="2026-11-26/001-generate.jsonl"),
+        lambda journal, path: journal.write((KEYS[2], "hat", Outcome.MADE), name="2026-11-27/001-judge.jsonl"),
     ],
     ids=["a file is gone", "a file grew", "a file came before others"],
 )
 def test_an_index_of_another_journal_is_not_used(tmp_path, change):
     journal = Journal(tmp_path, random.Random(0))
     path = journal.write((KEYS[0], "mug", Outcome.MADE))
+    journal.write((KEYS[0], "mug", Outcome.MADE))
     assert journal.update().is_usable
+    journal.write((KEYS[0], "mug", Outcome.MADE))
     change(journal, path)
     index = journal.index()
     assert not index.is_usable
@@ -139,10 +143,30 @@ def test_an_index_of_another_journal_is_not_used(tmp_path, change):
     assert journal.update().is_usable
 
 
-def test_a_damaged_journal_has_no_index(tmp_path):
+def test_an_index_of_another_version_knows_nothing_and_is_written_again(tmp_path, monkeypatch):
     journal = Journal(tmp_path, random.Random(0))
     journal.write((KEYS[0], "mug", Outcome.MADE))
     journal.update()
+    monkeypatch.setattr("imagemake.plan.settled.journal_index.VERSION", 0)
+    assert journal.index().new_keys() == {KEYS[0]}
+    assert journal.update().new_keys() == set()
+
+
+def test_an_index_of_the_whole_journal_is_not_written_again(tmp_path):
+    journal = Journal(tmp_path, random.Random(0))
+    journal.write((KEYS[0], "mug", Outcome.MADE))
+    journal.update()
+    written = journal.path.stat().st_ino
+    journal.update()
+    assert journal.path.stat().st_ino == written
+
+
+@pytest.mark.parametrize("was_indexed", [False, True])
+def test_a_damaged_journal_has_no_index(tmp_path, was_indexed):
+    journal = Journal(tmp_path, random.Random(0))
+    journal.write((KEYS[0], "mug", Outcome.MADE))
+    if was_indexed:
+        journal.update()
     path = journal.write((KEYS[1], "hat", Outcome.MADE))
     path.write_bytes(path.read_bytes().replace(b"hat", b"cap", 1))
     journal.update()

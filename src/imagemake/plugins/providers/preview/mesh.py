@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NEAR_GROUND = 0.06
-BROAD_STRIPES = 4  # of the pattern `broad`
 PARTS = 127  # the most that fit into a byte beside `ACCENTED`
 ACCENTED = 128  # added to the number of a part on the pattern
 

@@ -57,7 +57,7 @@ class Before:
     """The chunks of the last release, and which of their rows still stand.
 
     Attributes:
-        chunks: The chunks.
+        chunks: The chunks; at least one.
         settled: The names of the rows that stand, shortened as in `Chunk.names`.
         renumbered: The numbers in the catalog of those that moved, by the numbers that they had.
     """
@@ -103,7 +103,7 @@ class Before:
         # Without its first row, a chunk may belong to the one before.
         changed |= {place - 1 for place in changed if names[place][0] not in self.settled}
         changed |= {place for place, chunk in enumerate(self.chunks) if self._has_moved(chunk)}
-        cutter = Cutter(self.chunks[0].folder if self.chunks else None)
+        cutter = Cutter(self.chunks[0].folder)
         for place, chunk in enumerate(self.chunks):
             is_same = place not in changed and place not in coming
             if is_same and cutter.ends_before(chunk.first):

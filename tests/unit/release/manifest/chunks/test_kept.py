@@ -55,13 +55,50 @@ def replace_known(one, other):
     return replace(one, folder=other.folder, known=other.known)
 
 
-def test_a_change_of_one_row_reads_few_chunks(tmp_path):
-    rows = in_order(an_entry(f"mug-{number}") for number in range(200))
+@pytest.fixture
+def mugs(tmp_path):
+    """The rows of a release, and how to find its chunks."""
+    rows = in_order(an_entry(f"mug-{number}", catalog_row=number) for number in range(200))
     digest = keep(list(cut(rows, tmp_path)), tmp_path)
-    before = Before(kept(digest, tmp_path), shortened([*rows[:100], *rows[101:]]))
-    found = list(before.with_rows([replace(rows[100], prompt="another")]))
+    return rows, lambda: kept(digest, tmp_path)
+
+
+def test_a_change_of_one_row_reads_its_chunk_only_and_writes_it(mugs, tmp_path):
+    rows, chunks = mugs
+    place = next(n for n in range(100, 200) if not {rows[n].name, rows[n + 1].name} & {one.first for one in chunks()})
+    before = Before(chunks(), shortened([*rows[:place], *rows[place + 1 :]]))
+    edited = replace(rows[place], prompt="another")
+    found = list(before.with_rows([edited]))
     assert len(found) > 20
-    assert sum(one.known is not None for one in found) <= 2
+    assert [edited in one.rows() for one in found if one.is_read] == [True]
+    assert not any(one.is_read for one in before.chunks if one not in found), "memory holds few chunks at a time"
+    again = kept(keep(found, tmp_path), tmp_path)
+    assert [row for one in again for row in one.rows()] == [*rows[:place], edited, *rows[place + 1 :]]
+
+
+def test_a_row_that_moved_changes_its_chunk_only(mugs):
+    rows, chunks = mugs
+    found = list(Before(chunks(), shortened(rows), {rows[100].catalog_row: 700}).with_rows([]))
+    assert [one.numbers for one in found] != [one.numbers for one in chunks()]
+    assert sum(one.is_read for one in found) == 1
+
+
+def test_rows_that_stand_are_told_from_those_that_do_not(mugs):
+    rows, chunks = mugs
+    standing = [*rows[:100], *rows[101:]]
+    before = Before(chunks(), shortened(standing))
+    assert before.n_kept == 199
+    assert list(before.dropped()) == [rows[100]]
+    assert sum(one.is_read for one in before.chunks) == 1, "only a chunk that lost a row is read"
+    assert list(before.standing()) == standing
+    assert not any(one.is_read for one in before.chunks), "memory holds one chunk at a time"
+
+
+def test_chunks_of_another_version_are_not_remembered(mugs, monkeypatch):
+    _, chunks = mugs
+    monkeypatch.setattr("imagemake.release.manifest.chunks.kept.MANIFEST_VERSION", "another")
+    with pytest.raises(NotRememberedError):
+        chunks()
 
 
 @pytest.mark.parametrize("damage", [b"", b"x"])
