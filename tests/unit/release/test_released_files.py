@@ -59,3 +59,86 @@ def test_a_memory_of_another_version_knows_nothing(remembered):
     target, path = remembered
     write_sealed(path, {"files": read_sealed(path)["files"]})
     assert ReleasedBefore(path).find(target, "made of") is None
+
+
+@pytest.fixture(params=[1, 4], ids=["in one part", "in several parts"])
+def several(tmp_path, request):
+    """Six files of three names in two folders, and their memory, which was saved."""
+    files = [tmp_path / folder / f"{name}.jpg" for folder in "ab" for name in ("mug", "hat", "shoe")]
+
+    def memory():
+        return ReleasedBefore(tmp_path / "memory.json", tmp_path, request.param)
+
+    first = memory()
+    for number, file in enumerate(files):
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"x" * number)
+        first.add(file, f"made of {number}", Released(f"{number}", number))
+    first.save()
+    return files, memory
+
+
+def known_by(memory, files):
+    return [memory.find(file, f"made of {number}") is not None for number, file in enumerate(files)]
+
+
+def test_files_of_one_name_in_several_folders_are_told_apart(several):
+    files, memory = several
+    assert [memory().find(file, f"made of {n}") for n, file in enumerate(files)] == [
+        Released(f"{n}", n) for n in range(6)
+    ]
+    assert known_by(memory(), files[::-1]) == [False] * 6
+    assert memory().find(files[0].with_name("new.jpg"), "made of 0") is None
+    files[0].unlink()
+    assert memory().find(files[0], "made of 0") is None
+
+
+def test_a_file_that_is_kept_stays_known_and_one_that_is_not_is_forgotten(several):
+    files, memory = several
+    files[1].write_bytes(b"scribbled")
+    now = memory()
+    assert [now.keep(file) for file in (*files[:3], files[0].with_name("new.jpg"))] == [True, False, True, False]
+    now.save()
+    assert known_by(memory(), files) == [True, False, True, False, False, False]
+
+
+def test_an_update_forgets_only_what_is_gone_and_was_not_made_again(several):
+    files, memory = several
+    now = memory()
+    now.add(files[0], "made of something else", Released("0", 0))
+    now.update(gone=[files[0], files[1]])
+    assert known_by(memory(), files) == [False, False, True, True, True, True]
+    assert memory().find(files[0], "made of something else") == Released("0", 0)
+
+
+def test_a_file_that_got_a_second_name_is_still_known(several, tmp_path):
+    files, memory = several
+    now = memory()
+    assert now.find(files[0], "made of 0")
+    os.link(files[0], tmp_path / "another")
+    now.was_linked(files[0])
+    now.was_linked(files[1])  # nothing is known of it now
+    now.save()
+    assert memory().find(files[0], "made of 0") == Released("0", 0)
+    assert memory().find(files[1], "made of 1") is None
+
+
+def test_a_memory_that_says_the_same_is_not_written_again(several, tmp_path):
+    files, memory = several
+    paths = sorted(tmp_path.glob("memory*"))
+    assert paths
+    before = [path.stat().st_ino for path in paths]
+    for save in (ReleasedBefore.save, ReleasedBefore.update):
+        now = memory()
+        assert all(known_by(now, files))
+        save(now)
+        assert [path.stat().st_ino for path in paths] == before
+
+
+def test_without_a_place_nothing_is_remembered(several, tmp_path):
+    files, _ = several
+    for n_parts in (1, 4):
+        nowhere = ReleasedBefore(None, n_parts=n_parts)
+        nowhere.add(files[0], "made of 0", Released("0", 0))
+        nowhere.save()
+        assert nowhere.find(files[0], "made of 0") is None
