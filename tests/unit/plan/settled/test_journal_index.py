@@ -180,3 +180,14 @@ def test_a_recipe_that_is_not_where_it_was_is_not_remembered(tmp_path):
     path.write_bytes(path.read_bytes().replace(b'"mug"', b'"cup"'))
     with pytest.raises(NotRememberedError):
         journal.index().facts().last_recipe.get("mug")
+
+
+@pytest.mark.parametrize("ask", [JournalIndex.facts, lambda index: list(index.calls({KEYS[0]}))])
+def test_a_damaged_record_in_a_new_file_is_told(tmp_path, capfd, ask):
+    journal = Journal(tmp_path, random.Random(0))
+    journal.write((KEYS[0], "mug", Outcome.MADE))
+    journal.update()
+    path = journal.write((KEYS[1], "hat", Outcome.MADE))
+    path.write_bytes(path.read_bytes().replace(b"hat", b"cap", 1))
+    ask(journal.index())
+    assert "1 damaged record of the journal is ignored" in capfd.readouterr().err
