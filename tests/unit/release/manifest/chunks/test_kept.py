@@ -148,3 +148,16 @@ def test_names_are_sorted_as_people_do():
         "ab",
         "ä",
     ]
+
+
+def test_a_row_that_is_gone_changes_only_the_chunks_around_it(mugs):
+    rows, _ = mugs
+    before, after = ({one.digest for one in cut(some)} for some in (rows, [*rows[:100], *rows[101:]]))
+    assert 0 < len(before - after) <= 2
+    assert len(after - before) <= 2
+
+
+def test_rows_that_are_in_memory_only_are_not_forgotten():
+    (found,) = cut([an_entry("a")])
+    found.forget()
+    assert found.rows() == [an_entry("a")]
