@@ -15,6 +15,7 @@ import yaml
 from s3_server import an_s3_server
 from workflow.project import REPOSITORY
 
+from imagemake.cli.new_project import write_project
 from imagemake.store.store import Store
 from imagemake.versions import dvc
 from imagemake.versions.dvc import Dvc
@@ -206,11 +207,11 @@ def test_what_two_people_bought_at_once_is_all_there_once_their_branches_are_mer
         run(folder, "dvc add -q store", "git add -A", f"git commit -q -m {name}", "dvc push -q")
 
     ann.mkdir()
-    run(ann, "git init -q -b main", "dvc init -q")
+    run(ann, "git init -q -b main")
+    list(write_project(ann, "blank", "preview", with_dvc=True))
+    (ann / "dvc.yaml").unlink()  # nothing is built here
     config = f"[core]\nremote = team\nanalytics = false\n['remote \"team\"']\nurl = {tmp_path / 'team'}\n"
     (ann / ".dvc" / "config").write_text(config)
-    for name in (".gitignore", ".gitattributes", ".dvcignore"):
-        shutil.copy(REPOSITORY / name, ann)
     buy(ann, "first")
     run(tmp_path, "git clone -q ann ben")
     run(ben, "dvc pull -q")

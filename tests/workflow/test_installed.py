@@ -67,7 +67,7 @@ def test_the_wheel_holds_the_workflow_and_no_file_of_the_repository_besides(inst
     assert {name.split("/")[0] for name in names} == {"imagemake", "snakemake_logger_plugin_imagemake"}
     sources = [path for path in (REPOSITORY / "src").rglob("*") if path.is_file() and path.suffix != ".pyc"]
     assert {str(path.relative_to(REPOSITORY / "src")) for path in sources if ".egg-info" not in str(path)} <= set(names)
-    for part in ("Snakefile", "rules", "scripts", "profiles", "dvc.yaml", ".dvcignore"):
+    for part in ("Snakefile", "rules", "scripts", "profiles", "dvc.yaml", ".dvcignore", ".gitattributes"):
         for path in [REPOSITORY / part, *(REPOSITORY / part).rglob("*")]:
             if path.is_file() and "__pycache__" not in path.parts:
                 assert f"imagemake/workflow/{path.relative_to(REPOSITORY)}" in names

@@ -14,7 +14,7 @@ a profile, and lists of what git and DVC ignore. It never overwrites a file. The
   game     item icons, cut out, and packed into a sprite sheet
   blank    one prompt per row, and nothing else
 
-To upgrade a project, upgrade the package: `pip install -U imagemake`.
+To upgrade a project, upgrade the package.
 """
 EXAMPLES = """\
 examples:
@@ -50,7 +50,9 @@ def add_init_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store", type=Path, metavar="FOLDER", help="link to this store, which other projects can use too"
     )
-    parser.add_argument("--dvc", action="store_true", help="add dvc.yaml, and set up git and DVC if they are missing")
+    parser.add_argument(
+        "--dvc", action="store_true", help="add dvc.yaml and .gitattributes, and set up git and DVC if they are missing"
+    )
     parser.set_defaults(run=_init)
 
 

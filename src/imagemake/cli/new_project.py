@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from imagemake.config.fields import CONFIG
 from imagemake.core.files import write_whole
 from imagemake.core.problems import Problem, UserError
 from imagemake.store.layout import STORE
@@ -18,7 +19,7 @@ from imagemake.workflow.installed import FOLDER, PROFILES
 
 _STARTERS = Path(__file__).parent / "starters"
 _SNAKEFILE = """\
-# The workflow of the installed package. To upgrade it: pip install -U imagemake
+# The workflow of the installed package, so upgrading the package upgrades it.
 from imagemake.workflow.installed import SNAKEFILE
 
 
@@ -68,15 +69,17 @@ def write_project(
         starter: Name of a folder in `starters/`.
         provider: Name of a file in `starters/providers/`.
         store: A store to link to; None for one of the project's own.
-        with_dvc: Whether to add dvc.yaml, and to set up git and DVC.
+        with_dvc: Whether to add dvc.yaml and .gitattributes, and to set up git and DVC.
 
     Raises:
         UserError: If the folder cannot be written.
         NotReadyError: If git or DVC is missing or fails.
     """
     try:
+        has_campaign = os.path.lexists(folder / CONFIG)
         for name, text in _files(starter, provider, with_dvc=with_dvc).items():
-            yield _written(folder / name, text)
+            if name == CONFIG or not (has_campaign and name.startswith("config/")):  # it names a catalog of its own
+                yield _written(folder / name, text)
         if store is not None:
             yield _linked(folder / STORE, store)
     except OSError as error:
@@ -95,7 +98,7 @@ def write_project(
 def _files(starter: str, provider: str, *, with_dvc: bool) -> Mapping[str, str]:
     model = _text(_STARTERS / "providers" / f"{provider}.yaml")
     files = {
-        "config/config.yaml": _text(_STARTERS / starter / "config.yaml").replace("{model}\n", model),
+        CONFIG: _text(_STARTERS / starter / "config.yaml").replace("{model}\n", model),
         "config/catalog.csv": _text(_STARTERS / starter / "catalog.csv"),
         "Snakefile": _SNAKEFILE,
         "profiles/default/config.yaml": _text(PROFILES / "default" / "config.yaml"),
@@ -106,6 +109,7 @@ def _files(starter: str, provider: str, *, with_dvc: bool) -> Mapping[str, str]:
     if workflow.is_file():
         files["config/workflow.json"] = _text(workflow)
     if with_dvc:
+        files[".gitattributes"] = _text(FOLDER / ".gitattributes")
         lines = _text(FOLDER / "dvc.yaml").splitlines(keepends=True)
         files["dvc.yaml"] = "".join(line for line in lines if line.strip(" -\n") not in _NOT_IN_PROJECTS)
     return files

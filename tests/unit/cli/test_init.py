@@ -50,6 +50,7 @@ def test_what_is_there_stays_as_it_is(tmp_path, capsys):
     told = capsys.readouterr().out
     assert f"kept {own}" in told
     assert f"wrote {tmp_path / 'Snakefile'}" in told
+    assert [path.name for path in own.parent.iterdir()] == ["config.yaml"], "it names a catalog of its own"
 
 
 def test_a_store_is_linked_from_wherever_the_project_is(tmp_path, monkeypatch):
