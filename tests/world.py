@@ -45,8 +45,8 @@ class World:
             output_keys=lambda digest: {"main": f"finished-{digest}"},
         )
 
-    def measured(self, stored):
-        return self.measures.get(stored.digest, {})
+    def measured(self, digest):
+        return self.measures.get(digest, {})
 
     def make(self, state, tone=GOOD, phash=None, color="80"):
         digest = f"{len(self.raw):064x}"

@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from imagemake.config.fields import MAIN
+from imagemake.core.on_disk import OnDisk
 from imagemake.images.repair_mask import MASK_EXTENSION, RepairMask
 from imagemake.plan.call_times import CallTimes, ModelId, model_id
 from imagemake.plan.learned_costs import LearnedCosts
 from imagemake.stages.judge.known import KnownAnswers
-from imagemake.store.items import ItemFailure, Measured
+from imagemake.store.calls_on_disk import CallsOnDisk
+from imagemake.store.items import ItemFailure
 from imagemake.store.journal import Call, Outcome, read_calls
 from imagemake.store.kept_measures import kept_rows
 from imagemake.store.layout import JUDGED, POSTPROCESSED, VALIDATED
@@ -57,6 +59,22 @@ class KeyHistory:
     call: str = ""
     was_made: bool = False
 
+    def add(self, call: Call) -> None:
+        """Take a call into account. Calls come in the order of the journal."""
+        self.calls += 1
+        if call.outcome is Outcome.UNKNOWN:
+            self.unknown += 1
+            self.unknown_usd = _added(self.unknown_usd, call.sent.get("worst_usd"))
+        self.last, self.last_at = call.outcome, call.sent["at"]
+        self.message = (call.closed or {}).get("message", "")
+        self.code, self.call = (call.closed or {}).get("code"), call.sent["call"]
+        self.was_made |= call.outcome in (Outcome.MADE, Outcome.SHARED)
+
+
+def is_first_attempt(call: Call) -> bool:
+    """Return whether a call was for a request's first attempt."""
+    return call.sent["attempt"] == 0 and "kind" not in call.sent
+
 
 @dataclass(slots=True)
 class JournalFacts:
@@ -80,20 +98,16 @@ class JournalFacts:
 
     def add(self, call: Call) -> None:
         """Take a call into account. Calls come in the order of the journal."""
-        history = self.keys.setdefault(call.sent["key"], KeyHistory())
-        history.calls += 1
-        if call.outcome is Outcome.UNKNOWN:
-            history.unknown += 1
-            history.unknown_usd = _added(history.unknown_usd, call.sent.get("worst_usd"))
-        history.last, history.last_at = call.outcome, call.sent["at"]
-        history.message = (call.closed or {}).get("message", "")
-        history.code, history.call = (call.closed or {}).get("code"), call.sent["call"]
-        history.was_made |= call.outcome in (Outcome.MADE, Outcome.SHARED)
+        self.keys.setdefault(call.sent["key"], KeyHistory()).add(call)
+        self.add_to_all(call)
+        if is_first_attempt(call):
+            self.last_recipe[call.sent["name"]] = call.sent["recipe"]
+
+    def add_to_all(self, call: Call) -> None:
+        """Take a call into account where it matters to others than its own key."""
         self.costs.add(call)
         self.times.add(call)
         self._note_quota(call)
-        if call.sent["attempt"] == 0 and "kind" not in call.sent:
-            self.last_recipe[call.sent["name"]] = call.sent["recipe"]
 
     def _note_quota(self, call: Call) -> None:
         is_end = call.closed is not None and call.closed.get("quota") is True
@@ -134,12 +148,19 @@ class Inventory:
         return frozenset(found.key for found in OpenCalls(self.store.root).all())
 
     @cached_property
-    def measures(self) -> dict[str, dict[str, Any]]:
-        """The values read from each raw image, by its digest and then by measure identity."""
-        found: dict[str, dict[str, Any]] = {}
+    def _measures(self) -> OnDisk:
+        """The values read from raw images, by their digests; each table can have some of an image's."""
+        found = OnDisk()
         for row in chain(self._rows(VALIDATED), self._of_tables(JUDGED)):
             if "raw" in row and "measures" in row:
-                found.setdefault(row["raw"]["digest"], {}).update(row["measures"])
+                found.add(row["raw"]["digest"], row["measures"])
+        return found
+
+    def measured(self, digest: str) -> dict[str, Any]:
+        """Return the values read from a raw image so far, by measure identity; empty for one without any."""
+        found: dict[str, Any] = {}
+        for values in self._measures.of(digest):
+            found.update(values)
         return found
 
     @cached_property
@@ -193,18 +214,18 @@ class Inventory:
     @cached_property
     def journal(self) -> JournalFacts:
         """What the journal says; read only on demand, because the journal holds every call ever made."""
-        facts = JournalFacts()
+        histories, recipes = _Histories(), _LastRecipes()
+        facts = JournalFacts(histories, recipes)
         for call in read_calls(self.store.journal_folder):
-            facts.add(call)
+            facts.add_to_all(call)
+            histories.calls.add(call)
+            if is_first_attempt(call):
+                recipes.kept.add(call.sent["name"], call.sent["recipe"])
         return facts
 
     def forget_answers(self) -> None:
         """Read the store's answers again at the next use: some were added."""
         self.__dict__.pop("answers", None)
-
-    def measured(self, raw: StoredFile) -> Measured:
-        """Return the values read from a raw image so far."""
-        return self.measures.get(raw.digest, {})
 
     @cached_property
     def kept(self) -> frozenset[str]:
@@ -215,6 +236,33 @@ class Inventory:
     def damaged(self) -> set[str]:
         """Keys of raw images that were found damaged and moved away."""
         return {path.name.partition(".")[0] for path in (self.store.root / "damaged" / "raw").glob("*.*.*")}
+
+
+class _Histories(dict[str, KeyHistory]):
+    """Histories by key, made when they are asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = CallsOnDisk(["at", "call", "worst_usd"], ["message", "code"])
+
+    def get(self, key: str, default: Any = None) -> Any:
+        if not (calls := self.calls.of(key)):
+            return default
+        history = KeyHistory()
+        for call in calls:
+            history.add(call)
+        return history
+
+
+class _LastRecipes(dict[str, Mapping[str, Any]]):
+    """Recipes by name, of which the last one counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept = OnDisk()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return next(reversed(self.kept.of(name)), default)
 
 
 def _added(total_usd: Decimal | None, more_usd: float | None) -> Decimal | None:

@@ -191,7 +191,7 @@ def _look(state: State, inventory: Inventory, policy: Policy, reviews: Mapping[s
         return verdict
     if state.raw is None:
         return look_missing(state, inventory, policy)
-    known = inventory.measured(state.raw)
+    known = inventory.measured(state.raw.digest)
     request = state.request
     checks = policy.checks.of(request.variables, request.model or state.recipe.model)
     wanted = Expected(state.recipe.prompt, request.variables)

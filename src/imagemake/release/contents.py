@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from imagemake.plan.requests.sheet_groups import SheetGroup, sheet_groups
@@ -10,6 +10,7 @@ from imagemake.plan.state import Stage, State
 from imagemake.release.manifest.sidecars import SUFFIX
 
 if TYPE_CHECKING:
+    from imagemake.plan.requests.request import Request
     from imagemake.plan.target import Target
 
 
@@ -22,6 +23,10 @@ def sheets_of(target: Target, states: Sequence[State]) -> dict[str, tuple[SheetG
 
 def names_in_images(target: Target, states: Sequence[State]) -> set[str]:
     """Return the names of all files that belong into ``images/``: images that are done, and their sidecars."""
-    done = (state.request for state in states if state.stage is Stage.DONE)
-    names = {name for request in done for name in target.file_names.of(request).values()}
+    return names_of_files(target, (state.request for state in states if state.stage is Stage.DONE))
+
+
+def names_of_files(target: Target, requests: Iterable[Request]) -> set[str]:
+    """Return the names that files of requests have in ``images/``."""
+    names = {name for request in requests for name in target.file_names.of(request).values()}
     return names | {f"{name}{SUFFIX}" for name in names} if target.campaign.metadata.sidecar else names

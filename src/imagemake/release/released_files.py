@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+import orjson
+
 from imagemake.core.file_stamp import stamp_of
 from imagemake.core.sealed import read_sealed, write_sealed
 
@@ -44,7 +46,7 @@ class ReleasedBefore:
         self._folder = folder
         self._paths = [path] if n_parts == 1 else [path and path.with_suffix(f".{n:02x}.json") for n in range(n_parts)]
         self._known: dict[int, dict[str, list[Any]]] = {}
-        self._now: list[dict[str, list[Any]]] = [{} for _ in range(n_parts)]
+        self._now: list[dict[str, str]] = [{} for _ in range(n_parts)]  # as JSON, a third of the size
 
     def find(self, target: Path, made_of: str) -> Released | None:
         """Return the file at a path if it was made of exactly this and was not changed since; otherwise None."""
@@ -55,7 +57,7 @@ class ReleasedBefore:
         stamp = stamp_of(target)
         if stamp is None or known[1] != list(stamp):
             return None
-        self._now[part][name] = known
+        self._now[part][name] = _json(known)
         return Released(known[2], stamp.size_bytes, size_px=tuple(known[3]) if known[3] else None)
 
     def keep(self, target: Path) -> bool:
@@ -67,14 +69,15 @@ class ReleasedBefore:
     def add(self, target: Path, made_of: str, released: Released) -> None:
         """Remember a file that was written or verified."""
         name, part = self._place(target)
-        self._now[part][name] = [made_of, list(stamp_of(target) or ()), released.digest, released.size_px]
+        known = [made_of, list(stamp_of(target) or ()), released.digest, released.size_px]
+        self._now[part][name] = _json(known)
 
     def was_linked(self, target: Path) -> None:
         """Note that a file got a second name, which changes its stamp but not its content."""
         name, part = self._place(target)
-        known = self._now[part].get(name)
-        if known is not None:
-            self._now[part][name] = [known[0], list(stamp_of(target) or ()), *known[2:]]
+        if name in self._now[part]:
+            made_of, _, *known = orjson.loads(self._now[part][name])
+            self._now[part][name] = _json([made_of, list(stamp_of(target) or ()), *known])
 
     def _place(self, target: Path) -> tuple[str, int]:
         name = target.name if self._folder is None else str(target.relative_to(self._folder))
@@ -89,8 +92,8 @@ class ReleasedBefore:
 
     def save(self) -> None:
         """Save the files that were found or added, and forget all others."""
-        for part, now in enumerate(self._now):
-            self._write(part, now)
+        for part in range(len(self._now)):
+            self._write(part, self._found(part))
 
     def update(self, gone: Iterable[Path] = ()) -> None:
         """Save the files that were found or added, and forget only those that are gone."""
@@ -98,14 +101,22 @@ class ReleasedBefore:
         for target in gone:
             name, part = self._place(target)
             gone_from.setdefault(part, set()).add(name)
-        for part, now in enumerate(self._now):
+        for part in range(len(self._now)):
+            now = self._found(part)
             if now or part in gone_from:
                 names = gone_from.get(part, set()) - now.keys()
                 before = {name: known for name, known in self._before(part).items() if name not in names}
                 self._write(part, before | now)
 
+    def _found(self, part: int) -> dict[str, list[Any]]:
+        return {name: orjson.loads(known) for name, known in self._now[part].items()}
+
     def _write(self, part: int, files: dict[str, list[Any]]) -> None:
         path = self._paths[part]
         if path is not None and files != self._before(part):
             write_sealed(path, {"version": VERSION, "files": files})
-            self._known[part] = dict(files)
+            self._known[part] = files
+
+
+def _json(known: list[Any]) -> str:
+    return orjson.dumps(known).decode()  # as bytes, it keeps its buffer of 4 KB

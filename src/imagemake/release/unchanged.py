@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from imagemake.plan.settled.journal_index import NotRememberedError
 from imagemake.plan.settled.part import Part
 from imagemake.plan.settled.part_inventory import PartInventory
 from imagemake.plan.settled.recall import recall
+from imagemake.plan.settled.settling import Settling, can_settle
 from imagemake.plan.state import State
 from imagemake.release.credentials.certificate import file_digest
 from imagemake.release.images_folder import has_same_images
@@ -36,22 +37,41 @@ class Look:
     """What a release looks at.
 
     Attributes:
-        part: The part of the target that needs a look.
-        groups: Where its requests stand, in groups of any size, in the order of the catalog. A release goes through
-            them once, and needs only one group at a time in memory.
         stamps: When the store's folders and the tables changed last, before the look.
+        settling: Looks at rows some at a time; None if `part` and `states` are known at once.
+        part: The part of the target that is looked at as one.
+        states: Where its requests stand.
         calls: The calls for them; None for the whole journal.
         before: The rows of all others; None if all requests are looked at.
         files: The names of the others' files in ``images/``; None if there are no further ones but those of rows that
             do not stand, since nobody changed the folder.
     """
 
-    part: Part
-    groups: Iterable[Sequence[State]]
     stamps: tuple[Stamps, Tables]
+    settling: Settling | None = None
+    part: Part = field(init=False)
+    states: list[State] = field(init=False)
     calls: Iterable[Call] | None = None
     before: Before | None = None
     files: frozenset[str] | None = frozenset()
+
+    @classmethod
+    def at(cls, part: Part, states: list[State], stamps: tuple[Stamps, Tables]) -> Look:
+        """Return a look at a part of which is known where it stands."""
+        look = cls(stamps)
+        look.part, look.states = part, states
+        return look
+
+    def settled(self) -> Iterator[list[State]]:
+        """Yield where the other requests stand that have no row yet, some at a time; `part` is known afterwards.
+
+        Raises:
+            NotRememberedError: If all rows must be looked at as one.
+        """
+        if self.settling is not None:
+            yield from self.settling.settled()
+            self.part = self.settling.part()
+            self.states, self.settling = self.part.states(), None
 
 
 def look(target: Target, store: Store, work: Path, placed: ReleasedBefore) -> Look:
@@ -63,23 +83,29 @@ def look(target: Target, store: Store, work: Path, placed: ReleasedBefore) -> Lo
         work: The folder of what is remembered.
         placed: What the released files were made of.
     """
-    stamps = folder_stamps(store, time.time_ns()), table_stamps(work, store)
-    part = recall(target, store, work) if _is_told_by_rows(target.campaign) else None
+    stamps, is_told_by_rows = _stamps(store, work), _is_told_by_rows(target.campaign)
+    part = recall(target, store, work) if is_told_by_rows else None
     if part is not None and isinstance(part.inventory, PartInventory) and not part.inventory.index.asks():
         with suppress(NotRememberedError):
-            states = part.states()
-            keys = {key for state in states for key in (state.key, *(past.key for past in state.past))}
-            before = _before(part, target, work)
-            files = None if _is_same(target, part) else _kept_files(before, target, placed)
-            return Look(part, [states], stamps, part.inventory.index.calls(keys), before, files)
+            found = Look.at(part, part.states(), stamps)
+            keys = {key for state in found.states for key in (state.key, *(past.key for past in state.past))}
+            found.calls, found.before = part.inventory.index.calls(keys), _before(part, target, work)
+            found.files = None if _is_same(target, part) else _kept_files(found.before, target, placed)
+            return found
+    inventory = Inventory(store, work)
+    if is_told_by_rows and can_settle(target, inventory):
+        return Look(stamps, Settling(target, inventory))
     return look_at_all(target, store, work)
 
 
 def look_at_all(target: Target, store: Store, work: Path) -> Look:
     """Find where all requests of a target stand."""
-    stamps = folder_stamps(store, time.time_ns()), table_stamps(work, store)
-    part = Part.whole(target, Inventory(store, work))
-    return Look(part, [part.states()], stamps)
+    stamps, part = _stamps(store, work), Part.whole(target, Inventory(store, work))
+    return Look.at(part, part.states(), stamps)
+
+
+def _stamps(store: Store, work: Path) -> tuple[Stamps, Tables]:
+    return folder_stamps(store, time.time_ns()), table_stamps(work, store)
 
 
 def _is_told_by_rows(campaign: Campaign) -> bool:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from imagemake.plan.gates import next_stage
 from imagemake.plan.reasons import RebuildReason
+from imagemake.plan.requests.names import folded
 from imagemake.plan.settled.journal_index import NotRememberedError
 from imagemake.plan.settled.remember import remember
 from imagemake.plan.state import Stage, State
 from imagemake.plan.target import Target
 from imagemake.release.chunk_summary import Summary
-from imagemake.release.contents import names_in_images, sheets_of
+from imagemake.release.contents import names_in_images, names_of_files, sheets_of
 from imagemake.release.credentials.signing import signing_of
 from imagemake.release.exports.write import Exports
 from imagemake.release.figures import Figures
@@ -64,7 +65,7 @@ class Release:
         target: The requests and the campaign.
         store: The store with the finished images.
         work: The folder of tables and thumbnails.
-        states: The state of each request that needed a look; `write` looks it up.
+        states: The state of each request that was looked at as one; `write` looks it up.
         unsigned: Why a file could not be signed, by file name.
         n_settled: Number of the other requests.
     """
@@ -97,8 +98,8 @@ class Release:
         scope, campaign = self.target.scope, self.target.campaign
         folder, rows_folder = results_folder(scope), chunks_folder(self.work, scope)
         left_out = spend_tracker_of(self.store.root, self.work, campaign.budget_usd).left_out()
-        self.states = [state for group in seen.groups for state in group]
-        of_state = Entries(self.target, self.store, left_out, self.states, calls=seen.calls)
+        known = seen.states if seen.settling is None else None
+        of_state = Entries(self.target, self.store, left_out, known, calls=seen.calls)
         rows, sheets = self._rows(folder, of_state, seen)
         chunks, summaries = self._chunks(rows, seen, rows_folder)
         kept = keep(chunks, rows_folder)
@@ -159,11 +160,13 @@ class Release:
         """
         images, rows = folder / IMAGES, SortedRows()
         images.mkdir(parents=True, exist_ok=True)
-        gone = self._gone(images, seen)
-        for name in gone:
-            (images / name).unlink(missing_ok=True)
         signing = signing_of(self.target.campaign, self.store)
         placing = Placing(self.store.finished, self.target.campaign.metadata, self._placed, signing)
+        names = self._release_settled(images, rows, of_state, placing, seen)
+        self.states = seen.states
+        gone = self._gone(images, seen, names)
+        for name in gone:
+            (images / name).unlink(missing_ok=True)
         before: dict[str, dict[str, Released]] = {}
         for start in range(0, len(self.states), AT_ONCE):
             states = self.states[start : start + AT_ONCE]
@@ -180,6 +183,27 @@ class Release:
         if self.target.campaign.postprocess.sheets:
             rows.add_all(of_state.entry(state, before.get(state.request.name)) for state in self.states)
         return rows, sheets
+
+    def _release_settled(
+        self, images: Path, rows: SortedRows, of_state: Entries, placing: Placing, seen: Look
+    ) -> set[str]:
+        """Release the images of settled requests that no release has rows of yet, and return the names of all files."""
+        if seen.settling is None:
+            return set()
+        found, before = set[str](), {folded(name): name for name in names_in(images)}
+        for states in seen.settled():
+            names = names_in_images(self.target, states)
+            for name in names:
+                if (other := before.get(folded(name), name)) != name:  # one file on some file systems
+                    (images / other).unlink(missing_ok=True)
+            released = self._release_images(images, states, of_state, placing)
+            if any(state.stage is not Stage.DONE for state in states):
+                raise NotRememberedError  # a finished image is damaged
+            rows.add_all(of_state.entry(state, released.get(state.request.name)) for state in states)
+            found |= names
+        opened = [state.request for state in seen.states]
+        rows.drop(request.name for request in opened)
+        return found - names_of_files(self.target, opened)
 
     def _chunks(self, rows: SortedRows, seen: Look, folder: Path) -> tuple[list[Chunk], list[Summary]]:
         """Return the chunks of the release with what is known of each, but without their rows."""
@@ -224,9 +248,9 @@ class Release:
         self._reopen(damaged, images)
         return released
 
-    def _gone(self, images: Path, seen: Look) -> set[str]:
-        """Return the names of the files that are no part of the release any more."""
-        expected = names_in_images(self.target, self.states)
+    def _gone(self, images: Path, seen: Look, settled: Collection[str]) -> set[str]:
+        """Return the names of the files that are no part of the release any more; `settled` has some that are."""
+        expected = names_in_images(self.target, self.states).union(settled)
         if seen.files is not None:
             return names_in(images) - expected - seen.files
         assert seen.before is not None

@@ -17,6 +17,7 @@ from imagemake.plan.repair_masks import masks_to_send
 from imagemake.plan.routing import model_of
 from imagemake.plan.settled.journal_index import NotRememberedError
 from imagemake.plan.settled.recall import recall
+from imagemake.plan.settled.settling import settled_part
 from imagemake.plan.state import Stage, State
 from imagemake.plan.target import Target
 from imagemake.plan.waiting import let_wait
@@ -79,9 +80,9 @@ def _open_states(target: Target, store: Store, work: Path) -> tuple[Inventory, l
 
 
 def _states(target: Target, store: Store, work: Path) -> tuple[Inventory, list[State]]:
-    part = recall(target, store, work)
-    if part is not None:
-        with suppress(NotRememberedError):
+    with suppress(NotRememberedError):
+        part = recall(target, store, work) or settled_part(target, Inventory(store, work))
+        if part is not None:
             return part.inventory, open_states(part.states(), part.target.names)
     inventory = Inventory(store, work)
     return inventory, open_states(target.states(inventory), target.names)

@@ -24,6 +24,7 @@ from imagemake.plan.routing import most_attempts, routing_lines
 from imagemake.plan.settled.journal_index import NotRememberedError
 from imagemake.plan.settled.part import Part
 from imagemake.plan.settled.recall import recall
+from imagemake.plan.settled.settling import settled_part
 from imagemake.plan.state import Stage, State
 from imagemake.plan.summary import summary
 from imagemake.plan.target import Target
@@ -93,9 +94,9 @@ class OpenPlans:
         Raises:
             UserError: If the user made a mistake.
         """
-        part = recall(target, Store(STORE), WORK)
-        if part is not None:
-            with suppress(NotRememberedError):
+        with suppress(NotRememberedError):
+            part = recall(target, Store(STORE), WORK) or settled_part(target, self._inventory)
+            if part is not None:
                 return self._plan(target, part, kept)
         return self._plan(target, Part.whole(target, self._inventory), kept)
 

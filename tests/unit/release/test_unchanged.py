@@ -15,6 +15,7 @@ import pytest
 from paper_shop import EDITS, VARIANTS, PaperShop
 
 from imagemake.core.problems import UserError
+from imagemake.plan.settled import settling
 from imagemake.release.manifest.chunks import chunk
 from imagemake.release.report import contact_sheet
 
@@ -86,6 +87,81 @@ def parts_that_agree(chance, folder, monkeypatch, config=None):
         n_parts += shop.release()
         assert files_in(Path("results")) == whole_release(shop, folder / f"{step}", monkeypatch)
     return n_parts
+
+
+@pytest.mark.parametrize("kind", ["plain", "sizes", "distinct", "candidates", "rules", "overrides"])
+def test_a_first_release_that_looks_at_some_rows_at_a_time_has_the_bytes_of_one_of_all_at_once(
+    tmp_path, monkeypatch, kind
+):
+    sizes = {"variables": {"size": ["small", "big"]}, "name": "{sku}_{size}", "takes": 2}
+    distinct = {"validation": {"near_duplicates": False}}
+    config, n_in_groups = {"sizes": sizes, "distinct": distinct, **VARIANTS}.get(kind), 0
+    seeds = range(SEEDS if kind == "plain" else 2)
+    for seed in seeds:
+        (tmp_path / f"{seed}" / "shop").mkdir(parents=True)
+        monkeypatch.chdir(tmp_path / f"{seed}" / "shop")
+        shop = PaperShop(random.Random(seed), n=25, config=config)
+        for _ in range(2):
+            shop.run()
+            expected = whole_release(shop, tmp_path / f"{seed}" / f"{len(shop.rows)}", monkeypatch)
+            with monkeypatch.context() as groups:
+                groups.setattr(settling, "ROWS_AT_ONCE", 4)
+                n_in_groups += shop.release()
+            assert files_in(Path("results")) == expected
+            shutil.rmtree("work/settled", ignore_errors=True)
+            shop.rows.insert(3, {"sku": "T1", "product": "lamp", "color": "teal"})
+            shop.rows[9]["sku"] = shop.rows[9]["sku"].lower()
+            shop.write()
+    assert (n_in_groups > 0) == (kind not in ("rules", "overrides"))
+
+
+def test_after_a_first_release_of_some_rows_at_a_time_only_what_changed_is_looked_at(shop, tmp_path, monkeypatch):
+    shutil.rmtree("work/settled")
+    with monkeypatch.context() as groups:
+        groups.setattr(settling, "ROWS_AT_ONCE", 4)
+        assert shop.release(), "it knows what is settled"
+    shop.rows[5]["product"] = "teapot"
+    shop.write()
+    shop.run()
+    assert shop.release()
+    assert files_in(Path("results")) == whole_release(shop, tmp_path / "aside", monkeypatch)
+
+
+def test_so_has_one_with_images_in_review_since_they_are_like_those_of_other_rows(tmp_path, monkeypatch):
+    alike, measured = {"S001": "0" * 16, "S015": "0" * 14 + "3f"}, PaperShop.measured
+
+    def measured_alike(shop, raw, policy):
+        values = measured(shop, raw, policy)
+        shown = next((alike[name] for name in alike if name in names[raw.key]), None)
+        return {one: {**own, "contrast": 50.0, **({"hash": shown} if shown else {})} for one, own in values.items()}
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(PaperShop, "measured", measured_alike)
+    monkeypatch.setattr(random.Random, "random", lambda _: 0.5)
+    shop = PaperShop(random.Random(3), config={"validation": {"near_duplicates": False}})
+    names = {request.recipe.key(): request.name for request in shop.target().requests}
+    shop.run()
+    shop.config["validation"] = {"near_duplicates": {"max_distance_bits": 8}}  # the image is finished already
+    shop.run()
+    expected = whole_release(shop, tmp_path / "aside", monkeypatch)
+    monkeypatch.setattr(settling, "ROWS_AT_ONCE", 4)
+    assert shop.release()
+    assert "images/S001.jpg" in expected
+    assert "images/S015.jpg" not in expected
+    assert files_in(Path("results")) == expected
+
+
+def test_an_image_that_is_damaged_in_a_first_release_is_open_in_it(shop, monkeypatch, capsys):
+    monkeypatch.setattr(settling, "ROWS_AT_ONCE", 4)
+    shutil.rmtree("work")
+    shop.run()
+    shutil.rmtree("results")
+    path = sorted(Path("store/finished").glob("*/*/*"))[7]
+    path.chmod(0o600)
+    path.write_bytes(b"scribbled")
+    shop.release()
+    assert "run again to postprocess it again" in capsys.readouterr().err
+    assert "postprocess" in orjson.loads(Path("results/release.json").read_bytes())["missing"]
 
 
 def edited(shop):

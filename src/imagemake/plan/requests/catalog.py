@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import overload
 
@@ -73,6 +74,15 @@ class Catalog(Sequence[Row]):
         reader = self._reader()
         rows = reader.rows(numbers)
         return self._rows if reader.problems else rows  # tells all mistakes
+
+    def in_groups(self, n_rows: int) -> Iterator[list[Row]]:
+        """Yield all rows, some at a time, without keeping them."""
+        reader = self._reader()
+        rows = reader.each()
+        while group := [*islice(rows, n_rows)]:
+            yield group
+        if reader.problems:
+            _ = self._rows  # tells all mistakes
 
     def _reader(self) -> Reader:
         return READERS[Path(self.path).suffix.lower()](self.path, self.data)

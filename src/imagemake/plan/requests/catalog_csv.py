@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from array import array
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from typing import Any
 
 from imagemake.config.fields import normal
@@ -19,8 +19,8 @@ _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}  # Excel takes the o
 class CsvReader(Reader):
     """Reads CSV."""
 
-    def _rows_in(self, text: str, numbers: Container[int] | None) -> list[Row]:
-        rows, columns, end = list[Row](), list[str](), 0
+    def _rows_in(self, text: str, numbers: Container[int] | None) -> Iterator[Row]:
+        columns, end = list[str](), 0
         must_check, separator = forbidden_character(text) is not None, _separator_of(text)
         lines = _cells(text, separator)
         try:
@@ -35,11 +35,10 @@ class CsvReader(Reader):
                 ):
                     if must_check:
                         self._check_cells(number, values)
-                    rows.append(Row(number, values))
+                    yield Row(number, values)
         except csv.Error as error:
             remedy = 'Double each quote inside quotes (""), and close every quote. No row after this one was read.'
             self.report(end + 1, f"invalid CSV: {error}.", remedy)
-        return rows
 
     def _records_in(self, text: str) -> Records | None:
         if forbidden_character(text):  # one of them parts cells below

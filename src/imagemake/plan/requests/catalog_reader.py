@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from hashlib import blake2b
 
 from imagemake.config.fields import TAKE
@@ -39,8 +39,12 @@ class Reader:
         Args:
             numbers: Of the rows; by default, of all.
         """
+        return [*self.each(numbers)]
+
+    def each(self, numbers: Container[int] | None = None) -> Iterator[Row]:
+        """Yield what `rows` returns, one row after the other."""
         text = self._decoded(self._data)
-        return [] if text is None else self._rows_in(text, numbers)
+        yield from () if text is None else self._rows_in(text, numbers)
 
     def records(self) -> Records | None:
         """Return what tells which rows changed; None if the catalog has mistakes.
@@ -51,7 +55,7 @@ class Reader:
         found = None if text is None or self.problems else self._records_in(text)
         return None if found is None or self.problems or not found.numbers else found
 
-    def _rows_in(self, text: str, numbers: Container[int] | None) -> list[Row]:
+    def _rows_in(self, text: str, numbers: Container[int] | None) -> Iterable[Row]:
         raise NotImplementedError
 
     def _records_in(self, text: str) -> Records | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imagemake.config.attempts import Remedy
+from imagemake.config.references import OWN_IMAGE
 from imagemake.config.verdict_codes import VerdictCode
 from imagemake.core.file_stamp import RACY_NS, stamp_of
 from imagemake.plan.across import phash_of
@@ -150,6 +151,17 @@ def prints_in(measures: Iterable[Measured], campaign: Campaign) -> Prints:
     identity = next((one for one in campaign.validation.identities() if one.startswith("phash@")), "")
     found = (values.get(identity, {}) for values in measures)
     return Prints.from_digits([(str(one["hash"]), str(one["colors"])) for one in found if "hash" in one])
+
+
+def references_of(states: Iterable[State]) -> dict[str, str]:
+    """Return the digests of all files that are sent with the prompts of requests, by their paths."""
+    found = dict[str, str]()
+    for attached in (state.request.attached for state in states):
+        pairs = zip(attached.references, attached.digests, strict=True)
+        found |= {path: digest for path, digest in pairs if not path.startswith(OWN_IMAGE)}
+        if attached.mask is not None and attached.mask_digest is not None:
+            found[attached.mask] = attached.mask_digest
+    return found
 
 
 def raw_digests(states: Iterable[State]) -> set[str]:

@@ -62,7 +62,7 @@ class JournalIndex:
         if self.is_usable and not self.new:
             return
         facts, keys = self._known_facts(), dict.fromkeys(zip(self._keys, self._files_of, strict=True))
-        facts.keys = asked = _Keys(facts.keys, frozenset(self._keys))
+        facts.keys = asked = _Keys(facts.keys, set(self._keys))
         places = dict(zip(self._names, self._places, strict=True))
         numbered = {name: number for number, name in enumerate([*self._files, *self.new])}
         damaged: list[DamagedLine] = []
@@ -72,6 +72,8 @@ class JournalIndex:
                 facts.add(call)
                 asks |= "kind" in call.sent
                 keys[short_hex(call.sent["key"]), numbered[name]] = None
+            facts.last_recipe.clear()  # the places are enough
+            asked.forget_simple()
             for request, offset in _first_attempts(self._folder / name, self._sizes[name]):
                 places[short(request)] = numbered[name] << 40 | offset
         if damaged:
@@ -85,7 +87,7 @@ class JournalIndex:
             "times": facts.times.as_data(),
             "answered_at": [[*model, at] for model, at in facts.answered_at.items()],
             "used_up_at": [[*model, at] for model, at in facts.used_up_at.items()],
-            "histories": {key: _plain(one) for key, one in asked.sure() if not _is_simple(one)},
+            "histories": {key: _plain(one) for key, one in asked.sure()},
         }
         sections = {
             "keys": section_of(key for key, _ in keys),
@@ -126,7 +128,7 @@ class JournalIndex:
         """
         facts = self._known_facts()
         damaged: list[DamagedLine] = []
-        facts.keys = _Keys(facts.keys, frozenset(self._keys))
+        facts.keys = _Keys(facts.keys, set(self._keys))
         facts.last_recipe = _LastRecipes(self._folder, list(self._files), self._names, self._places)
         for name in self.new:
             for call in calls_of(self._folder / name, None, damaged):
@@ -148,7 +150,7 @@ class JournalIndex:
 class _Keys(dict[str, KeyHistory]):
     """Histories by key. Those of images that were simply made are not kept."""
 
-    def __init__(self, known: Mapping[str, KeyHistory], all_keys: frozenset[int]) -> None:
+    def __init__(self, known: Mapping[str, KeyHistory], all_keys: set[int]) -> None:
         super().__init__(known)
         self._all = all_keys
         self._unsure: set[str] = set()
@@ -156,6 +158,13 @@ class _Keys(dict[str, KeyHistory]):
     def sure(self) -> Iterator[tuple[str, KeyHistory]]:
         """Yield the keys whose histories are whole."""
         return ((key, one) for key, one in self.items() if key not in self._unsure)
+
+    def forget_simple(self) -> None:
+        """Forget the histories of images that were simply made, but not that there are calls for them."""
+        simple = [key for key, one in self.items() if _is_simple(one)]
+        self._all.update(map(short_hex, simple))
+        for key in simple:
+            del self[key]
 
     def get(self, key: str, default: Any = None) -> Any:
         if key in self and key not in self._unsure:
@@ -190,9 +199,6 @@ class _LastRecipes(dict[str, Mapping[str, Any]]):
         if record is None or record["name"] != name:
             raise NotRememberedError(name)
         return record["recipe"]
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self.get(name) is not None
 
 
 def _first_attempts(path: Path, n_bytes: int) -> Iterator[tuple[str, int]]:

@@ -12,7 +12,7 @@ from imagemake.plan.inventory import Inventory, JournalFacts
 from imagemake.plan.settled.journal_index import JournalIndex
 from imagemake.plan.settled.rows import Settled
 from imagemake.plan.settled.sections import short_hex
-from imagemake.store.items import ItemFailure, Measured
+from imagemake.store.items import ItemFailure
 from imagemake.store.kept_measures import kept_rows
 from imagemake.store.layout import JUDGED, VALIDATED
 from imagemake.store.store import ContentStore, Store, StoredFile
@@ -42,7 +42,7 @@ class PartInventory(Inventory):
         return self.index.facts()
 
     @cached_property
-    def measures(self) -> dict[str, dict[str, Any]]:
+    def _new_measures(self) -> dict[str, dict[str, Any]]:
         """The values read from the images that are not settled, by digest and then by measure identity."""
         found: dict[str, dict[str, Any]] = {digest: dict(one) for digest, one in self._settled.head["measures"].items()}
         for row in (*self._rows(VALIDATED), *self._rows(JUDGED)):
@@ -50,16 +50,16 @@ class PartInventory(Inventory):
                 found.setdefault(row["raw"]["digest"], {}).update(row["measures"])
         return found
 
-    def measured(self, raw: StoredFile) -> Measured:
+    def measured(self, digest: str) -> dict[str, Any]:
         """Return the values read from a raw image so far.
 
         Those of an image that was settled, or that no request stood at, are in a table that is not new.
         """
-        if raw.digest not in self.measures and not self._reads_all:
+        if digest not in self._new_measures and not self._reads_all:
             self._reads_all = True
-            for name in ("measures", "_postprocess_failures"):
+            for name in ("_new_measures", "_postprocess_failures"):
                 self.__dict__.pop(name, None)
-        return super().measured(raw)
+        return self._new_measures.get(digest, {})
 
     @cached_property
     def _postprocess_failures(self) -> tuple[dict[str, ItemFailure], dict[str, set[str]]]:

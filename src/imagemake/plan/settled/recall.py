@@ -62,14 +62,14 @@ def recall(target: Target, store: Store, work: Path) -> Part | None:
     reviewed = set(review_section(read_reviews(REVIEWS)).tolist()) ^ set(table("reviews", sections["reviews"]).tolist())
     news = {short_hex(key) for key in journal.new_keys()} | {key for key, _ in reviewed}
     settled = Settled(head, sections, target.catalog.records, news)
-    opened = _opened(target, settled) if settled.has_files(store) else None
-    if opened is None:
+    part = opened(target, settled) if settled.has_files(store) else None
+    if part is None:
         return None
     inventory = PartInventory(store, work, settled, new, journal)
-    return Part(opened, inventory, settled.open_places, settled, frozenset(head["tables"]))
+    return Part(part, inventory, settled.open_places, settled, frozenset(head["tables"]))
 
 
-def _opened(target: Target, settled: Settled) -> Target | None:
+def opened(target: Target, settled: Settled) -> Target | None:
     """Open the groups of rows that need a look, and return their part of a target; None if only all rows tell."""
     most = MOST_OPEN * settled.n_rows
     if not 0 < len(settled.open_places) <= most:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imagemake import __version__
-from imagemake.config.references import OWN_IMAGE
 from imagemake.core.fingerprint import fingerprint
 from imagemake.plan.across import phash_of
 from imagemake.plan.reviews import REVIEWS, read_reviews
@@ -24,6 +23,7 @@ from imagemake.plan.settled.contents import (
     journal_index,
     prints_in,
     raw_digests,
+    references_of,
     review_section,
     rows_section,
     sections_of,
@@ -85,8 +85,8 @@ def remember(
         "for_rules": in_rules,
         "folders": stamps[0],
         "tables": stamps[1],
-        "references": _references(part, states),
-        "measures": {digest: inventory.measures.get(digest, {}) for digest in digests},
+        "references": {**(part.settled.head["references"] if part.settled else {}), **references_of(states)},
+        "measures": {digest: inventory.measured(digest) for digest in digests},
         "failed": {},
         "postprocessed": {},
         "kept": kept,
@@ -109,17 +109,6 @@ def _spare(states: Sequence[State], places: Sequence[int], open_places: Collecti
     return [place for place in places if place not in open_places and place not in needs][:1]
 
 
-def _references(part: Part, states: Sequence[State]) -> dict[str, str]:
-    """Return the digests of all files that are sent with prompts, by their paths."""
-    found: dict[str, str] = dict(part.settled.head["references"]) if part.settled else {}
-    for attached in (state.request.attached for state in states):
-        pairs = zip(attached.references, attached.digests, strict=True)
-        found |= {path: digest for path, digest in pairs if not path.startswith(OWN_IMAGE)}
-        if attached.mask is not None and attached.mask_digest is not None:
-            found[attached.mask] = attached.mask_digest
-    return found
-
-
 def _alike(
     states: Sequence[State], places: Sequence[int], open_places: Collection[int], inventory: Inventory, of: Campaign
 ) -> set[int]:
@@ -132,7 +121,7 @@ def _alike(
     both = list(zip(places, states, strict=True))
     settled = [(place, one.measured) for place, one in both if place not in open_places and phash_of(one)]
     digests = raw_digests(one for place, one in both if place in open_places)
-    left = prints_in((inventory.measures.get(digest, {}) for digest in digests), of)
+    left = prints_in(map(inventory.measured, digests), of)
     found = set[int]()
     for _, near in Alike.by(duplicates).pairs(left, prints_in((measured for _, measured in settled), of)):
         found.update(settled[row][0] for row in near.tolist())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from imagemake.plan.requests.names import folded
-from imagemake.plan.settled.contents import prints_in, raw_digests, table
+from imagemake.plan.settled.contents import MOST_OPEN, prints_in, raw_digests, table
 from imagemake.plan.settled.journal_index import NotRememberedError
 from imagemake.plan.settled.moved import moved
 from imagemake.plan.settled.sections import short, short_hex
@@ -82,6 +83,30 @@ class Settled:
         while (found := np.isin(groups, wanted) & (self._places[places] >= 0)).any():
             self._places[places[found]] = -1
             wanted = groups[np.isin(places, places[found])]
+        self._open()
+
+    def open_alike(self, left: Prints, duplicates: NearDuplicates) -> None:
+        """Open the rows whose images look like another of them, or like others.
+
+        Args:
+            left: What these others are compared by.
+            duplicates: What counts as alike.
+
+        Raises:
+            NotRememberedError: If too many rows are open then.
+        """
+        import numpy as np
+
+        from imagemake.stages.validate.prints import Alike
+
+        alike, prints = Alike.by(duplicates), self._prints
+        of_row = self.requests["place"][self.requests["has_print"]]
+        is_alike = np.zeros(len(prints), np.bool_)
+        for one, other in chain(alike.pairs(prints, None), ((found, found) for _, found in alike.pairs(left, prints))):
+            is_alike[one] = is_alike[other] = True
+            if is_alike.sum() > MOST_OPEN * self.n_rows:
+                raise NotRememberedError
+        self._places[np.isin(self._places, of_row[is_alike])] = -1
         self._open()
 
     def _kept(self, section: NDArray[Any]) -> NDArray[Any]:
@@ -178,16 +203,21 @@ class Settled:
             raise NotRememberedError
         duplicates = campaign.validation.near_duplicates
         if duplicates:
-            new = [inventory.measures[digest] for digest in digests if digest in inventory.measures]
-            self._check_alike(prints_in(new, campaign), duplicates)
+            self._check_alike(prints_in(map(inventory.measured, digests), campaign), duplicates)
 
     def _check_alike(self, new: Prints, duplicates: NearDuplicates) -> None:
+        from imagemake.stages.validate.prints import Alike
+
+        if any(len(rows) for rows, _ in Alike.by(duplicates).pairs(new, self._prints)):
+            raise NotRememberedError
+
+    @property
+    def _prints(self) -> Prints:
+        """What the images are compared by that `requests` has something to compare of."""
         import numpy as np
 
-        from imagemake.stages.validate.prints import Alike, Prints
+        from imagemake.stages.validate.prints import Prints
 
         known = self.requests["print"][self.requests["has_print"]]
         content = np.frombuffer(known.tobytes(), dtype=np.uint8).reshape(len(known), -1)
-        prints = Prints(content[:, :8].copy().view(">u8").ravel().astype(np.uint64), content[:, 8:])
-        if any(len(rows) for rows, _ in Alike.by(duplicates).pairs(new, prints)):
-            raise NotRememberedError
+        return Prints(content[:, :8].copy().view(">u8").ravel().astype(np.uint64), content[:, 8:])

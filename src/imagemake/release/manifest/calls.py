@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
+from imagemake.store.calls_on_disk import CallsOnDisk, only
 from imagemake.store.journal import Call, Outcome
 from imagemake.store.ledger import Tally
 
+MOST_IN_MEMORY = 4_096  # keys
 BROUGHT = (Outcome.MADE, Outcome.SHARED)
 SHOWN = ("at", "seed_use", "seed_used", "model_used", "request_id", "seconds", "gpu", "message", "origin")
 
@@ -32,7 +35,7 @@ class Calls:
         self.tally.add(call)
         if call.outcome in BROUGHT or self.outcome not in BROUGHT:
             closed = call.closed or {}
-            self.outcome, self.closed = call.outcome, {name: closed[name] for name in SHOWN if name in closed}
+            self.outcome, self.closed = call.outcome, only(closed, SHOWN)
 
     @property
     def n(self) -> int:
@@ -63,3 +66,18 @@ class Calls:
     def unknown_worst_usd(self) -> float | None:
         """Most that calls without an answer can have cost; None if there are none, or if unknown."""
         return float(self.tally.worst_usd) if self.tally.worst_usd else None
+
+
+class CallsByKey:
+    """What a manifest shows of the calls of a journal, by key. First add all calls, then look them up."""
+
+    def __init__(self) -> None:
+        self._kept = CallsOnDisk(["worst_usd"], [*SHOWN, "cost_usd"])
+        self.add, self.of = self._kept.add, lru_cache(MOST_IN_MEMORY)(self._of)
+
+    def _of(self, key: str) -> Calls:
+        """Return the calls for a key; empty without any."""
+        found = Calls()
+        for call in self._kept.of(key):
+            found.add(call)
+        return found

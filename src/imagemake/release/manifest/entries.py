@@ -12,9 +12,10 @@ from imagemake.config.checks import Checks
 from imagemake.config.fields import MAIN
 from imagemake.config.references import OWN_IMAGE
 from imagemake.core.recipe import Json, canonical_json
+from imagemake.plan.settled.journal_index import NotRememberedError
 from imagemake.plan.state import Past, Stage, State
 from imagemake.plan.target import Target
-from imagemake.release.manifest.calls import BROUGHT, Calls
+from imagemake.release.manifest.calls import BROUGHT, CallsByKey
 from imagemake.release.manifest.row import OF_OUTPUT, EarlierAttempt, ManifestRow, OutputFile, Value, Verdict
 from imagemake.release.released_files import Released
 from imagemake.stages.validate.answers import values_of_answers
@@ -45,8 +46,12 @@ class Entries:
         target: The requests and the campaign.
         store: The store with finished images and the journal.
         left_out: Keys that did not fit into the budget.
-        states: Where the requests stand; without them, no calls to models about images and prompts are counted.
+        states: Where the requests stand; without them, no calls to models about images and prompts are counted. None
+            if that is not known yet.
         calls: The calls for them; by default, those of the whole journal.
+
+    Raises:
+        NotRememberedError: If calls to models are to be counted about requests that are not known yet.
 
     Attributes:
         asked: Sum of the calls that asked about the images and prompts of these, earlier attempts included.
@@ -58,19 +63,21 @@ class Entries:
         target: Target,
         store: Store,
         left_out: Collection[str],
-        states: Iterable[State] = (),
+        states: Iterable[State] | None = (),
         *,
         calls: Iterable[Call] | None = None,
     ) -> None:
         self._left_out = left_out
         self._target = target
         self._store = store
-        self._calls: dict[str, Calls] = {}
+        self._calls = CallsByKey()
         self.asked, self.rewrites = Tally(), Tally()
-        about = {half_of(one) for state in states for one in _asked_about(state)}
+        about = None if states is None else {half_of(one) for state in states for one in _asked_about(state)}
         for call in read_calls(store.journal_folder) if calls is None else calls:
             if "kind" not in call.sent:
-                self._calls.setdefault(call.sent["key"], Calls()).add(call)
+                self._calls.add(call)
+            elif about is None:
+                raise NotRememberedError
             elif half_of(call.sent["key"]) in about:
                 (self.rewrites if call.sent["kind"] == REWRITE else self.asked).add(call)
 
@@ -80,8 +87,8 @@ class Entries:
 
     def generated_at(self, state: State) -> str | None:
         """Return when the raw image of the shown attempt arrived; None if the journal does not say."""
-        calls = self._calls.get(state.key)
-        if calls is None or state.raw is None:
+        calls = self._calls.of(state.key)
+        if state.raw is None:
             return None
         return (calls.closed.get("origin") or {}).get("generated_at") if calls.is_shared else calls.closed.get("at")
 
@@ -93,7 +100,7 @@ class Entries:
             released: Its released files, by output. By default, its finished images in the store.
         """
         verdict, reasons = self._verdict(state)
-        calls = self._calls.get(state.key, Calls())
+        calls = self._calls.of(state.key)
         closed = calls.closed
         gpu = closed.get("gpu") or {}
         files = self._files(state, released or {}) if verdict == "accepted" else {}
@@ -175,8 +182,8 @@ class Entries:
         reasons = tuple(map(str, state.reasons))
         if state.stage in VERDICTS:
             return VERDICTS[state.stage], reasons
-        calls = self._calls.get(state.key)
-        if calls is not None and calls.outcome is not None and state.stage is Stage.GENERATE:
+        calls = self._calls.of(state.key)
+        if calls.outcome is not None and state.stage is Stage.GENERATE:
             outcome = calls.outcome
             if outcome not in (*BROUGHT, Outcome.WAITING):
                 return "failed", (f"{outcome.value}: {calls.closed.get('message', 'no answer came; possibly billed')}",)
@@ -187,7 +194,7 @@ class Entries:
         return "pending", (f"{state.stage.value}: {state.why}",)
 
     def _earlier(self, past: Past) -> EarlierAttempt:
-        calls = self._calls.get(past.key, Calls())
+        calls = self._calls.of(past.key)
         closed = calls.closed
         return EarlierAttempt(
             attempt=past.attempt,

@@ -191,7 +191,7 @@ def _judged(state: State, inventory: Inventory, policy: Policy) -> Iterator[tupl
     wanted = policy.asked.wanted(prompt, state.request.variables, edited) if state.past else []
     for past in state.past:
         if past.raw is not None:
-            known = inventory.measured(past.raw)
+            known = inventory.measured(past.raw.digest)
             missing = [one for one in wanted if one.identity not in known]
             yield past.key, answers_of(wanted, {**known, **inventory.answers.about(past.raw.digest, missing, edited)})
 

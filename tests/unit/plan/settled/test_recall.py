@@ -14,11 +14,13 @@ from paper_shop import EDITS, VARIANTS, PaperShop, facts, standing
 from imagemake.core.problems import UserError
 from imagemake.plan.requests.catalog import read_catalog
 from imagemake.plan.routing import model_of
+from imagemake.plan.settled import settling
 from imagemake.plan.settled.contents import folder_stamps, table_stamps
 from imagemake.plan.settled.journal_index import NotRememberedError
 from imagemake.plan.settled.part import Part
 from imagemake.plan.settled.recall import recall
 from imagemake.plan.settled.remember import remember
+from imagemake.plan.settled.settling import settled_part
 
 FAR_AHEAD_NS = 2**62
 SEEDS = 10
@@ -154,6 +156,56 @@ def test_after_any_edits_so_does_one_of_a_campaign_whose_rows_belong_together(tm
     seeds = range(2 * SEEDS // 5)
     n_parts = sum(parts_that_agree(random.Random(s), tmp_path / f"{s}", monkeypatch, VARIANTS[kind]) for s in seeds)
     assert n_parts > len(seeds), "too many plans looked at everything"
+
+
+def test_rows_that_are_looked_at_some_at_a_time_stand_where_they_do_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(settling, "ROWS_AT_ONCE", 4)
+    n_parts = 0
+    for seed in range(2 * SEEDS):
+        (tmp_path / f"{seed}").mkdir()
+        monkeypatch.chdir(tmp_path / f"{seed}")
+        shop = PaperShop(random.Random(seed), n=30)
+        shop.run()
+        for edit in shop.chance.choices(EDITS, k=4):
+            with suppress(UserError):
+                edit(shop)
+            shop.write()
+        try:
+            whole = standing(shop)
+        except UserError:
+            whole = {}
+        part = states = None
+        with suppress(NotRememberedError):
+            part = settled_part(shop.target(), shop.inventory())
+            states = part and part.states()
+        if part is not None and states is not None:
+            told = {state.request.name: facts(state) for state in states}
+            assert told == {name: whole[name] for name in told}
+            assert {one["stage"] for name, one in whole.items() if name not in told} <= {"done"}
+            assert part.n_settled == len(whole) - len(told) > 0
+            n_parts += 1
+    assert n_parts > SEEDS, "too many looks at everything at once"
+
+
+@pytest.mark.parametrize("edit", [lambda row: row.update(sku="s003"), lambda row: row.update(sku="")])
+def test_a_mistake_is_told_as_by_a_look_at_all_rows_at_once(shop, monkeypatch, edit):
+    monkeypatch.setattr(settling, "ROWS_AT_ONCE", 4)
+    assert settled_part(shop.target(), shop.inventory()).n_settled
+    edit(shop.rows[17])
+    shop.write()
+    with pytest.raises((NotRememberedError, UserError)) as caught:
+        settled_part(shop.target(), shop.inventory()).states()
+    with pytest.raises(UserError) as whole:
+        standing(shop)
+    if caught.type is UserError:
+        assert caught.value.problems == whole.value.problems
+
+
+def test_more_rows_than_may_be_planned_are_told_before_any_is_looked_at(shop, monkeypatch):
+    monkeypatch.setattr(settling, "ROWS_AT_ONCE", 4)
+    shop.config["max_requests"] = 19
+    with pytest.raises(UserError, match="20 rows"):
+        settled_part(shop.target(), shop.inventory())
 
 
 def test_a_rule_that_no_row_needs_anymore_is_told_by_a_plan_of_everything(tmp_path, monkeypatch):

@@ -31,6 +31,13 @@ class SortedRows:
             if len(self._rows) >= MOST_IN_MEMORY:
                 self._write()
 
+    def drop(self, names: Iterable[str]) -> None:
+        """Drop the rows of requests, as far as there are any."""
+        gone = set(names)
+        self._rows = [row for row in self._rows if row.name not in gone]
+        places = {order_of(name) for name in gone}
+        self._places = [place for place in self._places if place[0] not in places]
+
     def __iter__(self) -> Iterator[ManifestRow]:
         """Yield the rows in order."""
         if not self._places:

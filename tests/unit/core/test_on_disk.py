@@ -1,0 +1,29 @@
+"""Claims about data that lies on disk while it is looked up."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagemake.core import on_disk
+from imagemake.core.on_disk import OnDisk
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8")),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner),
+    max_leaves=5,
+)  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.sampled_from(["", "a", "b", "\0", "é"]), VALUES)), st.integers(1, 5))
+def test_the_values_of_a_key_come_back_in_order_and_no_others(items, at_once):
+    on_disk._AT_ONCE, before = at_once, on_disk._AT_ONCE
+    try:
+        kept = OnDisk()
+        for key, value in items:
+            kept.add(key, value)
+        for wanted in ("", "a", "b", "\0", "é", "unknown"):
+            assert kept.of(wanted) == [value for key, value in items if key == wanted]
+    finally:
+        on_disk._AT_ONCE = before
