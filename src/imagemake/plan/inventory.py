@@ -23,6 +23,7 @@ from imagemake.plan.call_times import CallTimes, ModelId, model_id
 from imagemake.plan.learned_costs import LearnedCosts
 from imagemake.stages.judge.known import KnownAnswers
 from imagemake.store.calls_on_disk import CallsOnDisk
+from imagemake.store.file_index import FileIndex
 from imagemake.store.items import ItemFailure
 from imagemake.store.journal import Call, Outcome, read_calls
 from imagemake.store.kept_measures import kept_rows
@@ -128,8 +129,8 @@ class Inventory:
 
     def __init__(self, store: Store, work: Path) -> None:
         self.store = store
-        self.raw: dict[str, StoredFile] = store.raw.index()
-        self.finished: dict[str, StoredFile] = store.finished.index()
+        self.raw: dict[str, StoredFile] = FileIndex(store.raw.all())
+        self.finished: dict[str, StoredFile] = FileIndex(store.finished.all())
         self.work = work
 
     @cached_property

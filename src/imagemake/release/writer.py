@@ -105,9 +105,10 @@ class Release:
         kept = keep(chunks, rows_folder)
         figures = Figures(self.target, self.store, self.states, of_state.asked, of_state.rewrites)
         metrics = figures.of(chunks, summaries, seen.part.inventory)
+        del of_state, rows  # they take much of the memory
         remember(self.target, seen.part, self.states, seen.stamps, kept if scope == ALL else None)
         self.n_settled, shown, names = seen.part.n_settled, seen.part.shown(self.states), seen.part.target.names
-        del of_state, rows, seen.part  # they take much of the memory
+        del seen.part
         for state in self.states:
             state.measured = {}
         page = Page(

@@ -16,7 +16,7 @@ from imagemake.core.sealed import unseal
 from imagemake.plan.call_times import CallTimes
 from imagemake.plan.inventory import JournalFacts, KeyHistory
 from imagemake.plan.learned_costs import LearnedCosts
-from imagemake.plan.settled.sections import numbers, read_sections, section_of, short, short_hex, write_sections
+from imagemake.plan.settled.sections import numbers, read_sections, short, short_hex, write_sections
 from imagemake.store.journal import Call, Outcome, calls_of
 from imagemake.store.journal_lines import SENT, DamagedLine, tell_damaged
 
@@ -61,21 +61,24 @@ class JournalIndex:
         """Index the new files. A journal with damaged records has no index, so that each plan warns of them."""
         if self.is_usable and not self.new:
             return
-        facts, keys = self._known_facts(), dict.fromkeys(zip(self._keys, self._files_of, strict=True))
+        facts = self._known_facts()
         facts.keys = asked = _Keys(facts.keys, set(self._keys))
-        places = dict(zip(self._names, self._places, strict=True))
         numbered = {name: number for number, name in enumerate([*self._files, *self.new])}
         damaged: list[DamagedLine] = []
         asks = bool(self._head.get("asks"))
         for name in self.new:
+            keys = set[int]()
             for call in calls_of(self._folder / name, self._sizes[name], damaged):
                 facts.add(call)
                 asks |= "kind" in call.sent
-                keys[short_hex(call.sent["key"]), numbered[name]] = None
+                keys.add(short_hex(call.sent["key"]))
+            self._keys.extend(sorted(keys))
+            self._files_of.extend([numbered[name]] * len(keys))
             facts.last_recipe.clear()  # the places are enough
             asked.forget_simple()
             for request, offset in _first_attempts(self._folder / name, self._sizes[name]):
-                places[short(request)] = numbered[name] << 40 | offset
+                self._names.append(short(request))  # the last place of a name counts
+                self._places.append(numbered[name] << 40 | offset)
         if damaged:
             self._path.unlink(missing_ok=True)
             return
@@ -90,10 +93,10 @@ class JournalIndex:
             "histories": {key: _plain(one) for key, one in asked.sure()},
         }
         sections = {
-            "keys": section_of(key for key, _ in keys),
-            "files_of": section_of(number for _, number in keys),
-            "names": section_of(places),
-            "places": section_of(places.values()),
+            "keys": self._keys.tobytes(),
+            "files_of": self._files_of.tobytes(),
+            "names": self._names.tobytes(),
+            "places": self._places.tobytes(),
         }
         write_sections(self._path, head, sections)
 
