@@ -213,9 +213,11 @@ def test_one_image_follows_its_prompt_there_and_back_again(built):
 
 
 def test_a_name_that_no_request_makes_is_refused_with_an_example(project):
-    done = project().snakemake("results/images/S002_purple.jpg", expect=2)
+    made = project()
+    done = made.snakemake("results/images/S002_purple.jpg", expect=2)
     assert "no request makes this file" in done.stderr
     assert "S000_red.jpg" in done.stderr
+    assert "Did you mean 'pilot'?" in made.snakemake("-n", "pilott", expect=1).stderr
 
 
 def test_several_targets_of_one_run_share_what_they_need(project):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from imagemake.core.host_errors import words_of
 from imagemake.core.problems import NotReadyError
+from imagemake.core.text import did_you_mean
+from imagemake.store.layout import RELEASE_FOLDERS
 from imagemake.store.room import check_folder
 
 MOST_BYTES = 20_000  # of the end of a log
@@ -15,6 +17,7 @@ WARNING = re.compile(r"(?:[\w.-]+: )?((?:Warning|Server): .*)")  # some name the
 _FRAME = re.compile(r'\s*(File ".*", line \d+|Traceback[ :])|Wildcards:$')
 _REFUSED = re.compile(r"\[Errno (?P<number>\d+)\] [^:()\n]*(?:: '(?P<path>[^'\n]*)'|.*directory (?P<folder>\S+))?")
 _PLACE = re.compile(r' in file ".*", line \d')  # of the user's own code, which may be wrong about a file
+_NO_TARGET = re.compile(r"MissingRuleException:\nNo rule to produce (\S+) \(if you use input functions")
 _INTERNAL = re.compile(r"\s|Traceback \(|During handling of|The above exception ")
 
 
@@ -71,7 +74,11 @@ def without_message(log: Path | None) -> str:
 
 
 def plain(message: str) -> str:
-    """Return a message of Snakemake in words: what the computer refused, or all but where in code it was raised."""
+    """Return a message of Snakemake in words: what the computer refused, an unknown target, or all but the code."""
+    if no_target := _NO_TARGET.match(message):
+        known = "Targets are all, pilot, small, and images, such as results/images/NAME.jpg."
+        remedy = f"{did_you_mean(no_target[1], RELEASE_FOLDERS)} {known}".strip()
+        return f"{no_target[1]}: there is no such target.\n  {remedy}"
     if (refused := _REFUSED.search(message)) and not _PLACE.search(message):
         path = refused["path"] or refused["folder"]
         error = OSError(int(refused["number"]), "", *filter(None, [path]))

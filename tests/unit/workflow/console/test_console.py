@@ -141,6 +141,17 @@ def test_what_snakemake_itself_finds_wrong_is_shown(run, capsys):
     assert told == "MissingRuleException:\nNo rule to produce x\nThe disk is slow.\n"
 
 
+def test_a_target_that_does_not_exist_gets_the_nearest_one(run, capsys):
+    one = run()
+    one.tell(LogEvent.WORKFLOW_STARTED, cwd=str(one.folder))
+    hint = "(if you use input functions make sure that they don't raise unexpected exceptions)."
+    for target in ("pilott", "results/imges/a.jpg"):
+        one.error("MissingRuleException", f"No rule to produce {target} {hint}")
+    told = capsys.readouterr().err
+    assert "pilott: there is no such target.\n  Did you mean 'pilot'? Targets are all" in told
+    assert "results/imges/a.jpg: there is no such target.\n  Targets are all" in told
+
+
 def test_a_list_of_rules_is_shown_because_nothing_is_executed(run, capsys):
     one = run()
     one.tell(None, "generate")
