@@ -4,7 +4,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from entries import an_entry
+from entries import an_attempt, an_entry
 
 from imagemake.plan.requests.names import folded
 from imagemake.plan.settled.journal_index import NotRememberedError
@@ -14,6 +14,7 @@ from imagemake.release.manifest.chunks.chunk import cut
 from imagemake.release.manifest.chunks.kept import Before, keep, kept, sweep
 from imagemake.release.manifest.chunks.order import order_of
 from imagemake.release.manifest.chunks.sorted_rows import SortedRows
+from imagemake.release.manifest.row import OutputFile
 
 
 @pytest.fixture(autouse=True)
@@ -96,19 +97,50 @@ def test_rows_that_stand_are_told_from_those_that_do_not(mugs):
 
 def test_chunks_of_another_version_are_not_remembered(mugs, monkeypatch):
     _, chunks = mugs
+    with monkeypatch.context() as patch, pytest.raises(NotRememberedError):
+        patch.setattr(chunk, "MANIFEST_VERSION", "another")
+        chunks()[0].rows()
     monkeypatch.setattr("imagemake.release.manifest.chunks.kept.MANIFEST_VERSION", "another")
     with pytest.raises(NotRememberedError):
         chunks()
 
 
-@pytest.mark.parametrize("damage", [b"", b"x"])
+FILE = OutputFile(file="web/a.webp", width_px=8, height_px=6, bytes=9, digest="1" * 64, finished_digest="2" * 64)
+WHOLE = {
+    "reasons": ("tone.contrast: 3.1",),
+    "references": ("a.png", "b.png"),
+    "reference_digests": ("e" * 64, "f" * 64),
+    "history": (an_attempt(0), an_attempt(1)),
+    "by_people": (True,),
+    "variables": {"ä": "1"},
+    "model_files": {"lora": "f" * 64},
+    "outputs": {"web": FILE},
+}
+
+
+def test_rows_are_read_as_they_were_written_and_share_what_many_have(tmp_path):
+    rows = [an_entry("a", **WHOLE), an_entry("b"), an_entry("c"), an_entry("d", parameters={}, **WHOLE)]
+    found = [row for one in kept(keep(list(cut(rows, tmp_path)), tmp_path), tmp_path) for row in one.rows()]
+    assert found == rows
+    assert found[1].parameters is found[2].parameters
+    assert found[1].provider is found[2].provider
+
+
+def test_no_chunk_has_more_rows_than_memory_is_meant_for(mugs, monkeypatch):
+    rows, chunks = mugs
+    assert {one.n for one in chunks()} == set(range(1, 7))
+    monkeypatch.setattr(chunk, "MEAN", 2**32)
+    assert [one.n for one in cut(rows)] == [6] * 33 + [2]
+
+
+@pytest.mark.parametrize("damage", [b"", b"x", None])
 def test_rows_that_are_damaged_are_not_remembered(tmp_path, damage):
     digest = keep(list(cut([an_entry("a")], tmp_path)), tmp_path)
     (chunk_file,) = tmp_path.glob("*.json")
-    chunk_file.write_bytes(damage)
+    chunk_file.unlink() if damage is None else chunk_file.write_bytes(damage)
     with pytest.raises(NotRememberedError):
         kept(digest, tmp_path)[0].rows()
-    (tmp_path / f"{digest}.bin").write_bytes(damage)
+    (tmp_path / f"{digest}.bin").write_bytes(damage or b"")
     with pytest.raises(NotRememberedError):
         kept(digest, tmp_path)
 
