@@ -9,7 +9,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
-from paper_shop import EDITS, VARIANTS, PaperShop, facts, standing
+from paper_shop import EDITS, VARIANTS, PaperShop, facts, jpeg_of, standing
 
 from imagemake.core.problems import UserError
 from imagemake.plan.requests.catalog import read_catalog
@@ -21,6 +21,7 @@ from imagemake.plan.settled.part import Part
 from imagemake.plan.settled.recall import recall
 from imagemake.plan.settled.remember import remember
 from imagemake.plan.settled.settling import settled_part
+from imagemake.store.submissions import Submission, Submissions, SubmissionStep
 
 FAR_AHEAD_NS = 2**62
 SEEDS = 10
@@ -264,3 +265,45 @@ def test_a_row_with_the_name_of_a_settled_one_is_told_as_by_a_plan_of_everything
     with pytest.raises(UserError) as whole:
         standing(shop)
     assert caught.value.problems == whole.value.problems
+
+
+def swap_columns(shop):
+    path = Path("config/catalog.csv")
+    path.write_text(path.read_text().replace("product,color", "color,product", 1))
+
+
+def add_measures(shop):
+    shop.store.measures_folder.mkdir(exist_ok=True)
+    (shop.store.measures_folder / "clone.jsonl").touch()
+
+
+def grow_a_journal_file(shop):
+    path = sorted(shop.store.journal_folder.glob("*/*"))[0]
+    path.write_bytes(path.read_bytes() * 2)
+
+
+def send_a_batch(shop):
+    step = SubmissionStep.CREATED
+    Submissions(shop.store.root).save(Submission("s", step, "openai", None, "m", "j", {"c": "k"}, shop.made_at))
+
+
+def change_a_reference(shop):
+    Path("mug.png").write_bytes(b"another")
+
+
+def exclude_rows(shop):
+    shop.config["exclude"] = [{"product": "mug 7"}]
+
+
+@pytest.mark.parametrize(
+    "change", [swap_columns, add_measures, grow_a_journal_file, send_a_batch, change_a_reference, exclude_rows]
+)
+def test_what_decides_beside_the_rows_makes_a_plan_look_at_all_of_them(tmp_path, monkeypatch, change):
+    monkeypatch.chdir(tmp_path)
+    Path("mug.png").write_bytes(jpeg_of("mug"))
+    shop = PaperShop(random.Random(7), config={"references": ["mug.png"]})
+    shop.run()
+    settle(shop)
+    assert part_of_edited(shop) is not None
+    change(shop)
+    assert part_of(shop) is None
