@@ -62,17 +62,17 @@ def test_after_any_edits_the_release_has_the_bytes_of_a_whole_one(tmp_path, monk
 
 @pytest.mark.parametrize("kind", VARIANTS)
 def test_so_has_one_of_a_campaign_whose_rows_belong_together(tmp_path, monkeypatch, kind):
-    parts_that_agree(random.Random(1), tmp_path / "1", monkeypatch, VARIANTS[kind])
+    parts_that_agree(random.Random(1), tmp_path / "1", monkeypatch, VARIANTS[kind], n_steps=4)
 
 
-def parts_that_agree(chance, folder, monkeypatch, config=None):
+def parts_that_agree(chance, folder, monkeypatch, config=None, n_steps=6):
     """Edit and release a shop, and return how many releases looked at a part only."""
     (folder / "shop").mkdir(parents=True)
     monkeypatch.chdir(folder / "shop")
     shop, n_parts = PaperShop(chance, n=25, config=config), 0
     shop.run()
     shop.release()
-    for step in range(6):
+    for step in range(n_steps):
         before = deepcopy((shop.rows, shop.config))
         for edit in chance.choices(EDITS, k=chance.choice([1, 1, 2])):
             with suppress(UserError):
@@ -211,7 +211,7 @@ def test_rows_that_were_kept_badly_are_made_anew(shop, tmp_path, monkeypatch, da
     assert files_in(Path("results")) == whole_release(shop, tmp_path / "aside", monkeypatch)
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", ["gone", "swapped"])
 def test_pieces_that_were_kept_badly_are_made_anew(shop, tmp_path, monkeypatch, damage):
     edited(shop)
     pieces = sorted(Path("work/released/all/pieces").glob("*/*"))

@@ -88,7 +88,9 @@ def test_where_nobody_knows_the_cost_nothing_is_bought_on_a_budget(spend_tracker
 
 def test_without_a_budget_everything_fits_and_no_file_is_touched(tmp_path):
     made = SpendTracker(tmp_path / "spending.json", Budget())
-    made.record_cost(made.reserve("a", 1e6), 1e6)
+    reserved = made.reserve("a", 1e6)
+    assert reserved == 0
+    made.record_cost(reserved, 1e6)
     assert made.left_out() == frozenset()
     assert not list(tmp_path.iterdir())
 

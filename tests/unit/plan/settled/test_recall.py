@@ -6,6 +6,7 @@ import os
 import random
 from contextlib import suppress
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -307,3 +308,13 @@ def test_what_decides_beside_the_rows_makes_a_plan_look_at_all_of_them(tmp_path,
     assert part_of_edited(shop) is not None
     change(shop)
     assert part_of(shop) is None
+
+
+def test_what_another_version_or_another_target_remembers_is_not_recalled(shop, monkeypatch):
+    assert part_of_edited(shop) is not None
+    assert recall(replace(shop.target(), scope="pilot"), shop.store, shop.work) is None
+    with monkeypatch.context() as patch:
+        patch.setattr("imagemake.plan.settled.recall.VERSION", 0)
+        assert part_of(shop) is None
+    shop.config["store"] = {"remote": "s3://ours/store", "share": "everything"}
+    assert part_of(shop) is None, "a store in a bucket is listed as a whole"
