@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import ClassVar
 
@@ -19,6 +21,25 @@ from imagemake.plugins.providers.preview import PreviewProvider
 from imagemake.store.items import Item
 
 FAKE_NVML = REPOSITORY / "tests" / "fake_nvml"
+
+# It draws as the preview does, and says on which card, in which job of Slurm, and when.
+RECORDED = """
+import asyncio, os, time
+from pathlib import Path
+import orjson
+from gpus import OnCards
+
+class Recorded(OnCards):
+    async def generate(self, recipe):
+        begun = time.time()
+        await asyncio.sleep(float(os.environ["CARDS_TAKE_S"]))
+        made = await super().generate(recipe)
+        job = os.environ.get("SLURM_JOB_ID", os.getpid())
+        told = [os.environ["CUDA_VISIBLE_DEVICES"], job, begun, time.time()]
+        with Path(os.environ["CARDS_TOLD"]).open("ab") as file:
+            file.write(orjson.dumps(told) + b"\\n")
+        return made
+"""
 
 
 class OnCards(PreviewProvider, LocalProvider):
@@ -86,3 +107,27 @@ def end_job() -> None:
     for _, lock in held_gpus._held.values():
         lock.release()
     held_gpus._held.clear()
+
+
+def install_recorded(folder: Path, monkeypatch: pytest.MonkeyPatch, takes_s: float) -> Path:
+    """Install a provider ``on-cards`` for processes that are started from now on.
+
+    Args:
+        folder: A new folder.
+        monkeypatch: Undoes it.
+        takes_s: How long an image takes.
+
+    Returns:
+        The file that gets a line for each image: its card, its job, and when it began and ended.
+    """
+    about = folder / "on_cards-1.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: on-cards\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[imagemake.providers]\non-cards = on_cards:Recorded\n")
+    (folder / "on_cards.py").write_text(RECORDED)
+    path = [str(folder), str(REPOSITORY / "tests"), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
+    monkeypatch.setenv("CARDS_TAKE_S", str(takes_s))
+    monkeypatch.setenv("CARDS_TOLD", str(folder / "told"))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return folder / "told"

@@ -1,4 +1,4 @@
-"""A Slurm cluster of two nodes on this machine, without accounting records, as long as a test needs it.
+"""A Slurm cluster of three nodes on this machine, without accounting records, as long as a test needs it.
 
 Slurm must be installed, and the tests must run as root: Slurm reads /etc/slurm/slurm.conf only, and a node is a process
 with a hostname of its own, since Debian's slurmd does not start twice on one host.
@@ -21,7 +21,8 @@ from folders import TESTS
 
 SETTINGS = Path("/etc/slurm")
 OURS = "# Of the tests of imagemake\n"
-NODES = ("n1", "n2")
+NODES = {"n1": "CPUs=1", "n2": "CPUs=1", "g1": "CPUs=4 Gres=gpu:1"}
+PARTITIONS = ("PartitionName=all Nodes=n1,n2 Default=YES", "PartitionName=gpu Nodes=g1")
 START_S = 30
 CONFIGURATION = """\
 ClusterName=imagemake
@@ -47,7 +48,7 @@ SlurmdParameters=config_overrides
 KillWait=5
 OverTimeLimit=0
 """
-CARDS = "Name=gpu File=/dev/null\n"  # a card of each node; any device does
+CARDS = "NodeName=g1 Name=gpu File=/dev/null\n"  # any device does
 
 
 def why_not() -> str | None:
@@ -84,7 +85,9 @@ def cluster(folder: Path, *lines: str) -> Iterator[None]:
             ending.enter_context(_daemon(*command, log=folder / f"{node}.log"))
         ending.callback(_end_jobs)
         end_s = time.monotonic() + START_S
-        while asked("sinfo", "--noheader", "--format=%D %T") != ["2 idle"]:
+        while sorted(asked("sinfo", "--noheader", "--Node", "--format=%N %T")) != [
+            f"{node} idle" for node in sorted(NODES)
+        ]:
             if time.monotonic() > end_s:
                 raise TimeoutError("\n".join(path.read_text() for path in folder.glob("*.log")))
             time.sleep(0.2)
@@ -124,8 +127,8 @@ def _configure(folder: Path, more: Sequence[str]) -> None:
     for node, port in zip(NODES, ports[1:], strict=True):
         (folder / node).mkdir()
         place = f"NodeName={node} NodeHostname={node} NodeAddr=127.0.0.1 Port={port}"
-        lines.append(f"{place} CPUs=1 RealMemory=64000 Gres=gpu:1\n")
-    lines.append("PartitionName=all Nodes=ALL Default=YES\n")
+        lines.append(f"{place} {NODES[node]} RealMemory=64000\n")
+    lines += [f"{partition}\n" for partition in PARTITIONS]
     (SETTINGS / "slurm.conf").write_text(OURS + "".join(lines))
     (SETTINGS / "gres.conf").write_text(OURS + CARDS)
 

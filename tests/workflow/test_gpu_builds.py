@@ -5,41 +5,16 @@ from itertools import pairwise
 
 import orjson
 import pytest
-from gpus import FAKE_NVML
+from gpus import FAKE_NVML, install_recorded
 from workflow.project import Project
-
-# It draws as the preview does, and says on which card.
-PROVIDER = """
-import asyncio, os, time
-from pathlib import Path
-import orjson
-from gpus import OnCards
-
-class Recorded(OnCards):
-    async def generate(self, recipe):
-        begun = time.time()
-        await asyncio.sleep(0.2)
-        made = await super().generate(recipe)
-        told = [os.environ["CUDA_VISIBLE_DEVICES"], os.getpid(), begun, time.time()]
-        with Path(os.environ["CARDS_TOLD"]).open("ab") as file:
-            file.write(orjson.dumps(told) + b"\\n")
-        return made
-"""
 
 
 @pytest.fixture
 def on_cards(tmp_path, monkeypatch):
     """A project of 20 images in 4 jobs, whose provider is a plug-in that uses a GPU."""
-    installed = tmp_path / "installed"
-    about = installed / "on_cards-1.dist-info"
-    about.mkdir(parents=True)
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: on-cards\nVersion: 1\n")
-    (about / "entry_points.txt").write_text("[imagemake.providers]\non-cards = on_cards:Recorded\n")
-    (installed / "on_cards.py").write_text(PROVIDER)
-    monkeypatch.setenv("PYTHONPATH", f"{installed}:{FAKE_NVML}:{FAKE_NVML.parent}:{os.environ.get('PYTHONPATH', '')}")
+    install_recorded(tmp_path / "installed", monkeypatch, takes_s=0.2)
+    monkeypatch.setenv("PYTHONPATH", f"{FAKE_NVML}:{os.environ['PYTHONPATH']}")
     monkeypatch.setenv("FAKE_NVML_CARDS", "2")
-    monkeypatch.setenv("CARDS_TOLD", str(tmp_path / "told"))
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     model = {"provider": "on-cards", "name": "preview-1", "parameters": {"size": "96x96"}}
     prices = {"as_of": "2026-11-01", "usd_per_gpu_hour": 36}
     models = {"on-cards": {"*": {"prices": prices}}}
@@ -48,7 +23,7 @@ def on_cards(tmp_path, monkeypatch):
 
 def test_two_cards_make_two_jobs_at_a_time_and_never_two_on_one_card(on_cards, tmp_path):
     done = on_cards.snakemake("--cores", "4", "--verbose")
-    told = [orjson.loads(line) for line in (tmp_path / "told").read_bytes().splitlines()]
+    told = [orjson.loads(line) for line in (tmp_path / "installed" / "told").read_bytes().splitlines()]
     assert len(told) == 20
     jobs = {}
     for card, process, begun, ended in told:

@@ -1,4 +1,4 @@
-"""Campaigns on a Slurm cluster of two nodes, which share this machine's disk and keep no accounting records."""
+"""Campaigns on a Slurm cluster whose nodes share this machine's disk and keep no accounting records."""
 
 import os
 import re
@@ -6,10 +6,12 @@ import subprocess
 import sys
 from collections import Counter
 
+import orjson
 import pytest
 from fake_openai import Settings
-from slurm_cluster import cluster, install_plugin, jobs, why_not
-from workflow.project import TIMEOUT_S, wait_until
+from gpus import install_recorded
+from slurm_cluster import asked, cluster, install_plugin, jobs, why_not
+from workflow.project import TIMEOUT_S, Project, wait_until
 
 from imagemake.store.journal import Outcome, read_calls
 
@@ -34,9 +36,9 @@ def slurm(tmp_path_factory):
 def start(slurm):
     """Starts runs of a project with the profile for Slurm."""
 
-    def started(made):
+    def started(made, *options):
         path = os.pathsep.join([str(slurm), os.environ.get("PYTHONPATH", "")])
-        command = [sys.executable, "-m", "snakemake", *PROFILE, *SOON]
+        command = [sys.executable, "-m", "snakemake", *PROFILE, *SOON, *options]
         environment = {**made.environment(), "PYTHONPATH": path}
         to = subprocess.PIPE
         return subprocess.Popen(
@@ -90,6 +92,27 @@ def test_jobs_that_slurm_ends_lose_nothing_that_was_paid_for_and_the_next_run_go
     assert len(billed) == 16
     paid_again = sum(billed.values()) - 16
     assert paid_again == len(lost_in(made)) <= 2, "only calls in flight of the job that was killed"
+
+
+def test_a_model_in_the_job_gets_one_gpu_and_two_jobs_never_share_it(start, tmp_path, monkeypatch):
+    told = install_recorded(tmp_path / "installed", monkeypatch, takes_s=1)
+    model = {"provider": "on-cards", "name": "preview-1", "parameters": {"size": "96x96"}}
+    made = Project(tmp_path / "project", rows=4, model=model, batch_size=2)
+    run = start(made, "--until", "generate", "--set-resources", "generate:slurm_partition=gpu")
+    one_waits = [["gpu", "PENDING", "Resources", "1"], ["gpu", "RUNNING", "None", "1"]]  # of the node's four cores
+    wait_until(lambda: sorted(one for one in jobs("%P", "%T", "%r", "%C") if one[0] == "gpu") == one_waits, run)
+    output, _ = run.communicate(timeout=TIMEOUT_S)
+    assert run.returncode == 0, output
+
+    cards, spans = set(), {}
+    for card, job, begun, ended in map(orjson.loads, told.read_bytes().splitlines()):
+        cards.add(card)
+        spans.setdefault(job, []).extend([begun, ended])
+    assert cards == {"0"}, "the number of the card, from Slurm"
+    first, second = sorted(spans.values())
+    assert max(first) < min(second)
+    for job in spans:
+        assert "TresPerJob=gres:gpu:1" in "".join(asked("scontrol", "show", "job", job)), "what it asked for"
 
 
 def lost_in(made):
