@@ -129,9 +129,8 @@ def write_batches(
         history = inventory.journal.keys.get(key)
         return history.calls if history else 0
 
-    sizes = JobSizes(
-        campaign, len(states), inventory.submission_of, lambda: inventory.journal.times, image_seconds(work)
-    )
+    jobs = image_seconds(work) if campaign.job_minutes is not None else {}
+    sizes = JobSizes(campaign, len(states), inventory.submission_of, lambda: inventory.journal.times, jobs)
     found = batches_of(states, campaign, tried, sizes)
     batches = [_without_results(batch, work, planned_at) for batch in found]
     for batch in batches:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from statistics import median
 from typing import Any
 
 from imagemake.store.journal import Call, Outcome
@@ -36,8 +35,8 @@ class CallTimes:
 
     def median_s(self, model: ModelId) -> float | None:
         """Return the median of the last calls of a model, in seconds; None after fewer than `LEAST_CALLS`."""
-        found = self._seconds.get(model, ())
-        return median(found) if len(found) >= LEAST_CALLS else None
+        found = sorted(self._seconds.get(model, ()))
+        return found[len(found) // 2] if len(found) >= LEAST_CALLS else None
 
     def as_data(self) -> list[list[Any]]:
         """Return the times as plain data."""

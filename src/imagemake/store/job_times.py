@@ -6,7 +6,6 @@ A run keeps the times of earlier ones in one small file before it removes what t
 from __future__ import annotations
 
 from pathlib import Path
-from statistics import median
 
 from imagemake.core.sealed import read_sealed, write_sealed
 from imagemake.store.layout import RESULT_TABLES, job_times_file, progress_folder
@@ -18,7 +17,7 @@ MOST_JOBS = 50  # so that a faster measure counts soon
 
 def image_seconds(work: Path) -> dict[str, float]:
     """Return the median seconds per image of the last jobs, by the folder of their tables."""
-    return {table: median(times) for table, times in _times(work).items()}
+    return {table: sorted(times)[len(times) // 2] for table, times in _times(work).items()}
 
 
 def keep_job_times(work: Path) -> None:

@@ -82,7 +82,8 @@ class Running:
             stop_politely(WORK, self.campaign.limits.grace_s, self._buckets.place)
             self._begin_servers()
             check_folders_of_run()
-            keep_job_times(WORK)
+            if self.campaign.job_minutes is not None:
+                keep_job_times(WORK)
             for folder in (progress_folder(WORK), used_up_folder(WORK)):
                 shutil.rmtree(folder, ignore_errors=True)
             self._buckets.begin()
