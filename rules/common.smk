@@ -43,18 +43,16 @@ wildcard_constraints:
     image=r"[^/]+",
 
 
+# Parameters take `input`, so that Snakemake does not record and compare them: for that, it imports pandas.
 def project_folder(wildcards, input):
-    """Return the folder of the project. A shell command of a module sees only the main Snakefile's variables.
-
-    It takes `input` so that Snakemake does not compare it with that of the last run, for which it imports pandas.
-    """
+    """Return the folder of the project. A shell command of a module sees only the main Snakefile's variables."""
     return str(PROJECT)
 
 
 def settings_file(*names):
     """Return the file of some sections of the campaign as a parameter: a function, so that braces are no wildcards."""
     path = PLANNER.settings_file(*names)
-    return lambda wildcards: path
+    return lambda wildcards, input: path
 
 
 def conda_file(path):

@@ -36,7 +36,7 @@ rule generate:
     # A `script:` job starts four times slower than a `shell:` job, and runs again when the script's mtime changes.
     shell:
         r"""
-        exec python "$IMAGEMAKE_SCRIPTS"/generate.py --project {params.project:q} --calls {resources.api_calls} \
+        exec python "$IMAGEMAKE_SCRIPTS"/start.py generate --project {params.project:q} --calls {resources.api_calls} \
             --settings {params.settings:q} --batch {input.batch:q} --outcomes {output.outcomes:q} \
             >{log:q} 2>&1
         """

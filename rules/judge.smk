@@ -34,7 +34,7 @@ rule judge:
     # `exec`, so that signals reach the script, and no shell that would end before it.
     shell:
         r"""
-        exec python "$IMAGEMAKE_SCRIPTS"/judge.py --project {params.project:q} --calls {resources.judge_calls} \
+        exec python "$IMAGEMAKE_SCRIPTS"/start.py judge --project {params.project:q} --calls {resources.judge_calls} \
             --settings {params.settings:q} --batch {input.images:q} --outcomes {output.judged:q} \
             >{log:q} 2>&1
         """

@@ -20,5 +20,5 @@ checkpoint next_round:
     params:
         project=project_folder,
     shell:
-        'python "$IMAGEMAKE_SCRIPTS"/next_round.py --project {params.project:q} '
+        'python "$IMAGEMAKE_SCRIPTS"/start.py next_round --project {params.project:q} '
         "--plan {input.plan:q} --batches {output.batches:q} 2>{log:q}"

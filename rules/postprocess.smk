@@ -22,6 +22,6 @@ rule postprocess:
         ),
     shell:
         r"""
-        python "$IMAGEMAKE_SCRIPTS"/postprocess.py --project {params.project:q} --settings {params.settings:q} \
+        python "$IMAGEMAKE_SCRIPTS"/start.py postprocess --project {params.project:q} --settings {params.settings:q} \
             --verdicts {input.verdicts:q} --postprocessed {output.postprocessed:q} 2>{log:q}
         """

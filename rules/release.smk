@@ -38,7 +38,7 @@ rule release:
     params:
         project=project_folder,
     shell:
-        'python "$IMAGEMAKE_SCRIPTS"/release.py --project {params.project:q} '
+        'python "$IMAGEMAKE_SCRIPTS"/start.py release --project {params.project:q} '
         "--plan {input.plan:q} 2>&1 | tee {log:q} >&2"
 
 
@@ -115,5 +115,5 @@ rule image:
     params:
         project=project_folder,
     shell:
-        'python "$IMAGEMAKE_SCRIPTS"/image.py --project {params.project:q} '
+        'python "$IMAGEMAKE_SCRIPTS"/start.py image --project {params.project:q} '
         "--plan {input.plan:q} --image {output:q} 2>&1 | tee {log:q} >&2"

@@ -27,7 +27,7 @@ rule rewrite:
     # `exec`, so that signals reach the script, and no shell that would end before it.
     shell:
         r"""
-        exec python "$IMAGEMAKE_SCRIPTS"/rewrite.py --project {params.project:q} --calls {resources.judge_calls} \
+        exec python "$IMAGEMAKE_SCRIPTS"/start.py rewrite --project {params.project:q} --calls {resources.judge_calls} \
             --settings {params.settings:q} --batch {input.calls:q} --outcomes {output.rewritten:q} \
             >{log:q} 2>&1
         """

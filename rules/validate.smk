@@ -21,6 +21,6 @@ rule validate:
         settings=settings_file("validation", "postprocess", "store"),
     shell:
         r"""
-        python "$IMAGEMAKE_SCRIPTS"/validate.py --project {params.project:q} --settings {params.settings:q} \
+        python "$IMAGEMAKE_SCRIPTS"/start.py validate --project {params.project:q} --settings {params.settings:q} \
             --images {input.images:q} --measures {output.measures:q} 2>{log:q}
         """

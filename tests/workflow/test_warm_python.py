@@ -1,13 +1,10 @@
-"""Tests start Snakemake and its jobs in forks of a process that has their imports: do those do what a start does?"""
+"""Tests start Snakemake in forks of a process that has its imports: do those do what a start does?"""
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 
 import pytest
-from folders import REPOSITORY
 from workflow.project import ENVIRONMENT, warm_python
 
 
@@ -32,26 +29,3 @@ def test_a_program_that_takes_too_long_is_killed_and_the_next_one_runs(tmp_path)
     with pytest.raises(TimeoutError, match="imagemake --help takes longer"):
         warm.run("imagemake", ["--help"], tmp_path, ENVIRONMENT, timeout_s=0)
     assert warm.run("imagemake", ["--help"], tmp_path, ENVIRONMENT, timeout_s=60).stdout.startswith("usage: imagemake")
-
-
-@pytest.mark.parametrize("arguments", [["--help"], ["--nothing"], ["--plan", "no.json"]])
-def test_a_warm_job_tells_and_returns_what_a_job_of_a_user_does(arguments, tmp_path):
-    def told(python):
-        command = [python, REPOSITORY / "scripts" / "release.py", *arguments]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout, done.stderr
-
-    assert told(warm_python().python) == told(sys.executable)
-
-
-def test_a_signal_reaches_a_warm_job_as_a_job_of_a_user(tmp_path):
-    os.mkfifo(tmp_path / "plan.json")
-
-    def told(python):
-        command = [python, REPOSITORY / "scripts" / "release.py", "--plan", "plan.json"]
-        job = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-        with (tmp_path / "plan.json").open("wb"):  # once the job has opened it, and so that it waits for more
-            job.terminate()
-            return job.wait(), job.communicate()[1]
-
-    assert told(warm_python().python) == told(sys.executable)

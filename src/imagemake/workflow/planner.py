@@ -152,7 +152,19 @@ class Planner:
             still_open = open_batches(target, tuple(Submissions(STORE).all()), ())
             print(standing(target, known), *still_open, *kept, "  Nothing to do.", sep="\n", file=sys.stderr)
             return UP_TO_DATE
-        return self._open_plans.plan(target, kept)
+        plans = self._open_plans  # imported before the fork, since jobs need most of it
+        self._offer_forks()
+        return plans.plan(target, kept)
+
+    def _offer_forks(self) -> None:
+        """Let jobs start in forks of this process, where they would start on this machine in the same environment.
+
+        What a bucket needs has threads of its own, which forks lack.
+        """
+        if self._run and self._run.starts_jobs_here and self.campaign.store.share != "everything":
+            from imagemake.workflow.fork_server import offer_forks
+
+            offer_forks()
 
     def _take_back(self) -> None:
         """Move what the store's disk refused in an earlier run into the store; a dry run says what waits."""

@@ -64,6 +64,11 @@ class SnakemakeRun:
         is_execution = workflow.execution_settings is not None  # not --report, --summary, and so on
         return is_execution and not workflow.dryrun and workflow.exec_mode == ExecMode.DEFAULT
 
+    @property
+    def starts_jobs_here(self) -> bool:
+        """Whether this process starts the jobs itself, in no other environment than its own."""
+        return self.is_real and self._workflow.local_exec and not self._workflow.deployment_settings.deployment_method
+
     def campaign(self) -> Campaign:
         """Read the campaign. Exits without a traceback if it contains mistakes.
 

@@ -130,7 +130,14 @@ def test_the_manifest_page_names_the_current_version():
 
 
 # Not set by users.
-OF_JOBS = {"IMAGEMAKE_SCRIPTS", "IMAGEMAKE_TOLD", "IMAGEMAKE_RUN", "IMAGEMAKE_SERVER", "IMAGEMAKE_WORK"}
+OF_JOBS = {
+    "IMAGEMAKE_FORKS",
+    "IMAGEMAKE_SCRIPTS",
+    "IMAGEMAKE_TOLD",
+    "IMAGEMAKE_RUN",
+    "IMAGEMAKE_SERVER",
+    "IMAGEMAKE_WORK",
+}
 
 
 def test_the_page_names_every_variable_of_ours_that_users_set():
