@@ -16,6 +16,7 @@ from paper_shop import EDITS, VARIANTS, PaperShop
 
 from imagemake.core.problems import UserError
 from imagemake.plan.settled import settling
+from imagemake.release.manifest import parquet
 from imagemake.release.manifest.chunks import chunk
 from imagemake.release.report import contact_sheet
 
@@ -24,9 +25,10 @@ SEEDS = 5
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    """Cut releases into several chunks, and the contact sheet into parts."""
+    """Cut releases into several chunks, Parquet files into row groups, and the contact sheet into parts."""
     monkeypatch.setattr(chunk, "MEAN", 4)
     monkeypatch.setattr(chunk, "MOST", 7)
+    monkeypatch.setattr(parquet, "GROUP_ROWS", 10)
     monkeypatch.setattr(contact_sheet, "MOST_IN_ONE_FILE", 10)
 
 
@@ -215,7 +217,15 @@ def test_rows_that_were_kept_badly_are_made_anew(shop, tmp_path, monkeypatch, da
 def test_pieces_that_were_kept_badly_are_made_anew(shop, tmp_path, monkeypatch, damage):
     edited(shop)
     pieces = sorted(Path("work/released/all/pieces").glob("*/*"))
-    assert {path.parent.name for path in pieces} == {"sums", "csv", "arrow", "cards", "thumbnails", "sidecars"}
+    assert {path.parent.name for path in pieces} == {
+        "sums",
+        "csv",
+        "arrow",
+        "row_group",
+        "cards",
+        "thumbnails",
+        "sidecars",
+    }
     for path in pieces:
         DAMAGES[damage](path)
     assert shop.release(), "the rows are still known"

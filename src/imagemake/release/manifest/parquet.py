@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -12,41 +13,112 @@ import orjson
 
 from imagemake.core.files import writing
 from imagemake.release.manifest.chunks.chunk import Chunk
-from imagemake.release.manifest.chunks.pieces import Pieces
+from imagemake.release.manifest.chunks.pieces import Content, Pieces
 from imagemake.release.manifest.columns import Column, Kind
 from imagemake.release.manifest.row import MANIFEST_VERSION
 from imagemake.release.manifest.values import table_of
 from imagemake.stages.validate.earlier_releases import MEASURES_FIELD
 
 GROUP_ROWS = 8_192  # at least, of a row group
+BOUNDARY = 1 << 16  # bytes
+MAGIC = b"PAR1"  # a Parquet file begins and ends with it
+_DROPPED_AT_ONCE = 1 << 20
 VERSION_KEY = "imagemake.manifest_schema"  # in the metadata of the file
 
 
 def write_parquet(
     path: Path, chunks: Sequence[Chunk], columns: Mapping[str, Column], pieces: Pieces, measures: Sequence[str]
 ) -> None:
-    """Write the file; see `imagemake.release.manifest.tables.write_tables`."""
+    """Write the file; see `imagemake.release.manifest.tables.write_tables`.
+
+    Each row group is kept as it is in the file, offsets in its metadata included. All but the first begin at a multiple
+    of some bytes, so that the groups after a changed one stay where they are.
+    """
     import pyarrow as pa
-    from pyarrow.parquet import ParquetWriter
 
     read_by = {MEASURES_FIELD: orjson.dumps(list(measures)).decode()} if measures else {}
     fields = [pa.field(name, _arrow_type(column.kind), metadata=_metadata(column)) for name, column in columns.items()]
     schema = pa.schema(fields, metadata={VERSION_KEY: MANIFEST_VERSION, **read_by, "pandas": _for_pandas(columns)})
-    with writing(path) as file, ParquetWriter(file, schema, compression="zstd") as writer:
-        for group in _groups(chunks):
-            contents = [arrow_piece(one, columns, pieces) for one in group]
-            table = pa.concat_tables([pa.ipc.open_stream(content).read_all() for content in contents])
+    about = [hashlib.sha256(schema.serialize()).hexdigest(), pa.__version__]
+    with writing(path) as file:
+        file.write(MAGIC)
+        metadata: Any = None
+        place = len(MAGIC)
+        for group in list(_groups(chunks)) or [[]]:
+            start = -(-place // BOUNDARY) * BOUNDARY if metadata else place
+            made_of = [[one.digest for one in group], about, start]
+            content = pieces.get("row_group", made_of, partial(_row_group, group, columns, pieces, schema, start))
             for one in group:
-                one.forget()
-            writer.write_table(table.cast(schema))
-        if not chunks:
-            writer.write_table(schema.empty_table())
+                pieces.keep("arrow", _made_of(one, columns))
+            body, own = _divided(content)
+            file.write(bytes(start - place))
+            file.write(body)
+            place = start + len(body)
+            if metadata is None:
+                metadata = own
+            else:
+                metadata.append_row_groups(own)
+        footer = pa.BufferOutputStream()
+        metadata.write_metadata_file(footer)
+        file.write(memoryview(footer.getvalue())[len(MAGIC) :])
 
 
-def arrow_piece(chunk: Chunk, columns: Mapping[str, Column], pieces: Pieces) -> bytes:
+class _After:
+    """A file without its first bytes, so that a row group gets the offsets that it has in the whole file."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self.kept = bytearray()
+
+    def drop(self, sink: Any, n_bytes: int) -> None:
+        for start in range(0, n_bytes, _DROPPED_AT_ONCE):
+            sink.write(bytes(min(_DROPPED_AT_ONCE, n_bytes - start)))
+            self.kept.clear()
+        self.kept.clear()
+
+    def write(self, data: bytes) -> None:
+        self.kept += data
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def _row_group(group: Sequence[Chunk], columns: Mapping[str, Column], pieces: Pieces, schema: Any, start: int) -> bytes:
+    """Return a row group, and after it the metadata of a file that has it at this place, and no other one."""
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetWriter
+
+    tables = [pa.ipc.open_stream(pa.py_buffer(arrow_piece(one, columns, pieces))).read_all() for one in group]
+    for one in group:
+        one.forget()
+    after = _After()
+    sink = pa.PythonFile(after, mode="w")
+    with ParquetWriter(sink, schema, compression="zstd") as writer:  # it has written `MAGIC`
+        after.drop(sink, start - len(MAGIC))
+        writer.write_table(pa.concat_tables(tables).cast(schema) if tables else schema.empty_table())
+    return bytes(after.kept)
+
+
+def _divided(content: Content) -> tuple[Content, Any]:
+    """Return the row group, and its metadata, of what `_row_group` returned."""
+    import pyarrow as pa
+    from pyarrow.parquet import read_metadata
+
+    n_bytes = int.from_bytes(content[-8:-4], "little")
+    return content[: -8 - n_bytes], read_metadata(pa.BufferReader(pa.py_buffer(content)))
+
+
+def arrow_piece(chunk: Chunk, columns: Mapping[str, Column], pieces: Pieces) -> Content:
     """Return the rows of a chunk as a stream of Arrow, made only if it is not kept."""
-    told = [(name, column.kind) for name, column in columns.items()]
-    return pieces.get("arrow", [chunk.digest, told], partial(_arrow_of, chunk, columns))
+    return pieces.get("arrow", _made_of(chunk, columns), partial(_arrow_of, chunk, columns))
+
+
+def _made_of(chunk: Chunk, columns: Mapping[str, Column]) -> list[Any]:
+    return [chunk.digest, [(name, column.kind) for name, column in columns.items()]]
 
 
 def _groups(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:

@@ -14,9 +14,17 @@ from jsonschema import Draft202012Validator
 from imagemake.core.fingerprint import fingerprint
 from imagemake.release.manifest import parquet
 from imagemake.release.manifest.chunks import chunk
+from imagemake.release.manifest.chunks.pieces import Pieces
 from imagemake.release.manifest.row import COLUMNS, GROUPS, MANIFEST_VERSION, OF_OUTPUT, ManifestRow, OutputFile
 from imagemake.release.manifest.schema import manifest_schema
-from imagemake.release.manifest.tables import files_in, read_manifest, write_manifest
+from imagemake.release.manifest.tables import (
+    columns_of,
+    files_in,
+    found_in,
+    read_manifest,
+    write_manifest,
+    write_tables,
+)
 from imagemake.stages.validate import earlier_releases
 from imagemake.versions import changes
 from imagemake.versions.diff import table as diff_table
@@ -221,6 +229,32 @@ def test_no_name_of_a_column_runs_in_a_spreadsheet_and_all_are_read_back(written
     names = [f"variable.{name}" for name in HOSTILE]
     assert set(names) <= set(read_manifest(csv_path)[0])
     assert set(names) <= set(pq.read_schema(parquet_path).names)
+
+
+def test_a_changed_row_encodes_its_row_group_alone_and_gives_the_bytes_of_a_whole_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(chunk, "MOST", 2)
+    monkeypatch.setattr(parquet, "GROUP_ROWS", 4)
+    pieces_folder = tmp_path / "pieces"
+
+    def write(name, entries, folder=None):
+        chunks, pieces = list(chunk.cut(entries)), Pieces(folder)
+        columns = columns_of([found_in(entries)], ())
+        write_tables(chunks, columns, pieces, tmp_path / f"{name}.csv", tmp_path / f"{name}.parquet")
+        pieces.sweep()
+        return (tmp_path / f"{name}.parquet").read_bytes()
+
+    def encoded():
+        return set(pieces_folder.glob("row_group/*"))
+
+    entries = [*map(an_entry, "abcdefghij")]
+    write("before", entries, pieces_folder)
+    before = encoded()
+    entries[5] = an_entry("f", prompt="another")
+    changed = write("changed", entries, pieces_folder)
+    assert len(before) == 3
+    assert len(encoded() - before) == 1
+    assert changed == write("whole", entries)
+    assert pd.read_parquet(tmp_path / "changed.parquet")["prompt"].tolist() == [one.prompt for one in entries]
 
 
 def test_a_parquet_file_of_several_row_groups_has_the_same_rows_and_types(tmp_path, monkeypatch):

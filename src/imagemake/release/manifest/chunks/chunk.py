@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class Chunk:
         numbers: Eight bytes for the number of each one's row of the catalog.
         folder: Where its rows are on disk; None if they are in memory.
         known: Its rows, if they were read.
+        stays: Whether they stay in memory, since few chunks are read.
     """
 
     digest: str
@@ -52,16 +53,18 @@ class Chunk:
     numbers: bytes
     folder: Path | None = None
     known: Sequence[ManifestRow] | None = None
+    stays: bool = field(default=False, compare=False)
 
     @classmethod
-    def of(cls, rows: Sequence[ManifestRow], folder: Path | None = None) -> Chunk:
+    def of(cls, rows: Sequence[ManifestRow], folder: Path | None = None, *, stays: bool = False) -> Chunk:
         """Return the chunk of rows, which are written into a folder if there is one."""
         content = orjson.dumps([MANIFEST_VERSION, *map(_plain, rows)])
         digest = hashlib.sha256(content).hexdigest()[:ID_DIGITS]
         if folder is not None and not (folder / f"{digest}.json").exists():
             write_whole(folder / f"{digest}.json", content)
         names = section_of(short(folded(row.name)) for row in rows)
-        return cls(digest, len(rows), rows[0].name, names, section_of(row.catalog_row for row in rows), folder, rows)
+        places = section_of(row.catalog_row for row in rows)
+        return cls(digest, len(rows), rows[0].name, names, places, folder, rows, stays)
 
     def rows(self) -> Sequence[ManifestRow]:
         """Return the rows.
@@ -86,7 +89,7 @@ class Chunk:
 
     def forget(self) -> None:
         """Forget the rows, if they can be read again."""
-        if self.can_be_read_again:
+        if self.can_be_read_again and not self.stays:
             self.known = None
 
 
@@ -113,10 +116,11 @@ class Cutter:
 
     Args:
         folder: Where to write the rows of chunks; None keeps them in memory.
+        stays: Whether they also stay in memory.
     """
 
-    def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path | None, *, stays: bool = False) -> None:
+        self._folder, self._stays = folder, stays
         self.rows: list[ManifestRow] = []
 
     def add(self, row: ManifestRow) -> Iterator[Chunk]:
@@ -133,7 +137,7 @@ class Cutter:
         """Yield the chunk of the rows so far, if there are any."""
         if self.rows:
             rows, self.rows = self.rows, []
-            yield Chunk.of(rows, self._folder)
+            yield Chunk.of(rows, self._folder, stays=self._stays)
 
 
 def _plain(row: ManifestRow) -> list[Any]:

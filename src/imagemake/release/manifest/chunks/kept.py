@@ -15,6 +15,7 @@ from imagemake.release.manifest.chunks.chunk import ID_DIGITS, Chunk, Cutter
 from imagemake.release.manifest.chunks.order import order_of
 from imagemake.release.manifest.row import MANIFEST_VERSION, ManifestRow
 
+FEW = 4  # chunks whose rows may stay in memory
 _BYTES = 8  # of a name
 
 
@@ -103,7 +104,8 @@ class Before:
         # Without its first row, a chunk may belong to the one before.
         changed |= {place - 1 for place in changed if names[place][0] not in self.settled}
         changed |= {place for place, chunk in enumerate(self.chunks) if self._has_moved(chunk)}
-        cutter = Cutter(self.chunks[0].folder)
+        are_few = len(changed | coming.keys()) <= FEW
+        cutter = Cutter(self.chunks[0].folder, stays=are_few)
         for place, chunk in enumerate(self.chunks):
             is_same = place not in changed and place not in coming
             if is_same and cutter.ends_before(chunk.first):

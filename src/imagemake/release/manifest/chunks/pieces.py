@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -16,6 +16,7 @@ from imagemake.release.manifest.row import MANIFEST_VERSION
 
 PIECES_VERSION = 1  # raised when the same chunk and settings can give another piece
 _DIGEST_BYTES = 32
+Content: TypeAlias = bytes | memoryview
 
 
 class Pieces:
@@ -29,7 +30,7 @@ class Pieces:
         self._folder = folder
         self._wanted: set[Path] = set()
 
-    def get(self, kind: str, made_of: Any, make: Callable[[], bytes]) -> bytes:
+    def get(self, kind: str, made_of: Any, make: Callable[[], bytes]) -> Content:
         """Return a piece, made only if it is not kept.
 
         Args:
@@ -45,15 +46,21 @@ class Pieces:
             content = path.read_bytes()
         except OSError:
             content = b""
-        data = content[_DIGEST_BYTES:]
-        if _digest(path, data) != content[:_DIGEST_BYTES]:
-            data = make()
-            self._write(path, data)
-        return data
+        data = memoryview(content)[_DIGEST_BYTES:]  # a copy of a hundred megabytes would take a tenth of a second
+        if _digest(path, data) == content[:_DIGEST_BYTES]:
+            return data
+        made = make()
+        self._write(path, made)
+        return made
 
     def table(self, kind: str, made_of: Any, make: Callable[[], Any]) -> Any:
         """Return a piece of plain data, made only if it is not kept."""
         return orjson.loads(self.get(kind, made_of, lambda: orjson.dumps(make())))
+
+    def keep(self, kind: str, made_of: Any) -> None:
+        """Let a piece stay that is not needed now."""
+        if (path := self._path(kind, made_of)) is not None:
+            self._wanted.add(path)
 
     def put(self, kind: str, made_of: Any, data: Any) -> None:
         """Keep a piece of plain data in place of an earlier one."""
@@ -80,5 +87,7 @@ class Pieces:
         write_whole(path, _digest(path, data) + data)
 
 
-def _digest(path: Path, data: bytes) -> bytes:
-    return hashlib.sha256(path.name.encode() + data).digest()
+def _digest(path: Path, data: Content) -> bytes:
+    digest = hashlib.sha256(path.name.encode())
+    digest.update(data)
+    return digest.digest()
