@@ -31,7 +31,7 @@ from typing import Any, NoReturn, TextIO, cast
 from imagemake.workflow.forked_script import ADDRESS, SIGNALS
 
 LARGEST_REQUEST_BYTES = 1 << 18
-MOST_WAIT_S = 1.0
+MOST_WAIT_S = 5.0
 SAME_S = 1.0  # between two processes that get the same signal
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 _held: list[socket.socket] = []  # the server sees by its end that this process has ended

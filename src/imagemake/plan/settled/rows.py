@@ -80,10 +80,12 @@ class Settled:
         places, groups = self._found["groups"]["place"], self._found["groups"]["group"]
         starts = (self._places[places] < 0) & ~np.isin(places, self.head["spare"])
         wanted = np.union1d(np.array([*new], np.uint64), groups[starts])
+        opens = False
         while (found := np.isin(groups, wanted) & (self._places[places] >= 0)).any():
-            self._places[places[found]] = -1
+            self._places[places[found]], opens = -1, True
             wanted = groups[np.isin(places, places[found])]
-        self._open()
+        if opens:
+            self._open()
 
     def open_alike(self, left: Prints, duplicates: NearDuplicates) -> None:
         """Open the rows whose images look like another of them, or like others.
@@ -199,7 +201,7 @@ class Settled:
         pairs = (
             (self.names, names), (self.raw["key"], map(short_hex, keys)), (self.raw["digest"], map(short_hex, digests))
         )  # fmt: skip
-        if any(np.isin(np.array([*wanted], np.uint64), known).any() for known, wanted in pairs):
+        if any(np.isin(known, np.array([*wanted], np.uint64)).any() for known, wanted in pairs):  # fast for a few
             raise NotRememberedError
         duplicates = campaign.validation.near_duplicates
         if duplicates:
