@@ -141,7 +141,7 @@ def test_the_journal_says_where_an_image_came_from_and_that_nothing_was_paid(bui
         assert call.closed["origin"]["store"].startswith("memory://team-")
     assert audit.cost_of(got) == 0, "not unknown"
     assert all(audit.call_facts(call)["origin"]["cost_usd"] > 0 for call in got)
-    history = Inventory(store_of(tmp_path, "bob"), tmp_path / "bob" / "work").journal.keys[items()[0].key]
+    history = Inventory(store_of(tmp_path, "bob"), tmp_path / "bob" / "work").journal.keys.get(items()[0].key)
     assert history.was_made
     assert history.unknown == 0
 
