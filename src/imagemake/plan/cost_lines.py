@@ -62,7 +62,10 @@ class _Prices:
         """Add `n` images like that of a state to an estimate."""
         model = self.table.of(state.recipe)
         in_batch = settings_of(state.request.model, self._campaign).in_batches(can_wait=state.can_wait)
+        unknown = estimate.unknown
         estimate.add(model, state.recipe, self._learned, batch=in_batch, n=n)
+        if estimate.unknown > unknown:
+            estimate.bound(self.most_usd(state), n)
 
     def most_usd(self, state: State) -> float | None:
         """Return the most that one image like that of a state can cost; None if it is unknown."""
@@ -91,13 +94,7 @@ def _following(states: Sequence[State], target: Target, prices: _Prices) -> Iter
     for state in states:
         prices.add(estimate, state, target.campaign.candidates.n)
     if not estimate.is_free:
-        bounds = [prices.most_usd(state) for state in states]
-        known = [usd for usd in bounds if usd is not None]
-        total_usd = sum(known) * target.campaign.candidates.n
-        is_bounded = len(known) == len(bounds) and (estimate.unknown or total_usd > estimate.usd)
-        most = f", at most ${total_usd:,.2f}" if is_bounded else ""
-        calls = counted(estimate.images, "call")
-        yield f"  For images made from images of this run: up to {calls}, {estimate}{most}."
+        yield f"  For images made from images of this run: up to {counted(estimate.images, 'call')}, {estimate}."
 
 
 def _later(states: Sequence[State], target: Target, prices: _Prices) -> Iterator[str]:

@@ -115,4 +115,18 @@ def test_what_follows_in_the_same_run_is_told_with_the_most_that_it_costs(lines)
     ]
     models = {"openai": {"painter": {"max_usd_per_image": 0.25}}}
     told = lines([a_state("a")], following=following, models=models, attempts={"max": 1})
-    assert told[1] == f"{say}unknown for 2 images, at most $0.50."
+    assert told == ["  Cost: unknown for 1 image, at most $0.25.", f"{say}unknown for 2 images, at most $0.50."]
+
+
+def test_what_is_unknown_is_told_with_the_most_that_it_can_cost_if_each_image_has_a_bound(lines):
+    known = {"openai": {**PRICED["openai"], "dear": {"max_usd_per_image": 0.25}}}
+    states = [a_state("a"), a_state("b", model="dear"), a_state("c", model="dear")]
+    once = {"attempts": {"max": 1}}
+    assert (
+        lines(states, models=known, **once)[0] == "  Cost: about $0.04 and unknown for 2 images, at most $0.54 in all."
+    )
+    assert lines([*states, a_state("d", model="new")], models=known, **once)[0] == (
+        "  Cost: about $0.04 and unknown for 3 images."
+    )
+    told = lines(states[1:2], models=known)
+    assert told[1].endswith("up to 2 more attempts each, at most 2 images, unknown for 2 images, at most $0.50.")
