@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 DESCRIPTION = """\
@@ -39,5 +40,6 @@ def run_track(_: argparse.Namespace) -> int:
         raise UserError(Problem(".dvc", "this project does not use DVC.", "To set DVC up, run: imagemake init --dvc"))
     with hold_run_lock():
         keep_measures(Store(STORE), WORK)
+        print("imagemake: tracking store, images, and tables with DVC", file=sys.stderr, flush=True)
         dvc.track()
     return 0

@@ -13,6 +13,7 @@ from imagemake.core.sealed import read_sealed, write_sealed
 
 # A file that changed less than this before it was read can change again without a new time: FAT counts in steps of 2 s.
 RACY_NS = 2_000_000_000
+_TICK_NS = 50_000_000  # longer than the steps in which file systems count that know parts of a second
 
 T = TypeVar("T")
 
@@ -33,6 +34,11 @@ class FileStamp(NamedTuple):
     def is_settled(self, read_at_ns: int) -> bool:
         """Return whether any change after a read would show: the file was not changed shortly before it."""
         return max(self.mtime_ns, self.ctime_ns) < read_at_ns - RACY_NS
+
+
+def can_hide_changes(mtime_ns: int, now_ns: int) -> bool:
+    """Return whether a folder changed so recently that a further change may not show in its time."""
+    return mtime_ns >= now_ns - (_TICK_NS if mtime_ns % 1_000_000_000 else RACY_NS)
 
 
 def stamp_of(path: Path | str) -> FileStamp | None:

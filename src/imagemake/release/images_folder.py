@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from imagemake.core.file_stamp import RACY_NS, stamp_of
+from imagemake.core.file_stamp import can_hide_changes, stamp_of
 from imagemake.core.sealed import read_sealed, write_sealed
 from imagemake.store.layout import IMAGES, results_folder, work_of_release
-
-_TICK_NS = 50_000_000  # longer than the steps in which file systems count that know parts of a second
 
 
 def note_images(work: Path, scope: str, chunks: str) -> None:
@@ -21,8 +19,7 @@ def note_images(work: Path, scope: str, chunks: str) -> None:
         chunks: Identifies its rows.
     """
     path, stamp, now_ns = _note(work, scope), stamp_of(results_folder(scope) / IMAGES), time.time_ns()
-    step_ns = _TICK_NS if stamp is not None and stamp.mtime_ns % 1_000_000_000 else RACY_NS
-    if stamp is None or stamp.mtime_ns >= now_ns - step_ns:  # a further change may not show
+    if stamp is None or can_hide_changes(stamp.mtime_ns, now_ns):
         path.unlink(missing_ok=True)
     else:
         write_sealed(path, {"chunks": chunks, "changed_ns": stamp.mtime_ns})

@@ -139,6 +139,11 @@ def stopping_file(work: Path) -> Path:
     return work / "stopping"
 
 
+def tracked_file(work: Path) -> Path:
+    """Return the note of the folders that DVC has as they are."""
+    return work / "tracked.json"
+
+
 def swept_file(work: Path) -> Path:
     """Return the file whose time says when leftovers of killed processes were last swept."""
     return work / "swept"

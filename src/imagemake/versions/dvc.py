@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterable
 from importlib.util import find_spec
@@ -24,6 +23,7 @@ from imagemake.release.record import FILES, RECORD
 from imagemake.store.layout import EXPORTS, IMAGES, PAGE_PARTS, RESULTS, SHEETS, STORE
 from imagemake.store.store import Store, subfolders
 from imagemake.versions.program import failure_of, run_aloud
+from imagemake.versions.tracked import TrackedFolders, dvc_file
 
 MANIFEST = str(RESULTS / "manifest.csv")
 RUNNING_STAGE = "DVC_STAGE"  # environment variable that DVC sets for the command of a stage
@@ -32,6 +32,8 @@ HELP = "Nothing was lost. Fix the cause, and run the same command again. To set 
 
 LARGE = 10_000  # files of a store whose folders are tracked apart
 OF_THIS_MACHINE = ("claims", "open", "submissions", "damaged", "unshared")  # in the store; .dvcignore has the same
+
+_SHARDED = (STORE / "raw", STORE / "finished")
 
 BRACES = "DVC fails if the path of its cache has braces: move the cache with `dvc cache dir --local FOLDER`."
 
@@ -79,6 +81,7 @@ class Dvc:
         Raises:
             NotReadyError: If DVC fails; the message shows what DVC said.
         """
+        require_dvc()
         folders = [RESULTS / name for name in (IMAGES, SHEETS, EXPORTS, PAGE_PARTS)]
         paths = [*self._of_store(), *folders, *more]
         stage = self.build_stage()
@@ -86,12 +89,18 @@ class Dvc:
             paths += [RESULTS / name for name in (*FILES, RECORD) if name != "metrics.json"]
         for folder in folders:  # the next pull must not restore a deleted folder
             if not (self._root / folder).exists():
-                (self._root / _dvc_file(folder)).unlink(missing_ok=True)
+                (self._root / dvc_file(folder)).unlink(missing_ok=True)
         existing = [path for path in paths if (self._root / path).exists()]
-        self.run("add", *map(str, existing))
+        of_images = [path for path in existing if path == RESULTS / IMAGES or path.parent in _SHARDED]
+        tracked = TrackedFolders(self._root)
+        changed = tracked.changed(of_images)
+        due = [path for path in existing if path in changed or path not in of_images]
+        if due:
+            self.run("add", *map(str, due))
+        tracked.note(changed)
         if stage is not None and RUNNING_STAGE not in os.environ:  # `dvc repro` commits the stage itself
             self.run("commit", "--force", stage)
-        return [*map(_dvc_file, dict.fromkeys((*paths, STORE))), *([Path("dvc.lock")] if stage else [])]
+        return [*map(dvc_file, dict.fromkeys((*paths, STORE))), *([Path("dvc.lock")] if stage else [])]
 
     def _of_store(self) -> list[Path]:
         """Return the folders of the store that have a ``.dvc`` file each; a store that was large once stays apart."""
@@ -100,28 +109,25 @@ class Dvc:
         n_files = sum(1 for content_store in sharded for _ in content_store.all())
         if n_files <= LARGE and not any(self._root.glob(f"{STORE}/*/*.dvc")):
             return [STORE]
-        if (self._root / _dvc_file(STORE)).exists():
-            self.run("remove", str(_dvc_file(STORE)))
+        if (self._root / dvc_file(STORE)).exists():
+            self.run("remove", str(dvc_file(STORE)))
         split = [content_store.folder for content_store in sharded]
         found = [folder for kind in split for folder in subfolders(kind)]
         found += [one for one in subfolders(store.root) if one not in split and one.name not in OF_THIS_MACHINE]
         return sorted(path.relative_to(self._root) for path in found)
 
     def run(self, *command: str) -> None:
-        """Run a DVC command, with progress bars if standard error is a terminal.
+        """Run a DVC command, and show its progress.
 
         Raises:
             NotReadyError: If DVC is not installed or fails; the message shows what DVC said.
+            InterruptedByUserError: After Ctrl-C.
         """
         require_dvc()
-        whole = [sys.executable, "-m", "dvc", *command]
-        if sys.stderr.isatty():
-            columns = str(shutil.get_terminal_size().columns)
-            environment = {**os.environ, "DVC_IGNORE_ISATTY": "1", "COLUMNS": columns}
-            status, said = run_aloud(whole, self._root, environment)
-        else:  # without --quiet, which silences errors too
-            done = subprocess.run(whole, cwd=self._root, capture_output=True, check=False)  # noqa: S603  no user input
-            status, said = done.returncode, done.stderr or done.stdout
+        columns = str(shutil.get_terminal_size().columns)
+        environment = {**os.environ, "DVC_IGNORE_ISATTY": "1", "COLUMNS": columns}
+        # Without --quiet, which silences errors too.
+        status, said = run_aloud(f"dvc {command[0]}", [sys.executable, "-m", "dvc", *command], self._root, environment)
         if status:
             remedy = f"{BRACES} {HELP}" if "{" in str(self._root.absolute()) else HELP
             raise failure_of(f"dvc {' '.join(command)}", status, said, remedy)
@@ -135,10 +141,6 @@ def require_dvc() -> None:
     """
     if find_spec("dvc") is None:
         raise NotReadyError("DVC is not installed", f"Run: {INSTALL}")
-
-
-def _dvc_file(path: Path) -> Path:
-    return path.with_name(f"{path.name}.dvc")
 
 
 def _paths(outs: Iterable[object]) -> list[str]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
+from imagemake.core.errors import InterruptedByUserError
 from imagemake.core.known_secrets import redacted, redacted_bytes
 from imagemake.core.problems import NotReadyError
 from imagemake.core.text import printable
@@ -17,6 +20,8 @@ SHOWN_CHARACTERS = 500  # per line
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _AFTER_LINE_END = re.compile(rb"(?<=[\r\n])")
 _KEPT_BYTES = 65_536
+TELL_EVERY_S = 30.0
+END_S = 10.0
 
 
 def failure_of(name: str, status: int, said: bytes, remedy: str) -> NotReadyError:
@@ -41,22 +46,57 @@ def last_words(said: bytes) -> str:
     return "\n    ".join(lines[-SHOWN_LINES:]) or "it wrote no message"
 
 
-def run_aloud(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, bytes]:
-    """Run a command and pass on its standard error, such as progress bars, line by line and without secrets.
+def run_aloud(name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, bytes]:
+    """Run a command, which people know by a name, and show how far it is, without secrets.
+
+    A terminal gets its standard error, such as progress bars, line by line. A log gets the last line of it every half
+    minute.
 
     Returns:
         Its exit status, and the end of its standard error.
+
+    Raises:
+        InterruptedByUserError: After Ctrl-C, once the command has ended.
     """
     process = subprocess.Popen(  # noqa: S603  no user input
         command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, bufsize=0
     )
     assert process.stderr is not None
+    try:
+        said = _shown(process.stderr) if sys.stderr.isatty() else _told(name, process.stderr)
+        return process.wait(), said
+    except KeyboardInterrupt:
+        _end(process)
+        raise InterruptedByUserError("\nStopped. Nothing was lost. To go on, run the same command again.") from None
+    finally:
+        process.stderr.close()
+
+
+def _shown(pipe: IO[bytes]) -> bytes:
     said = line = b""
-    with process:
-        while data := process.stderr.read(_KEPT_BYTES):
-            said = (said + data)[-_KEPT_BYTES:]
-            *whole, line = _AFTER_LINE_END.split(line + data)
-            sys.stderr.write(redacted_bytes(b"".join(whole)).decode(errors="replace"))
-            sys.stderr.flush()
-        sys.stderr.write(redacted_bytes(line).decode(errors="replace"))
-    return process.returncode, said
+    while data := pipe.read(_KEPT_BYTES):
+        said = (said + data)[-_KEPT_BYTES:]
+        *whole, line = _AFTER_LINE_END.split(line + data)
+        sys.stderr.write(redacted_bytes(b"".join(whole)).decode(errors="replace"))
+        sys.stderr.flush()
+    sys.stderr.write(redacted_bytes(line).decode(errors="replace"))
+    return said
+
+
+def _told(name: str, pipe: IO[bytes]) -> bytes:
+    said, told_at = b"", time.monotonic()
+    while data := pipe.read(_KEPT_BYTES):
+        said = (said + data)[-_KEPT_BYTES:]
+        if time.monotonic() - told_at >= TELL_EVERY_S:
+            told_at = time.monotonic()
+            print(f"imagemake: {name}: {last_words(said).rpartition(chr(10))[2].strip()}", file=sys.stderr, flush=True)
+    return said
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Let a program end by the signal that it got from the terminal, too; otherwise, end it."""
+    try:
+        process.wait(END_S)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.wait()

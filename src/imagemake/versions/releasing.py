@@ -167,7 +167,7 @@ class Releasing:
             write_whole(path, self._exports)
         kept = [RESULTS / "metrics.json", folder, Path(".gitignore"), RESULTS / ".gitignore"]
         if self.dvc.is_there():
-            report("tracking store, images and tables with DVC")
+            report("tracking store, images, and tables with DVC")
             keep_measures(Store(STORE), WORK)
             kept += self.dvc.track(folder / MANIFEST_FILE, *lists)
         records = self._chain_with(record)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 from imagemake.core.errors import ExitCode
 from imagemake.core.problems import NotReadyError
+from imagemake.versions import program
 from imagemake.versions.dvc import Dvc
 from imagemake.versions.git import Git
 from imagemake.versions.program import SHOWN_LINES, failure_of, last_words, run_aloud
@@ -60,11 +63,52 @@ def test_dvc_says_why_it_failed(tmp_path, monkeypatch, capsys, on_a_terminal, fo
 
 
 def test_what_a_program_writes_on_a_terminal_passes_without_secrets(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     code = f"import sys\nfor one in '{SECRET}\\rend\\n':\n    print(one, end='', file=sys.stderr, flush=True)"
-    status, said = run_aloud([sys.executable, "-c", code], tmp_path, os.environ)
+    status, said = run_aloud("it", [sys.executable, "-c", code], tmp_path, os.environ)
     assert (status, capsys.readouterr().err) == (0, "[secret]\rend\n")
     assert said.endswith(b"end\n")
+
+
+def test_a_log_gets_the_last_line_of_a_program_now_and_then(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(program, "TELL_EVERY_S", 0)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    code = f"import sys\nprint('one\\n 10%|# {SECRET}\\r 20%|## {SECRET}', end='', file=sys.stderr)"
+    assert run_aloud("it", [sys.executable, "-c", code], tmp_path, os.environ)[0] == 0
+    assert capsys.readouterr().err == "imagemake: it: 20%|## [secret]\n"
+
+
+# The first program ends by itself at Ctrl-C, and the second one does not.
+@pytest.mark.parametrize("at_ctrl_c", ["default_int_handler", "SIG_IGN"])
+def test_after_ctrl_c_a_program_has_ended_and_the_user_hears_how_to_go_on(tmp_path, at_ctrl_c):
+    inner = f"""
+import os, signal, time
+from pathlib import Path
+signal.signal(signal.SIGINT, signal.{at_ctrl_c})
+Path("pid").write_text(str(os.getpid()))
+Path("pid").rename("ready")
+time.sleep(60)
+"""
+    outer = f"""
+import os, sys
+from pathlib import Path
+from imagemake.core.errors import exit_on_error
+from imagemake.versions import program
+program.END_S = 0.5
+with exit_on_error():
+    program.run_aloud("it", [sys.executable, "-c", {inner!r}], Path(), os.environ)
+"""
+    command = [sys.executable, "-c", outer]
+    run = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not (tmp_path / "ready").exists():
+        time.sleep(0.02)
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does
+    _, told = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert told == "\nStopped. Nothing was lost. To go on, run the same command again.\n"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "ready").read_text()), 0)
 
 
 def test_git_says_why_a_commit_failed(git_folder):
