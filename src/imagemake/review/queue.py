@@ -12,6 +12,7 @@ from imagemake.plan.reviews import Review
 from imagemake.plan.state import Policy, State
 from imagemake.review.filters import Filter
 from imagemake.review.item import ReviewItem
+from imagemake.review.packed import PackedMeasures
 from imagemake.review.similar import Fingerprints
 from imagemake.review.tabs import ALL, DECIDED, TABS
 
@@ -38,7 +39,9 @@ class Queue:
 
     @classmethod
     def of(cls, states: Sequence[State], policy: Policy, reviews: Mapping[str, Review]) -> Queue:
-        """Build a queue from the states of requests."""
+        """Build a queue from the states of requests, whose measures are packed."""
+        for state in states:
+            state.measured = PackedMeasures(state.measured)
         items = [ReviewItem(index, state) for index, state in enumerate(states)]
         index_of: dict[str, int] = {}
         for item in items:

@@ -11,8 +11,10 @@ from imagemake.core.problems import UserError
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.policy import policy_of
 from imagemake.plan.requests.catalog import Catalog
+from imagemake.plan.requests.request import Request
 from imagemake.plan.resolve import resolve
 from imagemake.plan.reviews import REVIEWS
+from imagemake.plan.state import Policy
 from imagemake.plan.target import Target
 from imagemake.review.decisions import DecisionLog
 from imagemake.review.queue import Queue, QueueView
@@ -41,37 +43,45 @@ class ReviewSession:
         self.problem = ""
         self._building = threading.Lock()
         self.campaign = read_campaign(folder / CONFIG)
-        self._loaded = self._signature()
-        self._queue = self._build()
+        self._loaded: tuple[FileStamp | None, ...] = self._signature()
+        self._queue = self._queue_of(*self._ready())
 
     def view(self) -> QueueView:
         """Return the current state of the project.
 
         If a file has become invalid, `problem` describes the mistake, and the last valid state is returned.
         """
+        queue = self._queue  # before `_loaded` is looked at: `_reload` changes that first
         try:
             self.log.read()
             signature = self._signature()
-            if signature != self._loaded or self._queue.is_outdated_by(self.log.current()):
+            if signature != self._loaded or queue.is_outdated_by(self.log.current()):
                 self._reload(signature)
+                queue = self._queue
             self.problem = ""
         except UserError as mistakes:
             self.problem = str(mistakes)
-        return QueueView(self._queue, self.log.current())
+        return QueueView(queue, self.log.current())
 
     def _reload(self, signature: tuple[FileStamp | None, ...]) -> None:
         with self._building:
             if signature == self._loaded and not self._queue.is_outdated_by(self.log.current()):
                 return  # another thread has reloaded it
             self.campaign = read_campaign(self._folder / CONFIG)
-            self._queue = self._build()
+            ready = self._ready()  # whatever a user can have written wrong shows here
+            # Both queues at once would take twice the memory. Whoever asks meanwhile waits.
+            self._loaded, self._queue = (), Queue.of((), ready[1], {})
+            self._queue = self._queue_of(*ready)
             self._loaded = signature
 
-    def _build(self) -> Queue:
+    def _ready(self) -> tuple[list[Request], Policy]:
         rows = Catalog.open(self._folder / self.campaign.catalog)
         requests = Target(self.campaign, rows, ALL, "").requests
         self.log.read()
-        policy, reviews = policy_of(self.campaign), self.log.current()
+        return requests, policy_of(self.campaign)
+
+    def _queue_of(self, requests: list[Request], policy: Policy) -> Queue:
+        reviews = self.log.current()
         return Queue.of(resolve(requests, Inventory(self.store, self.work), policy, reviews), policy, reviews)
 
     def _signature(self) -> tuple[FileStamp | None, ...]:

@@ -11,7 +11,7 @@ from imagemake.review.queue import Queue
 
 def a_state(name: str, *parents: str) -> Any:
     request = SimpleNamespace(name=name, parents=parents, variables={})
-    return SimpleNamespace(request=request, key=name, past=[], stage=Stage.DONE)
+    return SimpleNamespace(request=request, key=name, past=[], stage=Stage.DONE, measured={})
 
 
 def test_an_image_is_shown_with_its_parents_its_children_and_their_other_children_each_once():
