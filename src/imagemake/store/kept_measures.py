@@ -16,8 +16,9 @@ import orjson
 
 from imagemake.config.fields import MAIN
 from imagemake.core.files import write_whole
+from imagemake.core.sealed import read_sealed, write_sealed
 from imagemake.core.told_once import tell_once
-from imagemake.store.layout import MEASURED_TABLES
+from imagemake.store.layout import MEASURED_TABLES, kept_here_file
 from imagemake.store.store import Store
 from imagemake.store.tables import intact_rows
 
@@ -41,7 +42,13 @@ def keep_measures(store: Store, work: Path) -> int:
         content = b"".join(lines)
         name = hashlib.sha256(content).hexdigest()[:ID_DIGITS]
         write_whole(store.measures_folder / f"{name}.jsonl", content)
+        write_sealed(kept_here_file(work), {"files": sorted({*kept_here(work), f"{name}.jsonl"})})
     return len(lines)
+
+
+def kept_here(work: Path) -> frozenset[str]:
+    """Return the names of files in the store that tell nothing but what the tables in this folder tell."""
+    return frozenset((read_sealed(kept_here_file(work)) or {}).get("files", ()))
 
 
 def kept_rows(store: Store) -> Iterator[dict[str, Any]]:

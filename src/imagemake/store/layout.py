@@ -139,6 +139,11 @@ def stopping_file(work: Path) -> Path:
     return work / "stopping"
 
 
+def kept_here_file(work: Path) -> Path:
+    """Return the note of the files of measures in the store that were made from the tables in this folder."""
+    return work / "kept_here.json"
+
+
 def tracked_file(work: Path) -> Path:
     """Return the note of the folders that DVC has as they are."""
     return work / "tracked.json"

@@ -31,6 +31,7 @@ from imagemake.plan.settled.rows import Settled
 from imagemake.plan.settled.rules import needs_rows
 from imagemake.plan.settled.sections import read_sections, short_hex
 from imagemake.plan.target import Target
+from imagemake.store.kept_measures import kept_here
 from imagemake.store.layout import ALL
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
@@ -47,12 +48,12 @@ def recall(target: Target, store: Store, work: Path) -> Part | None:
         return None
     head, sections = found
     tables, journal = table_stamps(work, store), journal_index(store, work)
-    new = [path for path in tables if path not in head["tables"]]
+    new, known = [path for path in tables if path not in head["tables"]], kept_here(work)
     same = (
         head["columns"] == list(target.catalog.records.columns),
         head["decides"] == fingerprint([__version__, what_decides(target.campaign)]),
         all(tables.get(path) == stamp for path, stamp in head["tables"].items()),
-        not any(path.startswith(f"{store.measures_folder}/") for path in new),
+        all(Path(path).name in known for path in new if path.startswith(f"{store.measures_folder}/")),
         target.files.hold(head["references"]),
         journal.is_usable,
         not [*Submissions(store.root).all()],

@@ -22,6 +22,7 @@ from imagemake.plan.settled.part import Part
 from imagemake.plan.settled.recall import recall
 from imagemake.plan.settled.remember import remember
 from imagemake.plan.settled.settling import settled_part
+from imagemake.store.kept_measures import keep_measures
 from imagemake.store.submissions import Submission, Submissions, SubmissionStep
 
 FAR_AHEAD_NS = 2**62
@@ -132,6 +133,15 @@ def test_the_part_reads_no_table_and_no_journal_file_of_what_is_settled(shop):
         path.write_bytes(b"x" * stamp.st_size)  # anyone who reads it finds nothing
         os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     assert part_of(shop) is not None
+
+
+def test_measures_that_a_release_kept_from_these_tables_are_no_news_and_those_of_others_are(shop):
+    before = part_of(shop)
+    assert keep_measures(shop.store, shop.work) > 0
+    assert [facts(one) for one in part_of(shop)[1]] == [facts(one) for one in before[1]]
+    settle(shop)
+    (shop.store.measures_folder / "0123456789abcdef.jsonl").write_text("{}\n")
+    assert part_of(shop) is None
 
 
 def test_the_part_knows_how_long_all_calls_took(shop):
