@@ -220,15 +220,15 @@ class FileLock:
             os.close(handle)  # its holder removed the file while it was opened
 
     def is_held(self) -> bool:
-        """Return whether somebody holds the lock. For the moment of this look, nobody can take it."""
+        """Return whether somebody is seen to hold the lock. For the moment of this look, nobody can take it."""
         try:
             handle = os.open(self.path, os.O_RDONLY)
-        except FileNotFoundError:
+        except OSError:
             return False
         try:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+        except OSError as error:  # also where a disk has no locks
+            return isinstance(error, BlockingIOError)
         finally:
             os.close(handle)
         return False

@@ -27,6 +27,13 @@ def test_a_plan_says_that_a_run_is_active_while_it_is_and_creates_no_file(tmp_pa
     assert active_words() == []
 
 
+def test_a_disk_that_has_no_locks_fails_no_plan(monkeypatch):
+    with hold_run_lock():
+        pass
+    monkeypatch.setattr(fcntl, "flock", lambda handle, how: os.read(-1, 1))
+    assert active_words() == []
+
+
 def test_a_plan_that_looks_at_the_lock_keeps_no_run_from_beginning(monkeypatch):
     with hold_run_lock():
         pass
