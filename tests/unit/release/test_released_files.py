@@ -108,6 +108,12 @@ def test_an_update_forgets_only_what_is_gone_and_was_not_made_again(several):
     now.add(files[0], "made of something else", Released("0", 0))
     now.update(gone=[files[0], files[1]])
     assert known_by(memory(), files) == [False, False, True, True, True, True]
+    memory().update(gone=[files[2]])
+    assert known_by(memory(), files) == [False, False, False, True, True, True]
+    now = memory()
+    now.add(files[1], "made of 1", Released("1", 1))
+    now.update()
+    assert known_by(memory(), files) == [False, True, False, True, True, True]
     assert memory().find(files[0], "made of something else") == Released("0", 0)
 
 

@@ -1,9 +1,15 @@
 """Without a shared disk, the jobs of a run keep to its budget and its rates together."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from imagemake.config.run import Budget, Limits
 from imagemake.core.files import FileLock
@@ -13,6 +19,8 @@ from imagemake.store.remote.storage import Storage
 from imagemake.store.spending import OverBudgetError
 from imagemake.store.whole.leased_spending import NAME, LeasedSpendTracker
 from imagemake.store.whole.shared_work import VARIABLE
+
+cents = st.integers(1, 50).map(lambda n: n / 100)
 
 
 class Bucket:
@@ -62,6 +70,68 @@ def test_what_earlier_runs_spent_counts_for_the_campaign(place, bucket):
         one.reserve("b", 0.15)
     with pytest.raises(OverBudgetError, match="unknown"):
         one.reserve("c", None)
+
+
+calls_of_jobs = st.lists(st.tuples(st.integers(0, 1), cents, st.none() | st.floats(0, 1)), max_size=20)
+
+
+@settings(max_examples=50)
+@given(calls_of_jobs, cents)
+def test_no_order_of_calls_spends_more_than_the_budget_and_what_it_left_can_be_spent(calls, limit):
+    with TemporaryDirectory() as folder:
+        place, bucket = Storage(f"memory://{folder}", timeout_s=5), Bucket(Path(folder) / "claims")
+        jobs = [tracker(place, bucket, run=limit) for _ in range(2)]
+        jobs[0].open(Decimal(0))
+        left = Decimal(str(limit))
+        for job, worst_usd, share in calls:
+            with suppress(OverBudgetError):
+                reserved = jobs[job].reserve("key", worst_usd)
+                cost_usd = None if share is None else round(worst_usd * share, 3)
+                jobs[job].record_cost(reserved, cost_usd)
+                left -= reserved if cost_usd is None else Decimal(str(cost_usd))
+            assert left >= 0
+        for job in (*jobs, *jobs):  # a job that ends twice gives back once
+            job.close()
+        assert jobs[0].reserve("rest", float(left)) == left
+        with pytest.raises(OverBudgetError):
+            jobs[1].reserve("more", 0.001)
+
+
+def test_a_job_that_cannot_take_much_takes_what_it_lacks(place, bucket):
+    one = tracker(place, bucket, run=0.5)
+    one.open(Decimal(0))
+    assert one.reserve("a", 0.2) == Decimal("0.2")
+    assert one.reserve("b", 0.3) == Decimal("0.3")
+
+
+def test_jobs_that_ask_at_the_same_time_stay_within_the_budget(place, bucket, monkeypatch):
+    tracker(place, bucket, run=1.0).open(Decimal(0))
+    read = LeasedSpendTracker._read
+
+    def read_slowly(self):
+        state = read(self)
+        time.sleep(0.002)
+        return state
+
+    def job(number):
+        own, fit = tracker(place, bucket, calls=1, run=1.0), 0
+        for call in range(5):
+            with suppress(OverBudgetError):
+                own.reserve(f"{number}-{call}", 0.1)
+                fit += 1
+        return fit
+
+    monkeypatch.setattr(LeasedSpendTracker, "_read", read_slowly)
+    with ThreadPoolExecutor(4) as jobs:
+        assert sum(jobs.map(job, range(4))) == 10
+
+
+def test_without_a_budget_nobody_is_asked(place, bucket):
+    one = tracker(place, bucket)
+    assert one.reserve("a", 1e6) == 0
+    one.record_cost(Decimal(0), 1e6)
+    one.close()
+    assert bucket.claims == 0
 
 
 def test_a_job_asks_the_bucket_once_for_many_calls(place, bucket):
