@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from imagemake.store.whole.shared_work import VARIABLE
+from imagemake.workflow.forked_script import ADDRESS
 
 # Looking for them takes a tenth of the time that starting a job takes. A value that is set stays.
 _WITHOUT_PYDANTIC_PLUGINS = 'PYDANTIC_DISABLE_PLUGINS="${PYDANTIC_DISABLE_PLUGINS-__all__}"'
@@ -15,6 +16,7 @@ _WITHOUT_PYDANTIC_PLUGINS = 'PYDANTIC_DISABLE_PLUGINS="${PYDANTIC_DISABLE_PLUGIN
 
 def use_this_python() -> None:
     """Let jobs use the interpreter that runs Snakemake, even if its environment is not activated."""
+    os.environ.pop(ADDRESS, None)  # of a run whose rule started this one, perhaps in another environment
     own = str(Path(sys.executable).parent)
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     if folders[0] != own:
