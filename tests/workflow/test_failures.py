@@ -124,7 +124,7 @@ def test_a_model_that_cannot_do_it_is_told_before_anything_is_spent(project, ser
     made = project(models={})
     made.write_config(models={})
     done = made.snakemake("-n", expect=2)
-    assert "96x96" in done.stderr and "row 2" in done.stderr
+    assert "config/config.yaml (S000_red and 3 others): size '96x96'" in done.stderr
     made.write_config(model={**made.config["model"], "name": "gpt-image-1", "parameters": {}})
     assert "was shut down" in made.snakemake(expect=2).stderr
     assert made.calls() == 0
