@@ -15,7 +15,8 @@ from imagemake.images.distance import Distance, distance_between
 from imagemake.images.metadata.xmp import packet_of
 from imagemake.release.manifest.columns import OUTPUT
 from imagemake.release.xmp_packet import properties_in
-from imagemake.versions.diff.compare import REASONS, Change
+from imagemake.versions.diff.compare import Change
+from imagemake.versions.diff.marks import REASONS
 from imagemake.versions.diff.snapshot import ShownImage, Snapshot
 from imagemake.versions.diff.table import OF_OUTPUT, is_output, output_of
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from imagemake.core.files import write_whole
 from imagemake.release.report.one_file import data_url, embedded, own_text, template
-from imagemake.versions.diff.compare import KINDS, REASONS, Change
+from imagemake.versions.diff.compare import KINDS, Change
 from imagemake.versions.diff.image_changes import Side
+from imagemake.versions.diff.marks import REASONS
 from imagemake.versions.diff.report import NUMBER_NAMES, DiffReport, difference, new_words, number_words, shown_values
 from imagemake.versions.diff.words import word_diff
 

@@ -16,7 +16,8 @@ from release_folders import table_of
 
 from imagemake.release.manifest.row import OutputFile
 from imagemake.release.metrics.metrics import metrics_of
-from imagemake.versions.diff.compare import KINDS, REASONS, compare
+from imagemake.versions.diff.compare import KINDS, compare
+from imagemake.versions.diff.marks import REASONS
 from imagemake.versions.diff.numbers import attempts_of, new_attempts, numbers_of
 from imagemake.versions.diff.report import shown_values
 
