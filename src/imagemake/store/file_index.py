@@ -25,9 +25,12 @@ class FileIndex(dict[str, StoredFile]):
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the file of a key."""
-        wanted = bytes.fromhex(key)
+        try:
+            wanted = bytes.fromhex(key)
+        except ValueError:
+            return default
         place = bisect_left(self._files, wanted)
-        if place == len(self._files) or not self._files[place].startswith(wanted):
+        if place == len(self._files) or self._files[place][:_BYTES] != wanted:
             return default
         found = self._files[place]
         return StoredFile(key, found[_BYTES : 2 * _BYTES].hex(), found[2 * _BYTES :].decode("utf-8", "surrogateescape"))

@@ -28,3 +28,4 @@ def test_a_file_whose_name_has_other_characters_is_in_nobodys_way():
     index = FileIndex([StoredFile("x" * 64, "0" * 64, "png"), StoredFile("a" * 64, "0" * 64, "png")])
     assert index.get("a" * 64) == StoredFile("a" * 64, "0" * 64, "png")
     assert len(index) == 1
+    assert index.get("x" * 64) is index.get("") is None
