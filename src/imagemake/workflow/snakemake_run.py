@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import chdir
 from functools import cached_property
@@ -173,6 +174,7 @@ class SnakemakeRun:
 
         def on_success() -> None:
             atexit.unregister(exit_incomplete)
+            _end_timers()
             for one in called:
                 one.end_run(crashed=False)
             if _tell_missing(called):
@@ -180,6 +182,7 @@ class SnakemakeRun:
 
         def on_error() -> None:
             atexit.unregister(exit_incomplete)  # the status of the error stays
+            _end_timers()
             exit_if_stopped()
             for one in called:
                 one.end_run(crashed=True)
@@ -200,6 +203,13 @@ class SnakemakeRun:
                 ours()
 
         setattr(self._workflow, name, both)
+
+
+def _end_timers() -> None:
+    """End the timers of Snakemake's limit of jobs per time: the process would wait up to a second for the last one."""
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer) and thread.function.__module__.startswith("snakemake.scheduling."):
+            thread.cancel()
 
 
 def _tell_missing(called: Sequence[Hooks]) -> bool:

@@ -1,9 +1,11 @@
 """What Snakemake's `workflow` object tells, and what is hung onto it."""
 
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 from imagemake.core.problems import UserError
 from imagemake.workflow.snakemake_run import SnakemakeRun
@@ -58,6 +60,23 @@ def test_hooks_of_all_modules_are_called_beside_those_of_the_snakefile(capsys):
     workflow._onstart("log")
     workflow._onsuccess("log")
     assert told == ["start of shop", "start of social", "their start", "their end", "end of shop", "end of social"]
+
+
+@pytest.mark.parametrize("hook", ["_onsuccess", "_onerror"])
+def test_the_end_of_a_run_waits_for_no_timer_of_the_scheduler_and_ends_no_other(hook):
+    asked, workflow = threading.Event(), workflow_of(told=[])
+    scheduler = SimpleNamespace(_open_jobs=SimpleNamespace(release=asked.set))
+    JobScheduler._schedule_reevalutation(scheduler, 3600)
+    other = threading.Timer(3600, asked.set)
+    other.start()
+    SnakemakeRun(workflow, {}).call_hooks(Hooks([], "shop"))
+    getattr(workflow, hook)("log")
+    try:
+        timers = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+        assert {timer.finished.is_set() for timer in timers if timer is not other} <= {True}
+        assert not other.finished.is_set()
+    finally:
+        other.cancel()
 
 
 def test_missing_images_of_any_module_end_with_an_error_after_the_hooks_of_the_snakefile(capsys):
