@@ -254,6 +254,9 @@ class _Histories(dict[str, KeyHistory]):
             history.add(call)
         return history
 
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self.get(key) is not None
+
 
 class _LastRecipes(dict[str, Mapping[str, Any]]):
     """Recipes by name, of which the last one counts."""
@@ -264,6 +267,9 @@ class _LastRecipes(dict[str, Mapping[str, Any]]):
 
     def get(self, name: str, default: Any = None) -> Any:
         return next(reversed(self.kept.of(name)), default)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.get(name) is not None
 
 
 def _added(total_usd: Decimal | None, more_usd: float | None) -> Decimal | None:

@@ -91,7 +91,7 @@ def waiting_lines(waiting: Sequence[State], inventory: Inventory) -> Iterator[st
     in_run = [state for state in waiting if waits_for_run(state)]
     if in_run:
         earlier = inventory.journal.last_recipe
-        may_change = sum(earlier.get(state.request.name) is not None for state in in_run)
+        may_change = sum(state.request.name in earlier for state in in_run)
         kinds = {"to be made": len(in_run) - may_change, "made again unless the others come out the same": may_change}
         words = "; ".join(f"{what} ({n:,})" for what, n in kinds.items() if n)
         yield f"  {len(in_run):>9,} follow in this run, once the images that they are made from are accepted: {words}"

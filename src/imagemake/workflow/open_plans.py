@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -94,10 +94,14 @@ class OpenPlans:
         Raises:
             UserError: If the user made a mistake.
         """
-        with suppress(NotRememberedError):
-            part = recall(target, Store(STORE), WORK) or settled_part(target, self._inventory)
-            if part is not None:
-                return self._plan(target, part, kept)
+        finds: tuple[Callable[[], Part | None], ...] = (
+            lambda: recall(target, Store(STORE), WORK),
+            lambda: settled_part(target, self._inventory),
+        )
+        for find in finds:
+            with suppress(NotRememberedError):
+                if (part := find()) is not None:
+                    return self._plan(target, part, kept)
         return self._plan(target, Part.whole(target, self._inventory), kept)
 
     @cached_property

@@ -203,6 +203,9 @@ class _LastRecipes(dict[str, Mapping[str, Any]]):
             raise NotRememberedError(name)
         return record["recipe"]
 
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.get(name) is not None
+
 
 def _first_attempts(path: Path, n_bytes: int) -> Iterator[tuple[str, int]]:
     """Yield the name and the place of each record of a call for a request's first attempt."""

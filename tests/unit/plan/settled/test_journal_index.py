@@ -7,10 +7,11 @@ import random
 import pytest
 
 from imagemake.core.recipe import Recipe
-from imagemake.plan.inventory import JournalFacts
+from imagemake.plan.inventory import Inventory, JournalFacts
 from imagemake.plan.settled.journal_index import JournalIndex, NotRememberedError
 from imagemake.store.journal import Outcome, read_calls
 from imagemake.store.journal_lines import line_of
+from imagemake.store.store import Store
 
 KEYS = [f"{number:064x}" for number in range(2**200, 2**203, 2**200)] + [f"{n + 1:x}" + "0" * 63 for n in range(9)]
 NAMES = ["mug", "hat", "Mug", "ä"]
@@ -63,6 +64,25 @@ class Journal:
             if call.sent["call"][:16] in files:
                 facts.add(call)
         return facts
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_an_inventory_which_reads_the_whole_journal_says_the_same_from_disk(tmp_path, seed):
+    journal = Journal(tmp_path, random.Random(seed))
+    for _ in range(6):
+        journal.write(*(journal.some_call() for _ in range(journal.chance.randrange(1, 6))))
+    whole, told = (
+        journal.facts({f"{number + 1:016}" for number in range(6)}),
+        Inventory(Store(tmp_path), tmp_path).journal,
+    )
+    for key in (*KEYS, "f" * 64):
+        assert told.keys.get(key) == whole.keys.get(key)
+        assert (key in told.keys) == (key in whole.keys)
+    for name in (*NAMES, "nobody"):
+        assert told.last_recipe.get(name) == whole.last_recipe.get(name)
+        assert (name in told.last_recipe) == (name in whole.last_recipe)
+    assert (told.answered_at, told.used_up_at) == (whole.answered_at, whole.used_up_at)
+    assert told.costs.as_data() == whole.costs.as_data()
 
 
 @pytest.mark.parametrize("seed", range(12))
