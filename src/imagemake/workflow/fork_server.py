@@ -49,7 +49,8 @@ def offer_forks() -> None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with listener, theirs:
         try:
-            os.close(os.pidfd_open(os.getpid()))  # not in every sandbox
+            os.close(os.pidfd_open(os.getpid()))  # not in every sandbox, as is the next one
+            os.listdir("/proc/self/fd")  # noqa: PTH208
             listener.bind(str(folder / "socket"))
         except OSError:  # or the path is too long
             shutil.rmtree(folder, ignore_errors=True)
@@ -84,12 +85,14 @@ def _become_server(folder: Path, held: socket.socket, listener: socket.socket) -
 
 
 def _close_all_but(*kept: int) -> None:
-    """Close files of Snakemake's process: it must be able to release its locks, whatever its forks do."""
-    start = 3
-    for file in sorted(kept):
-        os.closerange(start, file)
-        start = file + 1
-    os.closerange(start, os.sysconf("SC_OPEN_MAX"))
+    """Close files of Snakemake's process: it must be able to release its locks, whatever its forks do.
+
+    Containers allow a billion files, so not each number is tried.
+    """
+    for number in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208  numbers and not paths
+        if number > 2 and number not in kept:
+            with suppress(OSError):  # that of the list itself
+                os.close(number)
 
 
 def serve(held: socket.socket, listener: socket.socket, run: Callable[[str], object]) -> None:
@@ -172,7 +175,7 @@ def _become(files: Sequence[int], run: Callable[[str], object], request: bytes) 
         program, arguments, folder, environment = marshal.loads(request)  # noqa: S302
         for number, file in enumerate(files):
             os.dup2(file, number)
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        _close_all_but()
         # Not those of Snakemake, which may stand in for others, and would close these files with their last reference.
         theirs = sys.stdin, sys.stdout, sys.stderr  # noqa: F841
         sys.stdin, sys.stdout, sys.stderr = _stream(0, "r"), _stream(1, "w"), _stream(2, "w", "backslashreplace")
