@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import gettempdir
 from typing import Any
 
 import orjson
@@ -12,7 +16,10 @@ _AT_ONCE = 1_000  # rows
 
 
 class OnDisk:
-    """Keeps values by key; a key can have several. First add all of them, then look them up."""
+    """Keeps values by key; a key can have several. First add all of them, then look them up.
+
+    Whatever adds or looks up raises `OSError` if the temporary file cannot be written.
+    """
 
     def __init__(self) -> None:
         self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)  # a temporary file
@@ -32,13 +39,25 @@ class OnDisk:
         """Return the values of a key, in the order in which they were added; none for an unknown one."""
         if not self._is_indexed:
             self._write()
-            self._db.execute("CREATE INDEX by_key ON kept (key)")
+            with _told_as_of_a_file():
+                self._db.execute("CREATE INDEX by_key ON kept (key)")
             self._is_indexed = True
         found = self._db.execute("SELECT value FROM kept WHERE key = ? ORDER BY rowid", (key,))
         return [orjson.loads(value) for (value,) in found]
 
     def _write(self) -> None:
-        self._db.execute("BEGIN")
-        self._db.executemany("INSERT INTO kept VALUES (?, ?)", self._new)
-        self._db.execute("COMMIT")
+        with _told_as_of_a_file():
+            self._db.execute("BEGIN")
+            self._db.executemany("INSERT INTO kept VALUES (?, ?)", self._new)
+            self._db.execute("COMMIT")
         self._new = []
+
+
+@contextmanager
+def _told_as_of_a_file() -> Iterator[None]:
+    """Raise what SQLite could not write as the `OSError` that another file would raise, such as on a full disk."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        is_full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
+        raise OSError(errno.ENOSPC if is_full else errno.EIO, str(error), gettempdir()) from None

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+from tempfile import gettempdir
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,3 +31,12 @@ def test_the_values_of_a_key_come_back_in_order_and_no_others(items, at_once):
             assert kept.of(wanted) == [value for key, value in items if key == wanted]
     finally:
         on_disk._AT_ONCE = before
+
+
+def test_a_full_disk_is_told_as_for_any_file():
+    kept = OnDisk()
+    kept._db.execute("PRAGMA max_page_count = 8")
+    with pytest.raises(OSError) as caught:
+        for number in range(10_000):
+            kept.add("a", "x" * number)
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, gettempdir())
