@@ -16,7 +16,7 @@ _AT_ONCE = 1_000  # rows
 
 
 class OnDisk:
-    """Keeps values by key; a key can have several. First add all of them, then look them up.
+    """Keeps values by key; a key can have several. It is fastest to add all of them before the first is looked up.
 
     Whatever adds or looks up raises `OSError` if the temporary file cannot be written.
     """
@@ -37,8 +37,9 @@ class OnDisk:
 
     def of(self, key: str) -> list[Any]:
         """Return the values of a key, in the order in which they were added; none for an unknown one."""
-        if not self._is_indexed:
+        if self._new:
             self._write()
+        if not self._is_indexed:
             with _told_as_of_a_file():
                 self._db.execute("CREATE INDEX by_key ON kept (key)")
             self._is_indexed = True

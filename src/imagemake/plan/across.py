@@ -174,4 +174,4 @@ def phash_of(state: State) -> tuple[str, str] | None:
 def _prints(states: Sequence[State]) -> Prints:
     from imagemake.stages.validate.prints import Prints
 
-    return Prints.from_digits([digits for state in states if (digits := phash_of(state))])
+    return Prints.from_digits(digits for state in states if (digits := phash_of(state)))

@@ -24,7 +24,7 @@ from imagemake.plan.learned_costs import LearnedCosts
 from imagemake.stages.judge.known import KnownAnswers
 from imagemake.store.calls_on_disk import CallsOnDisk
 from imagemake.store.file_index import FileIndex
-from imagemake.store.items import ItemFailure
+from imagemake.store.items import ItemFailure, Measured
 from imagemake.store.journal import Call, Outcome, read_calls
 from imagemake.store.kept_measures import kept_rows
 from imagemake.store.layout import JUDGED, POSTPROCESSED, VALIDATED
@@ -163,6 +163,10 @@ class Inventory:
         for values in self._measures.of(digest):
             found.update(values)
         return found
+
+    def held(self, measured: Measured) -> Measured:
+        """Return the values of an image to keep in its state, once its verdict is known."""
+        return measured
 
     @cached_property
     def failed_outputs(self) -> dict[str, ItemFailure]:

@@ -113,7 +113,10 @@ def _walk(
 ) -> None:
     """Move requests through their attempts as far as they get, and add the accepted ones to `kept`."""
     while walking:
-        verdicts = [(state, _look_by_model(state, routing, inventory, policy, reviews)) for state in walking]
+        verdicts = []
+        for state in walking:
+            verdicts.append((state, _look_by_model(state, routing, inventory, policy, reviews)))
+            state.measured = inventory.held(state.measured)
         rejected = [state for state, verdict in verdicts if verdict is not None and verdict.status is Status.REJECTED]
         good = [state for state, verdict in verdicts if verdict is not None and verdict.status is Status.ACCEPTED]
         rejected += compare_good(kept, good, policy, reviews)

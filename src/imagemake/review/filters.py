@@ -67,4 +67,6 @@ class Filter:
             column, _, value = self.value.partition("=")
             if item.state.request.variables.get(column) != value:
                 return False
-        return all(word in item.text for word in self.text.casefold().split())
+        words = self.text.casefold().split()
+        text = item.text if words else ""
+        return all(word in text for word in words)

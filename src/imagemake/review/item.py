@@ -64,7 +64,7 @@ class ReviewItem:
         earlier = (viewable(past.raw, past.reasons) for past in reversed(self.past))
         return next((raw for raw in (self.raw, *earlier) if raw is not None), None)
 
-    @cached_property
+    @property
     def answers(self) -> list[Answer]:
         """What the judge answered about the current attempt's image."""
         return answers_of(self.state.questions, self.state.measured)
@@ -74,12 +74,12 @@ class ReviewItem:
         """How unsure the judge is, from 0 to 1; 0 without a judge."""
         return max((answer.doubt for answer in self.answers), default=0.0)
 
-    @cached_property
+    @property
     def codes(self) -> frozenset[str]:
         """Reason codes of the current attempt."""
         return frozenset(reason.code for reason in self.state.reasons)
 
-    @cached_property
+    @property
     def text(self) -> str:
         """Text that a search looks through."""
         reasons = (str(reason) for reason in self.state.reasons)

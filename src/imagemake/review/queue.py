@@ -12,7 +12,6 @@ from imagemake.plan.reviews import Review
 from imagemake.plan.state import Policy, State
 from imagemake.review.filters import Filter
 from imagemake.review.item import ReviewItem
-from imagemake.review.packed import PackedMeasures
 from imagemake.review.similar import Fingerprints
 from imagemake.review.tabs import ALL, DECIDED, TABS
 
@@ -29,6 +28,7 @@ class Queue:
         reviews: Decisions that their states follow from.
         index_of: Position of the item whose current or earlier attempt has a key.
         columns: Columns to filter by, with their values.
+        fingerprints: What the images of the items are compared by.
     """
 
     items: Sequence[ReviewItem]
@@ -36,18 +36,17 @@ class Queue:
     reviews: Mapping[str, Review]
     index_of: Mapping[str, int]
     columns: Mapping[str, Sequence[str]]
+    fingerprints: Fingerprints
 
     @classmethod
     def of(cls, states: Sequence[State], policy: Policy, reviews: Mapping[str, Review]) -> Queue:
-        """Build a queue from the states of requests, whose measures are packed."""
-        for state in states:
-            state.measured = PackedMeasures(state.measured)
+        """Build a queue from the states of requests."""
         items = [ReviewItem(index, state) for index, state in enumerate(states)]
         index_of: dict[str, int] = {}
         for item in items:
             for key in (item.key, *(past.key for past in item.past)):
                 index_of.setdefault(key, item.index)
-        return cls(items, policy, dict(reviews), index_of, _columns(states))
+        return cls(items, policy, dict(reviews), index_of, _columns(states), Fingerprints(states))
 
     def find(self, key: str) -> ReviewItem | None:
         """Find the item with a key, of its current attempt or an earlier one."""
@@ -65,10 +64,6 @@ class Queue:
     def is_outdated_by(self, reviews: Mapping[str, Review]) -> bool:
         """Return whether a decision that the states follow from has changed, so the queue must be rebuilt."""
         return any(reviews.get(key) != review for key, review in self.reviews.items())
-
-    @cached_property
-    def _fingerprints(self) -> Fingerprints:
-        return Fingerprints([item.state for item in self.items])
 
     def family(self, item: ReviewItem) -> list[tuple[str, ReviewItem]]:
         """Return an image's parents, its children, and the other children of its parents, each with what it is."""
@@ -93,7 +88,7 @@ class Queue:
     def similar(self, item: ReviewItem) -> list[ReviewItem]:
         """Find near-duplicates of an item's image, nearest first."""
         limits = self.policy.duplicates or NearDuplicates()
-        return [self.items[index] for index in self._fingerprints.near(item.index, limits)]
+        return [self.items[index] for index in self.fingerprints.near(item.index, limits)]
 
 
 def _columns(states: Sequence[State]) -> dict[str, list[str]]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from imagemake.config.load import read_campaign
 from imagemake.core.file_stamp import FileStamp, stamp_of
 from imagemake.core.problems import UserError
-from imagemake.plan.inventory import Inventory
 from imagemake.plan.policy import policy_of
 from imagemake.plan.requests.catalog import Catalog
 from imagemake.plan.requests.request import Request
@@ -17,6 +16,7 @@ from imagemake.plan.reviews import REVIEWS
 from imagemake.plan.state import Policy
 from imagemake.plan.target import Target
 from imagemake.review.decisions import DecisionLog
+from imagemake.review.kept_values import KeepingInventory
 from imagemake.review.queue import Queue, QueueView
 from imagemake.store.layout import ALL, MEASURED_TABLES, STORE, WORK
 from imagemake.store.store import Store
@@ -82,7 +82,7 @@ class ReviewSession:
 
     def _queue_of(self, requests: list[Request], policy: Policy) -> Queue:
         reviews = self.log.current()
-        return Queue.of(resolve(requests, Inventory(self.store, self.work), policy, reviews), policy, reviews)
+        return Queue.of(resolve(requests, KeepingInventory(self.store, self.work), policy, reviews), policy, reviews)
 
     def _signature(self) -> tuple[FileStamp | None, ...]:
         paths = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 
 from imagemake.config.similarity import NearDuplicates
 from imagemake.plan.across import phash_of
@@ -14,19 +16,23 @@ class Fingerprints:
     """Perceptual hashes and colors of all current images.
 
     Args:
-        states: State of each request. An image is identified by its index in this list.
+        states: State of each request, looked at once. An image is identified by its place among them.
     """
 
-    def __init__(self, states: Sequence[State]) -> None:
-        found = [(index, digits) for index, state in enumerate(states) if (digits := phash_of(state))]
-        self._indices = [index for index, _ in found]
-        self._rows = {index: row for row, index in enumerate(self._indices)}
-        self._prints = Prints.from_digits([digits for _, digits in found])
+    def __init__(self, states: Iterable[State]) -> None:
+        self._indices = array("I")
+        self._prints = Prints.from_digits(self._digits(states))
+
+    def _digits(self, states: Iterable[State]) -> Iterator[tuple[str, str]]:
+        for index, state in enumerate(states):
+            if digits := phash_of(state):
+                self._indices.append(index)
+                yield digits
 
     def near(self, index: int, limits: NearDuplicates) -> Iterator[int]:
         """Yield the indices of an image's near-duplicates, nearest first."""
-        row = self._rows.get(index)
-        if row is None:
+        row = bisect_left(self._indices, index)
+        if row == len(self._indices) or self._indices[row] != index:
             return
         for other in Alike.by(limits).nearest_to(self._prints.of(slice(row, row + 1)), self._prints):
             if other != row:

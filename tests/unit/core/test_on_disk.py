@@ -20,15 +20,16 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
-@given(st.lists(st.tuples(st.sampled_from(["", "a", "b", "\0", "é"]), VALUES)), st.integers(1, 5))
-def test_the_values_of_a_key_come_back_in_order_and_no_others(items, at_once):
+@given(st.lists(st.tuples(st.sampled_from(["", "a", "b", "\0", "é"]), VALUES, st.booleans())), st.integers(1, 5))
+def test_the_values_of_a_key_come_back_in_order_and_no_others_whether_looked_up_between_or_not(items, at_once):
     on_disk._AT_ONCE, before = at_once, on_disk._AT_ONCE
     try:
         kept = OnDisk()
-        for key, value in items:
+        for n, (key, value, looks) in enumerate(items, 1):
             kept.add(key, value)
+            assert not looks or kept.of(key) == [one for other, one, _ in items[:n] if other == key]
         for wanted in ("", "a", "b", "\0", "é", "unknown"):
-            assert kept.of(wanted) == [value for key, value in items if key == wanted]
+            assert kept.of(wanted) == [value for key, value, _ in items if key == wanted]
     finally:
         on_disk._AT_ONCE = before
 

@@ -9,6 +9,7 @@ from imagemake.plan.state import Stage
 from imagemake.review.filters import Filter
 from imagemake.review.item import ReviewItem
 from imagemake.review.queue import Queue, QueueView
+from imagemake.review.similar import Fingerprints
 
 WANTED = Wanted("color", "judge@1-x/1", "Is it red?", "yes_no")
 
@@ -25,7 +26,7 @@ def item(index, yes):
 
 def view(*yes):
     items = [item(index, one) for index, one in enumerate(yes)]
-    return QueueView(Queue(items, None, {}, {}, {}), {})
+    return QueueView(Queue(items, None, {}, {}, {}, Fingerprints([])), {})
 
 
 def test_doubt_orders_the_list_and_the_way_through_it():

@@ -5,8 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagemake.config.similarity import NearDuplicates
 from imagemake.plan.state import Stage
 from imagemake.review.queue import Queue
+from imagemake.review.similar import Fingerprints
 
 
 def a_state(name: str, *parents: str) -> Any:
@@ -28,3 +33,24 @@ def test_an_image_is_shown_with_its_parents_its_children_and_their_other_childre
         ("Made from the same image", "c"),
     ]
     assert queue.family(queue.items[5]) == []
+
+
+HASHES = st.none() | st.integers(0, 2**64 - 1) | st.integers(0, 7)
+
+
+@given(st.lists(st.tuples(HASHES, st.sampled_from(["00", "05", "ff"])), min_size=1, max_size=8))
+def test_images_without_fingerprints_move_no_others(made):
+    states = [a_state(str(n)) for n in range(len(made))]
+    for state, (number, level) in zip(states, made, strict=True):
+        if number is not None:
+            state.measured = {"phash@1": {"hash": f"{number:016x}", "colors": level * 27}}
+    limits = NearDuplicates(max_distance_bits=3, max_color_levels=6, flips=False)
+    fingerprints = Fingerprints(states)
+    for place, (number, level) in enumerate(made):
+        near = [
+            ((number ^ other).bit_count(), at)
+            for at, (other, its_level) in enumerate(made)
+            if at != place and number is not None and other is not None
+            and (number ^ other).bit_count() <= 3 and abs(int(level, 16) - int(its_level, 16)) <= 6
+        ]  # fmt: skip
+        assert [*fingerprints.near(place, limits)] == [at for _, at in sorted(near)]

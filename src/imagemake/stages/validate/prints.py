@@ -7,7 +7,8 @@ itself, and beyond that only the two strips along the cut.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,13 +43,16 @@ class Prints:
     colors: NDArray[np.uint8]
 
     @classmethod
-    def from_digits(cls, digits: Sequence[tuple[str, str]]) -> Prints:
+    def from_digits(cls, digits: Iterable[tuple[str, str]]) -> Prints:
         """Return those of images whose hash and colors are given as hexadecimal digits, as the measure reads them."""
         import numpy as np
 
-        hashes = np.array([int(of_hash, 16) for of_hash, _ in digits], dtype=np.uint64)
-        colors = np.frombuffer(bytes.fromhex("".join(of_colors for _, of_colors in digits)), dtype=np.uint8)
-        return cls(hashes, colors.reshape(len(digits), COLOR_VALUES))
+        hashes, colors = array("Q"), bytearray()
+        for of_hash, of_colors in digits:
+            hashes.append(int(of_hash, 16))
+            colors += bytes.fromhex(of_colors)
+        values = np.frombuffer(colors, dtype=np.uint8).reshape(len(hashes), COLOR_VALUES)
+        return cls(np.frombuffer(hashes, dtype=np.uint64), values)
 
     def __len__(self) -> int:
         return len(self.hashes)
