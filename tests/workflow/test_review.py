@@ -111,3 +111,17 @@ def test_an_edited_prompt_makes_what_the_provider_refused(project, server):
     Reviewer(made).decide("S000_red", "regenerate", prompt="A friendly cup")
     made.snakemake()
     assert (made.calls(), made.manifest()["S000_red"]["verdict"]) == (5, "accepted")
+
+
+def test_a_decision_about_an_unknown_key_is_told_and_those_of_removed_rows_are_not(doubtful):
+    keys = {name: row["key"] for name, row in doubtful.manifest().items()}
+    rows = [f"{keys['S003_red']},reject,,kim,,,", f"{keys['S000_red'][::-1]},approve,,kim,,,"]
+    doubtful.rows.pop()
+    doubtful.write_catalog()
+    reviews = doubtful.folder / "config/reviews.csv"
+    reviews.write_text("\n".join(["key,decision,note,reviewer,time,patch,prompt", *rows, ""]))
+    dry = doubtful.snakemake("-n")
+    (warning,) = [line for line in dry.stderr.splitlines() if "has or had the key" in line]
+    assert f"Warning: config/reviews.csv, row 3: no image has or had the key {keys['S000_red'][:-13:-1]}" in warning
+    reviews.write_text("\n".join(["key,decision,note,reviewer,time,patch,prompt", rows[0], ""]))
+    assert "has or had the key" not in doubtful.snakemake("-n").stderr

@@ -111,6 +111,14 @@ def read_rows(path: Path) -> list[tuple[str, Review]]:
     return found
 
 
+def places_of(path: Path) -> dict[str, str]:
+    """Return the first row of each key, as problems name it; see `read_rows` for what is checked."""
+    found: dict[str, str] = {}
+    for where, row in _rows(path) if os.path.lexists(path) else ():
+        found.setdefault(row["key"].strip().lower(), where)
+    return found
+
+
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     try:
         text = read_given(path).removeprefix(codecs.BOM_UTF8).decode()

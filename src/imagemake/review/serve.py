@@ -68,6 +68,8 @@ def serve(folder: Path, options: ServeOptions) -> None:
     counts = session.view().counts()
     print(f"{session.campaign.campaign}: {counts['review']:,} of {counts['all']:,} images await review.")
     print(f"Decisions are saved to {REVIEWS}.")
+    for warning in session.warnings():
+        print(f"Warning: {warning}", file=sys.stderr)
     print(f"Open {url}\nPress Ctrl-C to stop. A decision is on disk as soon as the page confirms it.", flush=True)
     if options.browser:
         threading.Timer(0.5, webbrowser.open, [url]).start()

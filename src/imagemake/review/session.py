@@ -15,6 +15,7 @@ from imagemake.plan.resolve import resolve
 from imagemake.plan.reviews import REVIEWS
 from imagemake.plan.state import Policy
 from imagemake.plan.target import Target
+from imagemake.plan.unknown_decisions import unknown_decisions
 from imagemake.review.decisions import DecisionLog
 from imagemake.review.kept_values import KeepingInventory
 from imagemake.review.queue import Queue, QueueView
@@ -62,6 +63,11 @@ class ReviewSession:
         except UserError as mistakes:
             self.problem = str(mistakes)
         return QueueView(queue, self.log.current())
+
+    def warnings(self) -> list[str]:
+        """Return what to tell about decisions that no image has."""
+        states = [item.state for item in self._queue.items]
+        return unknown_decisions(self._folder / REVIEWS, states, self.store, lambda: ())
 
     def _reload(self, signature: tuple[FileStamp | None, ...]) -> None:
         with self._building:

@@ -20,6 +20,7 @@ from imagemake.plan.inventory import Inventory
 from imagemake.plan.parents import waiting_in
 from imagemake.plan.requests.families import generations
 from imagemake.plan.requests.request import Request
+from imagemake.plan.reviews import REVIEWS
 from imagemake.plan.routing import most_attempts, routing_lines
 from imagemake.plan.settled.journal_index import NotRememberedError
 from imagemake.plan.settled.part import Part
@@ -28,6 +29,7 @@ from imagemake.plan.settled.settling import settled_part
 from imagemake.plan.state import Stage, State
 from imagemake.plan.summary import summary
 from imagemake.plan.target import Target
+from imagemake.plan.unknown_decisions import unknown_decisions
 from imagemake.plan.waiting import let_wait
 from imagemake.release.current import is_current, outputs_of
 from imagemake.release.gate_figures import figures_of_stage
@@ -150,6 +152,7 @@ class OpenPlans:
         words = summary(part.target, states, open_ones, inventory, shared, is_current=current, n_settled=part.n_settled)
         print(words, *routing_lines(to_buy, inventory.journal), *modes, *due, *kept, sep="\n", file=sys.stderr)
         warnings += unshared_words(self.campaign.store, inventory.store)
+        warnings += unknown_decisions(REVIEWS, states, inventory.store, lambda: target.everything)
         for warning in warnings:
             print(f"  Warning: {warning}", file=sys.stderr)
         if current:
