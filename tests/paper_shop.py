@@ -24,12 +24,13 @@ from imagemake.store.items import FurtherFile, Item, write_table
 from imagemake.store.journal_lines import line_of
 from imagemake.store.store import Store
 
+MODEL = "preview-1"
 CAMPAIGN = {
     "campaign": "paper",
     "catalog": "config/catalog.csv",
     "prompt": "A {product}, {color}",
     "name": "{sku}",
-    "model": {"provider": "preview", "name": "preview-1"},
+    "model": {"provider": "preview", "name": MODEL},
     "attempts": {"max": 2},
     "metadata": {"sidecar": "json"},
     "validation": {"checks": {"tone.contrast": {"reject": {"min": 5}, "review": {"min": 20}}}},
@@ -62,6 +63,12 @@ VARIANTS = {
     "colors": {"validation": {"consistency": {"by": ["group"], "outcome": "reject"}}},
     "families": {"references": [{"image": "{hero}"}], "defaults": {"hero": ""}},
     "candidates": {"candidates": {"n": 2, "best": {"tone.contrast": 1}}},
+    "models": {"model_rules": [{"model": ["preview-1", "preview-2", "preview-3"]}]},
+    "next model": {
+        "model_rules": [{"model": ["preview-1", "preview-2"]}],
+        "attempts": {"max": 2, "policy": {"tone": "next_model", "near_duplicate": "next_model"}},
+        "candidates": {"n": 2, "best": {"tone.contrast": 1}},
+    },
 }
 
 
@@ -85,6 +92,7 @@ class PaperShop:
             for i in range(n)
         ]  # fmt: skip
         self.reviews = {}
+        self.without_quota = set()  # models
         self.store, self.work = Store(Path("store")), Path("work")
         Path("config").mkdir(exist_ok=True)
         self.write()
@@ -148,7 +156,7 @@ class PaperShop:
             return Item(item.name, item.attempt, item.recipe, item.key, "test", raw=state.raw, **fields)
         raw = state.raw
         if state.stage is Stage.GENERATE:
-            refused = self.chance.random() < 0.03
+            refused = self.chance.random() < 0.03 or state.recipe.model in self.without_quota
             if not refused:
                 raw = self.store.raw.put(state.key, f"{state.key}".encode(), durable=False, extension="png")
             self._record(state, raw)
@@ -167,7 +175,12 @@ class PaperShop:
         }  # fmt: skip
         closed = {"event": "closed", "call": call, "at": at, "key": state.key, "cost_usd": 0.0}
         closed["seconds"] = len(state.request.name) + self.n_jobs / 10
-        closed |= {"outcome": "made", "digest": raw.digest} if raw else {"outcome": "refused", "message": "no"}
+        if raw:
+            closed |= {"outcome": "made", "digest": raw.digest}
+        elif state.recipe.model in self.without_quota:
+            closed |= {"outcome": "failed", "message": "none left", "quota": True}
+        else:
+            closed |= {"outcome": "refused", "message": "no"}
         path = self.store.journal_folder / "2026-11-27" / f"{self.n_jobs:06}-generate.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab") as file:
@@ -280,7 +293,13 @@ def double_file(shop):
     path.with_name(f"{key}.{'0' * len(digest)}.{extension}").write_bytes(b"another")
 
 
+def end_quota(shop):
+    has_others = any(len(rule["model"]) > 1 for rule in shop.config.get("model_rules", ()) if rule["model"][0] == MODEL)
+    shop.without_quota ^= {MODEL} if has_others else set()
+
+
 EDITS = (
     edit_cell, edit_cell, edit_cell, edit_back, repeat_prompt, append_row, insert_row, remove_row, swap_rows,
     shuffle_rows, review, forget_reviews, move_threshold, lose_file, lose_table, double_file,
+    end_quota,
 )  # fmt: skip

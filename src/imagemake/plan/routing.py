@@ -11,12 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from imagemake.config.attempts import Remedy
 from imagemake.config.verdict_codes import VerdictCode
 from imagemake.core.text import counted
 from imagemake.plan.state import Stage
 from imagemake.store.journal import Outcome
 
 if TYPE_CHECKING:
+    from imagemake.config.attempts import Attempts
     from imagemake.config.campaign import Campaign
     from imagemake.core.recipe import Recipe
     from imagemake.plan.call_times import ModelId
@@ -139,6 +141,28 @@ def routing_lines(to_generate: Sequence[State], journal: JournalFacts) -> Iterat
     for (label, before, words), n in others.items():
         yield f"  {label} {words.format(n=counted(n, 'image'), before=before)}"
     yield from _asked_again(to_generate, journal)
+
+
+def stays_with_model(state: State, attempts: Attempts) -> bool:
+    """Return whether the store and the journal alone say which of several models made an accepted image.
+
+    If not, it also counts which models can make it, and when a quota ended, and both change with time.
+    """
+    attempts_made: list[State | Past] = [state, *state.past]
+    begun_at = state.by_model_from
+    passed_on = [
+        [_passes_on(past, attempts) for past in state.past if past.attempt == number] for number in range(state.attempt)
+    ]
+    has_begun = any(one.raw is not None for one in attempts_made if one.attempt == begun_at)
+    was_passed_on = all(found and all(found) for found in passed_on[:begun_at])
+    is_last = state.request.model == state.request.routes[-1].label
+    stayed = is_last or not any(map(any, passed_on[begun_at:]))
+    return has_begun and was_passed_on and stayed and state.asked is None
+
+
+def _passes_on(past: Past, attempts: Attempts) -> bool:
+    """Return whether a rejected attempt goes to the next model, if there is one."""
+    return is_refused(past) or any(attempts.remedy(reason.code) is Remedy.NEXT_MODEL for reason in past.reasons)
 
 
 def is_refused(past: Past) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -12,8 +12,10 @@ from imagemake.config.references import OWN_IMAGE
 from imagemake.config.verdict_codes import VerdictCode
 from imagemake.core.file_stamp import RACY_NS, stamp_of
 from imagemake.plan.across import phash_of
+from imagemake.plan.candidates import CandidatePolicy
 from imagemake.plan.requests.catalog_row import DIGEST_BYTES, Records
 from imagemake.plan.requests.names import folded
+from imagemake.plan.routing import stays_with_model
 from imagemake.plan.settled.groups import Groups
 from imagemake.plan.settled.journal_index import JournalIndex
 from imagemake.plan.settled.sections import short, short_hex
@@ -81,13 +83,14 @@ def table_stamps(work: Path, store: Store) -> dict[str, list[int]]:
     return {str(path): list(stamp)[:2] for path in paths if (stamp := stamp_of(path))}
 
 
-def is_settled(state: State) -> bool:
-    """Return whether a request is done, by nothing that requests outside of its groups decide."""
+def is_settled(state: State, campaign: Campaign) -> bool:
+    """Return whether a request is done, by nothing that requests outside of its groups decide, or that is not kept."""
     request = state.request
-    by_itself = not request.routes and not request.recipe.model_files
+    by_itself = not request.recipe.model_files
+    by_model = not request.routes or stays_with_model(state, campaign.attempts)
     codes = {reason.code for past in state.past for reason in past.reasons}
     as_written = {state.made_by, *(past.made_by for past in state.past)}.isdisjoint(BY_ANSWERS)
-    return state.stage is Stage.DONE and by_itself and as_written and codes.isdisjoint(BY_OTHERS)
+    return state.stage is Stage.DONE and by_itself and by_model and as_written and codes.isdisjoint(BY_OTHERS)
 
 
 def sections_of(states: Sequence[tuple[int, State]], campaign: Campaign) -> dict[str, NDArray[Any]]:
@@ -98,7 +101,7 @@ def sections_of(states: Sequence[tuple[int, State]], campaign: Campaign) -> dict
         campaign: Says what puts them together.
     """
     requests, raw, finished, together = [], [], [], []
-    groups = Groups(campaign)
+    groups, policy = Groups(campaign), CandidatePolicy(campaign.candidates.n)
     for place, state in states:
         together += [(place, group) for group in groups.of(state.request)]
         if state.stage is not Stage.DONE:
@@ -110,9 +113,16 @@ def sections_of(states: Sequence[tuple[int, State]], campaign: Campaign) -> dict
         for one in attempts:
             file = (short(one.raw.file_name), short_hex(one.raw.digest)) if one.raw else (0, 0)
             raw.append((place, short_hex(one.key), *file))
+        raw += [(place, short_hex(key), 0, 0) for key in _passed_over(state, policy)]
         finished += [(place, short_hex(one.key), short(one.file_name)) for one in state.files.values()]
     found: dict[str, list[Any]] = {"requests": requests, "raw": raw, "finished": finished, "groups": together}
     return {name: table(name, content) for name, content in found.items()}
+
+
+def _passed_over(state: State, policy: CandidatePolicy) -> Iterator[str]:
+    """Yield the keys of the images that models would make that come before the one that made an image."""
+    for route in state.request.routes[: state.request.place]:
+        yield from (recipe.key() for recipe in policy.recipes(route.recipe))
 
 
 def shown_section(states: Iterable[tuple[int, State]]) -> NDArray[Any]:

@@ -65,7 +65,7 @@ def remember(
         forget(work)
         return
     places = part.places_of(states)
-    open_places = {place for place, state in zip(places, states, strict=True) if not is_settled(state)}
+    open_places = {place for place, state in zip(places, states, strict=True) if not is_settled(state, campaign)}
     open_places |= _alike(states, places, open_places, inventory, campaign)
     for_rules = rows_for_rules(part.target)
     if len(open_places) > MOST_OPEN * n_rows or len(for_rules) > MOST_ROWS:

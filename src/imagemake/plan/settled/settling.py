@@ -70,7 +70,7 @@ class Settling:
             except UserError:
                 raise NotRememberedError from None  # a look at all rows tells their mistakes
             states = resolve(requests, self._inventory, policy, reviews, self._target.made_at)
-            left = [state for state in states if not is_settled(state)]
+            left = [state for state in states if not is_settled(state, campaign)]
             open_rows = {state.request.row for state in left}
             if not start:
                 open_rows.add(rows[0].number)  # a part has a row even if none needs a look

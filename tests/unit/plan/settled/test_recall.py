@@ -13,6 +13,7 @@ import pytest
 from paper_shop import EDITS, VARIANTS, PaperShop, facts, jpeg_of, standing
 
 from imagemake.core.problems import UserError
+from imagemake.plan.requests.abilities import Abilities
 from imagemake.plan.requests.catalog import read_catalog
 from imagemake.plan.routing import model_of
 from imagemake.plan.settled import settling
@@ -26,6 +27,7 @@ from imagemake.store.kept_measures import keep_measures
 from imagemake.store.submissions import Submission, Submissions, SubmissionStep
 
 FAR_AHEAD_NS = 2**62
+NEXT_DAY = "2026-11-28T12:00:00.000Z"
 SEEDS = 10
 
 
@@ -76,6 +78,8 @@ def parts_that_agree(chance, folder, monkeypatch, config=None):
     folder.mkdir()
     monkeypatch.chdir(folder)
     shop, n_parts = PaperShop(chance, n=30, config=config), 0
+    time, unable = random.Random(7), set()  # models that are shut down
+    monkeypatch.setattr(Abilities, "why_not", lambda _self, _settings, recipe, _sent: recipe.model in unable and "x")
     for _ in range(8):
         shop.run()
         settle(shop)
@@ -84,6 +88,8 @@ def parts_that_agree(chance, folder, monkeypatch, config=None):
             with suppress(UserError):
                 edit(shop)
             shop.write()
+        shop.made_at = time.choice([shop.made_at, NEXT_DAY])
+        unable ^= set(time.choices(["preview-1", "preview-2", "preview-3"], k=time.choice([0, 0, 1])))
         try:
             whole = standing(shop)
         except UserError as mistakes:
@@ -231,6 +237,26 @@ def test_a_rule_that_no_row_needs_anymore_is_told_by_a_plan_of_everything(tmp_pa
     shop.rows[3]["product"] = "vase"
     shop.write()
     assert part_of(shop) is None
+
+
+def test_an_image_stays_settled_that_another_model_made_because_the_first_one_refused_or_had_no_quota(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    shop = PaperShop(random.Random(2), config={**VARIANTS["models"], "validation": {"near_duplicates": False}})
+    shop.rows[10:], more = [], shop.rows[10:]
+    shop.write()
+    shop.run()
+    shop.rows += more
+    shop.without_quota = {"preview-1"}
+    shop.write()
+    shop.run()
+    settle(shop)
+    shop.made_at = NEXT_DAY
+    _, states = part_of_edited(shop)
+    made_by = {state.recipe.model for state in shop.target().states(shop.inventory())}
+    assert made_by >= {"preview-1", "preview-2"}
+    assert [state.request.name for state in states] == ["S000"]
 
 
 @pytest.mark.parametrize("move", [lambda rows: rows.reverse(), lambda rows: rows.sort(key=lambda row: row["product"])])
