@@ -48,6 +48,9 @@ class World:
     def measured(self, digest):
         return self.measures.get(digest, {})
 
+    def held(self, measured):
+        return measured
+
     def make(self, state, tone=GOOD, phash=None, color="80"):
         digest = f"{len(self.raw):064x}"
         self.raw[state.key] = StoredFile(state.key, digest, "png")

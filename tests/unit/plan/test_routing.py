@@ -3,17 +3,18 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mugs import named, problems, requests
 from world import BAD, GOOD, MODELS, World, routed
 
+from imagemake.config.attempts import Attempts
 from imagemake.config.campaign import load_campaign
 from imagemake.core.problems import UserError
 from imagemake.plan.candidates import CandidatePolicy
 from imagemake.plan.inventory import KeyHistory
 from imagemake.plan.reviews import Review
-from imagemake.plan.routing import most_attempts, routing_lines
+from imagemake.plan.routing import most_attempts, routing_lines, stays_with_model
 from imagemake.plan.state import Stage
 from imagemake.store.journal import Outcome
 
@@ -297,3 +298,85 @@ def test_a_run_has_rounds_for_the_attempts_of_all_models():
     least = {"campaign": "c", "catalog": "c.csv", "prompt": "p", "name": "{sku}", "attempts": {"max": 3}}
     assert most_attempts(load_campaign(least)) == 3
     assert most_attempts(load_campaign({**least, "model_rules": [{"model": ["x", "y"]}]})) == 6
+
+
+def unreadable(world, state):
+    world.journal.keys[state.key] = KeyHistory(calls=1, last=Outcome.UNREADABLE, message="no image")
+
+
+EVENTS = {
+    "made": lambda world, state: world.make(state),
+    "rejected": lambda world, state: world.make(state, tone=BAD),
+    "refused": refuse,
+    "unreadable": unreadable,
+    "quota": lambda world, state: use_up(world, state.request.model),
+    "asked": lambda world, state: world.reviews.update({state.key: Review("regenerate", "", "Ann", "", prompt="B")}),
+}
+
+
+def happened(events, policy=None, n=1):
+    """Return a world in which a request's current attempt ended so, one after the other."""
+    world = routed()
+    attempts, candidates = Attempts(policy=policy or {}), CandidatePolicy(n, {"tone.contrast": 1.0})
+    world.policy = replace(world.policy, attempts=attempts, candidate_policy=candidates)
+    for event in events:
+        for state in world.one().to_do or [world.one()]:
+            EVENTS[event](world, state)
+    return world
+
+
+@settings(max_examples=500)
+@given(
+    st.lists(st.sampled_from([*EVENTS]), min_size=1, max_size=6),
+    st.sets(st.sampled_from(MODELS)),
+    st.sampled_from([{}, {"tone": "next_model"}]),
+    st.sampled_from([1, 2]),
+)
+def test_an_image_that_stays_with_its_model_stands_alike_whatever_models_can_make_and_whenever_quotas_ended(
+    events, unable, policy, n
+):
+    world = happened(events, policy, n)
+    state = world.one()
+    if not (state.is_accepted and stays_with_model(state, world.policy.attempts)):
+        return
+    world.requests = routed(dict.fromkeys(unable, "cannot.")).requests
+    for ended in ([], MODELS):
+        world.journal.used_up_at.clear()
+        for name in ended:
+            use_up(world, name)
+        then = world.one()
+        assert (then.key, then.past, then.attempt, then.made_by) == (
+            state.key,
+            state.past,
+            state.attempt,
+            state.made_by,
+        )
+
+
+@pytest.mark.parametrize(
+    ("events", "stays"),
+    [
+        (["made"], True),
+        (["refused", "made"], True),
+        (["refused", "refused", "rejected", "made"], True),
+        (["quota", "made"], True),
+        (["rejected", "made"], True),
+        (["unreadable", "made"], False),
+        (["rejected", "quota", "made"], False),
+        (["asked", "made"], False),
+    ],
+)
+def test_an_image_stays_with_its_model_if_that_began_it_with_an_image(events, stays):
+    world = happened(events)
+    state = world.one()
+    assert (state.is_accepted, stays_with_model(state, world.policy.attempts)) == (True, stays)
+
+
+def test_an_image_does_not_stay_with_its_model_if_the_next_one_could_not_take_it_then():
+    world = happened(["rejected"], {"tone": "next_model"})
+    world.requests = routed({"b": "too large.", "c": "too large."}).requests
+    world.make(world.one())
+    assert (world.one().request.model, world.one().is_accepted) == ("a", True)
+    assert not stays_with_model(world.one(), world.policy.attempts)
+    at_last = happened(["refused", "rejected", "rejected", "made"], {"tone": "next_model"})
+    assert stays_with_model(at_last.one(), at_last.policy.attempts), "there is no next one"
