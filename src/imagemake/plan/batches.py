@@ -30,13 +30,18 @@ class Batch:
 
     Attributes:
         id: The stage that it starts at, and a hash of its content: ``generate-3fa9c1d2e4b5a697``.
-        items: The items, in the order of the requests.
+        keys: The keys of its items, in the order of the requests.
         why: Why there are so many, in words for a plan.
     """
 
     id: str
-    items: tuple[Item, ...]
+    keys: tuple[str, ...]
     why: str = ""
+
+    @property
+    def stage(self) -> Stage:
+        """The stage that it starts at."""
+        return Stage(self.id.partition("-")[0])
 
 
 def open_states(states: Sequence[State], names: Collection[str]) -> list[State]:
@@ -53,8 +58,10 @@ def batches_of(
     campaign: Campaign,
     tried: Callable[[str], int],
     sizes: JobSizes,
-) -> list[Batch]:
-    """Divide open requests into batches, by the stage that they start at.
+) -> Iterator[tuple[Batch, list[Item]]]:
+    """Divide open requests into batches, by the stage that they start at. Yield each with its items.
+
+    They are made one batch at a time, so that no plan has all items in memory.
 
     Args:
         states: The open states.
@@ -69,20 +76,20 @@ def batches_of(
     columns, derives = validation.columns_needed(), validation.asked.derives
     edited = read_edited() if derives else {}
     hands_over = any(state.has_next for state in states)
-    found = []
     for stage in OPEN:
-        items = [item_of(state, columns, edited if derives else None) for state in states if state.stage is stage]
+        of_stage = [state for state in states if state.stage is stage]
         is_first = stage is Stage.GENERATE
-        if is_first and hands_over:
-            items = [replace(item, hands_over=True) for item in items]
-        for together in divide(items, campaign, sizes.submission_of) if is_first else [items]:
+        for together in divide(of_stage, campaign, sizes.submission_of) if is_first else [of_stage]:
             size, why = sizes.of(stage, together)
             for start in range(0, len(together), size):
                 part = together[start : start + size]
-                calls = [tried(item.key) for item in part] if is_first else []
-                content = hashlib.sha256(f"{settings} {calls} ".encode() + table_bytes(part))
-                found.append(Batch(f"{stage}-{content.hexdigest()[:ID_DIGITS]}", tuple(part), why))
-    return found
+                items = [item_of(state, columns, edited if derives else None) for state in part]
+                if is_first and hands_over:
+                    items = [replace(item, hands_over=True) for item in items]
+                keys = tuple([item.key for item in items])
+                calls = [tried(key) for key in keys] if is_first else []
+                content = hashlib.sha256(f"{settings} {calls} ".encode() + table_bytes(items))
+                yield Batch(f"{stage}-{content.hexdigest()[:ID_DIGITS]}", keys, why), items
 
 
 def item_of(state: State, columns: Collection[str] = (), edited: Mapping[str, Sequence[str]] | None = None) -> Item:
@@ -104,7 +111,7 @@ def item_of(state: State, columns: Collection[str] = (), edited: Mapping[str, Se
         raw=state.raw,
         measures=state.measured,
         output_key=state.output_key,
-        model="" if state.request.model == state.recipe.model else state.request.model,
+        model=state.model,
         is_in_batch=state.is_in_batch,
         can_wait=state.can_wait,
         own_prompt=own_prompt if edited is not None and own_prompt != state.recipe.prompt else "",
@@ -131,12 +138,13 @@ def write_batches(
 
     jobs = image_seconds(work) if campaign.job_minutes is not None else {}
     sizes = JobSizes(campaign, len(states), inventory.submission_of, lambda: inventory.journal.times, jobs)
-    found = batches_of(states, campaign, tried, sizes)
-    batches = [_without_results(batch, work, planned_at) for batch in found]
-    for batch in batches:
+    batches = []
+    for found, items in batches_of(states, campaign, tried, sizes):
+        batch = _without_results(found, work, planned_at)
         path = batch_file(work, batch.id)
         if not path.exists():
-            write_table(path, batch.items)
+            write_table(path, items)
+        batches.append(batch)
     return batches
 
 
@@ -144,7 +152,7 @@ def job_lines(batches: Iterable[Batch]) -> Iterator[str]:
     """Yield how many jobs a run has for each stage that batches start at, how large they are, and why."""
     sizes: dict[tuple[str, str], list[int]] = {}
     for batch in batches:
-        sizes.setdefault((batch.id.partition("-")[0], batch.why), []).append(len(batch.items))
+        sizes.setdefault((batch.stage, batch.why), []).append(len(batch.keys))
     for (stage, why), own in sizes.items():
         most = f"of up to {counted(max(own), 'image')}" if len(own) > 1 else f"of {counted(own[0], 'image')}"
         yield f"  {counted(len(own), 'job')} to {stage} {most}: {why}."

@@ -50,9 +50,9 @@ def choose_best(
         reasons = rival.reasons
         if rival in others:
             reasons = (Reason.of(VerdictCode.NOT_BEST, score=score_of[rival.key], best=score_of[best.key]),)
-        state.past.append(rival.as_past(reasons))
+        state.past += (rival.as_past(reasons),)
     become(state, best)
-    state.next_best = others
+    state.next_best = tuple(others)
     return next(verdict for rival, verdict in judged if rival is best)
 
 
@@ -60,9 +60,9 @@ def take_next_best(state: State) -> bool:
     """Replace an image that is nearly another request's by the next best candidate; False where none is left."""
     if not state.next_best:
         return False
-    state.past = [past for past in state.past if past.key != state.next_best[0].key]
-    state.past.append(state.as_past())
-    best, *state.next_best = state.next_best
+    best, *others = state.next_best
+    state.past = (*(past for past in state.past if past.key != best.key), state.as_past())
+    state.next_best = tuple(others)
     become(state, best)
     state.is_chosen = True
     return True

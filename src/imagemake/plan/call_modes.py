@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 import orjson
 
@@ -22,6 +22,9 @@ from imagemake.store.tables import lines_of
 
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
+    from imagemake.plan.state import State
+
+Called = TypeVar("Called", "State", Item)
 
 
 class CallMode(NamedTuple):
@@ -72,16 +75,16 @@ def call_mode_of_batch(path: Path, campaign: Campaign) -> tuple[CallMode, int]:
     return call_mode._replace(in_batches=call_mode.in_batches or first.get("is_in_batch", False)), n_items
 
 
-def divide(items: Sequence[Item], campaign: Campaign, submission_of: Mapping[str, str]) -> list[list[Item]]:
-    """Divide items into groups that can share jobs: requested in the same way, or waiting in the same submission.
+def divide(wanted: Sequence[Called], campaign: Campaign, submission_of: Mapping[str, str]) -> list[list[Called]]:
+    """Divide images into groups that can share jobs: requested in the same way, or waiting in the same submission.
 
     Args:
-        items: The items to generate.
+        wanted: The attempts or items to generate.
         campaign: Has the settings of each model.
         submission_of: The open submission that each key waits in.
     """
-    found: dict[tuple[CallMode, str], list[Item]] = {}
-    for item in items:
-        call_mode = call_mode_of(settings_of(item.model or item.recipe.model, campaign), can_wait=item.can_wait)
-        found.setdefault((call_mode, submission_of.get(item.key, "")), []).append(item)
+    found: dict[tuple[CallMode, str], list[Called]] = {}
+    for one in wanted:
+        call_mode = call_mode_of(settings_of(one.model or one.recipe.model, campaign), can_wait=one.can_wait)
+        found.setdefault((call_mode, submission_of.get(one.key, "")), []).append(one)
     return list(found.values())

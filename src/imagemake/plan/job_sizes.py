@@ -15,7 +15,7 @@ from imagemake.core.gpus import cards
 from imagemake.core.text import duration_words
 from imagemake.plan.call_times import CallTimes, ModelId
 from imagemake.plan.routing import model_of
-from imagemake.plan.state import Stage
+from imagemake.plan.state import Stage, State
 from imagemake.plugins.providers import BatchProvider, provider_class
 from imagemake.store.items import Item
 from imagemake.store.layout import JUDGED, POSTPROCESSED, REWRITTEN, VALIDATED
@@ -75,12 +75,12 @@ class JobSizes:
     def _calls(self) -> CallTimes:
         return self.find_calls()
 
-    def of(self, stage: Stage, items: Sequence[Item]) -> JobSize:
+    def of(self, stage: Stage, items: Sequence[State | Item]) -> JobSize:
         """Return how many items go into each job.
 
         Args:
             stage: The stage that the items start at.
-            items: The items; those to generate are one group that `plan.call_modes.divide` returned.
+            items: The attempts or items; those to generate are one group that `plan.call_modes.divide` returned.
         """
         if stage is Stage.JUDGE and self.campaign.validation.asked.in_batches:  # all at once: each may take a day
             share = -(-len(items) // self.campaign.limits.batches_in_flight)
@@ -96,7 +96,7 @@ class JobSizes:
                 return JobSize(batch_size(len(items), self.campaign.batch_size, parts=n_parts), UNTIMED)
         return JobSize(self.by_number, UNTIMED)
 
-    def _seconds(self, stage: Stage, items: Sequence[Item]) -> float | None:
+    def _seconds(self, stage: Stage, items: Sequence[State | Item]) -> float | None:
         """Return the seconds per item of the slowest job that handles items; None if they are not known."""
         known = [self.jobs[table] for table in JOBS_OF[stage] if table in self.jobs]
         if stage is Stage.GENERATE:
@@ -115,7 +115,7 @@ class JobSizes:
             size, f"about {duration_words(max(1, size * item_s))} each{bound}, at {item_s:,.2f} s per image so far"
         )
 
-    def _size_of_waiting(self, items: Sequence[Item]) -> int:
+    def _size_of_waiting(self, items: Sequence[State | Item]) -> int:
         """Return the size of jobs that wait for batches of the provider; 0 for others."""
         if items[0].key in self.submission_of:
             return len(items)  # a second job would only wait for the first
@@ -127,7 +127,7 @@ class JobSizes:
         share = -(-len(items) // self.campaign.limits.batches_in_flight)
         return min(provider.file_limits.lines, max(self.campaign.batch_size, share))
 
-    def _call_seconds(self, items: Iterable[Item]) -> float | None:
+    def _call_seconds(self, items: Iterable[State | Item]) -> float | None:
         """Return the mean time of an image in a job, with its share of calls in flight and rates, as far as known."""
         counts = Counter((item.model or item.recipe.model, model_of(item.recipe)) for item in items)
         timed = [(n, s) for (label, model), n in counts.items() if (s := self._image_seconds(label, model)) is not None]

@@ -127,7 +127,7 @@ def go_to_next_model(state: State, request: Request) -> None:
 
 
 def _leave_attempt(state: State) -> None:
-    state.past.append(state.as_past())
+    state.past += (state.as_past(),)
     state.attempt += 1
 
 
@@ -135,4 +135,4 @@ def _begin_attempt(state: State, recipe: Recipe) -> None:
     state.recipe, state.key = recipe, recipe.key()
     state.stage, state.raw, state.measured, state.reasons = Stage.GENERATE, None, {}, ()
     state.questions, state.repaired, state.mask, state.by_person = (), None, None, False
-    state.candidate, state.is_chosen, state.open_candidates, state.instead_of = 0, False, [], ""
+    state.candidate, state.is_chosen, state.open_candidates, state.instead_of = 0, False, (), ""

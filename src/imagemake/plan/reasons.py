@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from imagemake.config.asked import MODERATION
@@ -61,7 +62,7 @@ class RebuildReason(Enum):
             names: What changed, was added, or is missing; the words end with them.
             details: Values of the placeholders in the words.
         """
-        return Why(self, ": ".join(filter(None, (self.value.format_map(details), ", ".join(names)))))
+        return _shared(self, ": ".join(filter(None, (self.value.format_map(details), ", ".join(names)))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,11 @@ class Why:
 
     def __str__(self) -> str:
         return self.text
+
+
+@lru_cache(1_024)
+def _shared(reason: RebuildReason, text: str) -> Why:
+    return Why(reason, text)  # one for all requests of a first plan
 
 
 def why_generate(

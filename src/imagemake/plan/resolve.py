@@ -147,7 +147,7 @@ def _look_by_model(
         rivals = _rivals(state, recipe, policy)
         ended = [one for one in rivals if _look(one, inventory, policy, reviews) is not None or one.raw is not None]
         no_quota = (Reason.of(VerdictCode.NO_QUOTA, model=recipe.model),)
-        state.past += [one.as_past(one.reasons or no_quota) for one in ended]
+        state.past += tuple([one.as_past(one.reasons or no_quota) for one in ended])
         state.attempt += bool(ended)
         go_to_next_model(state, request)
         state.instead_of = used_up
@@ -163,7 +163,7 @@ def _look_at_all(state: State, inventory: Inventory, policy: Policy, reviews: Ma
     verdicts = [_look(rival, inventory, policy, reviews) for rival in rivals]
     open_ones = [rival for rival, verdict in zip(rivals, verdicts, strict=True) if verdict is None]
     if open_ones:
-        state.open_candidates = [rival for rival in open_ones if rival.stage in OPEN]
+        state.open_candidates = tuple([rival for rival in open_ones if rival.stage in OPEN])
         become(state, (state.open_candidates or open_ones)[0])
         return None
     judged = [(rival, verdict) for rival, verdict in zip(rivals, verdicts, strict=True) if verdict is not None]

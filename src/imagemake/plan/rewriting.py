@@ -58,7 +58,7 @@ def _stand_at_call(
         return
     state.stage = Stage.REWRITE
     state.why = RebuildReason.TO_REWRITE.because(dict.fromkeys(reason.code for reason in state.reasons))
-    state.open_candidates = [replace(state, recipe=item.recipe, key=item.key, raw=None, measured={})]
+    state.open_candidates = (replace(state, recipe=item.recipe, key=item.key, raw=None, measured={}),)
 
 
 def rewriting_lines(states: Sequence[State], campaign: Campaign, inventory: Inventory) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imagemake.config.asked import NOTHING, Asked, Asker, Wanted
 from imagemake.config.attempts import Attempts
@@ -43,6 +43,8 @@ class Stage(StrEnum):
     WAITING = "waiting"  # it is made from an image that is not accepted yet
 
 
+_NOTHING: Mapping[str, Any] = {}
+
 # A run can work on these.
 OPEN = (Stage.GENERATE, Stage.VALIDATE, Stage.JUDGE, Stage.REWRITE, Stage.POSTPROCESS)
 
@@ -53,6 +55,10 @@ def _never(recipe: Recipe) -> bool:
 
 def _cannot(state: State) -> bool:
     return False
+
+
+def _nothing() -> Mapping[str, Any]:
+    return _NOTHING  # one for all states: a first plan has a million
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,17 +178,17 @@ class State:
     stage: Stage = Stage.GENERATE
     why: Why | None = None
     raw: StoredFile | None = None
-    measured: Measured = field(default_factory=dict)
+    measured: Measured = field(default_factory=_nothing)
     reasons: tuple[Reason, ...] = ()
     output_key: str | None = None
     finished: StoredFile | None = None
-    further: Mapping[str, StoredFile] = field(default_factory=dict)
-    past: list[Past] = field(default_factory=list)
+    further: Mapping[str, StoredFile] = field(default_factory=_nothing)
+    past: tuple[Past, ...] = ()
     asked: Recipe | None = None
     asked_at: int = 0
     candidate: int = 0
-    open_candidates: list[State] = field(default_factory=list)
-    next_best: list[State] = field(default_factory=list)
+    open_candidates: tuple[State, ...] = ()
+    next_best: tuple[State, ...] = ()
     is_chosen: bool = False
     review: Review | None = None
     by_model_from: int = 0
@@ -200,6 +206,11 @@ class State:
     by_person: bool = False
 
     @property
+    def model(self) -> str:
+        """The model's label in more_models; empty where the model is chosen by its own name."""
+        return "" if self.request.model == self.recipe.model else self.request.model
+
+    @property
     def prompt(self) -> str:
         """The current attempt's prompt, without the instruction of a repair."""
         return self.recipe.prompt if self.repaired is None else (self.asked or self.request.recipe).prompt
@@ -215,9 +226,9 @@ class State:
         return [one for one in self.questions if one.identity not in self.measured]
 
     @property
-    def to_do(self) -> list[State]:
+    def to_do(self) -> tuple[State, ...]:
         """What a run can work on: the current attempt, or those of its candidates that have no verdict yet."""
-        return self.open_candidates or ([self] if self.stage in OPEN else [])
+        return self.open_candidates or ((self,) if self.stage in OPEN else ())
 
     @property
     def is_in_batch(self) -> bool:

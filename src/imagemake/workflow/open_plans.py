@@ -26,7 +26,7 @@ from imagemake.plan.settled.journal_index import NotRememberedError
 from imagemake.plan.settled.part import Part
 from imagemake.plan.settled.recall import recall
 from imagemake.plan.settled.settling import settled_part
-from imagemake.plan.state import Stage, State
+from imagemake.plan.state import OPEN, Stage, State
 from imagemake.plan.summary import summary
 from imagemake.plan.target import Target
 from imagemake.plan.unknown_decisions import unknown_decisions
@@ -81,7 +81,7 @@ class OpenPlans:
         self.campaign = campaign
         self._run, self._buckets, self._settings_files = run, buckets, settings_files
         self._is_real = run is not None and run.is_real
-        self._claimed: dict[tuple[str, str], str] = {}  # batch by stage and key, across all targets
+        self._claimed: dict[Stage, dict[str, str]] = {stage: {} for stage in OPEN}  # batch by key, across all targets
         self.states: list[State] = []
         self.outlooks: list[Outlook] = []
         self.uses_gpus = False
@@ -193,13 +193,12 @@ class OpenPlans:
         return states, open_ones
 
     def _write_batches(self, open_ones: list[State], inventory: Inventory) -> tuple[str, ...]:
-        new = [state for state in open_ones if (state.stage, state.key) not in self._claimed]
+        new = [state for state in open_ones if state.key not in self._claimed[state.stage]]
         written = write_batches(new, self.campaign, inventory, WORK)
         if self.campaign.job_minutes is not None:
             print(*job_lines(written), sep="\n", file=sys.stderr)
         self._buckets.share_batches([batch.id for batch in written])
         for batch in written:
-            for item in batch.items:
-                self._claimed[batch.id.partition("-")[0], item.key] = batch.id
+            self._claimed[batch.stage] |= dict.fromkeys(batch.keys, batch.id)
         # Sorted and unique: another target of this run may have claimed some batches.
-        return tuple(sorted({self._claimed[state.stage, state.key] for state in open_ones}))
+        return tuple(sorted({self._claimed[state.stage][state.key] for state in open_ones}))

@@ -76,7 +76,7 @@ def test_of_doubtful_ones_the_best_goes_before_a_person():
     world = contest("mug")
     make(world, tone(10), tone(12), BAD)
     state = world.one()
-    assert (state.stage, state.measured["tone@1"]["contrast"], state.to_do) == (Stage.REVIEW, 12, [])
+    assert (state.stage, state.measured["tone@1"]["contrast"], state.to_do) == (Stage.REVIEW, 12, ())
 
 
 def test_if_none_is_good_the_next_attempt_has_candidates_too_with_the_patch():

@@ -173,7 +173,7 @@ def test_all_images_are_asked_about_at_once_where_each_batch_may_take_a_day():
         campaign = load_campaign(
             {**BASE, "validation": {"measures": {"judge": given}}, "limits": {"batches_in_flight": 2}, "batch_size": 3}
         )
-        return [len(one.items) for one in batches_of(states, campaign, lambda _: 0, JobSizes(campaign, 10))]
+        return [len(items) for _, items in batches_of(states, campaign, lambda _: 0, JobSizes(campaign, 10))]
 
     assert sizes() == [5, 5]
     assert sizes(mode="sync") == [3, 3, 3, 1]

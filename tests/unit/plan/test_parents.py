@@ -40,7 +40,7 @@ def need_approval(world, name):
 def test_an_image_waits_until_what_it_is_made_from_is_accepted():
     world = family(hero=(), angle=("hero",))
     angle = by_name(world)["angle"]
-    assert (angle.stage, angle.to_do) == (Stage.WAITING, [])
+    assert (angle.stage, angle.to_do) == (Stage.WAITING, ())
     assert str(angle.reasons[0]) == "parent: made from hero, which is not made yet"
     stored = world.make(by_name(world)["hero"])
     angle = by_name(world)["angle"]

@@ -65,7 +65,7 @@ def test_the_next_rejection_rewrites_the_rewritten_prompt_and_the_last_one_asks_
     assert [(past.made_by, past.recipe.prompt) for past in state.past] == [("", "A mug"), ("rewrite", "A bright mug")]
     world.make(state, tone=BAD)
     state = world.one()
-    assert (state.stage, state.to_do) == (Stage.REJECTED, [])
+    assert (state.stage, state.to_do) == (Stage.REJECTED, ())
 
 
 def test_an_unusable_rewrite_falls_back_to_the_patch_and_says_why():
@@ -91,7 +91,7 @@ def test_the_policy_person_ends_at_a_review_and_not_at_a_call():
     world = rewriting(policy={"tone.contrast": "person"})
     world.make(world.one(), tone=BAD)
     state = world.one()
-    assert (state.stage, state.to_do) == (Stage.REVIEW, [])
+    assert (state.stage, state.to_do) == (Stage.REVIEW, ())
     assert state.reasons[0].code == "tone.contrast"
 
 
@@ -127,6 +127,6 @@ def test_a_call_that_may_have_been_billed_is_held_and_not_repeated_blindly():
     (call,) = world.one().to_do
     world.journal.keys[call.key] = KeyHistory(calls=1, unknown=1, last=Outcome.UNKNOWN)
     state = world.one()
-    assert (state.stage, state.to_do) == (Stage.HELD, [])
+    assert (state.stage, state.to_do) == (Stage.HELD, ())
     world.policy = replace(world.policy, hold_unknown=False)
     assert world.one().stage is Stage.REWRITE

@@ -132,7 +132,7 @@ def test_what_is_left_when_the_quota_is_used_up_goes_to_the_next_model_as_a_firs
     assert (world.one().has_next, world.one().request.model) == (True, "a")
     use_up(world, "a")
     state = world.one()
-    assert (state.request.model, state.attempt, state.past, str(state.why)) == ("c", 0, [], "a has no quota left")
+    assert (state.request.model, state.attempt, state.past, str(state.why)) == ("c", 0, (), "a has no quota left")
     assert state.recipe == recipe_of(world, "c")
     assert not state.has_next, "c is the last one, so the end of its quota stops the run"
     use_up(world, "c")

@@ -72,8 +72,8 @@ def test_a_job_knows_from_its_table_how_its_images_are_requested(tmp_path):
     let_wait(states[:20], campaign, "all")
     batches = batches_of(states, campaign, lambda _: 0, JobSizes(campaign, len(states)))
     modes = []
-    for batch in batches:
-        write_table(tmp_path / batch.id, batch.items)
+    for batch, items in batches:
+        write_table(tmp_path / batch.id, items)
         mode, n_items = call_mode_of_batch(tmp_path / batch.id, campaign)
         modes.append((mode.in_batches, n_items))
     assert sorted(modes) == [(False, 10), (False, 10), (True, 10), (True, 10)]

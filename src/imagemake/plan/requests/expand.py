@@ -148,10 +148,11 @@ class _Expansion:
     def of_row(self, row: Row) -> Iterator[Request]:
         """Yield the requests of one row; those with a problem only serve to find further problems."""
         self._row = row.number
-        values = {**self._empty, **row.values}
-        values |= {name: text for name, text in self._defaults.items() if not values[name]}
+        values = {**self._empty, **row.values} if self._empty else row.values
+        if filled := {name: text for name, text in self._defaults.items() if not values[name]}:
+            values = {**values, **filled}
         for choice in self.combinations.of(values):
-            yield from self._takes({**values, **choice})
+            yield from self._takes({**values, **choice} if choice else values)  # a million rows take no copies
 
     def _takes(self, values: Mapping[str, str]) -> Iterator[Request]:
         prompt = self._prompt.render(values, self._report)

@@ -158,7 +158,7 @@ def jobs_of(**models):
         for request in target.requests
     ]
     batches = batches_of(states, campaign, lambda _: 0, JobSizes(campaign, len(states)))
-    return sorted(sorted(item.model or item.recipe.model for item in batch.items) for batch in batches)
+    return sorted(sorted(item.model or item.recipe.model for item in items) for _, items in batches)
 
 
 def test_models_that_are_called_one_by_one_share_a_job_and_each_batch_has_its_own():
@@ -176,7 +176,7 @@ def jobs_in_batches(n, submission_of=(), **config):
     ]
     waiting = {states[i].key: submission for i, submission in submission_of}
     sizes = JobSizes(campaign, len(states), waiting)
-    return sorted(len(batch.items) for batch in batches_of(states, campaign, lambda _: 0, sizes))
+    return sorted(len(batch.keys) for batch, _ in batches_of(states, campaign, lambda _: 0, sizes))
 
 
 def test_a_batch_of_the_provider_takes_as_much_as_the_batches_in_flight_leave_to_it():

@@ -291,7 +291,7 @@ def test_what_is_measured_by_other_weights_is_another_batch(project):
     ]
 
     def batch():
-        return batches_of(states, campaign, lambda key: 0, JobSizes(campaign, 1))[0].id
+        return next(batches_of(states, campaign, lambda key: 0, JobSizes(campaign, 1)))[0].id
 
     before = batch()
     assert batch() == before
