@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import errno
+import fcntl
 import gc
 import marshal
 import math
@@ -25,13 +27,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import gettempdir, mkdtemp
 from typing import Any, NoReturn, TextIO, cast
 
 from imagemake.workflow.forked_script import ADDRESS, SIGNALS
 
 LARGEST_REQUEST_BYTES = 1 << 18
 MOST_WAIT_S = 5.0
+_PREFIX = "imagemake-forks-"
 SAME_S = 1.0  # between two processes that get the same signal
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 _held: list[socket.socket] = []  # the server sees by its end that this process has ended
@@ -44,7 +47,9 @@ def offer_forks() -> None:
     """
     if _held or threading.current_thread() is not threading.main_thread() or not hasattr(os, "pidfd_open"):
         return
-    folder = Path(mkdtemp(prefix="imagemake-"))  # only this user may enter it
+    _sweep()
+    folder = Path(mkdtemp(prefix=_PREFIX))  # only this user may enter it
+    lock = _locked(folder)
     ours, theirs = socket.socketpair()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with listener, theirs:
@@ -53,12 +58,14 @@ def offer_forks() -> None:
             os.listdir("/proc/self/fd")  # noqa: PTH208
             listener.bind(str(folder / "socket"))
         except OSError:  # or the path is too long
+            os.close(lock)
             shutil.rmtree(folder, ignore_errors=True)
             return
         listener.listen(64)
         server = os.fork()
         if server == 0:
-            _become_server(folder, theirs, listener)
+            _become_server(folder, theirs, listener, lock)
+        os.close(lock)
     _held.append(ours)
     atexit.register(_wait_for, server)
     os.environ[ADDRESS] = str(folder / "socket")
@@ -72,10 +79,32 @@ def _wait_for(server: int) -> None:
         os.waitpid(server, 0)
 
 
-def _become_server(folder: Path, held: socket.socket, listener: socket.socket) -> NoReturn:
+def _locked(folder: Path) -> int:
+    """Lock a folder and return its open file; the lock ends with the last process that has it."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if os.fstat(handle).st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "another user's", str(folder))
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _sweep() -> None:
+    """Remove the folders of this user whose processes were killed before they could."""
+    for folder in Path(gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            lock = _locked(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
+
+
+def _become_server(folder: Path, held: socket.socket, listener: socket.socket, lock: int) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
-        _close_all_but(held.fileno(), listener.fileno())
+        _close_all_but(held.fileno(), listener.fileno(), lock)
         atexit._clear()
         gc.freeze()
         serve(held, listener, _run_script)

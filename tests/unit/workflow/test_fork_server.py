@@ -134,3 +134,33 @@ def test_the_server_is_gone_with_its_socket_when_snakemake_ends(snakemake, forke
     snakemake.stdin.close()
     assert snakemake.wait() == 0
     assert not Path(forked[ADDRESS]).parent.exists()
+
+
+def test_what_killed_processes_leave_is_swept_by_the_next_and_what_living_ones_use_is_not(tmp_path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    (tmp_path / "imagemake-gpus-0").mkdir()
+    processes = []
+    try:
+        for number in range(3):
+            folder = tmp_path / f"project-{number}"
+            folder.mkdir()
+            processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-c", OFFER], cwd=folder, env=environment, stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE, text=True, process_group=0,
+                )
+            )  # fmt: skip
+            addresses = {Path(processes[-1].stdout.readline().strip()).parent} | {*tmp_path.glob("imagemake-forks-*")}
+            if number == 0:
+                os.killpg(processes[0].pid, signal.SIGKILL)
+                processes[0].communicate()  # until all of the group have ended
+                assert len(addresses) == 1
+                (killed,) = addresses
+        assert len(addresses) == 2
+        assert killed not in addresses
+        assert (tmp_path / "imagemake-gpus-0").is_dir()
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
