@@ -20,6 +20,7 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
+import yaml
 from PIL import Image
 from workflow.project import Project
 
@@ -50,7 +51,14 @@ COMMANDS = (  # after the first release
     "doctor",
     "models",
     "release v2 --dry-run --allow-review",
+    "batches --all --offline",
+    "queue --offline",
+    "reproduce S009",
+    "share --dry-run --config config/more.yaml",
+    "questions --config config/more.yaml",
+    "questions --config config/more.yaml --write",
 )
+QUESTIONS = "Does the image show what the prompt names?", "Is the color right?", "Is the background plain?"
 IGNORED = "/work/\n/logs/\n/.snakemake/\n/store/\n/bench.log\n/results/?*\n!/results/metrics.json\n"
 PERSON = {f"GIT_{role}_{what}": "bench" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
@@ -137,8 +145,24 @@ def measure(n: int) -> None:
     run("git", "add", "-A")
     run("git", "commit", "-qm", "Begin")
     timed("release v1", [*tool, "release", "v1", "--allow-review"])
+    ask_and_share()
     for command in COMMANDS:
         timed(command, [*tool, *command.split()])
+
+
+def ask_and_share() -> None:
+    """Write a configuration with a judge and a team store, and three edited questions about each prompt."""
+    config = yaml.safe_load(Path("config/config.yaml").read_text())
+    judge = {"model": "qwen3-vl:8b", "base_url": "http://127.0.0.1:9", "identity": "bench", "questions": ["auto"]}
+    config["validation"] = {**config["validation"], "measures": {"judge": judge}}
+    team = Path.cwd().with_name(f"{Path.cwd().name}-team")
+    team.mkdir()
+    config["store"] = {"remote": str(team)}
+    Path("config/more.yaml").write_text(yaml.safe_dump(config))
+    campaign = load_campaign(config)
+    requests = Target(campaign, Catalog.open(campaign.catalog), "all", "").requests
+    lines = [f'"{one.recipe.prompt}",{question}' for one in requests for question in QUESTIONS]
+    Path("config/questions.csv").write_text("\n".join(["prompt,question", *lines, ""]))
 
 
 def measure_dvc() -> None:
