@@ -13,7 +13,7 @@ import orjson
 
 from imagemake.config.campaign import Campaign, load_campaign
 from imagemake.core.files import write_whole
-from imagemake.core.sealed import DamagedStateError, require_sealed, seal
+from imagemake.core.sealed import require_sealed, seal
 from imagemake.images.source_files import SourceImages
 from imagemake.plan.requests.catalog import Catalog
 from imagemake.plan.requests.file_names import FileNames
@@ -102,10 +102,7 @@ class Target:
         content = self._as_json()
         run = hashlib.sha256(content).hexdigest()[:ID_DIGITS]
         path = plan_file(work, run)
-        if (beside := self._catalog_beside(path, self.catalog.digest)).exists():
-            beside.touch()  # what no plan has used for a day is deleted
-        else:
-            write_whole(beside, self.catalog.data)
+        self.catalog.keep(path.parent)
         write_whole(path, content)
         return run, path
 
@@ -131,19 +128,11 @@ class Target:
         """
         data = require_sealed(path)
         name, digest = data["catalog"]
-        beside = cls._catalog_beside(path, digest)
-        catalog = Catalog(name, beside.read_bytes() if beside.exists() else b"")
-        if catalog.digest != digest:
-            raise DamagedStateError(f"{beside} is missing or damaged.")
         return cls(
             campaign=load_campaign(data["campaign"], where=str(path)),
-            catalog=catalog,
+            catalog=Catalog.kept(name, digest, path.parent),
             scope=data["scope"],
             made_at=data["made_at"],
             batches=tuple(data["batches"]),
             files=SourceImages(planned=data["references"]),
         )
-
-    @staticmethod
-    def _catalog_beside(plan: Path, digest: str) -> Path:
-        return plan.with_name(f"catalog-{digest[:ID_DIGITS]}")

@@ -22,7 +22,7 @@ from imagemake.plugins.weights import save_digests
 from imagemake.release.missing import missing_words
 from imagemake.release.record import known_counts
 from imagemake.store.fallback import kept_elsewhere, take_back
-from imagemake.store.layout import IMAGE, STORE, WORK, settings_folder, source_images_file
+from imagemake.store.layout import IMAGE, STORE, WORK, plans_folder, settings_folder, source_images_file
 from imagemake.store.open_calls import OpenCalls
 from imagemake.store.store import Store
 from imagemake.store.submissions import Submissions
@@ -106,7 +106,7 @@ class Planner:
 
     @cached_property
     def _catalog(self) -> Catalog:
-        return Catalog.open(self.campaign.catalog)
+        return Catalog.open(self.campaign.catalog, plans_folder(WORK))
 
     @property
     def _is_real(self) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from array import array
-from collections.abc import Container, Iterator
+from collections import deque
+from collections.abc import Collection, Iterator
+from itertools import islice
 from typing import Any
 
 from imagemake.config.fields import normal
@@ -19,10 +21,13 @@ _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}  # Excel takes the o
 class CsvReader(Reader):
     """Reads CSV."""
 
-    def _rows_in(self, text: str, numbers: Container[int] | None) -> Iterator[Row]:
+    def _rows_in(self, text: str, numbers: Collection[int] | None) -> Iterator[Row]:
+        if numbers is not None:
+            yield from self._some_rows_in(text, numbers)
+            return
         columns, end = list[str](), 0
         must_check, separator = forbidden_character(text) is not None, _separator_of(text)
-        lines = _cells(text, separator)
+        lines = _cells(_lines(text), separator)
         try:
             for cells in lines:
                 number, end = end + 1, lines.line_num
@@ -30,9 +35,7 @@ class CsvReader(Reader):
                     continue  # spreadsheets leave empty lines behind
                 if not columns:
                     columns = self._header(number, cells)
-                elif (numbers is None or number in numbers) and (
-                    values := self._csv_values(number, columns, cells, separator)
-                ):
+                elif values := self._csv_values(number, columns, cells, separator):
                     if must_check:
                         self._check_cells(number, values)
                     yield Row(number, values)
@@ -40,11 +43,24 @@ class CsvReader(Reader):
             remedy = 'Double each quote inside quotes (""), and close every quote. No row after this one was read.'
             self.report(end + 1, f"invalid CSV: {error}.", remedy)
 
+    def _some_rows_in(self, text: str, numbers: Collection[int]) -> Iterator[Row]:
+        """Yield some rows of a catalog that has records, so that lines of other rows need no parsing."""
+        separator, lines = _separator_of(text), _lines(text)
+        header = _cells(lines, separator)
+        start, columns = next((header.line_num, cells) for cells in header if any(cells))
+        columns, end = self._header(start, columns), header.line_num
+        for number in sorted(numbers):
+            deque(islice(lines, number - 1 - end), maxlen=0)
+            row = _cells(lines, separator)
+            if values := self._csv_values(number, columns, next(row), separator):
+                yield Row(number, values)
+            end = number - 1 + row.line_num
+
     def _records_in(self, text: str) -> Records | None:
         if forbidden_character(text):  # one of them parts cells below
             return None
         columns, numbers, digests, end = list[str](), array("Q"), bytearray(), 0
-        lines = _cells(text, _separator_of(text))
+        lines = _cells(_lines(text), _separator_of(text))
         try:
             for cells in lines:
                 number, end = end + 1, lines.line_num
@@ -85,8 +101,11 @@ class CsvReader(Reader):
         return columns
 
 
-def _cells(text: str, separator: str) -> Any:
-    lines = io.TextIOWrapper(io.BytesIO(text.encode()), "utf-8", newline="")  # StringIO takes 4 bytes per character
+def _lines(text: str) -> Iterator[str]:
+    return io.TextIOWrapper(io.BytesIO(text.encode()), "utf-8", newline="")  # StringIO takes 4 bytes per character
+
+
+def _cells(lines: Iterator[str], separator: str) -> Any:
     return csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=True)
 
 
@@ -95,7 +114,7 @@ def _separator_of(text: str) -> str:
 
     def n_columns(separator: str) -> int:
         try:
-            return next((len(cells) for cells in _cells(text, separator) if any(cells)), 0)
+            return next((len(cells) for cells in _cells(_lines(text), separator) if any(cells)), 0)
         except csv.Error:
             return 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from imagemake.config.fields import normal
@@ -22,7 +22,7 @@ Items = Iterator[tuple[int, dict[str, str]]]  # numbers and cells
 class JsonReader(Reader):
     """Reads a list of objects."""
 
-    def _rows_in(self, text: str, numbers: Container[int] | None) -> list[Row]:
+    def _rows_in(self, text: str, numbers: Collection[int] | None) -> list[Row]:
         rows = self._aligned(list(self._items(text)))
         return rows if numbers is None else [row for row in rows if row.number in numbers]
 

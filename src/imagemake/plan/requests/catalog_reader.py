@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from hashlib import blake2b
 
 from imagemake.config.fields import TAKE
@@ -33,7 +33,7 @@ class Reader:
         place = f"row {place}" if isinstance(place, int) else place
         self.problems.append(Problem(f"{self.path}, {place}" if place else self.path, what, remedy))
 
-    def rows(self, numbers: Container[int] | None = None) -> list[Row]:
+    def rows(self, numbers: Collection[int] | None = None) -> list[Row]:
         """Return rows, and collect their mistakes.
 
         Args:
@@ -41,7 +41,7 @@ class Reader:
         """
         return [*self.each(numbers)]
 
-    def each(self, numbers: Container[int] | None = None) -> Iterator[Row]:
+    def each(self, numbers: Collection[int] | None = None) -> Iterator[Row]:
         """Yield what `rows` returns, one row after the other."""
         text = self._decoded(self._data)
         yield from () if text is None else self._rows_in(text, numbers)
@@ -55,7 +55,7 @@ class Reader:
         found = None if text is None or self.problems else self._records_in(text)
         return None if found is None or self.problems or not found.numbers else found
 
-    def _rows_in(self, text: str, numbers: Container[int] | None) -> Iterable[Row]:
+    def _rows_in(self, text: str, numbers: Collection[int] | None) -> Iterable[Row]:
         raise NotImplementedError
 
     def _records_in(self, text: str) -> Records | None:

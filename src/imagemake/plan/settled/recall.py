@@ -77,10 +77,12 @@ def opened(target: Target, settled: Settled) -> Target | None:
         return None
     part, groups = _part(target, settled), Groups(target.campaign)
     new = requests_unchecked(target.campaign, part.rows, target.files)
+    n_open = len(settled.open_places)
     settled.open_groups({group for request in new for group in groups.of(request)})
     if len(settled.open_places) > most:
         return None
-    part = _part(target, settled)
+    if len(settled.open_places) > n_open:
+        part = _part(target, settled)
     try:
         _ = part.everything, part.names
     except UserError:

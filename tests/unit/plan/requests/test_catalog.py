@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from imagemake.core.problems import UserError
 from imagemake.plan.requests.catalog import Catalog, read_catalog
+from imagemake.plan.requests.catalog_reader import Reader
 from imagemake.plan.requests.catalog_row import Row
 
 
@@ -302,3 +303,34 @@ def test_a_row_that_is_read_alone_tells_the_mistakes_of_all(catalog):
     with pytest.raises(UserError) as caught:
         Catalog.open(path).only({2})
     assert len(caught.value.problems) == 2
+
+
+@pytest.mark.parametrize("name", ["catalog.csv", "catalog.json", "catalog.jsonl"])
+def test_records_are_kept_with_the_catalog_so_that_no_row_is_read_again(catalog, tmp_path, monkeypatch, name):
+    content = {"csv": "a,b\n\n1,2\n", "json": '[{"a": 1, "b": 2}]', "jsonl": '\n{"a": 1, "b": 2}\n'}
+    found = Catalog.open(catalog(content[name.partition(".")[2]], name))
+    records = found.records
+    found.keep(tmp_path)
+    monkeypatch.setattr(Reader, "records", None)
+    again = Catalog.kept(found.path, found.digest, tmp_path)
+    assert again.records == records
+    assert again.only({*records.numbers}) == [*found]
+    assert Catalog.open(found.path, tmp_path).records == records
+
+
+@pytest.mark.parametrize("damage", [True, False])
+def test_kept_records_that_are_damaged_or_of_another_file_are_made_again(catalog, tmp_path, damage):
+    found = Catalog.open(catalog("a\n1\n"))
+    records = found.records
+    found.keep(tmp_path)
+    (path,) = tmp_path.glob("catalog-*.rows")
+    content = path.read_bytes()
+    other = Catalog("c.csv", b"a\n2\n")
+    assert other.records != records
+    other.keep(tmp_path / "other")
+    (other_path,) = (tmp_path / "other").glob("catalog-*.rows")
+    path.write_bytes(content.replace(b"numbers", b"numberz") if damage else other_path.read_bytes())
+    again = Catalog.open(found.path, tmp_path)
+    assert again.records == records
+    again.keep(tmp_path)
+    assert path.read_bytes() == content
