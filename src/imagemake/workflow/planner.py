@@ -162,8 +162,10 @@ class Planner:
         What a bucket needs has threads of its own, which forks lack.
         """
         if self._run and self._run.starts_jobs_here and self.campaign.store.share != "everything":
+            from imagemake.config.models import load_models
             from imagemake.workflow.fork_server import offer_forks
 
+            load_models(self.campaign.models)  # the plan and most jobs read the built-in table
             offer_forks()
 
     def _take_back(self) -> None:

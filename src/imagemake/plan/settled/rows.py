@@ -79,7 +79,7 @@ class Settled:
 
         places, groups = self._found["groups"]["place"], self._found["groups"]["group"]
         starts = (self._places[places] < 0) & ~np.isin(places, self.head["spare"])
-        wanted = np.union1d(np.array([*new], np.uint64), groups[starts])
+        wanted = np.concatenate([np.array([*new], np.uint64), groups[starts]])
         opens = False
         while (found := np.isin(groups, wanted) & (self._places[places] >= 0)).any():
             self._places[places[found]], opens = -1, True
