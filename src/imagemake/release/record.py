@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,7 +89,11 @@ def _seen(target: Target, store: Store, work: Path) -> str:
 
 def digest_of_names(names: Iterable[str]) -> str:
     """Return a digest of names, in any order."""
-    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
+    digest, end = hashlib.sha256(), b""
+    for name in sorted(names):  # joined, those of a million images would take as much memory again
+        digest.update(end + name.encode())
+        end = b"\n"
+    return digest.hexdigest()
 
 
 def read_record(folder: Path) -> Mapping[str, Any]:
@@ -187,8 +191,11 @@ def has_exports(record: Mapping[str, Any], folder: Path) -> bool:
 
 def names_in(folder: Path) -> set[str]:
     """Return the names of the files in a folder; none if it does not exist."""
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries}
-    except FileNotFoundError:
-        return set()
+    return {*each_name_in(folder)}
+
+
+def each_name_in(folder: Path) -> Iterator[str]:
+    """Yield the names of the files in a folder; none if it does not exist."""
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            yield entry.name

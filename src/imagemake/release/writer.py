@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from imagemake.plan.gates import next_stage
 from imagemake.plan.reasons import RebuildReason
-from imagemake.plan.requests.names import folded
 from imagemake.plan.settled.journal_index import NotRememberedError
 from imagemake.plan.settled.remember import remember
 from imagemake.plan.state import Stage, State
@@ -31,12 +30,13 @@ from imagemake.release.metrics.metrics import write_metrics
 from imagemake.release.missing import missing_counts
 from imagemake.release.output_file import ReleaseFile
 from imagemake.release.place import Placing
-from imagemake.release.record import exported_before, names_in, write_record
+from imagemake.release.record import each_name_in, exported_before, write_record
 from imagemake.release.released_files import Released, ReleasedBefore
 from imagemake.release.report.contact_sheet import Page, write_contact_sheet
 from imagemake.release.report.thumbnails import ReleaseThumbnails
 from imagemake.release.review_list import write_review_list
 from imagemake.release.sheets.write import Sheets
+from imagemake.release.short_names import ShortNames, Spellings
 from imagemake.release.summary import closing_words, unsigned_words
 from imagemake.release.unchanged import Look, look, look_at_all
 from imagemake.store.layout import (
@@ -187,24 +187,24 @@ class Release:
 
     def _release_settled(
         self, images: Path, rows: SortedRows, of_state: Entries, placing: Placing, seen: Look
-    ) -> set[str]:
+    ) -> ShortNames:
         """Release the images of settled requests that no release has rows of yet, and return the names of all files."""
         if seen.settling is None:
-            return set()
-        found, before = set[str](), {folded(name): name for name in names_in(images)}
+            return ShortNames()
+        found, before = ShortNames(), Spellings(images)
         for states in seen.settled():
             names = names_in_images(self.target, states)
-            for name in names:
-                if (other := before.get(folded(name), name)) != name:  # one file on some file systems
-                    (images / other).unlink(missing_ok=True)
+            for other in before.others(names):  # one file on some file systems
+                other.unlink(missing_ok=True)
             released = self._release_images(images, states, of_state, placing)
             if any(state.stage is not Stage.DONE for state in states):
                 raise NotRememberedError  # a finished image is damaged
             rows.add_all(of_state.entry(state, released.get(state.request.name)) for state in states)
-            found |= names
+            found.add_all(names)
         opened = [state.request for state in seen.states]
         rows.drop(request.name for request in opened)
-        return found - names_of_files(self.target, opened)
+        found.drop(names_of_files(self.target, opened))
+        return found
 
     def _chunks(self, rows: SortedRows, seen: Look, folder: Path) -> tuple[list[Chunk], list[Summary]]:
         """Return the chunks of the release with what is known of each, but without their rows."""
@@ -249,11 +249,12 @@ class Release:
         self._reopen(damaged, images)
         return released
 
-    def _gone(self, images: Path, seen: Look, settled: Collection[str]) -> set[str]:
+    def _gone(self, images: Path, seen: Look, settled: ShortNames) -> set[str]:
         """Return the names of the files that are no part of the release any more; `settled` has some that are."""
-        expected = names_in_images(self.target, self.states).union(settled)
+        expected = names_in_images(self.target, self.states)
         if seen.files is not None:
-            return names_in(images) - expected - seen.files
+            others = seen.files
+            return {one for one in each_name_in(images) if not (one in expected or one in others or one in settled)}
         assert seen.before is not None
         return {name for row in seen.before.dropped() for name in files_of(row, with_sidecar=True)} - expected
 

@@ -1,6 +1,7 @@
 """What is remembered of released files: a damaged memory costs reading the files again, and never a wrong digest."""
 
 import os
+import random
 
 import pytest
 
@@ -148,3 +149,31 @@ def test_without_a_place_nothing_is_remembered(several, tmp_path):
         nowhere.add(files[0], "made of 0", Released("0", 0))
         nowhere.save()
         assert nowhere.find(files[0], "made of 0") is None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_many_files_that_wait_on_disk_are_remembered_like_those_in_memory(tmp_path, monkeypatch, seed):
+    files = [tmp_path / f"{number}.jpg" for number in range(9)]
+    for file in files:
+        file.write_bytes(file.name.encode())
+    chance, records = random.Random(seed), []
+    steps = [(chance.choice(["add", "find", "keep", "link"]), n, chance.choice(files)) for n in range(40)]
+    for most in (1, 4, 1000):
+        monkeypatch.setattr("imagemake.release.released_files.MOST_IN_MEMORY", most)
+        paths = [tmp_path / f"{most}.{part:02x}.json" for part in range(3)]
+        for do in (ReleasedBefore.save, ReleasedBefore.update):
+            memory = ReleasedBefore(tmp_path / f"{most}.json", n_parts=3)
+            for step, n, file in steps:
+                if step == "add":
+                    memory.add(file, f"made of {n}", Released(f"{n}", n, size_px=(n, 1)))
+                elif step == "find":
+                    memory.find(file, f"made of {n - 1}")
+                elif step == "keep":
+                    memory.keep(file)
+                else:
+                    memory.was_linked(file)
+            do(memory)
+            records.append([read_sealed(path) for path in paths])
+    assert records[0] == records[2] == records[4]
+    assert records[1] == records[3] == records[5]
+    assert any(one["files"] for one in records[0])

@@ -18,7 +18,7 @@ from imagemake.plan.requests.names import folded
 from imagemake.plan.routing import stays_with_model
 from imagemake.plan.settled.groups import Groups
 from imagemake.plan.settled.journal_index import JournalIndex
-from imagemake.plan.settled.sections import short, short_hex
+from imagemake.plan.settled.sections import Section, short, short_hex
 from imagemake.plan.shown import SHOWN_BYTES, shown_alone
 from imagemake.plan.state import Past, Stage, State
 from imagemake.store.layout import MEASURED_TABLES, settled_folder
@@ -130,12 +130,12 @@ def shown_section(states: Iterable[tuple[int, State]]) -> NDArray[Any]:
     return table("requests", ((place, 0, shown_alone(state), False, b"") for place, state in states))
 
 
-def table(name: str, content: Iterable[tuple[Any, ...]] | bytes) -> NDArray[Any]:
+def table(name: str, content: Iterable[tuple[Any, ...]] | Section) -> NDArray[Any]:
     """Return a section as an array."""
     import numpy as np
 
     dtype = np.dtype(DTYPES[name])
-    return np.frombuffer(content, dtype) if isinstance(content, bytes) else np.array(list(content), dtype)
+    return np.frombuffer(content, dtype) if isinstance(content, Section) else np.array(list(content), dtype)
 
 
 def rows_section(records: Records, open_places: Collection[int]) -> NDArray[Any]:

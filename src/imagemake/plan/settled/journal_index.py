@@ -93,10 +93,10 @@ class JournalIndex:
             "histories": {key: _plain(one) for key, one in asked.sure()},
         }
         sections = {
-            "keys": self._keys.tobytes(),
-            "files_of": self._files_of.tobytes(),
-            "names": self._names.tobytes(),
-            "places": self._places.tobytes(),
+            "keys": memoryview(self._keys),
+            "files_of": memoryview(self._files_of),
+            "names": memoryview(self._names),
+            "places": memoryview(self._places),
         }
         write_sections(self._path, head, sections)
 

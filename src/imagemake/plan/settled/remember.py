@@ -100,7 +100,7 @@ def remember(
         "rows": rows_section(records, open_places),
         "reviews": review_section(read_reviews(REVIEWS)),
     }
-    write_sections(settled_file(work), head, {name: section.tobytes() for name, section in sections.items()})
+    write_sections(settled_file(work), head, {name: section.data for name, section in sections.items()})
 
 
 def _spare(states: Sequence[State], places: Sequence[int], open_places: Collection[int]) -> list[int]:

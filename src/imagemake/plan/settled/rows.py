@@ -11,7 +11,7 @@ from imagemake.plan.requests.names import folded
 from imagemake.plan.settled.contents import MOST_OPEN, prints_in, raw_digests, table
 from imagemake.plan.settled.journal_index import NotRememberedError
 from imagemake.plan.settled.moved import moved
-from imagemake.plan.settled.sections import short, short_hex
+from imagemake.plan.settled.sections import Section, short, short_hex
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +46,7 @@ class Settled:
     """
 
     def __init__(
-        self, head: Mapping[str, Any], sections: Mapping[str, bytes], records: Records, keys: Collection[int]
+        self, head: Mapping[str, Any], sections: Mapping[str, Section], records: Records, keys: Collection[int]
     ) -> None:
         import numpy as np
 
@@ -116,10 +116,11 @@ class Settled:
         import numpy as np
 
         places = self._places[section["place"]]
+        if np.array_equal(places, section["place"]):  # nothing is copied of what stays as it was
+            return section
         kept = section[places >= 0]
         kept["place"] = places[places >= 0]
-        ordered: NDArray[Any] = kept[np.argsort(kept["place"], kind="stable")]
-        return ordered
+        return _in_order(kept)
 
     @property
     def n_rows(self) -> int:
@@ -156,8 +157,11 @@ class Settled:
         """Return a section of other requests together with that of these, in the order of the catalog."""
         import numpy as np
 
-        both = np.concatenate([getattr(self, name), section])
-        return both[np.argsort(both["place"], kind="stable")]
+        settled: NDArray[Any] = getattr(self, name)
+        if not len(section):
+            return settled
+        section = _in_order(section)
+        return np.insert(settled, np.searchsorted(settled["place"], section["place"], side="right"), section)
 
     def has_files(self, store: Store) -> bool:
         """Return whether all their files are in the store, and none is there twice.
@@ -223,3 +227,13 @@ class Settled:
         known = self.requests["print"][self.requests["has_print"]]
         content = np.frombuffer(known.tobytes(), dtype=np.uint8).reshape(len(known), -1)
         return Prints(content[:, :8].copy().view(">u8").ravel().astype(np.uint64), content[:, 8:])
+
+
+def _in_order(section: NDArray[Any]) -> NDArray[Any]:
+    import numpy as np
+
+    places = section["place"]
+    if (places[:-1] <= places[1:]).all():
+        return section
+    ordered: NDArray[Any] = section[np.argsort(places, kind="stable")]
+    return ordered

@@ -6,15 +6,17 @@ import hashlib
 from array import array
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
-from imagemake.core.files import set_folder_aside, write_whole
+from imagemake.core.files import set_folder_aside, writing
 from imagemake.core.sealed import parsed_sealed, seal
 
+Section: TypeAlias = bytes | memoryview  # of millions of numbers, which nothing copies
 
-def write_sections(path: Path, head: Mapping[str, Any], sections: Mapping[str, bytes]) -> None:
+
+def write_sections(path: Path, head: Mapping[str, Any], sections: Mapping[str, Section]) -> None:
     """Write the file atomically.
 
     Args:
@@ -22,31 +24,36 @@ def write_sections(path: Path, head: Mapping[str, Any], sections: Mapping[str, b
         head: Plain data of JSON.
         sections: Bytes by name.
     """
-    body = b"".join(sections.values())
-    lengths = {name: len(section) for name, section in sections.items()}
-    about = {**head, "sections": lengths, "digest": hashlib.sha256(body).hexdigest()}
+    digest = hashlib.sha256()
+    for section in sections.values():
+        digest.update(section)
+    lengths = {name: memoryview(section).nbytes for name, section in sections.items()}
+    about = {**head, "sections": lengths, "digest": digest.hexdigest()}
     set_folder_aside(path)
-    write_whole(path, seal(orjson.dumps(about)) + b"\n" + body)
+    with writing(path) as file:
+        file.write(seal(orjson.dumps(about)) + b"\n")
+        for section in sections.values():
+            file.write(section)
 
 
-def read_sections(path: Path) -> tuple[dict[str, Any], dict[str, bytes]] | None:
+def read_sections(path: Path) -> tuple[dict[str, Any], dict[str, Section]] | None:
     """Read the head and the sections; None if the file is missing, or not as it was written."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            line, body = file.readline(), memoryview(file.read())
     except OSError:
         return None
-    line, _, body = content.partition(b"\n")
-    head = parsed_sealed(line)
+    head = parsed_sealed(line.removesuffix(b"\n"))
     if head is None or head.get("digest") != hashlib.sha256(body).hexdigest():
         return None
-    sections, start = {}, 0
+    sections, start = dict[str, Section](), 0
     for name, length in head["sections"].items():
         sections[name] = body[start : start + length]
         start += length
     return head, sections
 
 
-def numbers(section: bytes) -> array[int]:
+def numbers(section: Section) -> array[int]:
     """Return whole numbers of 64 bits."""
     found = array("Q")
     found.frombytes(section)

@@ -30,6 +30,7 @@ from imagemake.plan.settled.part import Part
 from imagemake.plan.settled.recall import opened
 from imagemake.plan.settled.rows import Settled
 from imagemake.plan.settled.rules import needs_rows
+from imagemake.plan.settled.sections import Section
 from imagemake.plan.state import State
 from imagemake.store.layout import ALL
 
@@ -101,9 +102,8 @@ class Settling:
             "spare": [],
             "references": self._references,
         }
-        sections = {name: b"".join(parts) for name, parts in self._sections.items()}
-        self._sections = {}
-        sections["rows"] = rows_section(records, self._open_places).tobytes()
+        sections: dict[str, Section] = {name: b"".join(self._sections.pop(name)) for name in [*self._sections]}
+        sections["rows"] = rows_section(records, self._open_places).data
         settled = Settled(head, sections, records, ())
         if duplicates := campaign.validation.near_duplicates:
             settled.open_alike(prints_in(map(self._inventory.measured, self._digests), campaign), duplicates)

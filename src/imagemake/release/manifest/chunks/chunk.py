@@ -18,7 +18,7 @@ import orjson
 from imagemake.core.files import write_whole
 from imagemake.plan.requests.names import folded
 from imagemake.plan.settled.journal_index import NotRememberedError
-from imagemake.plan.settled.sections import section_of, short
+from imagemake.plan.settled.sections import Section, section_of, short
 from imagemake.release.manifest.row import MANIFEST_VERSION, OF_OUTPUT, ManifestRow, OutputFile
 
 MEAN, MOST = 1_024, 4_096  # rows
@@ -49,8 +49,8 @@ class Chunk:
     digest: str
     n: int
     first: str
-    names: bytes
-    numbers: bytes
+    names: Section
+    numbers: Section
     folder: Path | None = None
     known: Sequence[ManifestRow] | None = None
     stays: bool = field(default=False, compare=False)

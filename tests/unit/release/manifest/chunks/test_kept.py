@@ -157,7 +157,8 @@ def test_files_of_earlier_chunks_are_deleted(tmp_path):
 @pytest.mark.parametrize("most", [3, 1000])
 def test_rows_are_sorted_on_disk_as_in_memory(monkeypatch, most):
     monkeypatch.setattr("imagemake.release.manifest.chunks.sorted_rows.MOST_IN_MEMORY", most)
-    rows = [an_entry(f"mug-{number}") for number in random.Random(1).sample(range(100), 20)]
+    names = [f"mug-{number}" for number in random.Random(1).sample(range(100), 20)]
+    rows = [an_entry(name) for name in (*names, "mug-00", "mug", "mug-000", "Mug-7", "mug-7a")]
     sorted_rows = SortedRows()
     sorted_rows.add_all(rows)
     assert list(sorted_rows) == in_order(rows)
