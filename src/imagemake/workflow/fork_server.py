@@ -49,7 +49,11 @@ def offer_forks() -> None:
         return
     _sweep()
     folder = Path(mkdtemp(prefix=_PREFIX))  # only this user may enter it
-    lock = _locked(folder)
+    try:
+        lock = _locked(folder)
+    except OSError:  # another run, which sweeps, was faster, or the file system has no locks
+        shutil.rmtree(folder, ignore_errors=True)
+        return
     ours, theirs = socket.socketpair()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with listener, theirs:

@@ -164,3 +164,18 @@ def test_what_killed_processes_leave_is_swept_by_the_next_and_what_living_ones_u
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
+
+
+def test_a_run_without_locks_for_its_folder_starts_jobs_as_usual_and_leaves_nothing(tmp_path):
+    no_locks = """
+import errno, fcntl, os
+def refuse(*_): raise OSError(errno.ENOLCK, "no locks available")
+fcntl.flock = refuse
+from imagemake.workflow.fork_server import offer_forks
+offer_forks()
+print(os.environ.get("IMAGEMAKE_FORKS"), os.listdir(os.environ["TMPDIR"]))
+"""
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    environment.pop(ADDRESS, None)
+    command = [sys.executable, "-c", no_locks]
+    assert subprocess.run(command, check=True, env=environment, capture_output=True, text=True).stdout == "None []\n"
