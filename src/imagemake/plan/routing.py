@@ -157,7 +157,7 @@ def stays_with_model(state: State, attempts: Attempts) -> bool:
     was_passed_on = all(found and all(found) for found in passed_on[:begun_at])
     is_last = state.request.model == state.request.routes[-1].label
     stayed = is_last or not any(map(any, passed_on[begun_at:]))
-    return has_begun and was_passed_on and stayed and state.asked is None
+    return has_begun and was_passed_on and stayed
 
 
 def _passes_on(past: Past, attempts: Attempts) -> bool:

@@ -329,7 +329,7 @@ def happened(events, policy=None, n=1):
 @given(
     st.lists(st.sampled_from([*EVENTS]), min_size=1, max_size=6),
     st.sets(st.sampled_from(MODELS)),
-    st.sampled_from([{}, {"tone": "next_model"}]),
+    st.sampled_from([{}, {"tone": "next_model"}, {"review": "next_model"}]),
     st.sampled_from([1, 2]),
 )
 def test_an_image_that_stays_with_its_model_stands_alike_whatever_models_can_make_and_whenever_quotas_ended(
@@ -364,6 +364,8 @@ def test_an_image_that_stays_with_its_model_stands_alike_whatever_models_can_mak
         (["unreadable", "made"], False),
         (["rejected", "quota", "made"], False),
         (["asked", "made"], False),
+        (["made", "asked", "made"], True),
+        (["made", "asked", "refused", "made"], False),
     ],
 )
 def test_an_image_stays_with_its_model_if_that_began_it_with_an_image(events, stays):
