@@ -29,7 +29,6 @@ def test_only_what_the_output_needs_makes_images_again(tmp_path):
 
         nodes["3"]["inputs"]["steps"] = 30
         (made.folder / "config" / "workflow.json").write_text(json.dumps(nodes))
-        made.edit_row(0, product="teapot")
         assert "3 to generate: key changed: model_files" in made.snakemake("-n").stderr
         queued = [text_of(prompt) for server in (one, two) for prompt in server.prompts.values()]
         assert len(queued) == len(set(queued)) == 3, "a dry run queues nothing"

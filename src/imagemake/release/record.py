@@ -14,6 +14,7 @@ import orjson
 from imagemake import __version__
 from imagemake.core.fingerprint import fingerprint
 from imagemake.core.sealed import read_sealed, write_sealed
+from imagemake.plan.requests.model_files import are_as_before
 from imagemake.plan.reviews import REVIEWS
 from imagemake.plan.settled.decides import what_decides
 from imagemake.plan.shown import release_digest, shown_of
@@ -43,6 +44,7 @@ FILES = ("manifest.csv", "manifest.parquet", "manifest.schema.json", "metrics.js
 RECORD = "release.json"
 NOBODY: Mapping[str, str] = {}
 NOTHING: Mapping[str, int] = {}
+NO_MODELS: Mapping[str, list[Any]] = {}
 NO_EXPORTS: Mapping[str, Sequence[str]] = {}
 
 
@@ -59,7 +61,8 @@ def known_counts(target: Target, store: Store, work: Path) -> Mapping[Stage, int
     record = {} if target.scope.startswith(IMAGE) else read_record(folder)
     if record.get("open") != 0 or record.get("unsigned") or record.get("seen") != _seen(target, store, work):
         return None
-    if not (_has_same_rows(record, target.catalog) and target.files.hold(record.get("references", {}))):
+    has_same_files = target.files.hold(record.get("references", {}))
+    if not (_has_same_rows(record, target.catalog) and has_same_files and _has_same_models(record, target.campaign)):
         return None
     if not (all((folder / name).exists() for name in FILES) and has_exports(record, folder)):
         return None
@@ -72,6 +75,10 @@ def known_counts(target: Target, store: Store, work: Path) -> Mapping[Stage, int
 
 def _has_same_rows(record: Mapping[str, Any], catalog: Catalog) -> bool:
     return record.get("catalog") == catalog.digest or record.get("rows") == catalog.records.digest
+
+
+def _has_same_models(record: Mapping[str, Any], campaign: Campaign) -> bool:
+    return are_as_before(record.get("models", {}), campaign)
 
 
 def _seen(target: Target, store: Store, work: Path) -> str:
@@ -128,6 +135,7 @@ def write_record(
     exports: Mapping[str, Sequence[str]] = NO_EXPORTS,
     n_settled: int = 0,
     shown: bytes | None = None,
+    models: Mapping[str, list[Any]] = NO_MODELS,
 ) -> None:
     """Write the record of a release, after all of its other files.
 
@@ -141,6 +149,7 @@ def write_record(
         exports: The files of each export, by label, relative to the exports' folder.
         n_settled: Number of further requests, which are done.
         shown: What the release shows of all requests; by default, of these.
+        models: The models with files that made them.
     """
     folder = results_folder(target.scope)
     ended = {**counts(states)}
@@ -161,6 +170,7 @@ def write_record(
         "unsigned": dict(unsigned),
         "missing": dict(missing),
         "references": {path: image.digest for path, image in target.files.by_path.items()},
+        "models": dict(models),
         "exports": dict(exports),
     }
     write_sealed(folder / RECORD, record, option=orjson.OPT_INDENT_2)

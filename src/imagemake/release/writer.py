@@ -108,6 +108,7 @@ class Release:
         del of_state, rows  # they take much of the memory
         remember(self.target, seen.part, self.states, seen.stamps, kept if scope == ALL else None)
         self.n_settled, shown, names = seen.part.n_settled, seen.part.shown(self.states), seen.part.target.names
+        models = seen.part.models(self.states)
         del seen.part
         for state in self.states:
             state.measured = {}
@@ -144,6 +145,7 @@ class Release:
             exports=exports,
             n_settled=self.n_settled,
             shown=shown,
+            models=models,
         )
         note_images(self.work, scope, kept)
         self._pieces.sweep()

@@ -1,11 +1,14 @@
 """Which releases are made again because of their content credentials, or because a linked image changed."""
 
 import os
+import random
 from dataclasses import replace
 
 import pytest
 from catalogs import catalog_of
 from certificates import a_chain
+from own_model import NETWORK, WEIGHTS, sections_with_files
+from paper_shop import PaperShop
 
 from imagemake import __version__
 from imagemake.config.campaign import load_campaign
@@ -115,3 +118,14 @@ def test_a_release_stands_if_its_rows_are_only_written_in_another_way(made):
     assert release.stands(b'sku\r\n"a"\r\n') == (True, True)
     assert release.stands(b"sku\nb\n")[1] is False
     assert release.stands(b"\nsku\na\n")[1] is False, "the manifest has the numbers of rows"
+
+
+@pytest.mark.parametrize("changed", [WEIGHTS, NETWORK])
+def test_a_release_is_made_again_after_a_change_of_weights_or_of_the_network_of_a_step(tmp_path, monkeypatch, changed):
+    monkeypatch.chdir(tmp_path)
+    shop = PaperShop(random.Random(1), n=3, config=sections_with_files(monkeypatch))
+    shop.run()
+    shop.release()
+    assert known_counts(shop.target(), shop.store, shop.work) is not None
+    changed.write_bytes(b"another one")
+    assert known_counts(shop.target(), shop.store, shop.work) is None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from imagemake.config.several_models import settings_of
 from imagemake.config.workflow import template
 from imagemake.core.fingerprint import fingerprint
 from imagemake.core.problems import NotReadyError
@@ -13,8 +14,9 @@ from imagemake.core.recipe import WORKFLOW
 from imagemake.plugins.providers import provider_class
 
 if TYPE_CHECKING:
+    from imagemake.config.campaign import Campaign
     from imagemake.config.model import ModelSettings
-    from imagemake.plan.requests.request import Parameters
+    from imagemake.plan.requests.request import Parameters, Request
     from imagemake.plan.requests.wording import Report
 
 NONE: Mapping[str, str] = {}
@@ -54,3 +56,32 @@ class ModelFiles:
                 self._report_key("model" if label == self._main else f"more_models.{label}", error.what, error.remedy)
                 return NONE
         return self._known[question]
+
+
+def models_with_files(requests: Iterable[Request]) -> dict[str, list[Any]]:
+    """Return each model with files that makes some of these: its label, its parameters, and the digests of its files.
+
+    They are plain data, by a digest of the first two.
+    """
+    found: dict[str, list[Any]] = {}
+    known: set[tuple[str, int]] = set()
+    for request in requests:
+        for label, recipe in zip(request.labels, request.recipes, strict=True):
+            if not recipe.model_files or (label, id(recipe.parameters)) in known:
+                continue
+            known.add((label, id(recipe.parameters)))
+            one = [label, dict(recipe.parameters), dict(recipe.model_files)]
+            found[fingerprint(one[:2])] = one
+    return found
+
+
+def are_as_before(models: Mapping[str, list[Any]], campaign: Campaign) -> bool:
+    """Return whether the files of models, as from `models_with_files`, have the content that they had.
+
+    Args:
+        models: The models.
+        campaign: The campaign, which says where the files are.
+    """
+    files = ModelFiles(campaign.model.name, lambda *_: None)  # one that is missing is not as before
+    known = models.values()
+    return all(files.of(label, settings_of(label, campaign), given) == digests for label, given, digests in known)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from imagemake.store.items import Measured
     from imagemake.store.store import Store
 
-VERSION = 2
+VERSION = 3
 Stamps: TypeAlias = Mapping[str, int]
 Tables: TypeAlias = Mapping[str, list[int]]
 MOST_OPEN = 0.5  # share of rows that may need a look; above that, knowing the others gains little
@@ -85,12 +85,10 @@ def table_stamps(work: Path, store: Store) -> dict[str, list[int]]:
 
 def is_settled(state: State, campaign: Campaign) -> bool:
     """Return whether a request is done, by nothing that requests outside of its groups decide, or that is not kept."""
-    request = state.request
-    by_itself = not request.recipe.model_files
-    by_model = not request.routes or stays_with_model(state, campaign.attempts)
+    by_model = not state.request.routes or stays_with_model(state, campaign.attempts)
     codes = {reason.code for past in state.past for reason in past.reasons}
     as_written = {state.made_by, *(past.made_by for past in state.past)}.isdisjoint(BY_ANSWERS)
-    return state.stage is Stage.DONE and by_itself and by_model and as_written and codes.isdisjoint(BY_OTHERS)
+    return state.stage is Stage.DONE and by_model and as_written and codes.isdisjoint(BY_OTHERS)
 
 
 def sections_of(states: Sequence[tuple[int, State]], campaign: Campaign) -> dict[str, NDArray[Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from imagemake.plan.requests.model_files import models_with_files
 from imagemake.plan.shown import shown_of
 
 if TYPE_CHECKING:
@@ -60,6 +61,11 @@ class Part:
         """Return the place in the whole catalog of each request's row."""
         place_of = {row.number: place for row, place in zip(self.target.rows, self.places, strict=True)}
         return [place_of[state.request.row] for state in states]
+
+    def models(self, states: Iterable[State]) -> dict[str, list[Any]]:
+        """Return what `models_with_files` returns for all requests."""
+        before = self.settled.head["models"] if self.settled else {}
+        return {**before, **models_with_files(state.request for state in states)}
 
     def merged(self, sections: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         """Return sections of requests with those of all settled ones, in the order of the catalog."""

@@ -13,6 +13,7 @@ from imagemake import __version__
 from imagemake.core.fingerprint import fingerprint
 from imagemake.core.problems import UserError
 from imagemake.plan.requests.expand import requests_unchecked
+from imagemake.plan.requests.model_files import are_as_before
 from imagemake.plan.reviews import REVIEWS, read_reviews
 from imagemake.plan.settled.contents import (
     MOST_OPEN,
@@ -55,6 +56,7 @@ def recall(target: Target, store: Store, work: Path) -> Part | None:
         all(tables.get(path) == stamp for path, stamp in head["tables"].items()),
         all(Path(path).name in known for path in new if path.startswith(f"{store.measures_folder}/")),
         target.files.hold(head["references"]),
+        are_as_before(head["models"], target.campaign),
         journal.is_usable,
         not [*Submissions(store.root).all()],
     )

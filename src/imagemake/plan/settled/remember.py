@@ -86,6 +86,7 @@ def remember(
         "folders": stamps[0],
         "tables": stamps[1],
         "references": {**(part.settled.head["references"] if part.settled else {}), **references_of(states)},
+        "models": part.models(states),
         "measures": {digest: inventory.measured(digest) for digest in digests},
         "failed": {},
         "postprocessed": {},

@@ -13,6 +13,7 @@ from imagemake.core.problems import UserError
 from imagemake.plan.policy import policy_of
 from imagemake.plan.requests.bounds import check_number
 from imagemake.plan.requests.expand import expand
+from imagemake.plan.requests.model_files import models_with_files
 from imagemake.plan.resolve import resolve
 from imagemake.plan.reviews import REVIEWS, read_reviews
 from imagemake.plan.settled.contents import (
@@ -54,6 +55,7 @@ class Settling:
         self._open_places: set[int] = set()
         self._digests: set[str] = set()  # of the images of open rows
         self._references: dict[str, str] = {}
+        self._models: dict[str, list[Any]] = {}
         self._sections: dict[str, list[bytes]] = {}
 
     def settled(self) -> Iterator[list[State]]:
@@ -78,6 +80,7 @@ class Settling:
             settled = [state for state in states if state.request.row not in open_rows]
             self._digests |= raw_digests(state for state in states if state.request.row in open_rows)
             self._references |= references_of(settled)
+            self._models |= models_with_files(state.request for state in settled)
             for name, section in sections_of([(place_of[one.request.row], one) for one in settled], campaign).items():
                 self._sections.setdefault(name, []).append(section.tobytes())
             self._open_places.update(map(place_of.__getitem__, open_rows))
@@ -101,6 +104,7 @@ class Settling:
             "for_rules": [],
             "spare": [],
             "references": self._references,
+            "models": self._models,
         }
         sections: dict[str, Section] = {name: b"".join(self._sections.pop(name)) for name in [*self._sections]}
         sections["rows"] = rows_section(records, self._open_places).data

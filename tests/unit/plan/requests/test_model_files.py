@@ -1,46 +1,18 @@
 """Files that models are made of: their content decides the key, and where they are does not."""
 
-from functools import partial
-from pathlib import Path
-
 import pytest
+from own_model import OwnProvider, install
 
 from imagemake.config.campaign import load_campaign
 from imagemake.core.problems import NotReadyError, UserError
 from imagemake.plan.requests.catalog_row import Row
 from imagemake.plan.requests.expand import expand
-from imagemake.plugins import registry
-from imagemake.plugins.providers import BUILT_IN, ImageResponse, Provider
-from imagemake.plugins.weights import digest_of_content, remembered
-
-
-class OwnProvider(Provider):
-    """Makes images with files: the weights, and one that a parameter names."""
-
-    paid = False
-    uses_files = True
-
-    @classmethod
-    def model_files(cls, model, files, parameters, *, present=False):
-        def digest(use):
-            path = Path(files[use])
-            if not path.exists():
-                raise NotReadyError(f"{use} is missing.", "Put it there.")
-            return digest_of_content({"weights": path})
-
-        uses = ["weights", *filter(None, [parameters.get("style")])]
-        return {use: remembered([model, use], partial(digest, use), present=present) for use in uses}
-
-    async def generate(self, recipe):
-        return ImageResponse(b"")
 
 
 @pytest.fixture(autouse=True)
 def provider(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(BUILT_IN, "own", "own")
-    resolve = registry.resolve_name
-    monkeypatch.setattr(registry, "resolve_name", lambda name: OwnProvider if name == "own" else resolve(name))
+    install(monkeypatch)
     (tmp_path / "a.safetensors").write_bytes(b"one")
     (tmp_path / "soft.safetensors").write_bytes(b"soft")
 

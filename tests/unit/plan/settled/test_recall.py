@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from own_model import NETWORK, WEIGHTS, sections_with_files
 from paper_shop import EDITS, VARIANTS, PaperShop, facts, jpeg_of, standing
 
 from imagemake.core.problems import UserError
@@ -23,6 +24,7 @@ from imagemake.plan.settled.part import Part
 from imagemake.plan.settled.recall import recall
 from imagemake.plan.settled.remember import remember
 from imagemake.plan.settled.settling import settled_part
+from imagemake.plugins.weights import cache_at
 from imagemake.store.kept_measures import keep_measures
 from imagemake.store.submissions import Submission, Submissions, SubmissionStep
 
@@ -328,20 +330,37 @@ def change_a_reference(shop):
     Path("mug.png").write_bytes(b"another")
 
 
+def change_the_weights(shop):
+    WEIGHTS.write_bytes(b"other weights")
+
+
+def lose_the_weights_and_what_is_known_of_them(shop):
+    WEIGHTS.unlink()
+    cache_at.cache_clear()
+
+
+def change_the_network_of_a_step(shop):
+    NETWORK.write_bytes(b"another network")
+
+
 def exclude_rows(shop):
     shop.config["exclude"] = [{"product": "mug 7"}]
 
 
 @pytest.mark.parametrize(
-    "change", [swap_columns, add_measures, grow_a_journal_file, send_a_batch, change_a_reference, exclude_rows]
-)
+    "change",
+    [
+        swap_columns, add_measures, grow_a_journal_file, send_a_batch, change_a_reference, change_the_weights,
+        lose_the_weights_and_what_is_known_of_them, change_the_network_of_a_step, exclude_rows,
+    ],
+)  # fmt: skip
 def test_what_decides_beside_the_rows_makes_a_plan_look_at_all_of_them(tmp_path, monkeypatch, change):
     monkeypatch.chdir(tmp_path)
     Path("mug.png").write_bytes(jpeg_of("mug"))
-    shop = PaperShop(random.Random(7), config={"references": ["mug.png"]})
+    shop = PaperShop(random.Random(7), config={"references": ["mug.png"], **sections_with_files(monkeypatch)})
     shop.run()
     settle(shop)
-    assert part_of_edited(shop) is not None
+    assert part_of_edited(shop)[0].n_settled > len(shop.rows) / 2
     change(shop)
     assert part_of(shop) is None
 
