@@ -27,16 +27,19 @@ class OnDisk:
             self._db.execute(words)
         self._db.execute("CREATE TABLE kept (key TEXT, value BLOB)")
         self._new: list[tuple[str, bytes]] = []
-        self._is_indexed = False
+        self._is_empty, self._is_indexed = True, False
 
     def add(self, key: str, value: Any) -> None:
         """Add a value, which is plain data of JSON."""
+        self._is_empty = False
         self._new.append((key, orjson.dumps(value)))
         if len(self._new) >= _AT_ONCE:
             self._write()
 
     def of(self, key: str) -> list[Any]:
         """Return the values of a key, in the order in which they were added; none for an unknown one."""
+        if self._is_empty:  # a first plan asks an empty journal five times per request
+            return []
         if self._new:
             self._write()
         if not self._is_indexed:

@@ -104,7 +104,8 @@ def _later(states: Sequence[State], target: Target, prices: _Prices) -> Iterator
         if left > 0:
             most = max(most, left)
             # Those of `mode: auto` may be too few for a batch.
-            prices.add(further, replace(state, can_wait=False), left * campaign.candidates.n)
+            one_by_one = replace(state, can_wait=False) if state.can_wait else state
+            prices.add(further, one_by_one, left * campaign.candidates.n)
     if not further.is_free:
         more = f"up to {counted(most, 'more attempt')} each, at most {counted(further.images, 'image')}, {further}"
         yield f"  If images are rejected: {more}."

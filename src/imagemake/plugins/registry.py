@@ -44,7 +44,7 @@ def load_plugin(kind: str, name: str, built_in: Mapping[str, str], contract: typ
         UserError: If an installed package's class cannot be imported or breaks the contract.
     """
     if name in built_in:
-        return resolve_name(built_in[name])
+        return _resolved(built_in[name])
     others = installed_plugins(f"imagemake.{kind}s")
     if name not in others:
         raise LookupError(f"{name!r} is not known; known are {', '.join(sorted({*built_in, *others}))}")
@@ -56,6 +56,11 @@ def load_plugin(kind: str, name: str, built_in: Mapping[str, str], contract: typ
     if fault := contract_fault(loaded, contract):
         raise _broken(kind, point, fault)
     return loaded
+
+
+@cache
+def _resolved(place: str) -> Any:
+    return resolve_name(place)  # a plan asks for the class of each image's provider
 
 
 def contract_fault(loaded: object, contract: type[ABC]) -> str | None:
