@@ -30,18 +30,18 @@ class Batch:
 
     Attributes:
         id: The stage that it starts at, and a hash of its content: ``generate-3fa9c1d2e4b5a697``.
-        keys: The keys of its items, in the order of the requests.
+        n_items: Number of its items.
         why: Why there are so many, in words for a plan.
     """
 
     id: str
-    keys: tuple[str, ...]
+    n_items: int
     why: str = ""
 
-    @property
-    def stage(self) -> Stage:
-        """The stage that it starts at."""
-        return Stage(self.id.partition("-")[0])
+
+def stage_of(batch: str) -> str:
+    """Return the stage that a batch starts at, by its ID."""
+    return batch.partition("-")[0]
 
 
 def open_states(states: Sequence[State], names: Collection[str]) -> list[State]:
@@ -86,10 +86,9 @@ def batches_of(
                 items = [item_of(state, columns, edited if derives else None) for state in part]
                 if is_first and hands_over:
                     items = [replace(item, hands_over=True) for item in items]
-                keys = tuple([item.key for item in items])
-                calls = [tried(key) for key in keys] if is_first else []
+                calls = [tried(item.key) for item in items] if is_first else []
                 content = hashlib.sha256(f"{settings} {calls} ".encode() + table_bytes(items))
-                yield Batch(f"{stage}-{content.hexdigest()[:ID_DIGITS]}", keys, why), items
+                yield Batch(f"{stage}-{content.hexdigest()[:ID_DIGITS]}", len(items), why), items
 
 
 def item_of(state: State, columns: Collection[str] = (), edited: Mapping[str, Sequence[str]] | None = None) -> Item:
@@ -152,7 +151,7 @@ def job_lines(batches: Iterable[Batch]) -> Iterator[str]:
     """Yield how many jobs a run has for each stage that batches start at, how large they are, and why."""
     sizes: dict[tuple[str, str], list[int]] = {}
     for batch in batches:
-        sizes.setdefault((batch.stage, batch.why), []).append(len(batch.keys))
+        sizes.setdefault((stage_of(batch.id), batch.why), []).append(batch.n_items)
     for (stage, why), own in sizes.items():
         most = f"of up to {counted(max(own), 'image')}" if len(own) > 1 else f"of {counted(own[0], 'image')}"
         yield f"  {counted(len(own), 'job')} to {stage} {most}: {why}."
@@ -165,7 +164,7 @@ def _without_results(batch: Batch, work: Path, planned_at: float) -> Batch:
     """
     name = batch.id
     while any(_is_older(work / folder / f"{name}.jsonl", planned_at) for folder in RESULT_TABLES):
-        name = f"{name.partition('-')[0]}-{hashlib.sha256(name.encode()).hexdigest()[:ID_DIGITS]}"
+        name = f"{stage_of(name)}-{hashlib.sha256(name.encode()).hexdigest()[:ID_DIGITS]}"
     return replace(batch, id=name)
 
 

@@ -14,7 +14,7 @@ from imagemake.config.several_models import settings_of
 from imagemake.core.files import make_own
 from imagemake.core.gpus import cards
 from imagemake.core.problems import UserError
-from imagemake.plan.batches import job_lines, open_states, write_batches
+from imagemake.plan.batches import job_lines, open_states, stage_of, write_batches
 from imagemake.plan.gates import check_gates
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.parents import waiting_in
@@ -26,7 +26,7 @@ from imagemake.plan.settled.journal_index import NotRememberedError
 from imagemake.plan.settled.part import Part
 from imagemake.plan.settled.recall import recall
 from imagemake.plan.settled.settling import settled_part
-from imagemake.plan.state import OPEN, Stage, State
+from imagemake.plan.state import Stage, State
 from imagemake.plan.summary import summary
 from imagemake.plan.target import Target
 from imagemake.plan.unknown_decisions import unknown_decisions
@@ -35,9 +35,9 @@ from imagemake.release.current import is_current, outputs_of
 from imagemake.release.gate_figures import figures_of_stage
 from imagemake.release.record import upgrade_words
 from imagemake.stages.postprocess.check import check_steps
-from imagemake.store.layout import STORE, TABLES, WORK
+from imagemake.store.layout import STORE, TABLES, WORK, batch_file
 from imagemake.store.store import Store
-from imagemake.store.tables import damaged_words, discard_damaged
+from imagemake.store.tables import damaged_words, discard_damaged, read_rows
 from imagemake.store.team.asking import keys_of_team, unshared_words
 from imagemake.workflow.alerts import check_alerts
 from imagemake.workflow.console.outlook import Outlook
@@ -70,7 +70,7 @@ class OpenPlans:
         settings_files: Files with sections of the campaign, for jobs.
 
     Attributes:
-        states: What is open, across all targets.
+        sending: What is open and sends files, across all targets; no more, since a run lasts long.
         outlooks: What a run will do, one for each target.
         uses_gpus: Whether a model computes on GPUs of this machine.
     """
@@ -81,8 +81,9 @@ class OpenPlans:
         self.campaign = campaign
         self._run, self._buckets, self._settings_files = run, buckets, settings_files
         self._is_real = run is not None and run.is_real
-        self._claimed: dict[Stage, dict[str, str]] = {stage: {} for stage in OPEN}  # batch by key, across all targets
-        self.states: list[State] = []
+        self._claimed: dict[tuple[str, str], str] = {}  # batch by stage and key, across all targets
+        self._unread: list[str] = []  # batches that are not among these yet, since few runs plan a second target
+        self.sending: list[State] = []
         self.outlooks: list[Outlook] = []
         self.uses_gpus = False
 
@@ -157,7 +158,7 @@ class OpenPlans:
             print(f"  Warning: {warning}", file=sys.stderr)
         if current:
             return UP_TO_DATE
-        self.states += open_ones
+        self.sending += [state for state in open_ones if state.recipe.files]
         self._limit_gpus(open_ones)
         if self._is_real:
             self.outlooks.append(
@@ -193,12 +194,13 @@ class OpenPlans:
         return states, open_ones
 
     def _write_batches(self, open_ones: list[State], inventory: Inventory) -> tuple[str, ...]:
-        new = [state for state in open_ones if state.key not in self._claimed[state.stage]]
+        for batch in self._unread:
+            self._claimed |= {(stage_of(batch), row["key"]): batch for row in read_rows(batch_file(WORK, batch))}
+        new = [state for state in open_ones if (state.stage, state.key) not in self._claimed]
         written = write_batches(new, self.campaign, inventory, WORK)
         if self.campaign.job_minutes is not None:
             print(*job_lines(written), sep="\n", file=sys.stderr)
-        self._buckets.share_batches([batch.id for batch in written])
-        for batch in written:
-            self._claimed[batch.stage] |= dict.fromkeys(batch.keys, batch.id)
-        # Sorted and unique: another target of this run may have claimed some batches.
-        return tuple(sorted({self._claimed[state.stage][state.key] for state in open_ones}))
+        self._unread = [batch.id for batch in written]
+        self._buckets.share_batches(self._unread)
+        claimed = (self._claimed.get((state.stage, state.key)) for state in open_ones)
+        return tuple(sorted({*filter(None, claimed), *self._unread}))

@@ -81,6 +81,7 @@ class Planner:
         Exits if another run is active, a disk has no room, or a reference image changed after planning.
         """
         self._running.begin(self._files)
+        self.__dict__.pop("_catalog", None)  # all targets are planned, and their jobs may take days
 
     def missing(self) -> list[str]:
         """Return one line for each planned target that lacks images."""

@@ -94,8 +94,9 @@ class Running:
                 spent = spent_in(Store(STORE).journal_folder, self.campaign.campaign)
                 spend_tracker_of(STORE, WORK, self.campaign.budget_usd).open(spent)
             store, workflows = Store(STORE), map(template, workflows_of(self.campaign))
-            keep_parents(raw_of_parents(self._plans.states), masks_to_send(self._plans.states), store)
-            keep_sent_images((state.recipe for state in self._plans.states), files, store, workflows)
+            sending = self._plans.sending
+            keep_parents(raw_of_parents(sending), masks_to_send(sending), store)
+            keep_sent_images((state.recipe for state in sending), files, store, workflows)
             console = current()
             if self.campaign.monitor.is_on:
                 images = console.images if console else dict

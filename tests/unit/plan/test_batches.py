@@ -49,7 +49,7 @@ def made_at_once(states, sizes):
                 part = group[start : start + size]
                 calls = [tried(item.key) for item in part] if is_first else []
                 digest = hashlib.sha256(f"{settings} {calls} ".encode() + table_bytes(part)).hexdigest()
-                yield f"{stage}-{digest[:16]}", [item.key for item in part], why, part
+                yield f"{stage}-{digest[:16]}", len(part), why, part
 
 
 @given(OPEN_ONES)
@@ -59,5 +59,4 @@ def test_batches_are_those_of_all_items_in_their_order_though_made_one_at_a_time
     sizes = JobSizes(CAMPAIGN, len(states), submission_of)
     found = [*batches_of(states, CAMPAIGN, tried, sizes)]
     at_once = [*made_at_once(states, sizes)]
-    assert [(batch.id, [*batch.keys], batch.why, items) for batch, items in found] == at_once
-    assert [batch.stage for batch, _ in found] == [name.partition("-")[0] for name, *_ in at_once]
+    assert [(batch.id, batch.n_items, batch.why, items) for batch, items in found] == at_once

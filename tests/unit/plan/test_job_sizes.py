@@ -113,8 +113,8 @@ def test_what_waits_at_the_provider_is_not_divided_by_time():
 
 
 def test_a_plan_tells_how_large_jobs_are_and_why():
-    batches = [Batch("generate-a", ("k",) * 7, "so"), Batch("generate-b", ("k",) * 5, "so")]
-    assert [*job_lines([*batches, Batch("validate-c", ("k",), "else")])] == [
+    batches = [Batch("generate-a", 7, "so"), Batch("generate-b", 5, "so")]
+    assert [*job_lines([*batches, Batch("validate-c", 1, "else")])] == [
         "  2 jobs to generate of up to 7 images: so.",
         "  1 job to validate of 1 image: else.",
     ]

@@ -176,7 +176,7 @@ def jobs_in_batches(n, submission_of=(), **config):
     ]
     waiting = {states[i].key: submission for i, submission in submission_of}
     sizes = JobSizes(campaign, len(states), waiting)
-    return sorted(len(batch.keys) for batch, _ in batches_of(states, campaign, lambda _: 0, sizes))
+    return sorted(batch.n_items for batch, _ in batches_of(states, campaign, lambda _: 0, sizes))
 
 
 def test_a_batch_of_the_provider_takes_as_much_as_the_batches_in_flight_leave_to_it():
