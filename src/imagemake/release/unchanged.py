@@ -126,9 +126,8 @@ def _before(part: Part, target: Target, work: Path) -> Before:
     record = read_record(results_folder(target.scope))
     if record.get("unsigned") or record.get("certificate") != file_digest(target.campaign.c2pa) or digest is None:
         raise NotRememberedError(digest)
-    before = Before(
-        kept(digest, chunks_folder(work, target.scope)), frozenset(part.settled.names.tolist()), part.settled.renumbered
-    )
+    chunks = kept(digest, chunks_folder(work, target.scope))
+    before = Before.of(chunks, part.settled.names, part.settled.renumbered)
     if not before.chunks or before.n_kept != part.n_settled:
         raise NotRememberedError(digest)
     return before

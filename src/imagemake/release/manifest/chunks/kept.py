@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from array import array
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from imagemake.plan.settled.journal_index import NotRememberedError
 from imagemake.plan.settled.sections import numbers, read_sections, write_sections
 from imagemake.release.manifest.chunks.chunk import ID_DIGITS, Chunk, Cutter
 from imagemake.release.manifest.chunks.order import order_of
 from imagemake.release.manifest.row import MANIFEST_VERSION, ManifestRow
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FEW = 4  # chunks whose rows may stay in memory
 _BYTES = 8  # of a name
@@ -59,31 +63,43 @@ class Before:
 
     Attributes:
         chunks: The chunks; at least one.
-        settled: The names of the rows that stand, shortened as in `Chunk.names`.
+        stands: Of each chunk, which of its rows stand.
         renumbered: The numbers in the catalog of those that moved, by the numbers that they had.
     """
 
     chunks: Sequence[Chunk]
-    settled: Collection[int]
+    stands: Sequence[NDArray[Any]]
     renumbered: Mapping[int, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, chunks: Sequence[Chunk], settled: NDArray[Any], renumbered: Mapping[int, int]) -> Before:
+        """Return the chunks with the rows that stand.
+
+        Args:
+            chunks: The chunks.
+            settled: The names of the rows that stand, shortened as in `Chunk.names`.
+            renumbered: The numbers of rows in the catalog that moved, by those that they had.
+        """
+        import numpy as np
+
+        stands = np.isin(np.frombuffer(b"".join(chunk.names for chunk in chunks), np.uint64), settled)
+        return cls(chunks, np.split(stands, np.cumsum([chunk.n for chunk in chunks])[:-1]), renumbered)
 
     @property
     def n_kept(self) -> int:
         """Number of the rows that stand."""
-        return sum(one in self.settled for chunk in self.chunks for one in numbers(chunk.names))
+        return sum(int(stands.sum()) for stands in self.stands)
 
     def dropped(self) -> Iterator[ManifestRow]:
         """Yield the rows that do not stand."""
-        for chunk in self.chunks:
-            names = numbers(chunk.names)
-            if any(one not in self.settled for one in names):
-                yield from (row for row, one in zip(chunk.rows(), names, strict=True) if one not in self.settled)
+        for chunk, stands in zip(self.chunks, self.stands, strict=True):
+            if not stands.all():
+                yield from compress(chunk.rows(), ~stands)
 
     def standing(self) -> Iterator[ManifestRow]:
         """Yield the rows that stand."""
-        for chunk in self.chunks:
-            names = numbers(chunk.names)
-            yield from (row for row, one in zip(chunk.rows(), names, strict=True) if one in self.settled)
+        for chunk, stands in zip(self.chunks, self.stands, strict=True):
+            yield from compress(chunk.rows(), stands)
             chunk.forget()
 
     def with_rows(self, new: Sequence[ManifestRow]) -> Iterator[Chunk]:
@@ -99,10 +115,9 @@ class Before:
         coming: dict[int, list[ManifestRow]] = {}
         for row in new:
             coming.setdefault(max(0, bisect_right(firsts, order_of(row.name)) - 1), []).append(row)
-        names = [numbers(chunk.names) for chunk in self.chunks]
-        changed = {place for place, own in enumerate(names) if any(one not in self.settled for one in own)}
+        changed = {place for place, stands in enumerate(self.stands) if not stands.all()}
         # Without its first row, a chunk may belong to the one before.
-        changed |= {place - 1 for place in changed if names[place][0] not in self.settled}
+        changed |= {place - 1 for place in changed if not self.stands[place][0]}
         changed |= {place for place, chunk in enumerate(self.chunks) if self._has_moved(chunk)}
         are_few = len(changed | coming.keys()) <= FEW
         cutter = Cutter(self.chunks[0].folder, stays=are_few)
@@ -113,7 +128,7 @@ class Before:
             if is_same and not cutter.rows:
                 yield chunk
                 continue
-            for row in self._merged(chunk, names[place], coming.get(place, ())):
+            for row in self._merged(chunk, self.stands[place], coming.get(place, ())):
                 yield from cutter.add(row)
             chunk.forget()
         yield from cutter.end()
@@ -121,8 +136,8 @@ class Before:
     def _has_moved(self, chunk: Chunk) -> bool:
         return bool(self.renumbered) and any(number in self.renumbered for number in numbers(chunk.numbers))
 
-    def _merged(self, chunk: Chunk, names: array[int], new: Sequence[ManifestRow]) -> list[ManifestRow]:
-        standing = [row for row, one in zip(chunk.rows(), names, strict=True) if one in self.settled]
+    def _merged(self, chunk: Chunk, stands: NDArray[Any], new: Sequence[ManifestRow]) -> list[ManifestRow]:
+        standing = [*compress(chunk.rows(), stands)]
         if self._has_moved(chunk):
             at = self.renumbered
             standing = [replace(row, catalog_row=at.get(row.catalog_row, row.catalog_row)) for row in standing]

@@ -3,6 +3,7 @@
 import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from entries import an_attempt, an_entry
 
@@ -28,7 +29,7 @@ def in_order(rows):
 
 
 def shortened(rows):
-    return {short(folded(row.name)) for row in rows}
+    return np.array([short(folded(row.name)) for row in rows], np.uint64)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -44,7 +45,7 @@ def test_some_changes_of_rows_give_the_chunks_of_all_rows(tmp_path, seed):
     new += [an_entry(f"mug-{number}") for number in range(500, 500 + chance.randrange(4))]
     kept_now = kept(keep(before, tmp_path), tmp_path)
     moved = {row.catalog_row: row.catalog_row + 500 for row in standing if chance.random() < 0.1}
-    found = list(Before(kept_now, shortened(standing), moved).with_rows(in_order(new)))
+    found = list(Before.of(kept_now, shortened(standing), moved).with_rows(in_order(new)))
     standing = [replace(row, catalog_row=moved.get(row.catalog_row, row.catalog_row)) for row in standing]
     assert found == [
         replace_known(one, other) for one, other in zip(cut(in_order([*standing, *new])), found, strict=True)
@@ -67,7 +68,7 @@ def mugs(tmp_path):
 def test_a_change_of_one_row_reads_its_chunk_only_and_writes_it(mugs, tmp_path):
     rows, chunks = mugs
     place = next(n for n in range(100, 200) if not {rows[n].name, rows[n + 1].name} & {one.first for one in chunks()})
-    before = Before(chunks(), shortened([*rows[:place], *rows[place + 1 :]]))
+    before = Before.of(chunks(), shortened([*rows[:place], *rows[place + 1 :]]), {})
     edited = replace(rows[place], prompt="another")
     found = list(before.with_rows([edited]))
     assert len(found) > 20
@@ -79,7 +80,7 @@ def test_a_change_of_one_row_reads_its_chunk_only_and_writes_it(mugs, tmp_path):
 
 def test_a_row_that_moved_changes_its_chunk_only(mugs):
     rows, chunks = mugs
-    found = list(Before(chunks(), shortened(rows), {rows[100].catalog_row: 700}).with_rows([]))
+    found = list(Before.of(chunks(), shortened(rows), {rows[100].catalog_row: 700}).with_rows([]))
     assert [one.numbers for one in found] != [one.numbers for one in chunks()]
     assert sum(one.is_read for one in found) == 1
 
@@ -87,7 +88,7 @@ def test_a_row_that_moved_changes_its_chunk_only(mugs):
 def test_rows_that_stand_are_told_from_those_that_do_not(mugs):
     rows, chunks = mugs
     standing = [*rows[:100], *rows[101:]]
-    before = Before(chunks(), shortened(standing))
+    before = Before.of(chunks(), shortened(standing), {})
     assert before.n_kept == 199
     assert list(before.dropped()) == [rows[100]]
     assert sum(one.is_read for one in before.chunks) == 1, "only a chunk that lost a row is read"
