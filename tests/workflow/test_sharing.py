@@ -70,5 +70,6 @@ def test_a_team_pays_once_and_a_store_that_lies_or_denies_costs_a_warning(tmp_pa
 
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3.environment()["AWS_SECRET_ACCESS_KEY"])
     assert "1 of 1 images sent to" in third.imagemake("share").stdout, "what was in the way is made up for"
+    assert "nothing to send" in third.imagemake("share").stdout
     assert len(s3.objects("team")) == 8 + 4 + 2, "beside the four that were spoiled, four that put them right"
     assert not list(third.folder.glob("store/unshared/[0-9a-f]*"))

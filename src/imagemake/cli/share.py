@@ -64,6 +64,9 @@ def run_share(options: argparse.Namespace) -> int:
         due = team_cache.lacking()
         if due is None:
             return 1
+        if not due:
+            print(f"imagemake: nothing to send: {team.address} has all paid images of {options.store}.")
+            return 0
         if options.dry_run:
             print(f"{len(due):,} images of {options.store} are not in {team.address} yet.")
             return 0

@@ -38,7 +38,8 @@ def closing_words(
     lines = [f"imagemake: {made}; see {folder}/index.html"]
     todo = {
         "review": f"awaiting review: run `imagemake review`, or copy rows of {folder}/review.csv to config/reviews.csv",
-        "rejected": f"were rejected in every attempt: see {folder}/review.csv; edit their prompts, or approve them",
+        "rejected": f"were rejected in every attempt{_most_often(metrics)}: see {folder}/review.csv; "
+        "edit their prompts, or approve them",
         "refused": "were refused by the provider: edit their prompts, or add a patch for 'refused' to attempts.patches",
         "failed": "failed: run again to retry them",
         "pending": "were not made; see the manifest for the reasons",
@@ -62,6 +63,14 @@ def closing_words(
             *_next(metrics, folder, then),
         ]
     )
+
+
+def _most_often(metrics: Mapping[str, Any]) -> str:
+    """Return the most frequent reason: if it is the size, for example, no other prompt helps."""
+    if metrics["refused"] or metrics["failed"]:
+        return ""  # their reasons are among those that were counted
+    code, n = max(metrics["failures_by_reason"].items(), key=lambda one: one[1], default=("", 0))
+    return f", most often for {code} ({n:,})" if n else ""
 
 
 def _cost(metrics: Mapping[str, Any]) -> Iterator[str]:

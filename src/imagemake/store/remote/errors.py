@@ -21,6 +21,7 @@ class Trouble(StrEnum):
     UNREACHABLE = "unreachable"
     SLOW = "slow"
     FULL = "full"
+    MISSPELLED = "misspelled"  # the server's address
     UNKNOWN_KIND = "unknown kind"  # no installed package supports the address
     OTHER = "other"
 
@@ -47,6 +48,7 @@ _REMEDIES = {
     "account.",
     Trouble.MISSING: "Check the name of the bucket, or create the bucket; imagemake does not create buckets.",
     Trouble.UNREACHABLE: "Check the network and AWS_ENDPOINT_URL_S3, the address of the server.",
+    Trouble.MISSPELLED: "Write AWS_ENDPOINT_URL_S3 in full, such as https://s3.example.com.",
     Trouble.SLOW: "Check the network, or set a longer timeout_s.",
     Trouble.FULL: "Free up space in the storage.",
     Trouble.OTHER: "Try again. If the error persists, look up the server's message.",
@@ -96,6 +98,7 @@ _KINDS: tuple[tuple[Trouble, frozenset[str], str | None, str], ...] = (
         None,
         "no response in time",
     ),
+    (Trouble.MISSPELLED, frozenset(), "^Invalid endpoint: ", "{said}"),
     (Trouble.MISSING, frozenset({"FileNotFoundError"}), None, "the bucket or folder does not exist: {said}"),
     (Trouble.FULL, frozenset(), r"(?i)quota|insufficient ?storage|\b507\b|no space", "full: {said}"),
     (Trouble.UNREACHABLE, frozenset({"ConnectionError", "HTTPClientError"}), None, "unreachable: {said}"),

@@ -65,6 +65,15 @@ def test_a_rate_is_told_with_what_it_is_a_share_of(tmp_path):
     assert "more await" not in closing_words(metrics_of([an_entry("a")]), tmp_path)
 
 
+def test_the_summary_tells_why_most_images_were_rejected(tmp_path):
+    wrong = [an_entry(f"s{n}", verdict="rejected", reasons=("file.size: 64x64 px",), file=None) for n in range(3)]
+    pale = an_entry("p", verdict="rejected", reasons=("tone.contrast: 3",), file=None)
+    told = "4 were rejected in every attempt, most often for file.size (3): see"
+    assert told in closing_words(metrics_of([*wrong, pale]), tmp_path)
+    words = closing_words(metrics_of([*wrong, without_image("r", "refused")]), tmp_path)
+    assert "3 were rejected in every attempt: see" in words
+
+
 def test_the_summary_tells_the_cost_of_an_accepted_image_and_what_to_do_next(tmp_path):
     paid = [an_entry("a", cost_usd=0.04), an_entry("b", cost_usd=0.04, verdict="rejected", file=None)]
     words = closing_words(metrics_of(paid), Path("results"))

@@ -135,6 +135,7 @@ def test_a_folder_holds_whole_files_only(tmp_path: Path, monkeypatch: pytest.Mon
             Trouble.UNREACHABLE,
             "unreachable",
         ),
+        ("s3://bucket/p", {"AWS_ENDPOINT_URL_S3": "s3.example.com"}, Trouble.MISSPELLED, "Invalid endpoint"),
         ("nobody-speaks-it://bucket/p", {}, Trouble.UNKNOWN_KIND, "no installed package supports this address"),
     ],
 )
