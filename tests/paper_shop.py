@@ -20,6 +20,8 @@ from imagemake.plan.reviews import COLUMNS, REVIEWS
 from imagemake.plan.state import Stage
 from imagemake.plan.target import Target
 from imagemake.release.writer import Release
+from imagemake.stages.validate.answers import kept_values
+from imagemake.store.answers import answer_key
 from imagemake.store.items import FurtherFile, Item, write_table
 from imagemake.store.journal_lines import line_of
 from imagemake.store.store import Store
@@ -63,6 +65,11 @@ VARIANTS = {
     "colors": {"validation": {"consistency": {"by": ["group"], "outcome": "reject"}}},
     "families": {"references": [{"image": "{hero}"}], "defaults": {"hero": ""}},
     "candidates": {"candidates": {"n": 2, "best": {"tone.contrast": 1}}},
+    "judged": {
+        "validation": {
+            "measures": {"judge": {"model": "gpt-6-luna", "questions": [{"ask": "Is it a {product}?", "name": "it"}]}}
+        }
+    },
     "models": {"model_rules": [{"model": ["preview-1", "preview-2", "preview-3"]}]},
     "next model": {
         "model_rules": [{"model": ["preview-1", "preview-2"]}],
@@ -122,7 +129,7 @@ class PaperShop:
         policy = policy_of(target.campaign)
         while todo := open_states(target.states(self.inventory()), target.names):
             self.n_jobs += 1
-            for stage in (Stage.GENERATE, Stage.VALIDATE, Stage.POSTPROCESS):
+            for stage in (Stage.GENERATE, Stage.VALIDATE, Stage.JUDGE, Stage.POSTPROCESS):
                 items = [self._done(state, policy) for state in todo if state.stage is stage]
                 if items:
                     self._write_tables(stage, [item for item in items if item is not None])
@@ -137,7 +144,7 @@ class PaperShop:
         return bool(release.n_settled)
 
     def _write_tables(self, stage, items):
-        folders = ("postprocessed",) if stage is Stage.POSTPROCESS else ("batches", "validated")
+        folders = {Stage.POSTPROCESS: ("postprocessed",), Stage.JUDGE: ("judged",)}.get(stage, ("batches", "validated"))
         for folder in folders if items else ():
             name = hashlib.sha256(f"{self.n_jobs} {stage} {len(items)}".encode()).hexdigest()[:16]
             write_table(Path("work", folder, f"{stage}-{name}.jsonl"), items)
@@ -155,6 +162,8 @@ class PaperShop:
             fields["further"] = {label: FurtherFile(one.key, one) for label, one in made.items()}
             return Item(item.name, item.attempt, item.recipe, item.key, "test", raw=state.raw, **fields)
         raw = state.raw
+        if state.stage is Stage.JUDGE:
+            return Item(item.name, item.attempt, item.recipe, item.key, "test", raw=raw, measures=self._judged(state))
         if state.stage is Stage.GENERATE:
             refused = self.chance.random() < 0.03 or state.recipe.model in self.without_quota
             if not refused:
@@ -167,24 +176,33 @@ class PaperShop:
         )
 
     def _record(self, state, raw):
-        call = hashlib.sha256(f"{self.n_jobs} {state.key}".encode()).hexdigest()[:32]
-        at = self._now()
-        sent = {
-            "event": "sent", "call": call, "at": at, "campaign": "paper", "name": state.request.name, "key": state.key,
-            "attempt": state.attempt, "tried": 0, "recipe": state.recipe.as_dict(), "worst_usd": 0.0,
-        }  # fmt: skip
-        closed = {"event": "closed", "call": call, "at": at, "key": state.key, "cost_usd": 0.0}
-        closed["seconds"] = len(state.request.name) + self.n_jobs / 10
+        how = {"cost_usd": 0.0, "seconds": len(state.request.name) + self.n_jobs / 10}
         if raw:
-            closed |= {"outcome": "made", "digest": raw.digest}
+            how |= {"outcome": "made", "digest": raw.digest}
         elif state.recipe.model in self.without_quota:
-            closed |= {"outcome": "failed", "message": "none left", "quota": True}
+            how |= {"outcome": "failed", "message": "none left", "quota": True}
         else:
-            closed |= {"outcome": "refused", "message": "no"}
+            how |= {"outcome": "refused", "message": "no"}
+        self._write_call(state, state.key, how)
+
+    def _write_call(self, state, key, how, **more):
+        call, at = hashlib.sha256(f"{self.n_jobs} {key}".encode()).hexdigest()[:32], self._now()
+        sent = {
+            "event": "sent", "call": call, "at": at, "campaign": "paper", "name": state.request.name, "key": key,
+            "attempt": state.attempt, "tried": 0, "recipe": state.recipe.as_dict(), "worst_usd": 0.0, **more,
+        }  # fmt: skip
+        closed = {"event": "closed", "call": call, "at": at, "key": key, **how}
         path = self.store.journal_folder / "2026-11-27" / f"{self.n_jobs:06}-generate.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab") as file:
             file.write(line_of(sent) + line_of(closed))
+
+    def _judged(self, state):
+        """Ask a judge about an image, who says mostly that it is good, and return the answers."""
+        key = answer_key(state.raw.digest, state.recipe)
+        self._write_call(state, key, {"outcome": "made", "cost_usd": len(state.request.name) / 1000}, kind="judge")
+        yes = random.Random(state.raw.digest).choice([1.0, 0.9, 0.8, 0.7, 0.1])
+        return {**state.measured, **{one.identity: kept_values(one.scale, {"yes": yes}) for one in state.to_ask}}
 
     def measured(self, raw, policy):
         """Return what an image measures, by its digest: mostly a good one, sometimes one like another."""

@@ -6,9 +6,11 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imagemake.plan.asked_about import asks_models
 from imagemake.plan.inventory import Inventory
 from imagemake.plan.settled.contents import Stamps, Tables, folder_stamps, table_stamps
 from imagemake.plan.settled.journal_index import NotRememberedError
@@ -26,6 +28,7 @@ from imagemake.store.layout import IMAGES, chunks_folder, results_folder
 
 if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
+    from imagemake.plan.settled.journal_index import JournalIndex
     from imagemake.plan.target import Target
     from imagemake.release.released_files import ReleasedBefore
     from imagemake.store.journal import Call
@@ -42,6 +45,7 @@ class Look:
         part: The part of the target that is looked at as one.
         states: Where its requests stand.
         calls: The calls for them; None for the whole journal.
+        also_about: What further calls to models are about that count.
         before: The rows of all others; None if all requests are looked at.
         files: The names of the others' files in ``images/``; None if there are no further ones but those of rows that
             do not stand, since nobody changed the folder.
@@ -52,6 +56,7 @@ class Look:
     part: Part = field(init=False)
     states: list[State] = field(init=False)
     calls: Iterable[Call] | None = None
+    also_about: frozenset[int] = frozenset()
     before: Before | None = None
     files: frozenset[str] | None = frozenset()
 
@@ -85,15 +90,17 @@ def look(target: Target, store: Store, work: Path, placed: ReleasedBefore) -> Lo
     """
     stamps, is_told_by_rows = _stamps(store, work), _is_told_by_rows(target.campaign)
     part = recall(target, store, work) if is_told_by_rows else None
-    if part is not None and isinstance(part.inventory, PartInventory) and not part.inventory.index.asks():
+    if part is not None and isinstance(part.inventory, PartInventory) and _knows_calls(part.inventory.index, target):
         with suppress(NotRememberedError):
             found = Look.at(part, part.states(), stamps)
             keys = {key for state in found.states for key in (state.key, *(past.key for past in state.past))}
-            found.calls, found.before = part.inventory.index.calls(keys), _before(part, target, work)
+            index, found.before = part.inventory.index, _before(part, target, work)
+            found.calls = chain(index.calls(keys), index.asking_calls())
+            found.also_about = frozenset(part.settled.about["half"].tolist()) if part.settled else frozenset()
             found.files = None if _is_same(target, part) else _kept_files(found.before, target, placed)
             return found
     inventory = Inventory(store, work)
-    if is_told_by_rows and can_settle(target, inventory):
+    if is_told_by_rows and not asks_models(target.campaign) and can_settle(target, inventory):
         return Look(stamps, Settling(target, inventory))
     return look_at_all(target, store, work)
 
@@ -109,10 +116,13 @@ def _stamps(store: Store, work: Path) -> tuple[Stamps, Tables]:
 
 
 def _is_told_by_rows(campaign: Campaign) -> bool:
-    """Return whether rows tell all of a release: not what asking cost, or what several images make."""
-    asks = (campaign.validation.asked.askers, campaign.attempts.rewrite, campaign.prompts.asker)
-    together = (campaign.postprocess.sheets, campaign.release.exports)
-    return not any((*asks, *together))
+    """Return whether rows tell all of a release: not what several images make."""
+    return not (campaign.postprocess.sheets or campaign.release.exports)
+
+
+def _knows_calls(index: JournalIndex, target: Target) -> bool:
+    """Return whether it is remembered which calls to models, if there are any, are about settled requests."""
+    return asks_models(target.campaign) or not index.asks()
 
 
 def _before(part: Part, target: Target, work: Path) -> Before:

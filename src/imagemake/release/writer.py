@@ -99,7 +99,7 @@ class Release:
         folder, rows_folder = results_folder(scope), chunks_folder(self.work, scope)
         left_out = spend_tracker_of(self.store.root, self.work, campaign.budget_usd).left_out()
         known = seen.states if seen.settling is None else None
-        of_state = Entries(self.target, self.store, left_out, known, calls=seen.calls)
+        of_state = Entries(self.target, self.store, left_out, known, calls=seen.calls, also_about=seen.also_about)
         rows, sheets = self._rows(folder, of_state, seen)
         chunks, summaries = self._chunks(rows, seen, rows_folder)
         kept = keep(chunks, rows_folder)

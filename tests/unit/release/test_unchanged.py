@@ -166,6 +166,32 @@ def test_an_image_that_is_damaged_in_a_first_release_is_open_in_it(shop, monkeyp
     assert "postprocess" in orjson.loads(Path("results/release.json").read_bytes())["missing"]
 
 
+def test_a_release_of_a_judged_campaign_looks_at_what_changed_and_knows_what_asking_cost(tmp_path, monkeypatch):
+    (tmp_path / "shop").mkdir()
+    monkeypatch.chdir(tmp_path / "shop")
+    shop = PaperShop(random.Random(3), n=20, config=VARIANTS["judged"])
+    shop.run()
+    shop.release()
+    asked = orjson.loads(Path("results/metrics.json").read_bytes())["judge"]
+    shop.rows[5]["product"] = "teapot"
+    shop.write()
+    shop.run()
+    assert shop.release(), "it looked at every row"
+    assert files_in(Path("results")) == whole_release(shop, tmp_path / "edited", monkeypatch)
+    now = orjson.loads(Path("results/metrics.json").read_bytes())["judge"]
+    assert now["calls"] == asked["calls"] > 10, "the call about the image before does not count anymore"
+    reviewed = next(state for state in shop.target().states(shop.inventory()) if state.stage == "done")
+    shop.reviews[reviewed.key] = "approve"
+    shop.write()
+    shop.release()
+    shop.rows[8]["product"] = "teapot"
+    shop.write()
+    shop.run()
+    assert shop.release(), "it looked at every row"
+    assert files_in(Path("results")) == whole_release(shop, tmp_path / "reviewed", monkeypatch)
+    assert orjson.loads(Path("results/metrics.json").read_bytes())["judge"]["overall"]["images"] == 1
+
+
 def edited(shop):
     shop.rows[0]["product"] = "teapot"
     shop.write()

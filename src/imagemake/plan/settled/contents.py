@@ -12,6 +12,7 @@ from imagemake.config.references import OWN_IMAGE
 from imagemake.config.verdict_codes import VerdictCode
 from imagemake.core.file_stamp import RACY_NS, stamp_of
 from imagemake.plan.across import phash_of
+from imagemake.plan.asked_about import asked_about, asks_models
 from imagemake.plan.candidates import CandidatePolicy
 from imagemake.plan.requests.catalog_row import DIGEST_BYTES, Records
 from imagemake.plan.requests.names import folded
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from imagemake.store.items import Measured
     from imagemake.store.store import Store
 
-VERSION = 3
+VERSION = 4
 Stamps: TypeAlias = Mapping[str, int]
 Tables: TypeAlias = Mapping[str, list[int]]
 MOST_OPEN = 0.5  # share of rows that may need a look; above that, knowing the others gains little
@@ -48,6 +49,7 @@ DTYPES: Mapping[str, list[tuple[str, str]]] = {
     "raw": [PLACE, ("key", "<u8"), ("file", "<u8"), ("digest", "<u8")],  # of all attempts; a file of 0 is none
     "finished": [PLACE, ("key", "<u8"), ("file", "<u8")],
     "groups": [PLACE, ("group", "<u8")],
+    "about": [PLACE, ("half", "<u8")],  # what calls to models may be about, if the campaign makes any
     "reviews": [("key", "<u8"), ("content", "<u8")],
 }
 
@@ -87,7 +89,8 @@ def is_settled(state: State, campaign: Campaign) -> bool:
     """Return whether a request is done, by nothing that requests outside of its groups decide, or that is not kept."""
     by_model = not state.request.routes or stays_with_model(state, campaign.attempts)
     codes = {reason.code for past in state.past for reason in past.reasons}
-    as_written = {state.made_by, *(past.made_by for past in state.past)}.isdisjoint(BY_ANSWERS)
+    attempts: list[State | Past] = [state, *state.past]
+    as_written = not any(one.note or one.made_by in BY_ANSWERS for one in attempts)
     return state.stage is Stage.DONE and by_model and as_written and codes.isdisjoint(BY_OTHERS)
 
 
@@ -98,7 +101,7 @@ def sections_of(states: Sequence[tuple[int, State]], campaign: Campaign) -> dict
         states: Where they stand, each after the place of its row.
         campaign: Says what puts them together.
     """
-    requests, raw, finished, together = [], [], [], []
+    requests, raw, finished, together, about = [], [], [], [], []
     groups, policy = Groups(campaign), CandidatePolicy(campaign.candidates.n)
     for place, state in states:
         together += [(place, group) for group in groups.of(state.request)]
@@ -112,8 +115,10 @@ def sections_of(states: Sequence[tuple[int, State]], campaign: Campaign) -> dict
             file = (short(one.raw.file_name), short_hex(one.raw.digest)) if one.raw else (0, 0)
             raw.append((place, short_hex(one.key), *file))
         raw += [(place, short_hex(key), 0, 0) for key in _passed_over(state, policy)]
+        about += [(place, short_hex(one)) for one in asked_about(state)] if asks_models(campaign) else []
         finished += [(place, short_hex(one.key), short(one.file_name)) for one in state.files.values()]
     found: dict[str, list[Any]] = {"requests": requests, "raw": raw, "finished": finished, "groups": together}
+    found["about"] = about
     return {name: table(name, content) for name, content in found.items()}
 
 

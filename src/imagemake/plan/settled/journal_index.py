@@ -20,7 +20,7 @@ from imagemake.plan.settled.sections import numbers, read_sections, short, short
 from imagemake.store.journal import Call, Outcome, calls_of
 from imagemake.store.journal_lines import SENT, DamagedLine, tell_damaged
 
-VERSION = 2
+VERSION = 3
 
 
 class NotRememberedError(Exception):
@@ -65,13 +65,14 @@ class JournalIndex:
         facts.keys = asked = _Keys(facts.keys, set(self._keys))
         numbered = {name: number for number, name in enumerate([*self._files, *self.new])}
         damaged: list[DamagedLine] = []
-        asks = bool(self._head.get("asks"))
+        asking: list[str] = self._head.get("asking", [])
         for name in self.new:
-            keys = set[int]()
+            keys, asks = set[int](), False
             for call in calls_of(self._folder / name, self._sizes[name], damaged):
                 facts.add(call)
                 asks |= "kind" in call.sent
                 keys.add(short_hex(call.sent["key"]))
+            asking = [*asking, name] if asks else asking
             self._keys.extend(sorted(keys))
             self._files_of.extend([numbered[name]] * len(keys))
             facts.last_recipe.clear()  # the places are enough
@@ -85,7 +86,7 @@ class JournalIndex:
         head = {
             "version": VERSION,
             "files": {name: self._sizes[name] for name in numbered},
-            "asks": asks,
+            "asking": asking,
             "costs": facts.costs.as_data(),
             "times": facts.times.as_data(),
             "answered_at": [[*model, at] for model, at in facts.answered_at.items()],
@@ -102,7 +103,12 @@ class JournalIndex:
 
     def asks(self) -> bool:
         """Return whether any call asked a model about an image or a prompt."""
-        return bool(self._head.get("asks")) or any("kind" in call.sent for call in self._new_calls())
+        return any(True for _ in self.asking_calls())
+
+    def asking_calls(self) -> Iterator[Call]:
+        """Yield the calls that asked models about images and prompts."""
+        for name in (*self._head.get("asking", ()), *self.new):
+            yield from (call for call in calls_of(self._folder / name, self._sizes[name], []) if "kind" in call.sent)
 
     def new_keys(self) -> set[str]:
         """Return the keys that calls in the new files were for."""
@@ -120,7 +126,7 @@ class JournalIndex:
         damaged: list[DamagedLine] = []
         for name in (*files, *self.new):
             for call in calls_of(self._folder / name, self._sizes[name], damaged):
-                if call.sent["key"] in wanted:
+                if call.sent["key"] in wanted and "kind" not in call.sent:
                     yield call
         tell_damaged(damaged)
 

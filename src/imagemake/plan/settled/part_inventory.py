@@ -53,9 +53,11 @@ class PartInventory(Inventory):
     def measured(self, digest: str) -> dict[str, Any]:
         """Return the values read from a raw image so far.
 
-        Those of an image that was settled, or that no request stood at, are in a table that is not new.
+        Those of an image that was settled, or that no request stood at, are in a table that is not new, at least some.
         """
-        if digest not in self._new_measures and not self._reads_all:
+        is_known = digest in self._settled.head["measures"]
+        is_new = digest in self._new_measures and short_hex(digest) not in self._settled.digests_before
+        if not (is_known or is_new or self._reads_all):
             self._reads_all = True
             for name in ("_new_measures", "_postprocess_failures"):
                 self.__dict__.pop(name, None)

@@ -66,6 +66,7 @@ def remember(
         return
     places = part.places_of(states)
     open_places = {place for place, state in zip(places, states, strict=True) if not is_settled(state, campaign)}
+    open_places |= _compared(states, places, campaign)
     open_places |= _alike(states, places, open_places, inventory, campaign)
     for_rules = rows_for_rules(part.target)
     if len(open_places) > MOST_OPEN * n_rows or len(for_rules) > MOST_ROWS:
@@ -102,6 +103,13 @@ def remember(
         "reviews": review_section(read_reviews(REVIEWS)),
     }
     write_sections(settled_file(work), head, {name: section.data for name, section in sections.items()})
+
+
+def _compared(states: Sequence[State], places: Sequence[int], campaign: Campaign) -> set[int]:
+    """Return the places of images that people decided about: a release compares them with what a judge said."""
+    reviews = read_reviews(REVIEWS) if campaign.validation.asked.askers else {}
+    both = zip(places, states, strict=True) if reviews else ()
+    return {place for place, one in both if any(key in reviews for key in (one.key, *(past.key for past in one.past)))}
 
 
 def _spare(states: Sequence[State], places: Sequence[int], open_places: Collection[int]) -> list[int]:

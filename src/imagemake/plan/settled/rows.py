@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from imagemake.stages.validate.prints import Prints
     from imagemake.store.store import ContentStore, Store
 
-TABLES = ("requests", "raw", "finished", "groups")
+TABLES = ("requests", "raw", "finished", "groups", "about")
 
 
 class Settled:
@@ -43,6 +43,7 @@ class Settled:
         raw: The same of their images.
         finished: The same of their finished images.
         groups: What puts them together with others.
+        about: What calls to models about them are about.
     """
 
     def __init__(
@@ -67,7 +68,8 @@ class Settled:
         is_open = np.ones(self.n_rows, np.bool_)
         is_open[self._places[self._places >= 0]] = False
         self.open_places = np.flatnonzero(is_open).tolist()
-        self.requests, self.raw, self.finished, self.groups = (self._kept(self._found[name]) for name in TABLES)
+        kept = (self._kept(self._found[name]) for name in TABLES)
+        self.requests, self.raw, self.finished, self.groups, self.about = kept
 
     def open_groups(self, new: Collection[int]) -> None:
         """Open the groups of all rows that are open, or are gone, and the groups of the rows that this opens.
@@ -137,6 +139,12 @@ class Settled:
         """The names of their requests, folded and shortened."""
         names: NDArray[np.uint64] = self.requests["name"]
         return names
+
+    @cached_property
+    def digests_before(self) -> frozenset[int]:
+        """The digests of the images of remembered rows that are not settled anymore, shortened."""
+        raw = self._found["raw"]
+        return frozenset(raw["digest"][self._places[raw["place"]] < 0].tolist())
 
     @cached_property
     def renumbered(self) -> dict[int, int]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
 
-from imagemake.config.asked import PROMPTS, REWRITE
+from imagemake.config.asked import REWRITE
 from imagemake.config.checks import Checks
 from imagemake.config.fields import MAIN
 from imagemake.config.references import OWN_IMAGE
 from imagemake.core.recipe import Json, canonical_json
+from imagemake.plan.asked_about import asked_about
 from imagemake.plan.settled.journal_index import NotRememberedError
+from imagemake.plan.settled.sections import short_hex
 from imagemake.plan.state import Past, Stage, State
 from imagemake.plan.target import Target
 from imagemake.release.manifest.calls import BROUGHT, CallsByKey
@@ -21,7 +23,7 @@ from imagemake.release.released_files import Released
 from imagemake.stages.validate.answers import values_of_answers
 from imagemake.stages.validate.compare import values_of
 from imagemake.stages.validate.expected import Expected
-from imagemake.store.answers import half_of, prompt_digest
+from imagemake.store.answers import half_of
 from imagemake.store.journal import Call, Outcome, read_calls
 from imagemake.store.layout import IMAGES
 from imagemake.store.ledger import Tally
@@ -49,6 +51,7 @@ class Entries:
         states: Where the requests stand; without them, no calls to models about images and prompts are counted. None
             if that is not known yet.
         calls: The calls for them; by default, those of the whole journal.
+        also_about: What `asked_about` yields of other requests whose calls to models are to be counted, shortened.
 
     Raises:
         NotRememberedError: If calls to models are to be counted about requests that are not known yet.
@@ -66,19 +69,20 @@ class Entries:
         states: Iterable[State] | None = (),
         *,
         calls: Iterable[Call] | None = None,
+        also_about: Collection[int] = (),
     ) -> None:
         self._left_out = left_out
         self._target = target
         self._store = store
         self._calls = CallsByKey()
         self.asked, self.rewrites = Tally(), Tally()
-        about = None if states is None else {half_of(one) for state in states for one in _asked_about(state)}
+        about = None if states is None else {half_of(one) for state in states for one in asked_about(state)}
         for call in read_calls(store.journal_folder) if calls is None else calls:
             if "kind" not in call.sent:
                 self._calls.add(call)
             elif about is None:
                 raise NotRememberedError
-            elif half_of(call.sent["key"]) in about:
+            elif half_of(call.sent["key"]) in about or short_hex(call.sent["key"]) in also_about:
                 (self.rewrites if call.sent["kind"] == REWRITE else self.asked).add(call)
 
     @cached_property
@@ -219,17 +223,6 @@ def by_people(state: State) -> tuple[bool, ...]:
     """Return what people decided about images that checks rejected, where the policy is `person`: who was approved."""
     found = [False for past in state.past if past.by_person]
     return (*found, state.is_accepted) if state.by_person else tuple(found)
-
-
-def _asked_about(state: State) -> Iterator[str]:
-    """Yield the keys and digests that calls to models about a request and its images have."""
-    yield prompt_digest(PROMPTS)  # prompts of several requests are moderated by one call
-    yield prompt_digest(state.request.recipe.prompt)
-    attempts = [(state.key, state.raw), *((past.key, past.raw) for past in state.past)]
-    for key, raw in attempts:
-        yield key
-        if raw is not None:
-            yield raw.digest
 
 
 def _in_cell(value: Json) -> Value:

@@ -261,6 +261,20 @@ def test_an_image_stays_settled_that_another_model_made_because_the_first_one_re
     assert [state.request.name for state in states] == ["S000"]
 
 
+def test_an_image_that_was_lost_and_made_again_keeps_the_answers_about_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shop = PaperShop(random.Random(7), config={**VARIANTS["judged"], "attempts": {"max": 1}})
+    shop.run()
+    settle(shop)
+    lost = next(state for state in shop.target().states(shop.inventory()) if state.stage == "done")
+    shop.store.raw.path(lost.raw).unlink()
+    shop.run()
+    _, states = part_of(shop)
+    told, whole = {state.request.name: facts(state) for state in states}, standing(shop)
+    assert lost.request.name in told
+    assert told == {name: whole[name] for name in told}
+
+
 @pytest.mark.parametrize("move", [lambda rows: rows.reverse(), lambda rows: rows.sort(key=lambda row: row["product"])])
 def test_rows_that_only_moved_stay_settled(shop, move):
     n_before = part_of_edited(shop)[0].n_settled
