@@ -39,5 +39,5 @@ def _settings_of_steps(postprocess: Postprocess) -> Iterator[Mapping[str, Any]]:
 
 
 def is_remembered(campaign: Campaign) -> bool:
-    """Return whether rows are remembered. A store in a bucket is listed as a whole in any case."""
-    return not campaign.store.remote
+    """Return whether rows are remembered. A store that is itself in a bucket is listed as a whole in any case."""
+    return campaign.store.whole is None

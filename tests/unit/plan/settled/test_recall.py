@@ -387,3 +387,5 @@ def test_what_another_version_or_another_target_remembers_is_not_recalled(shop, 
         assert part_of(shop) is None
     shop.config["store"] = {"remote": "s3://ours/store", "share": "everything"}
     assert part_of(shop) is None, "a store in a bucket is listed as a whole"
+    shop.config["store"]["share"] = "images"
+    assert part_of(shop) is not None, "the store is here, and only its images are shared"
