@@ -199,12 +199,7 @@ def has_exports(record: Mapping[str, Any], folder: Path) -> bool:
     return all(os.path.exists(start + name) for names in record.get("exports", {}).values() for name in names)  # noqa: PTH110
 
 
-def names_in(folder: Path) -> set[str]:
-    """Return the names of the files in a folder; none if it does not exist."""
-    return {*each_name_in(folder)}
-
-
-def each_name_in(folder: Path) -> Iterator[str]:
+def names_in(folder: Path) -> Iterator[str]:
     """Yield the names of the files in a folder; none if it does not exist."""
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from imagemake.plan.requests.names import folded
 from imagemake.plan.settled.sections import short
-from imagemake.release.record import each_name_in
+from imagemake.release.record import names_in
 
 
 class ShortNames:
@@ -54,7 +54,7 @@ class Spellings:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._names, self._folded = ShortNames(each_name_in(folder)), ShortNames(map(folded, each_name_in(folder)))
+        self._names, self._folded = ShortNames(names_in(folder)), ShortNames(map(folded, names_in(folder)))
 
     def others(self, names: Iterable[str]) -> Iterator[Path]:
         """Yield the files of the folder that would be in the place of files with these names."""
@@ -64,4 +64,4 @@ class Spellings:
 
     @cached_property
     def _spelled(self) -> dict[str, str]:
-        return {folded(name): name for name in each_name_in(self._folder)}
+        return {folded(name): name for name in names_in(self._folder)}

@@ -30,7 +30,7 @@ from imagemake.release.metrics.metrics import write_metrics
 from imagemake.release.missing import missing_counts
 from imagemake.release.output_file import ReleaseFile
 from imagemake.release.place import Placing
-from imagemake.release.record import each_name_in, exported_before, write_record
+from imagemake.release.record import exported_before, names_in, write_record
 from imagemake.release.released_files import Released, ReleasedBefore
 from imagemake.release.report.contact_sheet import Page, write_contact_sheet
 from imagemake.release.report.thumbnails import ReleaseThumbnails
@@ -256,7 +256,7 @@ class Release:
         expected = names_in_images(self.target, self.states)
         if seen.files is not None:
             others = seen.files
-            return {one for one in each_name_in(images) if not (one in expected or one in others or one in settled)}
+            return {one for one in names_in(images) if not (one in expected or one in others or one in settled)}
         assert seen.before is not None
         return {name for row in seen.before.dropped() for name in files_of(row, with_sidecar=True)} - expected
 

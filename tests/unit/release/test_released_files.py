@@ -2,6 +2,7 @@
 
 import os
 import random
+import tracemalloc
 
 import pytest
 
@@ -177,3 +178,22 @@ def test_many_files_that_wait_on_disk_are_remembered_like_those_in_memory(tmp_pa
     assert records[0] == records[2] == records[4]
     assert records[1] == records[3] == records[5]
     assert any(one["files"] for one in records[0])
+
+
+def test_files_that_wait_on_disk_take_no_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("imagemake.release.released_files.MOST_IN_MEMORY", 100)
+
+    def filled():
+        memory = ReleasedBefore(tmp_path / "memory.json")
+        for number in range(5_000):
+            memory.add(tmp_path / f"{number}.jpg", "m" * 64, Released(DIGEST, 5, size_px=(64, 48)))
+        return memory
+
+    filled()  # what Python itself keeps of so many paths is there then
+    tracemalloc.start()
+    memory = filled()
+    left_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert left_bytes < 20 * 5_000  # as JSON, they would be 300 bytes each
+    memory.save()
+    assert len(read_sealed(tmp_path / "memory.json")["files"]) == 5_000

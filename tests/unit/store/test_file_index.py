@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,3 +32,16 @@ def test_a_file_whose_name_has_other_characters_is_in_nobodys_way():
     assert index.get("a" * 64) == StoredFile("a" * 64, "0" * 64, "png")
     assert len(index) == 1
     assert index.get("x" * 64) is index.get("") is None
+
+
+def test_a_file_takes_80_bytes():
+    chance, n_files = random.Random(1), 20_000
+    files = (
+        StoredFile(f"{chance.getrandbits(256):064x}", f"{chance.getrandbits(256):064x}", "png") for _ in range(n_files)
+    )
+    tracemalloc.start()
+    index = FileIndex(files)
+    left_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(index) == n_files
+    assert left_bytes < 85 * n_files
