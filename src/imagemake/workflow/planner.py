@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from imagemake.config.campaign import Campaign
 from imagemake.config.job_settings import JobSettingsFiles
 from imagemake.core.errors import exit_on_error
+from imagemake.core.garbage import give_back
 from imagemake.core.sealed import require_sealed
 from imagemake.images.source_files import SourceImages
 from imagemake.plan.requests.catalog import Catalog
@@ -82,6 +83,7 @@ class Planner:
         """
         self._running.begin(self._files)
         self.__dict__.pop("_catalog", None)  # all targets are planned, and their jobs may take days
+        give_back()
 
     def missing(self) -> list[str]:
         """Return one line for each planned target that lacks images."""

@@ -16,6 +16,7 @@ class Cycle:
 Cycle()
 """
 CALL = "from imagemake.core.garbage import collect_rarely; collect_rarely()\n"
+GIVE_BACK = "from imagemake.core.garbage import give_back\n"
 MAKE_1000_OBJECTS = "\nkept = [[] for _ in range(1000)]"
 
 
@@ -23,6 +24,11 @@ MAKE_1000_OBJECTS = "\nkept = [[] for _ in range(1000)]"
 def test_a_process_that_ends_soon_collects_nothing(before, after):
     assert printed(MAKE_A_CYCLE + after) == "collected\n"
     assert printed(before + MAKE_A_CYCLE + after) == ""
+
+
+def test_before_a_long_wait_what_nobody_uses_is_collected_though_there_is_little_of_it():
+    assert printed(f"{CALL}{MAKE_A_CYCLE}\nprint('made')") == "made\n"
+    assert printed(f"{CALL}{GIVE_BACK}{MAKE_A_CYCLE}\ngive_back()\nprint('gone')") == "collected\ngone\n"
 
 
 def test_what_is_no_garbage_is_still_closed_at_the_end(tmp_path):
