@@ -166,12 +166,18 @@ def test_an_image_that_is_damaged_in_a_first_release_is_open_in_it(shop, monkeyp
     assert "postprocess" in orjson.loads(Path("results/release.json").read_bytes())["missing"]
 
 
-def test_a_release_of_a_judged_campaign_looks_at_what_changed_and_knows_what_asking_cost(tmp_path, monkeypatch):
+@pytest.fixture
+def judged(tmp_path, monkeypatch):
     (tmp_path / "shop").mkdir()
     monkeypatch.chdir(tmp_path / "shop")
     shop = PaperShop(random.Random(3), n=20, config=VARIANTS["judged"])
     shop.run()
     shop.release()
+    return shop
+
+
+def test_a_release_of_a_judged_campaign_looks_at_what_changed_and_knows_what_asking_cost(judged, tmp_path, monkeypatch):
+    shop = judged
     asked = orjson.loads(Path("results/metrics.json").read_bytes())["judge"]
     shop.rows[5]["product"] = "teapot"
     shop.write()
@@ -190,6 +196,16 @@ def test_a_release_of_a_judged_campaign_looks_at_what_changed_and_knows_what_ask
     assert shop.release(), "it looked at every row"
     assert files_in(Path("results")) == whole_release(shop, tmp_path / "reviewed", monkeypatch)
     assert orjson.loads(Path("results/metrics.json").read_bytes())["judge"]["overall"]["images"] == 1
+
+
+def test_one_that_does_not_ask_anymore_tells_what_it_asked_before(judged, tmp_path, monkeypatch):
+    judged.config["validation"] = {"near_duplicates": False}
+    judged.run()
+    judged.release()
+    edited(judged)
+    judged.release()
+    assert files_in(Path("results")) == whole_release(judged, tmp_path / "aside", monkeypatch)
+    assert orjson.loads(Path("results/metrics.json").read_bytes())["cost_usd_judge"] > 0
 
 
 def edited(shop):

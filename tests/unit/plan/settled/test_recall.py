@@ -266,7 +266,7 @@ def test_an_image_that_was_lost_and_made_again_keeps_the_answers_about_it(tmp_pa
     shop = PaperShop(random.Random(7), config={**VARIANTS["judged"], "attempts": {"max": 1}})
     shop.run()
     settle(shop)
-    lost = next(state for state in shop.target().states(shop.inventory()) if state.stage == "done")
+    *_, lost = (state for state in shop.target().states(shop.inventory()) if state.stage == "done")
     shop.store.raw.path(lost.raw).unlink()
     shop.run()
     _, states = part_of(shop)
