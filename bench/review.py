@@ -1,4 +1,4 @@
-"""Measures `imagemake review` with many images in the queue: startup, and milliseconds per page and decision.
+"""Measures `imagemake review` with many images in the queue: startup, milliseconds per page and decision, and memory.
 
 python bench/review.py --images 10000
 """
@@ -23,6 +23,7 @@ from review_project import DOUBTFUL, ReviewProject  # noqa: E402  found through 
 
 PORT = 8977
 HOME = f"http://127.0.0.1:{PORT}"
+_MEMORY = ("VmRSS", "VmHWM")
 COLORS = ("red", "teal", "gold", "black")
 
 
@@ -41,13 +42,13 @@ def main() -> None:
             [*command, "--port", str(PORT)], cwd=Path(folder) / "project", stdout=subprocess.DEVNULL
         )
         try:
-            _measure(keys, start, options.repeat)
+            _measure(keys, start, options.repeat, server.pid)
         finally:
             server.terminate()
             server.wait()
 
 
-def _measure(keys: list[str], start: float, repeat: int) -> None:
+def _measure(keys: list[str], start: float, repeat: int, pid: int) -> None:
     import httpx2
 
     client = httpx2.Client(base_url=HOME, headers={"accept": "text/html"})
@@ -59,6 +60,7 @@ def _measure(keys: list[str], start: float, repeat: int) -> None:
             time.sleep(0.02)
     print(f"{len(keys):,} images\n| | ms, median | ms, most |\n|---|---|---|")
     print(f"| start to first page | {1000 * (time.perf_counter() - start):.0f} | |")
+    begun = _memory(pid)
     token = re.search(r'data-form-token="(\w+)"', page)
     assert token
     form = {"form_token": token[1], "tab": "review"}
@@ -83,6 +85,13 @@ def _measure(keys: list[str], start: float, repeat: int) -> None:
             took.append(1000 * (time.perf_counter() - before))
             assert answer.status_code == 200, answer.text
         print(f"| {name} | {statistics.median(took):.1f} | {max(took):.1f} |")
+    print(f"\nMemory of the server: after the first page {begun}; at the end {_memory(pid)}")
+
+
+def _memory(pid: int) -> str:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    kib = {name: int(words.split()[0]) for name, words in (line.split(":", 1) for line in lines) if name in _MEMORY}
+    return f"{kib['VmRSS'] / 1024:.0f} MB, at its peak {kib['VmHWM'] / 1024:.0f} MB"
 
 
 def _sources(page: str, kind: str) -> list[str]:
