@@ -20,6 +20,7 @@ from imagemake.plan.settled.decides import what_decides
 from imagemake.plan.shown import release_digest, shown_of
 from imagemake.plan.state import OPEN, Stage, State, counts
 from imagemake.release.credentials.certificate import file_digest
+from imagemake.release.images_folder import digest_of_images
 from imagemake.release.manifest.row import MANIFEST_VERSION
 from imagemake.store.layout import (
     EXPORTS,
@@ -136,8 +137,9 @@ def write_record(
     n_settled: int = 0,
     shown: bytes | None = None,
     models: Mapping[str, list[Any]] = NO_MODELS,
-) -> None:
-    """Write the record of a release, after all of its other files.
+    images: str | None = None,
+) -> str:
+    """Write the record of a release, after all of its other files, and return the digest of its images.
 
     Args:
         target: The requests and the campaign.
@@ -150,10 +152,12 @@ def write_record(
         n_settled: Number of further requests, which are done.
         shown: What the release shows of all requests; by default, of these.
         models: The models with files that made them.
+        images: From `images_digest`; by default, looked up.
     """
     folder = results_folder(target.scope)
     ended = {**counts(states)}
     ended[Stage.DONE] += n_settled
+    images = images or images_digest(target.campaign, folder)
     record = {
         "imagemake": __version__,
         "campaign": target.campaign.campaign,
@@ -161,7 +165,7 @@ def write_record(
         "digest": release_digest(shown_of(states) if shown is None else shown, target.campaign),
         "counts": {stage.value: count for stage, count in ended.items()},
         "open": sum(state.stage in OPEN for state in states),
-        "images": images_digest(target.campaign, folder),
+        "images": images,
         **{part: digest_of_names(names_in(folder / part)) for part in (SHEETS, PAGE_PARTS)},
         "seen": _seen(target, store, work),
         "catalog": target.catalog.digest,
@@ -174,6 +178,7 @@ def write_record(
         "exports": dict(exports),
     }
     write_sealed(folder / RECORD, record, option=orjson.OPT_INDENT_2)
+    return images
 
 
 def are_linked(campaign: Campaign) -> bool:
@@ -187,7 +192,7 @@ def images_digest(campaign: Campaign, folder: Path) -> str:
     Who changes a file of the store then changes the release with it.
     """
     if not are_linked(campaign):
-        return digest_of_names(names_in(folder / IMAGES))
+        return digest_of_images(names_in(folder / IMAGES))
     with suppress(FileNotFoundError), os.scandir(folder / IMAGES) as entries:
         return digest_of_names(f"{entry.name} {(now := entry.stat()).st_size} {now.st_mtime_ns}" for entry in entries)
     return digest_of_names(())

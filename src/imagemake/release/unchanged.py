@@ -20,9 +20,9 @@ from imagemake.plan.settled.recall import recall
 from imagemake.plan.settled.settling import Settling, can_settle
 from imagemake.plan.state import State
 from imagemake.release.credentials.certificate import file_digest
-from imagemake.release.images_folder import has_same_images
+from imagemake.release.images_folder import digest_of_images, noted_images
 from imagemake.release.manifest.chunks.kept import Before, kept
-from imagemake.release.manifest.sidecars import files_of
+from imagemake.release.manifest.sidecars import SUFFIX, files_of
 from imagemake.release.record import are_linked, images_digest, read_record
 from imagemake.store.layout import IMAGES, chunks_folder, results_folder
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from imagemake.config.campaign import Campaign
     from imagemake.plan.settled.journal_index import JournalIndex
     from imagemake.plan.target import Target
+    from imagemake.release.manifest.row import ManifestRow
     from imagemake.release.released_files import ReleasedBefore
     from imagemake.store.journal import Call
     from imagemake.store.store import Store
@@ -49,6 +50,7 @@ class Look:
         before: The rows of all others; None if all requests are looked at.
         files: The names of the others' files in ``images/``; None if there are no further ones but those of rows that
             do not stand, since nobody changed the folder.
+        images: Digest of the names of all files in ``images/``; None if they must be listed.
     """
 
     stamps: tuple[Stamps, Tables]
@@ -59,6 +61,8 @@ class Look:
     also_about: frozenset[int] = frozenset()
     before: Before | None = None
     files: frozenset[str] | None = frozenset()
+    images: str | None = None
+    _dropped: set[str] | None = None
 
     @classmethod
     def at(cls, part: Part, states: list[State], stamps: tuple[Stamps, Tables]) -> Look:
@@ -77,6 +81,29 @@ class Look:
             yield from self.settling.settled()
             self.part = self.settling.part()
             self.states, self.settling = self.part.states(), None
+
+    def images_with(self, rows: Iterable[ManifestRow], kept: str, campaign: Campaign) -> str | None:
+        """Return the digest of the names of all files once rows are released; None if they must be listed.
+
+        Args:
+            rows: The rows of the states.
+            kept: Identifies all rows. If they are as before, something else changed.
+            campaign: The campaign.
+        """
+        settled = self.part.settled
+        if self.images is None or self.before is None or settled is None or kept == settled.head["kept"]:
+            return None
+        with_sidecar = bool(campaign.metadata.sidecar)
+        new = {name for row in rows for name in files_of(row, with_sidecar=with_sidecar)}
+        gone = self.dropped(with_sidecar=with_sidecar)
+        return digest_of_images(new - gone, self.images, gone - new)
+
+    def dropped(self, *, with_sidecar: bool) -> set[str]:
+        """Return the names of the files in ``images/`` of rows that do not stand."""
+        assert self.before is not None
+        if self._dropped is None:
+            self._dropped = {name for row in self.before.dropped() for name in files_of(row, with_sidecar=False)}
+        return self._dropped | {f"{name}{SUFFIX}" for name in self._dropped if with_sidecar}
 
 
 def look(target: Target, store: Store, work: Path, placed: ReleasedBefore) -> Look:
@@ -97,7 +124,9 @@ def look(target: Target, store: Store, work: Path, placed: ReleasedBefore) -> Lo
             index, found.before = part.inventory.index, _before(part, target, work)
             found.calls = chain(index.calls(keys), index.asking_calls())
             found.also_about = frozenset(part.settled.about["half"].tolist()) if part.settled else frozenset()
-            found.files = None if _is_same(target, part) else _kept_files(found.before, target, placed)
+            noted = _noted(target, part)
+            found.images = None if are_linked(target.campaign) else noted
+            found.files = None if noted is not None else _kept_files(found.before, target, placed)
             return found
     inventory = Inventory(store, work)
     if is_told_by_rows and not asks_models(target.campaign) and can_settle(target, inventory):
@@ -143,17 +172,18 @@ def _before(part: Part, target: Target, work: Path) -> Before:
     return before
 
 
-def _is_same(target: Target, part: Part) -> bool:
-    """Return whether the folder of images is as the last release left it.
+def _noted(target: Target, part: Part) -> str | None:
+    """Return the digest of the folder of images if it is as the last release left it.
 
     Its time tells which files it has. Files that are links to the store are looked at one by one: who changes one of
     them changes the store.
     """
     assert part.settled is not None
-    if not has_same_images(part.inventory.work, target.scope, part.settled.head["kept"]):
-        return False
+    noted = noted_images(part.inventory.work, target.scope, part.settled.head["kept"])
+    if not are_linked(target.campaign):
+        return noted
     folder = results_folder(target.scope)
-    return not are_linked(target.campaign) or read_record(folder)["images"] == images_digest(target.campaign, folder)
+    return noted if read_record(folder)["images"] == images_digest(target.campaign, folder) else None
 
 
 def _kept_files(before: Before, target: Target, placed: ReleasedBefore) -> frozenset[str]:

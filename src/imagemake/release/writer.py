@@ -24,7 +24,7 @@ from imagemake.release.manifest.chunks.kept import keep, sweep
 from imagemake.release.manifest.chunks.pieces import Pieces
 from imagemake.release.manifest.chunks.sorted_rows import SortedRows
 from imagemake.release.manifest.entries import Entries
-from imagemake.release.manifest.sidecars import SCHEMA, files_of, write_sidecars
+from imagemake.release.manifest.sidecars import SCHEMA, write_sidecars
 from imagemake.release.manifest.tables import columns_of, write_tables
 from imagemake.release.metrics.metrics import write_metrics
 from imagemake.release.missing import missing_counts
@@ -103,6 +103,7 @@ class Release:
         rows, sheets = self._rows(folder, of_state, seen)
         chunks, summaries = self._chunks(rows, seen, rows_folder)
         kept = keep(chunks, rows_folder)
+        images = seen.images_with(rows, kept, campaign)
         figures = Figures(self.target, self.store, self.states, of_state.asked, of_state.rewrites)
         metrics = figures.of(chunks, summaries, seen.part.inventory)
         del of_state, rows  # they take much of the memory
@@ -135,7 +136,7 @@ class Release:
         )
         missing = missing_counts(self.states, names)
         exports = self._write_exports(folder, chunks)
-        write_record(
+        images = write_record(
             self.target,
             self.states,
             self.store,
@@ -146,8 +147,9 @@ class Release:
             n_settled=self.n_settled,
             shown=shown,
             models=models,
+            images=images,
         )
-        note_images(self.work, scope, kept)
+        note_images(self.work, scope, kept, images)
         self._pieces.sweep()
         sweep(chunks, kept, rows_folder)
         waiting = sum(state.stage is Stage.WAITING for state in self.states)
@@ -257,8 +259,7 @@ class Release:
         if seen.files is not None:
             others = seen.files
             return {one for one in names_in(images) if not (one in expected or one in others or one in settled)}
-        assert seen.before is not None
-        return {name for row in seen.before.dropped() for name in files_of(row, with_sidecar=True)} - expected
+        return seen.dropped(with_sidecar=True) - expected
 
     def _reopen(self, damaged: Mapping[str, State], images: Path) -> None:
         """Remove all files of requests whose finished images are damaged."""
