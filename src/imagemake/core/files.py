@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 from zlib import crc32
 
 from imagemake.core.host_errors import naming
@@ -83,8 +83,15 @@ def make_folder(folder: Path, *, durable: bool) -> None:
             sync_folder(one.parent)
 
 
-def sweep_unfinished(folder: Path, *, unchanged_since: float = 0.0) -> int:
-    """Delete what killed processes were writing, in a folder and below, and return how many files that were.
+class Swept(NamedTuple):
+    """How many files of `sweep_unfinished` were deleted, and how many are left."""
+
+    deleted: int
+    left: int
+
+
+def sweep_unfinished(folder: Path, *, unchanged_since: float = 0.0) -> Swept:
+    """Delete what killed processes were writing, in a folder and below.
 
     Files of processes that live are left alone, and so are those of other machines for an hour.
 
@@ -94,29 +101,36 @@ def sweep_unfinished(folder: Path, *, unchanged_since: float = 0.0) -> int:
             Unix time.
     """
     before = time.time() - OLD_S
-    swept = 0
+    deleted = left = 0
     folders = [str(folder)]
     while folders:
         with suppress(OSError):
             status = Path(at := folders.pop()).stat()
             if status.st_nlink == 2 and status.st_mtime < unchanged_since:
                 continue
-            with os.scandir(at) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.path)
-                    elif entry.name.startswith(_PREFIX) and _is_left(entry, before):
-                        Path(entry.path).unlink()
-                        swept += 1
-    return swept
+            if status.st_nlink == 2:  # without subfolders: no entry but an unfinished file needs a look
+                names = os.listdir(at)  # noqa: PTH208  names and not paths
+            else:
+                with os.scandir(at) as entries:
+                    both = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+                folders += [f"{at}/{name}" for name, is_folder in both if is_folder]
+                names = [name for name, is_folder in both if not is_folder]
+            for path in (Path(at, name) for name in names if name.startswith(_PREFIX)):
+                with suppress(FileNotFoundError):
+                    if _is_over(path, before):
+                        path.unlink()
+                        deleted += 1
+                    else:
+                        left += 1
+    return Swept(deleted, left)
 
 
-def _is_left(entry: os.DirEntry[str], before: float) -> bool:
-    here, _, rest = entry.name.removeprefix(_PREFIX).partition("-")
+def _is_over(path: Path, before: float) -> bool:
+    here, _, rest = path.name.removeprefix(_PREFIX).partition("-")
     pid = rest.partition("-")[0]
     if here == this_boot() and pid.isdecimal():
         return not _lives(int(pid))
-    return entry.stat(follow_symlinks=False).st_mtime < before
+    return path.lstat().st_mtime < before
 
 
 def _unfinished_name() -> str:

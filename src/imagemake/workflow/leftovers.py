@@ -6,7 +6,7 @@ import os
 import time
 
 from imagemake.core.file_stamp import RACY_NS
-from imagemake.core.files import OLD_S, sweep_unfinished
+from imagemake.core.files import sweep_unfinished
 from imagemake.store.layout import RESULTS, STORE, WORK, plans_folder, swept_file
 from imagemake.store.open_calls import OpenCalls
 from imagemake.store.store import Store
@@ -21,15 +21,14 @@ def sweep_leftovers() -> None:
     Call this with the lock of runs.
     """
     began, mark = time.time(), swept_file(WORK)
-    # What was too young to be swept last time counts as changed since.
-    last = mark.stat().st_mtime - OLD_S - RACY_NS / 1e9 if mark.exists() else 0.0
-    for folder in (WORK, STORE, RESULTS):
-        sweep_unfinished(folder, unchanged_since=last)
+    last = mark.stat().st_mtime - RACY_NS / 1e9 if mark.exists() else 0.0
+    n_left = sum(sweep_unfinished(folder, unchanged_since=last).left for folder in (WORK, STORE, RESULTS))
     for path in plans_folder(WORK).glob("*"):
         if path.stat().st_mtime < began - PLANS_S:
             path.unlink()
     Store(STORE).sweep_claims()
     Submissions(STORE).sweep_locks()
     OpenCalls(STORE).sweep(Store(STORE).claim)
-    mark.touch()
-    os.utime(mark, (began, began))
+    if not n_left:  # else the next run looks where this one did
+        mark.touch()
+        os.utime(mark, (began, began))

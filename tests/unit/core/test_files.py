@@ -40,9 +40,9 @@ def test_what_a_killed_process_was_writing_is_swept_at_once_and_what_a_live_one_
         assert other.stdout.readline() == b"writing\n"
         (half,) = (tmp_path / "below").iterdir()
         os.utime(half, (1, 1))
-        assert sweep_unfinished(tmp_path) == 0
+        assert sweep_unfinished(tmp_path) == (0, 1)
         other.kill()
-    assert sweep_unfinished(tmp_path, unchanged_since=1.0) == 1
+    assert sweep_unfinished(tmp_path, unchanged_since=1.0) == (1, 0)
     assert list((tmp_path / "below").iterdir()) == []
 
 
@@ -53,7 +53,7 @@ def test_a_folder_that_has_not_changed_is_not_listed_but_its_subfolders_are(tmp_
         os.utime(tmp_path / folder / ".writing-old", (1, 1))
     for folder in ("whole", "unchanged"):
         os.utime(tmp_path / folder, (1, 1))
-    assert sweep_unfinished(tmp_path, unchanged_since=2.0) == 2
+    assert sweep_unfinished(tmp_path, unchanged_since=2.0) == (2, 0)
     assert [path.parent.name for path in tmp_path.rglob(".writing-old")] == ["unchanged"]
 
 
@@ -73,9 +73,9 @@ def test_only_old_unfinished_files_are_swept(tmp_path):
         path.write_bytes(b"half")
     for path in (old, whole):
         os.utime(path, (1, 1))
-    assert sweep_unfinished(tmp_path) == 1
+    assert sweep_unfinished(tmp_path) == (1, 1)
     assert sorted(path.name for path in (tmp_path / "below").iterdir()) == [".writing-young", "whole"]
-    assert sweep_unfinished(tmp_path / "nowhere") == 0
+    assert sweep_unfinished(tmp_path / "nowhere") == (0, 0)
 
 
 def test_whoever_waits_for_a_lock_whose_file_is_removed_holds_the_file_of_that_name(tmp_path):
