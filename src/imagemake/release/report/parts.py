@@ -49,7 +49,7 @@ class Parts:
 
     def __init__(self, folder: Path, pieces: Pieces) -> None:
         self._folder, self._pieces = folder, pieces
-        self._written: set[Path] = set()
+        self._written: set[str] = set()
         page = template("imagemake.release", "report", "part.html.j2", {})
         self._begin, self._end = page.render(data=_DATA, script=own_text("part.js")).encode().split(_DATA.encode())
 
@@ -89,8 +89,8 @@ class Parts:
 
     def is_there(self, address: str) -> bool:
         """Return whether a file of a part is there, and keep it if it is."""
-        path = self._folder.parent / address
-        if not path.exists():
+        path = f"{self._folder}/{address.partition('/')[2]}"  # no Path for each of many thumbnails
+        if not os.path.exists(path):  # noqa: PTH110
             return False
         self._written.add(path)
         return True
@@ -99,8 +99,8 @@ class Parts:
         """Delete what earlier pages had, after the page that uses these parts is written."""
         for folder, _, names in os.walk(self._folder, topdown=False):
             for name in names:
-                if (path := Path(folder, name)) not in self._written:
-                    path.unlink(missing_ok=True)
+                if (path := f"{folder}/{name}") not in self._written:
+                    Path(path).unlink(missing_ok=True)
             if not os.listdir(folder):  # noqa: PTH208  the folders in it were removed meanwhile
                 Path(folder).rmdir()
 
@@ -119,7 +119,7 @@ class Parts:
         path = self._folder / name
         if not path.exists():
             write_whole(path, data)
-        self._written.add(path)
+        self._written.add(f"{self._folder}/{name}")
         return f"{self._folder.name}/{name}"
 
 

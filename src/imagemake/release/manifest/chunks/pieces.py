@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
+from zlib import crc32
 
 import orjson
 
@@ -15,7 +15,7 @@ from imagemake.core.fingerprint import fingerprint
 from imagemake.release.manifest.row import MANIFEST_VERSION
 
 PIECES_VERSION = 1  # raised when the same chunk and settings can give another piece
-_DIGEST_BYTES = 32
+_DIGEST_BYTES = 4
 Content: TypeAlias = bytes | memoryview
 
 
@@ -88,6 +88,4 @@ class Pieces:
 
 
 def _digest(path: Path, data: Content) -> bytes:
-    digest = hashlib.sha256(path.name.encode())
-    digest.update(data)
-    return digest.digest()
+    return crc32(data, crc32(path.name.encode())).to_bytes(_DIGEST_BYTES, "big")
