@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
@@ -14,6 +15,7 @@ from own_model import NETWORK, WEIGHTS, sections_with_files
 from paper_shop import EDITS, VARIANTS, PaperShop, facts, jpeg_of, standing
 
 from imagemake.core.problems import UserError
+from imagemake.plan.candidates import CandidatePolicy
 from imagemake.plan.requests.abilities import Abilities
 from imagemake.plan.requests.catalog import read_catalog
 from imagemake.plan.routing import model_of
@@ -259,6 +261,29 @@ def test_an_image_stays_settled_that_another_model_made_because_the_first_one_re
     made_by = {state.recipe.model for state in shop.target().states(shop.inventory())}
     assert made_by >= {"preview-1", "preview-2"}
     assert [state.request.name for state in states] == ["S000"]
+
+
+@pytest.mark.parametrize("candidate", [0, 1])
+def test_an_image_of_a_model_that_comes_before_the_one_that_made_it_makes_a_plan_look_at_all_rows(
+    tmp_path, monkeypatch, candidate
+):
+    monkeypatch.chdir(tmp_path)
+    shop = PaperShop(random.Random(2), config=VARIANTS["next model"])
+    shop.without_quota = {"preview-1"}
+    shop.run()
+    settle(shop)
+    assert part_of_edited(shop) is not None
+    state = next(one for one in shop.target().states(shop.inventory()) if one.stage == "done")
+    recipe = CandidatePolicy(2).recipes(state.request.routes[0].recipe)[candidate]
+    shop.store.raw.put(recipe.key(), b"came late", durable=False, extension="png")
+    assert part_of(shop) is None
+
+
+@pytest.mark.parametrize("part", ["raw", "finished"])
+def test_a_folder_of_the_store_that_is_gone_makes_a_plan_look_at_all_rows(shop, part):
+    assert part_of_edited(shop) is not None
+    shutil.rmtree(sorted(Path("store", part).iterdir())[-1])
+    assert part_of(shop) is None
 
 
 def test_an_image_that_was_lost_and_made_again_keeps_the_answers_about_it(tmp_path, monkeypatch):
