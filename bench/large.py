@@ -112,7 +112,7 @@ def fill(folder: Path) -> None:
                 )  # fmt: skip
                 lines += records(request, key, raw)
             write_tables(items)
-            (journal / f"120000-generate-{start:08}.jsonl").write_bytes(b"".join(map(line_of, lines)))
+            (journal / f"000000-generate-{start:08}.jsonl").write_bytes(b"".join(map(line_of, lines)))
 
 
 def records(request: Request, key: str, raw: StoredFile) -> Iterator[dict[str, Any]]:
