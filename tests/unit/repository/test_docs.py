@@ -7,7 +7,7 @@ from folders import REPOSITORY
 
 PACKAGE = REPOSITORY / "src" / "imagemake"
 PAGES = [*sorted((REPOSITORY / "docs").rglob("*.md")), REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md"]
-WRITTEN = [page for page in PAGES if page.parent.name in ("how-to", "explanation") and page.stem != "decisions"]
+WRITTEN = [page for page in (*PAGES, REPOSITORY / "CHANGELOG.md") if page.parent.name != "reference"]
 ROOTS = {path.name for folder in (REPOSITORY, PACKAGE) for path in folder.iterdir() if path.is_dir()}
 CODE_BLOCK = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
 CODE = re.compile(r"`([\w./-]+)`")
