@@ -26,7 +26,7 @@ def ratios() -> dict[str, float]:
         for contestant in (SCRIPT, OURS):
             cases = Sitting(contestant, IMAGES, server, Runner([server.pid]), Path(root)).up_to_date()
             for name, case in cases.items():
-                if case["status"] or case["lost"] or case["billed_again"]:
+                if case["status"] or case.get("lost") or case["billed_again"]:
                     raise SystemExit(f"{contestant.title}, {name}: {case}")
                 cpu_s[contestant, name] = case["cpu_s"]
     return {name: cpu_s[OURS, name] / cpu_s[SCRIPT, name] for one, name in cpu_s if one == OURS}
