@@ -17,7 +17,7 @@ from comparison.contestants import SCRIPT, environment_of_process
 from comparison.processes import Runner
 
 SIZES = (100_000, 1_000_000)
-SCRIPT_MOST = 100_000  # above, filling takes longer than all runs
+SCRIPT_MOST = 100_000  # it has a file per row, and looks at all of them
 
 
 def ours(n: int, runner: Runner, root: Path, *, kept: Path | None = None) -> dict[str, Any]:
